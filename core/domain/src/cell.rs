@@ -1,0 +1,158 @@
+//! What one stage did and found: the unit of the technical report.
+
+use crate::{chart::Chart, effect::Effect, finding::Direction, finding::Finding, table::Table};
+use serde::{Deserialize, Serialize};
+
+/// How a stage ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum CellStatus {
+    /// It did its work.
+    Done,
+    /// There was too little data; says what there was and what is needed.
+    NotEnough {
+        /// "not enough: have 9 days, need 21", and what to do.
+        message: String,
+    },
+    /// It failed.
+    Failed {
+        /// What happened and what to do.
+        message: String,
+    },
+}
+
+/// A dataset at a version, as a stage read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetRef {
+    /// Name in the job.
+    pub name: String,
+    /// Lance version.
+    pub version: u64,
+    /// Rows at that version.
+    pub rows: u64,
+}
+
+/// A parameter as it was used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParamLine {
+    /// Name in the job file.
+    pub name: String,
+    /// Value, as TOML would write it.
+    pub value: String,
+    /// Whether the job file set it (otherwise it is the default).
+    pub set: bool,
+}
+
+/// A key figure with what it is compared to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Kpi {
+    /// Name: "Success rate".
+    pub name: String,
+    /// Whom: "all components", or one of them.
+    pub subject: String,
+    /// Value in `unit`; `None` when there were no records.
+    pub value: Option<f64>,
+    /// 95 % interval.
+    pub interval: Option<[f64; 2]>,
+    /// "share", "min", "per day", ...
+    pub unit: String,
+    /// Value formatted for people, such as "97.2 %".
+    pub text: String,
+    /// Interval formatted for people, such as "96.8 – 97.6 %"; empty for none.
+    pub interval_text: String,
+    /// Value in the previous window.
+    pub previous: Option<f64>,
+    /// Change against the previous window, formatted, such as "+0.4 points".
+    pub delta_text: String,
+    /// Value over the baseline window.
+    pub baseline: Option<f64>,
+    /// Change against the baseline window, formatted.
+    pub baseline_delta_text: String,
+    /// Whether the change is larger than chance would explain.
+    pub significant: bool,
+    /// Which way the change goes.
+    pub direction: Direction,
+    /// Whether less is better.
+    pub lower_is_better: bool,
+    /// Target, where there is one.
+    pub target: Option<f64>,
+    /// Target formatted for people; empty for none.
+    pub target_text: String,
+    /// Recent values, one a window, oldest first.
+    pub history: Vec<Option<f64>>,
+    /// Number of records behind the value.
+    pub n: u64,
+}
+
+/// What one stage did and found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Name of the stage in the job file.
+    pub stage: String,
+    /// Kind of stage.
+    pub kind: String,
+    /// Title: the job's, or made from kind and inputs.
+    pub title: String,
+    /// How it ended.
+    pub status: CellStatus,
+    /// What it did, in a sentence or two.
+    pub did: String,
+    /// The method and its source.
+    pub method: String,
+    /// Datasets it read.
+    pub inputs: Vec<DatasetRef>,
+    /// Dataset it wrote.
+    pub output: Option<DatasetRef>,
+    /// Parameters it used.
+    pub params: Vec<ParamLine>,
+    /// The query, for SQL stages.
+    pub query: Option<String>,
+    /// What it found, most important first.
+    pub findings: Vec<Finding>,
+    /// Key figures.
+    pub kpis: Vec<Kpi>,
+    /// Effects of improvements.
+    pub effects: Vec<Effect>,
+    /// Charts.
+    pub charts: Vec<Chart>,
+    /// Tables.
+    pub tables: Vec<Table>,
+    /// What a careful reader must know.
+    pub caveats: Vec<String>,
+}
+
+impl Cell {
+    /// An empty cell of a stage.
+    pub fn new(stage: &str, kind: &str) -> Self {
+        Self {
+            stage: stage.to_string(),
+            kind: kind.to_string(),
+            title: String::new(),
+            status: CellStatus::Done,
+            did: String::new(),
+            method: String::new(),
+            inputs: Vec::new(),
+            output: None,
+            params: Vec::new(),
+            query: None,
+            findings: Vec::new(),
+            kpis: Vec::new(),
+            effects: Vec::new(),
+            charts: Vec::new(),
+            tables: Vec::new(),
+            caveats: Vec::new(),
+        }
+    }
+}
+
+/// What a node of the plan leaves behind; kept by fingerprint, so that it can be reused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// What it did and found.
+    pub cell: Cell,
+    /// Datasets written: the node's own first.
+    pub datasets: Vec<DatasetRef>,
+    /// Files written, relative to the run folder (reports only).
+    #[serde(default)]
+    pub files: Vec<String>,
+}

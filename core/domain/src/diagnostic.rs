@@ -1,0 +1,81 @@
+//! A message about a file, located so that the reader can go there and mend it.
+
+use serde::Serialize;
+
+/// How bad a [`Diagnostic`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Worth knowing; nothing stops.
+    Warning,
+    /// The file cannot be used until this is mended.
+    Error,
+}
+
+/// What is wrong, where, why, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub level: Level,
+    /// One sentence, lowercase, without a full stop.
+    pub message: String,
+    /// The file, as the user named it.
+    pub file: String,
+    /// Byte range in the file's text that the message is about.
+    pub span: Option<std::ops::Range<usize>>,
+    /// A few words printed under the marked text, such as "expected a string".
+    pub label: Option<String>,
+    /// What to do: a suggestion for a near miss, or the allowed values.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error about `file`, with no place in it yet.
+    pub fn error(file: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            level: Level::Error,
+            message: message.into(),
+            file: file.into(),
+            span: None,
+            label: None,
+            help: None,
+        }
+    }
+
+    /// The same, at these bytes of the file.
+    #[must_use]
+    pub fn at(mut self, span: std::ops::Range<usize>) -> Self {
+        self.span = Some(span);
+        self
+    }
+
+    /// The same, with words printed under the marked text.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// The same, with advice.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same, as a warning.
+    #[must_use]
+    pub fn warning(mut self) -> Self {
+        self.level = Level::Warning;
+        self
+    }
+
+    /// Line and column of the start of the span in `text`, counted from 1, in characters.
+    pub fn line_column(&self, text: &str) -> Option<(usize, usize)> {
+        let start = self.span.as_ref()?.start.min(text.len());
+        let before = text.get(..start)?;
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        Some((line, column))
+    }
+}

@@ -1,0 +1,168 @@
+//! A finding: one claim worth reading, as data, with the numbers behind it.
+
+use serde::{Deserialize, Serialize};
+
+/// Which way something went, in terms of the quantity itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// The quantity rose, or is higher than its baseline.
+    Up,
+    /// The quantity fell, or is lower than its baseline.
+    Down,
+    /// No direction applies.
+    None,
+}
+
+/// How much a reader should care. Ordered from least to most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Worth a look this week.
+    Notice,
+    /// Needs somebody's attention.
+    Warning,
+    /// Needs attention now.
+    Critical,
+}
+
+/// A number with its unit and interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Magnitude {
+    /// The estimate.
+    pub value: f64,
+    /// Lower bound of the interval.
+    pub lower: Option<f64>,
+    /// Upper bound of the interval.
+    pub upper: Option<f64>,
+    /// Coverage of the interval, such as 0.95.
+    pub level: Option<f64>,
+    /// Unit: "ratio" (1.73 = 73 % more), "share" (0..1), "per day", "min", "ms", "records", ...
+    pub unit: String,
+}
+
+impl Magnitude {
+    /// A number without an interval.
+    pub fn point(value: f64, unit: impl Into<String>) -> Self {
+        Self { value, lower: None, upper: None, level: None, unit: unit.into() }
+    }
+
+    /// A number with a 95 % interval.
+    pub fn interval95(value: f64, lower: f64, upper: f64, unit: impl Into<String>) -> Self {
+        Self {
+            value,
+            lower: Some(lower),
+            upper: Some(upper),
+            level: Some(0.95),
+            unit: unit.into(),
+        }
+    }
+}
+
+/// Where the numbers of a finding come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Name of the dataset.
+    pub dataset: String,
+    /// Version of the dataset.
+    pub version: u64,
+    /// The filter that selects the rows, in words or SQL.
+    pub filter: Option<String>,
+}
+
+/// One claim worth reading.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Stable identity over time: a hash of kind, subject and what.
+    pub id: String,
+    /// Stage that found it.
+    pub stage: String,
+    /// What sort of claim it is: "weekday_effect", "change_point", "anomaly", "trend",
+    /// "volume_threshold", "effect", "forecast", "quality", "kpi", ...
+    pub kind: String,
+    /// Whom it is about: "component = billing", or "all".
+    pub subject: String,
+    /// What exactly, stable between runs: "failures on Monday".
+    pub what: String,
+    /// Which way.
+    pub direction: Direction,
+    /// How much.
+    pub magnitude: Option<Magnitude>,
+    /// Number of observations behind the claim.
+    pub n: u64,
+    /// p-value before correction.
+    pub p: Option<f64>,
+    /// p-value after correction for the number of tests made.
+    pub p_adjusted: Option<f64>,
+    /// Method, as it stands in the manual.
+    pub method: String,
+    /// The period the claim is about, such as "2026-11-09 to 2026-11-15".
+    pub period: String,
+    /// What it is compared with, such as "all other weekdays".
+    pub baseline: Option<String>,
+    /// Where the numbers come from.
+    pub evidence: Vec<Evidence>,
+    /// How much it matters.
+    pub severity: Severity,
+    /// 0..1, how sure.
+    pub confidence: f64,
+    /// What a careful reader must know.
+    pub caveats: Vec<String>,
+    /// The claim in one sentence, from the stage's template.
+    pub sentence: String,
+    /// Further numbers by name, for tests and for machines.
+    #[serde(default)]
+    pub numbers: std::collections::BTreeMap<String, serde_json::Value>,
+}
+
+impl Finding {
+    /// The stable identity of a claim: the same between runs, whatever its numbers.
+    pub fn identity(kind: &str, subject: &str, what: &str) -> String {
+        let text = format!("{kind}\u{1f}{subject}\u{1f}{what}");
+        blake3::hash(text.as_bytes()).to_hex()[..12].to_string()
+    }
+
+    /// A finding of this identity with nothing else known yet.
+    pub fn new(stage: &str, kind: &str, subject: &str, what: &str) -> Self {
+        Self {
+            id: Self::identity(kind, subject, what),
+            stage: stage.to_string(),
+            kind: kind.to_string(),
+            subject: subject.to_string(),
+            what: what.to_string(),
+            direction: Direction::None,
+            magnitude: None,
+            n: 0,
+            p: None,
+            p_adjusted: None,
+            method: String::new(),
+            period: String::new(),
+            baseline: None,
+            evidence: Vec::new(),
+            severity: Severity::Info,
+            confidence: 0.0,
+            caveats: Vec::new(),
+            sentence: String::new(),
+            numbers: std::collections::BTreeMap::new(),
+        }
+    }
+
+    /// Adds a number by name.
+    #[must_use]
+    pub fn number(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.numbers.insert(name.to_string(), value.into());
+        self
+    }
+}
+
+/// The order in which findings are read: most severe first, then surest, then by identity.
+pub fn by_importance(a: &Finding, b: &Finding) -> std::cmp::Ordering {
+    b.severity
+        .cmp(&a.severity)
+        .then(b.confidence.total_cmp(&a.confidence))
+        .then_with(|| a.kind.cmp(&b.kind))
+        .then_with(|| a.subject.cmp(&b.subject))
+        .then_with(|| a.what.cmp(&b.what))
+}

@@ -1,0 +1,35 @@
+//! The nouns of Retrocast, as plain data.
+//!
+//! Every other crate speaks in these types: a [`Window`] of time is reported on, a stage returns an
+//! [`Outcome`] made of a [`Cell`] and its [`Finding`]s, a [`Report`] is cells in the order in which
+//! one reader wants them. No I/O, no clock, no randomness lives here.
+//!
+//! Modules are listed in the order in which data flows.
+
+pub mod diagnostic;
+pub mod window;
+
+pub mod finding;
+
+pub mod effect;
+
+pub mod table;
+
+pub mod chart;
+
+pub mod cell;
+
+pub mod report;
+
+pub mod canonical;
+pub mod number;
+pub mod sentence;
+
+pub use cell::{Cell, CellStatus, DatasetRef, Kpi, Outcome, ParamLine};
+pub use chart::{Chart, ChartKind};
+pub use diagnostic::{Diagnostic, Level};
+pub use effect::{Effect, Verdict};
+pub use finding::{Direction, Evidence, Finding, Magnitude, Severity};
+pub use report::{Report, ReportStatus};
+pub use table::{Align, Column, Table};
+pub use window::{Window, WindowSpec};

@@ -1,0 +1,120 @@
+//! A report: everything one reader is told, chosen and ordered, before it is laid out.
+
+use crate::{
+    cell::{Cell, DatasetRef, Kpi},
+    effect::Effect,
+    finding::Finding,
+};
+use serde::{Deserialize, Serialize};
+
+/// Whether all of the run is in the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportStatus {
+    /// Every stage did its work.
+    Complete,
+    /// An optional stage failed, or a source was missing in part; cells say which.
+    Partial,
+}
+
+/// What became of the records of one source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceNote {
+    /// Name of the source in the job file.
+    pub name: String,
+    /// Where it was read from, without credentials.
+    pub uri: String,
+    /// Contract it was held to.
+    pub contract: String,
+    /// Files read.
+    pub files: u64,
+    /// Records seen.
+    pub records: u64,
+    /// Records accepted.
+    pub accepted: u64,
+    /// Records left out by reason, most frequent first.
+    pub quarantined: Vec<(String, u64)>,
+    /// Records left out because their key had been seen.
+    pub duplicates: u64,
+    /// Files that could not be read to their end, with the reason.
+    pub broken_files: Vec<(String, String)>,
+    /// Fields that the contract does not name, with how many records had them.
+    pub unknown_fields: Vec<(String, u64)>,
+    /// First and last time in the accepted records, ISO; empty when there is no time column.
+    pub first_time: String,
+    /// Last time, ISO.
+    pub last_time: String,
+}
+
+/// Who made the report from what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Run that made it.
+    pub run: String,
+    /// Version of the program.
+    pub build: String,
+    /// Hash of the resolved job.
+    pub config_hash: String,
+    /// The command that makes it again.
+    pub command: String,
+    /// Every dataset with its version.
+    pub datasets: Vec<DatasetRef>,
+}
+
+/// Everything that one or more laid-out documents are made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Version of this shape.
+    pub schema: u32,
+    /// Job's name (file name).
+    pub job: String,
+    /// Job's title.
+    pub title: String,
+    /// Who owns the report; empty for nobody.
+    pub owner: String,
+    /// Label of the window, such as "2026-W46".
+    pub window: String,
+    /// The window in words, such as "Monday 9 to Sunday 15 November 2026".
+    pub period: String,
+    /// Time zone of all times.
+    pub timezone: String,
+    /// Date the run was made for, ISO.
+    pub date: String,
+    /// Whether all of the run is in it.
+    pub status: ReportStatus,
+    /// One sentence: how are we?
+    pub verdict: String,
+    /// The findings that matter most, in order.
+    pub headlines: Vec<Finding>,
+    /// Decisions or attention asked of the reader, as sentences.
+    pub asks: Vec<String>,
+    /// Key figures for the first page.
+    pub kpis: Vec<Kpi>,
+    /// Effects of improvements.
+    pub effects: Vec<Effect>,
+    /// Cells in reading order: sources and quality first, reports' own order after.
+    pub cells: Vec<Cell>,
+    /// What became of the records.
+    pub sources: Vec<SourceNote>,
+    /// Sentences on what the reader should know of data and method.
+    pub notes: Vec<String>,
+    /// Nodes of the plan, for the stage map: (name, kind, inputs).
+    pub plan: Vec<PlanNode>,
+    /// Who made it from what.
+    pub provenance: Provenance,
+}
+
+/// A node of the plan as a reader sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanNode {
+    /// Name, such as "stage.rhythm".
+    pub name: String,
+    /// Kind.
+    pub kind: String,
+    /// Names of the nodes it reads.
+    pub inputs: Vec<String>,
+    /// Rows it wrote, where it writes any.
+    pub rows: Option<u64>,
+    /// "done", "failed" or "not enough".
+    pub status: String,
+}

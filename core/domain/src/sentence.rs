@@ -1,0 +1,31 @@
+//! Sentences from templates: `{name}` is replaced, everything else stands as written.
+
+/// Fills `{name}` places of a template.
+///
+/// # Panics
+/// When the template names a place that is not given: that is a bug in a stage, and its tests
+/// would have met it.
+pub fn fill(template: &str, places: &[(&str, &str)]) -> String {
+    let mut out = String::with_capacity(template.len() + 64);
+    let mut rest = template;
+    while let Some(open) = rest.find('{') {
+        out.push_str(&rest[..open]);
+        let close = rest[open..].find('}').map_or(rest.len(), |at| open + at);
+        let name = &rest[open + 1..close];
+        let value = places.iter().find(|(place, _)| *place == name);
+        out.push_str(value.unwrap_or_else(|| panic!("no value for {{{name}}} in {template:?}")).1);
+        rest = rest.get(close + 1..).unwrap_or("");
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_filled_once_and_values_are_not_read_again() {
+        assert_eq!(fill("{a} and {b}", &[("a", "{b}"), ("b", "2")]), "{b} and 2");
+    }
+}

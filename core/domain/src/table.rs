@@ -1,0 +1,67 @@
+//! A small table that a reader sees: cells are text that was formatted for people.
+
+use serde::{Deserialize, Serialize};
+
+/// Where text stands in its column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Align {
+    /// Text.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// A column's heading.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Heading, with the unit where there is one.
+    pub title: String,
+    /// Where its text stands.
+    pub align: Align,
+}
+
+/// Rows of text under headings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// What the table shows.
+    pub caption: String,
+    /// Headings.
+    pub columns: Vec<Column>,
+    /// Rows, each as long as `columns`.
+    pub rows: Vec<Vec<String>>,
+    /// Rows that exist but are not shown here.
+    pub more: u64,
+}
+
+impl Table {
+    /// An empty table; `<` before a heading means left, `>` right: `Table::new("...", &["<day", ">n"])`.
+    pub fn new(caption: impl Into<String>, columns: &[&str]) -> Self {
+        let columns = columns
+            .iter()
+            .map(|text| {
+                let (align, title) = match text.strip_prefix('>') {
+                    Some(title) => (Align::Right, title),
+                    None => (Align::Left, text.strip_prefix('<').unwrap_or(text)),
+                };
+                Column { title: title.to_string(), align }
+            })
+            .collect();
+        Self { caption: caption.into(), columns, rows: Vec::new(), more: 0 }
+    }
+
+    /// Adds a row.
+    pub fn push<const N: usize>(&mut self, row: [String; N]) {
+        self.rows.push(row.into());
+    }
+
+    /// Keeps the first `n` rows and counts the rest.
+    #[must_use]
+    pub fn top(mut self, n: usize) -> Self {
+        if self.rows.len() > n {
+            self.more += (self.rows.len() - n) as u64;
+            self.rows.truncate(n);
+        }
+        self
+    }
+}

@@ -1,0 +1,394 @@
+//! The stretch of civil days a run reports on, in the job's time zone.
+//!
+//! Days are civil: a day on which clocks change has 23 or 25 hours, and [`Window::start_instant`]
+//! and [`Window::end_instant`] say exactly when it begins and ends.
+
+use jiff::{
+    Timestamp, ToSpan,
+    civil::{Date, Weekday},
+    tz::TimeZone,
+};
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// What a job calls its window: the last complete one before the run's date is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum WindowSpec {
+    /// ISO weeks, Monday to Sunday.
+    Week,
+    /// Calendar months.
+    Month,
+    /// Calendar quarters.
+    Quarter,
+    /// Single days.
+    Day,
+    /// The last N complete days.
+    Days(u32),
+}
+
+/// Why a text is not a window.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{text:?} is not a window")]
+pub struct WindowError {
+    text: String,
+}
+
+/// The texts that [`WindowSpec`] and explicit windows accept, for help messages.
+pub const WINDOW_HELP: &str = "use \"week\", \"month\", \"quarter\", \"day\" or \"14 days\"; \
+                               on the command line also 2026-W46, 2026-11, 2026-Q4, 2026-11-15 \
+                               or 2026-11-01..2026-11-16 (end excluded)";
+
+impl FromStr for WindowSpec {
+    type Err = WindowError;
+
+    fn from_str(text: &str) -> Result<Self, WindowError> {
+        let error = || WindowError { text: text.to_string() };
+        match text.trim() {
+            "week" => Ok(Self::Week),
+            "month" => Ok(Self::Month),
+            "quarter" => Ok(Self::Quarter),
+            "day" => Ok(Self::Day),
+            other => {
+                let (n, unit) = other.split_once(' ').ok_or_else(error)?;
+                let n: u32 = n.parse().map_err(|_| error())?;
+                match unit.trim() {
+                    "day" | "days" if (1..=3660).contains(&n) => Ok(Self::Days(n)),
+                    _ => Err(error()),
+                }
+            }
+        }
+    }
+}
+
+impl TryFrom<String> for WindowSpec {
+    type Error = WindowError;
+    fn try_from(text: String) -> Result<Self, WindowError> {
+        text.parse()
+    }
+}
+
+impl From<WindowSpec> for String {
+    fn from(spec: WindowSpec) -> String {
+        spec.to_string()
+    }
+}
+
+impl fmt::Display for WindowSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Week => f.write_str("week"),
+            Self::Month => f.write_str("month"),
+            Self::Quarter => f.write_str("quarter"),
+            Self::Day => f.write_str("day"),
+            Self::Days(n) => write!(f, "{n} days"),
+        }
+    }
+}
+
+impl WindowSpec {
+    /// The last complete window before `date`: a week is complete on the Monday after it.
+    ///
+    /// # Panics
+    /// When the date is at the edge of the calendar (year ±9999).
+    pub fn last_complete(self, date: Date, timezone: &str) -> Window {
+        let (start, end) = match self {
+            Self::Week => {
+                let end = monday(date);
+                (end - 7.days(), end)
+            }
+            Self::Month => {
+                let end = date.first_of_month();
+                (end - 1.month(), end)
+            }
+            Self::Quarter => {
+                let end = first_of_quarter(date);
+                (end - 3.months(), end)
+            }
+            Self::Day => (date - 1.day(), date),
+            Self::Days(n) => (date - i64::from(n).days(), date),
+        };
+        Window { spec: self, start, end, timezone: timezone.to_string() }
+    }
+}
+
+fn monday(date: Date) -> Date {
+    date - i64::from(date.weekday().to_monday_zero_offset()).days()
+}
+
+fn first_of_quarter(date: Date) -> Date {
+    jiff::civil::date(date.year(), (date.month() - 1) / 3 * 3 + 1, 1)
+}
+
+/// A stretch of civil days: `start` is in it, `end` is not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// What it is one of.
+    pub spec: WindowSpec,
+    /// First day.
+    pub start: Date,
+    /// Day after the last.
+    pub end: Date,
+    /// IANA name of the time zone.
+    pub timezone: String,
+}
+
+impl Window {
+    /// An explicit window: `2026-W46`, `2026-11`, `2026-Q4`, `2026-11-15` or
+    /// `2026-11-01..2026-11-16` (end excluded).
+    pub fn parse(text: &str, timezone: &str) -> Result<Self, WindowError> {
+        let error = || WindowError { text: text.to_string() };
+        let day = |text: &str| text.parse::<Date>().map_err(|_| error());
+        let make = |spec, start: Date, end: Date| {
+            Ok(Self { spec, start, end, timezone: timezone.to_string() })
+        };
+        let text = text.trim();
+        if let Some((start, end)) = text.split_once("..") {
+            let (start, end) = (day(start)?, day(end)?);
+            let days = start.until(end).map_err(|_| error())?.get_days();
+            if days < 1 {
+                return Err(error());
+            }
+            return make(WindowSpec::Days(days as u32), start, end);
+        }
+        if let Some((year, week)) = text.split_once("-W") {
+            let year: i16 = year.parse().map_err(|_| error())?;
+            let week: i8 = week.parse().map_err(|_| error())?;
+            let start = jiff::civil::ISOWeekDate::new(year, week, Weekday::Monday)
+                .map_err(|_| error())?
+                .date();
+            return make(WindowSpec::Week, start, start + 7.days());
+        }
+        if let Some((year, quarter)) = text.split_once("-Q") {
+            let year: i16 = year.parse().map_err(|_| error())?;
+            let quarter: i8 = quarter.parse().map_err(|_| error())?;
+            if !(1..=4).contains(&quarter) {
+                return Err(error());
+            }
+            let start = Date::new(year, quarter * 3 - 2, 1).map_err(|_| error())?;
+            return make(WindowSpec::Quarter, start, start + 3.months());
+        }
+        if text.len() == 7 {
+            let start = day(&format!("{text}-01"))?;
+            return make(WindowSpec::Month, start, start + 1.month());
+        }
+        let start = day(text)?;
+        make(WindowSpec::Day, start, start + 1.day())
+    }
+
+    /// Number of civil days.
+    pub fn days(&self) -> u32 {
+        self.start.until(self.end).map_or(0, |span| span.get_days().max(0) as u32)
+    }
+
+    /// The window before this one, of the same kind.
+    pub fn previous(&self) -> Self {
+        self.back(1)
+    }
+
+    /// The window `n` windows before this one.
+    ///
+    /// # Panics
+    /// When that would be before the calendar begins.
+    pub fn back(&self, n: u32) -> Self {
+        let n = i64::from(n);
+        let (start, end) = match self.spec {
+            WindowSpec::Month => (self.start - n.months(), self.end - n.months()),
+            WindowSpec::Quarter => (self.start - (3 * n).months(), self.end - (3 * n).months()),
+            _ => {
+                let days = i64::from(self.days()) * n;
+                (self.start - days.days(), self.end - days.days())
+            }
+        };
+        Self { spec: self.spec, start, end, timezone: self.timezone.clone() }
+    }
+
+    /// The `n` windows before this one as one stretch: the baseline.
+    pub fn baseline(&self, n: u32) -> Self {
+        Self {
+            spec: self.spec,
+            start: self.back(n).start,
+            end: self.start,
+            timezone: self.timezone.clone(),
+        }
+    }
+
+    /// Whether a civil day is in it.
+    pub fn contains(&self, day: Date) -> bool {
+        self.start <= day && day < self.end
+    }
+
+    /// The instant at which the window begins.
+    pub fn start_instant(&self) -> Timestamp {
+        self.instant(self.start)
+    }
+
+    /// The instant at which the window has ended.
+    pub fn end_instant(&self) -> Timestamp {
+        self.instant(self.end)
+    }
+
+    fn instant(&self, day: Date) -> Timestamp {
+        let zone = TimeZone::get(&self.timezone).unwrap_or(TimeZone::UTC);
+        day.to_zoned(zone).map_or(Timestamp::UNIX_EPOCH, |zoned| zoned.timestamp())
+    }
+
+    /// The name of the window, which also names its folder: `2026-W46`, `2026-11`, `2026-Q4`,
+    /// `2026-11-15` or `2026-11-01..2026-11-16`.
+    pub fn label(&self) -> String {
+        match self.spec {
+            WindowSpec::Week => {
+                let week = self.start.iso_week_date();
+                format!("{}-W{:02}", week.year(), week.week())
+            }
+            WindowSpec::Month => format!("{}-{:02}", self.start.year(), self.start.month()),
+            WindowSpec::Quarter => {
+                format!("{}-Q{}", self.start.year(), (self.start.month() - 1) / 3 + 1)
+            }
+            WindowSpec::Day => self.start.to_string(),
+            WindowSpec::Days(_) => format!("{}..{}", self.start, self.end),
+        }
+    }
+
+    /// The window in words: "9 to 15 November 2026".
+    ///
+    /// # Panics
+    /// Never: the end is after the start.
+    pub fn words(&self) -> String {
+        let last = self.end - 1.day();
+        let first = self.start;
+        if first == last {
+            return long(first);
+        }
+        if (first.year(), first.month()) == (last.year(), last.month()) {
+            return format!("{} to {}", first.day(), long(last));
+        }
+        if first.year() == last.year() {
+            return format!("{} {} to {}", first.day(), month_name(first), long(last));
+        }
+        format!("{} to {}", long(first), long(last))
+    }
+}
+
+/// "15 November 2026".
+pub fn long(date: Date) -> String {
+    format!("{} {} {}", date.day(), month_name(date), date.year())
+}
+
+/// "November".
+pub fn month_name(date: Date) -> &'static str {
+    MONTHS[(date.month() - 1) as usize]
+}
+
+/// English month names, January first.
+pub const MONTHS: [&str; 12] = [
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+];
+
+/// English weekday names, Monday first.
+pub const WEEKDAYS: [&str; 7] =
+    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+
+/// What a window is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Comparison {
+    /// The window before.
+    Previous,
+    /// The N windows before, together.
+    Windows(u32),
+}
+
+impl FromStr for Comparison {
+    type Err = WindowError;
+
+    fn from_str(text: &str) -> Result<Self, WindowError> {
+        let error = || WindowError { text: text.to_string() };
+        if text.trim() == "previous" {
+            return Ok(Self::Previous);
+        }
+        let (n, unit) = text.trim().split_once(' ').ok_or_else(error)?;
+        let known = ["week", "month", "quarter", "day", "window"];
+        if !known.contains(&unit.trim().trim_end_matches('s')) {
+            return Err(error());
+        }
+        match n.parse() {
+            Ok(n @ 1..=520) => Ok(Self::Windows(n)),
+            _ => Err(error()),
+        }
+    }
+}
+
+impl TryFrom<String> for Comparison {
+    type Error = WindowError;
+    fn try_from(text: String) -> Result<Self, WindowError> {
+        text.parse()
+    }
+}
+
+impl From<Comparison> for String {
+    fn from(comparison: Comparison) -> String {
+        match comparison {
+            Comparison::Previous => "previous".to_string(),
+            Comparison::Windows(n) => format!("{n} windows"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    fn check(spec: &str, on: &str, label: &str, words: &str, hours: i64) {
+        let spec: WindowSpec = spec.parse().unwrap();
+        let window = spec.last_complete(on.parse().unwrap(), "Europe/London");
+        assert_eq!(window.label(), label);
+        assert_eq!(window.words(), words);
+        let seconds = window.end_instant().as_second() - window.start_instant().as_second();
+        assert_eq!(seconds / 3600, hours, "{label}");
+        if !matches!(spec, WindowSpec::Days(_)) {
+            assert_eq!(Window::parse(label, "Europe/London").unwrap(), window);
+        }
+    }
+
+    #[test]
+    fn last_complete_windows() {
+        check("week", "2026-11-21", "2026-W46", "9 to 15 November 2026", 168);
+        check("week", "2026-11-16", "2026-W46", "9 to 15 November 2026", 168);
+        check("week", "2026-11-15", "2026-W45", "2 to 8 November 2026", 168);
+        check("week", "2027-01-05", "2026-W53", "28 December 2026 to 3 January 2027", 168);
+        check("month", "2026-11-21", "2026-10", "1 to 31 October 2026", 745);
+        check("quarter", "2026-11-21", "2026-Q3", "1 July to 30 September 2026", 92 * 24);
+        check("day", "2026-11-21", "2026-11-20", "20 November 2026", 24);
+        let label = "2026-11-07..2026-11-21";
+        check("14 days", "2026-11-21", label, "7 to 20 November 2026", 336);
+    }
+
+    #[test]
+    fn clock_changes_are_counted() {
+        check("week", "2026-03-30", "2026-W13", "23 to 29 March 2026", 167);
+        check("week", "2026-10-26", "2026-W43", "19 to 25 October 2026", 169);
+        check("day", "2026-03-30", "2026-03-29", "29 March 2026", 23);
+    }
+
+    #[test]
+    fn comparisons() {
+        let window = WindowSpec::Month.last_complete(date(2026, 4, 2), "UTC");
+        assert_eq!(window.previous().label(), "2026-02");
+        assert_eq!(window.back(3).label(), "2025-12");
+        let baseline = window.baseline(4);
+        assert_eq!((baseline.start, baseline.end), (date(2025, 11, 1), date(2026, 3, 1)));
+        assert_eq!("4 weeks".parse(), Ok(Comparison::Windows(4)));
+        assert!("weeks".parse::<Comparison>().is_err());
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["2026-W54", "2026-13", "2026-Q5", "soon", "2026-02-30", "2026-11-15..2026-11-15"]
+        {
+            assert!(Window::parse(text, "UTC").is_err(), "{text}");
+        }
+    }
+}
