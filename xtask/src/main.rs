@@ -1,1 +1,220 @@
-fn main() {}
+//! `cargo xtask`: everything that is done to the project, with nothing but cargo and this crate.
+
+mod tidy_times;
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    time::Instant,
+};
+
+const HELP: &str = "\
+Usage: cargo xtask <command>
+
+  demo            simulate a company's records, run the weekly job on them, print what came out
+  run JOB [...]   build and run `retrocast run JOB ...`
+  test [...]      run every test (arguments go to cargo test)
+  ci              format, lints, tests: what has to hold before a change lands
+  bench [...]     benchmarks: criterion for the hot parts, then whole runs with peak memory
+  new-stage NAME  write the skeleton of a stage kind and say what is left to do
+
+Examples:
+  cargo xtask demo
+  cargo xtask run github-incidents --set records=DIR --date 2026-08-10
+  cargo xtask test -p retrocast-stats
+  cargo xtask bench --records 1000000";
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<String> = env::args().skip(1).collect();
+    if arguments.is_empty() || arguments[0] == "--help" || arguments[0] == "help" {
+        println!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    let command = arguments.remove(0);
+    if let Err(error) = tidy_times::settle(&root()) {
+        eprintln!("xtask: {error}");
+    }
+    let done = match command.as_str() {
+        "demo" => demo(&arguments),
+        "run" => build().and_then(|()| retrocast(&[&["run".to_string()], &arguments[..]].concat())),
+        "test" => test(&arguments),
+        "ci" => ci(),
+        "bench" => bench(&arguments),
+        "new-stage" => new_stage(&arguments),
+        other => Err(format!("no command {other:?}; see `cargo xtask help`")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the checkout.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_path_buf()
+}
+
+fn cargo(arguments: &[&str]) -> Result<(), String> {
+    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_string());
+    run(Command::new(cargo).args(arguments).current_dir(root()))
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let name = format!("{command:?}").replace('"', "");
+    let status = command.status().map_err(|error| format!("{name}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{name}: {status}")) }
+}
+
+/// Builds the program; all else uses what this leaves.
+fn build() -> Result<(), String> {
+    cargo(&["build", "--release", "--workspace"])
+}
+
+/// The path of the built program.
+fn program() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let target = if target.is_absolute() { target } else { root().join(target) };
+    target.join("release").join("retrocast")
+}
+
+fn retrocast(arguments: &[String]) -> Result<(), String> {
+    run(Command::new(program()).args(arguments).current_dir(root()))
+}
+
+/// Simulate, then run: the date is fixed, so that everybody's demo is the same to the byte.
+fn demo(arguments: &[String]) -> Result<(), String> {
+    build()?;
+    let seed = arguments
+        .iter()
+        .position(|argument| argument == "--seed")
+        .and_then(|at| arguments.get(at + 1).cloned())
+        .unwrap_or_else(|| "1".to_string());
+    let words = |text: &str| -> Vec<String> { text.split(' ').map(str::to_string).collect() };
+    let records = root().join("data/raw/operations");
+    if records.exists() {
+        fs::remove_dir_all(&records).map_err(|error| error.to_string())?;
+    }
+    retrocast(&words(&format!(
+        "simulate data/raw/operations --seed {seed} --weeks 60 --until 2026-11-16"
+    )))?;
+    retrocast(&words("run weekly-operations --date 2026-11-16"))
+}
+
+fn test(arguments: &[String]) -> Result<(), String> {
+    let mut all = vec!["test", "--release"];
+    if !arguments.iter().any(|argument| argument == "-p" || argument == "--package") {
+        all.push("--workspace");
+    }
+    all.extend(arguments.iter().map(String::as_str));
+    cargo(&all)
+}
+
+fn ci() -> Result<(), String> {
+    for (name, arguments) in [
+        ("format", &["fmt", "--all", "--check"][..]),
+        (
+            "lints",
+            &["clippy", "--release", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
+        ),
+        // The tidy checks are tests too: `tests/tidy.rs`.
+        ("tests", &["test", "--release", "--workspace", "--no-fail-fast"]),
+    ] {
+        let start = Instant::now();
+        println!("ci: {name}");
+        cargo(arguments)?;
+        println!("ci: {name} passed in {} s", start.elapsed().as_secs());
+    }
+    Ok(())
+}
+
+/// Criterion for the hot parts, then the main job as a whole process.
+fn bench(arguments: &[String]) -> Result<(), String> {
+    build()?;
+    if !arguments.iter().any(|argument| argument == "--whole-only") {
+        cargo(&["bench", "-p", "retrocast-stats", "-p", "retrocast-render"])?;
+    }
+    let records = arguments
+        .iter()
+        .position(|argument| argument == "--records")
+        .and_then(|at| arguments.get(at + 1).cloned())
+        .unwrap_or_else(|| "200000".to_string());
+    let records: u64 = records.parse().map_err(|_| format!("--records {records}: not a number"))?;
+    whole_runs(records)
+}
+
+/// The main job as a whole process in an empty workspace: cold, then unchanged.
+fn whole_runs(records: u64) -> Result<(), String> {
+    let folder = env::temp_dir().join(format!("retrocast-bench-{}", std::process::id()));
+    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let raw = folder.join("raw");
+    let mut measure = |name: &str, arguments: &[&str]| -> Result<(f64, u64), String> {
+        let mut command = Command::new(program());
+        command.args(arguments).current_dir(root());
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        let start = Instant::now();
+        let mut child = command.spawn().map_err(|error| error.to_string())?;
+        let mut peak = 0;
+        let status = loop {
+            peak = peak.max(peak_memory_kib(child.id()));
+            if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
+                break status;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        };
+        let seconds = start.elapsed().as_secs_f64();
+        if !matches!(status.code(), Some(0 | 3)) {
+            return Err(format!("{name}: {status}"));
+        }
+        println!("{name:<28} {seconds:>8.2} s   peak {:>6} MiB", peak / 1024);
+        Ok((seconds, peak))
+    };
+    let raw_text = raw.display().to_string();
+    let lake = folder.join("lake").display().to_string();
+    let reports = folder.join("reports").display().to_string();
+    let set = format!("records={raw_text}");
+    let count = records.to_string();
+    measure("simulate", &["simulate", &raw_text, "--weeks", "60", "--records", &count])?;
+    let job = [
+        "run", "weekly-operations", "--date", "2026-11-16", "--set", &set, "--lake", &lake,
+        "--reports", &reports,
+    ];
+    let (cold, _) = measure("main job, cold", &job)?;
+    let (warm, _) = measure("main job, unchanged", &job)?;
+    println!("records                      {records:>8}     {:.0} records/s", records as f64 / cold);
+    println!("unchanged against cold       {:>8.1} times faster", cold / warm);
+    fs::remove_dir_all(&folder).map_err(|error| error.to_string())
+}
+
+/// The high-water mark of a process's resident memory, as the kernel keeps it.
+fn peak_memory_kib(process: u32) -> u64 {
+    fs::read_to_string(format!("/proc/{process}/status"))
+        .unwrap_or_default()
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse().ok())
+        .unwrap_or(0)
+}
+
+/// Writes `core/stages/src/<name>.rs` with the headings every kind has.
+fn new_stage(arguments: &[String]) -> Result<(), String> {
+    let [name] = arguments else {
+        return Err("usage: cargo xtask new-stage NAME (a noun of the field, snake_case)".into());
+    };
+    if !name.chars().all(|c| c.is_ascii_lowercase() || c == '_') || name.is_empty() {
+        return Err(format!("{name:?}: use a noun in snake_case"));
+    }
+    let path = root().join("core/stages/src").join(format!("{name}.rs"));
+    if path.exists() {
+        return Err(format!("{} is there already", path.display()));
+    }
+    let text = include_str!("stage.rs.txt").replace("{name}", name);
+    fs::write(&path, text).map_err(|error| error.to_string())?;
+    println!("wrote {}", path.display());
+    println!("left to do: add `mod {name};` and `&{name}::KIND` to core/stages/src/lib.rs,");
+    println!("write the method and its source into the documentation, then its tests;");
+    println!("`cargo xtask test` fails until all of that is there");
+    Ok(())
+}

@@ -1,2 +1,56 @@
-//! placeholder
-fn main() {}
+//! `retrocast`: the composition root. Wires the crates together; holds messages, exit codes and
+//! progress, and no analysis.
+
+mod arguments;
+mod commands;
+mod diagnose;
+mod executor;
+mod outcome_report;
+mod progress;
+mod workspace;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// How a command ended; each has its own exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done.
+    Done,
+    /// 1: the run, or what was asked, failed.
+    Failed,
+    /// 2: wrong usage, or a job file that cannot be used.
+    Usage,
+    /// 3: done, but something optional is missing.
+    Partial,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Partial => 3,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = arguments::Arguments::parse();
+    progress::init_tracing(arguments.verbose);
+    match commands::dispatch(arguments) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            // A reader that went away, as in `retrocast list | head`, is not an error of ours.
+            let gone = error
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
+            if gone {
+                return Exit::Done.into();
+            }
+            diagnose::print_error(&error);
+            if error.is::<diagnose::WrongUsage>() { Exit::Usage.into() } else { Exit::Failed.into() }
+        }
+    }
+}

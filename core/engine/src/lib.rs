@@ -1,1 +1,37 @@
-//! placeholder
+//! From a job file to a run: checked, planned, executed, written down.
+//!
+//! The engine knows the order of things and nothing of their matter. What a stage kind is called and
+//! which params it takes comes in through [`Kinds`], what a node does through [`Executor`], what time
+//! it is through [`Clock`]. So everything here is tested without storage, frames or fonts.
+//!
+//! Modules are listed in the order in which a job becomes a run: the [`boundary`] it works through,
+//! the [`job`] file, the [`plan`], [`fingerprint`]s that decide what can be reused, the
+//! [`outcome_store`] they are looked up in, the [`journal`] that tells what happened, the [`run`].
+
+pub mod boundary;
+
+pub mod job;
+
+pub mod plan;
+
+pub mod fingerprint;
+
+pub mod outcome_store;
+
+pub mod journal;
+
+pub mod run;
+
+#[cfg(test)]
+mod trial;
+
+pub use boundary::{
+    Clock, Environment, Executor, Failure, FailureKind, Kinds, Progress, Quiet, RunContext, SqlError,
+    SystemClock,
+};
+pub use fingerprint::{Components, Decision, Fingerprint};
+pub use job::{CheckOptions, Checked, Job, check, check::render};
+pub use journal::{Event, EventKind, Journal, RunStatus, RunSummary};
+pub use outcome_store::{OutcomeStore, Record};
+pub use plan::{Node, Plan, PlanOptions};
+pub use run::{EngineError, RunOptions, RunResult, Runner};

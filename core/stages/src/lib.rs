@@ -1,1 +1,121 @@
-//! placeholder
+//! Every kind of analysis stage: frames in, an [`Analysis`] out.
+//!
+//! One kind is one file in this folder: its documentation, its `Params`, its `run`, its tests. It is
+//! registered by one line in [`KINDS`]. Stages see no storage, no clock and no global randomness:
+//! all they may use comes in through [`Context`] and [`Inputs`].
+
+use polars::prelude::DataFrame;
+use retrocast_domain::{Cell, Finding, Window, cell::DatasetRef, window::Comparison};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+mod frame;
+
+/// What a stage may know besides its inputs.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Name of the stage in the job file.
+    pub stage: String,
+    /// Title given in the job file; empty for none.
+    pub title: String,
+    /// The window that is reported on. Rows at or after its end are not shown to stages.
+    pub window: Window,
+    /// What it is compared with.
+    pub compare: Vec<Comparison>,
+    /// Seed for everything random; derived from the job's and the stage's name.
+    pub seed: u64,
+}
+
+/// One dataset as a stage reads it.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Rows. Times are `Datetime(Microseconds, UTC)`.
+    pub frame: DataFrame,
+    /// Name, version and number of rows, for evidence.
+    pub dataset: DatasetRef,
+    /// What became of the records, when the dataset is a source.
+    pub source: Option<retrocast_domain::report::SourceNote>,
+    /// Column that holds the time of a record, when the contract names one.
+    pub time: Option<String>,
+}
+
+/// Datasets by name.
+pub type Inputs = BTreeMap<String, Input>;
+
+/// What a stage leaves behind.
+#[derive(Debug, Clone)]
+pub struct Analysis {
+    /// What it did and found. Inputs, output and params are filled in by the caller.
+    pub cell: Cell,
+    /// Rows for stages that come after, when the kind makes any.
+    pub frame: Option<DataFrame>,
+}
+
+/// Why a stage could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The params are not of the kind's shape; the job file should have been checked before.
+    #[error("params of stage: {0}")]
+    Params(#[from] serde_json::Error),
+    /// A column that a param names is not in the dataset.
+    #[error("dataset {dataset:?} has no column {column:?}; it has {columns}")]
+    NoColumn {
+        /// Dataset.
+        dataset: String,
+        /// Column asked for.
+        column: String,
+        /// Columns it has.
+        columns: String,
+    },
+    /// A column has another type than the stage needs.
+    #[error("column {column:?} of dataset {dataset:?} is {found}, the stage needs {needed}")]
+    ColumnType {
+        /// Dataset.
+        dataset: String,
+        /// Column.
+        column: String,
+        /// Its type.
+        found: String,
+        /// What is needed.
+        needed: String,
+    },
+    /// Polars refused something.
+    #[error(transparent)]
+    Polars(#[from] polars::prelude::PolarsError),
+    /// Anything else, in words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// A kind of stage, as plain functions: what the job file, the manual and the engine need to know.
+pub struct Kind {
+    /// Its name in a job file: a noun of the field.
+    pub name: &'static str,
+    /// Raised whenever the same inputs could give another result.
+    pub code_version: u32,
+    /// One sentence.
+    pub summary: &'static str,
+    /// The module documentation: method, source, caveats; it is the manual page.
+    pub manual: &'static str,
+    /// JSON Schema of its params, from the `Params` struct. A string (or array of strings) property
+    /// with `"x-dataset": true` names an input dataset; with `"x-column": "<property>"` it names a
+    /// column of the dataset that the other property names.
+    pub schema: fn() -> schemars::Schema,
+    /// Does the work.
+    pub run: fn(&Context, &Value, &Inputs) -> Result<Analysis, StageError>,
+}
+
+/// All kinds, in the order of the manual.
+pub const KINDS: &[&Kind] = &[];
+
+/// The kind of this name.
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name).copied()
+}
+
+/// Sorts findings by importance and moves them into the cell.
+pub fn with_findings(mut cell: Cell, mut findings: Vec<Finding>) -> Cell {
+    findings.sort_by(retrocast_domain::finding::by_importance);
+    cell.findings = findings;
+    cell
+}

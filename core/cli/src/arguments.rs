@@ -1,0 +1,182 @@
+//! What can be typed: commands, options and their help.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Weekly, evidence-grade reports from operational records, and proof that fixes worked.
+#[derive(Debug, Parser)]
+#[command(
+    name = "retrocast",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = "\
+Examples:
+  retrocast init review                         a starter workspace that runs
+  retrocast check weekly-operations             all mistakes of a job file at once
+  retrocast plan weekly-operations              what would run, and why
+  retrocast run weekly-operations               the last complete week
+  retrocast run weekly-operations --window 2026-W46 --set records=data/raw/operations
+  retrocast show latest                         what the newest run found
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or job file, 3 done but partial"
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Folder that holds jobs/, templates/, data/ and reports/
+    #[arg(long, global = true, default_value = ".", value_name = "DIR", help_heading = "Folders")]
+    pub workspace: PathBuf,
+    /// Folder of job files and their contracts/ [default: jobs]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Folders")]
+    pub jobs: Option<PathBuf>,
+    /// Folder of report templates [default: templates, else those built in]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Folders")]
+    pub templates: Option<PathBuf>,
+    /// Folder of Lance datasets and kept outcomes [default: data/lake]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Folders")]
+    pub lake: Option<PathBuf>,
+    /// Folder of the archive [default: reports]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Folders")]
+    pub reports: Option<PathBuf>,
+    /// Say more: -v for information, -vv for everything (or set RUST_LOG)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The commands, in the order in which a new user needs them.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a starter workspace that runs
+    #[command(after_help = "Example:\n  retrocast init review && cd review && retrocast run hello")]
+    Init {
+        /// Folder to make
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Check a job file: every mistake at once, with its place and a suggestion
+    Check {
+        #[command(flatten)]
+        job: JobArguments,
+        /// Print diagnostics as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a run would do, and why
+    #[command(after_help = "Example:\n  retrocast plan weekly-operations --mermaid > plan.mmd")]
+    Plan {
+        #[command(flatten)]
+        job: JobArguments,
+        /// Print the graph as a Mermaid diagram
+        #[arg(long, conflicts_with = "json")]
+        mermaid: bool,
+        /// Print the plan as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a job
+    #[command(after_help = "\
+Examples:
+  retrocast run weekly-operations
+  retrocast run weekly-operations --date 2026-11-16
+  retrocast run weekly-operations --window 2026-W40 --select stage.rhythm
+  retrocast run github-incidents --set records=/srv/records/incidents --json")]
+    Run {
+        #[command(flatten)]
+        job: JobArguments,
+        /// Print events as JSON lines instead of progress
+        #[arg(long)]
+        json: bool,
+        /// Threads for analysis [default: one a core]
+        #[arg(long, value_name = "N", env = "RETROCAST_THREADS")]
+        threads: Option<usize>,
+        /// Memory for SQL and sorting before it spills to disk, in MiB
+        #[arg(long, value_name = "MIB", default_value_t = 512)]
+        memory: usize,
+    },
+    /// List jobs and runs, newest first
+    List {
+        /// Only this job
+        job: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a run found
+    #[command(after_help = "Examples:\n  retrocast show latest\n  retrocast show weekly-operations/2026-W46/1a2b3c4d")]
+    Show {
+        /// Run: its id, JOB/WINDOW/RUN, a folder, or "latest"
+        #[arg(default_value = "latest")]
+        run: String,
+        /// Print findings as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a company's operations with planted, written-down truth
+    #[command(after_help = "\
+Example:
+  retrocast simulate data/raw/operations --seed 7 --weeks 60 --until 2026-11-16")]
+    Simulate {
+        /// Folder to write to
+        #[arg(default_value = "data/raw/operations")]
+        out: PathBuf,
+        /// Seed: the same seed gives the same bytes
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Weeks of history
+        #[arg(long, default_value_t = 60)]
+        weeks: u32,
+        /// Day after the last simulated day
+        #[arg(long, value_name = "DATE", default_value = "2026-11-16")]
+        until: jiff::civil::Date,
+        /// About how many records in all [default: about 230 000]
+        #[arg(long, value_name = "N")]
+        records: Option<u64>,
+    },
+    /// Compare a run's findings with the truth of a simulation
+    #[command(after_help = "Example:\n  retrocast evaluate data/raw/operations/truth.json latest")]
+    Evaluate {
+        /// truth.json of a simulation
+        truth: PathBuf,
+        /// Run: its id, JOB/WINDOW/RUN, a folder, or "latest"
+        #[arg(default_value = "latest")]
+        run: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List stage kinds, or print the manual of one
+    Kinds {
+        /// Kind
+        kind: Option<String>,
+    },
+    /// Print the JSON Schema of job files, for editors
+    Schema,
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  retrocast completions bash > /etc/bash_completion.d/retrocast")]
+    Completions {
+        /// Shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// A job and how to resolve it.
+#[derive(Debug, Args)]
+pub struct JobArguments {
+    /// Job: its name in the jobs folder, or the path of a .toml file
+    pub job: String,
+    /// Date to run for: the window is the last complete one before it [default: today]
+    #[arg(long, value_name = "DATE")]
+    pub date: Option<jiff::civil::Date>,
+    /// Window to report on, such as 2026-W46, 2026-11, 2026-Q4, 2026-11-15 or
+    /// 2026-11-01..2026-11-16
+    #[arg(long, value_name = "WINDOW")]
+    pub window: Option<String>,
+    /// Set a parameter of the job
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Only these nodes and what they need (stage.name; globs allowed; name+ adds descendants)
+    #[arg(long, value_name = "NODE")]
+    pub select: Vec<String>,
+}

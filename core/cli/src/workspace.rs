@@ -1,0 +1,85 @@
+//! Where jobs, templates, the lake and the archive are.
+
+use crate::{arguments::Arguments, diagnose::WrongUsage};
+use std::path::{Path, PathBuf};
+
+/// The folders a command works with.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    /// Base for relative addresses of sources.
+    pub root: PathBuf,
+    /// Job files.
+    pub jobs: PathBuf,
+    /// Templates, when the folder is there.
+    pub templates: Option<PathBuf>,
+    /// Lance datasets and kept outcomes.
+    pub lake: PathBuf,
+    /// The archive.
+    pub reports: PathBuf,
+}
+
+impl Workspace {
+    /// From what was typed; folders default to those of the current folder.
+    pub fn new(arguments: &Arguments) -> Self {
+        let root = arguments.workspace.clone();
+        let folder = |given: &Option<PathBuf>, name: &str| {
+            given.clone().unwrap_or_else(|| if root == Path::new(".") { name.into() } else { root.join(name) })
+        };
+        let templates = folder(&arguments.templates, "templates");
+        Self {
+            jobs: folder(&arguments.jobs, "jobs"),
+            templates: (arguments.templates.is_some() || templates.is_dir()).then_some(templates),
+            lake: folder(&arguments.lake, "data/lake"),
+            reports: folder(&arguments.reports, "reports"),
+            root,
+        }
+    }
+
+    /// The file of a job, by name or path, with its text.
+    pub fn job_file(&self, job: &str) -> anyhow::Result<(PathBuf, String)> {
+        let named = job.contains('/') || Path::new(job).extension().is_some_and(|e| e == "toml");
+        let path = if named { PathBuf::from(job) } else { self.jobs.join(format!("{job}.toml")) };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok((path, text)),
+            Err(error) => Err(WrongUsage(self.no_job(job, &path, &error)).into()),
+        }
+    }
+
+    fn no_job(&self, job: &str, path: &Path, error: &std::io::Error) -> String {
+        if error.kind() == std::io::ErrorKind::InvalidData {
+            return format!("{} is not text in UTF-8: save it as UTF-8", path.display());
+        }
+        if error.kind() != std::io::ErrorKind::NotFound {
+            return format!("cannot read {}: {error}", path.display());
+        }
+        let names = self.job_names();
+        let near = names
+            .iter()
+            .map(|name| (strsim::jaro_winkler(name, job), name))
+            .filter(|(nearness, _)| *nearness > 0.75)
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        let help = match near {
+            Some((_, name)) => format!("did you mean {name:?}?"),
+            None if names.is_empty() => format!(
+                "there are no jobs in {}; `retrocast init` writes a starter workspace",
+                self.jobs.display()
+            ),
+            None => format!("jobs there: {}", names.join(", ")),
+        };
+        format!("no job {job:?}: {} is not there; {help}", path.display())
+    }
+
+    /// Names of the jobs in the jobs folder, sorted.
+    pub fn job_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(&self.jobs)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                (path.extension()? == "toml").then(|| path.file_stem()?.to_str().map(str::to_string))?
+            })
+            .collect();
+        names.sort();
+        names
+    }
+}

@@ -1,0 +1,662 @@
+//! Shifts of the mean of a series: did the level change, when, and by how much?
+//!
+//! The largest difference of means over all possible dates is large in any series, and larger
+//! still where neighbours resemble each other. So the statistic is compared with what the same
+//! search finds in simulated series without a shift that have the same length and the same
+//! autocorrelation. That autocorrelation is estimated after the best shift has been taken out and
+//! then corrected for its bias by simulation (a median-unbiased estimate after Andrews 1993):
+//! otherwise a shift would hide itself, or noise would pass for one.
+
+use crate::trend::{median_of, running_median, t_quantile};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// What to look for.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// Fewest positions on either side of a shift.
+    pub segment_min: usize,
+    /// Most shifts to report.
+    pub shifts_max: usize,
+    /// Chance of a false claim in a series without a shift.
+    pub alpha: f64,
+    /// Simulated series behind a p-value.
+    pub simulations: usize,
+    /// Seed of the simulations.
+    pub seed: u64,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self {
+            segment_min: 7,
+            shifts_max: 3,
+            alpha: 0.05,
+            simulations: 999,
+            seed: 1,
+        }
+    }
+}
+
+/// A mean with its 95 % interval, autocorrelation taken into account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Level {
+    /// Position of the first value.
+    pub start: usize,
+    /// Position after the last.
+    pub end: usize,
+    /// The mean.
+    pub mean: f64,
+    /// 95 % interval.
+    pub interval: [f64; 2],
+}
+
+/// One shift of the mean.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shift {
+    /// First position of the new level.
+    pub position: usize,
+    /// 95 % interval of that position, both ends in it (Bai 1997).
+    pub interval: [usize; 2],
+    /// The level since the shift before, or the start.
+    pub before: Level,
+    /// The level until the next shift, or the end.
+    pub after: Level,
+    /// `after - before` with its 95 % interval.
+    pub difference: [f64; 3],
+    /// `after / before` with its 95 % interval; `None` when a mean is not positive.
+    pub ratio: Option<[f64; 3]>,
+    /// Standardised statistic: the largest difference in long-run standard errors.
+    pub statistic: f64,
+    /// Simulated p-value.
+    pub p: f64,
+}
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shifts {
+    /// Shifts in order of time.
+    pub shifts: Vec<Shift>,
+    /// p-value of the best single shift of the whole series.
+    pub p: f64,
+    /// Best single date of the whole series, significant or not.
+    pub best: usize,
+    /// First-order autocorrelation of what is left, corrected for bias.
+    pub autocorrelation: f64,
+    /// The series moves, but a straight line describes it better than steps do, so no shift is
+    /// claimed.
+    pub drifts: bool,
+}
+
+/// Shifts of the mean of an evenly spaced series.
+///
+/// `adjusted` is searched (pass the seasonally adjusted series, or `values` again); means are taken
+/// from `values`. Outliers beyond three robust standard deviations from a running median are drawn
+/// in before the search, so that a day of outage is not a new level. Further shifts are looked for
+/// on either side of one that is found (binary segmentation, Vostrikova 1981), each time with half
+/// the error left; positions are then refined between their neighbours (Bai 1997) and tested again.
+///
+/// `None` when the series is shorter than four times the smallest segment or does not vary.
+pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<Shifts> {
+    let n = values.len();
+    let m = search.segment_min.max(2);
+    if n < fewest(m) || adjusted.len() != n {
+        return None;
+    }
+    let drawn = draw_in_outliers(adjusted, 2 * m + 1);
+    let whole = best_split(&drawn, m)?;
+    let (p, single) = simulated_p(&drawn, &whole, search);
+    let mut positions = Vec::new();
+    let mut drifts = false;
+    split(&drawn, 0, search.alpha, search, &mut positions, &mut drifts);
+    positions.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    positions.truncate(search.shifts_max.max(1));
+    let mut positions: Vec<usize> = positions.into_iter().map(|(at, _)| at).collect();
+    positions.sort_unstable();
+    let tested = refine(&drawn, &mut positions, search);
+    let edges: Vec<usize> = std::iter::once(0)
+        .chain(positions.iter().copied())
+        .chain(std::iter::once(n))
+        .collect();
+    // With one shift taken out, the others would still look like autocorrelation.
+    let autocorrelation = if positions.len() > 1 {
+        unbiased(n, residual_autocorrelation(&drawn, &edges), search).min(single)
+    } else {
+        single
+    };
+    let noise = long_run_variance(&drawn, &edges, autocorrelation);
+    let shifts = tested
+        .into_iter()
+        .enumerate()
+        .map(|(i, (statistic, p))| {
+            let edges = [edges[i], edges[i + 1], edges[i + 2]];
+            describe(values, &drawn, edges, autocorrelation, noise, statistic, p)
+        })
+        .collect();
+    Some(Shifts {
+        shifts,
+        p,
+        best: whole.at,
+        autocorrelation,
+        drifts,
+    })
+}
+
+/// Fewest positions for a search with this smallest segment.
+pub fn fewest(segment_min: usize) -> usize {
+    (4 * segment_min.max(2)).max(12)
+}
+
+/// The best single split of a stretch.
+struct Split {
+    at: usize,
+    /// Largest standardised difference, in standard errors that know of autocorrelation.
+    statistic: f64,
+    /// First-order autocorrelation of the residuals, biased as it comes.
+    rho: f64,
+    /// Sum of squares left.
+    left: f64,
+}
+
+/// Finds the split that leaves the smallest sum of squares; `None` for a constant stretch.
+fn best_split(values: &[f64], m: usize) -> Option<Split> {
+    let n = values.len();
+    let mean = values.iter().sum::<f64>() / n as f64;
+    let (mut sum, mut best, mut at) = (0.0, -1.0, 0);
+    for (k, value) in values.iter().enumerate().take(n - m) {
+        sum += value - mean;
+        let k = k + 1;
+        if k >= m {
+            let gain = sum * sum * n as f64 / (k as f64 * (n - k) as f64);
+            if gain > best {
+                (best, at) = (gain, k);
+            }
+        }
+    }
+    let total: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+    let left = (total - best).max(0.0);
+    if total <= f64::EPSILON * mean.abs().max(1.0) {
+        return None;
+    }
+    let rho = residual_autocorrelation(values, &[0, at, n]);
+    let variance = left.max(total * 1e-9) / (n as f64 - 2.0);
+    let long_run = variance * (1.0 + rho.max(0.0)) / (1.0 - rho.max(0.0)).max(0.02);
+    Some(Split {
+        at,
+        statistic: (best / long_run).sqrt(),
+        rho,
+        left,
+    })
+}
+
+/// Residuals of a series from the means between `edges`.
+fn residuals(values: &[f64], edges: &[usize]) -> Vec<f64> {
+    let mut out = Vec::with_capacity(values.len());
+    for pair in edges.windows(2) {
+        let part = &values[pair[0]..pair[1]];
+        let mean = part.iter().sum::<f64>() / part.len().max(1) as f64;
+        out.extend(part.iter().map(|v| v - mean));
+    }
+    out
+}
+
+fn residual_autocorrelation(values: &[f64], edges: &[usize]) -> f64 {
+    let left = residuals(values, edges);
+    let square: f64 = left.iter().map(|v| v * v).sum();
+    let product: f64 = left.windows(2).map(|w| w[0] * w[1]).sum();
+    if square > 0.0 {
+        (product / square).clamp(-0.98, 0.98)
+    } else {
+        0.0
+    }
+}
+
+/// Values further than three robust standard deviations from a running median are moved there.
+fn draw_in_outliers(values: &[f64], width: usize) -> Vec<f64> {
+    let there: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
+    let level = running_median(&there, width);
+    let mut away: Vec<f64> = values
+        .iter()
+        .zip(&level)
+        .map(|(v, l)| (v - l.unwrap_or(*v)).abs())
+        .collect();
+    let limit = 3.0 * 1.4826 * median_of(&mut away);
+    if limit <= 0.0 {
+        return values.to_vec();
+    }
+    let draw = |(v, l): (&f64, &Option<f64>)| l.map_or(*v, |l| v.clamp(l - limit, l + limit));
+    values.iter().zip(&level).map(draw).collect()
+}
+
+/// Candidate autocorrelations for the correction of its bias.
+const GRID: [f64; 11] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95];
+
+/// p-value of a split, and the autocorrelation that was assumed for it.
+fn simulated_p(values: &[f64], observed: &Split, search: &Search) -> (f64, f64) {
+    let n = values.len();
+    let rho = unbiased(n, observed.rho, search);
+    let mut noise = Noise::new(search.seed ^ 0x5eed);
+    let higher = (0..search.simulations)
+        .filter(|_| {
+            best_split(&noise.autoregressive(n, rho), search.segment_min.max(2))
+                .is_some_and(|split| split.statistic >= observed.statistic)
+        })
+        .count();
+    ((higher + 1) as f64 / (search.simulations + 1) as f64, rho)
+}
+
+/// The autocorrelation whose simulated series have `seen` as the median of their estimates.
+fn unbiased(n: usize, seen: f64, search: &Search) -> f64 {
+    let mut last: Option<(f64, f64)> = None;
+    for rho in GRID {
+        let mut noise = Noise::new(search.seed ^ 0xb1a5);
+        let mut estimates: Vec<f64> = (0..200)
+            .filter_map(|_| best_split(&noise.autoregressive(n, rho), search.segment_min.max(2)))
+            .map(|split| split.rho)
+            .collect();
+        let median = median_of(&mut estimates);
+        if median >= seen {
+            return last.map_or(0.0, |(low, below)| {
+                low + (rho - low) * (seen - below) / (median - below).max(1e-9)
+            });
+        }
+        last = Some((rho, median));
+    }
+    GRID[GRID.len() - 1]
+}
+
+/// Tests a stretch, and when it holds a shift, both sides of it with half the error.
+fn split(
+    values: &[f64],
+    offset: usize,
+    alpha: f64,
+    search: &Search,
+    found: &mut Vec<(usize, f64)>,
+    drifts: &mut bool,
+) {
+    let m = search.segment_min.max(2);
+    if values.len() < fewest(m) {
+        return;
+    }
+    let Some(best) = best_split(values, m) else {
+        return;
+    };
+    if simulated_p(values, &best, search).0 > alpha {
+        return;
+    }
+    if line_is_better(values, best.left, m) {
+        *drifts |= found.is_empty() && offset == 0;
+        return;
+    }
+    found.push((offset + best.at, best.statistic));
+    let (left, right) = values.split_at(best.at);
+    split(left, offset, alpha / 2.0, search, found, drifts);
+    split(right, offset + best.at, alpha / 2.0, search, found, drifts);
+}
+
+/// Whether a straight line describes the stretch better than one step, and than two (by BIC).
+fn line_is_better(values: &[f64], one_step: f64, m: usize) -> bool {
+    let n = values.len() as f64;
+    let criterion =
+        |left: f64, parameters: f64| n * (left / n).max(1e-12).ln() + parameters * n.ln();
+    let line = line_left(values);
+    if line >= one_step {
+        return false;
+    }
+    // A step has a position besides its two levels, a line two parameters.
+    criterion(two_steps_left(values, m), 5.0) >= criterion(line, 2.0)
+}
+
+/// Sum of squares around the least-squares line.
+fn line_left(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    let middle = (n - 1.0) / 2.0;
+    let mean = values.iter().sum::<f64>() / n;
+    let (mut xy, mut yy) = (0.0, 0.0);
+    for (i, v) in values.iter().enumerate() {
+        xy += (i as f64 - middle) * (v - mean);
+        yy += (v - mean).powi(2);
+    }
+    let xx = n * (n * n - 1.0) / 12.0;
+    (yy - xy * xy / xx).max(0.0)
+}
+
+/// Smallest sum of squares around three levels.
+fn two_steps_left(values: &[f64], m: usize) -> f64 {
+    let mut sums = vec![(0.0, 0.0)];
+    let mut last = (0.0, 0.0);
+    for v in values {
+        last = (last.0 + v, last.1 + v * v);
+        sums.push(last);
+    }
+    let cost = |a: usize, b: usize| {
+        let (s, q) = (sums[b].0 - sums[a].0, sums[b].1 - sums[a].1);
+        (q - s * s / (b - a) as f64).max(0.0)
+    };
+    let n = values.len();
+    let mut best = f64::INFINITY;
+    for a in m..n.saturating_sub(2 * m) + 1 {
+        for b in a + m..=n - m {
+            best = best.min(cost(0, a) + cost(a, b) + cost(b, n));
+        }
+    }
+    best
+}
+
+/// Moves every shift to its best place between its neighbours, drops those that no longer pass,
+/// and gives the statistic and p-value of the others.
+fn refine(values: &[f64], positions: &mut Vec<usize>, search: &Search) -> Vec<(f64, f64)> {
+    let m = search.segment_min.max(2);
+    for _ in 0..8 {
+        let before = positions.clone();
+        let mut tested = Vec::new();
+        for i in 0..positions.len() {
+            let start = if i == 0 { 0 } else { positions[i - 1] };
+            let end = positions.get(i + 1).copied().unwrap_or(values.len());
+            let stretch = &values[start..end];
+            if let Some(best) = best_split(stretch, m).filter(|_| stretch.len() >= 2 * m) {
+                positions[i] = start + best.at;
+                tested.push((best.statistic, simulated_p(stretch, &best, search).0));
+            } else {
+                tested.push((0.0, 1.0));
+            }
+        }
+        let weakest = (0..tested.len()).max_by(|a, b| tested[*a].1.total_cmp(&tested[*b].1));
+        match weakest {
+            Some(i) if tested[i].1 > search.alpha => {
+                positions.remove(i);
+            }
+            _ if *positions == before => return tested,
+            _ => {}
+        }
+        if positions.is_empty() {
+            return Vec::new();
+        }
+    }
+    positions.clear();
+    Vec::new()
+}
+
+/// Variance of one value, times what autocorrelation adds to the variance of a mean.
+fn long_run_variance(values: &[f64], edges: &[usize], rho: f64) -> f64 {
+    let left = residuals(values, edges);
+    let freedom = (left.len() as f64 - (edges.len() as f64 - 1.0)).max(1.0);
+    let variance = left.iter().map(|v| v * v).sum::<f64>() / freedom;
+    variance * (1.0 + rho) / (1.0 - rho)
+}
+
+fn level(values: &[f64], searched: &[f64], start: usize, end: usize, rho: f64) -> (Level, f64) {
+    let n = (end - start) as f64;
+    let mean = values[start..end].iter().sum::<f64>() / n;
+    let variance = long_run_variance(&searched[start..end], &[0, end - start], rho) / n;
+    let effective = n * (1.0 - rho) / (1.0 + rho);
+    let half = t_quantile(0.975, (effective - 1.0).max(2.0)) * variance.sqrt();
+    (
+        Level {
+            start,
+            end,
+            mean,
+            interval: [mean - half, mean + half],
+        },
+        variance,
+    )
+}
+
+/// All numbers of one shift between `edges` (start, position, end).
+fn describe(
+    values: &[f64],
+    searched: &[f64],
+    edges: [usize; 3],
+    rho: f64,
+    noise: f64,
+    statistic: f64,
+    p: f64,
+) -> Shift {
+    let [start, position, end] = edges;
+    let (before, variance_before) = level(values, searched, start, position, rho);
+    let (after, variance_after) = level(values, searched, position, end, rho);
+    let effective = (end - start) as f64 * (1.0 - rho) / (1.0 + rho);
+    let quantile = t_quantile(0.975, (effective - 2.0).max(2.0));
+    let step = after.mean - before.mean;
+    let half = quantile * (variance_before + variance_after).sqrt();
+    let ratio = (before.mean > 0.0 && after.mean > 0.0).then(|| {
+        let relative = variance_before / before.mean.powi(2) + variance_after / after.mean.powi(2);
+        let (ratio, factor) = (after.mean / before.mean, (quantile * relative.sqrt()).exp());
+        [ratio, ratio / factor, ratio * factor]
+    });
+    // Bai (1997): the position lies within 11 long-run variances over the squared step.
+    let reach = (11.0 * noise / step.powi(2).max(1e-300)).min(values.len() as f64) as usize + 1;
+    let low = position.saturating_sub(reach).max(start);
+    let interval = [low, (position + reach).min(end - 1)];
+    Shift {
+        position,
+        interval,
+        before,
+        after,
+        difference: [step, step - half, step + half],
+        ratio,
+        statistic,
+        p,
+    }
+}
+
+/// Seeded noise for simulations: the same on every machine.
+pub(crate) struct Noise {
+    generator: ChaCha8Rng,
+    spare: Option<f64>,
+}
+
+impl Noise {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            generator: ChaCha8Rng::seed_from_u64(seed),
+            spare: None,
+        }
+    }
+
+    fn uniform(&mut self) -> f64 {
+        self.generator.random::<f64>()
+    }
+
+    /// Standard normal, by the polar method (Marsaglia and Bray 1964).
+    pub(crate) fn normal(&mut self) -> f64 {
+        if let Some(spare) = self.spare.take() {
+            return spare;
+        }
+        loop {
+            let (u, v) = (2.0 * self.uniform() - 1.0, 2.0 * self.uniform() - 1.0);
+            let s = u * u + v * v;
+            if s > 0.0 && s < 1.0 {
+                let factor = (-2.0 * s.ln() / s).sqrt();
+                self.spare = Some(v * factor);
+                return u * factor;
+            }
+        }
+    }
+
+    /// A stationary first-order autoregressive series with variance 1.
+    pub(crate) fn autoregressive(&mut self, n: usize, rho: f64) -> Vec<f64> {
+        let fresh = (1.0 - rho * rho).sqrt();
+        let mut last = self.normal();
+        (0..n)
+            .map(|_| {
+                let value = last;
+                last = rho * last + fresh * self.normal();
+                value
+            })
+            .collect()
+    }
+
+    /// A Poisson count, by multiplication; meant for means below 100.
+    #[cfg(test)]
+    pub(crate) fn poisson(&mut self, mean: f64) -> u32 {
+        let limit = (-mean.min(100.0)).exp();
+        let (mut count, mut product) = (0, self.uniform());
+        while product > limit {
+            count += 1;
+            product *= self.uniform();
+        }
+        count
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Annual flow of the Nile at Aswan, 1871 to 1970.
+    pub(crate) const NILE: [f64; 100] = [
+        1120., 1160., 963., 1210., 1160., 1160., 813., 1230., 1370., 1140., 995., 935., 1110.,
+        994., 1020., 960., 1180., 799., 958., 1140., 1100., 1210., 1150., 1250., 1260., 1220.,
+        1030., 1100., 774., 840., 874., 694., 940., 833., 701., 916., 692., 1020., 1050., 969.,
+        831., 726., 456., 824., 702., 1120., 1100., 832., 764., 821., 768., 845., 864., 862., 698.,
+        845., 744., 796., 1040., 759., 781., 865., 845., 944., 984., 897., 822., 1010., 771., 676.,
+        649., 846., 812., 742., 801., 1040., 860., 874., 848., 890., 744., 749., 838., 1050., 918.,
+        986., 797., 923., 975., 815., 1020., 906., 901., 1170., 912., 746., 919., 718., 714., 740.,
+    ];
+
+    /// Coal-mining disasters a year, 1851 to 1961.
+    const COAL: [u8; 111] = [
+        4, 5, 4, 0, 1, 4, 3, 4, 0, 6, 3, 3, 4, 0, 2, 6, 3, 3, 5, 4, 5, 3, 1, 4, 4, 1, 5, 5, 3, 4,
+        2, 5, 2, 2, 3, 4, 2, 1, 3, 2, 2, 1, 1, 1, 1, 3, 0, 0, 1, 0, 1, 1, 0, 0, 3, 1, 0, 3, 2, 2,
+        0, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0, 2, 1, 0, 0, 0, 1, 1, 0, 2, 3, 3, 1, 1, 2, 1, 1, 1, 1, 2,
+        4, 2, 0, 0, 1, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 1,
+    ];
+
+    fn search(values: &[f64], segment_min: usize) -> Shifts {
+        let settings = Search {
+            segment_min,
+            ..Search::default()
+        };
+        mean_shifts(values, values, &settings).expect("enough values")
+    }
+
+    #[test]
+    fn the_nile_fell_in_1899() {
+        // Cobb (1978), Bai and Perron in R's strucchange: last year of the old level 1898
+        // (interval 1895 to 1902), means 1097.75 and 849.97.
+        let found = search(&NILE, 10);
+        println!("{found:#?}");
+        assert_eq!(found.shifts.len(), 1);
+        let shift = &found.shifts[0];
+        assert_eq!(1871 + shift.position, 1899);
+        assert!((shift.before.mean - 1097.75).abs() < 0.005, "{shift:?}");
+        assert!((shift.after.mean - 849.97).abs() < 0.005, "{shift:?}");
+        assert!(
+            shift.p <= 0.002 && shift.interval[1] - shift.interval[0] <= 12,
+            "{shift:?}"
+        );
+    }
+
+    #[test]
+    fn mining_became_safer_around_1891() {
+        // Carlin, Gelfand and Smith (1992): between 1889 and 1892; rates 3.1 and 0.9.
+        let values: Vec<f64> = COAL.iter().map(|v| f64::from(*v)).collect();
+        let settings = Search {
+            shifts_max: 1,
+            ..Search::default()
+        };
+        let found = mean_shifts(&values, &values, &settings).expect("enough values");
+        let shift = &found.shifts[0];
+        println!("{found:#?}");
+        assert!(
+            (1889..=1892).contains(&(1851 + shift.position)),
+            "{shift:?}"
+        );
+        assert!((shift.before.mean - 3.1).abs() < 0.1 && (shift.after.mean - 0.92).abs() < 0.05);
+    }
+
+    #[test]
+    fn two_shifts_are_told_apart_and_a_spike_is_none() {
+        let mut noise = Noise::new(3);
+        let level = |i: usize| {
+            if i < 60 {
+                10.0
+            } else if i < 110 {
+                16.0
+            } else {
+                11.0
+            }
+        };
+        let values: Vec<f64> = (0..170).map(|i| level(i) + 2.0 * noise.normal()).collect();
+        let found = search(&values, 7);
+        let positions: Vec<usize> = found.shifts.iter().map(|s| s.position).collect();
+        assert_eq!(positions.len(), 2, "{found:#?}");
+        assert!(
+            positions[0].abs_diff(60) <= 2 && positions[1].abs_diff(110) <= 2,
+            "{positions:?}"
+        );
+
+        let spike: Vec<f64> = (0..120)
+            .map(|i| noise.normal() + if (113..116).contains(&i) { 40.0 } else { 0.0 })
+            .collect();
+        assert!(search(&spike, 7).shifts.is_empty());
+    }
+
+    #[test]
+    fn a_drift_is_not_a_shift() {
+        for seed in 0..20 {
+            let mut noise = Noise::new(seed);
+            let values: Vec<f64> = (0..112).map(|i| 0.05 * i as f64 + noise.normal()).collect();
+            let found = search(&values, 7);
+            assert!(
+                found.shifts.is_empty() && found.drifts,
+                "seed {seed}: {found:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn too_little_or_constant_data_gives_nothing() {
+        let settings = Search::default();
+        assert!(mean_shifts(&[1.0; 27], &[1.0; 27], &settings).is_none());
+        assert!(mean_shifts(&[1.0; 60], &[1.0; 60], &settings).is_none());
+    }
+
+    /// Share of series without a shift in which one is claimed at 5 %.
+    fn check(n: usize, rho: f64, poisson: Option<f64>, bound: f64) {
+        let mut noise = Noise::new(n as u64 * 17 + (rho * 100.0) as u64);
+        let tries = 300u64;
+        let mut claims = 0;
+        for seed in 0..tries {
+            let mut values = noise.autoregressive(n, rho);
+            if let Some(mean) = poisson {
+                values.iter_mut().for_each(|e| {
+                    *e = f64::from(noise.poisson(mean * (0.4 * *e - 0.08).exp()));
+                });
+            }
+            let settings = Search {
+                seed,
+                simulations: 199,
+                ..Search::default()
+            };
+            let found = mean_shifts(&values, &values, &settings);
+            claims += usize::from(found.is_some_and(|found| !found.shifts.is_empty()));
+        }
+        let share = claims as f64 / tries as f64;
+        println!("n {n} rho {rho} poisson {poisson:?}: claims {share:.3}");
+        assert!(
+            share <= bound,
+            "n {n} rho {rho} poisson {poisson:?}: {share} false claims"
+        );
+    }
+
+    #[test]
+    fn false_claims_stay_at_the_level() {
+        for n in [40, 120] {
+            check(n, 0.0, None, 0.08);
+            check(n, 0.3, None, 0.08);
+            check(n, 0.6, None, 0.08);
+            check(n, 0.3, Some(4.0), 0.08);
+            check(n, 0.0, Some(0.7), 0.08);
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes() {
+        assert_eq!(
+            format!("{:?}", search(&NILE, 7)),
+            format!("{:?}", search(&NILE, 7))
+        );
+    }
+}

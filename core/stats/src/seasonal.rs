@@ -1,0 +1,168 @@
+//! Splitting a series into level, season and remainder so that outliers do not bend any of them.
+//!
+//! Level: centred running median over several whole periods. Season: the median of what is left, by
+//! phase. Both are repeated once on the season-adjusted series. Medians keep steps sharp and are not
+//! moved by an outage, which is what a decomposition under an anomaly detector must guarantee;
+//! STL's loess (Cleveland et al., 1990) smears both. Use [`smooth`] where smoothness matters more.
+
+use crate::describe::median;
+
+/// A series as `level + season + remainder`, all as long as the series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decomposition {
+    /// Slow level.
+    pub level: Vec<f64>,
+    /// Repeating pattern, of median zero over a period.
+    pub season: Vec<f64>,
+    /// What is left.
+    pub remainder: Vec<f64>,
+}
+
+/// Fills gaps by straight lines; ends are filled with the nearest value. Empty when nothing is known.
+pub fn interpolate(values: &[Option<f64>]) -> Vec<f64> {
+    let known: Vec<(usize, f64)> = values
+        .iter()
+        .enumerate()
+        .filter_map(|(i, value)| value.filter(|value| value.is_finite()).map(|value| (i, value)))
+        .collect();
+    let (Some(first), Some(last)) = (known.first(), known.last()) else {
+        return Vec::new();
+    };
+    let mut out = vec![first.1; values.len()];
+    out[last.0..].fill(last.1);
+    for pair in known.windows(2) {
+        let ((i, a), (j, b)) = (pair[0], pair[1]);
+        for (step, slot) in out[i..j].iter_mut().enumerate() {
+            *slot = a + (b - a) * step as f64 / (j - i) as f64;
+        }
+    }
+    out
+}
+
+/// The running median over `2 * half + 1` values, cut at the ends.
+pub fn running_median(values: &[f64], half: usize) -> Vec<f64> {
+    (0..values.len())
+        .map(|i| median(&values[i.saturating_sub(half)..(i + half + 1).min(values.len())]))
+        .collect()
+}
+
+/// Robust decomposition with one season of `period` values (1 = no season).
+///
+/// The level's window spans five periods, at least 15 values.
+pub fn decompose(values: &[f64], period: usize) -> Decomposition {
+    let half = (5 * period.max(1) / 2).max(7);
+    let mut season = vec![0.0; period.max(1)];
+    let mut level = Vec::new();
+    for _ in 0..2 {
+        let adjusted: Vec<f64> =
+            values.iter().enumerate().map(|(i, value)| value - season[i % season.len()]).collect();
+        level = running_median(&adjusted, half);
+        if period > 1 && values.len() >= 2 * period {
+            season = phase_medians(values, &level, period);
+        }
+    }
+    let season: Vec<f64> = (0..values.len()).map(|i| season[i % season.len()]).collect();
+    let remainder =
+        values.iter().zip(&level).zip(&season).map(|((value, l), s)| value - l - s).collect();
+    Decomposition { level, season, remainder }
+}
+
+fn phase_medians(values: &[f64], level: &[f64], period: usize) -> Vec<f64> {
+    let mut season: Vec<f64> = (0..period)
+        .map(|phase| {
+            let rest: Vec<f64> = (phase..values.len())
+                .step_by(period)
+                .map(|i| values[i] - level[i])
+                .collect();
+            median(&rest)
+        })
+        .collect();
+    let middle = median(&season);
+    season.iter_mut().for_each(|value| *value -= middle);
+    season
+}
+
+/// STL with robustness weights (Cleveland et al., 1990), in double precision; `None` when the series
+/// is shorter than two periods or constant over them.
+pub fn smooth(values: &[f64], period: usize) -> Option<Decomposition> {
+    if period < 2 || values.len() < 2 * period {
+        return None;
+    }
+    let mut params = augurs::mstl::stlrs::params();
+    params.robust(true);
+    let seasonal_length = (10 * values.len()) | 1;
+    params.seasonal_length(seasonal_length).seasonal_degree(0);
+    let (season, level, remainder, _) = params.fit(values, period).ok()?.into_parts();
+    let finite = season.iter().chain(&level).all(|value| value.is_finite());
+    finite.then_some(Decomposition { level, season, remainder })
+}
+
+/// Whether a season of this period is there: the autocorrelation at the period, after removing a
+/// straight line, is larger than chance gives at 10 % (the rule of the M4 competition).
+pub fn is_seasonal(values: &[f64], period: usize) -> bool {
+    if period < 2 || values.len() < 3 * period {
+        return false;
+    }
+    let rest = without_line(values);
+    let total: f64 = rest.iter().map(|value| value * value).sum();
+    if total <= 0.0 {
+        return false;
+    }
+    let correlation = |lag: usize| {
+        rest.iter().zip(&rest[lag..]).map(|(a, b)| a * b).sum::<f64>() / total
+    };
+    let before: f64 = (1..period).map(|lag| correlation(lag).powi(2)).sum();
+    correlation(period) > 1.645 * ((1.0 + 2.0 * before) / values.len() as f64).sqrt()
+}
+
+fn without_line(values: &[f64]) -> Vec<f64> {
+    let (intercept, slope) = line(values);
+    values.iter().enumerate().map(|(i, value)| value - intercept - slope * i as f64).collect()
+}
+
+/// Intercept and slope of the least-squares line over 0, 1, 2, ...
+pub fn line(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let middle = (n - 1.0) / 2.0;
+    let mean = values.iter().sum::<f64>() / n;
+    let spread: f64 = (0..values.len()).map(|i| (i as f64 - middle).powi(2)).sum();
+    let product: f64 =
+        values.iter().enumerate().map(|(i, value)| (i as f64 - middle) * (value - mean)).sum();
+    let slope = if spread > 0.0 { product / spread } else { 0.0 };
+    (mean - slope * middle, slope)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_are_bridged() {
+        let values = [None, Some(1.0), None, Some(f64::NAN), Some(4.0), None];
+        assert_eq!(interpolate(&values), [1.0, 1.0, 2.0, 3.0, 4.0, 4.0]);
+        assert!(interpolate(&[None, None]).is_empty());
+    }
+
+    #[test]
+    fn an_outage_bends_neither_level_nor_season() {
+        let pattern = [5.0, 2.0, 1.0, 0.0, -1.0, -3.0, -4.0];
+        let mut values: Vec<f64> = (0..140).map(|i| 50.0 + pattern[i % 7]).collect();
+        values[70] = 0.0;
+        let parts = decompose(&values, 7);
+        for i in (0..140).filter(|i| *i != 70) {
+            assert!(parts.remainder[i].abs() < 1e-9, "{i}: {}", parts.remainder[i]);
+        }
+        assert!((parts.remainder[70] + 55.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn seasons_are_seen_only_where_they_are() {
+        let seasonal: Vec<f64> =
+            (0..140).map(|i| f64::from(i * 7919 % 13) + if i % 7 == 0 { 30.0 } else { 0.0 }).collect();
+        assert!(is_seasonal(&seasonal, 7));
+        let line: Vec<f64> = (0..140).map(|i| f64::from(i) * 2.0).collect();
+        assert!(!is_seasonal(&line, 7));
+        let parts = smooth(&seasonal, 7).unwrap();
+        assert!(parts.season[0] > 20.0 && parts.season[1] < 0.0);
+    }
+}

@@ -1,0 +1,417 @@
+//! Monotone trends in evenly spaced series: is there one, and how steep is it?
+//!
+//! Operational series repeat themselves from one day to the next, and a test that takes them for
+//! independent calls every slow wave a trend. All variances here are therefore enlarged by the
+//! autocorrelation of what is left when the trend is taken out.
+
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+/// A test for a monotone trend.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MannKendall {
+    /// Values that were there.
+    pub n: usize,
+    /// Pairs that rise less pairs that fall.
+    pub s: f64,
+    /// `s` over the number of pairs, from −1 (always falls) to 1 (always rises).
+    pub tau: f64,
+    /// Variance of `s` if all values were independent, ties taken into account.
+    pub variance: f64,
+    /// How many times larger the variance is because neighbours resemble each other; at least 1.
+    pub inflation: f64,
+    /// Independent values that tell as much: `n / inflation`.
+    pub n_effective: f64,
+    /// `s`, continuity-corrected, in standard deviations (with the enlarged variance).
+    pub z: f64,
+    /// Two-sided p-value.
+    pub p: f64,
+}
+
+/// A robust straight line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TheilSen {
+    /// Change from one position to the next: the median over all pairs.
+    pub slope: f64,
+    /// 95 % interval of the slope.
+    pub interval: [f64; 2],
+    /// Height of the line at position 0.
+    pub intercept: f64,
+}
+
+impl TheilSen {
+    /// Height of the line at a position.
+    pub fn at(&self, position: usize) -> f64 {
+        self.intercept + self.slope * position as f64
+    }
+}
+
+/// Test and line of one series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trend {
+    /// The test.
+    pub test: MannKendall,
+    /// The line.
+    pub line: TheilSen,
+}
+
+/// Fewest values for which a trend is looked for: below, the test cannot reach 5 % with
+/// autocorrelation taken into account.
+pub const TREND_MIN: usize = 8;
+
+/// Mann-Kendall test and Theil-Sen line of a series in which missing values are `None`.
+///
+/// The variance of the test is enlarged by the rank autocorrelation of the residuals from the line
+/// (Hamed and Rao 1998), in two ways of which the larger counts: the lags that are significant as
+/// they are, and the first lag, corrected for its bias in short series (Marriott and Pope 1954),
+/// carried on as a first-order process (Yue and Wang 2004). The test statistic is referred to
+/// Student's t with the effective number of values. The interval of the slope (Sen 1968) uses the
+/// same enlarged variance, so test and interval agree.
+///
+/// `None` when there are fewer than [`TREND_MIN`] values, or they are all equal.
+pub fn trend(values: &[Option<f64>]) -> Option<Trend> {
+    let points: Vec<(f64, f64)> = values
+        .iter()
+        .enumerate()
+        .filter_map(|(i, v)| Some((i as f64, (*v)?)))
+        .collect();
+    let n = points.len();
+    if n < TREND_MIN {
+        return None;
+    }
+    let (s, mut slopes) = pairs(&points);
+    let variance = tied_variance(&points);
+    if variance <= 0.0 {
+        return None;
+    }
+    let slope = median_of(&mut slopes);
+    let intercept = {
+        let mut heights: Vec<f64> = points.iter().map(|(x, y)| y - slope * x).collect();
+        median_of(&mut heights)
+    };
+    let residuals: Vec<Option<f64>> = values
+        .iter()
+        .enumerate()
+        .map(|(i, v)| v.map(|v| v - intercept - slope * i as f64))
+        .collect();
+    let inflation = inflation(&residuals, n);
+    let n_effective = n as f64 / inflation;
+    let spread = (variance * inflation).sqrt();
+    let z = (s - s.signum() * f64::from(s != 0.0)) / spread;
+    let freedom = (n_effective - 2.0).max(2.0);
+    let p = t_two_sided(z, freedom);
+    let interval = slope_interval(&mut slopes, t_quantile(0.975, freedom) * spread);
+    let tau = s / (n * (n - 1) / 2) as f64;
+    let test = MannKendall {
+        n,
+        s,
+        tau,
+        variance,
+        inflation,
+        n_effective,
+        z,
+        p,
+    };
+    Some(Trend {
+        test,
+        line: TheilSen {
+            slope,
+            interval,
+            intercept,
+        },
+    })
+}
+
+/// Sum of the signs of all pairwise differences, and all pairwise slopes.
+fn pairs(points: &[(f64, f64)]) -> (f64, Vec<f64>) {
+    let mut slopes = Vec::with_capacity(points.len() * (points.len() - 1) / 2);
+    let mut s = 0i64;
+    for (i, (x0, y0)) in points.iter().enumerate() {
+        for (x1, y1) in &points[i + 1..] {
+            let rise = y1 - y0;
+            s += i64::from(rise > 0.0) - i64::from(rise < 0.0);
+            slopes.push(rise / (x1 - x0));
+        }
+    }
+    (s as f64, slopes)
+}
+
+/// Variance of the sum of signs under independence (Kendall 1975), with groups of equal values.
+fn tied_variance(points: &[(f64, f64)]) -> f64 {
+    let term = |m: f64| m * (m - 1.0) * (2.0 * m + 5.0);
+    let mut sorted: Vec<f64> = points.iter().map(|(_, y)| *y).collect();
+    sorted.sort_by(f64::total_cmp);
+    let tied: f64 = sorted
+        .chunk_by(|a, b| a == b)
+        .map(|group| term(group.len() as f64))
+        .sum();
+    (term(points.len() as f64) - tied) / 18.0
+}
+
+/// Sen's interval: the slopes at ranks that lie `half_width` / 2 on either side of the middle.
+fn slope_interval(slopes: &mut [f64], half_width: f64) -> [f64; 2] {
+    let count = slopes.len();
+    let middle = count as f64 / 2.0;
+    let low = (middle - half_width / 2.0).floor().max(0.0) as usize;
+    let high = ((middle + half_width / 2.0).ceil() as usize).min(count - 1);
+    let lower = *slopes
+        .select_nth_unstable_by(low.min(count - 1), f64::total_cmp)
+        .1;
+    let upper = *slopes.select_nth_unstable_by(high, f64::total_cmp).1;
+    [lower, upper]
+}
+
+/// Factor by which autocorrelation enlarges the variance of the sum of signs.
+fn inflation(residuals: &[Option<f64>], n: usize) -> f64 {
+    let ranks = ranks(residuals);
+    let size = n as f64;
+    let weight = |lag: usize| {
+        let left = size - lag as f64;
+        left * (left - 1.0) * (left - 2.0)
+    };
+    let total = size * (size - 1.0) * (size - 2.0);
+    let lags = n.saturating_sub(3);
+    let limit = 1.96 / size.sqrt();
+    let seen: f64 = (1..=lags.min(n / 3))
+        .filter_map(|lag| {
+            autocorrelation(&ranks, lag)
+                .filter(|r| r.abs() > limit)
+                .map(|r| (lag, r))
+        })
+        .map(|(lag, r)| weight(lag) * r)
+        .sum();
+    let first = autocorrelation(&ranks, 1).unwrap_or(0.0);
+    let unbiased = ((first + 2.0 / size) / (1.0 - 4.0 / size)).clamp(0.0, 0.98);
+    let carried: f64 = (1..=lags)
+        .map(|lag| weight(lag) * unbiased.powi(lag as i32))
+        .sum();
+    1.0 + 2.0 / total * seen.max(carried).max(0.0)
+}
+
+/// Two-sided p-value of a t statistic.
+pub(crate) fn t_two_sided(t: f64, freedom: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, freedom)
+        .map_or(1.0, |t_of| 2.0 * t_of.sf(t.abs()))
+        .clamp(0.0, 1.0)
+}
+
+/// Quantile of Student's t.
+pub(crate) fn t_quantile(share: f64, freedom: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, freedom).map_or(f64::INFINITY, |t_of| t_of.inverse_cdf(share))
+}
+
+/// Mid-ranks of the values that are there.
+fn ranks(values: &[Option<f64>]) -> Vec<Option<f64>> {
+    let mut order: Vec<usize> = (0..values.len()).filter(|i| values[*i].is_some()).collect();
+    let value = |i: usize| values[i].unwrap_or(f64::NAN);
+    order.sort_by(|a, b| value(*a).total_cmp(&value(*b)));
+    let mut out = vec![None; values.len()];
+    let mut below = 0;
+    for group in order.chunk_by(|a, b| value(*a) == value(*b)) {
+        let rank = below as f64 + (group.len() as f64 + 1.0) / 2.0;
+        for i in group {
+            out[*i] = Some(rank);
+        }
+        below += group.len();
+    }
+    out
+}
+
+/// Correlation of a series with itself `lag` positions later, over the pairs that are there.
+/// `None` when there are none, or all values are equal.
+pub fn autocorrelation(values: &[Option<f64>], lag: usize) -> Option<f64> {
+    let there: Vec<f64> = values.iter().flatten().copied().collect();
+    let mean = there.iter().sum::<f64>() / there.len() as f64;
+    let square = there.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / there.len() as f64;
+    let mut sum = 0.0;
+    let mut pairs = 0usize;
+    for (a, b) in values.iter().zip(values.get(lag..)?) {
+        if let (Some(a), Some(b)) = (a, b) {
+            sum += (a - mean) * (b - mean);
+            pairs += 1;
+        }
+    }
+    // With no gaps this is the usual estimator, which divides by n at every lag.
+    let expected = values.len().saturating_sub(lag).max(1) as f64;
+    let share = expected / values.len() as f64;
+    (pairs > 0 && square > 0.0).then(|| sum / pairs as f64 * share / square)
+}
+
+/// The series without its repeating pattern of `period` positions (7 for days of the week); its
+/// level stays. Series shorter than three periods are returned as they are.
+///
+/// The level is a running median over one period, the pattern the median of what is left at each
+/// phase: neither a shift nor a spike is mistaken for the pattern.
+pub fn seasonally_adjusted(values: &[Option<f64>], period: usize) -> Vec<Option<f64>> {
+    if period < 2 || values.len() < 3 * period {
+        return values.to_vec();
+    }
+    let level = running_median(values, period);
+    let mut pattern: Vec<f64> = (0..period)
+        .map(|phase| {
+            let mut left: Vec<f64> = (phase..values.len())
+                .step_by(period)
+                .filter_map(|i| Some(values[i]? - level[i]?))
+                .collect();
+            if left.is_empty() {
+                0.0
+            } else {
+                median_of(&mut left)
+            }
+        })
+        .collect();
+    let mean = pattern.iter().sum::<f64>() / period as f64;
+    pattern.iter_mut().for_each(|effect| *effect -= mean);
+    values
+        .iter()
+        .enumerate()
+        .map(|(i, v)| v.map(|v| v - pattern[i % period]))
+        .collect()
+}
+
+/// Median over `width` positions around each position; at the ends, over the first and the last
+/// `width` positions.
+pub fn running_median(values: &[Option<f64>], width: usize) -> Vec<Option<f64>> {
+    let width = width.clamp(1, values.len().max(1));
+    (0..values.len())
+        .map(|i| {
+            let start = i.saturating_sub(width / 2).min(values.len() - width);
+            let mut near: Vec<f64> = values[start..start + width]
+                .iter()
+                .flatten()
+                .copied()
+                .collect();
+            (!near.is_empty()).then(|| median_of(&mut near))
+        })
+        .collect()
+}
+
+/// The median, by partial sorting; 0 of nothing.
+pub(crate) fn median_of(values: &mut [f64]) -> f64 {
+    let n = values.len();
+    if n == 0 {
+        return 0.0;
+    }
+    let (below, &mut upper, _) = values.select_nth_unstable_by(n / 2, f64::total_cmp);
+    if n % 2 == 1 {
+        return upper;
+    }
+    let lower = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    f64::midpoint(lower, upper)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change_point::{Noise, tests::NILE};
+
+    fn of(values: &[f64]) -> Trend {
+        trend(&values.iter().copied().map(Some).collect::<Vec<_>>()).expect("a trend")
+    }
+
+    #[test]
+    fn statistic_and_slope_of_small_series() {
+        // Gilbert (1987), example 16.4-style: counted by hand.
+        let t = of(&[10.0, 15.0, 14.0, 20.0, 18.0, 25.0, 23.0, 30.0, 28.0, 35.0]);
+        assert_eq!(t.test.s, 37.0);
+        assert!(
+            (t.test.variance - 125.0).abs() < 1e-9,
+            "{}",
+            t.test.variance
+        );
+        assert!((t.test.tau - 37.0 / 45.0).abs() < 1e-12);
+        assert!((t.line.slope - 2.5).abs() < 0.2, "{}", t.line.slope);
+        assert!(t.line.interval[0] > 0.0 && t.test.p < 0.01, "{t:?}");
+    }
+
+    #[test]
+    fn ties_reduce_the_variance() {
+        // n = 8 with one pair and one triple: (8*7*21 - 2*1*9 - 3*2*11) / 18.
+        let points: Vec<(f64, f64)> = [1.0, 1.0, 2.0, 2.0, 2.0, 3.0, 4.0, 5.0]
+            .iter()
+            .map(|y| (0.0, *y))
+            .collect();
+        assert!((tied_variance(&points) - (1176.0 - 18.0 - 66.0) / 18.0).abs() < 1e-12);
+        assert!(trend(&[Some(3.0); 20]).is_none());
+        assert!(trend(&[Some(1.0), Some(2.0)]).is_none());
+    }
+
+    #[test]
+    fn the_nile_fell() {
+        // R, package trend: mk.test(Nile) has S = -1392-ish, sens.slope about -2.7 a year.
+        let t = of(&NILE);
+        assert!(
+            t.test.z < -1.9 && (-3.5..-2.0).contains(&t.line.slope),
+            "{t:?}"
+        );
+    }
+
+    #[test]
+    fn gaps_and_weekly_patterns_do_no_harm() {
+        let mut noise = Noise::new(5);
+        let values: Vec<Option<f64>> = (0..120)
+            .map(|i| {
+                let weekday = [12.0, 5.0, 4.0, 3.0, 2.0, -9.0, -10.0][i % 7];
+                (i % 11 != 3).then(|| 50.0 + 0.05 * i as f64 + weekday + noise.normal())
+            })
+            .collect();
+        let t = trend(&seasonally_adjusted(&values, 7)).expect("a trend");
+        assert!(
+            (t.line.slope - 0.05).abs() < 0.01 && t.test.p < 0.001,
+            "{t:?}"
+        );
+        assert!(
+            t.line.interval[0] < 0.05 && 0.05 < t.line.interval[1],
+            "{t:?}"
+        );
+    }
+
+    /// Share of series without a trend in which one is claimed at 5 %, and how often the interval
+    /// of a real slope holds it.
+    fn check(n: usize, rho: f64, poisson: bool, bound: f64) {
+        let mut noise = Noise::new(n as u64 * 31 + (rho * 100.0) as u64);
+        let (mut claims, mut covered) = (0, 0);
+        let tries = 400;
+        for _ in 0..tries {
+            let errors = noise.autoregressive(n, rho);
+            let series = |slope: f64| -> Vec<Option<f64>> {
+                errors
+                    .iter()
+                    .enumerate()
+                    .map(|(i, e)| Some(e + slope * i as f64))
+                    .collect()
+            };
+            let flat = if poisson {
+                errors
+                    .iter()
+                    .map(|e| Some(f64::from(noise.poisson((1.0 + 0.5 * e).exp()))))
+                    .collect()
+            } else {
+                series(0.0)
+            };
+            claims += usize::from(trend(&flat).is_some_and(|t| t.test.p < 0.05));
+            let steep = trend(&series(0.1)).expect("a trend").line.interval;
+            covered += usize::from(steep[0] <= 0.1 && 0.1 <= steep[1]);
+        }
+        let share = claims as f64 / f64::from(tries);
+        let coverage = covered as f64 / f64::from(tries);
+        println!("n {n} rho {rho} poisson {poisson}: claims {share:.3}, coverage {coverage:.3}");
+        assert!(
+            share <= bound,
+            "n {n} rho {rho} poisson {poisson}: {share} false claims"
+        );
+        assert!(
+            coverage >= 0.95 - 0.04,
+            "n {n} rho {rho}: coverage {coverage}"
+        );
+    }
+
+    #[test]
+    fn false_claims_stay_at_the_level() {
+        for n in [20, 60, 150] {
+            check(n, 0.0, false, 0.065);
+            check(n, 0.3, false, 0.075);
+            check(n, 0.6, false, 0.08);
+            check(n, 0.3, true, 0.075);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The end-to-end suite: the real program on real files, looked at from outside.
+
+mod suite {
+    pub mod support;
+
+    mod bad_input;
+    mod commands;
+    mod demo;
+    mod incidents;
+    mod mistakes;
+    mod pages;
+    mod truth;
+}

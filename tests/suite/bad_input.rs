@@ -1,0 +1,147 @@
+//! Sources that are missing, empty or broken: a clear message each, and never a panic.
+
+use super::support::*;
+use std::path::Path;
+
+const JOB: &str = r#"title = "Small"
+window = "week"
+
+[source.tickets]
+uri = "records/*"
+contract = "ticket"
+
+[stage.quality]
+kind = "quality"
+inputs = ["tickets"]
+
+[stage.counts]
+kind = "sql"
+query = "select count(*) as n from tickets"
+
+[report.executive]
+[report.technical]
+"#;
+
+const CONTRACT: &str = r#"title = "Ticket"
+key = ["id"]
+time = "at"
+[field.id]
+type = "integer"
+required = true
+[field.at]
+type = "timestamp"
+required = true
+"#;
+
+fn workspace() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.write("jobs/small.toml", JOB);
+    scratch.write("jobs/contracts/ticket.toml", CONTRACT);
+    scratch
+}
+
+fn run(scratch: &Scratch) -> Ended {
+    retrocast_in(scratch.path(), &["run", "small", "--date", "2026-11-16"])
+}
+
+fn line(id: u32) -> String {
+    format!("{{\"id\": {id}, \"at\": \"2026-11-{:02}T10:00:00Z\"}}\n", 9 + id % 7)
+}
+
+fn says(ended: &Ended, words: &[&str]) {
+    for word in words {
+        assert!(ended.stderr.contains(word), "{word:?} is not said:\n{}", ended.stderr);
+    }
+}
+
+fn source_note(scratch: &Scratch) -> serde_json::Value {
+    let runs = runs(&scratch.join("reports"), "small");
+    json(&runs[0].join("report.json"))["sources"][0].clone()
+}
+
+#[test]
+fn a_missing_source_fails_and_says_where_it_looked() {
+    let scratch = workspace();
+    let ended = run(&scratch).expect(1);
+    says(&ended, &["source.tickets", "records"]);
+}
+
+#[test]
+fn a_folder_instead_of_a_file_is_said() {
+    let scratch = workspace();
+    std::fs::create_dir_all(scratch.join("records/folder.jsonl")).unwrap();
+    let ended = run(&scratch).expect(1);
+    says(&ended, &["records"]);
+    let job = JOB.replace("records/*", "records");
+    scratch.write("jobs/small.toml", job);
+    let ended = run(&scratch).expect(1);
+    says(&ended, &["records", "folder"]);
+}
+
+#[test]
+fn an_empty_source_gives_a_report_that_says_so() {
+    let scratch = workspace();
+    scratch.write("records/a.jsonl", "");
+    let ended = run(&scratch);
+    assert!(matches!(ended.code, 0 | 3), "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(source_note(&scratch)["records"], 0);
+}
+
+#[test]
+fn a_corrupt_gzip_keeps_what_could_be_read_and_is_reported() {
+    let scratch = workspace();
+    let text: String = (0..5000).map(line).collect();
+    let mut encoder =
+        flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+    let bytes = encoder.finish().unwrap();
+    scratch.write("records/a.jsonl.gz", &bytes[..bytes.len() / 2]);
+    scratch.write("records/b.jsonl", line(9001));
+    scratch.write("records/c.jsonl.gz", b"this is not gzip at all");
+    let ended = run(&scratch);
+    assert!(matches!(ended.code, 0 | 3), "{}{}", ended.stdout, ended.stderr);
+    let note = source_note(&scratch);
+    let accepted = note["accepted"].as_u64().unwrap();
+    assert!((1001..5001).contains(&accepted), "{note}");
+    assert_eq!(note["broken_files"].as_array().unwrap().len(), 2, "{note}");
+}
+
+#[test]
+fn a_contract_that_nothing_meets_is_said_with_the_reason() {
+    let scratch = workspace();
+    scratch.write("records/a.jsonl", "{\"number\": 1}\n{\"number\": 2}\n");
+    let ended = run(&scratch);
+    assert_ne!(ended.code, 0, "{}", ended.stdout);
+    says(&ended, &["tickets", "missing"]);
+}
+
+#[test]
+fn every_kind_of_bad_record_is_set_aside_and_the_rest_goes_on() {
+    let scratch = workspace();
+    let mut bytes: Vec<u8> = (0..100).map(line).collect::<String>().into_bytes();
+    bytes.extend_from_slice(b"{\"id\": 1\n");
+    bytes.extend_from_slice(b"{\"id\": \"one\", \"at\": \"2026-11-09T10:00:00Z\"}\n");
+    bytes.extend_from_slice(b"{\"id\": 500}\n");
+    bytes.extend_from_slice(b"{\"id\": 501, \"at\": \"yesterday\"}\n");
+    bytes.extend_from_slice(b"\xff\xfe\n");
+    bytes.extend_from_slice(b"[1, 2]\n\n\r\n");
+    bytes.extend_from_slice(line(7).as_bytes());
+    bytes.extend_from_slice(format!("{}1{}\n", "[".repeat(10_000), "]".repeat(10_000)).as_bytes());
+    scratch.write("records/a.jsonl", bytes);
+    run(&scratch).expect(0);
+    let note = source_note(&scratch);
+    assert_eq!(note["accepted"], 100, "{note}");
+    assert_eq!(note["duplicates"], 1, "{note}");
+    let left_out: u64 =
+        note["quarantined"].as_array().unwrap().iter().map(|pair| pair[1].as_u64().unwrap()).sum();
+    assert_eq!(left_out, 7, "{note}");
+}
+
+#[test]
+fn a_job_that_is_not_there_is_answered_with_a_suggestion() {
+    let scratch = workspace();
+    let ended = retrocast_in(scratch.path(), &["run", "smal"]).expect(2);
+    says(&ended, &["did you mean \"small\"?"]);
+    let ended = retrocast_in(Path::new("."), &["--workspace", "/nowhere", "run", "x"]).expect(2);
+    says(&ended, &["retrocast init"]);
+}

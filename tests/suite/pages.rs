@@ -1,0 +1,150 @@
+//! The PDFs and pages as other programs see them.
+
+use super::support::*;
+use std::{fs, process::Command};
+
+fn command(name: &str, arguments: &[&str]) -> String {
+    let output = Command::new(name).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn pdfs_are_tagged_and_say_what_they_conform_to() {
+    if !tool("pdfs_are_tagged", "pdfinfo") {
+        return;
+    }
+    let (_, run) = demo();
+    for name in ["executive.pdf", "technical.pdf"] {
+        let path = run.join(name).display().to_string();
+        let info = command("pdfinfo", &[&path]);
+        assert!(info.contains("Tagged:          yes"), "{name}: {info}");
+        assert!(info.contains("Title:"), "{name}: {info}");
+        let metadata = command("pdfinfo", &["-meta", &path]);
+        assert!(metadata.contains("pdfuaid:part>1<"), "{name} does not claim PDF/UA-1: {metadata}");
+        assert!(metadata.contains("pdfaid:part>3<"), "{name} does not claim PDF/A-3: {metadata}");
+        assert!(metadata.contains("pdfaid:conformance>A<"), "{name} does not claim level A");
+        let structure = command("pdfinfo", &["-struct", &path]);
+        assert!(structure.contains("Figure") && structure.contains("H1"), "{name}: {structure}");
+    }
+    let info = command("pdfinfo", &[&run.join("executive.pdf").display().to_string()]);
+    let pages = info.lines().find_map(|line| line.strip_prefix("Pages:")).unwrap().trim();
+    assert!(matches!(pages, "3" | "4"), "the executive report has {pages} pages");
+}
+
+#[test]
+fn the_attached_report_is_the_runs() {
+    if !tool("the_attached_report_is_the_runs", "pdfdetach") {
+        return;
+    }
+    let (_, run) = demo();
+    let scratch = Scratch::new();
+    for name in ["executive.pdf", "technical.pdf"] {
+        let out = scratch.join("report.json");
+        let pdf = run.join(name).display().to_string();
+        command("pdfdetach", &["-save", "1", "-o", &out.display().to_string(), &pdf]);
+        assert!(fs::read(&out).unwrap() == fs::read(run.join("report.json")).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn sentences_come_out_in_reading_order() {
+    if !tool("sentences_come_out_in_reading_order", "pdftotext") {
+        return;
+    }
+    let (_, run) = demo();
+    let report = json(&run.join("report.json"));
+    let path = run.join("executive.pdf").display().to_string();
+    let text = flat(&command("pdftotext", &[&path, "-"]));
+    let mut from = 0;
+    let headlines = report["headlines"].as_array().unwrap();
+    let sentences = headlines.iter().take(3).map(|finding| finding["sentence"].as_str().unwrap());
+    for sentence in std::iter::once(report["verdict"].as_str().unwrap()).chain(sentences) {
+        let sentence = flat(sentence);
+        let at = text[from..].find(&sentence);
+        assert!(at.is_some(), "{sentence:?} is not in the text after byte {from}:\n{text}");
+        from += at.unwrap();
+    }
+}
+
+/// Text without the blanks and breaks that layout puts into it.
+fn flat(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace() && *c != '\u{ad}').collect()
+}
+
+#[test]
+fn hostile_text_stands_as_text() {
+    if !tool("hostile_text_stands_as_text", "pdftotext") {
+        return;
+    }
+    let (_, run) = demo();
+    let path = run.join("technical.pdf").display().to_string();
+    let pdf = flat(&command("pdftotext", &[&path, "-"]));
+    let html = fs::read_to_string(run.join("technical.html")).unwrap();
+    for hostile in ["#read(\"secret.txt\")", "</script>", "=cmd()"] {
+        assert!(pdf.contains(&flat(hostile)), "{hostile} is not in the PDF");
+        let escaped = hostile.replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+        let other = escaped.replace('/', "&#x2f;").replace('=', "&#x3d;");
+        assert!(html.contains(&escaped) || html.contains(&other), "{hostile} is not in the HTML");
+    }
+    assert!(!html.contains("<script"), "a script tag stands in the HTML");
+}
+
+#[test]
+fn html_asks_for_nothing_from_outside() {
+    let (scratch, run) = demo();
+    for path in [
+        run.join("executive.html"),
+        run.join("technical.html"),
+        scratch.join("reports/index.html"),
+    ] {
+        let html = fs::read_to_string(&path).unwrap();
+        for needle in ["src=\"http", "href=\"http", "url(http", "@import", "<link", "<iframe"] {
+            assert!(!html.contains(needle), "{} contains {needle}", path.display());
+        }
+        assert!(html.contains("prefers-color-scheme"), "{} has no dark mode", path.display());
+        assert!(html.contains("<meta name=\"viewport\""), "{}", path.display());
+        assert!(html.contains("lang=\"en\""), "{}", path.display());
+    }
+}
+
+/// Pages must not scroll sideways on a phone: Chromium is asked how wide the document is.
+#[test]
+fn pages_fit_a_phone() {
+    if !tool("pages_fit_a_phone", "chromium") {
+        return;
+    }
+    let (scratch, run) = demo();
+    for path in [
+        run.join("executive.html"),
+        run.join("technical.html"),
+        scratch.join("reports/index.html"),
+    ] {
+        let html = fs::read_to_string(&path).unwrap();
+        // The probe replaces the policy that forbids scripts, in a copy.
+        let probe = html
+            .replace("Content-Security-Policy", "x-policy")
+            .replace("</body>", PROBE);
+        assert!(probe.contains("data-overflow"), "no </body> in {}", path.display());
+        let frame = Scratch::new();
+        let page = frame.write("probe.html", probe);
+        let profile = frame.join("profile");
+        let dom = command("chromium", &[
+            "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--hide-scrollbars", "--window-size=500,900",
+            &format!("--user-data-dir={}", profile.display()),
+            "--dump-dom", &format!("file://{}", page.display()),
+        ]);
+        let value = dom.split("data-overflow-result=\"").nth(1).map(|rest| rest.split('"').next().unwrap());
+        assert_eq!(value, Some("0"), "{} is wider than a phone", path.display());
+    }
+}
+
+/// Puts the page into a box 360 px wide and writes down by how many pixels it is wider.
+const PROBE: &str = r#"<script>/* data-overflow */
+document.documentElement.style.width = "360px";
+document.body.style.width = "360px"; document.body.style.boxSizing = "border-box";
+document.documentElement.setAttribute("data-overflow-result",
+  Math.max(0, document.documentElement.scrollWidth - Math.max(360, window.innerWidth)));
+</script></body>"#;

@@ -1,0 +1,171 @@
+//! A scratch workspace, the program, and what its runs left behind.
+
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::OnceLock,
+};
+
+/// The root of the checkout.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// A folder that is removed with the value.
+pub struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a file, folders included, and gives its path.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+/// How a command ended.
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    /// The same, after it was seen to have ended with this code.
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+        self
+    }
+}
+
+/// Runs the program in a folder.
+pub fn retrocast_in(folder: &Path, arguments: &[&str]) -> Ended {
+    let output: Output = Command::new(env!("CARGO_BIN_EXE_retrocast"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("RUST_LOG")
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap();
+    Ended {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Runs one of the project's own jobs with lake and archive in a scratch folder.
+pub fn run_job(scratch: &Scratch, job: &str, records: &Path, more: &[&str]) -> Ended {
+    let set = format!("records={}", records.display());
+    let jobs = root().join("jobs");
+    let templates = root().join("templates");
+    let mut arguments = vec!["run", job, "--set", &set];
+    let jobs = jobs.display().to_string();
+    let templates = templates.display().to_string();
+    arguments.extend(["--jobs", &jobs, "--templates", &templates]);
+    arguments.extend(more);
+    retrocast_in(scratch.path(), &arguments)
+}
+
+/// The run folders of a job below a reports folder, sorted by path.
+pub fn runs(reports: &Path, job: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for window in fs::read_dir(reports.join(job)).into_iter().flatten() {
+        let window = window.unwrap().path();
+        for run in fs::read_dir(&window).into_iter().flatten() {
+            let run = run.unwrap().path();
+            if run.join("run.json").is_file() {
+                found.push(run);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+pub fn json(path: &Path) -> Value {
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The findings of a run.
+pub fn findings(run: &Path) -> Vec<Value> {
+    json(&run.join("findings.json")).as_array().unwrap().clone()
+}
+
+/// Simulated records of 60 weeks, made once for all tests that only read them.
+pub fn operations() -> &'static Path {
+    static MADE: OnceLock<Scratch> = OnceLock::new();
+    let scratch = MADE.get_or_init(|| {
+        let scratch = Scratch::new();
+        simulate(&scratch.join("operations"), 1);
+        scratch
+    });
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| scratch.join("operations"))
+}
+
+/// Simulates 60 weeks up to 2026-11-16.
+pub fn simulate(out: &Path, seed: u64) {
+    let out = out.display().to_string();
+    let seed = seed.to_string();
+    let arguments =
+        ["simulate", &out, "--seed", &seed, "--weeks", "60", "--until", "2026-11-16"];
+    retrocast_in(Path::new("."), &arguments).expect(0);
+}
+
+/// A finished demo run on [`operations`], made once: its scratch folder and its run folder.
+pub fn demo() -> (&'static Scratch, &'static Path) {
+    static MADE: OnceLock<(Scratch, PathBuf)> = OnceLock::new();
+    let (scratch, run) = MADE.get_or_init(|| {
+        let scratch = Scratch::new();
+        run_job(&scratch, "weekly-operations", operations(), &["--date", "2026-11-16"]).expect(0);
+        let run = runs(&scratch.join("reports"), "weekly-operations").remove(0);
+        (scratch, run)
+    });
+    (scratch, run)
+}
+
+/// The folder of real data, or a loud line. In CI it has to be there.
+pub fn real_data(test: &str) -> Option<PathBuf> {
+    let Some(path) = std::env::var_os("RETROCAST_REAL_DATA") else {
+        skipped(test, "RETROCAST_REAL_DATA is not set; data/README.md says where the data is");
+        return None;
+    };
+    Some(PathBuf::from(path))
+}
+
+/// Whether a tool is on this machine, or a loud line. In CI it has to be there.
+pub fn tool(test: &str, name: &str) -> bool {
+    let there = Command::new(name).arg("--version").output().is_ok()
+        || Command::new(name).arg("-v").output().is_ok();
+    if !there {
+        skipped(test, &format!("{name} is not installed"));
+    }
+    there
+}
+
+fn skipped(test: &str, why: &str) {
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{test}: {why}");
+    eprintln!("SKIPPED: {test}: {why}");
+}
