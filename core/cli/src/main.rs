@@ -5,7 +5,6 @@ mod arguments;
 mod commands;
 mod diagnose;
 mod executor;
-mod outcome_report;
 mod progress;
 mod workspace;
 

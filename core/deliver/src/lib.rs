@@ -1,1 +1,61 @@
-//! placeholder
+//! What happens to finished reports: the archive that keeps every run browsable.
+//!
+//! The archive is static pages beside the files they speak of. It is rebuilt from the folders
+//! alone, so it can be copied, moved or served by anything, and nothing has to run to read it.
+
+pub mod run_summary;
+
+pub mod archive;
+
+mod pages;
+
+pub use archive::{rebuild, rebuild_with};
+pub use run_summary::{RunStatus, RunSummary};
+
+use std::path::PathBuf;
+
+/// What can go wrong when reports are delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder cannot be read or written.
+    #[error("cannot {what} {}: {source}", path.display())]
+    File {
+        /// "read", "write", ...
+        what: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{} is not a run summary: {source}", path.display())]
+    Summary {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A template is wrong.
+    #[error("template {name}, line {line}: {detail}")]
+    Template {
+        /// Name of the template.
+        name: String,
+        /// Line in it.
+        line: usize,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+impl From<minijinja::Error> for Error {
+    fn from(error: minijinja::Error) -> Self {
+        Error::Template {
+            name: error.name().unwrap_or("unknown").to_string(),
+            line: error.line().unwrap_or(0),
+            detail: match error.detail() {
+                Some(detail) => format!("{}: {detail}", error.kind()),
+                None => error.kind().to_string(),
+            },
+        }
+    }
+}

@@ -155,4 +155,7 @@ pub struct Outcome {
     /// Files written, relative to the run folder (reports only).
     #[serde(default)]
     pub files: Vec<String>,
+    /// What became of the records (sources only).
+    #[serde(default)]
+    pub source: Option<crate::report::SourceNote>,
 }

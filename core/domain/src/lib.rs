@@ -30,6 +30,6 @@ pub use chart::{Chart, ChartKind};
 pub use diagnostic::{Diagnostic, Level};
 pub use effect::{Effect, Verdict};
 pub use finding::{Direction, Evidence, Finding, Magnitude, Severity};
-pub use report::{Report, ReportStatus};
+pub use report::{Report, ReportStatus, RunStatus};
 pub use table::{Align, Column, Table};
 pub use window::{Window, WindowSpec};

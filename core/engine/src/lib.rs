@@ -26,11 +26,11 @@ pub mod run;
 mod trial;
 
 pub use boundary::{
-    Clock, Environment, Executor, Failure, FailureKind, Kinds, Progress, Quiet, RunContext, SqlError,
-    SystemClock,
+    Clock, Environment, Executor, Failure, FailureKind, Kinds, Progress, Quiet, RunContext,
+    SqlError, SystemClock,
 };
 pub use fingerprint::{Components, Decision, Fingerprint};
-pub use job::{CheckOptions, Checked, Job, check, check::render};
+pub use job::{CheckOptions, Checked, Job, check, render};
 pub use journal::{Event, EventKind, Journal, RunStatus, RunSummary};
 pub use outcome_store::{OutcomeStore, Record};
 pub use plan::{Node, Plan, PlanOptions};

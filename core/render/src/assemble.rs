@@ -8,7 +8,7 @@ use retrocast_domain::{
     Cell, CellStatus, Direction, Effect, Finding, Kpi, Report, ReportStatus, Severity, Verdict,
     Window, WindowSpec,
     finding::by_importance,
-    number::{count, list, percent, plural},
+    number::{count, list, percent, plural, plural_of},
     report::{PlanNode, Provenance, SourceNote},
 };
 use std::collections::BTreeSet;
@@ -205,12 +205,30 @@ fn verdict(
     format!("{lead}: {}.", clauses.join("; "))
 }
 
+/// Small numbers as words, which read better in a sentence.
+fn word(n: u64) -> String {
+    const WORDS: [&str; 13] = [
+        "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+        "eleven", "twelve",
+    ];
+    WORDS.get(n as usize).map_or_else(|| count(n), |word| (*word).to_string())
+}
+
+fn be(n: u64) -> &'static str {
+    if n == 1 { "is" } else { "are" }
+}
+
+/// "one warning", "three warnings".
+fn several(n: u64, noun: &str) -> String {
+    format!("{} {}", word(n), if n == 1 { noun.to_string() } else { plural_of(noun) })
+}
+
 fn alarm_clause(critical: u64, warning: u64) -> String {
     match (critical, warning) {
         (0, 0) => "no finding asks for action".to_string(),
-        (0, n) => plural(n, "warning"),
-        (n, 0) => plural(n, "critical finding"),
-        (c, w) => format!("{} and {}", plural(c, "critical finding"), plural(w, "warning")),
+        (0, n) => several(n, "warning"),
+        (n, 0) => several(n, "critical finding"),
+        (c, w) => format!("{} and {}", several(c, "critical finding"), several(w, "warning")),
     }
 }
 
@@ -219,52 +237,58 @@ fn kpi_clause(kpis: &[Kpi]) -> Option<String> {
     if total == 0 {
         return None;
     }
-    let better = kpis.iter().filter(|kpi| good_news(kpi) == Some(true)).count() as u64;
-    let worse = kpis.iter().filter(|kpi| good_news(kpi) == Some(false)).count() as u64;
-    let missed = kpis.iter().filter(|kpi| misses_target(kpi)).count() as u64;
-    let mut parts = Vec::new();
-    if better > 0 {
-        parts.push(format!("{} improved", count(better)));
-    }
-    if worse > 0 {
-        parts.push(format!("{} worsened", count(worse)));
-    }
-    let figures = plural(total, "key figure");
-    let mut text = match (parts.is_empty(), total) {
-        (true, 1) => "the key figure changed no more than chance would".to_string(),
-        (true, _) => format!("none of {figures} changed more than chance would"),
-        (false, _) => format!("of {figures} {} beyond chance", list(&parts)),
+    let of = |test: &dyn Fn(&Kpi) -> bool| kpis.iter().filter(|kpi| test(kpi)).count() as u64;
+    let better = of(&|kpi| good_news(kpi) == Some(true));
+    let worse = of(&|kpi| good_news(kpi) == Some(false));
+    let missed = of(&misses_target);
+    let figures = several(total, "key figure");
+    let mut text = match (better, worse, total) {
+        (0, 0, 1) => "the key figure changed no more than chance would".to_string(),
+        (0, 0, _) => format!("none of {figures} changed more than chance would"),
+        (n, 0, _) => format!("{} of {figures} {} better than before", word(n), be(n)),
+        (0, n, _) => format!("{} of {figures} {} worse than before", word(n), be(n)),
+        (b, w, _) => format!(
+            "{} of {figures} {} better and {} {} worse than before",
+            word(b),
+            be(b),
+            word(w),
+            be(w)
+        ),
     };
     match missed {
         0 => {}
-        1 => text.push_str(", 1 misses its target"),
-        n => text.push_str(&format!(", {} miss their targets", count(n))),
+        1 => text.push_str(", one missing its target"),
+        n => text.push_str(&format!(", {} missing their targets", word(n))),
     }
     Some(text)
 }
 
 fn effect_clause(effects: &[Effect]) -> Option<String> {
     let of = |verdict| effects.iter().filter(|effect| effect.verdict == verdict).count() as u64;
-    let verb = |n: u64, one: &str, many: &str| {
-        (n > 0).then(|| format!("{} {}", count(n), if n == 1 { one } else { many }))
+    let say = |verdict, one: &str, many: &str| {
+        let n = of(verdict);
+        (n > 0).then(|| format!("{} {}", word(n), if n == 1 { one } else { many }))
     };
     let parts: Vec<String> = [
-        verb(of(Verdict::Works), "works", "work"),
-        verb(of(Verdict::Harmful), "does harm", "do harm"),
-        verb(of(Verdict::Unclear), "is unclear", "are unclear"),
-        verb(of(Verdict::TooEarly), "is too early to judge", "are too early to judge"),
+        say(Verdict::Works, "works", "work"),
+        say(Verdict::Harmful, "does harm", "do harm"),
+        say(Verdict::Unclear, "is unclear", "are unclear"),
+        say(Verdict::TooEarly, "is too early to judge", "are too early to judge"),
     ]
     .into_iter()
     .flatten()
     .collect();
-    let total = plural(effects.len() as u64, "improvement");
-    (!parts.is_empty()).then(|| format!("of {total} {}", list(&parts)))
+    match effects.len() as u64 {
+        0 => None,
+        1 => Some(format!("the {}", parts.concat().replacen("one", "improvement", 1))),
+        n => Some(format!("of {} {}", several(n, "improvement"), list(&parts))),
+    }
 }
 
 fn failure_clause(cells: &[Cell]) -> Option<String> {
     let failed = cells.iter().filter(|cell| matches!(cell.status, CellStatus::Failed { .. }));
     let failed = failed.count() as u64;
-    (failed > 0).then(|| format!("{} failed, so the report is partial", plural(failed, "stage")))
+    (failed > 0).then(|| format!("{} failed, so the report is partial", several(failed, "stage")))
 }
 
 /// "daily failures of component billing".
@@ -341,7 +365,9 @@ fn notes(cells: &[Cell], sources: &[SourceNote]) -> Vec<String> {
         let name = if cell.title.is_empty() { &cell.stage } else { &cell.title };
         match &cell.status {
             CellStatus::Done => {}
-            CellStatus::NotEnough { message } => notes.push(format!("{name}: {message}.")),
+            CellStatus::NotEnough { message } => {
+                notes.push(format!("{name} had too little data: {}.", without_prefix(message)));
+            }
             CellStatus::Failed { message } => notes.push(format!("{name} failed: {message}.")),
         }
     }
@@ -351,6 +377,11 @@ fn notes(cells: &[Cell], sources: &[SourceNote]) -> Vec<String> {
         }
     });
     notes
+}
+
+/// "not enough: have 9 days" without the words that a sentence around it says already.
+pub fn without_prefix(message: &str) -> &str {
+    message.strip_prefix("not enough: ").unwrap_or(message)
 }
 
 fn source_notes(source: &SourceNote) -> Vec<String> {
@@ -463,12 +494,31 @@ mod tests {
         failed.status = CellStatus::Failed { message: "no".to_string() };
         assert_eq!(
             say(&[cell("a", "anomaly", vec![warn]), failed]),
-            "This week needs attention: 1 warning; 1 stage failed, so the report is partial."
+            "This week needs attention: one warning; one stage failed, so the report is partial."
         );
         let empty = SourceNote { accepted: 0, ..source("tickets") };
         assert_eq!(
             verdict(WindowSpec::Month, &[], &[empty], &[], &[]),
             "No record was accepted for this month, so nothing can be said about it."
+        );
+    }
+
+    #[test]
+    fn verdict_tells_of_improvements() {
+        let check = |verdicts: &[Verdict], want: &str| {
+            let effect = crate::sample::sample().effects[0].clone();
+            let effects: Vec<Effect> = verdicts
+                .iter()
+                .map(|verdict| Effect { verdict: *verdict, ..effect.clone() })
+                .collect();
+            assert_eq!(effect_clause(&effects).unwrap_or_default(), want);
+        };
+        check(&[], "");
+        check(&[Verdict::Works], "the improvement works");
+        check(&[Verdict::Unclear], "the improvement is unclear");
+        check(
+            &[Verdict::Works, Verdict::TooEarly, Verdict::Works],
+            "of three improvements two work and one is too early to judge",
         );
     }
 

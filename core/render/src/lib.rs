@@ -1,1 +1,139 @@
-//! placeholder
+//! Reports for people: cells become a [`Report`], a report becomes PDF or HTML.
+//!
+//! [`assemble`] chooses and words, [`sanitise`] makes texts printable, [`view`] puts numbers into
+//! words, [`chart`] draws, [`skeleton`] orders the sections, [`pdf`] lays out in the closed
+//! [`world`]. Text from records is data on the whole way: it is never part of a template.
+
+use retrocast_domain::Report;
+use std::collections::BTreeMap;
+
+pub mod assemble;
+pub mod chart;
+pub mod sanitise;
+pub mod stage_map;
+pub mod view;
+
+pub mod pdf;
+pub mod skeleton;
+pub mod world;
+
+#[doc(hidden)]
+pub mod sample;
+
+pub use pdf::pdf;
+
+/// A way to lay out a report, for one sort of reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Three pages and a data note, for those who decide.
+    Executive,
+    /// A cell per stage, for those who check and mend.
+    Technical,
+}
+
+impl Layout {
+    /// All layouts.
+    pub const ALL: [Self; 2] = [Self::Executive, Self::Technical];
+
+    /// Name in file names: `executive.pdf`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Executive => "executive",
+            Self::Technical => "technical",
+        }
+    }
+
+    /// Name for readers.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Executive => "Executive report",
+            Self::Technical => "Technical report",
+        }
+    }
+
+    fn skeleton(self) -> &'static str {
+        match self {
+            Self::Executive => "executive.typ.j2",
+            Self::Technical => "technical.typ.j2",
+        }
+    }
+}
+
+/// Why a report could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A skeleton is not a template, or asks for what is not there.
+    #[error("{message}")]
+    Template {
+        /// File, line and what is wrong.
+        message: String,
+    },
+    /// Typst refused the document, or the PDF would not conform to PDF/UA-1 and PDF/A-3a.
+    #[error("the report could not be laid out: {}", messages.join("; "))]
+    Layout {
+        /// One message an error, with file and line of the template where there is one.
+        messages: Vec<String>,
+    },
+    /// The report is not representable as JSON.
+    #[error("the report could not be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Templates by file name, as in the folder `templates`.
+#[derive(Debug, Clone)]
+pub struct Templates {
+    files: BTreeMap<String, String>,
+}
+
+/// The print templates that come with the program.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("executive.typ.j2", include_str!("../../../templates/executive.typ.j2")),
+    ("technical.typ.j2", include_str!("../../../templates/technical.typ.j2")),
+    ("theme.typ", include_str!("../../../templates/theme.typ")),
+    ("parts/executive.typ", include_str!("../../../templates/parts/executive.typ")),
+    ("parts/figures.typ", include_str!("../../../templates/parts/figures.typ")),
+    ("parts/technical.typ", include_str!("../../../templates/parts/technical.typ")),
+];
+
+impl Templates {
+    /// The templates that come with the program.
+    pub fn built_in() -> Self {
+        let own = |(name, text): &(&str, &str)| ((*name).to_string(), (*text).to_string());
+        Self { files: BUILT_IN.iter().map(own).collect() }
+    }
+
+    /// The same with one file added or replaced, by its path below the folder of templates.
+    #[must_use]
+    pub fn with(mut self, name: &str, text: impl Into<String>) -> Self {
+        self.files.insert(name.to_string(), text.into());
+        self
+    }
+
+    /// Names of all files, to look for replacements of them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    /// The text of a file.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.files.get(name).map(String::as_str)
+    }
+
+    /// Hash of all texts, for the fingerprint of a report.
+    pub fn hash(&self) -> String {
+        retrocast_domain::canonical::hash(&self.files)
+    }
+
+    /// The Typst files by their path in the world of a document.
+    fn parts(&self) -> BTreeMap<String, String> {
+        let parts = self.files.iter().filter(|(name, _)| name.ends_with(".typ"));
+        parts.map(|(name, text)| (format!("/{name}"), text.clone())).collect()
+    }
+}
+
+/// The bytes of `report.json`: what stands in the run folder and is attached to every PDF.
+pub fn report_json(report: &Report) -> Result<Vec<u8>, Error> {
+    let mut bytes = serde_json::to_vec_pretty(report)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}

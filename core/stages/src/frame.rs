@@ -12,7 +12,13 @@ pub fn column<'a>(input: &'a Input, name: &str) -> Result<&'a Column, StageError
     input.frame.column(name).map_err(|_| StageError::NoColumn {
         dataset: input.dataset.name.clone(),
         column: name.to_string(),
-        columns: input.frame.get_column_names_str().join(", "),
+        columns: input
+            .frame
+            .get_column_names()
+            .iter()
+            .map(|name| name.as_str())
+            .collect::<Vec<_>>()
+            .join(", "),
     })
 }
 

@@ -10,6 +10,12 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 mod frame;
+mod series;
+
+pub mod sql;
+pub mod quality;
+pub mod trend;
+pub mod change_point;
 
 /// What a stage may know besides its inputs.
 #[derive(Debug, Clone)]
@@ -105,8 +111,21 @@ pub struct Kind {
     pub run: fn(&Context, &Value, &Inputs) -> Result<Analysis, StageError>,
 }
 
+impl Kind {
+    /// The manual page: the module documentation at the head of `manual`, as Markdown.
+    pub fn manual_page(&self) -> String {
+        let lines = self.manual.lines().map_while(|line| line.strip_prefix("//!"));
+        lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
+    }
+}
+
 /// All kinds, in the order of the manual.
-pub const KINDS: &[&Kind] = &[];
+pub const KINDS: &[&Kind] = &[
+    &sql::SQL,
+    &quality::QUALITY,
+    &trend::TREND,
+    &change_point::CHANGE_POINT,
+];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

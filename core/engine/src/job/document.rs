@@ -52,8 +52,10 @@ impl Item {
     /// Reads a file; what cannot be read is said in diagnostics and left out of the tree.
     pub fn parse(file: &str, text: &str) -> (Self, Vec<Diagnostic>) {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let mut diagnostics: Vec<Diagnostic> =
-            errors.iter().map(|error| syntax_error(file, text, error)).collect();
+        let mut diagnostics: Vec<Diagnostic> = errors
+            .iter()
+            .map(|error| syntax_error(file, text, error))
+            .collect();
         let span = first_line(text);
         let node = Node::Table(entries(file, table.get_ref(), &mut diagnostics));
         (Self { span, node }, diagnostics)
@@ -178,14 +180,17 @@ fn entries(file: &str, table: &DeTable<'_>, diagnostics: &mut Vec<Diagnostic>) -
     entries
 }
 
-fn item(file: &str, value: &Spanned<DeValue<'_>>, diagnostics: &mut Vec<Diagnostic>) -> Option<Item> {
+fn item(
+    file: &str,
+    value: &Spanned<DeValue<'_>>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Item> {
     let span = value.span();
     let node = match value.get_ref() {
         DeValue::String(text) => Node::Scalar(Value::String(text.to_string())),
         DeValue::Boolean(value) => Node::Scalar(Value::Bool(*value)),
-        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
-            Ok(number) => Node::Scalar(number.into()),
-            Err(_) => {
+        DeValue::Integer(number) => {
+            let Ok(number) = i64::from_str_radix(number.as_str(), number.radix()) else {
                 let message = "integer out of range";
                 diagnostics.push(
                     Diagnostic::error(file, message)
@@ -194,10 +199,15 @@ fn item(file: &str, value: &Spanned<DeValue<'_>>, diagnostics: &mut Vec<Diagnost
                         .help("write it with a decimal point if it need not be exact"),
                 );
                 return None;
-            }
-        },
+            };
+            Node::Scalar(number.into())
+        }
         DeValue::Float(number) => {
-            let number = number.as_str().parse().ok().and_then(serde_json::Number::from_f64);
+            let number = number
+                .as_str()
+                .parse()
+                .ok()
+                .and_then(serde_json::Number::from_f64);
             let Some(number) = number else {
                 let error = Diagnostic::error(file, "not a finite number").at(span);
                 diagnostics.push(error.label("infinity and nan are not values a job can use"));
@@ -206,9 +216,12 @@ fn item(file: &str, value: &Spanned<DeValue<'_>>, diagnostics: &mut Vec<Diagnost
             Node::Scalar(Value::Number(number))
         }
         DeValue::Datetime(datetime) => Node::Datetime(datetime.to_string()),
-        DeValue::Array(array) => {
-            Node::Array(array.iter().filter_map(|value| item(file, value, diagnostics)).collect())
-        }
+        DeValue::Array(array) => Node::Array(
+            array
+                .iter()
+                .filter_map(|value| item(file, value, diagnostics))
+                .collect(),
+        ),
         DeValue::Table(table) => Node::Table(entries(file, table, diagnostics)),
     };
     Some(Item { span, node })
@@ -230,14 +243,20 @@ impl StringMap {
     /// The map of a string value standing at `span` of the file's text.
     pub fn new(text: &str, span: Span, value: &str) -> Self {
         let raw = text.get(span.clone()).unwrap_or("");
-        let offsets = offsets(raw, value)
-            .map(|offsets| offsets.into_iter().map(|offset| offset + span.start).collect());
+        let offsets = offsets(raw, value).map(|offsets| {
+            offsets
+                .into_iter()
+                .map(|offset| offset + span.start)
+                .collect()
+        });
         Self { span, offsets }
     }
 
     /// The place in the file of a byte range of the value; the whole string when unknown.
     pub fn locate(&self, range: Span) -> Span {
-        let Some(offsets) = &self.offsets else { return self.span.clone() };
+        let Some(offsets) = &self.offsets else {
+            return self.span.clone();
+        };
         let last = offsets.len() - 1;
         offsets[range.start.min(last)]..offsets[range.end.min(last)]
     }
@@ -250,7 +269,10 @@ fn offsets(raw: &str, value: &str) -> Option<Vec<usize>> {
     let mut at = quote.len();
     let end = raw.len().checked_sub(quote.len())?;
     if quote.len() == 3 {
-        at += ["\r\n", "\n"].iter().find(|break_| raw[at..].starts_with(**break_)).map_or(0, |b| b.len());
+        at += ["\r\n", "\n"]
+            .iter()
+            .find(|break_| raw[at..].starts_with(**break_))
+            .map_or(0, |b| b.len());
     }
     let mut offsets = Vec::with_capacity(value.len() + 1);
     let mut rest = value.chars().peekable();
@@ -311,7 +333,11 @@ mod tests {
         let value = item.text().unwrap();
         let start = value.find(needle).unwrap();
         let map = StringMap::new(text, item.span.clone(), value);
-        assert_eq!(&text[map.locate(start..start + needle.len())], place, "{text}");
+        assert_eq!(
+            &text[map.locate(start..start + needle.len())],
+            place,
+            "{text}"
+        );
     }
 
     #[test]
@@ -330,7 +356,11 @@ mod tests {
     fn keys_keep_their_order_and_dates_become_text() {
         let (document, errors) = Item::parse("x", "b = 1\na = [2026-11-01, 1.5]\n[t.u]\nc = true");
         assert_eq!(errors, []);
-        let keys: Vec<_> = document.entries().iter().map(|entry| entry.key.as_str()).collect();
+        let keys: Vec<_> = document
+            .entries()
+            .iter()
+            .map(|entry| entry.key.as_str())
+            .collect();
         assert_eq!(keys, ["b", "a", "t"]);
         assert_eq!(
             document.json(),
@@ -340,9 +370,13 @@ mod tests {
 
     #[test]
     fn syntax_errors_do_not_hide_what_follows() {
-        let (document, errors) = Item::parse("x", "a = \nb = 1\nb = 2\nc = 99999999999999999999\nd = 4");
+        let (document, errors) =
+            Item::parse("x", "a = \nb = 1\nb = 2\nc = 99999999999999999999\nd = 4");
         assert!(errors.len() >= 3, "{errors:#?}");
-        assert!(errors.iter().all(|error| error.span.is_some()), "{errors:#?}");
+        assert!(
+            errors.iter().all(|error| error.span.is_some()),
+            "{errors:#?}"
+        );
         assert_eq!(document.get("d").unwrap().json(), 4);
     }
 }

@@ -43,25 +43,39 @@ impl Format {
 fn plain(value: f64, step: f64) -> String {
     let size = value.abs().max(step);
     if size >= 1e15 || size < 1e-6 {
-        return if value == 0.0 { "0".to_string() } else { format!("{value:.1e}") };
+        return if value == 0.0 {
+            "0".to_string()
+        } else {
+            format!("{value:.1e}")
+        };
     }
     for (limit, word) in [(1e12, "tn"), (1e9, "bn"), (1e6, "M")] {
         if size >= limit {
             let decimals = decimals(step / limit);
             let zero = value == 0.0;
-            return if zero { "0".to_string() } else { format!("{}{NBSP}{word}", fixed(value / limit, decimals)) };
+            return if zero {
+                "0".to_string()
+            } else {
+                format!("{}{NBSP}{word}", fixed(value / limit, decimals))
+            };
         }
     }
     fixed(value, decimals(step))
 }
 
 fn decimals(step: f64) -> usize {
-    if step >= 1.0 { 0 } else { ((-step.log10() - 1e-9).ceil() as usize).min(8) }
+    if step >= 1.0 {
+        0
+    } else {
+        ((-step.log10() - 1e-9).ceil() as usize).min(8)
+    }
 }
 
 /// A value that can be drawn: not a number becomes a gap, the unthinkable is held at the rim.
 pub(crate) fn drawable(value: Option<f64>) -> Option<f64> {
-    value.filter(|v| v.is_finite()).map(|v| v.clamp(-1e100, 1e100))
+    value
+        .filter(|v| v.is_finite())
+        .map(|v| v.clamp(-1e100, 1e100))
 }
 
 /// An axis of values from `low` to `high` with a tick every `step`.
@@ -85,16 +99,32 @@ impl Axis {
         }
         if high - low <= f64::EPSILON * low.abs().max(high.abs()) {
             let pad = if low == 0.0 { 1.0 } else { low.abs() * 0.5 };
-            (low, high) = if low == 0.0 { (0.0, 1.0) } else { (low - pad, high + pad) };
+            (low, high) = if low == 0.0 {
+                (0.0, 1.0)
+            } else {
+                (low - pad, high + pad)
+            };
         }
-        Self::nice(low, high, count)
+        // Of a few numbers of ticks, the one that wastes least of the height.
+        let waste = |axis: &Self| (axis.high - axis.low) / (high - low);
+        let all = (count..=count + 2).map(|n| Self::nice(low, high, n));
+        all.min_by(|a, b| waste(a).total_cmp(&waste(b)))
+            .unwrap_or(Self {
+                low,
+                high,
+                step: 1.0,
+            })
     }
 
     /// An axis that contains this range and ends on ticks.
     pub(crate) fn nice(low: f64, high: f64, count: usize) -> Self {
         let rough = (high - low) / count.max(1) as f64;
         if !(rough.is_finite() && rough > 0.0) {
-            return Self { low: 0.0, high: 1.0, step: 1.0 };
+            return Self {
+                low: 0.0,
+                high: 1.0,
+                step: 1.0,
+            };
         }
         let power = 10f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0]
@@ -102,8 +132,15 @@ impl Axis {
             .map(|m| m * power)
             .find(|step| *step >= rough * 0.999_999)
             .unwrap_or(10.0 * power);
-        let (from, to) = ((low / step + 1e-9).floor() * step, (high / step - 1e-9).ceil() * step);
-        Self { low: from.min(low), high: to.max(high), step }
+        let (from, to) = (
+            (low / step + 1e-9).floor() * step,
+            (high / step - 1e-9).ceil() * step,
+        );
+        Self {
+            low: from.min(low),
+            high: to.max(high),
+            step,
+        }
     }
 
     /// The values at which ticks stand, never more than a reader can use.
@@ -119,21 +156,29 @@ impl Axis {
     /// Position of a value between 0 (low) and 1 (high), held inside.
     pub(crate) fn at(&self, value: f64) -> f64 {
         let span = self.high - self.low;
-        if span > 0.0 { ((value - self.low) / span).clamp(0.0, 1.0) } else { 0.5 }
+        if span > 0.0 {
+            ((value - self.low) / span).clamp(0.0, 1.0)
+        } else {
+            0.5
+        }
     }
 }
 
 /// Smallest and largest of the values that are numbers.
 pub(crate) fn extent(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
-    values.filter(|v| v.is_finite()).fold(None, |range, v| match range {
-        None => Some((v, v)),
-        Some((low, high)) => Some((low.min(v), high.max(v))),
-    })
+    values
+        .filter(|v| v.is_finite())
+        .fold(None, |range, v| match range {
+            None => Some((v, v)),
+            Some((low, high)) => Some((low.min(v), high.max(v))),
+        })
 }
 
 /// Seconds of a civil time since 1970, without any zone.
 pub(crate) fn seconds(time: DateTime) -> f64 {
-    let days = date(1970, 1, 1).until(time.date()).map_or(0, |span| i64::from(span.get_days()));
+    let days = date(1970, 1, 1)
+        .until(time.date())
+        .map_or(0, |span| i64::from(span.get_days()));
     days as f64 * 86_400.0
         + f64::from(time.hour()) * 3600.0
         + f64::from(time.minute()) * 60.0
@@ -142,7 +187,13 @@ pub(crate) fn seconds(time: DateTime) -> f64 {
 }
 
 fn day_of(seconds: f64) -> Option<Date> {
-    date(1970, 1, 1).checked_add(((seconds / 86_400.0).floor() as i64).clamp(-4_000_000, 4_000_000).days()).ok()
+    date(1970, 1, 1)
+        .checked_add(
+            ((seconds / 86_400.0).floor() as i64)
+                .clamp(-4_400_000, 4_400_000)
+                .days(),
+        )
+        .ok()
 }
 
 /// A tick of a time axis; `below` is the year or day, where it changes.
@@ -202,7 +253,10 @@ impl Step {
     fn ticks(self, low: f64, high: f64) -> Vec<f64> {
         let even = |every: f64, offset: f64| {
             let first = ((low - offset) / every).ceil();
-            (0..200).map(|i| (first + f64::from(i)) * every + offset).take_while(|t| *t <= high).collect()
+            (0..200)
+                .map(|i| (first + f64::from(i)) * every + offset)
+                .take_while(|t| *t <= high)
+                .collect()
         };
         match self {
             Step::Minutes(_) | Step::Days(_) => even(self.seconds(), 0.0),
@@ -215,7 +269,9 @@ impl Step {
 }
 
 fn months(low: f64, high: f64, every: i16) -> Vec<f64> {
-    let Some(start) = day_of(low) else { return Vec::new() };
+    let Some(start) = day_of(low) else {
+        return Vec::new();
+    };
     let index = start.year() * 12 + i16::from(start.month()) - 1;
     let first = index - index.rem_euclid(every);
     (0..200i16)
@@ -230,23 +286,30 @@ fn months(low: f64, high: f64, every: i16) -> Vec<f64> {
 }
 
 fn years(low: f64, high: f64, every: i16) -> Vec<f64> {
-    let Some(start) = day_of(low) else { return Vec::new() };
+    let Some(start) = day_of(low) else {
+        return Vec::new();
+    };
     let first = start.year() - start.year().rem_euclid(every);
     (0..200i16)
         .filter_map(|i| {
             let year = first.checked_add(i.checked_mul(every)?)?;
-            Some(seconds(Date::new(year, 1, 1).ok()?.to_datetime(jiff::civil::Time::midnight())))
+            Some(seconds(
+                Date::new(year, 1, 1)
+                    .ok()?
+                    .to_datetime(jiff::civil::Time::midnight()),
+            ))
         })
         .skip_while(|t| *t < low)
         .take_while(|t| *t <= high)
         .collect()
 }
 
-/// Ticks for the time from `low` to `high`, as dense as `room` labels allow.
-pub(crate) fn time_ticks(low: f64, high: f64, room: usize) -> Vec<TimeTick> {
+/// Ticks for the time from `low` to `high`, as dense as `room` labels allow and never denser than
+/// the data, whose points are `finest` seconds apart.
+pub(crate) fn time_ticks(low: f64, high: f64, room: usize, finest: f64) -> Vec<TimeTick> {
     let room = room.max(2);
     for step in STEPS {
-        if (high - low) / step.seconds() > room as f64 {
+        if (high - low) / step.seconds() > room as f64 || step.seconds() < finest * 0.9 {
             continue;
         }
         let at = step.ticks(low, high);
@@ -257,7 +320,11 @@ pub(crate) fn time_ticks(low: f64, high: f64, room: usize) -> Vec<TimeTick> {
             break;
         }
     }
-    let ends = if high > low { vec![low, high] } else { vec![low] };
+    let ends = if high > low {
+        vec![low, high]
+    } else {
+        vec![low]
+    };
     labelled(&ends, Step::Days(1))
 }
 
@@ -271,17 +338,29 @@ fn labelled(at: &[f64], step: Step) -> Vec<TimeTick> {
                 Step::Minutes(_) => {
                     let minute = ((t.rem_euclid(86_400.0)) / 60.0).floor() as i64;
                     let clock = format!("{:02}:{:02}", minute / 60, minute % 60);
-                    (clock, format!("{}{NBSP}{month}{NBSP}{}", day.day(), day.year()))
+                    (
+                        clock,
+                        format!("{}{NBSP}{month}{NBSP}{}", day.day(), day.year()),
+                    )
                 }
-                Step::Days(_) | Step::Weeks(_) => {
-                    (format!("{}{NBSP}{month}", day.day()), day.year().to_string())
-                }
+                Step::Days(_) | Step::Weeks(_) => (
+                    format!("{}{NBSP}{month}", day.day()),
+                    day.year().to_string(),
+                ),
                 Step::Months(_) => (month.to_string(), day.year().to_string()),
                 Step::Years(_) => (day.year().to_string(), String::new()),
             };
-            let shown = if below == last { String::new() } else { below.clone() };
+            let shown = if below == last {
+                String::new()
+            } else {
+                below.clone()
+            };
             last = below;
-            Some(TimeTick { at: *t, label, below: shown })
+            Some(TimeTick {
+                at: *t,
+                label,
+                below: shown,
+            })
         })
         .collect()
 }
@@ -292,18 +371,23 @@ mod tests {
 
     fn check(values: &[f64], low: f64, high: f64, step: f64) {
         let axis = Axis::around(values.iter().copied(), 4);
-        assert_eq!((axis.low, axis.high, axis.step), (low, high, step), "{values:?}");
+        assert_eq!(
+            (axis.low, axis.high, axis.step),
+            (low, high, step),
+            "{values:?}"
+        );
     }
 
     #[test]
     fn axes_are_nice() {
         check(&[3.0, 97.0], 0.0, 100.0, 50.0);
+        check(&[3.0, 55.0], 0.0, 60.0, 20.0);
         check(&[12.0, 38.0], 0.0, 40.0, 10.0);
         check(&[96.1, 98.7], 96.0, 99.0, 1.0);
-        check(&[-3.0, 8.0], -5.0, 10.0, 5.0);
+        check(&[-3.0, 8.0], -4.0, 8.0, 2.0);
         check(&[], 0.0, 1.0, 0.5);
         check(&[0.0], 0.0, 1.0, 0.5);
-        check(&[f64::NAN, 10.0], 0.0, 10.0, 5.0);
+        check(&[f64::NAN, 10.0], 5.0, 15.0, 5.0);
     }
 
     #[test]
@@ -339,9 +423,9 @@ mod tests {
         }
     }
 
-    fn check_time(low: &str, high: &str, room: usize, want: &str) {
+    fn check_time(low: &str, high: &str, room: usize, finest: f64, want: &str) {
         let parse = |text: &str| seconds(text.parse::<DateTime>().unwrap());
-        let ticks = time_ticks(parse(low), parse(high), room);
+        let ticks = time_ticks(parse(low), parse(high), room, finest);
         let text: Vec<String> = ticks
             .iter()
             .map(|t| format!("{} {}", t.label, t.below).trim().replace(NBSP, " "))
@@ -351,13 +435,55 @@ mod tests {
 
     #[test]
     fn times_are_counted_in_calendar_units() {
-        check_time("2026-11-09T00:00", "2026-11-10T00:00", 5, "00:00 9 Nov 2026, 06:00, 12:00, 18:00, 00:00 10 Nov 2026");
-        check_time("2026-11-09T00:00", "2026-11-12T00:00", 8, "00:00 9 Nov 2026, 12:00, 00:00 10 Nov 2026, 12:00, 00:00 11 Nov 2026, 12:00, 00:00 12 Nov 2026");
-        check_time("2026-11-09T00:00", "2026-11-15T00:00", 8, "9 Nov 2026, 10 Nov, 11 Nov, 12 Nov, 13 Nov, 14 Nov, 15 Nov");
-        check_time("2026-10-05T00:00", "2026-11-15T00:00", 6, "5 Oct 2026, 12 Oct, 19 Oct, 26 Oct, 2 Nov, 9 Nov");
-        check_time("2025-11-15T00:00", "2026-03-15T00:00", 6, "Dec 2025, Jan 2026, Feb, Mar");
-        check_time("2019-01-01T00:00", "2026-03-15T00:00", 6, "2020, 2022, 2024, 2026");
-        check_time("2026-11-09T00:00", "2026-11-09T00:00", 6, "9 Nov 2026");
-        check_time("-009999-01-01T00:00", "9999-12-31T00:00", 3, "1 Jan -9999, 31 Dec 9999");
+        check_time(
+            "2026-11-09T00:00",
+            "2026-11-10T00:00",
+            5,
+            0.0,
+            "00:00 9 Nov 2026, 06:00, 12:00, 18:00, 00:00 10 Nov 2026",
+        );
+        check_time(
+            "2026-11-09T00:00",
+            "2026-11-12T00:00",
+            8,
+            86_400.0,
+            "9 Nov 2026, 10 Nov, 11 Nov, 12 Nov",
+        );
+        check_time(
+            "2026-11-09T00:00",
+            "2026-11-15T00:00",
+            8,
+            0.0,
+            "9 Nov 2026, 10 Nov, 11 Nov, 12 Nov, 13 Nov, 14 Nov, 15 Nov",
+        );
+        check_time(
+            "2026-10-05T00:00",
+            "2026-11-15T00:00",
+            6,
+            0.0,
+            "5 Oct 2026, 12 Oct, 19 Oct, 26 Oct, 2 Nov, 9 Nov",
+        );
+        check_time(
+            "2025-11-15T00:00",
+            "2026-03-15T00:00",
+            6,
+            0.0,
+            "Dec 2025, Jan 2026, Feb, Mar",
+        );
+        check_time(
+            "2019-01-01T00:00",
+            "2026-03-15T00:00",
+            6,
+            0.0,
+            "2020, 2022, 2024, 2026",
+        );
+        check_time("2026-11-09T00:00", "2026-11-09T00:00", 6, 0.0, "9 Nov 2026");
+        check_time(
+            "-009999-01-01T00:00",
+            "9999-12-31T00:00",
+            3,
+            0.0,
+            "1 Jan -9999, 31 Dec 9999",
+        );
     }
 }

@@ -36,21 +36,21 @@ pub(crate) enum Ink {
 
 /// Every ink with its class name, its light and its dark colour.
 const PALETTE: [(Ink, &str, &str, &str); 18] = [
-    (Ink::Text, "text", "#17222c", "#e6ebef"),
-    (Ink::Muted, "muted", "#55626e", "#a3b0bc"),
+    (Ink::Text, "text", "#1b242c", "#e6ebef"),
+    (Ink::Muted, "muted", "#56626e", "#a3b0bc"),
     (Ink::Grid, "grid", "#e4e8ec", "#27323c"),
     (Ink::Axis, "axis", "#a9b3bd", "#53616e"),
-    (Ink::Accent, "accent", "#0b5f8a", "#5db7e4"),
+    (Ink::Accent, "accent", "#0b5fa5", "#6db5f2"),
     (Ink::Expected, "expected", "#4f5d6a", "#b4c0ca"),
     (Ink::Context, "context", "#9ba7b2", "#66737f"),
     (Ink::Warning, "warning", "#b3450d", "#f2945c"),
     (Ink::Band, "band", "#6d8294", "#8ba3b7"),
     (Ink::Paper, "paper", "#ffffff", "#10171d"),
-    (Ink::Heat(0), "heat0", "#e9f1f6", "#17242e"),
-    (Ink::Heat(1), "heat1", "#bcd6e5", "#1b4159"),
-    (Ink::Heat(2), "heat2", "#7fb2ce", "#226487"),
-    (Ink::Heat(3), "heat3", "#3a84ac", "#3a92c2"),
-    (Ink::Heat(4), "heat4", "#0a4a6c", "#93d3f5"),
+    (Ink::Heat(0), "heat0", "#e8f0f8", "#16232f"),
+    (Ink::Heat(1), "heat1", "#bcd5ec", "#1b3f5f"),
+    (Ink::Heat(2), "heat2", "#7fb0da", "#22608f"),
+    (Ink::Heat(3), "heat3", "#3a80be", "#3a8fce"),
+    (Ink::Heat(4), "heat4", "#0a4478", "#9cd0f9"),
     (Ink::Range(0), "range0", "#cfd6dd", "#43505c"),
     (Ink::Range(1), "range1", "#dfe4e9", "#323e49"),
     (Ink::Range(2), "range2", "#edf0f3", "#242f38"),
@@ -59,7 +59,7 @@ const PALETTE: [(Ink, &str, &str, &str); 18] = [
 impl Ink {
     fn entry(self) -> (&'static str, &'static str) {
         let found = PALETTE.iter().find(|(ink, ..)| *ink == self);
-        found.map_or(("text", "#17222c"), |(_, class, light, _)| (class, light))
+        found.map_or(("text", "#1b242c"), |(_, class, light, _)| (class, light))
     }
 
     fn fill(self) -> String {
@@ -77,7 +77,10 @@ impl Ink {
 pub fn dark_css() -> String {
     let mut css = String::new();
     for (_, class, _, dark) in PALETTE {
-        let _ = writeln!(css, ".fill-{class}{{fill:{dark}}}.stroke-{class}{{stroke:{dark}}}");
+        let _ = writeln!(
+            css,
+            ".fill-{class}{{fill:{dark}}}.stroke-{class}{{stroke:{dark}}}"
+        );
     }
     css
 }
@@ -121,7 +124,13 @@ pub(crate) struct Style {
 
 impl Style {
     pub(crate) fn new(size: f64, ink: Ink, anchor: Anchor) -> Self {
-        Self { size, bold: false, ink, anchor, halo: false }
+        Self {
+            size,
+            bold: false,
+            ink,
+            anchor,
+            halo: false,
+        }
     }
 
     pub(crate) fn bold(mut self) -> Self {
@@ -144,7 +153,12 @@ impl Style {
         };
         let left = left.min(width - wide).max(0.0);
         let (top, bottom) = (baseline - 0.8 * self.size, baseline + 0.25 * self.size);
-        Rect { left, top, right: left + wide, bottom }
+        Rect {
+            left,
+            top,
+            right: left + wide,
+            bottom,
+        }
     }
 }
 
@@ -158,7 +172,11 @@ pub(crate) struct Canvas {
 
 impl Canvas {
     pub(crate) fn new(width: f64, font: f64) -> Self {
-        Self { width, font, body: String::new() }
+        Self {
+            width,
+            font,
+            body: String::new(),
+        }
     }
 
     pub(crate) fn line(&mut self, from: (f64, f64), to: (f64, f64), ink: Ink, wide: f64) {
@@ -192,7 +210,11 @@ impl Canvas {
             return;
         }
         let dash = if dash {
-            format!(" stroke-dasharray=\"{} {}\"", num(self.font * 0.45), num(self.font * 0.3))
+            format!(
+                " stroke-dasharray=\"{} {}\"",
+                num(self.font * 0.45),
+                num(self.font * 0.3)
+            )
         } else {
             String::new()
         };
@@ -228,7 +250,11 @@ impl Canvas {
             num(a.1.min(b.1)),
             num((a.0 - b.0).abs()),
             num((a.1 - b.1).abs()),
-            if radius > 0.0 { format!(" rx=\"{}\"", num(radius)) } else { String::new() },
+            if radius > 0.0 {
+                format!(" rx=\"{}\"", num(radius))
+            } else {
+                String::new()
+            },
             ink.fill()
         );
     }
@@ -282,10 +308,17 @@ impl Canvas {
         }
         let (x, anchor) = match style.anchor {
             Anchor::Start => (rect.left, ""),
-            Anchor::Middle => (f64::midpoint(rect.left, rect.right), " text-anchor=\"middle\""),
+            Anchor::Middle => (
+                f64::midpoint(rect.left, rect.right),
+                " text-anchor=\"middle\"",
+            ),
             Anchor::End => (rect.right, " text-anchor=\"end\""),
         };
-        let bold = if style.bold { " font-weight=\"600\"" } else { "" };
+        let bold = if style.bold {
+            " font-weight=\"600\""
+        } else {
+            ""
+        };
         let (x, y, size) = (num(x), num(baseline), num(style.size));
         let escaped = escape(&text);
         if style.halo {
@@ -308,10 +341,11 @@ impl Canvas {
     /// The finished file.
     pub(crate) fn finish(self, height: f64, id: &str, title: &str, description: &str) -> String {
         let (width, height) = (num(self.width), num(height));
+        let cut = |text: &str| escape(&text.chars().take(2000).collect::<String>());
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" aria-labelledby=\"{id}-title {id}-desc\" font-family=\"Inter, sans-serif\">\n<title id=\"{id}-title\">{}</title>\n<desc id=\"{id}-desc\">{}</desc>\n{}</svg>\n",
-            escape(title),
-            escape(description),
+            cut(title),
+            cut(description),
             self.body
         )
     }
@@ -320,7 +354,13 @@ impl Canvas {
 fn path(points: &[(f64, f64)]) -> String {
     let mut out = String::with_capacity(points.len() * 12);
     for (i, (x, y)) in points.iter().enumerate() {
-        let _ = write!(out, "{}{} {}", if i == 0 { 'M' } else { 'L' }, num(*x), num(*y));
+        let _ = write!(
+            out,
+            "{}{} {}",
+            if i == 0 { 'M' } else { 'L' },
+            num(*x),
+            num(*y)
+        );
     }
     out
 }
@@ -332,7 +372,11 @@ pub(crate) fn num(value: f64) -> String {
     }
     let text = format!("{:.2}", value.clamp(-1e6, 1e6));
     let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "-0" { "0".to_string() } else { text.to_string() }
+    if text == "-0" {
+        "0".to_string()
+    } else {
+        text.to_string()
+    }
 }
 
 /// Text made safe for XML: control and direction characters are gone, markup is literal.
@@ -357,7 +401,10 @@ pub(crate) fn escape(text: &str) -> String {
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-        || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}')
+        || matches!(
+            c,
+            '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}'
+        )
         || (u32::from(c) & 0xfffe) == 0xfffe
 }
 
@@ -366,7 +413,13 @@ pub(crate) fn identifier(text: &str) -> String {
     let mut out: String = text
         .chars()
         .take(80)
-        .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '-'
+            }
+        })
         .collect();
     if !out.starts_with(|c: char| c.is_ascii_alphabetic()) {
         out.insert(0, 'c');
@@ -377,22 +430,30 @@ pub(crate) fn identifier(text: &str) -> String {
 /// The text, or as much of it as fits with an ellipsis.
 pub(crate) fn shorten(text: &str, width: f64, size: f64, bold: bool) -> String {
     // Nothing readable is wider than this; hostile megabytes are cut before they are measured.
-    let cut: String = text.chars().filter(|c| !is_hidden(*c) || c.is_whitespace()).take(400).collect();
+    let cut: String = text
+        .chars()
+        .filter(|c| !is_hidden(*c) || c.is_whitespace())
+        .take(400)
+        .collect();
     let trimmed = cut.trim();
     if text_width(trimmed, size, bold) <= width {
         return trimmed.to_string();
     }
-    let mut room = width - size * 0.83;
+    let mut room = width - text_width("…", size, bold);
     let mut out = String::new();
     for c in trimmed.chars() {
-        room -= advance(c, bold) * size;
+        room -= advance(c, bold) * size * RESERVE;
         if room < 0.0 {
             break;
         }
         out.push(c);
     }
     let kept = out.trim_end();
-    if kept.is_empty() { String::new() } else { format!("{kept}…") }
+    if kept.is_empty() {
+        String::new()
+    } else {
+        format!("{kept}…")
+    }
 }
 
 /// The text in at most `lines` lines of this width, broken at spaces; the last is shortened.
@@ -423,8 +484,11 @@ pub(crate) fn wrap(text: &str, width: f64, size: f64, bold: bool, lines: usize) 
 
 /// Width of a text set in Inter, with a small reserve for the fonts that stand in for it.
 pub(crate) fn text_width(text: &str, size: f64, bold: bool) -> f64 {
-    text.chars().map(|c| advance(c, bold)).sum::<f64>() * size * 1.03
+    text.chars().map(|c| advance(c, bold)).sum::<f64>() * size * RESERVE
 }
+
+/// How much wider than Inter the font that stands in for it may be.
+const RESERVE: f64 = 1.03;
 
 fn advance(c: char, bold: bool) -> f64 {
     let table = if bold { &SEMIBOLD } else { &REGULAR };
@@ -436,7 +500,8 @@ fn advance(c: char, bold: bool) -> f64 {
         '·' => 276,
         '−' | '×' | '±' | '≤' | '≥' => 673,
         c if is_hidden(c) => 0,
-        '…' | '→' | '▲' | '▼' => 1000,
+        '…' => 821,
+        '→' | '▲' | '▼' => 1035,
         c if u32::from(c) >= 0x1100 => 1020,
         c if c.is_uppercase() => 800,
         _ => 660,
@@ -469,7 +534,11 @@ mod tests {
     fn luminance(colour: &str) -> f64 {
         let channel = |at: usize| {
             let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
-            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+            if value <= 0.04045 {
+                value / 12.92
+            } else {
+                ((value + 0.055) / 1.055).powf(2.4)
+            }
         };
         0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
     }
@@ -509,15 +578,21 @@ mod tests {
 
     #[test]
     fn hostile_text_is_text() {
-        assert_eq!(escape("</text><script>\u{7}\u{202e}&'\""), "&lt;/text&gt;&lt;script&gt;&amp;&#39;&quot;");
-        assert_eq!(identifier("1 \"><x>"), "c1-----x-");
+        assert_eq!(
+            escape("</text><script>\u{7}\u{202e}&'\""),
+            "&lt;/text&gt;&lt;script&gt;&amp;&#39;&quot;"
+        );
+        assert_eq!(identifier("1 \"><x>"), "c1----x-");
         assert_eq!(shorten("abcdefghij", 30.0, 10.0, false), "abc…");
         assert!(text_width(&shorten(&"m".repeat(1 << 20), 80.0, 8.0, false), 8.0, false) <= 82.0);
     }
 
     #[test]
     fn wrapping_keeps_words() {
-        assert_eq!(wrap("what would have happened", 70.0, 8.0, false, 2), ["what would", "have happened"]);
+        assert_eq!(
+            wrap("what would have happened", 70.0, 8.0, false, 2),
+            ["what would have", "happened"]
+        );
         assert_eq!(wrap("", 70.0, 8.0, false, 2), Vec::<String>::new());
     }
 }

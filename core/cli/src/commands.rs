@@ -1,0 +1,55 @@
+//! The commands, each in its file.
+
+mod archive;
+mod check;
+mod init;
+mod job;
+mod manual;
+mod plan;
+mod run;
+mod truth;
+
+use crate::{
+    Exit,
+    arguments::{Arguments, Command},
+    workspace::Workspace,
+};
+use std::io::Write as _;
+
+/// Does what was typed.
+pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
+    let workspace = Workspace::new(&arguments);
+    match arguments.command {
+        Command::Init { folder } => init::init(&folder),
+        Command::Check { job, json } => check::check(&workspace, &job, json),
+        Command::Plan { job, mermaid, json } => plan::plan(&workspace, &job, mermaid, json),
+        Command::Run { job, json, threads, memory } => {
+            run::run(&workspace, &job, json, threads, memory)
+        }
+        Command::List { job, json } => archive::list(&workspace, job.as_deref(), json),
+        Command::Show { run, json } => archive::show(&workspace, &run, json),
+        Command::Simulate { out, seed, weeks, until, records } => {
+            truth::simulate(out, seed, weeks, until, records)
+        }
+        Command::Evaluate { truth, run, json } => truth::evaluate(&workspace, &truth, &run, json),
+        Command::Kinds { kind } => manual::kinds(kind.as_deref()),
+        Command::Schema => manual::schema(&workspace),
+        Command::Completions { shell } => {
+            use clap::CommandFactory as _;
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "retrocast", &mut text);
+            std::io::stdout().lock().write_all(&text)?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// Prints to standard output; a reader that went away is told to the caller.
+fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    out.flush()
+}

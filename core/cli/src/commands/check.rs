@@ -1,0 +1,48 @@
+//! `retrocast check`: every mistake of a job file at once.
+
+use super::{job, print};
+use crate::{Exit, arguments::JobArguments, workspace::Workspace};
+use retrocast_domain::{Diagnostic, Level, number::plural};
+use serde_json::json;
+
+pub fn check(workspace: &Workspace, arguments: &JobArguments, as_json: bool) -> anyhow::Result<Exit> {
+    let loaded = job::load(workspace, arguments)?;
+    let diagnostics = &loaded.checked.diagnostics;
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.level == Level::Error).count();
+    if as_json {
+        let items: Vec<_> = diagnostics.iter().map(|item| located(item, &loaded.text)).collect();
+        print(&serde_json::to_string_pretty(&items)?)?;
+    } else {
+        job::print_diagnostics(diagnostics, &loaded.text);
+    }
+    if errors > 0 {
+        if !as_json {
+            eprintln!("error: {} in {}", plural(errors as u64, "mistake"), arguments.job);
+        }
+        return Ok(job::unusable());
+    }
+    if let Some(job) = loaded.checked.job.filter(|_| !as_json) {
+        print(&format!(
+            "{}: {}, {}, {}; nothing wrong",
+            job.file,
+            plural(job.sources.len() as u64, "source"),
+            plural(job.stages.len() as u64, "stage"),
+            plural(job.reports.len() as u64, "report"),
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// A diagnostic with its line and column, for editors.
+fn located(diagnostic: &Diagnostic, text: &str) -> serde_json::Value {
+    let place = diagnostic.line_column(text);
+    json!({
+        "level": diagnostic.level,
+        "message": diagnostic.message,
+        "file": diagnostic.file,
+        "line": place.map(|place| place.0),
+        "column": place.map(|place| place.1),
+        "label": diagnostic.label,
+        "help": diagnostic.help,
+    })
+}

@@ -1,0 +1,50 @@
+//! `retrocast simulate` and `retrocast evaluate`: planted truth, and whether a run found it.
+
+use super::{archive, print};
+use crate::{Exit, workspace::Workspace};
+use anyhow::Context as _;
+use retrocast_domain::{Finding, Report, number::plural};
+use retrocast_simulate::{Config, Truth};
+use std::path::{Path, PathBuf};
+
+pub fn simulate(
+    out: PathBuf,
+    seed: u64,
+    weeks: u32,
+    until: jiff::civil::Date,
+    records: Option<u64>,
+) -> anyhow::Result<Exit> {
+    let config = Config { seed, weeks, until, records, out, ..Config::default() };
+    let summary = retrocast_simulate::simulate(&config)?;
+    print(&format!(
+        "{} in {} ({:.0} MB) in {}; what is true stands in {}",
+        plural(summary.records, "record"),
+        plural(summary.files, "file"),
+        summary.bytes as f64 / 1e6,
+        summary.out.display(),
+        summary.truth_path.display()
+    ))?;
+    Ok(Exit::Done)
+}
+
+pub fn evaluate(workspace: &Workspace, truth: &Path, run: &str, json: bool) -> anyhow::Result<Exit> {
+    let truth = Truth::read(truth)?;
+    let folder = archive::find(workspace, run)?;
+    let findings: Vec<Finding> = read(&folder.join("findings.json"))?;
+    let report: Report = read(&folder.join("report.json"))?;
+    let evaluation =
+        retrocast_simulate::evaluate(&truth, &findings, &report.effects, &report.sources);
+    if json {
+        print(&serde_json::to_string_pretty(&evaluation)?)?;
+    } else {
+        print(&evaluation.to_string())?;
+    }
+    Ok(if evaluation.passed() { Exit::Done } else { Exit::Failed })
+}
+
+pub fn read<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let text = std::fs::read(path).with_context(|| {
+        format!("cannot read {}: did the run make a report?", path.display())
+    })?;
+    serde_json::from_slice(&text).with_context(|| format!("{} is not as expected", path.display()))
+}

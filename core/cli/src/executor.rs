@@ -1,0 +1,177 @@
+//! Where the engine's nodes meet store, stages and render: the only place that knows all of them.
+
+mod kinds;
+mod report;
+mod stage;
+
+pub use kinds::Catalogue;
+pub use report::charts_of;
+
+use crate::workspace::Workspace;
+use async_trait::async_trait;
+use retrocast_domain::Outcome;
+use retrocast_engine::{Executor, Failure, Node, Progress, RunContext, plan};
+use retrocast_store::{
+    Before, Contract, Control, Format, Lake, Properties, Sql, SourceSpec, StoreError,
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Does the work of nodes with the crates of this project.
+pub struct Work {
+    workspace: Workspace,
+    catalogue: Arc<Catalogue>,
+    /// Memory that one query may take before it spills, in bytes.
+    memory_bytes: usize,
+    /// How far ingest has come is told from other threads, so the listener is shared.
+    progress: Arc<dyn Progress>,
+}
+
+impl Work {
+    /// For a workspace.
+    pub fn new(
+        workspace: Workspace,
+        catalogue: Arc<Catalogue>,
+        memory_bytes: usize,
+        progress: Arc<dyn Progress>,
+    ) -> Self {
+        Self { workspace, catalogue, memory_bytes, progress }
+    }
+
+    fn lake(&self, ctx: &RunContext) -> Result<Lake, Failure> {
+        Lake::new(&ctx.lake, &ctx.job.name).map_err(failure)
+    }
+
+    fn sql(&self, ctx: &RunContext) -> Sql {
+        Sql {
+            memory_bytes: self.memory_bytes,
+            spill: ctx.lake.join(".spill"),
+            timezone: ctx.timezone.clone(),
+        }
+    }
+
+    fn contract(&self, name: &str) -> Result<Contract, Failure> {
+        Contract::read(&self.catalogue.contract_file(name)).map_err(failure)
+    }
+
+    fn spec(&self, node: &Node, ctx: &RunContext) -> Result<SourceSpec, Failure> {
+        let text = |key: &str| node.config[key].as_str().unwrap_or_default();
+        Ok(SourceSpec {
+            name: node.short().to_string(),
+            uri: ctx.reveal(text("uri"))?,
+            contract: self.contract(text("contract"))?,
+            format: match text("format") {
+                "csv" => Some(Format::Csv),
+                "jsonl" => Some(Format::Jsonl),
+                _ => None,
+            },
+            required: node.config["required"].as_bool().unwrap_or(true),
+        })
+    }
+
+    /// What leaves out the rows that a report on this window must not know.
+    fn before(&self, source: &Node, ctx: &RunContext) -> Result<Option<Before>, Failure> {
+        let contract = self.contract(source.config["contract"].as_str().unwrap_or_default())?;
+        let end = ctx.window.end_instant();
+        Ok(contract.time.map(|column| Before { column, end }))
+    }
+
+    async fn ingest(&self, node: &Node, ctx: &RunContext) -> Result<Outcome, Failure> {
+        let spec = self.spec(node, ctx)?;
+        let lake = self.lake(ctx)?;
+        let name = node.name.clone();
+        let progress = self.progress.clone();
+        let control = Control {
+            threads: ctx.threads,
+            cancel: ctx.cancel.clone(),
+            progress: Some(Arc::new(move |amount: retrocast_store::Progress| {
+                progress.amount(&name, amount.records, amount.bytes);
+            })),
+        };
+        let properties = properties(ctx, node);
+        let ingested =
+            retrocast_store::ingest(&spec, &self.workspace.root, &lake, &properties, &control)
+                .await
+                .map_err(failure)?;
+        let note = ingested.note;
+        if note.records > 0 && note.accepted == 0 {
+            return Err(nothing_met(&note));
+        }
+        let mut cell = retrocast_domain::Cell::new(node.short(), plan::SOURCE);
+        cell.title.clone_from(&node.title);
+        cell.params.clone_from(&node.params);
+        cell.output = Some(ingested.dataset.clone());
+        cell.caveats = ingested.warnings;
+        let datasets = std::iter::once(ingested.dataset).chain(ingested.quarantine).collect();
+        Ok(Outcome { cell, datasets, files: Vec::new(), source: Some(note) })
+    }
+}
+
+/// The failure of a source none of whose records meets its contract.
+fn nothing_met(note: &retrocast_domain::report::SourceNote) -> Failure {
+    let reasons: Vec<String> = note
+        .quarantined
+        .iter()
+        .take(3)
+        .map(|(reason, n)| format!("{reason} ({n})"))
+        .collect();
+    Failure::data(format!(
+        "source.{}: none of {} in {} meets the contract {:?}: {}",
+        note.name,
+        retrocast_domain::number::plural(note.records, "record"),
+        note.uri,
+        note.contract,
+        reasons.join(", ")
+    ))
+    .hint("compare a record with the contract; the job may name another contract or other files")
+}
+
+/// What is remembered with each version of a dataset.
+fn properties(ctx: &RunContext, node: &Node) -> Properties {
+    Properties::from([
+        ("run".to_string(), ctx.run.clone()),
+        ("node".to_string(), node.name.clone()),
+    ])
+}
+
+/// A failure of the store, by what can be done about it.
+fn failure(error: StoreError) -> Failure {
+    if matches!(error, StoreError::Cancelled { .. }) {
+        return Failure::cancelled();
+    }
+    Failure::data(error.to_string())
+}
+
+#[async_trait]
+impl Executor for Work {
+    async fn source_identity(&self, node: &Node, ctx: &RunContext) -> Result<String, Failure> {
+        let spec = self.spec(node, ctx)?;
+        retrocast_store::source_identity(&spec, &self.workspace.root, ctx.threads)
+            .await
+            .map_err(failure)
+    }
+
+    async fn execute(
+        &self,
+        node: &Node,
+        inputs: &BTreeMap<String, Arc<Outcome>>,
+        ctx: &RunContext,
+        _progress: &dyn Progress,
+    ) -> Result<Outcome, Failure> {
+        match node.kind.as_str() {
+            plan::SOURCE => self.ingest(node, ctx).await,
+            plan::REPORT => report::lay_out(self, node, inputs, ctx).await,
+            "sql" => stage::query(self, node, inputs, ctx).await,
+            _ => stage::analyse(self, node, inputs, ctx).await,
+        }
+    }
+
+    async fn usable(&self, _node: &Node, outcome: &Outcome, ctx: &RunContext) -> bool {
+        let Ok(lake) = self.lake(ctx) else { return false };
+        for dataset in &outcome.datasets {
+            if !lake.exists(dataset).await {
+                return false;
+            }
+        }
+        true
+    }
+}

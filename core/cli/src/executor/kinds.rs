@@ -1,0 +1,97 @@
+//! What there is to name in a job file: the stage kinds of `retrocast-stages`, the contracts of the
+//! jobs folder.
+
+use retrocast_domain::canonical;
+use retrocast_engine::{Kinds, SqlError};
+use retrocast_render::Templates;
+use serde_json::Value;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+/// Raised whenever a source could become other rows though records and contract are the same.
+const SOURCE_CODE_VERSION: u32 = 1;
+
+/// Kinds of stage and contracts.
+pub struct Catalogue {
+    contracts: PathBuf,
+    /// Reports are made again when their templates change.
+    templates_hash: u32,
+}
+
+impl Catalogue {
+    /// With the contracts of this jobs folder and these templates.
+    pub fn new(jobs: &Path, templates: &Templates, html: Option<&Path>) -> Self {
+        let mut pages: Vec<(String, String)> = Vec::new();
+        let folder = html.map(|folder| folder.join("html"));
+        for entry in folder.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten() {
+            let Ok(path) = entry.map(|entry| entry.path()) else { continue };
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            pages.push((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text));
+        }
+        pages.sort();
+        let hash = canonical::hash(&(templates.hash(), pages));
+        let templates_hash = u32::from_str_radix(&hash[..8], 16).unwrap_or(0);
+        Self { contracts: jobs.join("contracts"), templates_hash }
+    }
+
+    /// The file of a contract.
+    pub fn contract_file(&self, name: &str) -> PathBuf {
+        self.contracts.join(format!("{name}.toml"))
+    }
+}
+
+impl Kinds for Catalogue {
+    fn names(&self) -> Vec<String> {
+        retrocast_stages::KINDS.iter().map(|kind| kind.name.to_string()).collect()
+    }
+
+    fn schema(&self, kind: &str) -> Option<Value> {
+        Some((retrocast_stages::kind(kind)?.schema)().to_value())
+    }
+
+    fn code_version(&self, kind: &str) -> u32 {
+        match kind {
+            retrocast_engine::plan::SOURCE => SOURCE_CODE_VERSION,
+            retrocast_engine::plan::REPORT => self.templates_hash,
+            kind => retrocast_stages::kind(kind).map_or(0, |kind| kind.code_version),
+        }
+    }
+
+    fn sql_tables(&self, query: &str) -> Result<BTreeSet<String>, SqlError> {
+        retrocast_store::sql::tables(query).map_err(|error| SqlError {
+            message: error.message,
+            line: error.line,
+            column: error.column,
+        })
+    }
+
+    fn contract_exists(&self, name: &str) -> bool {
+        self.contract_file(name).is_file()
+    }
+
+    fn contract_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(&self.contracts)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let is_contract = path.extension().is_some_and(|extension| extension == "toml");
+                is_contract.then(|| path.file_stem()?.to_str().map(str::to_string))?
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn contract_hash(&self, name: &str) -> String {
+        let text = std::fs::read_to_string(self.contract_file(name)).unwrap_or_default();
+        canonical::hash(&text)
+    }
+
+    fn contract_columns(&self, name: &str) -> Option<Vec<String>> {
+        let contract = retrocast_store::Contract::read(&self.contract_file(name)).ok()?;
+        Some(contract.fields.into_iter().map(|field| field.name).collect())
+    }
+}

@@ -1,0 +1,165 @@
+//! Report nodes: the cells of all stages become JSON, PDF, HTML and charts in the run's folder.
+
+use super::Work;
+use retrocast_domain::{
+    CellStatus, Chart, Outcome, Report,
+    report::{PlanNode, Provenance},
+};
+use retrocast_engine::{Failure, Node, RunContext};
+use retrocast_render::{Layout, Templates, assemble, chart};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Width and text size of the drawings in `charts/`, in points.
+const CHART_WIDTH: f64 = 480.0;
+const CHART_FONT: f64 = 9.0;
+
+/// Lays a report out and writes its files.
+pub async fn lay_out(
+    work: &Work,
+    node: &Node,
+    inputs: &BTreeMap<String, Arc<Outcome>>,
+    ctx: &RunContext,
+) -> Result<Outcome, Failure> {
+    let layout = Layout::ALL
+        .into_iter()
+        .find(|layout| layout.name() == node.short())
+        .ok_or_else(|| Failure::bug(format!("no layout {:?}", node.short())))?;
+    let report = assemble(node, inputs, ctx);
+    let templates = templates(work.workspace.templates.as_deref())?;
+    let pages = work.workspace.templates.clone();
+    let folder = ctx.folder.clone();
+    let name = node.name.clone();
+    let files = tokio::task::spawn_blocking(move || {
+        write(&report, layout, &templates, pages.as_deref(), &folder)
+    })
+    .await
+    .map_err(|error| Failure::bug(format!("{name}: {error}")))?
+    .map_err(|error| Failure::data(format!("{name}: {error}")))?;
+    let cell = retrocast_domain::Cell::new(node.short(), retrocast_engine::plan::REPORT);
+    Ok(Outcome { cell, datasets: Vec::new(), files, source: None })
+}
+
+fn assemble(
+    node: &Node,
+    inputs: &BTreeMap<String, Arc<Outcome>>,
+    ctx: &RunContext,
+) -> Report {
+    let mut cells = Vec::new();
+    let mut sources = Vec::new();
+    let mut datasets = Vec::new();
+    let mut plan = Vec::new();
+    for name in &node.inputs {
+        let Some(planned) = ctx.plan.node(name) else { continue };
+        let Some(outcome) = inputs.get(planned.short()) else { continue };
+        datasets.extend(outcome.datasets.iter().cloned());
+        sources.extend(outcome.source.clone());
+        plan.push(PlanNode {
+            name: planned.name.clone(),
+            kind: planned.kind.clone(),
+            inputs: planned.inputs.clone(),
+            rows: outcome.datasets.first().map(|dataset| dataset.rows),
+            status: match &outcome.cell.status {
+                CellStatus::Done => "done",
+                CellStatus::NotEnough { .. } => "not enough",
+                CellStatus::Failed { .. } => "failed",
+            }
+            .to_string(),
+        });
+        let failed = matches!(outcome.cell.status, CellStatus::Failed { .. });
+        if !planned.is_source() || failed {
+            cells.push(outcome.cell.clone());
+        }
+    }
+    let title = node.config["title"].as_str().unwrap_or_default().to_string();
+    assemble::report(assemble::Assembly {
+        job: ctx.job.name.clone(),
+        title,
+        owner: ctx.job.owner.clone(),
+        window: ctx.window.clone(),
+        date: ctx.date,
+        cells,
+        sources,
+        plan,
+        provenance: Provenance {
+            run: ctx.identity.clone(),
+            build: ctx.build.clone(),
+            config_hash: ctx.plan.config_hash.clone(),
+            command: command(ctx),
+            datasets,
+        },
+    })
+}
+
+/// The command that makes the report again.
+fn command(ctx: &RunContext) -> String {
+    format!("retrocast run {} --window {}", ctx.job.name, ctx.window.label())
+}
+
+/// The templates that come with the program, and those of the folder in their place.
+pub fn templates(folder: Option<&Path>) -> Result<Templates, Failure> {
+    let mut templates = Templates::built_in();
+    let Some(folder) = folder else { return Ok(templates) };
+    let names: Vec<String> = templates.names().map(str::to_string).collect();
+    for name in names {
+        let path = folder.join(&name);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => templates = templates.with(&name, text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(Failure::data(format!("cannot read {}: {error}", path.display())));
+            }
+        }
+    }
+    Ok(templates)
+}
+
+/// Every chart of a report, in reading order.
+pub fn charts_of(report: &Report) -> impl Iterator<Item = &Chart> {
+    report.cells.iter().flat_map(|cell| &cell.charts)
+}
+
+fn write(
+    report: &Report,
+    layout: Layout,
+    templates: &Templates,
+    pages: Option<&Path>,
+    folder: &Path,
+) -> anyhow::Result<Vec<String>> {
+    let name = layout.name();
+    let mut files: Vec<(String, Vec<u8>)> = vec![
+        ("report.json".to_string(), retrocast_render::report_json(report)?),
+        (format!("{name}.pdf"), retrocast_render::pdf(report, layout, templates)?),
+        (
+            format!("{name}.html"),
+            retrocast_render::html::report_with(report, layout, pages)?.into_bytes(),
+        ),
+    ];
+    let options = chart::Options::new(CHART_WIDTH, CHART_FONT);
+    for drawn in charts_of(report) {
+        let file = format!("charts/{}.svg", file_name(&drawn.id));
+        files.push((file, chart::svg(drawn, &options).into_bytes()));
+    }
+    for (file, bytes) in &files {
+        write_whole(&folder.join(file), bytes)?;
+    }
+    Ok(files.into_iter().map(|(file, _)| file).collect())
+}
+
+/// A chart's id as a file name: stages name charts, but groups in records may be part of an id.
+fn file_name(id: &str) -> String {
+    id.chars().map(|c| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' }).collect()
+}
+
+/// Writes beside and renames: two reports of one run write the same `report.json` at once.
+fn write_whole(path: &PathBuf, bytes: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let beside = path.with_extension(format!("{:?}.part", std::thread::current().id()));
+    std::fs::write(&beside, bytes)?;
+    std::fs::rename(beside, path)
+}

@@ -1,0 +1,145 @@
+//! Stages: datasets in as frames, an analysis out, its rows back into the lake.
+
+use super::{Work, failure, properties};
+use retrocast_domain::{Outcome, cell::DatasetRef};
+use retrocast_engine::{Failure, Node, RunContext};
+use retrocast_stages::{Context, Input, Inputs, Kind};
+use retrocast_store::{Scan, SqlTable};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// Rows of a query's result that its cell looks at.
+const RESULT_ROWS_SHOWN: usize = 1000;
+
+fn kind(node: &Node) -> Result<&'static Kind, Failure> {
+    retrocast_stages::kind(&node.kind)
+        .ok_or_else(|| Failure::bug(format!("no stage kind {:?}", node.kind)))
+}
+
+fn context(node: &Node, ctx: &RunContext) -> Context {
+    Context {
+        stage: node.short().to_string(),
+        title: node.title.clone(),
+        window: ctx.window.clone(),
+        compare: ctx.compare.clone(),
+        seed: ctx.seed_of(node),
+    }
+}
+
+/// Runs a query over its tables; the result becomes a dataset.
+pub async fn query(
+    work: &Work,
+    node: &Node,
+    inputs: &BTreeMap<String, Arc<Outcome>>,
+    ctx: &RunContext,
+) -> Result<Outcome, Failure> {
+    let lake = work.lake(ctx)?;
+    let mut tables = Vec::new();
+    for (name, outcome) in inputs {
+        let Some(dataset) = outcome.datasets.first() else { continue };
+        let source = ctx.plan.node(&format!("source.{name}"));
+        let before = source.map(|source| work.before(source, ctx)).transpose()?.flatten();
+        tables.push(SqlTable { name: name.clone(), dataset: dataset.clone(), before });
+    }
+    let text = ctx.reveal(node.config["query"].as_str().unwrap_or_default())?;
+    let properties = properties(ctx, node);
+    let run = work.sql(ctx);
+    let written = tokio::select! {
+        () = ctx.cancel.cancelled() => return Err(Failure::cancelled()),
+        written = run.query_to_dataset(&lake, &text, &tables, node.short(), &properties) => {
+            written.map_err(|error| Failure::data(format!("{}: {error}", node.name)))?
+        }
+    };
+    let frame = lake.read_frame(&written, &Scan::default()).await.map_err(failure)?;
+    let rows = written.rows;
+    let head = frame.head(Some(RESULT_ROWS_SHOWN));
+    let input = Input { frame: head, dataset: written.clone(), source: None, time: None };
+    let result = Inputs::from([(retrocast_stages::RESULT.to_string(), input)]);
+    let analysis = (kind(node)?.run)(&context(node, ctx), &node.config, &result)
+        .map_err(|error| Failure::data(format!("{}: {error}", node.name)))?;
+    debug_assert!(rows >= analysis.frame.as_ref().map_or(0, |frame| frame.height() as u64));
+    Ok(finished(node, inputs, analysis.cell, vec![written]))
+}
+
+/// Runs an analysis off the async threads.
+pub async fn analyse(
+    work: &Work,
+    node: &Node,
+    inputs: &BTreeMap<String, Arc<Outcome>>,
+    ctx: &RunContext,
+) -> Result<Outcome, Failure> {
+    let kind = kind(node)?;
+    let lake = work.lake(ctx)?;
+    let mut frames = Inputs::new();
+    for (name, outcome) in inputs {
+        let Some(dataset) = outcome.datasets.first() else { continue };
+        let source = ctx.plan.node(&format!("source.{name}"));
+        let before = source.map(|source| work.before(source, ctx)).transpose()?.flatten();
+        let time = before.as_ref().map(|before| before.column.clone());
+        let schema = lake.schema(dataset).await.map_err(failure)?;
+        let all: Vec<String> =
+            schema.fields().iter().map(|field| field.name().clone()).collect();
+        let scan = Scan { columns: columns(&node.config, all, time.as_deref()), before };
+        let frame = lake.read_frame(dataset, &scan).await.map_err(failure)?;
+        let source = outcome.source.clone();
+        frames.insert(name.clone(), Input { frame, dataset: dataset.clone(), source, time });
+    }
+    let (stage, params) = (context(node, ctx), node.config.clone());
+    let analysis =
+        tokio::task::spawn_blocking(move || (kind.run)(&stage, &params, &frames))
+            .await
+            .map_err(|error| Failure::bug(format!("{}: {error}", node.name)))?
+            .map_err(|error| Failure::data(format!("{}: {error}", node.name)))?;
+    let mut datasets = Vec::new();
+    if let Some(frame) = &analysis.frame {
+        let properties = properties(ctx, node);
+        let written = lake.write_frame(node.short(), frame, &properties).await.map_err(failure)?;
+        datasets.push(written);
+    }
+    Ok(finished(node, inputs, analysis.cell, datasets))
+}
+
+/// The columns that params name, and the time; all of them when params name none.
+fn columns(config: &Value, all: Vec<String>, time: Option<&str>) -> Option<Vec<String>> {
+    let mut named = BTreeSet::new();
+    strings(config, &mut named);
+    let mut chosen: Vec<String> =
+        all.iter().filter(|column| named.contains(column.as_str())).cloned().collect();
+    if chosen.is_empty() {
+        return None;
+    }
+    if let Some(time) = time.filter(|time| !chosen.iter().any(|column| column == time)) {
+        chosen.push(time.to_string());
+    }
+    Some(chosen)
+}
+
+fn strings<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::String(text) => {
+            found.insert(text);
+        }
+        Value::Array(items) => items.iter().for_each(|item| strings(item, found)),
+        Value::Object(map) => map.values().for_each(|item| strings(item, found)),
+        _ => {}
+    }
+}
+
+/// The outcome, with what only the caller of a stage knows filled in.
+fn finished(
+    node: &Node,
+    inputs: &BTreeMap<String, Arc<Outcome>>,
+    mut cell: retrocast_domain::Cell,
+    datasets: Vec<DatasetRef>,
+) -> Outcome {
+    cell.inputs = inputs.values().filter_map(|input| input.datasets.first().cloned()).collect();
+    cell.output = datasets.first().cloned();
+    cell.params.clone_from(&node.params);
+    if !node.title.is_empty() {
+        cell.title.clone_from(&node.title);
+    }
+    Outcome { cell, datasets, files: Vec::new(), source: None }
+}

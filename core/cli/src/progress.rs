@@ -1,0 +1,147 @@
+//! What a run tells while it runs: a bar on a terminal, plain lines elsewhere, JSON when asked.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use retrocast_domain::number;
+use retrocast_engine::{Event, EventKind, Progress};
+use std::{
+    collections::BTreeMap,
+    io::{IsTerminal as _, Write as _},
+    sync::{Arc, Mutex, PoisonError},
+};
+use tracing_subscriber::EnvFilter;
+
+/// Logs go to standard error; quiet unless asked for.
+pub fn init_tracing(verbose: u8) {
+    let level = match verbose {
+        0 => "error",
+        1 => "retrocast=info,warn",
+        2 => "info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(crate::diagnose::colour(std::io::stderr().is_terminal()))
+        .without_time()
+        .try_init();
+}
+
+/// The listener that fits where the output goes.
+pub fn listener(json: bool, nodes: usize) -> Arc<dyn Progress> {
+    if json {
+        Arc::new(JsonLines)
+    } else if std::io::stderr().is_terminal() {
+        Arc::new(Bars::new(nodes))
+    } else {
+        Arc::new(Lines)
+    }
+}
+
+/// One JSON object a line on standard output: the journal's events.
+struct JsonLines;
+
+impl Progress for JsonLines {
+    fn event(&self, event: &Event) {
+        if let Ok(text) = serde_json::to_string(event) {
+            let _ = writeln!(std::io::stdout().lock(), "{text}");
+        }
+    }
+}
+
+/// One line an event on standard error.
+struct Lines;
+
+impl Progress for Lines {
+    fn event(&self, event: &Event) {
+        if let Some(line) = line(event) {
+            let _ = writeln!(std::io::stderr().lock(), "{line}");
+        }
+    }
+}
+
+/// What is said about an event; nothing about those that say nothing to a person.
+fn line(event: &Event) -> Option<String> {
+    let node = event.node.as_deref().unwrap_or_default();
+    let message = event.message.as_deref().unwrap_or_default();
+    let rows = event.rows.map(|n| format!("  {}", number::plural(n, "row"))).unwrap_or_default();
+    let text = match event.event {
+        EventKind::NodeFinished => {
+            format!("{:<9}{node:<32}{:>9}{rows}", "done", duration(event.duration_ms?))
+        }
+        EventKind::NodeReused => format!("{:<9}{node:<32}{:>9}{rows}", "reused", ""),
+        EventKind::NodeRetried => format!("{:<9}{node}: {message}", "retry"),
+        EventKind::NodeFailed => format!("{:<9}{node}: {message}", "failed"),
+        EventKind::NodeSkipped => format!("{:<9}{node}: {message}", "skipped"),
+        EventKind::RunStarted | EventKind::NodeStarted | EventKind::RunFinished => return None,
+    };
+    Some(text.trim_end().to_string())
+}
+
+/// A duration for people: 320 ms, 4.2 s, 3 min 20 s.
+pub fn duration(milliseconds: u64) -> String {
+    match milliseconds {
+        0..1000 => format!("{milliseconds} ms"),
+        1000..60_000 => format!("{:.1} s", milliseconds as f64 / 1000.0),
+        _ => format!("{} min {} s", milliseconds / 60_000, milliseconds / 1000 % 60),
+    }
+}
+
+/// A bar for the run and a line for each node that is being worked on.
+struct Bars {
+    all: MultiProgress,
+    run: ProgressBar,
+    nodes: Mutex<BTreeMap<String, ProgressBar>>,
+}
+
+impl Bars {
+    fn new(nodes: usize) -> Self {
+        let all = MultiProgress::new();
+        let run = all.add(ProgressBar::new(nodes as u64));
+        let style = ProgressStyle::with_template("{bar:28.blue/white.dim} {pos}/{len}  {elapsed}");
+        run.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        run.enable_steady_tick(std::time::Duration::from_millis(200));
+        Self { all, run, nodes: Mutex::new(BTreeMap::new()) }
+    }
+
+    fn nodes(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, ProgressBar>> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Progress for Bars {
+    fn event(&self, event: &Event) {
+        let node = event.node.clone().unwrap_or_default();
+        match event.event {
+            EventKind::NodeStarted => {
+                let bar = self.all.add(ProgressBar::new_spinner());
+                bar.set_prefix(node.clone());
+                let style = ProgressStyle::with_template("{spinner:.blue} {prefix:32} {elapsed:>6}  {msg}");
+                bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+                bar.enable_steady_tick(std::time::Duration::from_millis(120));
+                self.nodes().insert(node, bar);
+            }
+            EventKind::NodeFinished
+            | EventKind::NodeReused
+            | EventKind::NodeFailed
+            | EventKind::NodeSkipped => {
+                if let Some(bar) = self.nodes().remove(&node) {
+                    bar.finish_and_clear();
+                }
+                self.run.inc(1);
+            }
+            EventKind::RunFinished => self.run.finish_and_clear(),
+            EventKind::RunStarted | EventKind::NodeRetried => {}
+        }
+        if let Some(line) = line(event) {
+            let _ = self.all.println(line);
+        }
+    }
+
+    fn amount(&self, node: &str, records: u64, bytes: u64) {
+        if let Some(bar) = self.nodes().get(node) {
+            let size = bytes as f64 / 1e6;
+            bar.set_message(format!("{}, {size:.0} MB", number::plural(records, "record")));
+        }
+    }
+}

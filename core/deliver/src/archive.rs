@@ -1,0 +1,266 @@
+//! The archive: static pages over `reports/<job>/<window>/<run>/`.
+//!
+//! Only indexes are written; what a run left behind is never touched. A folder that is not a run,
+//! or a summary that cannot be read, is listed as such, because an archive that hides what it
+//! cannot explain is worth nothing.
+
+use crate::{
+    Error, RunSummary,
+    pages::{JobEntry, OddEntry, Pages, RunEntry},
+    run_summary::replace,
+};
+use std::path::{Path, PathBuf};
+
+/// Runs of a job that the front page shows; its own page has all.
+const RECENT_RUNS: usize = 6;
+
+/// Writes the pages of the archive with the templates that come with the program; returns the
+/// front page.
+pub fn rebuild(root: &Path) -> Result<PathBuf, Error> {
+    rebuild_with(root, None)
+}
+
+/// The same with the templates of a folder: those in `<templates>/archive` replace the program's.
+pub fn rebuild_with(root: &Path, templates: Option<&Path>) -> Result<PathBuf, Error> {
+    let pages = Pages::new(templates)?;
+    std::fs::create_dir_all(root)
+        .map_err(|source| Error::File { what: "create", path: root.to_path_buf(), source })?;
+    let (jobs, odd) = scan(root)?;
+    for job in &jobs {
+        for run in &job.runs {
+            write_if_changed(&run.folder.join("index.html"), &pages.run(run, &job.title)?)?;
+        }
+        let here: Vec<&OddEntry> = odd.iter().filter(|odd| odd.job == job.folder_name).collect();
+        write_if_changed(&root.join(&job.folder_name).join("index.html"), &pages.job(job, &here)?)?;
+    }
+    let front = root.join("index.html");
+    write_if_changed(&front, &pages.front(&jobs, &odd, RECENT_RUNS)?)?;
+    Ok(front)
+}
+
+/// Every run below the root by job, and what looks like a run but is none.
+fn scan(root: &Path) -> Result<(Vec<JobEntry>, Vec<OddEntry>), Error> {
+    let (mut jobs, mut odd) = (Vec::new(), Vec::new());
+    for (job_name, job_path) in folders(root)? {
+        let mut runs = Vec::new();
+        let odd_before = odd.len();
+        for (window_name, window_path) in folders(&job_path)? {
+            for (run_name, folder) in folders(&window_path)? {
+                let path = format!("{job_name}/{window_name}/{run_name}");
+                let entry = RunSummary::read(&folder).map(|summary| RunEntry {
+                    names: [job_name.clone(), window_name.clone(), run_name],
+                    folder,
+                    summary,
+                    superseded: false,
+                });
+                match entry {
+                    Ok(run) => runs.push(run),
+                    Err(error) => {
+                        odd.push(OddEntry { job: job_name.clone(), path, reason: reason(&error) });
+                    }
+                }
+            }
+        }
+        if !runs.is_empty() {
+            jobs.push(JobEntry::new(job_name, runs));
+        } else if odd.len() == odd_before {
+            let reason = "holds no runs".to_string();
+            odd.push(OddEntry { path: job_name.clone(), job: job_name, reason });
+        }
+    }
+    jobs.sort_by(|a, b| b.newest().cmp(&a.newest()).then_with(|| a.folder_name.cmp(&b.folder_name)));
+    Ok((jobs, odd))
+}
+
+fn reason(error: &Error) -> String {
+    match error {
+        Error::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            "has no run.json".to_string()
+        }
+        Error::File { source, .. } => format!("run.json cannot be read: {source}"),
+        Error::Summary { source, .. } => format!("run.json is broken: {source}"),
+        Error::Template { .. } => error.to_string(),
+    }
+}
+
+/// The folders in a folder by name; links and what starts with a dot are left out.
+fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+    let error = |source| Error::File { what: "list", path: path.to_path_buf(), source };
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(error)? {
+        let entry = entry.map_err(error)?;
+        // A name that is not Unicode cannot be linked to reliably; no run of ours has one.
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if !name.starts_with('.') && entry.file_type().map_err(error)?.is_dir() {
+            out.push((name, entry.path()));
+        }
+    }
+    out.sort();
+    Ok(out)
+}
+
+/// Pages that say the same are left alone, so that a rebuild over years of runs writes little.
+fn write_if_changed(path: &Path, text: &str) -> Result<(), Error> {
+    if std::fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
+        return Ok(());
+    }
+    replace(path, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RunStatus;
+
+    fn summary(run: &str, job: &str, window: &str, date: &str, status: RunStatus) -> RunSummary {
+        RunSummary {
+            run: run.to_string(),
+            job: job.to_string(),
+            title: format!("Title of {job}"),
+            window: window.to_string(),
+            period: "9 to 15 November 2026".to_string(),
+            date: date.to_string(),
+            status,
+            headline: "Mondays see 73 % more failures.".to_string(),
+            started: format!("{date}T09:00:00Z"),
+            finished: Some(format!("{date}T09:01:02Z")),
+            reused: 3,
+            executed: 9,
+            parent: None,
+            error: None,
+        }
+    }
+
+    fn put(root: &Path, summary: &RunSummary) -> PathBuf {
+        let folder = root.join(&summary.job).join(&summary.window).join(&summary.run);
+        std::fs::create_dir_all(&folder).unwrap();
+        summary.write(&folder).unwrap();
+        for name in ["executive.pdf", "technical.html", "report.json"] {
+            std::fs::write(folder.join(name), "x").unwrap();
+        }
+        folder
+    }
+
+    fn read(path: impl AsRef<Path>) -> String {
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    /// Every relative link of a page leads to a file.
+    fn check_links(page: &Path) {
+        for link in read(page).split("href=\"").skip(1).map(|s| s.split('"').next().unwrap()) {
+            let plain = decode(&link.replace("&#x2f;", "/"));
+            assert!(page.parent().unwrap().join(&plain).exists(), "{}: {link}", page.display());
+        }
+    }
+
+    fn decode(link: &str) -> String {
+        let (mut out, bytes) = (Vec::new(), link.as_bytes());
+        let mut i = 0;
+        while i < bytes.len() {
+            if bytes[i] == b'%' {
+                out.push(u8::from_str_radix(&link[i + 1..i + 3], 16).unwrap());
+                i += 3;
+            } else {
+                out.push(bytes[i]);
+                i += 1;
+            }
+        }
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn no_runs_is_a_page_too() {
+        let root = tempfile::tempdir().unwrap();
+        let front = rebuild(&root.path().join("new")).unwrap();
+        assert!(read(front).contains("No runs yet"));
+    }
+
+    #[test]
+    fn runs_stand_newest_first_with_working_links() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        put(root, &summary("r1", "weekly", "2026-W45", "2026-11-09", RunStatus::Partial));
+        let newest = summary("r2", "weekly", "2026-W46", "2026-11-16", RunStatus::Complete);
+        let folder = put(root, &newest);
+        put(root, &summary("r0", "monthly", "2026-10", "2026-11-01", RunStatus::Failed));
+        let journal = [
+            r#"{"time":"2026-11-16T09:00:01Z","event":"node_started","node":"source.tickets"}"#,
+            r#"{"time":"2026-11-16T09:00:02Z","event":"node_finished","node":"source.tickets","duration_ms":1250,"rows":48211}"#,
+            "not json at all",
+            r#"{"event":"node_reused","node":"stage.rhythm","duration_ms":2,"rows":7}"#,
+            r#"{"event":"node_failed","node":"stage.cost","duration_ms":61000}"#,
+            r#"{"event":"node_started","node":"stage.late"}"#,
+            "[1,2]",
+        ];
+        std::fs::write(folder.join("journal.jsonl"), journal.join("\n")).unwrap();
+        let front = rebuild(root).unwrap();
+        let text = read(&front);
+        let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what} is missing"));
+        assert!(at("2026-W46") < at("2026-W45") && at("2026-W45") < at("2026-10"));
+        assert!(at("Title of weekly") < at("Title of monthly"));
+        let run = read(folder.join("index.html"));
+        for want in ["source.tickets", "1.2\u{a0}s", "48\u{202f}211", "reused", "1\u{a0}min\u{a0}1\u{a0}s", "not finished"] {
+            assert!(run.contains(want), "{want}");
+        }
+        for page in [front, root.join("weekly/index.html"), folder.join("index.html")] {
+            check_links(&page);
+        }
+    }
+
+    #[test]
+    fn a_rebuild_without_news_writes_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let folder =
+            put(root.path(), &summary("r1", "weekly", "2026-W45", "2026-11-09", RunStatus::Partial));
+        rebuild(root.path()).unwrap();
+        let page = folder.join("index.html");
+        let before = std::fs::metadata(&page).unwrap().modified().unwrap();
+        rebuild(root.path()).unwrap();
+        assert_eq!(std::fs::metadata(&page).unwrap().modified().unwrap(), before);
+    }
+
+    #[test]
+    fn a_rerun_supersedes_visibly() {
+        let root = tempfile::tempdir().unwrap();
+        put(root.path(), &summary("r1", "weekly", "2026-W45", "2026-11-09", RunStatus::Complete));
+        let mut rerun = summary("r2", "weekly", "2026-W45", "2026-11-09", RunStatus::Complete);
+        rerun.started = "2026-11-12T10:00:00Z".to_string();
+        rerun.parent = Some("r1".to_string());
+        put(root.path(), &rerun);
+        let text = read(rebuild(root.path()).unwrap());
+        assert_eq!(text.matches("superseded").count(), 1);
+        assert!(text.find("rerun").unwrap() < text.find("superseded").unwrap());
+    }
+
+    #[test]
+    fn hostile_words_and_odd_folders_do_no_harm() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let mut hostile = summary("r1", "weekly", "2026-W45", "2026-11-09", RunStatus::Failed);
+        let words = "</title><script>alert(1)</script>\u{202e}\u{7}{{ 7 * 7 }}";
+        hostile.title = words.to_string();
+        hostile.headline = format!("{words}{}", "x".repeat(1 << 20));
+        hostile.error = Some(words.to_string());
+        let folder = put(root, &hostile);
+        let odd = root.join("a \"b\" <c>#?%/w/run 1");
+        std::fs::create_dir_all(&odd).unwrap();
+        std::fs::write(odd.join("run.json"), "{\"run\":").unwrap();
+        let strange = root.join("a \"b\" <c>#?%/w/run 2&");
+        std::fs::create_dir_all(&strange).unwrap();
+        summary("run 2&", "strange", "w", "2026-11-01", RunStatus::Running).write(&strange).unwrap();
+        std::fs::create_dir_all(root.join("weekly/2026-W45/half")).unwrap();
+        std::fs::create_dir_all(root.join("empty")).unwrap();
+        let front = rebuild(root).unwrap();
+        let text = read(&front);
+        assert!(text.contains("run.json is broken") && text.contains("has no run.json"));
+        assert!(text.contains("holds no runs"));
+        assert!(text.len() < 60_000, "{}", text.len());
+        for page in [front, folder.join("index.html"), root.join("weekly/index.html"), strange.join("index.html")] {
+            let text = read(&page);
+            assert!(!text.contains("<script") && !text.contains('\u{202e}') && !text.contains('\u{7}'));
+            assert!(!text.contains(" style=") && !text.contains("src="));
+            check_links(&page);
+        }
+        assert!(text.contains("{{ 7 * 7 }}"));
+    }
+}

@@ -1,0 +1,276 @@
+//! What the engine asks of the world: kinds of stage, somebody to do the work, a clock, listeners.
+
+use crate::{
+    job::Job,
+    journal::Event,
+    plan::{Node, Plan},
+};
+use async_trait::async_trait;
+use jiff::{Timestamp, civil::Date};
+use retrocast_domain::{Outcome, Window, window::Comparison};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Looks up a variable of the environment.
+pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// The environment of this process.
+pub fn process_environment() -> Environment {
+    Arc::new(|name| std::env::var(name).ok())
+}
+
+/// Why a query is not SQL, with the place in the query (both counted from 1; 0 when unknown).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlError {
+    /// What is wrong.
+    pub message: String,
+    /// Line in the query.
+    pub line: usize,
+    /// Column in the line, in characters.
+    pub column: usize,
+}
+
+/// What there is to name in a job file.
+pub trait Kinds: Send + Sync {
+    /// Kinds of stage, in the order of the manual.
+    fn names(&self) -> Vec<String>;
+    /// JSON Schema of a kind's params. A property with `"x-dataset": true` names input datasets;
+    /// one with `"x-column": "<property>"` names a column of the dataset the other property names.
+    fn schema(&self, kind: &str) -> Option<Value>;
+    /// Raised whenever the same inputs could give another result. Also asked for `source` and
+    /// `report`, the kinds of node that are no stages.
+    fn code_version(&self, kind: &str) -> u32;
+    /// Tables a query reads, in lower case unless quoted.
+    fn sql_tables(&self, query: &str) -> Result<BTreeSet<String>, SqlError>;
+    /// Whether there is a contract of this name.
+    fn contract_exists(&self, name: &str) -> bool;
+    /// Names of all contracts.
+    fn contract_names(&self) -> Vec<String>;
+    /// Changes whenever the contract does.
+    fn contract_hash(&self, name: &str) -> String;
+    /// Columns of the dataset a contract describes, where they are known before a run.
+    fn contract_columns(&self, _name: &str) -> Option<Vec<String>> {
+        None
+    }
+}
+
+/// What sort of failure it was, which decides what is done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// It may work if tried again: network, locks, timeouts.
+    Transient,
+    /// The records or the job are to blame; trying again would give the same.
+    Data,
+    /// The program is to blame.
+    Bug,
+    /// The run was cancelled.
+    Cancelled,
+}
+
+/// Why a node could not do its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What sort of failure.
+    pub kind: FailureKind,
+    /// What happened.
+    pub message: String,
+    /// What to do about it; empty for nothing.
+    pub hint: String,
+}
+
+impl Failure {
+    fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            hint: String::new(),
+        }
+    }
+
+    /// It may work if tried again.
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Transient, message)
+    }
+
+    /// The records or the job are to blame.
+    pub fn data(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Data, message)
+    }
+
+    /// The program is to blame.
+    pub fn bug(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Bug, message)
+    }
+
+    /// The run was cancelled.
+    pub fn cancelled() -> Self {
+        Self::new(FailureKind::Cancelled, "cancelled")
+    }
+
+    /// The same, with advice.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if self.hint.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "; {}", self.hint)
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Does the work of nodes. Heavy work belongs off the async threads; [`RunContext::cancel`] tells
+/// when nobody waits for it any more.
+#[async_trait]
+pub trait Executor: Send + Sync {
+    /// What a source holds at this moment, cheaply: it changes whenever the records do.
+    async fn source_identity(&self, node: &Node, ctx: &RunContext) -> Result<String, Failure>;
+
+    /// Does the work of a node. Inputs are by short name (`tickets`, `rhythm`). An input whose node
+    /// failed, which only reports get to see, has a cell that says so and no datasets.
+    async fn execute(
+        &self,
+        node: &Node,
+        inputs: &BTreeMap<String, Arc<Outcome>>,
+        ctx: &RunContext,
+        progress: &dyn Progress,
+    ) -> Result<Outcome, Failure>;
+
+    /// Whether what a kept outcome points to is still there. When not, the node is run again.
+    async fn usable(&self, _node: &Node, _outcome: &Outcome, _ctx: &RunContext) -> bool {
+        true
+    }
+}
+
+/// Hears what happens during a run.
+pub trait Progress: Send + Sync {
+    /// Something happened; the same event stands in the journal.
+    fn event(&self, event: &Event);
+    /// A node has got this far. Called often; not in the journal.
+    fn amount(&self, _node: &str, _records: u64, _bytes: u64) {}
+}
+
+/// A listener that does not listen.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Quiet;
+
+impl Progress for Quiet {
+    fn event(&self, _event: &Event) {}
+}
+
+/// What time it is, and waiting for it to pass.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+    /// Waits.
+    async fn sleep(&self, duration: Duration);
+}
+
+/// The clock of this computer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// What a node may know besides its inputs.
+#[derive(Clone)]
+pub struct RunContext {
+    /// The job.
+    pub job: Arc<Job>,
+    /// The plan, for the stage map of reports.
+    pub plan: Arc<Plan>,
+    /// The window that is reported on.
+    pub window: Window,
+    /// What it is compared with.
+    pub compare: Vec<Comparison>,
+    /// IANA name of the time zone.
+    pub timezone: String,
+    /// Date the run was made for.
+    pub date: Date,
+    /// Seed for everything random.
+    pub seed: u64,
+    /// Values of the params.
+    pub params: BTreeMap<String, Value>,
+    /// Id of the run: `1a2b3c4d`, and `1a2b3c4d-2` when it is run again.
+    pub run: String,
+    /// The part of the id that follows from job, window, params and records: the same for every
+    /// rerun, so fit to be printed where reruns must give the same bytes.
+    pub identity: String,
+    /// The run this one repeats.
+    pub parent: Option<String>,
+    /// Folder of the run.
+    pub folder: PathBuf,
+    /// Folder of datasets and kept outcomes.
+    pub lake: PathBuf,
+    /// Folder of the archive.
+    pub reports: PathBuf,
+    /// Threads for analysis.
+    pub threads: usize,
+    /// Version of the program.
+    pub build: String,
+    /// Cancelled when nobody waits for the node any more.
+    pub cancel: CancellationToken,
+    /// Where secrets come from.
+    pub environment: Environment,
+}
+
+impl RunContext {
+    /// A seed of this node's own, from the run's seed and the node's name.
+    pub fn seed_of(&self, node: &Node) -> u64 {
+        seed_from(&[&self.seed.to_string(), &self.job.name, &node.name])
+    }
+
+    /// The text with each `${secret.NAME}` replaced from the environment. Never store the result.
+    pub fn reveal(&self, text: &str) -> Result<String, Failure> {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(open) = rest.find(crate::job::references::SECRET_OPEN) {
+            let name_start = open + crate::job::references::SECRET_OPEN.len();
+            let Some(length) = rest[name_start..].find('}') else {
+                break;
+            };
+            let name = &rest[name_start..name_start + length];
+            let secret = (self.environment)(name).ok_or_else(|| {
+                Failure::data(format!("the secret {name} is not in the environment"))
+                    .hint(format!("set the environment variable {name}"))
+            })?;
+            out.push_str(&rest[..open]);
+            out.push_str(&secret);
+            rest = &rest[name_start + length + 1..];
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+}
+
+/// A seed from words.
+pub fn seed_from(words: &[&str]) -> u64 {
+    let hash = blake3::hash(words.join("\u{1f}").as_bytes());
+    u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap_or_default())
+}

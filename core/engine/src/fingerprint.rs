@@ -1,0 +1,181 @@
+//! What a node's outcome depends on, named part by part, and the one hash of it all.
+//!
+//! Equal hash: the kept outcome is what running the node again would give. Unequal: the parts say
+//! what changed, in words.
+
+use crate::plan::{Node, Plan};
+use retrocast_domain::{Outcome, canonical};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::{collections::BTreeMap, fmt};
+
+/// Raised when the way of making fingerprints changes, so that no old one fits by chance.
+const VERSION: u32 = 1;
+
+/// The hash of everything an outcome depends on: 32 hex digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(pub String);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What an outcome depends on: name of the part, canonical JSON of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Components(BTreeMap<String, String>);
+
+/// What a node is known by to those that read it: its fingerprint and the versions it wrote. Run
+/// again, it writes new versions, and those that read it are run again too.
+pub fn identity(fingerprint: &Fingerprint, outcome: &Outcome) -> String {
+    canonical::hash(&(fingerprint, &outcome.datasets))
+}
+
+impl Components {
+    /// The parts of a node. `records` is what a source holds; `inputs` are short names with
+    /// identities.
+    pub fn new(
+        node: &Node,
+        plan: &Plan,
+        records: Option<&str>,
+        inputs: &[(String, String)],
+        build: &str,
+    ) -> Self {
+        let mut parts = BTreeMap::new();
+        let mut add = |name: &str, value: serde_json::Value| {
+            parts.insert(name.to_string(), canonical::json(&value));
+        };
+        add("code", json!([VERSION, node.kind, node.code_version]));
+        add("node", json!([plan.job, node.name]));
+        for (key, value) in node.config.as_object().into_iter().flatten() {
+            add(&format!("config.{key}"), value.clone());
+        }
+        if let Some(records) = records {
+            add("records", json!(records));
+            add("contract", json!(node.contract_hash));
+        } else {
+            add("title", json!(node.title));
+            add("window", json!(plan.window));
+            add("compare", json!(plan.compare));
+            add("seed", json!(plan.seed));
+        }
+        for (name, identity) in inputs {
+            add(&format!("input.{name}"), json!(identity));
+        }
+        if node.is_report() {
+            // Reports print these, and cells stand in the order of the inputs.
+            let order: Vec<_> = inputs.iter().map(|(name, _)| name).collect();
+            add("date", json!(plan.date));
+            add("params", json!(plan.params));
+            add("order", json!(order));
+            add("job", json!(plan.config_hash));
+            add("build", json!(build));
+        }
+        Self(parts)
+    }
+
+    /// The hash of all parts.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint(canonical::hash(&self.0))
+    }
+
+    /// What changed since the parts were `old`, in words.
+    pub fn changes(&self, old: &Self) -> Vec<String> {
+        let mut names: Vec<&String> = self.0.keys().chain(old.0.keys()).collect();
+        names.sort();
+        names.dedup();
+        let changed = names
+            .into_iter()
+            .filter(|name| self.0.get(*name) != old.0.get(*name));
+        changed.map(|name| self.change(old, name)).collect()
+    }
+
+    fn change(&self, old: &Self, name: &str) -> String {
+        let (was, is) = (old.0.get(name), self.0.get(name));
+        if let Some(key) = name.strip_prefix("config.") {
+            return match (was, is) {
+                (Some(was), Some(is)) if was.len() + is.len() <= 100 => {
+                    format!("config changed: {key} {was} → {is}")
+                }
+                (Some(_), Some(_)) => format!("config changed: {key}"),
+                (None, _) => format!("config changed: {key} added"),
+                (_, None) => format!("config changed: {key} taken out"),
+            };
+        }
+        if let Some(input) = name.strip_prefix("input.") {
+            return match (was, is) {
+                (Some(_), Some(_)) => format!("input {input} changed"),
+                (None, _) => format!("input {input} added"),
+                (_, None) => format!("input {input} taken out"),
+            };
+        }
+        let label = |text: Option<&String>| {
+            let value = serde_json::from_str::<retrocast_domain::Window>(text?).ok()?;
+            Some(value.label())
+        };
+        match (name, label(was), label(is)) {
+            ("window", Some(was), Some(is)) if was != is => {
+                format!("config changed: window {was} → {is}")
+            }
+            _ => format!("{name} changed"),
+        }
+    }
+}
+
+/// What will be done about a node, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Decision {
+    /// Full name of the node.
+    pub node: String,
+    /// Whether its kept outcome is used.
+    pub reuse: bool,
+    /// Why, in words: "new", "input tickets changed", "unchanged, reuse".
+    pub reasons: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial;
+
+    #[test]
+    fn changes_are_said_in_words() {
+        let plan = trial::plan(trial::JOB);
+        let node = plan.node("stage.rhythm").unwrap();
+        let inputs = [("tickets".to_string(), "a".to_string())];
+        let old = Components::new(node, &plan, None, &inputs, "1");
+        assert_eq!(old.changes(&old), Vec::<String>::new());
+
+        let mut node = node.clone();
+        node.config["least"] = 5.into();
+        node.code_version += 1;
+        let mut plan = plan.clone();
+        plan.window = plan.window.back(1);
+        let inputs = [("tickets".to_string(), "b".to_string())];
+        let new = Components::new(&node, &plan, None, &inputs, "2");
+        assert_eq!(
+            new.changes(&old),
+            [
+                "code changed",
+                "config changed: least added",
+                "input tickets changed",
+                "config changed: window 2026-W46 → 2026-W45",
+            ]
+        );
+        assert_ne!(new.fingerprint(), old.fingerprint());
+        assert_eq!(new.fingerprint().0.len(), 32);
+    }
+
+    #[test]
+    fn sources_do_not_depend_on_the_window() {
+        let plan = trial::plan(trial::JOB);
+        let node = plan.node("source.tickets").unwrap();
+        let mut other = plan.clone();
+        other.window = plan.window.back(1);
+        let parts = |plan: &Plan| Components::new(node, plan, Some("x"), &[], "").fingerprint();
+        assert_eq!(parts(&plan), parts(&other));
+    }
+}

@@ -1,0 +1,205 @@
+//! A job file, checked: behind this border there are no strings to check again.
+//!
+//! [`check`] reads the text into a tree that knows its places ([`document`]), replaces references
+//! ([`references`]) to [`params`], walks it along its JSON [`schema`] ([`shape`]), and checks what a
+//! schema cannot say ([`elaborate`], [`mod@check`]). All mistakes are said at once.
+
+pub mod document;
+
+pub mod params;
+
+pub mod references;
+
+pub mod schema;
+
+pub mod shape;
+
+pub mod elaborate;
+
+pub mod check;
+
+pub mod render;
+
+pub mod suggest;
+
+use crate::boundary::Kinds;
+use document::Item;
+use jiff::civil::Date;
+use params::{Param, ParamSpec, Params};
+use retrocast_domain::{
+    Diagnostic, Window, WindowSpec,
+    window::{Comparison, WINDOW_HELP},
+};
+use std::collections::BTreeMap;
+
+pub use check::check;
+pub use render::render;
+pub use schema::{Missed, job_schema};
+
+/// How a job file is checked.
+pub struct CheckOptions<'a> {
+    /// Name of the job: the file's name without `.toml`.
+    pub name: &'a str,
+    /// The file as the user named it, for messages.
+    pub file: &'a str,
+    /// Kinds of stage and contracts there are.
+    pub kinds: &'a dyn Kinds,
+    /// Values of params given on the command line.
+    pub set: &'a [(String, String)],
+    /// Looks up variables of the environment.
+    pub environment: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// What came of checking a job file.
+#[derive(Debug)]
+pub struct Checked {
+    /// The job, when there is no error.
+    pub job: Option<Job>,
+    /// Everything there is to say, in the order of the file.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// When a job is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// Five fields, in the job's time zone.
+    pub cron: String,
+    /// What to do about missed runs.
+    pub missed: Missed,
+}
+
+/// A report the job makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportSpec {
+    /// "executive" or "technical".
+    pub name: String,
+    /// Title; empty for the job's.
+    pub title: String,
+    /// Mail addresses.
+    pub to: Vec<String>,
+    /// Stages in it; `None` for all.
+    pub stages: Option<Vec<String>>,
+}
+
+/// A job file without mistakes.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// File name without `.toml`.
+    pub name: String,
+    /// The file as the user named it.
+    pub file: String,
+    /// Its text.
+    pub text: String,
+    /// Title of the reports.
+    pub title: String,
+    /// Who owns the reports; empty for nobody.
+    pub owner: String,
+    /// What is reported on.
+    pub window: WindowSpec,
+    /// What it is compared with.
+    pub compare: Vec<Comparison>,
+    /// IANA name of the time zone.
+    pub timezone: String,
+    /// When it is run.
+    pub schedule: Option<Schedule>,
+    /// Values it may be run with.
+    pub params: BTreeMap<String, ParamSpec>,
+    /// Names of sources, in the order of the file.
+    pub sources: Vec<String>,
+    /// Names of stages, in the order of the file.
+    pub stages: Vec<String>,
+    /// Reports, in the order of the file.
+    pub reports: Vec<ReportSpec>,
+    /// The tree, with references.
+    pub(crate) document: Item,
+}
+
+impl Job {
+    /// The window of a run: the explicit one, else the last complete one before the date.
+    #[expect(clippy::result_large_err, reason = "asked once a run")]
+    pub fn window_for(&self, date: Date, explicit: Option<&str>) -> Result<Window, Diagnostic> {
+        match explicit {
+            None => Ok(self.window.last_complete(date, &self.timezone)),
+            Some(text) => Window::parse(text, &self.timezone).map_err(|error| {
+                Diagnostic::error("--window", error.to_string()).help(WINDOW_HELP)
+            }),
+        }
+    }
+
+    /// Values of the params for one run: those set, else the defaults.
+    pub fn params_for(&self, set: &[(String, String)]) -> Result<Params, Vec<Diagnostic>> {
+        let (params, mut diagnostics) = values_of(&self.params, set);
+        for (name, param) in &params {
+            if param.value.is_none() && !set.iter().any(|(given, _)| given == name) {
+                let spec = &self.params[name];
+                let about = if spec.description.is_empty() {
+                    spec.kind.words()
+                } else {
+                    &spec.description
+                };
+                diagnostics.push(
+                    Diagnostic::error(&self.file, format!("parameter `{name}` has no value"))
+                        .help(format!("set it: --set {name}=... ({about})")),
+                );
+            }
+        }
+        if diagnostics.is_empty() {
+            Ok(params)
+        } else {
+            Err(diagnostics)
+        }
+    }
+}
+
+/// Values of params, with what is wrong about those that were set.
+pub(crate) fn values_of(
+    specs: &BTreeMap<String, ParamSpec>,
+    set: &[(String, String)],
+) -> (Params, Vec<Diagnostic>) {
+    let mut params: Params = specs
+        .iter()
+        .map(|(name, spec)| {
+            (
+                name.clone(),
+                Param {
+                    kind: spec.kind,
+                    value: spec.default.clone(),
+                },
+            )
+        })
+        .collect();
+    let mut diagnostics = Vec::new();
+    for (name, text) in set {
+        let Some(spec) = specs.get(name) else {
+            let names = specs.keys().map(String::as_str);
+            diagnostics.push(
+                Diagnostic::error("--set", format!("the job has no parameter `{name}`"))
+                    .help(suggest::help(name, names, "parameters")),
+            );
+            continue;
+        };
+        match spec.parse(text) {
+            Ok(value) => {
+                params.insert(
+                    name.clone(),
+                    Param {
+                        kind: spec.kind,
+                        value: Some(value),
+                    },
+                );
+            }
+            Err(problem) => {
+                let message = format!("parameter `{name}`: {problem}");
+                diagnostics.push(Diagnostic::error("--set", message));
+                params.insert(
+                    name.clone(),
+                    Param {
+                        kind: spec.kind,
+                        value: None,
+                    },
+                );
+            }
+        }
+    }
+    (params, diagnostics)
+}

@@ -1,0 +1,412 @@
+//! Checks a job file: all mistakes at once, each where it stands.
+
+use super::{
+    CheckOptions, Checked, Job, ReportSpec, Schedule,
+    document::{Entry, Item, Span},
+    elaborate::elaborate,
+    params::{ParamKind, ParamSpec},
+    suggest, values_of,
+};
+use jiff::{civil::date, tz::TimeZone};
+use retrocast_domain::{
+    Diagnostic, Level, WindowSpec,
+    window::{Comparison, WINDOW_HELP},
+};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Checks the text of a job file.
+pub fn check(text: &str, options: &CheckOptions<'_>) -> Checked {
+    let (document, syntax) = Item::parse(options.file, text);
+    let mut said = Said {
+        file: options.file,
+        diagnostics: Vec::new(),
+    };
+    let window = said.window(&document);
+    let compare = said.compare(&document, window);
+    let timezone = said.timezone(&document);
+    let schedule = said.schedule(&document);
+    let params = said.params(&document);
+    said.names(&document);
+    let reports = said.reports(&document);
+
+    let (values, set_errors) = values_of(&params, options.set);
+    said.diagnostics.extend(set_errors);
+    let sample = window
+        .unwrap_or(WindowSpec::Week)
+        .last_complete(date(2026, 1, 5), &timezone);
+    let elaborated = elaborate(options, text, &document, &values, &sample);
+    said.diagnostics.extend(elaborated.diagnostics);
+    said.unused_params(&document, &elaborated.used);
+
+    let mut diagnostics = in_order(text, syntax, said.diagnostics);
+    let failed = diagnostics
+        .iter()
+        .any(|diagnostic| diagnostic.level == Level::Error);
+    let job = (!failed).then(|| Job {
+        name: options.name.to_string(),
+        file: options.file.to_string(),
+        text: text.to_string(),
+        title: document
+            .get("title")
+            .and_then(Item::text)
+            .unwrap_or_default()
+            .to_string(),
+        owner: document
+            .get("owner")
+            .and_then(Item::text)
+            .unwrap_or_default()
+            .to_string(),
+        window: window.unwrap_or(WindowSpec::Week),
+        compare,
+        timezone,
+        schedule,
+        params,
+        sources: keys(&document, "source"),
+        stages: keys(&document, "stage"),
+        reports,
+        document,
+    });
+    if job.as_ref().is_some_and(|job| job.reports.is_empty()) {
+        diagnostics.push(
+            Diagnostic::error(options.file, "the job makes no report")
+                .warning()
+                .help("add [report.executive] or [report.technical]"),
+        );
+    }
+    Checked { job, diagnostics }
+}
+
+/// What messages say that is not there. A syntax error may have torn it out of the tree.
+const ABSENCE: [&str; 3] = ["missing key", "there is no", "parameter"];
+
+/// In the order of the file. What a syntax error tore apart is not said to be missing too.
+fn in_order(text: &str, syntax: Vec<Diagnostic>, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let line = |diagnostic: &Diagnostic| diagnostic.line_column(text).map(|place| place.0);
+    let torn: BTreeSet<Option<usize>> = syntax.iter().map(line).collect();
+    if !syntax.is_empty() {
+        let absent = |message: &str| ABSENCE.iter().any(|start| message.starts_with(start));
+        found
+            .retain(|diagnostic| !absent(&diagnostic.message) && !torn.contains(&line(diagnostic)));
+    }
+    let mut all = syntax;
+    all.extend(found);
+    all.sort_by_key(|diagnostic| {
+        let place = diagnostic.span.as_ref().map(|span| (span.start, span.end));
+        (place, diagnostic.message.clone())
+    });
+    all.dedup();
+    all
+}
+
+pub(super) fn keys(document: &Item, table: &str) -> Vec<String> {
+    entries(document, table)
+        .iter()
+        .map(|entry| entry.key.clone())
+        .collect()
+}
+
+pub(super) fn entries<'a>(document: &'a Item, table: &str) -> &'a [Entry] {
+    document.get(table).map_or(&[], Item::entries)
+}
+
+/// What was said about the parts that every job has.
+struct Said<'a> {
+    file: &'a str,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Said<'_> {
+    fn error(&mut self, span: &Span, message: impl Into<String>, help: impl Into<String>) {
+        let diagnostic = Diagnostic::error(self.file, message)
+            .at(span.clone())
+            .help(help);
+        self.diagnostics.push(diagnostic);
+    }
+
+    fn window(&mut self, document: &Item) -> Option<WindowSpec> {
+        let item = document.get("window")?;
+        let text = item.text()?;
+        text.parse()
+            .map_err(|_| {
+                let help = suggest::nearest(text, ["week", "month", "quarter", "day"]).map_or_else(
+                    || {
+                        WINDOW_HELP
+                            .split(';')
+                            .next()
+                            .unwrap_or_default()
+                            .to_string()
+                    },
+                    |near| format!("did you mean \"{near}\"?"),
+                );
+                self.error(&item.span, format!("\"{text}\" is not a window"), help);
+            })
+            .ok()
+    }
+
+    fn compare(&mut self, document: &Item, window: Option<WindowSpec>) -> Vec<Comparison> {
+        let unit = match window {
+            Some(WindowSpec::Week) => "week",
+            Some(WindowSpec::Month) => "month",
+            Some(WindowSpec::Quarter) => "quarter",
+            Some(WindowSpec::Day) => "day",
+            _ => "window",
+        };
+        let help = format!("use \"previous\" or such as \"4 {unit}s\"");
+        let mut all = Vec::new();
+        for item in document.get("compare").map_or(&[][..], Item::items) {
+            let Some(text) = item.text() else { continue };
+            let Ok(comparison) = text.parse::<Comparison>() else {
+                self.error(
+                    &item.span,
+                    format!("\"{text}\" is nothing to compare with"),
+                    &help,
+                );
+                continue;
+            };
+            let given = text
+                .rsplit(' ')
+                .next()
+                .unwrap_or_default()
+                .trim_end_matches('s');
+            let fits = comparison == Comparison::Previous || given == "window" || given == unit;
+            if unit != "window" && !fits {
+                let message = format!("a {unit} is compared with {unit}s, not with {given}s");
+                self.error(&item.span, message, &help);
+                continue;
+            }
+            all.push(comparison);
+        }
+        all
+    }
+
+    fn timezone(&mut self, document: &Item) -> String {
+        let Some((item, name)) = document
+            .get("timezone")
+            .and_then(|item| Some((item, item.text()?)))
+        else {
+            return "UTC".to_string();
+        };
+        if TimeZone::get(name).is_ok() {
+            return name.to_string();
+        }
+        let known: Vec<String> = jiff::tz::db()
+            .available()
+            .map(|name| name.to_string())
+            .collect();
+        let help = match suggest::nearest(name, known.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => "use an IANA name such as \"Europe/London\" or \"UTC\"".to_string(),
+        };
+        self.error(&item.span, format!("\"{name}\" is not a time zone"), help);
+        "UTC".to_string()
+    }
+
+    fn schedule(&mut self, document: &Item) -> Option<Schedule> {
+        let schedule = document.get("schedule")?;
+        let item = schedule.get("cron")?;
+        let cron = item.text()?;
+        let problem = match cron.parse::<croner::Cron>() {
+            _ if cron.split_whitespace().count() != 5 => {
+                Some("it must have five fields".to_string())
+            }
+            Err(error) => Some(error.to_string().trim_end_matches('.').to_string()),
+            Ok(_) => None,
+        };
+        if let Some(problem) = problem {
+            let help = "minute, hour, day of month, month, weekday, such as \"0 9 * * SUN\"";
+            self.error(
+                &item.span,
+                format!("\"{cron}\" is not a schedule: {problem}"),
+                help,
+            );
+        }
+        let missed = schedule.get("missed").map(Item::json);
+        let missed = missed
+            .and_then(|value| serde_json::from_value(value).ok())
+            .unwrap_or_default();
+        Some(Schedule {
+            cron: cron.to_string(),
+            missed,
+        })
+    }
+
+    fn params(&mut self, document: &Item) -> BTreeMap<String, ParamSpec> {
+        let mut params = BTreeMap::new();
+        for entry in entries(document, "params") {
+            self.name(entry, "parameter");
+            let item = &entry.item;
+            let Some(kind) = item.get("type").map(Item::json) else {
+                continue;
+            };
+            let Ok(kind) = serde_json::from_value::<ParamKind>(kind) else {
+                continue;
+            };
+            let mut typed = |item: &Item| {
+                let value = kind.whole(item.json());
+                if kind.accepts(&value) {
+                    return Some(value);
+                }
+                let words = kind.words();
+                let error =
+                    Diagnostic::error(self.file, format!("parameter `{}` is {words}", entry.key));
+                let label = format!("found {}", item.describe());
+                self.diagnostics
+                    .push(error.at(item.span.clone()).label(label));
+                None
+            };
+            let default = item.get("default").and_then(&mut typed);
+            let allowed = item.get("allowed").map_or(&[][..], Item::items);
+            let allowed: Vec<Value> = allowed.iter().filter_map(typed).collect();
+            let description = item
+                .get("description")
+                .and_then(Item::text)
+                .unwrap_or_default();
+            let spec = ParamSpec {
+                kind,
+                default,
+                description: description.to_string(),
+                allowed,
+            };
+            if let (Some(default), Some(item)) = (&spec.default, item.get("default"))
+                && !spec.permits(default)
+            {
+                let allowed: Vec<String> = spec.allowed.iter().map(Value::to_string).collect();
+                let message = "the default is not one of the allowed values";
+                self.error(
+                    &item.span,
+                    message,
+                    format!("allowed: {}", allowed.join(", ")),
+                );
+            }
+            params.insert(entry.key.clone(), spec);
+        }
+        params
+    }
+
+    /// Names become tables in queries and files on disk.
+    fn name(&mut self, entry: &Entry, what: &str) {
+        let name = &entry.key;
+        let plain = name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            && name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.len() <= 64;
+        if !plain {
+            let message = format!("`{name}` cannot be the name of a {what}");
+            let help = "use small letters, digits and _, a letter first, 64 characters at most";
+            self.error(&entry.key_span, message, help);
+        }
+    }
+
+    fn names(&mut self, document: &Item) {
+        for entry in entries(document, "source") {
+            self.name(entry, "source");
+        }
+        for entry in entries(document, "stage") {
+            self.name(entry, "stage");
+            if document.at(&["source", &entry.key]).is_some() {
+                let message = format!("a source and a stage are both called `{}`", entry.key);
+                self.error(
+                    &entry.key_span,
+                    message,
+                    "their datasets share one space of names: rename one",
+                );
+            }
+        }
+        for table in ["source", "stage"] {
+            for entry in entries(document, table) {
+                let Some(item) = entry.item.get("timeout") else {
+                    continue;
+                };
+                if item.text().is_some_and(|text| duration(text).is_none()) {
+                    let message = format!("{} is not a duration", item.describe());
+                    self.error(
+                        &item.span,
+                        message,
+                        "use such as \"90 s\" or \"10 minutes\"",
+                    );
+                }
+            }
+        }
+    }
+
+    fn reports(&mut self, document: &Item) -> Vec<ReportSpec> {
+        let stages = keys(document, "stage");
+        let mut reports = Vec::new();
+        for entry in entries(document, "report") {
+            let list = |key: &str| entry.item.get(key).map(Item::items);
+            for item in list("stages").unwrap_or_default() {
+                let Some(name) = item.text() else { continue };
+                if !stages.iter().any(|stage| stage == name) {
+                    let help = suggest::help(name, stages.iter().map(String::as_str), "stages");
+                    self.error(&item.span, format!("there is no stage `{name}`"), help);
+                }
+            }
+            for item in list("to").unwrap_or_default() {
+                let Some(address) = item.text() else { continue };
+                let plain = !address
+                    .chars()
+                    .any(|c| c.is_control() || c.is_whitespace() || ",;<>".contains(c));
+                let parts = address
+                    .rsplit_once('@')
+                    .is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
+                if !(plain && parts) {
+                    let message = format!("{} is not a mail address", item.describe());
+                    self.error(
+                        &item.span,
+                        message,
+                        "one address an item, such as \"ada@example.org\"",
+                    );
+                }
+            }
+            let texts = |key: &str| {
+                list(key).map(|items| {
+                    items
+                        .iter()
+                        .filter_map(Item::text)
+                        .map(str::to_string)
+                        .collect()
+                })
+            };
+            reports.push(ReportSpec {
+                name: entry.key.clone(),
+                title: entry
+                    .item
+                    .get("title")
+                    .and_then(Item::text)
+                    .unwrap_or_default()
+                    .to_string(),
+                to: texts("to").unwrap_or_default(),
+                stages: texts("stages"),
+            });
+        }
+        reports
+    }
+
+    fn unused_params(&mut self, document: &Item, used: &BTreeSet<String>) {
+        for entry in entries(document, "params") {
+            if !used.contains(&entry.key) {
+                let message = format!("parameter `{}` is never used", entry.key);
+                let warning = Diagnostic::error(self.file, message)
+                    .at(entry.key_span.clone())
+                    .warning();
+                let help = format!("refer to it as ${{params.{}}}, or leave it out", entry.key);
+                self.diagnostics.push(warning.help(help));
+            }
+        }
+    }
+}
+
+/// A duration such as "90 s".
+pub(crate) fn duration(text: &str) -> Option<std::time::Duration> {
+    text.parse::<jiff::SignedDuration>()
+        .ok()?
+        .try_into()
+        .ok()
+        .filter(|d: &std::time::Duration| !d.is_zero())
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -1,0 +1,442 @@
+use super::*;
+use crate::trial::{JOB, TrialKinds, checked};
+use crate::{job::job_schema, render};
+
+/// What is said about a job file: place, message, marked text, advice.
+fn said(text: &str) -> Vec<String> {
+    let diagnostics = checked(text).diagnostics;
+    let line = |diagnostic: &Diagnostic| {
+        let place = diagnostic
+            .line_column(text)
+            .map_or(String::new(), |(l, c)| format!("{l}:{c} "));
+        let span = diagnostic.span.clone().unwrap_or_default();
+        let marked = text[span].lines().next().unwrap_or_default();
+        let help = diagnostic
+            .help
+            .as_deref()
+            .map(|help| format!("; {help}"))
+            .unwrap_or_default();
+        format!("{place}{marked}: {}{help}", diagnostic.message)
+    };
+    diagnostics.iter().map(line).collect()
+}
+
+/// One change to a good job file gives exactly these messages.
+#[track_caller]
+fn check(good: &str, bad: &str, expected: &[&str]) {
+    let text = JOB.replacen(good, bad, 1);
+    assert_ne!(text, JOB, "the job does not have {good:?}");
+    assert_eq!(said(&text), expected, "{bad}");
+}
+
+const MISTAKES: &str = r#"title = "Review"
+window = "weak"
+timezone = "Europe/Lodon"
+
+[source.tickets]
+uri = "tickets/*.jsonl"
+contract = "tikcet"
+
+[stage.daily]
+kind = "sql"
+query = """
+select day, count(*)
+frm tickets
+"""
+
+[stage.rhythm]
+kind = "count"
+inptu = "tickets"
+least = "many"
+
+[stage.unusual]
+kind = "anomly"
+
+[report.executive]
+"#;
+
+const SAID: &str = r#"error: "weak" is not a window
+ --> jobs/review.toml:2:10
+  |
+2 | window = "weak"
+  |          ^^^^^^
+  |
+  = help: did you mean "week"?
+
+error: "Europe/Lodon" is not a time zone
+ --> jobs/review.toml:3:12
+  |
+3 | timezone = "Europe/Lodon"
+  |            ^^^^^^^^^^^^^^
+  |
+  = help: did you mean "Europe/London"?
+
+error: there is no contract `tikcet`
+ --> jobs/review.toml:7:12
+  |
+7 | contract = "tikcet"
+  |            ^^^^^^^^
+  |
+  = help: did you mean `ticket`?
+
+error: not SQL: expected FROM, found: frm
+  --> jobs/review.toml:13:1
+   |
+13 | frm tickets
+   | ^^^
+
+error: unknown key `inptu` in [stage.rhythm]
+  --> jobs/review.toml:18:1
+   |
+18 | inptu = "tickets"
+   | ^^^^^
+   |
+   = help: did you mean `input`?
+
+error: `least` must be a number
+  --> jobs/review.toml:19:9
+   |
+19 | least = "many"
+   |         ^^^^^^ found string "many"
+
+error: unknown kind `anomly` in [stage.unusual]
+  --> jobs/review.toml:22:8
+   |
+22 | kind = "anomly"
+   |        ^^^^^^^^
+   |
+   = help: kinds: sql, count, pair
+
+"#;
+
+#[test]
+fn seven_mistakes_are_said_at_once() {
+    let checked = checked(MISTAKES);
+    assert!(checked.job.is_none());
+    assert_eq!(render(&checked.diagnostics, MISTAKES, false), SAID);
+    assert!(render(&checked.diagnostics, MISTAKES, true).contains("\u{1b}["));
+}
+
+#[test]
+fn a_good_job_is_read() {
+    let job = crate::trial::job(JOB);
+    assert_eq!(said(JOB), [""; 0]);
+    assert_eq!(job.sources, ["tickets", "metrics"]);
+    assert_eq!(job.stages, ["rhythm", "daily", "unusual", "load"]);
+    assert_eq!(job.timezone, "Europe/London");
+    assert_eq!(
+        job.reports[0].stages.as_deref(),
+        Some(&["rhythm".to_string(), "unusual".into()][..])
+    );
+    assert_eq!(job.reports[1].stages, None);
+}
+
+#[test]
+fn the_shape_is_checked() {
+    check(
+        "uri = \"tickets/*.jsonl\"\n",
+        "",
+        &[
+            "8:9 tickets: missing key `uri` in [source.tickets]; uri: Where the records are; *, **, ? \
+           and [..] stand for many files.",
+        ],
+    );
+    check(
+        "title = \"Review\"\n",
+        "",
+        &["1:1 : missing key `title` in the job file; title: Title of the reports."],
+    );
+    check(
+        "title = \"Review\"",
+        "title = 17",
+        &["2:9 17: `title` must be a string"],
+    );
+    check(
+        "title = \"Review\"",
+        "title = \"\"",
+        &["2:9 \"\": `title` must have at least 1 character"],
+    );
+    check(
+        "[report.technical]",
+        "[report.tecnical]",
+        &["29:9 tecnical: unknown key `tecnical` in [report]; did you mean `technical`?"],
+    );
+    check(
+        "input = \"tickets\"",
+        "input = \"tickets\"\nleast = 101\nunit = \"dya\"\nby = [1]",
+        &[
+            "17:9 101: `least` must be at most 100",
+            "18:8 \"dya\": `unit` is not one of the allowed values; did you mean \"day\"?",
+            "19:7 1: an item of `by` must be a string",
+        ],
+    );
+    check(
+        "contract = \"ticket\"",
+        "contract = \"ticket\"\nformat = \"xml\"",
+        &["11:10 \"xml\": `format` is not one of the allowed values; allowed: \"jsonl\", \"csv\""],
+    );
+    check(
+        "kind = \"count\"\n",
+        "",
+        &["14:8 rhythm: missing key `kind` in [stage.rhythm]; kind is one of sql, count, pair"],
+    );
+    check(
+        "kind = \"count\"",
+        "kind = 1",
+        &["15:8 1: `kind` must be a string"],
+    );
+    let pair = |inputs: &str| {
+        let text = JOB.replacen(
+            "kind = \"count\"\ninput = \"tickets\"",
+            &format!("kind = \"pair\"\ninputs = {inputs}"),
+            1,
+        );
+        said(&text)
+    };
+    assert_eq!(pair("[\"tickets\", \"metrics\"]"), [""; 0]);
+    assert_eq!(pair("\"tickets\""), [""; 0]);
+    assert_eq!(
+        pair("[\"tickets\"]"),
+        ["16:10 [\"tickets\"]: `inputs` must have at least 2 items"]
+    );
+    assert_eq!(pair("1"), ["16:10 1: `inputs` must be a list or a string"]);
+}
+
+#[test]
+fn names_are_checked_against_what_there_is() {
+    check(
+        "from tickets",
+        "from tickts",
+        &["19:24 tickts: there is no source or stage `tickts`; did you mean `tickets`?"],
+    );
+    check(
+        "input = \"daily\"",
+        "input = \"dayly\"",
+        &["22:9 \"dayly\": there is no source or stage `dayly`; did you mean `daily`?"],
+    );
+    check(
+        "input = \"tickets\"",
+        "input = \"tickets\"\ntime = \"createdat\"",
+        &["17:8 \"createdat\": `tickets` has no column `createdat`; did you mean `created_at`?"],
+    );
+    check(
+        "stages = [\"rhythm\", ",
+        "to = [\"a b\"]\nstages = [\"rythm\", ",
+        &[
+            "28:7 \"a b\": string \"a b\" is not a mail address; one address an item, such as \
+             \"ada@example.org\"",
+            "29:11 \"rythm\": there is no stage `rythm`; did you mean `rhythm`?",
+        ],
+    );
+    check(
+        "[stage.load]",
+        "[stage.tickets]",
+        &[
+            "24:8 tickets: a source and a stage are both called `tickets`; their datasets share one \
+           space of names: rename one",
+        ],
+    );
+    check(
+        "[stage.load]",
+        "[stage.\"Load 1\"]",
+        &[
+            "24:8 \"Load 1\": `Load 1` cannot be the name of a stage; use small letters, digits and _, \
+           a letter first, 64 characters at most",
+        ],
+    );
+}
+
+#[test]
+fn circles_are_named() {
+    check(
+        "input = \"daily\"",
+        "input = \"unusual\"",
+        &[
+            "22:9 \"unusual\": stages wait for each other: `unusual` reads `unusual`; let one of them \
+           read something else",
+        ],
+    );
+    let text = JOB
+        .replacen("input = \"tickets\"", "input = \"unusual\"", 1)
+        .replacen("from tickets", "from rhythm", 1);
+    assert_eq!(
+        said(&text),
+        [
+            "16:9 \"unusual\": stages wait for each other: `rhythm` reads `unusual`, `unusual` reads \
+          `daily`, `daily` reads `rhythm`; let one of them read something else"
+        ]
+    );
+}
+
+#[test]
+fn references_are_checked() {
+    check(
+        "> ${params.least}",
+        "> ${params.lest}",
+        &[
+            "5:9 least: parameter `least` is never used; refer to it as ${params.least}, or leave it \
+             out",
+            "19:42 ${params.lest}: parameter `lest` is not declared; did you mean `${params.least}`?",
+        ],
+    );
+    check(
+        "tickets/*.jsonl",
+        "${env.NO}/${env.RECORDS}/x",
+        &[
+            "9:8 ${env.NO}: environment variable `NO` is not set; set it, or make it a parameter with a \
+           default",
+        ],
+    );
+    check(
+        "default = 3",
+        "default = \"x\"",
+        &["7:11 \"x\": parameter `least` is an integer"],
+    );
+    check(
+        "default = 3",
+        "default = 3\nallowed = [1, 2]",
+        &["7:11 3: the default is not one of the allowed values; allowed: 1, 2"],
+    );
+    // A reference may stand for a number; its value is checked as if written there.
+    let text = JOB.replacen(
+        "input = \"tickets\"",
+        "input = \"tickets\"\nleast = \"${params.least}\"",
+        1,
+    );
+    assert_eq!(said(&text), [""; 0]);
+    let text = text.replacen("default = 3", "default = 300", 1);
+    assert_eq!(
+        said(&text),
+        ["17:9 \"${params.least}\": `least` must be at most 100"]
+    );
+}
+
+#[test]
+fn times_are_checked() {
+    check(
+        "window = \"week\"",
+        "window = \"week\"\ncompare = [\"previous\", \"4 weeks\", \"4 months\", \"x\"]",
+        &[
+            "4:35 \"4 months\": a week is compared with weeks, not with months; use \"previous\" or \
+             such as \"4 weeks\"",
+            "4:47 \"x\": \"x\" is nothing to compare with; use \"previous\" or such as \"4 weeks\"",
+        ],
+    );
+    check(
+        "[source.tickets]",
+        "[schedule]\ncron = \"0 9 * *\"\nmissed = \"lates\"\n[source.tickets]",
+        &[
+            "9:8 \"0 9 * *\": \"0 9 * *\" is not a schedule: it must have five fields; \
+             minute, hour, day of month, month, weekday, such as \"0 9 * * SUN\"",
+            "10:10 \"lates\": `missed` is not one of the allowed values; did you mean \"latest\"?",
+        ],
+    );
+    check(
+        "optional = true",
+        "optional = true\ntimeout = \"soon\"\nretries = 11",
+        &[
+            "24:11 \"soon\": string \"soon\" is not a duration; use such as \"90 s\" or \"10 minutes\"",
+            "25:11 11: `retries` must be at most 10",
+        ],
+    );
+    assert_eq!(duration("10 minutes").map(|d| d.as_secs()), Some(600));
+    assert_eq!(duration("90s").map(|d| d.as_secs()), Some(90));
+    assert_eq!(duration("0 s"), None);
+}
+
+#[test]
+fn syntax_errors_are_said_once_and_the_rest_is_checked() {
+    check(
+        "[params.least]",
+        "[params.least",
+        &["5:14 : not TOML: unclosed table"],
+    );
+    let text = JOB.replacen("title = \"Review\"", "title = \"Review", 1);
+    let text =
+        text.replacen("least\"\n", "lest\"\n", 1)
+            .replacen("kind = \"sql\"", "kind = \"sqll\"", 1);
+    let said = said(&text);
+    assert!(said[0].starts_with("2:"), "{said:?}");
+    assert_eq!(
+        said[1..],
+        ["18:8 \"sqll\": unknown kind `sqll` in [stage.daily]; did you mean `sql`?"]
+    );
+    check(
+        "timezone = ",
+        "window = \"day\"\ntimezone = ",
+        &["4:1 window: not TOML: duplicate key"],
+    );
+}
+
+#[test]
+fn values_given_on_the_command_line_are_checked() {
+    let set = [
+        ("lest".to_string(), "1".to_string()),
+        ("least".to_string(), "x".to_string()),
+    ];
+    let options = CheckOptions {
+        name: "review",
+        file: "review.toml",
+        kinds: &TrialKinds,
+        set: &set,
+        environment: &|_| None,
+    };
+    let text = render(&super::check(JOB, &options).diagnostics, JOB, false);
+    assert_eq!(
+        text,
+        "error: parameter `least`: expected an integer, found \"x\"\n--> --set\n\n\
+         error: the job has no parameter `lest`\n--> --set\n = help: did you mean `least`?\n\n"
+    );
+}
+
+#[test]
+fn no_text_makes_the_checker_panic() {
+    let odd = [
+        "\u{0}",
+        "é",
+        "[",
+        "]]",
+        "\"\"\"",
+        "${",
+        "= ",
+        "\n[stage.rhythm.kind]\n",
+        "\\u00",
+        "'''",
+    ];
+    for at in (0..JOB.len()).filter(|at| at % 7 == 0 && JOB.is_char_boundary(*at)) {
+        for text in odd {
+            let text = format!("{}{text}{}", &JOB[..at], &JOB[at..]);
+            render(&checked(&text).diagnostics, &text, true);
+        }
+        render(&checked(&JOB[..at]).diagnostics, &JOB[..at], false);
+    }
+    for text in [
+        "",
+        "\u{feff}title = 1",
+        "source = 1\nstage = [1]\nreport = \"x\"\nparams = 2",
+    ] {
+        assert!(!checked(text).diagnostics.is_empty());
+    }
+}
+
+#[test]
+fn the_schema_has_every_kind_and_every_key() {
+    let schema = job_schema(&TrialKinds);
+    assert_eq!(schema["additionalProperties"], false);
+    let count = &schema["$defs"]["stage.count"];
+    assert_eq!(count["properties"]["unit"]["$ref"], "#/$defs/count.Unit");
+    assert!(schema["$defs"]["count.Unit"].is_object());
+    let keys: Vec<&String> = count["properties"].as_object().unwrap().keys().collect();
+    assert_eq!(
+        keys,
+        [
+            "by", "input", "kind", "least", "optional", "retries", "time", "timeout", "title",
+            "unit"
+        ]
+    );
+    let text = schema.to_string();
+    for (at, _) in text.match_indices("\"$ref\":\"#/$defs/") {
+        let name = text[at + 16..].split('"').next().unwrap();
+        assert!(schema["$defs"][name].is_object(), "{name} is not defined");
+    }
+}

@@ -1,0 +1,432 @@
+//! A job with its references replaced: its shape is checked, and which stage reads which dataset
+//! is found out.
+
+use super::{
+    CheckOptions,
+    check::{entries, keys},
+    document::{Entry, Item, Node, Span, StringMap},
+    params::Params,
+    references::{ReferenceError, Resolved, Values, resolve, resolve_query},
+    schema::job_schema,
+    shape::{NamedColumn, NamedDataset, Walk},
+    suggest,
+};
+use crate::boundary::{Kinds, SqlError};
+use retrocast_domain::{Diagnostic, Window};
+use serde_json::Value;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
+
+/// Sources and stages with their references replaced, and which reads which.
+#[derive(Debug)]
+pub(crate) struct Elaborated {
+    /// The tree.
+    pub tree: Item,
+    /// Datasets that each stage reads, with the place that names each.
+    pub inputs: BTreeMap<String, Vec<(String, Span)>>,
+    /// Params referred to.
+    pub used: BTreeSet<String>,
+    /// What is wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Replaces references, checks the shape and finds out which stage reads what.
+pub(crate) fn elaborate(
+    options: &CheckOptions<'_>,
+    text: &str,
+    document: &Item,
+    params: &Params,
+    window: &Window,
+) -> Elaborated {
+    let values = Values {
+        params,
+        window,
+        environment: options.environment,
+        used: RefCell::default(),
+    };
+    let mut replacing = Replacing {
+        options,
+        text,
+        values: &values,
+        queries: Vec::new(),
+        diagnostics: Vec::new(),
+    };
+    let tree = replacing.document(document);
+    let Replacing {
+        queries,
+        diagnostics,
+        ..
+    } = replacing;
+
+    let schema = job_schema(options.kinds);
+    let found = Walk::new(options.file, &schema).run(&tree);
+    let mut sense = Sense {
+        options,
+        text,
+        document: &tree,
+        datasets: keys(&tree, "source")
+            .into_iter()
+            .chain(keys(&tree, "stage"))
+            .collect(),
+        inputs: keys(&tree, "stage")
+            .into_iter()
+            .map(|name| (name, Vec::new()))
+            .collect(),
+        diagnostics,
+    };
+    sense.diagnostics.extend(found.diagnostics);
+    sense.contracts();
+    sense.named_datasets(found.datasets);
+    sense.named_columns(&found.columns);
+    for query in &queries {
+        sense.query(query);
+    }
+    sense.circles();
+    let Sense {
+        inputs,
+        diagnostics,
+        ..
+    } = sense;
+    Elaborated {
+        tree,
+        inputs,
+        used: values.used.take(),
+        diagnostics,
+    }
+}
+
+/// A query with the way back from a place in it to the place in the file.
+struct Query {
+    stage: String,
+    span: Span,
+    raw: String,
+    resolved: Resolved,
+}
+
+struct Replacing<'a> {
+    options: &'a CheckOptions<'a>,
+    text: &'a str,
+    values: &'a Values<'a>,
+    queries: Vec<Query>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Replacing<'_> {
+    fn document(&mut self, document: &Item) -> Item {
+        let mut tree = document.clone();
+        let Node::Table(tables) = &mut tree.node else {
+            return tree;
+        };
+        for table in tables {
+            let name = table.key.clone();
+            let Node::Table(entries) = &mut table.item.node else {
+                continue;
+            };
+            for entry in entries {
+                match name.as_str() {
+                    "source" => self.replace(&mut entry.item),
+                    "stage" => self.stage(entry),
+                    _ => {}
+                }
+            }
+        }
+        tree
+    }
+
+    fn stage(&mut self, entry: &mut Entry) {
+        let is_sql = entry.item.get("kind").and_then(Item::text) == Some("sql");
+        let Node::Table(params) = &mut entry.item.node else {
+            return;
+        };
+        for param in params {
+            match param.item.text() {
+                Some(query) if is_sql && param.key == "query" => {
+                    let raw = query.to_string();
+                    let span = param.item.span.clone();
+                    let resolved = resolve_query(&raw, self.values);
+                    if let Some(resolved) = self.settle(&mut param.item, &raw, resolved) {
+                        self.queries.push(Query {
+                            stage: entry.key.clone(),
+                            span,
+                            raw,
+                            resolved,
+                        });
+                    }
+                }
+                _ => self.replace(&mut param.item),
+            }
+        }
+    }
+
+    fn replace(&mut self, item: &mut Item) {
+        match &mut item.node {
+            Node::Scalar(Value::String(text)) if text.contains("${") => {
+                let raw = text.clone();
+                let resolved = resolve(&raw, self.values);
+                self.settle(item, &raw, resolved);
+            }
+            Node::Array(items) => items.iter_mut().for_each(|item| self.replace(item)),
+            Node::Table(entries) => entries
+                .iter_mut()
+                .for_each(|entry| self.replace(&mut entry.item)),
+            _ => {}
+        }
+    }
+
+    fn settle(
+        &mut self,
+        item: &mut Item,
+        raw: &str,
+        resolved: Result<Resolved, Vec<ReferenceError>>,
+    ) -> Option<Resolved> {
+        match resolved {
+            Ok(resolved) => {
+                item.node = Node::Scalar(resolved.value.clone());
+                Some(resolved)
+            }
+            Err(errors) => {
+                let map = StringMap::new(self.text, item.span.clone(), raw);
+                for error in errors {
+                    let diagnostic = Diagnostic::error(self.options.file, error.message);
+                    self.diagnostics
+                        .push(diagnostic.at(map.locate(error.range)).help(error.help));
+                }
+                item.node = Node::Scalar(Value::Null);
+                None
+            }
+        }
+    }
+}
+
+/// What a schema cannot say.
+struct Sense<'a> {
+    options: &'a CheckOptions<'a>,
+    text: &'a str,
+    document: &'a Item,
+    datasets: Vec<String>,
+    inputs: BTreeMap<String, Vec<(String, Span)>>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Sense<'_> {
+    fn error(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
+        let diagnostic = Diagnostic::error(self.options.file, message)
+            .at(span)
+            .help(help);
+        self.diagnostics.push(diagnostic);
+    }
+
+    fn kinds(&self) -> &dyn Kinds {
+        self.options.kinds
+    }
+
+    fn contracts(&mut self) {
+        for entry in entries(self.document, "source") {
+            let Some(item) = entry.item.get("contract") else {
+                continue;
+            };
+            let Some(name) = item.text() else { continue };
+            if !self.kinds().contract_exists(name) {
+                let known = self.kinds().contract_names();
+                let help = suggest::help(name, known.iter().map(String::as_str), "contracts");
+                self.error(
+                    item.span.clone(),
+                    format!("there is no contract `{name}`"),
+                    help,
+                );
+            }
+        }
+    }
+
+    fn no_dataset(&mut self, name: &str, span: Span) {
+        let help = suggest::help(name, self.datasets.iter().map(String::as_str), "datasets");
+        self.error(span, format!("there is no source or stage `{name}`"), help);
+    }
+
+    fn named_datasets(&mut self, named: Vec<NamedDataset>) {
+        for NamedDataset { path, name, span } in named {
+            if !self.datasets.contains(&name) {
+                self.no_dataset(&name, span);
+            } else if let Some(inputs) = path.get(1).and_then(|stage| self.inputs.get_mut(stage)) {
+                inputs.push((name, span));
+            }
+        }
+    }
+
+    /// Only columns of sources are known before a run.
+    fn named_columns(&mut self, named: &[NamedColumn]) {
+        for NamedColumn {
+            path,
+            of,
+            name,
+            span,
+        } in named
+        {
+            let Some(stage) = path.get(1) else { continue };
+            let Some(dataset) = self.document.at(&["stage", stage, of]).and_then(Item::text) else {
+                continue;
+            };
+            let contract = self
+                .document
+                .at(&["source", dataset, "contract"])
+                .and_then(Item::text);
+            let Some(columns) = contract.and_then(|name| self.kinds().contract_columns(name))
+            else {
+                continue;
+            };
+            let top = name.split('.').next().unwrap_or(name);
+            if !columns.iter().any(|column| column == name || column == top) {
+                let help = suggest::help(name, columns.iter().map(String::as_str), "columns");
+                self.error(
+                    span.clone(),
+                    format!("`{dataset}` has no column `{name}`"),
+                    help,
+                );
+            }
+        }
+    }
+
+    fn query(&mut self, query: &Query) {
+        let Some(sql) = query.resolved.value.as_str() else {
+            return;
+        };
+        let map = StringMap::new(self.text, query.span.clone(), &query.raw);
+        let place = |range: Span| map.locate(query.resolved.original(range));
+        match self.kinds().sql_tables(sql) {
+            Err(SqlError {
+                message,
+                line,
+                column,
+            }) => {
+                let span = if line == 0 {
+                    query.span.clone()
+                } else {
+                    place(word_at(sql, line, column))
+                };
+                let message = format!("not SQL: {}", message.trim());
+                self.diagnostics
+                    .push(Diagnostic::error(self.options.file, message).at(span));
+            }
+            Ok(tables) => {
+                for table in tables {
+                    let found = find_word(sql, &table);
+                    let span = found.map_or_else(|| query.span.clone(), place);
+                    if !self.datasets.contains(&table) {
+                        self.no_dataset(&table, span);
+                    } else if let Some(inputs) = self.inputs.get_mut(&query.stage) {
+                        inputs.push((table, span));
+                    }
+                }
+            }
+        }
+    }
+
+    fn circles(&mut self) {
+        let names: Vec<String> = self.inputs.keys().cloned().collect();
+        let mut graph = petgraph::graph::DiGraph::<usize, ()>::new();
+        let nodes: Vec<_> = (0..names.len()).map(|i| graph.add_node(i)).collect();
+        for (from, name) in names.iter().enumerate() {
+            for (input, _) in &self.inputs[name] {
+                if let Some(to) = names.iter().position(|other| other == input) {
+                    graph.add_edge(nodes[from], nodes[to], ());
+                }
+            }
+        }
+        for part in petgraph::algo::tarjan_scc(&graph) {
+            let itself = part.len() == 1 && graph.contains_edge(part[0], part[0]);
+            if part.len() < 2 && !itself {
+                continue;
+            }
+            let members: BTreeSet<&str> = part
+                .iter()
+                .map(|node| names[graph[*node]].as_str())
+                .collect();
+            self.circle(&members);
+        }
+    }
+
+    /// Says one circle among stages that all reach each other: the shortest through the first.
+    fn circle(&mut self, members: &BTreeSet<&str>) {
+        let order = keys(self.document, "stage");
+        let Some(first) = order.iter().find(|name| members.contains(name.as_str())) else {
+            return;
+        };
+        let mut paths: Vec<Vec<&str>> = vec![vec![first]];
+        let mut seen = BTreeSet::new();
+        let mut found = None;
+        while found.is_none() && !paths.is_empty() {
+            let mut longer = Vec::new();
+            for path in paths {
+                let last = path[path.len() - 1];
+                for (input, _) in &self.inputs[last] {
+                    if input == first {
+                        found.get_or_insert_with(|| path.clone());
+                    } else if members.contains(input.as_str()) && seen.insert(input.clone()) {
+                        let mut next = path.clone();
+                        next.push(input);
+                        longer.push(next);
+                    }
+                }
+            }
+            paths = longer;
+        }
+        let Some(path) = found else { return };
+        let next = path.get(1).copied().unwrap_or(first);
+        let span = self.inputs[first.as_str()]
+            .iter()
+            .find(|(input, _)| input == next);
+        let span = span.map_or(0..0, |(_, span)| span.clone());
+        let words: Vec<String> = path
+            .iter()
+            .zip(path[1..].iter().copied().chain([first.as_str()]))
+            .map(|(stage, input)| format!("`{stage}` reads `{input}`"))
+            .collect();
+        let message = format!("stages wait for each other: {}", words.join(", "));
+        self.error(span, message, "let one of them read something else");
+    }
+}
+
+/// The word at a line and column, both counted from 1.
+fn word_at(text: &str, line: usize, column: usize) -> Span {
+    let start: usize = text
+        .split_inclusive('\n')
+        .take(line - 1)
+        .map(str::len)
+        .sum();
+    let rest = &text[start.min(text.len())..];
+    let at = start
+        + rest
+            .chars()
+            .take(column.saturating_sub(1))
+            .map(char::len_utf8)
+            .sum::<usize>();
+    let at = at.min(text.len());
+    let mut length: usize = text[at..]
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .map(char::len_utf8)
+        .sum();
+    if length == 0 {
+        length = text[at..]
+            .chars()
+            .next()
+            .filter(|c| *c != '\n')
+            .map_or(0, char::len_utf8);
+    }
+    at..at + length
+}
+
+/// Where a word first stands in a query, whatever its case.
+fn find_word(text: &str, word: &str) -> Option<Span> {
+    let (lower, word) = (text.to_ascii_lowercase(), word.to_ascii_lowercase());
+    let part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    lower
+        .match_indices(&word)
+        .map(|(at, found)| at..at + found.len())
+        .find(|range| {
+            !part(lower[..range.start].chars().next_back())
+                && !part(lower[range.end..].chars().next())
+        })
+}

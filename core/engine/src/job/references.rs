@@ -1,0 +1,512 @@
+//! `${params.x}`, `${env.X}`, `${secret.X}`, `${window.start}`: values put into strings.
+//!
+//! In a query each value becomes an SQL literal, quoted and escaped, so that no value can become
+//! code. Secrets are never put in: they stay references until the moment of use. `$${` stands for
+//! `${` itself.
+
+use super::{
+    document::Span,
+    params::{ParamKind, Params},
+    suggest,
+};
+use retrocast_domain::Window;
+use serde_json::Value;
+use std::{cell::RefCell, collections::BTreeSet};
+
+/// How a reference to a secret begins.
+pub const SECRET_OPEN: &str = "${secret.";
+
+/// What references are replaced with.
+pub struct Values<'a> {
+    /// Params by name.
+    pub params: &'a Params,
+    /// The window of the run.
+    pub window: &'a Window,
+    /// Looks up variables of the environment.
+    pub environment: &'a dyn Fn(&str) -> Option<String>,
+    /// Params that were referred to.
+    pub used: RefCell<BTreeSet<String>>,
+}
+
+/// What is wrong with a reference, and where in the string.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferenceError {
+    /// Byte range in the string.
+    pub range: Span,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+/// A string with its references replaced.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// The value: of the param's type when the string is nothing but one reference to it. `Null`
+    /// when a param without a value is in it.
+    pub value: Value,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Piece {
+    resolved: Span,
+    original: Span,
+    replaced: bool,
+}
+
+impl Resolved {
+    /// The place in the original string of a byte range of the resolved one.
+    pub fn original(&self, range: Span) -> Span {
+        let place = |at: usize, end: bool| {
+            let piece = self.pieces.iter().find(|piece| {
+                if end {
+                    at <= piece.resolved.end
+                } else {
+                    at < piece.resolved.end
+                }
+            });
+            match piece.or(self.pieces.last()) {
+                Some(piece) if piece.replaced && end => piece.original.end,
+                Some(piece) if piece.replaced => piece.original.start,
+                Some(piece) => {
+                    let offset = at.saturating_sub(piece.resolved.start);
+                    (piece.original.start + offset).min(piece.original.end)
+                }
+                None => 0,
+            }
+        };
+        place(range.start, false)..place(range.end, true)
+    }
+}
+
+enum Part<'a> {
+    Text(&'a str),
+    Escape,
+    Reference(&'a str),
+    Open,
+}
+
+fn parts(text: &str) -> Vec<(Span, Part<'_>)> {
+    let mut parts = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let rest = &text[at..];
+        let Some(open) = rest.find("${") else {
+            parts.push((at..text.len(), Part::Text(rest)));
+            break;
+        };
+        let escaped = open > 0 && rest.as_bytes()[open - 1] == b'$';
+        let text_end = if escaped { open - 1 } else { open };
+        if text_end > 0 {
+            parts.push((at..at + text_end, Part::Text(&rest[..text_end])));
+        }
+        if escaped {
+            parts.push((at + text_end..at + open + 2, Part::Escape));
+            at += open + 2;
+        } else if let Some(close) = rest[open..].find('}') {
+            let span = at + open..at + open + close + 1;
+            at = span.end;
+            parts.push((span, Part::Reference(rest[open + 2..open + close].trim())));
+        } else {
+            parts.push((at + open..text.len(), Part::Open));
+            break;
+        }
+    }
+    parts
+}
+
+enum Replacement {
+    Value(ParamKind, Value),
+    Instant(String),
+    Text(String),
+    Secret(String),
+    Unknown,
+}
+
+impl Values<'_> {
+    fn lookup(&self, body: &str) -> Result<Replacement, (String, String)> {
+        let (scope, name) = body.split_once('.').unwrap_or((body, ""));
+        match scope {
+            "params" => {
+                self.used.borrow_mut().insert(name.to_string());
+                let Some(param) = self.params.get(name) else {
+                    let names = self.params.keys().map(String::as_str);
+                    let help = match suggest::nearest(name, names) {
+                        Some(near) => format!("did you mean `${{params.{near}}}`?"),
+                        None => format!("declare it: [params.{name}] with a type and a default"),
+                    };
+                    return Err((format!("parameter `{name}` is not declared"), help));
+                };
+                Ok(match &param.value {
+                    Some(value) => Replacement::Value(param.kind, value.clone()),
+                    None => Replacement::Unknown,
+                })
+            }
+            "window" => match name {
+                "start" => Ok(Replacement::Instant(
+                    self.window.start_instant().to_string(),
+                )),
+                "end" => Ok(Replacement::Instant(self.window.end_instant().to_string())),
+                "label" => Ok(Replacement::Text(self.window.label())),
+                _ => Err((
+                    format!("a window has no `{name}`"),
+                    suggest::help(name, ["start", "end", "label"], "a window has"),
+                )),
+            },
+            "env" => match (self.environment)(name) {
+                Some(value) => Ok(Replacement::Text(value)),
+                None => Err((
+                    format!("environment variable `{name}` is not set"),
+                    "set it, or make it a parameter with a default".to_string(),
+                )),
+            },
+            "secret" => match (self.environment)(name) {
+                Some(_) => Ok(Replacement::Secret(name.to_string())),
+                None => Err((
+                    format!("the secret `{name}` is not in the environment"),
+                    format!("set the environment variable {name}"),
+                )),
+            },
+            _ => Err((
+                format!("`${{{body}}}` is not a reference"),
+                "references are ${params.NAME}, ${env.NAME}, ${secret.NAME}, ${window.start}, \
+                 ${window.end} and ${window.label}; write $${ for a plain ${"
+                    .to_string(),
+            )),
+        }
+    }
+}
+
+/// Replaces the references in a plain string.
+pub fn resolve(text: &str, values: &Values<'_>) -> Result<Resolved, Vec<ReferenceError>> {
+    let parts = parts(text);
+    if let [(range, Part::Reference(body))] = parts.as_slice() {
+        let piece = |length| Piece {
+            resolved: 0..length,
+            original: range.clone(),
+            replaced: true,
+        };
+        return match values.lookup(body) {
+            Ok(Replacement::Value(_, value)) => {
+                let length = value.as_str().map_or(0, str::len);
+                Ok(Resolved {
+                    value,
+                    pieces: vec![piece(length)],
+                })
+            }
+            Ok(other) => Ok(match plain(other) {
+                Some(text) => Resolved {
+                    pieces: vec![piece(text.len())],
+                    value: text.into(),
+                },
+                None => Resolved {
+                    value: Value::Null,
+                    pieces: Vec::new(),
+                },
+            }),
+            Err((message, help)) => Err(vec![ReferenceError {
+                range: range.clone(),
+                message,
+                help,
+            }]),
+        };
+    }
+    build(&parts, values, |_, replacement| Ok(plain(replacement)))
+}
+
+fn plain(replacement: Replacement) -> Option<String> {
+    match replacement {
+        Replacement::Value(_, Value::String(text))
+        | Replacement::Instant(text)
+        | Replacement::Text(text) => Some(text),
+        Replacement::Value(_, value) => Some(value.to_string()),
+        Replacement::Secret(name) => Some(format!("{SECRET_OPEN}{name}}}")),
+        Replacement::Unknown => None,
+    }
+}
+
+/// Replaces the references in a query by SQL literals.
+pub fn resolve_query(text: &str, values: &Values<'_>) -> Result<Resolved, Vec<ReferenceError>> {
+    let parts = parts(text);
+    let mut contexts = Vec::new();
+    let mut context = Context::Code;
+    for (span, part) in &parts {
+        contexts.push((span.start, context));
+        if let Part::Text(text) = part {
+            context = context.after(text);
+        }
+    }
+    build(&parts, values, |at, replacement| {
+        let context = contexts
+            .iter()
+            .find(|(start, _)| *start == at)
+            .map_or(Context::Code, |c| c.1);
+        let quoted = |quotes: &str| {
+            Err((
+                format!("a reference inside {quotes}"),
+                "its value is put in as a quoted literal: leave the quotes out, and join texts \
+                 with ||"
+                    .to_string(),
+            ))
+        };
+        match context {
+            Context::Text => quoted("quotes"),
+            Context::Name => quoted("a quoted name"),
+            // A comment is no place for a value: one with a line break would end it.
+            Context::Line | Context::Block => Ok(Some("?".to_string())),
+            Context::Code => literal(replacement),
+        }
+    })
+}
+
+fn literal(replacement: Replacement) -> Result<Option<String>, (String, String)> {
+    let quote = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    Ok(Some(match replacement {
+        Replacement::Value(ParamKind::Date, Value::String(date)) => {
+            format!("DATE {}", quote(&date))
+        }
+        Replacement::Value(_, Value::String(text)) | Replacement::Text(text) => quote(&text),
+        // Without the brackets `- ${params.x}` could become the start of a comment.
+        Replacement::Value(_, value) if value.to_string().starts_with('-') => format!("({value})"),
+        Replacement::Value(_, value) => value.to_string(),
+        Replacement::Instant(text) => format!("TIMESTAMP {}", quote(&text)),
+        Replacement::Secret(_) => {
+            return Err((
+                "a secret in a query".to_string(),
+                "queries are printed in reports; secrets belong into addresses of sources"
+                    .to_string(),
+            ));
+        }
+        // The query can still be parsed; a typed NULL would be no better.
+        Replacement::Unknown => "NULL".to_string(),
+    }))
+}
+
+/// Where in a query one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Context {
+    Code,
+    Text,
+    Name,
+    Line,
+    Block,
+}
+
+impl Context {
+    fn after(mut self, text: &str) -> Self {
+        let mut chars = text.chars().peekable();
+        while let Some(next) = chars.next() {
+            self = match (self, next) {
+                (Self::Code, '\'') => Self::Text,
+                (Self::Code, '"') => Self::Name,
+                (Self::Code, '-') if chars.peek() == Some(&'-') => Self::Line,
+                (Self::Code, '/') if chars.next_if_eq(&'*').is_some() => Self::Block,
+                (Self::Text, '\'') | (Self::Name, '"') | (Self::Line, '\n') => Self::Code,
+                (Self::Block, '*') if chars.next_if_eq(&'/').is_some() => Self::Code,
+                (same, _) => same,
+            };
+        }
+        self
+    }
+}
+
+fn build(
+    parts: &[(Span, Part<'_>)],
+    values: &Values<'_>,
+    mut text_of: impl FnMut(usize, Replacement) -> Result<Option<String>, (String, String)>,
+) -> Result<Resolved, Vec<ReferenceError>> {
+    let (mut out, mut pieces, mut errors, mut known) =
+        (String::new(), Vec::new(), Vec::new(), true);
+    for (span, part) in parts {
+        let start = out.len();
+        match part {
+            Part::Text(text) => out.push_str(text),
+            Part::Escape => out.push_str("${"),
+            Part::Open => errors.push(ReferenceError {
+                range: span.clone(),
+                message: "a reference is not closed".to_string(),
+                help: "close it with }, or write $${ for a plain ${".to_string(),
+            }),
+            Part::Reference(body) => {
+                match values
+                    .lookup(body)
+                    .and_then(|replacement| text_of(span.start, replacement))
+                {
+                    Ok(Some(text)) => out.push_str(&text),
+                    Ok(None) => known = false,
+                    Err((message, help)) => {
+                        errors.push(ReferenceError {
+                            range: span.clone(),
+                            message,
+                            help,
+                        });
+                    }
+                }
+            }
+        }
+        let replaced = !matches!(part, Part::Text(_));
+        pieces.push(Piece {
+            resolved: start..out.len(),
+            original: span.clone(),
+            replaced,
+        });
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let value = if known {
+        Value::String(out)
+    } else {
+        Value::Null
+    };
+    Ok(Resolved { value, pieces })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::params::Param;
+    use super::*;
+
+    fn with_values<T>(work: impl FnOnce(&Values<'_>) -> T) -> T {
+        let param = |kind, value: Value| Param {
+            kind,
+            value: Some(value),
+        };
+        let params = Params::from([
+            (
+                "name".to_string(),
+                param(ParamKind::String, "O'Brien; drop table t --".into()),
+            ),
+            ("limit".to_string(), param(ParamKind::Number, (-2.5).into())),
+            (
+                "since".to_string(),
+                param(ParamKind::Date, "2026-01-02".into()),
+            ),
+            (
+                "open".to_string(),
+                Param {
+                    kind: ParamKind::String,
+                    value: None,
+                },
+            ),
+        ]);
+        let window = Window::parse("2026-W13", "Europe/London").unwrap();
+        let environment = |name: &str| (name == "HOME").then(|| "/home/x".to_string());
+        let used = RefCell::default();
+        work(&Values {
+            params: &params,
+            window: &window,
+            environment: &environment,
+            used,
+        })
+    }
+
+    fn check(text: &str, plain: impl Into<Value>, query: &str) {
+        let plain = plain.into();
+        with_values(|values| {
+            assert_eq!(resolve(text, values).unwrap().value, plain, "{text}");
+            assert_eq!(resolve_query(text, values).unwrap().value, query, "{text}");
+        });
+    }
+
+    #[test]
+    fn values_become_text_or_literals() {
+        check(
+            "x = ${params.name}",
+            "x = O'Brien; drop table t --",
+            "x = 'O''Brien; drop table t --'",
+        );
+        check("${params.limit}", -2.5, "(-2.5)");
+        check("- ${params.limit}", "- -2.5", "- (-2.5)");
+        check("${params.since}", "2026-01-02", "DATE '2026-01-02'");
+        check("a$${b}", "a${b}", "a${b}");
+        check(
+            "${env.HOME}/${window.label}",
+            "/home/x/2026-W13",
+            "'/home/x'/'2026-W13'",
+        );
+        check(
+            "a -- ${params.name}",
+            "a -- O'Brien; drop table t --",
+            "a -- ?",
+        );
+    }
+
+    #[test]
+    fn a_window_begins_at_local_midnight_also_when_clocks_change() {
+        check(
+            "${window.start}",
+            "2026-03-23T00:00:00Z",
+            "TIMESTAMP '2026-03-23T00:00:00Z'",
+        );
+        check(
+            "${window.end}",
+            "2026-03-29T23:00:00Z",
+            "TIMESTAMP '2026-03-29T23:00:00Z'",
+        );
+    }
+
+    #[test]
+    fn values_that_are_not_known_make_the_whole_unknown() {
+        with_values(|values| {
+            assert_eq!(
+                resolve("a/${params.open}", values).unwrap().value,
+                Value::Null
+            );
+            assert_eq!(
+                resolve("${params.open}", values).unwrap().value,
+                Value::Null
+            );
+        });
+    }
+
+    #[test]
+    fn secrets_stay_references() {
+        with_values(|values| {
+            assert_eq!(
+                resolve("u:${secret.HOME}", values).unwrap().value,
+                "u:${secret.HOME}"
+            );
+            assert_eq!(
+                resolve("${secret.HOME}", values).unwrap().value,
+                "${secret.HOME}"
+            );
+            assert!(resolve_query("a ${secret.HOME}", values).is_err());
+        });
+    }
+
+    #[test]
+    fn mistakes_are_placed() {
+        with_values(|values| {
+            let place = |text: &'static str| {
+                let error = resolve_query(text, values).unwrap_err().remove(0);
+                (&text[error.range], error.message)
+            };
+            assert_eq!(place("a '${params.name}'").1, "a reference inside quotes");
+            assert_eq!(place("a ${params.nmae} b").0, "${params.nmae}");
+            assert_eq!(
+                place("a ${nonsense} b").1,
+                "`${nonsense}` is not a reference"
+            );
+            assert_eq!(place("a ${params.name").1, "a reference is not closed");
+            assert_eq!(
+                place("a ${env.NO} b").1,
+                "environment variable `NO` is not set"
+            );
+        });
+    }
+
+    #[test]
+    fn places_are_translated_back() {
+        with_values(|values| {
+            let text = "a = ${params.name} frm t";
+            let resolved = resolve_query(text, values).unwrap();
+            let query = resolved.value.as_str().unwrap();
+            let at = query.find("frm").unwrap();
+            assert_eq!(&text[resolved.original(at..at + 3)], "frm");
+            let at = query.find("drop").unwrap();
+            assert_eq!(&text[resolved.original(at..at + 4)], "${params.name}");
+        });
+    }
+}

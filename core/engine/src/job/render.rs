@@ -1,0 +1,55 @@
+//! Diagnostics as people read them.
+
+use super::document::Span;
+use annotate_snippets::{AnnotationKind, Group, Origin, Renderer, Snippet};
+use retrocast_domain::{Diagnostic, Level};
+
+/// Diagnostics as people read them: file, line and column, the line itself, advice.
+pub fn render(diagnostics: &[Diagnostic], text: &str, colour: bool) -> String {
+    let renderer = if colour {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    let mut out = String::new();
+    for diagnostic in diagnostics {
+        let level = match diagnostic.level {
+            Level::Error => annotate_snippets::Level::ERROR,
+            Level::Warning => annotate_snippets::Level::WARNING,
+        };
+        let title = level.primary_title(diagnostic.message.as_str());
+        let file = diagnostic.file.as_str();
+        let mut group = match marked(diagnostic, text) {
+            Some(span) => {
+                let mark = AnnotationKind::Primary
+                    .span(span)
+                    .label(diagnostic.label.as_deref());
+                let snippet = Snippet::source(text)
+                    .line_start(1)
+                    .path(file)
+                    .annotation(mark);
+                title.element(snippet)
+            }
+            None => Group::with_title(title).element(Origin::path(file)),
+        };
+        if let Some(help) = &diagnostic.help {
+            group = group.element(annotate_snippets::Level::HELP.message(help.as_str()));
+        }
+        out.push_str(&renderer.render(&[group]));
+        out.push_str("\n\n");
+    }
+    out
+}
+
+/// The span when it lies in the text; only its first line, since a marked query of forty lines
+/// would hide what is said about it.
+fn marked(diagnostic: &Diagnostic, text: &str) -> Option<Span> {
+    let span = diagnostic.span.clone()?;
+    let marked = text.get(span.clone())?;
+    let line = marked
+        .split('\n')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('\r');
+    Some(span.start..span.start + line.len())
+}

@@ -1,0 +1,253 @@
+//! The shape of a job file as JSON Schema: the one truth that editors and the checker share.
+//!
+//! The structs here describe what every job has; each kind of stage brings the schema of its params.
+//! They are merged into one document, in which a stage is one of the kinds, told apart by `kind`.
+
+// The structs are described, not built: values are read from the tree that knows its places.
+#![allow(dead_code)]
+
+use super::params::ParamKind;
+use crate::boundary::Kinds;
+use schemars::JsonSchema;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Names the key whose value tells the variants of a `oneOf` apart.
+pub const DISCRIMINATOR: &str = "x-discriminator";
+
+/// A job: records in, reports out.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct JobFile {
+    /// Title of the reports.
+    #[schemars(length(min = 1, max = 200))]
+    title: String,
+    /// Who owns the reports, such as a mail address.
+    owner: Option<String>,
+    /// What is reported on: "week", "month", "quarter", "day" or "14 days"; the last complete one
+    /// before the run's date.
+    window: String,
+    /// What the window is compared with: "previous" or such as "4 weeks".
+    compare: Option<Vec<String>>,
+    /// IANA name of the time zone in which days begin, such as "Europe/London".
+    #[serde(default = "utc")]
+    timezone: String,
+    /// When the job is run.
+    schedule: Option<ScheduleFile>,
+    /// Values that the job may be run with, as `${params.NAME}`.
+    params: Option<BTreeMap<String, ParamFile>>,
+    /// Records, by the name of the dataset they become.
+    source: Option<BTreeMap<String, SourceFile>>,
+    /// Analyses, by name.
+    stage: Option<BTreeMap<String, StageFile>>,
+    /// Reports, by reader.
+    report: Option<ReportsFile>,
+}
+
+fn utc() -> String {
+    "UTC".to_string()
+}
+
+/// When a job is run.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ScheduleFile {
+    /// Minute, hour, day of month, month, weekday, in the job's time zone: "0 9 * * SUN".
+    cron: String,
+    /// What to do about runs that were missed.
+    #[serde(default)]
+    missed: Missed,
+}
+
+/// What to do about runs that were missed.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Missed {
+    /// Nothing.
+    None,
+    /// Run the latest one.
+    #[default]
+    Latest,
+    /// Run all of them.
+    All,
+}
+
+/// A value that the job may be run with.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ParamFile {
+    /// Its type.
+    #[serde(rename = "type")]
+    kind: ParamKind,
+    /// Its value when none is given.
+    default: Option<Value>,
+    /// What it is for.
+    description: Option<String>,
+    /// The only values it may have.
+    allowed: Option<Vec<Value>>,
+}
+
+/// Records to read.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SourceFile {
+    /// Where the records are; *, **, ? and [..] stand for many files.
+    #[schemars(length(min = 1))]
+    uri: String,
+    /// What a record must be like: a file in contracts/.
+    contract: String,
+    /// How records are written; by default what the file name says.
+    format: Option<Format>,
+    /// Whether the run fails when there are no files.
+    #[serde(default = "yes")]
+    required: bool,
+    /// Longest time to take, such as "10 minutes".
+    timeout: Option<String>,
+    /// How often to try again after a failure that may pass.
+    #[schemars(range(min = 0, max = 10))]
+    retries: Option<i64>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// How records are written.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Format {
+    /// One JSON object a line.
+    Jsonl,
+    /// Comma-separated values under a header.
+    Csv,
+}
+
+/// What every stage has besides the params of its kind.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct StageFile {
+    /// Kind of stage.
+    kind: String,
+    /// Title in the reports.
+    title: Option<String>,
+    /// Whether the reports are made without it when it fails.
+    #[serde(default)]
+    optional: bool,
+    /// Longest time to take, such as "10 minutes".
+    timeout: Option<String>,
+    /// How often to try again after a failure that may pass.
+    #[schemars(range(min = 0, max = 10))]
+    retries: Option<i64>,
+}
+
+/// Keys that every stage has, whatever its kind.
+pub const COMMON_STAGE_KEYS: [&str; 5] = ["kind", "title", "optional", "timeout", "retries"];
+
+/// Reports, by reader.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ReportsFile {
+    /// Few pages for somebody who decides.
+    executive: Option<ReportFile>,
+    /// Every stage, for somebody who checks.
+    technical: Option<ReportFile>,
+}
+
+/// A report.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ReportFile {
+    /// Mail addresses it is sent to.
+    to: Option<Vec<String>>,
+    /// Its title; by default the job's.
+    title: Option<String>,
+    /// The stages in it; by default all.
+    stages: Option<Vec<String>>,
+}
+
+/// The JSON Schema of a job file, for these kinds of stage.
+pub fn job_schema(kinds: &dyn Kinds) -> Value {
+    let mut schema = schemars::schema_for!(JobFile).to_value();
+    schema["title"] = "Retrocast job".into();
+    let common = schema["$defs"]["StageFile"].clone();
+    let mut variants = Vec::new();
+    let mut definitions = Map::new();
+    for kind in kinds.names() {
+        let Some(mut params) = kinds.schema(&kind) else {
+            continue;
+        };
+        rename_definitions(&mut params, &kind);
+        if let Some(Value::Object(own)) = params
+            .as_object_mut()
+            .and_then(|params| params.remove("$defs"))
+        {
+            for (name, definition) in own {
+                definitions.insert(format!("{kind}.{name}"), definition);
+            }
+        }
+        let name = format!("stage.{kind}");
+        definitions.insert(name.clone(), stage_schema(&kind, &common, &params));
+        variants.push(json!({ "$ref": format!("#/$defs/{name}") }));
+    }
+    if let Some(all) = schema["$defs"].as_object_mut() {
+        all.remove("StageFile");
+        all.extend(definitions);
+    }
+    schema["properties"]["stage"]["additionalProperties"] = if variants.is_empty() {
+        common
+    } else {
+        json!({ "oneOf": variants, DISCRIMINATOR: "kind" })
+    };
+    schema
+}
+
+fn stage_schema(kind: &str, common: &Value, params: &Value) -> Value {
+    let mut properties = params["properties"]
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
+    for (key, value) in common["properties"].as_object().into_iter().flatten() {
+        properties.insert(key.clone(), value.clone());
+    }
+    properties.insert(
+        "kind".to_string(),
+        json!({ "const": kind, "description": "Kind of stage." }),
+    );
+    let mut required = vec![Value::from("kind")];
+    required.extend(params["required"].as_array().cloned().unwrap_or_default());
+    let mut schema = json!({
+        "title": kind,
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    });
+    if let Some(description) = params.get("description") {
+        schema["description"] = description.clone();
+    }
+    schema
+}
+
+/// Prefixes the names of a kind's own definitions, so that those of two kinds cannot collide.
+fn rename_definitions(schema: &mut Value, kind: &str) {
+    match schema {
+        Value::Object(map) => {
+            for (key, value) in map.iter_mut() {
+                match value {
+                    Value::String(target) if key == "$ref" => {
+                        if let Some(name) = target.strip_prefix("#/$defs/") {
+                            *target = format!("#/$defs/{kind}.{name}");
+                        }
+                    }
+                    other => rename_definitions(other, kind),
+                }
+            }
+        }
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| rename_definitions(item, kind)),
+        _ => {}
+    }
+}

@@ -1,0 +1,495 @@
+//! Walks a job file's tree along its JSON Schema and says what does not fit, and where.
+//!
+//! Covers what schemas made from structs use: types, properties, required and unknown keys, lists,
+//! allowed values, ranges, lengths, references, alternatives. `Null` in the tree stands for a value
+//! that is not known yet; it fits everything.
+
+use super::{
+    document::{Entry, Item, Node, Span},
+    schema::DISCRIMINATOR,
+    suggest,
+};
+use retrocast_domain::Diagnostic;
+use serde_json::Value;
+
+/// A value that names a dataset, as its schema says with `x-dataset`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedDataset {
+    /// The keys that lead to it: `stage`, name of the stage, param.
+    pub path: Vec<String>,
+    /// The dataset.
+    pub name: String,
+    /// Where it is named.
+    pub span: Span,
+}
+
+/// A value that names a column of the dataset that another param of the stage names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedColumn {
+    /// The keys that lead to it.
+    pub path: Vec<String>,
+    /// The param that names the dataset.
+    pub of: String,
+    /// The column.
+    pub name: String,
+    /// Where it is named.
+    pub span: Span,
+}
+
+/// What a walk has come upon.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// What does not fit.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Values that name datasets.
+    pub datasets: Vec<NamedDataset>,
+    /// Values that name columns.
+    pub columns: Vec<NamedColumn>,
+}
+
+/// Walks a tree along its schema.
+pub struct Walk<'a> {
+    file: &'a str,
+    schema: &'a Value,
+    path: Vec<String>,
+    /// Where the table is named that is being looked at.
+    owner: Span,
+    found: Found,
+}
+
+impl<'a> Walk<'a> {
+    /// A walk along this schema.
+    pub fn new(file: &'a str, schema: &'a Value) -> Self {
+        Self {
+            file,
+            schema,
+            path: Vec::new(),
+            owner: 0..0,
+            found: Found::default(),
+        }
+    }
+
+    /// Walks the whole tree.
+    pub fn run(mut self, item: &Item) -> Found {
+        self.owner = item.span.clone();
+        self.check(self.schema, item);
+        self.found
+    }
+
+    fn error(&self, message: String, span: &Span) -> Diagnostic {
+        Diagnostic::error(self.file, message).at(span.clone())
+    }
+
+    fn resolve(&self, mut schema: &'a Value) -> &'a Value {
+        for _ in 0..16 {
+            let Some(target) = schema["$ref"].as_str() else {
+                break;
+            };
+            let Some(name) = target.strip_prefix("#/$defs/") else {
+                break;
+            };
+            schema = &self.schema["$defs"][name];
+        }
+        schema
+    }
+
+    /// What the value is called in messages.
+    fn name(&self) -> String {
+        match self.path.last() {
+            Some(key) if key.starts_with('[') && self.path.len() > 1 => {
+                format!("an item of `{}`", self.path[self.path.len() - 2])
+            }
+            Some(key) => format!("`{key}`"),
+            None => "the job file".to_string(),
+        }
+    }
+
+    /// What the table being looked at is called.
+    fn table_name(&self) -> String {
+        if self.path.is_empty() {
+            "the job file".to_string()
+        } else {
+            format!("[{}]", self.path.join("."))
+        }
+    }
+
+    fn check(&mut self, schema: &'a Value, item: &Item) {
+        if matches!(item.node, Node::Scalar(Value::Null)) {
+            return;
+        }
+        self.note(schema, item);
+        let resolved = self.resolve(schema);
+        if !std::ptr::eq(resolved, schema) {
+            self.note(resolved, item);
+        }
+        let schema = resolved;
+        if let Some(key) = schema[DISCRIMINATOR].as_str() {
+            return self.check_variant(schema, key, item);
+        }
+        if let Some(allowed) = self.allowed(schema) {
+            return self.check_allowed(&allowed, item);
+        }
+        for key in ["anyOf", "oneOf"] {
+            if let Some(branches) = schema[key].as_array() {
+                return self.check_alternatives(branches, item);
+            }
+        }
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            self.check(part, item);
+        }
+        if self.check_type(schema, item) {
+            self.check_limits(schema, item);
+            self.check_items(schema, item);
+            if matches!(item.node, Node::Table(_)) {
+                self.check_table(schema, item);
+            }
+        }
+    }
+
+    fn note(&mut self, schema: &Value, item: &Item) {
+        let texts = item.text().map(|text| (text, item)).into_iter();
+        let texts: Vec<(&str, &Item)> = texts
+            .chain(
+                item.items()
+                    .iter()
+                    .filter_map(|item| Some((item.text()?, item))),
+            )
+            .collect();
+        if schema["x-dataset"] == Value::Bool(true) {
+            for (text, item) in &texts {
+                self.found.datasets.push(NamedDataset {
+                    path: self.path.clone(),
+                    name: (*text).to_string(),
+                    span: item.span.clone(),
+                });
+            }
+        }
+        if let Some(of) = schema["x-column"].as_str() {
+            for (text, item) in &texts {
+                self.found.columns.push(NamedColumn {
+                    path: self.path.clone(),
+                    of: of.to_string(),
+                    name: (*text).to_string(),
+                    span: item.span.clone(),
+                });
+            }
+        }
+    }
+
+    fn check_variant(&mut self, schema: &'a Value, key: &str, item: &Item) {
+        let Node::Table(_) = item.node else {
+            return self.wrong_type("a table", item);
+        };
+        let variants: Vec<(&'a str, &'a Value)> = schema["oneOf"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|variant| {
+                let variant = self.resolve(variant);
+                Some((variant["properties"][key]["const"].as_str()?, variant))
+            })
+            .collect();
+        let names = || variants.iter().map(|(name, _)| *name);
+        let Some(given) = item.get(key) else {
+            let error = self.error(
+                format!("missing key `{key}` in {}", self.table_name()),
+                &self.owner,
+            );
+            let known: Vec<&str> = names().collect();
+            self.found
+                .diagnostics
+                .push(error.help(format!("{key} is one of {}", known.join(", "))));
+            return;
+        };
+        let Some(name) = given.text() else {
+            self.path.push(key.to_string());
+            self.wrong_type("a string", given);
+            self.path.pop();
+            return;
+        };
+        if let Some((_, variant)) = variants.iter().find(|(variant, _)| *variant == name) {
+            return self.check(variant, item);
+        }
+        let error = self
+            .error(
+                format!("unknown {key} `{name}` in {}", self.table_name()),
+                &given.span,
+            )
+            .help(suggest::help(name, names(), "kinds"));
+        self.found.diagnostics.push(error);
+    }
+
+    /// The values a schema allows, when it lists them.
+    fn allowed(&self, schema: &'a Value) -> Option<Vec<&'a Value>> {
+        let schema = self.resolve(schema);
+        if let Some(value) = schema.get("const") {
+            return Some(vec![value]);
+        }
+        if let Some(values) = schema["enum"].as_array() {
+            return Some(values.iter().collect());
+        }
+        let branches = schema["oneOf"].as_array().or(schema["anyOf"].as_array())?;
+        let mut all = Vec::new();
+        for branch in branches.iter().filter(|branch| branch["type"] != "null") {
+            all.extend(self.allowed(branch)?);
+        }
+        Some(all)
+    }
+
+    fn check_allowed(&mut self, allowed: &[&Value], item: &Item) {
+        if allowed.contains(&&item.json()) {
+            return;
+        }
+        let known: Vec<&str> = allowed.iter().filter_map(|value| value.as_str()).collect();
+        let error = self.error(
+            format!("{} is not one of the allowed values", self.name()),
+            &item.span,
+        );
+        let near = item
+            .text()
+            .and_then(|text| suggest::nearest(text, known.iter().copied()));
+        let all = || {
+            let all = allowed.iter().filter(|value| !value.is_null());
+            format!(
+                "allowed: {}",
+                all.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            )
+        };
+        let help = near.map_or_else(all, |near| format!("did you mean \"{near}\"?"));
+        self.found
+            .diagnostics
+            .push(error.label(format!("found {}", item.describe())).help(help));
+    }
+
+    fn check_alternatives(&mut self, branches: &'a [Value], item: &Item) {
+        let branches: Vec<&'a Value> = branches
+            .iter()
+            .filter(|branch| branch["type"] != "null")
+            .collect();
+        let mut failed = Vec::new();
+        for branch in &branches {
+            let mut trial = Walk {
+                file: self.file,
+                schema: self.schema,
+                path: self.path.clone(),
+                owner: self.owner.clone(),
+                found: Found::default(),
+            };
+            trial.check(branch, item);
+            if trial.found.diagnostics.is_empty() {
+                self.found.datasets.append(&mut trial.found.datasets);
+                self.found.columns.append(&mut trial.found.columns);
+                return;
+            }
+            failed.push(trial.found.diagnostics);
+        }
+        let near: Vec<usize> = (0..branches.len())
+            .filter(|i| self.types(branches[*i]).iter().any(|kind| fits(kind, item)))
+            .collect();
+        if let [only] = near.as_slice() {
+            self.found.diagnostics.append(&mut failed[*only]);
+            return;
+        }
+        let mut words: Vec<&str> = branches
+            .iter()
+            .flat_map(|branch| self.types(branch))
+            .map(type_words)
+            .collect();
+        words.dedup();
+        self.wrong_type(&words.join(" or "), item);
+    }
+
+    fn types(&self, schema: &'a Value) -> Vec<&'a str> {
+        let schema = self.resolve(schema);
+        let types = match &schema["type"] {
+            Value::String(one) => vec![one.as_str()],
+            Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
+            _ => self
+                .allowed(schema)
+                .map(|values| {
+                    if values.iter().all(|v| v.is_string()) {
+                        vec!["string"]
+                    } else {
+                        vec![]
+                    }
+                })
+                .unwrap_or_default(),
+        };
+        types.into_iter().filter(|kind| *kind != "null").collect()
+    }
+
+    fn check_type(&mut self, schema: &'a Value, item: &Item) -> bool {
+        let types = self.types(schema);
+        if types.is_empty() || types.iter().any(|kind| fits(kind, item)) {
+            return true;
+        }
+        let words: Vec<&str> = types.iter().map(|kind| type_words(kind)).collect();
+        self.wrong_type(&words.join(" or "), item);
+        false
+    }
+
+    fn wrong_type(&mut self, expected: &str, item: &Item) {
+        let error = self
+            .error(format!("{} must be {expected}", self.name()), &item.span)
+            .label(format!("found {}", item.describe()));
+        self.found.diagnostics.push(error);
+    }
+
+    fn check_limits(&mut self, schema: &Value, item: &Item) {
+        let (size, what) = match &item.node {
+            Node::Scalar(Value::Number(number)) => (number.as_f64().unwrap_or(0.0), ""),
+            Node::Scalar(Value::String(text)) => (text.chars().count() as f64, "characters"),
+            Node::Array(items) => (items.len() as f64, "items"),
+            _ => return,
+        };
+        let limit = |key: &str| schema[key].as_f64();
+        let (low, high) = match what {
+            "" => (limit("minimum"), limit("maximum")),
+            "characters" => (limit("minLength"), limit("maxLength")),
+            _ => (limit("minItems"), limit("maxItems")),
+        };
+        let (above, below) = match what {
+            "" => (limit("exclusiveMinimum"), limit("exclusiveMaximum")),
+            _ => (None, None),
+        };
+        let problem = if let Some(low) = low.filter(|low| size < *low) {
+            Some(format!("at least {low}"))
+        } else if let Some(high) = high.filter(|high| size > *high) {
+            Some(format!("at most {high}"))
+        } else if let Some(above) = above.filter(|above| size <= *above) {
+            Some(format!("more than {above}"))
+        } else {
+            below
+                .filter(|below| size >= *below)
+                .map(|below| format!("less than {below}"))
+        };
+        let Some(problem) = problem else { return };
+        let (verb, unit) = match what {
+            "" => ("be", String::new()),
+            // "at least 1 items" would be wrong.
+            _ => (
+                "have",
+                format!(
+                    " {}",
+                    if problem.ends_with(" 1") {
+                        what.trim_end_matches('s')
+                    } else {
+                        what
+                    }
+                ),
+            ),
+        };
+        let error = self.error(
+            format!("{} must {verb} {problem}{unit}", self.name()),
+            &item.span,
+        );
+        let found = if what.is_empty() {
+            item.describe()
+        } else {
+            format!("{size} {what}")
+        };
+        self.found
+            .diagnostics
+            .push(error.label(format!("found {found}")));
+    }
+
+    fn check_items(&mut self, schema: &'a Value, item: &Item) {
+        let Some(items) = schema.get("items") else {
+            return;
+        };
+        for (i, item) in item.items().iter().enumerate() {
+            self.path.push(format!("[{i}]"));
+            self.check(items, item);
+            self.path.pop();
+        }
+    }
+
+    fn check_table(&mut self, schema: &'a Value, item: &Item) {
+        let properties = &schema["properties"];
+        // A misspelled key is one mistake, not an unknown and a missing one.
+        let mut meant = Vec::new();
+        for Entry {
+            key,
+            key_span,
+            item,
+        } in item.entries()
+        {
+            let sub = match (properties.get(key), &schema["additionalProperties"]) {
+                (Some(sub), _) | (None, sub @ Value::Object(_)) => sub,
+                (None, Value::Bool(false)) => {
+                    meant.extend(suggest::nearest(key, keys(properties)));
+                    let error = self.unknown_key(key, key_span, properties);
+                    self.found.diagnostics.push(error);
+                    continue;
+                }
+                _ => continue,
+            };
+            let owner = std::mem::replace(&mut self.owner, key_span.clone());
+            self.path.push(key.clone());
+            self.check(sub, item);
+            self.path.pop();
+            self.owner = owner;
+        }
+        for key in schema["required"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
+            if item.get(key).is_some() || meant.contains(&key) {
+                continue;
+            }
+            let error = self.error(
+                format!("missing key `{key}` in {}", self.table_name()),
+                &self.owner,
+            );
+            let about = properties[key]["description"]
+                .as_str()
+                .unwrap_or("it is required");
+            let about = about.split_whitespace().collect::<Vec<_>>().join(" ");
+            self.found
+                .diagnostics
+                .push(error.help(format!("{key}: {about}")));
+        }
+    }
+
+    fn unknown_key(&self, key: &str, span: &Span, properties: &Value) -> Diagnostic {
+        self.error(
+            format!("unknown key `{key}` in {}", self.table_name()),
+            span,
+        )
+        .help(suggest::help(key, keys(properties), "known keys"))
+    }
+}
+
+fn keys(properties: &Value) -> impl Iterator<Item = &str> {
+    properties
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key.as_str())
+}
+
+fn fits(kind: &str, item: &Item) -> bool {
+    match (kind, &item.node) {
+        ("string", Node::Scalar(Value::String(_)) | Node::Datetime(_))
+        | ("boolean", Node::Scalar(Value::Bool(_)))
+        | ("number", Node::Scalar(Value::Number(_)))
+        | ("array", Node::Array(_))
+        | ("object", Node::Table(_)) => true,
+        ("integer", Node::Scalar(Value::Number(number))) => number.is_i64(),
+        _ => false,
+    }
+}
+
+fn type_words(kind: &str) -> &str {
+    match kind {
+        "string" => "a string",
+        "boolean" => "true or false",
+        "number" => "a number",
+        "integer" => "an integer",
+        "array" => "a list",
+        "object" => "a table",
+        other => other,
+    }
+}

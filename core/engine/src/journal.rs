@@ -1,0 +1,264 @@
+//! What happened in a run, one JSON object a line, written as it happens.
+//!
+//! The file is locked by the process that writes it. When the process dies, the lock is gone: a
+//! journal without an end and without a lock belongs to an interrupted run, and nobody has to clean
+//! up after it.
+
+use crate::{fingerprint::Fingerprint, outcome_store::write_whole};
+use jiff::Timestamp;
+pub use retrocast_domain::RunStatus;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, TryLockError},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+/// Name of the journal in a run's folder.
+pub const JOURNAL: &str = "journal.jsonl";
+/// Name of the plan in a run's folder.
+pub const PLAN: &str = "plan.json";
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// The run began.
+    RunStarted,
+    /// A node is being worked on.
+    NodeStarted,
+    /// A node is tried again.
+    NodeRetried,
+    /// A node did its work.
+    NodeFinished,
+    /// A node's kept outcome is used.
+    NodeReused,
+    /// A node failed.
+    NodeFailed,
+    /// A node was not begun.
+    NodeSkipped,
+    /// The run is over.
+    RunFinished,
+}
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub time: Timestamp,
+    /// What.
+    pub event: EventKind,
+    /// Full name of the node; for `run_started` the run's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// What the node's outcome is kept under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
+    /// How long it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// Rows written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// Why, or what went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// How the run ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<RunStatus>,
+}
+
+impl Event {
+    /// Something that happened now, with nothing else said about it.
+    pub fn new(time: Timestamp, event: EventKind) -> Self {
+        Self {
+            time,
+            event,
+            node: None,
+            fingerprint: None,
+            duration_ms: None,
+            rows: None,
+            message: None,
+            status: None,
+        }
+    }
+}
+
+/// A journal being written.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+}
+
+impl Journal {
+    /// A new journal in a run's folder, locked as long as this lives.
+    pub fn create(folder: &Path) -> io::Result<Self> {
+        let path = folder.join(JOURNAL);
+        let file = File::options().create_new(true).append(true).open(path)?;
+        // Some network file systems have no locks; a run there is told from a dead one by its end.
+        let _ = file.try_lock();
+        Ok(Self { file })
+    }
+
+    /// Writes a line, at once.
+    pub fn append(&mut self, event: &Event) -> io::Result<()> {
+        let mut line = serde_json::to_vec(event)?;
+        line.push(b'\n');
+        self.file.write_all(&line)?;
+        self.file.flush()
+    }
+
+    /// The events in a run's folder. A last line that was cut off is left out.
+    pub fn read(folder: &Path) -> io::Result<Vec<Event>> {
+        let text = fs::read_to_string(folder.join(JOURNAL))?;
+        Ok(text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect())
+    }
+
+    /// Whether a process is writing the journal of a run's folder.
+    pub fn is_being_written(folder: &Path) -> bool {
+        let Ok(file) = File::open(folder.join(JOURNAL)) else {
+            return false;
+        };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+}
+
+/// What a run's folder says about the run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunSummary {
+    /// Name of the job.
+    pub job: String,
+    /// Name of the window.
+    pub window: String,
+    /// Id of the run.
+    pub run: String,
+    /// Folder of the run.
+    pub folder: PathBuf,
+    /// How it ended, if it did.
+    pub status: RunStatus,
+    /// When it began.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub finished: Option<Timestamp>,
+    /// The run it repeats.
+    pub parent: Option<String>,
+    /// Last event of each node.
+    pub nodes: BTreeMap<String, EventKind>,
+}
+
+impl RunSummary {
+    /// Reads a run's folder: `<archive>/<job>/<window>/<run>`.
+    pub fn read(folder: &Path) -> io::Result<Self> {
+        let events = Journal::read(folder)?;
+        let plan: serde_json::Value = serde_json::from_slice(&fs::read(folder.join(PLAN))?)?;
+        let text = |key: &str| plan[key].as_str().unwrap_or_default().to_string();
+        let end = events
+            .iter()
+            .rev()
+            .find(|event| event.event == EventKind::RunFinished);
+        let status = match end.and_then(|event| event.status) {
+            Some(status) => status,
+            None if Journal::is_being_written(folder) => RunStatus::Running,
+            None => RunStatus::Interrupted,
+        };
+        let nodes = events
+            .iter()
+            .filter(|event| event.event != EventKind::RunStarted);
+        Ok(Self {
+            job: text("job"),
+            window: text("label"),
+            run: text("run"),
+            folder: folder.to_path_buf(),
+            status,
+            started: events.first().map(|event| event.time),
+            finished: end.map(|event| event.time),
+            parent: plan["parent"].as_str().map(str::to_string),
+            nodes: nodes
+                .filter_map(|event| Some((event.node.clone()?, event.event)))
+                .collect(),
+        })
+    }
+
+    /// All runs of an archive, newest first.
+    pub fn all(archive: &Path) -> Vec<Self> {
+        let mut runs: Vec<Self> = folders(archive)
+            .iter()
+            .flat_map(|job| folders(job))
+            .flat_map(|window| folders(&window))
+            .filter_map(|run| Self::read(&run).ok())
+            .collect();
+        runs.sort_by(|a, b| {
+            b.started
+                .cmp(&a.started)
+                .then_with(|| a.folder.cmp(&b.folder))
+        });
+        runs
+    }
+}
+
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut folders: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect();
+    folders.sort();
+    folders
+}
+
+/// Writes a JSON file of a run's folder at once, in a form people can read.
+pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    let mut text = serde_json::to_vec_pretty(value)?;
+    text.push(b'\n');
+    write_whole(path, &text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial;
+
+    #[test]
+    fn a_run_without_an_end_is_running_or_interrupted() {
+        let folder = trial::Folder::new();
+        write_json(
+            &folder.join(PLAN),
+            &serde_json::json!({"job": "review", "run": "1a"}),
+        )
+        .unwrap();
+        let mut journal = Journal::create(&folder).unwrap();
+        let mut event = Event::new(Timestamp::UNIX_EPOCH, EventKind::RunStarted);
+        journal.append(&event).unwrap();
+        assert!(Journal::create(&folder).is_err(), "a journal is begun once");
+        assert_eq!(
+            RunSummary::read(&folder).unwrap().status,
+            RunStatus::Running
+        );
+        drop(journal);
+        assert_eq!(
+            RunSummary::read(&folder).unwrap().status,
+            RunStatus::Interrupted
+        );
+
+        let mut file = File::options()
+            .append(true)
+            .open(folder.join(JOURNAL))
+            .unwrap();
+        event.event = EventKind::RunFinished;
+        event.status = Some(RunStatus::Partial);
+        let line = serde_json::to_string(&event).unwrap();
+        assert_eq!(
+            line,
+            r#"{"time":"1970-01-01T00:00:00Z","event":"run_finished","status":"partial"}"#
+        );
+        write!(file, "{line}\n{{\"time\":\"19").unwrap();
+        assert_eq!(
+            RunSummary::read(&folder).unwrap().status,
+            RunStatus::Partial
+        );
+    }
+}

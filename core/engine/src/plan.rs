@@ -1,0 +1,631 @@
+//! The plan: every source, stage and report of a job as a node of one graph.
+//!
+//! Edges follow from what is written: the datasets that params name and the tables that queries
+//! read. Nodes stand in an order in which each comes after what it reads; among those that could
+//! come next, the order of the job file decides, so the same file gives the same plan.
+
+use crate::{
+    boundary::{Environment, Kinds},
+    job::{
+        CheckOptions, Job,
+        check::duration,
+        document::Item,
+        elaborate::{Elaborated, elaborate},
+        schema::COMMON_STAGE_KEYS,
+        suggest,
+    },
+};
+use jiff::civil::Date;
+use retrocast_domain::{Diagnostic, Level, ParamLine, Window, window::Comparison};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    time::Duration,
+};
+
+/// Kind of the nodes that read records.
+pub const SOURCE: &str = "source";
+/// Kind of the nodes that lay out reports.
+pub const REPORT: &str = "report";
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Node {
+    /// Full name: `source.tickets`, `stage.rhythm`, `report.executive`.
+    pub name: String,
+    /// Kind: `source`, `report` or the stage's kind.
+    pub kind: String,
+    /// Title given in the job file; empty for none.
+    pub title: String,
+    /// Params with references replaced; secrets are still references.
+    pub config: Value,
+    /// Full names of the nodes it reads.
+    pub inputs: Vec<String>,
+    /// Version of the code that does it.
+    pub code_version: u32,
+    /// Whether the run goes on to its reports when this fails.
+    pub optional: bool,
+    /// Longest time to take.
+    #[serde(skip)]
+    pub timeout: Option<Duration>,
+    /// How often to try again; `None` for the run's default.
+    #[serde(skip)]
+    pub retries: Option<u32>,
+    /// Params for the reader: those set and the defaults of the others.
+    #[serde(skip)]
+    pub params: Vec<ParamLine>,
+    /// Hash of a source's contract; empty for other nodes.
+    pub contract_hash: String,
+}
+
+impl Node {
+    /// The name without its table: `rhythm`. Sources and stages share one space of names.
+    pub fn short(&self) -> &str {
+        self.name
+            .split_once('.')
+            .map_or(&self.name, |(_, short)| short)
+    }
+
+    /// Whether it reads records.
+    pub fn is_source(&self) -> bool {
+        self.kind == SOURCE
+    }
+
+    /// Whether it lays out a report.
+    pub fn is_report(&self) -> bool {
+        self.kind == REPORT
+    }
+}
+
+/// What a plan is made for.
+pub struct PlanOptions<'a> {
+    /// The window that is reported on.
+    pub window: Window,
+    /// Date the run is made for.
+    pub date: Date,
+    /// Values of params given on the command line.
+    pub set: &'a [(String, String)],
+    /// Nodes to run, with what they need: names or globs; `name+` adds what depends on it. Empty
+    /// for all.
+    pub select: &'a [String],
+    /// Seed for everything random.
+    pub seed: u64,
+    /// Where `${env.X}` and `${secret.X}` are looked up.
+    pub environment: Environment,
+}
+
+/// Every node of a run, in an order in which it can be done.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// Name of the job.
+    pub job: String,
+    /// Its title.
+    pub title: String,
+    /// Its owner.
+    pub owner: String,
+    /// The window that is reported on.
+    pub window: Window,
+    /// Its name.
+    pub label: String,
+    /// What it is compared with.
+    pub compare: Vec<Comparison>,
+    /// Date the run is made for.
+    pub date: Date,
+    /// Seed for everything random.
+    pub seed: u64,
+    /// Values of the params.
+    pub params: BTreeMap<String, Value>,
+    /// Hash of the resolved job: every node's config, in order.
+    pub config_hash: String,
+    /// Nodes.
+    pub nodes: Vec<Node>,
+}
+
+impl Plan {
+    /// The plan of a job, or everything that stands in its way.
+    pub fn build(
+        job: &Job,
+        kinds: &dyn Kinds,
+        options: &PlanOptions<'_>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let params = job.params_for(options.set)?;
+        let environment = options.environment.clone();
+        let check = CheckOptions {
+            name: &job.name,
+            file: &job.file,
+            kinds,
+            set: options.set,
+            environment: &move |name| environment(name),
+        };
+        let elaborated = elaborate(&check, &job.text, &job.document, &params, &options.window);
+        if elaborated
+            .diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.level == Level::Error)
+        {
+            return Err(elaborated.diagnostics);
+        }
+        let nodes = in_order(nodes(job, kinds, &elaborated));
+        let nodes = select(nodes, options.select)?;
+        let configs: Vec<_> = nodes
+            .iter()
+            .map(|node| (&node.name, &node.kind, &node.config, &node.inputs))
+            .collect();
+        Ok(Self {
+            job: job.name.clone(),
+            title: job.title.clone(),
+            owner: job.owner.clone(),
+            label: options.window.label(),
+            window: options.window.clone(),
+            compare: job.compare.clone(),
+            date: options.date,
+            seed: options.seed,
+            params: params
+                .into_iter()
+                .filter_map(|(name, param)| Some((name, param.value?)))
+                .collect(),
+            config_hash: retrocast_domain::canonical::hash(&configs),
+            nodes,
+        })
+    }
+
+    /// The node of this full name.
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// The graph as a Mermaid flowchart. `note` gives a node's second line, if any.
+    pub fn mermaid(&self, note: impl Fn(&Node) -> Option<String>) -> String {
+        let mut out = String::from("flowchart LR\n");
+        let id = |name: &str| name.replace('.', "_");
+        for node in &self.nodes {
+            let (open, close) = match node.kind.as_str() {
+                SOURCE => ("[(", ")]"),
+                REPORT => ("[[", "]]"),
+                _ => ("[", "]"),
+            };
+            let mut text = node.short().to_string();
+            if !node.is_source() && !node.is_report() {
+                let _ = write!(text, "<br/>{}", node.kind);
+            }
+            if let Some(note) = note(node) {
+                let _ = write!(text, "<br/><i>{}</i>", escape(&note));
+            }
+            let _ = writeln!(out, "  {}{open}\"{text}\"{close}", id(&node.name));
+        }
+        for node in &self.nodes {
+            for input in &node.inputs {
+                let _ = writeln!(out, "  {} --> {}", id(input), id(&node.name));
+            }
+        }
+        out
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('"', "&quot;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+fn nodes(job: &Job, kinds: &dyn Kinds, elaborated: &Elaborated) -> Vec<Node> {
+    let tree = &elaborated.tree;
+    let mut nodes = Vec::new();
+    for name in &job.sources {
+        if let Some(item) = tree.at(&["source", name]) {
+            nodes.push(source(name, item, kinds));
+        }
+    }
+    for name in &job.stages {
+        if let Some(item) = tree.at(&["stage", name]) {
+            let read: BTreeSet<&str> = elaborated.inputs[name]
+                .iter()
+                .map(|(input, _)| input.as_str())
+                .collect();
+            nodes.push(stage(job, name, item, &read, kinds));
+        }
+    }
+    for report in &job.reports {
+        let chosen = |stage: &String| report.stages.as_ref().is_none_or(|all| all.contains(stage));
+        let sources = job.sources.iter().map(|name| format!("source.{name}"));
+        let stages = job
+            .stages
+            .iter()
+            .filter(|name| chosen(name))
+            .map(|name| format!("stage.{name}"));
+        nodes.push(Node {
+            name: format!("report.{}", report.name),
+            kind: REPORT.to_string(),
+            title: report.title.clone(),
+            config: json!({
+                "report": report.name,
+                "title": if report.title.is_empty() { &job.title } else { &report.title },
+                "owner": job.owner,
+                "stages": report.stages,
+            }),
+            inputs: sources.chain(stages).collect(),
+            code_version: kinds.code_version(REPORT),
+            optional: false,
+            timeout: None,
+            retries: None,
+            params: Vec::new(),
+            contract_hash: String::new(),
+        });
+    }
+    nodes
+}
+
+fn source(name: &str, item: &Item, kinds: &dyn Kinds) -> Node {
+    let mut config = object(item);
+    let common = Common::take(&mut config);
+    let required = config
+        .get("required")
+        .and_then(Value::as_bool)
+        .unwrap_or(true);
+    let contract = config
+        .get("contract")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_string();
+    config.insert("required".to_string(), required.into());
+    Node {
+        name: format!("source.{name}"),
+        kind: SOURCE.to_string(),
+        title: String::new(),
+        params: config
+            .iter()
+            .map(|(name, value)| line(name, value, true))
+            .collect(),
+        config: Value::Object(config),
+        inputs: Vec::new(),
+        code_version: kinds.code_version(SOURCE),
+        optional: !required,
+        timeout: common.timeout,
+        retries: common.retries,
+        contract_hash: kinds.contract_hash(&contract),
+    }
+}
+
+fn stage(job: &Job, name: &str, item: &Item, read: &BTreeSet<&str>, kinds: &dyn Kinds) -> Node {
+    let mut config = object(item);
+    let common = Common::take(&mut config);
+    let inputs = |table: &str, names: &[String]| -> Vec<String> {
+        let read = names.iter().filter(|name| read.contains(name.as_str()));
+        read.map(|name| format!("{table}.{name}")).collect()
+    };
+    Node {
+        name: format!("stage.{name}"),
+        params: param_lines(&config, kinds.schema(&common.kind).as_ref()),
+        config: Value::Object(config),
+        inputs: [inputs("source", &job.sources), inputs("stage", &job.stages)].concat(),
+        code_version: kinds.code_version(&common.kind),
+        kind: common.kind,
+        title: common.title,
+        optional: common.optional,
+        timeout: common.timeout,
+        retries: common.retries,
+        contract_hash: String::new(),
+    }
+}
+
+fn object(item: &Item) -> Map<String, Value> {
+    match item.json() {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// What every node has besides its own params.
+#[derive(Default)]
+struct Common {
+    kind: String,
+    title: String,
+    optional: bool,
+    timeout: Option<Duration>,
+    retries: Option<u32>,
+}
+
+impl Common {
+    fn take(config: &mut Map<String, Value>) -> Self {
+        let mut values = COMMON_STAGE_KEYS.map(|key| config.remove(key).unwrap_or(Value::Null));
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
+        let [kind, title, optional, timeout, retries] = &mut values;
+        Self {
+            kind: text(kind),
+            title: text(title),
+            optional: optional.as_bool().unwrap_or(false),
+            timeout: timeout.as_str().and_then(duration),
+            retries: retries.as_u64().map(|n| n as u32),
+        }
+    }
+}
+
+/// Params as a report prints them: those set, and the defaults of the others. A query is printed
+/// by itself.
+fn param_lines(config: &Map<String, Value>, schema: Option<&Value>) -> Vec<ParamLine> {
+    let mut lines: BTreeMap<&str, ParamLine> = BTreeMap::new();
+    let properties = schema.and_then(|schema| schema["properties"].as_object());
+    for (name, property) in properties.into_iter().flatten() {
+        if let Some(default) = property.get("default").filter(|default| !default.is_null()) {
+            lines.insert(name, line(name, default, false));
+        }
+    }
+    for (name, value) in config.iter().filter(|(name, _)| *name != "query") {
+        lines.insert(name, line(name, value, true));
+    }
+    lines.into_values().collect()
+}
+
+fn line(name: &str, value: &Value, set: bool) -> ParamLine {
+    ParamLine {
+        name: name.to_string(),
+        value: toml_text(value),
+        set,
+    }
+}
+
+/// A value as TOML writes it.
+fn toml_text(value: &Value) -> String {
+    match value {
+        Value::Array(items) => {
+            format!(
+                "[{}]",
+                items.iter().map(toml_text).collect::<Vec<_>>().join(", ")
+            )
+        }
+        Value::Object(map) => {
+            let pairs: Vec<_> = map
+                .iter()
+                .map(|(key, value)| format!("{key} = {}", toml_text(value)))
+                .collect();
+            format!("{{ {} }}", pairs.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The nodes in an order in which each comes after its inputs; the earliest in the file first.
+fn in_order(mut waiting: Vec<Node>) -> Vec<Node> {
+    let mut done: BTreeSet<String> = BTreeSet::new();
+    let mut ordered = Vec::with_capacity(waiting.len());
+    while !waiting.is_empty() {
+        // Circles were refused before; should there be one, its first node goes first.
+        let next = waiting
+            .iter()
+            .position(|node| node.inputs.iter().all(|input| done.contains(input)))
+            .unwrap_or(0);
+        let node = waiting.remove(next);
+        done.insert(node.name.clone());
+        ordered.push(node);
+    }
+    ordered
+}
+
+/// Keeps what patterns choose and all that it needs.
+fn select(nodes: Vec<Node>, patterns: &[String]) -> Result<Vec<Node>, Vec<Diagnostic>> {
+    if patterns.is_empty() {
+        return Ok(nodes);
+    }
+    let mut chosen: BTreeSet<String> = BTreeSet::new();
+    let mut diagnostics = Vec::new();
+    for pattern in patterns {
+        // Ancestors come along anyway; `+name` is what other tools call that.
+        let bare = pattern.strip_prefix('+').unwrap_or(pattern);
+        let (bare, descendants) = bare
+            .strip_suffix('+')
+            .map_or((bare, false), |bare| (bare, true));
+        let matching: Vec<&Node> = nodes
+            .iter()
+            .filter(|node| matches(bare, &node.name) || matches(bare, node.short()))
+            .collect();
+        if matching.is_empty() {
+            let names = nodes
+                .iter()
+                .flat_map(|node| [node.name.as_str(), node.short()]);
+            let near = suggest::nearest(bare, names);
+            let help = near.map_or_else(
+                || {
+                    let names: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
+                    format!("nodes: {}", names.join(", "))
+                },
+                |near| format!("did you mean `{near}`?"),
+            );
+            let error = Diagnostic::error("--select", format!("no node is called `{bare}`"));
+            diagnostics.push(error.help(help));
+        }
+        let mut reached: BTreeSet<String> = matching.iter().map(|node| node.name.clone()).collect();
+        if descendants {
+            for node in &nodes {
+                if node.inputs.iter().any(|input| reached.contains(input)) {
+                    reached.insert(node.name.clone());
+                }
+            }
+        }
+        chosen.extend(reached);
+    }
+    if !diagnostics.is_empty() {
+        return Err(diagnostics);
+    }
+    for node in nodes.iter().rev() {
+        if chosen.contains(&node.name) {
+            chosen.extend(node.inputs.iter().cloned());
+        }
+    }
+    Ok(nodes
+        .into_iter()
+        .filter(|node| chosen.contains(&node.name))
+        .collect())
+}
+
+/// Whether a name fits a pattern in which `*` stands for any text and `?` for any character.
+fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), name.chars().collect());
+    let (mut p, mut n, mut star) = (0, 0, None);
+    while n < name.len() {
+        if p < pattern.len() && pattern[p] == '*' {
+            star = Some((p, n));
+            p += 1;
+        } else if p < pattern.len() && (pattern[p] == '?' || pattern[p] == name[n]) {
+            (p, n) = (p + 1, n + 1);
+        } else if let Some((at, from)) = star {
+            (p, n, star) = (at + 1, from + 1, Some((at, from + 1)));
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::trial::{job, names, plan, plan_with};
+
+    const JOB: &str = r#"
+title = "Review"
+window = "week"
+[params.least]
+type = "number"
+default = 3
+[source.tickets]
+uri = "tickets/*.jsonl"
+contract = "ticket"
+[source.metrics]
+uri = "metrics/*.csv"
+contract = "metric"
+[stage.late]
+kind = "count"
+input = "early"
+[stage.early]
+kind = "sql"
+query = "select * from tickets where n > ${params.least}"
+[stage.both]
+kind = "pair"
+inputs = ["early", "metrics"]
+[report.executive]
+stages = ["late"]
+[report.technical]
+"#;
+
+    #[test]
+    fn edges_follow_from_queries_and_params() {
+        let plan = plan(JOB);
+        assert_eq!(
+            names(&plan),
+            [
+                "source.tickets",
+                "source.metrics",
+                "stage.early",
+                "stage.late",
+                "stage.both",
+                "report.executive",
+                "report.technical"
+            ]
+        );
+        let inputs = |name: &str| plan.node(name).unwrap().inputs.join(" ");
+        assert_eq!(inputs("stage.early"), "source.tickets");
+        assert_eq!(inputs("stage.late"), "stage.early");
+        assert_eq!(inputs("stage.both"), "source.metrics stage.early");
+        assert_eq!(
+            inputs("report.executive"),
+            "source.tickets source.metrics stage.late"
+        );
+        assert_eq!(
+            plan.node("stage.early").unwrap().config["query"],
+            "select * from tickets where n > 3"
+        );
+    }
+
+    #[test]
+    fn selection_brings_what_is_needed() {
+        let check = |select: &[&str], expected: &[&str]| {
+            let select: Vec<String> = select.iter().map(|s| (*s).to_string()).collect();
+            let plan = plan_with(JOB, &[], &select).unwrap();
+            assert_eq!(names(&plan), expected, "{select:?}");
+        };
+        check(&["early"], &["source.tickets", "stage.early"]);
+        check(
+            &["stage.lat?"],
+            &["source.tickets", "stage.early", "stage.late"],
+        );
+        check(&["source.*"], &["source.tickets", "source.metrics"]);
+        check(&["+late"], &["source.tickets", "stage.early", "stage.late"]);
+        check(
+            &["both+"],
+            &[
+                "source.tickets",
+                "source.metrics",
+                "stage.early",
+                "stage.late",
+                "stage.both",
+                "report.technical",
+            ],
+        );
+        let error = plan_with(JOB, &[], &["lste".to_string()])
+            .unwrap_err()
+            .remove(0);
+        assert_eq!(error.message, "no node is called `lste`");
+        assert_eq!(error.help.as_deref(), Some("did you mean `late`?"));
+    }
+
+    #[test]
+    fn params_are_printed_with_defaults() {
+        let plan = plan(JOB);
+        let lines = &plan.node("stage.late").unwrap().params;
+        let text: Vec<_> = lines
+            .iter()
+            .map(|l| format!("{} = {} {}", l.name, l.value, l.set))
+            .collect();
+        assert_eq!(text, ["input = \"early\" true", "least = 1 false"]);
+    }
+
+    #[test]
+    fn order_of_keys_does_not_matter() {
+        let other = JOB.replace(
+            "uri = \"tickets/*.jsonl\"\ncontract = \"ticket\"",
+            "contract = \"ticket\"\nuri = \"tickets/*.jsonl\"",
+        );
+        assert_ne!(JOB, other);
+        assert_eq!(plan(JOB).config_hash, plan(&other).config_hash);
+        let set = [("least".to_string(), "4".to_string())];
+        assert_ne!(
+            plan(JOB).config_hash,
+            plan_with(JOB, &set, &[]).unwrap().config_hash
+        );
+        let same = [("least".to_string(), "3.0".to_string())];
+        assert_eq!(
+            plan(JOB).config_hash,
+            plan_with(JOB, &same, &[]).unwrap().config_hash
+        );
+    }
+
+    #[test]
+    fn params_without_a_value_are_asked_for() {
+        let text = JOB.replace("default = 3", "");
+        assert!(job(&text).params["least"].default.is_none());
+        let error = plan_with(&text, &[], &[]).unwrap_err().remove(0);
+        assert_eq!(error.message, "parameter `least` has no value");
+        let error = plan_with(JOB, &[("lest".into(), "1".into())], &[])
+            .unwrap_err()
+            .remove(0);
+        assert_eq!(error.help.as_deref(), Some("did you mean `least`?"));
+    }
+
+    #[test]
+    fn mermaid_draws_the_graph() {
+        let plan = plan_with(JOB, &[], &["late".to_string()]).unwrap();
+        let text = plan.mermaid(|node| node.is_source().then(|| "new \"x\"".to_string()));
+        assert_eq!(
+            text,
+            "flowchart LR\n  \
+             source_tickets[(\"tickets<br/><i>new &quot;x&quot;</i>\")]\n  \
+             stage_early[\"early<br/>sql\"]\n  \
+             stage_late[\"late<br/>count\"]\n  \
+             source_tickets --> stage_early\n  \
+             stage_early --> stage_late\n"
+        );
+    }
+}

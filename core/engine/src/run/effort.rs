@@ -1,0 +1,174 @@
+//! The work on one node: a time limit, more tries after what may pass, an end when cancelled.
+
+use super::RunOptions;
+use crate::{
+    boundary::{Clock, Executor, Failure, FailureKind, Progress, RunContext, seed_from},
+    journal::{Event, EventKind, Journal},
+    plan::Node,
+};
+use futures::FutureExt as _;
+use retrocast_domain::Outcome;
+use std::{
+    collections::BTreeMap,
+    io,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// Writes events down and tells the listener.
+pub(super) struct Recorder {
+    pub(super) journal: Mutex<Journal>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) progress: Arc<dyn Progress>,
+    pub(super) broken: Mutex<Option<io::Error>>,
+}
+
+impl Recorder {
+    pub(super) fn record(&self, kind: EventKind, fill: impl FnOnce(&mut Event)) {
+        let mut event = Event::new(self.clock.now(), kind);
+        fill(&mut event);
+        let written = self
+            .journal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .append(&event);
+        if let Err(error) = written {
+            self.broken
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert(error);
+        }
+        self.progress.event(&event);
+    }
+}
+
+/// Tries again what may pass: after a wait that doubles, with a jitter that the seed decides.
+pub(super) struct Retrying<'a> {
+    pub(super) node: &'a Node,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) options: &'a RunOptions,
+    pub(super) seed: u64,
+}
+
+impl Retrying<'_> {
+    pub(super) async fn run<T, F: Future<Output = Result<T, Failure>>>(
+        &self,
+        mut work: impl FnMut(u32) -> F,
+        on_retry: impl Fn(&Failure, Duration),
+    ) -> Result<T, Failure> {
+        let retries = self.node.retries.unwrap_or(self.options.retries);
+        let mut attempt = 0;
+        loop {
+            let failure = match work(attempt).await {
+                Err(failure)
+                    if failure.kind == FailureKind::Transient
+                        && attempt < retries
+                        && !self.options.cancel.is_cancelled() =>
+                {
+                    failure
+                }
+                other => return other,
+            };
+            let wait = self.wait(attempt);
+            on_retry(&failure, wait);
+            tokio::select! {
+                biased;
+                () = self.options.cancel.cancelled() => return Err(Failure::cancelled()),
+                () = self.clock.sleep(wait) => {}
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Half the doubled wait, and up to as much again.
+    fn wait(&self, attempt: u32) -> Duration {
+        let full = self.options.backoff.saturating_mul(1 << attempt.min(16));
+        let words = [
+            self.seed.to_string(),
+            self.node.name.clone(),
+            attempt.to_string(),
+        ];
+        let random = seed_from(&words.each_ref().map(String::as_str));
+        full / 2 + full.mul_f64((random >> 11) as f64 / (1_u64 << 53) as f64) / 2
+    }
+}
+
+pub(super) fn panicked(payload: &(dyn std::any::Any + Send)) -> Failure {
+    let text = payload
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    Failure::bug(format!("internal error: {text}"))
+        .hint("this is a fault of the program: report it")
+}
+
+/// The work on one node, with its retries and its time limit.
+pub(super) struct Effort {
+    pub(super) executor: Arc<dyn Executor>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) options: RunOptions,
+    pub(super) recorder: Arc<Recorder>,
+    pub(super) ctx: Arc<RunContext>,
+    pub(super) node: Node,
+    pub(super) inputs: BTreeMap<String, Arc<Outcome>>,
+}
+
+impl Effort {
+    pub(super) async fn make(&self) -> Result<Outcome, Failure> {
+        let retrying = Retrying {
+            node: &self.node,
+            clock: &*self.clock,
+            options: &self.options,
+            seed: self.ctx.seed,
+        };
+        let on_retry = |failure: &Failure, wait: Duration| {
+            self.recorder.record(EventKind::NodeRetried, |event| {
+                event.node = Some(self.node.name.clone());
+                event.message = Some(format!(
+                    "{failure}; trying again in {:.1} s",
+                    wait.as_secs_f64()
+                ));
+            });
+        };
+        retrying.run(|_| self.attempt(), on_retry).await
+    }
+
+    async fn attempt(&self) -> Result<Outcome, Failure> {
+        let cancel = self.options.cancel.child_token();
+        let ctx = RunContext {
+            cancel: cancel.clone(),
+            ..(*self.ctx).clone()
+        };
+        let progress = &*self.recorder.progress;
+        let work = self
+            .executor
+            .execute(&self.node, &self.inputs, &ctx, progress);
+        let work = AssertUnwindSafe(work)
+            .catch_unwind()
+            .map(|done| done.unwrap_or_else(|payload| Err(panicked(&*payload))));
+        let timeout = async {
+            match self.node.timeout {
+                Some(timeout) => self.clock.sleep(timeout).await,
+                None => std::future::pending().await,
+            }
+        };
+        // A node that is told to stop gets a little time to do so in order.
+        let stopped = async {
+            self.options.cancel.cancelled().await;
+            self.clock.sleep(self.options.grace).await;
+        };
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = timeout => {
+                cancel.cancel();
+                let limit = self.node.timeout.unwrap_or_default();
+                Err(Failure::transient(format!("took longer than {} s", limit.as_secs_f64()))
+                    .hint("raise its `timeout` in the job file"))
+            }
+            () = stopped => Err(Failure::cancelled()),
+        }
+    }
+}

@@ -1,0 +1,522 @@
+use super::*;
+use crate::{
+    boundary::{FailureKind, Quiet},
+    journal::{Event, RunSummary},
+    plan::Plan,
+    trial::{self, Folder, Order, TrialClock, TrialExecutor},
+};
+use retrocast_domain::{Cell, CellStatus};
+
+struct World {
+    folder: Folder,
+    executor: Arc<TrialExecutor>,
+    clock: Arc<TrialClock>,
+    runner: Runner,
+}
+
+impl World {
+    fn new(orders: impl IntoIterator<Item = (&'static str, Order)>) -> Self {
+        Self::with(orders, CancellationToken::new())
+    }
+
+    fn with(
+        orders: impl IntoIterator<Item = (&'static str, Order)>,
+        cancel: CancellationToken,
+    ) -> Self {
+        let folder = Folder::new();
+        let executor = Arc::new(TrialExecutor::new(orders));
+        let clock = Arc::new(TrialClock::default());
+        let mut options = RunOptions::new(folder.join("lake"), folder.join("reports"), "0.1.0");
+        options.threads = 4;
+        options.cancel = cancel;
+        let runner = Runner::new(executor.clone(), clock.clone(), Arc::new(Quiet), options);
+        Self {
+            folder,
+            executor,
+            clock,
+            runner,
+        }
+    }
+
+    async fn run(&self, text: &str) -> RunResult {
+        self.run_plan(text, trial::plan(text)).await
+    }
+
+    async fn run_plan(&self, text: &str, plan: Plan) -> RunResult {
+        let result = self
+            .runner
+            .run(Arc::new(trial::job(text)), Arc::new(plan))
+            .await
+            .unwrap();
+        let summary = RunSummary::read(&result.folder).unwrap();
+        assert_eq!(
+            summary.status, result.status,
+            "journal and result tell the same"
+        );
+        result
+    }
+
+    async fn reasons(&self, plan: Plan, text: &str) -> Vec<String> {
+        let decisions = self
+            .runner
+            .explain(&Arc::new(trial::job(text)), &Arc::new(plan))
+            .await;
+        decisions
+            .iter()
+            .map(|d| format!("{}: {}", d.node, d.reasons.join("; ")))
+            .collect()
+    }
+}
+
+const ALL: [&str; 8] = [
+    "report.executive",
+    "report.technical",
+    "source.metrics",
+    "source.tickets",
+    "stage.daily",
+    "stage.load",
+    "stage.rhythm",
+    "stage.unusual",
+];
+
+#[tokio::test]
+async fn a_second_run_executes_nothing_and_has_the_same_reports() {
+    let world = World::new([]);
+    let first = world.run(trial::JOB).await;
+    assert_eq!(first.status, RunStatus::Complete);
+    assert_eq!(world.executor.take_done(), ALL);
+    let second = world.run(trial::JOB).await;
+    assert_eq!(second.status, RunStatus::Complete);
+    assert_eq!(world.executor.take_done(), [""; 0]);
+    assert_eq!((second.executed.len(), second.reused.len()), (0, 8));
+    assert_eq!(second.outcomes, first.outcomes);
+    assert_eq!(second.run, format!("{}-2", first.run));
+    assert_eq!(first.run.len(), 8);
+    for name in [
+        "technical.pdf",
+        "cells/rhythm.json",
+        "cells/tickets.json",
+        "findings.json",
+    ] {
+        let text = fs::read(first.folder.join(name)).unwrap();
+        assert_eq!(text, fs::read(second.folder.join(name)).unwrap(), "{name}");
+    }
+    let runs = RunSummary::all(&world.folder.join("reports"));
+    let parents: Vec<_> = runs.iter().map(|run| run.parent.clone()).collect();
+    assert_eq!(parents, [Some(first.run.clone()), None]);
+    assert_eq!(
+        (runs[0].job.as_str(), runs[0].window.as_str()),
+        ("review", "2026-W46")
+    );
+}
+
+#[tokio::test]
+async fn what_changed_is_run_again_with_all_that_reads_it() {
+    let world = World::new([]);
+    assert_eq!(
+        world.reasons(trial::plan(trial::JOB), trial::JOB).await,
+        [
+            "source.tickets: new",
+            "source.metrics: new",
+            "stage.rhythm: new",
+            "stage.daily: new",
+            "stage.unusual: new",
+            "stage.load: new",
+            "report.executive: new",
+            "report.technical: new"
+        ]
+    );
+    world.run(trial::JOB).await;
+    world.executor.take_done();
+
+    let set = [("least".to_string(), "4".to_string())];
+    let plan = trial::plan_with(trial::JOB, &set, &[]).unwrap();
+    assert_eq!(
+        world.reasons(plan.clone(), trial::JOB).await[2..6],
+        [
+            "stage.rhythm: unchanged, reuse",
+            "stage.daily: config changed: query \"select * from tickets where n > 3\" → \
+             \"select * from tickets where n > 4\"",
+            "stage.unusual: input daily changed",
+            "stage.load: unchanged, reuse",
+        ]
+    );
+    world.run_plan(trial::JOB, plan).await;
+    let expected = [
+        "report.executive",
+        "report.technical",
+        "stage.daily",
+        "stage.unusual",
+    ];
+    assert_eq!(world.executor.take_done(), expected);
+
+    world
+        .executor
+        .records
+        .lock()
+        .unwrap()
+        .insert("source.metrics".into(), "more".into());
+    assert_eq!(
+        world.reasons(trial::plan(trial::JOB), trial::JOB).await[1],
+        "source.metrics: records changed"
+    );
+    world.run(trial::JOB).await;
+    // The executive report reads every source, for what became of the records.
+    let expected = [
+        "report.executive",
+        "report.technical",
+        "source.metrics",
+        "stage.load",
+    ];
+    assert_eq!(world.executor.take_done(), expected);
+}
+
+#[tokio::test]
+async fn another_window_runs_the_stages_on_the_same_records() {
+    let world = World::new([]);
+    world.run(trial::JOB).await;
+    world.executor.take_done();
+    let mut plan = trial::plan(trial::JOB);
+    plan.window = plan.window.previous();
+    plan.label = plan.window.label();
+    let reasons = world.reasons(plan.clone(), trial::JOB).await;
+    assert_eq!(
+        reasons[2],
+        "stage.rhythm: config changed: window 2026-W46 → 2026-W45"
+    );
+    let result = world.run_plan(trial::JOB, plan).await;
+    assert!(
+        result
+            .folder
+            .ends_with(format!("review/2026-W45/{}", result.run))
+    );
+    assert_eq!(result.reused, ["source.tickets", "source.metrics"]);
+}
+
+#[tokio::test]
+async fn independent_nodes_are_worked_on_at_once() {
+    let barrier = Arc::new(tokio::sync::Barrier::new(3));
+    let meet = || Order::Meet(barrier.clone());
+    let orders = [
+        ("stage.rhythm", meet()),
+        ("stage.daily", meet()),
+        ("stage.load", meet()),
+    ];
+    assert_eq!(
+        World::new(orders).run(trial::JOB).await.status,
+        RunStatus::Complete
+    );
+}
+
+#[tokio::test]
+async fn one_thread_gives_the_same_files() {
+    let (one, many) = (World::new([]), World::new([]));
+    let mut options = one.runner.options.clone();
+    options.threads = 1;
+    let single = Runner::new(
+        one.executor.clone(),
+        one.clock.clone(),
+        Arc::new(Quiet),
+        options,
+    );
+    let single = single
+        .run(
+            Arc::new(trial::job(trial::JOB)),
+            Arc::new(trial::plan(trial::JOB)),
+        )
+        .await
+        .unwrap();
+    let many = many.run(trial::JOB).await;
+    let sums = |result: &RunResult| fs::read_to_string(result.folder.join("checksums")).unwrap();
+    assert_eq!(sums(&single), sums(&many));
+    assert_eq!(
+        sums(&many).lines().count(),
+        10,
+        "plan, findings, 6 cells, 2 reports"
+    );
+}
+
+#[tokio::test]
+async fn an_optional_failure_leaves_a_cell_and_a_partial_run() {
+    let failure = Failure::data("no column `n`").hint("see the contract");
+    let world = World::new([("stage.unusual", Order::Fail(9, failure))]);
+    let result = world.run(trial::JOB).await;
+    assert_eq!(result.status, RunStatus::Partial);
+    assert_eq!(result.failed.len(), 1);
+    let seen = world.executor.seen.lock().unwrap()["report.technical"]["unusual"].clone();
+    let message = "no column `n`; see the contract".to_string();
+    assert_eq!(seen.cell.status, CellStatus::Failed { message });
+    let cell = fs::read(result.folder.join("cells/unusual.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<Cell>(&cell).unwrap(), seen.cell);
+    // The failure is not kept: it is tried again, and the reports stay as they are.
+    world.executor.take_done();
+    assert_eq!(world.run(trial::JOB).await.status, RunStatus::Partial);
+    assert_eq!(world.executor.take_done(), ["stage.unusual"]);
+}
+
+#[tokio::test]
+async fn what_needs_an_optional_node_is_left_out_with_it() {
+    let text = trial::JOB
+        .replace("query =", "optional = true\nquery =")
+        .replace(
+            "[stage.unusual]\nkind = \"count\"\ninput = \"daily\"\noptional = true",
+            "[stage.unusual]\nkind = \"count\"\ninput = \"daily\"",
+        );
+    let world = World::new([("stage.daily", Order::Fail(9, Failure::data("no")))]);
+    let result = world.run(&text).await;
+    assert_eq!(result.status, RunStatus::Partial);
+    assert_eq!(
+        result.skipped,
+        [(
+            "stage.unusual".to_string(),
+            "stage.daily failed".to_string()
+        )]
+    );
+    assert_eq!(result.executed.len(), 6);
+}
+
+#[tokio::test]
+async fn a_failure_stops_what_needs_it_and_nothing_else() {
+    let world = World::new([("stage.rhythm", Order::Fail(9, Failure::data("no")))]);
+    let result = world.run(trial::JOB).await;
+    assert_eq!(result.status, RunStatus::Failed);
+    assert_eq!(
+        result.executed,
+        [
+            "source.tickets",
+            "source.metrics",
+            "stage.daily",
+            "stage.unusual",
+            "stage.load"
+        ]
+    );
+    let skipped: Vec<_> = result
+        .skipped
+        .iter()
+        .map(|(name, why)| format!("{name}: {why}"))
+        .collect();
+    assert_eq!(
+        skipped,
+        [
+            "report.executive: stage.rhythm failed",
+            "report.technical: stage.rhythm failed"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_panic_is_a_failure_that_names_the_node() {
+    let result = World::new([("stage.rhythm", Order::Panic)])
+        .run(trial::JOB)
+        .await;
+    assert_eq!(result.status, RunStatus::Failed);
+    assert_eq!(result.failed[0].0, "stage.rhythm");
+    assert_eq!(result.failed[0].1.kind, FailureKind::Bug);
+    assert_eq!(result.failed[0].1.message, "internal error: as told");
+}
+
+#[tokio::test]
+async fn what_may_pass_is_tried_again_after_growing_waits() {
+    let world = World::new([("stage.rhythm", Order::Fail(2, Failure::transient("busy")))]);
+    let result = world.run(trial::JOB).await;
+    assert_eq!(result.status, RunStatus::Complete);
+    assert_eq!(
+        world
+            .executor
+            .take_done()
+            .iter()
+            .filter(|n| *n == "stage.rhythm")
+            .count(),
+        3
+    );
+    let slept: Vec<u128> = world
+        .clock
+        .slept
+        .lock()
+        .unwrap()
+        .iter()
+        .map(Duration::as_millis)
+        .collect();
+    assert_eq!(slept.len(), 2);
+    assert!(
+        (250..=500).contains(&slept[0]) && (500..=1000).contains(&slept[1]),
+        "{slept:?}"
+    );
+    let retried = Journal::read(&result.folder).unwrap();
+    let retried = retried
+        .iter()
+        .filter(|event| event.event == EventKind::NodeRetried)
+        .count();
+    assert_eq!(retried, 2);
+
+    for (times, failure, tries) in [
+        (9, Failure::transient("busy"), 3),
+        (9, Failure::data("bad"), 1),
+    ] {
+        let world = World::new([("stage.rhythm", Order::Fail(times, failure))]);
+        assert_eq!(world.run(trial::JOB).await.status, RunStatus::Failed);
+        let done = world.executor.take_done();
+        assert_eq!(
+            done.iter().filter(|name| *name == "stage.rhythm").count(),
+            tries
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_takes_too_long_is_given_up() {
+    let text = trial::JOB.replace(
+        "[stage.rhythm]",
+        "[stage.rhythm]\ntimeout = \"90 s\"\nretries = 0\noptional = true",
+    );
+    let result = World::new([("stage.rhythm", Order::Hang)]).run(&text).await;
+    assert_eq!(result.status, RunStatus::Partial);
+    assert_eq!(
+        result.failed[0].1.to_string(),
+        "took longer than 90 s; raise its `timeout` in the job file"
+    );
+}
+
+#[tokio::test]
+async fn a_cancelled_run_says_so_and_its_outcomes_are_reused() {
+    let cancel = CancellationToken::new();
+    let orders = [
+        ("stage.daily", Order::Cancel(cancel.clone())),
+        ("stage.load", Order::Hang),
+    ];
+    let world = World::with(orders, cancel);
+    let result = world.run(trial::JOB).await;
+    assert_eq!(result.status, RunStatus::Cancelled);
+    let executed = [
+        "source.tickets",
+        "source.metrics",
+        "stage.rhythm",
+        "stage.daily",
+    ];
+    assert_eq!(result.executed, executed);
+    assert_eq!(
+        result.failed,
+        [("stage.load".to_string(), Failure::cancelled())]
+    );
+    world.executor.take_done();
+
+    let mut options = world.runner.options.clone();
+    options.cancel = CancellationToken::new();
+    let executor = Arc::new(TrialExecutor::default());
+    let runner = Runner::new(
+        executor.clone(),
+        world.clock.clone(),
+        Arc::new(Quiet),
+        options,
+    );
+    let again = runner
+        .run(
+            Arc::new(trial::job(trial::JOB)),
+            Arc::new(trial::plan(trial::JOB)),
+        )
+        .await
+        .unwrap();
+    assert_eq!(again.status, RunStatus::Complete);
+    assert_eq!(again.reused, executed);
+}
+
+#[tokio::test]
+async fn the_journal_tells_what_happened() {
+    let world = World::new([]);
+    let plan = trial::plan_with(trial::JOB, &[], &["rhythm".to_string()]).unwrap();
+    let first = world.run_plan(trial::JOB, plan.clone()).await;
+    let second = world.run_plan(trial::JOB, plan).await;
+    let lines = |result: &RunResult| -> Vec<String> {
+        let events = Journal::read(&result.folder).unwrap();
+        let line = |event: &Event| {
+            let kind = serde_json::to_value(event.event).unwrap();
+            let rows = event
+                .rows
+                .map(|rows| format!(" {rows} rows"))
+                .unwrap_or_default();
+            let message = event
+                .message
+                .as_deref()
+                .map(|m| format!(": {m}"))
+                .unwrap_or_default();
+            let node = event.node.as_deref().unwrap_or("-");
+            format!("{} {node}{rows}{message}", kind.as_str().unwrap())
+        };
+        events.iter().map(line).collect()
+    };
+    assert_eq!(
+        lines(&first),
+        [
+            format!("run_started {}", first.run),
+            "node_started source.tickets: new".to_string(),
+            "node_finished source.tickets 7 rows".to_string(),
+            "node_started stage.rhythm: new".to_string(),
+            "node_finished stage.rhythm 7 rows".to_string(),
+            "run_finished -".to_string(),
+        ]
+    );
+    assert_eq!(
+        lines(&second)[1..3],
+        [
+            "node_reused source.tickets 7 rows: unchanged, reuse",
+            "node_reused stage.rhythm 7 rows: unchanged, reuse"
+        ]
+    );
+    let plan = fs::read_to_string(second.folder.join(PLAN)).unwrap();
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!(plan["parent"], first.run);
+    assert_eq!(plan["nodes"][1]["inputs"][0], "source.tickets");
+}
+
+#[tokio::test]
+async fn windows_begin_at_local_midnight() {
+    let world = World::new([]);
+    let job = trial::job(trial::JOB);
+    let mut plan = trial::plan(trial::JOB);
+    plan.window = job.window_for("2026-10-27".parse().unwrap(), None).unwrap();
+    let ctx = world
+        .runner
+        .context(&Arc::new(job.clone()), &Arc::new(plan));
+    assert_eq!(
+        ctx.window.start_instant().to_string(),
+        "2026-10-18T23:00:00Z"
+    );
+    assert_eq!(ctx.window.end_instant().to_string(), "2026-10-26T00:00:00Z");
+    assert_eq!(ctx.timezone, "Europe/London");
+    assert_eq!(
+        job.window_for(ctx.date, Some("2026-W13")).unwrap().label(),
+        "2026-W13"
+    );
+    assert!(job.window_for(ctx.date, Some("lately")).is_err());
+}
+
+#[tokio::test]
+async fn a_thousand_nodes_are_no_burden() {
+    use std::fmt::Write as _;
+    let mut text = "title = \"Many\"\nwindow = \"week\"\n[source.tickets]\nuri = \"x\"\n\
+                    contract = \"ticket\"\n[report.technical]\n"
+        .to_string();
+    for i in 0..1000 {
+        let input = if i < 10 {
+            "tickets".to_string()
+        } else {
+            format!("s{}", i - 10)
+        };
+        let _ = write!(
+            text,
+            "[stage.s{i}]\nkind = \"count\"\ninput = \"{input}\"\n"
+        );
+    }
+    let world = World::new([]);
+    let mut times = Vec::new();
+    for _ in 0..2 {
+        let start = std::time::Instant::now();
+        let result = world.run(&text).await;
+        assert_eq!(result.status, RunStatus::Complete);
+        times.push(start.elapsed());
+    }
+    eprintln!(
+        "1,000 stages: first run {:?}, unchanged rerun {:?}",
+        times[0], times[1]
+    );
+}

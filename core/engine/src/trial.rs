@@ -1,0 +1,329 @@
+//! A small world for tests: kinds, an executor that does as it is told, a clock that does not wait.
+
+use crate::{
+    boundary::{Clock, Executor, Failure, Kinds, Progress, RunContext, SqlError},
+    job::{CheckOptions, Checked, Job, check},
+    plan::{Node, Plan, PlanOptions},
+};
+use async_trait::async_trait;
+use jiff::{Timestamp, civil::date};
+use retrocast_domain::{Cell, DatasetRef, Diagnostic, Outcome};
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Deref,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+/// A job that a reader would write.
+pub const JOB: &str = r#"
+title = "Review"
+window = "week"
+timezone = "Europe/London"
+[params.least]
+type = "integer"
+default = 3
+[source.tickets]
+uri = "tickets/*.jsonl"
+contract = "ticket"
+[source.metrics]
+uri = "metrics/*.csv"
+contract = "metric"
+[stage.rhythm]
+kind = "count"
+input = "tickets"
+[stage.daily]
+kind = "sql"
+query = "select * from tickets where n > ${params.least}"
+[stage.unusual]
+kind = "count"
+input = "daily"
+optional = true
+[stage.load]
+kind = "count"
+input = "metrics"
+[report.executive]
+stages = ["rhythm", "unusual"]
+[report.technical]
+"#;
+
+/// A folder that goes away.
+pub struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+}
+
+impl Deref for Folder {
+    type Target = Path;
+    fn deref(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+pub struct TrialKinds;
+
+impl Kinds for TrialKinds {
+    fn names(&self) -> Vec<String> {
+        ["sql", "count", "pair"].map(str::to_string).into()
+    }
+
+    fn schema(&self, kind: &str) -> Option<Value> {
+        Some(match kind {
+            "sql" => json!({
+                "type": "object",
+                "properties": { "query": { "type": "string", "description": "The query." } },
+                "required": ["query"],
+            }),
+            "count" => json!({
+                "type": "object",
+                "description": "Counts.",
+                "properties": {
+                    "input": { "type": "string", "x-dataset": true, "description": "What to count." },
+                    "time": { "type": ["string", "null"], "x-column": "input" },
+                    "least": { "type": "number", "default": 1, "minimum": 0, "maximum": 100 },
+                    "by": { "type": "array", "items": { "type": "string" } },
+                    "unit": { "$ref": "#/$defs/Unit" },
+                },
+                "required": ["input"],
+                "$defs": { "Unit": { "oneOf": [
+                    { "const": "hour", "description": "Hours." },
+                    { "const": "day", "description": "Days." },
+                ] } },
+            }),
+            "pair" => json!({
+                "type": "object",
+                "properties": { "inputs": {
+                    "x-dataset": true,
+                    "anyOf": [
+                        { "type": "array", "items": { "type": "string" }, "minItems": 2 },
+                        { "type": "string" },
+                    ],
+                } },
+                "required": ["inputs"],
+            }),
+            _ => return None,
+        })
+    }
+
+    fn code_version(&self, _kind: &str) -> u32 {
+        1
+    }
+
+    fn sql_tables(&self, query: &str) -> Result<BTreeSet<String>, SqlError> {
+        for (i, line) in query.lines().enumerate() {
+            if let Some(at) = line.find("frm") {
+                let message = "expected FROM, found: frm".to_string();
+                let column = line[..at].chars().count() + 1;
+                return Err(SqlError {
+                    message,
+                    line: i + 1,
+                    column,
+                });
+            }
+        }
+        let words: Vec<&str> = query.split_whitespace().collect();
+        let named = words
+            .windows(2)
+            .filter(|pair| ["from", "join"].contains(&pair[0]));
+        Ok(named.map(|pair| pair[1].to_string()).collect())
+    }
+
+    fn contract_exists(&self, name: &str) -> bool {
+        self.contract_names().iter().any(|known| known == name)
+    }
+
+    fn contract_names(&self) -> Vec<String> {
+        ["ticket", "metric"].map(str::to_string).into()
+    }
+
+    fn contract_hash(&self, name: &str) -> String {
+        format!("hash of {name}")
+    }
+
+    fn contract_columns(&self, name: &str) -> Option<Vec<String>> {
+        (name == "ticket").then(|| ["id", "created_at", "n"].map(str::to_string).into())
+    }
+}
+
+pub fn checked(text: &str) -> Checked {
+    let environment = |name: &str| (name == "RECORDS").then(|| "/records".to_string());
+    check(
+        text,
+        &CheckOptions {
+            name: "review",
+            file: "jobs/review.toml",
+            kinds: &TrialKinds,
+            set: &[],
+            environment: &environment,
+        },
+    )
+}
+
+pub fn job(text: &str) -> Job {
+    let Checked { job, diagnostics } = checked(text);
+    job.unwrap_or_else(|| panic!("{}", crate::render(&diagnostics, text, false)))
+}
+
+pub fn plan(text: &str) -> Plan {
+    plan_with(text, &[], &[]).unwrap()
+}
+
+pub fn plan_with(
+    text: &str,
+    set: &[(String, String)],
+    select: &[String],
+) -> Result<Plan, Vec<Diagnostic>> {
+    let job = job(text);
+    let options = PlanOptions {
+        window: job.window_for(date(2026, 11, 21), None).unwrap(),
+        date: date(2026, 11, 21),
+        set,
+        select,
+        seed: 0,
+        environment: Arc::new(|name| (name == "RECORDS").then(|| "/records".to_string())),
+    };
+    Plan::build(&job, &TrialKinds, &options)
+}
+
+pub fn names(plan: &Plan) -> Vec<&str> {
+    plan.nodes.iter().map(|node| node.name.as_str()).collect()
+}
+
+/// What the executor is told to do about a node.
+#[derive(Clone)]
+pub enum Order {
+    /// Fail the first times, with this failure.
+    Fail(u32, Failure),
+    /// Panic.
+    Panic,
+    /// Never end.
+    Hang,
+    /// Cancel the run, then do the work.
+    Cancel(tokio_util::sync::CancellationToken),
+    /// Wait until as many others wait.
+    Meet(Arc<tokio::sync::Barrier>),
+}
+
+/// Does as it is told and remembers what it did.
+#[derive(Default)]
+pub struct TrialExecutor {
+    pub orders: BTreeMap<String, Order>,
+    pub records: Mutex<BTreeMap<String, String>>,
+    pub done: Mutex<Vec<String>>,
+    pub seen: Mutex<BTreeMap<String, BTreeMap<String, Arc<Outcome>>>>,
+    versions: Mutex<BTreeMap<String, u64>>,
+}
+
+impl TrialExecutor {
+    pub fn new(orders: impl IntoIterator<Item = (&'static str, Order)>) -> Self {
+        let orders = orders
+            .into_iter()
+            .map(|(name, order)| (name.to_string(), order));
+        Self {
+            orders: orders.collect(),
+            ..Self::default()
+        }
+    }
+
+    /// What was done since the last time, sorted.
+    pub fn take_done(&self) -> Vec<String> {
+        let mut done = std::mem::take(&mut *self.done.lock().unwrap());
+        done.sort();
+        done
+    }
+
+    fn tries(&self, name: &str) -> u32 {
+        self.done
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|done| *done == name)
+            .count() as u32
+    }
+}
+
+#[async_trait]
+impl Executor for TrialExecutor {
+    async fn source_identity(&self, node: &Node, _ctx: &RunContext) -> Result<String, Failure> {
+        Ok(self
+            .records
+            .lock()
+            .unwrap()
+            .get(&node.name)
+            .cloned()
+            .unwrap_or_default())
+    }
+
+    async fn execute(
+        &self,
+        node: &Node,
+        inputs: &BTreeMap<String, Arc<Outcome>>,
+        ctx: &RunContext,
+        _progress: &dyn Progress,
+    ) -> Result<Outcome, Failure> {
+        self.done.lock().unwrap().push(node.name.clone());
+        self.seen
+            .lock()
+            .unwrap()
+            .insert(node.name.clone(), inputs.clone());
+        match self.orders.get(&node.name) {
+            Some(Order::Fail(times, failure)) if self.tries(&node.name) <= *times => {
+                return Err(failure.clone());
+            }
+            Some(Order::Panic) => panic!("as told"),
+            Some(Order::Hang) => std::future::pending().await,
+            Some(Order::Cancel(token)) => token.cancel(),
+            Some(Order::Meet(barrier)) => {
+                barrier.wait().await;
+            }
+            _ => {}
+        }
+        let mut versions = self.versions.lock().unwrap();
+        let version = versions.entry(node.name.clone()).or_default();
+        *version += 1;
+        let mut outcome = Outcome {
+            cell: Cell::new(node.short(), &node.kind),
+            datasets: vec![DatasetRef {
+                name: node.short().to_string(),
+                version: *version,
+                rows: 7,
+            }],
+            files: Vec::new(),
+            source: None,
+        };
+        if node.is_report() {
+            let name = format!("{}.pdf", node.short());
+            std::fs::write(ctx.folder.join(&name), format!("report {}", ctx.identity)).unwrap();
+            outcome.datasets.clear();
+            outcome.files.push(name);
+        }
+        Ok(outcome)
+    }
+}
+
+/// A clock on which a millisecond passes with each look, and all waiting takes no time.
+#[derive(Default)]
+pub struct TrialClock {
+    looks: AtomicI64,
+    pub slept: Mutex<Vec<Duration>>,
+}
+
+#[async_trait]
+impl Clock for TrialClock {
+    fn now(&self) -> Timestamp {
+        let milliseconds = self.looks.fetch_add(1, Ordering::Relaxed);
+        Timestamp::from_millisecond(1_795_000_000_000 + milliseconds).unwrap()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.slept.lock().unwrap().push(duration);
+    }
+}

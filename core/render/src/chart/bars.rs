@@ -1,0 +1,278 @@
+//! Bars from a baseline, with intervals and the value at each bar.
+
+use super::{
+    Options,
+    plot::{unit_line, value_axis_width},
+    scale::{Axis, Format, drawable},
+    svg::{Anchor, Canvas, Ink, Style, shorten, text_width},
+};
+use retrocast_domain::chart::Bar;
+
+/// More bars than this are a table, not a picture.
+const MOST_ROWS: usize = 40;
+
+/// The parts of a bar chart.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parts<'a> {
+    pub bars: &'a [Bar],
+    pub baseline: f64,
+    pub baseline_label: &'a str,
+    pub horizontal: bool,
+}
+
+pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
+    let baseline = drawable(Some(parts.baseline)).unwrap_or(0.0);
+    let parts = Parts { baseline, ..parts };
+    if parts.horizontal || crowded(parts, options) {
+        horizontal(unit, parts, options)
+    } else {
+        vertical(unit, parts, options)
+    }
+}
+
+/// Whether few bars have names too long to stand under them: then they lie down.
+fn crowded(parts: Parts, options: &Options) -> bool {
+    let slot = (options.width_pt - options.font_pt * 5.0) / parts.bars.len().max(1) as f64;
+    let widest = parts
+        .bars
+        .iter()
+        .map(|bar| {
+            text_width(
+                &shorten(&bar.label, 1e4, options.font_pt, false),
+                options.font_pt,
+                false,
+            )
+        })
+        .fold(0.0, f64::max);
+    let numbered = parts.bars.iter().all(|bar| bar.label.chars().count() <= 5);
+    widest > slot && !numbered && parts.bars.len() <= MOST_ROWS
+}
+
+fn reach(parts: Parts) -> impl Iterator<Item = f64> {
+    parts.bars.iter().flat_map(move |bar| {
+        let ends = bar.interval.unwrap_or([bar.value; 2]);
+        [
+            Some(bar.value),
+            Some(ends[0]),
+            Some(ends[1]),
+            Some(parts.baseline),
+        ]
+        .into_iter()
+        .filter_map(drawable)
+    })
+}
+
+fn ink(bar: &Bar, parts: Parts) -> Ink {
+    let any = parts.bars.iter().any(|bar| bar.highlight);
+    if bar.highlight || !any {
+        Ink::Accent
+    } else {
+        Ink::Context
+    }
+}
+
+fn horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
+    let mut canvas = Canvas::new(options.width_pt, options.font_pt);
+    let font = canvas.font;
+    let shown = &parts.bars[..parts.bars.len().min(MOST_ROWS)];
+    let widest = |texts: &mut dyn Iterator<Item = &str>, bold| {
+        texts
+            .map(|t| text_width(&shorten(t, 1e4, font, bold), font, bold))
+            .fold(0.0, f64::max)
+    };
+    let names = widest(&mut shown.iter().map(|b| b.label.as_str()), true).min(canvas.width * 0.36);
+    let texts = widest(&mut shown.iter().map(|b| b.text.as_str()), true).min(canvas.width * 0.26);
+    let (low, high) = super::scale::extent(reach(parts)).unwrap_or((0.0, 1.0));
+    let span = if high > low { high - low } else { 1.0 };
+    // Words of bars that point left stand left of them and need room there too.
+    let leftward = shown.iter().any(|bar| bar.value < parts.baseline);
+    let left = names + font * 0.9 + if leftward { texts + font * 0.6 } else { 0.0 };
+    let right = canvas.width - texts - font * 0.8;
+    let x = |value: f64| left + (value - low) / span * (right - left).max(1.0);
+
+    let mut top = unit_line(&mut canvas, unit, 0.0);
+    let origin = x(parts.baseline);
+    if !parts.baseline_label.trim().is_empty() {
+        let style = Style::new(font * 0.92, Ink::Muted, Anchor::Middle);
+        let label = shorten(parts.baseline_label, canvas.width * 0.7, font * 0.92, false);
+        canvas.text(origin, top + font * 0.8, style, &label);
+        top += font * 1.3;
+    }
+    let (row, thick) = (font * 1.95, font * 1.2);
+    let bottom = top + row * shown.len() as f64;
+    for (i, bar) in shown.iter().enumerate() {
+        let middle = top + row * (i as f64 + 0.5);
+        let mut style = Style::new(font, Ink::Text, Anchor::Start);
+        style.bold = bar.highlight;
+        let name = shorten(&bar.label, names + font * 0.2, font, bar.highlight);
+        canvas.text(0.0, middle + font * 0.35, style, &name);
+        let Some(value) = drawable(Some(bar.value)) else {
+            canvas.text(
+                origin + font * 0.4,
+                middle + font * 0.35,
+                Style {
+                    ink: Ink::Muted,
+                    ..style
+                },
+                "no value",
+            );
+            continue;
+        };
+        let (start, end) = (
+            (origin, middle - thick / 2.0),
+            (x(value), middle + thick / 2.0),
+        );
+        canvas.rect(start, end, ink(bar, parts), 0.0);
+        let (mut least, mut most) = (value.min(parts.baseline), value.max(parts.baseline));
+        if let Some([a, b]) = finite_interval(bar) {
+            whisker(&mut canvas, (x(a), middle), (x(b), middle), font * 0.28);
+            (least, most) = (least.min(a), most.max(b));
+        }
+        let text = shorten(&bar.text, texts + font * 0.2, font, bar.highlight);
+        let (at, anchor) = if value < parts.baseline {
+            (x(least) - font * 0.5, Anchor::End)
+        } else {
+            (x(most) + font * 0.5, Anchor::Start)
+        };
+        canvas.text(at, middle + font * 0.35, Style { anchor, ..style }, &text);
+    }
+    canvas.line((origin, top), (origin, bottom), Ink::Axis, 0.8);
+    let mut height = bottom + font * 0.4;
+    if parts.bars.len() > shown.len() {
+        let more = format!("and {} more in the table", parts.bars.len() - shown.len());
+        height += font * 1.4;
+        let style = Style::new(font * 0.92, Ink::Muted, Anchor::Start);
+        canvas.text(0.0, height - font * 0.5, style, &more);
+    }
+    (canvas, height)
+}
+
+fn finite_interval(bar: &Bar) -> Option<[f64; 2]> {
+    let [a, b] = bar.interval?;
+    Some([drawable(Some(a))?, drawable(Some(b))?])
+}
+
+/// An interval as a thin line with end strokes.
+fn whisker(canvas: &mut Canvas, a: (f64, f64), b: (f64, f64), cap: f64) {
+    let flat = (a.1 - b.1).abs() < 1e-9;
+    let wide = canvas.font * 0.12;
+    for (ink, extra) in [(Ink::Paper, wide * 1.6), (Ink::Text, 0.0)] {
+        canvas.line(a, b, ink, wide + extra);
+        for (x, y) in [a, b] {
+            let (from, to) = if flat {
+                ((x, y - cap), (x, y + cap))
+            } else {
+                ((x - cap, y), (x + cap, y))
+            };
+            canvas.line(from, to, ink, wide + extra);
+        }
+    }
+}
+
+fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
+    let mut canvas = Canvas::new(options.width_pt, options.font_pt);
+    let font = canvas.font;
+    let format = Format::of_unit(unit);
+    let axis = Axis::around(reach(parts), 4);
+    let left = value_axis_width(axis, format, font);
+    let right = canvas.width - font * 0.4;
+    let slot = (right - left) / parts.bars.len().max(1) as f64;
+    let top = unit_line(&mut canvas, unit, 0.0) + font * 1.6;
+    let height = options
+        .height_pt
+        .unwrap_or((options.width_pt * 0.3).clamp(font * 13.0, font * 20.0));
+    let bottom = top + (height - top - font * 2.2).max(font * 6.0);
+    let y = |value: f64| bottom - axis.at(value) * (bottom - top);
+
+    for tick in axis.ticks() {
+        canvas.line((left, y(tick)), (right, y(tick)), Ink::Grid, 0.6);
+        let style = Style::new(font * 0.92, Ink::Muted, Anchor::End);
+        canvas.text(
+            left - font * 0.5,
+            y(tick) + font * 0.32,
+            style,
+            &format.tick(tick, axis.step),
+        );
+    }
+    let origin = y(parts.baseline.clamp(axis.low, axis.high));
+    let fits = |text: &str| text_width(text, font * 0.92, true) + font * 0.3 <= slot;
+    let all_fit = parts.bars.iter().all(|bar| fits(&bar.text));
+    let every = label_stride(parts.bars, slot, font);
+    let wide = (slot * 0.68).min(font * 5.0);
+    for (i, bar) in parts.bars.iter().enumerate() {
+        let middle = left + slot * (i as f64 + 0.5);
+        if i % every == 0 {
+            let mut style = Style::new(font * 0.92, Ink::Text, Anchor::Middle);
+            style.bold = bar.highlight;
+            let name = shorten(
+                &bar.label,
+                (slot * every as f64).max(font * 2.0),
+                font * 0.92,
+                bar.highlight,
+            );
+            canvas.text(middle, bottom + font * 1.4, style, &name);
+        }
+        let Some(value) = drawable(Some(bar.value)) else {
+            continue;
+        };
+        canvas.rect(
+            (middle - wide / 2.0, origin),
+            (middle + wide / 2.0, y(value)),
+            ink(bar, parts),
+            0.0,
+        );
+        let (mut above, mut below) = (y(value).min(origin), y(value).max(origin));
+        if let Some([a, b]) = finite_interval(bar) {
+            whisker(
+                &mut canvas,
+                (middle, y(a)),
+                (middle, y(b)),
+                (wide * 0.2).min(font * 0.28),
+            );
+            (above, below) = (above.min(y(b)).min(y(a)), below.max(y(a)).max(y(b)));
+        }
+        if all_fit || (bar.highlight && parts.bars.len() <= 31) {
+            let mut style = Style::new(font * 0.92, Ink::Text, Anchor::Middle);
+            style.bold = bar.highlight;
+            let text = shorten(
+                &bar.text,
+                (slot * 3.0).max(font * 6.0),
+                style.size,
+                style.bold,
+            );
+            let baseline = if value < parts.baseline && below + font * 1.1 < bottom {
+                below + font * 1.1
+            } else {
+                above - font * 0.4
+            };
+            canvas.text(middle, baseline, style.halo(), &text);
+        }
+    }
+    canvas.line((left, origin), (right, origin), Ink::Axis, 0.9);
+    if !parts.baseline_label.trim().is_empty() {
+        let label = shorten(
+            parts.baseline_label,
+            (right - left) * 0.7,
+            font * 0.92,
+            false,
+        );
+        let style = Style::new(font * 0.92, Ink::Muted, Anchor::End);
+        canvas.text(right, font, style, &format!("line: {label}"));
+    }
+    (canvas, bottom + font * 2.2)
+}
+
+/// Every how many bars a name fits under them.
+fn label_stride(bars: &[Bar], slot: f64, font: f64) -> usize {
+    let widest = bars
+        .iter()
+        .map(|bar| {
+            text_width(
+                &shorten(&bar.label, font * 6.0, font * 0.92, true),
+                font * 0.92,
+                true,
+            )
+        })
+        .fold(0.0, f64::max);
+    (((widest + font * 0.4) / slot.max(0.1)).ceil() as usize).max(1)
+}

@@ -1,0 +1,243 @@
+//! A day per square, a week per column, Monday on top.
+
+use super::{
+    Options,
+    plot::unit_line,
+    scale::drawable,
+    svg::{Anchor, Canvas, Ink, Style, text_width},
+};
+use jiff::civil::{Date, date};
+use retrocast_domain::{
+    number::sensible,
+    window::{WEEKDAYS, month_name},
+};
+use std::collections::BTreeMap;
+
+/// More weeks than this cannot be told apart; the latest are shown.
+const MOST_WEEKS: i64 = 53 * 8;
+
+pub(crate) fn draw(unit: &str, days: &[(Date, f64)], options: &Options) -> (Canvas, f64) {
+    let mut canvas = Canvas::new(options.width_pt, options.font_pt);
+    let font = canvas.font;
+    let top = unit_line(&mut canvas, unit, 0.0);
+    let values: BTreeMap<i64, f64> = days
+        .iter()
+        .filter_map(|(day, value)| Some((number_of(*day), drawable(Some(*value))?)))
+        .collect();
+    let (Some(first), Some(last)) = (values.keys().next(), values.keys().last()) else {
+        let style = Style::new(font, Ink::Muted, Anchor::Start);
+        canvas.text(0.0, top + font * 1.2, style, "no days with values");
+        return (canvas, top + font * 2.0);
+    };
+    let last_week = week_of(*last);
+    let first_week = week_of(*first).max(last_week - MOST_WEEKS + 1);
+    let classes = Classes::of(&values);
+    let grid = Grid::fit(canvas.width, font, (last_week - first_week + 1) as usize);
+    let mut y = top;
+    let mut week = first_week;
+    while week <= last_week {
+        let until = (week + grid.weeks as i64 - 1).min(last_week);
+        block(
+            &mut canvas,
+            &grid,
+            y,
+            (week, until),
+            &values,
+            (*first, *last),
+            &classes,
+        );
+        y += grid.block_height(font);
+        week = until + 1;
+    }
+    let height = legend(&mut canvas, y, &classes);
+    (canvas, height)
+}
+
+/// Days since Monday 5 January 1970.
+fn number_of(day: Date) -> i64 {
+    date(1970, 1, 5)
+        .until(day)
+        .map_or(0, |span| i64::from(span.get_days()))
+}
+
+fn week_of(day: i64) -> i64 {
+    day.div_euclid(7)
+}
+
+fn day_of(number: i64) -> Option<Date> {
+    use jiff::ToSpan;
+    date(1970, 1, 5).checked_add(number.days()).ok()
+}
+
+/// Sizes of the squares and how many weeks stand beside each other.
+struct Grid {
+    left: f64,
+    cell: f64,
+    weeks: usize,
+}
+
+impl Grid {
+    fn fit(width: f64, font: f64, weeks: usize) -> Self {
+        let left = font * 1.5;
+        let room = width - left;
+        let least = font * 0.95;
+        // Long spans break into rows of equal length, a year at most in each.
+        let most = ((room / least) as usize).clamp(1, 53);
+        let rows = weeks.div_ceil(most);
+        let per_row = weeks.div_ceil(rows.max(1)).max(1);
+        let cell = (room / per_row as f64).min(font * 1.7).max(font * 0.4);
+        Self {
+            left,
+            cell,
+            weeks: per_row,
+        }
+    }
+
+    fn block_height(&self, font: f64) -> f64 {
+        font * 1.5 + self.cell * 7.0 + font * 0.8
+    }
+}
+
+fn block(
+    canvas: &mut Canvas,
+    grid: &Grid,
+    top: f64,
+    weeks: (i64, i64),
+    values: &BTreeMap<i64, f64>,
+    span: (i64, i64),
+    classes: &Classes,
+) {
+    let font = canvas.font;
+    let size = font * 0.92;
+    let head = top + font * 1.5;
+    let gap = (grid.cell * 0.1).min(1.2);
+    let roomy = grid.cell >= font * 1.05;
+    for (i, name) in WEEKDAYS
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| roomy || i % 2 == 0)
+    {
+        let y = head + grid.cell * (i as f64 + 0.5) + size * 0.35;
+        canvas.text(
+            0.0,
+            y,
+            Style::new(size * 0.92, Ink::Muted, Anchor::Start),
+            &name[..1],
+        );
+    }
+    let mut free = 0.0;
+    for week in weeks.0..=weeks.1 {
+        let x = grid.left + (week - weeks.0) as f64 * grid.cell;
+        if let Some(text) = month_label(week, week == weeks.0) {
+            let wide = text_width(&text, size, false);
+            if x >= free && x + wide <= canvas.width {
+                canvas.text(
+                    x,
+                    top + font,
+                    Style::new(size, Ink::Muted, Anchor::Start),
+                    &text,
+                );
+                free = x + wide + size * 0.6;
+            }
+        }
+        for weekday in 0..7 {
+            let number = week * 7 + weekday;
+            if number < span.0 || number > span.1 {
+                continue;
+            }
+            let (y, side) = (head + weekday as f64 * grid.cell, grid.cell - gap);
+            match values.get(&number) {
+                Some(value) => {
+                    let ink = Ink::Heat(classes.class(*value));
+                    canvas.rect((x, y), (x + side, y + side), ink, gap.min(1.0));
+                }
+                None => canvas.hollow(x, y, side),
+            }
+        }
+    }
+}
+
+/// The month over the week in which its first day falls; the year at January and at the start.
+fn month_label(week: i64, start: bool) -> Option<String> {
+    let monday = day_of(week * 7)?;
+    let sunday = day_of(week * 7 + 6)?;
+    let begins = monday.day() == 1 || monday.month() != sunday.month();
+    let named = if monday.day() == 1 { monday } else { sunday };
+    if start && !begins {
+        return Some(format!("{} {}", &month_name(monday)[..3], monday.year()));
+    }
+    let year = if start || named.month() == 1 {
+        format!(" {}", named.year())
+    } else {
+        String::new()
+    };
+    begins.then(|| format!("{}{year}", &month_name(named)[..3]))
+}
+
+/// Five classes of values: equal steps, or equal numbers of days where few days tower.
+struct Classes {
+    low: f64,
+    edges: [f64; 4],
+    high: f64,
+}
+
+impl Classes {
+    fn of(values: &BTreeMap<i64, f64>) -> Self {
+        let mut sorted: Vec<f64> = values.values().copied().collect();
+        sorted.sort_by(f64::total_cmp);
+        let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share).round() as usize];
+        let (low, high) = (at(0.0), at(1.0));
+        let steps = [0.2, 0.4, 0.6, 0.8];
+        let skewed = high - low > 4.0 * (at(0.75) - low).max(f64::MIN_POSITIVE);
+        let edges = if skewed {
+            // The top class begins at the 95th day of 100, so that peaks stand out.
+            [at(0.3), at(0.6), at(0.85), at(0.95)]
+        } else {
+            steps.map(|share| low + (high - low) * share)
+        };
+        Self { low, edges, high }
+    }
+
+    fn class(&self, value: f64) -> u8 {
+        if self.high <= self.low {
+            return 2;
+        }
+        self.edges.iter().filter(|edge| value > **edge).count() as u8
+    }
+}
+
+fn legend(canvas: &mut Canvas, top: f64, classes: &Classes) -> f64 {
+    let font = canvas.font;
+    let style = Style::new(font * 0.92, Ink::Muted, Anchor::Start);
+    let mut baseline = top + font;
+    let side = font;
+    let draw = |canvas: &mut Canvas, x: f64, baseline: f64, class: u8| {
+        let y = baseline - font * 0.85;
+        canvas.rect((x, y), (x + side, y + side), Ink::Heat(class), 1.0);
+    };
+    if classes.high <= classes.low {
+        draw(canvas, 0.0, baseline, 2);
+        canvas.text(side * 1.5, baseline, style, &sensible(classes.low));
+        return baseline + font * 0.6;
+    }
+    let mut x = canvas
+        .text(0.0, baseline, style, &sensible(classes.low))
+        .right
+        + font * 0.4;
+    for class in 0..5u8 {
+        let end = sensible(
+            classes
+                .edges
+                .get(usize::from(class))
+                .copied()
+                .unwrap_or(classes.high),
+        );
+        if x + side + text_width(&end, style.size, false) > canvas.width {
+            (x, baseline) = (0.0, baseline + font * 1.5);
+        }
+        draw(canvas, x, baseline, class);
+        x += side + font * 0.4;
+        x = canvas.text(x, baseline, style, &end).right + font * 0.4;
+    }
+    baseline + font * 0.6
+}

@@ -1,0 +1,559 @@
+//! Lines over time, with bands, levels, marks, and their names at their ends.
+
+use super::{
+    Options,
+    plot::{
+        EndLabel, Flag, Plot, Taken, draw_flags, end_label_width, end_labels, finest, lanes,
+        lanes_height, time_axis_height, time_extent, unit_line, value_axis_width,
+    },
+    scale::{Axis, Format, drawable, seconds},
+    svg::{Anchor, Canvas, Ink, Rect, Style, shorten},
+};
+use jiff::civil::DateTime;
+use retrocast_domain::chart::{Band, Level, Marker, Role, Series};
+
+/// More named lines than this cannot be told apart.
+const NAMED_LINES: usize = 8;
+/// More words at points than this hide the line.
+const NAMED_POINTS: usize = 12;
+
+/// The parts of a line chart.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parts<'a> {
+    pub series: &'a [Series],
+    pub bands: &'a [Band],
+    pub markers: &'a [Marker],
+    pub levels: &'a [Level],
+}
+
+pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
+    let mut canvas = Canvas::new(options.width_pt, options.font_pt);
+    let font = canvas.font;
+    let format = Format::of_unit(unit);
+    let axis = Axis::around(values(parts), 4);
+    let named = parts.series.len() + parts.bands.len() > 1;
+    let names: Vec<&str> = if named {
+        let lines = parts
+            .series
+            .iter()
+            .take(NAMED_LINES)
+            .map(|s| s.name.as_str());
+        lines
+            .chain(parts.bands.iter().map(|b| b.name.as_str()))
+            .collect()
+    } else {
+        Vec::new()
+    };
+    let narrow = named && is_narrow(options);
+    let names = if narrow { Vec::new() } else { names };
+    let (from, to) = time_extent(times(parts));
+    let mut plot = Plot {
+        left: value_axis_width(axis, format, font),
+        right: canvas.width - end_label_width(&names, font, canvas.width * 0.3).max(font * 0.8),
+        top: 0.0,
+        bottom: 0.0,
+        from,
+        to,
+        axis,
+    };
+    let flags: Vec<Flag> = parts
+        .markers
+        .iter()
+        .filter(|marker| marker.value.and_then(|v| drawable(Some(v))).is_none())
+        .map(|marker| Flag {
+            x: plot.x(seconds(marker.time)),
+            text: marker.label.clone(),
+        })
+        .collect();
+    let placed = lanes(&flags, canvas.width, font);
+    let mut top = unit_line(&mut canvas, unit, 0.0);
+    if narrow {
+        top = key_rows(&mut canvas, &keys(parts, font), top);
+    }
+    plot.top = top + lanes_height(&placed, font) + font * 0.5;
+    let height = options
+        .height_pt
+        .unwrap_or((options.width_pt * 0.3).clamp(font * 15.0, font * 21.0));
+    plot.bottom = plot.top + (height - plot.top - time_axis_height(font)).max(font * 8.0);
+
+    plot.value_axis(&mut canvas, format);
+    plot.time_axis(
+        &mut canvas,
+        finest(parts.series.iter().map(|s| s.times.as_slice())),
+    );
+    for band in parts.bands {
+        draw_band(&mut canvas, &plot, band);
+    }
+    let silent = parts
+        .markers
+        .iter()
+        .filter(|m| m.value.is_none() && m.label.trim().is_empty());
+    for marker in silent {
+        let x = plot.x(seconds(marker.time));
+        canvas.dashed((x, plot.top), (x, plot.bottom), Ink::Axis, 0.6);
+    }
+    draw_flags(&mut canvas, &plot, &placed, plot.bottom);
+    let mut taken = Taken::default();
+    for (i, series) in parts.series.iter().enumerate().rev() {
+        let stroke = Stroke::of(series.role, i, font);
+        draw_series(
+            &mut canvas,
+            &plot,
+            &series.times,
+            &series.values,
+            stroke,
+            &mut taken,
+        );
+    }
+    draw_levels(&mut canvas, &plot, parts.levels, &mut taken);
+    draw_points(&mut canvas, &plot, parts.markers, &mut taken);
+    if named && !narrow {
+        let labels = line_labels(&mut canvas, &plot, parts, &mut taken);
+        end_labels(&mut canvas, &plot, &labels, &mut taken);
+    }
+    let bottom = plot.bottom + time_axis_height(font);
+    (canvas, bottom)
+}
+
+fn keys(parts: Parts, font: f64) -> Vec<Key> {
+    let lines = parts
+        .series
+        .iter()
+        .enumerate()
+        .take(NAMED_LINES)
+        .map(|(i, series)| Key {
+            name: series.name.clone(),
+            stroke: Some(Stroke::of(series.role, i, font)),
+        });
+    let bands = parts.bands.iter().map(|band| Key {
+        name: band.name.clone(),
+        stroke: None,
+    });
+    lines.chain(bands).collect()
+}
+
+/// Whether a picture has too little width for names at the ends of lines.
+pub(crate) fn is_narrow(options: &Options) -> bool {
+    options.width_pt < options.font_pt * 38.0
+}
+
+/// A name with a sample of its line, or of its band when there is no stroke.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub name: String,
+    pub stroke: Option<Stroke>,
+}
+
+/// Writes names with samples above a narrow plot; returns where they end.
+pub(crate) fn key_rows(canvas: &mut Canvas, keys: &[Key], top: f64) -> f64 {
+    let font = canvas.font;
+    let sample = font * 1.5;
+    let (mut x, mut baseline) = (0.0, top + font * 0.9);
+    for key in keys.iter().filter(|key| !key.name.trim().is_empty()) {
+        let size = font * 0.92;
+        let name = shorten(&key.name, canvas.width - sample - font * 0.5, size, false);
+        let wide = sample + font * 0.45 + super::svg::text_width(&name, size, false);
+        if x > 0.0 && x + wide > canvas.width {
+            (x, baseline) = (0.0, baseline + font * 1.35);
+        }
+        let y = baseline - font * 0.3;
+        let ink = match key.stroke {
+            Some(stroke) => {
+                canvas.polyline(
+                    &[(x, y), (x + sample, y)],
+                    stroke.ink,
+                    stroke.width,
+                    stroke.dash,
+                );
+                stroke.label
+            }
+            None => {
+                let (top, bottom) = (y - font * 0.35, y + font * 0.35);
+                let field = [
+                    (x, top),
+                    (x + sample, top),
+                    (x + sample, bottom),
+                    (x, bottom),
+                ];
+                canvas.area(&field, Ink::Band, 0.3);
+                Ink::Muted
+            }
+        };
+        let style = Style::new(size, ink, Anchor::Start);
+        x = canvas
+            .text(x + sample + font * 0.45, baseline, style, &name)
+            .right
+            + font * 1.1;
+    }
+    baseline + font * 0.5
+}
+
+fn values(parts: Parts) -> impl Iterator<Item = f64> {
+    let lines = parts
+        .series
+        .iter()
+        .flat_map(|s| s.values.iter().filter_map(|v| drawable(*v)));
+    let bands = parts
+        .bands
+        .iter()
+        .flat_map(|b| b.lower.iter().chain(&b.upper));
+    let marks = parts.markers.iter().filter_map(|m| drawable(m.value));
+    let levels = parts.levels.iter().map(|l| &l.value);
+    lines
+        .chain(bands.chain(levels).filter_map(|v| drawable(Some(*v))))
+        .chain(marks)
+}
+
+fn times(parts: Parts) -> impl Iterator<Item = &DateTime> {
+    let lines = parts.series.iter().flat_map(|s| s.times.iter());
+    let bands = parts.bands.iter().flat_map(|b| b.times.iter());
+    let marks = parts.markers.iter().map(|m| &m.time);
+    let levels = parts.levels.iter().flat_map(|l| [&l.start, &l.end]);
+    lines.chain(bands).chain(marks).chain(levels)
+}
+
+/// How a line is drawn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stroke {
+    pub ink: Ink,
+    pub label: Ink,
+    pub width: f64,
+    pub dash: bool,
+}
+
+impl Stroke {
+    /// One line has the accent colour; others are told apart by weight, dash and name.
+    pub(crate) fn of(role: Role, index: usize, font: f64) -> Self {
+        let (ink, label, width, dash) = match role {
+            Role::Observed if index == 0 => (Ink::Accent, Ink::Accent, 0.21, false),
+            Role::Observed => (Ink::Text, Ink::Text, 0.13, false),
+            Role::Expected => (Ink::Expected, Ink::Expected, 0.17, true),
+            Role::Context => (Ink::Context, Ink::Muted, 0.12, false),
+        };
+        Self {
+            ink,
+            label,
+            width: width * font,
+            dash,
+        }
+    }
+}
+
+/// Draws a line with its gaps; a point between two gaps becomes a dot.
+pub(crate) fn draw_series(
+    canvas: &mut Canvas,
+    plot: &Plot,
+    times: &[DateTime],
+    values: &[Option<f64>],
+    stroke: Stroke,
+    taken: &mut Taken,
+) {
+    for run in runs(plot, times, values) {
+        if let [only] = run[..] {
+            canvas.dot(only, stroke.width * 1.2, stroke.ink);
+        } else {
+            let points = thin(&run);
+            cover(&points, canvas.font, taken);
+            canvas.polyline(&points, stroke.ink, stroke.width, stroke.dash);
+        }
+    }
+}
+
+/// Notes where a line runs, in pieces small enough that their boxes hug it.
+fn cover(points: &[(f64, f64)], font: f64, taken: &mut Taken) {
+    if points.len() > 400 {
+        return;
+    }
+    for pair in points.windows(2) {
+        let (a, b) = (pair[0], pair[1]);
+        let pieces = (((a.1 - b.1).abs() / (font * 0.5)).ceil() as usize).clamp(1, 60);
+        let at = |i: usize| {
+            let share = i as f64 / pieces as f64;
+            (a.0 + (b.0 - a.0) * share, a.1 + (b.1 - a.1) * share)
+        };
+        for i in 0..pieces {
+            let (from, to) = (at(i), at(i + 1));
+            taken.add(Rect {
+                left: from.0,
+                right: to.0.max(from.0 + 0.1),
+                top: from.1.min(to.1) - 0.5,
+                bottom: from.1.max(to.1) + 0.5,
+            });
+        }
+    }
+}
+
+/// Stretches of a line without gaps, as positions in the picture, in the order of time.
+fn runs(plot: &Plot, times: &[DateTime], values: &[Option<f64>]) -> Vec<Vec<(f64, f64)>> {
+    let mut pairs: Vec<(f64, Option<f64>)> = times
+        .iter()
+        .zip(values)
+        .map(|(t, v)| (seconds(*t), drawable(*v)))
+        .collect();
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut out: Vec<Vec<(f64, f64)>> = vec![Vec::new()];
+    for (time, value) in pairs {
+        match (value, out.last_mut()) {
+            (Some(value), Some(run)) => run.push((plot.x(time), plot.y(value))),
+            _ => out.push(Vec::new()),
+        }
+    }
+    out.retain(|run| !run.is_empty());
+    out
+}
+
+/// At most four points for each point of width: first, lowest, highest and last.
+fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let wide = points.last().map_or(0.0, |p| p.0) - points[0].0;
+    if (points.len() as f64) < (wide * 2.0).max(64.0) {
+        return points.to_vec();
+    }
+    let mut out = Vec::new();
+    for bucket in points.chunk_by(|a, b| a.0.floor() == b.0.floor()) {
+        let extreme = |sign: f64| {
+            let order =
+                |a: &usize, b: &usize| (sign * bucket[*a].1).total_cmp(&(sign * bucket[*b].1));
+            (0..bucket.len()).min_by(order).unwrap_or(0)
+        };
+        let mut keep = [0, extreme(1.0), extreme(-1.0), bucket.len() - 1];
+        keep.sort_unstable();
+        for (i, at) in keep.iter().enumerate() {
+            if i == 0 || keep[i - 1] != *at {
+                out.push(bucket[*at]);
+            }
+        }
+    }
+    out
+}
+
+/// Draws an interval as a translucent field.
+pub(crate) fn draw_band(canvas: &mut Canvas, plot: &Plot, band: &Band) {
+    let mut edge: Vec<(f64, f64, f64)> = band
+        .times
+        .iter()
+        .zip(band.lower.iter().zip(&band.upper))
+        .filter_map(|(t, (low, high))| {
+            Some((seconds(*t), drawable(Some(*low))?, drawable(Some(*high))?))
+        })
+        .collect();
+    edge.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let upper: Vec<_> = edge
+        .iter()
+        .map(|(t, _, high)| (plot.x(*t), plot.y(*high)))
+        .collect();
+    let lower: Vec<_> = edge
+        .iter()
+        .map(|(t, low, _)| (plot.x(*t), plot.y(*low)))
+        .collect();
+    if let ([top], [bottom]) = (&upper[..], &lower[..]) {
+        canvas.line(*top, *bottom, Ink::Band, canvas.font * 0.2);
+        return;
+    }
+    let (mut ring, mut low) = (thin_if_any(&upper), thin_if_any(&lower));
+    low.reverse();
+    ring.extend(low);
+    canvas.area(&ring, Ink::Band, 0.24);
+}
+
+fn thin_if_any(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    if points.is_empty() {
+        Vec::new()
+    } else {
+        thin(points)
+    }
+}
+
+fn draw_levels(canvas: &mut Canvas, plot: &Plot, levels: &[Level], taken: &mut Taken) {
+    let font = canvas.font;
+    for level in levels.iter().filter(|l| l.value.is_finite()) {
+        let y = plot.y(level.value.clamp(-1e100, 1e100));
+        let (a, b) = (plot.x(seconds(level.start)), plot.x(seconds(level.end)));
+        canvas.line((a, y), (b, y), Ink::Text, font * 0.16);
+        let size = font * 0.92;
+        let text = shorten(
+            &level.label,
+            (canvas.width * 0.4).max((b - a).abs()),
+            size,
+            true,
+        );
+        let style = Style::new(size, Ink::Text, Anchor::Start).bold().halo();
+        let end = Style {
+            anchor: Anchor::End,
+            ..style
+        };
+        let (above, below) = (y - font * 0.4, y + font * 1.15);
+        let places = [
+            (style, a, above),
+            (end, b, above),
+            (style, a, below),
+            (end, b, below),
+            (style, a, above - font * 1.2),
+            (end, b, above - font * 1.2),
+        ];
+        write_first_free(canvas, plot, &places, &text, taken, true);
+    }
+}
+
+/// Writes a text at the first of these places where it covers nothing; `must` writes it at the
+/// first place when none is free. Says whether it was written.
+fn write_first_free(
+    canvas: &mut Canvas,
+    plot: &Plot,
+    places: &[(Style, f64, f64)],
+    text: &str,
+    taken: &mut Taken,
+    must: bool,
+) -> bool {
+    if text.is_empty() {
+        return true;
+    }
+    let inside = |rect: &Rect| {
+        rect.top >= plot.top - canvas.font && rect.bottom <= plot.bottom && rect.left >= plot.left
+    };
+    let free = places.iter().find(|(style, x, y)| {
+        let rect = style.place(*x, *y, text, plot.right.max(plot.left + 1.0));
+        inside(&rect) && taken.is_free(&rect)
+    });
+    let Some((style, x, y)) = free.or(if must { places.first() } else { None }) else {
+        return false;
+    };
+    let rect = style.place(*x, *y, text, plot.right.max(plot.left + 1.0));
+    let start = Style {
+        anchor: Anchor::Start,
+        ..*style
+    };
+    taken.add(canvas.text(rect.left, *y, start, text));
+    true
+}
+
+fn draw_points(canvas: &mut Canvas, plot: &Plot, markers: &[Marker], taken: &mut Taken) {
+    let font = canvas.font;
+    let points: Vec<(&Marker, (f64, f64))> = markers
+        .iter()
+        .filter_map(|m| Some((m, (plot.x(seconds(m.time)), plot.y(drawable(m.value)?)))))
+        .collect();
+    for (_, at) in &points {
+        canvas.dot(*at, font * 0.34, Ink::Warning);
+        canvas.ring(*at, font * 0.6, Ink::Warning);
+        let reach = font * 0.6;
+        taken.add(Rect {
+            left: at.0 - reach,
+            right: at.0 + reach,
+            top: at.1 - reach,
+            bottom: at.1 + reach,
+        });
+    }
+    for (marker, (x, y)) in points.iter().take(NAMED_POINTS) {
+        let size = font * 0.92;
+        let text = shorten(&marker.label, canvas.width * 0.36, size, true);
+        let style = |anchor| Style::new(size, Ink::Warning, anchor).bold().halo();
+        let (start, middle, end) = (
+            style(Anchor::Start),
+            style(Anchor::Middle),
+            style(Anchor::End),
+        );
+        let side = font * 0.95;
+        let mut places = vec![
+            (start, x + side, y + size * 0.3),
+            (end, x - side, y + size * 0.3),
+            (middle, *x, y - font),
+            (middle, *x, y + font * 1.8),
+        ];
+        for step in 1..6 {
+            let away = font * (1.0 + 1.2 * f64::from(step));
+            places.push((start, x + side, y - away));
+            places.push((end, x - side, y - away));
+            places.push((start, x + side, y + away + size));
+            places.push((end, x - side, y + away + size));
+        }
+        write_first_free(canvas, plot, &places, &text, taken, false);
+    }
+}
+
+fn line_labels(canvas: &mut Canvas, plot: &Plot, parts: Parts, taken: &mut Taken) -> Vec<EndLabel> {
+    let font = canvas.font;
+    let mut labels = Vec::new();
+    for (i, series) in parts.series.iter().enumerate().take(NAMED_LINES) {
+        let pairs = series.times.iter().zip(&series.values);
+        let last = pairs
+            .filter_map(|(t, v)| Some((seconds(*t), drawable(*v)?)))
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        let Some((time, value)) = last else { continue };
+        let stroke = Stroke::of(series.role, i, font);
+        let at = (plot.x(time), plot.y(value));
+        if i == 0 && !stroke.dash {
+            canvas.dot(at, font * 0.28, stroke.ink);
+        }
+        let bold = stroke.ink == Ink::Accent;
+        if at.0 < plot.right - font {
+            // A line that ends early is named at its own end, if there is a free place near it.
+            let style = Style {
+                bold,
+                ..Style::new(font, stroke.label, Anchor::End)
+            }
+            .halo();
+            let places: Vec<_> = (1..8)
+                .flat_map(|step| {
+                    let away = font * (0.2 + 0.6 * f64::from(step));
+                    [
+                        (style, at.0, at.1 - away),
+                        (style, at.0, at.1 + away + font * 0.6),
+                    ]
+                })
+                .collect();
+            if write_first_free(canvas, plot, &places, &series.name, taken, false) {
+                continue;
+            }
+            canvas.dashed(
+                (at.0 + font * 0.5, at.1),
+                (plot.right + font * 0.35, at.1),
+                Ink::Axis,
+                0.5,
+            );
+        }
+        labels.push(EndLabel {
+            text: series.name.clone(),
+            y: at.1,
+            ink: stroke.label,
+            bold,
+        });
+    }
+    for band in parts.bands {
+        let edges = band.times.iter().zip(band.upper.iter().zip(&band.lower));
+        let last = edges
+            .filter(|(_, (a, b))| a.is_finite() && b.is_finite())
+            .last();
+        if let Some((_, (upper, lower))) = last {
+            // Towards the edge that is farther from the line, where there is most of the band.
+            let y = (plot.y(*upper) * 3.0 + plot.y(*lower)) / 4.0;
+            labels.push(EndLabel {
+                text: band.name.clone(),
+                y,
+                ink: Ink::Muted,
+                bold: false,
+            });
+        }
+    }
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thinning_keeps_extremes() {
+        let points: Vec<(f64, f64)> = (0..100_000)
+            .map(|i| {
+                (
+                    f64::from(i) / 1000.0,
+                    if i == 54_321 { -99.0 } else { f64::from(i % 7) },
+                )
+            })
+            .collect();
+        let thin = thin(&points);
+        assert!(thin.len() <= 404, "{}", thin.len());
+        assert!(thin.iter().any(|p| p.1 == -99.0));
+        assert!(thin.windows(2).all(|w| w[0].0 <= w[1].0));
+    }
+}

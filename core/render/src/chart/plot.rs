@@ -1,0 +1,281 @@
+//! The field that a chart is drawn in: gridlines, axes, and words that do not cover each other.
+
+use super::{
+    scale::{Axis, Format, extent, seconds, time_ticks},
+    svg::{Anchor, Canvas, Ink, Rect, Style, shorten, text_width, wrap},
+};
+use jiff::civil::DateTime;
+
+/// A stretch of picture with a time axis and a value axis.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plot {
+    pub left: f64,
+    pub right: f64,
+    pub top: f64,
+    pub bottom: f64,
+    pub from: f64,
+    pub to: f64,
+    pub axis: Axis,
+}
+
+impl Plot {
+    pub(crate) fn x(&self, time: f64) -> f64 {
+        let span = self.to - self.from;
+        let share = if span > 0.0 {
+            ((time - self.from) / span).clamp(0.0, 1.0)
+        } else {
+            0.5
+        };
+        self.left + share * (self.right - self.left)
+    }
+
+    pub(crate) fn y(&self, value: f64) -> f64 {
+        self.bottom - self.axis.at(value) * (self.bottom - self.top)
+    }
+
+    /// Gridlines with the value axis' numbers to their left.
+    pub(crate) fn value_axis(&self, canvas: &mut Canvas, format: Format) {
+        let size = canvas.font * 0.92;
+        for tick in self.axis.ticks() {
+            let y = self.y(tick);
+            let ink = if tick == 0.0 { Ink::Axis } else { Ink::Grid };
+            canvas.line((self.left, y), (self.right, y), ink, 0.6);
+            let style = Style::new(size, Ink::Muted, Anchor::End);
+            let text = format.tick(tick, self.axis.step);
+            canvas.text(self.left - canvas.font * 0.5, y + size * 0.35, style, &text);
+        }
+    }
+
+    /// Ticks and words of the time axis, under the plot: at most two lines.
+    pub(crate) fn time_axis(&self, canvas: &mut Canvas, finest: f64) {
+        let size = canvas.font * 0.92;
+        let room = ((self.right - self.left) / (size * 4.6)) as usize;
+        let style = Style::new(size, Ink::Muted, Anchor::Middle);
+        let mut free = [f64::NEG_INFINITY; 2];
+        for tick in time_ticks(self.from, self.to, room.min(12), finest) {
+            let x = self.x(tick.at);
+            let low = self.bottom + canvas.font * 0.35;
+            canvas.line((x, self.bottom), (x, low), Ink::Axis, 0.6);
+            for (row, text) in [&tick.label, &tick.below].into_iter().enumerate() {
+                let baseline = self.bottom + canvas.font * (1.35 + 1.15 * row as f64);
+                let place = style.place(x, baseline, text, canvas.width);
+                if !text.is_empty() && place.left > free[row] {
+                    canvas.text(x, baseline, style, text);
+                    free[row] = place.right + size * 0.5;
+                }
+            }
+        }
+    }
+}
+
+/// Height that [`Plot::time_axis`] needs under a plot.
+pub(crate) fn time_axis_height(font: f64) -> f64 {
+    font * 2.9
+}
+
+/// Width that the numbers of a value axis need.
+pub(crate) fn value_axis_width(axis: Axis, format: Format, font: f64) -> f64 {
+    let widest = axis
+        .ticks()
+        .iter()
+        .map(|tick| text_width(&format.tick(*tick, axis.step), font * 0.92, false))
+        .fold(0.0, f64::max);
+    widest + font * 0.7
+}
+
+/// Writes the unit once, at the top of the value axis; returns the height used.
+pub(crate) fn unit_line(canvas: &mut Canvas, unit: &str, top: f64) -> f64 {
+    if unit.trim().is_empty() {
+        return canvas.font * 0.4;
+    }
+    let style = Style::new(canvas.font * 0.92, Ink::Muted, Anchor::Start);
+    canvas.text(0.0, top + canvas.font, style, unit);
+    canvas.font * 1.7
+}
+
+/// First and last of all times, in seconds.
+pub(crate) fn time_extent<'a>(times: impl Iterator<Item = &'a DateTime>) -> (f64, f64) {
+    extent(times.map(|t| seconds(*t))).unwrap_or((0.0, 0.0))
+}
+
+/// The usual distance between neighbours in seconds: the smallest, over all lines.
+pub(crate) fn finest<'a>(lines: impl Iterator<Item = &'a [DateTime]>) -> f64 {
+    let gaps = lines.flat_map(|times| times.windows(2).map(|w| seconds(w[1]) - seconds(w[0])));
+    gaps.filter(|gap| *gap > 0.0)
+        .fold(f64::INFINITY, f64::min)
+        .min(400.0 * 86_400.0)
+}
+
+/// What a picture's words and marks already cover.
+#[derive(Debug, Default)]
+pub(crate) struct Taken(Vec<Rect>);
+
+impl Taken {
+    pub(crate) fn add(&mut self, rect: Rect) {
+        self.0.push(rect);
+    }
+
+    pub(crate) fn is_free(&self, rect: &Rect) -> bool {
+        !self.0.iter().any(|other| other.overlaps(rect))
+    }
+}
+
+/// Words at the end of a line, at the height at which they would like to stand.
+#[derive(Debug, Clone)]
+pub(crate) struct EndLabel {
+    pub text: String,
+    pub y: f64,
+    pub ink: Ink,
+    pub bold: bool,
+}
+
+/// Width that end labels need, at most `limit`; longer ones will be wrapped.
+pub(crate) fn end_label_width(labels: &[&str], font: f64, limit: f64) -> f64 {
+    let widest = labels
+        .iter()
+        .map(|text| text_width(text, font, true))
+        .fold(0.0, f64::max);
+    if widest == 0.0 {
+        0.0
+    } else {
+        (widest + font * 1.2).min(limit)
+    }
+}
+
+/// Writes labels to the right of a plot, moved apart where they would touch, with a leader to any
+/// that had to move.
+pub(crate) fn end_labels(canvas: &mut Canvas, plot: &Plot, labels: &[EndLabel], taken: &mut Taken) {
+    let font = canvas.font;
+    let (x, line) = (plot.right + font * 0.9, font * 1.15);
+    let room = canvas.width - x;
+    let mut blocks: Vec<(&EndLabel, Vec<String>, f64)> = labels
+        .iter()
+        .map(|label| (label, wrap(&label.text, room, font, label.bold, 2), label.y))
+        .filter(|(_, lines, _)| !lines.is_empty())
+        .collect();
+    blocks.sort_by(|a, b| a.2.total_cmp(&b.2));
+    let height = |lines: &[String]| lines.len() as f64 * line + font * 0.15;
+    let mut edge = plot.top - font * 0.5;
+    for (_, lines, y) in &mut blocks {
+        *y = y.max(edge + height(lines) / 2.0);
+        edge = *y + height(lines) / 2.0;
+    }
+    let mut edge = plot.bottom + font * 0.8;
+    for (_, lines, y) in blocks.iter_mut().rev() {
+        *y = y.min(edge - height(lines) / 2.0);
+        edge = *y - height(lines) / 2.0;
+    }
+    for (label, lines, y) in &blocks {
+        if (y - label.y).abs() > font * 0.5 {
+            let end = (x - font * 0.2, *y);
+            canvas.line((plot.right + font * 0.35, label.y), end, Ink::Axis, 0.5);
+        }
+        let mut style = Style::new(font, label.ink, Anchor::Start);
+        style.bold = label.bold;
+        let first = y - (lines.len() as f64 - 1.0) * line / 2.0 + font * 0.35;
+        for (i, text) in lines.iter().enumerate() {
+            taken.add(canvas.text(x, first + i as f64 * line, style, text));
+        }
+    }
+}
+
+/// A rule over the height of a plot with words above it.
+#[derive(Debug, Clone)]
+pub(crate) struct Flag {
+    pub x: f64,
+    pub text: String,
+}
+
+/// Flags with the lane each stands in, lane 0 next to the plot.
+///
+/// They are placed from the right, each in the lowest lane that is free, because a rule then only
+/// ever passes words that begin to the right of it.
+pub(crate) fn lanes(flags: &[Flag], width: f64, font: f64) -> Vec<(Flag, usize, Rect)> {
+    let mut order: Vec<Flag> = flags.to_vec();
+    order.sort_by(|a, b| b.x.total_cmp(&a.x).then_with(|| a.text.cmp(&b.text)));
+    let mut placed: Vec<(Flag, usize, Rect)> = Vec::new();
+    for mut flag in order {
+        flag.text = shorten(&flag.text, width * 0.6, font * 0.92, false);
+        if flag.text.is_empty() {
+            continue;
+        }
+        let style = flag_style(&flag, width, font);
+        let mut place = style.place(flag_x(&flag, style, font), 0.0, &flag.text, width);
+        (place.top, place.bottom) = (0.0, 1.0);
+        let gap = Rect {
+            left: place.left - font * 0.6,
+            right: place.right + font * 0.6,
+            ..place
+        };
+        let lane = (0..3).find(|lane| {
+            !placed
+                .iter()
+                .any(|(_, other, rect)| other == lane && rect.overlaps(&gap))
+        });
+        if let Some(lane) = lane {
+            placed.push((flag, lane, place));
+        }
+    }
+    placed
+}
+
+fn flag_style(flag: &Flag, width: f64, font: f64) -> Style {
+    let size = font * 0.92;
+    let fits = flag.x + text_width(&flag.text, size, false) + font * 0.4 <= width;
+    Style::new(
+        size,
+        Ink::Text,
+        if fits { Anchor::Start } else { Anchor::End },
+    )
+}
+
+fn flag_x(flag: &Flag, style: Style, font: f64) -> f64 {
+    if style.anchor == Anchor::Start {
+        flag.x + font * 0.35
+    } else {
+        flag.x - font * 0.35
+    }
+}
+
+/// Height that these lanes need above a plot.
+pub(crate) fn lanes_height(placed: &[(Flag, usize, Rect)], font: f64) -> f64 {
+    let lanes = placed
+        .iter()
+        .map(|(_, lane, _)| lane + 1)
+        .max()
+        .unwrap_or(0);
+    if lanes == 0 {
+        0.0
+    } else {
+        font * (lanes as f64 * 1.3 + 0.4)
+    }
+}
+
+/// Draws the rules and words of flags above a plot.
+pub(crate) fn draw_flags(
+    canvas: &mut Canvas,
+    plot: &Plot,
+    placed: &[(Flag, usize, Rect)],
+    down_to: f64,
+) {
+    let font = canvas.font;
+    for (flag, lane, _) in placed {
+        let baseline = plot.top - font * (0.85 + 1.3 * *lane as f64);
+        canvas.line(
+            (flag.x, baseline - font * 0.8),
+            (flag.x, down_to),
+            Ink::Axis,
+            0.8,
+        );
+    }
+    for (flag, lane, _) in placed {
+        let baseline = plot.top - font * (0.85 + 1.3 * *lane as f64);
+        let style = flag_style(flag, canvas.width, font);
+        canvas.text(
+            flag_x(flag, style, font),
+            baseline,
+            style.halo(),
+            &flag.text,
+        );
+    }
+}

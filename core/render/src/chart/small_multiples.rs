@@ -1,0 +1,150 @@
+//! Many small line charts on shared scales, so that they can be compared at a glance.
+
+use super::{
+    Options,
+    line::{Stroke, draw_series},
+    plot::{Plot, Taken, finest, time_axis_height, time_extent, unit_line, value_axis_width},
+    scale::{Axis, Format, drawable, seconds},
+    svg::{Anchor, Canvas, Ink, Style, shorten, text_width},
+};
+use retrocast_domain::chart::{Panel, Role};
+
+/// More panels than this are a table, not a picture.
+const MOST_PANELS: usize = 36;
+
+pub(crate) fn draw(unit: &str, panels: &[Panel], options: &Options) -> (Canvas, f64) {
+    let mut canvas = Canvas::new(options.width_pt, options.font_pt);
+    let font = canvas.font;
+    let format = Format::of_unit(unit);
+    let shown = &panels[..panels.len().min(MOST_PANELS)];
+    let values = shown
+        .iter()
+        .flat_map(|p| p.values.iter().filter_map(|v| drawable(*v)));
+    let axis = Axis::around(values, 2);
+    let (from, to) = time_extent(shown.iter().flat_map(|p| p.times.iter()));
+    let gutter = value_axis_width(axis, format, font);
+    let columns = columns(canvas.width, font, shown.len());
+    let gap = font * 2.0;
+    let wide = (canvas.width - gutter - gap * (columns as f64 - 1.0)) / columns as f64;
+    let tall = font * 5.2;
+    let top = unit_line(&mut canvas, unit, 0.0);
+    let row_height = font * 2.1 + tall + font * 0.7;
+    let rows = shown.len().div_ceil(columns).max(1);
+    for (i, panel) in shown.iter().enumerate() {
+        let (row, column) = (i / columns, i % columns);
+        let left = gutter + column as f64 * (wide + gap);
+        let head = top + row as f64 * row_height;
+        let (top, bottom) = (head + font * 2.1, head + font * 2.1 + tall);
+        let plot = Plot {
+            left,
+            right: left + wide - font * 0.3,
+            top,
+            bottom,
+            from,
+            to,
+            axis,
+        };
+        heading(&mut canvas, panel, &plot, head + font * 1.2);
+        grid(&mut canvas, &plot, format, column == 0);
+        let stroke = Stroke::of(
+            if panel.highlight || none_highlighted(shown) {
+                Role::Observed
+            } else {
+                Role::Context
+            },
+            0,
+            font,
+        );
+        let ink = if panel.highlight || none_highlighted(shown) {
+            Ink::Accent
+        } else {
+            Ink::Expected
+        };
+        let stroke = Stroke {
+            ink,
+            width: stroke.width.max(font * 0.15),
+            ..stroke
+        };
+        draw_series(
+            &mut canvas,
+            &plot,
+            &panel.times,
+            &panel.values,
+            stroke,
+            &mut Taken::default(),
+        );
+        let last = panel.times.iter().zip(&panel.values).rev();
+        let last = last.filter_map(|(t, v)| Some((*t, drawable(*v)?))).next();
+        if let Some((time, value)) = last {
+            canvas.dot((plot.x(seconds(time)), plot.y(value)), font * 0.3, ink);
+        }
+        if i + columns >= shown.len() {
+            plot.time_axis(&mut canvas, finest([panel.times.as_slice()].into_iter()));
+        }
+    }
+    let mut height = top + rows as f64 * row_height + time_axis_height(font) - font * 0.7;
+    if panels.len() > shown.len() {
+        let more = format!("and {} more in the table", panels.len() - shown.len());
+        let style = Style::new(font * 0.92, Ink::Muted, Anchor::Start);
+        height += font * 1.4;
+        canvas.text(0.0, height - font * 0.5, style, &more);
+    }
+    (canvas, height)
+}
+
+fn none_highlighted(panels: &[Panel]) -> bool {
+    !panels.iter().any(|panel| panel.highlight)
+}
+
+/// As many columns as leave each panel wide enough, filled evenly.
+fn columns(width: f64, font: f64, panels: usize) -> usize {
+    let most = ((width / (font * 13.5)) as usize)
+        .clamp(1, 5)
+        .min(panels.max(1));
+    panels.max(1).div_ceil(panels.max(1).div_ceil(most))
+}
+
+fn heading(canvas: &mut Canvas, panel: &Panel, plot: &Plot, baseline: f64) {
+    let font = canvas.font;
+    let room = plot.right - plot.left;
+    let note = shorten(&panel.note, room * 0.55, font * 0.92, false);
+    let note_width = if note.is_empty() {
+        0.0
+    } else {
+        text_width(&note, font * 0.92, false) + font * 0.6
+    };
+    let name = shorten(&panel.label, room - note_width, font, true);
+    let ink = if panel.highlight {
+        Ink::Accent
+    } else {
+        Ink::Text
+    };
+    canvas.text(
+        plot.left,
+        baseline,
+        Style::new(font, ink, Anchor::Start).bold(),
+        &name,
+    );
+    canvas.text(
+        plot.right,
+        baseline,
+        Style::new(font * 0.92, Ink::Muted, Anchor::End),
+        &note,
+    );
+}
+
+fn grid(canvas: &mut Canvas, plot: &Plot, format: Format, numbers: bool) {
+    if numbers {
+        plot.value_axis(canvas, format);
+        return;
+    }
+    for tick in plot.axis.ticks() {
+        let ink = if tick == 0.0 { Ink::Axis } else { Ink::Grid };
+        canvas.line(
+            (plot.left, plot.y(tick)),
+            (plot.right, plot.y(tick)),
+            ink,
+            0.6,
+        );
+    }
+}

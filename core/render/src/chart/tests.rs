@@ -1,0 +1,239 @@
+//! What holds for every chart, whatever its form and its data.
+
+use super::{Options, samples, svg};
+
+/// The elements of an SVG file as (name, attributes); fails when the file is not well-formed.
+fn elements(text: &str) -> Vec<(String, Vec<(String, String)>)> {
+    let (mut open, mut out, mut rest) = (Vec::new(), Vec::new(), text);
+    while let Some(at) = rest.find('<') {
+        assert!(
+            !rest[..at].contains('>'),
+            "stray > in {:?}",
+            &rest[..at.min(80)]
+        );
+        let end = at + rest[at..].find('>').expect("every < has its >");
+        let tag = &rest[at + 1..end];
+        assert!(!tag.contains('<'), "{tag}");
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(name));
+        } else {
+            let closed = tag.ends_with('/');
+            let tag = tag.trim_end_matches('/');
+            let (name, attributes) = tag.split_once(' ').unwrap_or((tag, ""));
+            if !closed {
+                open.push(name.to_string());
+            }
+            out.push((name.to_string(), pairs(attributes)));
+        }
+        rest = &rest[end + 1..];
+    }
+    assert!(open.is_empty(), "{open:?}");
+    out
+}
+
+fn pairs(mut text: &str) -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    while let Some((name, rest)) = text.trim_start().split_once("=\"") {
+        let (value, rest) = rest.split_once('"').expect("every quote is closed");
+        assert!(
+            name.chars()
+                .all(|c| c.is_ascii_alphabetic() || c == '-' || c == ':'),
+            "{name:?}"
+        );
+        assert!(
+            !out.iter()
+                .any(|(other, _): &(String, String)| other == name),
+            "twice: {name}"
+        );
+        out.push((name.to_string(), value.to_string()));
+        text = rest;
+    }
+    assert!(text.trim().is_empty(), "{text:?}");
+    out
+}
+
+fn attribute(element: &(String, Vec<(String, String)>), name: &str) -> Option<f64> {
+    element
+        .1
+        .iter()
+        .find(|(other, _)| other == name)
+        .and_then(|(_, value)| value.parse().ok())
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&#39;", "'")
+        .replace("&amp;", "&")
+}
+
+/// Every text with its box, from the file itself.
+fn words(text: &str) -> Vec<(String, [f64; 4])> {
+    let mut out = Vec::new();
+    for part in text.split("<text ").skip(1) {
+        let (attributes, rest) = part.split_once('>').unwrap();
+        let element = ("text".to_string(), pairs(attributes));
+        if attributes.contains("aria-hidden") {
+            continue;
+        }
+        let content = unescape(rest.split_once("</text>").unwrap().0);
+        let size = attribute(&element, "font-size").unwrap();
+        let wide = svg::text_width(&content, size, attributes.contains("font-weight"));
+        let x = attribute(&element, "x").unwrap();
+        let left = if attributes.contains("\"end\"") {
+            x - wide
+        } else if attributes.contains("\"middle\"") {
+            x - wide / 2.0
+        } else {
+            x
+        };
+        let y = attribute(&element, "y").unwrap();
+        out.push((
+            content,
+            [left, y - 0.72 * size, left + wide, y + 0.2 * size],
+        ));
+    }
+    out
+}
+
+fn check(chart: &retrocast_domain::Chart, options: &Options) {
+    let text = super::svg(chart, options);
+    assert_eq!(
+        text,
+        super::svg(chart, options),
+        "{}: not deterministic",
+        chart.id
+    );
+    assert!(
+        !text.contains("NaN") && !text.contains("inf\""),
+        "{}",
+        chart.id
+    );
+    assert!(!text.contains("<script"), "{}", chart.id);
+    assert!(
+        text.chars().all(|c| !c.is_control() || c == '\n'),
+        "{}",
+        chart.id
+    );
+    assert!(text.len() < 900_000, "{}: {} bytes", chart.id, text.len());
+    let elements = elements(&text);
+    let names: Vec<_> = elements.iter().take(3).map(|e| e.0.as_str()).collect();
+    assert_eq!(names, ["svg", "title", "desc"]);
+    let (width, height) = (
+        attribute(&elements[0], "width").unwrap(),
+        attribute(&elements[0], "height").unwrap(),
+    );
+    assert!((width - options.width_pt).abs() < 0.01 && height > 0.0);
+    for (content, [left, top, right, bottom]) in words(&text) {
+        let inside = left >= -0.1 && top >= -0.1 && right <= width + 0.1 && bottom <= height + 0.1;
+        assert!(
+            inside,
+            "{}: {content:?} at {left} {top} {right} {bottom} of {width} {height}",
+            chart.id
+        );
+    }
+    for element in elements.iter().filter(|e| e.0 == "rect") {
+        let get = |name| attribute(element, name).unwrap();
+        let (x, y, w, h) = (get("x"), get("y"), get("width"), get("height"));
+        let inside = x >= -0.1 && y >= -0.1 && x + w <= width + 0.1 && y + h <= height + 0.1;
+        assert!(
+            inside,
+            "{}: rect {x} {y} {w} {h} of {width} {height}",
+            chart.id
+        );
+    }
+}
+
+#[test]
+fn every_form_is_sound_at_every_width() {
+    for chart in samples::each() {
+        for options in [
+            Options::default(),
+            Options::new(720.0, 12.0),
+            Options::new(320.0, 11.5),
+        ] {
+            check(&chart, &options);
+        }
+    }
+}
+
+#[test]
+fn the_worst_data_is_drawn_too() {
+    for chart in samples::worst() {
+        check(&chart, &Options::default());
+        check(&chart, &Options::new(120.0, 11.0));
+    }
+}
+
+#[test]
+fn words_do_not_cover_each_other() {
+    for chart in samples::each() {
+        for options in [
+            Options::default(),
+            Options::new(720.0, 12.0),
+            Options::new(340.0, 11.5),
+        ] {
+            let all = words(&super::svg(&chart, &options));
+            for (i, (a, ra)) in all.iter().enumerate() {
+                for (b, rb) in &all[i + 1..] {
+                    let apart = ra[2] <= rb[0] + 0.6
+                        || rb[2] <= ra[0] + 0.6
+                        || ra[3] <= rb[1] + 0.6
+                        || rb[3] <= ra[1] + 0.6;
+                    assert!(
+                        apart,
+                        "{} at {}: {a:?} and {b:?}",
+                        chart.id, options.width_pt
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn bar_lengths_are_proportional() {
+    let text = super::svg(&samples::components(), &Options::default());
+    let bars: Vec<f64> = elements(&text)
+        .iter()
+        .filter(|e| e.0 == "rect")
+        .filter_map(|e| attribute(e, "width"))
+        .collect();
+    for (got, want) in bars.iter().zip([412.0, 301.0, 190.0, 94.0, 71.0]) {
+        assert!((got / bars[0] - want / 412.0).abs() < 1e-3, "{bars:?}");
+    }
+    assert_eq!(bars.len(), 5);
+}
+
+#[test]
+fn bars_around_one_point_both_ways() {
+    let text = super::svg(&samples::weekdays(), &Options::default());
+    let elements = elements(&text);
+    let bars: Vec<_> = elements.iter().filter(|e| e.0 == "rect").collect();
+    let get = |i: usize, name| attribute(bars[i], name).unwrap();
+    let origin = get(0, "y") + get(0, "height");
+    assert!(
+        (get(6, "y") - origin).abs() < 0.02,
+        "a bar below 1 hangs from the line of 1"
+    );
+    assert!((get(0, "height") / get(6, "height") - 0.73 / 0.52).abs() < 0.01);
+}
+
+#[test]
+fn cumulative_effect_is_the_sum() {
+    let text = super::svg(&samples::effect(), &Options::default());
+    let label = words(&text)
+        .into_iter()
+        .map(|w| w.0)
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert!(label.contains("cumulative effect −2"), "{label}");
+}
+
+#[test]
+fn the_same_chart_twice_on_a_page_has_two_identifiers() {
+    let once = super::svg(&samples::bullet(), &Options::default());
+    let twice = super::svg(&samples::bullet(), &Options::default().suffix("-narrow"));
+    assert!(once.contains("id=\"bullet-title\"") && twice.contains("id=\"bullet-narrow-title\""));
+}

@@ -1,0 +1,274 @@
+//! The report as one self-contained HTML file: no script, no request, light and dark.
+//!
+//! Words and choices are those of the print reports (the same [`view`](crate::view)); only the
+//! layout differs. Each chart is drawn twice, for wide and for narrow screens, because a drawing
+//! that is scaled down to a phone cannot be read; the style sheet shows one of the two.
+
+use crate::{
+    chart::{self, Options},
+    sanitise,
+    view::{self, WORD},
+};
+use minijinja::{
+    AutoEscape, Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig, value::Serde,
+};
+use retrocast_domain::{Align, Chart, ChartKind, Report, Table, canonical, number::plural};
+use std::{
+    cell::Cell as Counter,
+    collections::BTreeMap,
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
+
+/// Which reader the page is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// The verdict, what matters, and what is asked.
+    Executive,
+    /// A section for each cell, with data quality first.
+    Technical,
+}
+
+impl Layout {
+    fn template(self) -> &'static str {
+        match self {
+            Layout::Executive => "executive.html.j2",
+            Layout::Technical => "technical.html.j2",
+        }
+    }
+}
+
+/// What can go wrong between a report and its page.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A template of the user's own cannot be read.
+    #[error("cannot read the template {}: {source}", path.display())]
+    Read {
+        /// The template.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A template is wrong.
+    #[error("template {name}, line {line}: {detail}")]
+    Template {
+        /// Name of the template.
+        name: String,
+        /// Line in it.
+        line: usize,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The report holds something that JSON cannot.
+    #[error("the report cannot be put into words: {0}")]
+    Report(#[from] serde_json::Error),
+}
+
+impl From<minijinja::Error> for Error {
+    fn from(error: minijinja::Error) -> Self {
+        Error::Template {
+            name: error.name().unwrap_or("unknown").to_string(),
+            line: error.line().unwrap_or(0),
+            detail: match error.detail() {
+                Some(detail) => format!("{}: {detail}", error.kind()),
+                None => error.kind().to_string(),
+            },
+        }
+    }
+}
+
+/// Templates and style sheet as they come with the program.
+const DEFAULTS: [(&str, &str); 5] = [
+    ("base.html.j2", include_str!("../../../templates/html/base.html.j2")),
+    ("parts.html.j2", include_str!("../../../templates/html/parts.html.j2")),
+    ("executive.html.j2", include_str!("../../../templates/html/executive.html.j2")),
+    ("technical.html.j2", include_str!("../../../templates/html/technical.html.j2")),
+    ("style.css", include_str!("../../../templates/html/style.css")),
+];
+
+/// Lays a report out as one HTML file, with the templates that come with the program.
+pub fn report(report: &Report, layout: Layout) -> Result<String, Error> {
+    report_with(report, layout, None)
+}
+
+/// The same with the templates of a folder: those in `<templates>/html` replace the program's.
+pub fn report_with(
+    report: &Report,
+    layout: Layout,
+    templates: Option<&Path>,
+) -> Result<String, Error> {
+    let nonce = canonical::hash(report);
+    // Every browser has some glyph for every character; only what is never drawn is taken out.
+    let (report, changes) = sanitise::report(report, &|_| true)?;
+    let drawn = Counter::new(0u32);
+    let draw = |chart: &Chart, width: f64| {
+        drawn.set(drawn.get() + 1);
+        figure(chart, width, drawn.get())
+    };
+    let printed = view::view(&report, changes.sentences(), &draw);
+    let drawings: BTreeMap<String, Value> = printed
+        .drawings
+        .into_iter()
+        .map(|(path, drawing)| (path, Value::from_safe_string(drawing)))
+        .collect();
+    let sources = sources(templates)?;
+    let style = format!(
+        "{}\n@media screen and (prefers-color-scheme: dark) {{\n{}}}\n",
+        sources["style.css"],
+        chart::dark_css()
+    );
+    let environment = environment(&sources)?;
+    let page = environment.get_template(layout.template())?;
+    Ok(page.render(context! {
+        report => Serde(&printed.view),
+        drawings,
+        nonce,
+        style => Value::from_safe_string(style),
+    })?)
+}
+
+fn sources(templates: Option<&Path>) -> Result<BTreeMap<&'static str, String>, Error> {
+    let mut out = BTreeMap::new();
+    for (name, default) in DEFAULTS {
+        let own = templates.map(|folder| folder.join("html").join(name));
+        let text = match own.filter(|path| path.is_file()) {
+            Some(path) => std::fs::read_to_string(&path).map_err(|source| Error::Read { path, source })?,
+            None => default.to_string(),
+        };
+        out.insert(name, text);
+    }
+    Ok(out)
+}
+
+fn environment(sources: &BTreeMap<&'static str, String>) -> Result<Environment<'static>, Error> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
+    environment.set_syntax(syntax);
+    environment.add_filter("anchor", |text: String| chart::identifier(&text));
+    for (name, text) in sources.iter().filter(|(name, _)| name.ends_with(".j2")) {
+        environment.add_template_owned(*name, text.clone())?;
+    }
+    Ok(environment)
+}
+
+/// A chart as a piece of HTML: both drawings, and its numbers behind a summary.
+fn figure(chart: &Chart, width: f64, number: u32) -> String {
+    if width <= WORD || matches!(chart.kind, ChartKind::Sparkline { .. }) {
+        let mark = format!("-{number}");
+        return chart::svg(chart, &Options::new(92.0, 8.0).height(24.0).suffix(&mark));
+    }
+    let full = width > 100.0;
+    let (wide, font) = if full { (880.0, 12.5) } else { (440.0, 12.0) };
+    let large = Options::new(wide, font).suffix(&format!("-{number}"));
+    let small = Options::new(330.0, 11.5).suffix(&format!("-{number}-narrow"));
+    let mut out = format!(
+        "<div class=\"drawing-wide\">{}</div><div class=\"drawing-narrow\">{}</div>",
+        chart::svg(chart, &large),
+        chart::svg(chart, &small)
+    );
+    if let Some(table) = &chart.table {
+        out.push_str(&data_table(table));
+    }
+    out
+}
+
+/// Rows of a data table that a page can carry; the rest is in `report.json`.
+const DATA_ROWS_MAX: usize = 400;
+
+fn data_table(table: &Table) -> String {
+    let table = table.clone().top(DATA_ROWS_MAX);
+    let mut out = String::from("<details class=\"data\"><summary>Data</summary><div class=\"scroll\" tabindex=\"0\"><table>");
+    if !table.caption.is_empty() {
+        let _ = write!(out, "<caption>{}</caption>", chart::escape(&table.caption));
+    }
+    let side = |column: usize| match table.columns.get(column).map(|c| c.align) {
+        Some(Align::Right) => " class=\"number\"",
+        _ => "",
+    };
+    out.push_str("<thead><tr>");
+    for (i, column) in table.columns.iter().enumerate() {
+        let _ = write!(out, "<th scope=\"col\"{}>{}</th>", side(i), chart::escape(&column.title));
+    }
+    out.push_str("</tr></thead><tbody>");
+    for row in &table.rows {
+        out.push_str("<tr>");
+        for (i, text) in row.iter().take(table.columns.len()).enumerate() {
+            let text = chart::escape(&view::shorten(text, 240));
+            let _ = write!(out, "<td{}>{text}</td>", side(i));
+        }
+        out.push_str("</tr>");
+    }
+    out.push_str("</tbody></table></div>");
+    if table.more > 0 {
+        let _ = write!(out, "<p class=\"note\">{} in report.json.</p>", plural(table.more, "further row"));
+    }
+    out.push_str("</details>");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    fn page(layout: Layout) -> String {
+        report(&sample::sample(), layout).unwrap()
+    }
+
+    #[test]
+    fn pages_are_the_same_every_time_and_ask_for_nothing() {
+        for layout in [Layout::Executive, Layout::Technical] {
+            let text = page(layout);
+            assert_eq!(text, page(layout));
+            assert!(text.starts_with("<!doctype html>"));
+            assert!(text.contains("Content-Security-Policy"));
+            for forbidden in ["<script", "src=", "@import", "url(", " style=", "javascript:", "undefined"] {
+                assert!(!text.contains(forbidden), "{layout:?}: {forbidden}");
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_texts_stand_as_plain_text() {
+        let text = page(Layout::Technical);
+        assert!(text.contains("&lt;script&gt;alert(1)"));
+        assert!(text.contains("{{ 7 * 7 }}") || text.contains("{{ 7 * 7"), "templates are not run twice");
+        assert!(text.contains("#read("));
+        for hidden in ['\u{7}', '\u{0}', '\u{202e}'] {
+            assert!(!text.contains(hidden), "{hidden:?}");
+        }
+    }
+
+    #[test]
+    fn every_anchor_has_its_place_once() {
+        for layout in [Layout::Executive, Layout::Technical] {
+            let text = page(layout);
+            let values = |name: &str| -> Vec<String> {
+                let mark = format!(" {name}=\"");
+                text.split(&mark).skip(1).map(|s| s.split('"').next().unwrap().to_string()).collect()
+            };
+            let ids = values("id");
+            for (i, id) in ids.iter().enumerate() {
+                assert!(!ids[..i].contains(id), "{layout:?}: {id} twice");
+            }
+            let links = values("href");
+            for link in links.iter().filter_map(|link| link.strip_prefix('#')) {
+                assert!(ids.iter().any(|id| id == link), "{layout:?}: nothing at #{link}");
+            }
+            assert!(links.len() > 3);
+        }
+    }
+
+    #[test]
+    fn own_templates_replace_the_defaults_and_errors_say_where() {
+        let folder = std::env::temp_dir().join("retrocast-html-templates");
+        std::fs::create_dir_all(folder.join("html")).unwrap();
+        std::fs::write(folder.join("html/executive.html.j2"), "one\n{{ report.titel }}").unwrap();
+        let error = report_with(&sample::sample(), Layout::Executive, Some(&folder)).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("template executive.html.j2, line 2: "), "{text}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,187 @@
+//! Text from records made printable: what no bundled font covers is replaced where it can be seen,
+//! and counted.
+//!
+//! A PDF/A file may hold no character without a glyph, so one emoji in one ticket title would
+//! otherwise stop the whole report.
+
+use retrocast_domain::{Report, number::plural};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// What stands where a character could not be printed.
+pub const REPLACEMENT: char = '□';
+/// Longest stretch without a break; longer ones are cut, with an ellipsis.
+pub const UNBROKEN_MAX: usize = 80;
+
+/// What was changed, for the data note. Equal texts count once, however often a report says them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Characters replaced.
+    pub characters: u64,
+    /// Distinct texts with a replaced character.
+    pub texts: u64,
+    /// Distinct texts with a stretch that was cut.
+    pub cut: u64,
+}
+
+impl Changes {
+    /// The changes as sentences; none when nothing was changed.
+    pub fn sentences(&self) -> Vec<String> {
+        let mut sentences = Vec::new();
+        if self.characters > 0 {
+            let verb = if self.characters == 1 { "stands" } else { "stand" };
+            sentences.push(format!(
+                "{} in {} could not be printed and {verb} as {REPLACEMENT}.",
+                plural(self.characters, "character"),
+                plural(self.texts, "text")
+            ));
+        }
+        if self.cut > 0 {
+            let (verb, reason) =
+                if self.cut == 1 { ("was", "it runs") } else { ("were", "they run") };
+            let texts = plural(self.cut, "text");
+            sentences.push(format!("{texts} {verb} cut with … because {reason} on without a break."));
+        }
+        sentences
+    }
+}
+
+/// Makes every text of a report printable; `covered` says which characters have a glyph.
+pub fn report(
+    report: &Report,
+    covered: &dyn Fn(char) -> bool,
+) -> Result<(Report, Changes), serde_json::Error> {
+    let mut value = serde_json::to_value(report)?;
+    let mut walk = Walk { covered, changes: Changes::default(), seen: BTreeSet::new() };
+    walk.value(&mut value, "");
+    Ok((serde_json::from_value(value)?, walk.changes))
+}
+
+struct Walk<'a> {
+    covered: &'a dyn Fn(char) -> bool,
+    changes: Changes,
+    seen: BTreeSet<String>,
+}
+
+impl Walk<'_> {
+    fn value(&mut self, value: &mut Value, key: &str) {
+        match value {
+            Value::String(text) => {
+                let new = self.text(text, key == "query");
+                if new != *text {
+                    *text = new;
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item, key)),
+            // Keys of numbers are named by stages; they are not printed.
+            Value::Object(map) => map.iter_mut().for_each(|(key, value)| self.value(value, key)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn text(&mut self, text: &str, keeps_lines: bool) -> String {
+        let (new, replaced, cut) = printable(text, self.covered, keeps_lines);
+        if (replaced > 0 || cut) && self.seen.insert(text.to_string()) {
+            self.changes.characters += replaced;
+            self.changes.texts += u64::from(replaced > 0);
+            self.changes.cut += u64::from(cut);
+        }
+        new
+    }
+}
+
+/// The printable form of a text, how many characters were replaced, and whether a stretch was cut.
+pub fn printable(
+    text: &str,
+    covered: &dyn Fn(char) -> bool,
+    keeps_lines: bool,
+) -> (String, u64, bool) {
+    let mut out = String::with_capacity(text.len());
+    let (mut replaced, mut cut, mut unbroken) = (0, false, 0);
+    for c in text.chars() {
+        let c = match c {
+            '\n' if keeps_lines => '\n',
+            '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',
+            c if is_invisible(c) => continue,
+            c if is_refused(c) || !covered(c) => {
+                replaced += 1;
+                REPLACEMENT
+            }
+            c => c,
+        };
+        // Han, kana and Hangul break after every character.
+        unbroken = if c.is_whitespace() || ('\u{2e80}'..'\u{ff00}').contains(&c) {
+            0
+        } else {
+            unbroken + 1
+        };
+        match unbroken {
+            n if n == UNBROKEN_MAX + 1 => out.push('…'),
+            n if n > UNBROKEN_MAX => cut = true,
+            _ => out.push(c),
+        }
+    }
+    (out, replaced, cut)
+}
+
+/// Characters that only steer how their neighbours look; the text reads the same without them.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}')
+}
+
+/// Characters that could hide or turn text, or that an archival file may not hold.
+fn is_refused(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2061}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}' | '\u{e000}'..='\u{f8ff}'
+            | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..)
+        || (c as u32) & 0xfffe == 0xfffe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, want: &str, replaced: u64) {
+        let (got, n, _) = printable(text, &|c| c != '😀', false);
+        assert_eq!((got.as_str(), n), (want, replaced), "{text:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_printed_is_seen() {
+        check("plain é — 支払い", "plain é — 支払い", 0);
+        check("😀 ok", "□ ok", 1);
+        check("a\u{7}b\u{0}c", "a□b□c", 2);
+        check("\u{202e}evil\u{202c}", "□evil□", 2);
+        check("private \u{e000}\u{f8ff}\u{10ffff}", "private □□□", 3);
+        check("line\nbreak\tand\u{2028}more", "line break and more", 0);
+        check("soft\u{ad}hyphen ❤\u{fe0f}", "softhyphen ❤", 0);
+    }
+
+    #[test]
+    fn endless_texts_are_cut() {
+        let (text, _, cut) = printable(&"x".repeat(1_000_000), &|_| true, false);
+        assert!(cut);
+        assert_eq!(text.chars().count(), UNBROKEN_MAX + 1);
+        let (text, _, cut) = printable(&"中".repeat(200), &|_| true, false);
+        assert!(!cut);
+        assert_eq!(text.chars().count(), 200);
+        let long = format!("{} tail", "y".repeat(90));
+        assert_eq!(printable(&long, &|_| true, false).0, format!("{}… tail", "y".repeat(80)));
+    }
+
+    #[test]
+    fn equal_texts_count_once() {
+        let mut walk =
+            Walk { covered: &|c| c.is_ascii(), changes: Changes::default(), seen: BTreeSet::new() };
+        let mut value = serde_json::json!({"a": ["é", "é", "ü😀"], "b": "plain"});
+        walk.value(&mut value, "");
+        assert_eq!(value, serde_json::json!({"a": ["□", "□", "□□"], "b": "plain"}));
+        assert_eq!(walk.changes, Changes { characters: 3, texts: 2, cut: 0 });
+        assert_eq!(
+            walk.changes.sentences(),
+            ["3\u{a0}characters in 2\u{a0}texts could not be printed and stand as □."]
+        );
+    }
+}

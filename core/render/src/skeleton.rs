@@ -1,0 +1,130 @@
+//! The trusted frame of a printed report: which sections stand in it, in which order.
+//!
+//! A skeleton is a minijinja template that becomes a Typst file. It never sees a text from records;
+//! should one get into it all the same, it stays a text: every value is written as a Typst string
+//! whose characters, but for letters, digits and spaces, are escaped so that they mean nothing in
+//! markup or code. There is no way to mark a value as safe.
+
+use crate::{Error, Layout, Templates};
+use minijinja::{Environment, UndefinedBehavior, Value, context, value::ValueKind};
+use retrocast_domain::Report;
+use std::fmt::Write as _;
+
+/// Steps a skeleton may take; a sensible one needs a few thousand.
+const FUEL: u64 = 1_000_000;
+
+/// The Typst text of a report's main file.
+pub fn render(report: &Report, layout: Layout, templates: &Templates) -> Result<String, Error> {
+    let file = layout.skeleton();
+    let text = templates.text(file).ok_or_else(|| Error::Template {
+        message: format!("{file}: there is no such template"),
+    })?;
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
+    environment.set_formatter(|out, _, value| {
+        let literal = literal(value).ok_or_else(|| {
+            minijinja::Error::new(
+                minijinja::ErrorKind::BadEscape,
+                "only texts, whole numbers and true or false may stand in a skeleton",
+            )
+        })?;
+        out.write_str(&literal).map_err(minijinja::Error::from)
+    });
+    let context = context! {
+        kind => layout.title(),
+        sections => sections(report, layout),
+        cells => (0..report.cells.len()).collect::<Vec<_>>(),
+    };
+    environment
+        .template_from_named_str(file, text)
+        .and_then(|template| template.render(context))
+        .map_err(|error| Error::Template { message: template_error(file, &error) })
+}
+
+/// Sections of a layout; those with nothing to say in this report are left out.
+fn sections(report: &Report, layout: Layout) -> Vec<&'static str> {
+    match layout {
+        Layout::Executive => vec!["verdict", "performance", "improvements", "note"],
+        Layout::Technical => {
+            let mut sections = vec!["cover", "findings", "map", "quality"];
+            if !report.cells.is_empty() {
+                sections.push("stages");
+            }
+            if !report.effects.is_empty() {
+                sections.push("ledger");
+            }
+            sections.push("appendices");
+            sections
+        }
+    }
+}
+
+/// A value as Typst source; `None` for what has no place in a skeleton.
+fn literal(value: &Value) -> Option<String> {
+    match value.kind() {
+        ValueKind::String => value.as_str().map(string_literal),
+        ValueKind::Bool => Some(value.is_true().to_string()),
+        ValueKind::Number if value.is_integer() => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+/// A Typst string that stays inert even where markup is read: `\u{..}` is the same escape there.
+fn string_literal(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        if c.is_ascii_alphanumeric() || c == ' ' {
+            out.push(c);
+        } else {
+            let _ = write!(out, "\\u{{{:x}}}", c as u32);
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn template_error(file: &str, error: &minijinja::Error) -> String {
+    let line = error.line().map(|line| format!(":{line}")).unwrap_or_default();
+    let detail = error.detail().map_or_else(|| error.kind().to_string(), ToString::to_string);
+    format!("{file}{line}: {detail}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::sample;
+
+    #[test]
+    fn values_are_inert_in_code_and_in_markup() {
+        assert_eq!(string_literal("a b1"), "\"a b1\"");
+        assert_eq!(string_literal("\"#é\\"), r#""\u{22}\u{23}\u{e9}\u{5c}""#);
+        assert_eq!(literal(&Value::from(7)), Some("7".to_string()));
+        let safe = Value::from_safe_string("#x".to_string());
+        assert_eq!(literal(&safe), Some(r#""\u{23}x""#.to_string()));
+        assert_eq!(literal(&Value::from(vec![1])), None);
+    }
+
+    #[test]
+    fn no_text_of_the_report_gets_into_the_skeleton() {
+        for layout in Layout::ALL {
+            let report = sample();
+            let one = render(&report, layout, &Templates::built_in()).unwrap();
+            let mut other = report;
+            other.title = "#panic()".to_string();
+            other.cells.iter_mut().for_each(|cell| cell.title = "] #panic()".to_string());
+            assert_eq!(one, render(&other, layout, &Templates::built_in()).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_broken_skeleton_says_where() {
+        let check = |text: &str, want: &str| {
+            let templates = Templates::built_in().with("executive.typ.j2", text);
+            let error = render(&sample(), Layout::Executive, &templates).unwrap_err();
+            assert_eq!(error.to_string(), want);
+        };
+        check("a\n{% if %}", "executive.typ.j2:2: unexpected end of block");
+        check("a\n\n{{ nothing }}", "executive.typ.j2:3: undefined value");
+    }
+}

@@ -1,0 +1,192 @@
+//! All that Typst can see: bundled fonts, the given files, nothing else.
+//!
+//! Owning `World::file` is the sandbox. There is no disk, no network, no package and no clock behind
+//! it, so a template can neither read what it should not nor print something different tomorrow.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::LazyLock};
+use typst::{
+    Library, LibraryExt, World,
+    diag::{FileError, FileResult},
+    foundations::{Bytes, Datetime, Duration},
+    syntax::{FileId, RootedPath, Source, VirtualPath, VirtualRoot},
+    text::{Font, FontBook},
+    utils::LazyHash,
+};
+
+/// Font files, preferred ones first.
+const FONT_FILES: &[&[u8]] = &[
+    include_bytes!("../fonts/Inter-Regular.otf"),
+    include_bytes!("../fonts/Inter-Italic.otf"),
+    include_bytes!("../fonts/Inter-Medium.otf"),
+    include_bytes!("../fonts/Inter-SemiBold.otf"),
+    include_bytes!("../fonts/Inter-Bold.otf"),
+    include_bytes!("../fonts/NotoSansMono-Regular.ttf"),
+    include_bytes!("../fonts/NotoSansMono-Bold.ttf"),
+    include_bytes!("../fonts/NotoSans-Regular.ttf"),
+    include_bytes!("../fonts/NotoSansCJKsc-Regular.otf"),
+    include_bytes!("../fonts/NotoEmoji-Regular.ttf"),
+    include_bytes!("../fonts/NotoSansSymbols-Regular.ttf"),
+    include_bytes!("../fonts/NotoSansSymbols2-Regular.ttf"),
+    include_bytes!("../fonts/NotoSansMath-Regular.ttf"),
+    include_bytes!("../fonts/NotoSansArabic-Regular.ttf"),
+    include_bytes!("../fonts/NotoSansHebrew-Regular.ttf"),
+    include_bytes!("../fonts/NotoSansDevanagari-Regular.ttf"),
+    include_bytes!("../fonts/NotoSansBengali-Regular.ttf"),
+    include_bytes!("../fonts/NotoSansTamil-Regular.ttf"),
+    include_bytes!("../fonts/NotoSansThai-Regular.ttf"),
+    include_bytes!("../fonts/NotoSansGeorgian-Regular.ttf"),
+    include_bytes!("../fonts/NotoSansArmenian-Regular.ttf"),
+];
+
+/// The font of running text; every other one only fills its gaps.
+const TEXT_FAMILY: &str = "Inter";
+
+struct Shared {
+    library: LazyHash<Library>,
+    book: LazyHash<FontBook>,
+    fonts: Vec<Font>,
+}
+
+static SHARED: LazyLock<Shared> = LazyLock::new(|| {
+    let fonts: Vec<Font> =
+        FONT_FILES.iter().flat_map(|file| Font::iter(Bytes::new(*file))).collect();
+    Shared {
+        library: LazyHash::new(Library::default()),
+        book: LazyHash::new(FontBook::from_fonts(&fonts)),
+        fonts,
+    }
+});
+
+/// Whether any bundled font has a glyph for a character.
+pub fn covered(c: char) -> bool {
+    SHARED.fonts.iter().any(|font| font.info().coverage.contains(c as u32))
+}
+
+/// The same without marks that sit on the letter before them: on a letter of another font, some
+/// cannot be placed.
+pub fn covered_without_marks(c: char) -> bool {
+    let mark = matches!(c,
+        '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5c7}'
+        | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6ed}'
+        | '\u{8d3}'..='\u{8ff}' | '\u{1cd0}'..='\u{1cff}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
+        | '\u{20d0}'..='\u{20ff}' | '\u{302a}'..='\u{302f}' | '\u{3099}' | '\u{309a}'
+        | '\u{fe20}'..='\u{fe2f}' | '\u{1f3fb}'..='\u{1f3ff}');
+    !mark && covered(c)
+}
+
+/// Whether the font of running text has a glyph for a character.
+pub fn covered_by_text_font(c: char) -> bool {
+    let has = |font: &Font| font.info().coverage.contains(c as u32);
+    SHARED.fonts.iter().filter(|font| font.info().family == TEXT_FAMILY).all(has)
+}
+
+/// A closed world of files, by path with a leading slash.
+pub struct Files {
+    main: FileId,
+    sources: BTreeMap<String, Source>,
+    files: BTreeMap<String, Bytes>,
+}
+
+/// The place of a path in every world.
+fn file_id(path: &str) -> Option<FileId> {
+    Some(RootedPath::new(VirtualRoot::Project, VirtualPath::new(path).ok()?).intern())
+}
+
+impl Files {
+    /// A world whose main file is `main`; `None` when a path is not a path.
+    pub fn new(
+        main: &str,
+        sources: BTreeMap<String, String>,
+        files: BTreeMap<String, Vec<u8>>,
+    ) -> Option<Self> {
+        let parsed = sources
+            .into_iter()
+            .map(|(path, text)| Some((path.clone(), Source::new(file_id(&path)?, text))));
+        Some(Self {
+            main: file_id(main)?,
+            sources: parsed.collect::<Option<_>>()?,
+            files: files.into_iter().map(|(path, bytes)| (path, Bytes::new(bytes))).collect(),
+        })
+    }
+
+    fn refuse(id: FileId) -> FileError {
+        match id.get().root() {
+            VirtualRoot::Project => {
+                FileError::NotFound(PathBuf::from(id.get().vpath().get_without_slash()))
+            }
+            VirtualRoot::Package(_) => FileError::AccessDenied,
+        }
+    }
+
+    fn path(id: FileId) -> Option<&'static str> {
+        let inside = matches!(id.get().root(), VirtualRoot::Project);
+        inside.then(|| id.get().vpath().get_with_slash())
+    }
+}
+
+impl World for Files {
+    fn library(&self) -> &LazyHash<Library> {
+        &SHARED.library
+    }
+
+    fn book(&self) -> &LazyHash<FontBook> {
+        &SHARED.book
+    }
+
+    fn main(&self) -> FileId {
+        self.main
+    }
+
+    fn source(&self, id: FileId) -> FileResult<Source> {
+        let source = Self::path(id).and_then(|path| self.sources.get(path));
+        source.cloned().ok_or_else(|| Self::refuse(id))
+    }
+
+    fn file(&self, id: FileId) -> FileResult<Bytes> {
+        let file = Self::path(id).and_then(|path| self.files.get(path));
+        file.cloned().ok_or_else(|| Self::refuse(id))
+    }
+
+    fn font(&self, index: usize) -> Option<Font> {
+        SHARED.fonts.get(index).cloned()
+    }
+
+    fn today(&self, _: Option<Duration>) -> Option<Datetime> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fonts_cover_what_reports_and_records_hold() {
+        let needed = "Aé−…–“”□▲▼■→×±≥≤≈ · Ωж 中文 日本語 かな カナ 한국어 😀🚀 שלום مرحبا नमस्ते ไทย";
+        for c in needed.chars().chain(['\u{a0}', '\u{202f}', '\u{200b}']) {
+            assert!(covered(c), "{c:?} U+{:04X}", c as u32);
+        }
+        assert!(!covered('\u{e000}') && !covered('\u{10ffff}'));
+        assert!(covered_by_text_font('é') && !covered_by_text_font('中'));
+    }
+
+    #[test]
+    fn every_font_file_is_read_and_named() {
+        let families: Vec<&str> =
+            SHARED.fonts.iter().map(|font| font.info().family.as_str()).collect();
+        assert_eq!(families.len(), FONT_FILES.len());
+        assert_eq!(families[..5], [TEXT_FAMILY; 5]);
+    }
+
+    #[test]
+    fn there_is_nothing_outside() {
+        let files = Files::new("/main.typ", BTreeMap::new(), BTreeMap::new());
+        let files = files.unwrap_or_else(|| panic!("a good path"));
+        for path in ["/etc/passwd", "/main.typ", "/../secret"] {
+            if let Some(id) = file_id(path) {
+                assert!(files.file(id).is_err() && files.source(id).is_err(), "{path}");
+            }
+        }
+        assert!(files.today(None).is_none());
+    }
+}

@@ -1,0 +1,246 @@
+//! A second, independent reader of simulated records, for tests: it holds each line to the contracts
+//! in `jobs/contracts` and counts what it sees, so that `truth.json` is not its own witness.
+
+use crate::truth::{SourceTruth, reason};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read,
+    path::{Path, PathBuf},
+};
+use toml::Table;
+
+/// The contract of this name.
+pub(crate) fn contract(name: &str) -> Table {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../jobs/contracts");
+    let text = std::fs::read_to_string(folder.join(format!("{name}.toml"))).unwrap();
+    text.parse().unwrap()
+}
+
+/// All files below a folder, sorted.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path))
+        } else {
+            found.push(path)
+        }
+    }
+    found.sort();
+    found
+}
+
+/// What can be read of a file, and whether that is all of it.
+fn content(path: &Path) -> (Vec<u8>, bool) {
+    let bytes = std::fs::read(path).unwrap();
+    let mut out = Vec::new();
+    let whole = match path.extension().and_then(|e| e.to_str()) {
+        Some("gz") => flate2::read::MultiGzDecoder::new(&bytes[..])
+            .read_to_end(&mut out)
+            .is_ok(),
+        Some("zst") => zstd::Decoder::new(&bytes[..])
+            .unwrap()
+            .read_to_end(&mut out)
+            .is_ok(),
+        _ => {
+            out = bytes;
+            true
+        }
+    };
+    (out, whole)
+}
+
+/// What a folder of records holds, by this reader's count, and the accepted records.
+pub(crate) fn audit(folder: &Path, contract: &Table) -> (SourceTruth, Vec<Value>) {
+    let mut truth = SourceTruth::default();
+    let mut accepted: BTreeMap<String, Value> = BTreeMap::new();
+    let keys: Vec<&str> = contract["key"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| key.as_str().unwrap())
+        .collect();
+    let fields = contract["field"].as_table().unwrap();
+    for path in files(folder) {
+        truth.files += 1;
+        let (bytes, whole) = content(&path);
+        truth.broken_files += u64::from(!whole);
+        let is_csv = path.to_string_lossy().contains(".csv");
+        let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
+        for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if line.is_empty() || (is_csv && at == 0) {
+                continue;
+            }
+            truth.records += 1;
+            let record = if is_csv {
+                csv_record(line, fields)
+            } else {
+                json_record(line)
+            };
+            let checked = record.and_then(|record| check_fields(&record, fields).map(|()| record));
+            match checked {
+                Err(reason) => *truth.quarantined.entry(reason.to_string()).or_default() += 1,
+                Ok(record) => {
+                    let key = keys.iter().map(|key| record[*key].to_string()).collect();
+                    truth.duplicates += u64::from(accepted.insert(key, record).is_some());
+                }
+            }
+        }
+    }
+    truth.accepted = accepted.len() as u64;
+    (truth, accepted.into_values().collect())
+}
+
+fn json_record(line: &[u8]) -> Result<Value, &'static str> {
+    let text = std::str::from_utf8(line).map_err(|_| reason::INVALID_TEXT)?;
+    match serde_json::from_str(text) {
+        Ok(Value::Object(fields)) => Ok(Value::Object(fields)),
+        _ => Err(reason::BROKEN),
+    }
+}
+
+fn csv_record(line: &[u8], fields: &Table) -> Result<Value, &'static str> {
+    let names = [
+        "service",
+        "time",
+        "cpu_percent",
+        "memory_percent",
+        "latency_ms",
+        "error_rate",
+    ];
+    let text = std::str::from_utf8(line).map_err(|_| reason::INVALID_TEXT)?;
+    let mut cells = vec![String::new()];
+    let mut quoted = false;
+    for c in text.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            ',' if !quoted => cells.push(String::new()),
+            other => cells.last_mut().unwrap().push(other),
+        }
+    }
+    if cells.len() != names.len() {
+        return Err(reason::BROKEN_CSV);
+    }
+    let value = |name: &str, cell: String| {
+        let is_number = fields[name]["type"].as_str() == Some("number");
+        match (cell.is_empty(), is_number) {
+            (true, _) => Ok(Value::Null),
+            (_, false) => Ok(Value::from(cell)),
+            (_, true) => cell
+                .parse::<f64>()
+                .map(Value::from)
+                .map_err(|_| reason::WRONG_TYPE),
+        }
+    };
+    let mut record = serde_json::Map::new();
+    let mut first = None;
+    for (name, cell) in names.iter().zip(cells) {
+        match value(name, cell) {
+            Ok(value) => drop(record.insert((*name).to_string(), value)),
+            Err(reason) => first = first.or(Some(reason)),
+        }
+    }
+    first.map_or(Ok(Value::Object(record)), Err)
+}
+
+/// The first reason for which a record does not meet its fields.
+pub(crate) fn check_fields(record: &Value, fields: &Table) -> Result<(), &'static str> {
+    let names: BTreeSet<&String> = fields.keys().collect();
+    for name in names {
+        let field = fields[name.as_str()].as_table().unwrap();
+        let value = record.get(name.as_str()).unwrap_or(&Value::Null);
+        if value.is_null() {
+            if field.get("required").and_then(toml::Value::as_bool) == Some(true) {
+                return Err(reason::MISSING);
+            }
+            continue;
+        }
+        check_value(value, field, field["type"].as_str().unwrap())?;
+    }
+    Ok(())
+}
+
+fn check_value(value: &Value, field: &Table, kind: &str) -> Result<(), &'static str> {
+    let right = match kind {
+        "string" => value.is_string(),
+        "integer" => value.is_i64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "timestamp" => value
+            .as_str()
+            .is_some_and(|t| t.parse::<jiff::Timestamp>().is_ok()),
+        "date" => value
+            .as_str()
+            .is_some_and(|t| t.len() == 10 && t.parse::<jiff::civil::Date>().is_ok()),
+        "json" => true,
+        "struct" => {
+            if !value.is_object() {
+                return Err(reason::WRONG_TYPE);
+            }
+            return check_fields(value, field["field"].as_table().unwrap());
+        }
+        list => {
+            let inner = list
+                .strip_prefix("list<")
+                .unwrap()
+                .strip_suffix('>')
+                .unwrap();
+            let items = value.as_array().ok_or(reason::WRONG_TYPE)?;
+            return items
+                .iter()
+                .try_for_each(|item| check_value(item, field, inner));
+        }
+    };
+    if !right {
+        return Err(reason::WRONG_TYPE);
+    }
+    let bound = |name: &str| {
+        field.get(name).map(|v| {
+            v.as_float()
+                .unwrap_or_else(|| v.as_integer().unwrap() as f64)
+        })
+    };
+    if let Some(number) = value.as_f64()
+        && (bound("min").is_some_and(|min| number < min)
+            || bound("max").is_some_and(|max| number > max))
+    {
+        return Err(reason::OUT_OF_RANGE);
+    }
+    if let Some(text) = value.as_str() {
+        if bound("max_length").is_some_and(|most| text.chars().count() as f64 > most) {
+            return Err(reason::TOO_LONG);
+        }
+        if let Some(allowed) = field.get("allowed").and_then(toml::Value::as_array)
+            && !allowed.iter().any(|one| one.as_str() == Some(text))
+        {
+            return Err(reason::NOT_ALLOWED);
+        }
+    }
+    Ok(())
+}
+
+/// Every line of the real incidents meets the contract, with nothing in it that has no name.
+#[test]
+fn real_incidents_meet_their_contract() {
+    let Ok(folder) = std::env::var("RETROCAST_REAL_DATA") else {
+        eprintln!("SKIPPED: real_incidents_meet_their_contract needs RETROCAST_REAL_DATA");
+        return;
+    };
+    let contract = contract("incident_report");
+    let fields = contract["field"].as_table().unwrap();
+    let path = Path::new(&folder).join("github-incidents/incidents.jsonl");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut lines = 0;
+    for line in text.lines() {
+        let record = json_record(line.as_bytes()).unwrap();
+        assert_eq!(check_fields(&record, fields), Ok(()), "{line}");
+        for name in record.as_object().unwrap().keys() {
+            assert!(fields.contains_key(name), "{name}");
+        }
+        lines += 1;
+    }
+    assert_eq!(lines, 819);
+}

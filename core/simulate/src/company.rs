@@ -1,0 +1,627 @@
+//! The simulated company: who is in it, how much happens a day, and what is planted where.
+//!
+//! Everything is drawn from the seed here, once; the record types only follow it. Counts are
+//! gamma-Poisson around a level that is flat but for the planted facts, so that a finding about
+//! anything else is a false claim.
+
+use crate::{
+    Config, Error,
+    calendar::Day,
+    random::Random,
+    truth::{Allowed, Fact, FactKind, Subject},
+};
+use jiff::civil::Date;
+use std::collections::BTreeMap;
+
+/// Shape of the gamma factor that varies daily counts: variance = mean + mean² / 60.
+pub(crate) const COUNT_SHAPE: f64 = 60.0;
+/// Volume of pipelines and decisions on Saturdays and Sundays, relative to working days.
+pub(crate) const WEEKEND_VOLUME: f64 = 0.4;
+/// Types of tickets.
+pub(crate) const TICKET_TYPES: [&str; 3] = ["failure", "question", "request"];
+/// Kinds of AI decisions with their shares.
+pub(crate) const DECISION_KINDS: [(&str, f64); 4] = [
+    ("message_generation", 0.4),
+    ("enrichment", 0.3),
+    ("scraping", 0.2),
+    ("sync", 0.1),
+];
+/// Pipelines, each with the same number of executions. Two names are hostile text.
+pub(crate) const PIPELINES: [&str; 6] = [
+    "nightly-import",
+    "invoice-export",
+    "search-index",
+    "usage-rollup",
+    "顧客同期 🚚",
+    "</script><script>alert(1)</script>",
+];
+/// Services whose metrics are sampled. One name needs quotes in CSV.
+pub(crate) const SERVICES: [&str; 6] = [
+    "api",
+    "worker",
+    "web",
+    "database",
+    "cache",
+    "mail, outbound",
+];
+/// The limit that the drifting metric moves towards.
+pub(crate) const MEMORY_LIMIT: f64 = 90.0;
+/// Records a day at scale 1, by source, before the planted facts.
+const TICKETS_PER_DAY: f64 = 220.0;
+const PIPELINES_PER_DAY: f64 = 280.0;
+const DECISIONS_PER_DAY: f64 = 356.0;
+const SAMPLES_PER_DAY: f64 = 24.0;
+/// Share of records that do not meet their contract, and of records written twice.
+pub(crate) const HOSTILE_SHARE: f64 = 0.0015;
+/// Share of records that are written a second time.
+pub(crate) const REPEAT_SHARE: f64 = 0.0008;
+/// Share of records that come days late.
+pub(crate) const LATE_SHARE: f64 = 0.002;
+
+const COMPONENTS: [&str; 8] = [
+    "billing",
+    "checkout",
+    "identity",
+    "messaging",
+    "catalogue",
+    "reporting",
+    "storefront",
+    "=cmd('calc')",
+];
+
+/// A component with its tickets per day on days other than Monday, by type.
+#[derive(Debug, Clone)]
+pub(crate) struct Component {
+    pub name: &'static str,
+    pub per_day: [f64; 3],
+}
+
+/// The levels of one service's metrics.
+#[derive(Debug, Clone)]
+pub(crate) struct Service {
+    pub name: &'static str,
+    pub cpu_percent: f64,
+    pub memory_percent: f64,
+    pub latency_ms: f64,
+    pub error_rate: f64,
+}
+
+/// A lasting change of one component's tickets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shift {
+    pub component: usize,
+    pub from: usize,
+    pub factor: f64,
+}
+
+/// A rise of one service's memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Drift {
+    pub service: usize,
+    pub from: usize,
+    pub points_per_day: f64,
+}
+
+/// A line of the register of improvements.
+#[derive(Debug, Clone)]
+pub(crate) struct Improvement {
+    pub id: &'static str,
+    pub title: &'static str,
+    pub owner: &'static str,
+    pub component: usize,
+    pub date: Date,
+    pub expected_relative: f64,
+}
+
+/// The company and what is planted in its operations.
+pub(crate) struct Company {
+    pub days: Vec<Day>,
+    pub scale: f64,
+    pub samples_per_day: i64,
+    pub components: Vec<Component>,
+    pub services: Vec<Service>,
+    pub monday: f64,
+    pub threshold_files: u64,
+    pub failure_share: [f64; 2],
+    pub shift: Option<Shift>,
+    pub improved: Option<Shift>,
+    pub drift: Option<Drift>,
+    pub outage: Option<usize>,
+    pub outage_volume: f64,
+    pub dip: Option<usize>,
+    pub dip_volume: f64,
+    pub improvements: Vec<Improvement>,
+}
+
+impl Company {
+    /// Draws the company of a seed.
+    pub(crate) fn draw(config: &Config) -> Result<Self, Error> {
+        let count = config.weeks as usize * 7;
+        let days = crate::calendar::days(config.until, count, &config.timezone)?;
+        let mut random = Random::new(config.seed, 0);
+        let mut order: Vec<usize> = (0..COMPONENTS.len()).collect();
+        random.shuffle(&mut order);
+        // The three that something is planted in are busy enough for it to be found.
+        let busy = &order[..3];
+        let components: Vec<Component> = (0..COMPONENTS.len())
+            .map(|i| {
+                let low = if busy.contains(&i) { 1.0 } else { 0.7 };
+                let weight = random.between(low, 1.3);
+                let per_day = [15.0, 6.0, 5.0].map(|rate| rate * weight);
+                Component {
+                    name: COMPONENTS[i],
+                    per_day,
+                }
+            })
+            .collect();
+        let drifting = random.below(SERVICES.len());
+        let services = (0..SERVICES.len())
+            .map(|i| Service {
+                name: SERVICES[i],
+                cpu_percent: random.between(35.0, 55.0),
+                memory_percent: if i == drifting {
+                    66.5
+                } else {
+                    random.between(42.0, 60.0)
+                },
+                latency_ms: random.between(120.0, 260.0),
+                error_rate: random.between(0.005, 0.02),
+            })
+            .collect();
+        let from_end = |days_before: usize| count.checked_sub(days_before);
+        let shift_days = 84 + random.below(57);
+        let shift_factor = 1.55 + 0.01 * random.below(11) as f64;
+        let effect = -0.01 * (33 + random.below(5)) as f64;
+        let improved_days = 35 + random.below(4);
+        let ineffective_days = 35 + random.below(4);
+        let points_per_day = 0.24 + 0.01 * random.below(4) as f64;
+        let monday = 1.6 + 0.05 * random.below(5) as f64;
+        let threshold_files = 1100 + 50 * random.below(5) as u64;
+        let outage_days = 37 + random.below(6);
+        let dip_days = 3 + random.below(5);
+        let workday = |days_before: usize| {
+            let mut index = from_end(days_before)?;
+            while days[index].is_weekend() {
+                index = index.checked_sub(1)?;
+            }
+            Some(index)
+        };
+        let long_enough = |weeks: u32| config.weeks >= weeks;
+        let mut company = Self {
+            scale: 1.0,
+            samples_per_day: SAMPLES_PER_DAY as i64,
+            shift: from_end(shift_days)
+                .filter(|_| long_enough(26))
+                .map(|from| Shift {
+                    component: order[0],
+                    from,
+                    factor: shift_factor,
+                }),
+            improved: from_end(improved_days)
+                .filter(|_| long_enough(16))
+                .map(|from| Shift {
+                    component: order[1],
+                    from,
+                    factor: 1.0 + effect,
+                }),
+            drift: from_end(70).filter(|_| long_enough(16)).map(|from| Drift {
+                service: drifting,
+                from,
+                points_per_day,
+            }),
+            outage: workday(outage_days).filter(|_| long_enough(10)),
+            dip: workday(dip_days).filter(|_| long_enough(10)),
+            improvements: Vec::new(),
+            components,
+            services,
+            monday,
+            threshold_files,
+            failure_share: [0.03, 0.09],
+            outage_volume: 0.15,
+            dip_volume: 0.4,
+            days,
+        };
+        company.register(order[2], order[3], from_end(ineffective_days), from_end(4));
+        company.set_scale(config);
+        Ok(company)
+    }
+
+    fn register(
+        &mut self,
+        ineffective: usize,
+        recent: usize,
+        ineffective_from: Option<usize>,
+        recent_from: Option<usize>,
+    ) {
+        let Some(improved) = self.improved else {
+            return;
+        };
+        let line = |id, title, owner, component, from: usize, expected_relative| Improvement {
+            id,
+            title,
+            owner,
+            component,
+            date: self.days[from].date,
+            expected_relative,
+        };
+        let mut lines = vec![line(
+            "IMP-001",
+            "Retry failed imports with back-off 再試行",
+            "platform",
+            improved.component,
+            improved.from,
+            -0.3,
+        )];
+        if let Some(from) = ineffective_from {
+            lines.push(line(
+                "IMP-002",
+                "New cache #read(\"secret.txt\") </script><script>alert(1)</script> 🚀",
+                "=cmd('team')",
+                ineffective,
+                from,
+                -0.3,
+            ));
+        }
+        if let Some(from) = recent_from {
+            lines.push(line(
+                "IMP-003",
+                "Stricter input checks",
+                "intake",
+                recent,
+                from,
+                -0.2,
+            ));
+        }
+        self.improvements = lines;
+    }
+
+    /// Chooses the scale so that the expected number of records is what was asked for.
+    fn set_scale(&mut self, config: &Config) {
+        let days = self.days.len() as f64;
+        let wanted = match config.records {
+            Some(records) => records as f64,
+            None => config.records_per_day * days,
+        };
+        let per_day = wanted / days;
+        let samples = (SAMPLES_PER_DAY * per_day / 1000.0)
+            .round()
+            .clamp(2.0, 86_400.0);
+        self.samples_per_day = samples as i64;
+        let extra = 1.0 + HOSTILE_SHARE + REPEAT_SHARE;
+        let metrics = samples * self.services.len() as f64 * days;
+        let counted: f64 = self.days.iter().map(|day| self.expected(day)).sum();
+        self.scale = ((wanted / extra - metrics) / counted).max(0.01);
+    }
+
+    /// Expected records of a day at scale 1, metrics left out.
+    fn expected(&self, day: &Day) -> f64 {
+        let tickets: f64 = (0..self.components.len())
+            .flat_map(|c| (0..TICKET_TYPES.len()).map(move |t| (c, t)))
+            .map(|(component, kind)| self.tickets(day, component, kind))
+            .sum();
+        let pipelines: f64 = self.executions(day) * PIPELINES.len() as f64;
+        tickets / self.scale + (pipelines + self.decisions(day)) / self.scale
+    }
+
+    /// Expected tickets of a component and type on a day.
+    pub(crate) fn tickets(&self, day: &Day, component: usize, kind: usize) -> f64 {
+        let total: f64 = self
+            .components
+            .iter()
+            .map(|c| c.per_day.iter().sum::<f64>())
+            .sum();
+        let level = TICKETS_PER_DAY / total;
+        let mut mean = self.components[component].per_day[kind] * level * self.scale;
+        if kind == 0 && day.weekday == 0 {
+            mean *= self.monday;
+        }
+        for (shift, kinds) in [(self.shift, 3), (self.improved, 1)] {
+            if let Some(shift) = shift
+                && shift.component == component
+                && day.index >= shift.from
+                && kind < kinds
+            {
+                mean *= shift.factor;
+            }
+        }
+        mean
+    }
+
+    /// Expected executions of each pipeline on a day.
+    pub(crate) fn executions(&self, day: &Day) -> f64 {
+        let mut mean = PIPELINES_PER_DAY / PIPELINES.len() as f64 * self.working_day_factor(day);
+        if self.dip == Some(day.index) {
+            mean *= self.dip_volume;
+        }
+        mean * self.scale
+    }
+
+    /// Expected decisions on a day.
+    pub(crate) fn decisions(&self, day: &Day) -> f64 {
+        DECISIONS_PER_DAY * self.working_day_factor(day) * self.scale
+    }
+
+    fn working_day_factor(&self, day: &Day) -> f64 {
+        let level = 7.0 / (5.0 + 2.0 * WEEKEND_VOLUME);
+        let volume = if day.is_weekend() {
+            WEEKEND_VOLUME
+        } else {
+            1.0
+        };
+        let outage = if self.outage == Some(day.index) {
+            self.outage_volume
+        } else {
+            1.0
+        };
+        level * volume * outage
+    }
+
+    /// Points that a service's memory has drifted by on a day.
+    pub(crate) fn drifted(&self, day: &Day, service: usize) -> f64 {
+        match self.drift {
+            Some(drift) if drift.service == service && day.index >= drift.from => {
+                drift.points_per_day * (day.index - drift.from + 1) as f64
+            }
+            _ => 0.0,
+        }
+    }
+
+    /// Names in records, by source and column.
+    pub(crate) fn names() -> BTreeMap<String, BTreeMap<String, Vec<String>>> {
+        let owned = |names: &[&str]| names.iter().map(|n| (*n).to_string()).collect::<Vec<_>>();
+        let components = owned(&COMPONENTS);
+        let columns = |pairs: Vec<(&str, Vec<String>)>| {
+            pairs
+                .into_iter()
+                .map(|(column, names)| (column.to_string(), names))
+                .collect()
+        };
+        let kinds = owned(&DECISION_KINDS.map(|(kind, _)| kind));
+        BTreeMap::from([
+            (
+                "tickets".to_string(),
+                columns(vec![
+                    ("component", components.clone()),
+                    ("type", owned(&TICKET_TYPES)),
+                ]),
+            ),
+            ("decisions".to_string(), columns(vec![("kind", kinds)])),
+            (
+                "pipelines".to_string(),
+                columns(vec![
+                    ("pipeline", owned(&PIPELINES)),
+                    ("component", components),
+                ]),
+            ),
+            (
+                "metrics".to_string(),
+                columns(vec![("service", owned(&SERVICES))]),
+            ),
+        ])
+    }
+
+    /// Patterns that are there by design.
+    pub(crate) fn allowed() -> Vec<Allowed> {
+        let allowed = |source: &str, kind: &str, what: &str| Allowed {
+            source: source.to_string(),
+            kind: kind.to_string(),
+            what: what.to_string(),
+        };
+        let weekend = "volume on Saturdays and Sundays is 40 % of that on working days";
+        vec![
+            allowed("pipelines", "weekday_effect", weekend),
+            allowed("decisions", "weekday_effect", weekend),
+            allowed(
+                "pipelines",
+                "correlation",
+                "executions take longer the more files they read",
+            ),
+        ]
+    }
+
+    /// What is planted, with sizes.
+    pub(crate) fn facts(&self) -> Vec<Fact> {
+        let mut facts = vec![self.monday_fact(), self.threshold_fact()];
+        facts.extend(self.shift.map(|shift| self.shift_fact(shift)));
+        if let Some(day) = self.outage {
+            facts.push(self.outage_fact("outage-pipelines", "pipelines", day, self.outage_volume));
+            facts.push(self.outage_fact("outage-decisions", "decisions", day, self.outage_volume));
+        }
+        if let Some(day) = self.dip {
+            facts.push(self.outage_fact("dip-pipelines", "pipelines", day, self.dip_volume));
+        }
+        facts.extend(self.drift.map(|drift| self.drift_fact(drift)));
+        facts.extend(self.improvements.iter().map(|line| self.effect_fact(line)));
+        facts
+    }
+
+    fn monday_fact(&self) -> Fact {
+        let ratio = self.monday;
+        let all_days = ratio / ((ratio + 6.0) / 7.0);
+        let working_days = ratio / ((ratio + 4.0) / 5.0);
+        Fact {
+            id: "monday".into(),
+            kind: FactKind::WeekdayEffect,
+            source: "tickets".into(),
+            subject: Some(Subject {
+                column: "type".into(),
+                value: "failure".into(),
+            }),
+            measure: "failure tickets per day".into(),
+            what: format!(
+                "failure tickets are {ratio:.2} times as many on Mondays as on other days"
+            ),
+            date: None,
+            end: None,
+            size: rounded(ratio),
+            unit: "ratio".into(),
+            // Any of the three baselines may be printed, each with its sampling error.
+            size_range: [working_days * 0.9, ratio * 1.1],
+            date_tolerance_days: 0,
+            numbers: BTreeMap::from([
+                ("ratio_all_days".into(), all_days),
+                ("ratio_working_days".into(), working_days),
+                ("ratio_other_days".into(), ratio),
+            ]),
+        }
+    }
+
+    fn threshold_fact(&self) -> Fact {
+        let files = self.threshold_files as f64;
+        let [below, above] = self.failure_share;
+        Fact {
+            id: "threshold".into(),
+            kind: FactKind::VolumeThreshold,
+            source: "pipelines".into(),
+            subject: None,
+            measure: "share of failed executions".into(),
+            what: format!(
+                "{:.0} % of executions fail with up to {files} files, {:.0} % with more",
+                below * 100.0,
+                above * 100.0
+            ),
+            date: None,
+            end: None,
+            size: files,
+            unit: "files".into(),
+            size_range: [files * 0.85, files * 1.15],
+            date_tolerance_days: 0,
+            numbers: BTreeMap::from([
+                ("share_below".into(), below),
+                ("share_above".into(), above),
+                ("ratio".into(), above / below),
+            ]),
+        }
+    }
+
+    fn component(&self, index: usize) -> Subject {
+        let value = self.components[index].name.to_string();
+        Subject {
+            column: "component".into(),
+            value,
+        }
+    }
+
+    fn shift_fact(&self, shift: Shift) -> Fact {
+        let date = self.days[shift.from].date;
+        let name = self.components[shift.component].name;
+        Fact {
+            id: "shift".into(),
+            kind: FactKind::ChangePoint,
+            source: "tickets".into(),
+            subject: Some(self.component(shift.component)),
+            measure: "tickets per day".into(),
+            what: format!(
+                "daily tickets of {name} are {:.2} times as many from {date}",
+                shift.factor
+            ),
+            date: Some(date),
+            end: None,
+            size: rounded(shift.factor),
+            unit: "ratio".into(),
+            size_range: [shift.factor * 0.8, shift.factor * 1.2],
+            date_tolerance_days: 7,
+            numbers: BTreeMap::new(),
+        }
+    }
+
+    fn outage_fact(&self, id: &str, source: &str, day: usize, volume: f64) -> Fact {
+        let date = self.days[day].date;
+        Fact {
+            id: id.into(),
+            kind: FactKind::Outage,
+            source: source.into(),
+            subject: None,
+            measure: "records per day".into(),
+            what: format!(
+                "{source} drop to {:.0} % of their volume on {date}",
+                volume * 100.0
+            ),
+            date: Some(date),
+            end: date.tomorrow().ok(),
+            size: volume,
+            unit: "ratio".into(),
+            size_range: [0.0, (volume * 1.8).min(0.8)],
+            date_tolerance_days: 0,
+            numbers: BTreeMap::new(),
+        }
+    }
+
+    fn drift_fact(&self, drift: Drift) -> Fact {
+        let name = self.services[drift.service].name;
+        let date = self.days[drift.from].date;
+        let base = self.services[drift.service].memory_percent;
+        let at_end = base + drift.points_per_day * (self.days.len() - drift.from) as f64;
+        Fact {
+            id: "drift".into(),
+            kind: FactKind::Drift,
+            source: "metrics".into(),
+            subject: Some(Subject {
+                column: "service".into(),
+                value: name.to_string(),
+            }),
+            measure: "memory_percent".into(),
+            what: format!(
+                "memory of {name} rises by {:.2} points a day from {date} towards {MEMORY_LIMIT}",
+                drift.points_per_day
+            ),
+            date: Some(date),
+            end: None,
+            size: rounded(drift.points_per_day),
+            unit: "points per day".into(),
+            size_range: [0.0, drift.points_per_day * 1.5],
+            date_tolerance_days: 28,
+            numbers: BTreeMap::from([
+                ("limit".into(), MEMORY_LIMIT),
+                ("base".into(), base),
+                ("at_end".into(), at_end),
+                (
+                    "days_to_limit".into(),
+                    (MEMORY_LIMIT - at_end) / drift.points_per_day,
+                ),
+            ]),
+        }
+    }
+
+    fn effect_fact(&self, line: &Improvement) -> Fact {
+        let works = line.id == "IMP-001";
+        let size = match self.improved {
+            Some(improved) if works => rounded(improved.factor - 1.0),
+            _ => 0.0,
+        };
+        let name = self.components[line.component].name;
+        let what = if works {
+            format!(
+                "{} changes failure tickets of {name} by {:.0} %",
+                line.id,
+                size * 100.0
+            )
+        } else {
+            format!("{} does nothing to failure tickets of {name}", line.id)
+        };
+        Fact {
+            id: line.id.to_string(),
+            kind: if works {
+                FactKind::Effect
+            } else {
+                FactKind::NoEffect
+            },
+            source: "tickets".into(),
+            subject: Some(self.component(line.component)),
+            measure: "failure tickets per day".into(),
+            what,
+            date: Some(line.date),
+            end: None,
+            size,
+            unit: "relative".into(),
+            size_range: [size - 0.15, size + 0.15],
+            date_tolerance_days: 7,
+            numbers: BTreeMap::new(),
+        }
+    }
+}
+
+/// Sizes are drawn in hundredths; this takes away what adding them up left behind.
+fn rounded(size: f64) -> f64 {
+    (size * 100.0).round() / 100.0
+}

@@ -1,0 +1,227 @@
+//! Records made to break programs: texts that mean something to some interpreter, and lines that do
+//! not meet their contract.
+
+use crate::{Error, output::Feed, random::Random, truth::reason};
+
+/// Texts that are code, markup or trouble somewhere, and plain text in a report.
+pub(crate) const TEXTS: [&str; 18] = [
+    "#read(\"secret.txt\")",
+    "</script><script>alert(1)</script>",
+    "=cmd('/C calc')!A0",
+    "@SUM(1+1)*cmd|' /C calc'!A0",
+    "שלום עולם, مرحبا بالعالم",
+    "\u{202e}gnp.eciovni",
+    "bell \u{7} and escape \u{1b}[31mred\u{1b}[0m",
+    "null \u{0} byte",
+    "導入が失敗しました 数据丢失 데이터 없음",
+    "🚚📦 delivery 👩\u{200d}👩\u{200d}👧\u{200d}👦 stuck",
+    "{{ 7 * 7 }} ${7*7} <%= 7 %> %s%n",
+    "'; drop table tickets; --",
+    "../../../../etc/passwd",
+    "\u{feff}zero\u{200b}width",
+    "$ #set page(width: 1pt) $ *bold* _it_ `raw` \\ @ref <label>",
+    "\r\nBcc: everyone@example.org",
+    "Ω≈ç√∫ ½ ﬁ Å Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L̠ͨͧͩ͘G̴̻͈͍͔̹̑͗̎̅͛́Ǫ̵̹̻̝̳͂̌̌͘",
+    "<img src=x onerror=alert(1)>",
+];
+
+/// A way in which a line of JSON fails its contract.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Flaw {
+    /// The second half of the line is missing.
+    Cut,
+    /// The line is a message of some program.
+    Garbage,
+    /// A text holds bytes that are not UTF-8.
+    BadText(&'static str),
+    /// A text holds a raw null byte.
+    RawNull(&'static str),
+    /// A value is nested deeper than any reader allows.
+    Deep,
+    /// The value of a field is this JSON text.
+    Value(&'static str, &'static str, &'static str),
+    /// A field is not there.
+    Without(&'static str),
+    /// A text is a million characters long.
+    Long(&'static str),
+}
+
+/// Deeper than the 128 levels at which JSON readers stop.
+const DEPTH: usize = 200;
+
+impl Flaw {
+    /// The line with the flaw, and the reason for which it is left out.
+    pub(crate) fn spoil(self, line: &str) -> (Vec<u8>, &'static str) {
+        match self {
+            Flaw::Cut => {
+                let mut end = line.len() / 2;
+                while !line.is_char_boundary(end) {
+                    end += 1;
+                }
+                (line.as_bytes()[..end].to_vec(), reason::BROKEN)
+            }
+            Flaw::Garbage => (
+                b"ERROR upstream closed the connection (104)".to_vec(),
+                reason::BROKEN,
+            ),
+            Flaw::BadText(key) => {
+                let mut spoiled = with_value(line, key, "\"caf?\"");
+                if let Some(at) = spoiled.windows(4).position(|bytes| bytes == b"caf?") {
+                    spoiled[at + 3] = 0xe9;
+                }
+                (spoiled, reason::INVALID_TEXT)
+            }
+            Flaw::RawNull(key) => (with_value(line, key, "\"a\0b\""), reason::BROKEN),
+            Flaw::Deep => {
+                let open = "[".repeat(DEPTH);
+                let close = "]".repeat(DEPTH);
+                let rest = line.strip_prefix('{').unwrap_or(line);
+                (
+                    format!("{{\"payload\":{open}{close},{rest}").into_bytes(),
+                    reason::BROKEN,
+                )
+            }
+            Flaw::Value(key, value, reason) => (with_value(line, key, value), reason),
+            Flaw::Without(key) => (without(line, key), reason::MISSING),
+            Flaw::Long(key) => {
+                let value = format!("\"{}\"", "long ".repeat(200_000));
+                (with_value(line, key, &value), reason::TOO_LONG)
+            }
+        }
+    }
+}
+
+/// The line with another value for a field that holds a text, a number or null.
+fn with_value(line: &str, key: &str, value: &str) -> Vec<u8> {
+    let name = format!("\"{key}\":");
+    let Some(at) = line.find(&name) else {
+        return line.as_bytes().to_vec();
+    };
+    let start = at + name.len();
+    let end = start + value_length(&line[start..]);
+    [&line[..start], value, &line[end..]].concat().into_bytes()
+}
+
+/// The line without a field that is not the last.
+fn without(line: &str, key: &str) -> Vec<u8> {
+    let name = format!("\"{key}\":");
+    let Some(at) = line.find(&name) else {
+        return line.as_bytes().to_vec();
+    };
+    let start = at + name.len();
+    let end = start + value_length(&line[start..]);
+    let rest = line[end..].strip_prefix(',').unwrap_or(&line[end..]);
+    [&line[..at], rest].concat().into_bytes()
+}
+
+/// Bytes of the text, number or null at the beginning of JSON text.
+fn value_length(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    if bytes.first() != Some(&b'"') {
+        return bytes
+            .iter()
+            .position(|b| matches!(b, b',' | b'}'))
+            .unwrap_or(bytes.len());
+    }
+    let mut at = 1;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' => at += 2,
+            b'"' => return at + 1,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+/// Writes a day's share of flawed lines. Flaws take turns; on the first day of the last week each
+/// occurs once, however few records there are. `make` writes a new line that meets the contract.
+pub(crate) fn scatter(
+    feed: &mut Feed,
+    random: &mut Random,
+    turn: &mut usize,
+    expected: f64,
+    all: bool,
+    flaws: &[Flaw],
+    mut make: impl FnMut(&mut Random, &mut Vec<u8>),
+) -> Result<(), Error> {
+    let count = random.poisson(expected) as usize;
+    let mut line = Vec::new();
+    let mut write = |feed: &mut Feed, random: &mut Random, flaw: Flaw| {
+        line.clear();
+        make(random, &mut line);
+        let (spoiled, reason) = flaw.spoil(&String::from_utf8_lossy(&line));
+        feed.reject(&spoiled, reason)
+    };
+    for _ in 0..count {
+        let flaw = flaws[*turn % flaws.len()];
+        *turn += 1;
+        // Million-character texts come once, not with every turn.
+        if !matches!(flaw, Flaw::Long(_)) {
+            write(feed, random, flaw)?;
+        }
+    }
+    if all {
+        for flaw in flaws {
+            write(feed, random, *flaw)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = r#"{"id":"T-1","n":4.5,"title":"a \"quoted\", {x}","tags":["x"]}"#;
+
+    fn check(flaw: Flaw, expected_start: &str, expected_reason: &str, is_json: bool) {
+        let (line, reason) = flaw.spoil(LINE);
+        let text = String::from_utf8_lossy(&line);
+        assert!(text.starts_with(expected_start), "{text}");
+        assert_eq!(reason, expected_reason);
+        assert_eq!(
+            serde_json::from_slice::<serde_json::Value>(&line).is_ok(),
+            is_json,
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn flaws_are_what_they_say() {
+        check(Flaw::Cut, r#"{"id":"T-1""#, reason::BROKEN, false);
+        check(Flaw::Garbage, "ERROR", reason::BROKEN, false);
+        check(
+            Flaw::RawNull("title"),
+            r#"{"id":"T-1","n":4.5,"title":"a"#,
+            reason::BROKEN,
+            false,
+        );
+        check(
+            Flaw::BadText("title"),
+            r#"{"id":"T-1","n":4.5,"title":"caf"#,
+            reason::INVALID_TEXT,
+            false,
+        );
+        check(Flaw::Deep, r#"{"payload":[[[["#, reason::BROKEN, false);
+        check(
+            Flaw::Value("n", "\"x\"", reason::WRONG_TYPE),
+            r#"{"id":"T-1","n":"x","#,
+            reason::WRONG_TYPE,
+            true,
+        );
+        check(
+            Flaw::Value("title", "17", reason::WRONG_TYPE),
+            r#"{"id":"T-1","n":4.5,"title":17,"tags""#,
+            reason::WRONG_TYPE,
+            true,
+        );
+        check(Flaw::Without("id"), r#"{"n":4.5"#, reason::MISSING, true);
+        check(
+            Flaw::Long("title"),
+            r#"{"id":"T-1","n":4.5,"title":"long long"#,
+            reason::TOO_LONG,
+            true,
+        );
+    }
+}

@@ -1,0 +1,337 @@
+//! Writing records into files by day or week, and counting exactly what was written.
+
+use crate::{Error, calendar::Day, truth::SourceTruth};
+use flate2::{Compression, write::GzEncoder};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+/// How a file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packing {
+    Plain,
+    Gzip,
+    Zstandard,
+}
+
+impl Packing {
+    fn extension(self) -> &'static str {
+        match self {
+            Packing::Plain => "",
+            Packing::Gzip => ".gz",
+            Packing::Zstandard => ".zst",
+        }
+    }
+}
+
+enum Sink {
+    Plain(BufWriter<File>),
+    Gzip(GzEncoder<BufWriter<File>>),
+    Zstandard(zstd::Encoder<'static, BufWriter<File>>),
+}
+
+impl Sink {
+    fn open(path: &Path, packing: Packing) -> io::Result<Self> {
+        let file = BufWriter::with_capacity(1 << 16, File::create(path)?);
+        Ok(match packing {
+            Packing::Plain => Sink::Plain(file),
+            Packing::Gzip => Sink::Gzip(GzEncoder::new(file, Compression::fast())),
+            Packing::Zstandard => Sink::Zstandard(zstd::Encoder::new(file, 1)?),
+        })
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Sink::Plain(sink) => sink.write_all(bytes),
+            Sink::Gzip(sink) => sink.write_all(bytes),
+            Sink::Zstandard(sink) => sink.write_all(bytes),
+        }
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Sink::Plain(mut sink) => sink.flush(),
+            Sink::Gzip(sink) => sink.finish()?.flush(),
+            Sink::Zstandard(sink) => sink.finish()?.flush(),
+        }
+    }
+}
+
+/// How often a source begins a new file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    Daily,
+    Weekly,
+}
+
+/// What a file looks like besides its records.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Style {
+    pub packing: Packing,
+    /// Begins with a byte-order mark.
+    pub mark: bool,
+    /// Lines end in carriage return and line feed.
+    pub carriage_return: bool,
+    /// The last line has no end.
+    pub open_end: bool,
+}
+
+impl Style {
+    pub(crate) fn plain() -> Self {
+        Self {
+            packing: Packing::Plain,
+            mark: false,
+            carriage_return: false,
+            open_end: false,
+        }
+    }
+}
+
+struct Part {
+    path: PathBuf,
+    sink: Sink,
+    style: Style,
+    lines: u64,
+    buffer: Vec<u8>,
+}
+
+/// Blocks of this size go to the compressor at once.
+const BLOCK_BYTES: usize = 1 << 16;
+
+impl Part {
+    fn line(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.lines > 0 {
+            self.buffer
+                .extend_from_slice(if self.style.carriage_return {
+                    b"\r\n"
+                } else {
+                    b"\n"
+                });
+        }
+        self.buffer.extend_from_slice(line);
+        self.lines += 1;
+        if self.buffer.len() >= BLOCK_BYTES {
+            self.drain()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn drain(&mut self) -> io::Result<()> {
+        self.sink.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        if self.lines > 0 && !self.style.open_end {
+            self.buffer
+                .extend_from_slice(if self.style.carriage_return {
+                    b"\r\n"
+                } else {
+                    b"\n"
+                });
+        }
+        self.drain()?;
+        self.sink.finish()
+    }
+}
+
+/// The records of one source on their way into files.
+pub(crate) struct Feed {
+    root: PathBuf,
+    name: &'static str,
+    extension: &'static str,
+    header: Option<&'static str>,
+    layout: Layout,
+    part: Option<Part>,
+    opened: Option<jiff::civil::Date>,
+    /// Lines that come in the file of a later day, by that day's index.
+    held: BTreeMap<usize, Vec<Vec<u8>>>,
+    last_index: usize,
+    /// Counts so far.
+    pub truth: SourceTruth,
+}
+
+impl Feed {
+    /// A source that will be written under `root/name/`.
+    pub(crate) fn new(
+        root: &Path,
+        name: &'static str,
+        extension: &'static str,
+        header: Option<&'static str>,
+        layout: Layout,
+        last_index: usize,
+    ) -> Self {
+        Self {
+            root: root.to_path_buf(),
+            name,
+            extension,
+            header,
+            layout,
+            part: None,
+            opened: None,
+            held: BTreeMap::new(),
+            last_index,
+            truth: SourceTruth::default(),
+        }
+    }
+
+    /// Begins a day: opens its file, when it is the first of one, and writes what was held for it.
+    pub(crate) fn open(&mut self, day: &Day, style: impl Fn() -> Style) -> Result<(), Error> {
+        let date = match self.layout {
+            Layout::Daily => day.date,
+            Layout::Weekly => day.monday(),
+        };
+        if self.opened != Some(date) {
+            self.close()?;
+            let style = style();
+            let path = self.path(date, "", style.packing.extension())?;
+            let sink = Sink::open(&path, style.packing).map_err(|e| Error::write(&path, e))?;
+            let mut buffer = Vec::with_capacity(BLOCK_BYTES + 4096);
+            if style.mark {
+                buffer.extend_from_slice("\u{feff}".as_bytes());
+            }
+            let mut part = Part {
+                path,
+                sink,
+                style,
+                lines: 0,
+                buffer,
+            };
+            if let Some(header) = self.header {
+                part.line(header.as_bytes())
+                    .map_err(|e| Error::write(&part.path, e))?;
+            }
+            self.part = Some(part);
+            self.opened = Some(date);
+            self.truth.files += 1;
+        }
+        for line in self.held.remove(&day.index).unwrap_or_default() {
+            self.line(&line)?;
+        }
+        Ok(())
+    }
+
+    fn path(&self, date: jiff::civil::Date, suffix: &str, packed: &str) -> Result<PathBuf, Error> {
+        let folder = self
+            .root
+            .join(self.name)
+            .join(date.strftime("%Y/%m").to_string());
+        std::fs::create_dir_all(&folder).map_err(|e| Error::write(&folder, e))?;
+        Ok(folder.join(format!(
+            "{}-{date}{suffix}.{}{packed}",
+            self.name, self.extension
+        )))
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), Error> {
+        self.truth.bytes += line.len() as u64 + 1;
+        let Some(part) = self.part.as_mut() else {
+            return Ok(());
+        };
+        part.line(line).map_err(|e| Error::write(&part.path, e))
+    }
+
+    /// Writes a record that meets its contract.
+    pub(crate) fn accept(&mut self, line: &[u8]) -> Result<(), Error> {
+        self.truth.records += 1;
+        self.truth.accepted += 1;
+        self.line(line)
+    }
+
+    /// Keeps a record that meets its contract for the file of a later day.
+    pub(crate) fn accept_late(
+        &mut self,
+        day: &Day,
+        delay: usize,
+        line: &[u8],
+    ) -> Result<(), Error> {
+        let due = (day.index + delay).min(self.last_index);
+        if due == day.index {
+            return self.accept(line);
+        }
+        self.truth.records += 1;
+        self.truth.accepted += 1;
+        self.truth.late += 1;
+        self.held.entry(due).or_default().push(line.to_vec());
+        Ok(())
+    }
+
+    /// Writes a record that was written before once more, today or in the file of a later day.
+    pub(crate) fn repeat(&mut self, day: &Day, delay: usize, line: &[u8]) -> Result<(), Error> {
+        self.truth.records += 1;
+        self.truth.duplicates += 1;
+        let due = (day.index + delay).min(self.last_index);
+        if due == day.index {
+            return self.line(line);
+        }
+        self.held.entry(due).or_default().push(line.to_vec());
+        Ok(())
+    }
+
+    /// Writes a record that does not meet its contract.
+    pub(crate) fn reject(&mut self, line: &[u8], reason: &str) -> Result<(), Error> {
+        self.truth.records += 1;
+        *self
+            .truth
+            .quarantined
+            .entry(reason.to_string())
+            .or_default() += 1;
+        self.line(line)
+    }
+
+    /// Writes a blank line.
+    pub(crate) fn blank(&mut self) -> Result<(), Error> {
+        self.truth.blank_lines += 1;
+        self.line(b"")
+    }
+
+    /// Writes a file of no bytes beside the day's.
+    pub(crate) fn empty_file(&mut self, day: &Day) -> Result<(), Error> {
+        let path = self.path(day.date, "-empty", "")?;
+        self.truth.files += 1;
+        File::create(&path)
+            .map(drop)
+            .map_err(|e| Error::write(&path, e))
+    }
+
+    /// Writes records that meet their contract into a gzip file that ends too early: every line can
+    /// be read, but the end of the compressed data is missing.
+    pub(crate) fn truncated_file(&mut self, day: &Day, lines: &[Vec<u8>]) -> Result<(), Error> {
+        let path = self.path(day.date, "-cut", ".gz")?;
+        let write = || -> io::Result<Vec<u8>> {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            for line in lines {
+                encoder.write_all(line)?;
+                encoder.write_all(b"\n")?;
+            }
+            // A sync flush ends on a byte border with all data out; what follows would be the
+            // last block and the check sum.
+            encoder.flush()?;
+            Ok(encoder.get_ref().clone())
+        };
+        let bytes = write().map_err(|e| Error::write(&path, e))?;
+        std::fs::write(&path, bytes).map_err(|e| Error::write(&path, e))?;
+        self.truth.files += 1;
+        self.truth.broken_files += 1;
+        self.truth.records += lines.len() as u64;
+        self.truth.accepted += lines.len() as u64;
+        self.truth.bytes += lines.iter().map(|line| line.len() as u64 + 1).sum::<u64>();
+        Ok(())
+    }
+
+    /// Ends the open file.
+    pub(crate) fn close(&mut self) -> Result<(), Error> {
+        match self.part.take() {
+            Some(part) => {
+                let path = part.path.clone();
+                part.finish().map_err(|e| Error::write(&path, e))
+            }
+            None => Ok(()),
+        }
+    }
+}

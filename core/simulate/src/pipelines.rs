@@ -1,0 +1,160 @@
+//! Executions of pipelines, a JSON object a line, a file a week.
+
+use crate::{
+    Error,
+    calendar::Clock,
+    company::{COUNT_SHAPE, Company, HOSTILE_SHARE, LATE_SHARE, PIPELINES, REPEAT_SHARE},
+    hostile::{self, Flaw},
+    output::{Feed, Layout, Packing, Style},
+    random::Random,
+    tickets::quoted,
+    truth::{SourceTruth, reason},
+};
+use std::{io::Write, path::Path};
+
+/// Number of this type's random stream.
+const STREAM: u64 = 3;
+const ERRORS: [&str; 5] = [
+    "timeout after 600 s",
+    "disk full",
+    "row 17: \"amount\" is not a number",
+    "</script><script>alert(1)</script>",
+    "=cmd()",
+];
+
+const FLAWS: [Flaw; 8] = [
+    Flaw::Value("files", "-3", reason::OUT_OF_RANGE),
+    Flaw::Cut,
+    Flaw::Value("status", "\"green\"", reason::NOT_ALLOWED),
+    Flaw::Value("files", "\"12\"", reason::WRONG_TYPE),
+    Flaw::Value("duration_s", "null", reason::MISSING),
+    Flaw::Garbage,
+    Flaw::Value("started_at", "\"2026-13-45T00:00:00Z\"", reason::WRONG_TYPE),
+    Flaw::RawNull("pipeline"),
+];
+
+/// Writes all executions under `root/pipelines`.
+pub(crate) fn write(
+    root: &Path,
+    company: &Company,
+    seed: u64,
+    compress: bool,
+) -> Result<SourceTruth, Error> {
+    let days = &company.days;
+    let mut random = Random::new(seed, STREAM);
+    let mut feed = Feed::new(
+        root,
+        "pipelines",
+        "jsonl",
+        None,
+        Layout::Weekly,
+        days.len() - 1,
+    );
+    let mut writer = Writer::new();
+    let mut moments: Vec<(i64, u8)> = Vec::new();
+    let mut line = Vec::with_capacity(512);
+    let mut turn = 0;
+    for day in days {
+        let odd = (day.index / 7) % 2 == 1;
+        feed.open(day, || Style {
+            packing: match (compress, odd) {
+                (false, _) => Packing::Plain,
+                (true, false) => Packing::Gzip,
+                (true, true) => Packing::Zstandard,
+            },
+            carriage_return: odd,
+            ..Style::plain()
+        })?;
+        moments.clear();
+        let mean = company.executions(day);
+        for pipeline in 0..PIPELINES.len() {
+            for _ in 0..random.overdispersed(mean, COUNT_SHAPE) {
+                moments.push((random.below(day.seconds as usize) as i64, pipeline as u8));
+            }
+        }
+        moments.sort_unstable();
+        for &(second, pipeline) in &moments {
+            line.clear();
+            let second = day.start + second;
+            writer.execution(
+                &mut random,
+                company,
+                second,
+                usize::from(pipeline),
+                &mut line,
+            );
+            feed.truth.hostile_texts += u64::from(pipeline >= 4);
+            if random.chance(LATE_SHARE) {
+                let delay = 7 + random.below(7);
+                feed.accept_late(day, delay, &line)?;
+                continue;
+            }
+            feed.accept(&line)?;
+            if random.chance(REPEAT_SHARE) {
+                let delay = random.below(9);
+                feed.repeat(day, delay, &line)?;
+            }
+        }
+        let expected = moments.len() as f64 * HOSTILE_SHARE;
+        let all = day.index + 7 == days.len();
+        hostile::scatter(
+            &mut feed,
+            &mut random,
+            &mut turn,
+            expected,
+            all,
+            &FLAWS,
+            |random, out| {
+                let second = day.start + random.below(day.seconds as usize) as i64;
+                writer.execution(random, company, second, 0, out);
+            },
+        )?;
+    }
+    feed.close()?;
+    Ok(feed.truth)
+}
+
+struct Writer {
+    clock: Clock,
+    next: u64,
+    names: Vec<String>,
+    errors: Vec<String>,
+}
+
+impl Writer {
+    fn new() -> Self {
+        Self {
+            clock: Clock::default(),
+            next: 1,
+            names: PIPELINES.iter().map(|name| quoted(name)).collect(),
+            errors: ERRORS.iter().map(|text| quoted(text)).collect(),
+        }
+    }
+
+    fn execution(
+        &mut self,
+        random: &mut Random,
+        company: &Company,
+        second: i64,
+        pipeline: usize,
+        out: &mut Vec<u8>,
+    ) {
+        let files = random.log_normal(500.0, 0.9).clamp(1.0, 50_000.0) as u64;
+        let above = usize::from(files > company.threshold_files);
+        let failed = random.chance(company.failure_share[above]);
+        let duration = 20.0 + files as f64 * random.log_normal(0.05, 0.3);
+        let component = random.pick(&company.components).name;
+        let error = random.pick(&self.errors);
+        let _ = write!(out, "{{\"id\":\"P-{:08}\",\"started_at\":\"", self.next);
+        self.next += 1;
+        self.clock.write(second, out);
+        let _ = write!(
+            out,
+            "\",\"pipeline\":{},\"component\":\"{component}\",\"files\":{files},\
+             \"status\":\"{}\",\"duration_s\":{duration:.1},\"error\":{}}}",
+            self.names[pipeline],
+            if failed { "failed" } else { "ok" },
+            if failed { error.as_str() } else { "null" },
+        );
+    }
+}

@@ -1,0 +1,232 @@
+//! Support tickets, a JSON object a line, a file a day.
+
+use crate::{
+    Error,
+    calendar::Clock,
+    company::{Company, HOSTILE_SHARE, LATE_SHARE, REPEAT_SHARE, TICKET_TYPES},
+    hostile::{self, Flaw},
+    output::{Feed, Layout, Packing, Style},
+    random::Random,
+    truth::{SourceTruth, reason},
+};
+use std::{io::Write, path::Path};
+
+/// Number of this type's random stream.
+const STREAM: u64 = 1;
+const SEVERITIES: [&str; 4] = ["low", "normal", "high", "critical"];
+const PLANS: [&str; 3] = ["free", "team", "enterprise"];
+const TAGS: [&str; 8] = [
+    "import",
+    "export",
+    "login",
+    "slow",
+    "mobile",
+    "api",
+    "übersetzung",
+    "请求",
+];
+const TITLES: [&str; 8] = [
+    "Import fails with error 500",
+    "Page does not load",
+    "Numbers differ from last month",
+    "Cannot sign in",
+    "Export is empty",
+    "Messages arrive twice",
+    "Please add a second administrator",
+    "Wie ändere ich die Währung?",
+];
+const BODIES: [&str; 4] = [
+    "It happened this morning and again after lunch. The same file worked last week.",
+    "Nothing happens when I press the button.\nThe page says \"try again\".",
+    "We see this for two customers only.",
+    "",
+];
+/// Share of accepted tickets with a hostile title.
+const HOSTILE_TITLE_SHARE: f64 = 0.005;
+
+const FLAWS: [Flaw; 16] = [
+    Flaw::Cut,
+    Flaw::Value("component", "17", reason::WRONG_TYPE),
+    Flaw::Without("id"),
+    Flaw::Value("minutes_to_resolve", "-5", reason::OUT_OF_RANGE),
+    Flaw::Value("severity", "\"catastrophic\"", reason::NOT_ALLOWED),
+    Flaw::Garbage,
+    Flaw::Value("created_at", "null", reason::MISSING),
+    Flaw::RawNull("title"),
+    Flaw::Value("minutes_to_resolve", "\"two hours\"", reason::WRONG_TYPE),
+    Flaw::Value("title", "{\"text\":\"nested\"}", reason::WRONG_TYPE),
+    Flaw::Deep,
+    Flaw::BadText("title"),
+    Flaw::Value("type", "\"=cmd()\"", reason::NOT_ALLOWED),
+    Flaw::Value("created_at", "\"yesterday at noon\"", reason::WRONG_TYPE),
+    Flaw::Value("minutes_to_resolve", "1e300", reason::OUT_OF_RANGE),
+    Flaw::Long("body"),
+];
+
+/// Writes all tickets under `root/tickets`.
+pub(crate) fn write(
+    root: &Path,
+    company: &Company,
+    seed: u64,
+    compress: bool,
+) -> Result<SourceTruth, Error> {
+    let days = &company.days;
+    let last = days.len() - 1;
+    let mut random = Random::new(seed, STREAM);
+    let mut feed = Feed::new(root, "tickets", "jsonl", None, Layout::Daily, last);
+    let mut writer = Writer::new();
+    let mut moments: Vec<(i64, u8, u8)> = Vec::new();
+    let mut line = Vec::with_capacity(1024);
+    let mut turn = 0;
+    for day in days {
+        let recent = day.index + 14 > last;
+        feed.open(day, || Style {
+            packing: if compress && !recent {
+                Packing::Gzip
+            } else {
+                Packing::Plain
+            },
+            mark: day.weekday == 0,
+            ..Style::plain()
+        })?;
+        moments.clear();
+        for component in 0..company.components.len() {
+            for kind in 0..TICKET_TYPES.len() {
+                let mean = company.tickets(day, component, kind);
+                for _ in 0..random.overdispersed(mean, crate::company::COUNT_SHAPE) {
+                    let second = random.below(day.seconds as usize) as i64;
+                    moments.push((second, component as u8, kind as u8));
+                }
+            }
+        }
+        moments.sort_unstable();
+        for &(second, component, kind) in &moments {
+            line.clear();
+            let name = company.components[usize::from(component)].name;
+            let hostile = writer.ticket(
+                &mut random,
+                day.start + second,
+                name,
+                TICKET_TYPES[usize::from(kind)],
+                &mut line,
+            );
+            feed.truth.hostile_texts += u64::from(hostile);
+            if random.chance(LATE_SHARE) {
+                let delay = 1 + random.below(5);
+                feed.accept_late(day, delay, &line)?;
+                continue;
+            }
+            feed.accept(&line)?;
+            if random.chance(REPEAT_SHARE) {
+                let delay = random.below(3);
+                feed.repeat(day, delay, &line)?;
+            }
+        }
+        let expected = moments.len() as f64 * HOSTILE_SHARE;
+        let all = day.index + 7 == days.len();
+        hostile::scatter(
+            &mut feed,
+            &mut random,
+            &mut turn,
+            expected,
+            all,
+            &FLAWS,
+            |random, out| {
+                let second = day.start + random.below(day.seconds as usize) as i64;
+                writer.ticket(random, second, company.components[0].name, "request", out);
+            },
+        )?;
+        if day.index % 10 == 3 {
+            feed.blank()?;
+            feed.blank()?;
+        }
+        if day.index + 5 == days.len() {
+            feed.empty_file(day)?;
+        }
+    }
+    feed.close()?;
+    Ok(feed.truth)
+}
+
+/// Writes lines; keeps texts that were escaped once.
+struct Writer {
+    clock: Clock,
+    next: u64,
+    titles: Vec<String>,
+    hostile_titles: Vec<String>,
+    bodies: Vec<String>,
+    tags: Vec<String>,
+}
+
+/// A text as it stands in JSON, quotes included.
+pub(crate) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+impl Writer {
+    fn new() -> Self {
+        let all = |texts: &[&str]| texts.iter().map(|text| quoted(text)).collect();
+        Self {
+            clock: Clock::default(),
+            next: 1,
+            titles: all(&TITLES),
+            hostile_titles: all(&hostile::TEXTS),
+            bodies: all(&BODIES),
+            tags: all(&TAGS),
+        }
+    }
+
+    /// Appends a ticket; true when its title is hostile.
+    fn ticket(
+        &mut self,
+        random: &mut Random,
+        second: i64,
+        component: &str,
+        kind: &str,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let hostile = random.chance(HOSTILE_TITLE_SHARE);
+        let title = if hostile {
+            random.pick(&self.hostile_titles)
+        } else {
+            random.pick(&self.titles)
+        };
+        let severity = SEVERITIES[(random.unit().powi(2) * 4.0) as usize % 4];
+        let minutes = (random.log_normal(90.0, 0.8).min(1200.0) * 10.0).round() / 10.0;
+        let open = random.chance(0.02);
+        let plan = random.pick(&PLANS);
+        let customer = random.below(4000);
+        let (first, other) = (random.below(self.tags.len()), random.below(self.tags.len()));
+        let body = random.pick(&self.bodies);
+        let status = if open { "open" } else { "resolved" };
+        let _ = write!(out, "{{\"id\":\"T-{:08}\",\"created_at\":\"", self.next);
+        self.next += 1;
+        self.clock.write(second, out);
+        let _ = write!(
+            out,
+            "\",\"type\":\"{kind}\",\"component\":\"{component}\",\"severity\":\"{severity}\",\
+             \"status\":\"{status}\",\"minutes_to_resolve\":"
+        );
+        let _ = if open {
+            write!(out, "null")
+        } else {
+            write!(out, "{minutes}")
+        };
+        let _ = write!(
+            out,
+            ",\"title\":{title},\"body\":{body},\"tags\":[{},{}],\
+             \"customer\":{{\"id\":\"C-{customer:04}\",\"plan\":\"{plan}\"}},\"updates\":[",
+            self.tags[first], self.tags[other]
+        );
+        out.extend_from_slice(b"{\"at\":\"");
+        self.clock.write(second, out);
+        out.extend_from_slice(b"\",\"status\":\"open\"}");
+        if !open {
+            out.extend_from_slice(b",{\"at\":\"");
+            self.clock.write(second + (minutes * 60.0) as i64, out);
+            out.extend_from_slice(b"\",\"status\":\"resolved\"}");
+        }
+        out.extend_from_slice(b"]}");
+        hostile
+    }
+}

@@ -1,0 +1,616 @@
+//! Values that neither their past nor their future explains.
+//!
+//! After the season is taken out robustly, up to four experts say what a value should have been: a
+//! short and a long window before it, and the same after it, never looking at the value itself. Each
+//! expert is calibrated on its own record over the whole series (spread, and how heavy its tails
+//! are). The reported probability is that of the *least* surprised expert. So a step is no anomaly
+//! (its future explains it), a slow drift is none (the line through the long window follows it), an
+//! outage is one however it is approached. At the end of the series there is no future yet and the
+//! past alone decides.
+//!
+//! Counts are judged by the negative binomial distribution with the dispersion they show, which holds
+//! at two a day as at two thousand; other values by Student's t on the residual's robust scale.
+//! Windows use medians, Huber's clipped mean for counts, and Siegel's repeated-median line (Siegel,
+//! 1982; Davies, Fried and Gather, 2004) where values may drift.
+
+use crate::describe::{median, quantile};
+use crate::seasonal::{decompose, interpolate};
+use statrs::distribution::{ContinuousCDF, DiscreteCDF, NegativeBinomial, Normal, Poisson, StudentsT};
+
+/// What the values are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantity {
+    /// Numbers of events: whole and not negative.
+    Count,
+    /// Anything else.
+    Continuous,
+}
+
+/// Lengths, in steps of the series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Length of the season; 1 for none.
+    pub period: usize,
+    /// Length of the experts' short windows.
+    pub short: usize,
+    /// Length of the experts' long windows.
+    pub long: usize,
+}
+
+impl Options {
+    /// For daily values with a weekly season.
+    pub const DAILY: Self = Self { period: 7, short: 14, long: 35 };
+    /// For hourly values with a weekly season.
+    pub const HOURLY: Self = Self { period: 168, short: 72, long: 336 };
+    /// For hourly values with too little history for a weekly season.
+    pub const HOURLY_SHORT: Self = Self { period: 24, short: 24, long: 120 };
+
+    /// Fewest known values that a season and a calibration can be learnt from.
+    pub fn need(&self) -> usize {
+        (6 * self.period).max(2 * self.short)
+    }
+}
+
+/// How a value stands against what was expected.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Score {
+    /// The value.
+    pub value: f64,
+    /// What was expected, by the least surprised expert.
+    pub expected: f64,
+    /// Lower end of the usual range (95 %).
+    pub low: f64,
+    /// Upper end of the usual range (95 %).
+    pub high: f64,
+    /// Probability of a value as large or larger.
+    pub p_up: f64,
+    /// Probability of a value as small or smaller.
+    pub p_down: f64,
+    /// Normal score of the smaller probability, with the sign of the deviation.
+    pub z: f64,
+}
+
+/// Scores every known value; `None` for missing ones and for those without enough around them.
+///
+/// Shorter series than [`Options::need`] give only `None`.
+pub fn score(values: &[Option<f64>], quantity: Quantity, options: Options) -> Vec<Option<Score>> {
+    if values.iter().flatten().count() < options.need() {
+        return vec![None; values.len()];
+    }
+    let filled = interpolate(values);
+    let season = match quantity {
+        Quantity::Count => Season::factors(&filled, options),
+        Quantity::Continuous => Season::offsets(&filled, options),
+    };
+    let experts: Vec<Expert> =
+        View::ALL.iter().map(|view| Expert::new(*view, &filled, quantity, &season, options)).collect();
+    (0..values.len())
+        .map(|i| {
+            let value = values[i].filter(|value| value.is_finite())?;
+            combine(value, i, &experts)
+        })
+        .collect()
+}
+
+/// The least surprised expert on either side.
+fn combine(value: f64, i: usize, experts: &[Expert]) -> Option<Score> {
+    let views: Vec<(f64, Tails)> = experts
+        .iter()
+        .filter_map(|expert| expert.expected[i].map(|mean| (mean, expert.tails(value, mean))))
+        .collect();
+    let past = experts.iter().any(|expert| expert.view.past && expert.expected[i].is_some());
+    let future = experts.iter().any(|expert| !expert.view.past && expert.expected[i].is_some());
+    if views.is_empty() || !(past || future) {
+        return None;
+    }
+    let p_up = views.iter().map(|(_, tails)| tails.up).fold(0.0, f64::max);
+    let p_down = views.iter().map(|(_, tails)| tails.down).fold(0.0, f64::max);
+    let up = p_up < p_down;
+    let (expected, tails) = views
+        .iter()
+        .max_by(|(_, a), (_, b)| {
+            if up { a.up.total_cmp(&b.up) } else { a.down.total_cmp(&b.down) }
+        })
+        .copied()?;
+    let score = normal_score(p_up.min(p_down));
+    Some(Score {
+        value,
+        expected,
+        low: expected - tails.half_width,
+        high: expected + tails.half_width,
+        p_up,
+        p_down,
+        z: if up { score } else { -score },
+    })
+}
+
+/// Features of each scored value for an isolation forest: its score, the change of the score since
+/// the value before, the mean score of three, and the size of the score. Missing ones are zeros.
+pub fn features(scores: &[Option<Score>]) -> Vec<Vec<f64>> {
+    let z: Vec<f64> = scores.iter().map(|score| score.map_or(0.0, |score| score.z)).collect();
+    (0..z.len())
+        .map(|i| {
+            let before = z[i.saturating_sub(1)];
+            let around = &z[i.saturating_sub(1)..(i + 2).min(z.len())];
+            let mean = around.iter().sum::<f64>() / around.len() as f64;
+            vec![z[i], z[i] - before, mean, z[i].abs()]
+        })
+        .collect()
+}
+
+/// The repeating pattern: a factor for counts, an offset for other values.
+struct Season {
+    pattern: Vec<f64>,
+}
+
+impl Season {
+    fn at(&self, i: usize) -> f64 {
+        self.pattern[i % self.pattern.len()]
+    }
+
+    fn offsets(values: &[f64], options: Options) -> Self {
+        let parts = decompose(values, options.period);
+        Self { pattern: parts.season[..options.period].to_vec() }
+    }
+
+    /// Factors of mean one: the median of value over level by phase, or for small counts the ratio of
+    /// sums, since medians of small whole numbers jump.
+    fn factors(values: &[f64], options: Options) -> Self {
+        let period = options.period;
+        let mut season = Self { pattern: vec![1.0; period] };
+        for _ in 0..3 {
+            let level: Vec<f64> = (0..values.len())
+                .map(|i| {
+                    let from = i.saturating_sub(options.long / 2);
+                    let to = (i + options.long / 2 + 1).min(values.len());
+                    clipped_mean(values, &season, from..to).max(1e-9)
+                })
+                .collect();
+            let pattern: Vec<f64> = (0..period)
+                .map(|phase| phase_factor(values, &level, &season, phase))
+                .collect();
+            let mean = pattern.iter().sum::<f64>() / period as f64;
+            if mean <= 0.0 {
+                break;
+            }
+            season.pattern = pattern.iter().map(|factor| (factor / mean).max(0.01)).collect();
+        }
+        season
+    }
+}
+
+fn phase_factor(values: &[f64], level: &[f64], season: &Season, phase: usize) -> f64 {
+    let indices = || (phase..values.len()).step_by(season.pattern.len());
+    let levels: Vec<f64> = indices().map(|i| level[i]).collect();
+    if median(&levels) >= 8.0 {
+        let ratios: Vec<f64> = indices().map(|i| values[i] / level[i]).collect();
+        return median(&ratios);
+    }
+    let clipped: f64 = indices()
+        .map(|i| {
+            let mean = level[i] * season.at(i);
+            values[i].min(mean + 5.0 * (mean + 1.0).sqrt())
+        })
+        .sum();
+    clipped / levels.iter().sum::<f64>()
+}
+
+/// Level of counts over a range, in units of an average day: sum over sum of factors, with counts
+/// clipped at three standard deviations, twice.
+fn clipped_mean(values: &[f64], season: &Season, range: std::ops::Range<usize>) -> f64 {
+    let adjusted: Vec<f64> = range.clone().map(|i| values[i] / season.at(i)).collect();
+    let exposure: f64 = range.clone().map(|i| season.at(i)).sum();
+    let middle = median(&adjusted);
+    let spread = {
+        let distances: Vec<f64> = adjusted.iter().map(|value| (value - middle).abs()).collect();
+        median(&distances) * 1.4826
+    };
+    let mut level = if middle >= 2.0 {
+        middle
+    } else {
+        range.clone().map(|i| values[i]).sum::<f64>() / exposure
+    };
+    for _ in 0..2 {
+        let sum: f64 = range
+            .clone()
+            .map(|i| {
+                let mean = level * season.at(i);
+                let half = 3.0 * (mean + 1.0).sqrt().max(spread * season.at(i));
+                values[i].clamp((mean - half).max(0.0), mean + half)
+            })
+            .sum();
+        level = sum / exposure;
+    }
+    level
+}
+
+/// Which values an expert looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct View {
+    past: bool,
+    long: bool,
+}
+
+impl View {
+    const ALL: [Self; 4] = [
+        Self { past: true, long: false },
+        Self { past: true, long: true },
+        Self { past: false, long: false },
+        Self { past: false, long: true },
+    ];
+
+    /// The values around `i` that this expert may see, when there are enough.
+    fn range(self, i: usize, n: usize, options: Options) -> Option<std::ops::Range<usize>> {
+        let length = if self.long { options.long } else { options.short };
+        let range = if self.past { i.saturating_sub(length)..i } else { i + 1..(i + 1 + length).min(n) };
+        // The long view is another view only when it sees more than the short one.
+        let fewest = if self.long { options.short + options.short / 2 } else { options.short / 2 };
+        (range.len() >= fewest).then_some(range)
+    }
+}
+
+/// Tail probabilities of a value and half the width of the usual range.
+#[derive(Debug, Clone, Copy)]
+struct Tails {
+    up: f64,
+    down: f64,
+    half_width: f64,
+}
+
+/// One expert: what it expected everywhere, and how good it is.
+struct Expert {
+    view: View,
+    quantity: Quantity,
+    expected: Vec<Option<f64>>,
+    /// Counts: variance over mean. Others: scale of the residual.
+    spread: f64,
+    /// Counts: variance beyond the mean, over the squared mean.
+    quadratic: f64,
+    /// How much wider than they should be normal scores are in the middle.
+    stretch: f64,
+    /// Degrees of freedom of the tails; `None` for normal ones.
+    freedom: Option<f64>,
+}
+
+impl Expert {
+    fn new(
+        view: View,
+        values: &[f64],
+        quantity: Quantity,
+        season: &Season,
+        options: Options,
+    ) -> Self {
+        let adjusted: Vec<f64> = match quantity {
+            Quantity::Count => Vec::new(),
+            Quantity::Continuous => {
+                values.iter().enumerate().map(|(i, value)| value - season.at(i)).collect()
+            }
+        };
+        let expected: Vec<Option<f64>> = (0..values.len())
+            .map(|i| {
+                let range = view.range(i, values.len(), options)?;
+                Some(match quantity {
+                    Quantity::Count => {
+                        (clipped_mean(values, season, range) * season.at(i)).max(0.02)
+                    }
+                    // A line through hundreds of values costs too much and gains too little.
+                    Quantity::Continuous if view.long && options.long <= 60 => {
+                        line_at(&adjusted, range, i) + season.at(i)
+                    }
+                    Quantity::Continuous => median(&adjusted[range]) + season.at(i),
+                })
+            })
+            .collect();
+        let mut expert =
+            Self { view, quantity, expected, spread: 1.0, quadratic: 0.0, stretch: 1.0, freedom: None };
+        expert.calibrate(values);
+        expert
+    }
+
+    fn calibrate(&mut self, values: &[f64]) {
+        let pairs: Vec<(f64, f64)> = values
+            .iter()
+            .zip(&self.expected)
+            .filter_map(|(value, mean)| mean.map(|mean| (*value, mean)))
+            .collect();
+        if pairs.is_empty() {
+            return;
+        }
+        match self.quantity {
+            Quantity::Count => {
+                self.spread = dispersion(&pairs, |mean| mean).max(1.0);
+                self.quadratic = quadratic_dispersion(&pairs);
+            }
+            Quantity::Continuous => self.spread = robust_scale(&pairs),
+        }
+        let sizes: Vec<f64> =
+            pairs.iter().map(|(value, mean)| self.raw_score(*value, *mean).abs()).collect();
+        let middle = (quantile(&sizes, 0.5) / 0.6745).max(1.0);
+        let tail = quantile(&sizes, 0.95) / (middle * 0.6745);
+        // The ratio of both is itself uncertain. Counts have a law of their own for the tail, so only
+        // what exceeds the doubt counts as heavy there; other values have nothing else to go by and
+        // get the benefit of it.
+        let doubt = match self.quantity {
+            Quantity::Count => 5.0 / (sizes.len() as f64).sqrt(),
+            Quantity::Continuous => -0.1,
+        };
+        self.stretch = middle;
+        self.freedom = heavy_tail(tail - doubt);
+    }
+
+    /// Normal score of a value before the correction for tails, positive above the expectation.
+    fn raw_score(&self, value: f64, mean: f64) -> f64 {
+        match self.quantity {
+            Quantity::Continuous => (value - mean) / self.spread,
+            Quantity::Count => {
+                let (up, down) = count_tails(value, mean, self.variance(mean) / mean);
+                if value > mean { normal_score(up) } else { -normal_score(down) }
+            }
+        }
+    }
+
+    /// Variance of a count: proportional to the mean or growing with its square, whichever is more.
+    fn variance(&self, mean: f64) -> f64 {
+        (self.spread * mean).max(mean + self.quadratic * mean * mean)
+    }
+
+    fn tails(&self, value: f64, mean: f64) -> Tails {
+        let score = self.raw_score(value, mean) / self.stretch;
+        // Nothing is more surprising than this; it keeps logarithms and reports sane.
+        let tail = |score: f64| self.tail(score).max(1e-16);
+        let spread = match self.quantity {
+            Quantity::Count => self.variance(mean).sqrt(),
+            Quantity::Continuous => self.spread,
+        };
+        Tails { up: tail(score), down: tail(-score), half_width: 1.96 * self.stretch * spread }
+    }
+
+    /// Probability of a score as large or larger.
+    fn tail(&self, score: f64) -> f64 {
+        match self.freedom.and_then(|freedom| StudentsT::new(0.0, 1.0, freedom).ok()) {
+            Some(t) => {
+                // Same middle: the quartile of t lies further out than that of the normal.
+                let scale = t.inverse_cdf(0.75) / 0.6745;
+                t.sf(score * scale)
+            }
+            None => Normal::standard().sf(score),
+        }
+    }
+}
+
+/// Mean of squared residuals over the variance that `law` gives, without the largest 2 %.
+fn dispersion(pairs: &[(f64, f64)], law: impl Fn(f64) -> f64) -> f64 {
+    // Mean of a squared standard normal below the 98th percentile of its size.
+    const KEPT: f64 = 0.873;
+    let mut squares: Vec<f64> =
+        pairs.iter().map(|(value, mean)| (value - mean).powi(2) / law(*mean)).collect();
+    squares.sort_by(f64::total_cmp);
+    let keep = ((squares.len() as f64 * 0.98).floor() as usize).max(1);
+    squares[..keep].iter().sum::<f64>() / keep as f64 / KEPT
+}
+
+/// The `a` at which the variance `mean + a mean²` explains the residuals; 0 when the mean does alone.
+fn quadratic_dispersion(pairs: &[(f64, f64)]) -> f64 {
+    let (mut low, mut high) = (0.0, 4.0);
+    if dispersion(pairs, |mean| mean) <= 1.0 {
+        return 0.0;
+    }
+    for _ in 0..24 {
+        let middle = (low + high) / 2.0;
+        if dispersion(pairs, |mean| mean + middle * mean * mean) > 1.0 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    high
+}
+
+/// Scale of residuals by their median size; where more than half are the same, by higher quantiles.
+fn robust_scale(pairs: &[(f64, f64)]) -> f64 {
+    let sizes: Vec<f64> = pairs.iter().map(|(value, mean)| (value - mean).abs()).collect();
+    let level = median(&pairs.iter().map(|(_, mean)| mean.abs()).collect::<Vec<_>>());
+    let scale = quantile(&sizes, 0.5) / 0.6745;
+    if scale > 1e-9 * level {
+        return scale;
+    }
+    let square = sizes.iter().map(|size| size * size).sum::<f64>() / sizes.len() as f64;
+    (quantile(&sizes, 0.95) / 1.96).max(square.sqrt()).max(1e-9 * level).max(f64::MIN_POSITIVE)
+}
+
+/// Probabilities of a count at least and at most this large.
+fn count_tails(value: f64, mean: f64, dispersion: f64) -> (f64, f64) {
+    let k = value.max(0.0).round() as u64;
+    let (at_most, below) = if dispersion > 1.0 + 1e-6 {
+        let size = mean / (dispersion - 1.0);
+        let Ok(law) = NegativeBinomial::new(size, 1.0 / dispersion) else { return (1.0, 1.0) };
+        (law.cdf(k), if k == 0 { 1.0 } else { law.sf(k - 1) })
+    } else {
+        let Ok(law) = Poisson::new(mean) else { return (1.0, 1.0) };
+        (law.cdf(k), if k == 0 { 1.0 } else { law.sf(k - 1) })
+    };
+    (below, at_most)
+}
+
+/// The score that a standard normal exceeds with this probability.
+fn normal_score(p: f64) -> f64 {
+    -Normal::standard().inverse_cdf(p.clamp(1e-300, 1.0 - 1e-16))
+}
+
+/// Degrees of freedom of the t distribution whose 95 % and 50 % sizes have this ratio; `None` when
+/// the ratio is not above the normal's.
+fn heavy_tail(ratio: f64) -> Option<f64> {
+    const TABLE: [(f64, f64); 7] = [
+        (3.02, 20.0),
+        (3.18, 10.0),
+        (3.41, 6.0),
+        (3.54, 5.0),
+        (3.75, 4.0),
+        (4.16, 3.0),
+        (5.27, 2.0),
+    ];
+    TABLE.iter().rev().find(|(least, _)| ratio >= *least).map(|(_, freedom)| *freedom)
+}
+
+/// Siegel's repeated-median line through a range, read at `at`.
+fn line_at(values: &[f64], range: std::ops::Range<usize>, at: usize) -> f64 {
+    let slopes: Vec<f64> = range
+        .clone()
+        .map(|i| {
+            let slopes: Vec<f64> = range
+                .clone()
+                .filter(|j| *j != i)
+                .map(|j| (values[j] - values[i]) / (j as f64 - i as f64))
+                .collect();
+            median(&slopes)
+        })
+        .collect();
+    let slope = median(&slopes);
+    let levels: Vec<f64> =
+        range.map(|i| values[i] + slope * (at as f64 - i as f64)).collect();
+    median(&levels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    struct Random(ChaCha8Rng);
+
+    impl Random {
+        fn seeded(seed: u64) -> Self {
+            Self(ChaCha8Rng::seed_from_u64(seed))
+        }
+
+        fn normal(&mut self) -> f64 {
+            let (u, v): (f64, f64) = (self.0.random(), self.0.random());
+            (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+        }
+
+        fn poisson(&mut self, mean: f64) -> f64 {
+            if mean > 100.0 {
+                return (mean + mean.sqrt() * self.normal()).round().max(0.0);
+            }
+            let (mut product, mut n) = (self.0.random::<f64>(), 0.0);
+            while product > (-mean).exp() {
+                product *= self.0.random::<f64>();
+                n += 1.0;
+            }
+            n
+        }
+    }
+
+    fn week(i: usize) -> f64 {
+        [1.7, 1.0, 1.0, 1.0, 0.9, 0.4, 0.3][i % 7]
+    }
+
+    fn daily(make: impl FnMut(usize) -> f64) -> Vec<Option<f64>> {
+        (0..420).map(make).map(Some).collect()
+    }
+
+    /// Share of series in which any value is called an anomaly at a family-wise level of 5 %.
+    fn false_claims(quantity: Quantity, make: impl Fn(&mut Random) -> Vec<Option<f64>>) -> f64 {
+        let runs = 200;
+        let mut claims = 0;
+        for seed in 0..runs {
+            let values = make(&mut Random::seeded(seed));
+            let scores = score(&values, quantity, Options::DAILY);
+            let least = scores.iter().flatten().map(|s| s.p_up.min(s.p_down)).fold(1.0, f64::min);
+            claims += usize::from(least * 2.0 * 420.0 < 0.05);
+        }
+        claims as f64 / runs as f64
+    }
+
+    #[test]
+    fn noise_makes_no_claims() {
+        for mean in [0.3, 3.0, 30.0, 3000.0] {
+            let rate = false_claims(Quantity::Count, |random| {
+                daily(|i| random.poisson(mean * week(i)))
+            });
+            eprintln!("Poisson {mean}: {rate}");
+            assert!(rate <= 0.05, "Poisson {mean}: {rate}");
+        }
+        let rate = false_claims(Quantity::Count, |random| {
+            daily(|i| {
+                let gamma: f64 = (0..8).map(|_| random.normal().powi(2)).sum::<f64>() / 8.0;
+                random.poisson(20.0 * week(i) * gamma)
+            })
+        });
+        eprintln!("overdispersed: {rate}");
+        assert!(rate <= 0.06, "overdispersed: {rate}");
+    }
+
+    #[test]
+    fn wandering_and_drifting_metrics_make_no_claims() {
+        let rate = false_claims(Quantity::Continuous, |random| {
+            let mut noise = 0.0;
+            daily(|i| {
+                noise = 0.6 * noise + random.normal();
+                40.0 + 0.08 * i as f64 + 3.0 * week(i) + noise
+            })
+        });
+        eprintln!("AR(1) with drift: {rate}");
+        assert!(rate <= 0.05, "{rate}");
+        let rate = false_claims(Quantity::Continuous, |random| {
+            daily(|_| {
+                let scale = (0..4).map(|_| random.normal().powi(2)).sum::<f64>() / 4.0;
+                random.normal() / scale.sqrt()
+            })
+        });
+        eprintln!("t with 4 degrees of freedom: {rate}");
+        assert!(rate <= 0.12, "{rate}");
+    }
+
+    #[test]
+    fn a_step_is_no_anomaly_once_its_future_is_known() {
+        let rate = false_claims(Quantity::Count, |random| {
+            daily(|i| random.poisson(if i < 250 { 12.0 } else { 24.0 } * week(i)))
+        });
+        eprintln!("step: {rate}");
+        assert!(rate <= 0.06, "{rate}");
+    }
+
+    /// An outage of some days is found, at its place and nowhere else.
+    fn check_outage(mean: f64, left: f64, days: std::ops::Range<usize>) {
+        for seed in 0..20 {
+            let mut random = Random::seeded(1000 + seed);
+            let values = daily(|i| {
+                let factor = if days.contains(&i) { left } else { 1.0 };
+                random.poisson(mean * week(i) * factor)
+            });
+            let scores = score(&values, Quantity::Count, Options::DAILY);
+            let called: Vec<usize> = (0..420)
+                .filter(|i| scores[*i].is_some_and(|s| s.p_down * 2.0 * 420.0 < 0.01))
+                .collect();
+            assert!(!called.is_empty(), "seed {seed}: missed");
+            assert!(called.iter().all(|i| days.contains(i)), "seed {seed}: {called:?}");
+        }
+    }
+
+    #[test]
+    fn outages_are_found_in_history_and_at_the_end() {
+        check_outage(200.0, 0.3, 200..201);
+        check_outage(200.0, 0.3, 417..418);
+        check_outage(60.0, 0.1, 300..304);
+        check_outage(60.0, 0.1, 416..420);
+    }
+
+    #[test]
+    fn too_short_a_series_has_no_scores() {
+        let values = vec![Some(1.0); 41];
+        assert!(score(&values, Quantity::Count, Options::DAILY).iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn constant_series_do_not_break() {
+        let mut values = vec![Some(5.0); 100];
+        values[50] = None;
+        let scores = score(&values, Quantity::Continuous, Options::DAILY);
+        assert!(scores.iter().flatten().all(|s| s.z.is_finite() && s.p_up.min(s.p_down) > 0.01));
+        assert!(scores[50].is_none());
+        let scores = score(&vec![Some(0.0); 100], Quantity::Count, Options::DAILY);
+        assert!(scores.iter().flatten().all(|s| s.p_up.min(s.p_down) > 0.01));
+    }
+}

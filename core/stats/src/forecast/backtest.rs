@@ -1,0 +1,154 @@
+//! Rolling-origin backtest and the errors it is judged by.
+
+use super::Forecaster;
+
+/// What a forecaster did from every origin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backtest {
+    /// Observed minus forecast: one row an origin, one column a step.
+    pub errors: Vec<Vec<f64>>,
+    /// Observed values, in the same shape.
+    observed: Vec<Vec<f64>>,
+}
+
+impl Backtest {
+    /// The record with these errors at these origins.
+    pub fn of(values: &[f64], origins: &[usize], errors: &[Vec<f64>]) -> Self {
+        let observed = origins
+            .iter()
+            .zip(errors)
+            .map(|(origin, row)| values[*origin..origin + row.len()].to_vec())
+            .collect();
+        Self { errors: errors.to_vec(), observed }
+    }
+
+    /// Mean absolute error over the scale of [`scale`].
+    pub fn mase(&self, scale: f64) -> f64 {
+        let errors = self.errors.iter().flatten();
+        let n = errors.clone().count().max(1) as f64;
+        errors.map(|error| error.abs()).sum::<f64>() / n / scale
+    }
+
+    /// Symmetric mean absolute percentage error between 0 and 2.
+    pub fn smape(&self) -> f64 {
+        let observed: Vec<f64> = self.observed.iter().flatten().copied().collect();
+        let forecast: Vec<f64> = observed
+            .iter()
+            .zip(self.errors.iter().flatten())
+            .map(|(value, error)| value - error)
+            .collect();
+        smape(&observed, &forecast)
+    }
+}
+
+/// Mean absolute error of the forecasts over that of repeating the last season in training
+/// (Hyndman and Koehler, 2006).
+pub fn mase(train: &[f64], period: usize, observed: &[f64], forecast: &[f64]) -> f64 {
+    let total: f64 = observed.iter().zip(forecast).map(|(a, b)| (a - b).abs()).sum();
+    total / observed.len().max(1) as f64 / scale(train, period)
+}
+
+/// Symmetric mean absolute percentage error between 0 and 2; pairs of zeros count as right.
+pub fn smape(observed: &[f64], forecast: &[f64]) -> f64 {
+    let total: f64 = observed
+        .iter()
+        .zip(forecast)
+        .map(|(a, b)| match a.abs() + b.abs() {
+            0.0 => 0.0,
+            size => 2.0 * (a - b).abs() / size,
+        })
+        .sum();
+    total / observed.len().max(1) as f64
+}
+
+/// Mean absolute difference to the value one season earlier; 1 for a series that repeats exactly.
+pub(super) fn scale(values: &[f64], period: usize) -> f64 {
+    let period = if values.len() > period { period.max(1) } else { 1 };
+    let n = values.len().saturating_sub(period).max(1) as f64;
+    let total: f64 = values.iter().zip(&values[period.min(values.len())..]).map(|(a, b)| (a - b).abs()).sum();
+    let size = values.iter().map(|value| value.abs()).fold(0.0, f64::max);
+    if total / n > 1e-12 * size.max(1e-300) { total / n } else { 1.0 }
+}
+
+/// Values a forecaster gets at least: three seasons, and not less than 14.
+pub(super) fn least_history(period: usize) -> usize {
+    (3 * period).max(14)
+}
+
+/// Where the backtest forecasts from: up to `most` origins, evenly spread over the later two thirds
+/// of the series (or all that least history and horizon leave), ending at the last possible one.
+///
+/// The distance between origins is no multiple of the season when that can be avoided, so that every
+/// phase is forecast from every other.
+pub fn origins(n: usize, period: usize, horizon: usize, most: usize) -> Vec<usize> {
+    let last = n.saturating_sub(horizon);
+    let first = least_history(period).max(n / 3).min(last);
+    let room = last - first;
+    let mut step = room.div_ceil(most.max(1)).max(1);
+    if period > 1 && step.is_multiple_of(period) {
+        step += 1;
+    }
+    let mut origins: Vec<usize> = (0..=room / step).map(|i| last - i * step).collect();
+    origins.reverse();
+    origins
+}
+
+/// Runs a forecaster from every origin; `None` when it refuses any of them.
+pub fn backtest(
+    forecaster: &dyn Forecaster,
+    values: &[f64],
+    origins: &[usize],
+    horizon: usize,
+) -> Option<Backtest> {
+    let mut errors = Vec::with_capacity(origins.len());
+    for origin in origins {
+        let forecast = forecaster.forecast(&values[..*origin], horizon)?;
+        let observed = &values[*origin..origin + horizon];
+        errors.push(observed.iter().zip(&forecast).map(|(a, b)| a - b).collect());
+    }
+    (!errors.is_empty()).then(|| Backtest::of(values, origins, &errors))
+}
+
+/// Half the width of a split-conformal interval: the `⌈(n + 1) level⌉`-th smallest absolute error.
+///
+/// With so few errors that this would be beyond the largest, the largest is widened in proportion:
+/// it then promises `n / (n + 1)` only.
+pub fn conformal_half_width(absolute_errors: &[f64], level: f64) -> f64 {
+    let mut sorted = absolute_errors.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let n = sorted.len();
+    let Some(largest) = sorted.last() else { return f64::INFINITY };
+    let rank = ((n + 1) as f64 * level - 1e-9).ceil().max(1.0) as usize;
+    match sorted.get(rank - 1) {
+        Some(error) => *error,
+        None => largest * level * (n + 1) as f64 / n as f64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_the_definitions() {
+        assert!((smape(&[1.0, 2.0], &[1.0, 3.0]) - 0.2).abs() < 1e-12);
+        assert_eq!(smape(&[0.0], &[0.0]), 0.0);
+        assert_eq!(mase(&[1.0, 3.0, 5.0], 1, &[7.0], &[6.0]), 0.5);
+    }
+
+    #[test]
+    fn the_conformal_rank_is_the_finite_sample_one() {
+        let errors: Vec<f64> = (1..=19).map(f64::from).collect();
+        assert_eq!(conformal_half_width(&errors, 0.95), 19.0);
+        assert_eq!(conformal_half_width(&errors, 0.8), 16.0);
+        assert!(conformal_half_width(&errors[..4], 0.95) > 4.0);
+    }
+
+    #[test]
+    fn origins_end_at_the_last_possible_one() {
+        let origins = origins(300, 7, 28, 24);
+        assert_eq!(origins.last(), Some(&272));
+        assert!(origins[0] >= 100 && origins.len() <= 25);
+        assert!((origins[1] - origins[0]) % 7 != 0);
+    }
+}

@@ -1,0 +1,646 @@
+//! Rates by category: how much more often things happen on Mondays, at noon, in March.
+//!
+//! Counts stand in a table of blocks by categories: weeks by weekdays, days by hours, years by
+//! months. Each block has its own level, so a trend or a level shift over the blocks cannot pose as
+//! a rhythm; within a block the categories share out its total (a Poisson log-linear model fitted by
+//! iterative proportional fitting, Deming and Stephan 1940).
+//!
+//! Records cluster: an outage makes many on one day. So variances are never smaller than those of
+//! (1) the Poisson model, (2) the quasi-Poisson model with Pearson's dispersion (`McCullagh` and
+//! Nelder 1989, chapter 6) and (3) the sandwich estimator with blocks as clusters and
+//! neighbouring blocks correlated (Newey and West 1987, one lag). Overall tests are F tests with
+//! the degrees of freedom of Greenhouse and Geisser (1959).
+
+use crate::test::{
+    ChiSquare, Comparison, chi_square_fit, f_upper, normal_quantile, t_p, t_quantile,
+};
+
+/// Counts and exposures of a table of blocks by categories, row by row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BlockCounts {
+    categories: usize,
+    events: Vec<f64>,
+    exposure: Vec<f64>,
+}
+
+impl BlockCounts {
+    /// An empty table.
+    pub fn new(blocks: usize, categories: usize) -> Self {
+        let cells = blocks * categories;
+        Self {
+            categories,
+            events: vec![0.0; cells],
+            exposure: vec![0.0; cells],
+        }
+    }
+
+    /// Adds events to a place; places outside the table are ignored.
+    pub fn add_events(&mut self, block: usize, category: usize, events: f64) {
+        if let Some(cell) = self.cell(block, category) {
+            self.events[cell] += events;
+        }
+    }
+
+    /// Adds exposure (days, records) to a place; places outside the table are ignored.
+    pub fn add_exposure(&mut self, block: usize, category: usize, exposure: f64) {
+        if let Some(cell) = self.cell(block, category) {
+            self.exposure[cell] += exposure;
+        }
+    }
+
+    fn cell(&self, block: usize, category: usize) -> Option<usize> {
+        let cell = block * self.categories + category;
+        (category < self.categories && cell < self.events.len()).then_some(cell)
+    }
+
+    /// Events of each category.
+    pub fn events(&self) -> Vec<f64> {
+        self.sum(&self.events)
+    }
+
+    /// Exposure of each category.
+    pub fn exposure(&self) -> Vec<f64> {
+        self.sum(&self.exposure)
+    }
+
+    fn sum(&self, cells: &[f64]) -> Vec<f64> {
+        let mut sums = vec![0.0; self.categories];
+        for row in cells.chunks(self.categories) {
+            for (sum, cell) in sums.iter_mut().zip(row) {
+                *sum += cell;
+            }
+        }
+        sums
+    }
+
+    /// The same table with only some of its categories, in the given order.
+    #[must_use]
+    pub fn only(&self, categories: &[usize]) -> Self {
+        let pick = |cells: &[f64]| {
+            cells
+                .chunks(self.categories)
+                .flat_map(|row| categories.iter().map(|&c| row[c]))
+                .collect()
+        };
+        Self {
+            categories: categories.len(),
+            events: pick(&self.events),
+            exposure: pick(&self.exposure),
+        }
+    }
+}
+
+/// Rates of categories, free of the level of their blocks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BlockRates {
+    /// Events of each category.
+    pub events: Vec<f64>,
+    /// Exposure of each category.
+    pub exposure: Vec<f64>,
+    /// Rate of each category relative to the mean rate over all exposure.
+    pub relative: Vec<f64>,
+    /// Variance of counts over that of Poisson counts, at least 1.
+    pub dispersion: f64,
+    /// Blocks with any event.
+    pub blocks: usize,
+    /// Observed minus expected, row by row, blocks with events only.
+    residuals: Vec<f64>,
+}
+
+/// How a test for any difference between categories came out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Overall {
+    /// Pearson's test of the plain counts against equal rates, as textbooks give it.
+    pub plain: ChiSquare,
+    /// The statistic that allows for clustering.
+    pub f: f64,
+    /// Its degrees of freedom.
+    pub df: [f64; 2],
+    /// Its p-value: the one to judge by.
+    pub p: f64,
+}
+
+impl BlockRates {
+    /// Fits the rates; `None` when fewer than two blocks or categories hold events and exposure.
+    pub fn fit(counts: &BlockCounts) -> Option<Self> {
+        let width = counts.categories;
+        let (mut events, mut exposure) = (Vec::new(), Vec::new());
+        for (row, weight) in counts
+            .events
+            .chunks(width)
+            .zip(counts.exposure.chunks(width))
+        {
+            if row.iter().sum::<f64>() > 0.0 {
+                events.extend_from_slice(row);
+                // What happened without exposure cannot be told from an error: it is left out.
+                exposure.extend_from_slice(weight);
+            }
+        }
+        for (event, weight) in events.iter_mut().zip(&exposure) {
+            if *weight <= 0.0 {
+                *event = 0.0;
+            }
+        }
+        let blocks = events.len() / width.max(1);
+        let used = counts
+            .exposure()
+            .iter()
+            .filter(|exposure| **exposure > 0.0)
+            .count();
+        if blocks < 2 || used < 2 || events.iter().sum::<f64>() <= 0.0 {
+            return None;
+        }
+        let relative = relative_rates(&events, &exposure, width);
+        let expected = expected(&events, &exposure, &relative);
+        let residuals: Vec<f64> = events.iter().zip(&expected).map(|(n, e)| n - e).collect();
+        let pearson: f64 = residuals
+            .iter()
+            .zip(&expected)
+            .filter(|(_, expected)| **expected > 0.0)
+            .map(|(residual, expected)| residual * residual / expected)
+            .sum();
+        let df = ((blocks - 1) * (used - 1)) as f64;
+        Some(Self {
+            events: counts.events(),
+            exposure: counts.exposure(),
+            relative,
+            dispersion: (pearson / df).max(1.0),
+            blocks,
+            residuals,
+        })
+    }
+
+    /// Mean relative rate over some categories, weighted by exposure.
+    fn mean_rate(&self, categories: &[usize]) -> f64 {
+        let weight: f64 = categories.iter().map(|&c| self.exposure[c]).sum();
+        categories
+            .iter()
+            .map(|&c| self.exposure[c] * self.relative[c])
+            .sum::<f64>()
+            / weight
+    }
+
+    /// Rate of the categories `of` relative to that of `against` (which may contain them), with its
+    /// interval. `None` when one side has no exposure or `against` no events.
+    pub fn contrast(&self, of: &[usize], against: &[usize], level: f64) -> Option<Comparison> {
+        let (rate, reference) = (self.mean_rate(of), self.mean_rate(against));
+        if !rate.is_finite() || !reference.is_finite() || reference <= 0.0 {
+            return None;
+        }
+        let ratio = rate / reference;
+        let df = (self.blocks - 1) as f64;
+        let t = t_quantile(0.5 + level / 2.0, df);
+        if ratio <= 0.0 {
+            return Some(self.contrast_of_none(of, reference, t, df));
+        }
+        let mut weights = vec![0.0; self.events.len()];
+        for (set, sign) in [(of, 1.0), (against, -1.0)] {
+            let total: f64 = set
+                .iter()
+                .map(|&c| self.exposure[c] * self.relative[c])
+                .sum();
+            for &c in set {
+                weights[c] += sign * self.exposure[c] * self.relative[c] / total;
+            }
+        }
+        let error = self.variance(&weights).sqrt();
+        let spread = (t * error).exp();
+        Some(Comparison {
+            estimate: ratio,
+            lower: ratio / spread,
+            upper: ratio * spread,
+            p: if error > 0.0 {
+                t_p(ratio.ln() / error, df)
+            } else {
+                1.0
+            },
+        })
+    }
+
+    /// A category without any event: the interval ends where a score test would still accept.
+    fn contrast_of_none(&self, of: &[usize], reference: f64, t: f64, df: f64) -> Comparison {
+        let total: f64 = self.events.iter().sum();
+        let whole: f64 = self.exposure.iter().sum();
+        let exposure: f64 = of.iter().map(|&c| self.exposure[c]).sum();
+        let expected = total * exposure / whole * reference;
+        Comparison {
+            estimate: 0.0,
+            lower: 0.0,
+            upper: self.dispersion * t * t / expected.max(f64::MIN_POSITIVE),
+            p: t_p((expected / self.dispersion).sqrt(), df),
+        }
+    }
+
+    /// Variance of a weighted sum of log rates whose weights sum to zero.
+    fn variance(&self, weights: &[f64]) -> f64 {
+        let quasi: f64 = weights
+            .iter()
+            .zip(&self.events)
+            .filter(|(_, events)| **events > 0.0)
+            .map(|(weight, events)| weight * weight / events)
+            .sum();
+        let influence: Vec<f64> = self
+            .residuals
+            .chunks(weights.len())
+            .map(|row| {
+                row.iter()
+                    .zip(weights)
+                    .zip(&self.events)
+                    .filter(|(_, events)| **events > 0.0)
+                    .map(|((residual, weight), events)| weight * residual / events)
+                    .sum()
+            })
+            .collect();
+        (self.dispersion * quasi).max(long_run_sum(&influence))
+    }
+
+    /// Whether rates differ at all among these categories.
+    pub fn overall(&self, counts: &BlockCounts, categories: &[usize]) -> Option<Overall> {
+        let part = counts.only(categories);
+        let fit = Self::fit(&part)?;
+        let used: Vec<usize> = (0..categories.len())
+            .filter(|&c| fit.exposure[c] > 0.0)
+            .collect();
+        let k = used.len() as f64;
+        let width = categories.len();
+        let (mut events, mut exposure) = (Vec::new(), Vec::new());
+        for (row, weight) in part.events.chunks(width).zip(part.exposure.chunks(width)) {
+            if row.iter().sum::<f64>() > 0.0 {
+                events.extend_from_slice(row);
+                exposure.extend_from_slice(weight);
+            }
+        }
+        let expected = expected(&events, &exposure, &vec![1.0; width]);
+        let sums: Vec<f64> = (0..width)
+            .map(|c| expected.chunks(width).map(|row| row[c]).sum())
+            .collect();
+        let statistic: f64 = used
+            .iter()
+            .map(|&c| (fit.events[c] - sums[c]).powi(2) / sums[c])
+            .sum();
+        // Scores of the categories in each block, each with unit variance under Poisson counts.
+        let scores: Vec<Vec<f64>> = used
+            .iter()
+            .map(|&c| {
+                fit.residuals
+                    .chunks(width)
+                    .map(|row| row[c] / sums[c].sqrt())
+                    .collect()
+            })
+            .collect();
+        let trace: f64 = scores.iter().map(|score| long_run_sum(score)).sum();
+        let dispersion = fit.dispersion.max(trace / (k - 1.0));
+        let epsilon = greenhouse_geisser(&scores).max(1.0 / (k - 1.0));
+        let df = [
+            epsilon * (k - 1.0),
+            epsilon * (k - 1.0) * (fit.blocks - 1) as f64,
+        ];
+        let f = statistic / (k - 1.0) / dispersion;
+        let plain = {
+            let events: Vec<f64> = used.iter().map(|&c| fit.events[c]).collect();
+            chi_square_fit(&events, &vec![1.0; used.len()])
+        };
+        Some(Overall {
+            plain,
+            f,
+            df,
+            p: f_upper(f, df[0], df[1]),
+        })
+    }
+}
+
+/// Sum of squares of a series in time, with the covariance of neighbours where it is positive: an
+/// estimate of the variance of the sum of the series.
+fn long_run_sum(series: &[f64]) -> f64 {
+    let n = series.len() as f64;
+    let squares: f64 = series.iter().map(|x| x * x).sum();
+    let neighbours: f64 = series.windows(2).map(|pair| pair[0] * pair[1]).sum();
+    (squares + neighbours.max(0.0)) * n / (n - 1.0)
+}
+
+/// How far scores are from equal variances and equal covariances: 1 when they are.
+fn greenhouse_geisser(scores: &[Vec<f64>]) -> f64 {
+    let k = scores.len();
+    let (mut trace, mut squares) = (0.0, 0.0);
+    for i in 0..k {
+        for j in 0..k {
+            let covariance: f64 = scores[i].iter().zip(&scores[j]).map(|(a, b)| a * b).sum();
+            squares += covariance * covariance;
+            if i == j {
+                trace += covariance;
+            }
+        }
+    }
+    if squares > 0.0 {
+        (trace * trace / squares / (k as f64 - 1.0)).min(1.0)
+    } else {
+        1.0
+    }
+}
+
+/// Expected events of each place, given the totals of the blocks.
+fn expected(events: &[f64], exposure: &[f64], relative: &[f64]) -> Vec<f64> {
+    let width = relative.len();
+    let mut out = Vec::with_capacity(events.len());
+    for (row, weights) in events.chunks(width).zip(exposure.chunks(width)) {
+        let total: f64 = row.iter().sum();
+        let weight: f64 = weights.iter().zip(relative).map(|(w, r)| w * r).sum();
+        let level = if weight > 0.0 { total / weight } else { 0.0 };
+        out.extend(weights.iter().zip(relative).map(|(w, r)| level * w * r));
+    }
+    out
+}
+
+/// Iterative proportional fitting of the categories' rates.
+fn relative_rates(events: &[f64], exposure: &[f64], width: usize) -> Vec<f64> {
+    let mut relative = vec![1.0; width];
+    let sum = |cells: &[f64], c: usize| cells.chunks(width).map(|row| row[c]).sum::<f64>();
+    let events_sum: Vec<f64> = (0..width).map(|c| sum(events, c)).collect();
+    let exposure_sum: Vec<f64> = (0..width).map(|c| sum(exposure, c)).collect();
+    for _ in 0..200 {
+        let fitted = expected(events, exposure, &relative);
+        let mut moved: f64 = 0.0;
+        for c in 0..width {
+            let fitted = sum(&fitted, c);
+            let factor = if fitted > 0.0 {
+                events_sum[c] / fitted
+            } else {
+                0.0
+            };
+            if relative[c] > 0.0 && factor > 0.0 {
+                moved = moved.max((factor - 1.0).abs());
+            }
+            relative[c] *= factor;
+        }
+        if moved < 1e-10 {
+            break;
+        }
+    }
+    let weight: f64 = exposure_sum.iter().sum();
+    let mean: f64 = relative
+        .iter()
+        .zip(&exposure_sum)
+        .map(|(r, w)| r * w)
+        .sum::<f64>()
+        / weight;
+    relative.iter().map(|r| r / mean).collect()
+}
+
+/// The rates of two periods compared: the plain Poisson interval and one that allows for
+/// clustering.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PeriodRatio {
+    /// Rate of the second period over that of the first.
+    pub ratio: f64,
+    /// 95 % interval that takes records as independent (log-normal).
+    pub plain: [f64; 2],
+    /// 95 % interval that allows for clustering.
+    pub clustered: [f64; 2],
+    /// Variance of the rates over that of independent records, at least 1.
+    pub dispersion: f64,
+    /// p-value that allows for clustering.
+    pub p: f64,
+}
+
+/// Compares the rates of two periods, each given as (events, exposure) of its parts, such as the
+/// months of a year, in time order. `None` without events on both sides or with fewer than three
+/// parts on a side.
+///
+/// Dispersion is Pearson's over the parts around the mean of their own period, enlarged for
+/// correlation of neighbouring parts as for an autoregression of order one.
+pub fn period_ratio(first: &[(f64, f64)], second: &[(f64, f64)]) -> Option<PeriodRatio> {
+    let total = |parts: &[(f64, f64)]| {
+        parts
+            .iter()
+            .fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
+    };
+    let ((a, exposure_a), (b, exposure_b)) = (total(first), total(second));
+    if a <= 0.0 || b <= 0.0 || first.len() < 3 || second.len() < 3 {
+        return None;
+    }
+    let (mut squares, mut neighbours) = (0.0, 0.0);
+    for (parts, rate) in [(first, a / exposure_a), (second, b / exposure_b)] {
+        let residuals: Vec<f64> = parts
+            .iter()
+            .filter(|part| part.1 > 0.0)
+            .map(|(events, exposure)| (events - rate * exposure) / (rate * exposure).sqrt())
+            .collect();
+        squares += residuals.iter().map(|r| r * r).sum::<f64>();
+        neighbours += residuals
+            .windows(2)
+            .map(|pair| pair[0] * pair[1])
+            .sum::<f64>();
+    }
+    let parts = (first.len() + second.len()) as f64;
+    let df = parts - 2.0;
+    // Residuals around a fitted mean look less correlated than they are, by about 1/n at each of
+    // the two means (Marriott and Pope, 1954).
+    let correlation = if squares > 0.0 {
+        neighbours / squares + 4.0 / parts
+    } else {
+        0.0
+    };
+    let correlation = correlation.clamp(0.0, 0.8);
+    let inflation = (1.0 + correlation) / (1.0 - correlation);
+    let dispersion = (squares / df).max(1.0) * inflation;
+    let df = (df / inflation).max(2.0);
+    let ratio = (b / exposure_b) / (a / exposure_a);
+    let error = (1.0 / a + 1.0 / b).sqrt();
+    let interval = |spread: f64| [ratio / spread.exp(), ratio * spread.exp()];
+    let clustered_error = error * dispersion.sqrt();
+    Some(PeriodRatio {
+        ratio,
+        plain: interval(normal_quantile(0.975) * error),
+        clustered: interval(t_quantile(0.975, df) * clustered_error),
+        dispersion,
+        p: t_p(ratio.ln() / clustered_error, df),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::RngExt;
+    use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+    /// How the level of made-up days moves.
+    #[derive(Clone, Copy)]
+    enum Noise {
+        Poisson,
+        /// Gamma level of each day with this variance.
+        Overdispersed(f64),
+        /// Log level is an autoregression with this correlation and innovation deviation.
+        Autocorrelated(f64, f64),
+        /// A ramp over the whole period.
+        Ramp,
+    }
+
+    fn normal(random: &mut ChaCha8Rng) -> f64 {
+        let (u, v): (f64, f64) = (random.random(), random.random());
+        (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+    }
+
+    fn poisson(random: &mut ChaCha8Rng, mean: f64) -> f64 {
+        if mean > 60.0 {
+            return (mean + mean.sqrt() * normal(random)).round().max(0.0);
+        }
+        let (mut count, mut product) = (0.0, random.random::<f64>());
+        while product > (-mean).exp() {
+            product *= random.random::<f64>();
+            count += 1.0;
+        }
+        count
+    }
+
+    fn series(seed: u64, days: usize, mean: f64, noise: Noise, monday: f64) -> Vec<f64> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut state = 0.0;
+        (0..days)
+            .map(|day| {
+                let level = match noise {
+                    Noise::Poisson => 1.0,
+                    Noise::Overdispersed(v) => (v.sqrt() * normal(&mut random) - v / 2.0).exp(),
+                    Noise::Autocorrelated(rho, sd) => {
+                        state = rho * state + sd * normal(&mut random);
+                        state.exp()
+                    }
+                    Noise::Ramp => 0.3 + 1.4 * day as f64 / days as f64,
+                };
+                let rhythm = if day % 7 == 0 { monday } else { 1.0 };
+                poisson(&mut random, mean * level * rhythm)
+            })
+            .collect()
+    }
+
+    fn weekly(series: &[f64]) -> BlockCounts {
+        let mut counts = BlockCounts::new(series.len().div_ceil(7), 7);
+        for (day, events) in series.iter().enumerate() {
+            counts.add_events(day / 7, day % 7, *events);
+            counts.add_exposure(day / 7, day % 7, 1.0);
+        }
+        counts
+    }
+
+    const ALL: [usize; 7] = [0, 1, 2, 3, 4, 5, 6];
+
+    /// Share of series without a rhythm in which one is claimed at 5 %, and in which an interval
+    /// of Monday's ratio misses the truth.
+    fn check_level(noise: Noise, weeks: usize, mean: f64, most: f64) {
+        let (mut claims, mut misses) = (0, 0);
+        let runs = 400;
+        for seed in 0..runs {
+            let counts = weekly(&series(seed, weeks * 7, mean, noise, 1.0));
+            let Some(fit) = BlockRates::fit(&counts) else {
+                continue;
+            };
+            let overall = fit.overall(&counts, &ALL).unwrap();
+            claims += usize::from(overall.p < 0.05);
+            let monday = fit.contrast(&[0], &ALL, 0.95).unwrap();
+            misses += usize::from(monday.lower > 1.0 || monday.upper < 1.0);
+        }
+        let share = |n: usize| n as f64 / runs as f64;
+        eprintln!(
+            "{weeks} weeks of {mean} a day: claims {:.3}, misses {:.3}",
+            share(claims),
+            share(misses)
+        );
+        assert!(share(claims) <= most, "{} claims", share(claims));
+        assert!(share(misses) <= most, "{} misses", share(misses));
+    }
+
+    #[test]
+    fn a_rhythm_that_is_not_there_is_not_claimed() {
+        // 400 runs at 5 %: 0.05 + 2 standard errors = 0.072.
+        for (weeks, mean) in [(12, 20.0), (26, 5.0), (52, 0.5), (104, 40.0)] {
+            check_level(Noise::Poisson, weeks, mean, 0.075);
+            check_level(Noise::Overdispersed(0.3), weeks, mean, 0.075);
+            check_level(Noise::Autocorrelated(0.5, 0.3), weeks, mean, 0.075);
+            check_level(Noise::Autocorrelated(0.8, 0.3), weeks, mean, 0.075);
+            // Within a week, Sunday stands higher on a ramp than Monday: a small bias remains.
+            check_level(Noise::Ramp, weeks, mean, 0.1);
+        }
+    }
+
+    #[test]
+    fn a_rhythm_that_is_there_is_found_with_its_size() {
+        let mut covered = 0;
+        for seed in 0..100 {
+            let counts = weekly(&series(seed, 26 * 7, 20.0, Noise::Overdispersed(0.1), 1.7));
+            let fit = BlockRates::fit(&counts).unwrap();
+            let overall = fit.overall(&counts, &ALL).unwrap();
+            assert!(overall.p < 0.001, "{overall:?} {seed}");
+            let monday = fit.contrast(&[0], &ALL[1..], 0.95).unwrap();
+            assert!((1.4..2.1).contains(&monday.estimate), "{monday:?}");
+            covered += usize::from((monday.lower..monday.upper).contains(&1.7));
+        }
+        assert!(covered >= 90, "{covered} of 100 intervals hold the truth");
+    }
+
+    #[test]
+    fn an_outage_on_one_monday_is_no_rhythm() {
+        let mut days = series(3, 26 * 7, 20.0, Noise::Poisson, 1.0);
+        days[70] += 600.0;
+        let counts = weekly(&days);
+        let fit = BlockRates::fit(&counts).unwrap();
+        assert!(fit.overall(&counts, &ALL).unwrap().p > 0.2);
+        assert!(fit.contrast(&[0], &ALL, 0.95).unwrap().p > 0.1);
+    }
+
+    #[test]
+    fn balanced_tables_give_plain_ratios() {
+        let mut counts = BlockCounts::new(2, 3);
+        for (block, row) in [[10.0, 20.0, 30.0], [20.0, 40.0, 60.0]].iter().enumerate() {
+            for (category, events) in row.iter().enumerate() {
+                counts.add_events(block, category, *events);
+                counts.add_exposure(block, category, 1.0);
+            }
+        }
+        let fit = BlockRates::fit(&counts).unwrap();
+        let relative: Vec<_> = fit
+            .relative
+            .iter()
+            .map(|r| (r * 1e9).round() / 1e9)
+            .collect();
+        assert_eq!(relative, [0.5, 1.0, 1.5]);
+        let ratio = fit.contrast(&[2], &[0, 1, 2], 0.95).unwrap();
+        assert!((ratio.estimate - 1.5).abs() < 1e-9 && fit.dispersion == 1.0);
+        let plain = fit.overall(&counts, &[0, 1, 2]).unwrap().plain;
+        assert!((plain.statistic - 30.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_category_without_events_has_an_upper_bound() {
+        let mut counts = weekly(&series(5, 70, 3.0, Noise::Poisson, 0.0));
+        let fit = BlockRates::fit(&counts).unwrap();
+        let monday = fit.contrast(&[0], &ALL, 0.95).unwrap();
+        assert_eq!(monday.estimate, 0.0);
+        assert!(monday.upper < 0.5 && monday.p < 0.01, "{monday:?}");
+        counts = BlockCounts::new(10, 7);
+        assert!(BlockRates::fit(&counts).is_none());
+    }
+
+    #[test]
+    fn years_hold_their_level_under_autocorrelation() {
+        for (rho, sd, most) in [(0.0, 0.0, 0.075), (0.0, 0.4, 0.075), (0.5, 0.3, 0.09)] {
+            let mut claims = 0;
+            for seed in 0..400 {
+                let months = series(seed, 24, 12.0, Noise::Autocorrelated(rho, sd), 1.0);
+                let parts: Vec<_> = months.iter().map(|events| (*events, 1.0)).collect();
+                let ratio = period_ratio(&parts[..12], &parts[12..]).unwrap();
+                claims += usize::from(ratio.p < 0.05);
+            }
+            eprintln!("years, rho {rho}: {}", claims as f64 / 400.0);
+            assert!(claims as f64 / 400.0 <= most, "{claims} of 400");
+        }
+    }
+
+    #[test]
+    fn years_of_the_github_incidents() {
+        // 124 and 200 incidents, evenly spread: the published interval.
+        let year = |n: f64| vec![(n / 12.0, 1.0 / 12.0); 12];
+        let ratio = period_ratio(&year(124.0), &year(200.0)).unwrap();
+        let rounded = [ratio.ratio, ratio.plain[0], ratio.plain[1]].map(|x| (x * 100.0).round());
+        assert_eq!(rounded, [161.0, 129.0, 202.0]);
+        assert!(period_ratio(&[(1.0, 1.0)], &year(3.0)).is_none());
+    }
+}

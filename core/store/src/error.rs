@@ -1,0 +1,223 @@
+//! Everything that can go wrong between a folder of records and the rows of a dataset.
+
+use retrocast_domain::Diagnostic;
+
+/// What happened, where, why, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The URI names a kind of storage that this build does not read.
+    #[error(
+        "source {name:?}: {uri:?} is in {scheme}:// storage, but this build reads local files only; \
+         {scheme}:// needs a build with that storage, or copy the records into a folder and name that"
+    )]
+    Scheme {
+        /// Source.
+        name: String,
+        /// As the job file has it.
+        uri: String,
+        /// Scheme of the URI.
+        scheme: String,
+    },
+    /// The URI cannot be understood.
+    #[error("source {name:?}: the uri {uri:?} {reason}")]
+    Uri {
+        /// Source.
+        name: String,
+        /// As the job file has it.
+        uri: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// The folder in which to look is not there.
+    #[error(
+        "source {name:?}: the folder {folder:?} does not exist, so {uri:?} names no records; \
+         put the records there, or mend the uri"
+    )]
+    NoFolder {
+        /// Source.
+        name: String,
+        /// As the job file has it.
+        uri: String,
+        /// The folder on this machine.
+        folder: String,
+    },
+    /// The file is not there.
+    #[error("source {name:?}: the file {file:?} does not exist; put it there, or mend the uri")]
+    NoFile {
+        /// Source.
+        name: String,
+        /// The file on this machine.
+        file: String,
+    },
+    /// The folder is there but no file in it fits.
+    #[error(
+        "source {name:?}: no file in {folder:?} fits {uri:?}{seen}; \
+         mend the pattern, or say `required = false` if there may be none"
+    )]
+    NoMatch {
+        /// Source.
+        name: String,
+        /// As the job file has it.
+        uri: String,
+        /// The folder on this machine.
+        folder: String,
+        /// What was there instead, such as " (it holds tickets.json)"; may be empty.
+        seen: String,
+    },
+    /// A folder stands where a file should be.
+    #[error(
+        "source {name:?}: {uri:?} is a folder, not a file; \
+         to read what is in it write {suggestion:?}"
+    )]
+    Folder {
+        /// Source.
+        name: String,
+        /// As the job file has it.
+        uri: String,
+        /// A pattern that reads the folder.
+        suggestion: String,
+    },
+    /// The file or folder is there but may not be read.
+    #[error("source {name:?}: {file:?} cannot be read: {reason}; check its permissions")]
+    Unreadable {
+        /// Source.
+        name: String,
+        /// The file or folder.
+        file: String,
+        /// What the storage said.
+        reason: String,
+    },
+    /// Neither the job file nor the file's name says how the records are written.
+    #[error(
+        "source {name:?}: the name of {file:?} does not say how its records are written; \
+         add `format = \"jsonl\"` or `format = \"csv\"` to the source"
+    )]
+    Format {
+        /// Source.
+        name: String,
+        /// The file.
+        file: String,
+    },
+    /// The contract cannot be used.
+    #[error("the contract {file:?} has {} error(s); the first: {}", .diagnostics.len(),
+        .diagnostics.first().map_or("", |first| first.message.as_str()))]
+    Contract {
+        /// The contract's file.
+        file: String,
+        /// Every error in it.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// A name cannot be the name of a dataset or job.
+    #[error(
+        "{name:?} cannot be the name of a dataset or job: use letters, digits, `_` and `-`, \
+         beginning with a letter or digit"
+    )]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// There is no such dataset, or not at this version.
+    #[error(
+        "dataset {name:?} at version {version} is not in {folder:?}: {reason}; run the job again"
+    )]
+    NoDataset {
+        /// Dataset.
+        name: String,
+        /// Version that was asked for.
+        version: u64,
+        /// Where it would be.
+        folder: String,
+        /// What the storage said.
+        reason: String,
+    },
+    /// A dataset could not be written or read.
+    #[error("dataset {name:?} could not be {action}: {reason}")]
+    Dataset {
+        /// Dataset.
+        name: String,
+        /// "written" or "read".
+        action: &'static str,
+        /// What the storage said.
+        reason: String,
+    },
+    /// A query is wrong, or failed.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    /// A column's type cannot be kept in a dataset or frame.
+    #[error(
+        "column {column:?} has the type {found}, which datasets do not keep; cast it in the query"
+    )]
+    ColumnType {
+        /// Column.
+        column: String,
+        /// Its type.
+        found: String,
+    },
+    /// Arrow refused something.
+    #[error("rows could not be put together: {0}")]
+    Arrow(#[from] arrow::error::ArrowError),
+    /// Polars refused something.
+    #[error("rows could not be handed to the analysis: {0}")]
+    Polars(#[from] polars::prelude::PolarsError),
+    /// The local file system refused something.
+    #[error("{action} {file:?}: {reason}")]
+    Io {
+        /// What was tried, such as "reading".
+        action: &'static str,
+        /// The file.
+        file: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The run was cancelled; nothing was committed.
+    #[error("cancelled; nothing was written")]
+    Cancelled,
+    /// A thread of ours ended early; nothing was committed.
+    #[error(
+        "reading source {name:?} stopped without a reason; nothing was written; please report this"
+    )]
+    Stopped {
+        /// Source.
+        name: String,
+    },
+}
+
+/// What is wrong with a query, as near to its place as is known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}{}{}", place(*.line, *.column), .help.as_ref().map_or(String::new(), |help| format!("; {help}")))]
+pub struct SqlError {
+    /// One sentence, without a full stop.
+    pub message: String,
+    /// Line in the query, from 1.
+    pub line: Option<u64>,
+    /// Column in the line, from 1.
+    pub column: Option<u64>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl SqlError {
+    /// An error with no place and no advice.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            line: None,
+            column: None,
+            help: None,
+        }
+    }
+
+    /// The same, with advice.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+fn place(line: Option<u64>, column: Option<u64>) -> String {
+    match (line, column) {
+        (Some(line), Some(column)) => format!(" (line {line}, column {column} of the query)"),
+        _ => String::new(),
+    }
+}

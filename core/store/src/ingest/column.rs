@@ -1,0 +1,261 @@
+//! Columns that grow by one checked value at a time and can take a half-read record back.
+
+use crate::contract::{Field, FieldKind, arrow_fields};
+use arrow::{
+    array::{
+        Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, ListArray,
+        RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
+    },
+    buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer},
+    error::ArrowError,
+};
+use arrow_schema::{DataType, Field as ArrowField, Schema};
+use std::sync::Arc;
+
+/// Values of one field, one per row, nulls included.
+#[derive(Debug)]
+pub(super) struct Column {
+    pub values: Values,
+    valid: Vec<bool>,
+}
+
+/// The values, with a filler where a row is null.
+#[derive(Debug)]
+pub(super) enum Values {
+    Boolean(Vec<bool>),
+    Integer(Vec<i64>),
+    Number(Vec<f64>),
+    Timestamp(Vec<i64>),
+    Date(Vec<i32>),
+    /// Where each text begins, and where the last ends; their bytes.
+    Text(Vec<i32>, Vec<u8>),
+    List(Vec<i32>, Box<Column>),
+    Struct(Vec<Column>),
+}
+
+impl Column {
+    pub fn new(kind: &FieldKind) -> Self {
+        let values = match kind {
+            FieldKind::Boolean => Values::Boolean(Vec::new()),
+            FieldKind::Integer => Values::Integer(Vec::new()),
+            FieldKind::Number => Values::Number(Vec::new()),
+            FieldKind::Timestamp => Values::Timestamp(Vec::new()),
+            FieldKind::Date => Values::Date(Vec::new()),
+            FieldKind::String | FieldKind::Json => Values::Text(vec![0], Vec::new()),
+            FieldKind::List(item) => Values::List(vec![0], Box::new(Self::new(&item.kind))),
+            FieldKind::Struct(fields) => Values::Struct(columns(fields)),
+        };
+        Self {
+            values,
+            valid: Vec::new(),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.valid.len()
+    }
+
+    pub fn push_null(&mut self) {
+        self.valid.push(false);
+        match &mut self.values {
+            Values::Boolean(values) => values.push(false),
+            Values::Integer(values) | Values::Timestamp(values) => values.push(0),
+            Values::Number(values) => values.push(0.0),
+            Values::Date(values) => values.push(0),
+            Values::Text(ends, _) | Values::List(ends, _) => {
+                let end = ends.last().copied().unwrap_or(0);
+                ends.push(end);
+            }
+            Values::Struct(children) => children.iter_mut().for_each(Self::push_null),
+        }
+    }
+
+    pub fn push_boolean(&mut self, value: bool) {
+        if let Values::Boolean(values) = &mut self.values {
+            values.push(value);
+            self.valid.push(true);
+        }
+    }
+
+    /// Integers and timestamps.
+    pub fn push_integer(&mut self, value: i64) {
+        if let Values::Integer(values) | Values::Timestamp(values) = &mut self.values {
+            values.push(value);
+            self.valid.push(true);
+        }
+    }
+
+    pub fn push_number(&mut self, value: f64) {
+        if let Values::Number(values) = &mut self.values {
+            values.push(value);
+            self.valid.push(true);
+        }
+    }
+
+    pub fn push_date(&mut self, value: i32) {
+        if let Values::Date(values) = &mut self.values {
+            values.push(value);
+            self.valid.push(true);
+        }
+    }
+
+    pub fn push_text(&mut self, value: &str) {
+        if let Values::Text(ends, bytes) = &mut self.values {
+            bytes.extend_from_slice(value.as_bytes());
+            // A block of records is far below 2 GiB, so the end fits.
+            ends.push(bytes.len() as i32);
+            self.valid.push(true);
+        }
+    }
+
+    /// Closes a list whose items, or a struct whose children, have been pushed.
+    pub fn close(&mut self) {
+        if let Values::List(ends, items) = &mut self.values {
+            ends.push(items.len() as i32);
+        }
+        self.valid.push(true);
+    }
+
+    /// Forgets every row from `rows` on.
+    pub fn truncate(&mut self, rows: usize) {
+        self.valid.truncate(rows);
+        match &mut self.values {
+            Values::Boolean(values) => values.truncate(rows),
+            Values::Integer(values) | Values::Timestamp(values) => values.truncate(rows),
+            Values::Number(values) => values.truncate(rows),
+            Values::Date(values) => values.truncate(rows),
+            Values::Text(ends, bytes) => {
+                ends.truncate(rows + 1);
+                bytes.truncate(ends.last().map_or(0, |end| *end as usize));
+            }
+            Values::List(ends, items) => {
+                ends.truncate(rows + 1);
+                items.truncate(ends.last().map_or(0, |end| *end as usize));
+            }
+            Values::Struct(children) => {
+                children.iter_mut().for_each(|child| child.truncate(rows));
+            }
+        }
+    }
+
+    /// Feeds the last value to a hasher, unambiguously; for fields of a key.
+    pub fn hash_last(&self, hasher: &mut blake3::Hasher) {
+        match &self.values {
+            Values::Boolean(values) => {
+                hasher.update(&[u8::from(values.last().copied().unwrap_or(false))]);
+            }
+            Values::Integer(values) | Values::Timestamp(values) => {
+                hasher.update(&values.last().copied().unwrap_or(0).to_le_bytes());
+            }
+            Values::Number(values) => {
+                hasher.update(
+                    &values
+                        .last()
+                        .copied()
+                        .unwrap_or(0.0)
+                        .to_bits()
+                        .to_le_bytes(),
+                );
+            }
+            Values::Date(values) => {
+                hasher.update(&values.last().copied().unwrap_or(0).to_le_bytes());
+            }
+            Values::Text(ends, bytes) => {
+                let start = ends
+                    .len()
+                    .checked_sub(2)
+                    .map_or(0, |last| ends[last] as usize);
+                hasher.update(&((bytes.len() - start) as u64).to_le_bytes());
+                hasher.update(&bytes[start..]);
+            }
+            Values::List(..) | Values::Struct(_) => {}
+        }
+    }
+
+    fn finish(self, kind: &FieldKind) -> Result<ArrayRef, ArrowError> {
+        let rows = self.valid.len();
+        let nulls = Some(NullBuffer::from(self.valid)).filter(|nulls| nulls.null_count() > 0);
+        Ok(match self.values {
+            Values::Boolean(values) => Arc::new(BooleanArray::new(values.into(), nulls)),
+            Values::Integer(values) => Arc::new(Int64Array::new(values.into(), nulls)),
+            Values::Number(values) => Arc::new(Float64Array::new(values.into(), nulls)),
+            Values::Timestamp(values) => {
+                Arc::new(TimestampMicrosecondArray::new(values.into(), nulls).with_timezone("UTC"))
+            }
+            Values::Date(values) => Arc::new(Date32Array::new(values.into(), nulls)),
+            Values::Text(ends, bytes) => Arc::new(StringArray::try_new(
+                OffsetBuffer::new(ScalarBuffer::from(ends)),
+                Buffer::from_vec(bytes),
+                nulls,
+            )?),
+            Values::List(ends, items) => {
+                let FieldKind::List(item) = kind else {
+                    return Err(unlike(kind));
+                };
+                let field = ArrowField::new("item", item.kind.arrow(), true);
+                Arc::new(ListArray::try_new(
+                    Arc::new(field),
+                    OffsetBuffer::new(ScalarBuffer::from(ends)),
+                    items.finish(&item.kind)?,
+                    nulls,
+                )?)
+            }
+            Values::Struct(children) => {
+                let FieldKind::Struct(fields) = kind else {
+                    return Err(unlike(kind));
+                };
+                let arrays = children
+                    .into_iter()
+                    .zip(fields)
+                    .map(|(child, field)| child.finish(&field.kind))
+                    .collect::<Result<Vec<_>, _>>()?;
+                let fields = arrow_fields(fields);
+                Arc::new(StructArray::try_new_with_length(
+                    fields, arrays, nulls, rows,
+                )?)
+            }
+        })
+    }
+}
+
+fn unlike(kind: &FieldKind) -> ArrowError {
+    ArrowError::SchemaError(format!("column is not {}", kind.expected()))
+}
+
+/// Empty columns for these fields.
+pub(super) fn columns(fields: &[Field]) -> Vec<Column> {
+    fields
+        .iter()
+        .map(|field| Column::new(&field.kind))
+        .collect()
+}
+
+/// The rows of the columns as one batch; `None` when there are none.
+pub(super) fn batch(
+    columns: Vec<Column>,
+    fields: &[Field],
+) -> Result<Option<RecordBatch>, ArrowError> {
+    if columns.first().is_none_or(|column| column.len() == 0) {
+        return Ok(None);
+    }
+    let arrays = columns
+        .into_iter()
+        .zip(fields)
+        .map(|(column, field)| column.finish(&field.kind))
+        .collect::<Result<Vec<_>, _>>()?;
+    let schema = Arc::new(Schema::new(arrow_fields(fields)));
+    RecordBatch::try_new(schema, arrays).map(Some)
+}
+
+/// The least and greatest time of a time column, in microseconds since 1970 UTC.
+pub(crate) fn time_range(array: &dyn Array) -> Option<(i64, i64)> {
+    let cast = match array.data_type() {
+        DataType::Date32 | DataType::Timestamp(..) => {
+            let micros = DataType::Timestamp(arrow_schema::TimeUnit::Microsecond, None);
+            arrow::compute::cast(array, &micros).ok()?
+        }
+        _ => return None,
+    };
+    let micros = cast.as_any().downcast_ref::<TimestampMicrosecondArray>()?;
+    Some((arrow::compute::min(micros)?, arrow::compute::max(micros)?))
+}

@@ -1,0 +1,516 @@
+//! A JSON record, read straight into columns: no tree of values is built on the way.
+//!
+//! The contract guides a serde visitor. When a value breaks the contract, the visitor stops, the
+//! columns take the half-read record back, and the violation says where and why.
+
+use super::{
+    column::{Column, Values},
+    quarantine::{Reason, Violation, cut},
+    value,
+};
+use crate::contract::{Field, FieldKind};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+use std::{collections::BTreeMap, fmt};
+
+/// How many records had each field that the contract does not name.
+pub(super) type Unknown = BTreeMap<String, u64>;
+
+/// Names that a source can have beyond the contract before they are counted together.
+const UNKNOWN_NAMES: usize = 1000;
+
+/// Counts a field that the contract does not name.
+pub(super) fn count_unknown(unknown: &mut Unknown, name: &str, n: u64) {
+    if let Some(count) = unknown.get_mut(name) {
+        *count += n;
+    } else if unknown.len() < UNKNOWN_NAMES {
+        unknown.insert(name.to_string(), n);
+    } else {
+        *unknown.entry("(other fields)".to_string()).or_default() += n;
+    }
+}
+
+/// Reads one line into one new row, or says what is wrong and leaves the columns as they were.
+pub(super) fn read_record(
+    line: &str,
+    fields: &[Field],
+    columns: &mut [Column],
+    unknown: &mut Unknown,
+) -> Result<(), Violation> {
+    let rows = columns.first().map_or(0, Column::len);
+    let mut cx = Context {
+        violation: None,
+        unknown,
+        outer: String::new(),
+    };
+    let mut json = serde_json::Deserializer::from_str(line);
+    let record = Object {
+        fields,
+        columns,
+        cx: &mut cx,
+        top: true,
+    };
+    let read = json.deserialize_any(record).and_then(|()| json.end());
+    let violation = cx.violation.take();
+    let Err(error) = read else { return Ok(()) };
+    columns.iter_mut().for_each(|column| column.truncate(rows));
+    match violation {
+        // A violation found first does not make a broken line whole.
+        Some(violation) => match serde_json::from_str::<IgnoredAny>(line) {
+            Ok(_) => Err(violation),
+            Err(error) => Err(broken(&error)),
+        },
+        None => Err(broken(&error)),
+    }
+}
+
+/// Reads one JSON text (a cell of a CSV file) into a column.
+pub(super) fn read_value(
+    text: &str,
+    field: &Field,
+    column: &mut Column,
+    unknown: &mut Unknown,
+) -> Result<(), Violation> {
+    let rows = column.len();
+    let mut cx = Context {
+        violation: None,
+        unknown,
+        outer: field.name.clone(),
+    };
+    let mut json = serde_json::Deserializer::from_str(text);
+    let seed = Item {
+        field,
+        column,
+        cx: &mut cx,
+    };
+    let read = seed.deserialize(&mut json).and_then(|()| json.end());
+    let violation = cx.violation.take();
+    let Err(error) = read else { return Ok(()) };
+    column.truncate(rows);
+    Err(violation.unwrap_or_else(|| broken(&error)))
+}
+
+fn broken(error: &serde_json::Error) -> Violation {
+    let text = error.to_string();
+    let message = text
+        .split(" at line ")
+        .next()
+        .unwrap_or_default()
+        .to_string();
+    let message = match message.as_str() {
+        "recursion limit exceeded" => "nested more than 128 deep".to_string(),
+        _ => message,
+    };
+    let column = Some(error.column() as u64).filter(|column| *column > 0);
+    Violation {
+        column,
+        ..Violation::new(Reason::BrokenJson, message)
+    }
+}
+
+/// What is carried through one record.
+struct Context<'a> {
+    violation: Option<Violation>,
+    unknown: &'a mut Unknown,
+    /// Path of the object being read, for names that the contract does not know.
+    outer: String,
+}
+
+impl Context<'_> {
+    /// Keeps the violation and gives serde an error to stop with.
+    fn stop<E: serde::de::Error>(&mut self, violation: Violation) -> E {
+        self.violation = Some(violation);
+        E::custom("")
+    }
+
+    fn within(&mut self, outer: &str) {
+        if let Some(violation) = &mut self.violation {
+            violation.within(outer);
+        }
+    }
+}
+
+/// One value of a field.
+struct Item<'a, 'c> {
+    field: &'a Field,
+    column: &'a mut Column,
+    cx: &'a mut Context<'c>,
+}
+
+impl Item<'_, '_> {
+    fn checked<E: serde::de::Error>(
+        self,
+        push: impl FnOnce(&Field, &mut Column) -> Result<(), Violation>,
+    ) -> Result<(), E> {
+        push(self.field, self.column).map_err(|violation| self.cx.stop(violation))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Item<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if matches!(self.field.kind, FieldKind::Json) {
+            let json = <serde_json::Value as serde::Deserialize>::deserialize(deserializer)?;
+            return self.checked(|field, column| value::push_json(field, column, &json));
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Item<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(self.field.kind.expected())
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, found: bool) -> Result<(), E> {
+        self.checked(|field, column| value::push_boolean(field, column, found))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, found: i64) -> Result<(), E> {
+        self.checked(|field, column| value::push_integer(field, column, found))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, found: u64) -> Result<(), E> {
+        self.checked(|field, column| value::push_unsigned(field, column, found))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, found: f64) -> Result<(), E> {
+        self.checked(|field, column| value::push_number(field, column, found))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, found: &str) -> Result<(), E> {
+        self.checked(|field, column| value::push_text(field, column, found))
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.checked(value::push_null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self { field, column, cx } = self;
+        let FieldKind::List(item) = &field.kind else {
+            return Err(cx.stop(value::wrong_type(field, "a list")));
+        };
+        let Values::List(_, items) = &mut column.values else {
+            return Err(A::Error::custom("column is not a list"));
+        };
+        let mut index = 0_usize;
+        loop {
+            let next = Item {
+                field: item,
+                column: items,
+                cx,
+            };
+            match seq.next_element_seed(next) {
+                Ok(Some(())) => index += 1,
+                Ok(None) => break,
+                Err(error) => {
+                    cx.within(&format!("[{index}]"));
+                    return Err(error);
+                }
+            }
+        }
+        column.close();
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        let Self { field, column, cx } = self;
+        let FieldKind::Struct(fields) = &field.kind else {
+            return Err(cx.stop(value::wrong_type(field, "an object")));
+        };
+        let Values::Struct(children) = &mut column.values else {
+            return Err(A::Error::custom("column is not a struct"));
+        };
+        let outer = cx.outer.len();
+        if !cx.outer.is_empty() {
+            cx.outer.push('.');
+        }
+        cx.outer.push_str(&field.name);
+        let read = Object {
+            fields,
+            columns: children,
+            cx,
+            top: false,
+        }
+        .visit_map(map);
+        cx.outer.truncate(outer);
+        read?;
+        column.close();
+        Ok(())
+    }
+}
+
+/// The fields of a record or struct, each into its column.
+struct Object<'a, 'c> {
+    fields: &'a [Field],
+    columns: &'a mut [Column],
+    cx: &'a mut Context<'c>,
+    /// Whether this is the record itself.
+    top: bool,
+}
+
+impl<'de> Visitor<'de> for Object<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(if self.top {
+            "a record, which is a JSON object"
+        } else {
+            "an object"
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self {
+            fields,
+            columns,
+            cx,
+            ..
+        } = self;
+        let rows = columns.first().map_or(0, Column::len);
+        // Records of one source mostly have their fields in the same order.
+        let mut expected = 0;
+        while let Some(index) = map.next_key_seed(Key {
+            fields,
+            expected,
+            cx: &mut *cx,
+        })? {
+            let Some((field, column)) = fields.get(index).zip(columns.get_mut(index)) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            if column.len() > rows {
+                let twice = Violation::new(Reason::BrokenJson, "the field is there twice");
+                return Err(cx.stop(twice.of(&field.name)));
+            }
+            if let Err(error) = map.next_value_seed(Item {
+                field,
+                column,
+                cx: &mut *cx,
+            }) {
+                cx.within(&field.name);
+                return Err(error);
+            }
+            expected = index + 1;
+        }
+        for (field, column) in fields.iter().zip(columns.iter_mut()) {
+            if column.len() > rows {
+                continue;
+            }
+            if field.required {
+                let missing = Violation::new(Reason::MissingRequired, "the field is missing");
+                return Err(cx.stop(missing.of(&field.name)));
+            }
+            column.push_null();
+        }
+        Ok(())
+    }
+}
+
+/// The name of a field: its index, or `usize::MAX` for one that the contract does not name.
+struct Key<'a, 'c> {
+    fields: &'a [Field],
+    expected: usize,
+    cx: &'a mut Context<'c>,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
+    type Value = usize;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_, '_> {
+    type Value = usize;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("a field name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<usize, E> {
+        if self
+            .fields
+            .get(self.expected)
+            .is_some_and(|field| field.name == name)
+        {
+            return Ok(self.expected);
+        }
+        if let Some(index) = self.fields.iter().position(|field| field.name == name) {
+            return Ok(index);
+        }
+        if self.cx.outer.is_empty() && name.len() <= 100 {
+            count_unknown(self.cx.unknown, name, 1);
+        } else {
+            let dot = if self.cx.outer.is_empty() { "" } else { "." };
+            let path = format!("{}{dot}{}", self.cx.outer, cut(name, 100));
+            count_unknown(self.cx.unknown, &path, 1);
+        }
+        Ok(usize::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::column;
+
+    const CONTRACT: &str = r#"
+title = "T"
+key = ["id"]
+[field.id]
+type = "string"
+[field.n]
+type = "integer"
+min = 0
+max = 9
+[field.x]
+type = "number"
+unit = "min"
+max = 1e6
+[field.at]
+type = "timestamp"
+[field.kind]
+type = "string"
+allowed = ["a", "b"]
+[field.text]
+type = "string"
+max_length = 3
+[field.any]
+type = "json"
+[field.tags]
+type = "list<string>"
+[field.steps]
+type = "list<struct>"
+[field.steps.field.at]
+type = "timestamp"
+required = true
+[field.steps.field.ok]
+type = "boolean"
+"#;
+
+    /// Reads lines one after the other: "ok", or reason, field and message of each.
+    fn check(lines: &[(&str, &str)]) {
+        let contract = crate::contract::parse("t", "t.toml", CONTRACT).unwrap();
+        let mut columns = column::columns(&contract.fields);
+        let mut unknown = Unknown::new();
+        let mut accepted = 0;
+        for (line, expected) in lines {
+            let found = match read_record(line, &contract.fields, &mut columns, &mut unknown) {
+                Ok(()) => {
+                    accepted += 1;
+                    "ok".to_string()
+                }
+                Err(v) => format!("{} | {} | {}", v.reason.text(), v.field, v.message),
+            };
+            assert_eq!(found, *expected, "{line}");
+            assert!(columns.iter().all(|column| column.len() == accepted));
+        }
+        let batch = column::batch(columns, &contract.fields).unwrap();
+        assert_eq!(batch.map_or(0, |batch| batch.num_rows()), accepted);
+    }
+
+    #[test]
+    fn records_are_taken_or_refused_with_the_reason() {
+        let deep = format!(
+            r#"{{"id":"a","any":{}{}}}"#,
+            "[".repeat(200),
+            "]".repeat(200)
+        );
+        check(&[
+            (r#"{"id":"1"}"#, "ok"),
+            (
+                r#"{"id":"2","n":3,"x":4,"at":"2026-01-01T00:00:00Z","kind":"a","any":{"b":[1,2.5]},"tags":["x",null],"steps":[{"at":"2026-01-01T00:00:00Z","ok":true}]}"#,
+                "ok",
+            ),
+            (r#"{"n":1}"#, "missing required | id | the field is missing"),
+            (
+                r#"{"id":null}"#,
+                "missing required | id | the value is null",
+            ),
+            (
+                r#"{"id":17}"#,
+                "wrong type | id | expected a string, found number 17",
+            ),
+            (
+                r#"{"id":"a","n":"5"}"#,
+                r#"wrong type | n | expected an integer, found string "5""#,
+            ),
+            (
+                r#"{"id":"a","n":5.0}"#,
+                "wrong type | n | expected an integer, found number 5",
+            ),
+            (
+                r#"{"id":"a","n":18446744073709551615}"#,
+                "out of range | n | 18446744073709551615 does not fit an integer of 64 bits",
+            ),
+            (
+                r#"{"id":"a","n":-1}"#,
+                "out of range | n | -1 is below the least allowed, 0",
+            ),
+            (
+                r#"{"id":"a","x":2e6}"#,
+                "out of range | x | 2000000 min is above the greatest allowed, 1000000 min",
+            ),
+            (
+                r#"{"id":"a","at":"soon"}"#,
+                r#"wrong type | at | expected a timestamp, found string "soon""#,
+            ),
+            (
+                r#"{"id":"a","kind":"c"}"#,
+                r#"not allowed | kind | "c" is not one of: a, b"#,
+            ),
+            (
+                r#"{"id":"a","text":"éééé"}"#,
+                "too long | text | the text has 4 characters, 3 are allowed",
+            ),
+            (r#"{"id":"a","text":"ééé"}"#, "ok"),
+            (
+                r#"{"id":"a","tags":["x",5]}"#,
+                "wrong type | tags[1] | expected a string, found number 5",
+            ),
+            (
+                r#"{"id":"a","tags":{"x":5}}"#,
+                "wrong type | tags | expected a list, found an object",
+            ),
+            (
+                r#"{"id":"a","steps":[{"at":"2026-01-01T00:00:00Z"},{"ok":true}]}"#,
+                "missing required | steps[1].at | the field is missing",
+            ),
+            (
+                r#"{"id":"a","id":"b"}"#,
+                "broken JSON | id | the field is there twice",
+            ),
+            (r#"{"id":5,"#, "broken JSON |  | EOF while parsing a value"),
+            (r#"{"id":"a"} x"#, "broken JSON |  | trailing characters"),
+            (
+                r#"[1]"#,
+                "broken JSON |  | invalid type: sequence, expected a record, which is a JSON object",
+            ),
+            (
+                "5",
+                "broken JSON |  | invalid type: integer `5`, expected a record, which is a JSON object",
+            ),
+            (&deep, "broken JSON |  | nested more than 128 deep"),
+            (r#"{"id":"z","n":9,"more":{"a":1}}"#, "ok"),
+        ]);
+    }
+
+    #[test]
+    fn unknown_fields_are_counted_by_path() {
+        let contract = crate::contract::parse("t", "t.toml", CONTRACT).unwrap();
+        let mut columns = column::columns(&contract.fields);
+        let mut unknown = Unknown::new();
+        let line =
+            r##"{"id":"1","#read(\"x\")":1,"steps":[{"at":"2026-01-01T00:00:00Z","who":1}]}"##;
+        read_record(line, &contract.fields, &mut columns, &mut unknown).unwrap();
+        let found: Vec<_> = unknown.keys().map(String::as_str).collect();
+        assert_eq!(found, ["#read(\"x\")", "steps.who"]);
+    }
+}

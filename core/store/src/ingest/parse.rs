@@ -1,0 +1,145 @@
+//! A block of records becomes a batch of rows, and the bad ones rows of the quarantine.
+
+use super::{
+    block::{Block, Shape},
+    column::{self, Column},
+    csv::{Header, Splitter},
+    json::{self, Unknown},
+    quarantine::{self, Reason, Violation},
+};
+use crate::contract::Contract;
+use arrow::{array::RecordBatch, error::ArrowError};
+
+/// What came out of a block.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    pub batch: Option<RecordBatch>,
+    /// Hash of the key of each row; empty when the contract has no key.
+    pub keys: Vec<u128>,
+    pub refused: Vec<quarantine::Row>,
+    pub unknown: Unknown,
+    pub records: u64,
+    pub bytes: u64,
+}
+
+struct Parser<'a> {
+    contract: &'a Contract,
+    key: Vec<usize>,
+    columns: Vec<Column>,
+    file: usize,
+    out: Parsed,
+}
+
+/// Parses a block.
+pub(super) fn parse(block: Block, contract: &Contract) -> Result<Parsed, ArrowError> {
+    let position = |name: &String| contract.fields.iter().position(|field| field.name == *name);
+    let mut parser = Parser {
+        contract,
+        key: contract.key.iter().filter_map(position).collect(),
+        columns: column::columns(&contract.fields),
+        file: block.file,
+        out: Parsed {
+            batch: None,
+            keys: Vec::new(),
+            refused: Vec::new(),
+            unknown: Unknown::new(),
+            records: 0,
+            bytes: block.bytes.len() as u64,
+        },
+    };
+    match block.shape {
+        Shape::Jsonl => parser.jsonl(&block.bytes, block.first_line),
+        Shape::Csv(header) => parser.csv(&block.bytes, block.first_line, &header),
+        Shape::Refused(violation) => {
+            parser.out.records = 1;
+            parser.refuse(block.first_line, &block.bytes, violation);
+        }
+    }
+    parser.out.batch = column::batch(parser.columns, &contract.fields)?;
+    Ok(parser.out)
+}
+
+impl Parser<'_> {
+    fn jsonl(&mut self, bytes: &[u8], first_line: u64) {
+        for (line, raw) in (first_line..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
+            let raw = trim(raw);
+            if raw.is_empty() {
+                continue;
+            }
+            self.out.records += 1;
+            let read = match std::str::from_utf8(raw) {
+                Ok(text) => json::read_record(
+                    text,
+                    &self.contract.fields,
+                    &mut self.columns,
+                    &mut self.out.unknown,
+                ),
+                Err(error) => Err(invalid_utf8(error)),
+            };
+            self.done(line, raw, read);
+        }
+    }
+
+    fn csv(&mut self, mut bytes: &[u8], first_line: u64, header: &Header) {
+        let mut line = first_line;
+        while !bytes.is_empty() {
+            let end = Splitter::default()
+                .end(bytes, header.delimiter)
+                .unwrap_or(bytes.len());
+            let (raw, rest) = bytes.split_at(end);
+            bytes = rest;
+            let lines = raw.iter().filter(|byte| **byte == b'\n').count() as u64;
+            if !trim(raw).is_empty() {
+                self.out.records += 1;
+                let read = match std::str::from_utf8(raw) {
+                    Ok(text) => header.read_record(
+                        text,
+                        &self.contract.fields,
+                        &mut self.columns,
+                        &mut self.out.unknown,
+                    ),
+                    Err(error) => Err(invalid_utf8(error)),
+                };
+                self.done(line, trim(raw), read);
+            }
+            line += lines;
+        }
+        header.count_unknown(&mut self.out.unknown, self.out.records);
+    }
+
+    fn done(&mut self, line: u64, raw: &[u8], read: Result<(), Violation>) {
+        match read {
+            Ok(()) if self.key.is_empty() => {}
+            Ok(()) => {
+                let mut hasher = blake3::Hasher::new();
+                for index in &self.key {
+                    self.columns[*index].hash_last(&mut hasher);
+                }
+                let mut half = [0; 16];
+                half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+                self.out.keys.push(u128::from_le_bytes(half));
+            }
+            Err(violation) => self.refuse(line, raw, violation),
+        }
+    }
+
+    fn refuse(&mut self, line: u64, raw: &[u8], violation: Violation) {
+        let raw = quarantine::raw(raw);
+        self.out.refused.push(quarantine::Row {
+            file: self.file,
+            line,
+            violation,
+            raw,
+        });
+    }
+}
+
+fn trim(line: &[u8]) -> &[u8] {
+    line.trim_ascii()
+}
+
+fn invalid_utf8(error: std::str::Utf8Error) -> Violation {
+    let mut violation = Violation::new(Reason::InvalidUtf8, "the bytes are not UTF-8 text");
+    violation.column = Some(error.valid_up_to() as u64 + 1);
+    violation
+}

@@ -1,0 +1,156 @@
+//! Records that were left out, with the reason, kept as a dataset of their own.
+
+use arrow::{
+    array::{ArrayRef, RecordBatch, StringArray, UInt64Array},
+    error::ArrowError,
+};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use std::sync::Arc;
+
+/// Characters of a bad record that are kept.
+pub const RAW_CHARACTERS: usize = 1000;
+
+/// Why a record was left out: a stable class, so that counts can be compared between runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// Not JSON, or a JSON value that is not an object.
+    BrokenJson,
+    /// Not a CSV record of the header's length.
+    BrokenCsv,
+    /// Bytes that are not UTF-8.
+    InvalidUtf8,
+    /// A value of another type than the contract's.
+    WrongType,
+    /// A required field is missing or null.
+    MissingRequired,
+    /// A number outside the limits.
+    OutOfRange,
+    /// A value that is not one of those allowed.
+    NotAllowed,
+    /// A text, or the record itself, beyond the limit of length.
+    TooLong,
+}
+
+impl Reason {
+    /// The class in words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::BrokenJson => "broken JSON",
+            Self::BrokenCsv => "broken CSV",
+            Self::InvalidUtf8 => "invalid UTF-8",
+            Self::WrongType => "wrong type",
+            Self::MissingRequired => "missing required",
+            Self::OutOfRange => "out of range",
+            Self::NotAllowed => "not allowed",
+            Self::TooLong => "too long",
+        }
+    }
+}
+
+/// What is wrong with a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Violation {
+    pub reason: Reason,
+    /// Path of the field, such as `updates[2].at`; empty for the record as a whole.
+    pub field: String,
+    pub message: String,
+    /// Byte in the line, from 1, where that is known.
+    pub column: Option<u64>,
+}
+
+impl Violation {
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            field: String::new(),
+            message: message.into(),
+            column: None,
+        }
+    }
+
+    /// The same, of a field.
+    pub fn of(mut self, field: &str) -> Self {
+        self.field = field.to_string();
+        self
+    }
+
+    /// The same, seen from the value that contains it.
+    pub fn within(&mut self, outer: &str) {
+        let dot = if self.field.is_empty() || self.field.starts_with('[') {
+            ""
+        } else {
+            "."
+        };
+        self.field = format!("{outer}{dot}{}", self.field);
+    }
+}
+
+/// A record that was left out.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub file: usize,
+    pub line: u64,
+    pub violation: Violation,
+    pub raw: String,
+}
+
+/// Schema of every quarantine dataset.
+pub fn schema() -> SchemaRef {
+    let text = |name: &str| Field::new(name, DataType::Utf8, true);
+    Arc::new(Schema::new(vec![
+        text("source"),
+        text("file"),
+        Field::new("line", DataType::UInt64, true),
+        Field::new("column", DataType::UInt64, true),
+        text("field"),
+        text("reason"),
+        text("message"),
+        text("raw"),
+    ]))
+}
+
+/// Rows as a batch of the quarantine dataset.
+pub(super) fn batch(
+    source: &str,
+    files: &[crate::source::SourceFile],
+    rows: &[Row],
+) -> Result<RecordBatch, ArrowError> {
+    let text = |value: fn(&Row) -> &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(rows.iter().map(value)))
+    };
+    let file = |row: &Row| files.get(row.file).map(|file| file.name.clone());
+    let field = |row: &Row| Some(row.violation.field.clone()).filter(|field| !field.is_empty());
+    RecordBatch::try_new(
+        schema(),
+        vec![
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|_| source))),
+            Arc::new(rows.iter().map(file).collect::<StringArray>()),
+            Arc::new(UInt64Array::from_iter_values(
+                rows.iter().map(|row| row.line),
+            )),
+            Arc::new(
+                rows.iter()
+                    .map(|row| row.violation.column)
+                    .collect::<UInt64Array>(),
+            ),
+            Arc::new(rows.iter().map(field).collect::<StringArray>()),
+            text(|row| row.violation.reason.text()),
+            text(|row| &row.violation.message),
+            text(|row| &row.raw),
+        ],
+    )
+}
+
+/// The beginning of a text, with a mark when something was cut.
+pub(super) fn cut(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_string(),
+    }
+}
+
+/// The beginning of bytes as text, whatever they are.
+pub(super) fn raw(bytes: &[u8]) -> String {
+    let end = bytes.len().min(RAW_CHARACTERS * 4);
+    cut(&String::from_utf8_lossy(&bytes[..end]), RAW_CHARACTERS)
+}

@@ -1,0 +1,521 @@
+use super::*;
+use crate::sql::{Sql, SqlTable};
+use std::{fmt::Write as _, io::Write as _, path::PathBuf};
+
+const TICKET: &str = r#"
+title = "Ticket"
+key = ["id"]
+time = "at"
+[field.id]
+type = "string"
+[field.at]
+type = "timestamp"
+required = true
+[field.minutes]
+type = "number"
+min = 0
+[field.tags]
+type = "list<string>"
+"#;
+
+struct Bench {
+    folder: tempfile::TempDir,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Bench {
+    fn new(files: &[(&str, &[u8])]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        Self { folder, runtime }
+    }
+
+    fn lake(&self) -> Lake {
+        Lake::new(&self.folder.path().join("lake"), "job").unwrap()
+    }
+
+    fn spec(uri: &str, contract: &str) -> SourceSpec {
+        SourceSpec {
+            name: "tickets".into(),
+            uri: uri.into(),
+            contract: crate::contract::parse("ticket", "ticket.toml", contract).unwrap(),
+            format: None,
+            required: true,
+        }
+    }
+
+    fn ingest_with(&self, spec: &SourceSpec, control: &Control) -> Result<Ingested, StoreError> {
+        let properties = Properties::from([("run".to_string(), "r1".to_string())]);
+        self.runtime.block_on(ingest(
+            spec,
+            self.folder.path(),
+            &self.lake(),
+            &properties,
+            control,
+        ))
+    }
+
+    fn ingest(&self, uri: &str) -> Result<Ingested, StoreError> {
+        self.ingest_with(&Self::spec(uri, TICKET), &Control::default())
+    }
+
+    /// Every row of a dataset as JSON text of its columns, in order.
+    fn rows(&self, dataset: &DatasetRef) -> Vec<String> {
+        let (_, batches) = self
+            .runtime
+            .block_on(self.lake().read(dataset, &Scan::default()))
+            .unwrap();
+        batches.iter().flat_map(text_rows).collect()
+    }
+}
+
+fn text_rows(batch: &RecordBatch) -> Vec<String> {
+    use arrow::util::display::{ArrayFormatter, FormatOptions};
+    let options = FormatOptions::default().with_null("null");
+    let columns: Vec<_> = batch
+        .columns()
+        .iter()
+        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).unwrap())
+        .collect();
+    (0..batch.num_rows())
+        .map(|row| {
+            columns
+                .iter()
+                .map(|c| c.value(row).to_string())
+                .collect::<Vec<_>>()
+                .join("|")
+        })
+        .collect()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+const GOOD: &[u8] =
+    b"{\"id\":\"1\",\"at\":\"2026-01-01T00:00:00Z\",\"minutes\":1.5,\"tags\":[\"x\"]}\n\
+{\"id\":\"2\",\"at\":\"2026-01-02T00:00:00+01:00\"}\n";
+
+#[test]
+fn records_arrive_in_order_with_counts() {
+    let bench = Bench::new(&[
+        ("raw/a.jsonl", GOOD),
+        (
+            "raw/b.jsonl.gz",
+            &gzip(
+                b"\xEF\xBB\xBF{\"id\":\"3\",\"at\":\"2025-01-01T00:00:00Z\",\"who\":1}\r\n\n{bad\n",
+            ),
+        ),
+    ]);
+    let found = bench.ingest("raw/*").unwrap();
+    assert_eq!(
+        bench.rows(&found.dataset),
+        [
+            "1|2026-01-01T00:00:00Z|1.5|[x]",
+            "2|2026-01-01T23:00:00Z|null|null",
+            "3|2025-01-01T00:00:00Z|null|null"
+        ]
+    );
+    let note = found.note;
+    assert_eq!((note.files, note.records, note.accepted), (2, 4, 3));
+    assert_eq!(note.quarantined, [("broken JSON".to_string(), 1)]);
+    assert_eq!(note.unknown_fields, [("who".to_string(), 1)]);
+    assert_eq!(note.first_time, "2025-01-01T00:00:00Z");
+    assert_eq!(note.last_time, "2026-01-01T23:00:00Z");
+    let refused = bench.rows(&found.quarantine.unwrap());
+    assert_eq!(
+        refused,
+        ["tickets|raw/b.jsonl.gz|3|2|null|broken JSON|key must be a string|{bad"]
+    );
+    let versions = bench
+        .runtime
+        .block_on(bench.lake().versions("tickets"))
+        .unwrap();
+    assert_eq!(versions.len(), 1, "one commit");
+    assert_eq!(
+        versions[0].properties.get("run").map(String::as_str),
+        Some("r1")
+    );
+    assert!(!bench.folder.path().join("lake/job/.staging").exists());
+}
+
+#[test]
+fn of_one_key_the_last_counts() {
+    let mut one = String::new();
+    for (id, minutes) in [(1, 1), (2, 2), (1, 3), (3, 4)] {
+        writeln!(
+            one,
+            r#"{{"id":"{id}","at":"2026-01-01T00:00:00Z","minutes":{minutes}}}"#
+        )
+        .unwrap();
+    }
+    let two = br#"{"id":"2","at":"2026-01-01T00:00:00Z","minutes":9}"#;
+    let bench = Bench::new(&[("raw/1.jsonl", one.as_bytes()), ("raw/2.jsonl", two)]);
+    let found = bench.ingest("raw/*.jsonl").unwrap();
+    assert_eq!(found.note.duplicates, 2);
+    assert_eq!((found.note.records, found.note.accepted), (5, 3));
+    let ids: Vec<_> = bench
+        .rows(&found.dataset)
+        .iter()
+        .map(|row| {
+            row.replace("|2026-01-01T00:00:00Z|", "=")
+                .replace("|null", "")
+        })
+        .collect();
+    assert_eq!(ids, ["1=3.0", "3=4.0", "2=9.0"]);
+}
+
+#[test]
+fn a_second_ingest_is_a_second_version_and_the_first_stays() {
+    let bench = Bench::new(&[("a.jsonl", GOOD)]);
+    let first = bench.ingest("a.jsonl").unwrap().dataset;
+    std::fs::write(
+        bench.folder.path().join("a.jsonl"),
+        &GOOD[..GOOD.len() / 2 + 12],
+    )
+    .unwrap();
+    let second = bench.ingest("a.jsonl").unwrap().dataset;
+    assert_eq!((first.version, first.rows), (1, 2));
+    assert_eq!((second.version, second.rows), (2, 1));
+    assert_eq!(bench.rows(&first).len(), 2);
+    assert_eq!(
+        bench
+            .runtime
+            .block_on(bench.lake().latest("tickets"))
+            .unwrap(),
+        Some(second)
+    );
+}
+
+#[test]
+fn csv_with_everything_that_spreadsheets_do() {
+    let text = "\u{feff}id;at;minutes;tags;\r\n\
+        1;2026-01-01 10:00:00;1.5;\"[\"\"a\"\"]\";x\r\n\
+        \"2;b\";2026-01-01T00:00:00Z;;;x\r\n\
+        3;2026-01-01T00:00:00Z;1;\r\n\
+        \r\n\
+        4;2026-01-01T00:00:00Z;one;;\r\n\
+        \"5\nfive\";2026-01-01T00:00:00Z;5;;";
+    let bench = Bench::new(&[("a.csv", text.as_bytes())]);
+    let found = bench.ingest("a.csv").unwrap();
+    assert_eq!(
+        bench.rows(&found.dataset),
+        [
+            "1|2026-01-01T10:00:00Z|1.5|[a]",
+            "2;b|2026-01-01T00:00:00Z|null|null",
+            "5\nfive|2026-01-01T00:00:00Z|5.0|null"
+        ]
+    );
+    assert_eq!(
+        bench.rows(&found.quarantine.unwrap()),
+        [
+            "tickets|a.csv|4|null|null|broken CSV|the record has 4 cells, the header 5|3;2026-01-01T00:00:00Z;1;",
+            "tickets|a.csv|6|null|minutes|wrong type|expected a number, found text \"one\"|4;2026-01-01T00:00:00Z;one;;"
+        ]
+    );
+    assert_eq!(found.note.unknown_fields, [("(column 5)".to_string(), 5)]);
+}
+
+#[test]
+fn an_open_quote_costs_one_line() {
+    let text = "id,at\n1,2026-01-01T00:00:00Z\n\"2,2026-01-01T00:00:00Z\n3,2026-01-01T00:00:00Z\n";
+    let bench = Bench::new(&[("a.csv", text.as_bytes())]);
+    let found = bench.ingest("a.csv").unwrap();
+    assert_eq!(found.dataset.rows, 2);
+    let refused = bench.rows(&found.quarantine.unwrap());
+    assert_eq!(refused.len(), 1);
+    assert!(
+        refused[0].starts_with("tickets|a.csv|3|null|null|broken CSV|a quoted cell is not closed|")
+    );
+}
+
+/// What the note and the first refused record say about one hostile file.
+fn check(name: &str, bytes: &[u8], accepted: u64, reason: &str, broken: &str) {
+    let bench = Bench::new(&[(name, bytes)]);
+    let found = bench.ingest(name).unwrap();
+    assert_eq!(found.note.accepted, accepted, "{name} {:?}", found.note);
+    let first = found
+        .note
+        .quarantined
+        .first()
+        .map_or("", |(reason, _)| reason.as_str());
+    assert_eq!(first, reason, "{name}");
+    let file = found
+        .note
+        .broken_files
+        .first()
+        .map_or("", |(_, reason)| reason.as_str());
+    assert!(
+        file.contains(broken) && file.is_empty() == broken.is_empty(),
+        "{name}: {file}"
+    );
+    let total: u64 = found.note.quarantined.iter().map(|(_, n)| n).sum();
+    assert_eq!(found.note.records, accepted + total + found.note.duplicates);
+}
+
+#[test]
+fn hostile_files() {
+    let mut many = Vec::new();
+    for n in 0..20_000 {
+        writeln!(
+            many,
+            r#"{{"id":"{n}","at":"2026-01-01T00:00:00Z","minutes":{n}}}"#
+        )
+        .unwrap();
+    }
+    let packed = gzip(&many);
+    let bench = Bench::new(&[("cut.jsonl.gz", &packed[..packed.len() / 2])]);
+    let found = bench.ingest("cut.jsonl.gz").unwrap();
+    assert!(
+        found.note.accepted > 1000,
+        "what could be read is kept: {:?}",
+        found.note
+    );
+    assert_eq!(found.note.broken_files.len(), 1);
+    assert!(
+        found.note.quarantined.is_empty(),
+        "half a line is not a record"
+    );
+    assert!(
+        found.warnings[0].contains("could not be read to its end"),
+        "{:?}",
+        found.warnings
+    );
+
+    check("not.jsonl.gz", GOOD, 0, "", "gzip");
+    check("not.jsonl.zst", GOOD, 0, "", "frame");
+    check(
+        "two.jsonl",
+        &[
+            gzip(GOOD),
+            gzip(b"{\"id\":\"9\",\"at\":\"2026-01-01T00:00:00Z\"}"),
+        ]
+        .concat(),
+        3,
+        "",
+        "",
+    );
+    check(
+        "a.jsonl.zst",
+        &zstd::encode_all(GOOD, 1).unwrap(),
+        2,
+        "",
+        "",
+    );
+    let torn = zstd::encode_all(&many[..], 1).unwrap();
+    check("torn.jsonl.zst", &torn[..20], 0, "", "lines before 1");
+    check("empty.jsonl", b"", 0, "", "");
+    check("empty.jsonl.gz", b"", 0, "", "");
+    check("blank.jsonl", b"\n \r\n\n", 0, "", "");
+    check("utf8.jsonl", b"{\"id\":\"\xff\"}\n", 0, "invalid UTF-8", "");
+    check(
+        "utf8.csv",
+        b"id,at\n\xff,2026-01-01T00:00:00Z\n",
+        0,
+        "invalid UTF-8",
+        "",
+    );
+    check("utf16.csv", b"\xff\xfei\0d\0\n\0", 0, "", "not UTF-8");
+    check("twice.csv", b"id,id\n1,2\n", 0, "", "twice");
+    check("nul.jsonl", b"\0\0\0\n", 0, "broken JSON", "");
+    check(
+        "deep.jsonl",
+        &[b"[".repeat(100_000), b"\n".to_vec()].concat(),
+        0,
+        "broken JSON",
+        "",
+    );
+    check(
+        "other.jsonl",
+        b"{\"a\":1}\n{\"b\":2}\n",
+        0,
+        "missing required",
+        "",
+    );
+}
+
+#[test]
+fn lines_beyond_the_limit_are_left_out_whole() {
+    let long = "x".repeat(RECORD_BYTES_MAX + 5);
+    let text = format!(
+        "{{\"id\":\"1\",\"at\":\"2026-01-01T00:00:00Z\"}}\n{{\"id\":\"{long}\"}}\n\
+         {{\"id\":\"2\",\"at\":\"2026-01-01T00:00:00Z\"}}\n"
+    );
+    check("long.jsonl", text.as_bytes(), 2, "too long", "");
+    let text = format!("id,at\n1,2026-01-01T00:00:00Z\n{long}\n2,2026-01-01T00:00:00Z\n");
+    check("long.csv", text.as_bytes(), 2, "too long", "");
+    let bench = Bench::new(&[("long.csv", text.as_bytes())]);
+    let refused = bench.rows(&bench.ingest("long.csv").unwrap().quarantine.unwrap());
+    assert!(refused.len() == 1 && refused[0].len() < 1200);
+}
+
+#[test]
+fn sources_that_are_not_there() {
+    let bench = Bench::new(&[("raw/a.txt", b"")]);
+    let check = |uri: &str, words: &str| {
+        let error = bench.ingest(uri).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    check("raw/*.jsonl", "no file in");
+    check("raw", "is a folder");
+    check("rav/*", "does not exist");
+    check("raw/a.txt", "add `format");
+    let mut spec = Bench::spec("raw/*.jsonl", TICKET);
+    spec.required = false;
+    let found = bench.ingest_with(&spec, &Control::default()).unwrap();
+    assert_eq!((found.dataset.rows, found.note.files), (0, 0));
+    assert!(found.warnings[0].contains("has no files"));
+    assert!(bench.rows(&found.dataset).is_empty());
+}
+
+#[test]
+fn cancelling_leaves_nothing() {
+    let bench = Bench::new(&[("a.jsonl", GOOD)]);
+    let control = Control::default();
+    control.cancel.cancel();
+    let error = bench
+        .ingest_with(&Bench::spec("a.jsonl", TICKET), &control)
+        .unwrap_err();
+    assert!(matches!(error, StoreError::Cancelled));
+    assert_eq!(
+        bench
+            .runtime
+            .block_on(bench.lake().latest("tickets"))
+            .unwrap(),
+        None
+    );
+}
+
+#[test]
+fn rows_are_the_same_with_any_number_of_threads() {
+    let mut files = Vec::new();
+    for file in 0..3 {
+        let mut text = String::new();
+        for n in 0..60_000 {
+            let id = (n * 7 + file) % 50_000;
+            writeln!(
+                text,
+                r#"{{"id":"{id}","at":"2026-01-01T00:00:00Z","minutes":0.{n},"tags":["{file}","a long tag to make the record wide enough for several blocks"]}}"#
+            )
+            .unwrap();
+        }
+        files.push((format!("f{file}.jsonl"), text.into_bytes()));
+    }
+    let files: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+        .collect();
+    let run = |threads| {
+        let bench = Bench::new(&files);
+        let control = Control {
+            threads,
+            ..Control::default()
+        };
+        let found = bench
+            .ingest_with(&Bench::spec("*.jsonl", TICKET), &control)
+            .unwrap();
+        (bench.rows(&found.dataset), found.note)
+    };
+    let one = run(1);
+    assert_eq!(one.1.duplicates, 180_000 - one.1.accepted);
+    assert!(one == run(4));
+}
+
+/// The folder of real records, or a loud word that this test did not run.
+fn real_data() -> Option<PathBuf> {
+    let folder = std::env::var_os("RETROCAST_REAL_DATA").map(PathBuf::from);
+    if folder.is_none() {
+        eprintln!(
+            "SKIPPED: set RETROCAST_REAL_DATA to the folder of real records to run this test"
+        );
+    }
+    folder
+}
+
+#[test]
+fn real_incidents_with_their_updates() {
+    let Some(data) = real_data() else { return };
+    let bench = Bench::new(&[]);
+    let contract = r#"
+title = "Incident report"
+key = ["id"]
+time = "started_at"
+[field.id]
+type = "string"
+[field.title]
+type = "string"
+[field.impact]
+type = "string"
+[field.started_at]
+type = "timestamp"
+[field.resolved_at]
+type = "timestamp"
+[field.duration_minutes]
+type = "integer"
+unit = "min"
+[field.components]
+type = "list<string>"
+[field.updates]
+type = "list<struct>"
+[field.updates.field.at]
+type = "timestamp"
+[field.updates.field.status]
+type = "string"
+[field.updates.field.message]
+type = "string"
+"#;
+    let uri = data.join("github-incidents/incidents.jsonl");
+    let spec = Bench::spec(&uri.to_string_lossy(), contract);
+    let found = bench.ingest_with(&spec, &Control::default()).unwrap();
+    assert_eq!(
+        (
+            found.note.records,
+            found.note.accepted,
+            found.note.duplicates
+        ),
+        (819, 819, 0)
+    );
+    let sql = Sql {
+        memory_bytes: 64 << 20,
+        spill: bench.folder.path().join("spill"),
+        timezone: "UTC".into(),
+    };
+    let table = SqlTable {
+        name: "tickets".into(),
+        dataset: found.dataset,
+        before: None,
+    };
+    let count = |query: &str| {
+        let rows =
+            bench
+                .runtime
+                .block_on(sql.query(&bench.lake(), query, std::slice::from_ref(&table)));
+        rows.unwrap()
+            .1
+            .iter()
+            .flat_map(text_rows)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        count("select count(*) as n from (select unnest(updates) as u from tickets)"),
+        ["4570"]
+    );
+    assert_eq!(
+        count(
+            "select extract(dow from started_at) as day, count(*) as n from tickets \
+             where impact is null or impact <> 'maintenance' group by 1 order by (day + 6) % 7"
+        ),
+        ["1|150", "2|181", "3|174", "4|151", "5|96", "6|28", "0|21"]
+    );
+}

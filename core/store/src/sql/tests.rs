@@ -1,0 +1,343 @@
+use super::*;
+use arrow::{
+    array::{ArrayRef, Float64Array, StringArray, TimestampMicrosecondArray},
+    util::display::{ArrayFormatter, FormatOptions},
+};
+use arrow_schema::Field;
+
+struct Bench {
+    folder: tempfile::TempDir,
+    runtime: tokio::runtime::Runtime,
+    lake: Lake,
+    tables: Vec<SqlTable>,
+}
+
+/// `tickets(at, component, minutes)`, `rows` of them, an hour apart from 2026-06-30T22:30Z.
+fn batch(rows: usize) -> RecordBatch {
+    let first = 1_782_858_600_000_000_i64;
+    let at = (0..rows).map(|row| first + row as i64 * 3_600_000_000);
+    let component = (0..rows).map(|row| format!("c{}", row * 7 % 5));
+    let minutes = (0..rows).map(|row| (row as f64).sqrt() * 0.1);
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        (
+            "at",
+            Arc::new(TimestampMicrosecondArray::from_iter_values(at).with_timezone("UTC")),
+        ),
+        (
+            "component",
+            Arc::new(StringArray::from_iter_values(component)),
+        ),
+        ("minutes", Arc::new(Float64Array::from_iter_values(minutes))),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+impl Bench {
+    fn new(rows: usize, threads: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build()
+            .unwrap();
+        let lake = Lake::new(&folder.path().join("lake"), "job").unwrap();
+        let batch = batch(rows);
+        let parts = (0..rows)
+            .step_by(5000)
+            .map(|at| batch.slice(at, 5000.min(rows - at)));
+        let dataset = runtime
+            .block_on(lake.write_batches(
+                "tickets",
+                batch.schema(),
+                parts.collect(),
+                &Properties::new(),
+            ))
+            .unwrap();
+        let tables = vec![SqlTable {
+            name: "tickets".into(),
+            dataset,
+            before: None,
+        }];
+        Self {
+            folder,
+            runtime,
+            lake,
+            tables,
+        }
+    }
+
+    fn sql(&self, timezone: &str, memory_bytes: usize) -> Sql {
+        let spill = self.folder.path().join("spill");
+        Sql {
+            memory_bytes,
+            spill,
+            timezone: timezone.into(),
+        }
+    }
+
+    fn query(&self, timezone: &str, query: &str) -> Result<Vec<String>, String> {
+        let sql = self.sql(timezone, 256 << 20);
+        let found = self
+            .runtime
+            .block_on(sql.query(&self.lake, query, &self.tables));
+        found
+            .map(|(_, batches)| text(&batches))
+            .map_err(|error| error.to_string())
+    }
+}
+
+fn text(batches: &[RecordBatch]) -> Vec<String> {
+    let options = FormatOptions::default().with_null("null");
+    let mut out = Vec::new();
+    for batch in batches {
+        let columns: Vec<_> = batch
+            .columns()
+            .iter()
+            .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).unwrap())
+            .collect();
+        for row in 0..batch.num_rows() {
+            let cells: Vec<_> = columns.iter().map(|c| c.value(row).to_string()).collect();
+            out.push(cells.join("|"));
+        }
+    }
+    out
+}
+
+#[test]
+fn tables_of_a_query() {
+    let check = |sql: &str, expected: &[&str]| {
+        let found: Vec<String> = tables(sql).unwrap().into_iter().collect();
+        assert_eq!(found, expected, "{sql}");
+    };
+    check("select * from tickets", &["tickets"]);
+    check("select 1", &[]);
+    check(
+        "with t as (select * from a) select * from t join b on t.x = b.x",
+        &["a", "b"],
+    );
+    check(
+        "select * from (select * from a) as s where x in (select y from c)",
+        &["a", "c"],
+    );
+    check("select * from a, unnest(a.list) as u", &["a"]);
+    check("select * from generate_series(1, 3)", &[]);
+    check(
+        "select * from Tickets union all select * from \"Tickets\"",
+        &["Tickets", "tickets"],
+    );
+}
+
+#[test]
+fn what_is_not_a_query_is_refused() {
+    let check = |sql: &str, words: &str| {
+        let error = tables(sql).unwrap_err().to_string();
+        assert!(error.contains(words), "{sql}: {error}");
+    };
+    check("", "the query is empty");
+    check("select 1; select 2", "there are 2 statements");
+    check("drop table tickets", "DROP is not allowed");
+    check("copy tickets to 'x.csv'", "COPY is not allowed");
+    check(
+        "create external table t stored as csv location 'x'",
+        "CREATE is not allowed",
+    );
+    check("insert into t values (1)", "INSERT is not allowed");
+    check("explain select 1", "EXPLAIN is not allowed");
+    check(
+        "select * from read_csv('/etc/passwd')",
+        "table function read_csv is not allowed",
+    );
+    check(
+        "select * from information_schema.tables",
+        "there is no table information_schema.tables",
+    );
+    check("select *\nfrm tickets", "line 2, column");
+    check("select 'open", "line 1, column");
+}
+
+#[test]
+fn days_and_hours_are_local() {
+    let bench = Bench::new(3, 2);
+    let query = "select date_trunc('day', at) as day, cast(at as date) as date, \
+                 extract(hour from at) as hour, count(*) as n from tickets group by 1, 2, 3";
+    assert_eq!(
+        bench.query("UTC", query).unwrap(),
+        [
+            "2026-06-30T00:00:00Z|2026-06-30|22|1",
+            "2026-06-30T00:00:00Z|2026-06-30|23|1",
+            "2026-07-01T00:00:00Z|2026-07-01|0|1"
+        ]
+    );
+    // London is an hour ahead in summer; its day begins at 23:00 UTC.
+    assert_eq!(
+        bench.query("Europe/London", query).unwrap(),
+        [
+            "2026-06-29T23:00:00Z|2026-06-30|23|1",
+            "2026-06-30T23:00:00Z|2026-07-01|0|1",
+            "2026-06-30T23:00:00Z|2026-07-01|1|1"
+        ]
+    );
+}
+
+#[test]
+fn sums_and_order_do_not_depend_on_threads_or_memory() {
+    let query = "select component, sum(minutes) as total, avg(minutes) as mean, \
+                 stddev(minutes) as spread from tickets group by component";
+    let one = Bench::new(60_000, 1);
+    let expected = one.query("UTC", query).unwrap();
+    assert_eq!(expected.len(), 5);
+    assert!(expected.is_sorted());
+    for _ in 0..3 {
+        assert_eq!(Bench::new(60_000, 4).query("UTC", query).unwrap(), expected);
+    }
+    let whole = "select sum(minutes) as total, count(*) as n from tickets";
+    assert_eq!(
+        Bench::new(60_000, 4).query("UTC", whole).unwrap(),
+        one.query("UTC", whole).unwrap()
+    );
+}
+
+#[test]
+fn a_query_that_only_picks_keeps_the_order_of_the_dataset() {
+    let bench = Bench::new(20_000, 4);
+    let rows = bench
+        .query(
+            "UTC",
+            "select component, minutes from tickets where minutes > 1 limit 5",
+        )
+        .unwrap();
+    let components: Vec<_> = rows.iter().map(|row| &row[..2]).collect();
+    assert_eq!(
+        components,
+        ["c2", "c4", "c1", "c3", "c0"],
+        "rows 101 to 105"
+    );
+    let sorted = bench
+        .query(
+            "UTC",
+            "select minutes from tickets order by at desc limit 2",
+        )
+        .unwrap();
+    assert_eq!(sorted.len(), 2);
+    assert!(sorted[0] > sorted[1]);
+}
+
+#[test]
+fn large_sorts_go_to_disk() {
+    let bench = Bench::new(300_000, 2);
+    let query = "select at, component, minutes from tickets order by component, minutes desc";
+    let sql = bench.sql("UTC", 6 << 20);
+    let (_, small) = bench
+        .runtime
+        .block_on(sql.query(&bench.lake, query, &bench.tables))
+        .unwrap();
+    assert!(text(&small) == bench.query("UTC", query).unwrap());
+}
+
+#[test]
+fn later_rows_are_not_seen() {
+    let mut bench = Bench::new(48, 2);
+    bench.tables[0].before = Some(Before {
+        column: "at".into(),
+        end: "2026-07-01T00:00:00Z".parse().unwrap(),
+    });
+    let query = "select count(*) as n, max(at) as last from tickets";
+    assert_eq!(
+        bench.query("Europe/London", query).unwrap(),
+        ["2|2026-06-30T23:30:00Z"]
+    );
+}
+
+#[test]
+fn mistakes_are_explained() {
+    let bench = Bench::new(3, 1);
+    let check = |query: &str, words: &str| {
+        let error = bench.query("UTC", query).unwrap_err();
+        assert!(error.contains(words), "{query}: {error}");
+    };
+    check(
+        "select componnt from tickets",
+        "there is no column componnt (line 1, column 8 of the query); did you mean component?",
+    );
+    check(
+        "select colour from tickets",
+        "columns are: at, component, minutes",
+    );
+    check("select * from tikets", "there is no dataset tikets");
+    check(
+        "select *\nfrom tickets\nwhere colour = 1",
+        "line 3, column 7",
+    );
+    check(
+        "select count(*), count(*) as n from tickets group by nope",
+        "there is no column nope",
+    );
+    check(
+        "select sum(tickets.minutes) from tickets",
+        "give it a plain name with AS",
+    );
+    check(
+        "select a.at, b.at from tickets a join tickets b on a.at = b.at",
+        "name them apart with AS",
+    );
+    check("select nosuch(at) as x from tickets", "nosuch");
+    check("select at + component as x from tickets", "at");
+}
+
+#[test]
+fn a_failing_query_writes_nothing() {
+    let bench = Bench::new(3, 1);
+    let sql = bench.sql("UTC", 64 << 20);
+    let write = |query: &str| {
+        bench.runtime.block_on(sql.query_to_dataset(
+            &bench.lake,
+            query,
+            &bench.tables,
+            "daily",
+            &Properties::new(),
+        ))
+    };
+    let error = write("select cast(component as integer) as x from tickets").unwrap_err();
+    assert!(
+        error.to_string().contains("Cannot cast string 'c0'"),
+        "{error}"
+    );
+    assert_eq!(
+        bench.runtime.block_on(bench.lake.latest("daily")).unwrap(),
+        None
+    );
+    let written = write("select component, count(*) as n from tickets group by 1").unwrap();
+    assert_eq!(
+        (written.name.as_str(), written.version, written.rows),
+        ("daily", 1, 3)
+    );
+    let none = write("select component from tickets where minutes > 1e9").unwrap();
+    assert_eq!((none.version, none.rows), (2, 0));
+    let frame = bench
+        .runtime
+        .block_on(bench.lake.read_frame(&none, &Default::default()))
+        .unwrap();
+    assert_eq!((frame.height(), frame.width()), (0, 1));
+}
+
+#[test]
+fn a_query_is_checked_without_data() {
+    let bench = Bench::new(1, 1);
+    let tables = vec![("tickets".to_string(), batch(1).schema())];
+    let check = |query: &str| {
+        bench
+            .runtime
+            .block_on(bench.sql("Europe/London", 1 << 20).check(query, &tables))
+    };
+    let schema =
+        check("select date_trunc('day', at) as day, count(*) as n from tickets group by 1")
+            .unwrap();
+    let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    assert_eq!(schema.field(0), &Field::new("day", utc, true));
+    assert!(
+        check("select minuts from tickets")
+            .unwrap_err()
+            .to_string()
+            .contains("did you mean minutes?")
+    );
+}
