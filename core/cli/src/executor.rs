@@ -5,7 +5,7 @@ mod report;
 mod stage;
 
 pub use kinds::Catalogue;
-pub use report::charts_of;
+pub use report::templates;
 
 use crate::workspace::Workspace;
 use async_trait::async_trait;

@@ -23,15 +23,24 @@ pub fn rebuild(root: &Path) -> Result<PathBuf, Error> {
 /// The same with the templates of a folder: those in `<templates>/archive` replace the program's.
 pub fn rebuild_with(root: &Path, templates: Option<&Path>) -> Result<PathBuf, Error> {
     let pages = Pages::new(templates)?;
-    std::fs::create_dir_all(root)
-        .map_err(|source| Error::File { what: "create", path: root.to_path_buf(), source })?;
+    std::fs::create_dir_all(root).map_err(|source| Error::File {
+        what: "create",
+        path: root.to_path_buf(),
+        source,
+    })?;
     let (jobs, odd) = scan(root)?;
     for job in &jobs {
         for run in &job.runs {
             write_if_changed(&run.folder.join("index.html"), &pages.run(run, &job.title)?)?;
         }
-        let here: Vec<&OddEntry> = odd.iter().filter(|odd| odd.job == job.folder_name).collect();
-        write_if_changed(&root.join(&job.folder_name).join("index.html"), &pages.job(job, &here)?)?;
+        let here: Vec<&OddEntry> = odd
+            .iter()
+            .filter(|odd| odd.job == job.folder_name)
+            .collect();
+        write_if_changed(
+            &root.join(&job.folder_name).join("index.html"),
+            &pages.job(job, &here)?,
+        )?;
     }
     let front = root.join("index.html");
     write_if_changed(&front, &pages.front(&jobs, &odd, RECENT_RUNS)?)?;
@@ -56,7 +65,11 @@ fn scan(root: &Path) -> Result<(Vec<JobEntry>, Vec<OddEntry>), Error> {
                 match entry {
                     Ok(run) => runs.push(run),
                     Err(error) => {
-                        odd.push(OddEntry { job: job_name.clone(), path, reason: reason(&error) });
+                        odd.push(OddEntry {
+                            job: job_name.clone(),
+                            path,
+                            reason: reason(&error),
+                        });
                     }
                 }
             }
@@ -65,10 +78,18 @@ fn scan(root: &Path) -> Result<(Vec<JobEntry>, Vec<OddEntry>), Error> {
             jobs.push(JobEntry::new(job_name, runs));
         } else if odd.len() == odd_before {
             let reason = "holds no runs".to_string();
-            odd.push(OddEntry { path: job_name.clone(), job: job_name, reason });
+            odd.push(OddEntry {
+                path: job_name.clone(),
+                job: job_name,
+                reason,
+            });
         }
     }
-    jobs.sort_by(|a, b| b.newest().cmp(&a.newest()).then_with(|| a.folder_name.cmp(&b.folder_name)));
+    jobs.sort_by(|a, b| {
+        b.newest()
+            .cmp(&a.newest())
+            .then_with(|| a.folder_name.cmp(&b.folder_name))
+    });
     Ok((jobs, odd))
 }
 
@@ -85,12 +106,18 @@ fn reason(error: &Error) -> String {
 
 /// The folders in a folder by name; links and what starts with a dot are left out.
 fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
-    let error = |source| Error::File { what: "list", path: path.to_path_buf(), source };
+    let error = |source| Error::File {
+        what: "list",
+        path: path.to_path_buf(),
+        source,
+    };
     let mut out = Vec::new();
     for entry in std::fs::read_dir(path).map_err(error)? {
         let entry = entry.map_err(error)?;
         // A name that is not Unicode cannot be linked to reliably; no run of ours has one.
-        let Ok(name) = entry.file_name().into_string() else { continue };
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
         if !name.starts_with('.') && entry.file_type().map_err(error)?.is_dir() {
             out.push((name, entry.path()));
         }
@@ -132,7 +159,10 @@ mod tests {
     }
 
     fn put(root: &Path, summary: &RunSummary) -> PathBuf {
-        let folder = root.join(&summary.job).join(&summary.window).join(&summary.run);
+        let folder = root
+            .join(&summary.job)
+            .join(&summary.window)
+            .join(&summary.run);
         std::fs::create_dir_all(&folder).unwrap();
         summary.write(&folder).unwrap();
         for name in ["executive.pdf", "technical.html", "report.json"] {
@@ -147,9 +177,17 @@ mod tests {
 
     /// Every relative link of a page leads to a file.
     fn check_links(page: &Path) {
-        for link in read(page).split("href=\"").skip(1).map(|s| s.split('"').next().unwrap()) {
+        for link in read(page)
+            .split("href=\"")
+            .skip(1)
+            .map(|s| s.split('"').next().unwrap())
+        {
             let plain = decode(&link.replace("&#x2f;", "/"));
-            assert!(page.parent().unwrap().join(&plain).exists(), "{}: {link}", page.display());
+            assert!(
+                page.parent().unwrap().join(&plain).exists(),
+                "{}: {link}",
+                page.display()
+            );
         }
     }
 
@@ -179,10 +217,22 @@ mod tests {
     fn runs_stand_newest_first_with_working_links() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
-        put(root, &summary("r1", "weekly", "2026-W45", "2026-11-09", RunStatus::Partial));
-        let newest = summary("r2", "weekly", "2026-W46", "2026-11-16", RunStatus::Complete);
+        put(
+            root,
+            &summary("r1", "weekly", "2026-W45", "2026-11-09", RunStatus::Partial),
+        );
+        let newest = summary(
+            "r2",
+            "weekly",
+            "2026-W46",
+            "2026-11-16",
+            RunStatus::Complete,
+        );
         let folder = put(root, &newest);
-        put(root, &summary("r0", "monthly", "2026-10", "2026-11-01", RunStatus::Failed));
+        put(
+            root,
+            &summary("r0", "monthly", "2026-10", "2026-11-01", RunStatus::Failed),
+        );
         let journal = [
             r#"{"time":"2026-11-16T09:00:01Z","event":"node_started","node":"source.tickets"}"#,
             r#"{"time":"2026-11-16T09:00:02Z","event":"node_finished","node":"source.tickets","duration_ms":1250,"rows":48211}"#,
@@ -195,14 +245,28 @@ mod tests {
         std::fs::write(folder.join("journal.jsonl"), journal.join("\n")).unwrap();
         let front = rebuild(root).unwrap();
         let text = read(&front);
-        let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what} is missing"));
+        let at = |what: &str| {
+            text.find(what)
+                .unwrap_or_else(|| panic!("{what} is missing"))
+        };
         assert!(at("2026-W46") < at("2026-W45") && at("2026-W45") < at("2026-10"));
         assert!(at("Title of weekly") < at("Title of monthly"));
         let run = read(folder.join("index.html"));
-        for want in ["source.tickets", "1.2\u{a0}s", "48\u{202f}211", "reused", "1\u{a0}min\u{a0}1\u{a0}s", "not finished"] {
+        for want in [
+            "source.tickets",
+            "1.2\u{a0}s",
+            "48\u{202f}211",
+            "reused",
+            "1\u{a0}min\u{a0}1\u{a0}s",
+            "not finished",
+        ] {
             assert!(run.contains(want), "{want}");
         }
-        for page in [front, root.join("weekly/index.html"), folder.join("index.html")] {
+        for page in [
+            front,
+            root.join("weekly/index.html"),
+            folder.join("index.html"),
+        ] {
             check_links(&page);
         }
     }
@@ -210,20 +274,40 @@ mod tests {
     #[test]
     fn a_rebuild_without_news_writes_nothing() {
         let root = tempfile::tempdir().unwrap();
-        let folder =
-            put(root.path(), &summary("r1", "weekly", "2026-W45", "2026-11-09", RunStatus::Partial));
+        let folder = put(
+            root.path(),
+            &summary("r1", "weekly", "2026-W45", "2026-11-09", RunStatus::Partial),
+        );
         rebuild(root.path()).unwrap();
         let page = folder.join("index.html");
         let before = std::fs::metadata(&page).unwrap().modified().unwrap();
         rebuild(root.path()).unwrap();
-        assert_eq!(std::fs::metadata(&page).unwrap().modified().unwrap(), before);
+        assert_eq!(
+            std::fs::metadata(&page).unwrap().modified().unwrap(),
+            before
+        );
     }
 
     #[test]
     fn a_rerun_supersedes_visibly() {
         let root = tempfile::tempdir().unwrap();
-        put(root.path(), &summary("r1", "weekly", "2026-W45", "2026-11-09", RunStatus::Complete));
-        let mut rerun = summary("r2", "weekly", "2026-W45", "2026-11-09", RunStatus::Complete);
+        put(
+            root.path(),
+            &summary(
+                "r1",
+                "weekly",
+                "2026-W45",
+                "2026-11-09",
+                RunStatus::Complete,
+            ),
+        );
+        let mut rerun = summary(
+            "r2",
+            "weekly",
+            "2026-W45",
+            "2026-11-09",
+            RunStatus::Complete,
+        );
         rerun.started = "2026-11-12T10:00:00Z".to_string();
         rerun.parent = Some("r1".to_string());
         put(root.path(), &rerun);
@@ -247,7 +331,9 @@ mod tests {
         std::fs::write(odd.join("run.json"), "{\"run\":").unwrap();
         let strange = root.join("a \"b\" <c>#?%/w/run 2&");
         std::fs::create_dir_all(&strange).unwrap();
-        summary("run 2&", "strange", "w", "2026-11-01", RunStatus::Running).write(&strange).unwrap();
+        summary("run 2&", "strange", "w", "2026-11-01", RunStatus::Running)
+            .write(&strange)
+            .unwrap();
         std::fs::create_dir_all(root.join("weekly/2026-W45/half")).unwrap();
         std::fs::create_dir_all(root.join("empty")).unwrap();
         let front = rebuild(root).unwrap();
@@ -255,9 +341,16 @@ mod tests {
         assert!(text.contains("run.json is broken") && text.contains("has no run.json"));
         assert!(text.contains("holds no runs"));
         assert!(text.len() < 60_000, "{}", text.len());
-        for page in [front, folder.join("index.html"), root.join("weekly/index.html"), strange.join("index.html")] {
+        for page in [
+            front,
+            folder.join("index.html"),
+            root.join("weekly/index.html"),
+            strange.join("index.html"),
+        ] {
             let text = read(&page);
-            assert!(!text.contains("<script") && !text.contains('\u{202e}') && !text.contains('\u{7}'));
+            assert!(
+                !text.contains("<script") && !text.contains('\u{202e}') && !text.contains('\u{7}')
+            );
             assert!(!text.contains(" style=") && !text.contains("src="));
             check_links(&page);
         }

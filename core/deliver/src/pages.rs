@@ -48,7 +48,11 @@ impl JobEntry {
     pub(crate) fn new(folder_name: String, mut runs: Vec<RunEntry>) -> Self {
         let key = |run: &RunEntry| {
             let summary = &run.summary;
-            (summary.date.clone(), summary.started.clone(), run.names.clone())
+            (
+                summary.date.clone(),
+                summary.started.clone(),
+                run.names.clone(),
+            )
         };
         runs.sort_by_key(|run| std::cmp::Reverse(key(run)));
         let mut seen: Vec<String> = Vec::new();
@@ -61,16 +65,23 @@ impl JobEntry {
                 seen.push(run.names[1].clone());
             }
         }
-        let named = runs.iter().map(|run| run.summary.title.trim()).find(|title| !title.is_empty());
+        let named = runs
+            .iter()
+            .map(|run| run.summary.title.trim())
+            .find(|title| !title.is_empty());
         let title = named.unwrap_or(&folder_name).to_string();
-        Self { folder_name, title, runs }
+        Self {
+            folder_name,
+            title,
+            runs,
+        }
     }
 
     /// Date and start of the newest run.
     pub(crate) fn newest(&self) -> (&str, &str) {
-        self.runs
-            .first()
-            .map_or(("", ""), |run| (run.summary.date.as_str(), run.summary.started.as_str()))
+        self.runs.first().map_or(("", ""), |run| {
+            (run.summary.date.as_str(), run.summary.started.as_str())
+        })
     }
 }
 
@@ -125,8 +136,14 @@ struct NodeView {
 }
 
 const DOORS: [(&str, &[(&str, &str)]); 3] = [
-    ("Executive report", &[("executive.pdf", "PDF"), ("executive.html", "Web page")]),
-    ("Technical report", &[("technical.pdf", "PDF"), ("technical.html", "Web page")]),
+    (
+        "Executive report",
+        &[("executive.pdf", "PDF"), ("executive.html", "Web page")],
+    ),
+    (
+        "Technical report",
+        &[("technical.pdf", "PDF"), ("technical.html", "Web page")],
+    ),
     (
         "Data",
         &[
@@ -146,12 +163,30 @@ const SHORT_LINKS: [(&str, &str); 4] = [
 ];
 
 const DEFAULTS: [(&str, &str); 6] = [
-    ("base.html.j2", include_str!("../../../templates/archive/base.html.j2")),
-    ("parts.html.j2", include_str!("../../../templates/archive/parts.html.j2")),
-    ("index.html.j2", include_str!("../../../templates/archive/index.html.j2")),
-    ("job.html.j2", include_str!("../../../templates/archive/job.html.j2")),
-    ("run.html.j2", include_str!("../../../templates/archive/run.html.j2")),
-    ("style.css", include_str!("../../../templates/archive/style.css")),
+    (
+        "base.html.j2",
+        include_str!("../../../templates/archive/base.html.j2"),
+    ),
+    (
+        "parts.html.j2",
+        include_str!("../../../templates/archive/parts.html.j2"),
+    ),
+    (
+        "index.html.j2",
+        include_str!("../../../templates/archive/index.html.j2"),
+    ),
+    (
+        "job.html.j2",
+        include_str!("../../../templates/archive/job.html.j2"),
+    ),
+    (
+        "run.html.j2",
+        include_str!("../../../templates/archive/run.html.j2"),
+    ),
+    (
+        "style.css",
+        include_str!("../../../templates/archive/style.css"),
+    ),
 ];
 
 /// Templates, ready to use.
@@ -165,14 +200,20 @@ impl Pages {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()?;
         environment.set_syntax(syntax);
         let mut style = String::new();
         for (name, default) in DEFAULTS {
             let own = templates.map(|folder| folder.join("archive").join(name));
             let text = match own.filter(|path| path.is_file()) {
-                Some(path) => std::fs::read_to_string(&path)
-                    .map_err(|source| Error::File { what: "read", path, source })?,
+                Some(path) => std::fs::read_to_string(&path).map_err(|source| Error::File {
+                    what: "read",
+                    path,
+                    source,
+                })?,
                 None => default.to_string(),
             };
             if name == "style.css" {
@@ -244,7 +285,10 @@ impl Pages {
             view.title = clean(job_title, 200);
         }
         let nodes = nodes(&run.folder.join("journal.jsonl"))?;
-        self.render("run.html.j2", &serde_json::json!({ "run": view, "nodes": nodes }))
+        self.render(
+            "run.html.j2",
+            &serde_json::json!({ "run": view, "nodes": nodes }),
+        )
     }
 
     fn render(&self, template: &str, data: &serde_json::Value) -> Result<String, Error> {
@@ -267,21 +311,39 @@ fn odd_views<'a>(odd: impl Iterator<Item = &'a OddEntry>) -> Vec<serde_json::Val
 
 fn year(run: &RunEntry) -> String {
     let date = clean(&run.summary.date, 4);
-    if date.is_empty() { "Without a date".to_string() } else { date }
+    if date.is_empty() {
+        "Without a date".to_string()
+    } else {
+        date
+    }
 }
 
 fn view(run: &RunEntry) -> RunView {
     let summary = &run.summary;
     let there = |files: &[(&str, &'static str)]| -> Vec<Link> {
-        let found = files.iter().filter(|(name, _)| run.folder.join(name).is_file());
-        found.map(|(name, label)| Link { href: (*name).to_string(), label }).collect()
+        let found = files
+            .iter()
+            .filter(|(name, _)| run.folder.join(name).is_file());
+        found
+            .map(|(name, label)| Link {
+                href: (*name).to_string(),
+                label,
+            })
+            .collect()
     };
     let doors = DOORS
         .iter()
-        .map(|(title, files)| Door { title, files: there(files) })
+        .map(|(title, files)| Door {
+            title,
+            files: there(files),
+        })
         .filter(|door| !door.files.is_empty());
     RunView {
-        href: run.names.iter().map(|name| format!("{}/", encode(name))).collect(),
+        href: run
+            .names
+            .iter()
+            .map(|name| format!("{}/", encode(name)))
+            .collect(),
         run: clean(&summary.run, 120),
         job: clean(&summary.job, 120),
         title: clean(&summary.title, 200),
@@ -289,7 +351,10 @@ fn view(run: &RunEntry) -> RunView {
         period: clean(&summary.period, 120),
         date: clean(&summary.date, 30),
         status: summary.status.word(),
-        headline: clean(&summary.headline, 320),
+        headline: match summary.headline.trim() {
+            "" => clean(summary.error.as_deref().unwrap_or(""), 320),
+            headline => clean(headline, 320),
+        },
         started: minute(&summary.started),
         finished: summary.finished.as_deref().map(minute).unwrap_or_default(),
         reused: count(summary.reused),
@@ -305,7 +370,10 @@ fn view(run: &RunEntry) -> RunView {
 
 /// "2026-11-16T09:00:03Z" -> "2026-11-16 09:00".
 fn minute(time: &str) -> String {
-    clean(time, 16).replace('T', " ").trim_end_matches('…').to_string()
+    clean(time, 16)
+        .replace('T', " ")
+        .trim_end_matches('…')
+        .to_string()
 }
 
 /// A text without characters that are not drawn or that reorder others, and not endless.
@@ -314,7 +382,10 @@ fn clean(text: &str, limit: usize) -> String {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
-    let mut shown = text.chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { c }).filter(|c| !hidden(*c));
+    let mut shown = text
+        .chars()
+        .map(|c| if c == '\n' || c == '\t' { ' ' } else { c })
+        .filter(|c| !hidden(*c));
     let mut out: String = shown.by_ref().take(limit).collect();
     if shown.next().is_some() {
         out.push('…');
@@ -344,7 +415,11 @@ fn nodes(journal: &Path) -> Result<Vec<NodeView>, Error> {
         rows: Option<u64>,
         duration_ms: Option<f64>,
     }
-    let error = |source| Error::File { what: "read", path: journal.to_path_buf(), source };
+    let error = |source| Error::File {
+        what: "read",
+        path: journal.to_path_buf(),
+        source,
+    };
     let file = match std::fs::File::open(journal) {
         Ok(file) => file,
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -355,12 +430,21 @@ fn nodes(journal: &Path) -> Result<Vec<NodeView>, Error> {
     for line in BufReader::new(file).split(b'\n') {
         let line = line.map_err(error)?;
         // A killed run leaves half a line behind; what can be read is still worth showing.
-        let Ok(event) = serde_json::from_slice::<serde_json::Value>(&line) else { continue };
+        let Ok(event) = serde_json::from_slice::<serde_json::Value>(&line) else {
+            continue;
+        };
         let text = |name: &str| event.get(name).and_then(serde_json::Value::as_str);
-        let (Some(name), Some(kind)) = (text("node"), text("event")) else { continue };
-        let Some(kind) = kind.strip_prefix("node_") else { continue };
+        let (Some(name), Some(kind)) = (text("node"), text("event")) else {
+            continue;
+        };
+        let Some(kind) = kind.strip_prefix("node_") else {
+            continue;
+        };
         let at = *places.entry(name.to_string()).or_insert_with(|| {
-            found.push(Node { name: name.to_string(), ..Node::default() });
+            found.push(Node {
+                name: name.to_string(),
+                ..Node::default()
+            });
             found.len() - 1
         });
         let node = &mut found[at];
@@ -369,11 +453,19 @@ fn nodes(journal: &Path) -> Result<Vec<NodeView>, Error> {
             "finished" => "run".to_string(),
             other => clean(&other.replace('_', " "), 40),
         };
-        node.rows = event.get("rows").and_then(serde_json::Value::as_u64).or(node.rows);
+        node.rows = event
+            .get("rows")
+            .and_then(serde_json::Value::as_u64)
+            .or(node.rows);
         let duration = event.get("duration_ms").and_then(serde_json::Value::as_f64);
-        node.duration_ms = duration.filter(|d| d.is_finite() && *d >= 0.0).or(node.duration_ms);
+        node.duration_ms = duration
+            .filter(|d| d.is_finite() && *d >= 0.0)
+            .or(node.duration_ms);
     }
-    let longest = found.iter().filter_map(|node| node.duration_ms).fold(0.0, f64::max);
+    let longest = found
+        .iter()
+        .filter_map(|node| node.duration_ms)
+        .fold(0.0, f64::max);
     Ok(found
         .into_iter()
         .map(|node| NodeView {

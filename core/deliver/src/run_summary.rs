@@ -55,16 +55,21 @@ impl RunSummary {
     /// Reads the summary of a run folder.
     pub fn read(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(Self::FILE);
-        let text = std::fs::read(&path)
-            .map_err(|source| Error::File { what: "read", path: path.clone(), source })?;
+        let text = std::fs::read(&path).map_err(|source| Error::File {
+            what: "read",
+            path: path.clone(),
+            source,
+        })?;
         serde_json::from_slice(&text).map_err(|source| Error::Summary { path, source })
     }
 
     /// Writes the summary into a run folder, which must exist; a reader never sees half a file.
     pub fn write(&self, folder: &Path) -> Result<PathBuf, Error> {
         let path = folder.join(Self::FILE);
-        let mut text = serde_json::to_string_pretty(self)
-            .map_err(|source| Error::Summary { path: path.clone(), source })?;
+        let mut text = serde_json::to_string_pretty(self).map_err(|source| Error::Summary {
+            path: path.clone(),
+            source,
+        })?;
         text.push('\n');
         replace(&path, &text)?;
         Ok(path)
@@ -73,7 +78,11 @@ impl RunSummary {
 
 /// Writes a file beside its place and moves it there.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Error> {
-    let error = |source| Error::File { what: "write", path: path.to_path_buf(), source };
+    let error = |source| Error::File {
+        what: "write",
+        path: path.to_path_buf(),
+        source,
+    };
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.part", std::process::id()));
     let part = path.with_file_name(name);
@@ -108,6 +117,9 @@ mod tests {
         let text = r#"{"run":"r1","job":"weekly","window":"2026-W46","status":"splendid"}"#;
         std::fs::write(folder.path().join("run.json"), text).unwrap();
         let error = RunSummary::read(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("run.json") && error.contains("splendid"), "{error}");
+        assert!(
+            error.contains("run.json") && error.contains("splendid"),
+            "{error}"
+        );
     }
 }

@@ -81,6 +81,9 @@ pub struct ReportSpec {
     pub stages: Option<Vec<String>>,
 }
 
+/// Years in which windows can begin: a few windows off the edges of the calendar.
+const YEARS: std::ops::RangeInclusive<i16> = 1..=9998;
+
 /// A job file without mistakes.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -118,12 +121,25 @@ impl Job {
     /// The window of a run: the explicit one, else the last complete one before the date.
     #[expect(clippy::result_large_err, reason = "asked once a run")]
     pub fn window_for(&self, date: Date, explicit: Option<&str>) -> Result<Window, Diagnostic> {
-        match explicit {
-            None => Ok(self.window.last_complete(date, &self.timezone)),
-            Some(text) => Window::parse(text, &self.timezone).map_err(|error| {
-                Diagnostic::error("--window", error.to_string()).help(WINDOW_HELP)
-            }),
+        let error = |message: String| Diagnostic::error("--window", message).help(WINDOW_HELP);
+        let Some(text) = explicit else {
+            if !YEARS.contains(&date.year()) {
+                return Err(Diagnostic::error(
+                    "--date",
+                    format!("{date} is out of range"),
+                ));
+            }
+            return Ok(self.window.last_complete(date, &self.timezone));
+        };
+        let year = text
+            .trim()
+            .split('-')
+            .next()
+            .and_then(|year| year.parse::<i16>().ok());
+        if !year.is_some_and(|year| YEARS.contains(&year)) {
+            return Err(error(format!("{text:?} is not a window")));
         }
+        Window::parse(text, &self.timezone).map_err(|problem| error(problem.to_string()))
     }
 
     /// Values of the params for one run: those set, else the defaults.

@@ -156,13 +156,16 @@ impl OutcomeStore {
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let n = COUNT.fetch_add(1, Ordering::Relaxed);
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
     let mut part = path.as_os_str().to_owned();
     part.push(format!(".part-{}-{n}", std::process::id()));
     let part = PathBuf::from(part);
-    fs::write(&part, bytes)?;
+    match (fs::write(&part, bytes), path.parent()) {
+        (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(folder)?;
+            fs::write(&part, bytes)?;
+        }
+        (written, _) => written?,
+    }
     fs::rename(&part, path)
 }
 

@@ -200,7 +200,6 @@ impl Runner {
         ctx: &RunContext,
         parts: &Components,
     ) -> (Decision, Option<Record>) {
-        let last = self.store.last(&ctx.plan.job, &node.name);
         if self.options.force {
             return (run(node, vec!["asked to run everything".to_string()]), None);
         }
@@ -218,6 +217,7 @@ impl Runner {
             }
             return (run(node, vec!["what it wrote is gone".to_string()]), None);
         }
+        let last = self.store.last(&ctx.plan.job, &node.name);
         let reasons = match last.map(|last| parts.changes(&last.components)) {
             None => vec!["new".to_string()],
             Some(changes) if changes.is_empty() => vec!["its kept outcome is gone".to_string()],
@@ -253,11 +253,13 @@ impl Runner {
     async fn identities(&self, ctx: &RunContext) -> BTreeMap<String, Result<String, Failure>> {
         let sources = ctx.plan.nodes.iter().filter(|node| node.is_source());
         let all = sources.map(|node| async move {
-            let look = || {
-                let work = self.executor.source_identity(node, ctx);
-                AssertUnwindSafe(work)
-                    .catch_unwind()
-                    .map(|done| done.unwrap_or_else(|p| Err(panicked(&*p))))
+            let look = || async {
+                let work = AssertUnwindSafe(self.executor.source_identity(node, ctx));
+                tokio::select! {
+                    biased;
+                    done = work.catch_unwind() => done.unwrap_or_else(|p| Err(panicked(&*p))),
+                    () = self.options.cancel.cancelled() => Err(Failure::cancelled()),
+                }
             };
             let retrying = Retrying {
                 node,

@@ -220,6 +220,8 @@ pub struct TrialExecutor {
     pub done: Mutex<Vec<String>>,
     pub seen: Mutex<BTreeMap<String, BTreeMap<String, Arc<Outcome>>>>,
     versions: Mutex<BTreeMap<String, u64>>,
+    /// Nodes whose datasets went away.
+    pub gone: Mutex<BTreeSet<String>>,
 }
 
 impl TrialExecutor {
@@ -260,6 +262,10 @@ impl Executor for TrialExecutor {
             .get(&node.name)
             .cloned()
             .unwrap_or_default())
+    }
+
+    async fn usable(&self, node: &Node, _outcome: &Outcome, _ctx: &RunContext) -> bool {
+        !self.gone.lock().unwrap().contains(&node.name)
     }
 
     async fn execute(

@@ -72,8 +72,17 @@ pub struct Assembly {
 
 /// Chooses, orders and words the report of a run.
 pub fn report(assembly: Assembly) -> Report {
-    let Assembly { job, title, owner, window, date, mut cells, sources, plan, provenance } =
-        assembly;
+    let Assembly {
+        job,
+        title,
+        owner,
+        window,
+        date,
+        mut cells,
+        sources,
+        plan,
+        provenance,
+    } = assembly;
     cells.sort_by_key(|cell| reading_rank(&cell.kind));
     let status = status(&cells, &sources, &plan);
     let kpis = strip(&cells);
@@ -103,14 +112,23 @@ pub fn report(assembly: Assembly) -> Report {
 
 fn reading_rank(kind: &str) -> usize {
     let unknown = READING_ORDER.len() + usize::from(kind == "sql");
-    READING_ORDER.iter().position(|known| *known == kind).unwrap_or(unknown)
+    READING_ORDER
+        .iter()
+        .position(|known| *known == kind)
+        .unwrap_or(unknown)
 }
 
 fn status(cells: &[Cell], sources: &[SourceNote], plan: &[PlanNode]) -> ReportStatus {
-    let failed = cells.iter().any(|cell| matches!(cell.status, CellStatus::Failed { .. }))
+    let failed = cells
+        .iter()
+        .any(|cell| matches!(cell.status, CellStatus::Failed { .. }))
         || plan.iter().any(|node| node.status == "failed")
         || sources.iter().any(|source| !source.broken_files.is_empty());
-    if failed { ReportStatus::Partial } else { ReportStatus::Complete }
+    if failed {
+        ReportStatus::Partial
+    } else {
+        ReportStatus::Complete
+    }
 }
 
 /// All findings, the most important first.
@@ -128,7 +146,12 @@ fn headlines(cells: &[Cell]) -> Vec<Finding> {
         .into_iter()
         .filter(|finding| !finding.sentence.is_empty())
         .partition(|finding| seen.insert((finding.stage.clone(), finding.kind.clone())));
-    first.into_iter().chain(others).take(HEADLINES_MAX).cloned().collect()
+    first
+        .into_iter()
+        .chain(others)
+        .take(HEADLINES_MAX)
+        .cloned()
+        .collect()
 }
 
 /// Key figures over everything first, then those of single subjects.
@@ -190,8 +213,11 @@ fn verdict(
         let all = cells.iter().flat_map(|cell| &cell.findings);
         all.filter(|finding| finding.severity == severity).count() as u64
     };
-    let (critical, warning, notice) =
-        (of(Severity::Critical), of(Severity::Warning), of(Severity::Notice));
+    let (critical, warning, notice) = (
+        of(Severity::Critical),
+        of(Severity::Warning),
+        of(Severity::Notice),
+    );
     let lead = match (critical, warning, notice) {
         (1.., ..) => format!("This {noun} needs attention now"),
         (0, 1.., _) => format!("This {noun} needs attention"),
@@ -211,7 +237,9 @@ fn word(n: u64) -> String {
         "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
         "eleven", "twelve",
     ];
-    WORDS.get(n as usize).map_or_else(|| count(n), |word| (*word).to_string())
+    WORDS
+        .get(n as usize)
+        .map_or_else(|| count(n), |word| (*word).to_string())
 }
 
 fn be(n: u64) -> &'static str {
@@ -220,7 +248,15 @@ fn be(n: u64) -> &'static str {
 
 /// "one warning", "three warnings".
 fn several(n: u64, noun: &str) -> String {
-    format!("{} {}", word(n), if n == 1 { noun.to_string() } else { plural_of(noun) })
+    format!(
+        "{} {}",
+        word(n),
+        if n == 1 {
+            noun.to_string()
+        } else {
+            plural_of(noun)
+        }
+    )
 }
 
 fn alarm_clause(critical: u64, warning: u64) -> String {
@@ -228,7 +264,11 @@ fn alarm_clause(critical: u64, warning: u64) -> String {
         (0, 0) => "no finding asks for action".to_string(),
         (0, n) => several(n, "warning"),
         (n, 0) => several(n, "critical finding"),
-        (c, w) => format!("{} and {}", several(c, "critical finding"), several(w, "warning")),
+        (c, w) => format!(
+            "{} and {}",
+            several(c, "critical finding"),
+            several(w, "warning")
+        ),
     }
 }
 
@@ -264,7 +304,12 @@ fn kpi_clause(kpis: &[Kpi]) -> Option<String> {
 }
 
 fn effect_clause(effects: &[Effect]) -> Option<String> {
-    let of = |verdict| effects.iter().filter(|effect| effect.verdict == verdict).count() as u64;
+    let of = |verdict| {
+        effects
+            .iter()
+            .filter(|effect| effect.verdict == verdict)
+            .count() as u64
+    };
     let say = |verdict, one: &str, many: &str| {
         let n = of(verdict);
         (n > 0).then(|| format!("{} {}", word(n), if n == 1 { one } else { many }))
@@ -273,22 +318,36 @@ fn effect_clause(effects: &[Effect]) -> Option<String> {
         say(Verdict::Works, "works", "work"),
         say(Verdict::Harmful, "does harm", "do harm"),
         say(Verdict::Unclear, "is unclear", "are unclear"),
-        say(Verdict::TooEarly, "is too early to judge", "are too early to judge"),
+        say(
+            Verdict::TooEarly,
+            "is too early to judge",
+            "are too early to judge",
+        ),
     ]
     .into_iter()
     .flatten()
     .collect();
     match effects.len() as u64 {
         0 => None,
-        1 => Some(format!("the {}", parts.concat().replacen("one", "improvement", 1))),
+        1 => Some(format!(
+            "the {}",
+            parts.concat().replacen("one", "improvement", 1)
+        )),
         n => Some(format!("of {} {}", several(n, "improvement"), list(&parts))),
     }
 }
 
 fn failure_clause(cells: &[Cell]) -> Option<String> {
-    let failed = cells.iter().filter(|cell| matches!(cell.status, CellStatus::Failed { .. }));
+    let failed = cells
+        .iter()
+        .filter(|cell| matches!(cell.status, CellStatus::Failed { .. }));
     let failed = failed.count() as u64;
-    (failed > 0).then(|| format!("{} failed, so the report is partial", several(failed, "stage")))
+    (failed > 0).then(|| {
+        format!(
+            "{} failed, so the report is partial",
+            several(failed, "stage")
+        )
+    })
 }
 
 /// "daily failures of component billing".
@@ -315,15 +374,17 @@ fn ask_for(finding: &Finding) -> String {
 
 fn asks(cells: &[Cell], effects: &[Effect]) -> Vec<String> {
     let mut asks: Vec<String> = Vec::new();
-    for effect in effects.iter().filter(|effect| effect.verdict == Verdict::Harmful) {
+    for effect in effects
+        .iter()
+        .filter(|effect| effect.verdict == Verdict::Harmful)
+    {
         asks.push(format!(
             "Decide whether to undo “{}” of {}: it made {} worse.",
             effect.title, effect.date, effect.metric
         ));
     }
     let alarms = findings(cells).into_iter().filter(|finding| {
-        finding.severity >= Severity::Warning
-            && !(finding.kind == "effect" && !effects.is_empty())
+        finding.severity >= Severity::Warning && !(finding.kind == "effect" && !effects.is_empty())
     });
     let mut seen = BTreeSet::new();
     for finding in alarms {
@@ -340,7 +401,11 @@ fn asks(cells: &[Cell], effects: &[Effect]) -> Vec<String> {
     let room = ASKS_MAX - usize::from(!unclear.is_empty());
     asks.truncate(room);
     if !unclear.is_empty() {
-        let noun = if unclear.len() == 1 { "a success" } else { "successes" };
+        let noun = if unclear.len() == 1 {
+            "a success"
+        } else {
+            "successes"
+        };
         asks.push(format!(
             "Do not count {} as {noun} yet: the data cannot tell.",
             named(&unclear, unclear.len() as u64, "improvement")
@@ -356,26 +421,37 @@ fn named(items: &[String], total: u64, noun: &str) -> String {
     if hidden == 0 {
         return list(&shown);
     }
-    format!("{} and {}", shown.join(", "), plural(hidden, &format!("further {noun}")))
+    format!(
+        "{} and {}",
+        shown.join(", "),
+        plural(hidden, &format!("further {noun}"))
+    )
 }
 
 fn notes(cells: &[Cell], sources: &[SourceNote]) -> Vec<String> {
     let mut notes: Vec<String> = sources.iter().flat_map(source_notes).collect();
     for cell in cells {
-        let name = if cell.title.is_empty() { &cell.stage } else { &cell.title };
+        let name = if cell.title.is_empty() {
+            &cell.stage
+        } else {
+            &cell.title
+        };
         match &cell.status {
             CellStatus::Done => {}
             CellStatus::NotEnough { message } => {
-                notes.push(format!("{name} had too little data: {}.", without_prefix(message)));
+                notes.push(format!(
+                    "{name} had too little data: {}.",
+                    without_prefix(message)
+                ));
             }
             CellStatus::Failed { message } => notes.push(format!("{name} failed: {message}.")),
         }
     }
-    notes.iter_mut().for_each(|note| {
+    for note in &mut notes {
         while note.ends_with("..") {
             note.pop();
         }
-    });
+    }
     notes
 }
 
@@ -388,7 +464,10 @@ fn source_notes(source: &SourceNote) -> Vec<String> {
     let name = &source.name;
     let mut notes = Vec::new();
     if source.records == 0 {
-        notes.push(format!("{name}: no records in {}.", plural(source.files, "file")));
+        notes.push(format!(
+            "{name}: no records in {}.",
+            plural(source.files, "file")
+        ));
     } else {
         let left_out = source.quarantined.iter().map(|(_, n)| n).sum::<u64>();
         let mut text = format!(
@@ -410,16 +489,27 @@ fn source_notes(source: &SourceNote) -> Vec<String> {
         notes.push(text);
     }
     if source.duplicates > 0 {
-        let verb = if source.duplicates == 1 { "was" } else { "were" };
+        let verb = if source.duplicates == 1 {
+            "was"
+        } else {
+            "were"
+        };
         let records = plural(source.duplicates, "record");
-        notes.push(format!("{name}: {records} {verb} left out because the key had been seen."));
+        notes.push(format!(
+            "{name}: {records} {verb} left out because the key had been seen."
+        ));
     }
-    let broken: Vec<String> =
-        source.broken_files.iter().map(|(file, reason)| format!("{file} ({reason})")).collect();
+    let broken: Vec<String> = source
+        .broken_files
+        .iter()
+        .map(|(file, reason)| format!("{file} ({reason})"))
+        .collect();
     if !broken.is_empty() {
         let files = plural(broken.len() as u64, "file");
         let named = named(&broken, broken.len() as u64, "file");
-        notes.push(format!("{name}: {files} could not be read to the end: {named}."));
+        notes.push(format!(
+            "{name}: {files} could not be read to the end: {named}."
+        ));
     }
     let unknown: Vec<String> = source
         .unknown_fields
@@ -430,7 +520,9 @@ fn source_notes(source: &SourceNote) -> Vec<String> {
         let fields = plural(unknown.len() as u64, "field");
         let verb = if unknown.len() == 1 { "is" } else { "are" };
         let named = named(&unknown, unknown.len() as u64, "field");
-        notes.push(format!("{name}: {fields} {verb} not in the contract: {named}."));
+        notes.push(format!(
+            "{name}: {fields} {verb} not in the contract: {named}."
+        ));
     }
     notes
 }
@@ -468,7 +560,10 @@ mod tests {
     }
 
     fn cell(stage: &str, kind: &str, findings: Vec<Finding>) -> Cell {
-        Cell { findings, ..Cell::new(stage, kind) }
+        Cell {
+            findings,
+            ..Cell::new(stage, kind)
+        }
     }
 
     #[test]
@@ -476,27 +571,48 @@ mod tests {
         let noisy = (0..9)
             .map(|i| finding("unusual", "anomaly", Severity::Warning, &format!("day {i}")))
             .collect();
-        let quiet = vec![finding("rhythm", "weekday_effect", Severity::Info, "Mondays")];
-        let chosen =
-            headlines(&[cell("unusual", "anomaly", noisy), cell("rhythm", "temporal", quiet)]);
+        let quiet = vec![finding(
+            "rhythm",
+            "weekday_effect",
+            Severity::Info,
+            "Mondays",
+        )];
+        let chosen = headlines(&[
+            cell("unusual", "anomaly", noisy),
+            cell("rhythm", "temporal", quiet),
+        ]);
         assert_eq!(chosen.len(), HEADLINES_MAX);
-        assert_eq!((chosen[0].what.as_str(), chosen[1].what.as_str()), ("day 0", "Mondays"));
+        assert_eq!(
+            (chosen[0].what.as_str(), chosen[1].what.as_str()),
+            ("day 0", "Mondays")
+        );
     }
 
     #[test]
     fn verdict_counts_what_the_data_says() {
         let say = |cells: &[Cell]| {
-            plain(&verdict(WindowSpec::Week, cells, &[source("tickets")], &[], &[]))
+            plain(&verdict(
+                WindowSpec::Week,
+                cells,
+                &[source("tickets")],
+                &[],
+                &[],
+            ))
         };
         assert_eq!(say(&[]), "A steady week: no finding asks for action.");
         let warn = finding("a", "anomaly", Severity::Warning, "x");
         let mut failed = cell("b", "trend", vec![]);
-        failed.status = CellStatus::Failed { message: "no".to_string() };
+        failed.status = CellStatus::Failed {
+            message: "no".to_string(),
+        };
         assert_eq!(
             say(&[cell("a", "anomaly", vec![warn]), failed]),
             "This week needs attention: one warning; one stage failed, so the report is partial."
         );
-        let empty = SourceNote { accepted: 0, ..source("tickets") };
+        let empty = SourceNote {
+            accepted: 0,
+            ..source("tickets")
+        };
         assert_eq!(
             verdict(WindowSpec::Month, &[], &[empty], &[], &[]),
             "No record was accepted for this month, so nothing can be said about it."
@@ -509,7 +625,10 @@ mod tests {
             let effect = crate::sample::sample().effects[0].clone();
             let effects: Vec<Effect> = verdicts
                 .iter()
-                .map(|verdict| Effect { verdict: *verdict, ..effect.clone() })
+                .map(|verdict| Effect {
+                    verdict: *verdict,
+                    ..effect.clone()
+                })
                 .collect();
             assert_eq!(effect_clause(&effects).unwrap_or_default(), want);
         };
@@ -532,7 +651,10 @@ mod tests {
         tickets.duplicates = 1;
         tickets.unknown_fields = vec![("colour".to_string(), 1)];
         tickets.broken_files = vec![("a.gz".to_string(), "cut off".to_string())];
-        let notes: Vec<String> = source_notes(&tickets).iter().map(|note| plain(note)).collect();
+        let notes: Vec<String> = source_notes(&tickets)
+            .iter()
+            .map(|note| plain(note))
+            .collect();
         assert_eq!(
             notes,
             [

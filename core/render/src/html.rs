@@ -5,6 +5,7 @@
 //! that is scaled down to a phone cannot be read; the style sheet shows one of the two.
 
 use crate::{
+    Error, Layout, Templates,
     chart::{self, Options},
     sanitise,
     view::{self, WORD},
@@ -13,89 +14,42 @@ use minijinja::{
     AutoEscape, Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig, value::Serde,
 };
 use retrocast_domain::{Align, Chart, ChartKind, Report, Table, canonical, number::plural};
-use std::{
-    cell::Cell as Counter,
-    collections::BTreeMap,
-    fmt::Write as _,
-    path::{Path, PathBuf},
-};
+use std::{cell::Cell as Counter, collections::BTreeMap, fmt::Write as _};
 
-/// Which reader the page is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
-    /// The verdict, what matters, and what is asked.
-    Executive,
-    /// A section for each cell, with data quality first.
-    Technical,
-}
-
-impl Layout {
-    fn template(self) -> &'static str {
-        match self {
-            Layout::Executive => "executive.html.j2",
-            Layout::Technical => "technical.html.j2",
-        }
-    }
-}
-
-/// What can go wrong between a report and its page.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A template of the user's own cannot be read.
-    #[error("cannot read the template {}: {source}", path.display())]
-    Read {
-        /// The template.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A template is wrong.
-    #[error("template {name}, line {line}: {detail}")]
-    Template {
-        /// Name of the template.
-        name: String,
-        /// Line in it.
-        line: usize,
-        /// What is wrong.
-        detail: String,
-    },
-    /// The report holds something that JSON cannot.
-    #[error("the report cannot be put into words: {0}")]
-    Report(#[from] serde_json::Error),
-}
-
-impl From<minijinja::Error> for Error {
-    fn from(error: minijinja::Error) -> Self {
-        Error::Template {
-            name: error.name().unwrap_or("unknown").to_string(),
-            line: error.line().unwrap_or(0),
-            detail: match error.detail() {
-                Some(detail) => format!("{}: {detail}", error.kind()),
-                None => error.kind().to_string(),
-            },
-        }
-    }
-}
-
-/// Templates and style sheet as they come with the program.
-const DEFAULTS: [(&str, &str); 5] = [
-    ("base.html.j2", include_str!("../../../templates/html/base.html.j2")),
-    ("parts.html.j2", include_str!("../../../templates/html/parts.html.j2")),
-    ("executive.html.j2", include_str!("../../../templates/html/executive.html.j2")),
-    ("technical.html.j2", include_str!("../../../templates/html/technical.html.j2")),
-    ("style.css", include_str!("../../../templates/html/style.css")),
+/// The HTML templates and the style sheet that come with the program.
+pub(crate) const BUILT_IN: &[(&str, &str)] = &[
+    (
+        "html/base.html.j2",
+        include_str!("../../../templates/html/base.html.j2"),
+    ),
+    (
+        "html/parts.html.j2",
+        include_str!("../../../templates/html/parts.html.j2"),
+    ),
+    (
+        "html/executive.html.j2",
+        include_str!("../../../templates/html/executive.html.j2"),
+    ),
+    (
+        "html/technical.html.j2",
+        include_str!("../../../templates/html/technical.html.j2"),
+    ),
+    (
+        "html/style.css",
+        include_str!("../../../templates/html/style.css"),
+    ),
 ];
 
 /// Lays a report out as one HTML file, with the templates that come with the program.
 pub fn report(report: &Report, layout: Layout) -> Result<String, Error> {
-    report_with(report, layout, None)
+    report_with(report, layout, &Templates::built_in())
 }
 
-/// The same with the templates of a folder: those in `<templates>/html` replace the program's.
+/// The same with these templates: the files below `html/`.
 pub fn report_with(
     report: &Report,
     layout: Layout,
-    templates: Option<&Path>,
+    templates: &Templates,
 ) -> Result<String, Error> {
     let nonce = canonical::hash(report);
     // Every browser has some glyph for every character; only what is never drawn is taken out.
@@ -111,44 +65,53 @@ pub fn report_with(
         .into_iter()
         .map(|(path, drawing)| (path, Value::from_safe_string(drawing)))
         .collect();
-    let sources = sources(templates)?;
     let style = format!(
         "{}\n@media screen and (prefers-color-scheme: dark) {{\n{}}}\n",
-        sources["style.css"],
+        templates.text("html/style.css").unwrap_or_default(),
         chart::dark_css()
     );
-    let environment = environment(&sources)?;
-    let page = environment.get_template(layout.template())?;
-    Ok(page.render(context! {
-        report => Serde(&printed.view),
-        drawings,
-        nonce,
-        style => Value::from_safe_string(style),
-    })?)
+    let page = || -> Result<String, minijinja::Error> {
+        let environment = environment(templates)?;
+        let page = environment.get_template(&format!("html/{}.html.j2", layout.name()))?;
+        page.render(context! {
+            report => Serde(&printed.view),
+            drawings,
+            nonce,
+            style => Value::from_safe_string(style),
+        })
+    };
+    page().map_err(|error| Error::Template {
+        message: located(&error),
+    })
 }
 
-fn sources(templates: Option<&Path>) -> Result<BTreeMap<&'static str, String>, Error> {
-    let mut out = BTreeMap::new();
-    for (name, default) in DEFAULTS {
-        let own = templates.map(|folder| folder.join("html").join(name));
-        let text = match own.filter(|path| path.is_file()) {
-            Some(path) => std::fs::read_to_string(&path).map_err(|source| Error::Read { path, source })?,
-            None => default.to_string(),
-        };
-        out.insert(name, text);
+/// "template html/base.html.j2, line 7: undefined value".
+fn located(error: &minijinja::Error) -> String {
+    let place = match (error.name(), error.line()) {
+        (Some(name), Some(line)) => format!("template {name}, line {line}"),
+        (Some(name), None) => format!("template {name}"),
+        _ => "template".to_string(),
+    };
+    match error.detail() {
+        Some(detail) => format!("{place}: {}: {detail}", error.kind()),
+        None => format!("{place}: {}", error.kind()),
     }
-    Ok(out)
 }
 
-fn environment(sources: &BTreeMap<&'static str, String>) -> Result<Environment<'static>, Error> {
+fn environment(templates: &Templates) -> Result<Environment<'static>, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
+    let syntax = SyntaxConfig::builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .build()?;
     environment.set_syntax(syntax);
-    environment.add_filter("anchor", |text: String| chart::identifier(&text));
-    for (name, text) in sources.iter().filter(|(name, _)| name.ends_with(".j2")) {
-        environment.add_template_owned(*name, text.clone())?;
+    // Templates name each other as they lie beside each other.
+    environment.set_path_join_callback(|name, _| format!("html/{name}").into());
+    for name in templates.names().filter(|name| name.ends_with(".html.j2")) {
+        let text = templates.text(name).unwrap_or_default();
+        environment.add_template_owned(name.to_string(), text.to_string())?;
     }
     Ok(environment)
 }
@@ -179,7 +142,9 @@ const DATA_ROWS_MAX: usize = 400;
 
 fn data_table(table: &Table) -> String {
     let table = table.clone().top(DATA_ROWS_MAX);
-    let mut out = String::from("<details class=\"data\"><summary>Data</summary><div class=\"scroll\" tabindex=\"0\"><table>");
+    let mut out = String::from(
+        "<details class=\"data\"><summary>Data</summary><div class=\"scroll\" tabindex=\"0\"><table>",
+    );
     if !table.caption.is_empty() {
         let _ = write!(out, "<caption>{}</caption>", chart::escape(&table.caption));
     }
@@ -189,7 +154,12 @@ fn data_table(table: &Table) -> String {
     };
     out.push_str("<thead><tr>");
     for (i, column) in table.columns.iter().enumerate() {
-        let _ = write!(out, "<th scope=\"col\"{}>{}</th>", side(i), chart::escape(&column.title));
+        let _ = write!(
+            out,
+            "<th scope=\"col\"{}>{}</th>",
+            side(i),
+            chart::escape(&column.title)
+        );
     }
     out.push_str("</tr></thead><tbody>");
     for row in &table.rows {
@@ -202,7 +172,11 @@ fn data_table(table: &Table) -> String {
     }
     out.push_str("</tbody></table></div>");
     if table.more > 0 {
-        let _ = write!(out, "<p class=\"note\">{} in report.json.</p>", plural(table.more, "further row"));
+        let _ = write!(
+            out,
+            "<p class=\"note\">{} in report.json.</p>",
+            plural(table.more, "further row")
+        );
     }
     out.push_str("</details>");
     out
@@ -224,7 +198,15 @@ mod tests {
             assert_eq!(text, page(layout));
             assert!(text.starts_with("<!doctype html>"));
             assert!(text.contains("Content-Security-Policy"));
-            for forbidden in ["<script", "src=", "@import", "url(", " style=", "javascript:", "undefined"] {
+            for forbidden in [
+                "<script",
+                "src=",
+                "@import",
+                "url(",
+                " style=",
+                "javascript:",
+                "undefined",
+            ] {
                 assert!(!text.contains(forbidden), "{layout:?}: {forbidden}");
             }
         }
@@ -234,7 +216,10 @@ mod tests {
     fn hostile_texts_stand_as_plain_text() {
         let text = page(Layout::Technical);
         assert!(text.contains("&lt;script&gt;alert(1)"));
-        assert!(text.contains("{{ 7 * 7 }}") || text.contains("{{ 7 * 7"), "templates are not run twice");
+        assert!(
+            text.contains("{{ 7 * 7 }}") || text.contains("{{ 7 * 7"),
+            "templates are not run twice"
+        );
         assert!(text.contains("#read("));
         for hidden in ['\u{7}', '\u{0}', '\u{202e}'] {
             assert!(!text.contains(hidden), "{hidden:?}");
@@ -247,7 +232,10 @@ mod tests {
             let text = page(layout);
             let values = |name: &str| -> Vec<String> {
                 let mark = format!(" {name}=\"");
-                text.split(&mark).skip(1).map(|s| s.split('"').next().unwrap().to_string()).collect()
+                text.split(&mark)
+                    .skip(1)
+                    .map(|s| s.split('"').next().unwrap().to_string())
+                    .collect()
             };
             let ids = values("id");
             for (i, id) in ids.iter().enumerate() {
@@ -255,20 +243,23 @@ mod tests {
             }
             let links = values("href");
             for link in links.iter().filter_map(|link| link.strip_prefix('#')) {
-                assert!(ids.iter().any(|id| id == link), "{layout:?}: nothing at #{link}");
+                assert!(
+                    ids.iter().any(|id| id == link),
+                    "{layout:?}: nothing at #{link}"
+                );
             }
             assert!(links.len() > 3);
         }
     }
 
     #[test]
-    fn own_templates_replace_the_defaults_and_errors_say_where() {
-        let folder = std::env::temp_dir().join("retrocast-html-templates");
-        std::fs::create_dir_all(folder.join("html")).unwrap();
-        std::fs::write(folder.join("html/executive.html.j2"), "one\n{{ report.titel }}").unwrap();
-        let error = report_with(&sample::sample(), Layout::Executive, Some(&folder)).unwrap_err();
+    fn own_templates_replace_the_built_in_and_errors_say_where() {
+        let own = Templates::built_in().with("html/executive.html.j2", "one\n{{ report.titel }}");
+        let error = report_with(&sample::sample(), Layout::Executive, &own).unwrap_err();
         let text = error.to_string();
-        assert!(text.starts_with("template executive.html.j2, line 2: "), "{text}");
-        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(
+            text.starts_with("template html/executive.html.j2, line 2: "),
+            "{text}"
+        );
     }
 }

@@ -14,6 +14,7 @@ pub mod stage_map;
 pub mod view;
 
 pub mod pdf;
+pub mod html;
 pub mod skeleton;
 pub mod world;
 
@@ -99,7 +100,7 @@ impl Templates {
     /// The templates that come with the program.
     pub fn built_in() -> Self {
         let own = |(name, text): &(&str, &str)| ((*name).to_string(), (*text).to_string());
-        Self { files: BUILT_IN.iter().map(own).collect() }
+        Self { files: BUILT_IN.iter().chain(html::BUILT_IN).map(own).collect() }
     }
 
     /// The same with one file added or replaced, by its path below the folder of templates.

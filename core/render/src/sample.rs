@@ -54,7 +54,11 @@ pub fn sample() -> Report {
 }
 
 fn dataset(name: &str, version: u64, rows: u64) -> DatasetRef {
-    DatasetRef { name: name.to_string(), version, rows }
+    DatasetRef {
+        name: name.to_string(),
+        version,
+        rows,
+    }
 }
 
 fn params(items: &[(&str, &str, bool)]) -> Vec<ParamLine> {
@@ -101,21 +105,36 @@ fn claim(claim: &Claim, magnitude: Option<Magnitude>, n: u64, p: Option<f64>) ->
     finding.confidence = 0.9;
     finding.direction = Direction::Up;
     finding.period = "2026-11-09 to 2026-11-15".to_string();
-    finding.evidence =
-        vec![Evidence { dataset: "tickets".to_string(), version: 41, filter: None }];
+    finding.evidence = vec![Evidence {
+        dataset: "tickets".to_string(),
+        version: 41,
+        filter: None,
+    }];
     finding
 }
 
 fn sql() -> Cell {
-    let mut table = Table::new("First rows of daily_failures", &["<day", "<component", ">failures"]);
-    for (i, component) in ["api", "billing", "search", "ingest"].iter().cycle().take(40).enumerate()
+    let mut table = Table::new(
+        "First rows of daily_failures",
+        &["<day", "<component", ">failures"],
+    );
+    for (i, component) in ["api", "billing", "search", "ingest"]
+        .iter()
+        .cycle()
+        .take(40)
+        .enumerate()
     {
         let day = date(2026, 11, 15) - ((i / 4) as i64).days();
-        table.push([day.to_string(), (*component).to_string(), (i * 7 % 23).to_string()]);
+        table.push([
+            day.to_string(),
+            (*component).to_string(),
+            (i * 7 % 23).to_string(),
+        ]);
     }
     Cell {
         title: "Failures per day and component".to_string(),
-        did: "Ran the query over version 41 of tickets and wrote its rows as a dataset.".to_string(),
+        did: "Ran the query over version 41 of tickets and wrote its rows as a dataset."
+            .to_string(),
         method: "SQL by Apache DataFusion over Lance datasets.".to_string(),
         inputs: vec![dataset("tickets", 41, 48_211)],
         output: Some(dataset("daily_failures", 12, 4_368)),
@@ -130,9 +149,14 @@ fn sql() -> Cell {
 }
 
 fn quality() -> Cell {
-    let mut table =
-        Table::new("Completeness by field", &["<field", ">missing", ">share", "<first seen"]);
-    for (i, field) in ["resolved_at", "severity", "assignee", "customer.region"].iter().enumerate() {
+    let mut table = Table::new(
+        "Completeness by field",
+        &["<field", ">missing", ">share", "<first seen"],
+    );
+    for (i, field) in ["resolved_at", "severity", "assignee", "customer.region"]
+        .iter()
+        .enumerate()
+    {
         let missing = [1_204_u64, 33, 811, 2][i];
         table.push([
             (*field).to_string(),
@@ -185,17 +209,28 @@ fn kpi(name: &str, unit: &str, values: [f64; 2], texts: [&str; 4], lower_is_bett
         baseline: Some(previous),
         baseline_delta_text: delta.to_string(),
         significant: (value / previous - 1.0).abs() > 0.07,
-        direction: if value > previous { Direction::Up } else { Direction::Down },
+        direction: if value > previous {
+            Direction::Up
+        } else {
+            Direction::Down
+        },
         lower_is_better,
-        target: [("98.0 %", 0.98), ("4 h 0 min", 240.0), ("450 ms", 450.0), ("99.0 %", 0.99)]
-            .iter()
-            .find(|(words, _)| *words == target)
-            .map(|(_, target)| *target),
+        target: [
+            ("98.0 %", 0.98),
+            ("4 h 0 min", 240.0),
+            ("450 ms", 450.0),
+            ("99.0 %", 0.99),
+        ]
+        .iter()
+        .find(|(words, _)| *words == target)
+        .map(|(_, target)| *target),
         target_text: target.to_string(),
         history: (0..12)
             .map(|i| {
                 let wave = f64::from(i * 37 % 11) / 11.0 - 0.5;
-                (i != 4).then_some(previous + (value - previous) * f64::from(i) / 11.0 + wave * previous * 0.05)
+                (i != 4).then_some(
+                    previous + (value - previous) * f64::from(i) / 11.0 + wave * previous * 0.05,
+                )
             })
             .collect(),
         n: 1_932,
@@ -205,12 +240,63 @@ fn kpi(name: &str, unit: &str, values: [f64; 2], texts: [&str; 4], lower_is_bett
 fn key_figures() -> Cell {
     let minus = "−";
     let kpis = vec![
-        kpi("Failures", "per day", [84.5, 61.2], ["84.5 per day", "78.1 to 91.4", "+38 %", ""], true),
-        kpi("Success rate of decisions", "share", [0.972, 0.976], ["97.2 %", "96.8 % to 97.6 %", &format!("{minus}0.4 points"), "98.0 %"], false),
-        kpi("Median time to resolve", "min", [200.0, 231.0], ["3 h 20 min", "3 h 1 min to 3 h 42 min", &format!("{minus}13 %"), "4 h 0 min"], true),
-        kpi("Latency, 95th percentile", "ms", [412.0, 405.0], ["412 ms", "402 to 423", "+1.7 %", "450 ms"], true),
-        kpi("Reopened tickets", "share", [0.061, 0.058], ["6.1 %", "5.1 % to 7.3 %", "+0.3 points", ""], true),
-        kpi("Pipeline runs on time", "share", [0.914, 0.991], ["91.4 %", "89.6 % to 92.9 %", &format!("{minus}7.7 points"), "99.0 %"], false),
+        kpi(
+            "Failures",
+            "per day",
+            [84.5, 61.2],
+            ["84.5 per day", "78.1 to 91.4", "+38 %", ""],
+            true,
+        ),
+        kpi(
+            "Success rate of decisions",
+            "share",
+            [0.972, 0.976],
+            [
+                "97.2 %",
+                "96.8 % to 97.6 %",
+                &format!("{minus}0.4 points"),
+                "98.0 %",
+            ],
+            false,
+        ),
+        kpi(
+            "Median time to resolve",
+            "min",
+            [200.0, 231.0],
+            [
+                "3 h 20 min",
+                "3 h 1 min to 3 h 42 min",
+                &format!("{minus}13 %"),
+                "4 h 0 min",
+            ],
+            true,
+        ),
+        kpi(
+            "Latency, 95th percentile",
+            "ms",
+            [412.0, 405.0],
+            ["412 ms", "402 to 423", "+1.7 %", "450 ms"],
+            true,
+        ),
+        kpi(
+            "Reopened tickets",
+            "share",
+            [0.061, 0.058],
+            ["6.1 %", "5.1 % to 7.3 %", "+0.3 points", ""],
+            true,
+        ),
+        kpi(
+            "Pipeline runs on time",
+            "share",
+            [0.914, 0.991],
+            [
+                "91.4 %",
+                "89.6 % to 92.9 %",
+                &format!("{minus}7.7 points"),
+                "99.0 %",
+            ],
+            false,
+        ),
     ];
     Cell {
         title: "Key figures of the week".to_string(),
@@ -219,8 +305,15 @@ fn key_figures() -> Cell {
             .to_string(),
         method: "Wilson intervals for shares; bootstrap intervals (2 000 draws) for the rest."
             .to_string(),
-        inputs: vec![dataset("tickets", 41, 48_211), dataset("decisions", 41, 1_204_530)],
-        params: params(&[("figures", "[\"failures\", \"success_rate\", \"time_to_resolve\"]", true)]),
+        inputs: vec![
+            dataset("tickets", 41, 48_211),
+            dataset("decisions", 41, 1_204_530),
+        ],
+        params: params(&[(
+            "figures",
+            "[\"failures\", \"success_rate\", \"time_to_resolve\"]",
+            true,
+        )]),
         kpis,
         ..Cell::new("key_figures", "kpi")
     }
@@ -232,13 +325,24 @@ fn days(n: i64) -> Vec<DateTime> {
 }
 
 fn wave(i: usize, level: f64) -> f64 {
-    let weekday = if i % 7 == 0 { 1.35 } else if i % 7 >= 5 { 0.6 } else { 1.0 };
+    let weekday = if i % 7 == 0 {
+        1.35
+    } else if i % 7 >= 5 {
+        0.6
+    } else {
+        1.0
+    };
     level * weekday * (1.0 + (i * 29 % 13) as f64 / 60.0)
 }
 
 fn series(name: &str, n: i64, level: f64, role: Role) -> Series {
     let values = (0..n as usize).map(|i| Some(wave(i, level))).collect();
-    Series { name: name.to_string(), times: days(n), values, role }
+    Series {
+        name: name.to_string(),
+        times: days(n),
+        values,
+        role,
+    }
 }
 
 fn chart(id: &str, title: &str, unit: &str, kind: ChartKind) -> Chart {
@@ -328,10 +432,20 @@ fn unusual() -> Cell {
              both detectors agree."
         )
     };
-    let spikes = [("billing", "Tuesday 10 November", 118, 31, 62), ("search", "Friday 13 November", 44, 9, 27)];
+    let spikes = [
+        ("billing", "Tuesday 10 November", 118, 31, 62),
+        ("search", "Friday 13 November", 44, 9, 27),
+    ];
     let mut table = Table::new(
         "Unusual days",
-        &["<day", "<component", ">failures", "<expected", ">robust z", "<detectors"],
+        &[
+            "<day",
+            "<component",
+            ">failures",
+            "<expected",
+            ">robust z",
+            "<detectors",
+        ],
     );
     for (component, day, n, low, high) in spikes {
         table.push([
@@ -349,7 +463,9 @@ fn unusual() -> Cell {
         .map(|(i, label)| Panel {
             label: (*label).to_string(),
             times: days(56),
-            values: (0..56).map(|d| Some(wave(d + i, 20.0 + 6.0 * i as f64))).collect(),
+            values: (0..56)
+                .map(|d| Some(wave(d + i, 20.0 + 6.0 * i as f64)))
+                .collect(),
             note: format!("+{} %", 3 * i + 2),
             highlight: *label == "billing",
         })
@@ -412,17 +528,24 @@ fn change_point() -> Cell {
         value,
         label: label.to_string(),
     };
-    let levels =
-        vec![level(0, step - 1, 24.0, "24.0 a day"), level(step, 179, 31.5, "31.5 a day")];
-    let values = (0..180).map(|i| Some(wave(i, if i < step { 22.0 } else { 29.0 }))).collect();
+    let levels = vec![
+        level(0, step - 1, 24.0, "24.0 a day"),
+        level(step, 179, 31.5, "31.5 a day"),
+    ];
+    let values = (0..180)
+        .map(|i| Some(wave(i, if i < step { 22.0 } else { 29.0 })))
+        .collect();
     let series = vec![Series {
         name: "failures".to_string(),
         times: times.clone(),
         values,
         role: Role::Observed,
     }];
-    let markers =
-        vec![Marker { time: times[step], value: None, label: "17 September".to_string() }];
+    let markers = vec![Marker {
+        time: times[step],
+        value: None,
+        label: "17 September".to_string(),
+    }];
     Cell {
         title: "Lasting shifts".to_string(),
         did: "Searched each component's daily failures for lasting shifts of level.".to_string(),
@@ -448,15 +571,21 @@ fn change_point() -> Cell {
             "shifts-api",
             "Failures of api rose to a new level in September",
             "failures per day",
-            ChartKind::Line { series, bands: Vec::new(), markers, levels },
+            ChartKind::Line {
+                series,
+                bands: Vec::new(),
+                markers,
+                levels,
+            },
         )],
         ..Cell::new("shifts", "change_point")
     }
 }
 
 fn outlook() -> Cell {
-    let ahead: Vec<DateTime> =
-        (0..28).map(|i| (date(2026, 11, 16) + i.days()).at(0, 0, 0, 0)).collect();
+    let ahead: Vec<DateTime> = (0..28)
+        .map(|i| (date(2026, 11, 16) + i.days()).at(0, 0, 0, 0))
+        .collect();
     let middle: Vec<f64> = (0..28).map(|i| wave(i, 66.0)).collect();
     let band = Band {
         name: "95 % interval".to_string(),
@@ -535,10 +664,34 @@ fn effect(title: &str, date: &str, relative: [f64; 3], p: f64, verdict: Verdict)
 
 fn effectiveness() -> Cell {
     let effects = vec![
-        effect("Retry with backoff in billing", "2026-10-05", [-0.30, -0.41, -0.18], 0.004, Verdict::Works),
-        effect("Larger cache for search", "2026-09-21", [-0.04, -0.15, 0.09], 0.41, Verdict::Unclear),
-        effect("New routing of tickets", "2026-10-12", [0.19, 0.06, 0.33], 0.011, Verdict::Harmful),
-        effect("Nightly index rebuild", "2026-11-11", [-0.08, -0.31, 0.2], 0.6, Verdict::TooEarly),
+        effect(
+            "Retry with backoff in billing",
+            "2026-10-05",
+            [-0.30, -0.41, -0.18],
+            0.004,
+            Verdict::Works,
+        ),
+        effect(
+            "Larger cache for search",
+            "2026-09-21",
+            [-0.04, -0.15, 0.09],
+            0.41,
+            Verdict::Unclear,
+        ),
+        effect(
+            "New routing of tickets",
+            "2026-10-12",
+            [0.19, 0.06, 0.33],
+            0.011,
+            Verdict::Harmful,
+        ),
+        effect(
+            "Nightly index rebuild",
+            "2026-11-11",
+            [-0.08, -0.31, 0.2],
+            0.6,
+            Verdict::TooEarly,
+        ),
     ];
     let n = 222;
     let band = Band {
@@ -576,10 +729,17 @@ fn effectiveness() -> Cell {
 fn hostile() -> Cell {
     let mut table = Table::new("Longest open tickets", &["<title", ">days open", "<team"]);
     for (i, text) in HOSTILE.iter().enumerate() {
-        table.push([(*text).to_string(), (90 - i * 7).to_string(), "core".to_string()]);
+        table.push([
+            (*text).to_string(),
+            (90 - i * 7).to_string(),
+            "core".to_string(),
+        ]);
     }
     table.push(["x".repeat(500), "12".to_string(), "core".to_string()]);
-    let sentence = format!("The oldest open ticket is “{}”, open for 90 days.", HOSTILE[0]);
+    let sentence = format!(
+        "The oldest open ticket is “{}”, open for 90 days.",
+        HOSTILE[0]
+    );
     Cell {
         title: HOSTILE[1].to_string(),
         did: "Listed the tickets that have been open longest.".to_string(),
@@ -647,7 +807,10 @@ fn sources() -> Vec<SourceNote> {
         364,
         48_330,
         vec![
-            ("severity is not one of low, medium, high, critical".to_string(), 61),
+            (
+                "severity is not one of low, medium, high, critical".to_string(),
+                61,
+            ),
             ("not JSON: expected value at column 1".to_string(), 33),
             ("created_at is missing".to_string(), 25),
         ],
@@ -655,19 +818,26 @@ fn sources() -> Vec<SourceNote> {
     tickets.duplicates = 212;
     tickets.unknown_fields = vec![("sentiment".to_string(), 1_204), ("colour".to_string(), 1)];
     let mut metrics = note("metrics", 52, 96_768, Vec::new());
-    metrics.broken_files =
-        vec![("metrics/2026-11-11.jsonl.gz".to_string(), "gzip stream ends early".to_string())];
-    vec![tickets, note("decisions", 364, 1_204_530, Vec::new()), metrics]
+    metrics.broken_files = vec![(
+        "metrics/2026-11-11.jsonl.gz".to_string(),
+        "gzip stream ends early".to_string(),
+    )];
+    vec![
+        tickets,
+        note("decisions", 364, 1_204_530, Vec::new()),
+        metrics,
+    ]
 }
 
 fn plan() -> Vec<PlanNode> {
-    let node = |name: &str, kind: &str, inputs: &[&str], rows: Option<u64>, status: &str| PlanNode {
-        name: name.to_string(),
-        kind: kind.to_string(),
-        inputs: inputs.iter().map(ToString::to_string).collect(),
-        rows,
-        status: status.to_string(),
-    };
+    let node =
+        |name: &str, kind: &str, inputs: &[&str], rows: Option<u64>, status: &str| PlanNode {
+            name: name.to_string(),
+            kind: kind.to_string(),
+            inputs: inputs.iter().map(ToString::to_string).collect(),
+            rows,
+            status: status.to_string(),
+        };
     let daily = ["stage.daily_failures"];
     let tickets = ["source.tickets"];
     let decisions = ["source.decisions"];
@@ -677,7 +847,13 @@ fn plan() -> Vec<PlanNode> {
         node("source.metrics", "source", &[], Some(96_768), "done"),
         node("stage.daily_failures", "sql", &tickets, Some(4_368), "done"),
         node("stage.ticket_quality", "quality", &tickets, None, "done"),
-        node("stage.key_figures", "kpi", &["source.tickets", "source.decisions"], None, "done"),
+        node(
+            "stage.key_figures",
+            "kpi",
+            &["source.tickets", "source.decisions"],
+            None,
+            "done",
+        ),
         node("stage.rhythm", "temporal_pattern", &tickets, None, "done"),
         node("stage.unusual", "anomaly", &daily, None, "done"),
         node("stage.shifts", "change_point", &daily, None, "done"),
@@ -685,6 +861,17 @@ fn plan() -> Vec<PlanNode> {
         node("stage.effectiveness", "effectiveness", &daily, None, "done"),
         node("stage.score_drift", "drift", &decisions, None, "not enough"),
         node("stage.cost", "command", &["source.metrics"], None, "failed"),
-        node("report.executive", "report", &["stage.rhythm", "stage.unusual", "stage.outlook", "stage.effectiveness"], None, "done"),
+        node(
+            "report.executive",
+            "report",
+            &[
+                "stage.rhythm",
+                "stage.unusual",
+                "stage.outlook",
+                "stage.effectiveness",
+            ],
+            None,
+            "done",
+        ),
     ]
 }

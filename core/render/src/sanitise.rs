@@ -13,6 +13,9 @@ pub const REPLACEMENT: char = '□';
 /// Longest stretch without a break; longer ones are cut, with an ellipsis.
 pub const UNBROKEN_MAX: usize = 80;
 
+/// Longest text; longer ones are cut, with an ellipsis.
+pub const TEXT_MAX: usize = 6_000;
+
 /// What was changed, for the data note. Equal texts count once, however often a report says them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
@@ -20,7 +23,7 @@ pub struct Changes {
     pub characters: u64,
     /// Distinct texts with a replaced character.
     pub texts: u64,
-    /// Distinct texts with a stretch that was cut.
+    /// Distinct texts that were cut.
     pub cut: u64,
 }
 
@@ -29,7 +32,11 @@ impl Changes {
     pub fn sentences(&self) -> Vec<String> {
         let mut sentences = Vec::new();
         if self.characters > 0 {
-            let verb = if self.characters == 1 { "stands" } else { "stand" };
+            let verb = if self.characters == 1 {
+                "stands"
+            } else {
+                "stand"
+            };
             sentences.push(format!(
                 "{} in {} could not be printed and {verb} as {REPLACEMENT}.",
                 plural(self.characters, "character"),
@@ -37,10 +44,15 @@ impl Changes {
             ));
         }
         if self.cut > 0 {
-            let (verb, reason) =
-                if self.cut == 1 { ("was", "it runs") } else { ("were", "they run") };
+            let (verb, reason) = if self.cut == 1 {
+                ("was", "it runs")
+            } else {
+                ("were", "they run")
+            };
             let texts = plural(self.cut, "text");
-            sentences.push(format!("{texts} {verb} cut with … because {reason} on without a break."));
+            sentences.push(format!(
+                "{texts} {verb} cut with … because {reason} too long or without a break."
+            ));
         }
         sentences
     }
@@ -52,7 +64,11 @@ pub fn report(
     covered: &dyn Fn(char) -> bool,
 ) -> Result<(Report, Changes), serde_json::Error> {
     let mut value = serde_json::to_value(report)?;
-    let mut walk = Walk { covered, changes: Changes::default(), seen: BTreeSet::new() };
+    let mut walk = Walk {
+        covered,
+        changes: Changes::default(),
+        seen: BTreeSet::new(),
+    };
     walk.value(&mut value, "");
     Ok((serde_json::from_value(value)?, walk.changes))
 }
@@ -74,7 +90,9 @@ impl Walk<'_> {
             }
             Value::Array(items) => items.iter_mut().for_each(|item| self.value(item, key)),
             // Keys of numbers are named by stages; they are not printed.
-            Value::Object(map) => map.iter_mut().for_each(|(key, value)| self.value(value, key)),
+            Value::Object(map) => map
+                .iter_mut()
+                .for_each(|(key, value)| self.value(value, key)),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
@@ -90,7 +108,7 @@ impl Walk<'_> {
     }
 }
 
-/// The printable form of a text, how many characters were replaced, and whether a stretch was cut.
+/// The printable form of a text, how many characters were replaced, and whether it was cut.
 pub fn printable(
     text: &str,
     covered: &dyn Fn(char) -> bool,
@@ -98,7 +116,12 @@ pub fn printable(
 ) -> (String, u64, bool) {
     let mut out = String::with_capacity(text.len());
     let (mut replaced, mut cut, mut unbroken) = (0, false, 0);
-    for c in text.chars() {
+    for (i, c) in text.chars().enumerate() {
+        if i == TEXT_MAX {
+            out.push('…');
+            cut = true;
+            break;
+        }
         let c = match c {
             '\n' if keeps_lines => '\n',
             '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',
@@ -126,7 +149,10 @@ pub fn printable(
 
 /// Characters that only steer how their neighbours look; the text reads the same without them.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}')
+    matches!(
+        c,
+        '\u{ad}' | '\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}'
+    )
 }
 
 /// Characters that could hide or turn text, or that an archival file may not hold.
@@ -164,21 +190,40 @@ mod tests {
         let (text, _, cut) = printable(&"x".repeat(1_000_000), &|_| true, false);
         assert!(cut);
         assert_eq!(text.chars().count(), UNBROKEN_MAX + 1);
+        let (text, _, cut) = printable(&"word ".repeat(200_000), &|_| true, false);
+        assert!(cut);
+        assert_eq!(text.chars().count(), TEXT_MAX + 1);
         let (text, _, cut) = printable(&"中".repeat(200), &|_| true, false);
         assert!(!cut);
         assert_eq!(text.chars().count(), 200);
         let long = format!("{} tail", "y".repeat(90));
-        assert_eq!(printable(&long, &|_| true, false).0, format!("{}… tail", "y".repeat(80)));
+        assert_eq!(
+            printable(&long, &|_| true, false).0,
+            format!("{}… tail", "y".repeat(80))
+        );
     }
 
     #[test]
     fn equal_texts_count_once() {
-        let mut walk =
-            Walk { covered: &|c| c.is_ascii(), changes: Changes::default(), seen: BTreeSet::new() };
+        let mut walk = Walk {
+            covered: &|c| c.is_ascii(),
+            changes: Changes::default(),
+            seen: BTreeSet::new(),
+        };
         let mut value = serde_json::json!({"a": ["é", "é", "ü😀"], "b": "plain"});
         walk.value(&mut value, "");
-        assert_eq!(value, serde_json::json!({"a": ["□", "□", "□□"], "b": "plain"}));
-        assert_eq!(walk.changes, Changes { characters: 3, texts: 2, cut: 0 });
+        assert_eq!(
+            value,
+            serde_json::json!({"a": ["□", "□", "□□"], "b": "plain"})
+        );
+        assert_eq!(
+            walk.changes,
+            Changes {
+                characters: 3,
+                texts: 2,
+                cut: 0
+            }
+        );
         assert_eq!(
             walk.changes.sentences(),
             ["3\u{a0}characters in 2\u{a0}texts could not be printed and stand as □."]

@@ -39,7 +39,9 @@ pub fn render(report: &Report, layout: Layout, templates: &Templates) -> Result<
     environment
         .template_from_named_str(file, text)
         .and_then(|template| template.render(context))
-        .map_err(|error| Error::Template { message: template_error(file, &error) })
+        .map_err(|error| Error::Template {
+            message: template_error(file, &error),
+        })
 }
 
 /// Sections of a layout; those with nothing to say in this report are left out.
@@ -85,8 +87,13 @@ fn string_literal(text: &str) -> String {
 }
 
 fn template_error(file: &str, error: &minijinja::Error) -> String {
-    let line = error.line().map(|line| format!(":{line}")).unwrap_or_default();
-    let detail = error.detail().map_or_else(|| error.kind().to_string(), ToString::to_string);
+    let line = error
+        .line()
+        .map(|line| format!(":{line}"))
+        .unwrap_or_default();
+    let detail = error
+        .detail()
+        .map_or_else(|| error.kind().to_string(), ToString::to_string);
     format!("{file}{line}: {detail}")
 }
 
@@ -112,7 +119,10 @@ mod tests {
             let one = render(&report, layout, &Templates::built_in()).unwrap();
             let mut other = report;
             other.title = "#panic()".to_string();
-            other.cells.iter_mut().for_each(|cell| cell.title = "] #panic()".to_string());
+            other
+                .cells
+                .iter_mut()
+                .for_each(|cell| cell.title = "] #panic()".to_string());
             assert_eq!(one, render(&other, layout, &Templates::built_in()).unwrap());
         }
     }

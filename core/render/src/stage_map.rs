@@ -49,10 +49,16 @@ pub fn draw(plan: &[PlanNode]) -> Option<StageMap> {
          width=\"{WIDTH}\" height=\"{height}\" font-family=\"Inter\">"
     );
     for node in plan {
-        let Some(&(x, y)) = places.get(node.name.as_str()) else { continue };
+        let Some(&(x, y)) = places.get(node.name.as_str()) else {
+            continue;
+        };
         for input in &node.inputs {
             if let Some(&(from_x, from_y)) = places.get(input.as_str()) {
-                edge(&mut svg, (from_x + width, from_y + BOX / 2.0), (x, y + BOX / 2.0));
+                edge(
+                    &mut svg,
+                    (from_x + width, from_y + BOX / 2.0),
+                    (x, y + BOX / 2.0),
+                );
             }
         }
     }
@@ -62,7 +68,10 @@ pub fn draw(plan: &[PlanNode]) -> Option<StageMap> {
         }
     }
     svg.push_str("</svg>");
-    Some(StageMap { svg, alt: alt(plan) })
+    Some(StageMap {
+        svg,
+        alt: alt(plan),
+    })
 }
 
 /// Nodes by their longest path from a node without inputs.
@@ -71,7 +80,10 @@ fn columns(plan: &[PlanNode]) -> Vec<Vec<&PlanNode>> {
     // As many rounds as there are nodes settle every acyclic plan.
     for _ in 0..plan.len() {
         for node in plan {
-            let inputs = node.inputs.iter().filter_map(|input| level.get(input.as_str()));
+            let inputs = node
+                .inputs
+                .iter()
+                .filter_map(|input| level.get(input.as_str()));
             let deepest = inputs.max().map_or(0, |deepest| deepest + 1);
             level.insert(&node.name, deepest.min(COLUMNS_MAX + 1));
         }
@@ -84,9 +96,16 @@ fn columns(plan: &[PlanNode]) -> Vec<Vec<&PlanNode>> {
     let mut place: BTreeMap<&str, f64> = BTreeMap::new();
     for column in &mut columns {
         let mean = |node: &PlanNode| {
-            let known: Vec<f64> =
-                node.inputs.iter().filter_map(|input| place.get(input.as_str()).copied()).collect();
-            if known.is_empty() { 0.0 } else { known.iter().sum::<f64>() / known.len() as f64 }
+            let known: Vec<f64> = node
+                .inputs
+                .iter()
+                .filter_map(|input| place.get(input.as_str()).copied())
+                .collect();
+            if known.is_empty() {
+                0.0
+            } else {
+                known.iter().sum::<f64>() / known.len() as f64
+            }
         };
         let mut keyed: Vec<(f64, &PlanNode)> = column.iter().map(|n| (mean(n), *n)).collect();
         keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -121,7 +140,10 @@ fn shape(svg: &mut String, node: &PlanNode, x: f64, y: f64, width: f64) {
         "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{BOX}\" rx=\"2\" \
          fill=\"{fill}\" stroke=\"{stroke}\" stroke-width=\"0.6\"/>"
     );
-    let short = node.name.split_once('.').map_or(node.name.as_str(), |(_, name)| name);
+    let short = node
+        .name
+        .split_once('.')
+        .map_or(node.name.as_str(), |(_, name)| name);
     let room = (width / 4.3) as usize;
     let _ = write!(
         svg,
@@ -151,11 +173,17 @@ fn clip(text: &str, room: usize) -> String {
     if text.chars().count() <= room {
         return text.to_string();
     }
-    text.chars().take(room.saturating_sub(1)).chain(['…']).collect()
+    text.chars()
+        .take(room.saturating_sub(1))
+        .chain(['…'])
+        .collect()
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 fn alt(plan: &[PlanNode]) -> String {
@@ -196,9 +224,14 @@ mod tests {
 
     #[test]
     fn hostile_names_stay_text_and_cycles_end() {
-        let plan = [node("a</text><script>", &["b"]), node("b", &["a</text><script>"])];
+        let plan = [
+            node("a</text><script>", &["b"]),
+            node("b", &["a</text><script>"]),
+        ];
         assert!(draw(&plan).is_none_or(|map| !map.svg.contains("<script>")));
-        let map = draw(&[node("</svg>", &[])]).map(|map| map.svg).unwrap_or_default();
+        let map = draw(&[node("</svg>", &[])])
+            .map(|map| map.svg)
+            .unwrap_or_default();
         assert_eq!(map.matches("</svg>").count(), 1);
         assert!(draw(&[]).is_none());
     }

@@ -94,7 +94,7 @@ pub struct Printed {
 
 #[derive(Debug, Serialize)]
 struct Health {
-    /// "good", "fair" or "poor".
+    /// `good`, `fair` or `poor`.
     level: &'static str,
     text: String,
 }
@@ -251,17 +251,29 @@ struct ProvenanceView {
 
 /// Puts a report into words for print; `extra_notes` stand before the report's own notes.
 pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
-    let mut drawings = Drawings { draw, files: BTreeMap::new() };
+    let mut drawings = Drawings {
+        draw,
+        files: BTreeMap::new(),
+    };
     let effects: Vec<EffectView> = report.effects.iter().map(|e| effect(e, 160)).collect();
-    let ledger: Vec<EffectView> =
-        report.effects.iter().take(EFFECTS_MAX).map(|e| effect(e, 60)).collect();
+    let ledger: Vec<EffectView> = report
+        .effects
+        .iter()
+        .take(EFFECTS_MAX)
+        .map(|e| effect(e, 60))
+        .collect();
     let effects_more = effects.len().saturating_sub(EFFECTS_MAX) as u64;
     let mut notes = extra_notes;
     notes.extend(report.notes.iter().map(|note| shorten(note, 260)));
     let all = findings(&report.cells);
     let of_kind = |kinds: &[&str], n: usize| -> Vec<FindingView> {
-        let chosen = all.iter().filter(|finding| kinds.contains(&finding.kind.as_str()));
-        chosen.take(n).map(|finding| self::finding(finding, SHORT)).collect()
+        let chosen = all
+            .iter()
+            .filter(|finding| kinds.contains(&finding.kind.as_str()));
+        chosen
+            .take(n)
+            .map(|finding| self::finding(finding, SHORT))
+            .collect()
     };
     let view = View {
         title: shorten(&report.title, 90),
@@ -275,7 +287,11 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
         partial: report.status == ReportStatus::Partial,
         health: health(report),
         verdict: shorten(&report.verdict, 360),
-        kpis: report.kpis.iter().map(|kpi| self::kpi(kpi, &mut drawings)).collect(),
+        kpis: report
+            .kpis
+            .iter()
+            .map(|kpi| self::kpi(kpi, &mut drawings))
+            .collect(),
         headlines: report.headlines.iter().map(|f| finding(f, SHORT)).collect(),
         asks: report.asks.iter().map(|ask| shorten(ask, 160)).collect(),
         charts: performance_charts(&report.cells)
@@ -287,12 +303,20 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
         outcomes: of_kind(&["recommendation_outcome"], RECOMMENDATIONS_MAX),
         notes_more: notes.len().saturating_sub(NOTES_MAX) as u64,
         notes,
-        findings: all.iter().take(FINDINGS_MAX).map(|f| finding(f, LONG)).collect(),
+        findings: all
+            .iter()
+            .take(FINDINGS_MAX)
+            .map(|f| finding(f, LONG))
+            .collect(),
         findings_more: all.len().saturating_sub(FINDINGS_MAX) as u64,
         map: stage_map::draw(&report.plan).map(|map| drawings.add_svg(map)),
         plan: report.plan.iter().map(plan_node).collect(),
         sources: report.sources.iter().map(source).collect(),
-        cells: report.cells.iter().map(|cell| self::cell(cell, &mut drawings)).collect(),
+        cells: report
+            .cells
+            .iter()
+            .map(|cell| self::cell(cell, &mut drawings))
+            .collect(),
         methods: methods(&report.cells),
         provenance: provenance(report),
         proof: proof(&report.cells)
@@ -302,7 +326,10 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
         effects,
         effects_more,
     };
-    Printed { view, drawings: drawings.files }
+    Printed {
+        view,
+        drawings: drawings.files,
+    }
 }
 
 /// SVG files, numbered in order of use: names from records never become paths.
@@ -314,19 +341,29 @@ struct Drawings<'a> {
 impl Drawings<'_> {
     fn add(&mut self, chart: &Chart, width: f64, wide: bool) -> ChartView {
         let path = self.file((self.draw)(chart, width));
-        let alt = if chart.alt.is_empty() { &chart.title } else { &chart.alt };
+        let alt = if chart.alt.is_empty() {
+            &chart.title
+        } else {
+            &chart.alt
+        };
         ChartView {
             path,
             title: shorten(&chart.title, 110),
-            unit: chart.unit.clone(),
-            alt: if alt.is_empty() { "Chart without description.".to_string() } else { alt.clone() },
+            unit: shorten(&chart.unit, 60),
+            alt: shorten(alt, 1500),
             wide,
         }
     }
 
     fn add_svg(&mut self, map: stage_map::StageMap) -> ChartView {
         let path = self.file(map.svg);
-        ChartView { path, title: String::new(), unit: String::new(), alt: map.alt, wide: true }
+        ChartView {
+            path,
+            title: String::new(),
+            unit: String::new(),
+            alt: map.alt,
+            wide: true,
+        }
     }
 
     fn file(&mut self, svg: String) -> String {
@@ -340,16 +377,23 @@ impl Drawings<'_> {
 /// each. Charts of single improvements stand in the technical report.
 fn performance_charts(cells: &[Cell]) -> Vec<&Chart> {
     let fits = |chart: &&Chart| {
-        !matches!(chart.kind, ChartKind::BeforeAfter { .. } | ChartKind::Sparkline { .. })
+        !matches!(
+            chart.kind,
+            ChartKind::BeforeAfter { .. } | ChartKind::Sparkline { .. }
+        )
     };
-    let per_cell: Vec<Vec<&Chart>> =
-        cells.iter().map(|cell| cell.charts.iter().filter(fits).collect()).collect();
+    let per_cell: Vec<Vec<&Chart>> = cells
+        .iter()
+        .map(|cell| cell.charts.iter().filter(fits).collect())
+        .collect();
     let deepest = per_cell.iter().map(Vec::len).max().unwrap_or(0);
     let ranked = (0..deepest).flat_map(|rank| per_cell.iter().filter_map(move |c| c.get(rank)));
     let mut chosen: Vec<&Chart> = ranked.copied().take(CHARTS_MAX).collect();
     let place = |chart: &Chart| {
         let all = cells.iter().flat_map(|cell| &cell.charts);
-        all.into_iter().position(|other| other.id == chart.id).unwrap_or(usize::MAX)
+        all.into_iter()
+            .position(|other| other.id == chart.id)
+            .unwrap_or(usize::MAX)
     };
     chosen.sort_by_key(|chart| place(chart));
     chosen
@@ -364,7 +408,11 @@ fn proof(cells: &[Cell]) -> Option<&Chart> {
 fn health(report: &Report) -> Health {
     let records: u64 = report.sources.iter().map(|source| source.records).sum();
     let accepted: u64 = report.sources.iter().map(|source| source.accepted).sum();
-    let share = if records == 0 { 0.0 } else { accepted as f64 / records as f64 };
+    let share = if records == 0 {
+        0.0
+    } else {
+        accepted as f64 / records as f64
+    };
     let empty = report.sources.iter().any(|source| source.accepted == 0);
     let level = if share < 0.95 || empty {
         "poor"
@@ -377,9 +425,20 @@ fn health(report: &Report) -> Health {
         "no sources read".to_string()
     } else {
         let sources = plural(report.sources.len() as u64, "source");
-        format!("{} of {} accepted, {sources}", percent(share), plural(records, "record"))
+        format!(
+            "{} of {} accepted, {sources}",
+            percent(share),
+            plural(records, "record")
+        )
     };
-    Health { level: if report.sources.is_empty() { "fair" } else { level }, text }
+    Health {
+        level: if report.sources.is_empty() {
+            "fair"
+        } else {
+            level
+        },
+        text,
+    }
 }
 
 fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
@@ -390,7 +449,9 @@ fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
             title: format!("{}, recent windows", kpi.name),
             unit: kpi.unit.clone(),
             alt: spark_alt(kpi),
-            kind: ChartKind::Sparkline { values: kpi.history.clone() },
+            kind: ChartKind::Sparkline {
+                values: kpi.history.clone(),
+            },
             table: None,
         };
         drawings.add(&chart, WORD, false)
@@ -403,7 +464,11 @@ fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
     KpiView {
         name: shorten(&kpi.name, 48),
         subject: shorten(&kpi.subject, 40),
-        text: if kpi.value.is_none() { "n/a".to_string() } else { shorten(&kpi.text, 30) },
+        text: if kpi.value.is_none() {
+            "n/a".to_string()
+        } else {
+            shorten(&kpi.text, 30)
+        },
         interval: shorten(&kpi.interval_text, 50),
         delta: shorten(&kpi.delta_text, 40),
         baseline_delta: kpi.baseline_delta_text.clone(),
@@ -452,7 +517,11 @@ fn finding(finding: &Finding, limit: usize) -> FindingView {
         meta: finding_meta(finding),
         stage: finding.stage.clone(),
         // On pages of a fixed number, caveats stand in the technical report.
-        caveats: if limit == SHORT { Vec::new() } else { finding.caveats.clone() },
+        caveats: if limit == SHORT {
+            Vec::new()
+        } else {
+            finding.caveats.clone()
+        },
     }
 }
 
@@ -506,9 +575,15 @@ fn effect(effect: &Effect, limit: usize) -> EffectView {
         relative_interval: format!("{} to {}", change(relative_lower), change(relative_upper)),
         absolute: signed(absolute),
         absolute_interval: format!("{} to {}", signed(lower), signed(upper)),
-        p: p_value(effect.placebo_p).trim_start_matches("p = ").replace("p < ", "< "),
+        p: p_value(effect.placebo_p)
+            .trim_start_matches("p = ")
+            .replace("p < ", "< "),
         placebos: plural(effect.placebos, "placebo date"),
-        days: format!("{} + {}", count(effect.days_before), count(effect.days_after)),
+        days: format!(
+            "{} + {}",
+            count(effect.days_before),
+            count(effect.days_after)
+        ),
         controls: match effect.controls.as_slice() {
             [] => "uncontrolled".to_string(),
             controls => shorten(&controls.join(", "), 90),
@@ -524,13 +599,17 @@ fn effect(effect: &Effect, limit: usize) -> EffectView {
 
 fn signed(value: f64) -> String {
     let text = sensible(value);
-    if value > 0.0 { format!("+{text}") } else { text }
+    if value > 0.0 {
+        format!("+{text}")
+    } else {
+        text
+    }
 }
 
 fn plan_node(node: &retrocast_domain::report::PlanNode) -> PlanView {
     PlanView {
-        name: node.name.clone(),
-        kind: node.kind.clone(),
+        name: shorten(&node.name, 80),
+        kind: shorten(&node.kind, 40),
         inputs: shorten(&node.inputs.join(", "), 160),
         rows: node.rows.map(count).unwrap_or_default(),
         status: node.status.clone(),
@@ -540,7 +619,11 @@ fn plan_node(node: &retrocast_domain::report::PlanNode) -> PlanView {
 fn source(source: &SourceNote) -> SourceView {
     let share = source.accepted as f64 / source.records.max(1) as f64;
     let counted = |items: &[(String, u64)]| -> Vec<[String; 2]> {
-        items.iter().take(TABLE_ROWS_MAX).map(|(name, n)| [shorten(name, 200), count(*n)]).collect()
+        items
+            .iter()
+            .take(TABLE_ROWS_MAX)
+            .map(|(name, n)| [shorten(name, 200), count(*n)])
+            .collect()
     };
     SourceView {
         name: source.name.clone(),
@@ -549,11 +632,19 @@ fn source(source: &SourceNote) -> SourceView {
         files: count(source.files),
         records: count(source.records),
         accepted: count(source.accepted),
-        accepted_share: if source.records == 0 { "n/a".to_string() } else { percent(share) },
+        accepted_share: if source.records == 0 {
+            "n/a".to_string()
+        } else {
+            percent(share)
+        },
         left_out: count(source.quarantined.iter().map(|(_, n)| n).sum()),
         duplicates: count(source.duplicates),
         span: match (source.first_time.is_empty(), source.last_time.is_empty()) {
-            (false, false) => format!("{} to {}", minute(&source.first_time), minute(&source.last_time)),
+            (false, false) => format!(
+                "{} to {}",
+                minute(&source.first_time),
+                minute(&source.last_time)
+            ),
             _ => String::new(),
         },
         reasons: counted(&source.quarantined),
@@ -569,7 +660,10 @@ fn source(source: &SourceNote) -> SourceView {
 
 /// "2026-11-15T23:59:59Z" -> "2026-11-15 23:59".
 fn minute(time: &str) -> String {
-    time.chars().take(16).map(|c| if c == 'T' { ' ' } else { c }).collect()
+    time.chars()
+        .take(16)
+        .map(|c| if c == 'T' { ' ' } else { c })
+        .collect()
 }
 
 fn cell(cell: &Cell, drawings: &mut Drawings) -> CellView {
@@ -587,31 +681,60 @@ fn cell(cell: &Cell, drawings: &mut Drawings) -> CellView {
     CellView {
         stage: cell.stage.clone(),
         kind: cell.kind.clone(),
-        title: shorten(if cell.title.is_empty() { &cell.stage } else { &cell.title }, 120),
+        title: shorten(
+            if cell.title.is_empty() {
+                &cell.stage
+            } else {
+                &cell.title
+            },
+            120,
+        ),
         status,
         message,
-        did: cell.did.clone(),
-        method: cell.method.clone(),
+        did: shorten(&cell.did, 800),
+        method: shorten(&cell.method, 500),
         charts: charts.collect(),
-        inputs: cell.inputs.iter().map(dataset).collect::<Vec<_>>().join("; "),
+        inputs: cell
+            .inputs
+            .iter()
+            .map(dataset)
+            .collect::<Vec<_>>()
+            .join("; "),
         output: cell.output.as_ref().map(dataset).unwrap_or_default(),
         params: cell
             .params
             .iter()
             .map(|param| ParamView {
-                name: param.name.clone(),
+                name: shorten(&param.name, 60),
                 value: shorten(&param.value, 240),
                 set: param.set,
             })
             .collect(),
-        query: cell.query.as_deref().map(|query| shorten(query.trim(), 4000)).unwrap_or_default(),
-        findings: cell.findings.iter().take(CELL_FINDINGS_MAX).map(|f| finding(f, LONG)).collect(),
+        query: cell
+            .query
+            .as_deref()
+            .map(|query| shorten(query.trim(), 4000))
+            .unwrap_or_default(),
+        findings: cell
+            .findings
+            .iter()
+            .take(CELL_FINDINGS_MAX)
+            .map(|f| finding(f, LONG))
+            .collect(),
         findings_more: cell.findings.len().saturating_sub(CELL_FINDINGS_MAX) as u64,
-        kpis: cell.kpis.iter().map(|kpi| self::kpi(kpi, drawings)).collect(),
+        kpis: cell
+            .kpis
+            .iter()
+            .map(|kpi| self::kpi(kpi, drawings))
+            .collect(),
         effects: cell.effects.iter().map(|e| effect(e, 160)).collect(),
         tables: cell.tables.iter().map(table).collect(),
-        caveats: cell.caveats.clone(),
+        caveats: sentences(&cell.caveats),
     }
+}
+
+fn sentences(texts: &[String]) -> Vec<String> {
+    texts.iter().map(|text| shorten(text, 400)).collect()
 }
 
 fn needs_width(kind: &ChartKind) -> bool {
@@ -627,7 +750,12 @@ fn needs_width(kind: &ChartKind) -> bool {
 
 /// "tickets, version 3 (12 345 rows)".
 fn dataset(dataset: &DatasetRef) -> String {
-    format!("{}, version {} ({})", dataset.name, dataset.version, plural(dataset.rows, "row"))
+    format!(
+        "{}, version {} ({})",
+        dataset.name,
+        dataset.version,
+        plural(dataset.rows, "row")
+    )
 }
 
 fn table(table: &Table) -> TableView {
@@ -635,16 +763,20 @@ fn table(table: &Table) -> TableView {
     let longest = |column: usize| {
         let texts = shown.rows.iter().filter_map(|row| row.get(column));
         let title = shown.columns[column].title.chars().count();
-        texts.map(|text| text.chars().count()).max().unwrap_or(0).max(title)
+        texts
+            .map(|text| text.chars().count())
+            .max()
+            .unwrap_or(0)
+            .max(title)
     };
     TableView {
-        caption: shown.caption.clone(),
+        caption: shorten(&shown.caption, 200),
         columns: shown
             .columns
             .iter()
             .enumerate()
             .map(|(i, column)| ColumnView {
-                title: column.title.clone(),
+                title: shorten(&column.title, 60),
                 align: match column.align {
                     Align::Left => "left",
                     Align::Right => "right",
@@ -664,7 +796,10 @@ fn table(table: &Table) -> TableView {
             .collect(),
         more: match shown.more {
             0 => String::new(),
-            n => format!("{} not shown; all are in the attached report.json or its dataset.", plural(n, "further row")),
+            n => format!(
+                "{} not shown; all are in the attached report.json or its dataset.",
+                plural(n, "further row")
+            ),
         },
     }
 }
@@ -673,11 +808,14 @@ fn table(table: &Table) -> TableView {
 fn methods(cells: &[Cell]) -> Vec<MethodView> {
     let mut methods: Vec<MethodView> = Vec::new();
     for cell in cells.iter().filter(|cell| !cell.method.is_empty()) {
-        match methods.iter_mut().find(|m| m.kind == cell.kind && m.method == cell.method) {
+        match methods
+            .iter_mut()
+            .find(|m| m.kind == cell.kind && m.method == cell.method)
+        {
             Some(known) => known.stages = format!("{}, {}", known.stages, cell.stage),
             None => methods.push(MethodView {
                 kind: cell.kind.clone(),
-                method: cell.method.clone(),
+                method: shorten(&cell.method, 500),
                 stages: cell.stage.clone(),
             }),
         }
@@ -696,7 +834,11 @@ fn provenance(report: &Report) -> ProvenanceView {
             .datasets
             .iter()
             .map(|dataset| {
-                [dataset.name.clone(), dataset.version.to_string(), count(dataset.rows)]
+                [
+                    dataset.name.clone(),
+                    dataset.version.to_string(),
+                    count(dataset.rows),
+                ]
             })
             .collect(),
     }
@@ -705,11 +847,16 @@ fn provenance(report: &Report) -> ProvenanceView {
 /// Year, month and day; the epoch for a date that cannot be read.
 pub fn date_parts(date: &str) -> [i64; 3] {
     let date: jiff::civil::Date = date.parse().unwrap_or(jiff::civil::date(1970, 1, 1));
-    [i64::from(date.year()), i64::from(date.month()), i64::from(date.day())]
+    [
+        i64::from(date.year()),
+        i64::from(date.month()),
+        i64::from(date.day()),
+    ]
 }
 
 fn words_of_date(date: &str) -> String {
-    date.parse().map_or_else(|_| date.to_string(), retrocast_domain::window::long)
+    date.parse()
+        .map_or_else(|_| date.to_string(), retrocast_domain::window::long)
 }
 
 /// "5 Oct 2026".
@@ -729,8 +876,14 @@ pub fn shorten(text: &str, limit: usize) -> String {
         return text.to_string();
     };
     let head = &text[..end];
-    let cut = head.rfind([' ', '\n']).filter(|at| *at * 10 > end * 7).unwrap_or(end);
-    format!("{}{THIN}…", head[..cut].trim_end_matches([' ', ',', ';', '.', '\n']))
+    let cut = head
+        .rfind([' ', '\n'])
+        .filter(|at| *at * 10 > end * 7)
+        .unwrap_or(end);
+    format!(
+        "{}{THIN}…",
+        head[..cut].trim_end_matches([' ', ',', ';', '.', '\n'])
+    )
 }
 
 #[cfg(test)]
@@ -740,8 +893,14 @@ mod tests {
     #[test]
     fn shortening_ends_at_a_word_and_shows_it() {
         assert_eq!(shorten("short", 10), "short");
-        assert_eq!(shorten("one, two, three four", 12), format!("one, two{THIN}…"));
-        assert_eq!(shorten(&"x".repeat(50), 10), format!("{}{THIN}…", "x".repeat(10)));
+        assert_eq!(
+            shorten("one, two, three four", 12),
+            format!("one, two{THIN}…")
+        );
+        assert_eq!(
+            shorten(&"x".repeat(50), 10),
+            format!("{}{THIN}…", "x".repeat(10))
+        );
     }
 
     #[test]

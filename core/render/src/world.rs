@@ -48,8 +48,10 @@ struct Shared {
 }
 
 static SHARED: LazyLock<Shared> = LazyLock::new(|| {
-    let fonts: Vec<Font> =
-        FONT_FILES.iter().flat_map(|file| Font::iter(Bytes::new(*file))).collect();
+    let fonts: Vec<Font> = FONT_FILES
+        .iter()
+        .flat_map(|file| Font::iter(Bytes::new(*file)))
+        .collect();
     Shared {
         library: LazyHash::new(Library::default()),
         book: LazyHash::new(FontBook::from_fonts(&fonts)),
@@ -59,7 +61,10 @@ static SHARED: LazyLock<Shared> = LazyLock::new(|| {
 
 /// Whether any bundled font has a glyph for a character.
 pub fn covered(c: char) -> bool {
-    SHARED.fonts.iter().any(|font| font.info().coverage.contains(c as u32))
+    SHARED
+        .fonts
+        .iter()
+        .any(|font| font.info().coverage.contains(c as u32))
 }
 
 /// The same without marks that sit on the letter before them: on a letter of another font, some
@@ -77,14 +82,18 @@ pub fn covered_without_marks(c: char) -> bool {
 /// Whether the font of running text has a glyph for a character.
 pub fn covered_by_text_font(c: char) -> bool {
     let has = |font: &Font| font.info().coverage.contains(c as u32);
-    SHARED.fonts.iter().filter(|font| font.info().family == TEXT_FAMILY).all(has)
+    SHARED
+        .fonts
+        .iter()
+        .filter(|font| font.info().family == TEXT_FAMILY)
+        .all(has)
 }
 
 /// A closed world of files, by path with a leading slash.
 pub struct Files {
     main: FileId,
     sources: BTreeMap<String, Source>,
-    files: BTreeMap<String, Bytes>,
+    others: BTreeMap<String, Bytes>,
 }
 
 /// The place of a path in every world.
@@ -105,7 +114,10 @@ impl Files {
         Some(Self {
             main: file_id(main)?,
             sources: parsed.collect::<Option<_>>()?,
-            files: files.into_iter().map(|(path, bytes)| (path, Bytes::new(bytes))).collect(),
+            files: files
+                .into_iter()
+                .map(|(path, bytes)| (path, Bytes::new(bytes)))
+                .collect(),
         })
     }
 
@@ -143,7 +155,7 @@ impl World for Files {
     }
 
     fn file(&self, id: FileId) -> FileResult<Bytes> {
-        let file = Self::path(id).and_then(|path| self.files.get(path));
+        let file = Self::path(id).and_then(|path| self.others.get(path));
         file.cloned().ok_or_else(|| Self::refuse(id))
     }
 
@@ -172,8 +184,11 @@ mod tests {
 
     #[test]
     fn every_font_file_is_read_and_named() {
-        let families: Vec<&str> =
-            SHARED.fonts.iter().map(|font| font.info().family.as_str()).collect();
+        let families: Vec<&str> = SHARED
+            .fonts
+            .iter()
+            .map(|font| font.info().family.as_str())
+            .collect();
         assert_eq!(families.len(), FONT_FILES.len());
         assert_eq!(families[..5], [TEXT_FAMILY; 5]);
     }
@@ -184,7 +199,10 @@ mod tests {
         let files = files.unwrap_or_else(|| panic!("a good path"));
         for path in ["/etc/passwd", "/main.typ", "/../secret"] {
             if let Some(id) = file_id(path) {
-                assert!(files.file(id).is_err() && files.source(id).is_err(), "{path}");
+                assert!(
+                    files.file(id).is_err() && files.source(id).is_err(),
+                    "{path}"
+                );
             }
         }
         assert!(files.today(None).is_none());

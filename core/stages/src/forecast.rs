@@ -7,9 +7,12 @@
 //! horizon give conformal intervals (Vovk, Gammerman and Shafer, 2005): nothing is assumed about
 //! their distribution, and the coverage they had on the past is printed beside them.
 //!
-//! With a `capacity`, the stage says when the forecast reaches the given share of the limit, and
-//! between which dates. It speaks up only when four in five past errors would still let the metric
-//! reach it within the horizon.
+//! With a `capacity`, the stage says when the metric reaches the given share of its limit, and between
+//! which dates. A drift that began weeks ago cannot be tested on earlier dates, so this rests on the
+//! line that the metric has followed lately: a line with one bend, averaged over where the bend may
+//! be, with standard errors that know of autocorrelation. The stage speaks up only when the slope is
+//! clear, the line is carried on for no longer than it has lasted, and at least four in five of its
+//! possible courses reach the limit within the horizon.
 //!
 //! # Caveats
 //! A forecast carries the past on. What has not happened before (a launch, a migration) is in no
@@ -28,9 +31,10 @@ use retrocast_domain::{
     chart::{Band, Level, Role, Series},
     number,
     sentence::fill,
+    window::long,
 };
 use retrocast_stats::{
-    forecast::{self as numerics, Options, Outlook},
+    forecast::{self as numerics, CLEAR, Options, Outlook, Stretch, current_stretch},
     seasonal::interpolate,
 };
 use schemars::JsonSchema;
@@ -38,7 +42,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// The kind, as it is registered.
-pub const KIND: Kind = Kind {
+pub const FORECAST: Kind = Kind {
     name: "forecast",
     code_version: 1,
     summary: "Forecasts a metric with intervals tested on the past, and says when a limit is reached.",
@@ -113,7 +117,8 @@ struct Params {
 struct Foretold<'a> {
     line: &'a Line,
     outlook: Outlook,
-    breach: Option<Breach>,
+    /// With a capacity only: when it is reached, on which line.
+    breach: Option<(Breach, Stretch)>,
 }
 
 /// When the limit's share is reached; steps ahead, 0 for the first.
@@ -128,7 +133,10 @@ enum Breach {
 const METHOD: &str = "Forecasters chosen and weighted by rolling-origin backtest (MASE; Hyndman and \
                       Koehler, 2006), conformal intervals (Vovk, Gammerman and Shafer, 2005)";
 
-/// Share of past errors that must still let a metric reach its limit before this is said.
+const LINE_METHOD: &str = "Line with one bend, averaged over its place (Schwarz's criterion), standard \
+                           errors for AR(1) residuals";
+
+/// Probability of reaching the limit within the horizon from which on it is said.
 const SURE: f64 = 0.8;
 
 /// Longest history that is learnt from and tested on, in steps: older records change nothing.
@@ -149,7 +157,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     };
     let lines = steps::collect(context, input, &request)?;
     let name = steps::measure(params.measure.as_deref(), params.value.as_deref(), &params.input);
-    let mut cell = Cell::new(&context.stage, KIND.name);
+    let mut cell = Cell::new(&context.stage, FORECAST.name);
     cell.title = if context.title.is_empty() {
         format!("Forecast: {name}")
     } else {
@@ -189,13 +197,10 @@ fn options(context: &Context, params: &Params, known: usize) -> Options {
         Step::Hour => 24,
     };
     let asked = params.horizon as usize * per_day;
-    let mut levels = params.level.clone();
-    // For the breach: half of the errors beyond this are on either side.
-    levels.push(2.0 * SURE - 1.0);
     Options {
         period,
         horizon: asked.min((known / 3).max(per_day)).max(1),
-        levels,
+        levels: params.level.clone(),
         total: context.window.days() as usize * per_day,
         origins: 24,
     }
@@ -211,28 +216,37 @@ fn foretell<'a>(context: &Context, params: &Params, lines: &'a Lines) -> Vec<For
             let values = interpolate(&line.values[first..]);
             let outlook =
                 numerics::forecast(&values, &options(context, params, values.len())).ok()?;
-            let last = *values.last()?;
-            let breach = params.capacity.and_then(|capacity| breach(&outlook, last, capacity));
+            let breach = params.capacity.and_then(|capacity| {
+                let options = options(context, params, values.len());
+                let stretch = current_stretch(&values, options.period)?;
+                let horizon = params.horizon as usize * params.period.per_day();
+                let level = *params.level.last()?;
+                Some((breach(&stretch, horizon, level, &capacity)?, stretch))
+            });
             Some(Foretold { line, outlook, breach })
         })
         .collect()
 }
 
-/// When the forecast reaches the limit's share. The metric's recent level decides from which side.
-fn breach(outlook: &Outlook, last: f64, capacity: Capacity) -> Option<Breach> {
-    let line = capacity.limit * capacity.share;
-    if last >= line && outlook.mean.first().is_some_and(|mean| *mean >= line) {
+/// When the line reaches the limit's share.
+fn breach(stretch: &Stretch, horizon: usize, level: f64, capacity: &Capacity) -> Option<Breach> {
+    let limit = capacity.limit * capacity.share;
+    if stretch.line(0) - stretch.half_width(0, level) >= limit {
         return Some(Breach::Now);
     }
-    let sure = outlook.bands.last()?;
-    let widest = &outlook.bands[outlook.bands.len().saturating_sub(2)];
-    let reached = |values: &[f64]| values.iter().position(|value| *value >= line);
-    // The lower end of the "sure" band must get there, too.
-    reached(&sure.lower)?;
+    let steps = horizon.min(stretch.length);
+    let reached = |value: &dyn Fn(usize) -> f64| (0..steps).find(|step| value(*step) >= limit);
+    let upper = |step| stretch.line(step) + stretch.half_width(step, level);
+    let lower = |step| stretch.line(step) - stretch.half_width(step, level);
+    let sure = |step| stretch.line(step) - stretch.half_width(step, 2.0 * SURE - 1.0);
+    if stretch.slope <= 0.0 || stretch.p >= CLEAR {
+        return None;
+    }
+    reached(&sure)?;
     Some(Breach::Ahead {
-        earliest: reached(&widest.upper)?,
-        likely: reached(&outlook.mean)?,
-        latest: reached(&widest.lower),
+        earliest: reached(&upper)?,
+        likely: reached(&|step| stretch.line(step))?,
+        latest: reached(&lower),
     })
 }
 
@@ -286,7 +300,7 @@ impl Reporter<'_> {
     }
 
     fn finding(&self, group: &Foretold, what: &str) -> Finding {
-        let mut finding = Finding::new(&self.context.stage, KIND.name, &group.line.subject, what);
+        let mut finding = Finding::new(&self.context.stage, FORECAST.name, &group.line.subject, what);
         finding.n = group.line.known() as u64;
         finding.method = METHOD.to_string();
         finding.baseline = Some(format!("history, {}", self.lines.dates()));
@@ -304,7 +318,6 @@ impl Reporter<'_> {
     /// What the next window is expected to bring.
     fn next_window(&self, group: &Foretold) -> Option<Finding> {
         let outlook = &group.outlook;
-        // The last level is the internal one of the breach.
         let level = *self.params.level.last()?;
         let steps = self.next_steps(outlook);
         let shown = self.params.level.len() - 1;
@@ -333,8 +346,8 @@ impl Reporter<'_> {
                 ("group", &steps::in_group(group.line)),
                 ("value", &self.amount(value)),
                 ("how", if self.adds_up() { "in all " } else { "on average " }),
-                ("from", &retrocast_domain::window::long(from.date())),
-                ("to", &retrocast_domain::window::long(to.date())),
+                ("from", &long(from.date())),
+                ("to", &long(to.date())),
                 ("level", &number::percent(level)),
                 ("low", &self.amount(low)),
                 ("high", &self.amount(high)),
@@ -348,17 +361,23 @@ impl Reporter<'_> {
     /// When the limit is reached, if it is.
     fn breach(&self, group: &Foretold) -> Option<Finding> {
         let capacity = self.params.capacity?;
-        let breach = group.breach?;
+        let (breach, stretch) = group.breach.as_ref()?;
         let line = capacity.limit * capacity.share;
         let what = format!("{} reaches {} of its limit", self.name, number::percent(capacity.share));
         let mut finding = self.finding(group, &what);
         finding.direction = Direction::Up;
         finding.confidence = SURE;
+        finding.p = Some(stretch.p);
+        finding.method = LINE_METHOD.to_string();
+        let began = group.line.values.len() - stretch.length;
+        let began = self.lines.times[began].date();
+        finding.baseline = Some(format!("the line that it has followed since about {began}"));
+        finding.caveats.push("The line is carried on; a restart or a release ends it.".to_string());
         let share = number::percent(capacity.share);
         let name = format!("{}{}", series::capitalised(self.name), steps::in_group(group.line));
         let limit = self.amount(capacity.limit);
-        let day = |step: usize| retrocast_domain::window::long(self.ahead(step).date());
-        match breach {
+        let day = |step: usize| long(self.ahead(step).date());
+        match *breach {
             Breach::Now => {
                 finding.severity = Severity::Critical;
                 finding.magnitude = Some(Magnitude::point(0.0, "days"));
@@ -383,7 +402,8 @@ impl Reporter<'_> {
                     level: self.params.level.last().copied(),
                     unit: "days".to_string(),
                 });
-                let end = latest.unwrap_or(group.outlook.mean.len() - 1);
+                let horizon = self.params.horizon as usize * self.lines.step.per_day();
+                let end = latest.unwrap_or(horizon.min(stretch.length) - 1);
                 finding.period =
                     format!("{} to {}", self.ahead(earliest).date(), self.ahead(end).date());
                 let range = match latest {
@@ -392,7 +412,8 @@ impl Reporter<'_> {
                 };
                 finding.sentence = fill(
                     "{name} is expected to reach {share} of its limit of {limit} on {likely} \
-                     ({level} interval: {range}).",
+                     ({level} interval: {range}) if it keeps rising by {slope} a {noun} as it has \
+                     since about {began}.",
                     &[
                         ("name", &name),
                         ("share", &share),
@@ -400,6 +421,9 @@ impl Reporter<'_> {
                         ("likely", &day(likely)),
                         ("level", &number::percent(*self.params.level.last()?)),
                         ("range", &range),
+                        ("slope", &number::with_unit(stretch.slope, &self.params.unit)),
+                        ("noun", self.lines.step.noun()),
+                        ("began", &long(began)),
                     ],
                 );
                 finding = finding
@@ -411,7 +435,13 @@ impl Reporter<'_> {
                 }
             }
         }
-        Some(finding.number("line", line).number("limit", capacity.limit))
+        Some(
+            finding
+                .number("line", line)
+                .number("limit", capacity.limit)
+                .number("slope", stretch.slope)
+                .number("since", began.to_string()),
+        )
     }
 
     fn did(&self, foretold: &[Foretold]) -> String {
@@ -442,7 +472,7 @@ impl Reporter<'_> {
             let Some(finding) = self.next_window(group) else { continue };
             let Some(magnitude) = finding.magnitude else { continue };
             let band = &group.outlook.bands[0];
-            let reached = match group.breach {
+            let reached = match group.breach.as_ref().map(|(breach, _)| *breach) {
                 None => "–".to_string(),
                 Some(Breach::Now) => "now".to_string(),
                 Some(Breach::Ahead { likely, .. }) => self.ahead(likely).date().to_string(),
@@ -486,7 +516,7 @@ impl Reporter<'_> {
 
     /// Charts of the groups that reach their limit, soonest first, or of the largest group.
     fn charts(&self, foretold: &[Foretold]) -> Vec<Chart> {
-        let soonest = |group: &&Foretold| match group.breach {
+        let soonest = |group: &&Foretold| match group.breach.as_ref().map(|(breach, _)| *breach) {
             Some(Breach::Now) => 0,
             Some(Breach::Ahead { likely, .. }) => likely + 1,
             None => usize::MAX,
@@ -503,6 +533,17 @@ impl Reporter<'_> {
 
     fn chart(&self, group: &Foretold) -> Chart {
         let outlook = &group.outlook;
+        let mut extra = Vec::new();
+        if let Some((_, stretch)) = &group.breach {
+            let steps = stretch.length.min(self.params.horizon as usize * self.lines.step.per_day());
+            extra.push(Series {
+                name: "line since its bend".to_string(),
+                times: (0..steps).map(|step| self.ahead(step)).collect(),
+                values: (0..steps).map(|step| Some(stretch.mean(step))).collect(),
+                role: Role::Expected,
+            });
+        }
+        let role = if extra.is_empty() { Role::Expected } else { Role::Context };
         let ahead: Vec<DateTime> = (0..outlook.mean.len()).map(|step| self.ahead(step)).collect();
         let n = self.lines.times.len();
         let from = n.saturating_sub((3 * ahead.len()).max(60));
@@ -525,7 +566,12 @@ impl Reporter<'_> {
             .collect();
         let levels = self.params.capacity.map(|capacity| Level {
             start: self.lines.times[from],
-            end: ahead.last().copied().unwrap_or(DateTime::MAX),
+            end: extra
+                .first()
+                .and_then(|line| line.times.last())
+                .or(ahead.last())
+                .copied()
+                .unwrap_or(DateTime::MAX),
             value: capacity.limit * capacity.share,
             label: format!("{} of the limit", number::percent(capacity.share)),
         });
@@ -546,7 +592,7 @@ impl Reporter<'_> {
             title,
             unit: self.unit(),
             kind: ChartKind::Line {
-                series: vec![
+                series: [
                     Series {
                         name: self.name.to_string(),
                         times: self.lines.times[from..].to_vec(),
@@ -557,9 +603,12 @@ impl Reporter<'_> {
                         name: "forecast".to_string(),
                         times: ahead,
                         values: outlook.mean.iter().copied().map(Some).collect(),
-                        role: Role::Expected,
+                        role,
                     },
-                ],
+                ]
+                .into_iter()
+                .chain(extra)
+                .collect(),
                 bands,
                 markers: Vec::new(),
                 levels: levels.into_iter().collect(),

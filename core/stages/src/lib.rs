@@ -11,11 +11,16 @@ use std::collections::BTreeMap;
 
 mod frame;
 mod series;
+mod steps;
 
 pub mod sql;
 pub mod quality;
 pub mod trend;
 pub mod change_point;
+pub mod anomaly;
+pub mod forecast;
+pub mod temporal_pattern;
+pub mod effectiveness;
 
 /// What a stage may know besides its inputs.
 #[derive(Debug, Clone)]
@@ -125,6 +130,10 @@ pub const KINDS: &[&Kind] = &[
     &quality::QUALITY,
     &trend::TREND,
     &change_point::CHANGE_POINT,
+    &anomaly::ANOMALY,
+    &forecast::FORECAST,
+    &temporal_pattern::KIND,
+    &effectiveness::EFFECTIVENESS,
 ];
 
 /// The kind of this name.

@@ -852,7 +852,10 @@ mod tests {
         let thin = records("2026-08-03", 105, &["a"], |day, _| {
             noise.poisson(if day < 98 { 20.0 } else { 8.0 })
         });
-        check(&of(input("tickets", thin)), &["fewer records than usual"]);
+        check(
+            &of(input("tickets", thin)),
+            &["data quality score", "fewer records than usual"],
+        );
     }
 
     #[test]

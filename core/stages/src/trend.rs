@@ -87,9 +87,9 @@ struct Params {
     /// Smallest change over the whole stretch worth telling, as a share of the level.
     #[serde(default = "five_percent")]
     change_min: f64,
-    /// Chance of a false claim over all groups.
-    #[serde(default = "five_percent")]
-    alpha: f64,
+    /// Chance of a false claim; 0.05 for one series, 0.01 for many groups unless set.
+    #[serde(default)]
+    alpha: Option<f64>,
     /// Whether periods that records cover in part are left out or kept.
     #[serde(default = "leave_out")]
     part_periods: PartPeriods,
@@ -99,6 +99,13 @@ struct Params {
     /// Most groups to look at, the largest first.
     #[serde(default = "fifty")]
     groups_max: usize,
+}
+
+impl Params {
+    fn alpha(&self) -> f64 {
+        self.alpha
+            .unwrap_or(if self.by.is_empty() { 0.05 } else { 0.01 })
+    }
 }
 
 fn day() -> Period {
@@ -251,7 +258,7 @@ fn classify(set: &SeriesSet, params: &Params, need: usize, counts: bool) -> Vec<
             let p_adjusted = corrected.next().unwrap_or(1.0);
             let relative = relative_change(&trend, &adjusted);
             let large = relative.is_none_or(|r| r[0].abs() >= params.change_min);
-            let class = if p_adjusted < params.alpha && large {
+            let class = if p_adjusted < params.alpha() && large {
                 let better = (trend.line.slope < 0.0) == params.lower_is_better;
                 if better { "improving" } else { "worsening" }
             } else if is_volatile(&trend, &adjusted, counts) {

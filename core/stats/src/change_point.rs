@@ -92,10 +92,10 @@ pub struct Shifts {
 /// Shifts of the mean of an evenly spaced series.
 ///
 /// `adjusted` is searched (pass the seasonally adjusted series, or `values` again); means are taken
-/// from `values`. Outliers beyond two and a half robust standard deviations from a running median are drawn
-/// in before the search, so that a day of outage is not a new level. Further shifts are looked for
-/// on either side of one that is found (binary segmentation, Vostrikova 1981), each time with half
-/// the error left; positions are then refined between their neighbours (Bai 1997) and tested again.
+/// from `values`. Outliers from a running median are drawn in before the search, so that a day of
+/// outage is not a new level. Further shifts are looked for on either side of one that is found
+/// (binary segmentation, Vostrikova 1981), each time with half the error left; positions are then
+/// refined between their neighbours (Bai 1997) and tested again.
 ///
 /// `None` when the series is shorter than four times the smallest segment or does not vary.
 pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<Shifts> {
@@ -104,7 +104,7 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
     if n < fewest(m) || adjusted.len() != n {
         return None;
     }
-    let drawn = draw_in_outliers(adjusted, 2 * m + 1);
+    let drawn = draw_in_outliers(adjusted, m);
     let whole = best_split(&drawn, m)?;
     let p = simulated_p(&drawn, &whole, search);
     let single = NoiseShape::of(n, whole.rho, search).mean();
@@ -214,21 +214,37 @@ fn residual_autocorrelation(values: &[f64], edges: &[usize]) -> f64 {
     }
 }
 
-/// Values further than two and a half robust standard deviations from a running median are moved there.
-fn draw_in_outliers(values: &[f64], width: usize) -> Vec<f64> {
+/// Draws outliers in. The reference is a running median over twice the smallest segment `m`. Values
+/// further from it than two and a half robust standard deviations are moved to that distance; those
+/// further than five, when they come in runs of less than half a segment, to the median itself
+/// (after Hampel 1974): a new level lasts longer.
+fn draw_in_outliers(values: &[f64], m: usize) -> Vec<f64> {
     let there: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
-    let level = running_median(&there, width);
-    let mut away: Vec<f64> = values
+    let level: Vec<f64> = running_median(&there, 2 * m + 1)
         .iter()
-        .zip(&level)
-        .map(|(v, l)| (v - l.unwrap_or(*v)).abs())
+        .zip(values)
+        .map(|(level, value)| level.unwrap_or(*value))
         .collect();
-    let limit = 2.5 * 1.4826 * median_of(&mut away);
+    let away: Vec<f64> = values.iter().zip(&level).map(|(v, l)| v - l).collect();
+    let limit = 2.5 * 1.4826 * median_of(&mut away.iter().map(|a| a.abs()).collect::<Vec<_>>());
     if limit <= 0.0 {
         return values.to_vec();
     }
-    let draw = |(v, l): (&f64, &Option<f64>)| l.map_or(*v, |l| v.clamp(l - limit, l + limit));
-    values.iter().zip(&level).map(draw).collect()
+    let mut out = Vec::with_capacity(values.len());
+    let places: Vec<usize> = (0..values.len()).collect();
+    let is_gross = |i: usize| away[i].abs() > 2.0 * limit;
+    for run in places.chunk_by(|a, b| is_gross(*a) == is_gross(*b)) {
+        let is_spike = is_gross(run[0]) && 2 * run.len() < m;
+        out.extend(run.iter().map(|i| {
+            level[*i]
+                + if is_spike {
+                    0.0
+                } else {
+                    away[*i].clamp(-limit, limit)
+                }
+        }));
+    }
+    out
 }
 
 /// Autocorrelations that noise may have.

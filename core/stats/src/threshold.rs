@@ -1,1 +1,490 @@
-//! placeholder
+//! A threshold that is found, not given: the volume above which outcomes are worse.
+//!
+//! Every candidate cut splits the observations in two; the largest standardised difference between
+//! the sides is the statistic (maximally selected, Lausen and Schumacher 1992). Looking at many cuts
+//! is paid for: the p-value compares with the largest difference over all cuts after outcomes were
+//! shuffled (or, beyond [`SHUFFLED_MAX`] rows, with draws from the same Gaussian process).
+//!
+//! Sides are compared within strata, such as days, and shuffled within them, as in the test of
+//! Mantel and Haenszel (1959): a day on which all goes wrong, or a slow growth of both volume and
+//! failures, cannot pose as a threshold.
+//!
+//! The interval of the cut inverts the likelihood-ratio statistic (Hansen 2000, *Econometrica* 68).
+
+use crate::describe::sorted;
+use crate::test::normal_p;
+use rand::{RngExt, seq::SliceRandom};
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+/// Rows up to which outcomes are really shuffled.
+pub const SHUFFLED_MAX: usize = 20_000;
+/// Candidate cuts of the test.
+const CUTS: usize = 80;
+/// Shuffles or draws behind the p-value.
+const DRAWS: usize = 1999;
+/// 95 % point of the likelihood-ratio statistic of a threshold (Hansen 2000, table I).
+const HANSEN: f64 = 7.35;
+
+/// The best cut with its evidence.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Threshold {
+    /// Volumes above this are on the upper side.
+    pub cut: f64,
+    /// 95 % interval of the cut.
+    pub cut_interval: [f64; 2],
+    /// Rows on the lower side.
+    pub n_below: usize,
+    /// Rows on the upper side.
+    pub n_above: usize,
+    /// Mean outcome on the lower side.
+    pub mean_below: f64,
+    /// Mean outcome on the upper side.
+    pub mean_above: f64,
+    /// Standardised difference between the sides within strata, positive when the upper is higher.
+    pub z: f64,
+    /// p-value that pays for the search over cuts.
+    pub p: f64,
+    /// Standardised slope of the outcome in the volume or its logarithm, whichever is larger.
+    pub z_slope: f64,
+}
+
+impl Threshold {
+    /// Whether a steady rise or fall describes the outcomes better than a step.
+    pub fn is_steady(&self) -> bool {
+        self.z_slope.abs() > self.z.abs()
+    }
+}
+
+/// Rows in order of stratum, outcomes as differences from the mean of their stratum.
+struct Rows {
+    volumes: Vec<f64>,
+    outcomes: Vec<f64>,
+    residuals: Vec<f64>,
+    /// Start of each stratum in the rows, and the end of the last.
+    bounds: Vec<usize>,
+}
+
+impl Rows {
+    fn new(volumes: &[f64], outcomes: &[f64], strata: &[usize]) -> Self {
+        let mut order: Vec<usize> = (0..volumes.len()).collect();
+        order.sort_by_key(|&i| strata[i]);
+        let mut rows = Self {
+            volumes: order.iter().map(|&i| volumes[i]).collect(),
+            outcomes: order.iter().map(|&i| outcomes[i]).collect(),
+            residuals: Vec::with_capacity(order.len()),
+            bounds: vec![0],
+        };
+        for at in 1..=order.len() {
+            if at == order.len() || strata[order[at]] != strata[order[at - 1]] {
+                let start = rows.bounds[rows.bounds.len() - 1];
+                let part = &rows.outcomes[start..at];
+                let mean = part.iter().sum::<f64>() / part.len() as f64;
+                rows.residuals.extend(part.iter().map(|y| y - mean));
+                rows.bounds.push(at);
+            }
+        }
+        rows
+    }
+
+    fn strata(&self) -> impl Iterator<Item = std::ops::Range<usize>> {
+        self.bounds.windows(2).map(|pair| pair[0]..pair[1])
+    }
+
+    /// Variance of outcomes in a stratum.
+    fn variance(&self, stratum: &std::ops::Range<usize>) -> f64 {
+        let n = stratum.len() as f64;
+        let squares: f64 = self.residuals[stratum.clone()].iter().map(|r| r * r).sum();
+        if n > 1.0 { squares / (n - 1.0) } else { 0.0 }
+    }
+
+    /// Covariance, under shuffling within strata, of the sums of residuals above each pair of cuts;
+    /// only the diagonal when that is all that is asked for.
+    fn covariance(&self, bins: &[usize], cuts: usize, diagonal: bool) -> Vec<f64> {
+        let mut covariance = vec![0.0; cuts * cuts];
+        for stratum in self.strata() {
+            let variance = self.variance(&stratum);
+            if variance == 0.0 {
+                continue;
+            }
+            let n = stratum.len() as f64;
+            let mut above = vec![0.0; cuts + 1];
+            for &bin in &bins[stratum] {
+                above[bin] += 1.0;
+            }
+            let above = suffix_sums(&above);
+            for j in 0..cuts {
+                let last = if diagonal { j + 1 } else { cuts };
+                for k in j..last {
+                    covariance[j * cuts + k] += variance * above[k] * (n - above[j]) / n;
+                }
+            }
+        }
+        covariance
+    }
+
+    /// Standardised slope of residuals in `f(volume)`.
+    fn slope(&self, f: impl Fn(f64) -> f64) -> f64 {
+        let (mut sum, mut variance) = (0.0, 0.0);
+        for stratum in self.strata() {
+            let x: Vec<f64> = self.volumes[stratum.clone()]
+                .iter()
+                .map(|v| f(*v))
+                .collect();
+            let mean = x.iter().sum::<f64>() / x.len() as f64;
+            let s2 = self.variance(&stratum);
+            for (x, r) in x.iter().zip(&self.residuals[stratum]) {
+                sum += (x - mean) * r;
+                variance += (x - mean).powi(2) * s2;
+            }
+        }
+        if variance > 0.0 {
+            sum / variance.sqrt()
+        } else {
+            0.0
+        }
+    }
+}
+
+/// For each cut, the sum over the bins above it. `bins` has one entry more than there are cuts.
+fn suffix_sums(bins: &[f64]) -> Vec<f64> {
+    let mut sums = vec![0.0; bins.len() - 1];
+    let mut sum = 0.0;
+    for j in (0..sums.len()).rev() {
+        sum += bins[j + 1];
+        sums[j] = sum;
+    }
+    sums
+}
+
+fn bins_of(volumes: &[f64], cuts: &[f64]) -> Vec<usize> {
+    volumes
+        .iter()
+        .map(|volume| cuts.partition_point(|cut| cut < volume))
+        .collect()
+}
+
+fn sums_above(residuals: &[f64], bins: &[usize], cuts: usize) -> Vec<f64> {
+    let mut sums = vec![0.0; cuts + 1];
+    for (residual, &bin) in residuals.iter().zip(bins) {
+        sums[bin] += residual;
+    }
+    suffix_sums(&sums)
+}
+
+/// Place and value of the largest standardised sum.
+fn largest(sums: &[f64], variances: &[f64]) -> Option<(usize, f64)> {
+    let mut best: Option<(usize, f64)> = None;
+    for (j, (sum, variance)) in sums.iter().zip(variances).enumerate() {
+        if *variance > 0.0 {
+            let z = sum / variance.sqrt();
+            if best.is_none_or(|(_, most)| z.abs() > most.abs()) {
+                best = Some((j, z));
+            }
+        }
+    }
+    best
+}
+
+/// Finds the cut of `volumes` on whose two sides `outcomes` differ most. Each side holds at least
+/// `side_min` rows and 5 % of all. All three slices are equally long; numbers are finite. `None`
+/// when no cut is possible or outcomes do not vary within strata.
+pub fn threshold(
+    volumes: &[f64],
+    outcomes: &[f64],
+    strata: &[usize],
+    side_min: usize,
+    seed: u64,
+) -> Option<Threshold> {
+    let ordered = sorted(volumes);
+    let n = ordered.len();
+    let margin = side_min.max(n / 20).max(1);
+    if n < 2 * margin {
+        return None;
+    }
+    let rows = Rows::new(volumes, outcomes, strata);
+    let cuts = candidate_cuts(&ordered, margin);
+    let bins = bins_of(&rows.volumes, &cuts);
+    let covariance = rows.covariance(&bins, cuts.len(), n <= SHUFFLED_MAX);
+    let variances = diagonal(&covariance, cuts.len());
+    let sums = sums_above(&rows.residuals, &bins, cuts.len());
+    let (coarse, z) = largest(&sums, &variances)?;
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let draws = if n <= SHUFFLED_MAX {
+        shuffled(&rows, &bins, &variances, &mut random)
+    } else {
+        gaussian(&covariance, cuts.len(), &mut random)
+    };
+    let at_least = draws
+        .iter()
+        .filter(|draw| **draw >= z.abs() * (1.0 - 1e-12))
+        .count();
+    let p = (1 + at_least) as f64 / (1 + draws.len()) as f64;
+    // Where no draw comes near, Bonferroni's bound tells more than the number of draws.
+    let p = if at_least == 0 {
+        p.min(normal_p(z) * cuts.len() as f64)
+    } else {
+        p
+    };
+    let fine = refined_cuts(&ordered, &cuts, coarse, margin);
+    Some(located(&rows, &fine, p))
+}
+
+fn candidate_cuts(ordered: &[f64], margin: usize) -> Vec<f64> {
+    let n = ordered.len();
+    let (least, most) = (ordered[margin - 1], ordered[n - margin - 1]);
+    let mut cuts: Vec<f64> = (1..=CUTS)
+        .map(|i| {
+            let probability = i as f64 / (CUTS + 1) as f64;
+            ordered[((n - 1) as f64 * probability) as usize]
+        })
+        .chain([least, most])
+        .filter(|cut| (least..=most).contains(cut) && *cut < ordered[n - 1])
+        .collect();
+    cuts.sort_by(f64::total_cmp);
+    cuts.dedup();
+    cuts
+}
+
+/// The candidate cuts and up to a hundred more around the best of them.
+fn refined_cuts(ordered: &[f64], cuts: &[f64], best: usize, margin: usize) -> Vec<f64> {
+    let low = cuts[best.saturating_sub(2)];
+    let high = cuts[(best + 2).min(cuts.len() - 1)];
+    let n = ordered.len();
+    let near: Vec<f64> = ordered[margin - 1..n - margin]
+        .iter()
+        .copied()
+        .filter(|v| (low..=high).contains(v) && *v < ordered[n - 1])
+        .collect();
+    let step = near.len().div_ceil(100).max(1);
+    let mut fine: Vec<f64> = near
+        .into_iter()
+        .step_by(step)
+        .chain(cuts.iter().copied())
+        .collect();
+    fine.sort_by(f64::total_cmp);
+    fine.dedup();
+    fine
+}
+
+fn diagonal(covariance: &[f64], cuts: usize) -> Vec<f64> {
+    (0..cuts).map(|j| covariance[j * cuts + j]).collect()
+}
+
+/// Largest standardised sums after outcomes were shuffled within strata.
+fn shuffled(rows: &Rows, bins: &[usize], variances: &[f64], random: &mut ChaCha8Rng) -> Vec<f64> {
+    let mut residuals = rows.residuals.clone();
+    (0..DRAWS)
+        .map(|_| {
+            for stratum in rows.strata() {
+                residuals[stratum].shuffle(random);
+            }
+            let sums = sums_above(&residuals, bins, variances.len());
+            largest(&sums, variances).map_or(0.0, |(_, z)| z.abs())
+        })
+        .collect()
+}
+
+/// Largest standardised values of draws from the Gaussian process of this covariance.
+fn gaussian(covariance: &[f64], cuts: usize, random: &mut ChaCha8Rng) -> Vec<f64> {
+    let factor = cholesky_of_correlation(covariance, cuts);
+    (0..DRAWS)
+        .map(|_| {
+            let z: Vec<f64> = (0..cuts).map(|_| normal(random)).collect();
+            (0..cuts)
+                .map(|i| {
+                    let row = &factor[i * cuts..=i * cuts + i];
+                    row.iter().zip(&z).map(|(l, z)| l * z).sum::<f64>().abs()
+                })
+                .fold(0.0, f64::max)
+        })
+        .collect()
+}
+
+fn normal(random: &mut ChaCha8Rng) -> f64 {
+    let (u, v): (f64, f64) = (random.random(), random.random());
+    (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+}
+
+/// Lower factor of the correlation matrix whose covariances stand in the upper triangle.
+fn cholesky_of_correlation(covariance: &[f64], n: usize) -> Vec<f64> {
+    let sd: Vec<f64> = diagonal(covariance, n).into_iter().map(f64::sqrt).collect();
+    let mut factor = vec![0.0; n * n];
+    for i in 0..n {
+        for j in 0..=i {
+            let scale = sd[i] * sd[j];
+            let target = if scale > 0.0 {
+                covariance[j * n + i] / scale
+            } else {
+                0.0
+            };
+            let sum: f64 = (0..j).map(|k| factor[i * n + k] * factor[j * n + k]).sum();
+            factor[i * n + j] = if i == j {
+                (target - sum).max(1e-12).sqrt()
+            } else {
+                (target - sum) / factor[j * n + j]
+            };
+        }
+    }
+    factor
+}
+
+/// The best of fine cuts with its interval.
+fn located(rows: &Rows, cuts: &[f64], p: f64) -> Threshold {
+    let bins = bins_of(&rows.volumes, cuts);
+    let variances = diagonal(&rows.covariance(&bins, cuts.len(), true), cuts.len());
+    let sums = sums_above(&rows.residuals, &bins, cuts.len());
+    let (best, z) = largest(&sums, &variances).unwrap_or((0, 0.0));
+    let cut = cuts[best];
+    let sides = rows.volumes.iter().zip(&rows.outcomes).fold(
+        [(0usize, 0.0); 2],
+        |mut sides, (volume, outcome)| {
+            let side = &mut sides[usize::from(*volume > cut)];
+            *side = (side.0 + 1, side.1 + outcome);
+            sides
+        },
+    );
+    let slope = rows.slope(|v| v);
+    let slope_log = rows.slope(|v| v.max(0.0).ln_1p());
+    Threshold {
+        cut,
+        cut_interval: cut_interval(cuts, &sums, &variances, z, rows.volumes.len()),
+        n_below: sides[0].0,
+        n_above: sides[1].0,
+        mean_below: sides[0].1 / sides[0].0 as f64,
+        mean_above: sides[1].1 / sides[1].0 as f64,
+        z,
+        p,
+        z_slope: if slope.abs() > slope_log.abs() {
+            slope
+        } else {
+            slope_log
+        },
+    }
+}
+
+/// Cuts that the data do not tell from the best one: those whose squared statistic falls short of it
+/// by no more than [`HANSEN`]. A bootstrap of the cut does not hold its level.
+fn cut_interval(cuts: &[f64], sums: &[f64], variances: &[f64], z: f64, n: usize) -> [f64; 2] {
+    let left = (1.0 - z * z / n as f64).max(0.1);
+    let mut near = sums
+        .iter()
+        .zip(variances)
+        .enumerate()
+        .filter(|(_, (sum, variance))| {
+            **variance > 0.0 && (z * z - *sum * *sum / *variance) / left <= HANSEN
+        })
+        .map(|(at, _)| at);
+    let first = near.next().unwrap_or(0);
+    let last = near.last().unwrap_or(first);
+    // Only some volumes were tried: the cut may lie up to the next one on either side.
+    [
+        cuts[first.saturating_sub(1)],
+        cuts[(last + 1).min(cuts.len() - 1)],
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs on `days` days with `a_day` runs each; `risk` gives the chance of failure from the
+    /// volume and the day.
+    fn runs(
+        seed: u64,
+        days: usize,
+        a_day: usize,
+        risk: impl Fn(f64, usize) -> f64,
+    ) -> (Vec<f64>, Vec<f64>, Vec<usize>) {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let (mut volumes, mut outcomes, mut strata) = (Vec::new(), Vec::new(), Vec::new());
+        for day in 0..days {
+            for _ in 0..a_day {
+                // Volumes grow by half over the period.
+                let growth = 1.0 + 0.5 * day as f64 / days as f64;
+                let volume = (600.0 * growth * (0.5 * normal(&mut random)).exp()).round();
+                let failed = random.random::<f64>() < risk(volume, day);
+                volumes.push(volume);
+                outcomes.push(f64::from(u8::from(failed)));
+                strata.push(day);
+            }
+        }
+        (volumes, outcomes, strata)
+    }
+
+    fn find(data: &(Vec<f64>, Vec<f64>, Vec<usize>), seed: u64) -> Threshold {
+        threshold(&data.0, &data.1, &data.2, 20, seed).unwrap()
+    }
+
+    fn check_planted(a_day: usize) {
+        let mut held = 0;
+        for seed in 0..20 {
+            let data = runs(
+                seed,
+                120,
+                a_day,
+                |v, _| if v > 1200.0 { 0.15 } else { 0.03 },
+            );
+            let found = find(&data, seed);
+            assert!(found.p < 0.001 && !found.is_steady(), "{found:?}");
+            assert!((found.cut - 1200.0).abs() < 120.0, "{found:?}");
+            assert!((found.mean_below - 0.03).abs() < 0.01, "{found:?}");
+            let [lower, upper] = found.cut_interval;
+            held += usize::from(lower <= 1200.0 && 1200.0 <= upper);
+        }
+        eprintln!("{a_day} runs a day: {held} of 20 intervals hold the cut");
+        assert!(held >= 18, "{held} of 20 intervals hold the cut");
+    }
+
+    #[test]
+    fn a_planted_threshold_is_found() {
+        check_planted(40);
+        // More rows than are shuffled.
+        check_planted(200);
+    }
+
+    /// Share of claims at 5 % where no threshold is.
+    fn check_level(name: &str, a_day: usize, seeds: u64, risk: impl Fn(f64, usize) -> f64) {
+        let claims = (0..seeds)
+            .filter(|&seed| find(&runs(seed, 60, a_day, &risk), seed).p < 0.05)
+            .count();
+        eprintln!("{name}: {claims} of {seeds}");
+        assert!(claims as f64 <= seeds as f64 * 0.05 + 2.2 * (seeds as f64 * 0.0475).sqrt());
+    }
+
+    #[test]
+    fn a_threshold_that_is_not_there_is_not_claimed() {
+        check_level("even", 20, 200, |_, _| 0.05);
+        check_level(
+            "bad days",
+            20,
+            200,
+            |_, day| if day % 13 == 0 { 0.6 } else { 0.03 },
+        );
+        check_level("growth", 20, 200, |_, day| 0.01 + 0.002 * day as f64);
+        check_level("many rows", 400, 60, |_, _| 0.05);
+    }
+
+    #[test]
+    fn a_steady_rise_is_not_called_a_threshold() {
+        let steady = (0..20)
+            .filter(|&seed| {
+                find(&runs(seed, 120, 40, |v, _| (v / 8000.0).min(1.0)), seed).is_steady()
+            })
+            .count();
+        assert!(steady >= 17, "{steady} of 20");
+    }
+
+    #[test]
+    fn small_or_constant_data_have_no_threshold() {
+        assert!(threshold(&[1.0; 10], &[0.0; 10], &[0; 10], 20, 1).is_none());
+        assert!(threshold(&[1.0; 100], &[0.0; 100], &[0; 100], 20, 1).is_none());
+        let volumes: Vec<f64> = (0..100).map(f64::from).collect();
+        assert!(threshold(&volumes, &[0.0; 100], &[0; 100], 20, 1).is_none());
+    }
+
+    #[test]
+    fn same_seed_same_answer() {
+        let data = runs(1, 60, 20, |v, _| if v > 900.0 { 0.2 } else { 0.05 });
+        assert_eq!(find(&data, 9), find(&data, 9));
+    }
+}

@@ -17,6 +17,7 @@ use futures::{StreamExt, TryStreamExt};
 use lance::{
     Dataset,
     dataset::{InsertBuilder, ReadParams, WriteMode, WriteParams, builder::DatasetBuilder},
+    io::RecordBatchStream as _,
     session::Session,
 };
 use polars::prelude::DataFrame;

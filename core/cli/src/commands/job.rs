@@ -39,7 +39,7 @@ pub fn load(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<L
     let templates = executor::templates(workspace.templates.as_deref())?;
     let jobs = path.parent().filter(|_| arguments.job.contains('/')).unwrap_or(&workspace.jobs);
     let jobs = if jobs.join("contracts").is_dir() { jobs } else { &workspace.jobs };
-    let catalogue = Catalogue::new(jobs, &templates, workspace.templates.as_deref());
+    let catalogue = Catalogue::new(jobs, &templates);
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let file = path.display().to_string();
     let set = set(arguments)?;

@@ -25,7 +25,7 @@ pub fn kinds(name: Option<&str>) -> anyhow::Result<Exit> {
             WrongUsage(format!("no stage kind {name:?}; there are {}", names.join(", "))).into()
         );
     };
-    let mut text = format!("# {}\n\n{}\n# Params\n\n", kind.name, documentation(kind.manual));
+    let mut text = format!("# {}\n\n{}\n# Params\n\n", kind.name, kind.manual_page());
     let schema = (kind.schema)().to_value();
     let required: Vec<&str> = schema["required"]
         .as_array()
@@ -47,20 +47,10 @@ pub fn kinds(name: Option<&str>) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The module documentation at the head of a file.
-fn documentation(source: &str) -> String {
-    let mut text = String::new();
-    for line in source.lines().map_while(|line| line.strip_prefix("//!")) {
-        text.push_str(line.strip_prefix(' ').unwrap_or(line));
-        text.push('\n');
-    }
-    text
-}
-
 /// The JSON Schema of job files.
 pub fn schema(workspace: &Workspace) -> anyhow::Result<Exit> {
     let templates = executor::templates(None)?;
-    let catalogue = Catalogue::new(&workspace.jobs, &templates, None);
+    let catalogue = Catalogue::new(&workspace.jobs, &templates);
     let schema = retrocast_engine::job::job_schema(&catalogue);
     print(&serde_json::to_string_pretty(&schema)?)?;
     Ok(Exit::Done)

@@ -22,17 +22,8 @@ pub struct Catalogue {
 
 impl Catalogue {
     /// With the contracts of this jobs folder and these templates.
-    pub fn new(jobs: &Path, templates: &Templates, html: Option<&Path>) -> Self {
-        let mut pages: Vec<(String, String)> = Vec::new();
-        let folder = html.map(|folder| folder.join("html"));
-        for entry in folder.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten() {
-            let Ok(path) = entry.map(|entry| entry.path()) else { continue };
-            let text = std::fs::read_to_string(&path).unwrap_or_default();
-            pages.push((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text));
-        }
-        pages.sort();
-        let hash = canonical::hash(&(templates.hash(), pages));
-        let templates_hash = u32::from_str_radix(&hash[..8], 16).unwrap_or(0);
+    pub fn new(jobs: &Path, templates: &Templates) -> Self {
+        let templates_hash = u32::from_str_radix(&templates.hash()[..8], 16).unwrap_or(0);
         Self { contracts: jobs.join("contracts"), templates_hash }
     }
 
@@ -62,8 +53,8 @@ impl Kinds for Catalogue {
     fn sql_tables(&self, query: &str) -> Result<BTreeSet<String>, SqlError> {
         retrocast_store::sql::tables(query).map_err(|error| SqlError {
             message: error.message,
-            line: error.line,
-            column: error.column,
+            line: error.line.unwrap_or(0) as usize,
+            column: error.column.unwrap_or(0) as usize,
         })
     }
 

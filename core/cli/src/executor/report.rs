@@ -30,11 +30,10 @@ pub async fn lay_out(
         .ok_or_else(|| Failure::bug(format!("no layout {:?}", node.short())))?;
     let report = assemble(node, inputs, ctx);
     let templates = templates(work.workspace.templates.as_deref())?;
-    let pages = work.workspace.templates.clone();
     let folder = ctx.folder.clone();
     let name = node.name.clone();
     let files = tokio::task::spawn_blocking(move || {
-        write(&report, layout, &templates, pages.as_deref(), &folder)
+        write(&report, layout, &templates, &folder)
     })
     .await
     .map_err(|error| Failure::bug(format!("{name}: {error}")))?
@@ -126,7 +125,6 @@ fn write(
     report: &Report,
     layout: Layout,
     templates: &Templates,
-    pages: Option<&Path>,
     folder: &Path,
 ) -> anyhow::Result<Vec<String>> {
     let name = layout.name();
@@ -135,7 +133,7 @@ fn write(
         (format!("{name}.pdf"), retrocast_render::pdf(report, layout, templates)?),
         (
             format!("{name}.html"),
-            retrocast_render::html::report_with(report, layout, pages)?.into_bytes(),
+            retrocast_render::html::report_with(report, layout, templates)?.into_bytes(),
         ),
     ];
     let options = chart::Options::new(CHART_WIDTH, CHART_FONT);

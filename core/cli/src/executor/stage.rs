@@ -44,12 +44,12 @@ pub async fn query(
         let before = source.map(|source| work.before(source, ctx)).transpose()?.flatten();
         tables.push(SqlTable { name: name.clone(), dataset: dataset.clone(), before });
     }
-    let text = ctx.reveal(node.config["query"].as_str().unwrap_or_default())?;
+    let text = node.config["query"].as_str().unwrap_or_default();
     let properties = properties(ctx, node);
     let run = work.sql(ctx);
     let written = tokio::select! {
         () = ctx.cancel.cancelled() => return Err(Failure::cancelled()),
-        written = run.query_to_dataset(&lake, &text, &tables, node.short(), &properties) => {
+        written = run.query_to_dataset(&lake, text, &tables, node.short(), &properties) => {
             written.map_err(|error| Failure::data(format!("{}: {error}", node.name)))?
         }
     };
@@ -57,7 +57,7 @@ pub async fn query(
     let rows = written.rows;
     let head = frame.head(Some(RESULT_ROWS_SHOWN));
     let input = Input { frame: head, dataset: written.clone(), source: None, time: None };
-    let result = Inputs::from([(retrocast_stages::RESULT.to_string(), input)]);
+    let result = Inputs::from([(retrocast_stages::sql::RESULT.to_string(), input)]);
     let analysis = (kind(node)?.run)(&context(node, ctx), &node.config, &result)
         .map_err(|error| Failure::data(format!("{}: {error}", node.name)))?;
     debug_assert!(rows >= analysis.frame.as_ref().map_or(0, |frame| frame.height() as u64));
@@ -73,6 +73,7 @@ pub async fn analyse(
 ) -> Result<Outcome, Failure> {
     let kind = kind(node)?;
     let lake = work.lake(ctx)?;
+    let named = column_named(&(kind.schema)().to_value(), &node.config);
     let mut frames = Inputs::new();
     for (name, outcome) in inputs {
         let Some(dataset) = outcome.datasets.first() else { continue };
@@ -82,7 +83,8 @@ pub async fn analyse(
         let schema = lake.schema(dataset).await.map_err(failure)?;
         let all: Vec<String> =
             schema.fields().iter().map(|field| field.name().clone()).collect();
-        let scan = Scan { columns: columns(&node.config, all, time.as_deref()), before };
+        let columns = named.contains(name).then(|| columns(&node.config, all, time.as_deref()));
+        let scan = Scan { columns: columns.flatten(), before };
         let frame = lake.read_frame(dataset, &scan).await.map_err(failure)?;
         let source = outcome.source.clone();
         frames.insert(name.clone(), Input { frame, dataset: dataset.clone(), source, time });
@@ -100,6 +102,26 @@ pub async fn analyse(
         datasets.push(written);
     }
     Ok(finished(node, inputs, analysis.cell, datasets))
+}
+
+/// The datasets whose columns params name, so that the other columns need not be read.
+fn column_named(schema: &Value, config: &Value) -> BTreeSet<String> {
+    fn search(schema: &Value, found: &mut BTreeSet<String>) {
+        match schema {
+            Value::Object(map) => {
+                if let Some(property) = map.get("x-column").and_then(Value::as_str) {
+                    found.insert(property.to_string());
+                }
+                map.values().for_each(|value| search(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| search(item, found)),
+            _ => {}
+        }
+    }
+    let mut properties = BTreeSet::new();
+    search(schema, &mut properties);
+    let names = properties.iter().filter_map(|property| config[property].as_str());
+    names.map(str::to_string).collect()
 }
 
 /// The columns that params name, and the time; all of them when params name none.

@@ -138,10 +138,13 @@ impl Values<'_> {
                     };
                     return Err((format!("parameter `{name}` is not declared"), help));
                 };
-                Ok(match &param.value {
-                    Some(value) => Replacement::Value(param.kind, value.clone()),
-                    None => Replacement::Unknown,
-                })
+                match &param.value {
+                    Some(value) => {
+                        plain_value(value.as_str().unwrap_or_default(), body)?;
+                        Ok(Replacement::Value(param.kind, value.clone()))
+                    }
+                    None => Ok(Replacement::Unknown),
+                }
             }
             "window" => match name {
                 "start" => Ok(Replacement::Instant(
@@ -155,7 +158,10 @@ impl Values<'_> {
                 )),
             },
             "env" => match (self.environment)(name) {
-                Some(value) => Ok(Replacement::Text(value)),
+                Some(value) => {
+                    plain_value(&value, body)?;
+                    Ok(Replacement::Text(value))
+                }
                 None => Err((
                     format!("environment variable `{name}` is not set"),
                     "set it, or make it a parameter with a default".to_string(),
@@ -176,6 +182,16 @@ impl Values<'_> {
             )),
         }
     }
+}
+
+/// Refuses a value that would be taken for a reference to a secret when the string is used: only
+/// what stands in the job file is one.
+fn plain_value(value: &str, body: &str) -> Result<(), (String, String)> {
+    if !value.contains(SECRET_OPEN) {
+        return Ok(());
+    }
+    let message = format!("the value of `{body}` contains a reference to a secret");
+    Err((message, "write the reference into the job file".to_string()))
 }
 
 /// Replaces the references in a plain string.
@@ -474,6 +490,28 @@ mod tests {
             );
             assert!(resolve_query("a ${secret.HOME}", values).is_err());
         });
+    }
+
+    #[test]
+    fn values_cannot_bring_secrets_in() {
+        let value = Value::from("${secret.HOME}");
+        let param = Param {
+            kind: ParamKind::String,
+            value: Some(value),
+        };
+        let params = Params::from([("sly".to_string(), param)]);
+        let window = Window::parse("2026-W13", "UTC").unwrap();
+        let environment = |_: &str| Some("s3cret".to_string());
+        let used = RefCell::default();
+        let values = Values {
+            params: &params,
+            window: &window,
+            environment: &environment,
+            used,
+        };
+        assert!(resolve("${params.sly}", &values).is_err());
+        assert!(resolve("a ${params.sly}", &values).is_err());
+        assert!(resolve_query("${params.sly}", &values).is_err());
     }
 
     #[test]

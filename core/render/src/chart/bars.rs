@@ -4,7 +4,8 @@ use super::{
     Options,
     plot::{unit_line, value_axis_width},
     scale::{Axis, Format, drawable},
-    svg::{Anchor, Canvas, Ink, Style, shorten, text_width},
+    svg::{Anchor, Canvas, Ink, Style},
+    text::{shorten, text_width},
 };
 use retrocast_domain::chart::Bar;
 

@@ -2,12 +2,13 @@
 
 use super::{
     Options,
-    line::{Key, Stroke, draw_band, draw_series, is_narrow, key_rows},
+    line::{draw_band, draw_series},
     plot::{
         EndLabel, Flag, Plot, Taken, draw_flags, end_label_width, end_labels, finest, lanes,
         lanes_height, time_axis_height, time_extent, unit_line, value_axis_width,
     },
     scale::{Axis, Format, drawable, seconds},
+    stroke::{Key, Stroke, is_narrow, key_rows},
     svg::{Canvas, Ink},
 };
 use jiff::civil::DateTime;

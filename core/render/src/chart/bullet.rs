@@ -4,7 +4,8 @@ use super::{
     Options,
     plot::unit_line,
     scale::{Axis, Format, drawable, extent},
-    svg::{Anchor, Canvas, Ink, Style, shorten, text_width},
+    svg::{Anchor, Canvas, Ink, Style},
+    text::{shorten, text_width},
 };
 
 /// The parts of a bullet chart.

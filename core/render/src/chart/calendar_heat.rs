@@ -4,7 +4,8 @@ use super::{
     Options,
     plot::unit_line,
     scale::drawable,
-    svg::{Anchor, Canvas, Ink, Style, text_width},
+    svg::{Anchor, Canvas, Ink, Style},
+    text::text_width,
 };
 use jiff::civil::{Date, date};
 use retrocast_domain::{

@@ -7,10 +7,12 @@ use super::{
         lanes_height, time_axis_height, time_extent, unit_line, value_axis_width,
     },
     scale::{Axis, Format, drawable, seconds},
-    svg::{Anchor, Canvas, Ink, Rect, Style, shorten},
+    stroke::{Key, Stroke, is_narrow, key_rows},
+    svg::{Anchor, Canvas, Ink, Rect, Style},
+    text::shorten,
 };
 use jiff::civil::DateTime;
-use retrocast_domain::chart::{Band, Level, Marker, Role, Series};
+use retrocast_domain::chart::{Band, Level, Marker, Series};
 
 /// More named lines than this cannot be told apart.
 const NAMED_LINES: usize = 8;
@@ -132,62 +134,6 @@ fn keys(parts: Parts, font: f64) -> Vec<Key> {
     lines.chain(bands).collect()
 }
 
-/// Whether a picture has too little width for names at the ends of lines.
-pub(crate) fn is_narrow(options: &Options) -> bool {
-    options.width_pt < options.font_pt * 38.0
-}
-
-/// A name with a sample of its line, or of its band when there is no stroke.
-#[derive(Debug, Clone)]
-pub(crate) struct Key {
-    pub name: String,
-    pub stroke: Option<Stroke>,
-}
-
-/// Writes names with samples above a narrow plot; returns where they end.
-pub(crate) fn key_rows(canvas: &mut Canvas, keys: &[Key], top: f64) -> f64 {
-    let font = canvas.font;
-    let sample = font * 1.5;
-    let (mut x, mut baseline) = (0.0, top + font * 0.9);
-    for key in keys.iter().filter(|key| !key.name.trim().is_empty()) {
-        let size = font * 0.92;
-        let name = shorten(&key.name, canvas.width - sample - font * 0.5, size, false);
-        let wide = sample + font * 0.45 + super::svg::text_width(&name, size, false);
-        if x > 0.0 && x + wide > canvas.width {
-            (x, baseline) = (0.0, baseline + font * 1.35);
-        }
-        let y = baseline - font * 0.3;
-        let ink = match key.stroke {
-            Some(stroke) => {
-                canvas.polyline(
-                    &[(x, y), (x + sample, y)],
-                    stroke.ink,
-                    stroke.width,
-                    stroke.dash,
-                );
-                stroke.label
-            }
-            None => {
-                let (top, bottom) = (y - font * 0.35, y + font * 0.35);
-                let field = [
-                    (x, top),
-                    (x + sample, top),
-                    (x + sample, bottom),
-                    (x, bottom),
-                ];
-                canvas.area(&field, Ink::Band, 0.3);
-                Ink::Muted
-            }
-        };
-        let style = Style::new(size, ink, Anchor::Start);
-        x = canvas
-            .text(x + sample + font * 0.45, baseline, style, &name)
-            .right
-            + font * 1.1;
-    }
-    baseline + font * 0.5
-}
-
 fn values(parts: Parts) -> impl Iterator<Item = f64> {
     let lines = parts
         .series
@@ -204,39 +150,12 @@ fn values(parts: Parts) -> impl Iterator<Item = f64> {
         .chain(marks)
 }
 
-fn times(parts: Parts) -> impl Iterator<Item = &DateTime> {
+fn times(parts: Parts<'_>) -> impl Iterator<Item = &DateTime> {
     let lines = parts.series.iter().flat_map(|s| s.times.iter());
     let bands = parts.bands.iter().flat_map(|b| b.times.iter());
     let marks = parts.markers.iter().map(|m| &m.time);
     let levels = parts.levels.iter().flat_map(|l| [&l.start, &l.end]);
     lines.chain(bands).chain(marks).chain(levels)
-}
-
-/// How a line is drawn.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Stroke {
-    pub ink: Ink,
-    pub label: Ink,
-    pub width: f64,
-    pub dash: bool,
-}
-
-impl Stroke {
-    /// One line has the accent colour; others are told apart by weight, dash and name.
-    pub(crate) fn of(role: Role, index: usize, font: f64) -> Self {
-        let (ink, label, width, dash) = match role {
-            Role::Observed if index == 0 => (Ink::Accent, Ink::Accent, 0.21, false),
-            Role::Observed => (Ink::Text, Ink::Text, 0.13, false),
-            Role::Expected => (Ink::Expected, Ink::Expected, 0.17, true),
-            Role::Context => (Ink::Context, Ink::Muted, 0.12, false),
-        };
-        Self {
-            ink,
-            label,
-            width: width * font,
-            dash,
-        }
-    }
 }
 
 /// Draws a line with its gaps; a point between two gaps becomes a dot.
@@ -381,21 +300,23 @@ fn draw_levels(canvas: &mut Canvas, plot: &Plot, levels: &[Level], taken: &mut T
             anchor: Anchor::End,
             ..style
         };
-        let (above, below) = (y - font * 0.4, y + font * 1.15);
-        let places = [
-            (style, a, above),
-            (end, b, above),
-            (style, a, below),
-            (end, b, below),
-            (style, a, above - font * 1.2),
-            (end, b, above - font * 1.2),
-        ];
+        let mut places = Vec::new();
+        for step in 0..6 {
+            let away = font * 1.2 * f64::from(step);
+            let (above, below) = (y - font * 0.4 - away, y + font * 1.15 + away);
+            places.extend([
+                (style, a, above),
+                (end, b, above),
+                (style, a, below),
+                (end, b, below),
+            ]);
+        }
         write_first_free(canvas, plot, &places, &text, taken, true);
     }
 }
 
 /// Writes a text at the first of these places where it covers nothing; `must` writes it at the
-/// first place when none is free. Says whether it was written.
+/// first place when none is free. Returns where it stands.
 fn write_first_free(
     canvas: &mut Canvas,
     plot: &Plot,
@@ -403,9 +324,9 @@ fn write_first_free(
     text: &str,
     taken: &mut Taken,
     must: bool,
-) -> bool {
+) -> Option<Rect> {
     if text.is_empty() {
-        return true;
+        return None;
     }
     let inside = |rect: &Rect| {
         rect.top >= plot.top - canvas.font && rect.bottom <= plot.bottom && rect.left >= plot.left
@@ -414,16 +335,15 @@ fn write_first_free(
         let rect = style.place(*x, *y, text, plot.right.max(plot.left + 1.0));
         inside(&rect) && taken.is_free(&rect)
     });
-    let Some((style, x, y)) = free.or(if must { places.first() } else { None }) else {
-        return false;
-    };
+    let (style, x, y) = free.or(if must { places.first() } else { None })?;
     let rect = style.place(*x, *y, text, plot.right.max(plot.left + 1.0));
     let start = Style {
         anchor: Anchor::Start,
         ..*style
     };
-    taken.add(canvas.text(rect.left, *y, start, text));
-    true
+    let rect = canvas.text(rect.left, *y, start, text);
+    taken.add(rect);
+    Some(rect)
 }
 
 fn draw_points(canvas: &mut Canvas, plot: &Plot, markers: &[Marker], taken: &mut Taken) {
@@ -466,7 +386,25 @@ fn draw_points(canvas: &mut Canvas, plot: &Plot, markers: &[Marker], taken: &mut
             places.push((start, x + side, y + away + size));
             places.push((end, x - side, y + away + size));
         }
-        write_first_free(canvas, plot, &places, &text, taken, false);
+        let Some(rect) = write_first_free(canvas, plot, &places, &text, taken, false) else {
+            continue;
+        };
+        // Words that had to stand away from their point are tied to it.
+        let near = (
+            x.clamp(rect.left, rect.right),
+            y.clamp(rect.top, rect.bottom),
+        );
+        let (dx, dy) = (near.0 - x, near.1 - y);
+        let away = dx.hypot(dy);
+        if away > font * 1.5 {
+            let reach = font * 0.68 / away;
+            canvas.line(
+                (x + dx * reach, y + dy * reach),
+                near,
+                Ink::Warning,
+                font * 0.07,
+            );
+        }
     }
 }
 
@@ -501,7 +439,7 @@ fn line_labels(canvas: &mut Canvas, plot: &Plot, parts: Parts, taken: &mut Taken
                     ]
                 })
                 .collect();
-            if write_first_free(canvas, plot, &places, &series.name, taken, false) {
+            if write_first_free(canvas, plot, &places, &series.name, taken, false).is_some() {
                 continue;
             }
             canvas.dashed(
@@ -521,8 +459,8 @@ fn line_labels(canvas: &mut Canvas, plot: &Plot, parts: Parts, taken: &mut Taken
     for band in parts.bands {
         let edges = band.times.iter().zip(band.upper.iter().zip(&band.lower));
         let last = edges
-            .filter(|(_, (a, b))| a.is_finite() && b.is_finite())
-            .last();
+            .rev()
+            .find(|(_, (a, b))| a.is_finite() && b.is_finite());
         if let Some((_, (upper, lower))) = last {
             // Towards the edge that is farther from the line, where there is most of the band.
             let y = (plot.y(*upper) * 3.0 + plot.y(*lower)) / 4.0;

@@ -13,10 +13,12 @@ mod plot;
 mod scale;
 mod small_multiples;
 mod sparkline;
+mod stroke;
 mod svg;
+mod text;
 
 pub use svg::dark_css;
-pub(crate) use svg::{escape, identifier};
+pub(crate) use text::escape;
 
 use retrocast_domain::{Chart, ChartKind};
 
@@ -165,7 +167,7 @@ pub fn svg(chart: &Chart, options: &Options) -> String {
             )
         }
     };
-    let id = svg::identifier(&format!("{}{}", chart.id, options.id_suffix));
+    let id = text::identifier(&format!("{}{}", chart.id, options.id_suffix));
     canvas.finish(height, &id, &chart.title, &chart.alt)
 }
 

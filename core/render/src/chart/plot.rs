@@ -2,7 +2,8 @@
 
 use super::{
     scale::{Axis, Format, extent, seconds, time_ticks},
-    svg::{Anchor, Canvas, Ink, Rect, Style, shorten, text_width, wrap},
+    svg::{Anchor, Canvas, Ink, Rect, Style},
+    text::{shorten, text_width, wrap},
 };
 use jiff::civil::DateTime;
 

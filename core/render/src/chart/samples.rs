@@ -483,7 +483,7 @@ fn with_values(values: &[f64], words: &str) -> Vec<Chart> {
         ChartKind::Bullet {
             value: values.first().copied().unwrap_or(f64::NAN),
             target: values.last().copied(),
-            ranges: values.to_vec().into_iter().take(9).collect(),
+            ranges: values.iter().copied().take(9).collect(),
             text: name.clone(),
         },
     ];

@@ -42,7 +42,7 @@ impl Format {
 
 fn plain(value: f64, step: f64) -> String {
     let size = value.abs().max(step);
-    if size >= 1e15 || size < 1e-6 {
+    if !(1e-6..1e15).contains(&size) {
         return if value == 0.0 {
             "0".to_string()
         } else {

@@ -2,10 +2,12 @@
 
 use super::{
     Options,
-    line::{Stroke, draw_series},
+    line::draw_series,
     plot::{Plot, Taken, finest, time_axis_height, time_extent, unit_line, value_axis_width},
     scale::{Axis, Format, drawable, seconds},
-    svg::{Anchor, Canvas, Ink, Style, shorten, text_width},
+    stroke::Stroke,
+    svg::{Anchor, Canvas, Ink, Style},
+    text::{shorten, text_width},
 };
 use retrocast_domain::chart::{Panel, Role};
 
@@ -73,8 +75,8 @@ pub(crate) fn draw(unit: &str, panels: &[Panel], options: &Options) -> (Canvas, 
             stroke,
             &mut Taken::default(),
         );
-        let last = panel.times.iter().zip(&panel.values).rev();
-        let last = last.filter_map(|(t, v)| Some((*t, drawable(*v)?))).next();
+        let mut newest_first = panel.times.iter().zip(&panel.values).rev();
+        let last = newest_first.find_map(|(t, v)| Some((*t, drawable(*v)?)));
         if let Some((time, value)) = last {
             canvas.dot((plot.x(seconds(time)), plot.y(value)), font * 0.3, ink);
         }

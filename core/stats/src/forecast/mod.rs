@@ -9,8 +9,10 @@
 
 mod backtest;
 mod forecasters;
+mod stretch;
 
 pub use backtest::{Backtest, backtest, conformal_half_width, mase, origins, smape};
+pub use stretch::{CLEAR, Stretch, current_stretch};
 pub use forecasters::{
     Drift, Ets, Forecaster, Level, MstlEts, SeasonalMean, SeasonalNaive, Theta, standard,
 };
@@ -117,10 +119,12 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
             Some((one, record))
         })
         .collect();
+    let recent = |record: &Backtest| record.recent_mase(scale, &origins, HALF_LIFE * options.period);
     candidates.sort_by(|(a, x), (b, y)| {
-        x.mase(scale).total_cmp(&y.mase(scale)).then_with(|| a.name().cmp(b.name()))
+        recent(x).total_cmp(&recent(y)).then_with(|| a.name().cmp(b.name()))
     });
-    let weights = weights(&candidates, scale);
+    let scores: Vec<f64> = candidates.iter().map(|(_, record)| recent(record)).collect();
+    let weights = weights(&scores);
     let errors = combined_errors(&candidates, &weights);
     let (mean, weights) = combined_forecast(values, options.horizon, &candidates, weights)?;
     let floor = if values.iter().all(|value| *value >= 0.0) { 0.0 } else { f64::NEG_INFINITY };
@@ -159,16 +163,18 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
     })
 }
 
-/// Weights of the forecasters whose error is within 15 % of the best, at most four.
-fn weights(candidates: &[(Box<dyn Forecaster>, Backtest)], scale: f64) -> Vec<f64> {
-    let error = |record: &Backtest| record.mase(scale).max(1e-12);
-    let Some((_, best)) = candidates.first() else { return Vec::new() };
-    let best = error(best);
-    let mut weights: Vec<f64> = candidates
+/// Seasons after which the errors at an origin count half as much for the choice: what did well
+/// before a change of regime may not do well after it.
+const HALF_LIFE: usize = 12;
+
+/// Weights of the forecasters whose error is within 15 % of the best, at most four. Errors ascend.
+fn weights(errors: &[f64]) -> Vec<f64> {
+    let Some(best) = errors.first().map(|error| error.max(1e-12)) else { return Vec::new() };
+    let mut weights: Vec<f64> = errors
         .iter()
         .enumerate()
-        .map(|(i, (_, record))| {
-            let error = error(record);
+        .map(|(i, error)| {
+            let error = error.max(1e-12);
             if i < 4 && error <= 1.15 * best { (best / error).powi(2) } else { 0.0 }
         })
         .collect();
@@ -296,7 +302,7 @@ mod tests {
             origins: 40,
         };
         let (mut inside, mut total_inside, mut mase) = ([0.0; 2], [0.0; 2], 0.0);
-        let runs = 60;
+        let runs = 40;
         for seed in 0..runs {
             let values = simulated(seed, 280 + 14);
             let outlook = forecast(&values[..280], &options).unwrap();

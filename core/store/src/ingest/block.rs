@@ -258,7 +258,7 @@ impl Cutter<'_> {
                     self.line += lines;
                     return Ok(true);
                 }
-                let at_end = read <= room && !record.ends_with(b"\n");
+                let at_end = read == 0 || (read <= room && !record.ends_with(b"\n"));
                 if at_end && !splitter.in_quotes() {
                     self.line += lines;
                     return Ok(!record.is_empty());

@@ -487,7 +487,10 @@ type = "boolean"
                 r#"{"id":"a","id":"b"}"#,
                 "broken JSON | id | the field is there twice",
             ),
-            (r#"{"id":5,"#, "broken JSON |  | EOF while parsing a value"),
+            (
+                r#"{"id":5,"#,
+                "broken JSON |  | EOF while parsing an object",
+            ),
             (r#"{"id":"a"} x"#, "broken JSON |  | trailing characters"),
             (
                 r#"[1]"#,

@@ -1,0 +1,177 @@
+//! Words in pictures: made safe, measured, shortened and wrapped.
+//!
+//! Widths come from a table of Inter, the font that the reports are set in, so that a drawing is the
+//! same on every machine, whatever fonts it has.
+
+/// Text made safe for XML: control and direction characters are gone, markup is literal.
+pub(crate) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\t' | '\n' | '\r' => out.push(' '),
+            c if is_hidden(c) => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Characters that are not drawn or that reorder what is drawn.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(
+            c,
+            '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}'
+        )
+        || (u32::from(c) & 0xfffe) == 0xfffe
+}
+
+/// A name that may stand in an `id` attribute.
+pub(crate) fn identifier(text: &str) -> String {
+    let mut out: String = text
+        .chars()
+        .take(80)
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    if !out.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        out.insert(0, 'c');
+    }
+    out
+}
+
+/// The text, or as much of it as fits with an ellipsis.
+pub(crate) fn shorten(text: &str, width: f64, size: f64, bold: bool) -> String {
+    // Nothing readable is wider than this; hostile megabytes are cut before they are measured.
+    let cut: String = text
+        .chars()
+        .filter(|c| !is_hidden(*c) || c.is_whitespace())
+        .take(400)
+        .collect();
+    let trimmed = cut.trim();
+    if text_width(trimmed, size, bold) <= width {
+        return trimmed.to_string();
+    }
+    let mut room = width - text_width("…", size, bold);
+    let mut out = String::new();
+    for c in trimmed.chars() {
+        room -= advance(c, bold) * size * RESERVE;
+        if room < 0.0 {
+            break;
+        }
+        out.push(c);
+    }
+    let kept = out.trim_end();
+    if kept.is_empty() {
+        String::new()
+    } else {
+        format!("{kept}…")
+    }
+}
+
+/// The text in at most `lines` lines of this width, broken at spaces; the last is shortened.
+pub(crate) fn wrap(text: &str, width: f64, size: f64, bold: bool, lines: usize) -> Vec<String> {
+    let cut: String = text.chars().take(400).collect();
+    let mut out: Vec<String> = Vec::new();
+    let mut words = cut.split_whitespace().peekable();
+    while let Some(word) = words.next() {
+        if out.len() + 1 >= lines {
+            let rest: Vec<&str> = std::iter::once(word).chain(words).collect();
+            out.push(shorten(&rest.join(" "), width, size, bold));
+            break;
+        }
+        let mut line = word.to_string();
+        while let Some(next) = words.peek() {
+            let longer = format!("{line} {next}");
+            if text_width(&longer, size, bold) > width {
+                break;
+            }
+            line = longer;
+            words.next();
+        }
+        out.push(shorten(&line, width, size, bold));
+    }
+    out.retain(|line| !line.is_empty());
+    out
+}
+
+/// Width of a text set in Inter, with a small reserve for the fonts that stand in for it.
+pub(crate) fn text_width(text: &str, size: f64, bold: bool) -> f64 {
+    text.chars().map(|c| advance(c, bold)).sum::<f64>() * size * RESERVE
+}
+
+/// How much wider than Inter the font that stands in for it may be.
+const RESERVE: f64 = 1.03;
+
+fn advance(c: char, bold: bool) -> f64 {
+    let table = if bold { &SEMIBOLD } else { &REGULAR };
+    let thousandths = match c {
+        ' '..='~' => table[c as usize - 32],
+        '\u{a0}' => 281,
+        '\u{202f}' => 182,
+        '–' => 500,
+        '·' => 276,
+        '−' | '×' | '±' | '≤' | '≥' => 673,
+        c if is_hidden(c) => 0,
+        '…' => 821,
+        '→' | '▲' | '▼' => 1035,
+        c if u32::from(c) >= 0x1100 => 1020,
+        c if c.is_uppercase() => 800,
+        _ => 660,
+    };
+    f64::from(thousandths) / 1000.0
+}
+
+/// Advance widths of Inter 4 Regular, U+0020 to U+007E, in thousandths of an em.
+const REGULAR: [u16; 95] = [
+    281, 278, 403, 631, 638, 812, 639, 222, 362, 362, 500, 659, 280, 460, 276, 357, 625, 464, 605,
+    636, 642, 608, 624, 571, 616, 624, 276, 280, 659, 659, 659, 507, 936, 676, 651, 727, 719, 598,
+    587, 743, 740, 264, 543, 652, 562, 889, 753, 761, 635, 761, 639, 638, 642, 741, 676, 949, 642,
+    665, 625, 362, 357, 362, 469, 452, 497, 564, 621, 558, 621, 582, 361, 609, 591, 237, 237, 544,
+    237, 869, 585, 597, 609, 609, 372, 523, 364, 581, 557, 812, 540, 557, 541, 362, 327, 362, 659,
+];
+
+/// Advance widths of Inter 4 in weight 600, the same.
+const SEMIBOLD: [u16; 95] = [
+    248, 309, 396, 643, 649, 844, 663, 213, 393, 393, 543, 673, 295, 466, 290, 379, 667, 481, 621,
+    652, 666, 632, 648, 587, 646, 648, 290, 295, 673, 673, 673, 544, 999, 724, 657, 744, 724, 608,
+    586, 755, 744, 275, 561, 677, 566, 906, 741, 775, 643, 776, 651, 649, 660, 734, 724, 1007, 690,
+    705, 653, 393, 379, 393, 481, 468, 497, 575, 630, 577, 630, 593, 377, 625, 613, 261, 261, 569,
+    261, 898, 610, 608, 625, 625, 397, 549, 380, 608, 576, 837, 562, 576, 562, 393, 358, 393, 673,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_is_text() {
+        assert_eq!(
+            escape("</text><script>\u{7}\u{202e}&'\""),
+            "&lt;/text&gt;&lt;script&gt;&amp;&#39;&quot;"
+        );
+        assert_eq!(identifier("1 \"><x>"), "c1----x-");
+        assert_eq!(shorten("abcdefghij", 30.0, 10.0, false), "abc…");
+        assert!(text_width(&shorten(&"m".repeat(1 << 20), 80.0, 8.0, false), 8.0, false) <= 82.0);
+    }
+
+    #[test]
+    fn wrapping_keeps_words() {
+        assert_eq!(
+            wrap("what would have happened", 70.0, 8.0, false, 2),
+            ["what would have", "happened"]
+        );
+        assert_eq!(wrap("", 70.0, 8.0, false, 2), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,255 @@
+//! Reading a finding: which source, whom, which day and how much it speaks of.
+//!
+//! Stages name their numbers in their own ways, so reading is liberal: what is not said in one place
+//! is looked for in the next.
+
+use crate::truth::Truth;
+use jiff::{ToSpan, civil::Date};
+use retrocast_domain::{Finding, window::WEEKDAYS};
+use serde_json::Value;
+
+/// Days before the end that a key figure's window and its baseline reach back by, at most.
+const COMPARED_DAYS: i64 = 35;
+/// A finding, read for what it says about sources, names, dates and sizes.
+pub(super) struct Claim<'a> {
+    pub finding: &'a Finding,
+    pub kind: &'a str,
+    /// Sources it may be about; one when that is clear.
+    pub sources: Vec<&'static str>,
+    /// Names of components, services, ... in its subject.
+    pub names: Vec<String>,
+    /// Column of metrics.
+    pub measure: Option<&'static str>,
+    pub weekday: Option<usize>,
+    /// First and last day it is about.
+    pub dates: Option<(Date, Date)>,
+    /// Days by which its dates may be off because it looks at weeks or months.
+    pub coarseness: i64,
+    /// Whether it is about one type of tickets, and which.
+    pub ticket_type: Option<String>,
+    /// Whether key figures are compared with windows that hold a day of planted trouble.
+    pub compared_from: Option<Date>,
+    pub until: Date,
+}
+impl<'a> Claim<'a> {
+    /// Reads a finding.
+    pub fn read(truth: &Truth, finding: &'a Finding) -> Self {
+        let subject = format!("{} {}", finding.subject, finding.what);
+        let sources = sources_of(finding);
+        let mut names = Vec::new();
+        let mut ticket_type = None;
+        for (source, columns) in &truth.names {
+            if !sources.contains(&source.as_str()) {
+                continue;
+            }
+            for (column, values) in columns {
+                for value in values {
+                    if column == "type" {
+                        if mentions(&subject, value) || mentions(&data_of(finding), value) {
+                            ticket_type = Some(value.clone());
+                        }
+                    } else if !names.contains(value) && mentions(&finding.subject, value) {
+                        names.push(value.clone());
+                    }
+                }
+            }
+        }
+        Self {
+            kind: finding.kind.as_str(),
+            measure: measure_of(finding),
+            weekday: weekday_of(finding),
+            dates: dates_of(finding),
+            coarseness: coarseness_of(finding),
+            compared_from: truth.until.checked_sub(COMPARED_DAYS.days()).ok(),
+            until: truth.until,
+            finding,
+            sources,
+            names,
+            ticket_type,
+        }
+    }
+}
+
+/// Whether `text` holds `name` as a whole word, whatever the case.
+pub(super) fn mentions(text: &str, name: &str) -> bool {
+    let (text, name) = (text.to_lowercase(), name.to_lowercase());
+    if name.is_empty() {
+        return false;
+    }
+    let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '-');
+    text.match_indices(&name).any(|(at, _)| {
+        !is_word(text[..at].chars().next_back()) && !is_word(text[at + name.len()..].chars().next())
+    })
+}
+
+/// The words of a finding that say which data it is about: datasets, filters and stage.
+fn data_of(finding: &Finding) -> String {
+    let mut text = finding.stage.replace('_', " ");
+    for evidence in &finding.evidence {
+        text.push(' ');
+        text.push_str(&evidence.dataset.replace('_', " "));
+        text.push(' ');
+        text.push_str(evidence.filter.as_deref().unwrap_or(""));
+    }
+    // "failures" is the plural of a type of tickets.
+    text.replace("failures", "failure")
+        .replace("questions", "question")
+        .replace("requests", "request")
+}
+
+/// Words that give a source away, the surest first.
+const SOURCE_WORDS: [(&str, &str); 14] = [
+    ("pipeline", "pipelines"),
+    ("execution", "pipelines"),
+    ("decision", "decisions"),
+    ("metric", "metrics"),
+    ("memory", "metrics"),
+    ("cpu", "metrics"),
+    ("latency_ms", "metrics"),
+    ("error_rate", "metrics"),
+    ("service", "metrics"),
+    ("ticket", "tickets"),
+    ("improvement", "tickets"),
+    ("failure", "tickets"),
+    ("question", "tickets"),
+    ("files", "pipelines"),
+];
+
+/// The sources a finding is about: by its datasets and stage, else by its words, else any.
+fn sources_of(finding: &Finding) -> Vec<&'static str> {
+    let texts = [
+        data_of(finding).to_lowercase(),
+        format!("{} {}", finding.subject, finding.what).to_lowercase(),
+        finding.sentence.to_lowercase(),
+    ];
+    for text in &texts {
+        if let Some((_, source)) = SOURCE_WORDS.iter().find(|(word, _)| text.contains(word)) {
+            return vec![source];
+        }
+    }
+    vec!["tickets", "decisions", "metrics", "pipelines"]
+}
+
+/// The column of metrics a finding is about.
+fn measure_of(finding: &Finding) -> Option<&'static str> {
+    let text = format!(
+        "{} {} {} {}",
+        finding.what,
+        finding.subject,
+        data_of(finding),
+        finding.sentence
+    )
+    .to_lowercase();
+    [
+        ("memory", "memory_percent"),
+        ("cpu", "cpu_percent"),
+        ("latency", "latency_ms"),
+        ("error rate", "error_rate"),
+        ("error_rate", "error_rate"),
+    ]
+    .into_iter()
+    .find(|(word, _)| text.contains(word))
+    .map(|(_, measure)| measure)
+}
+
+fn weekday_of(finding: &Finding) -> Option<usize> {
+    let texts = [&finding.what, &finding.subject, &finding.sentence];
+    if let Some(Value::String(day)) = finding.numbers.get("weekday")
+        && let Some(at) = WEEKDAYS.iter().position(|weekday| weekday == day)
+    {
+        return Some(at);
+    }
+    // Saturdays and Sundays together are told like a Saturday.
+    if finding.what.to_lowercase().contains("weekend") {
+        return Some(5);
+    }
+    texts.iter().find_map(|text| {
+        WEEKDAYS
+            .iter()
+            .enumerate()
+            .filter_map(|(at, weekday)| Some((text.find(weekday)?, at)))
+            .min()
+            .map(|(_, at)| at)
+    })
+}
+
+/// A day or month as it may stand in a number: "2026-10-12", "2026-10-12T00:00:00", "2026-10".
+fn day(value: &Value) -> Option<Date> {
+    let text = value.as_str()?;
+    let first = text.get(..10).and_then(|day| day.parse().ok());
+    first.or_else(|| format!("{}-01", text.get(..7)?).parse().ok())
+}
+
+/// First and last day a finding is about.
+fn dates_of(finding: &Finding) -> Option<(Date, Date)> {
+    let keys = [
+        "date", "day", "time", "peak", "start", "end", "change", "at", "from", "to",
+    ];
+    let named = keys
+        .iter()
+        .filter_map(|key| finding.numbers.get(*key))
+        .filter_map(day);
+    let mut dates: Vec<Date> = named.collect();
+    if dates.is_empty() {
+        dates = finding
+            .period
+            .split_whitespace()
+            .chain(finding.what.split_whitespace())
+            .filter_map(|word| word.trim_matches([',', '.', '(', ')']).parse().ok())
+            .collect();
+    }
+    Some((*dates.iter().min()?, *dates.iter().max()?))
+}
+
+fn coarseness_of(finding: &Finding) -> i64 {
+    match finding.numbers.get("period").and_then(Value::as_str) {
+        Some("week") => 7,
+        Some("month") => 31,
+        _ => 0,
+    }
+}
+
+/// All numbers of these names, lists left out.
+pub(super) fn numbers_of(finding: &Finding, keys: &[&str]) -> Vec<f64> {
+    keys.iter()
+        .filter_map(|key| finding.numbers.get(*key)?.as_f64())
+        .collect()
+}
+
+pub(super) fn text_numbers_of(finding: &Finding) -> impl Iterator<Item = &str> {
+    finding.numbers.values().filter_map(Value::as_str)
+}
+
+/// All ratios a finding gives: by name, as its magnitude, and after to before.
+pub(super) fn ratios_of(finding: &Finding) -> Vec<f64> {
+    // A ratio may stand alone or as the first of estimate, lower and upper bound.
+    let first = |value: &Value| {
+        value
+            .as_f64()
+            .or_else(|| value.as_array()?.first()?.as_f64())
+    };
+    let is_bound = |key: &str| {
+        ["lower", "upper", "low", "high"]
+            .iter()
+            .any(|b| key.ends_with(b))
+    };
+    let mut ratios: Vec<f64> = finding
+        .numbers
+        .iter()
+        .filter(|(key, _)| key.starts_with("ratio") && !is_bound(key))
+        .filter_map(|(_, value)| first(value))
+        .collect();
+    if let Some(magnitude) = &finding.magnitude
+        && magnitude.unit == "ratio"
+    {
+        ratios.push(magnitude.value);
+    }
+    for (before, after) in [("before", "after"), ("mean_before", "mean_after")] {
+        if let [before, after] = numbers_of(finding, &[before, after])[..]
+            && before > 0.0
+        {
+            ratios.push(after / before);
+        }
+    }
+    ratios
+}

@@ -1,0 +1,271 @@
+//! What is planted in a company, written down for `truth.json`.
+
+use crate::{
+    company::{
+        COMPONENTS, Company, DECISION_KINDS, Drift, Improvement, MEMORY_LIMIT, PIPELINES, SERVICES,
+        Shift, TICKET_TYPES,
+    },
+    truth::{Allowed, Fact, FactKind, Subject},
+};
+use std::collections::BTreeMap;
+
+impl Company {
+    /// Names in records, by source and column.
+    pub(crate) fn names() -> BTreeMap<String, BTreeMap<String, Vec<String>>> {
+        let owned = |names: &[&str]| names.iter().map(|n| (*n).to_string()).collect::<Vec<_>>();
+        let components = owned(&COMPONENTS);
+        let columns = |pairs: Vec<(&str, Vec<String>)>| {
+            pairs
+                .into_iter()
+                .map(|(column, names)| (column.to_string(), names))
+                .collect()
+        };
+        let kinds = owned(&DECISION_KINDS.map(|(kind, _)| kind));
+        BTreeMap::from([
+            (
+                "tickets".to_string(),
+                columns(vec![
+                    ("component", components.clone()),
+                    ("type", owned(&TICKET_TYPES)),
+                ]),
+            ),
+            ("decisions".to_string(), columns(vec![("kind", kinds)])),
+            (
+                "pipelines".to_string(),
+                columns(vec![
+                    ("pipeline", owned(&PIPELINES)),
+                    ("component", components),
+                ]),
+            ),
+            (
+                "metrics".to_string(),
+                columns(vec![("service", owned(&SERVICES))]),
+            ),
+        ])
+    }
+
+    /// Patterns that are there by design.
+    pub(crate) fn allowed() -> Vec<Allowed> {
+        let allowed = |source: &str, kind: &str, what: &str| Allowed {
+            source: source.to_string(),
+            kind: kind.to_string(),
+            what: what.to_string(),
+        };
+        let weekend = "volume on Saturdays and Sundays is 40 % of that on working days";
+        vec![
+            allowed("pipelines", "weekday_effect", weekend),
+            allowed("decisions", "weekday_effect", weekend),
+            allowed(
+                "pipelines",
+                "correlation",
+                "executions take longer the more files they read",
+            ),
+        ]
+    }
+
+    /// What is planted, with sizes.
+    pub(crate) fn facts(&self) -> Vec<Fact> {
+        let mut facts = vec![self.monday_fact(), self.threshold_fact()];
+        facts.extend(self.shift.map(|shift| self.shift_fact(shift)));
+        if let Some(day) = self.outage {
+            facts.push(self.outage_fact("outage-pipelines", "pipelines", day, self.outage_volume));
+            facts.push(self.outage_fact("outage-decisions", "decisions", day, self.outage_volume));
+        }
+        if let Some(day) = self.dip {
+            facts.push(self.outage_fact("dip-pipelines", "pipelines", day, self.dip_volume));
+        }
+        facts.extend(self.drift.map(|drift| self.drift_fact(drift)));
+        facts.extend(self.improvements.iter().map(|line| self.effect_fact(line)));
+        facts
+    }
+
+    fn monday_fact(&self) -> Fact {
+        let ratio = self.monday;
+        let all_days = ratio / ((ratio + 6.0) / 7.0);
+        let working_days = ratio / ((ratio + 4.0) / 5.0);
+        Fact {
+            id: "monday".into(),
+            kind: FactKind::WeekdayEffect,
+            source: "tickets".into(),
+            subject: Some(Subject {
+                column: "type".into(),
+                value: "failure".into(),
+            }),
+            measure: "failure tickets per day".into(),
+            what: format!(
+                "failure tickets are {ratio:.2} times as many on Mondays as on other days"
+            ),
+            date: None,
+            end: None,
+            size: rounded(ratio),
+            unit: "ratio".into(),
+            // Any of the three baselines may be printed, each with its sampling error.
+            size_range: [working_days * 0.9, ratio * 1.1],
+            date_tolerance_days: 0,
+            numbers: BTreeMap::from([
+                ("ratio_all_days".into(), all_days),
+                ("ratio_working_days".into(), working_days),
+                ("ratio_other_days".into(), ratio),
+            ]),
+        }
+    }
+
+    fn threshold_fact(&self) -> Fact {
+        let files = self.threshold_files as f64;
+        let [below, above] = self.failure_share;
+        Fact {
+            id: "threshold".into(),
+            kind: FactKind::VolumeThreshold,
+            source: "pipelines".into(),
+            subject: None,
+            measure: "share of failed executions".into(),
+            what: format!(
+                "{:.0} % of executions fail with up to {files} files, {:.0} % with more",
+                below * 100.0,
+                above * 100.0
+            ),
+            date: None,
+            end: None,
+            size: files,
+            unit: "files".into(),
+            size_range: [files * 0.85, files * 1.15],
+            date_tolerance_days: 0,
+            numbers: BTreeMap::from([
+                ("share_below".into(), below),
+                ("share_above".into(), above),
+                ("ratio".into(), above / below),
+            ]),
+        }
+    }
+
+    fn component(&self, index: usize) -> Subject {
+        let value = self.components[index].name.to_string();
+        Subject {
+            column: "component".into(),
+            value,
+        }
+    }
+
+    fn shift_fact(&self, shift: Shift) -> Fact {
+        let date = self.days[shift.from].date;
+        let name = self.components[shift.component].name;
+        Fact {
+            id: "shift".into(),
+            kind: FactKind::ChangePoint,
+            source: "tickets".into(),
+            subject: Some(self.component(shift.component)),
+            measure: "tickets per day".into(),
+            what: format!(
+                "daily tickets of {name} are {:.2} times as many from {date}",
+                shift.factor
+            ),
+            date: Some(date),
+            end: None,
+            size: rounded(shift.factor),
+            unit: "ratio".into(),
+            size_range: [shift.factor * 0.8, shift.factor * 1.2],
+            date_tolerance_days: 7,
+            numbers: BTreeMap::new(),
+        }
+    }
+
+    fn outage_fact(&self, id: &str, source: &str, day: usize, volume: f64) -> Fact {
+        let date = self.days[day].date;
+        Fact {
+            id: id.into(),
+            kind: FactKind::Outage,
+            source: source.into(),
+            subject: None,
+            measure: "records per day".into(),
+            what: format!(
+                "{source} drop to {:.0} % of their volume on {date}",
+                volume * 100.0
+            ),
+            date: Some(date),
+            end: date.tomorrow().ok(),
+            size: volume,
+            unit: "ratio".into(),
+            size_range: [0.0, (volume * 1.8).min(0.8)],
+            date_tolerance_days: 0,
+            numbers: BTreeMap::new(),
+        }
+    }
+
+    fn drift_fact(&self, drift: Drift) -> Fact {
+        let name = self.services[drift.service].name;
+        let date = self.days[drift.from].date;
+        let base = self.services[drift.service].memory_percent;
+        let at_end = base + drift.points_per_day * (self.days.len() - drift.from) as f64;
+        Fact {
+            id: "drift".into(),
+            kind: FactKind::Drift,
+            source: "metrics".into(),
+            subject: Some(Subject {
+                column: "service".into(),
+                value: name.to_string(),
+            }),
+            measure: "memory_percent".into(),
+            what: format!(
+                "memory of {name} rises by {:.2} points a day from {date} towards {MEMORY_LIMIT}",
+                drift.points_per_day
+            ),
+            date: Some(date),
+            end: None,
+            size: rounded(drift.points_per_day),
+            unit: "points per day".into(),
+            size_range: [0.0, drift.points_per_day * 1.5],
+            date_tolerance_days: 28,
+            numbers: BTreeMap::from([
+                ("limit".into(), MEMORY_LIMIT),
+                ("base".into(), base),
+                ("at_end".into(), at_end),
+                (
+                    "days_to_limit".into(),
+                    (MEMORY_LIMIT - at_end) / drift.points_per_day,
+                ),
+            ]),
+        }
+    }
+
+    fn effect_fact(&self, line: &Improvement) -> Fact {
+        let works = line.id == "IMP-001";
+        let size = match self.improved {
+            Some(improved) if works => rounded(improved.factor - 1.0),
+            _ => 0.0,
+        };
+        let name = self.components[line.component].name;
+        let what = if works {
+            format!(
+                "{} changes failure tickets of {name} by {:.0} %",
+                line.id,
+                size * 100.0
+            )
+        } else {
+            format!("{} does nothing to failure tickets of {name}", line.id)
+        };
+        Fact {
+            id: line.id.to_string(),
+            kind: if works {
+                FactKind::Effect
+            } else {
+                FactKind::NoEffect
+            },
+            source: "tickets".into(),
+            subject: Some(self.component(line.component)),
+            measure: "failure tickets per day".into(),
+            what,
+            date: Some(line.date),
+            end: None,
+            size,
+            unit: "relative".into(),
+            size_range: [size - 0.15, size + 0.15],
+            date_tolerance_days: 7,
+            numbers: BTreeMap::new(),
+        }
+    }
+}
+
+/// Sizes are drawn in hundredths; this takes away what adding them up left behind.
+fn rounded(size: f64) -> f64 {
+    (size * 100.0).round() / 100.0
+}

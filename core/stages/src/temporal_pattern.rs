@@ -1,0 +1,716 @@
+//! When things happen: weekdays, hours, months, years, and the volume above which they happen more.
+//!
+//! Rates are compared as ratios with 95 % intervals. Weekdays are compared with the mean of all
+//! seven days *and* with the mean of the working days (Monday to Friday); sentences say which. A
+//! weekend that is quiet makes every working day look busy against all days, so a working day is
+//! only named when it stands out from both.
+//!
+//! ```toml
+//! [stage.rhythm]
+//! kind    = "temporal_pattern"
+//! input   = "failures"
+//! time    = "created_at"
+//! effects = ["weekday", "hour", "month", "year"]
+//!
+//! [stage.volume_limit]                # the volume above which executions begin to fail
+//! kind         = "temporal_pattern"
+//! input        = "pipelines"
+//! effects      = []
+//! volume       = "files"
+//! event_column = "status"
+//! event_equals = ["failed"]
+//!
+//! [stage.durations]                   # the median before and after a day
+//! kind    = "temporal_pattern"
+//! input   = "incidents"
+//! effects = []
+//! value   = "duration_minutes"
+//! unit    = "min"
+//! split   = "2025-01-01"
+//! ```
+//!
+//! Without `value` records are counted per day. With `value` and `aggregate = "sum"` it is summed,
+//! else its mean is taken. With `event_column` only records whose value there is one of
+//! `event_equals` are events; `exposure = "records"` (the default then) divides them by all records
+//! instead of by days.
+//!
+//! # Method
+//!
+//! Weekdays are compared within weeks, hours within days, months within years, so that a trend
+//! cannot pose as a rhythm: a log-linear Poisson model with a level for each week, day or year.
+//! Variances allow for clustering: the largest of Poisson, quasi-Poisson (`McCullagh` and Nelder
+//! 1989) and the sandwich estimator over those blocks (Newey and West 1987). Years are compared
+//! month by month, enlarged for dispersion and autocorrelation; the plain Poisson interval is given
+//! with them. Thresholds are maximally selected statistics (Lausen and Schumacher 1992), compared
+//! within days and shuffled within days; the interval of the cut is that of Hansen (2000). Medians
+//! have order-statistic intervals, their difference that of Zou and Donner (2008), its test is
+//! Mann and Whitney's (1947). All claims of a stage are corrected together (Holm 1979), each after
+//! a correction for the number of days, hours or months among which it was picked.
+//!
+//! A rhythm is told when its corrected p-value is below `alpha` and it is at least `change_min`
+//! large. The textbook chi-square of the counts stands beside it as `chi_square`; it takes records
+//! as independent, which records seldom are.
+
+use crate::{Analysis, Context, Input, Inputs, Kind, StageError, frame, series, with_findings};
+use jiff::civil::{Date, DateTime};
+use polars::prelude::*;
+use retrocast_domain::{
+    Cell, CellStatus, Chart, Direction, Evidence, Finding, Severity, Table,
+    number::{self, plural},
+};
+use retrocast_stats::test::holm;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+mod rhythm;
+mod split;
+#[cfg(test)]
+mod tests;
+mod volume;
+mod words;
+mod years;
+
+/// Params of `temporal_pattern`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    /// Dataset to read.
+    #[schemars(extend("x-dataset" = true))]
+    input: String,
+    /// Column with the time of a record; the contract's by default.
+    #[serde(default)]
+    #[schemars(extend("x-column" = "input"))]
+    time: Option<String>,
+    /// Columns whose values make the groups; none for all records together.
+    #[serde(default)]
+    #[schemars(extend("x-column" = "input"))]
+    by: Vec<String>,
+    /// Column with a value; not needed to count records.
+    #[serde(default)]
+    #[schemars(extend("x-column" = "input"))]
+    value: Option<String>,
+    /// What is made of records: "count" without a `value`, else "mean".
+    #[serde(default)]
+    aggregate: Option<Aggregate>,
+    /// Only records whose `filter_column` holds one of `filter_equals` are looked at.
+    #[serde(default)]
+    #[schemars(extend("x-column" = "input"))]
+    filter_column: Option<String>,
+    /// Values of `filter_column`.
+    #[serde(default)]
+    filter_equals: Vec<String>,
+    /// Records whose `event_column` holds one of `event_equals` are events; all are without it.
+    #[serde(default)]
+    #[schemars(extend("x-column" = "input"))]
+    event_column: Option<String>,
+    /// Values of `event_column`.
+    #[serde(default)]
+    event_equals: Vec<String>,
+    /// What events are divided by: "time", or "records" (the default with an `event_column`).
+    #[serde(default)]
+    exposure: Option<Exposure>,
+    /// Rhythms to look for.
+    #[serde(default = "rhythms")]
+    effects: Vec<EffectName>,
+    /// Column with the volume on which a threshold is looked for.
+    #[serde(default)]
+    #[schemars(extend("x-column" = "input"))]
+    volume: Option<String>,
+    /// Columns within whose values volumes are compared, besides days.
+    #[serde(default)]
+    #[schemars(extend("x-column" = "input"))]
+    volume_within: Vec<String>,
+    /// First day after which the median of `value` is compared with the time before, ISO.
+    #[serde(default)]
+    split: Option<String>,
+    /// What is measured, in words, such as "failures"; made from the names by default.
+    #[serde(default)]
+    measure: Option<String>,
+    /// Unit of the values, such as "min"; empty for counts.
+    #[serde(default)]
+    unit: String,
+    /// Whether less is better.
+    #[serde(default = "yes")]
+    lower_is_better: bool,
+    /// Chance of any false claim of this stage.
+    #[serde(default = "one_percent")]
+    alpha: f64,
+    /// Smallest difference worth telling, as a share.
+    #[serde(default = "ten_percent")]
+    change_min: f64,
+    /// Fewest days of records.
+    #[serde(default = "four_weeks")]
+    days_min: u64,
+    /// Most groups to look at, the largest first.
+    #[serde(default = "twenty")]
+    groups_max: usize,
+}
+
+fn rhythms() -> Vec<EffectName> {
+    vec![EffectName::Weekday, EffectName::Hour, EffectName::Month]
+}
+fn yes() -> bool {
+    true
+}
+fn one_percent() -> f64 {
+    0.01
+}
+fn ten_percent() -> f64 {
+    0.1
+}
+fn four_weeks() -> u64 {
+    28
+}
+fn twenty() -> usize {
+    20
+}
+
+/// What is made of the records of a day, an hour, a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Aggregate {
+    /// Their number.
+    Count,
+    /// The sum of the value column.
+    Sum,
+    /// Its mean.
+    Mean,
+}
+
+/// What events are divided by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Exposure {
+    /// Days, hours or months that passed.
+    Time,
+    /// Records.
+    Records,
+}
+
+/// A rhythm to look for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum EffectName {
+    /// Days of the week.
+    Weekday,
+    /// Hours of the day.
+    Hour,
+    /// Months of the year; needs two years.
+    Month,
+    /// Each year against the one before.
+    Year,
+}
+
+/// The kind `temporal_pattern`.
+pub const KIND: Kind = Kind {
+    name: "temporal_pattern",
+    code_version: 1,
+    summary: "Weekday, hour, month and year effects, and the volume at which things change.",
+    manual: include_str!("temporal_pattern.rs"),
+    schema: || schemars::schema_for!(Params),
+    run,
+};
+
+/// One record.
+struct Row {
+    time: DateTime,
+    /// What it adds above the line of the rate.
+    events: f64,
+    /// Value of `value`, where there is one.
+    value: Option<f64>,
+    volume: Option<f64>,
+    within: usize,
+}
+
+/// The records of one group.
+struct Group {
+    label: String,
+    subject: String,
+    rows: Vec<Row>,
+}
+
+/// All that the analyses read.
+struct Data<'a> {
+    context: &'a Context,
+    params: &'a Params,
+    groups: Vec<Group>,
+    /// First day with a record.
+    first: Date,
+    /// Day after the last that records cover.
+    end: Date,
+    /// Whether rates are per record instead of per day.
+    per_record: bool,
+    /// Whether times have an hour.
+    has_hours: bool,
+    measure: String,
+    evidence: Evidence,
+    filter_words: String,
+}
+
+impl Data<'_> {
+    fn days(&self) -> u64 {
+        days_between(self.first, self.end)
+    }
+
+    fn period(&self) -> String {
+        format!(
+            "{} to {}",
+            self.first,
+            self.end.yesterday().unwrap_or(self.end)
+        )
+    }
+
+    /// A finding with all that does not depend on the analysis.
+    fn finding(&self, kind: &str, group: &Group, what: &str) -> Finding {
+        let mut finding = Finding::new(&self.context.stage, kind, &group.subject, what);
+        finding.evidence = vec![self.evidence.clone()];
+        finding.period = self.period();
+        finding
+    }
+
+    /// " of component = billing" for a group, nothing for all.
+    fn of(&self, group: &Group) -> String {
+        series::of_group(&self.params.by, &group.label)
+    }
+}
+
+fn days_between(from: Date, to: Date) -> u64 {
+    from.until(to)
+        .map_or(0, |span| span.get_days().max(0) as u64)
+}
+
+/// A claim that waits for the correction over all claims of the stage.
+struct Candidate {
+    finding: Finding,
+    /// p-value, corrected for the places among which this one was picked.
+    p: f64,
+    /// Whether it is large enough to be told.
+    large: bool,
+    /// Charts in which it would be marked, by index.
+    chart: Option<usize>,
+    /// The chart's title when the claim is made.
+    title: String,
+}
+
+/// What the analyses leave behind.
+#[derive(Default)]
+struct Found {
+    candidates: Vec<Candidate>,
+    charts: Vec<Chart>,
+    tables: Vec<Table>,
+    caveats: Vec<String>,
+    /// Rows for the stages after: group, effect, category, n, ratio, lower, upper.
+    lines: Vec<Line>,
+    /// Analyses that had enough data.
+    done: Vec<String>,
+    /// What was missing for the others.
+    missing: Vec<String>,
+}
+
+/// One category as a row of the stage's frame.
+struct Line {
+    group: String,
+    effect: &'static str,
+    category: String,
+    events: f64,
+    exposure: f64,
+    ratio: Option<[f64; 3]>,
+}
+
+fn run(
+    context: &Context,
+    params: &serde_json::Value,
+    inputs: &Inputs,
+) -> Result<Analysis, StageError> {
+    let params: Params = serde_json::from_value(params.clone())?;
+    let input = inputs
+        .get(&params.input)
+        .ok_or_else(|| StageError::Other(format!("there is no dataset {:?}", params.input)))?;
+    let split = match &params.split {
+        Some(text) => Some(text.parse::<Date>().map_err(|_| {
+            StageError::Other(format!(
+                "split {text:?} is not a day such as \"2026-01-31\""
+            ))
+        })?),
+        None => None,
+    };
+    let mut found = Found::default();
+    let mut cell = Cell::new(&context.stage, KIND.name);
+    cell.method = METHOD.to_string();
+    let Some(data) = read(context, &params, input, &mut found.caveats)? else {
+        cell.did = "Looked for patterns in time.".to_string();
+        cell.caveats = found.caveats;
+        cell.status = not_enough(format!("have 0 days, need {}", params.days_min));
+        return Ok(Analysis { cell, frame: None });
+    };
+    if data.days() < params.days_min {
+        found.missing.push(format!(
+            "have {}, need {}",
+            plural(data.days(), "day"),
+            params.days_min
+        ));
+    } else {
+        rhythm::look(&data, &mut found);
+        if params.effects.contains(&EffectName::Year) {
+            years::look(&data, &mut found);
+        }
+        if params.volume.is_some() {
+            volume::look(&data, &mut found);
+        }
+        if let Some(day) = split {
+            split::look(&data, day, &mut found);
+        }
+    }
+    if found.done.is_empty() {
+        let message = if found.missing.is_empty() {
+            "name an effect, a `volume` column or a `split` day".to_string()
+        } else {
+            found.missing.join("; ")
+        };
+        cell.did = "Looked for patterns in time.".to_string();
+        cell.caveats = found.caveats;
+        cell.status = not_enough(message);
+        return Ok(Analysis { cell, frame: None });
+    }
+    for missing in &found.missing {
+        found
+            .caveats
+            .push(format!("Not tested, not enough: {missing}."));
+    }
+    let lines = frame_of(&found.lines)?;
+    let done = number::list(&found.done);
+    let findings = claims(&params, &mut found);
+    cell.did = format!(
+        "Looked at {} of {} in {} from {}: {}.",
+        done,
+        data.measure,
+        plural(
+            data.groups
+                .iter()
+                .map(|group| group.rows.len() as u64)
+                .sum(),
+            "record"
+        ),
+        data.period(),
+        if findings.is_empty() {
+            "nothing stands out from chance".to_string()
+        } else {
+            plural(findings.len() as u64, "pattern")
+        },
+    );
+    cell.charts = found.charts;
+    cell.tables = found.tables;
+    cell.caveats = found.caveats;
+    Ok(Analysis {
+        cell: with_findings(cell, findings),
+        frame: Some(lines),
+    })
+}
+
+const METHOD: &str = "Rate ratios within weeks, days or years with cluster-corrected intervals \
+                      (McCullagh and Nelder 1989; Newey and West 1987); maximally selected \
+                      statistic for thresholds (Lausen and Schumacher 1992; Hansen 2000); Holm \
+                      (1979) over all claims";
+
+fn not_enough(message: String) -> CellStatus {
+    let advice = "run it again when there are more records, or look at a longer period";
+    CellStatus::NotEnough {
+        message: format!("not enough: {message}; {advice}"),
+    }
+}
+
+/// Corrects all claims together and keeps those that hold.
+fn claims(params: &Params, found: &mut Found) -> Vec<Finding> {
+    let p: Vec<f64> = found
+        .candidates
+        .iter()
+        .map(|candidate| candidate.p)
+        .collect();
+    let mut findings = Vec::new();
+    for (candidate, adjusted) in found.candidates.drain(..).zip(holm(&p)) {
+        if adjusted >= params.alpha || !candidate.large {
+            continue;
+        }
+        let mut finding = candidate.finding;
+        finding.p_adjusted = Some(adjusted);
+        finding.confidence = (1.0 - adjusted).clamp(0.0, 0.999);
+        finding.method = METHOD.to_string();
+        if let Some(chart) = candidate.chart.and_then(|at| found.charts.get_mut(at)) {
+            chart.title = candidate.title;
+            words::highlight(chart, &finding);
+        }
+        findings.push(finding);
+    }
+    findings
+}
+
+/// How much a difference matters: worse by half or more is worth a look this week.
+fn severity(params: &Params, ratio: f64, direction: Direction) -> Severity {
+    let bad = (direction == Direction::Up) == params.lower_is_better;
+    let large = !(1.0 / 1.5..1.5).contains(&ratio);
+    if bad && large {
+        Severity::Notice
+    } else {
+        Severity::Info
+    }
+}
+
+/// Takes the records out of the frame; `None` when none has a time in the period.
+fn read<'a>(
+    context: &'a Context,
+    params: &'a Params,
+    input: &Input,
+    caveats: &mut Vec<String>,
+) -> Result<Option<Data<'a>>, StageError> {
+    let time = params
+        .time
+        .as_deref()
+        .or(input.time.as_deref())
+        .ok_or_else(|| {
+            StageError::Other(format!(
+                "dataset {:?} names no time column; name one with `time`",
+                input.dataset.name
+            ))
+        })?;
+    let height = input.frame.height();
+    let times = frame::civil(input, time, &context.window.timezone)?;
+    let labels = frame::groups(input, &params.by)?;
+    let kept = matches(
+        input,
+        params.filter_column.as_deref(),
+        &params.filter_equals,
+    )?;
+    let is_event = matches(input, params.event_column.as_deref(), &params.event_equals)?;
+    let optional = |name: Option<&String>| match name {
+        Some(name) => frame::numbers(input, name),
+        None => Ok(vec![None; height]),
+    };
+    let values = optional(params.value.as_ref())?;
+    let volumes = optional(params.volume.as_ref())?;
+    let within = frame::groups(input, &params.volume_within)?;
+    let aggregate = aggregate(params)?;
+    let mut within_known: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut groups: BTreeMap<&str, Vec<Row>> = BTreeMap::new();
+    let (mut timeless, mut unfit) = (0, 0);
+    for i in 0..height {
+        if !kept[i] {
+            continue;
+        }
+        let Some(time) = times[i] else {
+            timeless += 1;
+            continue;
+        };
+        if time.date() >= context.window.end {
+            continue;
+        }
+        let value = values[i].filter(|value| value.is_finite());
+        let events = match aggregate {
+            Aggregate::Count => Some(1.0),
+            Aggregate::Sum | Aggregate::Mean => value.filter(|value| *value >= 0.0),
+        };
+        let Some(events) = events else {
+            unfit += 1;
+            continue;
+        };
+        let next = within_known.len();
+        groups.entry(&labels[i]).or_default().push(Row {
+            time,
+            events: if is_event[i] { events } else { 0.0 },
+            value,
+            volume: volumes[i].filter(|volume| volume.is_finite()),
+            within: *within_known.entry(&within[i]).or_insert(next),
+        });
+    }
+    if timeless > 0 {
+        caveats.push(format!(
+            "{} without a time are not counted.",
+            plural(timeless, "record")
+        ));
+    }
+    if unfit > 0 {
+        let records = plural(unfit, "record");
+        caveats.push(format!(
+            "{records} without a value, or with a negative one, are left out."
+        ));
+    }
+    let groups = largest(groups, params, caveats);
+    let days = || {
+        groups
+            .iter()
+            .flat_map(|group| &group.rows)
+            .map(|row| row.time.date())
+    };
+    let (Some(first), Some(last)) = (days().min(), days().max()) else {
+        return Ok(None);
+    };
+    let per_record = match params.exposure {
+        Some(exposure) => exposure == Exposure::Records,
+        None => params.event_column.is_some() || aggregate == Aggregate::Mean,
+    };
+    let filter_words = filter_words(params);
+    Ok(Some(Data {
+        context,
+        params,
+        first,
+        end: covered_until(context, first, last, &groups, caveats),
+        per_record,
+        has_hours: !matches!(frame::column(input, time)?.dtype(), DataType::Date),
+        measure: measure(params, input, aggregate, per_record),
+        evidence: Evidence {
+            dataset: input.dataset.name.clone(),
+            version: input.dataset.version,
+            filter: (!filter_words.is_empty()).then(|| filter_words.clone()),
+        },
+        filter_words,
+        groups,
+    }))
+}
+
+fn aggregate(params: &Params) -> Result<Aggregate, StageError> {
+    let error = |text: &str| Err(StageError::Other(text.to_string()));
+    match (params.aggregate, &params.value) {
+        (None, None) => Ok(Aggregate::Count),
+        (None, Some(_)) if params.event_column.is_some() => Ok(Aggregate::Count),
+        (None, Some(_)) => Ok(Aggregate::Mean),
+        (Some(Aggregate::Sum | Aggregate::Mean), None) => {
+            error("this aggregate needs a `value` column; without one use \"count\"")
+        }
+        (Some(aggregate), _) => Ok(aggregate),
+    }
+}
+
+/// Which rows hold one of `equals` in a column; all when there is no column.
+fn matches(
+    input: &Input,
+    column: Option<&str>,
+    equals: &[String],
+) -> Result<Vec<bool>, StageError> {
+    match column {
+        None => Ok(vec![true; input.frame.height()]),
+        Some(column) => Ok(frame::texts(input, column)?
+            .into_iter()
+            .map(|text| text.is_some_and(|text| equals.contains(&text)))
+            .collect()),
+    }
+}
+
+fn filter_words(params: &Params) -> String {
+    let one = |column: &Option<String>, equals: &[String]| {
+        column
+            .as_ref()
+            .map(|column| format!("{column} is {}", equals.join(" or ")))
+    };
+    let parts: Vec<String> = [
+        one(&params.filter_column, &params.filter_equals),
+        one(&params.event_column, &params.event_equals),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    parts.join("; ")
+}
+
+/// What is measured, in words.
+fn measure(params: &Params, input: &Input, aggregate: Aggregate, per_record: bool) -> String {
+    let spoken = |name: &str| name.replace('_', " ");
+    if let Some(measure) = &params.measure {
+        return measure.clone();
+    }
+    let value = params.value.as_deref().map(spoken).unwrap_or_default();
+    match aggregate {
+        Aggregate::Count if params.event_column.is_some() => {
+            let events = params.event_equals.join(" or ");
+            let dataset = spoken(&input.dataset.name);
+            if per_record {
+                format!("the share of {events} {dataset}")
+            } else {
+                format!("{events} {dataset}")
+            }
+        }
+        Aggregate::Count => spoken(&input.dataset.name),
+        Aggregate::Sum => format!("the sum of {value}"),
+        Aggregate::Mean => format!("the mean {value}"),
+    }
+}
+
+/// The groups with the most records, by label.
+fn largest(
+    groups: BTreeMap<&str, Vec<Row>>,
+    params: &Params,
+    caveats: &mut Vec<String>,
+) -> Vec<Group> {
+    let mut groups: Vec<(String, Vec<Row>)> = groups
+        .into_iter()
+        .map(|(label, rows)| (label.to_string(), rows))
+        .collect();
+    groups.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.0.cmp(&b.0)));
+    let left = groups.len().saturating_sub(params.groups_max);
+    if left > 0 {
+        let kept = plural(params.groups_max as u64, "largest group");
+        caveats.push(format!(
+            "Only the {kept} were looked at; {left} smaller ones were not."
+        ));
+        groups.truncate(params.groups_max);
+    }
+    groups.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut out: Vec<Group> = Vec::new();
+    for (label, mut rows) in groups {
+        rows.sort_by_key(|row| row.time);
+        let subject = if params.by.is_empty() {
+            "all".to_string()
+        } else {
+            format!("{} = {label}", params.by.join(" / "))
+        };
+        out.push(Group {
+            label,
+            subject,
+            rows,
+        });
+    }
+    out
+}
+
+/// The end of the window, or the day after the last record when records end well before it.
+fn covered_until(
+    context: &Context,
+    first: Date,
+    last: Date,
+    groups: &[Group],
+    caveats: &mut Vec<String>,
+) -> Date {
+    let silent = days_between(last, context.window.end).saturating_sub(1);
+    let records: usize = groups.iter().map(|group| group.rows.len()).sum();
+    let a_day = records as f64 / (days_between(first, last) + 1) as f64;
+    // A silence this long would be chance less than once in ten thousand.
+    if silent as f64 * a_day.min(1.0) < 9.2 {
+        return context.window.end;
+    }
+    caveats.push(format!(
+        "Records end on {}, {} before the window does.",
+        retrocast_domain::window::long(last),
+        plural(silent, "day")
+    ));
+    last.tomorrow().unwrap_or(context.window.end)
+}
+
+/// The rows that stages after this one can read.
+fn frame_of(lines: &[Line]) -> Result<DataFrame, StageError> {
+    let text = |f: fn(&Line) -> &str| lines.iter().map(f).collect::<Vec<_>>();
+    let bound = |at: usize| {
+        lines
+            .iter()
+            .map(|l| l.ratio.map(|r| r[at]))
+            .collect::<Vec<_>>()
+    };
+    Ok(df![
+        "group" => text(|line| &line.group),
+        "effect" => text(|line| line.effect),
+        "category" => text(|line| &line.category),
+        "events" => lines.iter().map(|line| line.events).collect::<Vec<_>>(),
+        "exposure" => lines.iter().map(|line| line.exposure).collect::<Vec<_>>(),
+        "ratio" => bound(0),
+        "ratio_lower" => bound(1),
+        "ratio_upper" => bound(2),
+    ]?)
+}

@@ -1,0 +1,767 @@
+//! Weekdays within weeks, hours within days, months within years.
+
+use super::{Candidate, Data, EffectName, Found, Group, Line, days_between, severity, words};
+use crate::series::{capitalised, chart_id};
+use jiff::{ToSpan, civil::Date};
+use retrocast_domain::{
+    Chart, ChartKind, Direction, Finding, Magnitude, Table,
+    chart::Bar,
+    number,
+    sentence::fill,
+    window::{MONTHS, WEEKDAYS},
+};
+use retrocast_stats::{
+    rate::{BlockCounts, BlockRates, Overall},
+    test::{Comparison, chi_square_fit, holm},
+};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Charts of one rhythm, at most; the rest stands in the table.
+const CHARTS_MAX: usize = 4;
+/// Fewest events for a rhythm to be looked for.
+const EVENTS_MIN: f64 = 30.0;
+const WORKING: [usize; 5] = [0, 1, 2, 3, 4];
+const WEEKEND: [usize; 2] = [5, 6];
+
+/// One rhythm: into which blocks and categories a time falls, and how to speak of it.
+struct Rhythm {
+    name: EffectName,
+    key: &'static str,
+    labels: Vec<String>,
+    /// What one category is compared with, in words.
+    baseline: &'static str,
+}
+
+impl Rhythm {
+    fn of(name: EffectName) -> Option<Self> {
+        let (key, labels, baseline) = match name {
+            EffectName::Weekday => (
+                "weekday",
+                WEEKDAYS.map(str::to_string).to_vec(),
+                "the mean of all days",
+            ),
+            EffectName::Hour => {
+                let labels = (0..24).map(|hour| format!("{hour:02}:00")).collect();
+                ("hour", labels, "the mean of all hours")
+            }
+            EffectName::Month => (
+                "month",
+                MONTHS.map(str::to_string).to_vec(),
+                "the mean of all months",
+            ),
+            EffectName::Year => return None,
+        };
+        Some(Self {
+            name,
+            key,
+            labels,
+            baseline,
+        })
+    }
+
+    fn block(&self, first: Date, day: Date) -> usize {
+        let monday = first - i64::from(first.weekday().to_monday_zero_offset()).days();
+        match self.name {
+            EffectName::Weekday => days_between(monday, day) as usize / 7,
+            EffectName::Hour => days_between(first, day) as usize,
+            EffectName::Month | EffectName::Year => (day.year() - first.year()).max(0) as usize,
+        }
+    }
+
+    fn category(&self, time: jiff::civil::DateTime) -> usize {
+        match self.name {
+            EffectName::Weekday => time.weekday().to_monday_zero_offset() as usize,
+            EffectName::Hour => time.hour() as usize,
+            EffectName::Month | EffectName::Year => (time.month() - 1) as usize,
+        }
+    }
+
+    /// "on Mondays", "between 14:00 and 15:00", "in March".
+    fn when(&self, category: usize) -> String {
+        match self.name {
+            EffectName::Weekday => format!("on {}s", self.labels[category]),
+            EffectName::Hour => {
+                format!(
+                    "between {} and {:02}:00",
+                    self.labels[category],
+                    (category + 1) % 24
+                )
+            }
+            EffectName::Month | EffectName::Year => format!("in {}", self.labels[category]),
+        }
+    }
+
+    /// What is missing for it to be looked for.
+    fn missing(&self, data: &Data<'_>) -> Option<String> {
+        match self.name {
+            EffectName::Hour if !data.has_hours => Some("times have no hour".to_string()),
+            EffectName::Month if data.days() < 730 => Some(format!(
+                "have {} of records, need 730 to tell months apart",
+                number::plural(data.days(), "day")
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// A rhythm of one group, fitted.
+struct Fitted {
+    counts: BlockCounts,
+    rates: BlockRates,
+    overall: Overall,
+    /// Each category against all.
+    against_all: Vec<Option<Comparison>>,
+    /// Each day against Monday to Friday.
+    against_working: Vec<Option<Comparison>>,
+}
+
+pub(super) fn look(data: &Data<'_>, found: &mut Found) {
+    for rhythm in data
+        .params
+        .effects
+        .iter()
+        .filter_map(|name| Rhythm::of(*name))
+    {
+        if let Some(missing) = rhythm.missing(data) {
+            found.missing.push(missing);
+            continue;
+        }
+        let mut table = table_of(data, &rhythm);
+        let (mut fitted_groups, mut charts) = (0, 0);
+        for group in &data.groups {
+            let Some(fitted) = fit(data, &rhythm, group) else {
+                continue;
+            };
+            fitted_groups += 1;
+            rows_of(data, &rhythm, group, &fitted, &mut table, &mut found.lines);
+            let chart = (charts < CHARTS_MAX).then(|| {
+                charts += 1;
+                found.charts.push(chart_of(data, &rhythm, group, &fitted));
+                found.charts.len() - 1
+            });
+            let candidates = match rhythm.name {
+                EffectName::Weekday => weekday_candidates(data, &rhythm, group, &fitted, chart),
+                _ => vec![best_candidate(data, &rhythm, group, &fitted, chart)],
+            };
+            found.candidates.extend(candidates);
+        }
+        if fitted_groups == 0 {
+            found
+                .missing
+                .push(format!("{} need at least {EVENTS_MIN} records", rhythm.key));
+            continue;
+        }
+        found.done.push(format!("{}s", rhythm.key));
+        found.tables.push(table.top(48));
+        if rhythm.name == EffectName::Weekday && !data.per_record {
+            found.charts.push(calendar(data));
+        }
+    }
+}
+
+fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<Fitted> {
+    let last = data.end.yesterday().ok()?;
+    let mut counts = BlockCounts::new(rhythm.block(data.first, last) + 1, rhythm.labels.len());
+    for row in &group.rows {
+        let (block, category) = (
+            rhythm.block(data.first, row.time.date()),
+            rhythm.category(row.time),
+        );
+        counts.add_events(block, category, row.events);
+        if data.per_record {
+            counts.add_exposure(block, category, 1.0);
+        }
+    }
+    if !data.per_record {
+        let mut day = data.first;
+        while day < data.end {
+            let block = rhythm.block(data.first, day);
+            if rhythm.name == EffectName::Hour {
+                (0..24).for_each(|hour| counts.add_exposure(block, hour, 1.0 / 24.0));
+            } else {
+                counts.add_exposure(block, rhythm.category(day.at(0, 0, 0, 0)), 1.0);
+            }
+            day = day.tomorrow().ok()?;
+        }
+    }
+    let events = group.rows.iter().filter(|row| row.events > 0.0).count();
+    if (events as f64) < EVENTS_MIN {
+        return None;
+    }
+    let rates = BlockRates::fit(&counts)?;
+    let all: Vec<usize> = (0..rhythm.labels.len()).collect();
+    let overall = rates.overall(&counts, &all)?;
+    let against = |set: &[usize]| -> Vec<Option<Comparison>> {
+        all.iter()
+            .map(|&category| rates.contrast(&[category], set, 0.95))
+            .collect()
+    };
+    let working = rhythm.name == EffectName::Weekday;
+    let against_working = if working {
+        against(&WORKING)
+    } else {
+        Vec::new()
+    };
+    let against_all = against(&all);
+    Some(Fitted {
+        counts,
+        overall,
+        against_all,
+        against_working,
+        rates,
+    })
+}
+
+/// The claim about the category that stands out most.
+fn best_candidate(
+    data: &Data<'_>,
+    rhythm: &Rhythm,
+    group: &Group,
+    fitted: &Fitted,
+    chart: Option<usize>,
+) -> Candidate {
+    let p: Vec<f64> = fitted
+        .against_all
+        .iter()
+        .map(|c| c.map_or(1.0, |c| c.p))
+        .collect();
+    let adjusted = holm(&p);
+    let large = |c: &Comparison| (c.estimate.ln()).abs() >= (1.0 + data.params.change_min).ln();
+    // Of all that stand out, the highest is told; the lowest only where none is high.
+    let rank = |category: &usize| {
+        let comparison = fitted.against_all[*category];
+        let estimate = comparison.map_or(1.0, |c| c.estimate);
+        let holds =
+            adjusted[*category] < data.params.alpha && comparison.is_some_and(|c| large(&c));
+        (
+            holds && estimate > 1.0,
+            holds,
+            if holds {
+                (estimate.ln()).abs()
+            } else {
+                -p[*category]
+            },
+        )
+    };
+    let best = (0..p.len())
+        .max_by(|a, b| {
+            let (a, b) = (rank(a), rank(b));
+            a.0.cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.total_cmp(&b.2))
+        })
+        .unwrap_or(0);
+    let comparison = fitted.against_all[best].unwrap_or(NO_DIFFERENCE);
+    let sentence = fill(
+        "{Measure}{of} {are} {than} {when} {joint} {baseline} ({bounds}, n = {n}).",
+        &places(data, rhythm, group, fitted, &comparison, &rhythm.when(best)).borrowed(),
+    );
+    let what = format!("{} {}", data.measure, rhythm.when(best));
+    let mut finding = finding(data, rhythm, group, fitted, &comparison, &what);
+    finding.sentence = sentence;
+    finding.p = Some(p[best]);
+    let others: Vec<usize> = (0..p.len()).filter(|category| *category != best).collect();
+    finding = with_ratio(
+        finding,
+        "ratio_others",
+        fitted.rates.contrast(&[best], &others, 0.95),
+    )
+    .number(rhythm.key, rhythm.labels[best].clone())
+    .number("bars", json!([rhythm.labels[best]]));
+    let extreme = if comparison.estimate > 1.0 {
+        "highest"
+    } else {
+        "lowest"
+    };
+    Candidate {
+        title: format!(
+            "{}{} {} {extreme} {}",
+            capitalised(&data.measure),
+            data.of(group),
+            words::verb(&data.measure),
+            rhythm.when(best)
+        ),
+        p: adjusted[best],
+        large: large(&comparison),
+        finding,
+        chart,
+    }
+}
+
+const NO_DIFFERENCE: Comparison = Comparison {
+    estimate: 1.0,
+    lower: 0.0,
+    upper: f64::MAX,
+    p: 1.0,
+};
+
+/// Up to two claims: a day that stands out, and the weekend as a whole.
+fn weekday_candidates(
+    data: &Data<'_>,
+    rhythm: &Rhythm,
+    group: &Group,
+    fitted: &Fitted,
+    chart: Option<usize>,
+) -> Vec<Candidate> {
+    let log = |c: Option<Comparison>| c.map_or(0.0, |c| c.estimate.max(1e-9).ln());
+    // A working day must differ, the same way, from all days and from the working days.
+    let p_both = |day: &usize| {
+        let (all, working) = (fitted.against_all[*day], fitted.against_working[*day]);
+        match (all, working) {
+            (Some(a), Some(w)) if log(all) * log(working) > 0.0 => a.p.max(w.p),
+            _ => 1.0,
+        }
+    };
+    let p: Vec<f64> = WORKING.iter().map(p_both).collect();
+    let adjusted = holm(&p);
+    let least = log_threshold(data);
+    let holds = |day: usize| {
+        adjusted[day] < data.params.alpha && log(fitted.against_working[day]).abs() >= least
+    };
+    let day = WORKING
+        .iter()
+        .copied()
+        .max_by(|a, b| {
+            holds(*a).cmp(&holds(*b)).then_with(|| {
+                if holds(*a) && holds(*b) {
+                    log(fitted.against_working[*a])
+                        .abs()
+                        .total_cmp(&log(fitted.against_working[*b]).abs())
+                } else {
+                    p[*b].total_cmp(&p[*a])
+                }
+            })
+        })
+        .unwrap_or(0);
+    let mut candidates = vec![day_candidate(
+        data,
+        rhythm,
+        group,
+        fitted,
+        chart,
+        day,
+        (p[day], adjusted[day]),
+    )];
+    // The weekend is held against the working days that do not stand out themselves.
+    let rest: Vec<usize> = WORKING
+        .into_iter()
+        .filter(|d| !(holds(day) && *d == day))
+        .collect();
+    let sides = WEEKEND.map(|d| fitted.rates.contrast(&[d], &rest, 0.95));
+    let same_side = log(sides[0]) * log(sides[1]) > 0.0;
+    if let Some(weekend) = fitted.rates.contrast(&WEEKEND, &rest, 0.95)
+        && same_side
+    {
+        let excluded = (rest.len() < 5).then(|| rhythm.labels[day].clone());
+        candidates.push(weekend_candidate(
+            data,
+            rhythm,
+            group,
+            fitted,
+            &weekend,
+            excluded.as_deref(),
+        ));
+        return candidates;
+    }
+    // Saturday and Sunday go different ways: the one that stands out most speaks for itself.
+    let all: Vec<usize> = (0..7).collect();
+    let single = WEEKEND.into_iter().max_by(|a, b| {
+        let p = |d: &usize| fitted.against_all[*d].map_or(1.0, |c| c.p);
+        p(b).total_cmp(&p(a))
+    });
+    if let Some(day) = single
+        && let Some(comparison) = fitted.rates.contrast(&[day], &all, 0.95)
+    {
+        let p = comparison.p;
+        candidates.push(day_candidate(
+            data,
+            rhythm,
+            group,
+            fitted,
+            chart,
+            day,
+            (p, (2.0 * p).min(1.0)),
+        ));
+    }
+    candidates
+}
+
+fn log_threshold(data: &Data<'_>) -> f64 {
+    (1.0 + data.params.change_min).ln()
+}
+
+fn day_candidate(
+    data: &Data<'_>,
+    rhythm: &Rhythm,
+    group: &Group,
+    fitted: &Fitted,
+    chart: Option<usize>,
+    day: usize,
+    (p, adjusted): (f64, f64),
+) -> Candidate {
+    let all = fitted.against_all[day].unwrap_or(NO_DIFFERENCE);
+    let working = fitted.against_working[day].unwrap_or(NO_DIFFERENCE);
+    let when = rhythm.when(day);
+    let mut places = places(data, rhythm, group, fitted, &all, &when);
+    places.add("than_working", words::than(working.estimate));
+    places.add("joint_working", words::joint(working.estimate).to_string());
+    places.add(
+        "bounds_working",
+        words::bounds(working.estimate, working.lower, working.upper),
+    );
+    let sentence = fill(
+        "{Measure}{of} {are} {than} {when} {joint} {baseline} ({bounds}, n = {n}), and \
+         {than_working} {joint_working} the mean of working days, Monday to Friday \
+         ({bounds_working}).",
+        &places.borrowed(),
+    );
+    let what = format!("{} {when}", data.measure);
+    let mut finding = finding(data, rhythm, group, fitted, &all, &what);
+    finding.sentence = sentence;
+    finding.p = Some(p);
+    let others: Vec<usize> = (0..7).filter(|other| *other != day).collect();
+    finding = with_ratio(
+        finding,
+        "ratio_others",
+        fitted.rates.contrast(&[day], &others, 0.95),
+    );
+    finding = with_ratio(finding, "ratio_working", fitted.against_working[day])
+        .number("weekday", rhythm.labels[day].clone())
+        .number("bars", json!([rhythm.labels[day]]));
+    let extreme = if all.estimate > 1.0 {
+        "highest"
+    } else {
+        "lowest"
+    };
+    Candidate {
+        title: format!(
+            "{}{} {} {extreme} {when}",
+            capitalised(&data.measure),
+            data.of(group),
+            words::verb(&data.measure)
+        ),
+        p: adjusted,
+        large: working.estimate.max(1e-9).ln().abs() >= log_threshold(data),
+        finding,
+        chart,
+    }
+}
+
+fn weekend_candidate(
+    data: &Data<'_>,
+    rhythm: &Rhythm,
+    group: &Group,
+    fitted: &Fitted,
+    weekend: &Comparison,
+    excluded: Option<&str>,
+) -> Candidate {
+    let working = excluded.map_or_else(
+        || "on working days".to_string(),
+        |day| format!("on working days other than {day}"),
+    );
+    let sentence = fill(
+        "{Measure}{of} {are} {than} at weekends {joint} {working} ({bounds}, n = {n}).",
+        &{
+            let mut places = places(data, rhythm, group, fitted, weekend, "at weekends");
+            places.add("working", working.clone());
+            places
+        }
+        .borrowed(),
+    );
+    let what = format!("{} at weekends", data.measure);
+    let mut finding = finding(data, rhythm, group, fitted, weekend, &what);
+    finding.baseline = Some(working);
+    finding.sentence = sentence;
+    finding.p = Some(weekend.p);
+    finding = with_ratio(finding, "ratio_weekend", Some(*weekend));
+    Candidate {
+        large: weekend.estimate.max(1e-9).ln().abs() >= log_threshold(data),
+        p: weekend.p,
+        finding,
+        chart: None,
+        title: String::new(),
+    }
+}
+
+/// Values for the places of a sentence.
+struct Places(Vec<(&'static str, String)>);
+
+impl Places {
+    fn add(&mut self, name: &'static str, value: String) {
+        self.0.push((name, value));
+    }
+
+    fn borrowed(&self) -> Vec<(&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect()
+    }
+}
+
+fn places(
+    data: &Data<'_>,
+    rhythm: &Rhythm,
+    group: &Group,
+    fitted: &Fitted,
+    comparison: &Comparison,
+    when: &str,
+) -> Places {
+    let ratio = comparison.estimate;
+    Places(vec![
+        ("Measure", capitalised(&data.measure)),
+        ("of", data.of(group)),
+        ("are", words::verb(&data.measure).to_string()),
+        ("than", words::than(ratio)),
+        ("when", when.to_string()),
+        ("joint", words::joint(ratio).to_string()),
+        ("baseline", rhythm.baseline.to_string()),
+        (
+            "bounds",
+            words::bounds(ratio, comparison.lower, comparison.upper),
+        ),
+        ("n", number::count(records(group, fitted))),
+    ])
+}
+
+fn records(group: &Group, fitted: &Fitted) -> u64 {
+    let events = fitted.rates.events.iter().sum::<f64>();
+    if events.fract() == 0.0 && events <= group.rows.len() as f64 {
+        events as u64
+    } else {
+        group.rows.len() as u64
+    }
+}
+
+/// The finding with the numbers that all rhythms share.
+fn finding(
+    data: &Data<'_>,
+    rhythm: &Rhythm,
+    group: &Group,
+    fitted: &Fitted,
+    comparison: &Comparison,
+    what: &str,
+) -> Finding {
+    let kind = format!("{}_effect", rhythm.key);
+    let mut finding = data.finding(&kind, group, what);
+    let ratio = comparison.estimate;
+    finding.direction = if ratio >= 1.0 {
+        Direction::Up
+    } else {
+        Direction::Down
+    };
+    finding.severity = severity(data.params, ratio, finding.direction);
+    finding.magnitude = Some(Magnitude::interval95(
+        ratio,
+        comparison.lower,
+        comparison.upper,
+        "ratio",
+    ));
+    finding.n = records(group, fitted);
+    finding.baseline = Some(rhythm.baseline.to_string());
+    if fitted.rates.dispersion > 1.5 {
+        finding.caveats.push(format!(
+            "Records cluster: their variance is {} times that of independent ones; the intervals \
+             allow for it.",
+            number::sensible(fitted.rates.dispersion)
+        ));
+    }
+    let plain = fitted.overall.plain;
+    let triple = |c: &Option<Comparison>| c.map(|c| [c.estimate, c.lower, c.upper]);
+    finding = finding
+        .number("categories", json!(rhythm.labels))
+        .number("counts", json!(fitted.rates.events))
+        .number("exposure", json!(fitted.rates.exposure))
+        .number("dispersion", fitted.rates.dispersion)
+        .number("overall_f", fitted.overall.f)
+        .number("overall_df", json!(fitted.overall.df))
+        .number("overall_p", fitted.overall.p)
+        .number(
+            "each_against_all",
+            json!(fitted.against_all.iter().map(triple).collect::<Vec<_>>()),
+        );
+    if !data.per_record {
+        finding = finding
+            .number("chi_square", plain.statistic)
+            .number("df", plain.df)
+            .number("chi_square_p", plain.p);
+    }
+    if rhythm.name == EffectName::Weekday {
+        let working = chi_square_fit(&fitted.counts.events()[..5], &[1.0; 5]);
+        finding = finding.number(
+            "each_against_working",
+            json!(
+                fitted
+                    .against_working
+                    .iter()
+                    .map(triple)
+                    .collect::<Vec<_>>()
+            ),
+        );
+        if !data.per_record {
+            finding = finding
+                .number("chi_square_working", working.statistic)
+                .number("df_working", working.df)
+                .number("chi_square_working_p", working.p);
+        }
+    }
+    with_ratio(finding, "ratio_all", Some(*comparison))
+}
+
+/// The estimate with its bounds under one name.
+fn with_ratio(finding: Finding, name: &str, comparison: Option<Comparison>) -> Finding {
+    match comparison {
+        Some(c) => finding.number(name, json!([c.estimate, c.lower, c.upper])),
+        None => finding,
+    }
+}
+
+fn table_of(data: &Data<'_>, rhythm: &Rhythm) -> Table {
+    let rate = if data.per_record {
+        ">Per record"
+    } else {
+        ">Per day"
+    };
+    let counted = if data.per_record { ">Events" } else { ">Count" };
+    let name = format!("<{}", capitalised(rhythm.key));
+    let mut columns = vec![
+        name.as_str(),
+        counted,
+        rate,
+        ">Against all",
+        ">95 % interval",
+    ];
+    if rhythm.name == EffectName::Weekday {
+        columns.extend([">Against working days", ">95 % interval"]);
+    }
+    let by = format!("<{}", capitalised(&data.params.by.join(" / ")));
+    if !data.params.by.is_empty() {
+        columns.insert(0, &by);
+    }
+    Table::new(
+        format!("{} by {}", capitalised(&data.measure), rhythm.key),
+        &columns,
+    )
+}
+
+fn rows_of(
+    data: &Data<'_>,
+    rhythm: &Rhythm,
+    group: &Group,
+    fitted: &Fitted,
+    table: &mut Table,
+    lines: &mut Vec<Line>,
+) {
+    let change = |c: &Option<Comparison>| {
+        c.map_or_else(|| "–".to_string(), |c| number::change(c.estimate - 1.0))
+    };
+    let bounds = |c: &Option<Comparison>| {
+        c.map_or_else(String::new, |c| {
+            format!(
+                "{} to {}",
+                number::change(c.lower - 1.0),
+                number::change(c.upper - 1.0)
+            )
+        })
+    };
+    for (at, label) in rhythm.labels.iter().enumerate() {
+        let (events, exposure) = (fitted.rates.events[at], fitted.rates.exposure[at]);
+        let rate = if exposure > 0.0 {
+            events / exposure
+        } else {
+            f64::NAN
+        };
+        let all = &fitted.against_all[at];
+        let mut row = vec![
+            label.clone(),
+            number::sensible(events),
+            if data.per_record && data.params.value.is_none() {
+                number::percent(rate)
+            } else {
+                number::sensible(rate)
+            },
+            change(all),
+            bounds(all),
+        ];
+        if let Some(working) = fitted.against_working.get(at) {
+            row.extend([change(working), bounds(working)]);
+        }
+        if !data.params.by.is_empty() {
+            row.insert(0, group.label.clone());
+        }
+        table.rows.push(row);
+        lines.push(Line {
+            group: group.label.clone(),
+            effect: rhythm.key,
+            category: label.clone(),
+            events,
+            exposure,
+            ratio: all.map(|c| [c.estimate, c.lower, c.upper]),
+        });
+    }
+}
+
+fn chart_of(data: &Data<'_>, rhythm: &Rhythm, group: &Group, fitted: &Fitted) -> Chart {
+    let bars = rhythm
+        .labels
+        .iter()
+        .zip(&fitted.against_all)
+        .map(|(label, comparison)| {
+            let ratio = comparison.map_or(1.0, |c| c.estimate);
+            Bar {
+                label: label.clone(),
+                value: ratio,
+                interval: comparison.map(|c| [c.lower, c.upper]),
+                text: number::change(ratio - 1.0),
+                highlight: false,
+            }
+        })
+        .collect();
+    let title = format!(
+        "No {} of {}{} stands out",
+        rhythm.key,
+        data.measure,
+        data.of(group)
+    );
+    let id = chart_id(
+        &data.context.stage,
+        &format!("{}-{}", rhythm.key, group.label),
+    );
+    words::bars(id, title, "ratio to the mean", bars, 1.0, rhythm.baseline)
+}
+
+/// The last 53 weeks, a square a day.
+fn calendar(data: &Data<'_>) -> Chart {
+    let from = data.first.max(data.end - 371.days());
+    let mut days: BTreeMap<Date, f64> = BTreeMap::new();
+    let mut day = from;
+    while day < data.end {
+        days.insert(day, 0.0);
+        day = day.tomorrow().unwrap_or(data.end);
+    }
+    for row in data.groups.iter().flat_map(|group| &group.rows) {
+        if let Some(sum) = days.get_mut(&row.time.date()) {
+            *sum += row.events;
+        }
+    }
+    let most = days
+        .iter()
+        .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
+    let peak = most.map_or_else(String::new, |(day, sum)| {
+        format!(" The most on one day: {} on {day}.", number::sensible(*sum))
+    });
+    let title = format!("{} day by day", capitalised(&data.measure));
+    Chart {
+        id: chart_id(&data.context.stage, "calendar"),
+        unit: format!("{} per day", data.measure),
+        alt: format!(
+            "Calendar from {from} to {}, a square a day, darker for more {}.{peak}",
+            data.end.yesterday().unwrap_or(data.end),
+            data.measure
+        ),
+        title,
+        kind: ChartKind::CalendarHeat {
+            days: days.into_iter().collect(),
+        },
+        table: None,
+    }
+}

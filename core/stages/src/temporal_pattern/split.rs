@@ -1,0 +1,174 @@
+//! The median of a value before and after a day.
+
+use super::{Candidate, Data, Found, Group};
+use crate::series::capitalised;
+use jiff::civil::Date;
+use retrocast_domain::{
+    Direction, Magnitude, Severity, Table, number, sentence::fill, window::long,
+};
+use retrocast_stats::{
+    describe::{quantile_interval, quantile_sorted, sorted},
+    test::mann_whitney,
+};
+use serde_json::json;
+
+/// Fewest values on each side.
+const SIDE_MIN: usize = 10;
+
+/// The values of one side.
+struct Side {
+    values: Vec<f64>,
+    median: f64,
+    interval: [f64; 2],
+}
+
+impl Side {
+    fn of(values: Vec<f64>) -> Option<Self> {
+        let values = sorted(&values);
+        if values.len() < SIDE_MIN {
+            return None;
+        }
+        let interval = quantile_interval(&values, 0.5, 0.95)?;
+        Some(Self {
+            median: quantile_sorted(&values, 0.5),
+            interval,
+            values,
+        })
+    }
+}
+
+pub(super) fn look(data: &Data<'_>, day: Date, found: &mut Found) {
+    let Some(column) = &data.params.value else {
+        found
+            .missing
+            .push("a `split` needs a `value` column".to_string());
+        return;
+    };
+    let value = column.replace('_', " ");
+    let unit = &data.params.unit;
+    let mut table = Table::new(
+        format!("Median {value} before and from {}", long(day)),
+        &[
+            "<Group",
+            ">Before",
+            ">95 % interval",
+            ">From",
+            ">95 % interval",
+            ">p",
+        ],
+    );
+    for group in &data.groups {
+        let values = |from: bool| {
+            let rows = group
+                .rows
+                .iter()
+                .filter(|row| (row.time.date() >= day) == from);
+            Side::of(rows.filter_map(|row| row.value).collect())
+        };
+        let (Some(before), Some(after)) = (values(false), values(true)) else {
+            continue;
+        };
+        let Some(test) = mann_whitney(&after.values, &before.values) else {
+            continue;
+        };
+        let bounds = |side: &Side| number::interval(side.interval[0], side.interval[1]);
+        table.push([
+            group.label.clone(),
+            number::with_unit(before.median, unit),
+            bounds(&before),
+            number::with_unit(after.median, unit),
+            bounds(&after),
+            number::p_value(test.p),
+        ]);
+        found
+            .candidates
+            .push(candidate(data, group, day, &value, &before, &after, test.p));
+    }
+    if table.rows.is_empty() {
+        found.missing.push(format!(
+            "a split needs {SIDE_MIN} values of {value} before and from {day}"
+        ));
+        return;
+    }
+    found
+        .done
+        .push(format!("the median {value} before and from {day}"));
+    found.tables.push(table.top(48));
+}
+
+fn candidate(
+    data: &Data<'_>,
+    group: &Group,
+    day: Date,
+    value: &str,
+    before: &Side,
+    after: &Side,
+    p: f64,
+) -> Candidate {
+    let unit = &data.params.unit;
+    let mut finding = data.finding("median_shift", group, &format!("median {value} from {day}"));
+    let difference = after.median - before.median;
+    // Zou and Donner (2008): bounds of a difference from the bounds of its parts.
+    let [bl, bu] = before.interval.map(|bound| bound - before.median);
+    let [al, au] = after.interval.map(|bound| bound - after.median);
+    finding.magnitude = Some(Magnitude::interval95(
+        difference,
+        difference - al.hypot(bu),
+        difference + au.hypot(bl),
+        unit.clone(),
+    ));
+    finding.direction = if difference >= 0.0 {
+        Direction::Up
+    } else {
+        Direction::Down
+    };
+    let bad = (difference >= 0.0) == data.params.lower_is_better;
+    finding.severity = if bad {
+        Severity::Notice
+    } else {
+        Severity::Info
+    };
+    finding.n = (before.values.len() + after.values.len()) as u64;
+    finding.p = Some(p);
+    finding.baseline = Some(format!("before {day}"));
+    finding
+        .caveats
+        .push("Records are taken as independent of each other.".to_string());
+    let bounds = |side: &Side| number::interval(side.interval[0], side.interval[1]);
+    finding.sentence = fill(
+        "The median {value}{of} is {after} from {day} on (95 % interval {after_bounds}, n = \
+         {after_n}), against {before} before ({before_bounds}, n = {before_n}).",
+        &[
+            ("value", value),
+            ("of", &data.of(group)),
+            ("day", &long(day)),
+            ("after", &number::with_unit(after.median, unit)),
+            ("after_bounds", &bounds(after)),
+            ("after_n", &number::count(after.values.len() as u64)),
+            ("before", &number::with_unit(before.median, unit)),
+            ("before_bounds", &bounds(before)),
+            ("before_n", &number::count(before.values.len() as u64)),
+        ],
+    );
+    finding = finding
+        .number("date", day.to_string())
+        .number(
+            "median_before",
+            json!([before.median, before.interval[0], before.interval[1]]),
+        )
+        .number(
+            "median_after",
+            json!([after.median, after.interval[0], after.interval[1]]),
+        )
+        .number("n_before", before.values.len() as u64)
+        .number("n_after", after.values.len() as u64);
+    let large = before.median.abs() <= f64::EPSILON
+        || (difference / before.median).abs() >= data.params.change_min;
+    Candidate {
+        title: capitalised(value),
+        p,
+        large,
+        finding,
+        chart: None,
+    }
+}

@@ -1,0 +1,324 @@
+//! Patterns that are there are found, patterns that are not there are not.
+
+use super::*;
+use crate::series::tests::Noise;
+use retrocast_domain::{DatasetRef, Window};
+use serde_json::{Value, json};
+
+fn context(window: &str) -> Context {
+    Context {
+        stage: "rhythm".to_string(),
+        title: String::new(),
+        window: Window::parse(window, "Europe/London").unwrap(),
+        compare: Vec::new(),
+        seed: 7,
+    }
+}
+
+fn input(name: &str, frame: DataFrame) -> Inputs {
+    let rows = frame.height() as u64;
+    let dataset = DatasetRef {
+        name: name.to_string(),
+        version: 3,
+        rows,
+    };
+    let input = Input {
+        frame,
+        dataset,
+        source: None,
+        time: Some("at".to_string()),
+    };
+    Inputs::from([(name.to_string(), input)])
+}
+
+fn times(micros: Vec<i64>) -> Column {
+    let column = Column::new("at".into(), micros);
+    column
+        .cast(&DataType::Datetime(TimeUnit::Microseconds, None))
+        .unwrap()
+}
+
+const DAY: i64 = 86_400_000_000;
+/// Monday 5 January 2026.
+const START: i64 = 20_458 * DAY;
+
+/// Records whose number on a day is drawn around `rate`, spread over its hours.
+fn records(days: i64, mut rate: impl FnMut(i64) -> f64, seed: u64) -> DataFrame {
+    let mut noise = Noise(seed);
+    let mut micros = Vec::new();
+    for day in 0..days {
+        let count = noise.poisson(rate(day)) as i64;
+        micros.extend((0..count).map(|i| START + day * DAY + i * DAY / count.max(1) / 2 + DAY / 4));
+    }
+    DataFrame::new(micros.len(), vec![times(micros)]).unwrap()
+}
+
+fn look(frame: DataFrame, params: Value, window: &str) -> Cell {
+    let mut params = params;
+    params["input"] = json!("failures");
+    run(&context(window), &params, &input("failures", frame))
+        .unwrap()
+        .cell
+}
+
+fn check_message(cell: &Cell, want: &str) {
+    let CellStatus::NotEnough { message } = &cell.status else {
+        panic!("{:?}", cell.status)
+    };
+    assert!(message.contains(want), "{message}");
+}
+
+#[test]
+fn a_monday_effect_is_found_once_with_its_size() {
+    for seed in 0..8 {
+        let frame = records(
+            182,
+            |day| if day % 7 == 0 { 51.0 } else { 30.0 },
+            seed * 31 + 5,
+        );
+        let cell = look(frame, json!({"effects": ["weekday"]}), "2026-07-05");
+        assert_eq!(cell.findings.len(), 1, "{:#?}", cell.findings);
+        let finding = &cell.findings[0];
+        assert_eq!(finding.kind, "weekday_effect");
+        assert_eq!(finding.numbers["weekday"], "Monday");
+        let others = finding.numbers["ratio_others"][0].as_f64().unwrap();
+        assert!((1.5..1.9).contains(&others), "{others}");
+        assert!(finding.p_adjusted.unwrap() < 0.01);
+        assert!(
+            cell.charts[0].title.contains("highest on Mondays"),
+            "{}",
+            cell.charts[0].title
+        );
+        if seed == 0 {
+            println!("{}\n{}", cell.did, finding.sentence);
+        }
+    }
+}
+
+#[test]
+fn a_quiet_weekend_is_not_told_as_a_busy_weekday() {
+    let frame = records(182, |day| if day % 7 >= 5 { 8.0 } else { 30.0 }, 99);
+    let cell = look(frame, json!({"effects": ["weekday"]}), "2026-07-05");
+    let whats: Vec<_> = cell
+        .findings
+        .iter()
+        .map(|finding| finding.what.as_str())
+        .collect();
+    assert_eq!(whats, ["failures at weekends"]);
+    println!("{}", cell.findings[0].sentence);
+}
+
+/// Seeds out of 100 in which records without any rhythm lead to a claim.
+fn claims_without_rhythm(autocorrelation: f64, deviation: f64) -> usize {
+    (0..100)
+        .filter(|&seed| {
+            let mut noise = Noise(seed * 7919 + 1);
+            let mut wave = 0.0;
+            let rate = |_| {
+                wave = autocorrelation * wave + deviation * noise.normal();
+                10.0 * f64::exp(wave)
+            };
+            let frame = records(182, rate, seed + 1000);
+            let params = json!({"effects": ["weekday"], "alpha": 0.05});
+            !look(frame, params, "2026-07-05").findings.is_empty()
+        })
+        .count()
+}
+
+#[test]
+fn a_rhythm_that_is_not_there_is_not_told() {
+    // 5 % of 100 and two standard errors.
+    for (autocorrelation, deviation) in [(0.0, 0.0), (0.0, 0.4), (0.6, 0.3)] {
+        let claims = claims_without_rhythm(autocorrelation, deviation);
+        println!("autocorrelation {autocorrelation}, deviation {deviation}: {claims} of 100");
+        assert!(claims <= 9, "{claims} of 100");
+    }
+}
+
+/// Executions with files and a status, `a_day` each day.
+fn executions(days: i64, a_day: i64, above: f64, seed: u64) -> DataFrame {
+    let mut noise = Noise(seed);
+    let (mut micros, mut files, mut status) = (Vec::new(), Vec::new(), Vec::new());
+    for day in 0..days {
+        for i in 0..a_day {
+            let volume = (500.0 * (0.9 * noise.normal()).exp()).round();
+            let risk = if volume > 1200.0 { above } else { 0.03 };
+            let failed = noise.uniform() < risk;
+            micros.push(START + day * DAY + i * DAY / a_day);
+            files.push(volume as i64);
+            status.push(if failed { "failed" } else { "ok" });
+        }
+    }
+    let columns = vec![
+        times(micros),
+        Column::new("files".into(), files),
+        Column::new("status".into(), status),
+    ];
+    DataFrame::new(columns[0].len(), columns).unwrap()
+}
+
+fn limit() -> Value {
+    json!({"effects": [], "volume": "files", "event_column": "status", "event_equals": ["failed"]})
+}
+
+#[test]
+fn a_volume_threshold_is_found() {
+    for seed in 0..6 {
+        let cell = look(executions(120, 60, 0.1, seed + 1), limit(), "2026-05-04");
+        assert_eq!(cell.findings.len(), 1, "{:#?}", cell.findings);
+        let finding = &cell.findings[0];
+        assert_eq!(finding.kind, "volume_threshold", "{}", finding.sentence);
+        let cut = finding.numbers["threshold"].as_f64().unwrap();
+        assert!((1050.0..1350.0).contains(&cut), "{cut}");
+        if seed == 0 {
+            println!("{}\n{:#?}", finding.sentence, cell.charts[0].alt);
+        }
+    }
+    let none: usize = (0..10)
+        .map(|seed| {
+            look(executions(60, 30, 0.03, seed), limit(), "2026-03-05")
+                .findings
+                .len()
+        })
+        .sum();
+    assert!(none <= 1, "{none} of 10");
+}
+
+#[test]
+fn too_little_data_says_what_is_needed() {
+    let cell = look(records(9, |_| 9.0, 1), json!({}), "2026-01-13");
+    check_message(&cell, "not enough: have 9\u{a0}days, need 28");
+    let cell = look(records(0, |_| 9.0, 1), json!({}), "2026-01-13");
+    check_message(&cell, "not enough: have 0 days");
+    let cell = look(records(60, |_| 0.1, 1), json!({}), "2026-03-05");
+    check_message(&cell, "need at least 30 records");
+}
+
+#[test]
+fn wrong_params_are_refused_in_words() {
+    let check = |params: Value, want: &str| {
+        let mut params = params;
+        params["input"] = json!("failures");
+        let inputs = input("failures", records(60, |_| 3.0, 1));
+        let error = run(&context("2026-03-05"), &params, &inputs)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(error.contains(want), "{error}");
+    };
+    check(json!({"wat": 1}), "unknown field `wat`");
+    check(json!({"value": "minutes"}), "has no column \"minutes\"");
+    check(json!({"aggregate": "sum"}), "needs a `value` column");
+    check(json!({"split": "soon"}), "is not a day");
+}
+
+/// The 801 incidents without maintenance, when the real data is there.
+fn incidents() -> Option<DataFrame> {
+    let Ok(folder) = std::env::var("RETROCAST_REAL_DATA") else {
+        eprintln!(
+            "SKIPPED: RETROCAST_REAL_DATA is not set; the figures of real incidents are not checked"
+        );
+        return None;
+    };
+    let path = format!("{folder}/github-incidents/incidents.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let (mut micros, mut minutes) = (Vec::new(), Vec::new());
+    for line in text.lines() {
+        let incident: Value = serde_json::from_str(line).unwrap();
+        if incident["impact"] != "maintenance" {
+            let time: jiff::Timestamp = incident["started_at"].as_str().unwrap().parse().unwrap();
+            micros.push(time.as_microsecond());
+            minutes.push(incident["duration_minutes"].as_f64());
+        }
+    }
+    let columns = vec![
+        times(micros),
+        Column::new("duration_minutes".into(), minutes),
+    ];
+    Some(DataFrame::new(columns[0].len(), columns).unwrap())
+}
+
+fn real(params: Value) -> Option<Cell> {
+    let mut context = context("2026-08-20");
+    context.window.timezone = "UTC".to_string();
+    let mut params = params;
+    params["input"] = json!("incidents");
+    let mut frame = incidents()?;
+    if params["split"].is_null() {
+        frame = frame.drop("duration_minutes").unwrap();
+    }
+    let cell = run(&context, &params, &input("incidents", frame))
+        .unwrap()
+        .cell;
+    println!("{}\n{:?}", cell.did, cell.caveats);
+    for finding in &cell.findings {
+        println!(
+            "{} [p {:?}, adjusted {:?}] {:?}",
+            finding.sentence, finding.p, finding.p_adjusted, finding.caveats
+        );
+    }
+    Some(cell)
+}
+
+fn rounded(value: &Value) -> Vec<f64> {
+    let list = value.as_array().unwrap();
+    list.iter()
+        .map(|x| (x.as_f64().unwrap() * 100.0).round() / 100.0)
+        .collect()
+}
+
+#[test]
+fn weekdays_of_real_incidents() {
+    let effects = json!(["weekday", "hour", "month", "year"]);
+    let Some(cell) = real(json!({"effects": effects})) else {
+        return;
+    };
+    let weekday = cell
+        .findings
+        .iter()
+        .find(|f| f.numbers.contains_key("weekday"))
+        .unwrap();
+    assert_eq!(weekday.n, 801);
+    assert_eq!(weekday.numbers["weekday"], "Tuesday");
+    assert_eq!(
+        rounded(&weekday.numbers["counts"]),
+        [150.0, 181.0, 174.0, 151.0, 96.0, 28.0, 21.0]
+    );
+    let number = |name: &str| (weekday.numbers[name].as_f64().unwrap() * 100.0).round() / 100.0;
+    assert_eq!((number("chi_square"), number("df")), (237.02, 6.0));
+    assert_eq!(
+        (number("chi_square_working"), number("df_working")),
+        (29.61, 4.0)
+    );
+    assert_eq!(rounded(&weekday.numbers["ratio_all"])[0], 1.58);
+    assert_eq!(rounded(&weekday.numbers["ratio_working"])[0], 1.2);
+    let year = cell
+        .findings
+        .iter()
+        .find(|f| f.numbers.get("year") == Some(&json!(2025)))
+        .unwrap();
+    assert_eq!(rounded(&year.numbers["ratio"]), [1.61, 1.29, 2.02]);
+    assert_eq!(
+        rounded(&year.numbers["counts"]),
+        [101.0, 164.0, 124.0, 200.0, 212.0]
+    );
+    assert_eq!(
+        year.numbers["part"],
+        json!([true, false, false, false, true])
+    );
+}
+
+#[test]
+fn durations_of_real_incidents() {
+    let params = json!({
+        "effects": [], "value": "duration_minutes", "unit": "min", "split": "2025-01-01"
+    });
+    let Some(cell) = real(params) else { return };
+    let numbers = &cell.findings[0].numbers;
+    assert_eq!(rounded(&numbers["median_before"])[0], 59.0);
+    assert_eq!(rounded(&numbers["median_after"])[0], 84.0);
+    assert_eq!(
+        (numbers["n_before"].as_u64(), numbers["n_after"].as_u64()),
+        (Some(389), Some(412))
+    );
+}
