@@ -72,16 +72,18 @@ fn what_was_left_out_is_counted_exactly_as_it_was_planted() {
     let mut planted = 0;
     for source in report["sources"].as_array().unwrap() {
         let name = source["name"].as_str().unwrap();
-        let seen: u64 = source["quarantined"]
+        let seen: serde_json::Map<String, serde_json::Value> = source["quarantined"]
             .as_array()
             .unwrap()
             .iter()
-            .map(|pair| pair[1].as_u64().unwrap())
-            .sum();
-        let expected = truth["hostile"][name]["quarantined"].as_u64().unwrap_or(0);
-        assert_eq!(seen, expected, "{name}");
-        let duplicates = truth["hostile"][name]["duplicates"].as_u64().unwrap_or(0);
-        assert_eq!(source["duplicates"].as_u64().unwrap(), duplicates, "{name}");
+            .map(|pair| (pair[0].as_str().unwrap().to_string(), pair[1].clone()))
+            .collect();
+        let planted_here = &truth["sources"][name];
+        assert_eq!(&seen, planted_here["quarantined"].as_object().unwrap(), "{name}");
+        for count in ["records", "accepted", "duplicates"] {
+            assert_eq!(source[count], planted_here[count], "{count} of {name}");
+        }
+        let expected: u64 = seen.values().map(|n| n.as_u64().unwrap()).sum();
         planted += expected;
     }
     assert!(planted > 10, "the simulation planted only {planted} hostile records");

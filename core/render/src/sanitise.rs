@@ -118,7 +118,9 @@ pub fn printable(
     let (mut replaced, mut cut, mut unbroken) = (0, false, 0);
     for (i, c) in text.chars().enumerate() {
         if i == TEXT_MAX {
-            out.push('…');
+            if !out.ends_with('…') {
+                out.push('…');
+            }
             cut = true;
             break;
         }
@@ -139,8 +141,12 @@ pub fn printable(
             unbroken + 1
         };
         match unbroken {
-            n if n == UNBROKEN_MAX + 1 => out.push('…'),
-            n if n > UNBROKEN_MAX => cut = true,
+            n if n > UNBROKEN_MAX => {
+                if !cut || !out.ends_with('…') {
+                    out.push('…');
+                }
+                cut = true;
+            }
             _ => out.push(c),
         }
     }
@@ -196,6 +202,8 @@ mod tests {
         let (text, _, cut) = printable(&"中".repeat(200), &|_| true, false);
         assert!(!cut);
         assert_eq!(text.chars().count(), 200);
+        assert!(printable(&"x".repeat(UNBROKEN_MAX + 1), &|_| true, false).2);
+        assert!(!printable(&"x".repeat(UNBROKEN_MAX), &|_| true, false).2);
         let long = format!("{} tail", "y".repeat(90));
         assert_eq!(
             printable(&long, &|_| true, false).0,

@@ -114,7 +114,7 @@ impl Files {
         Some(Self {
             main: file_id(main)?,
             sources: parsed.collect::<Option<_>>()?,
-            files: files
+            others: files
                 .into_iter()
                 .map(|(path, bytes)| (path, Bytes::new(bytes)))
                 .collect(),

@@ -200,7 +200,11 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         step: params.period,
     };
     let lines = steps::collect(context, input, &request)?;
-    let name = steps::measure(params.measure.as_deref(), params.value.as_deref(), &params.input);
+    let name = steps::measure(
+        params.measure.as_deref(),
+        params.value.as_deref(),
+        &params.input,
+    );
     let mut cell = Cell::new(&context.stage, ANOMALY.name);
     cell.title = if context.title.is_empty() {
         format!("Unusual {}s: {name}", params.period.noun())
@@ -223,7 +227,11 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         return Ok(Analysis { cell, frame: None });
     };
     let examined = examine(context, &params, &lines, options);
-    let short = lines.groups.iter().filter(|line| line.known() < options.need()).count();
+    let short = lines
+        .groups
+        .iter()
+        .filter(|line| line.known() < options.need())
+        .count();
     if short > 0 {
         let groups = number::plural(short as u64, "group");
         cell.caveats.push(format!(
@@ -232,16 +240,29 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
             params.period.noun()
         ));
     }
-    let report = Reporter { context, params: &params, lines: &lines, name: &name };
+    let report = Reporter {
+        context,
+        params: &params,
+        lines: &lines,
+        name: &name,
+    };
     let findings: Vec<Finding> = examined
         .iter()
-        .flat_map(|group| group.events.iter().map(|event| report.finding(group, event)))
+        .flat_map(|group| {
+            group
+                .events
+                .iter()
+                .map(|event| report.finding(group, event))
+        })
         .collect();
     cell.did = report.did(&examined, options);
     cell.tables.push(report.table(&examined));
     cell.charts = report.charts(&examined);
     let frame = frame_of(&lines, &examined)?;
-    Ok(Analysis { cell: with_findings(cell, findings), frame: Some(frame) })
+    Ok(Analysis {
+        cell: with_findings(cell, findings),
+        frame: Some(frame),
+    })
 }
 
 const METHOD: &str = "Robust seasonal residual, least surprised of four windows, negative binomial \
@@ -268,7 +289,10 @@ fn options(step: Step, known: usize) -> Option<Options> {
 fn region(context: &Context, params: &Params, lines: &Lines) -> (usize, usize) {
     let window = lines.index_of(context.window.start);
     let look_back = params.look_back.map_or(window, |days| {
-        lines.times.len().saturating_sub(days as usize * lines.step.per_day())
+        lines
+            .times
+            .len()
+            .saturating_sub(days as usize * lines.step.per_day())
     });
     (look_back.min(window), window)
 }
@@ -294,11 +318,19 @@ fn examine<'a>(
                 series::group_seed(context.seed, &line.label),
             );
             let forest = points.iter().map(|point| forest.score(point)).collect();
-            Examined { line, scores, forest, events: Vec::new() }
+            Examined {
+                line,
+                scores,
+                forest,
+                events: Vec::new(),
+            }
         })
         .collect();
     let tested = |range: std::ops::Range<usize>| -> usize {
-        examined.iter().map(|group| group.scores[range.clone()].iter().flatten().count()).sum()
+        examined
+            .iter()
+            .map(|group| group.scores[range.clone()].iter().flatten().count())
+            .sum()
     };
     let n = lines.times.len();
     let (history, recent) = (tested(from..window), tested(window..n));
@@ -336,15 +368,25 @@ struct Corrections {
 
 impl Corrections {
     fn of(&self, step: usize) -> f64 {
-        if step >= self.window { self.recent } else { self.history }
+        if step >= self.window {
+            self.recent
+        } else {
+            self.history
+        }
     }
 }
 
 fn events(params: &Params, group: &Examined, corrections: &Corrections) -> Vec<Event> {
-    let sides = if params.direction == Sides::Both { 2.0 } else { 1.0 };
+    let sides = if params.direction == Sides::Both {
+        2.0
+    } else {
+        1.0
+    };
     let mut events: Vec<Event> = Vec::new();
     for i in corrections.from..group.scores.len() {
-        let Some(score) = group.scores[i] else { continue };
+        let Some(score) = group.scores[i] else {
+            continue;
+        };
         let up = score.z > 0.0;
         if params.direction == (if up { Sides::Down } else { Sides::Up }) {
             continue;
@@ -360,12 +402,23 @@ fn events(params: &Params, group: &Examined, corrections: &Corrections) -> Vec<E
         if !(large && (claimed || follows)) {
             continue;
         }
-        let event = Event { first: i, last: i, peak: i, up, p, p_adjusted, agreed };
+        let event = Event {
+            first: i,
+            last: i,
+            peak: i,
+            up,
+            p,
+            p_adjusted,
+            agreed,
+        };
         match events.last_mut() {
             Some(last) if last.last + 1 == i && last.up == up => {
                 last.last = i;
                 if p < last.p {
-                    *last = Event { first: last.first, ..event };
+                    *last = Event {
+                        first: last.first,
+                        ..event
+                    };
                 }
                 last.agreed |= agreed;
             }
@@ -413,11 +466,21 @@ impl Reporter<'_> {
         let iso = |i: usize| self.lines.step.iso(self.lines.times[i]);
         let kind = self.params.metric_type.event(event.up);
         let what = format!("{kind} of {} at {}", self.name, iso(event.first));
-        let mut finding =
-            Finding::new(&self.context.stage, ANOMALY.name, &group.line.subject, &what);
-        let Some(peak) = group.scores[event.peak] else { return finding };
+        let mut finding = Finding::new(
+            &self.context.stage,
+            ANOMALY.name,
+            &group.line.subject,
+            &what,
+        );
+        let Some(peak) = group.scores[event.peak] else {
+            return finding;
+        };
         let relative = peak.value / peak.expected - 1.0;
-        finding.direction = if event.up { Direction::Up } else { Direction::Down };
+        finding.direction = if event.up {
+            Direction::Up
+        } else {
+            Direction::Down
+        };
         finding.magnitude = Some(Magnitude {
             value: peak.value - peak.expected,
             lower: Some(peak.value - peak.high),
@@ -478,28 +541,42 @@ impl Reporter<'_> {
             format!(" at the extreme ({peak})")
         };
         let template = if peak.expected.abs() > 1e-9 {
-            "{Name}{group} {were} unusually {side} {when}: {value}{at_peak} where {expected} was \
-             expected ({change}); {votes}."
+            "{Name}{group} {were} unusually {side} {when}: {value} in the {noun}{at_peak} where \
+             {expected} was expected ({change}); {votes}."
         } else {
-            "{Name}{group} {were} unusually {side} {when}: {value}{at_peak} where {expected} was \
-             expected; {votes}."
+            "{Name}{group} {were} unusually {side} {when}: {value} in the {noun}{at_peak} where \
+             {expected} was expected; {votes}."
         };
         let votes = if event.agreed {
-            format!("residual and isolation forest agree ({})", number::p_value(event.p_adjusted))
+            format!(
+                "residual and isolation forest agree ({})",
+                number::p_value(event.p_adjusted)
+            )
         } else {
-            format!("the residual alone is extreme ({})", number::p_value(event.p_adjusted))
+            format!(
+                "the residual alone is extreme ({})",
+                number::p_value(event.p_adjusted)
+            )
         };
         fill(
             template,
             &[
                 ("Name", &series::capitalised(self.name)),
                 ("group", &steps::in_group(group.line)),
-                ("were", if self.name.ends_with('s') { "were" } else { "was" }),
+                (
+                    "were",
+                    if self.name.ends_with('s') {
+                        "were"
+                    } else {
+                        "was"
+                    },
+                ),
+                ("noun", noun),
                 ("side", if event.up { "high" } else { "low" }),
                 ("when", &self.when(event)),
                 ("value", &self.amount(peak.value)),
                 ("at_peak", &at_peak),
-                ("expected", &format!("{} a {noun}", self.amount(peak.expected))),
+                ("expected", &self.amount(peak.expected)),
                 ("change", &number::change(relative)),
                 ("votes", &votes),
             ],
@@ -518,7 +595,10 @@ impl Reporter<'_> {
                 ("values", &number::plural(days as u64, noun)),
                 ("name", self.name),
                 ("groups", &number::plural(examined.len() as u64, "group")),
-                ("recent", &number::count((self.lines.times.len() - window) as u64)),
+                (
+                    "recent",
+                    &number::count((self.lines.times.len() - window) as u64),
+                ),
                 ("period", &options.period.to_string()),
                 ("noun", noun),
                 (
@@ -534,16 +614,36 @@ impl Reporter<'_> {
 
     fn table(&self, examined: &[Examined]) -> Table {
         let mut table = Table::new(
-            format!("Unusual {}s of {}, {}.", self.lines.step.noun(), self.name, self.lines.dates()),
-            &["<group", "<from", "<to", "<type", ">value", ">expected", ">change", ">p corrected"],
+            format!(
+                "Unusual {}s of {}, {}.",
+                self.lines.step.noun(),
+                self.name,
+                self.lines.dates()
+            ),
+            &[
+                "<group",
+                "<from",
+                "<to",
+                "<type",
+                ">value",
+                ">expected",
+                ">change",
+                ">p corrected",
+            ],
         );
-        let mut rows: Vec<(&Examined, &Event)> =
-            examined.iter().flat_map(|g| g.events.iter().map(move |e| (g, e))).collect();
+        let mut rows: Vec<(&Examined, &Event)> = examined
+            .iter()
+            .flat_map(|g| g.events.iter().map(move |e| (g, e)))
+            .collect();
         rows.sort_by(|(a, x), (b, y)| {
-            y.first.cmp(&x.first).then_with(|| a.line.label.cmp(&b.line.label))
+            y.first
+                .cmp(&x.first)
+                .then_with(|| a.line.label.cmp(&b.line.label))
         });
         for (group, event) in rows {
-            let Some(peak) = group.scores[event.peak] else { continue };
+            let Some(peak) = group.scores[event.peak] else {
+                continue;
+            };
             table.push([
                 group.line.label.clone(),
                 self.lines.step.iso(self.lines.times[event.first]),
@@ -552,7 +652,9 @@ impl Reporter<'_> {
                 self.amount(peak.value),
                 self.amount(peak.expected),
                 number::change(peak.value / peak.expected - 1.0),
-                number::p_value(event.p_adjusted).replace("p = ", "").replace("p ", ""),
+                number::p_value(event.p_adjusted)
+                    .replace("p = ", "")
+                    .replace("p ", ""),
             ]);
         }
         table.top(30)
@@ -560,8 +662,10 @@ impl Reporter<'_> {
 
     /// One chart a group with events, the latest first; without any, the largest group's.
     fn charts(&self, examined: &[Examined]) -> Vec<Chart> {
-        let mut shown: Vec<&Examined> =
-            examined.iter().filter(|group| !group.events.is_empty()).collect();
+        let mut shown: Vec<&Examined> = examined
+            .iter()
+            .filter(|group| !group.events.is_empty())
+            .collect();
         shown.sort_by_key(|group| {
             std::cmp::Reverse(group.events.iter().map(|event| event.last).max())
         });
@@ -575,7 +679,11 @@ impl Reporter<'_> {
     fn chart(&self, group: &Examined) -> Chart {
         let n = self.lines.times.len();
         let shown = 120 * self.lines.step.per_day().min(4);
-        let earliest = group.events.iter().map(|event| event.first.saturating_sub(28)).min();
+        let earliest = group
+            .events
+            .iter()
+            .map(|event| event.first.saturating_sub(28))
+            .min();
         let from = n.saturating_sub(shown).min(earliest.unwrap_or(n));
         let times: Vec<DateTime> = self.lines.times[from..].to_vec();
         let scores = &group.scores[from..];
@@ -584,7 +692,13 @@ impl Reporter<'_> {
             .zip(scores)
             .filter_map(|(time, score)| score.as_ref().map(|score| (*time, score)))
             .collect();
-        let floor = if group.line.values.iter().flatten().all(|value| *value >= 0.0) {
+        let floor = if group
+            .line
+            .values
+            .iter()
+            .flatten()
+            .all(|value| *value >= 0.0)
+        {
             0.0
         } else {
             f64::NEG_INFINITY
@@ -594,7 +708,11 @@ impl Reporter<'_> {
             None => format!("{} kept to its usual range", series::capitalised(&name)),
             Some(event) => {
                 let side = if event.up { "high" } else { "low" };
-                format!("{}: unusually {side} {}", series::capitalised(&name), self.when(event))
+                format!(
+                    "{}: unusually {side} {}",
+                    series::capitalised(&name),
+                    self.when(event)
+                )
             }
         };
         Chart {
@@ -629,8 +747,14 @@ impl Reporter<'_> {
                 bands: vec![Band {
                     name: "usual range (95 %)".to_string(),
                     times: known.iter().map(|(time, _)| *time).collect(),
-                    lower: known.iter().map(|(_, score)| score.low.max(floor)).collect(),
-                    upper: known.iter().map(|(_, score)| score.high.max(floor)).collect(),
+                    lower: known
+                        .iter()
+                        .map(|(_, score)| score.low.max(floor))
+                        .collect(),
+                    upper: known
+                        .iter()
+                        .map(|(_, score)| score.high.max(floor))
+                        .collect(),
                 }],
                 markers: group
                     .events
@@ -650,7 +774,11 @@ impl Reporter<'_> {
 
 /// Expectations of counts are not whole; three digits are enough to read.
 fn rounded(value: f64) -> f64 {
-    if value.abs() >= 10.0 { value.round() } else { value }
+    if value.abs() >= 10.0 {
+        value.round()
+    } else {
+        value
+    }
 }
 
 /// One row a step and group with its score, for stages that come after.
@@ -664,7 +792,10 @@ fn frame_of(lines: &Lines, examined: &[Examined]) -> Result<DataFrame, StageErro
             columns.0.push(group.line.label.clone());
             columns.1.push(lines.step.iso(lines.times[i]));
             let row = [score.value, score.expected, score.z, group.forest[i]];
-            numbers.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
+            numbers
+                .iter_mut()
+                .zip(row)
+                .for_each(|(column, value)| column.push(value));
             claimed.push(group.events.iter().any(|e| (e.first..=e.last).contains(&i)));
         }
     }
@@ -726,12 +857,18 @@ mod tests {
         assert!(quiet.cell.findings.is_empty());
         let extra = json!({"look_back": 400, "metric_type": "throughput"});
         let analysis = analyse(&series, extra);
-        let [finding] = &analysis.cell.findings[..] else { panic!("{:?}", analysis.cell.findings) };
+        let [finding] = &analysis.cell.findings[..] else {
+            panic!("{:?}", analysis.cell.findings)
+        };
         assert_eq!(finding.subject, "component = billing");
         assert_eq!(finding.numbers["type"], "throughput_drop");
         assert_eq!(finding.period, "2026-10-07 to 2026-10-07");
         assert_eq!(finding.severity, Severity::Info);
-        assert!(finding.sentence.contains("unusually low on 7 October 2026: 5 where"));
+        assert!(
+            finding
+                .sentence
+                .contains("unusually low on 7 October 2026: 5 in the day where")
+        );
         assert_eq!(analysis.frame.unwrap().height(), 840);
     }
 
@@ -741,14 +878,21 @@ mod tests {
         hit[415..418].iter_mut().for_each(|value| *value *= 4.0);
         let extra = json!({"metric_type": "error_rate"});
         let analysis = analyse(&[("billing", hit)], extra);
-        let [finding] = &analysis.cell.findings[..] else { panic!("{:?}", analysis.cell.findings) };
+        let [finding] = &analysis.cell.findings[..] else {
+            panic!("{:?}", analysis.cell.findings)
+        };
         assert_eq!(finding.period, "2026-11-11 to 2026-11-13");
         assert_eq!(finding.severity, Severity::Critical);
         assert_eq!(finding.numbers["type"], "error_rate_spike");
         let only_down = json!({"direction": "down"});
         let mut hit = rhythm(5, 40.0);
         hit[416] *= 4.0;
-        assert!(analyse(&[("billing", hit)], only_down).cell.findings.is_empty());
+        assert!(
+            analyse(&[("billing", hit)], only_down)
+                .cell
+                .findings
+                .is_empty()
+        );
     }
 
     #[test]
@@ -759,18 +903,31 @@ mod tests {
                 .iter()
                 .enumerate()
                 .map(|(i, name)| {
-                    (name.as_str(), rhythm(100 + 10 * round + i as u64, 5.0 + 20.0 * i as f64))
+                    (
+                        name.as_str(),
+                        rhythm(100 + 10 * round + i as u64, 5.0 + 20.0 * i as f64),
+                    )
                 })
                 .collect();
             let analysis = analyse(&series, json!({"look_back": 400}));
-            assert!(analysis.cell.findings.is_empty(), "{:?}", analysis.cell.findings);
+            assert!(
+                analysis.cell.findings.is_empty(),
+                "{:?}",
+                analysis.cell.findings
+            );
         }
     }
 
     #[test]
     fn little_history_is_said() {
         let analysis = analyse(&[("billing", vec![3.0; 9])], json!({}));
-        let CellStatus::NotEnough { message } = analysis.cell.status else { panic!() };
-        assert!(message.replace('\u{a0}', " ").starts_with("not enough: have 9 days, need 42"));
+        let CellStatus::NotEnough { message } = analysis.cell.status else {
+            panic!()
+        };
+        assert!(
+            message
+                .replace('\u{a0}', " ")
+                .starts_with("not enough: have 9 days, need 42")
+        );
     }
 }

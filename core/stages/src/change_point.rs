@@ -432,12 +432,11 @@ fn finding(context: &Context, stretch: &Stretch<'_>) -> Finding {
     } else {
         params.unit.as_str()
     };
-    finding.magnitude = Some(match shift.ratio {
-        Some([ratio, low, high]) => Magnitude::interval95(ratio, low, high, "ratio"),
-        None => {
-            let [step, low, high] = shift.difference;
-            Magnitude::interval95(step, low, high, unit)
-        }
+    finding.magnitude = Some(if let Some([ratio, low, high]) = shift.ratio {
+        Magnitude::interval95(ratio, low, high, "ratio")
+    } else {
+        let [step, low, high] = shift.difference;
+        Magnitude::interval95(step, low, high, unit)
     });
     finding.n = result.places.len() as u64;
     finding.p = Some(shift.p);

@@ -219,14 +219,28 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
             filter: None,
         },
     ];
-    let reporter = Reporter { context, params: &params, lines: &lines, evidence };
+    let reporter = Reporter {
+        context,
+        params: &params,
+        lines: &lines,
+        evidence,
+    };
     let findings = judged.iter().map(|one| reporter.finding(one)).collect();
     cell.did = did(&judged);
-    cell.effects = judged.iter().filter_map(|one| reporter.effect(one)).collect();
+    cell.effects = judged
+        .iter()
+        .filter_map(|one| reporter.effect(one))
+        .collect();
     cell.tables.push(reporter.table(&judged));
-    cell.charts = judged.iter().filter_map(|one| reporter.chart(one)).collect();
+    cell.charts = judged
+        .iter()
+        .filter_map(|one| reporter.chart(one))
+        .collect();
     let frame = frame_of(&judged)?;
-    Ok(Analysis { cell: with_findings(cell, findings), frame: Some(frame) })
+    Ok(Analysis {
+        cell: with_findings(cell, findings),
+        frame: Some(frame),
+    })
 }
 
 /// The improvements of the metric with a date before the window's end, by date and id.
@@ -239,10 +253,17 @@ fn read(
     let has = |name: &str| register.frame.column(name).is_ok();
     let height = register.frame.height();
     let ids = frame::texts(register, "id")?;
-    let titles = if has("title") { frame::texts(register, "title")? } else { ids.clone() };
+    let titles = if has("title") {
+        frame::texts(register, "title")?
+    } else {
+        ids.clone()
+    };
     let components = frame::texts(register, "component")?;
-    let metrics =
-        if has("metric") { frame::texts(register, "metric")? } else { vec![None; height] };
+    let metrics = if has("metric") {
+        frame::texts(register, "metric")?
+    } else {
+        vec![None; height]
+    };
     let dates = frame::days(register, "date", &context.window.timezone)?;
     let expected = if has("expected_relative") {
         frame::numbers(register, "expected_relative")?
@@ -257,7 +278,11 @@ fn read(
     let (mut improvements, mut incomplete, mut later) = (Vec::new(), 0u64, 0u64);
     for i in 0..height {
         let metric = metrics[i].clone().unwrap_or_default();
-        if params.metric.as_ref().is_some_and(|wanted| *wanted != metric) {
+        if params
+            .metric
+            .as_ref()
+            .is_some_and(|wanted| *wanted != metric)
+        {
             continue;
         }
         let (Some(id), Some(component), Some(date)) = (&ids[i], &components[i], dates[i]) else {
@@ -280,7 +305,9 @@ fn read(
     }
     if incomplete > 0 {
         let lines = number::plural(incomplete, "improvement");
-        caveats.push(format!("{lines} without id, component or date are left out."));
+        caveats.push(format!(
+            "{lines} without id, component or date are left out."
+        ));
     }
     if later > 0 {
         let lines = number::plural(later, "improvement");
@@ -333,7 +360,10 @@ fn measure(
 ) -> Outcome {
     let component = &improvement.component;
     let Some(line) = lines.groups.iter().find(|line| line.label == *component) else {
-        return Outcome::Not(format!("the data have no {} {component:?}", params.component_column));
+        return Outcome::Not(format!(
+            "the data have no {} {component:?}",
+            params.component_column
+        ));
     };
     let n = lines.times.len();
     let change = lines.index_of(improvement.date);
@@ -362,8 +392,10 @@ fn measure(
     if controls.is_empty() {
         caveats.push(
             match params.controls {
-                Controls::None => "Uncontrolled: no control was asked for, so an outside event in \
-                                   the same days cannot be told from the improvement.",
+                Controls::None => {
+                    "Uncontrolled: no control was asked for, so an outside event in \
+                                   the same days cannot be told from the improvement."
+                }
                 Controls::OtherComponents => {
                     "Uncontrolled: no other component moved along with this one before the change, \
                      so an outside event in the same days cannot be told from the improvement."
@@ -372,7 +404,10 @@ fn measure(
             .to_string(),
         );
     }
-    let filled: Vec<Vec<f64>> = controls.iter().map(|other| interpolate(&other.values)).collect();
+    let filled: Vec<Vec<f64>> = controls
+        .iter()
+        .map(|other| interpolate(&other.values))
+        .collect();
     let slices: Vec<&[f64]> = filled.iter().map(Vec::as_slice).collect();
     let design = Design {
         values: &line.values,
@@ -408,8 +443,14 @@ fn bound_after(
     others: &[usize],
     caveats: &mut Vec<String>,
 ) -> usize {
-    let end = (change + params.post_days as usize).min(n).max(change.min(n));
-    let next = others.iter().copied().filter(|other| (change..end).contains(other)).min();
+    let end = (change + params.post_days as usize)
+        .min(n)
+        .max(change.min(n));
+    let next = others
+        .iter()
+        .copied()
+        .filter(|other| (change..end).contains(other))
+        .min();
     match next {
         Some(next) if next - change >= params.min_post as usize => {
             caveats.push(format!(
@@ -441,7 +482,11 @@ fn bound_before(
     caveats: &mut Vec<String>,
 ) -> usize {
     let begin = change.saturating_sub(params.pre_days as usize).max(history);
-    let previous = others.iter().copied().filter(|other| (begin..change).contains(other)).max();
+    let previous = others
+        .iter()
+        .copied()
+        .filter(|other| (begin..change).contains(other))
+        .max();
     match previous {
         Some(previous) if change - previous >= PRE_MIN => previous,
         Some(previous) => {
@@ -477,7 +522,11 @@ fn controls<'a>(
             return Vec::new();
         }
         let parts = decompose(&values, 7);
-        values.iter().zip(&parts.season).map(|(value, season)| value - season).collect::<Vec<_>>()
+        values
+            .iter()
+            .zip(&parts.season)
+            .map(|(value, season)| value - season)
+            .collect::<Vec<_>>()
     };
     let own = adjusted(line);
     let candidates: Vec<&Line> = lines
@@ -493,7 +542,11 @@ fn controls<'a>(
         .filter(|(r, _)| *r >= (limit / (own.len() as f64).sqrt()).max(0.3))
         .collect();
     scored.sort_by(|(a, x), (b, y)| b.total_cmp(a).then_with(|| x.label.cmp(&y.label)));
-    scored.into_iter().take(CONTROLS_MAX).map(|(_, line)| line).collect()
+    scored
+        .into_iter()
+        .take(CONTROLS_MAX)
+        .map(|(_, line)| line)
+        .collect()
 }
 
 /// Pearson correlation; 0 where it is not defined.
@@ -506,7 +559,11 @@ fn correlation(a: &[f64], b: &[f64]) -> f64 {
         aa += (x - mean_a).powi(2);
         bb += (y - mean_b).powi(2);
     }
-    if aa > 0.0 && bb > 0.0 { ab / (aa * bb).sqrt() } else { 0.0 }
+    if aa > 0.0 && bb > 0.0 {
+        ab / (aa * bb).sqrt()
+    } else {
+        0.0
+    }
 }
 
 fn did(judged: &[Judged]) -> String {
@@ -520,18 +577,33 @@ fn did(judged: &[Judged]) -> String {
             })
             .count()
     };
-    let words: Vec<String> =
-        [Verdict::Works, Verdict::Harmful, Verdict::Unclear, Verdict::TooEarly]
-            .into_iter()
-            .filter(|verdict| count(*verdict) > 0)
-            .map(|verdict| format!("{} {}", count(verdict), verdict.word()))
-            .collect();
-    let missing = judged.iter().filter(|one| matches!(one.outcome, Outcome::Not(_))).count();
-    let missing = if missing > 0 { format!("; {missing} could not be measured") } else { String::new() };
+    let words: Vec<String> = [
+        Verdict::Works,
+        Verdict::Harmful,
+        Verdict::Unclear,
+        Verdict::TooEarly,
+    ]
+    .into_iter()
+    .filter(|verdict| count(*verdict) > 0)
+    .map(|verdict| format!("{} {}", count(verdict), verdict.word()))
+    .collect();
+    let missing = judged
+        .iter()
+        .filter(|one| matches!(one.outcome, Outcome::Not(_)))
+        .count();
+    let missing = if missing > 0 {
+        format!("; {missing} could not be measured")
+    } else {
+        String::new()
+    };
     format!(
         "Judged {}: {}{missing}.",
         number::plural(judged.len() as u64, "improvement"),
-        if words.is_empty() { "no verdict".to_string() } else { number::list(&words) }
+        if words.is_empty() {
+            "no verdict".to_string()
+        } else {
+            number::list(&words)
+        }
     )
 }
 
@@ -568,7 +640,10 @@ impl Reporter<'_> {
         let improvement = one.improvement;
         let measure = self.measure(improvement);
         let what = format!("{} on {measure}", improvement.id);
-        let subject = format!("{} = {}", self.params.component_column, improvement.component);
+        let subject = format!(
+            "{} = {}",
+            self.params.component_column, improvement.component
+        );
         let mut finding = Finding::new(&self.context.stage, "effect", &subject, &what);
         finding.method = METHOD.to_string();
         finding.evidence.clone_from(&self.evidence);
@@ -627,8 +702,12 @@ impl Reporter<'_> {
             (true, false) => Direction::Up,
         };
         let [value, low, high] = estimate.absolute;
-        finding.magnitude =
-            Some(Magnitude::interval95(value, low, high, self.unit(improvement)));
+        finding.magnitude = Some(Magnitude::interval95(
+            value,
+            low,
+            high,
+            self.unit(improvement),
+        ));
         finding.n = (estimate.steps_before + estimate.steps_after) as u64;
         finding.p = Some(estimate.placebo_p);
         finding.p_adjusted = Some(measured.p_adjusted);
@@ -642,7 +721,11 @@ impl Reporter<'_> {
             Verdict::Works => Severity::Notice,
             _ => Severity::Info,
         };
-        finding.confidence = if decided { (1.0 - measured.p_adjusted).min(0.99) } else { 0.5 };
+        finding.confidence = if decided {
+            (1.0 - measured.p_adjusted).min(0.99)
+        } else {
+            0.5
+        };
         finding.caveats.clone_from(&measured.caveats);
         if estimate.placebos.is_empty() {
             finding.caveats.push(
@@ -672,37 +755,56 @@ impl Reporter<'_> {
         let estimate = &measured.estimate;
         let measure = self.measure(improvement);
         let amount = |value: f64| {
-            let value = if value.abs() >= 100.0 { value.round() } else { (value * 10.0).round() / 10.0 };
+            let value = if value.abs() >= 100.0 {
+                value.round()
+            } else {
+                (value * 10.0).round() / 10.0
+            };
             number::with_unit(value, &self.params.unit)
         };
         let [relative, low, high] = estimate.relative;
-        let size = if relative.is_finite() {
+        let side = if estimate.absolute[0] < 0.0 {
+            "lower"
+        } else {
+            "higher"
+        };
+        let (size, range) = if relative.is_finite() {
             let ends = format!("{} to {}", number::change(low), number::change(high));
-            format!("{} ({ends})", number::change(relative))
+            (number::change(relative.abs()).replace('+', ""), ends)
         } else {
             let [value, low, high] = estimate.absolute;
-            format!("{} ({})", number::signed(value, 1), number::interval(low, high))
+            (number::sensible(value.abs()), number::interval(low, high))
         };
         let template = match measured.verdict {
             Verdict::Works | Verdict::Harmful => {
-                "{title} {verdict}: {measure} in {component} {are} {size} compared with what was \
-                 expected without it, {after} a day instead of {expected} over {days} (placebo {p})."
+                "{title} {verdict}: {measure} in {component} {are} {size} {side} compared with what was \
+                 expected without it (95 % interval {range}), {after} a day instead of {expected} \
+                 over {days} (placebo {p})."
             }
             _ => {
-                "{title}: no clear effect on {measure} in {component}, {size} compared with what \
-                 was expected without it, {after} a day instead of {expected} over {days} \
-                 (placebo {p})."
+                "{title}: no clear effect on {measure} in {component}, {size} {side} compared with \
+                 what was expected without it (95 % interval {range}), {after} a day instead of \
+                 {expected} over {days} (placebo {p})."
             }
         };
         fill(
             template,
             &[
                 ("title", &improvement.title),
-                ("verdict", if measured.verdict == Verdict::Works { "works" } else { "does harm" }),
+                (
+                    "verdict",
+                    if measured.verdict == Verdict::Works {
+                        "works"
+                    } else {
+                        "does harm"
+                    },
+                ),
                 ("measure", &measure),
                 ("component", &improvement.component),
                 ("are", if measure.ends_with('s') { "are" } else { "is" }),
                 ("size", &size),
+                ("side", side),
+                ("range", &range),
                 ("after", &amount(estimate.after)),
                 ("expected", &amount(estimate.counterfactual)),
                 ("days", &number::plural(estimate.steps_after as u64, "day")),
@@ -746,7 +848,9 @@ impl Reporter<'_> {
                 effect.counterfactual = estimate.counterfactual;
                 effect.absolute = estimate.absolute;
                 // JSON has no NaN; a relative effect that is not defined is shown as none.
-                effect.relative = estimate.relative.map(|v| if v.is_finite() { v } else { 0.0 });
+                effect.relative = estimate
+                    .relative
+                    .map(|v| if v.is_finite() { v } else { 0.0 });
                 effect.placebo_p = estimate.placebo_p;
                 effect.placebos = estimate.placebos.len() as u64;
                 effect.days_before = estimate.steps_before as u64;
@@ -761,7 +865,11 @@ impl Reporter<'_> {
     /// Means and days of an improvement that cannot be judged yet: its counterfactual is the mean
     /// before, so that no effect is claimed.
     fn without_counterfactual(&self, improvement: &Improvement, effect: &mut Effect) {
-        let found = self.lines.groups.iter().find(|line| line.label == improvement.component);
+        let found = self
+            .lines
+            .groups
+            .iter()
+            .find(|line| line.label == improvement.component);
         let Some(line) = found else { return };
         let change = self.lines.index_of(improvement.date).min(line.values.len());
         let begin = change.saturating_sub(self.params.pre_days as usize);
@@ -779,8 +887,16 @@ impl Reporter<'_> {
         let mut table = Table::new(
             "Improvements and what they did.",
             &[
-                "<improvement", "<component", "<date", ">before", ">after", ">expected",
-                ">effect", ">95 % interval", ">placebo p", "<verdict",
+                "<improvement",
+                "<component",
+                "<date",
+                ">before",
+                ">after",
+                ">expected",
+                ">effect",
+                ">95 % interval",
+                ">placebo p",
+                "<verdict",
             ],
         );
         let dash = || "–".to_string();
@@ -819,10 +935,18 @@ impl Reporter<'_> {
     }
 
     fn chart(&self, one: &Judged) -> Option<Chart> {
-        let Outcome::Measured(measured) = &one.outcome else { return None };
+        let Outcome::Measured(measured) = &one.outcome else {
+            return None;
+        };
         let improvement = one.improvement;
-        let line = self.lines.groups.iter().find(|line| line.label == improvement.component)?;
-        let Measured { begin, change, end, .. } = **measured;
+        let line = self
+            .lines
+            .groups
+            .iter()
+            .find(|line| line.label == improvement.component)?;
+        let Measured {
+            begin, change, end, ..
+        } = **measured;
         let times = self.lines.times[begin..end].to_vec();
         let measure = self.measure(improvement);
         let estimate = &measured.estimate;
@@ -869,8 +993,16 @@ impl Reporter<'_> {
                 band: Band {
                     name: "95 % interval".to_string(),
                     times: times[change - begin..].to_vec(),
-                    lower: estimate.band.iter().map(|band| band[0].max(floor)).collect(),
-                    upper: estimate.band.iter().map(|band| band[1].max(floor)).collect(),
+                    lower: estimate
+                        .band
+                        .iter()
+                        .map(|band| band[0].max(floor))
+                        .collect(),
+                    upper: estimate
+                        .band
+                        .iter()
+                        .map(|band| band[1].max(floor))
+                        .collect(),
                 },
                 change: improvement.date.at(0, 0, 0, 0),
                 change_label: improvement.id.clone(),
@@ -899,11 +1031,17 @@ fn frame_of(judged: &[Judged]) -> Result<DataFrame, StageError> {
     };
     Ok(DataFrame::new_infer_height(vec![
         Column::new("id".into(), text(&|one| one.improvement.id.clone())),
-        Column::new("component".into(), text(&|one| one.improvement.component.clone())),
+        Column::new(
+            "component".into(),
+            text(&|one| one.improvement.component.clone()),
+        ),
         Column::new("date".into(), text(&|one| one.improvement.date.to_string())),
         Column::new("before".into(), value(&|m| m.estimate.before)),
         Column::new("after".into(), value(&|m| m.estimate.after)),
-        Column::new("counterfactual".into(), value(&|m| m.estimate.counterfactual)),
+        Column::new(
+            "counterfactual".into(),
+            value(&|m| m.estimate.counterfactual),
+        ),
         Column::new("relative".into(), value(&|m| m.estimate.relative[0])),
         Column::new("relative_lower".into(), value(&|m| m.estimate.relative[1])),
         Column::new("relative_upper".into(), value(&|m| m.estimate.relative[2])),
@@ -932,13 +1070,16 @@ mod tests {
                 let normal = (0..12).map(|_| uniform()).sum::<f64>() - 6.0;
                 let monday = if i % 7 == 0 { 1.7 } else { 1.0 };
                 let mean = mean * monday * if i >= 385 { factor } else { 1.0 };
-                (mean + (mean + mean * mean / 60.0).sqrt() * normal).round().max(0.0)
+                (mean + (mean + mean * mean / 60.0).sqrt() * normal)
+                    .round()
+                    .max(0.0)
             })
             .collect()
     }
 
     fn register(rows: &[(&str, &str, &str)]) -> Input {
-        let column = |pick: fn(&(&str, &str, &str)) -> String| rows.iter().map(pick).collect::<Vec<_>>();
+        let column =
+            |pick: fn(&(&str, &str, &str)) -> String| rows.iter().map(pick).collect::<Vec<_>>();
         let dates: Vec<i32> = rows
             .iter()
             .map(|row| {
@@ -946,7 +1087,9 @@ mod tests {
                 Date::constant(1970, 1, 1).until(date).unwrap().get_days()
             })
             .collect();
-        let dates = polars::prelude::Series::new("date".into(), dates).cast(&DataType::Date).unwrap();
+        let dates = polars::prelude::Series::new("date".into(), dates)
+            .cast(&DataType::Date)
+            .unwrap();
         let frame = DataFrame::new_infer_height(vec![
             Column::new("id".into(), column(|row| row.0.to_string())),
             Column::new("title".into(), column(|row| format!("Change {}", row.0))),
@@ -990,7 +1133,10 @@ mod tests {
             let wanted = [Verdict::Works, Verdict::Unclear, Verdict::TooEarly];
             assert_eq!(verdicts, wanted, "seed {seed}: {effects:?}");
             let [relative, low, high] = effects[0].relative;
-            assert!(low < -0.35 && -0.35 < high, "seed {seed}: {relative} [{low}, {high}]");
+            assert!(
+                low < -0.35 && -0.35 < high,
+                "seed {seed}: {relative} [{low}, {high}]"
+            );
             assert_eq!(effects[0].days_after, 30);
             assert_eq!(analysis.cell.charts.len(), 2);
         }
@@ -998,10 +1144,17 @@ mod tests {
 
     #[test]
     fn sentences_never_say_because() {
-        let series = [("billing", counts(1, 15.0, 0.6)), ("search", counts(2, 15.0, 1.0))];
+        let series = [
+            ("billing", counts(1, 15.0, 0.6)),
+            ("search", counts(2, 15.0, 1.0)),
+        ];
         let analysis = analyse(&series, &ROWS);
         let sentence = |id: &str| {
-            let found = analysis.cell.findings.iter().find(|f| f.numbers["improvement"] == id);
+            let found = analysis
+                .cell
+                .findings
+                .iter()
+                .find(|f| f.numbers["improvement"] == id);
             found.unwrap().sentence.clone()
         };
         assert!(sentence("IMP-001").starts_with("Change IMP-001 works: failures in billing are"));
@@ -1015,7 +1168,11 @@ mod tests {
         let shared: Vec<f64> = counts(9, 200.0, 0.7);
         let scaled = |seed: u64, share: f64| -> Vec<f64> {
             let own = counts(seed, 20.0, 1.0);
-            shared.iter().zip(own).map(|(s, o)| (s * share + o).round()).collect()
+            shared
+                .iter()
+                .zip(own)
+                .map(|(s, o)| (s * share + o).round())
+                .collect()
         };
         let series = [("billing", scaled(1, 0.5)), ("search", scaled(2, 0.5))];
         let analysis = analyse(&series, &ROWS[..1]);

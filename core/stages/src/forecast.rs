@@ -127,7 +127,11 @@ enum Breach {
     /// The last value is already there.
     Now,
     /// Within the horizon: at the earliest, most likely, at the latest (`None`: after the horizon).
-    Ahead { earliest: usize, likely: usize, latest: Option<usize> },
+    Ahead {
+        earliest: usize,
+        likely: usize,
+        latest: Option<usize>,
+    },
 }
 
 const METHOD: &str = "Forecasters chosen and weighted by rolling-origin backtest (MASE; Hyndman and \
@@ -144,8 +148,14 @@ const HISTORY_MAX: usize = 560;
 
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
     let params: Params = serde_json::from_value(params.clone())?;
-    if let Some(level) = params.level.iter().find(|level| !(0.01..=0.999).contains(*level)) {
-        return Err(StageError::Other(format!("level {level} is not between 0.01 and 0.999")));
+    if let Some(level) = params
+        .level
+        .iter()
+        .find(|level| !(0.01..=0.999).contains(*level))
+    {
+        return Err(StageError::Other(format!(
+            "level {level} is not between 0.01 and 0.999"
+        )));
     }
     let input = &inputs[&params.input];
     let request = Request {
@@ -156,7 +166,11 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         step: params.period,
     };
     let lines = steps::collect(context, input, &request)?;
-    let name = steps::measure(params.measure.as_deref(), params.value.as_deref(), &params.input);
+    let name = steps::measure(
+        params.measure.as_deref(),
+        params.value.as_deref(),
+        &params.input,
+    );
     let mut cell = Cell::new(&context.stage, FORECAST.name);
     cell.title = if context.title.is_empty() {
         format!("Forecast: {name}")
@@ -166,14 +180,22 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     cell.method = METHOD.to_string();
     cell.caveats.clone_from(&lines.caveats);
     let foretold = foretell(context, &params, &lines);
-    let reporter = Reporter { context, params: &params, lines: &lines, name: &name };
+    let reporter = Reporter {
+        context,
+        params: &params,
+        lines: &lines,
+        name: &name,
+    };
     if foretold.is_empty() {
-        cell.status = CellStatus::NotEnough { message: reporter.not_enough() };
+        cell.status = CellStatus::NotEnough {
+            message: reporter.not_enough(),
+        };
         return Ok(Analysis { cell, frame: None });
     }
     if foretold.len() < lines.groups.len() {
         let groups = number::plural((lines.groups.len() - foretold.len()) as u64, "group");
-        cell.caveats.push(format!("{groups} had too little history for a forecast."));
+        cell.caveats
+            .push(format!("{groups} had too little history for a forecast."));
     }
     let findings = foretold
         .iter()
@@ -185,7 +207,10 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     cell.tables.push(reporter.record(&foretold));
     cell.charts = reporter.charts(&foretold);
     let frame = reporter.frame(&foretold)?;
-    Ok(Analysis { cell: with_findings(cell, findings), frame: Some(frame) })
+    Ok(Analysis {
+        cell: with_findings(cell, findings),
+        frame: Some(frame),
+    })
 }
 
 /// Options for a series of this length: the horizon is cut to a third of it.
@@ -223,7 +248,11 @@ fn foretell<'a>(context: &Context, params: &Params, lines: &'a Lines) -> Vec<For
                 let level = *params.level.last()?;
                 Some((breach(&stretch, horizon, level, &capacity)?, stretch))
             });
-            Some(Foretold { line, outlook, breach })
+            Some(Foretold {
+                line,
+                outlook,
+                breach,
+            })
         })
         .collect()
 }
@@ -265,7 +294,11 @@ impl Reporter<'_> {
     }
 
     fn amount(&self, value: f64) -> String {
-        let value = if value.abs() >= 10.0 && self.adds_up() { value.round() } else { value };
+        let value = if value.abs() >= 10.0 && self.adds_up() {
+            value.round()
+        } else {
+            value
+        };
         number::with_unit(value, &self.params.unit)
     }
 
@@ -300,7 +333,12 @@ impl Reporter<'_> {
     }
 
     fn finding(&self, group: &Foretold, what: &str) -> Finding {
-        let mut finding = Finding::new(&self.context.stage, FORECAST.name, &group.line.subject, what);
+        let mut finding = Finding::new(
+            &self.context.stage,
+            FORECAST.name,
+            &group.line.subject,
+            what,
+        );
         finding.n = group.line.known() as u64;
         finding.method = METHOD.to_string();
         finding.baseline = Some(format!("history, {}", self.lines.dates()));
@@ -321,7 +359,11 @@ impl Reporter<'_> {
         let level = *self.params.level.last()?;
         let steps = self.next_steps(outlook);
         let shown = self.params.level.len() - 1;
-        let share = if self.adds_up() { 1.0 } else { 1.0 / steps as f64 };
+        let share = if self.adds_up() {
+            1.0
+        } else {
+            1.0 / steps as f64
+        };
         let value = outlook.total * share;
         let [low, high] = outlook.total_intervals[shown].map(|end| end * share);
         let mut finding = self.finding(group, &format!("{} in the next window", self.name));
@@ -330,32 +372,51 @@ impl Reporter<'_> {
             lower: Some(low),
             upper: Some(high),
             level: Some(level),
-            unit: if self.adds_up() { self.name.to_string() } else { self.unit() },
+            unit: if self.adds_up() {
+                self.name.to_string()
+            } else {
+                self.unit()
+            },
         });
         let (from, to) = (self.ahead(0), self.ahead(steps - 1));
         finding.period = format!("{} to {}", from.date(), to.date());
         finding.confidence = level * 0.9;
         if steps < self.context.window.days() as usize * self.lines.step.per_day() {
-            finding.caveats.push("The horizon is shorter than a window.".to_string());
+            finding
+                .caveats
+                .push("The horizon is shorter than a window.".to_string());
         }
         finding.sentence = fill(
             "{Name}{group}: {value} expected {how}from {from} to {to} ({level} interval {low} to \
-             {high}; tested on {origins} past dates, {mase} of a repeated season's error).",
+             {high}; on {origins} past dates the error was {mase} of that of repeating the last \
+             season).",
             &[
                 ("Name", &series::capitalised(self.name)),
                 ("group", &steps::in_group(group.line)),
                 ("value", &self.amount(value)),
-                ("how", if self.adds_up() { "in all " } else { "on average " }),
+                (
+                    "how",
+                    if self.adds_up() {
+                        "altogether "
+                    } else {
+                        "on average "
+                    },
+                ),
                 ("from", &long(from.date())),
                 ("to", &long(to.date())),
-                ("level", &number::percent(level)),
+                ("level", &steps::share(level)),
                 ("low", &self.amount(low)),
                 ("high", &self.amount(high)),
                 ("origins", &outlook.origins.to_string()),
                 ("mase", &number::percent(outlook.mase)),
             ],
         );
-        Some(finding.number("expected", value).number("lower", low).number("upper", high))
+        Some(
+            finding
+                .number("expected", value)
+                .number("lower", low)
+                .number("upper", high),
+        )
     }
 
     /// When the limit is reached, if it is.
@@ -363,7 +424,12 @@ impl Reporter<'_> {
         let capacity = self.params.capacity?;
         let (breach, stretch) = group.breach.as_ref()?;
         let line = capacity.limit * capacity.share;
-        let what = format!("{} reaches {} of its limit", self.name, number::percent(capacity.share));
+        let of_limit = if capacity.share < 1.0 {
+            format!("{} of its limit", steps::share(capacity.share))
+        } else {
+            "its limit".to_string()
+        };
+        let what = format!("{} reaches {of_limit}", self.name);
         let mut finding = self.finding(group, &what);
         finding.direction = Direction::Up;
         finding.confidence = SURE;
@@ -372,9 +438,14 @@ impl Reporter<'_> {
         let began = group.line.values.len() - stretch.length;
         let began = self.lines.times[began].date();
         finding.baseline = Some(format!("the line that it has followed since about {began}"));
-        finding.caveats.push("The line is carried on; a restart or a release ends it.".to_string());
-        let share = number::percent(capacity.share);
-        let name = format!("{}{}", series::capitalised(self.name), steps::in_group(group.line));
+        finding
+            .caveats
+            .push("The line is carried on; a restart or a release ends it.".to_string());
+        let name = format!(
+            "{}{}",
+            series::capitalised(self.name),
+            steps::in_group(group.line)
+        );
         let limit = self.amount(capacity.limit);
         let day = |step: usize| long(self.ahead(step).date());
         match *breach {
@@ -384,17 +455,24 @@ impl Reporter<'_> {
                 let last = self.lines.times.last()?;
                 finding.period = format!("{} to {}", last.date(), last.date());
                 finding.sentence = fill(
-                    "{name} is above {share} of its limit of {limit} already.",
-                    &[("name", &name), ("share", &share), ("limit", &limit)],
+                    "{name} is above {of_limit} of {limit} already.",
+                    &[("name", &name), ("of_limit", &of_limit), ("limit", &limit)],
                 );
                 finding = finding.number("breach_date", last.date().to_string());
             }
-            Breach::Ahead { earliest, likely, latest } => {
+            Breach::Ahead {
+                earliest,
+                likely,
+                latest,
+            } => {
                 let per_day = self.lines.step.per_day() as f64;
                 let days = |step: usize| (step + 1) as f64 / per_day;
                 let soon = 2.0 * f64::from(self.context.window.days());
-                finding.severity =
-                    if days(likely) <= soon { Severity::Critical } else { Severity::Warning };
+                finding.severity = if days(likely) <= soon {
+                    Severity::Critical
+                } else {
+                    Severity::Warning
+                };
                 finding.magnitude = Some(Magnitude {
                     value: days(likely),
                     lower: Some(days(earliest)),
@@ -404,24 +482,30 @@ impl Reporter<'_> {
                 });
                 let horizon = self.params.horizon as usize * self.lines.step.per_day();
                 let end = latest.unwrap_or(horizon.min(stretch.length) - 1);
-                finding.period =
-                    format!("{} to {}", self.ahead(earliest).date(), self.ahead(end).date());
+                finding.period = format!(
+                    "{} to {}",
+                    self.ahead(earliest).date(),
+                    self.ahead(end).date()
+                );
                 let range = match latest {
                     Some(latest) => format!("{} to {}", day(earliest), day(latest)),
                     None => format!("{} at the earliest, the latest date is open", day(earliest)),
                 };
                 finding.sentence = fill(
-                    "{name} is expected to reach {share} of its limit of {limit} on {likely} \
+                    "{name} is expected to reach {of_limit} of {limit} on {likely} \
                      ({level} interval: {range}) if it keeps rising by {slope} a {noun} as it has \
                      since about {began}.",
                     &[
                         ("name", &name),
-                        ("share", &share),
+                        ("of_limit", &of_limit),
                         ("limit", &limit),
                         ("likely", &day(likely)),
-                        ("level", &number::percent(*self.params.level.last()?)),
+                        ("level", &steps::share(*self.params.level.last()?)),
                         ("range", &range),
-                        ("slope", &number::with_unit(stretch.slope, &self.params.unit)),
+                        (
+                            "slope",
+                            &number::with_unit(stretch.slope, &self.params.unit),
+                        ),
                         ("noun", self.lines.step.noun()),
                         ("began", &long(began)),
                     ],
@@ -431,7 +515,8 @@ impl Reporter<'_> {
                     .number("breach_earliest", self.ahead(earliest).date().to_string())
                     .number("breach_days", days(likely));
                 if let Some(latest) = latest {
-                    finding = finding.number("breach_latest", self.ahead(latest).date().to_string());
+                    finding =
+                        finding.number("breach_latest", self.ahead(latest).date().to_string());
                 }
             }
         }
@@ -446,19 +531,33 @@ impl Reporter<'_> {
 
     fn did(&self, foretold: &[Foretold]) -> String {
         let average = |value: &dyn Fn(&Outlook) -> f64| {
-            foretold.iter().map(|group| value(&group.outlook)).sum::<f64>() / foretold.len() as f64
+            foretold
+                .iter()
+                .map(|group| value(&group.outlook))
+                .sum::<f64>()
+                / foretold.len() as f64
         };
-        let steps = foretold.iter().map(|group| group.outlook.mean.len()).max().unwrap_or(0);
+        let steps = foretold
+            .iter()
+            .map(|group| group.outlook.mean.len())
+            .max()
+            .unwrap_or(0);
         fill(
             "Forecast {name} of {groups} for {steps}. On past dates the error was {mase} of that \
              of repeating the last season, and {nominal} intervals held {coverage} of the values.",
             &[
                 ("name", self.name),
                 ("groups", &number::plural(foretold.len() as u64, "group")),
-                ("steps", &number::plural(steps as u64, self.lines.step.noun())),
+                (
+                    "steps",
+                    &number::plural(steps as u64, self.lines.step.noun()),
+                ),
                 ("mase", &number::percent(average(&|outlook| outlook.mase))),
-                ("nominal", &number::percent(foretold[0].outlook.bands[0].level)),
-                ("coverage", &number::percent(average(&|outlook| outlook.bands[0].coverage))),
+                ("nominal", &steps::share(foretold[0].outlook.bands[0].level)),
+                (
+                    "coverage",
+                    &number::percent(average(&|outlook| outlook.bands[0].coverage)),
+                ),
             ],
         )
     }
@@ -466,11 +565,22 @@ impl Reporter<'_> {
     fn table(&self, foretold: &[Foretold]) -> Table {
         let mut table = Table::new(
             format!("Expected {} in the next window.", self.name),
-            &["<group", ">expected", ">interval", ">limit reached", ">MASE", ">coverage"],
+            &[
+                "<group",
+                ">expected",
+                ">interval",
+                ">limit reached",
+                ">MASE",
+                ">coverage",
+            ],
         );
         for group in foretold {
-            let Some(finding) = self.next_window(group) else { continue };
-            let Some(magnitude) = finding.magnitude else { continue };
+            let Some(finding) = self.next_window(group) else {
+                continue;
+            };
+            let Some(magnitude) = finding.magnitude else {
+                continue;
+            };
             let band = &group.outlook.bands[0];
             let reached = match group.breach.as_ref().map(|(breach, _)| *breach) {
                 None => "–".to_string(),
@@ -480,10 +590,17 @@ impl Reporter<'_> {
             table.push([
                 group.line.label.clone(),
                 self.amount(magnitude.value),
-                number::interval(magnitude.lower.unwrap_or(0.0), magnitude.upper.unwrap_or(0.0)),
+                number::interval(
+                    magnitude.lower.unwrap_or(0.0),
+                    magnitude.upper.unwrap_or(0.0),
+                ),
                 reached,
                 number::sensible(group.outlook.mase),
-                format!("{} of {}", number::percent(band.coverage), number::percent(band.level)),
+                format!(
+                    "{} of {}",
+                    number::percent(band.coverage),
+                    steps::share(band.level)
+                ),
             ]);
         }
         table.top(40)
@@ -521,8 +638,10 @@ impl Reporter<'_> {
             Some(Breach::Ahead { likely, .. }) => likely + 1,
             None => usize::MAX,
         };
-        let mut shown: Vec<&Foretold> =
-            foretold.iter().filter(|group| group.breach.is_some()).collect();
+        let mut shown: Vec<&Foretold> = foretold
+            .iter()
+            .filter(|group| group.breach.is_some())
+            .collect();
         shown.sort_by_key(soonest);
         if shown.is_empty() {
             shown.extend(foretold.iter().max_by_key(|group| group.line.records));
@@ -535,7 +654,9 @@ impl Reporter<'_> {
         let outlook = &group.outlook;
         let mut extra = Vec::new();
         if let Some((_, stretch)) = &group.breach {
-            let steps = stretch.length.min(self.params.horizon as usize * self.lines.step.per_day());
+            let steps = stretch
+                .length
+                .min(self.params.horizon as usize * self.lines.step.per_day());
             extra.push(Series {
                 name: "line since its bend".to_string(),
                 times: (0..steps).map(|step| self.ahead(step)).collect(),
@@ -543,8 +664,14 @@ impl Reporter<'_> {
                 role: Role::Expected,
             });
         }
-        let role = if extra.is_empty() { Role::Expected } else { Role::Context };
-        let ahead: Vec<DateTime> = (0..outlook.mean.len()).map(|step| self.ahead(step)).collect();
+        let role = if extra.is_empty() {
+            Role::Expected
+        } else {
+            Role::Context
+        };
+        let ahead: Vec<DateTime> = (0..outlook.mean.len())
+            .map(|step| self.ahead(step))
+            .collect();
         let n = self.lines.times.len();
         let from = n.saturating_sub((3 * ahead.len()).max(60));
         let name = format!("{}{}", self.name, steps::in_group(group.line));
@@ -558,7 +685,7 @@ impl Reporter<'_> {
             .zip(&self.params.level)
             .rev()
             .map(|(band, level)| Band {
-                name: format!("{} interval", number::percent(*level)),
+                name: format!("{} interval", steps::share(*level)),
                 times: ahead.clone(),
                 lower: band.lower.clone(),
                 upper: band.upper.clone(),
@@ -573,7 +700,7 @@ impl Reporter<'_> {
                 .copied()
                 .unwrap_or(DateTime::MAX),
             value: capacity.limit * capacity.share,
-            label: format!("{} of the limit", number::percent(capacity.share)),
+            label: format!("{} of the limit", steps::share(capacity.share)),
         });
         Chart {
             id: format!(
@@ -682,24 +809,34 @@ mod tests {
             .iter()
             .filter(|finding| finding.numbers.contains_key("breach_date"))
             .collect();
-        let [finding] = breaches[..] else { panic!("{breaches:?}") };
+        let [finding] = breaches[..] else {
+            panic!("{breaches:?}")
+        };
         assert_eq!(finding.subject, "component = api");
         // 72.5 on the last day, 0.25 a day: 80 after 30 days, on 15 December.
         let days = finding.numbers["breach_days"].as_f64().unwrap();
         assert!((days - 30.0).abs() <= 5.0, "{days}: {}", finding.sentence);
         assert_eq!(finding.severity, Severity::Warning);
-        let quiet = analysis.cell.findings.iter().find(|f| f.subject == "component = web").unwrap();
+        let quiet = analysis
+            .cell
+            .findings
+            .iter()
+            .find(|f| f.subject == "component = web")
+            .unwrap();
         assert!(!quiet.sentence.contains("limit"));
         assert_eq!(analysis.cell.charts.len(), 1);
     }
 
     #[test]
     fn the_next_window_is_foretold_with_its_interval() {
-        let counts: Vec<f64> =
-            (0..420).map(|i| [40.0, 20.0, 20.0, 20.0, 18.0, 9.0, 8.0][i % 7]).collect();
+        let counts: Vec<f64> = (0..420)
+            .map(|i| [40.0, 20.0, 20.0, 20.0, 18.0, 9.0, 8.0][i % 7])
+            .collect();
         let extra = json!({"aggregate": "sum", "unit": "", "measure": "failures"});
         let analysis = analyse(&[("api", counts)], extra);
-        let [finding] = &analysis.cell.findings[..] else { panic!() };
+        let [finding] = &analysis.cell.findings[..] else {
+            panic!()
+        };
         let magnitude = finding.magnitude.as_ref().unwrap();
         assert!((magnitude.value - 135.0).abs() < 1.0, "{}", magnitude.value);
         assert_eq!(finding.period, "2026-11-16 to 2026-11-22");
@@ -709,7 +846,13 @@ mod tests {
     #[test]
     fn little_history_is_said() {
         let analysis = analyse(&[("api", vec![3.0; 9])], json!({}));
-        let CellStatus::NotEnough { message } = analysis.cell.status else { panic!() };
-        assert!(message.replace('\u{a0}', " ").starts_with("not enough: have 9 days, need"));
+        let CellStatus::NotEnough { message } = analysis.cell.status else {
+            panic!()
+        };
+        assert!(
+            message
+                .replace('\u{a0}', " ")
+                .starts_with("not enough: have 9 days, need")
+        );
     }
 }

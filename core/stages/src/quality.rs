@@ -95,8 +95,8 @@ struct Quality {
     freshness: Option<f64>,
     uniqueness: Option<f64>,
     volume: Option<f64>,
-    /// Columns less full than usual: name, share of values missing now, and before.
-    gaps: Vec<(String, f64, f64)>,
+    /// Columns less full than usual, the worst first.
+    gaps: Vec<Gap>,
     silence: Option<Silence>,
     traffic: Option<Traffic>,
 }
@@ -126,6 +126,15 @@ impl Quality {
             .sum();
         (weight > 0.0).then(|| 100.0 * sum / weight)
     }
+}
+
+/// A column that is less full than usual.
+struct Gap {
+    column: String,
+    /// Share of values missing in the window.
+    now: f64,
+    /// Share missing before.
+    usual: f64,
 }
 
 /// How long no record has come.
@@ -259,7 +268,7 @@ fn completeness(
     times: Option<&[Option<i64>]>,
     bounds: [i64; 2],
     always: &[String],
-) -> Result<(Option<f64>, Vec<(String, f64, f64)>), StageError> {
+) -> Result<(Option<f64>, Vec<Gap>), StageError> {
     for name in always {
         frame::column(input, name)?;
     }
@@ -309,13 +318,17 @@ fn completeness(
         // Three standard errors more than usual, and at least one per cent.
         let error = (usual.max(0.5 / n_now) * (1.0 - usual) / n_now).sqrt();
         if share_now > usual + (3.0 * error).max(0.01) {
-            gaps.push((column.name().to_string(), share_now, usual));
+            gaps.push(Gap {
+                column: column.name().to_string(),
+                now: share_now,
+                usual,
+            });
         }
     }
     gaps.sort_by(|a, b| {
-        (b.1 - b.2)
-            .total_cmp(&(a.1 - a.2))
-            .then_with(|| a.0.cmp(&b.0))
+        (b.now - b.usual)
+            .total_cmp(&(a.now - a.usual))
+            .then_with(|| a.column.cmp(&b.column))
     });
     Ok((Some(describe::mean(&shares)), gaps))
 }
@@ -539,7 +552,11 @@ fn low_volume(context: &Context, input: &Input, quality: &Quality) -> Option<Fin
 }
 
 fn missing_values(context: &Context, input: &Input, quality: &Quality) -> Option<Finding> {
-    let (column, now, before) = quality.gaps.first()?;
+    let Gap {
+        column,
+        now,
+        usual: before,
+    } = quality.gaps.first()?;
     let mut finding = start_finding(context, input, &format!("values missing in {column}"));
     finding.magnitude = Some(Magnitude::point(*now, "share"));
     finding.baseline = Some("the records before the window".to_string());

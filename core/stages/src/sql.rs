@@ -1,6 +1,6 @@
 //! A dataset made by a SQL query over other datasets.
 //!
-//! The query runs in Apache DataFusion, so its dialect is that of DataFusion: joins, common table
+//! The query runs in Apache `DataFusion`, so its dialect is that of `DataFusion`: joins, common table
 //! expressions, window functions, `date_trunc`, `unnest` of lists, and so on. Tables are the
 //! sources and stages of the job by their names; edges of the plan follow from them. Times are UTC;
 //! rows at or after the end of the window are not shown to the query. Other stages read the result

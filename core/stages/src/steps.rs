@@ -107,7 +107,11 @@ pub(crate) enum Gather {
 impl Gather {
     /// The one asked for, or the sum of a value column, or the number of records.
     pub(crate) fn chosen(asked: Option<Self>, value: Option<&str>) -> Self {
-        asked.unwrap_or(if value.is_some() { Self::Sum } else { Self::Count })
+        asked.unwrap_or(if value.is_some() {
+            Self::Sum
+        } else {
+            Self::Count
+        })
     }
 
     /// Whether no records mean zero.
@@ -196,7 +200,9 @@ pub(crate) fn collect(
 ) -> Result<Lines, StageError> {
     let time = request.time.or(input.time.as_deref()).ok_or_else(|| {
         let name = &input.dataset.name;
-        StageError::Other(format!("dataset {name:?} names no time column; name one with `time`"))
+        StageError::Other(format!(
+            "dataset {name:?} names no time column; name one with `time`"
+        ))
     })?;
     let times = frame::civil(input, time, &context.window.timezone)?;
     let values = match request.value {
@@ -215,7 +221,10 @@ pub(crate) fn collect(
         match (time, value.filter(|value| value.is_finite())) {
             (Some(time), Some(value)) if time < end => {
                 let steps = cells.entry(label).or_default();
-                steps.entry(request.step.floor(time)).or_default().push(value);
+                steps
+                    .entry(request.step.floor(time))
+                    .or_default()
+                    .push(value);
             }
             (Some(time), _) if time >= end => {}
             _ => without += 1,
@@ -234,17 +243,27 @@ pub(crate) fn collect(
     };
     if without > 0 {
         let records = number::plural(without, "record");
-        lines.caveats.push(format!("{records} without a time or value are not counted."));
+        lines.caveats.push(format!(
+            "{records} without a time or value are not counted."
+        ));
     }
     let firsts = cells.values().filter_map(|steps| steps.keys().next());
-    let Some(first) = firsts.min().copied() else { return Ok(lines) };
+    let Some(first) = firsts.min().copied() else {
+        return Ok(lines);
+    };
     let earliest = end.checked_sub((DAYS_MAX as i64).days()).unwrap_or(first);
     lines.times = axis(request.step, first.max(earliest), end);
     lines.groups = groups(request, cells, &lines.times);
     if lines.groups.len() > GROUPS_MAX {
         let rest = number::plural((lines.groups.len() - GROUPS_MAX) as u64, "group");
-        lines.caveats.push(format!("{rest} with the fewest records are not looked at."));
-        lines.groups.sort_by(|a, b| b.records.cmp(&a.records).then_with(|| a.label.cmp(&b.label)));
+        lines
+            .caveats
+            .push(format!("{rest} with the fewest records are not looked at."));
+        lines.groups.sort_by(|a, b| {
+            b.records
+                .cmp(&a.records)
+                .then_with(|| a.label.cmp(&b.label))
+        });
         lines.groups.truncate(GROUPS_MAX);
         lines.groups.sort_by(|a, b| a.label.cmp(&b.label));
     }
@@ -253,7 +272,9 @@ pub(crate) fn collect(
 
 fn axis(step: Step, first: DateTime, end: DateTime) -> Vec<DateTime> {
     let first = first.date().at(0, 0, 0, 0);
-    (0..step.between(first, end)).map(|n| step.after(first, n)).collect()
+    (0..step.between(first, end))
+        .map(|n| step.after(first, n))
+        .collect()
 }
 
 fn groups(
@@ -286,17 +307,37 @@ fn groups(
 
 /// "component = billing", or "all".
 fn subject(by: &[String], label: &str) -> String {
-    if by.is_empty() { "all".to_string() } else { format!("{} = {label}", by.join(" / ")) }
+    if by.is_empty() {
+        "all".to_string()
+    } else {
+        format!("{} = {label}", by.join(" / "))
+    }
 }
 
 /// What is measured, in words: the param, or the value column, or the dataset's name.
 pub(crate) fn measure(asked: Option<&str>, value: Option<&str>, dataset: &str) -> String {
-    asked.map_or_else(|| value.unwrap_or(dataset).replace('_', " "), str::to_string)
+    asked.map_or_else(
+        || value.unwrap_or(dataset).replace('_', " "),
+        str::to_string,
+    )
 }
 
 /// " in billing", or nothing for all.
 pub(crate) fn in_group(line: &Line) -> String {
-    if line.subject == "all" { String::new() } else { format!(" in {}", line.label) }
+    if line.subject == "all" {
+        String::new()
+    } else {
+        format!(" in {}", line.label)
+    }
+}
+
+/// A level of coverage or a share of a limit as per cent without needless decimals: "95 %".
+pub(crate) fn share(value: f64) -> String {
+    format!(
+        "{}{}%",
+        number::sensible((value * 1000.0).round() / 10.0),
+        number::NBSP
+    )
 }
 
 #[cfg(test)]
@@ -323,14 +364,24 @@ pub(crate) mod test_data {
         for (group, line) in series {
             for (i, value) in line.iter().enumerate() {
                 let day = end - ((line.len() - i) as i64).days();
-                days.push(day.at(0, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).unwrap());
+                days.push(
+                    day.at(0, 0, 0, 0)
+                        .to_zoned(jiff::tz::TimeZone::UTC)
+                        .unwrap(),
+                );
                 groups.push((*group).to_string());
                 values.push(*value);
             }
         }
-        let micros: Vec<i64> = days.iter().map(|day| day.timestamp().as_microsecond()).collect();
+        let micros: Vec<i64> = days
+            .iter()
+            .map(|day| day.timestamp().as_microsecond())
+            .collect();
         let day = Series::new("day".into(), micros)
-            .cast(&DataType::Datetime(TimeUnit::Microseconds, Some(polars::prelude::TimeZone::UTC)))
+            .cast(&DataType::Datetime(
+                TimeUnit::Microseconds,
+                Some(polars::prelude::TimeZone::UTC),
+            ))
             .unwrap();
         let frame = DataFrame::new_infer_height(vec![
             day.into_column(),
@@ -344,7 +395,16 @@ pub(crate) mod test_data {
     /// A dataset of this frame.
     pub(crate) fn input(name: &str, frame: DataFrame) -> Input {
         let rows = frame.height() as u64;
-        let dataset = DatasetRef { name: name.to_string(), version: 1, rows };
-        Input { frame, dataset, source: None, time: None }
+        let dataset = DatasetRef {
+            name: name.to_string(),
+            version: 1,
+            rows,
+        };
+        Input {
+            frame,
+            dataset,
+            source: None,
+            time: None,
+        }
     }
 }

@@ -429,6 +429,7 @@ fn claims(params: &Params, found: &mut Found) -> Vec<Finding> {
         .collect();
     let mut findings = Vec::new();
     for (candidate, adjusted) in found.candidates.drain(..).zip(holm(&p)) {
+        if cfg!(test) { eprintln!("DBG {} {} {} {adjusted} {:?} {:?}", candidate.finding.what, candidate.p, candidate.large, candidate.finding.numbers.get("dispersion"), candidate.finding.numbers.get("ratio_clustered")); }
         if adjusted >= params.alpha || !candidate.large {
             continue;
         }

@@ -15,7 +15,9 @@
 
 use crate::describe::{median, quantile};
 use crate::seasonal::{decompose, interpolate};
-use statrs::distribution::{ContinuousCDF, DiscreteCDF, NegativeBinomial, Normal, Poisson, StudentsT};
+use statrs::distribution::{
+    ContinuousCDF, DiscreteCDF, NegativeBinomial, Normal, Poisson, StudentsT,
+};
 
 /// What the values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +41,23 @@ pub struct Options {
 
 impl Options {
     /// For daily values with a weekly season.
-    pub const DAILY: Self = Self { period: 7, short: 14, long: 35 };
+    pub const DAILY: Self = Self {
+        period: 7,
+        short: 14,
+        long: 35,
+    };
     /// For hourly values with a weekly season.
-    pub const HOURLY: Self = Self { period: 168, short: 72, long: 336 };
+    pub const HOURLY: Self = Self {
+        period: 168,
+        short: 72,
+        long: 336,
+    };
     /// For hourly values with too little history for a weekly season.
-    pub const HOURLY_SHORT: Self = Self { period: 24, short: 24, long: 120 };
+    pub const HOURLY_SHORT: Self = Self {
+        period: 24,
+        short: 24,
+        long: 120,
+    };
 
     /// Fewest known values that a season and a calibration can be learnt from.
     pub fn need(&self) -> usize {
@@ -82,8 +96,10 @@ pub fn score(values: &[Option<f64>], quantity: Quantity, options: Options) -> Ve
         Quantity::Count => Season::factors(&filled, options),
         Quantity::Continuous => Season::offsets(&filled, options),
     };
-    let experts: Vec<Expert> =
-        View::ALL.iter().map(|view| Expert::new(*view, &filled, quantity, &season, options)).collect();
+    let experts: Vec<Expert> = View::ALL
+        .iter()
+        .map(|view| Expert::new(*view, &filled, quantity, &season, options))
+        .collect();
     (0..values.len())
         .map(|i| {
             let value = values[i].filter(|value| value.is_finite())?;
@@ -98,18 +114,29 @@ fn combine(value: f64, i: usize, experts: &[Expert]) -> Option<Score> {
         .iter()
         .filter_map(|expert| expert.expected[i].map(|mean| (mean, expert.tails(value, mean))))
         .collect();
-    let past = experts.iter().any(|expert| expert.view.past && expert.expected[i].is_some());
-    let future = experts.iter().any(|expert| !expert.view.past && expert.expected[i].is_some());
+    let past = experts
+        .iter()
+        .any(|expert| expert.view.past && expert.expected[i].is_some());
+    let future = experts
+        .iter()
+        .any(|expert| !expert.view.past && expert.expected[i].is_some());
     if views.is_empty() || !(past || future) {
         return None;
     }
     let p_up = views.iter().map(|(_, tails)| tails.up).fold(0.0, f64::max);
-    let p_down = views.iter().map(|(_, tails)| tails.down).fold(0.0, f64::max);
+    let p_down = views
+        .iter()
+        .map(|(_, tails)| tails.down)
+        .fold(0.0, f64::max);
     let up = p_up < p_down;
     let (expected, tails) = views
         .iter()
         .max_by(|(_, a), (_, b)| {
-            if up { a.up.total_cmp(&b.up) } else { a.down.total_cmp(&b.down) }
+            if up {
+                a.up.total_cmp(&b.up)
+            } else {
+                a.down.total_cmp(&b.down)
+            }
         })
         .copied()?;
     let score = normal_score(p_up.min(p_down));
@@ -127,7 +154,10 @@ fn combine(value: f64, i: usize, experts: &[Expert]) -> Option<Score> {
 /// Features of each scored value for an isolation forest: its score, the change of the score since
 /// the value before, the mean score of three, and the size of the score. Missing ones are zeros.
 pub fn features(scores: &[Option<Score>]) -> Vec<Vec<f64>> {
-    let z: Vec<f64> = scores.iter().map(|score| score.map_or(0.0, |score| score.z)).collect();
+    let z: Vec<f64> = scores
+        .iter()
+        .map(|score| score.map_or(0.0, |score| score.z))
+        .collect();
     (0..z.len())
         .map(|i| {
             let before = z[i.saturating_sub(1)];
@@ -150,14 +180,18 @@ impl Season {
 
     fn offsets(values: &[f64], options: Options) -> Self {
         let parts = decompose(values, options.period);
-        Self { pattern: parts.season[..options.period].to_vec() }
+        Self {
+            pattern: parts.season[..options.period].to_vec(),
+        }
     }
 
     /// Factors of mean one: the median of value over level by phase, or for small counts the ratio of
     /// sums, since medians of small whole numbers jump.
     fn factors(values: &[f64], options: Options) -> Self {
         let period = options.period;
-        let mut season = Self { pattern: vec![1.0; period] };
+        let mut season = Self {
+            pattern: vec![1.0; period],
+        };
         for _ in 0..3 {
             let level: Vec<f64> = (0..values.len())
                 .map(|i| {
@@ -173,7 +207,10 @@ impl Season {
             if mean <= 0.0 {
                 break;
             }
-            season.pattern = pattern.iter().map(|factor| (factor / mean).max(0.01)).collect();
+            season.pattern = pattern
+                .iter()
+                .map(|factor| (factor / mean).max(0.01))
+                .collect();
         }
         season
     }
@@ -202,7 +239,10 @@ fn clipped_mean(values: &[f64], season: &Season, range: std::ops::Range<usize>) 
     let exposure: f64 = range.clone().map(|i| season.at(i)).sum();
     let middle = median(&adjusted);
     let spread = {
-        let distances: Vec<f64> = adjusted.iter().map(|value| (value - middle).abs()).collect();
+        let distances: Vec<f64> = adjusted
+            .iter()
+            .map(|value| (value - middle).abs())
+            .collect();
         median(&distances) * 1.4826
     };
     let mut level = if middle >= 2.0 {
@@ -233,18 +273,42 @@ struct View {
 
 impl View {
     const ALL: [Self; 4] = [
-        Self { past: true, long: false },
-        Self { past: true, long: true },
-        Self { past: false, long: false },
-        Self { past: false, long: true },
+        Self {
+            past: true,
+            long: false,
+        },
+        Self {
+            past: true,
+            long: true,
+        },
+        Self {
+            past: false,
+            long: false,
+        },
+        Self {
+            past: false,
+            long: true,
+        },
     ];
 
     /// The values around `i` that this expert may see, when there are enough.
     fn range(self, i: usize, n: usize, options: Options) -> Option<std::ops::Range<usize>> {
-        let length = if self.long { options.long } else { options.short };
-        let range = if self.past { i.saturating_sub(length)..i } else { i + 1..(i + 1 + length).min(n) };
+        let length = if self.long {
+            options.long
+        } else {
+            options.short
+        };
+        let range = if self.past {
+            i.saturating_sub(length)..i
+        } else {
+            i + 1..(i + 1 + length).min(n)
+        };
         // The long view is another view only when it sees more than the short one.
-        let fewest = if self.long { options.short + options.short / 2 } else { options.short / 2 };
+        let fewest = if self.long {
+            options.short + options.short / 2
+        } else {
+            options.short / 2
+        };
         (range.len() >= fewest).then_some(range)
     }
 }
@@ -282,9 +346,11 @@ impl Expert {
     ) -> Self {
         let adjusted: Vec<f64> = match quantity {
             Quantity::Count => Vec::new(),
-            Quantity::Continuous => {
-                values.iter().enumerate().map(|(i, value)| value - season.at(i)).collect()
-            }
+            Quantity::Continuous => values
+                .iter()
+                .enumerate()
+                .map(|(i, value)| value - season.at(i))
+                .collect(),
         };
         let expected: Vec<Option<f64>> = (0..values.len())
             .map(|i| {
@@ -301,8 +367,15 @@ impl Expert {
                 })
             })
             .collect();
-        let mut expert =
-            Self { view, quantity, expected, spread: 1.0, quadratic: 0.0, stretch: 1.0, freedom: None };
+        let mut expert = Self {
+            view,
+            quantity,
+            expected,
+            spread: 1.0,
+            quadratic: 0.0,
+            stretch: 1.0,
+            freedom: None,
+        };
         expert.calibrate(values);
         expert
     }
@@ -323,8 +396,10 @@ impl Expert {
             }
             Quantity::Continuous => self.spread = robust_scale(&pairs),
         }
-        let sizes: Vec<f64> =
-            pairs.iter().map(|(value, mean)| self.raw_score(*value, *mean).abs()).collect();
+        let sizes: Vec<f64> = pairs
+            .iter()
+            .map(|(value, mean)| self.raw_score(*value, *mean).abs())
+            .collect();
         let middle = (quantile(&sizes, 0.5) / 0.6745).max(1.0);
         let tail = quantile(&sizes, 0.95) / (middle * 0.6745);
         // The ratio of both is itself uncertain. Counts have a law of their own for the tail, so only
@@ -344,7 +419,11 @@ impl Expert {
             Quantity::Continuous => (value - mean) / self.spread,
             Quantity::Count => {
                 let (up, down) = count_tails(value, mean, self.variance(mean) / mean);
-                if value > mean { normal_score(up) } else { -normal_score(down) }
+                if value > mean {
+                    normal_score(up)
+                } else {
+                    -normal_score(down)
+                }
             }
         }
     }
@@ -362,12 +441,19 @@ impl Expert {
             Quantity::Count => self.variance(mean).sqrt(),
             Quantity::Continuous => self.spread,
         };
-        Tails { up: tail(score), down: tail(-score), half_width: 1.96 * self.stretch * spread }
+        Tails {
+            up: tail(score),
+            down: tail(-score),
+            half_width: 1.96 * self.stretch * spread,
+        }
     }
 
     /// Probability of a score as large or larger.
     fn tail(&self, score: f64) -> f64 {
-        match self.freedom.and_then(|freedom| StudentsT::new(0.0, 1.0, freedom).ok()) {
+        match self
+            .freedom
+            .and_then(|freedom| StudentsT::new(0.0, 1.0, freedom).ok())
+        {
             Some(t) => {
                 // Same middle: the quartile of t lies further out than that of the normal.
                 let scale = t.inverse_cdf(0.75) / 0.6745;
@@ -382,8 +468,10 @@ impl Expert {
 fn dispersion(pairs: &[(f64, f64)], law: impl Fn(f64) -> f64) -> f64 {
     // Mean of a squared standard normal below the 98th percentile of its size.
     const KEPT: f64 = 0.873;
-    let mut squares: Vec<f64> =
-        pairs.iter().map(|(value, mean)| (value - mean).powi(2) / law(*mean)).collect();
+    let mut squares: Vec<f64> = pairs
+        .iter()
+        .map(|(value, mean)| (value - mean).powi(2) / law(*mean))
+        .collect();
     squares.sort_by(f64::total_cmp);
     let keep = ((squares.len() as f64 * 0.98).floor() as usize).max(1);
     squares[..keep].iter().sum::<f64>() / keep as f64 / KEPT
@@ -396,7 +484,7 @@ fn quadratic_dispersion(pairs: &[(f64, f64)]) -> f64 {
         return 0.0;
     }
     for _ in 0..24 {
-        let middle = (low + high) / 2.0;
+        let middle = f64::midpoint(low, high);
         if dispersion(pairs, |mean| mean + middle * mean * mean) > 1.0 {
             low = middle;
         } else {
@@ -408,14 +496,20 @@ fn quadratic_dispersion(pairs: &[(f64, f64)]) -> f64 {
 
 /// Scale of residuals by their median size; where more than half are the same, by higher quantiles.
 fn robust_scale(pairs: &[(f64, f64)]) -> f64 {
-    let sizes: Vec<f64> = pairs.iter().map(|(value, mean)| (value - mean).abs()).collect();
+    let sizes: Vec<f64> = pairs
+        .iter()
+        .map(|(value, mean)| (value - mean).abs())
+        .collect();
     let level = median(&pairs.iter().map(|(_, mean)| mean.abs()).collect::<Vec<_>>());
     let scale = quantile(&sizes, 0.5) / 0.6745;
     if scale > 1e-9 * level {
         return scale;
     }
     let square = sizes.iter().map(|size| size * size).sum::<f64>() / sizes.len() as f64;
-    (quantile(&sizes, 0.95) / 1.96).max(square.sqrt()).max(1e-9 * level).max(f64::MIN_POSITIVE)
+    (quantile(&sizes, 0.95) / 1.96)
+        .max(square.sqrt())
+        .max(1e-9 * level)
+        .max(f64::MIN_POSITIVE)
 }
 
 /// Probabilities of a count at least and at most this large.
@@ -423,10 +517,14 @@ fn count_tails(value: f64, mean: f64, dispersion: f64) -> (f64, f64) {
     let k = value.max(0.0).round() as u64;
     let (at_most, below) = if dispersion > 1.0 + 1e-6 {
         let size = mean / (dispersion - 1.0);
-        let Ok(law) = NegativeBinomial::new(size, 1.0 / dispersion) else { return (1.0, 1.0) };
+        let Ok(law) = NegativeBinomial::new(size, 1.0 / dispersion) else {
+            return (1.0, 1.0);
+        };
         (law.cdf(k), if k == 0 { 1.0 } else { law.sf(k - 1) })
     } else {
-        let Ok(law) = Poisson::new(mean) else { return (1.0, 1.0) };
+        let Ok(law) = Poisson::new(mean) else {
+            return (1.0, 1.0);
+        };
         (law.cdf(k), if k == 0 { 1.0 } else { law.sf(k - 1) })
     };
     (below, at_most)
@@ -449,7 +547,11 @@ fn heavy_tail(ratio: f64) -> Option<f64> {
         (4.16, 3.0),
         (5.27, 2.0),
     ];
-    TABLE.iter().rev().find(|(least, _)| ratio >= *least).map(|(_, freedom)| *freedom)
+    TABLE
+        .iter()
+        .rev()
+        .find(|(least, _)| ratio >= *least)
+        .map(|(_, freedom)| *freedom)
 }
 
 /// Siegel's repeated-median line through a range, read at `at`.
@@ -466,8 +568,9 @@ fn line_at(values: &[f64], range: std::ops::Range<usize>, at: usize) -> f64 {
         })
         .collect();
     let slope = median(&slopes);
-    let levels: Vec<f64> =
-        range.map(|i| values[i] + slope * (at as f64 - i as f64)).collect();
+    let levels: Vec<f64> = range
+        .map(|i| values[i] + slope * (at as f64 - i as f64))
+        .collect();
     median(&levels)
 }
 
@@ -517,7 +620,11 @@ mod tests {
         for seed in 0..runs {
             let values = make(&mut Random::seeded(seed));
             let scores = score(&values, quantity, Options::DAILY);
-            let least = scores.iter().flatten().map(|s| s.p_up.min(s.p_down)).fold(1.0, f64::min);
+            let least = scores
+                .iter()
+                .flatten()
+                .map(|s| s.p_up.min(s.p_down))
+                .fold(1.0, f64::min);
             claims += usize::from(least * 2.0 * 420.0 < 0.05);
         }
         claims as f64 / runs as f64
@@ -585,7 +692,10 @@ mod tests {
                 .filter(|i| scores[*i].is_some_and(|s| s.p_down * 2.0 * 420.0 < 0.01))
                 .collect();
             assert!(!called.is_empty(), "seed {seed}: missed");
-            assert!(called.iter().all(|i| days.contains(i)), "seed {seed}: {called:?}");
+            assert!(
+                called.iter().all(|i| days.contains(i)),
+                "seed {seed}: {called:?}"
+            );
         }
     }
 
@@ -600,7 +710,11 @@ mod tests {
     #[test]
     fn too_short_a_series_has_no_scores() {
         let values = vec![Some(1.0); 41];
-        assert!(score(&values, Quantity::Count, Options::DAILY).iter().all(Option::is_none));
+        assert!(
+            score(&values, Quantity::Count, Options::DAILY)
+                .iter()
+                .all(Option::is_none)
+        );
     }
 
     #[test]
@@ -608,7 +722,12 @@ mod tests {
         let mut values = vec![Some(5.0); 100];
         values[50] = None;
         let scores = score(&values, Quantity::Continuous, Options::DAILY);
-        assert!(scores.iter().flatten().all(|s| s.z.is_finite() && s.p_up.min(s.p_down) > 0.01));
+        assert!(
+            scores
+                .iter()
+                .flatten()
+                .all(|s| s.z.is_finite() && s.p_up.min(s.p_down) > 0.01)
+        );
         assert!(scores[50].is_none());
         let scores = score(&vec![Some(0.0); 100], Quantity::Count, Options::DAILY);
         assert!(scores.iter().flatten().all(|s| s.p_up.min(s.p_down) > 0.01));

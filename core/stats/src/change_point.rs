@@ -418,7 +418,7 @@ fn two_steps_left(values: &[f64], m: usize) -> f64 {
     };
     let n = values.len();
     let mut best = f64::INFINITY;
-    for a in m..n.saturating_sub(2 * m) + 1 {
+    for a in m..=n.saturating_sub(2 * m) {
         for b in a + m..=n - m {
             best = best.min(cost(0, a) + cost(a, b) + cost(b, n));
         }

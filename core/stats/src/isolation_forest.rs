@@ -19,7 +19,10 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { trees: 100, sample: 256 }
+        Self {
+            trees: 100,
+            sample: 256,
+        }
     }
 }
 
@@ -33,9 +36,15 @@ pub struct IsolationForest {
 
 #[derive(Debug, Clone, Copy)]
 enum Node {
-    Leaf { size: usize },
+    Leaf {
+        size: usize,
+    },
     /// Values below `cut` go left, to the next node; the others to `right`.
-    Cut { feature: usize, cut: f64, right: usize },
+    Cut {
+        feature: usize,
+        cut: f64,
+        right: usize,
+    },
 }
 
 /// Average path length of an unsuccessful search in a binary search tree of `n` points.
@@ -65,10 +74,20 @@ impl IsolationForest {
                 order.swap(i, j);
             }
             let mut nodes = Vec::new();
-            split(points, &mut order[..sample], 0, limit, &mut random, &mut nodes);
+            split(
+                points,
+                &mut order[..sample],
+                0,
+                limit,
+                &mut random,
+                &mut nodes,
+            );
             trees.push(nodes);
         }
-        Self { trees, scale: average_path_length(sample) }
+        Self {
+            trees,
+            scale: average_path_length(sample),
+        }
     }
 
     /// The anomaly score of a point, between 0 and 1.
@@ -98,10 +117,12 @@ fn split(
     let dimension = points[rows[0]].len();
     let varying: Vec<(usize, f64, f64)> = (0..dimension)
         .filter_map(|feature| {
-            let (low, high) = rows.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |range, row| {
-                let value = points[*row][feature];
-                (range.0.min(value), range.1.max(value))
-            });
+            let (low, high) = rows
+                .iter()
+                .fold((f64::INFINITY, f64::NEG_INFINITY), |range, row| {
+                    let value = points[*row][feature];
+                    (range.0.min(value), range.1.max(value))
+                });
             (high > low).then_some((feature, low, high))
         })
         .collect();
@@ -121,7 +142,11 @@ fn split(
     split(points, left, depth + 1, limit, random, nodes);
     let right_at = nodes.len();
     split(points, right, depth + 1, limit, random, nodes);
-    nodes[at] = Node::Cut { feature, cut, right: right_at };
+    nodes[at] = Node::Cut {
+        feature,
+        cut,
+        right: right_at,
+    };
 }
 
 fn path_length(nodes: &[Node], point: &[f64]) -> f64 {
@@ -129,7 +154,11 @@ fn path_length(nodes: &[Node], point: &[f64]) -> f64 {
     loop {
         match nodes[at] {
             Node::Leaf { size } => return depth + average_path_length(size),
-            Node::Cut { feature, cut, right } => {
+            Node::Cut {
+                feature,
+                cut,
+                right,
+            } => {
                 at = if point[feature] < cut { at + 1 } else { right };
                 depth += 1.0;
             }
@@ -170,7 +199,12 @@ mod tests {
         }
         assert!(above / 20_000.0 > 0.99, "AUC {}", above / 20_000.0);
         let again = IsolationForest::grow(&points, Options::default(), 42);
-        assert!(points.iter().zip(&scores).all(|(point, score)| again.score(point) == *score));
+        assert!(
+            points
+                .iter()
+                .zip(&scores)
+                .all(|(point, score)| again.score(point) == *score)
+        );
     }
 
     #[test]

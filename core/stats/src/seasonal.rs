@@ -23,7 +23,11 @@ pub fn interpolate(values: &[Option<f64>]) -> Vec<f64> {
     let known: Vec<(usize, f64)> = values
         .iter()
         .enumerate()
-        .filter_map(|(i, value)| value.filter(|value| value.is_finite()).map(|value| (i, value)))
+        .filter_map(|(i, value)| {
+            value
+                .filter(|value| value.is_finite())
+                .map(|value| (i, value))
+        })
         .collect();
     let (Some(first), Some(last)) = (known.first(), known.last()) else {
         return Vec::new();
@@ -54,17 +58,30 @@ pub fn decompose(values: &[f64], period: usize) -> Decomposition {
     let mut season = vec![0.0; period.max(1)];
     let mut level = Vec::new();
     for _ in 0..2 {
-        let adjusted: Vec<f64> =
-            values.iter().enumerate().map(|(i, value)| value - season[i % season.len()]).collect();
+        let adjusted: Vec<f64> = values
+            .iter()
+            .enumerate()
+            .map(|(i, value)| value - season[i % season.len()])
+            .collect();
         level = running_median(&adjusted, half);
         if period > 1 && values.len() >= 2 * period {
             season = phase_medians(values, &level, period);
         }
     }
-    let season: Vec<f64> = (0..values.len()).map(|i| season[i % season.len()]).collect();
-    let remainder =
-        values.iter().zip(&level).zip(&season).map(|((value, l), s)| value - l - s).collect();
-    Decomposition { level, season, remainder }
+    let season: Vec<f64> = (0..values.len())
+        .map(|i| season[i % season.len()])
+        .collect();
+    let remainder = values
+        .iter()
+        .zip(&level)
+        .zip(&season)
+        .map(|((value, l), s)| value - l - s)
+        .collect();
+    Decomposition {
+        level,
+        season,
+        remainder,
+    }
 }
 
 fn phase_medians(values: &[f64], level: &[f64], period: usize) -> Vec<f64> {
@@ -78,7 +95,9 @@ fn phase_medians(values: &[f64], level: &[f64], period: usize) -> Vec<f64> {
         })
         .collect();
     let middle = median(&season);
-    season.iter_mut().for_each(|value| *value -= middle);
+    for value in &mut season {
+        *value -= middle;
+    }
     season
 }
 
@@ -94,7 +113,11 @@ pub fn smooth(values: &[f64], period: usize) -> Option<Decomposition> {
     params.seasonal_length(seasonal_length).seasonal_degree(0);
     let (season, level, remainder, _) = params.fit(values, period).ok()?.into_parts();
     let finite = season.iter().chain(&level).all(|value| value.is_finite());
-    finite.then_some(Decomposition { level, season, remainder })
+    finite.then_some(Decomposition {
+        level,
+        season,
+        remainder,
+    })
 }
 
 /// Whether a season of this period is there: the autocorrelation at the period, after removing a
@@ -109,7 +132,11 @@ pub fn is_seasonal(values: &[f64], period: usize) -> bool {
         return false;
     }
     let correlation = |lag: usize| {
-        rest.iter().zip(&rest[lag..]).map(|(a, b)| a * b).sum::<f64>() / total
+        rest.iter()
+            .zip(&rest[lag..])
+            .map(|(a, b)| a * b)
+            .sum::<f64>()
+            / total
     };
     let before: f64 = (1..period).map(|lag| correlation(lag).powi(2)).sum();
     correlation(period) > 1.645 * ((1.0 + 2.0 * before) / values.len() as f64).sqrt()
@@ -117,7 +144,11 @@ pub fn is_seasonal(values: &[f64], period: usize) -> bool {
 
 fn without_line(values: &[f64]) -> Vec<f64> {
     let (intercept, slope) = line(values);
-    values.iter().enumerate().map(|(i, value)| value - intercept - slope * i as f64).collect()
+    values
+        .iter()
+        .enumerate()
+        .map(|(i, value)| value - intercept - slope * i as f64)
+        .collect()
 }
 
 /// Intercept and slope of the least-squares line over 0, 1, 2, ...
@@ -126,8 +157,11 @@ pub fn line(values: &[f64]) -> (f64, f64) {
     let middle = (n - 1.0) / 2.0;
     let mean = values.iter().sum::<f64>() / n;
     let spread: f64 = (0..values.len()).map(|i| (i as f64 - middle).powi(2)).sum();
-    let product: f64 =
-        values.iter().enumerate().map(|(i, value)| (i as f64 - middle) * (value - mean)).sum();
+    let product: f64 = values
+        .iter()
+        .enumerate()
+        .map(|(i, value)| (i as f64 - middle) * (value - mean))
+        .sum();
     let slope = if spread > 0.0 { product / spread } else { 0.0 };
     (mean - slope * middle, slope)
 }
@@ -150,15 +184,20 @@ mod tests {
         values[70] = 0.0;
         let parts = decompose(&values, 7);
         for i in (0..140).filter(|i| *i != 70) {
-            assert!(parts.remainder[i].abs() < 1e-9, "{i}: {}", parts.remainder[i]);
+            assert!(
+                parts.remainder[i].abs() < 1e-9,
+                "{i}: {}",
+                parts.remainder[i]
+            );
         }
         assert!((parts.remainder[70] + 55.0).abs() < 1e-9);
     }
 
     #[test]
     fn seasons_are_seen_only_where_they_are() {
-        let seasonal: Vec<f64> =
-            (0..140).map(|i| f64::from(i * 7919 % 13) + if i % 7 == 0 { 30.0 } else { 0.0 }).collect();
+        let seasonal: Vec<f64> = (0..140)
+            .map(|i| f64::from(i * 7919 % 13) + if i % 7 == 0 { 30.0 } else { 0.0 })
+            .collect();
         assert!(is_seasonal(&seasonal, 7));
         let line: Vec<f64> = (0..140).map(|i| f64::from(i) * 2.0).collect();
         assert!(!is_seasonal(&line, 7));

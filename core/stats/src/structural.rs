@@ -77,7 +77,11 @@ struct Layout {
 impl Layout {
     fn new(slope: bool, period: usize, controls: usize) -> Self {
         let start = usize::from(slope) + period.max(1);
-        Self { slope, controls: start, size: start + controls }
+        Self {
+            slope,
+            controls: start,
+            size: start + controls,
+        }
     }
 
     /// The observation vector of each step. The season is coded as deviations that sum to zero: one
@@ -207,7 +211,10 @@ fn standardised(controls: &[&[f64]], train: usize, steps: usize) -> Vec<Vec<f64>
     for control in controls {
         let known = &control[..train.min(control.len())];
         let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
-        let square = known.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+        let square = known
+            .iter()
+            .map(|value| (value - mean).powi(2))
+            .sum::<f64>();
         let sd = (square / known.len().max(1) as f64).sqrt();
         for (row, value) in rows.iter_mut().zip(control.iter()) {
             row.push(if sd > 0.0 { (value - mean) / sd } else { 0.0 });
@@ -218,7 +225,11 @@ fn standardised(controls: &[&[f64]], train: usize, steps: usize) -> Vec<Vec<f64>
 
 fn start(values: &[Option<f64>]) -> f64 {
     let known: Vec<f64> = values.iter().flatten().copied().collect();
-    if known.is_empty() { 0.0 } else { known.iter().sum::<f64>() / known.len() as f64 }
+    if known.is_empty() {
+        0.0
+    } else {
+        known.iter().sum::<f64>() / known.len() as f64
+    }
 }
 
 /// Weighs the variants by how well they explain the training values.
@@ -242,7 +253,10 @@ pub fn weigh(values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Nois
             scored.push((level_ratio, slope, filter.log_likelihood() + prior.ln()));
         }
     }
-    let best = scored.iter().map(|(_, _, score)| *score).fold(f64::NEG_INFINITY, f64::max);
+    let best = scored
+        .iter()
+        .map(|(_, _, score)| *score)
+        .fold(f64::NEG_INFINITY, f64::max);
     let mut variants: Vec<Variant> = scored
         .into_iter()
         .map(|(level_ratio, slope, score)| Variant {
@@ -253,7 +267,9 @@ pub fn weigh(values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Nois
         .filter(|variant| variant.weight > 0.05)
         .collect();
     let total: f64 = variants.iter().map(|variant| variant.weight).sum();
-    variants.iter_mut().for_each(|variant| variant.weight /= total);
+    for variant in &mut variants {
+        variant.weight /= total;
+    }
     Noise { variants, period }
 }
 
@@ -274,7 +290,10 @@ pub fn forecast(
         .map(|variant| {
             let layout = Layout::new(variant.slope, noise.period, controls.len());
             let filter = Filter::new(layout, variant.level_ratio, start);
-            (variant.weight, forecast_one(filter, values, &layout.rows(&scaled), counted))
+            (
+                variant.weight,
+                forecast_one(filter, values, &layout.rows(&scaled), counted),
+            )
         })
         .collect();
     mix(&parts)
@@ -306,7 +325,10 @@ fn forecast_one(
         if *counted {
             sum += expected;
             sum_variance += 2.0 * dot(&shared, row) + spread;
-            shared.iter_mut().zip(&filter.gain).for_each(|(slot, gain)| *slot += gain);
+            shared
+                .iter_mut()
+                .zip(&filter.gain)
+                .for_each(|(slot, gain)| *slot += gain);
         }
         if layout.slope {
             shared[0] += shared[1];
@@ -314,13 +336,23 @@ fn forecast_one(
         filter.advance();
     }
     let freedom = filter.freedom();
-    Forecast { mean, variance, sum, sum_variance: sum_variance * noise, freedom, fitted }
+    Forecast {
+        mean,
+        variance,
+        sum,
+        sum_variance: sum_variance * noise,
+        freedom,
+        fitted,
+    }
 }
 
 /// The mixture of the variants' forecasts: their spread counts as variance.
 fn mix(parts: &[(f64, Forecast)]) -> Forecast {
     let average = |value: &dyn Fn(&Forecast) -> f64| -> f64 {
-        parts.iter().map(|(weight, part)| weight * value(part)).sum()
+        parts
+            .iter()
+            .map(|(weight, part)| weight * value(part))
+            .sum()
     };
     let (_, first) = &parts[0];
     let steps = first.mean.len();
@@ -336,7 +368,14 @@ fn mix(parts: &[(f64, Forecast)]) -> Forecast {
             settled.then(|| average(&|part| part.fitted[i].unwrap_or(0.0)))
         })
         .collect();
-    Forecast { mean, variance, sum, sum_variance, freedom: average(&|part| part.freedom), fitted }
+    Forecast {
+        mean,
+        variance,
+        sum,
+        sum_variance,
+        freedom: average(&|part| part.freedom),
+        fitted,
+    }
 }
 
 #[cfg(test)]
@@ -354,8 +393,15 @@ mod tests {
     #[test]
     fn a_constant_level_gives_the_textbook_mean() {
         let values = known([4.0, 6.0, 5.0, 7.0, 3.0, 5.0, 6.0, 4.0]);
-        let variant = Variant { level_ratio: 0.0, slope: false, weight: 1.0 };
-        let noise = Noise { variants: vec![variant], period: 1 };
+        let variant = Variant {
+            level_ratio: 0.0,
+            slope: false,
+            weight: 1.0,
+        };
+        let noise = Noise {
+            variants: vec![variant],
+            period: 1,
+        };
         let result = forecast(&noise, &values, &[], &[true, true]);
         let s2 = 12.0 / 7.0;
         assert!((result.mean[1] - 5.0).abs() < 1e-5);
@@ -375,7 +421,11 @@ mod tests {
         let noise = weigh(&values, &[&control], 7);
         let result = forecast(&noise, &values, &[&control], &[true; 10]);
         for (i, mean) in result.mean.iter().enumerate() {
-            assert!((mean - truth(70 + i)).abs() < 0.05, "{i}: {mean} {}", truth(70 + i));
+            assert!(
+                (mean - truth(70 + i)).abs() < 0.05,
+                "{i}: {mean} {}",
+                truth(70 + i)
+            );
         }
         assert!(result.fitted[30].is_some());
     }
@@ -391,6 +441,11 @@ mod tests {
         let noise = weigh(&values, &[], 1);
         let result = forecast(&noise, &values, &[], &[true; 30]);
         assert!(result.variance[29] > 5.0 * result.variance[0]);
-        assert!(noise.variants.iter().all(|variant| variant.level_ratio >= 0.6));
+        assert!(
+            noise
+                .variants
+                .iter()
+                .all(|variant| variant.level_ratio >= 0.6)
+        );
     }
 }

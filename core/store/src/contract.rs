@@ -475,7 +475,6 @@ impl Reader<'_> {
         {
             let kind = self.kind(inner.trim(), span, children, limits)?;
             let item = Field {
-                name: "item".into(),
                 kind,
                 required: false,
                 ..limits.clone()
@@ -685,7 +684,7 @@ type = "list<string>"
         let DataType::List(item) = contract.schema().field(4).data_type().clone() else {
             panic!("not a list")
         };
-        assert_eq!(item.data_type().to_string().contains("at"), true);
+        assert!(item.data_type().to_string().contains("at"));
     }
 
     /// Every error's text, place and advice.
@@ -725,6 +724,21 @@ type = "list<string>"
                 "2:8 there is no field `ids` | fields are: s",
             ],
         );
+    }
+
+    #[test]
+    fn every_contract_of_the_catalogue_is_sound() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../jobs/contracts");
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let file = entry.path();
+            if file.extension().is_some_and(|ending| ending == "toml") {
+                let contract = Contract::read(&file);
+                if let Err(StoreError::Contract { file, diagnostics }) = &contract {
+                    panic!("{file}: {diagnostics:#?}");
+                }
+                assert!(contract.is_ok(), "{}", file.display());
+            }
+        }
     }
 
     #[test]

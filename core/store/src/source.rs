@@ -283,13 +283,6 @@ impl Place {
     fn open(&self, source: &str, uri: &str) -> Result<Arc<dyn ObjectStore>, StoreError> {
         match std::fs::metadata(&self.folder) {
             Ok(found) if found.is_dir() => {}
-            Ok(_) => {
-                return Err(StoreError::Uri {
-                    name: source.to_string(),
-                    uri: uri.to_string(),
-                    reason: format!("takes the file {} for a folder; mend the uri", self.shown),
-                });
-            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(StoreError::NoFolder {
                     name: source.to_string(),
@@ -297,8 +290,15 @@ impl Place {
                     folder: self.folder.display().to_string(),
                 });
             }
-            Err(error) => {
+            Err(error) if error.kind() != std::io::ErrorKind::NotADirectory => {
                 return Err(self.unreadable(source, &self.folder.display().to_string(), &error));
+            }
+            _ => {
+                return Err(StoreError::Uri {
+                    name: source.to_string(),
+                    uri: uri.to_string(),
+                    reason: format!("takes the file {} for a folder; mend the uri", self.shown),
+                });
             }
         }
         let store = LocalFileSystem::new_with_prefix(&self.folder)

@@ -258,6 +258,8 @@ impl Sql {
             .with_target_partitions(1)
             .with_batch_size(BATCH_ROWS);
         let options = config.options_mut();
+        // What a sort holds back for merging what it spilled must fit the limit itself.
+        options.execution.sort_spill_reservation_bytes = (10 << 20).min(self.memory_bytes / 8);
         options.execution.time_zone = Some(self.timezone.clone());
         options.sql_parser.collect_spans = true;
         let spill = DiskManagerBuilder::default()

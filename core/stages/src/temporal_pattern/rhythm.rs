@@ -303,48 +303,50 @@ fn weekday_candidates(
     chart: Option<usize>,
 ) -> Vec<Candidate> {
     let log = |c: Option<Comparison>| c.map_or(0.0, |c| c.estimate.max(1e-9).ln());
-    // A working day must differ, the same way, from all days and from the working days.
-    let p_both = |day: &usize| {
-        let (all, working) = (fitted.against_all[*day], fitted.against_working[*day]);
-        match (all, working) {
-            (Some(a), Some(w)) if log(all) * log(working) > 0.0 => a.p.max(w.p),
-            _ => 1.0,
-        }
-    };
-    let p: Vec<f64> = WORKING.iter().map(p_both).collect();
-    let adjusted = holm(&p);
+    let p_of = |c: Option<Comparison>| c.map_or(1.0, |c| c.p);
+    let (all, working) = (&fitted.against_all, &fitted.against_working);
     let least = log_threshold(data);
-    let holds = |day: usize| {
-        adjusted[day] < data.params.alpha && log(fitted.against_working[day]).abs() >= least
+    // Whether the working days differ among themselves decides; a quiet weekend does not.
+    let p: Vec<f64> = WORKING.iter().map(|&day| p_of(working[day])).collect();
+    let adjusted = holm(&p);
+    let stands_out =
+        |day: usize| adjusted[day] < data.params.alpha && log(working[day]).abs() >= least;
+    let strongest = |days: &[usize]| {
+        days.iter()
+            .copied()
+            .max_by(|a, b| log(working[*a]).abs().total_cmp(&log(working[*b]).abs()))
     };
-    let day = WORKING
+    // The highest day is told when it is above both means; else the day that stands out most.
+    let p_all = holm(&WORKING.map(|day| p_of(all[day])));
+    let is_peak = |day: usize| {
+        log(all[day]) > 0.0 && log(working[day]) >= least && p_all[day] < 0.05 && p[day] < 0.05
+    };
+    let standing: Vec<usize> = WORKING.into_iter().filter(|day| stands_out(*day)).collect();
+    let peaks: Vec<usize> = WORKING.into_iter().filter(|day| is_peak(*day)).collect();
+    let surest = WORKING
+        .into_iter()
+        .min_by(|a, b| p[*a].total_cmp(&p[*b]))
+        .unwrap_or(0);
+    let day = match (standing.is_empty(), strongest(&peaks)) {
+        (false, Some(peak)) => peak,
+        (false, None) => strongest(&standing).unwrap_or(surest),
+        (true, _) => surest,
+    };
+    let holds = !standing.is_empty();
+    let lowest = standing
         .iter()
         .copied()
-        .max_by(|a, b| {
-            holds(*a).cmp(&holds(*b)).then_with(|| {
-                if holds(*a) && holds(*b) {
-                    log(fitted.against_working[*a])
-                        .abs()
-                        .total_cmp(&log(fitted.against_working[*b]).abs())
-                } else {
-                    p[*b].total_cmp(&p[*a])
-                }
-            })
-        })
-        .unwrap_or(0);
+        .filter(|low| *low != day && log(working[*low]) < 0.0 && log(working[day]) > 0.0)
+        .min_by(|a, b| log(working[*a]).total_cmp(&log(working[*b])));
+    let sure = (p[surest], adjusted[surest]);
     let mut candidates = vec![day_candidate(
-        data,
-        rhythm,
-        group,
-        fitted,
-        chart,
-        day,
-        (p[day], adjusted[day]),
+        data, rhythm, group, fitted, chart, day, lowest, sure,
     )];
+    candidates[0].large &= holds;
     // The weekend is held against the working days that do not stand out themselves.
     let rest: Vec<usize> = WORKING
         .into_iter()
-        .filter(|d| !(holds(day) && *d == day))
+        .filter(|d| !(holds && *d == day))
         .collect();
     let sides = WEEKEND.map(|d| fitted.rates.contrast(&[d], &rest, 0.95));
     let same_side = log(sides[0]) * log(sides[1]) > 0.0;
@@ -363,25 +365,30 @@ fn weekday_candidates(
         return candidates;
     }
     // Saturday and Sunday go different ways: the one that stands out most speaks for itself.
-    let all: Vec<usize> = (0..7).collect();
-    let single = WEEKEND.into_iter().max_by(|a, b| {
-        let p = |d: &usize| fitted.against_all[*d].map_or(1.0, |c| c.p);
-        p(b).total_cmp(&p(a))
-    });
-    if let Some(day) = single
-        && let Some(comparison) = fitted.rates.contrast(&[day], &all, 0.95)
-    {
-        let p = comparison.p;
-        candidates.push(day_candidate(
-            data,
-            rhythm,
-            group,
-            fitted,
-            chart,
-            day,
-            (p, (2.0 * p).min(1.0)),
-        ));
-    }
+    let p_single: Vec<f64> = WEEKEND
+        .iter()
+        .zip(sides)
+        .map(|(&day, side)| {
+            let same = log(side) * log(all[day]) > 0.0 && log(side).abs() >= least;
+            if same {
+                p_of(side).max(p_of(all[day]))
+            } else {
+                1.0
+            }
+        })
+        .collect();
+    let at = usize::from(p_single[1] < p_single[0]);
+    let sure = (p_single[at], (2.0 * p_single[at]).min(1.0));
+    candidates.push(day_candidate(
+        data,
+        rhythm,
+        group,
+        fitted,
+        chart,
+        WEEKEND[at],
+        None,
+        sure,
+    ));
     candidates
 }
 
@@ -396,6 +403,7 @@ fn day_candidate(
     fitted: &Fitted,
     chart: Option<usize>,
     day: usize,
+    lowest: Option<usize>,
     (p, adjusted): (f64, f64),
 ) -> Candidate {
     let all = fitted.against_all[day].unwrap_or(NO_DIFFERENCE);
@@ -408,10 +416,22 @@ fn day_candidate(
         "bounds_working",
         words::bounds(working.estimate, working.lower, working.upper),
     );
+    places.add(
+        "lowest",
+        lowest
+            .and_then(|low| Some((low, fitted.against_working[low]?)))
+            .map_or_else(String::new, |(low, c)| {
+                let label = &rhythm.labels[low];
+                format!(
+                    "; {label} is the lowest working day, {} than their mean",
+                    words::than(c.estimate)
+                )
+            }),
+    );
     let sentence = fill(
         "{Measure}{of} {are} {than} {when} {joint} {baseline} ({bounds}, n = {n}), and \
          {than_working} {joint_working} the mean of working days, Monday to Friday \
-         ({bounds_working}).",
+         ({bounds_working}){lowest}.",
         &places.borrowed(),
     );
     let what = format!("{} {when}", data.measure);

@@ -19,7 +19,10 @@ impl Backtest {
             .zip(errors)
             .map(|(origin, row)| values[*origin..origin + row.len()].to_vec())
             .collect();
-        Self { errors: errors.to_vec(), observed }
+        Self {
+            errors: errors.to_vec(),
+            observed,
+        }
     }
 
     /// Mean absolute error over the scale of [`scale`].
@@ -39,7 +42,11 @@ impl Backtest {
             total += weight * mean;
             weights += weight;
         }
-        if weights > 0.0 { total / weights / scale } else { f64::INFINITY }
+        if weights > 0.0 {
+            total / weights / scale
+        } else {
+            f64::INFINITY
+        }
     }
 
     /// Symmetric mean absolute percentage error between 0 and 2.
@@ -57,7 +64,11 @@ impl Backtest {
 /// Mean absolute error of the forecasts over that of repeating the last season in training
 /// (Hyndman and Koehler, 2006).
 pub fn mase(train: &[f64], period: usize, observed: &[f64], forecast: &[f64]) -> f64 {
-    let total: f64 = observed.iter().zip(forecast).map(|(a, b)| (a - b).abs()).sum();
+    let total: f64 = observed
+        .iter()
+        .zip(forecast)
+        .map(|(a, b)| (a - b).abs())
+        .sum();
     total / observed.len().max(1) as f64 / scale(train, period)
 }
 
@@ -76,11 +87,23 @@ pub fn smape(observed: &[f64], forecast: &[f64]) -> f64 {
 
 /// Mean absolute difference to the value one season earlier; 1 for a series that repeats exactly.
 pub(super) fn scale(values: &[f64], period: usize) -> f64 {
-    let period = if values.len() > period { period.max(1) } else { 1 };
+    let period = if values.len() > period {
+        period.max(1)
+    } else {
+        1
+    };
     let n = values.len().saturating_sub(period).max(1) as f64;
-    let total: f64 = values.iter().zip(&values[period.min(values.len())..]).map(|(a, b)| (a - b).abs()).sum();
+    let total: f64 = values
+        .iter()
+        .zip(&values[period.min(values.len())..])
+        .map(|(a, b)| (a - b).abs())
+        .sum();
     let size = values.iter().map(|value| value.abs()).fold(0.0, f64::max);
-    if total / n > 1e-12 * size.max(1e-300) { total / n } else { 1.0 }
+    if total / n > 1e-12 * size.max(1e-300) {
+        total / n
+    } else {
+        1.0
+    }
 }
 
 /// Values a forecaster gets at least: three seasons, and not less than 14.
@@ -130,7 +153,9 @@ pub fn conformal_half_width(absolute_errors: &[f64], level: f64) -> f64 {
     let mut sorted = absolute_errors.to_vec();
     sorted.sort_by(f64::total_cmp);
     let n = sorted.len();
-    let Some(largest) = sorted.last() else { return f64::INFINITY };
+    let Some(largest) = sorted.last() else {
+        return f64::INFINITY;
+    };
     let rank = ((n + 1) as f64 * level - 1e-9).ceil().max(1.0) as usize;
     match sorted.get(rank - 1) {
         Some(error) => *error,

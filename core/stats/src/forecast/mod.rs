@@ -12,10 +12,10 @@ mod forecasters;
 mod stretch;
 
 pub use backtest::{Backtest, backtest, conformal_half_width, mase, origins, smape};
-pub use stretch::{CLEAR, Stretch, current_stretch};
 pub use forecasters::{
     Drift, Ets, Forecaster, Level, MstlEts, SeasonalMean, SeasonalNaive, Theta, standard,
 };
+pub use stretch::{CLEAR, Stretch, current_stretch};
 
 use crate::describe::median;
 
@@ -108,9 +108,17 @@ pub fn need(options: &Options) -> usize {
 pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastError> {
     let need = need(options);
     if values.len() < need {
-        return Err(ForecastError::Short { have: values.len(), need });
+        return Err(ForecastError::Short {
+            have: values.len(),
+            need,
+        });
     }
-    let origins = origins(values.len(), options.period, options.horizon, options.origins);
+    let origins = origins(
+        values.len(),
+        options.period,
+        options.horizon,
+        options.origins,
+    );
     let scale = backtest::scale(values, options.period);
     let mut candidates: Vec<(Box<dyn Forecaster>, Backtest)> = standard(options.period)
         .into_iter()
@@ -119,23 +127,39 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
             Some((one, record))
         })
         .collect();
-    let recent = |record: &Backtest| record.recent_mase(scale, &origins, HALF_LIFE * options.period);
+    let recent =
+        |record: &Backtest| record.recent_mase(scale, &origins, HALF_LIFE * options.period);
     candidates.sort_by(|(a, x), (b, y)| {
-        recent(x).total_cmp(&recent(y)).then_with(|| a.name().cmp(b.name()))
+        recent(x)
+            .total_cmp(&recent(y))
+            .then_with(|| a.name().cmp(b.name()))
     });
-    let scores: Vec<f64> = candidates.iter().map(|(_, record)| recent(record)).collect();
+    let scores: Vec<f64> = candidates
+        .iter()
+        .map(|(_, record)| recent(record))
+        .collect();
     let weights = weights(&scores);
     let errors = combined_errors(&candidates, &weights);
     let (mean, weights) = combined_forecast(values, options.horizon, &candidates, weights)?;
-    let floor = if values.iter().all(|value| *value >= 0.0) { 0.0 } else { f64::NEG_INFINITY };
+    let floor = if values.iter().all(|value| *value >= 0.0) {
+        0.0
+    } else {
+        f64::NEG_INFINITY
+    };
     let mean: Vec<f64> = mean.into_iter().map(|value| value.max(floor)).collect();
     let total_steps = options.total.clamp(1, options.horizon);
     let total = mean[..total_steps].iter().sum();
-    let total_errors: Vec<f64> =
-        errors.iter().map(|row| row[..total_steps].iter().sum::<f64>().abs()).collect();
+    let total_errors: Vec<f64> = errors
+        .iter()
+        .map(|row| row[..total_steps].iter().sum::<f64>().abs())
+        .collect();
     let record = Backtest::of(values, &origins, &errors);
     Ok(Outlook {
-        bands: options.levels.iter().map(|level| band(&mean, &errors, *level, floor)).collect(),
+        bands: options
+            .levels
+            .iter()
+            .map(|level| band(&mean, &errors, *level, floor))
+            .collect(),
         total,
         total_intervals: options
             .levels
@@ -169,17 +193,25 @@ const HALF_LIFE: usize = 12;
 
 /// Weights of the forecasters whose error is within 15 % of the best, at most four. Errors ascend.
 fn weights(errors: &[f64]) -> Vec<f64> {
-    let Some(best) = errors.first().map(|error| error.max(1e-12)) else { return Vec::new() };
+    let Some(best) = errors.first().map(|error| error.max(1e-12)) else {
+        return Vec::new();
+    };
     let mut weights: Vec<f64> = errors
         .iter()
         .enumerate()
         .map(|(i, error)| {
             let error = error.max(1e-12);
-            if i < 4 && error <= 1.15 * best { (best / error).powi(2) } else { 0.0 }
+            if i < 4 && error <= 1.15 * best {
+                (best / error).powi(2)
+            } else {
+                0.0
+            }
         })
         .collect();
     let total: f64 = weights.iter().sum();
-    weights.iter_mut().for_each(|weight| *weight /= total);
+    for weight in &mut weights {
+        *weight /= total;
+    }
     weights
 }
 
@@ -187,11 +219,15 @@ fn combined_errors(
     candidates: &[(Box<dyn Forecaster>, Backtest)],
     weights: &[f64],
 ) -> Vec<Vec<f64>> {
-    let Some((_, first)) = candidates.first() else { return Vec::new() };
+    let Some((_, first)) = candidates.first() else {
+        return Vec::new();
+    };
     let mut errors = vec![vec![0.0; first.errors[0].len()]; first.errors.len()];
     for ((_, record), weight) in candidates.iter().zip(weights) {
         for (row, other) in errors.iter_mut().zip(&record.errors) {
-            row.iter_mut().zip(other).for_each(|(slot, error)| *slot += weight * error);
+            row.iter_mut()
+                .zip(other)
+                .for_each(|(slot, error)| *slot += weight * error);
         }
     }
     errors
@@ -214,7 +250,9 @@ fn combined_forecast(
         match one.forecast(values, horizon) {
             Some(forecast) => {
                 total += *weight;
-                mean.iter_mut().zip(&forecast).for_each(|(slot, value)| *slot += *weight * value);
+                mean.iter_mut()
+                    .zip(&forecast)
+                    .for_each(|(slot, value)| *slot += *weight * value);
             }
             None => *weight = 0.0,
         }
@@ -222,8 +260,12 @@ fn combined_forecast(
     if total <= 0.0 {
         return Err(ForecastError::None);
     }
-    mean.iter_mut().for_each(|value| *value /= total);
-    weights.iter_mut().for_each(|weight| *weight /= total);
+    for value in &mut mean {
+        *value /= total;
+    }
+    for weight in &mut weights {
+        *weight /= total;
+    }
     Ok((mean, weights))
 }
 
@@ -257,8 +299,16 @@ fn band(mean: &[f64], errors: &[Vec<f64>], level: f64, floor: f64) -> Band {
     }
     Band {
         level,
-        lower: mean.iter().zip(&half).map(|(mean, half)| (mean - half).max(floor)).collect(),
-        upper: mean.iter().zip(&half).map(|(mean, half)| mean + half).collect(),
+        lower: mean
+            .iter()
+            .zip(&half)
+            .map(|(mean, half)| (mean - half).max(floor))
+            .collect(),
+        upper: mean
+            .iter()
+            .zip(&half)
+            .map(|(mean, half)| mean + half)
+            .collect(),
         coverage: held as f64 / (errors.len() * horizon).max(1) as f64,
     }
 }
@@ -330,18 +380,37 @@ mod tests {
     #[test]
     fn a_trend_is_carried_on_and_counts_stay_positive() {
         let values: Vec<f64> = (0..200).map(|i| 10.0 + 0.5 * f64::from(i)).collect();
-        let options =
-            Options { period: 7, horizon: 28, levels: vec![0.8], total: 7, origins: 20 };
+        let options = Options {
+            period: 7,
+            horizon: 28,
+            levels: vec![0.8],
+            total: 7,
+            origins: 20,
+        };
         let outlook = forecast(&values, &options).unwrap();
         assert!((outlook.mean[27] - 123.5).abs() < 1.0, "{:?}", outlook.mean);
-        let falling: Vec<f64> = (0..200).map(|i| (100.0 - 0.55 * f64::from(i)).max(0.0)).collect();
+        let falling: Vec<f64> = (0..200)
+            .map(|i| (100.0 - 0.55 * f64::from(i)).max(0.0))
+            .collect();
         let outlook = forecast(&falling, &options).unwrap();
-        assert!(outlook.mean.iter().chain(&outlook.bands[0].lower).all(|value| *value >= 0.0));
+        assert!(
+            outlook
+                .mean
+                .iter()
+                .chain(&outlook.bands[0].lower)
+                .all(|value| *value >= 0.0)
+        );
     }
 
     #[test]
     fn short_series_are_refused() {
-        let options = Options { period: 7, horizon: 7, levels: vec![], total: 7, origins: 20 };
+        let options = Options {
+            period: 7,
+            horizon: 7,
+            levels: vec![],
+            total: 7,
+            origins: 20,
+        };
         let need = need(&options);
         assert_eq!(
             forecast(&[1.0; 20], &options).unwrap_err(),

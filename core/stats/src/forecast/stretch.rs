@@ -62,7 +62,8 @@ impl Stretch {
 
     /// The line alone, without the season.
     pub fn line(&self, step: usize) -> f64 {
-        self.average(|variant| row(self.fitted + step, variant.bend)).0
+        self.average(|variant| row(self.fitted + step, variant.bend))
+            .0
     }
 
     /// Half the width of the interval of the line (not of a single value) at a step.
@@ -73,7 +74,8 @@ impl Stretch {
 
     /// Half the width of the interval of a single value at a step.
     pub fn value_half_width(&self, step: usize, level: f64) -> f64 {
-        self.half_width(step, level).hypot(self.quantile(level) * self.noise)
+        self.half_width(step, level)
+            .hypot(self.quantile(level) * self.noise)
     }
 
     /// Mean and variance of a linear function of the coefficients over all variants.
@@ -88,13 +90,17 @@ impl Stretch {
             })
             .collect();
         let mean: f64 = parts.iter().map(|(weight, mean, _)| weight * mean).sum();
-        let variance = parts.iter().map(|(w, m, v)| w * (v + (m - mean).powi(2))).sum();
+        let variance = parts
+            .iter()
+            .map(|(w, m, v)| w * (v + (m - mean).powi(2)))
+            .sum();
         (mean, variance)
     }
 
     fn quantile(&self, level: f64) -> f64 {
-        StudentsT::new(0.0, 1.0, self.freedom)
-            .map_or(1.96, |t| t.inverse_cdf(0.5 + level.clamp(0.0, 0.9999) / 2.0))
+        StudentsT::new(0.0, 1.0, self.freedom).map_or(1.96, |t| {
+            t.inverse_cdf(0.5 + level.clamp(0.0, 0.9999) / 2.0)
+        })
     }
 }
 
@@ -106,12 +112,17 @@ pub fn current_stretch(values: &[f64], period: usize) -> Option<Stretch> {
     }
     let parts = decompose(values, period);
     let first = values.len().saturating_sub(SEASONS_MAX * unit);
-    let adjusted: Vec<f64> =
-        (first..values.len()).map(|i| values[i] - parts.season[i]).collect();
+    let adjusted: Vec<f64> = (first..values.len())
+        .map(|i| values[i] - parts.season[i])
+        .collect();
     let n = adjusted.len();
-    let bends = (unit..(n + 1).saturating_sub(SEASONS_MIN * unit)).step_by(unit).map(Some);
-    let fits: Vec<Fit> =
-        std::iter::once(None).chain(bends).filter_map(|bend| Fit::of(&adjusted, bend)).collect();
+    let bends = (unit..(n + 1).saturating_sub(SEASONS_MIN * unit))
+        .step_by(unit)
+        .map(Some);
+    let fits: Vec<Fit> = std::iter::once(None)
+        .chain(bends)
+        .filter_map(|bend| Fit::of(&adjusted, bend))
+        .collect();
     let best = fits.iter().min_by(|a, b| a.squares.total_cmp(&b.squares))?;
     let autocorrelation = best.autocorrelation(n);
     let inflation = (1.0 + autocorrelation) / (1.0 - autocorrelation);
@@ -121,23 +132,34 @@ pub fn current_stretch(values: &[f64], period: usize) -> Option<Stretch> {
     let floor = best.squares.max(f64::MIN_POSITIVE);
     // The bend and where it is count as two parameters.
     let score = |fit: &Fit| {
-        let price = if fit.bend.is_some() { independent.max(2.0).ln() } else { 0.0 };
+        let price = if fit.bend.is_some() {
+            independent.max(2.0).ln()
+        } else {
+            0.0
+        };
         -0.5 * independent * (fit.squares.max(floor) / floor).ln() - price
     };
     let top = fits.iter().map(score).fold(f64::NEG_INFINITY, f64::max);
     let total: f64 = fits.iter().map(|fit| (score(fit) - top).exp()).sum();
-    let likeliest = fits.iter().max_by(|a, b| score(a).total_cmp(&score(b)))?.bend.unwrap_or(0);
+    let likeliest = fits
+        .iter()
+        .max_by(|a, b| score(a).total_cmp(&score(b)))?
+        .bend
+        .unwrap_or(0);
     let variants = fits
         .iter()
         .map(|fit| Variant {
             weight: (score(fit) - top).exp() / total,
             bend: fit.bend,
             coefficients: fit.coefficients,
-            covariance: fit.inverse.map(|row| row.map(|value| value * noise * inflation * WIDENING)),
+            covariance: fit
+                .inverse
+                .map(|row| row.map(|value| value * noise * inflation * WIDENING)),
         })
         .collect();
-    let season =
-        (0..period.max(1)).map(|step| parts.season[(values.len() + step) % period.max(1)]).collect();
+    let season = (0..period.max(1))
+        .map(|step| parts.season[(values.len() + step) % period.max(1)])
+        .collect();
     let mut stretch = Stretch {
         start: first + likeliest,
         length: n - likeliest,
@@ -168,7 +190,9 @@ fn row(step: usize, bend: Option<usize>) -> [f64; 3] {
 }
 
 fn quadratic(x: &[f64; 3], matrix: &[[f64; 3]; 3]) -> f64 {
-    (0..3).map(|i| (0..3).map(|j| x[i] * matrix[i][j] * x[j]).sum::<f64>()).sum()
+    (0..3)
+        .map(|i| (0..3).map(|j| x[i] * matrix[i][j] * x[j]).sum::<f64>())
+        .sum()
 }
 
 /// A least-squares line with a bend at one place or none.
@@ -224,7 +248,11 @@ impl Fit {
     }
 
     fn autocorrelation(&self, n: usize) -> f64 {
-        let raw = if self.squares > 0.0 { self.products / self.squares } else { 0.0 };
+        let raw = if self.squares > 0.0 {
+            self.products / self.squares
+        } else {
+            0.0
+        };
         (raw + (1.0 + 4.0 * raw) / n as f64).clamp(0.0, 0.97)
     }
 }

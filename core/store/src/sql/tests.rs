@@ -281,7 +281,7 @@ fn mistakes_are_explained() {
         "name them apart with AS",
     );
     check("select nosuch(at) as x from tickets", "nosuch");
-    check("select at + component as x from tickets", "at");
+    check("select at + component as x from tickets", "Cannot coerce");
 }
 
 #[test]
