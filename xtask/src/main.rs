@@ -210,10 +210,11 @@ fn new_stage(arguments: &[String]) -> Result<(), String> {
     if path.exists() {
         return Err(format!("{} is there already", path.display()));
     }
-    let text = include_str!("stage.rs.txt").replace("{name}", name);
+    let text = include_str!("stage.rs.txt").replace("{name}", name).replace("{NAME}", &name.to_uppercase());
     fs::write(&path, text).map_err(|error| error.to_string())?;
     println!("wrote {}", path.display());
-    println!("left to do: add `mod {name};` and `&{name}::KIND` to core/stages/src/lib.rs,");
+    let constant = name.to_uppercase();
+    println!("left to do: add `pub mod {name};` and `&{name}::{constant}` to core/stages/src/lib.rs,");
     println!("write the method and its source into the documentation, then its tests;");
     println!("`cargo xtask test` fails until all of that is there");
     Ok(())

@@ -24,6 +24,8 @@ pub struct Work {
     memory_bytes: usize,
     /// How far ingest has come is told from other threads, so the listener is shared.
     progress: Arc<dyn Progress>,
+    /// Where queries compute.
+    compute: tokio::runtime::Handle,
 }
 
 impl Work {
@@ -33,8 +35,9 @@ impl Work {
         catalogue: Arc<Catalogue>,
         memory_bytes: usize,
         progress: Arc<dyn Progress>,
+        compute: tokio::runtime::Handle,
     ) -> Self {
-        Self { workspace, catalogue, memory_bytes, progress }
+        Self { workspace, catalogue, memory_bytes, progress, compute }
     }
 
     fn lake(&self, ctx: &RunContext) -> Result<Lake, Failure> {

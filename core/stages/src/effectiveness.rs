@@ -231,7 +231,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         .iter()
         .filter_map(|one| reporter.effect(one))
         .collect();
-    cell.tables.push(reporter.table(&judged));
+    cell.tables.push(Reporter::table(&judged));
     cell.charts = judged
         .iter()
         .filter_map(|one| reporter.chart(one))
@@ -883,7 +883,7 @@ impl Reporter<'_> {
         effect.counterfactual = effect.before;
     }
 
-    fn table(&self, judged: &[Judged]) -> Table {
+    fn table(judged: &[Judged]) -> Table {
         let mut table = Table::new(
             "Improvements and what they did.",
             &[

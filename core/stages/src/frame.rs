@@ -61,7 +61,29 @@ pub fn texts(input: &Input, name: &str) -> Result<Vec<Option<String>>, StageErro
         return Err(wrong_type(input, column, "text"));
     }
     let cast = column.cast(&DataType::String)?;
-    Ok(cast.str()?.iter().map(|text| text.map(str::to_string)).collect())
+    Ok(cast
+        .str()?
+        .iter()
+        .map(|text| text.map(str::to_string))
+        .collect())
+}
+
+/// Which rows hold one of these texts in a column; all rows when there is no column.
+pub fn matches(
+    input: &Input,
+    name: Option<&str>,
+    equals: &[String],
+) -> Result<Vec<bool>, StageError> {
+    let Some(name) = name else {
+        return Ok(vec![true; input.frame.height()]);
+    };
+    let column = column(input, name)?;
+    if column.dtype().is_nested() {
+        return Err(wrong_type(input, column, "text"));
+    }
+    let cast = column.cast(&DataType::String)?;
+    let matches = |text: Option<&str>| text.is_some_and(|text| equals.iter().any(|e| e == text));
+    Ok(cast.str()?.iter().map(matches).collect())
 }
 
 /// The label of each row's group: the values of the `by` columns joined by ` / `, or "all" when
@@ -85,7 +107,10 @@ pub fn groups(input: &Input, by: &[String]) -> Result<Vec<String>, StageError> {
 /// Civil days of a time column in a time zone. A Date column is taken as it is.
 pub fn days(input: &Input, name: &str, timezone: &str) -> Result<Vec<Option<Date>>, StageError> {
     let civil = civil(input, name, timezone)?;
-    Ok(civil.into_iter().map(|time| time.map(|time| time.date())).collect())
+    Ok(civil
+        .into_iter()
+        .map(|time| time.map(|time| time.date()))
+        .collect())
 }
 
 /// Civil times of a time column in a time zone. A Date column is midnight of that day in any zone.

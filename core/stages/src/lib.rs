@@ -15,6 +15,7 @@ mod steps;
 
 pub mod sql;
 pub mod quality;
+pub mod kpi;
 pub mod trend;
 pub mod change_point;
 pub mod anomaly;
@@ -128,6 +129,7 @@ impl Kind {
 pub const KINDS: &[&Kind] = &[
     &sql::SQL,
     &quality::QUALITY,
+    &kpi::KIND,
     &trend::TREND,
     &change_point::CHANGE_POINT,
     &anomaly::ANOMALY,

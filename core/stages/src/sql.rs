@@ -15,12 +15,16 @@
 //! """
 //! ```
 //!
-//! The report shows the query, the shape of its result and its first ten rows.
+//! The report shows the query, the shape of its result and its first ten rows. With a `sentence`
+//! each of these rows is also a finding: `sentence = "{component} failed {failures} times."`
+//!
+//! # Method
+//! Plain SQL; no test is made, so a finding of this kind has neither interval nor p-value.
 
-use crate::{Analysis, Context, Inputs, Kind, StageError};
+use crate::{Analysis, Context, Input, Inputs, Kind, StageError};
 use polars::prelude::*;
 use retrocast_domain::{
-    Align, Cell, Table,
+    Align, Cell, Evidence, Finding, Table,
     number::{self, plural},
 };
 use schemars::JsonSchema;
@@ -32,6 +36,9 @@ use serde::Deserialize;
 struct Params {
     /// The query: one `select` over sources and stages of this job, by name.
     query: String,
+    /// Makes a finding of each of the first ten rows: `{column}` stands for the value of a column.
+    #[serde(default)]
+    sentence: Option<String>,
 }
 
 /// The dataset name under which the result of the query comes in.
@@ -40,7 +47,7 @@ pub const RESULT: &str = "__result";
 /// The kind `sql`.
 pub const SQL: Kind = Kind {
     name: "sql",
-    code_version: 1,
+    code_version: 2,
     summary: "A dataset made by a SQL query over other datasets.",
     manual: include_str!("sql.rs"),
     schema: || schemars::schema_for!(Params),
@@ -62,7 +69,9 @@ fn run(
         StageError::Other("the result of the query did not come in; this is a defect".to_string())
     })?;
     let frame = &input.frame;
-    let rows = plural(frame.height() as u64, "row");
+    // What comes in may be the head of a long result; the dataset knows how long it is.
+    let total = input.dataset.rows.max(frame.height() as u64);
+    let rows = plural(total, "row");
     let columns = plural(frame.width() as u64, "column");
     let mut cell = Cell::new(&context.stage, SQL.name);
     cell.did = format!("Ran the query: {rows}, {columns}.");
@@ -71,16 +80,75 @@ fn run(
     if frame.height() == 0 {
         cell.caveats.push("The query gave no rows.".to_string());
     }
-    cell.tables.push(first_rows(frame));
+    cell.tables.push(first_rows(frame, total));
+    if let Some(sentence) = &params.sentence {
+        cell.findings = sentences(context, input, sentence)?;
+    }
     Ok(Analysis {
         cell,
         frame: Some(frame.clone()),
     })
 }
 
-fn first_rows(frame: &DataFrame) -> Table {
+/// A finding for each of the first rows.
+fn sentences(
+    context: &Context,
+    input: &Input,
+    template: &str,
+) -> Result<Vec<Finding>, StageError> {
+    let frame = &input.frame;
+    for name in template.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
+        crate::frame::column(input, name)?;
+    }
+    let mut findings = Vec::new();
+    for row in 0..frame.height().min(SHOWN) {
+        let values: Vec<(&str, String)> = frame
+            .columns()
+            .iter()
+            .map(|column| (column.name().as_str(), shown_value(column, row)))
+            .collect();
+        let places: Vec<(&str, &str)> =
+            values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        // Text columns tell rows apart, so they are what the finding is about.
+        let texts = frame.columns().iter().filter(|column| column.dtype().is_string());
+        let subject: Vec<String> = texts
+            .map(|column| format!("{} = {}", column.name(), shown_value(column, row)))
+            .collect();
+        let subject = if subject.is_empty() { "all".to_string() } else { subject.join(", ") };
+        let mut finding = Finding::new(&context.stage, "fact", &subject, template);
+        finding.sentence = retrocast_domain::sentence::fill(template, &places);
+        finding.method = "SQL (Apache DataFusion)".to_string();
+        finding.period = format!("until {}", context.window.end);
+        finding.confidence = 1.0;
+        finding.evidence = vec![Evidence {
+            dataset: input.dataset.name.clone(),
+            version: input.dataset.version,
+            filter: None,
+        }];
+        for column in frame.columns() {
+            finding.numbers.insert(column.name().to_string(), raw_value(column, row));
+        }
+        findings.push(finding);
+    }
+    Ok(findings)
+}
+
+/// One value for machines: a number, or the text that people see.
+fn raw_value(column: &Column, row: usize) -> serde_json::Value {
+    let Ok(value) = column.get(row) else { return serde_json::Value::Null };
+    match &value {
+        AnyValue::Null => serde_json::Value::Null,
+        value if value.is_integer() => value.try_extract::<i64>().map_or(serde_json::Value::Null, Into::into),
+        value if value.is_primitive_numeric() => {
+            value.try_extract::<f64>().map_or(serde_json::Value::Null, Into::into)
+        }
+        _ => shown_value(column, row).into(),
+    }
+}
+
+fn first_rows(frame: &DataFrame, total: u64) -> Table {
     let shown = frame.height().min(SHOWN);
-    let caption = match frame.height() {
+    let caption = match total as usize {
         0 => "The result has no rows.".to_string(),
         all if all == shown => format!("The result: {}.", plural(all as u64, "row")),
         all => format!("The first {shown} of {}.", plural(all as u64, "row")),
@@ -106,7 +174,7 @@ fn first_rows(frame: &DataFrame) -> Table {
                 .collect(),
         );
     }
-    table.more = (frame.height() - shown) as u64;
+    table.more = total - shown as u64;
     table
 }
 
@@ -176,6 +244,20 @@ mod tests {
         assert!(table.rows[9][0].ends_with('…') && table.rows[9][0].chars().count() == 60);
         assert_eq!(analysis.cell.query.as_deref(), Some("select 1"));
         assert!(analysis.frame.expect("a frame").equals_missing(&frame));
+    }
+
+    #[test]
+    fn rows_become_sentences_and_their_text_is_not_read_again() {
+        let frame = df!("component" => ["{n}", "mail"], "n" => [3i64, 2]).expect("a frame");
+        let inputs = Inputs::from([(RESULT.to_string(), input(RESULT, frame))]);
+        let params = serde_json::json!({"query": "q", "sentence": "{component} failed {n} times."});
+        let findings = run(&context("2026-11-16"), &params, &inputs).expect("a result").cell.findings;
+        assert_eq!(findings[0].sentence, "{n} failed 3 times.");
+        assert_eq!(findings[1].subject, "component = mail");
+        assert_eq!(findings[1].numbers["n"], 2);
+        let wrong = serde_json::json!({"query": "q", "sentence": "{nothing}"});
+        let error = run(&context("2026-11-16"), &wrong, &inputs).expect_err("no such column");
+        assert!(error.to_string().contains("nothing"));
     }
 
     #[test]

@@ -134,7 +134,7 @@ struct Params {
     #[serde(default = "yes")]
     lower_is_better: bool,
     /// Chance of any false claim of this stage.
-    #[serde(default = "one_percent")]
+    #[serde(default = "five_percent")]
     alpha: f64,
     /// Smallest difference worth telling, as a share.
     #[serde(default = "ten_percent")]
@@ -153,8 +153,8 @@ fn rhythms() -> Vec<EffectName> {
 fn yes() -> bool {
     true
 }
-fn one_percent() -> f64 {
-    0.01
+fn five_percent() -> f64 {
+    0.05
 }
 fn ten_percent() -> f64 {
     0.1
@@ -241,6 +241,8 @@ struct Data<'a> {
     end: Date,
     /// Whether rates are per record instead of per day.
     per_record: bool,
+    /// Whether values are summed instead of records counted.
+    amounts: bool,
     /// Whether times have an hour.
     has_hours: bool,
     measure: String,
@@ -382,9 +384,13 @@ fn run(
     let done = number::list(&found.done);
     let findings = claims(&params, &mut found);
     cell.did = format!(
-        "Looked at {} of {} in {} from {}: {}.",
+        "Looked at {}{} in {} from {}: {}.",
         done,
-        data.measure,
+        if found.lines.is_empty() {
+            String::new()
+        } else {
+            format!(" of {}", data.measure)
+        },
         plural(
             data.groups
                 .iter()
@@ -429,7 +435,6 @@ fn claims(params: &Params, found: &mut Found) -> Vec<Finding> {
         .collect();
     let mut findings = Vec::new();
     for (candidate, adjusted) in found.candidates.drain(..).zip(holm(&p)) {
-        if cfg!(test) { eprintln!("DBG {} {} {} {adjusted} {:?} {:?}", candidate.finding.what, candidate.p, candidate.large, candidate.finding.numbers.get("dispersion"), candidate.finding.numbers.get("ratio_clustered")); }
         if adjusted >= params.alpha || !candidate.large {
             continue;
         }
@@ -477,12 +482,12 @@ fn read<'a>(
     let height = input.frame.height();
     let times = frame::civil(input, time, &context.window.timezone)?;
     let labels = frame::groups(input, &params.by)?;
-    let kept = matches(
+    let kept = frame::matches(
         input,
         params.filter_column.as_deref(),
         &params.filter_equals,
     )?;
-    let is_event = matches(input, params.event_column.as_deref(), &params.event_equals)?;
+    let is_event = frame::matches(input, params.event_column.as_deref(), &params.event_equals)?;
     let optional = |name: Option<&String>| match name {
         Some(name) => frame::numbers(input, name),
         None => Ok(vec![None; height]),
@@ -556,6 +561,7 @@ fn read<'a>(
         first,
         end: covered_until(context, first, last, &groups, caveats),
         per_record,
+        amounts: aggregate != Aggregate::Count,
         has_hours: !matches!(frame::column(input, time)?.dtype(), DataType::Date),
         measure: measure(params, input, aggregate, per_record),
         evidence: Evidence {
@@ -578,21 +584,6 @@ fn aggregate(params: &Params) -> Result<Aggregate, StageError> {
             error("this aggregate needs a `value` column; without one use \"count\"")
         }
         (Some(aggregate), _) => Ok(aggregate),
-    }
-}
-
-/// Which rows hold one of `equals` in a column; all when there is no column.
-fn matches(
-    input: &Input,
-    column: Option<&str>,
-    equals: &[String],
-) -> Result<Vec<bool>, StageError> {
-    match column {
-        None => Ok(vec![true; input.frame.height()]),
-        Some(column) => Ok(frame::texts(input, column)?
-            .into_iter()
-            .map(|text| text.is_some_and(|text| equals.contains(&text)))
-            .collect()),
     }
 }
 

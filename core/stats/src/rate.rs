@@ -19,6 +19,8 @@ use crate::test::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlockCounts {
     categories: usize,
+    /// Least dispersion: 1 for counts, 0 for amounts.
+    floor: f64,
     events: Vec<f64>,
     exposure: Vec<f64>,
 }
@@ -29,8 +31,18 @@ impl BlockCounts {
         let cells = blocks * categories;
         Self {
             categories,
+            floor: 1.0,
             events: vec![0.0; cells],
             exposure: vec![0.0; cells],
+        }
+    }
+
+    /// An empty table for amounts, such as minutes, whose variance depends on their unit and can
+    /// only be seen from the data.
+    pub fn amounts(blocks: usize, categories: usize) -> Self {
+        Self {
+            floor: 0.0,
+            ..Self::new(blocks, categories)
         }
     }
 
@@ -84,6 +96,7 @@ impl BlockCounts {
         };
         Self {
             categories: categories.len(),
+            floor: self.floor,
             events: pick(&self.events),
             exposure: pick(&self.exposure),
         }
@@ -99,7 +112,7 @@ pub struct BlockRates {
     pub exposure: Vec<f64>,
     /// Rate of each category relative to the mean rate over all exposure.
     pub relative: Vec<f64>,
-    /// Variance of counts over that of Poisson counts, at least 1.
+    /// Variance of counts over that of Poisson counts, at least 1; for amounts at least 0.
     pub dispersion: f64,
     /// Blocks with any event.
     pub blocks: usize,
@@ -164,7 +177,7 @@ impl BlockRates {
             events: counts.events(),
             exposure: counts.exposure(),
             relative,
-            dispersion: (pearson / df).max(1.0),
+            dispersion: (pearson / df).max(counts.floor),
             blocks,
             residuals,
         })
@@ -404,11 +417,15 @@ pub struct PeriodRatio {
 
 /// Compares the rates of two periods, each given as (events, exposure) of its parts, such as the
 /// months of a year, in time order. `None` without events on both sides or with fewer than three
-/// parts on a side.
+/// parts on a side. For `amounts` the dispersion may be below 1, and `plain` allows for it.
 ///
 /// Dispersion is Pearson's over the parts around the mean of their own period, enlarged for
 /// correlation of neighbouring parts as for an autoregression of order one.
-pub fn period_ratio(first: &[(f64, f64)], second: &[(f64, f64)]) -> Option<PeriodRatio> {
+pub fn period_ratio(
+    first: &[(f64, f64)],
+    second: &[(f64, f64)],
+    amounts: bool,
+) -> Option<PeriodRatio> {
     let total = |parts: &[(f64, f64)]| {
         parts
             .iter()
@@ -442,7 +459,7 @@ pub fn period_ratio(first: &[(f64, f64)], second: &[(f64, f64)]) -> Option<Perio
     };
     let correlation = correlation.clamp(0.0, 0.8);
     let inflation = (1.0 + correlation) / (1.0 - correlation);
-    let dispersion = (squares / df).max(1.0) * inflation;
+    let dispersion = (squares / df).max(if amounts { 0.0 } else { 1.0 }) * inflation;
     let df = (df / inflation).max(2.0);
     let ratio = (b / exposure_b) / (a / exposure_a);
     let error = (1.0 / a + 1.0 / b).sqrt();
@@ -450,7 +467,7 @@ pub fn period_ratio(first: &[(f64, f64)], second: &[(f64, f64)]) -> Option<Perio
     let clustered_error = error * dispersion.sqrt();
     Some(PeriodRatio {
         ratio,
-        plain: interval(normal_quantile(0.975) * error),
+        plain: interval(normal_quantile(0.975) * if amounts { clustered_error } else { error }),
         clustered: interval(t_quantile(0.975, df) * clustered_error),
         dispersion,
         p: t_p(ratio.ln() / clustered_error, df),
@@ -620,13 +637,34 @@ mod tests {
     }
 
     #[test]
+    fn the_unit_of_amounts_does_not_matter() {
+        let fitted = |unit: f64| {
+            let mut random = ChaCha8Rng::seed_from_u64(4);
+            let mut amounts = BlockCounts::amounts(26, 7);
+            for day in 0..182 {
+                let level = if day % 7 == 0 { 66.0 } else { 60.0 };
+                amounts.add_events(day / 7, day % 7, unit * (level + 5.0 * normal(&mut random)));
+                amounts.add_exposure(day / 7, day % 7, 1.0);
+            }
+            let fit = BlockRates::fit(&amounts).unwrap();
+            fit.contrast(&[0], &ALL[1..], 0.95).unwrap()
+        };
+        let (minutes, hours) = (fitted(1.0), fitted(1.0 / 60.0));
+        assert!(
+            (minutes.lower - hours.lower).abs() < 1e-9,
+            "{minutes:?} {hours:?}"
+        );
+        assert!(minutes.lower > 1.05 && minutes.upper < 1.15, "{minutes:?}");
+    }
+
+    #[test]
     fn years_hold_their_level_under_autocorrelation() {
         for (rho, sd, most) in [(0.0, 0.0, 0.075), (0.0, 0.4, 0.075), (0.5, 0.3, 0.09)] {
             let mut claims = 0;
             for seed in 0..400 {
                 let months = series(seed, 24, 12.0, Noise::Autocorrelated(rho, sd), 1.0);
                 let parts: Vec<_> = months.iter().map(|events| (*events, 1.0)).collect();
-                let ratio = period_ratio(&parts[..12], &parts[12..]).unwrap();
+                let ratio = period_ratio(&parts[..12], &parts[12..], false).unwrap();
                 claims += usize::from(ratio.p < 0.05);
             }
             eprintln!("years, rho {rho}: {}", claims as f64 / 400.0);
@@ -638,9 +676,9 @@ mod tests {
     fn years_of_the_github_incidents() {
         // 124 and 200 incidents, evenly spread: the published interval.
         let year = |n: f64| vec![(n / 12.0, 1.0 / 12.0); 12];
-        let ratio = period_ratio(&year(124.0), &year(200.0)).unwrap();
+        let ratio = period_ratio(&year(124.0), &year(200.0), false).unwrap();
         let rounded = [ratio.ratio, ratio.plain[0], ratio.plain[1]].map(|x| (x * 100.0).round());
         assert_eq!(rounded, [161.0, 129.0, 202.0]);
-        assert!(period_ratio(&[(1.0, 1.0)], &year(3.0)).is_none());
+        assert!(period_ratio(&[(1.0, 1.0)], &year(3.0), false).is_none());
     }
 }

@@ -15,8 +15,8 @@ pub fn plan(
 ) -> anyhow::Result<Exit> {
     let Some(planned) = job::planned(workspace, arguments)? else { return Ok(job::unusable()) };
     let quiet = progress::listener(true, 0);
-    let (runtime, runner) = run::runner(workspace, &planned, None, 64, quiet)?;
-    let decisions = runtime.block_on(runner.explain(&planned.job, &planned.plan));
+    let threads = run::runner(workspace, &planned, None, 64, quiet)?;
+    let decisions = threads.runtime.block_on(threads.runner.explain(&planned.job, &planned.plan));
     let plan = &planned.plan;
     if mermaid {
         let note = |name: &str| {

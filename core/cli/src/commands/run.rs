@@ -35,10 +35,12 @@ pub fn run(
         eprintln!("{}, window {} ({})", plan.title, plan.label, plan.window.words());
     }
     let listener = progress::listener(json, planned.plan.nodes.len());
-    let (runtime, runner) = runner(workspace, &planned, threads, memory_mib, listener)?;
+    let Threads { runtime, compute, runner } =
+        runner(workspace, &planned, threads, memory_mib, listener)?;
     let result = runtime.block_on(runner.run(planned.job.clone(), planned.plan.clone()))?;
     // Nodes that do not hear of a cancelled run must not hold it up.
     runtime.shutdown_background();
+    compute.shutdown_background();
     archive::write_summary(&planned.plan, &result)?;
     let index = archive::rebuild(workspace)?;
     report_failures(&result);
@@ -52,34 +54,45 @@ pub fn run(
     })
 }
 
-/// A runtime and a runner; Ctrl-C and SIGTERM cancel what runs in them.
+/// What a run works with: threads that keep it going, threads that compute, and the runner.
+pub struct Threads {
+    pub runtime: Runtime,
+    pub compute: Runtime,
+    pub runner: Runner,
+}
+
+/// Starts threads and makes a runner; Ctrl-C and SIGTERM cancel what runs in them.
 pub fn runner(
     workspace: &Workspace,
     planned: &job::Planned,
     threads: Option<usize>,
     memory_mib: usize,
     listener: Arc<dyn Progress>,
-) -> anyhow::Result<(Runtime, Runner)> {
+) -> anyhow::Result<Threads> {
     let mut options = RunOptions::new(&workspace.lake, &workspace.reports, BUILD);
     if let Some(threads) = threads {
         options.threads = threads.max(1);
     }
     // Fails when a pool is there already, which is as good.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build_global();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(options.threads)
-        .enable_all()
-        .build()
-        .context("cannot start threads")?;
+    let start = |threads: usize| {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build()
+            .context("cannot start threads")
+    };
+    let (runtime, compute) = (start(2)?, start(options.threads)?);
     listen_for_signals(&runtime, options.cancel.clone());
     let work = Work::new(
         workspace.clone(),
         planned.catalogue.clone(),
         memory_mib.max(16) << 20,
         listener.clone(),
+        compute.handle().clone(),
     );
     let runner = Runner::new(Arc::new(work), Arc::new(SystemClock), listener, options);
-    Ok((runtime, runner))
+    Ok(Threads { runtime, compute, runner })
 }
 
 fn listen_for_signals(runtime: &Runtime, cancel: CancellationToken) {

@@ -46,12 +46,21 @@ pub async fn query(
     }
     let text = node.config["query"].as_str().unwrap_or_default();
     let properties = properties(ctx, node);
-    let run = work.sql(ctx);
+    let (run, name, text) = (work.sql(ctx), node.short().to_string(), text.to_string());
+    let target = lake.clone();
+    // DataFusion computes on the threads that poll it: not on those that keep the run going.
+    let query = work.compute.spawn(async move {
+        run.query_to_dataset(&target, &text, &tables, &name, &properties).await
+    });
+    let stop = query.abort_handle();
     let written = tokio::select! {
-        () = ctx.cancel.cancelled() => return Err(Failure::cancelled()),
-        written = run.query_to_dataset(&lake, text, &tables, node.short(), &properties) => {
-            written.map_err(|error| Failure::data(format!("{}: {error}", node.name)))?
+        () = ctx.cancel.cancelled() => {
+            stop.abort();
+            return Err(Failure::cancelled());
         }
+        written = query => written
+            .map_err(|error| Failure::bug(format!("{}: {error}", node.name)))?
+            .map_err(|error| Failure::data(format!("{}: {error}", node.name)))?,
     };
     let frame = lake.read_frame(&written, &Scan::default()).await.map_err(failure)?;
     let rows = written.rows;

@@ -162,7 +162,12 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
 
 fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<Fitted> {
     let last = data.end.yesterday().ok()?;
-    let mut counts = BlockCounts::new(rhythm.block(data.first, last) + 1, rhythm.labels.len());
+    let blocks = rhythm.block(data.first, last) + 1;
+    let mut counts = if data.amounts {
+        BlockCounts::amounts(blocks, rhythm.labels.len())
+    } else {
+        BlockCounts::new(blocks, rhythm.labels.len())
+    };
     for row in &group.rows {
         let (block, category) = (
             rhythm.block(data.first, row.time.date()),
@@ -333,11 +338,18 @@ fn weekday_candidates(
         (true, _) => surest,
     };
     let holds = !standing.is_empty();
-    let lowest = standing
-        .iter()
-        .copied()
-        .filter(|low| *low != day && log(working[*low]) < 0.0 && log(working[day]) > 0.0)
-        .min_by(|a, b| log(working[*a]).total_cmp(&log(working[*b])));
+    let lowest = WORKING
+        .into_iter()
+        .filter(|low| holds && *low != day && log(working[day]) > 0.0)
+        .filter_map(|low| {
+            let others: Vec<usize> = WORKING
+                .into_iter()
+                .filter(|d| *d != low && *d != day)
+                .collect();
+            Some((low, fitted.rates.contrast(&[low], &others, 0.95)?))
+        })
+        .filter(|(_, c)| c.p * 4.0 < data.params.alpha && c.estimate.max(1e-9).ln() <= -least)
+        .min_by(|a, b| a.1.estimate.total_cmp(&b.1.estimate));
     let sure = (p[surest], adjusted[surest]);
     let mut candidates = vec![day_candidate(
         data, rhythm, group, fitted, chart, day, lowest, sure,
@@ -350,17 +362,13 @@ fn weekday_candidates(
         .collect();
     let sides = WEEKEND.map(|d| fitted.rates.contrast(&[d], &rest, 0.95));
     let same_side = log(sides[0]) * log(sides[1]) > 0.0;
-    if let Some(weekend) = fitted.rates.contrast(&WEEKEND, &rest, 0.95)
-        && same_side
-    {
-        let excluded = (rest.len() < 5).then(|| rhythm.labels[day].clone());
+    if let (true, Some(judged), Some(shown)) = (
+        same_side,
+        fitted.rates.contrast(&WEEKEND, &rest, 0.95),
+        fitted.rates.contrast(&WEEKEND, &WORKING, 0.95),
+    ) {
         candidates.push(weekend_candidate(
-            data,
-            rhythm,
-            group,
-            fitted,
-            &weekend,
-            excluded.as_deref(),
+            data, rhythm, group, fitted, &shown, &judged,
         ));
         return candidates;
     }
@@ -403,7 +411,7 @@ fn day_candidate(
     fitted: &Fitted,
     chart: Option<usize>,
     day: usize,
-    lowest: Option<usize>,
+    lowest: Option<(usize, Comparison)>,
     (p, adjusted): (f64, f64),
 ) -> Candidate {
     let all = fitted.against_all[day].unwrap_or(NO_DIFFERENCE);
@@ -416,18 +424,14 @@ fn day_candidate(
         "bounds_working",
         words::bounds(working.estimate, working.lower, working.upper),
     );
-    places.add(
-        "lowest",
-        lowest
-            .and_then(|low| Some((low, fitted.against_working[low]?)))
-            .map_or_else(String::new, |(low, c)| {
-                let label = &rhythm.labels[low];
-                format!(
-                    "; {label} is the lowest working day, {} than their mean",
-                    words::than(c.estimate)
-                )
-            }),
-    );
+    let lowest = lowest.map_or_else(String::new, |(low, c)| {
+        let label = &rhythm.labels[low];
+        format!(
+            "; {label} is the lowest working day, {} than the others",
+            words::than(c.estimate)
+        )
+    });
+    places.add("lowest", lowest);
     let sentence = fill(
         "{Measure}{of} {are} {than} {when} {joint} {baseline} ({bounds}, n = {n}), and \
          {than_working} {joint_working} the mean of working days, Monday to Friday \
@@ -466,36 +470,28 @@ fn day_candidate(
     }
 }
 
+/// `judged` leaves out a working day that stands out itself; `weekend` is what the reader is told.
 fn weekend_candidate(
     data: &Data<'_>,
     rhythm: &Rhythm,
     group: &Group,
     fitted: &Fitted,
     weekend: &Comparison,
-    excluded: Option<&str>,
+    judged: &Comparison,
 ) -> Candidate {
-    let working = excluded.map_or_else(
-        || "on working days".to_string(),
-        |day| format!("on working days other than {day}"),
-    );
     let sentence = fill(
-        "{Measure}{of} {are} {than} at weekends {joint} {working} ({bounds}, n = {n}).",
-        &{
-            let mut places = places(data, rhythm, group, fitted, weekend, "at weekends");
-            places.add("working", working.clone());
-            places
-        }
-        .borrowed(),
+        "{Measure}{of} {are} {than} at weekends {joint} on working days ({bounds}, n = {n}).",
+        &places(data, rhythm, group, fitted, weekend, "at weekends").borrowed(),
     );
     let what = format!("{} at weekends", data.measure);
     let mut finding = finding(data, rhythm, group, fitted, weekend, &what);
-    finding.baseline = Some(working);
+    finding.baseline = Some("working days, Monday to Friday".to_string());
     finding.sentence = sentence;
-    finding.p = Some(weekend.p);
+    finding.p = Some(judged.p);
     finding = with_ratio(finding, "ratio_weekend", Some(*weekend));
     Candidate {
-        large: weekend.estimate.max(1e-9).ln().abs() >= log_threshold(data),
-        p: weekend.p,
+        large: judged.estimate.max(1e-9).ln().abs() >= log_threshold(data),
+        p: judged.p,
         finding,
         chart: None,
         title: String::new(),
@@ -578,7 +574,7 @@ fn finding(
     ));
     finding.n = records(group, fitted);
     finding.baseline = Some(rhythm.baseline.to_string());
-    if fitted.rates.dispersion > 1.5 {
+    if fitted.rates.dispersion > 1.5 && !data.amounts {
         finding.caveats.push(format!(
             "Records cluster: their variance is {} times that of independent ones; the intervals \
              allow for it.",
@@ -599,7 +595,7 @@ fn finding(
             "each_against_all",
             json!(fitted.against_all.iter().map(triple).collect::<Vec<_>>()),
         );
-    if !data.per_record {
+    if !data.per_record && !data.amounts {
         finding = finding
             .number("chi_square", plain.statistic)
             .number("df", plain.df)
@@ -617,7 +613,7 @@ fn finding(
                     .collect::<Vec<_>>()
             ),
         );
-        if !data.per_record {
+        if !data.per_record && !data.amounts {
             finding = finding
                 .number("chi_square_working", working.statistic)
                 .number("df_working", working.df)

@@ -44,7 +44,11 @@ pub(super) fn look(data: &Data<'_>, day: Date, found: &mut Found) {
             .push("a `split` needs a `value` column".to_string());
         return;
     };
-    let value = column.replace('_', " ");
+    let value = data
+        .params
+        .measure
+        .clone()
+        .unwrap_or_else(|| column.replace('_', " "));
     let unit = &data.params.unit;
     let mut table = Table::new(
         format!("Median {value} before and from {}", long(day)),

@@ -95,6 +95,15 @@ fn spoken(data: &Data<'_>) -> String {
         .replace('_', " ")
 }
 
+/// "pass" after a plural, else "passes".
+fn pass(volume: &str) -> &'static str {
+    if words::verb(volume) == "are" {
+        "pass"
+    } else {
+        "passes"
+    }
+}
+
 fn points<'a>(data: &Data<'_>, group: &'a Group) -> Vec<Point<'a>> {
     let value = |row: &Row| {
         if data.params.value.is_some() {
@@ -170,6 +179,7 @@ fn candidate(
 ) -> Candidate {
     let volume = spoken(data);
     let steady = cut.is_steady();
+    let plural = words::verb(&data.measure) == "are";
     let kind = if steady {
         "volume_slope"
     } else {
@@ -225,7 +235,7 @@ fn candidate(
         "{Measure}{of} {moves} steadily with {volume}, without a sharp threshold: {below} up to \
          {cut}, {above} above it (n = {n}, {p})."
     } else {
-        "{Measure}{of} {is} {above} once {volume} passes {cut} (95 % interval {bounds}), against \
+        "{Measure}{of} {is} {above} once {volume} {pass} {cut} (95 % interval {bounds}), against \
          {below} up to there (n = {n}, {p})."
     };
     finding.sentence = fill(
@@ -233,9 +243,18 @@ fn candidate(
         &[
             ("Measure", &capitalised(&data.measure)),
             ("of", &data.of(group)),
-            ("moves", if cut.z >= 0.0 { "rises" } else { "falls" }),
+            (
+                "moves",
+                match (cut.z >= 0.0, plural) {
+                    (true, true) => "rise",
+                    (true, false) => "rises",
+                    (false, true) => "fall",
+                    (false, false) => "falls",
+                },
+            ),
             ("is", words::verb(&data.measure)),
             ("volume", &volume),
+            ("pass", pass(&volume)),
             ("cut", &number::sensible(cut.cut)),
             (
                 "bounds",
@@ -270,9 +289,11 @@ fn candidate(
             )
         } else {
             format!(
-                "{}{} changes once {volume} passes {}",
+                "{}{} {} once {volume} {} {}",
                 capitalised(&data.measure),
                 data.of(group),
+                if plural { "change" } else { "changes" },
+                pass(&volume),
                 number::sensible(cut.cut)
             )
         },

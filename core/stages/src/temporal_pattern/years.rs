@@ -59,7 +59,7 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
         });
         let mut before: Option<&Year> = None;
         for year in &years {
-            let ratio = before.and_then(|before| compared(before, year));
+            let ratio = before.and_then(|before| compared(data, before, year));
             table.rows.push(row(data, group, year, ratio.as_ref()));
             found.lines.push(Line {
                 group: group.label.clone(),
@@ -81,11 +81,11 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
     found.tables.push(table.top(48));
 }
 
-fn compared(before: &Year, year: &Year) -> Option<PeriodRatio> {
-    if before.events < EVENTS_MIN || year.events < EVENTS_MIN {
+fn compared(data: &Data<'_>, before: &Year, year: &Year) -> Option<PeriodRatio> {
+    if !data.amounts && (before.events < EVENTS_MIN || year.events < EVENTS_MIN) {
         return None;
     }
-    period_ratio(&before.months, &year.months)
+    period_ratio(&before.months, &year.months, data.amounts)
 }
 
 /// The years that records cover. A complete year has exposure 1, so that ratios of complete years
@@ -212,7 +212,7 @@ fn candidate(
     finding.p = Some(ratio.p);
     finding.baseline = Some(before.label());
     finding.period = format!("{} and {}", before.label(), year.label());
-    if ratio.dispersion > 1.1 {
+    if ratio.dispersion > 1.1 && !data.amounts {
         finding.caveats.push(format!(
             "The interval takes records as independent; with the clustering seen from month to \
              month it is {}. The p-value allows for it.",
@@ -228,11 +228,11 @@ fn candidate(
         if data.per_record {
             rate_text(data, year)
         } else {
-            number::count(year.events as u64)
+            number::sensible(year.events)
         }
     };
     finding.sentence = fill(
-        "{Measure}{of}: {now} in {year} against {then} in {before}, {rates}{times} times as many \
+        "{Measure}{of}: {now} in {year} against {then} in {before}, {rates}{times} times as {much} \
          (95 % interval {bounds}).",
         &[
             ("Measure", &capitalised(&data.measure)),
@@ -247,6 +247,14 @@ fn candidate(
                     "as a rate "
                 } else {
                     ""
+                },
+            ),
+            (
+                "much",
+                if data.amounts || data.per_record {
+                    "much"
+                } else {
+                    "many"
                 },
             ),
             ("times", &number::fixed(ratio.ratio, 2)),

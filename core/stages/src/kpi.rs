@@ -1,0 +1,944 @@
+//! Key figures of the window, with intervals, against the window before and a baseline.
+//!
+//! ```toml
+//! [stage.figures]
+//! kind  = "kpi"
+//! input = "executions"
+//! time  = "started_at"
+//! by    = ["component"]
+//!
+//! [[stage.figures.metrics]]
+//! name         = "Success rate"
+//! kind         = "share"
+//! where_column = "status"
+//! equals       = ["ok"]
+//! target       = 0.95
+//!
+//! [[stage.figures.metrics]]
+//! name            = "Time to repair"
+//! kind            = "median"
+//! value           = "minutes"
+//! filter_column   = "status"
+//! filter_equals   = ["failed"]
+//! unit            = "min"
+//! lower_is_better = true
+//! ```
+//!
+//! Kinds of metrics: `count` of records, `rate` of records per day, `share` of records whose
+//! `where_column` holds one of `equals`, and `sum`, `mean`, `median` or `percentile` of `value`
+//! (`p = 0.95` by default).
+//!
+//! # Method
+//!
+//! Intervals (95 %): Garwood (1936) for counts and rates, Wilson (1927) for shares, Student's t for
+//! means, order statistics for medians and percentiles, normal for sums.
+//!
+//! A change against the window before is tested with the variance of both windows. Records cluster,
+//! so this variance is enlarged by how much more earlier windows differed from their neighbours
+//! than their records explain (mean squared successive difference, von Neumann 1941). Small counts,
+//! shares, means and medians must pass the textbook test too (exact Poisson, pooled score, Welch,
+//! Mann-Whitney). p-values of all metrics and groups are
+//! corrected together (Benjamini and Hochberg 1995); a change is told when the corrected p-value is
+//! below `alpha` and the change at least `change_min`. Windows of different lengths are compared
+//! per day.
+
+use crate::{
+    Analysis, Context, Input, Inputs, Kind, StageError, frame,
+    series::{capitalised, chart_id, of_group},
+    with_findings,
+};
+use jiff::civil::Date;
+use polars::prelude::*;
+use retrocast_domain::{
+    Cell, CellStatus, Chart, ChartKind, Direction, Evidence, Finding, Kpi, Magnitude, Severity,
+    Table, Window,
+    chart::Panel,
+    number::{self, NBSP, plural},
+    sentence::fill,
+    window::Comparison,
+};
+use retrocast_stats::test::benjamini_hochberg;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+mod estimate;
+#[cfg(test)]
+mod tests;
+
+use estimate::{Change, Estimate, Sample};
+
+/// Params of `kpi`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    /// Dataset to read.
+    #[schemars(extend("x-dataset" = true))]
+    input: String,
+    /// Column with the time of a record; the contract's by default.
+    #[serde(default)]
+    #[schemars(extend("x-column" = "input"))]
+    time: Option<String>,
+    /// Columns whose values make the groups; figures of all records are always made.
+    #[serde(default)]
+    #[schemars(extend("x-column" = "input"))]
+    by: Vec<String>,
+    /// The figures.
+    #[schemars(length(min = 1))]
+    metrics: Vec<Metric>,
+    /// Share of false claims among the changes told, on average.
+    #[serde(default = "one_percent")]
+    alpha: f64,
+    /// Smallest relative change worth telling; for shares, of the share or of what is left of it.
+    #[serde(default = "five_percent")]
+    change_min: f64,
+    /// Most groups, those with the most records first.
+    #[serde(default = "twenty")]
+    groups_max: usize,
+}
+
+fn one_percent() -> f64 {
+    0.01
+}
+fn five_percent() -> f64 {
+    0.05
+}
+fn twenty() -> usize {
+    20
+}
+fn upper_percentile() -> f64 {
+    0.95
+}
+
+/// One figure.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Metric {
+    /// What it is called in the report.
+    name: String,
+    /// What is made of the records.
+    kind: MetricKind,
+    /// Column with the value, for sum, mean, median and percentile.
+    #[serde(default)]
+    #[schemars(extend("x-column" = "input"))]
+    value: Option<String>,
+    /// For a share: the column that decides.
+    #[serde(default)]
+    #[schemars(extend("x-column" = "input"))]
+    where_column: Option<String>,
+    /// For a share: values of `where_column` that count.
+    #[serde(default)]
+    equals: Vec<String>,
+    /// Only records whose `filter_column` holds one of `filter_equals` are looked at.
+    #[serde(default)]
+    #[schemars(extend("x-column" = "input"))]
+    filter_column: Option<String>,
+    /// Values of `filter_column`.
+    #[serde(default)]
+    filter_equals: Vec<String>,
+    /// For a percentile: which, as a share.
+    #[serde(default = "upper_percentile")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    p: f64,
+    /// Unit, such as "min"; made from the kind by default.
+    #[serde(default)]
+    unit: Option<String>,
+    /// Whether less is better.
+    #[serde(default)]
+    lower_is_better: bool,
+    /// Value to reach.
+    #[serde(default)]
+    target: Option<f64>,
+}
+
+/// What is made of the records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum MetricKind {
+    /// Their number.
+    Count,
+    /// Their number per day.
+    Rate,
+    /// The share of them that counts.
+    Share,
+    /// Sum of the value.
+    Sum,
+    /// Mean of the value.
+    Mean,
+    /// Median of the value.
+    Median,
+    /// A percentile of the value.
+    Percentile,
+}
+
+impl Metric {
+    fn unit(&self) -> &str {
+        match (&self.unit, self.kind) {
+            (Some(unit), _) => unit,
+            (None, MetricKind::Count) => "records",
+            (None, MetricKind::Rate) => "per day",
+            (None, MetricKind::Share) => "share",
+            (None, _) => "",
+        }
+    }
+
+    fn text(&self, value: f64) -> String {
+        if self.kind == MetricKind::Count && self.unit() != "share" {
+            let count = number::count(value.round().max(0.0) as u64);
+            return if self.unit().is_empty() {
+                count
+            } else {
+                format!("{count}{NBSP}{}", self.unit())
+            };
+        }
+        number::with_unit(value, self.unit())
+    }
+
+    /// "96.8 – 97.6 %": the unit once, after the second bound.
+    fn interval_text(&self, [lower, upper]: [f64; 2]) -> String {
+        let (lower, upper) = (self.text(lower), self.text(upper));
+        let unit = upper.split_once(NBSP).map_or("", |(_, unit)| unit);
+        let bare = lower
+            .strip_suffix(unit)
+            .map_or(lower.as_str(), |l| l.trim_end_matches(NBSP));
+        format!(
+            "{} – {upper}",
+            if self.unit() == "min" { &lower } else { bare }
+        )
+    }
+
+    /// "+0.4 points" for shares, else "+12 %"; words where there is nothing to compare with.
+    fn delta_text(&self, value: Option<f64>, before: Option<f64>) -> String {
+        match (value, before) {
+            (Some(value), Some(before)) if self.is_share() => number::points(value - before),
+            (Some(value), Some(before)) if value == before => number::change(0.0),
+            (Some(_), Some(0.0)) => "from 0".to_string(),
+            (Some(value), Some(before)) => number::change((value - before) / before.abs()),
+            (Some(_), None) => "no earlier records".to_string(),
+            (None, _) => "no records".to_string(),
+        }
+    }
+
+    fn is_share(&self) -> bool {
+        self.kind == MetricKind::Share
+    }
+
+    /// Whether the figure grows with the length of the window.
+    fn grows_with_days(&self) -> bool {
+        matches!(self.kind, MetricKind::Count | MetricKind::Sum)
+    }
+}
+
+/// The kind `kpi`.
+pub const KIND: Kind = Kind {
+    name: "kpi",
+    code_version: 1,
+    summary: "Key figures of the window with intervals, against the window before and a baseline.",
+    manual: include_str!("kpi.rs"),
+    schema: || schemars::schema_for!(Params),
+    run,
+};
+
+/// Windows in the history of a figure, the current one included.
+const HISTORY: usize = 12;
+
+const METHOD: &str = "Intervals by Garwood (1936), Wilson (1927), Student's t or order statistics; \
+                      changes tested with the variance of successive windows (von Neumann 1941); \
+                      Benjamini-Hochberg over all figures";
+
+/// One figure of one group in all windows.
+struct Figure<'a> {
+    metric: &'a Metric,
+    /// Group, or "all".
+    label: String,
+    subject: String,
+    current: Estimate,
+    previous: Option<Estimate>,
+    baseline: Option<Estimate>,
+    /// Baseline value, for the length of the current window.
+    baseline_value: Option<f64>,
+    history: Vec<Option<f64>>,
+    change: Option<Change>,
+    p_adjusted: Option<f64>,
+    significant: bool,
+}
+
+/// The windows that are looked at: the current one first, then back in time.
+struct Windows {
+    windows: Vec<Window>,
+    /// Whether records cover each of them.
+    covered: Vec<bool>,
+    /// How many windows before the current one make the baseline.
+    baseline: usize,
+}
+
+impl Windows {
+    fn new(context: &Context, first: Date) -> Self {
+        let asked = context
+            .compare
+            .iter()
+            .filter_map(|comparison| match comparison {
+                Comparison::Windows(n) => Some(*n as usize),
+                Comparison::Previous => None,
+            });
+        let baseline = asked.max().unwrap_or(4);
+        let count = HISTORY.max(baseline + 1);
+        let windows: Vec<Window> = (0..count as u32).map(|i| context.window.back(i)).collect();
+        let covered = windows.iter().map(|window| window.start >= first).collect();
+        Self {
+            windows,
+            covered,
+            baseline,
+        }
+    }
+
+    /// Which window holds a day.
+    fn position(&self, day: Date) -> Option<usize> {
+        let at = self.windows.partition_point(|window| window.start > day);
+        (self.windows.get(at)?.contains(day)).then_some(at)
+    }
+
+    fn days(&self, at: usize) -> f64 {
+        f64::from(self.windows[at].days())
+    }
+}
+
+fn run(
+    context: &Context,
+    params: &serde_json::Value,
+    inputs: &Inputs,
+) -> Result<Analysis, StageError> {
+    let params: Params = serde_json::from_value(params.clone())?;
+    let input = inputs
+        .get(&params.input)
+        .ok_or_else(|| StageError::Other(format!("there is no dataset {:?}", params.input)))?;
+    let time = params
+        .time
+        .as_deref()
+        .or(input.time.as_deref())
+        .ok_or_else(|| {
+            StageError::Other(format!(
+                "dataset {:?} names no time column; name one with `time`",
+                input.dataset.name
+            ))
+        })?;
+    let days = frame::days(input, time, &context.window.timezone)?;
+    let mut cell = Cell::new(&context.stage, KIND.name);
+    cell.method = METHOD.to_string();
+    let names: Vec<&str> = params
+        .metrics
+        .iter()
+        .map(|metric| metric.name.as_str())
+        .collect();
+    let names = number::list(&names);
+    let timeless = days.iter().filter(|day| day.is_none()).count();
+    if timeless > 0 {
+        let records = plural(timeless as u64, "record");
+        cell.caveats
+            .push(format!("{records} without a time are not counted."));
+    }
+    let Some(first) = days.iter().flatten().min() else {
+        cell.did = format!("Wanted to measure {names}.");
+        cell.status = CellStatus::NotEnough {
+            message: "not enough: have 0 records with a time, need 1; check the source and the \
+                      `time` column"
+                .to_string(),
+        };
+        return Ok(Analysis { cell, frame: None });
+    };
+    let windows = Windows::new(context, *first);
+    let (labels, left) = groups(input, &params, &days, &windows)?;
+    if left > 0 {
+        cell.caveats.push(format!(
+            "Only the {} are shown; {left} smaller ones are not.",
+            plural(params.groups_max as u64, "largest group")
+        ));
+    }
+    let mut figures = Vec::new();
+    for metric in &params.metrics {
+        let samples = samples(input, &params, metric, &days, &labels, &windows)?;
+        for (label, samples) in samples {
+            figures.push(figure(&params, metric, label, &samples, &windows));
+        }
+    }
+    judge(&params, &mut figures);
+    if windows.covered.iter().filter(|covered| **covered).count() < 6 {
+        cell.caveats.push(
+            "There are fewer than 5 earlier windows: changes are judged as if records were \
+             independent, which makes small ones look surer than they are."
+                .to_string(),
+        );
+    }
+    let findings = findings(context, &params, input, &windows, &figures);
+    cell.did = format!(
+        "Measured {names} from {} against the window before and the {}: {}.",
+        context.window.words(),
+        plural(windows.baseline as u64, "window") + " before",
+        match figures.iter().filter(|figure| figure.significant).count() {
+            0 => "no change beyond chance".to_string(),
+            n => plural(n as u64, "change") + " beyond chance",
+        }
+    );
+    cell.kpis = figures
+        .iter()
+        .filter(|figure| figure.label == ALL)
+        .map(kpi)
+        .collect();
+    cell.tables = tables(&params, &figures);
+    cell.charts = charts(context, &params, &windows, &figures);
+    let frame = frame_of(&figures)?;
+    Ok(Analysis {
+        cell: with_findings(cell, findings),
+        frame: Some(frame),
+    })
+}
+
+/// Label of the figures of all records.
+const ALL: &str = "all";
+
+/// Labels of the groups to look at, each row's, and how many groups are left out. A row outside of
+/// them has none.
+fn groups(
+    input: &Input,
+    params: &Params,
+    days: &[Option<Date>],
+    windows: &Windows,
+) -> Result<(Vec<Option<String>>, usize), StageError> {
+    if params.by.is_empty() {
+        return Ok((vec![None; days.len()], 0));
+    }
+    let labels = frame::groups(input, &params.by)?;
+    let mut sizes: BTreeMap<&str, u64> = BTreeMap::new();
+    for (label, day) in labels.iter().zip(days) {
+        if day.and_then(|day| windows.position(day)).is_some() {
+            *sizes.entry(label).or_default() += 1;
+        }
+    }
+    let mut order: Vec<(&str, u64)> = sizes.into_iter().collect();
+    order.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+    let left = order.len().saturating_sub(params.groups_max);
+    order.truncate(params.groups_max);
+    let kept: std::collections::BTreeSet<String> = order
+        .into_iter()
+        .map(|(label, _)| label.to_string())
+        .collect();
+    Ok((
+        labels
+            .into_iter()
+            .map(|label| kept.contains(&label).then_some(label))
+            .collect(),
+        left,
+    ))
+}
+
+/// Records of a metric by group (all of them first) and window.
+fn samples(
+    input: &Input,
+    params: &Params,
+    metric: &Metric,
+    days: &[Option<Date>],
+    labels: &[Option<String>],
+    windows: &Windows,
+) -> Result<Vec<(Option<String>, Vec<Sample>)>, StageError> {
+    let kept = frame::matches(
+        input,
+        metric.filter_column.as_deref(),
+        &metric.filter_equals,
+    )?;
+    let counts = frame::matches(input, metric.where_column.as_deref(), &metric.equals)?;
+    let needs_value = !matches!(
+        metric.kind,
+        MetricKind::Count | MetricKind::Rate | MetricKind::Share
+    );
+    let values = match (&metric.value, needs_value) {
+        (Some(value), true) => frame::numbers(input, value)?,
+        (None, true) => {
+            let message = format!("metric {:?} needs a `value` column", metric.name);
+            return Err(StageError::Other(message));
+        }
+        (_, false) => vec![Some(1.0); days.len()],
+    };
+    if metric.is_share() && metric.where_column.is_none() {
+        let message = format!("metric {:?} needs a `where_column`", metric.name);
+        return Err(StageError::Other(message));
+    }
+    let empty = || vec![Sample::default(); windows.windows.len()];
+    let mut all = empty();
+    let mut groups: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
+    if !params.by.is_empty() {
+        for label in labels.iter().flatten() {
+            groups.entry(label).or_insert_with(empty);
+        }
+    }
+    for i in 0..days.len() {
+        let Some(at) = days[i].and_then(|day| windows.position(day)) else {
+            continue;
+        };
+        let Some(value) = values[i].filter(|value| value.is_finite() && kept[i]) else {
+            continue;
+        };
+        let value = needs_value.then_some(value);
+        all[at].add(counts[i], value);
+        if let Some(group) = labels[i].as_deref().and_then(|label| groups.get_mut(label)) {
+            group[at].add(counts[i], value);
+        }
+    }
+    let groups = groups
+        .into_iter()
+        .map(|(label, samples)| (Some(label.to_string()), samples));
+    Ok(std::iter::once((None, all)).chain(groups).collect())
+}
+
+fn figure<'a>(
+    params: &Params,
+    metric: &'a Metric,
+    label: Option<String>,
+    samples: &[Sample],
+    windows: &Windows,
+) -> Figure<'a> {
+    let estimates: Vec<Option<Estimate>> = samples
+        .iter()
+        .enumerate()
+        .map(|(at, sample)| {
+            windows.covered[at].then(|| Estimate::of(metric, sample, windows.days(at)))
+        })
+        .collect();
+    let current = Estimate::of(metric, &samples[0], windows.days(0));
+    let scaled: Vec<Option<Estimate>> = estimates
+        .iter()
+        .enumerate()
+        .map(|(at, estimate)| {
+            let scale = if metric.grows_with_days() {
+                windows.days(at)
+            } else {
+                1.0
+            };
+            estimate.as_ref().map(|estimate| estimate.per(scale))
+        })
+        .collect();
+    let used: Vec<usize> = (1..=windows.baseline)
+        .filter(|&at| windows.covered[at])
+        .collect();
+    let baseline = (!used.is_empty()).then(|| {
+        let pooled = used
+            .iter()
+            .fold(Sample::default(), |sum, &at| sum.with(&samples[at]));
+        let days: f64 = used.iter().map(|&at| windows.days(at)).sum();
+        let estimate = Estimate::of(metric, &pooled, days);
+        let scale = if metric.grows_with_days() {
+            days / windows.days(0)
+        } else {
+            1.0
+        };
+        estimate.per(scale)
+    });
+    let subject = match &label {
+        Some(label) => format!("{} = {label}", params.by.join(" / ")),
+        None => ALL.to_string(),
+    };
+    Figure {
+        metric,
+        label: label.unwrap_or_else(|| ALL.to_string()),
+        subject,
+        previous: estimates.get(1).cloned().flatten(),
+        baseline_value: baseline.as_ref().and_then(|baseline| baseline.value),
+        baseline,
+        history: estimates
+            .iter()
+            .take(HISTORY)
+            .rev()
+            .map(|estimate| estimate.as_ref().and_then(|estimate| estimate.value))
+            .collect(),
+        change: estimate::change(metric, &samples[..2], &scaled),
+        current,
+        p_adjusted: None,
+        significant: false,
+    }
+}
+
+/// Corrects all p-values together and decides which changes are told.
+fn judge(params: &Params, figures: &mut [Figure<'_>]) {
+    let p: Vec<f64> = figures
+        .iter()
+        .filter_map(|figure| Some(figure.change.as_ref()?.p))
+        .collect();
+    let mut adjusted = benjamini_hochberg(&p).into_iter();
+    for figure in figures {
+        if figure.change.is_none() {
+            continue;
+        }
+        figure.p_adjusted = adjusted.next();
+        let (Some(value), Some(before)) = (
+            figure.current.value,
+            figure.previous.as_ref().and_then(|previous| previous.value),
+        ) else {
+            continue;
+        };
+        let mut relative = ((value - before) / before.abs().max(f64::MIN_POSITIVE)).abs();
+        if figure.metric.is_share() {
+            let left = (1.0 - before).max(f64::MIN_POSITIVE);
+            relative = relative.max(((value - before) / left).abs());
+        }
+        figure.significant =
+            figure.p_adjusted.is_some_and(|p| p < params.alpha) && relative >= params.change_min;
+    }
+}
+
+fn direction(figure: &Figure<'_>) -> Direction {
+    let before = figure.previous.as_ref().and_then(|previous| previous.value);
+    match (figure.current.value, before) {
+        (Some(value), Some(before)) if value > before => Direction::Up,
+        (Some(value), Some(before)) if value < before => Direction::Down,
+        _ => Direction::None,
+    }
+}
+
+fn kpi(figure: &Figure<'_>) -> Kpi {
+    let metric = figure.metric;
+    let previous = figure.previous.as_ref().and_then(|previous| previous.value);
+    Kpi {
+        name: metric.name.clone(),
+        subject: figure.label.clone(),
+        value: figure.current.value,
+        interval: figure.current.interval,
+        unit: metric.unit().to_string(),
+        text: figure
+            .current
+            .value
+            .map_or_else(|| "no records".to_string(), |v| metric.text(v)),
+        interval_text: figure
+            .current
+            .interval
+            .map_or_else(String::new, |i| metric.interval_text(i)),
+        previous,
+        delta_text: metric.delta_text(figure.current.value, previous),
+        baseline: figure.baseline_value,
+        baseline_delta_text: metric.delta_text(figure.current.value, figure.baseline_value),
+        significant: figure.significant,
+        direction: direction(figure),
+        lower_is_better: metric.lower_is_better,
+        target: metric.target,
+        target_text: metric
+            .target
+            .map_or_else(String::new, |target| metric.text(target)),
+        history: figure.history.clone(),
+        n: figure.current.n,
+    }
+}
+
+fn findings(
+    context: &Context,
+    params: &Params,
+    input: &Input,
+    windows: &Windows,
+    figures: &[Figure<'_>],
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for figure in figures {
+        if figure.significant {
+            findings.extend(change_finding(context, params, input, windows, figure));
+        }
+        if figure.label == ALL {
+            findings.extend(target_finding(context, input, figure));
+        }
+    }
+    findings
+}
+
+/// What a finding about a figure says whatever it claims.
+fn finding(context: &Context, input: &Input, figure: &Figure<'_>, what: &str) -> Finding {
+    let metric = figure.metric;
+    let mut finding = Finding::new(&context.stage, "kpi", &figure.subject, what);
+    let last = context.window.end.yesterday().unwrap_or(context.window.end);
+    finding.period = format!("{} to {last}", context.window.start);
+    finding.method = METHOD.to_string();
+    finding.n = figure.current.n;
+    let filter = metric
+        .filter_column
+        .as_ref()
+        .map(|column| format!("{column} is {}", metric.filter_equals.join(" or ")));
+    finding.evidence = vec![Evidence {
+        dataset: input.dataset.name.clone(),
+        version: input.dataset.version,
+        filter,
+    }];
+    let mut add = |name: &str, value: Option<f64>| {
+        if let Some(value) = value {
+            finding.numbers.insert(name.to_string(), value.into());
+        }
+    };
+    add("after", figure.current.value);
+    add(
+        "before",
+        figure.previous.as_ref().and_then(|previous| previous.value),
+    );
+    add("baseline", figure.baseline_value);
+    add("target", metric.target);
+    finding
+}
+
+fn change_finding(
+    context: &Context,
+    params: &Params,
+    input: &Input,
+    windows: &Windows,
+    figure: &Figure<'_>,
+) -> Option<Finding> {
+    let metric = figure.metric;
+    let change = figure.change.as_ref()?;
+    let value = figure.current.value?;
+    let before = figure.previous.as_ref()?.value?;
+    let mut finding = finding(context, input, figure, &metric.name);
+    finding.direction = direction(figure);
+    let worse = (finding.direction == Direction::Up) == metric.lower_is_better;
+    finding.severity = if worse {
+        Severity::Warning
+    } else {
+        Severity::Notice
+    };
+    let scale = if metric.grows_with_days() {
+        windows.days(0)
+    } else {
+        1.0
+    };
+    let [difference, lower, upper] = change.difference.map(|bound| bound * scale);
+    finding.magnitude = Some(Magnitude::interval95(
+        difference,
+        lower,
+        upper,
+        metric.unit(),
+    ));
+    finding.p = Some(change.p);
+    finding.p_adjusted = figure.p_adjusted;
+    finding.confidence = (1.0 - figure.p_adjusted.unwrap_or(1.0)).clamp(0.0, 0.999);
+    finding.baseline = Some(format!("the window before, {}", windows.windows[1].words()));
+    if change.inflation > 1.5 {
+        finding.caveats.push(format!(
+            "Earlier windows differ more than their records explain: the variance is taken {} \
+             times as large.",
+            number::sensible(change.inflation)
+        ));
+    }
+    let bound = |bound: f64| {
+        if metric.is_share() {
+            number::signed(bound * 100.0, 1)
+        } else {
+            number::signed(bound, usize::from(bound.abs() < 100.0))
+        }
+    };
+    let of = if figure.label == ALL {
+        String::new()
+    } else {
+        of_group(&params.by, &figure.label)
+    };
+    finding.sentence = fill(
+        "{Name}{of} {moved} to {value} from {before} in the window before ({delta}; 95 % interval \
+         of the difference {lower} to {upper}, n = {n}){baseline}.",
+        &[
+            ("Name", &capitalised(&metric.name)),
+            ("of", &of),
+            (
+                "moved",
+                if finding.direction == Direction::Up {
+                    "rose"
+                } else {
+                    "fell"
+                },
+            ),
+            ("value", &metric.text(value)),
+            ("before", &metric.text(before)),
+            ("delta", &metric.delta_text(Some(value), Some(before))),
+            ("lower", &bound(lower)),
+            ("upper", &bound(upper)),
+            ("n", &number::count(figure.current.n)),
+            (
+                "baseline",
+                &figure.baseline_value.map_or_else(String::new, |baseline| {
+                    let windows = plural(windows.baseline as u64, "window");
+                    format!("; over the {windows} before: {}", metric.text(baseline))
+                }),
+            ),
+        ],
+    );
+    finding = finding.number("inflation", change.inflation);
+    Some(finding)
+}
+
+/// Told when the whole interval lies on the wrong side of the target.
+fn target_finding(context: &Context, input: &Input, figure: &Figure<'_>) -> Option<Finding> {
+    let metric = figure.metric;
+    let (value, target) = (figure.current.value?, metric.target?);
+    let [lower, upper] = figure.current.interval?;
+    let missed = if metric.lower_is_better {
+        lower > target
+    } else {
+        upper < target
+    };
+    if !missed {
+        return None;
+    }
+    let mut finding = finding(
+        context,
+        input,
+        figure,
+        &format!("{} against its target", metric.name),
+    );
+    finding.severity = Severity::Warning;
+    finding.confidence = 0.95;
+    finding.magnitude = Some(Magnitude::interval95(value, lower, upper, metric.unit()));
+    finding.baseline = Some(format!("the target of {}", metric.text(target)));
+    finding.sentence = fill(
+        "{Name} is {value} (95 % interval {interval}), {side} its target of {target}.",
+        &[
+            ("Name", &capitalised(&metric.name)),
+            ("value", &metric.text(value)),
+            ("interval", &metric.interval_text([lower, upper])),
+            (
+                "side",
+                if metric.lower_is_better {
+                    "above"
+                } else {
+                    "below"
+                },
+            ),
+            ("target", &metric.text(target)),
+        ],
+    );
+    Some(finding)
+}
+
+fn tables(params: &Params, figures: &[Figure<'_>]) -> Vec<Table> {
+    const COLUMNS: [&str; 7] = [
+        ">Value",
+        ">95 % interval",
+        ">Before",
+        ">Change",
+        ">Baseline",
+        ">Against baseline",
+        ">Records",
+    ];
+    let row = |name: &str, figure: &Figure<'_>| {
+        let kpi = kpi(figure);
+        let text = |value: Option<f64>| {
+            value.map_or_else(|| "–".to_string(), |value| figure.metric.text(value))
+        };
+        // A change beyond chance is marked, so that a reader can tell it from the others.
+        let mark = if figure.significant { " *" } else { "" };
+        vec![
+            name.to_string(),
+            kpi.text.clone(),
+            kpi.interval_text.clone(),
+            text(kpi.previous),
+            format!("{}{mark}", kpi.delta_text),
+            text(kpi.baseline),
+            kpi.baseline_delta_text.clone(),
+            number::count(kpi.n),
+        ]
+    };
+    let make = |caption: String, first: String| {
+        let mut columns = vec![first.as_str()];
+        columns.extend(COLUMNS);
+        Table::new(caption, &columns)
+    };
+    let mut all = make(
+        "Key figures of all records (* is a change beyond chance)".to_string(),
+        "<Figure".to_string(),
+    );
+    all.rows = figures
+        .iter()
+        .filter(|figure| figure.label == ALL)
+        .map(|figure| row(&figure.metric.name, figure))
+        .collect();
+    let mut tables = vec![all];
+    if params.by.is_empty() {
+        return tables;
+    }
+    for metric in &params.metrics {
+        let by = params.by.join(" / ");
+        let mut table = make(
+            format!(
+                "{} by {by} (* is a change beyond chance)",
+                capitalised(&metric.name)
+            ),
+            format!("<{}", capitalised(&by)),
+        );
+        table.rows = of_metric(metric, figures)
+            .map(|figure| row(&figure.label, figure))
+            .collect();
+        tables.push(table);
+    }
+    tables
+}
+
+/// Figures of a metric's groups.
+fn of_metric<'a>(
+    metric: &'a Metric,
+    figures: &'a [Figure<'a>],
+) -> impl Iterator<Item = &'a Figure<'a>> {
+    figures
+        .iter()
+        .filter(|figure| figure.subject != ALL && std::ptr::eq(figure.metric, metric))
+}
+
+/// A panel a group for each metric, over the last windows.
+fn charts(
+    context: &Context,
+    params: &Params,
+    windows: &Windows,
+    figures: &[Figure<'_>],
+) -> Vec<Chart> {
+    if params.by.is_empty() {
+        return Vec::new();
+    }
+    let times: Vec<_> = windows.windows[..HISTORY]
+        .iter()
+        .rev()
+        .map(|window| window.start.at(0, 0, 0, 0))
+        .collect();
+    let chart = |metric: &Metric| {
+        let panels: Vec<Panel> = of_metric(metric, figures)
+            .take(12)
+            .map(|figure| Panel {
+                label: figure.label.clone(),
+                times: times.clone(),
+                values: figure.history.clone(),
+                note: kpi(figure).text,
+                highlight: figure.significant,
+            })
+            .collect();
+        let notes: Vec<String> = panels
+            .iter()
+            .map(|panel| format!("{} {}", panel.label, panel.note))
+            .collect();
+        let by = params.by.join(" / ");
+        Chart {
+            id: chart_id(&context.stage, &metric.name),
+            title: format!(
+                "{} by {by}, last {HISTORY} windows",
+                capitalised(&metric.name)
+            ),
+            unit: metric.unit().to_string(),
+            alt: format!("A small line for each {by}. Now: {}.", notes.join(", ")),
+            kind: ChartKind::SmallMultiples { panels },
+            table: None,
+        }
+    };
+    params.metrics.iter().map(chart).collect()
+}
+
+/// The rows that stages after this one can read.
+fn frame_of(figures: &[Figure<'_>]) -> Result<DataFrame, StageError> {
+    let number = |f: &dyn Fn(&Figure<'_>) -> Option<f64>| figures.iter().map(f).collect::<Vec<_>>();
+    Ok(df![
+        "metric" => figures.iter().map(|f| f.metric.name.clone()).collect::<Vec<_>>(),
+        "group" => figures.iter().map(|f| f.label.clone()).collect::<Vec<_>>(),
+        "value" => number(&|f| f.current.value),
+        "lower" => number(&|f| f.current.interval.map(|i| i[0])),
+        "upper" => number(&|f| f.current.interval.map(|i| i[1])),
+        "previous" => number(&|f| f.previous.as_ref()?.value),
+        "baseline" => number(&|f| f.baseline.as_ref()?.value),
+        "records" => figures.iter().map(|f| f.current.n).collect::<Vec<_>>(),
+        "p_adjusted" => number(&|f| f.p_adjusted),
+        "significant" => figures.iter().map(|f| f.significant).collect::<Vec<_>>(),
+    ]?)
+}
