@@ -45,12 +45,19 @@ fn run(scratch: &Scratch) -> Ended {
 }
 
 fn line(id: u32) -> String {
-    format!("{{\"id\": {id}, \"at\": \"2026-11-{:02}T10:00:00Z\"}}\n", 9 + id % 7)
+    format!(
+        "{{\"id\": {id}, \"at\": \"2026-11-{:02}T10:00:00Z\"}}\n",
+        9 + id % 7
+    )
 }
 
 fn says(ended: &Ended, words: &[&str]) {
     for word in words {
-        assert!(ended.stderr.contains(word), "{word:?} is not said:\n{}", ended.stderr);
+        assert!(
+            ended.stderr.contains(word),
+            "{word:?} is not said:\n{}",
+            ended.stderr
+        );
     }
 }
 
@@ -83,7 +90,12 @@ fn an_empty_source_gives_a_report_that_says_so() {
     let scratch = workspace();
     scratch.write("records/a.jsonl", "");
     let ended = run(&scratch);
-    assert!(matches!(ended.code, 0 | 3), "{}{}", ended.stdout, ended.stderr);
+    assert!(
+        matches!(ended.code, 0 | 3),
+        "{}{}",
+        ended.stdout,
+        ended.stderr
+    );
     assert_eq!(source_note(&scratch)["records"], 0);
 }
 
@@ -91,15 +103,19 @@ fn an_empty_source_gives_a_report_that_says_so() {
 fn a_corrupt_gzip_keeps_what_could_be_read_and_is_reported() {
     let scratch = workspace();
     let text: String = (0..5000).map(line).collect();
-    let mut encoder =
-        flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
     let bytes = encoder.finish().unwrap();
     scratch.write("records/a.jsonl.gz", &bytes[..bytes.len() / 2]);
     scratch.write("records/b.jsonl", line(9001));
     scratch.write("records/c.jsonl.gz", b"this is not gzip at all");
     let ended = run(&scratch);
-    assert!(matches!(ended.code, 0 | 3), "{}{}", ended.stdout, ended.stderr);
+    assert!(
+        matches!(ended.code, 0 | 3),
+        "{}{}",
+        ended.stdout,
+        ended.stderr
+    );
     let note = source_note(&scratch);
     let accepted = note["accepted"].as_u64().unwrap();
     assert!((1001..5001).contains(&accepted), "{note}");
@@ -132,8 +148,12 @@ fn every_kind_of_bad_record_is_set_aside_and_the_rest_goes_on() {
     let note = source_note(&scratch);
     assert_eq!(note["accepted"], 100, "{note}");
     assert_eq!(note["duplicates"], 1, "{note}");
-    let left_out: u64 =
-        note["quarantined"].as_array().unwrap().iter().map(|pair| pair[1].as_u64().unwrap()).sum();
+    let left_out: u64 = note["quarantined"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pair| pair[1].as_u64().unwrap())
+        .sum();
     assert_eq!(left_out, 7, "{note}");
 }
 

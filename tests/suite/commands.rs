@@ -7,7 +7,10 @@ fn init_writes_a_workspace_that_runs() {
     let scratch = Scratch::new();
     retrocast_in(scratch.path(), &["init", "review"]).expect(0);
     let folder = scratch.join("review");
-    let jobs: Vec<_> = std::fs::read_dir(folder.join("jobs")).unwrap().flatten().collect();
+    let jobs: Vec<_> = std::fs::read_dir(folder.join("jobs"))
+        .unwrap()
+        .flatten()
+        .collect();
     assert!(jobs.iter().any(|entry| entry.file_name() == "hello.toml"));
     retrocast_in(&folder, &["check", "hello"]).expect(0);
     let ended = retrocast_in(&folder, &["run", "hello", "--date", "2026-11-16"]).expect(0);
@@ -25,7 +28,11 @@ fn plan_list_and_show_speak_of_the_same_run() {
     let list = retrocast_in(scratch.path(), &["list"]).expect(0);
     assert!(list.stdout.contains(id), "{}", list.stdout);
     let show = retrocast_in(scratch.path(), &["show", "latest"]).expect(0);
-    assert!(show.stdout.contains(id) && show.stdout.contains("2026-W46"), "{}", show.stdout);
+    assert!(
+        show.stdout.contains(id) && show.stdout.contains("2026-W46"),
+        "{}",
+        show.stdout
+    );
     let shown = retrocast_in(scratch.path(), &["show", id, "--json"]).expect(0);
     let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
     assert_eq!(shown.as_array().unwrap(), &findings(run));
@@ -40,12 +47,18 @@ fn plan_gives_reasons_and_a_graph() {
     let set = format!("records={}", operations().display());
     let plan = |more: &[&str]| {
         let base = ["plan", "weekly-operations", "--jobs", &jobs, "--set", &set];
-        retrocast_in(scratch.path(), &[&base[..], &["--date", "2026-11-16"], more].concat())
-            .expect(0)
-            .stdout
+        retrocast_in(
+            scratch.path(),
+            &[&base[..], &["--date", "2026-11-16"], more].concat(),
+        )
+        .expect(0)
+        .stdout
     };
     let text = plan(&[]);
-    assert!(text.contains("source.tickets") && text.contains("unchanged"), "{text}");
+    assert!(
+        text.contains("source.tickets") && text.contains("unchanged"),
+        "{text}"
+    );
     let text = plan(&["--window", "2026-W40"]);
     assert!(text.contains("window"), "{text}");
     assert!(plan(&["--mermaid"]).starts_with("flowchart"), "no Mermaid");
@@ -56,12 +69,23 @@ fn plan_gives_reasons_and_a_graph() {
 #[test]
 fn events_as_json_lines() {
     let scratch = Scratch::new();
-    let ended =
-        run_job(&scratch, "weekly-operations", operations(), &["--date", "2026-11-16", "--json"])
-            .expect(0);
-    let events: Vec<serde_json::Value> =
-        ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(events.iter().any(|event| event["event"] == "run_finished"), "{}", ended.stdout);
+    let ended = run_job(
+        &scratch,
+        "weekly-operations",
+        operations(),
+        &["--date", "2026-11-16", "--json"],
+    )
+    .expect(0);
+    let events: Vec<serde_json::Value> = ended
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(
+        events.iter().any(|event| event["event"] == "run_finished"),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[test]
@@ -75,10 +99,18 @@ fn completions_schema_and_kinds_are_there() {
     let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
     assert!(schema["$schema"].is_string());
     let kinds = retrocast_in(here, &["kinds"]).expect(0).stdout;
-    for kind in ["sql", "quality", "kpi", "trend", "change_point", "anomaly", "forecast"] {
+    for kind in [
+        "sql",
+        "quality",
+        "kpi",
+        "trend",
+        "change_point",
+        "anomaly",
+        "forecast",
+    ] {
         assert!(kinds.contains(kind), "{kinds}");
         let manual = retrocast_in(here, &["kinds", kind]).expect(0).stdout;
-        assert!(manual.contains("Method"), "{manual}");
+        assert!(manual.contains("# Params") && manual.contains("required"), "{manual}");
     }
     retrocast_in(here, &["kinds", "nonsense"]).expect(2);
     retrocast_in(here, &["nonsense"]).expect(2);

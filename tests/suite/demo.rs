@@ -5,33 +5,59 @@ use std::{fs, path::Path};
 
 const DATE: &[&str] = &["--date", "2026-11-16"];
 const PRODUCTS: &[&str] = &[
-    "executive.pdf", "technical.pdf", "executive.html", "technical.html", "findings.json",
+    "executive.pdf",
+    "technical.pdf",
+    "executive.html",
+    "technical.html",
+    "findings.json",
     "report.json",
 ];
 
 #[test]
 fn a_run_folder_holds_what_the_design_says() {
     let (scratch, run) = demo();
-    for name in PRODUCTS.iter().chain(&["plan.json", "journal.jsonl", "run.json"]) {
+    for name in PRODUCTS
+        .iter()
+        .chain(&["plan.json", "journal.jsonl", "run.json"])
+    {
         assert!(run.join(name).is_file(), "{name} is missing");
     }
     assert!(fs::read_dir(run.join("cells")).unwrap().count() >= 9);
     assert!(fs::read_dir(run.join("charts")).unwrap().count() >= 5);
     let index = fs::read_to_string(scratch.join("reports/index.html")).unwrap();
     let id = run.file_name().unwrap().to_str().unwrap();
-    assert!(index.contains(id) && index.contains("2026-W46"), "the archive does not list the run");
-    for link in index.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+    assert!(
+        index.contains(id) && index.contains("2026-W46"),
+        "the archive does not list the run"
+    );
+    for link in index
+        .split("href=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+    {
+        let link = link.replace("&#x2f;", "/");
         let path = link.split('#').next().unwrap();
         if !path.is_empty() && !path.contains(':') {
-            assert!(scratch.join("reports").join(path).exists(), "dead link {link}");
+            assert!(
+                scratch.join("reports").join(path).exists(),
+                "dead link {link}"
+            );
         }
     }
 }
 
 fn same_products(a: &Path, b: &Path) {
     for name in PRODUCTS {
-        let (left, right) = (fs::read(a.join(name)).unwrap(), fs::read(b.join(name)).unwrap());
-        assert!(left == right, "{name} differs between {} and {}", a.display(), b.display());
+        let (left, right) = (
+            fs::read(a.join(name)).unwrap(),
+            fs::read(b.join(name)).unwrap(),
+        );
+        assert!(
+            left == right,
+            "{name} differs between {} and {}",
+            a.display(),
+            b.display()
+        );
     }
 }
 
@@ -43,9 +69,10 @@ fn a_second_run_reuses_every_node_and_leaves_the_same_bytes() {
     let runs = runs(&scratch.join("reports"), "weekly-operations");
     assert_eq!(runs.len(), 2, "{}\n{}", first.stdout, again.stdout);
     same_products(&runs[0], &runs[1]);
-    let second = runs.iter().map(|run| json(&run.join("run.json"))).max_by_key(|summary| {
-        summary["reused"].as_u64()
-    });
+    let second = runs
+        .iter()
+        .map(|run| json(&run.join("run.json")))
+        .max_by_key(|summary| summary["reused"].as_u64());
     let second = second.unwrap();
     assert_eq!(second["executed"], 0, "{second}");
     assert!(second["reused"].as_u64().unwrap() >= 15, "{second}");
@@ -61,7 +88,11 @@ fn one_thread_and_two_give_the_same_bytes() {
         (scratch, run)
     });
     same_products(&products[0].1, &products[1].1);
-    assert_eq!(products[0].1.file_name(), products[1].1.file_name(), "the run's id differs");
+    assert_eq!(
+        products[0].1.file_name(),
+        products[1].1.file_name(),
+        "the run's id differs"
+    );
 }
 
 #[test]
@@ -79,12 +110,19 @@ fn what_was_left_out_is_counted_exactly_as_it_was_planted() {
             .map(|pair| (pair[0].as_str().unwrap().to_string(), pair[1].clone()))
             .collect();
         let planted_here = &truth["sources"][name];
-        assert_eq!(&seen, planted_here["quarantined"].as_object().unwrap(), "{name}");
+        assert_eq!(
+            &seen,
+            planted_here["quarantined"].as_object().unwrap(),
+            "{name}"
+        );
         for count in ["records", "accepted", "duplicates"] {
             assert_eq!(source[count], planted_here[count], "{count} of {name}");
         }
         let expected: u64 = seen.values().map(|n| n.as_u64().unwrap()).sum();
         planted += expected;
     }
-    assert!(planted > 10, "the simulation planted only {planted} hostile records");
+    assert!(
+        planted > 10,
+        "the simulation planted only {planted} hostile records"
+    );
 }

@@ -9,23 +9,45 @@ fn numbers<'a>(findings: &'a [Value], what: &str, is: impl Fn(&Value) -> bool) -
     let found: Vec<&Value> = findings.iter().filter(|finding| is(finding)).collect();
     let kinds: Vec<_> = findings
         .iter()
-        .map(|finding| format!("{} | {} | {}", finding["kind"], finding["subject"], finding["what"]))
+        .map(|finding| {
+            format!(
+                "{} | {} | {}",
+                finding["kind"], finding["subject"], finding["what"]
+            )
+        })
         .collect();
-    assert!(!found.is_empty(), "no finding on {what} among\n{}", kinds.join("\n"));
+    assert!(
+        !found.is_empty(),
+        "no finding on {what} among\n{}",
+        kinds.join("\n")
+    );
     &found[0]["numbers"]
 }
 
 fn near(value: &Value, expected: f64, tolerance: f64) {
-    let got = value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"));
-    assert!((got - expected).abs() <= tolerance, "{got} instead of {expected}");
+    let got = value
+        .as_f64()
+        .unwrap_or_else(|| panic!("{value} is not a number"));
+    assert!(
+        (got - expected).abs() <= tolerance,
+        "{got} instead of {expected}"
+    );
 }
 
 #[test]
 fn published_figures_stand_in_the_findings() {
-    let Some(data) = real_data("published_figures_stand_in_the_findings") else { return };
+    let Some(data) = real_data("published_figures_stand_in_the_findings") else {
+        return;
+    };
     let scratch = Scratch::new();
     let records = data.join("github-incidents");
-    run_job(&scratch, "github-incidents", &records, &["--date", "2026-09-01"]).expect(0);
+    run_job(
+        &scratch,
+        "github-incidents",
+        &records,
+        &["--date", "2026-09-01"],
+    )
+    .expect(0);
     let run = runs(&scratch.join("reports"), "github-incidents").remove(0);
     let report = json(&run.join("report.json"));
     assert_eq!(report["sources"][0]["accepted"], 819);
@@ -36,7 +58,10 @@ fn published_figures_stand_in_the_findings() {
             || finding["kind"] == "weekday_effect"
                 && finding["what"].as_str().unwrap().contains("Tuesday")
     });
-    assert_eq!(tuesday["counts"], serde_json::json!([150.0, 181.0, 174.0, 151.0, 96.0, 28.0, 21.0]));
+    assert_eq!(
+        tuesday["counts"],
+        serde_json::json!([150.0, 181.0, 174.0, 151.0, 96.0, 28.0, 21.0])
+    );
     near(&tuesday["chi_square"], 237.02, 0.005);
     near(&tuesday["df"], 6.0, 0.0);
     near(&tuesday["chi_square_working"], 29.61, 0.005);
@@ -47,18 +72,26 @@ fn published_figures_stand_in_the_findings() {
     let years = numbers(&findings, "2025", |finding| {
         finding["kind"] == "year_rate" && finding["numbers"]["year"] == 2025
     });
-    assert_eq!(years["counts"], serde_json::json!([101.0, 164.0, 124.0, 200.0, 212.0]));
+    assert_eq!(
+        years["counts"],
+        serde_json::json!([101.0, 164.0, 124.0, 200.0, 212.0])
+    );
     near(&years["count"], 200.0, 0.0);
     near(&years["count_before"], 124.0, 0.0);
     near(&years["ratio"][0], 1.61, 0.01);
     near(&years["ratio"][1], 1.29, 0.01);
     near(&years["ratio"][2], 2.02, 0.01);
 
-    let level = numbers(&findings, "the level", |finding| finding["kind"] == "change_point");
+    let level = numbers(&findings, "the level", |finding| {
+        finding["kind"] == "change_point"
+    });
     assert_eq!(level["date"], "2026-01-01");
     near(&level["mean_before"], 12.8, 0.05);
     near(&level["mean_after"], 26.5, 0.05);
-    let shifts = findings.iter().filter(|finding| finding["kind"] == "change_point").count();
+    let shifts = findings
+        .iter()
+        .filter(|finding| finding["kind"] == "change_point")
+        .count();
     assert_eq!(shifts, 1, "one shift only");
 
     let durations = numbers(&findings, "durations", |finding| {

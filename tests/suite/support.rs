@@ -10,7 +10,10 @@ use std::{
 
 /// The root of the checkout.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 /// A folder that is removed with the value.
@@ -129,8 +132,16 @@ pub fn operations() -> &'static Path {
 pub fn simulate(out: &Path, seed: u64) {
     let out = out.display().to_string();
     let seed = seed.to_string();
-    let arguments =
-        ["simulate", &out, "--seed", &seed, "--weeks", "60", "--until", "2026-11-16"];
+    let arguments = [
+        "simulate",
+        &out,
+        "--seed",
+        &seed,
+        "--weeks",
+        "60",
+        "--until",
+        "2026-11-16",
+    ];
     retrocast_in(Path::new("."), &arguments).expect(0);
 }
 
@@ -139,7 +150,13 @@ pub fn demo() -> (&'static Scratch, &'static Path) {
     static MADE: OnceLock<(Scratch, PathBuf)> = OnceLock::new();
     let (scratch, run) = MADE.get_or_init(|| {
         let scratch = Scratch::new();
-        run_job(&scratch, "weekly-operations", operations(), &["--date", "2026-11-16"]).expect(0);
+        run_job(
+            &scratch,
+            "weekly-operations",
+            operations(),
+            &["--date", "2026-11-16"],
+        )
+        .expect(0);
         let run = runs(&scratch.join("reports"), "weekly-operations").remove(0);
         (scratch, run)
     });
@@ -149,7 +166,10 @@ pub fn demo() -> (&'static Scratch, &'static Path) {
 /// The folder of real data, or a loud line. In CI it has to be there.
 pub fn real_data(test: &str) -> Option<PathBuf> {
     let Some(path) = std::env::var_os("RETROCAST_REAL_DATA") else {
-        skipped(test, "RETROCAST_REAL_DATA is not set; data/README.md says where the data is");
+        skipped(
+            test,
+            "RETROCAST_REAL_DATA is not set; data/README.md says where the data is",
+        );
         return None;
     };
     Some(PathBuf::from(path))
@@ -166,6 +186,9 @@ pub fn tool(test: &str, name: &str) -> bool {
 }
 
 fn skipped(test: &str, why: &str) {
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{test}: {why}");
+    assert!(
+        std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+        "{test}: {why}"
+    );
     eprintln!("SKIPPED: {test}: {why}");
 }

@@ -55,7 +55,10 @@ fn main() -> ExitCode {
 
 /// The root of the checkout.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
+        .to_path_buf()
 }
 
 fn cargo(arguments: &[&str]) -> Result<(), String> {
@@ -65,8 +68,14 @@ fn cargo(arguments: &[&str]) -> Result<(), String> {
 
 fn run(command: &mut Command) -> Result<(), String> {
     let name = format!("{command:?}").replace('"', "");
-    let status = command.status().map_err(|error| format!("{name}: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("{name}: {status}")) }
+    let status = command
+        .status()
+        .map_err(|error| format!("{name}: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{name}: {status}"))
+    }
 }
 
 /// Builds the program; all else uses what this leaves.
@@ -76,8 +85,13 @@ fn build() -> Result<(), String> {
 
 /// The path of the built program.
 fn program() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let target = if target.is_absolute() { target } else { root().join(target) };
+    let target =
+        env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let target = if target.is_absolute() {
+        target
+    } else {
+        root().join(target)
+    };
     target.join("release").join("retrocast")
 }
 
@@ -106,7 +120,10 @@ fn demo(arguments: &[String]) -> Result<(), String> {
 
 fn test(arguments: &[String]) -> Result<(), String> {
     let mut all = vec!["test", "--release"];
-    if !arguments.iter().any(|argument| argument == "-p" || argument == "--package") {
+    if !arguments
+        .iter()
+        .any(|argument| argument == "-p" || argument == "--package")
+    {
         all.push("--workspace");
     }
     all.extend(arguments.iter().map(String::as_str));
@@ -118,10 +135,22 @@ fn ci() -> Result<(), String> {
         ("format", &["fmt", "--all", "--check"][..]),
         (
             "lints",
-            &["clippy", "--release", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
+            &[
+                "clippy",
+                "--release",
+                "--workspace",
+                "--all-targets",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ],
         ),
         // The tidy checks are tests too: `tests/tidy.rs`.
-        ("tests", &["test", "--release", "--workspace", "--no-fail-fast"]),
+        (
+            "tests",
+            &["test", "--release", "--workspace", "--no-fail-fast"],
+        ),
     ] {
         let start = Instant::now();
         println!("ci: {name}");
@@ -142,7 +171,9 @@ fn bench(arguments: &[String]) -> Result<(), String> {
         .position(|argument| argument == "--records")
         .and_then(|at| arguments.get(at + 1).cloned())
         .unwrap_or_else(|| "200000".to_string());
-    let records: u64 = records.parse().map_err(|_| format!("--records {records}: not a number"))?;
+    let records: u64 = records
+        .parse()
+        .map_err(|_| format!("--records {records}: not a number"))?;
     whole_runs(records)
 }
 
@@ -151,10 +182,12 @@ fn whole_runs(records: u64) -> Result<(), String> {
     let folder = env::temp_dir().join(format!("retrocast-bench-{}", std::process::id()));
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let raw = folder.join("raw");
-    let mut measure = |name: &str, arguments: &[&str]| -> Result<(f64, u64), String> {
+    let measure = |name: &str, arguments: &[&str]| -> Result<(f64, u64), String> {
         let mut command = Command::new(program());
         command.args(arguments).current_dir(root());
-        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
         let start = Instant::now();
         let mut child = command.spawn().map_err(|error| error.to_string())?;
         let mut peak = 0;
@@ -177,15 +210,32 @@ fn whole_runs(records: u64) -> Result<(), String> {
     let reports = folder.join("reports").display().to_string();
     let set = format!("records={raw_text}");
     let count = records.to_string();
-    measure("simulate", &["simulate", &raw_text, "--weeks", "60", "--records", &count])?;
+    measure(
+        "simulate",
+        &["simulate", &raw_text, "--weeks", "60", "--records", &count],
+    )?;
     let job = [
-        "run", "weekly-operations", "--date", "2026-11-16", "--set", &set, "--lake", &lake,
-        "--reports", &reports,
+        "run",
+        "weekly-operations",
+        "--date",
+        "2026-11-16",
+        "--set",
+        &set,
+        "--lake",
+        &lake,
+        "--reports",
+        &reports,
     ];
     let (cold, _) = measure("main job, cold", &job)?;
     let (warm, _) = measure("main job, unchanged", &job)?;
-    println!("records                      {records:>8}     {:.0} records/s", records as f64 / cold);
-    println!("unchanged against cold       {:>8.1} times faster", cold / warm);
+    println!(
+        "records                      {records:>8}     {:.0} records/s",
+        records as f64 / cold
+    );
+    println!(
+        "unchanged against cold       {:>8.1} times faster",
+        cold / warm
+    );
     fs::remove_dir_all(&folder).map_err(|error| error.to_string())
 }
 
@@ -194,7 +244,14 @@ fn peak_memory_kib(process: u32) -> u64 {
     fs::read_to_string(format!("/proc/{process}/status"))
         .unwrap_or_default()
         .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse().ok())
+        .find_map(|line| {
+            line.strip_prefix("VmHWM:")?
+                .trim()
+                .split(' ')
+                .next()?
+                .parse()
+                .ok()
+        })
         .unwrap_or(0)
 }
 
@@ -210,11 +267,15 @@ fn new_stage(arguments: &[String]) -> Result<(), String> {
     if path.exists() {
         return Err(format!("{} is there already", path.display()));
     }
-    let text = include_str!("stage.rs.txt").replace("{name}", name).replace("{NAME}", &name.to_uppercase());
+    let text = include_str!("stage.rs.txt")
+        .replace("{name}", name)
+        .replace("{NAME}", &name.to_uppercase());
     fs::write(&path, text).map_err(|error| error.to_string())?;
     println!("wrote {}", path.display());
     let constant = name.to_uppercase();
-    println!("left to do: add `pub mod {name};` and `&{name}::{constant}` to core/stages/src/lib.rs,");
+    println!(
+        "left to do: add `pub mod {name};` and `&{name}::{constant}` to core/stages/src/lib.rs,"
+    );
     println!("write the method and its source into the documentation, then its tests;");
     println!("`cargo xtask test` fails until all of that is there");
     Ok(())

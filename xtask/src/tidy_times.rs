@@ -25,7 +25,10 @@ fn settle_folder(folder: &Path) -> io::Result<()> {
         if path.is_dir() {
             settle_folder(&path)?;
         } else {
-            File::options().append(true).open(&path)?.set_modified(SystemTime::UNIX_EPOCH + FIXED)?;
+            File::options()
+                .append(true)
+                .open(&path)?
+                .set_modified(SystemTime::UNIX_EPOCH + FIXED)?;
         }
     }
     Ok(())

@@ -26,7 +26,13 @@ pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
     /// Folder that holds jobs/, templates/, data/ and reports/
-    #[arg(long, global = true, default_value = ".", value_name = "DIR", help_heading = "Folders")]
+    #[arg(
+        long,
+        global = true,
+        default_value = ".",
+        value_name = "DIR",
+        help_heading = "Folders"
+    )]
     pub workspace: PathBuf,
     /// Folder of job files and their contracts/ [default: jobs]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Folders")]
@@ -104,7 +110,9 @@ Examples:
         json: bool,
     },
     /// Show what a run found
-    #[command(after_help = "Examples:\n  retrocast show latest\n  retrocast show weekly-operations/2026-W46/1a2b3c4d")]
+    #[command(
+        after_help = "Examples:\n  retrocast show latest\n  retrocast show weekly-operations/2026-W46/1a2b3c4d"
+    )]
     Show {
         /// Run: its id, JOB/WINDOW/RUN, a folder, or "latest"
         #[arg(default_value = "latest")]
@@ -154,7 +162,9 @@ Example:
     /// Print the JSON Schema of job files, for editors
     Schema,
     /// Print completions for a shell
-    #[command(after_help = "Example:\n  retrocast completions bash > /etc/bash_completion.d/retrocast")]
+    #[command(
+        after_help = "Example:\n  retrocast completions bash > /etc/bash_completion.d/retrocast"
+    )]
     Completions {
         /// Shell
         shell: clap_complete::Shell,

@@ -23,14 +23,21 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Init { folder } => init::init(&folder),
         Command::Check { job, json } => check::check(&workspace, &job, json),
         Command::Plan { job, mermaid, json } => plan::plan(&workspace, &job, mermaid, json),
-        Command::Run { job, json, threads, memory } => {
-            run::run(&workspace, &job, json, threads, memory)
-        }
+        Command::Run {
+            job,
+            json,
+            threads,
+            memory,
+        } => run::run(&workspace, &job, json, threads, memory),
         Command::List { job, json } => archive::list(&workspace, job.as_deref(), json),
         Command::Show { run, json } => archive::show(&workspace, &run, json),
-        Command::Simulate { out, seed, weeks, until, records } => {
-            truth::simulate(out, seed, weeks, until, records)
-        }
+        Command::Simulate {
+            out,
+            seed,
+            weeks,
+            until,
+            records,
+        } => truth::simulate(out, seed, weeks, until, records),
         Command::Evaluate { truth, run, json } => truth::evaluate(&workspace, &truth, &run, json),
         Command::Kinds { kind } => manual::kinds(kind.as_deref()),
         Command::Schema => manual::schema(&workspace),

@@ -15,7 +15,11 @@ pub fn colour(terminal: bool) -> bool {
 /// Prints an error and what led to it.
 pub fn print_error(error: &anyhow::Error) {
     let stderr = std::io::stderr();
-    let (bold, plain) = if colour(stderr.is_terminal()) { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+    let (bold, plain) = if colour(stderr.is_terminal()) {
+        ("\x1b[1;31m", "\x1b[0m")
+    } else {
+        ("", "")
+    };
     let mut out = stderr.lock();
     let _ = writeln!(out, "{bold}error:{plain} {error}");
     let mut said = error.to_string();

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use retrocast_domain::Outcome;
 use retrocast_engine::{Executor, Failure, Node, Progress, RunContext, plan};
 use retrocast_store::{
-    Before, Contract, Control, Format, Lake, Properties, Sql, SourceSpec, StoreError,
+    Before, Contract, Control, Format, Lake, Properties, SourceSpec, Sql, StoreError,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -37,7 +37,13 @@ impl Work {
         progress: Arc<dyn Progress>,
         compute: tokio::runtime::Handle,
     ) -> Self {
-        Self { workspace, catalogue, memory_bytes, progress, compute }
+        Self {
+            workspace,
+            catalogue,
+            memory_bytes,
+            progress,
+            compute,
+        }
     }
 
     fn lake(&self, ctx: &RunContext) -> Result<Lake, Failure> {
@@ -104,8 +110,15 @@ impl Work {
         cell.params.clone_from(&node.params);
         cell.output = Some(ingested.dataset.clone());
         cell.caveats = ingested.warnings;
-        let datasets = std::iter::once(ingested.dataset).chain(ingested.quarantine).collect();
-        Ok(Outcome { cell, datasets, files: Vec::new(), source: Some(note) })
+        let datasets = std::iter::once(ingested.dataset)
+            .chain(ingested.quarantine)
+            .collect();
+        Ok(Outcome {
+            cell,
+            datasets,
+            files: Vec::new(),
+            source: Some(note),
+        })
     }
 }
 
@@ -169,7 +182,9 @@ impl Executor for Work {
     }
 
     async fn usable(&self, _node: &Node, outcome: &Outcome, ctx: &RunContext) -> bool {
-        let Ok(lake) = self.lake(ctx) else { return false };
+        let Ok(lake) = self.lake(ctx) else {
+            return false;
+        };
         for dataset in &outcome.datasets {
             if !lake.exists(dataset).await {
                 return false;

@@ -49,7 +49,11 @@ fn main() -> ExitCode {
                 return Exit::Done.into();
             }
             diagnose::print_error(&error);
-            if error.is::<diagnose::WrongUsage>() { Exit::Usage.into() } else { Exit::Failed.into() }
+            if error.is::<diagnose::WrongUsage>() {
+                Exit::Usage.into()
+            } else {
+                Exit::Failed.into()
+            }
         }
     }
 }

@@ -64,10 +64,17 @@ impl Progress for Lines {
 fn line(event: &Event) -> Option<String> {
     let node = event.node.as_deref().unwrap_or_default();
     let message = event.message.as_deref().unwrap_or_default();
-    let rows = event.rows.map(|n| format!("  {}", number::plural(n, "row"))).unwrap_or_default();
+    let rows = event
+        .rows
+        .map(|n| format!("  {}", number::plural(n, "row")))
+        .unwrap_or_default();
     let text = match event.event {
         EventKind::NodeFinished => {
-            format!("{:<9}{node:<32}{:>9}{rows}", "done", duration(event.duration_ms?))
+            format!(
+                "{:<9}{node:<32}{:>9}{rows}",
+                "done",
+                duration(event.duration_ms?)
+            )
         }
         EventKind::NodeReused => format!("{:<9}{node:<32}{:>9}{rows}", "reused", ""),
         EventKind::NodeRetried => format!("{:<9}{node}: {message}", "retry"),
@@ -83,7 +90,11 @@ pub fn duration(milliseconds: u64) -> String {
     match milliseconds {
         0..1000 => format!("{milliseconds} ms"),
         1000..60_000 => format!("{:.1} s", milliseconds as f64 / 1000.0),
-        _ => format!("{} min {} s", milliseconds / 60_000, milliseconds / 1000 % 60),
+        _ => format!(
+            "{} min {} s",
+            milliseconds / 60_000,
+            milliseconds / 1000 % 60
+        ),
     }
 }
 
@@ -101,7 +112,11 @@ impl Bars {
         let style = ProgressStyle::with_template("{bar:28.blue/white.dim} {pos}/{len}  {elapsed}");
         run.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         run.enable_steady_tick(std::time::Duration::from_millis(200));
-        Self { all, run, nodes: Mutex::new(BTreeMap::new()) }
+        Self {
+            all,
+            run,
+            nodes: Mutex::new(BTreeMap::new()),
+        }
     }
 
     fn nodes(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, ProgressBar>> {
@@ -116,7 +131,8 @@ impl Progress for Bars {
             EventKind::NodeStarted => {
                 let bar = self.all.add(ProgressBar::new_spinner());
                 bar.set_prefix(node.clone());
-                let style = ProgressStyle::with_template("{spinner:.blue} {prefix:32} {elapsed:>6}  {msg}");
+                let style =
+                    ProgressStyle::with_template("{spinner:.blue} {prefix:32} {elapsed:>6}  {msg}");
                 bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
                 bar.enable_steady_tick(std::time::Duration::from_millis(120));
                 self.nodes().insert(node, bar);
@@ -141,7 +157,10 @@ impl Progress for Bars {
     fn amount(&self, node: &str, records: u64, bytes: u64) {
         if let Some(bar) = self.nodes().get(node) {
             let size = bytes as f64 / 1e6;
-            bar.set_message(format!("{}, {size:.0} MB", number::plural(records, "record")));
+            bar.set_message(format!(
+                "{}, {size:.0} MB",
+                number::plural(records, "record")
+            ));
         }
     }
 }

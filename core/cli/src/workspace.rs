@@ -23,7 +23,13 @@ impl Workspace {
     pub fn new(arguments: &Arguments) -> Self {
         let root = arguments.workspace.clone();
         let folder = |given: &Option<PathBuf>, name: &str| {
-            given.clone().unwrap_or_else(|| if root == Path::new(".") { name.into() } else { root.join(name) })
+            given.clone().unwrap_or_else(|| {
+                if root == Path::new(".") {
+                    name.into()
+                } else {
+                    root.join(name)
+                }
+            })
         };
         let templates = folder(&arguments.templates, "templates");
         Self {
@@ -38,7 +44,11 @@ impl Workspace {
     /// The file of a job, by name or path, with its text.
     pub fn job_file(&self, job: &str) -> anyhow::Result<(PathBuf, String)> {
         let named = job.contains('/') || Path::new(job).extension().is_some_and(|e| e == "toml");
-        let path = if named { PathBuf::from(job) } else { self.jobs.join(format!("{job}.toml")) };
+        let path = if named {
+            PathBuf::from(job)
+        } else {
+            self.jobs.join(format!("{job}.toml"))
+        };
         match std::fs::read_to_string(&path) {
             Ok(text) => Ok((path, text)),
             Err(error) => Err(WrongUsage(self.no_job(job, &path, &error)).into()),
@@ -76,7 +86,8 @@ impl Workspace {
             .flatten()
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
-                (path.extension()? == "toml").then(|| path.file_stem()?.to_str().map(str::to_string))?
+                (path.extension()? == "toml")
+                    .then(|| path.file_stem()?.to_str().map(str::to_string))?
             })
             .collect();
         names.sort();

@@ -46,7 +46,13 @@ pub struct Magnitude {
 impl Magnitude {
     /// A number without an interval.
     pub fn point(value: f64, unit: impl Into<String>) -> Self {
-        Self { value, lower: None, upper: None, level: None, unit: unit.into() }
+        Self {
+            value,
+            lower: None,
+            upper: None,
+            level: None,
+            unit: unit.into(),
+        }
     }
 
     /// A number with a 95 % interval.
@@ -79,8 +85,8 @@ pub struct Finding {
     pub id: String,
     /// Stage that found it.
     pub stage: String,
-    /// What sort of claim it is: "weekday_effect", "change_point", "anomaly", "trend",
-    /// "volume_threshold", "effect", "forecast", "quality", "kpi", ...
+    /// What sort of claim it is: `weekday_effect`, `change_point`, `anomaly`, `trend`,
+    /// `volume_threshold`, `effect`, `forecast`, `quality`, `kpi`, ...
     pub kind: String,
     /// Whom it is about: "component = billing", or "all".
     pub subject: String,

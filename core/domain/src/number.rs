@@ -18,7 +18,7 @@ pub fn integer(value: i64) -> String {
         out.push(MINUS);
     }
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 && digits.len() > 4 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) && digits.len() > 4 {
             out.push(THIN);
         }
         out.push(digit);
@@ -38,10 +38,20 @@ pub fn fixed(value: f64, decimals: usize) -> String {
     }
     let text = format!("{:.*}", decimals, value.abs());
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
-    let whole = whole.parse::<i64>().map_or_else(|_| whole.to_string(), integer);
+    let whole = whole
+        .parse::<i64>()
+        .map_or_else(|_| whole.to_string(), integer);
     let negative = value < 0.0 && text.bytes().any(|b| (b'1'..=b'9').contains(&b));
-    let sign = if negative { MINUS.to_string() } else { String::new() };
-    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+    let sign = if negative {
+        MINUS.to_string()
+    } else {
+        String::new()
+    };
+    if fraction.is_empty() {
+        format!("{sign}{whole}")
+    } else {
+        format!("{sign}{whole}.{fraction}")
+    }
 }
 
 /// A number with as many digits as are worth reading: 1 234, 84.5, 3.21, 0.0457.
@@ -66,7 +76,11 @@ fn decimals_for(value: f64) -> usize {
 pub fn interval(lower: f64, upper: f64) -> String {
     let decimals = decimals_for(if lower == 0.0 { upper } else { lower })
         .max(decimals_for(upper))
-        .min(if lower.abs().max(upper.abs()) >= 10.0 { 1 } else { 3 });
+        .min(if lower.abs().max(upper.abs()) >= 10.0 {
+            1
+        } else {
+            3
+        });
     format!("{} to {}", fixed(lower, decimals), fixed(upper, decimals))
 }
 
@@ -77,7 +91,7 @@ pub fn percent(share: f64) -> String {
 
 fn percent_digits(value: f64) -> String {
     let size = value.abs();
-    let decimals = if size >= 99.95 && size < 100.0 {
+    let decimals = if (99.95..100.0).contains(&size) {
         2
     } else if size >= 100.0 || value == 0.0 {
         0
@@ -141,13 +155,22 @@ pub fn minutes(value: f64) -> String {
 
 /// A count with its noun: `1 day`, `3 days`, `1 234 entries`.
 pub fn plural(n: u64, noun: &str) -> String {
-    format!("{}{NBSP}{}", count(n), if n == 1 { noun.to_string() } else { plural_of(noun) })
+    format!(
+        "{}{NBSP}{}",
+        count(n),
+        if n == 1 {
+            noun.to_string()
+        } else {
+            plural_of(noun)
+        }
+    )
 }
 
 /// The plural form of an English noun.
 pub fn plural_of(noun: &str) -> String {
-    let consonant_y =
-        noun.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'i', 'o', 'u']));
+    let consonant_y = noun
+        .strip_suffix('y')
+        .filter(|stem| !stem.ends_with(['a', 'e', 'i', 'o', 'u']));
     if let Some(stem) = noun.strip_suffix("sis") {
         format!("{stem}ses")
     } else if let Some(stem) = consonant_y {

@@ -13,7 +13,11 @@ pub fn fill(template: &str, places: &[(&str, &str)]) -> String {
         let close = rest[open..].find('}').map_or(rest.len(), |at| open + at);
         let name = &rest[open + 1..close];
         let value = places.iter().find(|(place, _)| *place == name);
-        out.push_str(value.unwrap_or_else(|| panic!("no value for {{{name}}} in {template:?}")).1);
+        out.push_str(
+            value
+                .unwrap_or_else(|| panic!("no value for {{{name}}} in {template:?}"))
+                .1,
+        );
         rest = rest.get(close + 1..).unwrap_or("");
     }
     out.push_str(rest);
@@ -26,6 +30,9 @@ mod tests {
 
     #[test]
     fn places_are_filled_once_and_values_are_not_read_again() {
-        assert_eq!(fill("{a} and {b}", &[("a", "{b}"), ("b", "2")]), "{b} and 2");
+        assert_eq!(
+            fill("{a} and {b}", &[("a", "{b}"), ("b", "2")]),
+            "{b} and 2"
+        );
     }
 }

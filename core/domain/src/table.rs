@@ -44,10 +44,18 @@ impl Table {
                     Some(title) => (Align::Right, title),
                     None => (Align::Left, text.strip_prefix('<').unwrap_or(text)),
                 };
-                Column { title: title.to_string(), align }
+                Column {
+                    title: title.to_string(),
+                    align,
+                }
             })
             .collect();
-        Self { caption: caption.into(), columns, rows: Vec::new(), more: 0 }
+        Self {
+            caption: caption.into(),
+            columns,
+            rows: Vec::new(),
+            more: 0,
+        }
     }
 
     /// Adds a row.

@@ -43,7 +43,9 @@ impl FromStr for WindowSpec {
     type Err = WindowError;
 
     fn from_str(text: &str) -> Result<Self, WindowError> {
-        let error = || WindowError { text: text.to_string() };
+        let error = || WindowError {
+            text: text.to_string(),
+        };
         match text.trim() {
             "week" => Ok(Self::Week),
             "month" => Ok(Self::Month),
@@ -108,7 +110,12 @@ impl WindowSpec {
             Self::Day => (date - 1.day(), date),
             Self::Days(n) => (date - i64::from(n).days(), date),
         };
-        Window { spec: self, start, end, timezone: timezone.to_string() }
+        Window {
+            spec: self,
+            start,
+            end,
+            timezone: timezone.to_string(),
+        }
     }
 }
 
@@ -137,10 +144,17 @@ impl Window {
     /// An explicit window: `2026-W46`, `2026-11`, `2026-Q4`, `2026-11-15` or
     /// `2026-11-01..2026-11-16` (end excluded).
     pub fn parse(text: &str, timezone: &str) -> Result<Self, WindowError> {
-        let error = || WindowError { text: text.to_string() };
+        let error = || WindowError {
+            text: text.to_string(),
+        };
         let day = |text: &str| text.parse::<Date>().map_err(|_| error());
         let make = |spec, start: Date, end: Date| {
-            Ok(Self { spec, start, end, timezone: timezone.to_string() })
+            Ok(Self {
+                spec,
+                start,
+                end,
+                timezone: timezone.to_string(),
+            })
         };
         let text = text.trim();
         if let Some((start, end)) = text.split_once("..") {
@@ -178,10 +192,13 @@ impl Window {
 
     /// Number of civil days.
     pub fn days(&self) -> u32 {
-        self.start.until(self.end).map_or(0, |span| span.get_days().max(0) as u32)
+        self.start
+            .until(self.end)
+            .map_or(0, |span| span.get_days().max(0) as u32)
     }
 
     /// The window before this one, of the same kind.
+    #[must_use]
     pub fn previous(&self) -> Self {
         self.back(1)
     }
@@ -190,6 +207,7 @@ impl Window {
     ///
     /// # Panics
     /// When that would be before the calendar begins.
+    #[must_use]
     pub fn back(&self, n: u32) -> Self {
         let n = i64::from(n);
         let (start, end) = match self.spec {
@@ -200,10 +218,16 @@ impl Window {
                 (self.start - days.days(), self.end - days.days())
             }
         };
-        Self { spec: self.spec, start, end, timezone: self.timezone.clone() }
+        Self {
+            spec: self.spec,
+            start,
+            end,
+            timezone: self.timezone.clone(),
+        }
     }
 
     /// The `n` windows before this one as one stretch: the baseline.
+    #[must_use]
     pub fn baseline(&self, n: u32) -> Self {
         Self {
             spec: self.spec,
@@ -230,7 +254,8 @@ impl Window {
 
     fn instant(&self, day: Date) -> Timestamp {
         let zone = TimeZone::get(&self.timezone).unwrap_or(TimeZone::UTC);
-        day.to_zoned(zone).map_or(Timestamp::UNIX_EPOCH, |zoned| zoned.timestamp())
+        day.to_zoned(zone)
+            .map_or(Timestamp::UNIX_EPOCH, |zoned| zoned.timestamp())
     }
 
     /// The name of the window, which also names its folder: `2026-W46`, `2026-11`, `2026-Q4`,
@@ -243,7 +268,11 @@ impl Window {
             }
             WindowSpec::Month => format!("{}-{:02}", self.start.year(), self.start.month()),
             WindowSpec::Quarter => {
-                format!("{}-Q{}", self.start.year(), (self.start.month() - 1) / 3 + 1)
+                format!(
+                    "{}-Q{}",
+                    self.start.year(),
+                    (self.start.month() - 1) / 3 + 1
+                )
             }
             WindowSpec::Day => self.start.to_string(),
             WindowSpec::Days(_) => format!("{}..{}", self.start, self.end),
@@ -282,13 +311,30 @@ pub fn month_name(date: Date) -> &'static str {
 
 /// English month names, January first.
 pub const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 
 /// English weekday names, Monday first.
-pub const WEEKDAYS: [&str; 7] =
-    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+pub const WEEKDAYS: [&str; 7] = [
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+];
 
 /// What a window is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -304,7 +350,9 @@ impl FromStr for Comparison {
     type Err = WindowError;
 
     fn from_str(text: &str) -> Result<Self, WindowError> {
-        let error = || WindowError { text: text.to_string() };
+        let error = || WindowError {
+            text: text.to_string(),
+        };
         if text.trim() == "previous" {
             return Ok(Self::Previous);
         }
@@ -355,12 +403,48 @@ mod tests {
 
     #[test]
     fn last_complete_windows() {
-        check("week", "2026-11-21", "2026-W46", "9 to 15 November 2026", 168);
-        check("week", "2026-11-16", "2026-W46", "9 to 15 November 2026", 168);
-        check("week", "2026-11-15", "2026-W45", "2 to 8 November 2026", 168);
-        check("week", "2027-01-05", "2026-W53", "28 December 2026 to 3 January 2027", 168);
-        check("month", "2026-11-21", "2026-10", "1 to 31 October 2026", 745);
-        check("quarter", "2026-11-21", "2026-Q3", "1 July to 30 September 2026", 92 * 24);
+        check(
+            "week",
+            "2026-11-21",
+            "2026-W46",
+            "9 to 15 November 2026",
+            168,
+        );
+        check(
+            "week",
+            "2026-11-16",
+            "2026-W46",
+            "9 to 15 November 2026",
+            168,
+        );
+        check(
+            "week",
+            "2026-11-15",
+            "2026-W45",
+            "2 to 8 November 2026",
+            168,
+        );
+        check(
+            "week",
+            "2027-01-05",
+            "2026-W53",
+            "28 December 2026 to 3 January 2027",
+            168,
+        );
+        check(
+            "month",
+            "2026-11-21",
+            "2026-10",
+            "1 to 31 October 2026",
+            745,
+        );
+        check(
+            "quarter",
+            "2026-11-21",
+            "2026-Q3",
+            "1 July to 30 September 2026",
+            92 * 24,
+        );
         check("day", "2026-11-21", "2026-11-20", "20 November 2026", 24);
         let label = "2026-11-07..2026-11-21";
         check("14 days", "2026-11-21", label, "7 to 20 November 2026", 336);
@@ -369,7 +453,13 @@ mod tests {
     #[test]
     fn clock_changes_are_counted() {
         check("week", "2026-03-30", "2026-W13", "23 to 29 March 2026", 167);
-        check("week", "2026-10-26", "2026-W43", "19 to 25 October 2026", 169);
+        check(
+            "week",
+            "2026-10-26",
+            "2026-W43",
+            "19 to 25 October 2026",
+            169,
+        );
         check("day", "2026-03-30", "2026-03-29", "29 March 2026", 23);
     }
 
@@ -379,15 +469,24 @@ mod tests {
         assert_eq!(window.previous().label(), "2026-02");
         assert_eq!(window.back(3).label(), "2025-12");
         let baseline = window.baseline(4);
-        assert_eq!((baseline.start, baseline.end), (date(2025, 11, 1), date(2026, 3, 1)));
+        assert_eq!(
+            (baseline.start, baseline.end),
+            (date(2025, 11, 1), date(2026, 3, 1))
+        );
         assert_eq!("4 weeks".parse(), Ok(Comparison::Windows(4)));
         assert!("weeks".parse::<Comparison>().is_err());
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["2026-W54", "2026-13", "2026-Q5", "soon", "2026-02-30", "2026-11-15..2026-11-15"]
-        {
+        for text in [
+            "2026-W54",
+            "2026-13",
+            "2026-Q5",
+            "soon",
+            "2026-02-30",
+            "2026-11-15..2026-11-15",
+        ] {
             assert!(Window::parse(text, "UTC").is_err(), "{text}");
         }
     }

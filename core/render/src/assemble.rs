@@ -10,6 +10,7 @@ use retrocast_domain::{
     finding::by_importance,
     number::{count, list, percent, plural, plural_of},
     report::{PlanNode, Provenance, SourceNote},
+    window::long,
 };
 use std::collections::BTreeSet;
 
@@ -84,7 +85,7 @@ pub fn report(assembly: Assembly) -> Report {
         provenance,
     } = assembly;
     cells.sort_by_key(|cell| reading_rank(&cell.kind));
-    let status = status(&cells, &sources, &plan);
+    let status = status(&cells, &plan);
     let kpis = strip(&cells);
     let effects: Vec<Effect> = cells.iter().flat_map(|cell| cell.effects.clone()).collect();
     Report {
@@ -118,12 +119,12 @@ fn reading_rank(kind: &str) -> usize {
         .unwrap_or(unknown)
 }
 
-fn status(cells: &[Cell], sources: &[SourceNote], plan: &[PlanNode]) -> ReportStatus {
+/// Bad records and broken files do not make a report partial: they are counted and said.
+fn status(cells: &[Cell], plan: &[PlanNode]) -> ReportStatus {
     let failed = cells
         .iter()
         .any(|cell| matches!(cell.status, CellStatus::Failed { .. }))
-        || plan.iter().any(|node| node.status == "failed")
-        || sources.iter().any(|source| !source.broken_files.is_empty());
+        || plan.iter().any(|node| node.status == "failed");
     if failed {
         ReportStatus::Partial
     } else {
@@ -350,13 +351,32 @@ fn failure_clause(cells: &[Cell]) -> Option<String> {
     })
 }
 
-/// "daily failures of component billing".
+/// "daily failures (component billing)".
 fn about(finding: &Finding) -> String {
+    let what = spelled(&finding.what);
     if finding.subject.is_empty() || finding.subject == "all" {
-        finding.what.clone()
+        what
     } else {
-        format!("{} ({})", finding.what, finding.subject.replace(" = ", " "))
+        format!("{what} ({})", finding.subject.replace(" = ", " "))
     }
+}
+
+/// What a finding is about, for people: names of kinds without underscores, dates in words.
+fn spelled(what: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for word in what.split(' ') {
+        if let Ok(date) = word.parse::<Date>() {
+            if let Some(before) = words.last_mut().filter(|before| *before == "at") {
+                *before = "on".to_string();
+            }
+            words.push(long(date));
+        } else if word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+            words.push(word.replace('_', " "));
+        } else {
+            words.push(word.to_string());
+        }
+    }
+    words.join(" ")
 }
 
 fn ask_for(finding: &Finding) -> String {
@@ -364,7 +384,9 @@ fn ask_for(finding: &Finding) -> String {
     match finding.kind.as_str() {
         "recommendation" => finding.sentence.clone(),
         "quality" | "drift" => format!("Have the data mended at its source: {about}."),
-        "forecast" | "capacity" | "prediction" => format!("Plan ahead for {about}."),
+        "forecast" | "capacity" | "prediction" => format!("Plan ahead: {about}."),
+        "anomaly" => format!("Name an owner to find the cause of the {about}."),
+        "volume_threshold" => format!("Keep below the threshold, or lift it: {about}."),
         "kpi" => format!("Decide how to bring {about} back on course."),
         "trend" => format!("Decide whether this trend may go on: {about}."),
         "effect" => format!("Review the improvement: {about}."),
@@ -384,7 +406,7 @@ fn asks(cells: &[Cell], effects: &[Effect]) -> Vec<String> {
         ));
     }
     let alarms = findings(cells).into_iter().filter(|finding| {
-        finding.severity >= Severity::Warning && !(finding.kind == "effect" && !effects.is_empty())
+        finding.severity >= Severity::Warning && (finding.kind != "effect" || effects.is_empty())
     });
     let mut seen = BTreeSet::new();
     for finding in alarms {

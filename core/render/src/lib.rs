@@ -13,8 +13,8 @@ pub mod sanitise;
 pub mod stage_map;
 pub mod view;
 
-pub mod pdf;
 pub mod html;
+pub mod pdf;
 pub mod skeleton;
 pub mod world;
 
@@ -88,19 +88,36 @@ pub struct Templates {
 
 /// The print templates that come with the program.
 const BUILT_IN: &[(&str, &str)] = &[
-    ("executive.typ.j2", include_str!("../../../templates/executive.typ.j2")),
-    ("technical.typ.j2", include_str!("../../../templates/technical.typ.j2")),
+    (
+        "executive.typ.j2",
+        include_str!("../../../templates/executive.typ.j2"),
+    ),
+    (
+        "technical.typ.j2",
+        include_str!("../../../templates/technical.typ.j2"),
+    ),
     ("theme.typ", include_str!("../../../templates/theme.typ")),
-    ("parts/executive.typ", include_str!("../../../templates/parts/executive.typ")),
-    ("parts/figures.typ", include_str!("../../../templates/parts/figures.typ")),
-    ("parts/technical.typ", include_str!("../../../templates/parts/technical.typ")),
+    (
+        "parts/executive.typ",
+        include_str!("../../../templates/parts/executive.typ"),
+    ),
+    (
+        "parts/figures.typ",
+        include_str!("../../../templates/parts/figures.typ"),
+    ),
+    (
+        "parts/technical.typ",
+        include_str!("../../../templates/parts/technical.typ"),
+    ),
 ];
 
 impl Templates {
     /// The templates that come with the program.
     pub fn built_in() -> Self {
         let own = |(name, text): &(&str, &str)| ((*name).to_string(), (*text).to_string());
-        Self { files: BUILT_IN.iter().chain(html::BUILT_IN).map(own).collect() }
+        Self {
+            files: BUILT_IN.iter().chain(html::BUILT_IN).map(own).collect(),
+        }
     }
 
     /// The same with one file added or replaced, by its path below the folder of templates.
@@ -128,7 +145,9 @@ impl Templates {
     /// The Typst files by their path in the world of a document.
     fn parts(&self) -> BTreeMap<String, String> {
         let parts = self.files.iter().filter(|(name, _)| name.ends_with(".typ"));
-        parts.map(|(name, text)| (format!("/{name}"), text.clone())).collect()
+        parts
+            .map(|(name, text)| (format!("/{name}"), text.clone()))
+            .collect()
     }
 }
 

@@ -325,7 +325,7 @@ fn days(n: i64) -> Vec<DateTime> {
 }
 
 fn wave(i: usize, level: f64) -> f64 {
-    let weekday = if i % 7 == 0 {
+    let weekday = if i.is_multiple_of(7) {
         1.35
     } else if i % 7 >= 5 {
         0.6

@@ -192,7 +192,7 @@ struct CellView {
     stage: String,
     kind: String,
     title: String,
-    /// "done", "not_enough" or "failed".
+    /// `done`, `not_enough` or `failed`.
     status: &'static str,
     message: String,
     did: String,
@@ -294,7 +294,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
             .collect(),
         headlines: report.headlines.iter().map(|f| finding(f, SHORT)).collect(),
         asks: report.asks.iter().map(|ask| shorten(ask, 160)).collect(),
-        charts: performance_charts(&report.cells)
+        charts: performance_charts(&report.cells, &report.headlines)
             .into_iter()
             .map(|chart| drawings.add(chart, HALF, false))
             .collect(),
@@ -373,17 +373,22 @@ impl Drawings<'_> {
     }
 }
 
-/// The charts of the performance page: the first of each cell in reading order, then the second of
-/// each. Charts of single improvements stand in the technical report.
-fn performance_charts(cells: &[Cell]) -> Vec<&Chart> {
+/// The charts of the performance page: the first of each cell, those of stages that have a headline
+/// before others, then the second of each; in reading order. Charts of single improvements and of
+/// the quality of data stand in the technical report.
+fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<&'a Chart> {
     let fits = |chart: &&Chart| {
         !matches!(
             chart.kind,
             ChartKind::BeforeAfter { .. } | ChartKind::Sparkline { .. }
         )
     };
-    let per_cell: Vec<Vec<&Chart>> = cells
-        .iter()
+    let told = |cell: &&Cell| headlines.iter().any(|finding| finding.stage == cell.stage);
+    let shown = || cells.iter().filter(|cell| cell.kind != "quality");
+    let by_weight = shown()
+        .filter(told)
+        .chain(shown().filter(|cell| !told(cell)));
+    let per_cell: Vec<Vec<&Chart>> = by_weight
         .map(|cell| cell.charts.iter().filter(fits).collect())
         .collect();
     let deepest = per_cell.iter().map(Vec::len).max().unwrap_or(0);

@@ -85,10 +85,7 @@ static SHARED: LazyLock<Shared> = LazyLock::new(|| {
 
 /// Whether any bundled font has a glyph for a character.
 pub fn covered(c: char) -> bool {
-    SHARED
-        .fonts
-        .iter()
-        .any(|font| font.info().coverage.contains(c as u32))
+    SHARED.covered.contains(c)
 }
 
 /// The same without marks that sit on the letter before them: on a letter of another font, some

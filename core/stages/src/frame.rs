@@ -5,7 +5,6 @@
 use crate::{Input, StageError};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use polars::prelude::*;
-use std::collections::BTreeMap;
 
 /// The column of this name.
 pub fn column<'a>(input: &'a Input, name: &str) -> Result<&'a Column, StageError> {
@@ -109,7 +108,7 @@ pub fn days(input: &Input, name: &str, timezone: &str) -> Result<Vec<Option<Date
     let civil = civil(input, name, timezone)?;
     Ok(civil
         .into_iter()
-        .map(|time| time.map(|time| time.date()))
+        .map(|time| time.map(jiff::civil::DateTime::date))
         .collect())
 }
 
@@ -132,28 +131,4 @@ pub fn civil(
             Some(zone.to_datetime(time))
         })
         .collect())
-}
-
-/// One value a day from the first to the last day, both given; days without rows hold `fill`.
-/// Several rows on a day are summed.
-pub fn daily_sum(
-    days: &[Option<Date>],
-    values: &[Option<f64>],
-    first: Date,
-    end: Date,
-    fill: Option<f64>,
-) -> Vec<Option<f64>> {
-    let mut sums: BTreeMap<Date, f64> = BTreeMap::new();
-    for (day, value) in days.iter().zip(values) {
-        if let (Some(day), Some(value)) = (day, value) {
-            *sums.entry(*day).or_default() += value;
-        }
-    }
-    let mut out = Vec::new();
-    let mut day = first;
-    while day < end {
-        out.push(sums.get(&day).copied().or(fill));
-        day = day.tomorrow().unwrap_or(end);
-    }
-    out
 }

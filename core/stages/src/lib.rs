@@ -13,15 +13,15 @@ mod frame;
 mod series;
 mod steps;
 
-pub mod sql;
-pub mod quality;
-pub mod kpi;
-pub mod trend;
-pub mod change_point;
 pub mod anomaly;
-pub mod forecast;
-pub mod temporal_pattern;
+pub mod change_point;
 pub mod effectiveness;
+pub mod forecast;
+pub mod kpi;
+pub mod quality;
+pub mod sql;
+pub mod temporal_pattern;
+pub mod trend;
 
 /// What a stage may know besides its inputs.
 #[derive(Debug, Clone)]
@@ -120,8 +120,14 @@ pub struct Kind {
 impl Kind {
     /// The manual page: the module documentation at the head of `manual`, as Markdown.
     pub fn manual_page(&self) -> String {
-        let lines = self.manual.lines().map_while(|line| line.strip_prefix("//!"));
-        lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
+        let lines = self
+            .manual
+            .lines()
+            .map_while(|line| line.strip_prefix("//!"));
+        lines
+            .map(|line| line.strip_prefix(' ').unwrap_or(line))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 }
 
@@ -129,12 +135,12 @@ impl Kind {
 pub const KINDS: &[&Kind] = &[
     &sql::SQL,
     &quality::QUALITY,
-    &kpi::KIND,
+    &kpi::KPI,
     &trend::TREND,
     &change_point::CHANGE_POINT,
     &anomaly::ANOMALY,
     &forecast::FORECAST,
-    &temporal_pattern::KIND,
+    &temporal_pattern::TEMPORAL_PATTERN,
     &effectiveness::EFFECTIVENESS,
 ];
 

@@ -520,7 +520,7 @@ pub(crate) mod tests {
     pub(crate) struct Noise(pub(crate) u64);
 
     impl Noise {
-        /// Uniform in 0..1 (SplitMix64).
+        /// Uniform in 0..1 (`SplitMix64`).
         pub(crate) fn uniform(&mut self) -> f64 {
             self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let mut z = self.0;

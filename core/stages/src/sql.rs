@@ -91,13 +91,13 @@ fn run(
 }
 
 /// A finding for each of the first rows.
-fn sentences(
-    context: &Context,
-    input: &Input,
-    template: &str,
-) -> Result<Vec<Finding>, StageError> {
+fn sentences(context: &Context, input: &Input, template: &str) -> Result<Vec<Finding>, StageError> {
     let frame = &input.frame;
-    for name in template.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
+    for name in template
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split('}').next())
+    {
         crate::frame::column(input, name)?;
     }
     let mut findings = Vec::new();
@@ -107,14 +107,23 @@ fn sentences(
             .iter()
             .map(|column| (column.name().as_str(), shown_value(column, row)))
             .collect();
-        let places: Vec<(&str, &str)> =
-            values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let places: Vec<(&str, &str)> = values
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         // Text columns tell rows apart, so they are what the finding is about.
-        let texts = frame.columns().iter().filter(|column| column.dtype().is_string());
+        let texts = frame
+            .columns()
+            .iter()
+            .filter(|column| column.dtype().is_string());
         let subject: Vec<String> = texts
             .map(|column| format!("{} = {}", column.name(), shown_value(column, row)))
             .collect();
-        let subject = if subject.is_empty() { "all".to_string() } else { subject.join(", ") };
+        let subject = if subject.is_empty() {
+            "all".to_string()
+        } else {
+            subject.join(", ")
+        };
         let mut finding = Finding::new(&context.stage, "fact", &subject, template);
         finding.sentence = retrocast_domain::sentence::fill(template, &places);
         finding.method = "SQL (Apache DataFusion)".to_string();
@@ -126,7 +135,9 @@ fn sentences(
             filter: None,
         }];
         for column in frame.columns() {
-            finding.numbers.insert(column.name().to_string(), raw_value(column, row));
+            finding
+                .numbers
+                .insert(column.name().to_string(), raw_value(column, row));
         }
         findings.push(finding);
     }
@@ -135,13 +146,17 @@ fn sentences(
 
 /// One value for machines: a number, or the text that people see.
 fn raw_value(column: &Column, row: usize) -> serde_json::Value {
-    let Ok(value) = column.get(row) else { return serde_json::Value::Null };
+    let Ok(value) = column.get(row) else {
+        return serde_json::Value::Null;
+    };
     match &value {
         AnyValue::Null => serde_json::Value::Null,
-        value if value.is_integer() => value.try_extract::<i64>().map_or(serde_json::Value::Null, Into::into),
-        value if value.is_primitive_numeric() => {
-            value.try_extract::<f64>().map_or(serde_json::Value::Null, Into::into)
-        }
+        value if value.is_integer() => value
+            .try_extract::<i64>()
+            .map_or(serde_json::Value::Null, Into::into),
+        value if value.is_primitive_numeric() => value
+            .try_extract::<f64>()
+            .map_or(serde_json::Value::Null, Into::into),
         _ => shown_value(column, row).into(),
     }
 }
@@ -251,7 +266,10 @@ mod tests {
         let frame = df!("component" => ["{n}", "mail"], "n" => [3i64, 2]).expect("a frame");
         let inputs = Inputs::from([(RESULT.to_string(), input(RESULT, frame))]);
         let params = serde_json::json!({"query": "q", "sentence": "{component} failed {n} times."});
-        let findings = run(&context("2026-11-16"), &params, &inputs).expect("a result").cell.findings;
+        let findings = run(&context("2026-11-16"), &params, &inputs)
+            .expect("a result")
+            .cell
+            .findings;
         assert_eq!(findings[0].sentence, "{n} failed 3 times.");
         assert_eq!(findings[1].subject, "component = mail");
         assert_eq!(findings[1].numbers["n"], 2);

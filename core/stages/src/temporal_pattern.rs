@@ -64,6 +64,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 mod rhythm;
+mod shown;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -203,7 +204,7 @@ enum EffectName {
 }
 
 /// The kind `temporal_pattern`.
-pub const KIND: Kind = Kind {
+pub const TEMPORAL_PATTERN: Kind = Kind {
     name: "temporal_pattern",
     code_version: 1,
     summary: "Weekday, hour, month and year effects, and the volume at which things change.",
@@ -338,7 +339,7 @@ fn run(
         None => None,
     };
     let mut found = Found::default();
-    let mut cell = Cell::new(&context.stage, KIND.name);
+    let mut cell = Cell::new(&context.stage, TEMPORAL_PATTERN.name);
     cell.method = METHOD.to_string();
     let Some(data) = read(context, &params, input, &mut found.caveats)? else {
         cell.did = "Looked for patterns in time.".to_string();
@@ -607,7 +608,13 @@ fn filter_words(params: &Params) -> String {
 fn measure(params: &Params, input: &Input, aggregate: Aggregate, per_record: bool) -> String {
     let spoken = |name: &str| name.replace('_', " ");
     if let Some(measure) = &params.measure {
-        return measure.clone();
+        let is_share = aggregate == Aggregate::Count && per_record;
+        let prefix = if is_share && !measure.contains("share") {
+            "the share of "
+        } else {
+            ""
+        };
+        return format!("{prefix}{measure}");
     }
     let value = params.value.as_deref().map(spoken).unwrap_or_default();
     match aggregate {

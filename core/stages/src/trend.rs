@@ -757,9 +757,7 @@ mod tests {
         let wrong = serde_json::json!({"input": "metrics", "wat": 1});
         assert!(run(&context("2026-11-16"), &wrong, &inputs).is_err());
         let wrong = serde_json::json!({"input": "metrics", "value": "memorry"});
-        let error = run(&context("2026-11-16"), &wrong, &inputs)
-            .err()
-            .expect("an error");
+        let error = run(&context("2026-11-16"), &wrong, &inputs).expect_err("an error");
         assert!(
             error.to_string().contains("no column \"memorry\""),
             "{error}"

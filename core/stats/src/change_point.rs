@@ -678,7 +678,9 @@ pub(crate) mod tests {
     fn a_drift_is_not_a_shift() {
         for seed in 0..20 {
             let mut noise = Noise::new(seed);
-            let values: Vec<f64> = (0..112).map(|i| 0.05 * i as f64 + noise.normal()).collect();
+            let values: Vec<f64> = (0..112)
+                .map(|i| 0.05 * f64::from(i) + noise.normal())
+                .collect();
             let found = search(&values, 7);
             assert!(
                 found.shifts.is_empty() && found.drifts,

@@ -2,16 +2,16 @@
 //! random takes a seed.
 
 pub mod describe;
-pub mod test;
 pub mod rate;
+pub mod test;
 pub mod threshold;
 
-pub mod trend;
 pub mod change_point;
+pub mod trend;
 
-pub mod seasonal;
 pub mod anomaly;
-pub mod isolation_forest;
-pub mod forecast;
-pub mod structural;
 pub mod effect;
+pub mod forecast;
+pub mod isolation_forest;
+pub mod seasonal;
+pub mod structural;

@@ -550,7 +550,7 @@ mod tests {
             let Some(fit) = BlockRates::fit(&counts) else {
                 continue;
             };
-            let monday = fit.contrast(&[0], &ALL, 0.95).unwrap();
+            let overall = fit.overall(&counts, &ALL).unwrap();
             claims += usize::from(overall.p < 0.05);
             let monday = fit.contrast(&[0], &ALL, 0.95).unwrap();
             misses += usize::from(monday.lower > 1.0 || monday.upper < 1.0);

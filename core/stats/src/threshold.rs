@@ -375,7 +375,7 @@ fn cut_interval(cuts: &[f64], sums: &[f64], variances: &[f64], z: f64, n: usize)
         })
         .map(|(at, _)| at);
     let first = near.next().unwrap_or(0);
-    let last = near.last().unwrap_or(first);
+    let last = near.next_back().unwrap_or(first);
     // Only some volumes were tried: the cut may lie up to the next one on either side.
     [
         cuts[first.saturating_sub(1)],

@@ -236,12 +236,11 @@ impl Sql {
         let failure = Arc::new(std::sync::Mutex::new(None));
         let keep = Arc::clone(&failure);
         let rows = stream.map(move |batch| {
-            batch.map_err(|error| {
-                let explained = explain(&error);
+            batch.inspect_err(|error| {
+                let explained = explain(error);
                 *keep
                     .lock()
                     .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(explained);
-                error
             })
         });
         let rows = Box::pin(RecordBatchStreamAdapter::new(schema, rows));

@@ -18,7 +18,10 @@ pub fn write_summary(plan: &Plan, result: &RunResult) -> anyhow::Result<()> {
         None => report.verdict,
     });
     let engine = journal::RunSummary::read(&result.folder)?;
-    let error = result.failed.first().map(|(node, failure)| format!("{node}: {}", failure.message));
+    let error = result
+        .failed
+        .first()
+        .map(|(node, failure)| format!("{node}: {}", failure.message));
     let summary = RunSummary {
         run: result.run.clone(),
         job: plan.job.clone(),
@@ -28,7 +31,10 @@ pub fn write_summary(plan: &Plan, result: &RunResult) -> anyhow::Result<()> {
         date: plan.date.to_string(),
         status: result.status,
         headline: headline.or_else(|| error.clone()).unwrap_or_default(),
-        started: engine.started.map(|time| time.to_string()).unwrap_or_default(),
+        started: engine
+            .started
+            .map(|time| time.to_string())
+            .unwrap_or_default(),
         finished: engine.finished.map(|time| time.to_string()),
         reused: result.reused.len() as u64,
         executed: result.executed.len() as u64,
@@ -43,7 +49,8 @@ pub fn write_summary(plan: &Plan, result: &RunResult) -> anyhow::Result<()> {
 /// journal.
 pub fn rebuild(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     for run in journal::RunSummary::all(&workspace.reports) {
-        let told = RunSummary::read(&run.folder).is_ok_and(|told| told.status != RunStatus::Running);
+        let told =
+            RunSummary::read(&run.folder).is_ok_and(|told| told.status != RunStatus::Running);
         if told {
             continue;
         }
@@ -68,7 +75,10 @@ pub fn rebuild(workspace: &Workspace) -> anyhow::Result<PathBuf> {
         };
         summary.write(&run.folder)?;
     }
-    Ok(retrocast_deliver::rebuild_with(&workspace.reports, workspace.templates.as_deref())?)
+    Ok(retrocast_deliver::rebuild_with(
+        &workspace.reports,
+        workspace.templates.as_deref(),
+    )?)
 }
 
 /// Every run of the archive as the archive tells it, newest first.
@@ -107,7 +117,11 @@ pub fn list(workspace: &Workspace, job: Option<&str>, as_json: bool) -> anyhow::
         }
         text.push('\n');
     }
-    let _ = writeln!(text, "Runs in {}, newest first", workspace.reports.display());
+    let _ = writeln!(
+        text,
+        "Runs in {}, newest first",
+        workspace.reports.display()
+    );
     for (_, run) in &runs {
         let _ = writeln!(
             text,
@@ -134,8 +148,10 @@ pub fn find(workspace: &Workspace, run: &str) -> anyhow::Result<PathBuf> {
         }
     }
     let runs = all(workspace);
-    let found: Vec<_> =
-        runs.iter().filter(|(_, summary)| run == "latest" || summary.run == run).collect();
+    let found: Vec<_> = runs
+        .iter()
+        .filter(|(_, summary)| run == "latest" || summary.run == run)
+        .collect();
     match found.as_slice() {
         [] if runs.is_empty() => Err(WrongUsage(format!(
             "no run {run:?}: there are no runs in {} yet",
@@ -195,7 +211,10 @@ pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<E
 /// Adds what failed in a run.
 fn failures(text: &mut String, folder: &Path) {
     let events = Journal::read(folder).unwrap_or_default();
-    for event in events.iter().filter(|event| event.event == journal::EventKind::NodeFailed) {
+    for event in events
+        .iter()
+        .filter(|event| event.event == journal::EventKind::NodeFailed)
+    {
         let node = event.node.as_deref().unwrap_or_default();
         let message = event.message.as_deref().unwrap_or_default();
         let _ = writeln!(text, "  failed    {node}: {message}");

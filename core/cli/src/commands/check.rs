@@ -5,19 +5,33 @@ use crate::{Exit, arguments::JobArguments, workspace::Workspace};
 use retrocast_domain::{Diagnostic, Level, number::plural};
 use serde_json::json;
 
-pub fn check(workspace: &Workspace, arguments: &JobArguments, as_json: bool) -> anyhow::Result<Exit> {
+pub fn check(
+    workspace: &Workspace,
+    arguments: &JobArguments,
+    as_json: bool,
+) -> anyhow::Result<Exit> {
     let loaded = job::load(workspace, arguments)?;
     let diagnostics = &loaded.checked.diagnostics;
-    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.level == Level::Error).count();
+    let errors = diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.level == Level::Error)
+        .count();
     if as_json {
-        let items: Vec<_> = diagnostics.iter().map(|item| located(item, &loaded.text)).collect();
+        let items: Vec<_> = diagnostics
+            .iter()
+            .map(|item| located(item, &loaded.text))
+            .collect();
         print(&serde_json::to_string_pretty(&items)?)?;
     } else {
         job::print_diagnostics(diagnostics, &loaded.text);
     }
     if errors > 0 {
         if !as_json {
-            eprintln!("error: {} in {}", plural(errors as u64, "mistake"), arguments.job);
+            eprintln!(
+                "error: {} in {}",
+                plural(errors as u64, "mistake"),
+                arguments.job
+            );
         }
         return Ok(job::unusable());
     }

@@ -9,7 +9,10 @@ use std::{fs, path::Path};
 /// What is written, by path in the workspace.
 const FILES: &[(&str, &str)] = &[
     ("jobs/hello.toml", include_str!("../../starter/hello.toml")),
-    ("jobs/contracts/ticket.toml", include_str!("../../../../jobs/contracts/ticket.toml")),
+    (
+        "jobs/contracts/ticket.toml",
+        include_str!("../../../../jobs/contracts/ticket.toml"),
+    ),
     ("README.md", include_str!("../../starter/README.md")),
     (".gitignore", "/data/raw\n/data/lake\n/reports\n"),
 ];
@@ -42,7 +45,11 @@ pub fn init(folder: &Path) -> anyhow::Result<Exit> {
         ..Config::default()
     };
     retrocast_simulate::simulate(&config)?;
-    let go = if folder == Path::new(".") { String::new() } else { format!("cd {} && ", folder.display()) };
+    let go = if folder == Path::new(".") {
+        String::new()
+    } else {
+        format!("cd {} && ", folder.display())
+    };
     print(&format!(
         "wrote a workspace with the job \"hello\" and 20 weeks of made-up records\n\
          next: {go}retrocast run hello --date 2026-11-16"

@@ -37,10 +37,21 @@ pub struct Planned {
 pub fn load(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<Loaded> {
     let (path, text) = workspace.job_file(&arguments.job)?;
     let templates = executor::templates(workspace.templates.as_deref())?;
-    let jobs = path.parent().filter(|_| arguments.job.contains('/')).unwrap_or(&workspace.jobs);
-    let jobs = if jobs.join("contracts").is_dir() { jobs } else { &workspace.jobs };
+    let jobs = path
+        .parent()
+        .filter(|_| arguments.job.contains('/'))
+        .unwrap_or(&workspace.jobs);
+    let jobs = if jobs.join("contracts").is_dir() {
+        jobs
+    } else {
+        &workspace.jobs
+    };
     let catalogue = Catalogue::new(jobs, &templates);
-    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let file = path.display().to_string();
     let set = set(arguments)?;
     let environment = process_environment();
@@ -52,17 +63,24 @@ pub fn load(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<L
         environment: &*environment,
     };
     let checked = retrocast_engine::check(&text, &options);
-    Ok(Loaded { text, checked, catalogue: Arc::new(catalogue) })
+    Ok(Loaded {
+        text,
+        checked,
+        catalogue: Arc::new(catalogue),
+    })
 }
 
 /// The job and its plan, or `None` after its mistakes were printed.
-pub fn planned(
-    workspace: &Workspace,
-    arguments: &JobArguments,
-) -> anyhow::Result<Option<Planned>> {
-    let Loaded { text, checked, catalogue } = load(workspace, arguments)?;
+pub fn planned(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<Option<Planned>> {
+    let Loaded {
+        text,
+        checked,
+        catalogue,
+    } = load(workspace, arguments)?;
     print_diagnostics(&checked.diagnostics, &text);
-    let Some(job) = checked.job else { return Ok(None) };
+    let Some(job) = checked.job else {
+        return Ok(None);
+    };
     let date = match arguments.date {
         Some(date) => date,
         None => today(&job.timezone)?,
@@ -84,7 +102,11 @@ pub fn planned(
         environment: process_environment(),
     };
     match Plan::build(&job, &*catalogue, &options) {
-        Ok(plan) => Ok(Some(Planned { job: Arc::new(job), plan: Arc::new(plan), catalogue })),
+        Ok(plan) => Ok(Some(Planned {
+            job: Arc::new(job),
+            plan: Arc::new(plan),
+            catalogue,
+        })),
         Err(diagnostics) => {
             print_diagnostics(&diagnostics, &text);
             Ok(None)

@@ -20,10 +20,15 @@ pub fn kinds(name: Option<&str>) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     };
     let Some(kind) = retrocast_stages::kind(name) else {
-        let names: Vec<_> = retrocast_stages::KINDS.iter().map(|kind| kind.name).collect();
-        return Err(
-            WrongUsage(format!("no stage kind {name:?}; there are {}", names.join(", "))).into()
-        );
+        let names: Vec<_> = retrocast_stages::KINDS
+            .iter()
+            .map(|kind| kind.name)
+            .collect();
+        return Err(WrongUsage(format!(
+            "no stage kind {name:?}; there are {}",
+            names.join(", ")
+        ))
+        .into());
     };
     let mut text = format!("# {}\n\n{}\n# Params\n\n", kind.name, kind.manual_page());
     let schema = (kind.schema)().to_value();
@@ -40,7 +45,10 @@ pub fn kinds(name: Option<&str>) -> anyhow::Result<Exit> {
                 default => format!("default {default}"),
             }
         };
-        let words = property["description"].as_str().unwrap_or_default().replace('\n', " ");
+        let words = property["description"]
+            .as_str()
+            .unwrap_or_default()
+            .replace('\n', " ");
         let _ = writeln!(text, "{name} ({state})\n    {words}");
     }
     print(&text)?;

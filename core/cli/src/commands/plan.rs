@@ -13,15 +13,23 @@ pub fn plan(
     mermaid: bool,
     as_json: bool,
 ) -> anyhow::Result<Exit> {
-    let Some(planned) = job::planned(workspace, arguments)? else { return Ok(job::unusable()) };
+    let Some(planned) = job::planned(workspace, arguments)? else {
+        return Ok(job::unusable());
+    };
     let quiet = progress::listener(true, 0);
     let threads = run::runner(workspace, &planned, None, 64, quiet)?;
-    let decisions = threads.runtime.block_on(threads.runner.explain(&planned.job, &planned.plan));
+    let decisions = threads
+        .runtime
+        .block_on(threads.runner.explain(&planned.job, &planned.plan));
     let plan = &planned.plan;
     if mermaid {
         let note = |name: &str| {
             let decision = decisions.iter().find(|decision| decision.node == name)?;
-            Some(if decision.reuse { "reuse".to_string() } else { decision.reasons.join("; ") })
+            Some(if decision.reuse {
+                "reuse".to_string()
+            } else {
+                decision.reasons.join("; ")
+            })
         };
         print(&plan.mermaid(|node| note(&node.name)))?;
         return Ok(Exit::Done);
@@ -40,18 +48,29 @@ pub fn plan(
         plan.window.words(),
         plan.window.timezone
     );
-    let width = plan.nodes.iter().map(|node| node.name.len()).max().unwrap_or(0);
+    let width = plan
+        .nodes
+        .iter()
+        .map(|node| node.name.len())
+        .max()
+        .unwrap_or(0);
     for (node, decision) in plan.nodes.iter().zip(&decisions) {
         let action = if decision.reuse { "reuse" } else { "run" };
-        let inputs: Vec<&str> =
-            node.inputs.iter().map(|name| name.split_once('.').map_or(&**name, |x| x.1)).collect();
+        let inputs: Vec<&str> = node
+            .inputs
+            .iter()
+            .map(|name| name.split_once('.').map_or(&**name, |x| x.1))
+            .collect();
         let _ = write!(text, "{action:<6} {:<width$}  {:<17}", node.name, node.kind);
         let _ = writeln!(text, " {}", decision.reasons.join("; "));
         if !inputs.is_empty() && !node.is_report() {
             let _ = writeln!(text, "{:>7}{:<width$}  reads {}", "", "", inputs.join(", "));
         }
     }
-    let reused = decisions.iter().filter(|decision: &&Decision| decision.reuse).count();
+    let reused = decisions
+        .iter()
+        .filter(|decision: &&Decision| decision.reuse)
+        .count();
     let _ = writeln!(
         text,
         "\n{}: {reused} reused, {} to run",

@@ -1,14 +1,10 @@
 //! `retrocast run`: from records to reports and the archive.
 
 use super::{archive, job, print};
-use crate::{
-    Exit, arguments::JobArguments, executor::Work, progress, workspace::Workspace,
-};
+use crate::{Exit, arguments::JobArguments, executor::Work, progress, workspace::Workspace};
 use anyhow::Context as _;
 use retrocast_domain::number::plural;
-use retrocast_engine::{
-    Progress, RunOptions, RunResult, Runner, SystemClock, journal::RunStatus,
-};
+use retrocast_engine::{Progress, RunOptions, RunResult, Runner, SystemClock, journal::RunStatus};
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
@@ -28,15 +24,25 @@ pub fn run(
     threads: Option<usize>,
     memory_mib: usize,
 ) -> anyhow::Result<Exit> {
-    let Some(planned) = job::planned(workspace, arguments)? else { return Ok(job::unusable()) };
+    let Some(planned) = job::planned(workspace, arguments)? else {
+        return Ok(job::unusable());
+    };
     let started = Instant::now();
     if !json {
         let plan = &planned.plan;
-        eprintln!("{}, window {} ({})", plan.title, plan.label, plan.window.words());
+        eprintln!(
+            "{}, window {} ({})",
+            plan.title,
+            plan.label,
+            plan.window.words()
+        );
     }
     let listener = progress::listener(json, planned.plan.nodes.len());
-    let Threads { runtime, compute, runner } =
-        runner(workspace, &planned, threads, memory_mib, listener)?;
+    let Threads {
+        runtime,
+        compute,
+        runner,
+    } = runner(workspace, &planned, threads, memory_mib, listener)?;
     let result = runtime.block_on(runner.run(planned.job.clone(), planned.plan.clone()))?;
     // Nodes that do not hear of a cancelled run must not hold it up.
     runtime.shutdown_background();
@@ -45,7 +51,11 @@ pub fn run(
     let index = archive::rebuild(workspace)?;
     report_failures(&result);
     if !json {
-        print(&closing(&result, &index, started.elapsed().as_millis() as u64))?;
+        print(&closing(
+            &result,
+            &index,
+            started.elapsed().as_millis() as u64,
+        ))?;
     }
     Ok(match result.status {
         RunStatus::Complete => Exit::Done,
@@ -74,7 +84,9 @@ pub fn runner(
         options.threads = threads.max(1);
     }
     // Fails when a pool is there already, which is as good.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build_global();
+    let _ = rayon::ThreadPoolBuilder::new()
+        .num_threads(options.threads)
+        .build_global();
     let start = |threads: usize| {
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
@@ -92,7 +104,11 @@ pub fn runner(
         compute.handle().clone(),
     );
     let runner = Runner::new(Arc::new(work), Arc::new(SystemClock), listener, options);
-    Ok(Threads { runtime, compute, runner })
+    Ok(Threads {
+        runtime,
+        compute,
+        runner,
+    })
 }
 
 fn listen_for_signals(runtime: &Runtime, cancel: CancellationToken) {
@@ -118,7 +134,14 @@ fn report_failures(result: &RunResult) {
     for (node, failure) in &result.failed {
         let text = failure.to_string();
         let named = text.starts_with(node.as_str());
-        eprintln!("error: {}{text}", if named { String::new() } else { format!("{node}: ") });
+        eprintln!(
+            "error: {}{text}",
+            if named {
+                String::new()
+            } else {
+                format!("{node}: ")
+            }
+        );
     }
 }
 

@@ -14,7 +14,14 @@ pub fn simulate(
     until: jiff::civil::Date,
     records: Option<u64>,
 ) -> anyhow::Result<Exit> {
-    let config = Config { seed, weeks, until, records, out, ..Config::default() };
+    let config = Config {
+        seed,
+        weeks,
+        until,
+        records,
+        out,
+        ..Config::default()
+    };
     let summary = retrocast_simulate::simulate(&config)?;
     print(&format!(
         "{} in {} ({:.0} MB) in {}; what is true stands in {}",
@@ -27,7 +34,12 @@ pub fn simulate(
     Ok(Exit::Done)
 }
 
-pub fn evaluate(workspace: &Workspace, truth: &Path, run: &str, json: bool) -> anyhow::Result<Exit> {
+pub fn evaluate(
+    workspace: &Workspace,
+    truth: &Path,
+    run: &str,
+    json: bool,
+) -> anyhow::Result<Exit> {
     let truth = Truth::read(truth)?;
     let folder = archive::find(workspace, run)?;
     let findings: Vec<Finding> = read(&folder.join("findings.json"))?;
@@ -39,12 +51,15 @@ pub fn evaluate(workspace: &Workspace, truth: &Path, run: &str, json: bool) -> a
     } else {
         print(&evaluation.to_string())?;
     }
-    Ok(if evaluation.passed() { Exit::Done } else { Exit::Failed })
+    Ok(if evaluation.passed() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
 }
 
 pub fn read<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = std::fs::read(path).with_context(|| {
-        format!("cannot read {}: did the run make a report?", path.display())
-    })?;
+    let text = std::fs::read(path)
+        .with_context(|| format!("cannot read {}: did the run make a report?", path.display()))?;
     serde_json::from_slice(&text).with_context(|| format!("{} is not as expected", path.display()))
 }

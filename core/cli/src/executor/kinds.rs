@@ -24,7 +24,10 @@ impl Catalogue {
     /// With the contracts of this jobs folder and these templates.
     pub fn new(jobs: &Path, templates: &Templates) -> Self {
         let templates_hash = u32::from_str_radix(&templates.hash()[..8], 16).unwrap_or(0);
-        Self { contracts: jobs.join("contracts"), templates_hash }
+        Self {
+            contracts: jobs.join("contracts"),
+            templates_hash,
+        }
     }
 
     /// The file of a contract.
@@ -35,7 +38,10 @@ impl Catalogue {
 
 impl Kinds for Catalogue {
     fn names(&self) -> Vec<String> {
-        retrocast_stages::KINDS.iter().map(|kind| kind.name.to_string()).collect()
+        retrocast_stages::KINDS
+            .iter()
+            .map(|kind| kind.name.to_string())
+            .collect()
     }
 
     fn schema(&self, kind: &str) -> Option<Value> {
@@ -68,7 +74,9 @@ impl Kinds for Catalogue {
             .flatten()
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
-                let is_contract = path.extension().is_some_and(|extension| extension == "toml");
+                let is_contract = path
+                    .extension()
+                    .is_some_and(|extension| extension == "toml");
                 is_contract.then(|| path.file_stem()?.to_str().map(str::to_string))?
             })
             .collect();
@@ -83,6 +91,12 @@ impl Kinds for Catalogue {
 
     fn contract_columns(&self, name: &str) -> Option<Vec<String>> {
         let contract = retrocast_store::Contract::read(&self.contract_file(name)).ok()?;
-        Some(contract.fields.into_iter().map(|field| field.name).collect())
+        Some(
+            contract
+                .fields
+                .into_iter()
+                .map(|field| field.name)
+                .collect(),
+        )
     }
 }

@@ -32,28 +32,31 @@ pub async fn lay_out(
     let templates = templates(work.workspace.templates.as_deref())?;
     let folder = ctx.folder.clone();
     let name = node.name.clone();
-    let files = tokio::task::spawn_blocking(move || {
-        write(&report, layout, &templates, &folder)
-    })
-    .await
-    .map_err(|error| Failure::bug(format!("{name}: {error}")))?
-    .map_err(|error| Failure::data(format!("{name}: {error}")))?;
+    let files = tokio::task::spawn_blocking(move || write(&report, layout, &templates, &folder))
+        .await
+        .map_err(|error| Failure::bug(format!("{name}: {error}")))?
+        .map_err(|error| Failure::data(format!("{name}: {error}")))?;
     let cell = retrocast_domain::Cell::new(node.short(), retrocast_engine::plan::REPORT);
-    Ok(Outcome { cell, datasets: Vec::new(), files, source: None })
+    Ok(Outcome {
+        cell,
+        datasets: Vec::new(),
+        files,
+        source: None,
+    })
 }
 
-fn assemble(
-    node: &Node,
-    inputs: &BTreeMap<String, Arc<Outcome>>,
-    ctx: &RunContext,
-) -> Report {
+fn assemble(node: &Node, inputs: &BTreeMap<String, Arc<Outcome>>, ctx: &RunContext) -> Report {
     let mut cells = Vec::new();
     let mut sources = Vec::new();
     let mut datasets = Vec::new();
     let mut plan = Vec::new();
     for name in &node.inputs {
-        let Some(planned) = ctx.plan.node(name) else { continue };
-        let Some(outcome) = inputs.get(planned.short()) else { continue };
+        let Some(planned) = ctx.plan.node(name) else {
+            continue;
+        };
+        let Some(outcome) = inputs.get(planned.short()) else {
+            continue;
+        };
         datasets.extend(outcome.datasets.iter().cloned());
         sources.extend(outcome.source.clone());
         plan.push(PlanNode {
@@ -73,7 +76,10 @@ fn assemble(
             cells.push(outcome.cell.clone());
         }
     }
-    let title = node.config["title"].as_str().unwrap_or_default().to_string();
+    let title = node.config["title"]
+        .as_str()
+        .unwrap_or_default()
+        .to_string();
     assemble::report(assemble::Assembly {
         job: ctx.job.name.clone(),
         title,
@@ -95,13 +101,19 @@ fn assemble(
 
 /// The command that makes the report again.
 fn command(ctx: &RunContext) -> String {
-    format!("retrocast run {} --window {}", ctx.job.name, ctx.window.label())
+    format!(
+        "retrocast run {} --window {}",
+        ctx.job.name,
+        ctx.window.label()
+    )
 }
 
 /// The templates that come with the program, and those of the folder in their place.
 pub fn templates(folder: Option<&Path>) -> Result<Templates, Failure> {
     let mut templates = Templates::built_in();
-    let Some(folder) = folder else { return Ok(templates) };
+    let Some(folder) = folder else {
+        return Ok(templates);
+    };
     let names: Vec<String> = templates.names().map(str::to_string).collect();
     for name in names {
         let path = folder.join(&name);
@@ -109,7 +121,10 @@ pub fn templates(folder: Option<&Path>) -> Result<Templates, Failure> {
             Ok(text) => templates = templates.with(&name, text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
-                return Err(Failure::data(format!("cannot read {}: {error}", path.display())));
+                return Err(Failure::data(format!(
+                    "cannot read {}: {error}",
+                    path.display()
+                )));
             }
         }
     }
@@ -129,8 +144,14 @@ fn write(
 ) -> anyhow::Result<Vec<String>> {
     let name = layout.name();
     let mut files: Vec<(String, Vec<u8>)> = vec![
-        ("report.json".to_string(), retrocast_render::report_json(report)?),
-        (format!("{name}.pdf"), retrocast_render::pdf(report, layout, templates)?),
+        (
+            "report.json".to_string(),
+            retrocast_render::report_json(report)?,
+        ),
+        (
+            format!("{name}.pdf"),
+            retrocast_render::pdf(report, layout, templates)?,
+        ),
         (
             format!("{name}.html"),
             retrocast_render::html::report_with(report, layout, templates)?.into_bytes(),
@@ -149,7 +170,15 @@ fn write(
 
 /// A chart's id as a file name: stages name charts, but groups in records may be part of an id.
 fn file_name(id: &str) -> String {
-    id.chars().map(|c| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' }).collect()
+    id.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-_".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect()
 }
 
 /// Writes beside and renames: two reports of one run write the same `report.json` at once.

@@ -39,10 +39,19 @@ pub async fn query(
     let lake = work.lake(ctx)?;
     let mut tables = Vec::new();
     for (name, outcome) in inputs {
-        let Some(dataset) = outcome.datasets.first() else { continue };
+        let Some(dataset) = outcome.datasets.first() else {
+            continue;
+        };
         let source = ctx.plan.node(&format!("source.{name}"));
-        let before = source.map(|source| work.before(source, ctx)).transpose()?.flatten();
-        tables.push(SqlTable { name: name.clone(), dataset: dataset.clone(), before });
+        let before = source
+            .map(|source| work.before(source, ctx))
+            .transpose()?
+            .flatten();
+        tables.push(SqlTable {
+            name: name.clone(),
+            dataset: dataset.clone(),
+            before,
+        });
     }
     let text = node.config["query"].as_str().unwrap_or_default();
     let properties = properties(ctx, node);
@@ -50,7 +59,8 @@ pub async fn query(
     let target = lake.clone();
     // DataFusion computes on the threads that poll it: not on those that keep the run going.
     let query = work.compute.spawn(async move {
-        run.query_to_dataset(&target, &text, &tables, &name, &properties).await
+        run.query_to_dataset(&target, &text, &tables, &name, &properties)
+            .await
     });
     let stop = query.abort_handle();
     let written = tokio::select! {
@@ -62,14 +72,27 @@ pub async fn query(
             .map_err(|error| Failure::bug(format!("{}: {error}", node.name)))?
             .map_err(|error| Failure::data(format!("{}: {error}", node.name)))?,
     };
-    let frame = lake.read_frame(&written, &Scan::default()).await.map_err(failure)?;
+    let frame = lake
+        .read_frame(&written, &Scan::default())
+        .await
+        .map_err(failure)?;
     let rows = written.rows;
     let head = frame.head(Some(RESULT_ROWS_SHOWN));
-    let input = Input { frame: head, dataset: written.clone(), source: None, time: None };
+    let input = Input {
+        frame: head,
+        dataset: written.clone(),
+        source: None,
+        time: None,
+    };
     let result = Inputs::from([(retrocast_stages::sql::RESULT.to_string(), input)]);
     let analysis = (kind(node)?.run)(&context(node, ctx), &node.config, &result)
         .map_err(|error| Failure::data(format!("{}: {error}", node.name)))?;
-    debug_assert!(rows >= analysis.frame.as_ref().map_or(0, |frame| frame.height() as u64));
+    debug_assert!(
+        rows >= analysis
+            .frame
+            .as_ref()
+            .map_or(0, |frame| frame.height() as u64)
+    );
     Ok(finished(node, inputs, analysis.cell, vec![written]))
 }
 
@@ -85,29 +108,52 @@ pub async fn analyse(
     let named = column_named(&(kind.schema)().to_value(), &node.config);
     let mut frames = Inputs::new();
     for (name, outcome) in inputs {
-        let Some(dataset) = outcome.datasets.first() else { continue };
+        let Some(dataset) = outcome.datasets.first() else {
+            continue;
+        };
         let source = ctx.plan.node(&format!("source.{name}"));
-        let before = source.map(|source| work.before(source, ctx)).transpose()?.flatten();
+        let before = source
+            .map(|source| work.before(source, ctx))
+            .transpose()?
+            .flatten();
         let time = before.as_ref().map(|before| before.column.clone());
         let schema = lake.schema(dataset).await.map_err(failure)?;
-        let all: Vec<String> =
-            schema.fields().iter().map(|field| field.name().clone()).collect();
-        let columns = named.contains(name).then(|| columns(&node.config, all, time.as_deref()));
-        let scan = Scan { columns: columns.flatten(), before };
+        let all: Vec<String> = schema
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
+        let columns = named
+            .contains(name)
+            .then(|| columns(&node.config, all, time.as_deref()));
+        let scan = Scan {
+            columns: columns.flatten(),
+            before,
+        };
         let frame = lake.read_frame(dataset, &scan).await.map_err(failure)?;
         let source = outcome.source.clone();
-        frames.insert(name.clone(), Input { frame, dataset: dataset.clone(), source, time });
+        frames.insert(
+            name.clone(),
+            Input {
+                frame,
+                dataset: dataset.clone(),
+                source,
+                time,
+            },
+        );
     }
     let (stage, params) = (context(node, ctx), node.config.clone());
-    let analysis =
-        tokio::task::spawn_blocking(move || (kind.run)(&stage, &params, &frames))
-            .await
-            .map_err(|error| Failure::bug(format!("{}: {error}", node.name)))?
-            .map_err(|error| Failure::data(format!("{}: {error}", node.name)))?;
+    let analysis = tokio::task::spawn_blocking(move || (kind.run)(&stage, &params, &frames))
+        .await
+        .map_err(|error| Failure::bug(format!("{}: {error}", node.name)))?
+        .map_err(|error| Failure::data(format!("{}: {error}", node.name)))?;
     let mut datasets = Vec::new();
     if let Some(frame) = &analysis.frame {
         let properties = properties(ctx, node);
-        let written = lake.write_frame(node.short(), frame, &properties).await.map_err(failure)?;
+        let written = lake
+            .write_frame(node.short(), frame, &properties)
+            .await
+            .map_err(failure)?;
         datasets.push(written);
     }
     Ok(finished(node, inputs, analysis.cell, datasets))
@@ -129,7 +175,9 @@ fn column_named(schema: &Value, config: &Value) -> BTreeSet<String> {
     }
     let mut properties = BTreeSet::new();
     search(schema, &mut properties);
-    let names = properties.iter().filter_map(|property| config[property].as_str());
+    let names = properties
+        .iter()
+        .filter_map(|property| config[property].as_str());
     names.map(str::to_string).collect()
 }
 
@@ -137,8 +185,11 @@ fn column_named(schema: &Value, config: &Value) -> BTreeSet<String> {
 fn columns(config: &Value, all: Vec<String>, time: Option<&str>) -> Option<Vec<String>> {
     let mut named = BTreeSet::new();
     strings(config, &mut named);
-    let mut chosen: Vec<String> =
-        all.iter().filter(|column| named.contains(column.as_str())).cloned().collect();
+    let mut chosen: Vec<String> = all
+        .iter()
+        .filter(|column| named.contains(column.as_str()))
+        .cloned()
+        .collect();
     if chosen.is_empty() {
         return None;
     }
@@ -166,11 +217,19 @@ fn finished(
     mut cell: retrocast_domain::Cell,
     datasets: Vec<DatasetRef>,
 ) -> Outcome {
-    cell.inputs = inputs.values().filter_map(|input| input.datasets.first().cloned()).collect();
+    cell.inputs = inputs
+        .values()
+        .filter_map(|input| input.datasets.first().cloned())
+        .collect();
     cell.output = datasets.first().cloned();
     cell.params.clone_from(&node.params);
     if !node.title.is_empty() {
         cell.title.clone_from(&node.title);
     }
-    Outcome { cell, datasets, files: Vec::new(), source: None }
+    Outcome {
+        cell,
+        datasets,
+        files: Vec::new(),
+        source: None,
+    }
 }

@@ -252,7 +252,7 @@ fn circles_are_named() {
         "input = \"daily\"",
         "input = \"unusual\"",
         &[
-            "22:9 \"unusual\": stages wait for each other: `unusual` reads `unusual`; let one of them \
+            "22:9 \"unusual\": stages form a cycle: `unusual` reads `unusual`; let one of them \
            read something else",
         ],
     );
@@ -262,7 +262,7 @@ fn circles_are_named() {
     assert_eq!(
         said(&text),
         [
-            "16:9 \"unusual\": stages wait for each other: `rhythm` reads `unusual`, `unusual` reads \
+            "16:9 \"unusual\": stages form a cycle: `rhythm` reads `unusual`, `unusual` reads \
           `daily`, `daily` reads `rhythm`; let one of them read something else"
         ]
     );

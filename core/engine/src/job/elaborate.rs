@@ -383,7 +383,7 @@ impl Sense<'_> {
             .zip(path[1..].iter().copied().chain([first.as_str()]))
             .map(|(stage, input)| format!("`{stage}` reads `{input}`"))
             .collect();
-        let message = format!("stages wait for each other: {}", words.join(", "));
+        let message = format!("stages form a cycle: {}", words.join(", "));
         self.error(span, message, "let one of them read something else");
     }
 }

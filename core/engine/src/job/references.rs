@@ -408,7 +408,7 @@ mod tests {
             ),
         ]);
         let window = Window::parse("2026-W13", "Europe/London").unwrap();
-        let environment = |name: &str| (name == "HOME").then(|| "/home/x".to_string());
+        let environment = |name: &str| (name == "HOME").then(|| "/srv/x".to_string());
         let used = RefCell::default();
         work(&Values {
             params: &params,
@@ -439,8 +439,8 @@ mod tests {
         check("a$${b}", "a${b}", "a${b}");
         check(
             "${env.HOME}/${window.label}",
-            "/home/x/2026-W13",
-            "'/home/x'/'2026-W13'",
+            "/srv/x/2026-W13",
+            "'/srv/x'/'2026-W13'",
         );
         check(
             "a -- ${params.name}",

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::series::tests::Noise;
-use retrocast_domain::DatasetRef;
+use retrocast_domain::{ChartKind, DatasetRef, Direction};
 use serde_json::{Value, json};
 
 const DAY: i64 = 86_400_000_000;

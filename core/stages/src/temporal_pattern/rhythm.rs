@@ -1,12 +1,14 @@
 //! Weekdays within weeks, hours within days, months within years.
 
-use super::{Candidate, Data, EffectName, Found, Group, Line, days_between, severity, words};
-use crate::series::{capitalised, chart_id};
+use super::{
+    Candidate, Data, EffectName, Found, Group, days_between, severity,
+    shown::{calendar, chart_of, rows_of, table_of},
+    words,
+};
+use crate::series::capitalised;
 use jiff::{ToSpan, civil::Date};
 use retrocast_domain::{
-    Chart, ChartKind, Direction, Finding, Magnitude, Table,
-    chart::Bar,
-    number,
+    Direction, Finding, Magnitude, number,
     sentence::fill,
     window::{MONTHS, WEEKDAYS},
 };
@@ -15,7 +17,6 @@ use retrocast_stats::{
     test::{Comparison, chi_square_fit, holm},
 };
 use serde_json::json;
-use std::collections::BTreeMap;
 
 /// Charts of one rhythm, at most; the rest stands in the table.
 const CHARTS_MAX: usize = 4;
@@ -25,12 +26,12 @@ const WORKING: [usize; 5] = [0, 1, 2, 3, 4];
 const WEEKEND: [usize; 2] = [5, 6];
 
 /// One rhythm: into which blocks and categories a time falls, and how to speak of it.
-struct Rhythm {
-    name: EffectName,
-    key: &'static str,
-    labels: Vec<String>,
+pub(super) struct Rhythm {
+    pub(super) name: EffectName,
+    pub(super) key: &'static str,
+    pub(super) labels: Vec<String>,
     /// What one category is compared with, in words.
-    baseline: &'static str,
+    pub(super) baseline: &'static str,
 }
 
 impl Rhythm {
@@ -106,14 +107,14 @@ impl Rhythm {
 }
 
 /// A rhythm of one group, fitted.
-struct Fitted {
+pub(super) struct Fitted {
     counts: BlockCounts,
-    rates: BlockRates,
+    pub(super) rates: BlockRates,
     overall: Overall,
     /// Each category against all.
-    against_all: Vec<Option<Comparison>>,
+    pub(super) against_all: Vec<Option<Comparison>>,
     /// Each day against Monday to Friday.
-    against_working: Vec<Option<Comparison>>,
+    pub(super) against_working: Vec<Option<Comparison>>,
 }
 
 pub(super) fn look(data: &Data<'_>, found: &mut Found) {
@@ -137,7 +138,9 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
             rows_of(data, &rhythm, group, &fitted, &mut table, &mut found.lines);
             let chart = (charts < CHARTS_MAX).then(|| {
                 charts += 1;
-                found.charts.push(chart_of(data, &rhythm, group, &fitted));
+                found
+                    .charts
+                    .push(chart_of(data, &rhythm, group, &fitted, charts));
                 found.charts.len() - 1
             });
             let candidates = match rhythm.name {
@@ -211,10 +214,10 @@ fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<Fitted> {
     let against_all = against(&all);
     Some(Fitted {
         counts,
+        rates,
         overall,
         against_all,
         against_working,
-        rates,
     })
 }
 
@@ -628,156 +631,5 @@ fn with_ratio(finding: Finding, name: &str, comparison: Option<Comparison>) -> F
     match comparison {
         Some(c) => finding.number(name, json!([c.estimate, c.lower, c.upper])),
         None => finding,
-    }
-}
-
-fn table_of(data: &Data<'_>, rhythm: &Rhythm) -> Table {
-    let rate = if data.per_record {
-        ">Per record"
-    } else {
-        ">Per day"
-    };
-    let counted = if data.per_record { ">Events" } else { ">Count" };
-    let name = format!("<{}", capitalised(rhythm.key));
-    let mut columns = vec![
-        name.as_str(),
-        counted,
-        rate,
-        ">Against all",
-        ">95 % interval",
-    ];
-    if rhythm.name == EffectName::Weekday {
-        columns.extend([">Against working days", ">95 % interval"]);
-    }
-    let by = format!("<{}", capitalised(&data.params.by.join(" / ")));
-    if !data.params.by.is_empty() {
-        columns.insert(0, &by);
-    }
-    Table::new(
-        format!("{} by {}", capitalised(&data.measure), rhythm.key),
-        &columns,
-    )
-}
-
-fn rows_of(
-    data: &Data<'_>,
-    rhythm: &Rhythm,
-    group: &Group,
-    fitted: &Fitted,
-    table: &mut Table,
-    lines: &mut Vec<Line>,
-) {
-    let change = |c: &Option<Comparison>| {
-        c.map_or_else(|| "–".to_string(), |c| number::change(c.estimate - 1.0))
-    };
-    let bounds = |c: &Option<Comparison>| {
-        c.map_or_else(String::new, |c| {
-            format!(
-                "{} to {}",
-                number::change(c.lower - 1.0),
-                number::change(c.upper - 1.0)
-            )
-        })
-    };
-    for (at, label) in rhythm.labels.iter().enumerate() {
-        let (events, exposure) = (fitted.rates.events[at], fitted.rates.exposure[at]);
-        let rate = if exposure > 0.0 {
-            events / exposure
-        } else {
-            f64::NAN
-        };
-        let all = &fitted.against_all[at];
-        let mut row = vec![
-            label.clone(),
-            number::sensible(events),
-            if data.per_record && data.params.value.is_none() {
-                number::percent(rate)
-            } else {
-                number::sensible(rate)
-            },
-            change(all),
-            bounds(all),
-        ];
-        if let Some(working) = fitted.against_working.get(at) {
-            row.extend([change(working), bounds(working)]);
-        }
-        if !data.params.by.is_empty() {
-            row.insert(0, group.label.clone());
-        }
-        table.rows.push(row);
-        lines.push(Line {
-            group: group.label.clone(),
-            effect: rhythm.key,
-            category: label.clone(),
-            events,
-            exposure,
-            ratio: all.map(|c| [c.estimate, c.lower, c.upper]),
-        });
-    }
-}
-
-fn chart_of(data: &Data<'_>, rhythm: &Rhythm, group: &Group, fitted: &Fitted) -> Chart {
-    let bars = rhythm
-        .labels
-        .iter()
-        .zip(&fitted.against_all)
-        .map(|(label, comparison)| {
-            let ratio = comparison.map_or(1.0, |c| c.estimate);
-            Bar {
-                label: label.clone(),
-                value: ratio,
-                interval: comparison.map(|c| [c.lower, c.upper]),
-                text: number::change(ratio - 1.0),
-                highlight: false,
-            }
-        })
-        .collect();
-    let title = format!(
-        "No {} of {}{} stands out",
-        rhythm.key,
-        data.measure,
-        data.of(group)
-    );
-    let id = chart_id(
-        &data.context.stage,
-        &format!("{}-{}", rhythm.key, group.label),
-    );
-    words::bars(id, title, "ratio to the mean", bars, 1.0, rhythm.baseline)
-}
-
-/// The last 53 weeks, a square a day.
-fn calendar(data: &Data<'_>) -> Chart {
-    let from = data.first.max(data.end - 371.days());
-    let mut days: BTreeMap<Date, f64> = BTreeMap::new();
-    let mut day = from;
-    while day < data.end {
-        days.insert(day, 0.0);
-        day = day.tomorrow().unwrap_or(data.end);
-    }
-    for row in data.groups.iter().flat_map(|group| &group.rows) {
-        if let Some(sum) = days.get_mut(&row.time.date()) {
-            *sum += row.events;
-        }
-    }
-    let most = days
-        .iter()
-        .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
-    let peak = most.map_or_else(String::new, |(day, sum)| {
-        format!(" The most on one day: {} on {day}.", number::sensible(*sum))
-    });
-    let title = format!("{} day by day", capitalised(&data.measure));
-    Chart {
-        id: chart_id(&data.context.stage, "calendar"),
-        unit: format!("{} per day", data.measure),
-        alt: format!(
-            "Calendar from {from} to {}, a square a day, darker for more {}.{peak}",
-            data.end.yesterday().unwrap_or(data.end),
-            data.measure
-        ),
-        title,
-        kind: ChartKind::CalendarHeat {
-            days: days.into_iter().collect(),
-        },
-        table: None,
     }
 }

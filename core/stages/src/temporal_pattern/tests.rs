@@ -135,6 +135,37 @@ fn a_rhythm_that_is_not_there_is_not_told() {
     }
 }
 
+/// Seeds out of 60 in which four years without rhythm, at any hour, lead to a claim.
+fn claims_over_years(autocorrelation: f64, deviation: f64) -> usize {
+    let params = json!({"effects": ["hour", "month", "year"], "alpha": 0.05});
+    (0..60)
+        .filter(|&seed| {
+            let mut noise = Noise(seed * 6151 + 11);
+            let (mut wave, mut micros) = (0.0, Vec::new());
+            for day in 0..4 * 365 {
+                wave = autocorrelation * wave + deviation * noise.normal();
+                for _ in 0..noise.poisson(2.0 * f64::exp(wave)) {
+                    micros.push(START + day * DAY + (noise.uniform() * DAY as f64) as i64);
+                }
+            }
+            let frame = DataFrame::new(micros.len(), vec![times(micros)]).unwrap();
+            let cell = look(frame, params.clone(), "2030-01-03");
+            assert!(cell.caveats.is_empty(), "{:?}", cell.caveats);
+            !cell.findings.is_empty()
+        })
+        .count()
+}
+
+#[test]
+fn hours_months_and_years_without_a_rhythm_are_not_told() {
+    // 5 % of 60 and two standard errors.
+    for (autocorrelation, deviation) in [(0.0, 0.0), (0.5, 0.4), (0.9, 0.15)] {
+        let claims = claims_over_years(autocorrelation, deviation);
+        println!("years, autocorrelation {autocorrelation}: {claims} of 60");
+        assert!(claims <= 6, "{claims} of 60");
+    }
+}
+
 /// Executions with files and a status, `a_day` each day.
 fn executions(days: i64, a_day: i64, above: f64, seed: u64) -> DataFrame {
     let mut noise = Noise(seed);

@@ -70,7 +70,7 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
             number::p_value(cut.p),
         ]);
         let chart = (tested <= 4).then(|| {
-            found.charts.push(chart(data, group, &points));
+            found.charts.push(chart(data, group, &points, tested));
             found.charts.len() - 1
         });
         found
@@ -328,7 +328,7 @@ fn bars_above(points: &[Point<'_>], cut: f64) -> Vec<String> {
         .collect()
 }
 
-fn chart(data: &Data<'_>, group: &Group, points: &[Point<'_>]) -> Chart {
+fn chart(data: &Data<'_>, group: &Group, points: &[Point<'_>], at: usize) -> Chart {
     let ends = class_ends(points);
     let mut classes: Vec<Vec<f64>> = vec![Vec::new(); ends.len()];
     for point in points {
@@ -363,7 +363,7 @@ fn chart(data: &Data<'_>, group: &Group, points: &[Point<'_>]) -> Chart {
         capitalised(&data.measure),
         data.of(group)
     );
-    let id = chart_id(&data.context.stage, &format!("volume-{}", group.label));
+    let id = chart_id(&data.context.stage, &format!("volume-{at}-{}", group.label));
     words::bars(
         id,
         title,

@@ -54,7 +54,7 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
     for (at, group) in data.groups.iter().enumerate() {
         let years = years(data, group);
         let chart = (at < 3).then(|| {
-            found.charts.push(chart(data, group, &years));
+            found.charts.push(chart(data, group, &years, at));
             found.charts.len() - 1
         });
         let mut before: Option<&Year> = None;
@@ -304,7 +304,7 @@ fn candidate(
     }
 }
 
-fn chart(data: &Data<'_>, group: &Group, years: &[Year]) -> retrocast_domain::Chart {
+fn chart(data: &Data<'_>, group: &Group, years: &[Year], at: usize) -> retrocast_domain::Chart {
     let bars = years
         .iter()
         .map(|year| Bar {
@@ -324,6 +324,6 @@ fn chart(data: &Data<'_>, group: &Group, years: &[Year]) -> retrocast_domain::Ch
         })
         .collect();
     let title = format!("{}{} by year", capitalised(&data.measure), data.of(group));
-    let id = chart_id(&data.context.stage, &format!("year-{}", group.label));
+    let id = chart_id(&data.context.stage, &format!("year-{at}-{}", group.label));
     words::bars(id, title, &data.measure, bars, 0.0, "")
 }

@@ -187,6 +187,6 @@ mod tests {
         let origins = origins(300, 7, 28, 24);
         assert_eq!(origins.last(), Some(&272));
         assert!(origins[0] >= 100 && origins.len() <= 25);
-        assert!((origins[1] - origins[0]) % 7 != 0);
+        assert!(!(origins[1] - origins[0]).is_multiple_of(7));
     }
 }

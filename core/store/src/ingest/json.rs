@@ -493,7 +493,7 @@ type = "boolean"
             ),
             (r#"{"id":"a"} x"#, "broken JSON |  | trailing characters"),
             (
-                r#"[1]"#,
+                r"[1]",
                 "broken JSON |  | invalid type: sequence, expected a record, which is a JSON object",
             ),
             (

@@ -315,7 +315,7 @@ fn a_failing_query_writes_nothing() {
     assert_eq!((none.version, none.rows), (2, 0));
     let frame = bench
         .runtime
-        .block_on(bench.lake.read_frame(&none, &Default::default()))
+        .block_on(bench.lake.read_frame(&none, &crate::Scan::default()))
         .unwrap();
     assert_eq!((frame.height(), frame.width()), (0, 1));
 }

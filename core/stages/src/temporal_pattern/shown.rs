@@ -1,0 +1,169 @@
+//! Rhythms as a reader sees them: tables and charts.
+
+use super::{
+    Data, EffectName, Group, Line,
+    rhythm::{Fitted, Rhythm},
+    words,
+};
+use crate::series::{capitalised, chart_id};
+use jiff::{ToSpan, civil::Date};
+use retrocast_domain::{Chart, ChartKind, Table, chart::Bar, number};
+use retrocast_stats::test::Comparison;
+use std::collections::BTreeMap;
+
+pub(super) fn table_of(data: &Data<'_>, rhythm: &Rhythm) -> Table {
+    let rate = if data.per_record {
+        ">Per record"
+    } else {
+        ">Per day"
+    };
+    let counted = if data.per_record { ">Events" } else { ">Count" };
+    let name = format!("<{}", capitalised(rhythm.key));
+    let mut columns = vec![
+        name.as_str(),
+        counted,
+        rate,
+        ">Against all",
+        ">95 % interval",
+    ];
+    if rhythm.name == EffectName::Weekday {
+        columns.extend([">Against working days", ">95 % interval"]);
+    }
+    let by = format!("<{}", capitalised(&data.params.by.join(" / ")));
+    if !data.params.by.is_empty() {
+        columns.insert(0, &by);
+    }
+    Table::new(
+        format!("{} by {}", capitalised(&data.measure), rhythm.key),
+        &columns,
+    )
+}
+
+pub(super) fn rows_of(
+    data: &Data<'_>,
+    rhythm: &Rhythm,
+    group: &Group,
+    fitted: &Fitted,
+    table: &mut Table,
+    lines: &mut Vec<Line>,
+) {
+    let change = |c: &Option<Comparison>| {
+        c.map_or_else(|| "–".to_string(), |c| number::change(c.estimate - 1.0))
+    };
+    let bounds = |c: &Option<Comparison>| {
+        c.map_or_else(String::new, |c| {
+            format!(
+                "{} to {}",
+                number::change(c.lower - 1.0),
+                number::change(c.upper - 1.0)
+            )
+        })
+    };
+    for (at, label) in rhythm.labels.iter().enumerate() {
+        let (events, exposure) = (fitted.rates.events[at], fitted.rates.exposure[at]);
+        let rate = if exposure > 0.0 {
+            events / exposure
+        } else {
+            f64::NAN
+        };
+        let all = &fitted.against_all[at];
+        let mut row = vec![
+            label.clone(),
+            number::sensible(events),
+            if data.per_record && data.params.value.is_none() {
+                number::percent(rate)
+            } else {
+                number::sensible(rate)
+            },
+            change(all),
+            bounds(all),
+        ];
+        if let Some(working) = fitted.against_working.get(at) {
+            row.extend([change(working), bounds(working)]);
+        }
+        if !data.params.by.is_empty() {
+            row.insert(0, group.label.clone());
+        }
+        table.rows.push(row);
+        lines.push(Line {
+            group: group.label.clone(),
+            effect: rhythm.key,
+            category: label.clone(),
+            events,
+            exposure,
+            ratio: all.map(|c| [c.estimate, c.lower, c.upper]),
+        });
+    }
+}
+
+pub(super) fn chart_of(
+    data: &Data<'_>,
+    rhythm: &Rhythm,
+    group: &Group,
+    fitted: &Fitted,
+    at: usize,
+) -> Chart {
+    let bars = rhythm
+        .labels
+        .iter()
+        .zip(&fitted.against_all)
+        .map(|(label, comparison)| {
+            let ratio = comparison.map_or(1.0, |c| c.estimate);
+            Bar {
+                label: label.clone(),
+                value: ratio,
+                interval: comparison.map(|c| [c.lower, c.upper]),
+                text: number::change(ratio - 1.0),
+                highlight: false,
+            }
+        })
+        .collect();
+    let title = format!(
+        "No {} of {}{} stands out",
+        rhythm.key,
+        data.measure,
+        data.of(group)
+    );
+    let id = chart_id(
+        &data.context.stage,
+        &format!("{}-{at}-{}", rhythm.key, group.label),
+    );
+    words::bars(id, title, "ratio to the mean", bars, 1.0, rhythm.baseline)
+}
+
+/// The last 53 weeks, a square a day.
+pub(super) fn calendar(data: &Data<'_>) -> Chart {
+    let from = data.first.max(data.end - 371.days());
+    let mut days: BTreeMap<Date, f64> = BTreeMap::new();
+    let mut day = from;
+    while day < data.end {
+        days.insert(day, 0.0);
+        day = day.tomorrow().unwrap_or(data.end);
+    }
+    for row in data.groups.iter().flat_map(|group| &group.rows) {
+        if let Some(sum) = days.get_mut(&row.time.date()) {
+            *sum += row.events;
+        }
+    }
+    let most = days
+        .iter()
+        .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
+    let peak = most.map_or_else(String::new, |(day, sum)| {
+        format!(" The most on one day: {} on {day}.", number::sensible(*sum))
+    });
+    let title = format!("{} day by day", capitalised(&data.measure));
+    Chart {
+        id: chart_id(&data.context.stage, "calendar"),
+        unit: format!("{} per day", data.measure),
+        alt: format!(
+            "Calendar from {from} to {}, a square a day, darker for more {}.{peak}",
+            data.end.yesterday().unwrap_or(data.end),
+            data.measure
+        ),
+        title,
+        kind: ChartKind::CalendarHeat {
+            days: days.into_iter().collect(),
+        },
+        table: None,
+    }
+}
