@@ -98,6 +98,11 @@ fn completions_schema_and_kinds_are_there() {
     let schema = retrocast_in(here, &["schema"]).expect(0).stdout;
     let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
     assert!(schema["$schema"].is_string());
+    let kept = json(&root().join("jobs/job.schema.json"));
+    assert!(
+        kept == schema,
+        "jobs/job.schema.json is old: run `cargo xtask bless`"
+    );
     let kinds = retrocast_in(here, &["kinds"]).expect(0).stdout;
     for kind in [
         "sql",
@@ -110,7 +115,10 @@ fn completions_schema_and_kinds_are_there() {
     ] {
         assert!(kinds.contains(kind), "{kinds}");
         let manual = retrocast_in(here, &["kinds", kind]).expect(0).stdout;
-        assert!(manual.contains("# Params") && manual.contains("required"), "{manual}");
+        assert!(
+            manual.contains("# Params") && manual.contains("required"),
+            "{manual}"
+        );
     }
     retrocast_in(here, &["kinds", "nonsense"]).expect(2);
     retrocast_in(here, &["nonsense"]).expect(2);

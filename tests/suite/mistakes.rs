@@ -77,7 +77,10 @@ fn a_cycle_is_named() {
     );
     let ended = retrocast_in(scratch.path(), &["check", "round"]).expect(2);
     let text = format!("{}{}", ended.stdout, ended.stderr);
-    assert!(text.contains("a cycle: `a` reads `b`, `b` reads `a`"), "{text}");
+    assert!(
+        text.contains("a cycle: `a` reads `b`, `b` reads `a`"),
+        "{text}"
+    );
 }
 
 #[test]

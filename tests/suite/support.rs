@@ -118,14 +118,14 @@ pub fn findings(run: &Path) -> Vec<Value> {
 
 /// Simulated records of 60 weeks, made once for all tests that only read them.
 pub fn operations() -> &'static Path {
-    static MADE: OnceLock<Scratch> = OnceLock::new();
-    let scratch = MADE.get_or_init(|| {
+    static MADE: OnceLock<(Scratch, PathBuf)> = OnceLock::new();
+    let (_, path) = MADE.get_or_init(|| {
         let scratch = Scratch::new();
-        simulate(&scratch.join("operations"), 1);
-        scratch
+        let path = scratch.join("operations");
+        simulate(&path, 1);
+        (scratch, path)
     });
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| scratch.join("operations"))
+    path
 }
 
 /// Simulates 60 weeks up to 2026-11-16.

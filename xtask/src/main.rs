@@ -17,6 +17,7 @@ Usage: cargo xtask <command>
   test [...]      run every test (arguments go to cargo test)
   ci              format, lints, tests: what has to hold before a change lands
   bench [...]     benchmarks: criterion for the hot parts, then whole runs with peak memory
+  bless           write anew what is generated and kept: jobs/job.schema.json
   new-stage NAME  write the skeleton of a stage kind and say what is left to do
 
 Examples:
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         "test" => test(&arguments),
         "ci" => ci(),
         "bench" => bench(&arguments),
+        "bless" => bless(),
         "new-stage" => new_stage(&arguments),
         other => Err(format!("no command {other:?}; see `cargo xtask help`")),
     };
@@ -253,6 +255,19 @@ fn peak_memory_kib(process: u32) -> u64 {
                 .ok()
         })
         .unwrap_or(0)
+}
+
+/// Writes the JSON Schema of job files, which editors read; a test compares it with the program's.
+fn bless() -> Result<(), String> {
+    build()?;
+    let output = Command::new(program())
+        .arg("schema")
+        .output()
+        .map_err(|e| e.to_string())?;
+    let path = root().join("jobs/job.schema.json");
+    fs::write(&path, output.stdout).map_err(|error| error.to_string())?;
+    println!("wrote {}", path.display());
+    Ok(())
 }
 
 /// Writes `core/stages/src/<name>.rs` with the headings every kind has.

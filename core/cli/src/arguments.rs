@@ -46,7 +46,7 @@ pub struct Arguments {
     /// Folder of the archive [default: reports]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Folders")]
     pub reports: Option<PathBuf>,
-    /// Say more: -v for information, -vv for everything (or set RUST_LOG)
+    /// Say more: -v for information, -vv for everything (or set `RUST_LOG`)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }

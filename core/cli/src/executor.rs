@@ -151,7 +151,7 @@ fn properties(ctx: &RunContext, node: &Node) -> Properties {
 
 /// A failure of the store, by what can be done about it.
 fn failure(error: StoreError) -> Failure {
-    if matches!(error, StoreError::Cancelled { .. }) {
+    if matches!(error, StoreError::Cancelled) {
         return Failure::cancelled();
     }
     Failure::data(error.to_string())

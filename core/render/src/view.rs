@@ -229,8 +229,6 @@ struct TableView {
 struct ColumnView {
     title: String,
     align: &'static str,
-    /// Share of the width, by the longest text in it.
-    weight: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -468,7 +466,10 @@ fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
     };
     KpiView {
         name: shorten(&kpi.name, 48),
-        subject: shorten(&kpi.subject, 40),
+        subject: match kpi.subject.as_str() {
+            "all" => String::new(),
+            subject => shorten(subject, 40),
+        },
         text: if kpi.value.is_none() {
             "n/a".to_string()
         } else {
@@ -765,28 +766,17 @@ fn dataset(dataset: &DatasetRef) -> String {
 
 fn table(table: &Table) -> TableView {
     let shown = table.clone().top(TABLE_ROWS_MAX);
-    let longest = |column: usize| {
-        let texts = shown.rows.iter().filter_map(|row| row.get(column));
-        let title = shown.columns[column].title.chars().count();
-        texts
-            .map(|text| text.chars().count())
-            .max()
-            .unwrap_or(0)
-            .max(title)
-    };
     TableView {
         caption: shorten(&shown.caption, 200),
         columns: shown
             .columns
             .iter()
-            .enumerate()
-            .map(|(i, column)| ColumnView {
+            .map(|column| ColumnView {
                 title: shorten(&column.title, 60),
                 align: match column.align {
                     Align::Left => "left",
                     Align::Right => "right",
                 },
-                weight: longest(i).clamp(4, 48),
             })
             .collect(),
         rows: shown

@@ -677,7 +677,15 @@ impl Reporter<'_> {
         let name = format!("{}{}", self.name, steps::in_group(group.line));
         let title = self.breach(group).map_or_else(
             || format!("{}: what is expected next", series::capitalised(&name)),
-            |finding| finding.sentence,
+            // The claim without its interval, which the chart shows.
+            |finding| {
+                finding
+                    .sentence
+                    .split(" (")
+                    .next()
+                    .unwrap_or_default()
+                    .to_string()
+            },
         );
         let bands = outlook
             .bands
@@ -700,7 +708,11 @@ impl Reporter<'_> {
                 .copied()
                 .unwrap_or(DateTime::MAX),
             value: capacity.limit * capacity.share,
-            label: format!("{} of the limit", steps::share(capacity.share)),
+            label: if capacity.share < 1.0 {
+                format!("{} of the limit", steps::share(capacity.share))
+            } else {
+                "limit".to_string()
+            },
         });
         Chart {
             id: format!(

@@ -252,13 +252,19 @@ pub(super) fn tables(params: &Params, figures: &[Figure<'_>]) -> Vec<Table> {
         };
         // A change beyond chance is marked, so that a reader can tell it from the others.
         let mark = if figure.significant { " *" } else { "" };
+        // The unit is said once a row.
+        let noun = format!("{}{}", number::NBSP, figure.metric.unit());
+        let bare = |text: String| {
+            text.strip_suffix(&noun)
+                .map_or(text.clone(), str::to_string)
+        };
         vec![
             name.to_string(),
             kpi.text.clone(),
-            kpi.interval_text.clone(),
-            text(kpi.previous),
+            bare(kpi.interval_text.clone()),
+            bare(text(kpi.previous)),
             format!("{}{mark}", kpi.delta_text),
-            text(kpi.baseline),
+            bare(text(kpi.baseline)),
             kpi.baseline_delta_text.clone(),
             number::count(kpi.n),
         ]
