@@ -11,7 +11,7 @@ use retrocast_domain::{
     Align, Cell, CellStatus, Chart, ChartKind, Direction, Effect, Finding, Kpi, Report,
     ReportStatus, Severity, Table, Verdict,
     cell::DatasetRef,
-    number::{THIN, change, count, interval, p_value, percent, plural, sensible, with_unit},
+    number::{NBSP, THIN, change, count, interval, p_value, percent, plural, sensible, with_unit},
     report::SourceNote,
 };
 use serde::Serialize;
@@ -104,6 +104,8 @@ struct KpiView {
     name: String,
     subject: String,
     text: String,
+    /// The unit, when it is a noun.
+    noun: String,
     interval: String,
     delta: String,
     baseline_delta: String,
@@ -464,6 +466,12 @@ fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
         Some(false) => "bad",
         None => "steady",
     };
+    // A noun stands smaller beside its number; "%", "ms" and the like belong to the number.
+    let noun = format!("{NBSP}{}", kpi.unit);
+    let (number, noun) = match kpi.text.strip_suffix(&noun) {
+        Some(number) if kpi.unit.chars().count() > 3 => (number, kpi.unit.as_str()),
+        _ => (kpi.text.as_str(), ""),
+    };
     KpiView {
         name: shorten(&kpi.name, 48),
         subject: match kpi.subject.as_str() {
@@ -473,8 +481,9 @@ fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
         text: if kpi.value.is_none() {
             "n/a".to_string()
         } else {
-            shorten(&kpi.text, 30)
+            shorten(number, 30)
         },
+        noun: shorten(noun, 30),
         interval: shorten(&kpi.interval_text, 50),
         delta: shorten(&kpi.delta_text, 40),
         baseline_delta: kpi.baseline_delta_text.clone(),
@@ -567,6 +576,9 @@ fn finding_meta(finding: &Finding) -> String {
 fn effect(effect: &Effect, limit: usize) -> EffectView {
     let [absolute, lower, upper] = effect.absolute;
     let [relative, relative_lower, relative_upper] = effect.relative;
+    // Nothing was estimated yet, and a zero would look like an estimate.
+    let early = effect.verdict == Verdict::TooEarly;
+    let known = |text: String| if early { "–".to_string() } else { text };
     EffectView {
         title: shorten(&effect.title, limit),
         id: effect.improvement.clone(),
@@ -576,14 +588,24 @@ fn effect(effect: &Effect, limit: usize) -> EffectView {
         unit: shorten(&effect.unit, 40),
         before: sensible(effect.before),
         after: sensible(effect.after),
-        counterfactual: sensible(effect.counterfactual),
-        relative: change(relative),
-        relative_interval: format!("{} to {}", change(relative_lower), change(relative_upper)),
-        absolute: signed(absolute),
-        absolute_interval: format!("{} to {}", signed(lower), signed(upper)),
-        p: p_value(effect.placebo_p)
-            .trim_start_matches("p = ")
-            .replace("p < ", "< "),
+        counterfactual: known(sensible(effect.counterfactual)),
+        relative: known(change(relative)),
+        relative_interval: if early {
+            String::new()
+        } else {
+            format!("{} to {}", change(relative_lower), change(relative_upper))
+        },
+        absolute: known(signed(absolute)),
+        absolute_interval: if early {
+            String::new()
+        } else {
+            format!("{} to {}", signed(lower), signed(upper))
+        },
+        p: known(
+            p_value(effect.placebo_p)
+                .trim_start_matches("p = ")
+                .replace("p < ", "< "),
+        ),
         placebos: plural(effect.placebos, "placebo date"),
         days: format!(
             "{} + {}",

@@ -367,7 +367,8 @@ fn chart(data: &Data<'_>, group: &Group, points: &[Point<'_>], at: usize) -> Cha
     words::bars(
         id,
         title,
-        &format!("{} by {volume}", data.measure),
+        // An axis of shares is told by the word it begins with.
+        &format!("{} by {volume}", data.measure.trim_start_matches("the ")),
         bars,
         0.0,
         "",
