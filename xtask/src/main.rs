@@ -166,7 +166,7 @@ fn ci() -> Result<(), String> {
 fn bench(arguments: &[String]) -> Result<(), String> {
     build()?;
     if !arguments.iter().any(|argument| argument == "--whole-only") {
-        cargo(&["bench", "-p", "retrocast-stats", "-p", "retrocast-render"])?;
+        cargo(&["bench", "--package", "retrocast-cli", "--bench", "hot"])?;
     }
     let records = arguments
         .iter()
