@@ -80,6 +80,9 @@ fn line(event: &Event) -> Option<String> {
         EventKind::NodeRetried => format!("{:<9}{node}: {message}", "retry"),
         EventKind::NodeFailed => format!("{:<9}{node}: {message}", "failed"),
         EventKind::NodeSkipped => format!("{:<9}{node}: {message}", "skipped"),
+        EventKind::NodeCancelled => format!("{:<9}{node}", "stopped"),
+        EventKind::NodeWaiting => format!("{:<9}{node}: {message}", "waits"),
+        EventKind::RunResumed => format!("{:<9}run {node}, whose process died", "resumed"),
         EventKind::RunStarted | EventKind::NodeStarted | EventKind::RunFinished => return None,
     };
     Some(text.trim_end().to_string())
@@ -140,6 +143,7 @@ impl Progress for Bars {
             EventKind::NodeFinished
             | EventKind::NodeReused
             | EventKind::NodeFailed
+            | EventKind::NodeCancelled
             | EventKind::NodeSkipped => {
                 if let Some(bar) = self.nodes().remove(&node) {
                     bar.finish_and_clear();
@@ -147,7 +151,10 @@ impl Progress for Bars {
                 self.run.inc(1);
             }
             EventKind::RunFinished => self.run.finish_and_clear(),
-            EventKind::RunStarted | EventKind::NodeRetried => {}
+            EventKind::RunStarted
+            | EventKind::RunResumed
+            | EventKind::NodeWaiting
+            | EventKind::NodeRetried => {}
         }
         if let Some(line) = line(event) {
             let _ = self.all.println(line);

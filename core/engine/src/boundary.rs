@@ -217,6 +217,10 @@ pub struct RunContext {
     pub seed: u64,
     /// Values of the params.
     pub params: BTreeMap<String, Value>,
+    /// What the node's outcome is kept under; empty outside of a node's work.
+    pub fingerprint: String,
+    /// Whether the node was asked to be run again although its outcome is kept.
+    pub forced: bool,
     /// Id of the run: `1a2b3c4d`, and `1a2b3c4d-2` when it is run again.
     pub run: String,
     /// The part of the id that follows from job, window, params and records: the same for every

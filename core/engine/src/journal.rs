@@ -2,7 +2,8 @@
 //!
 //! The file is locked by the process that writes it. When the process dies, the lock is gone: a
 //! journal without an end and without a lock belongs to an interrupted run, and nobody has to clean
-//! up after it.
+//! up after it. What matters after a loss of power is on the disk before the run goes on; a line
+//! that was cut off is cut away when the run is resumed.
 
 use crate::{fingerprint::Fingerprint, outcome_store::write_whole};
 use jiff::Timestamp;
@@ -19,6 +20,8 @@ use std::{
 pub const JOURNAL: &str = "journal.jsonl";
 /// Name of the plan in a run's folder.
 pub const PLAN: &str = "plan.json";
+/// Name of the job file's copy in a run's folder.
+pub const JOB: &str = "job.toml";
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,8 +29,12 @@ pub const PLAN: &str = "plan.json";
 pub enum EventKind {
     /// The run began.
     RunStarted,
+    /// The run goes on after its process died.
+    RunResumed,
     /// A node is being worked on.
     NodeStarted,
+    /// A node waits for a run that writes the same dataset.
+    NodeWaiting,
     /// A node is tried again.
     NodeRetried,
     /// A node did its work.
@@ -36,6 +43,8 @@ pub enum EventKind {
     NodeReused,
     /// A node failed.
     NodeFailed,
+    /// A node was stopped with the run.
+    NodeCancelled,
     /// A node was not begun.
     NodeSkipped,
     /// The run is over.
@@ -101,21 +110,48 @@ impl Journal {
         Ok(Self { file })
     }
 
-    /// Writes a line, at once.
+    /// The journal of a run whose process died, to be gone on with; `None` when a process is
+    /// writing it, or when the run came to an end. A last line that was cut off is cut away.
+    pub fn resume(folder: &Path) -> io::Result<Option<Self>> {
+        let path = folder.join(JOURNAL);
+        let file = File::options().read(true).append(true).open(&path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let bytes = fs::read(&path)?;
+        let whole = bytes
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        if events(&bytes[..whole])
+            .iter()
+            .any(|event| event.event == EventKind::RunFinished)
+        {
+            return Ok(None);
+        }
+        if whole < bytes.len() {
+            file.set_len(whole as u64)?;
+        }
+        Ok(Some(Self { file }))
+    }
+
+    /// Writes a line, at once. What may not be forgotten is on the disk when this returns.
     pub fn append(&mut self, event: &Event) -> io::Result<()> {
         let mut line = serde_json::to_vec(event)?;
         line.push(b'\n');
         self.file.write_all(&line)?;
-        self.file.flush()
+        match event.event {
+            // Begun again after a loss of power, these would be found out again.
+            EventKind::NodeStarted | EventKind::NodeReused | EventKind::NodeRetried => Ok(()),
+            _ => self.file.sync_data(),
+        }
     }
 
     /// The events in a run's folder. A last line that was cut off is left out.
     pub fn read(folder: &Path) -> io::Result<Vec<Event>> {
-        let text = fs::read_to_string(folder.join(JOURNAL))?;
-        Ok(text
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect())
+        Ok(events(&fs::read(folder.join(JOURNAL))?))
     }
 
     /// Whether a process is writing the journal of a run's folder.
@@ -125,6 +161,14 @@ impl Journal {
         };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
+}
+
+/// The events of a journal's bytes. Lines that were damaged are left out.
+fn events(bytes: &[u8]) -> Vec<Event> {
+    let lines = bytes.split(|byte| *byte == b'\n');
+    lines
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect()
 }
 
 /// What a run's folder says about the run.
@@ -167,7 +211,7 @@ impl RunSummary {
         };
         let nodes = events
             .iter()
-            .filter(|event| event.event != EventKind::RunStarted);
+            .filter(|event| !matches!(event.event, EventKind::RunStarted | EventKind::RunResumed));
         Ok(Self {
             job: text("job"),
             window: text("label"),

@@ -6,7 +6,8 @@
 //!
 //! Modules are listed in the order in which a job becomes a run: the [`boundary`] it works through,
 //! the [`job`] file, the [`plan`], [`fingerprint`]s that decide what can be reused, the
-//! [`outcome_store`] they are looked up in, the [`journal`] that tells what happened, the [`run`].
+//! [`outcome_store`] they are looked up in, the [`journal`] that tells what happened, the [`lease`] that keeps
+//! two runs out of each other's way, the [`run`].
 
 pub mod boundary;
 
@@ -20,6 +21,8 @@ pub mod outcome_store;
 
 pub mod journal;
 
+pub mod lease;
+
 pub mod run;
 
 #[cfg(test)]
@@ -32,6 +35,7 @@ pub use boundary::{
 pub use fingerprint::{Components, Decision, Fingerprint};
 pub use job::{CheckOptions, Checked, Job, check, render};
 pub use journal::{Event, EventKind, Journal, RunStatus, RunSummary};
+pub use lease::{Holder, Lease};
 pub use outcome_store::{OutcomeStore, Record};
 pub use plan::{Node, Plan, PlanOptions};
 pub use run::{EngineError, RunOptions, RunResult, Runner};

@@ -78,6 +78,23 @@ impl OutcomeStore {
         whole.then_some(record)
     }
 
+    /// Sweeps away what processes that died were writing.
+    pub fn sweep(&self) {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let writer = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(".part-")?.split('-').next()?.parse().ok());
+            // Where processes cannot be looked up, what they leave is left.
+            let dead = |pid: u32| {
+                Path::new("/proc/self").exists() && !Path::new(&format!("/proc/{pid}")).exists()
+            };
+            if writer.is_some_and(dead) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+
     /// Keeps a record, with its files from the run's folder.
     pub fn put(&self, record: &Record, run_folder: &Path) -> io::Result<()> {
         static COUNT: AtomicU64 = AtomicU64::new(0);

@@ -8,17 +8,18 @@ use crate::{
     boundary::{Clock, Environment, Executor, Failure, Progress, RunContext},
     fingerprint::{Components, Decision, identity},
     job::Job,
-    journal::{EventKind, JOURNAL, Journal, PLAN, RunStatus, write_json},
-    outcome_store::{OutcomeStore, Record},
+    journal::{EventKind, JOB, JOURNAL, Journal, PLAN, RunStatus, write_json},
+    lease::{Asked, Holder, Lease},
+    outcome_store::{OutcomeStore, Record, write_whole},
     plan::{Node, Plan},
 };
 use course::Course;
 use effort::{Recorder, Retrying, panicked};
 use futures::FutureExt as _;
 use retrocast_domain::{Outcome, canonical};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     panic::AssertUnwindSafe,
     path::{Path, PathBuf},
@@ -38,15 +39,58 @@ pub enum EngineError {
         /// Why.
         source: io::Error,
     },
+    /// Another process runs the same job and window.
+    #[error("{job} is being run for {window} already{}", held(holder.as_ref()))]
+    Held {
+        /// Name of the job.
+        job: String,
+        /// Name of the window.
+        window: String,
+        /// Who runs it, where that is known.
+        holder: Option<Holder>,
+    },
+    /// The lease went to somebody else while the run was under way.
+    #[error("the lease {} is no longer ours: another run has taken over, or the lake was replaced", path.display())]
+    Lost {
+        /// File of the lease.
+        path: PathBuf,
+    },
     /// A part of the engine itself ended unexpectedly.
     #[error("the run broke off: {0}")]
     Broken(String),
+}
+
+fn held(holder: Option<&Holder>) -> String {
+    holder.map_or_else(String::new, |holder| format!(" by {holder}"))
 }
 
 fn writing(path: &Path) -> impl FnOnce(io::Error) -> EngineError + '_ {
     move |source| EngineError::Write {
         path: path.to_path_buf(),
         source,
+    }
+}
+
+/// What is run although its outcome is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Force {
+    /// Nothing: what is known is reused.
+    #[default]
+    Nothing,
+    /// Every node.
+    Everything,
+    /// Nodes of these full names.
+    Nodes(BTreeSet<String>),
+}
+
+impl Force {
+    /// Whether the node of this full name is run in any case.
+    pub fn covers(&self, node: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::Nodes(names) => names.contains(node),
+        }
     }
 }
 
@@ -61,8 +105,12 @@ pub struct RunOptions {
     pub threads: usize,
     /// Version of the program.
     pub build: String,
-    /// Run every node, also those whose outcomes are kept.
-    pub force: bool,
+    /// What to run although its outcome is kept.
+    pub force: Force,
+    /// What sources held when an earlier run began: they are taken as they were, not as they are.
+    pub recorded: Option<BTreeMap<String, String>>,
+    /// The due time of the job's schedule that the run answers.
+    pub due: Option<jiff::Timestamp>,
     /// How often to try again after a failure that may pass.
     pub retries: u32,
     /// How long to wait before the first of these; doubled each time.
@@ -83,7 +131,9 @@ impl RunOptions {
             reports: reports.into(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             build: build.to_string(),
-            force: false,
+            force: Force::Nothing,
+            recorded: None,
+            due: None,
             retries: 2,
             backoff: Duration::from_millis(500),
             grace: Duration::from_secs(5),
@@ -92,6 +142,9 @@ impl RunOptions {
         }
     }
 }
+
+/// Begins what a plan says of a source that could not be read.
+const UNREADABLE: &str = "failed: ";
 
 /// How a run ended.
 #[derive(Debug, Clone)]
@@ -200,8 +253,8 @@ impl Runner {
         ctx: &RunContext,
         parts: &Components,
     ) -> (Decision, Option<Record>) {
-        if self.options.force {
-            return (run(node, vec!["asked to run everything".to_string()]), None);
+        if self.options.force.covers(&node.name) {
+            return (run(node, vec!["asked to run it again".to_string()]), None);
         }
         if let Some(record) = self.store.get(&parts.fingerprint()) {
             if self.executor.usable(node, &record.outcome, ctx).await {
@@ -236,6 +289,8 @@ impl Runner {
             date: plan.date,
             seed: plan.seed,
             params: plan.params.clone(),
+            fingerprint: String::new(),
+            forced: false,
             run: String::new(),
             identity: String::new(),
             parent: None,
@@ -251,6 +306,16 @@ impl Runner {
 
     /// What every source holds at this moment.
     async fn identities(&self, ctx: &RunContext) -> BTreeMap<String, Result<String, Failure>> {
+        if let Some(recorded) = &self.options.recorded {
+            let known = recorded.iter().map(|(name, records)| {
+                let records = match records.strip_prefix(UNREADABLE) {
+                    Some(why) => Err(Failure::data(format!("could not be read then: {why}"))),
+                    None => Ok(records.clone()),
+                };
+                (name.clone(), records)
+            });
+            return known.collect();
+        }
         let sources = ctx.plan.nodes.iter().filter(|node| node.is_source());
         let all = sources.map(|node| async move {
             let look = || async {
@@ -272,23 +337,27 @@ impl Runner {
         futures::future::join_all(all).await.into_iter().collect()
     }
 
-    /// Runs a plan. The folder, the journal and the kept outcomes tell the same story as the result.
+    /// Runs a plan, as the only one to run this job and window. The folder, the journal and the kept
+    /// outcomes tell the same story as the result.
     pub async fn run(&self, job: Arc<Job>, plan: Arc<Plan>) -> Result<RunResult, EngineError> {
         let mut ctx = self.context(&job, &plan);
+        let mut lease = self.lease(&plan)?;
+        self.store.sweep();
         let records = self.identities(&ctx).await;
-        self.open_folder(&mut ctx, &records)?;
-        let journal = Journal::create(&ctx.folder).map_err(writing(&ctx.folder))?;
+        let (journal, begun) = self.open_folder(&mut ctx, &records)?;
+        lease.name(&ctx.run).map_err(writing(&self.options.lake))?;
         let recorder = Arc::new(Recorder {
             journal: Mutex::new(journal),
             clock: self.clock.clone(),
             progress: self.progress.clone(),
             broken: Mutex::new(None),
         });
-        recorder.record(EventKind::RunStarted, |event| {
+        recorder.record(begun, |event| {
             event.node = Some(ctx.run.clone());
+            event.message = Some(format!("lease {}", lease.token()));
         });
         let started = self.clock.now();
-        let mut course = Course::new(self, Arc::new(ctx), recorder.clone(), records);
+        let mut course = Course::new(self, Arc::new(ctx), recorder.clone(), records, lease);
         course.complete().await?;
         let result = course.result();
         course.leave_findings(&result)?;
@@ -307,52 +376,126 @@ impl Runner {
         }
     }
 
-    /// Makes the run's folder. The id follows from what is run on what, so the same again is seen to
-    /// be the same; the folder itself is never used twice.
+    /// The lease on the job's window: no second run gets in this one's way.
+    fn lease(&self, plan: &Plan) -> Result<Lease, EngineError> {
+        let path = Lease::of_window(&self.options.lake, &plan.job, &plan.label);
+        match Lease::ask(&path, "", self.clock.now()).map_err(writing(&path))? {
+            Asked::Granted(lease) => Ok(lease),
+            Asked::Held(holder) => Err(EngineError::Held {
+                job: plan.job.clone(),
+                window: plan.label.clone(),
+                holder,
+            }),
+        }
+    }
+
+    /// Opens the run's folder and journal. The id follows from what is run on what, so the same
+    /// again is seen to be the same. When the newest run of this id died, it is gone on with;
+    /// otherwise the folder is a new one.
     fn open_folder(
         &self,
         ctx: &mut RunContext,
         records: &BTreeMap<String, Result<String, Failure>>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<(Journal, EventKind), EngineError> {
         let plan = ctx.plan.clone();
         let texts: BTreeMap<&String, String> = records
             .iter()
             .map(|(name, identity)| match identity {
                 Ok(identity) => (name, identity.clone()),
-                Err(failure) => (name, format!("failed: {}", failure.message)),
+                Err(failure) => (name, format!("{UNREADABLE}{}", failure.message)),
             })
             .collect();
         let hash = canonical::hash(&(&plan.job, &plan.window, &plan.params, plan.seed, &texts));
         ctx.identity = hash[..8].to_string();
-        let parent = self.options.reports.join(&plan.job).join(&plan.label);
-        fs::create_dir_all(&parent).map_err(writing(&parent))?;
-        for n in 1_u32.. {
-            let run = if n == 1 {
-                ctx.identity.clone()
-            } else {
-                format!("{}-{n}", ctx.identity)
-            };
-            let folder = parent.join(&run);
-            match fs::create_dir(&folder) {
-                Ok(()) => {
-                    (ctx.run, ctx.folder) = (run, folder);
-                    break;
-                }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    ctx.parent = Some(run);
-                }
-                Err(error) => return Err(writing(&folder)(error)),
+        let mut told = json!(&*plan);
+        told["identity"] = json!(ctx.identity);
+        told["build"] = json!(ctx.build);
+        told["records"] = json!(texts);
+        told["due"] = json!(self.options.due);
+        let windows = self.options.reports.join(&plan.job).join(&plan.label);
+        fs::create_dir_all(&windows).map_err(writing(&windows))?;
+        let names = (1_u32..).map(|n| match n {
+            1 => ctx.identity.clone(),
+            n => format!("{}-{n}", ctx.identity),
+        });
+        let (mut last, mut next) = (None, String::new());
+        for name in names {
+            if !windows.join(&name).exists() {
+                next = name;
+                break;
+            }
+            last = Some(name);
+        }
+        if let Some(name) = &last {
+            let folder = windows.join(name);
+            if let Some((journal, parent)) = reopen(&folder, &told).map_err(writing(&folder))? {
+                (ctx.run, ctx.parent) = (name.clone(), parent);
+                ctx.folder = folder;
+                self.tell_plan(ctx, told)?;
+                return Ok((journal, EventKind::RunResumed));
             }
         }
-        let mut value = json!(&*plan);
-        value["run"] = json!(ctx.run);
-        value["identity"] = json!(ctx.identity);
-        value["parent"] = json!(ctx.parent);
-        value["build"] = json!(ctx.build);
-        value["records"] = json!(texts);
-        let path = ctx.folder.join(PLAN);
-        write_json(&path, &value).map_err(writing(&path))
+        let folder = windows.join(&next);
+        fs::create_dir(&folder).map_err(writing(&folder))?;
+        (ctx.run, ctx.parent, ctx.folder) = (next, last, folder);
+        let journal = Journal::create(&ctx.folder).map_err(writing(&ctx.folder))?;
+        self.tell_plan(ctx, told)?;
+        Ok((journal, EventKind::RunStarted))
     }
+
+    /// Writes what is run, and the job file it comes from, into the run's folder.
+    fn tell_plan(&self, ctx: &RunContext, mut told: Value) -> Result<(), EngineError> {
+        told["run"] = json!(ctx.run);
+        told["parent"] = json!(ctx.parent);
+        let path = ctx.folder.join(PLAN);
+        write_json(&path, &told).map_err(writing(&path))?;
+        let path = ctx.folder.join(JOB);
+        write_whole(&path, ctx.job.text.as_bytes()).map_err(writing(&path))
+    }
+}
+
+/// Opens the folder of a run of the same plan that died: its journal and the run it repeats. What
+/// else is there is swept away; it comes back from kept outcomes.
+fn reopen(folder: &Path, told: &Value) -> io::Result<Option<(Journal, Option<String>)>> {
+    let mut parent = None;
+    match fs::read(folder.join(PLAN)) {
+        Ok(bytes) => {
+            let Ok(mut before) = serde_json::from_slice::<Value>(&bytes) else {
+                return Ok(None);
+            };
+            if let Some(keys) = before.as_object_mut() {
+                keys.remove("run");
+                parent = keys
+                    .remove("parent")
+                    .and_then(|run| run.as_str().map(str::to_string));
+            }
+            if before != *told {
+                return Ok(None);
+            }
+        }
+        // It died before it could say what it was going to do.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let journal = match Journal::resume(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Journal::create(folder)?),
+        journal => journal?,
+    };
+    let Some(journal) = journal else {
+        return Ok(None);
+    };
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            fs::remove_dir_all(path)?;
+        } else if path
+            .file_name()
+            .is_some_and(|name| name != JOURNAL && name != PLAN)
+        {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(Some((journal, parent)))
 }
 
 fn short(name: &str) -> &str {
@@ -376,3 +519,6 @@ fn milliseconds(start: jiff::Timestamp, end: jiff::Timestamp) -> u64 {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod recovery_tests;

@@ -220,6 +220,8 @@ pub struct TrialExecutor {
     pub done: Mutex<Vec<String>>,
     pub seen: Mutex<BTreeMap<String, BTreeMap<String, Arc<Outcome>>>>,
     versions: Mutex<BTreeMap<String, u64>>,
+    /// Files to delete when a node is worked on.
+    pub sweep: Mutex<BTreeMap<String, std::path::PathBuf>>,
     /// Nodes whose datasets went away.
     pub gone: Mutex<BTreeSet<String>>,
 }
@@ -280,6 +282,9 @@ impl Executor for TrialExecutor {
             .lock()
             .unwrap()
             .insert(node.name.clone(), inputs.clone());
+        if let Some(path) = self.sweep.lock().unwrap().get(&node.name) {
+            std::fs::remove_file(path).unwrap();
+        }
         match self.orders.get(&node.name) {
             Some(Order::Fail(times, failure)) if self.tries(&node.name) <= *times => {
                 return Err(failure.clone());

@@ -286,7 +286,9 @@ fn literal(replacement: Replacement) -> Result<Option<String>, (String, String)>
         // Without the brackets `- ${params.x}` could become the start of a comment.
         Replacement::Value(_, value) if value.to_string().starts_with('-') => format!("({value})"),
         Replacement::Value(_, value) => value.to_string(),
-        Replacement::Instant(text) => format!("TIMESTAMP {}", quote(&text)),
+        // With the zone: a plain TIMESTAMP would lose the Z and be taken for the time on the clocks
+        // of the job's zone. Microseconds, as tables have them, hold every year.
+        Replacement::Instant(text) => format!("TIMESTAMPTZ(6) {}", quote(&text)),
         Replacement::Secret(_) => {
             return Err((
                 "a secret in a query".to_string(),
@@ -454,12 +456,12 @@ mod tests {
         check(
             "${window.start}",
             "2026-03-23T00:00:00Z",
-            "TIMESTAMP '2026-03-23T00:00:00Z'",
+            "TIMESTAMPTZ(6) '2026-03-23T00:00:00Z'",
         );
         check(
             "${window.end}",
             "2026-03-29T23:00:00Z",
-            "TIMESTAMP '2026-03-29T23:00:00Z'",
+            "TIMESTAMPTZ(6) '2026-03-29T23:00:00Z'",
         );
     }
 

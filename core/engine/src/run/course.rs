@@ -2,13 +2,14 @@
 
 use super::{
     EngineError, RunResult, Runner,
-    effort::{Effort, Recorder},
+    effort::{Effort, Made, Recorder},
     milliseconds, writing,
 };
 use crate::{
     boundary::{Failure, FailureKind, RunContext},
     fingerprint::{Components, Decision, Fingerprint, identity},
     journal::{EventKind, RunStatus, write_json},
+    lease::Lease,
     outcome_store::{Last, Record},
     plan::{Node, Plan},
 };
@@ -51,7 +52,7 @@ struct Work {
     index: usize,
     parts: Components,
     started: jiff::Timestamp,
-    result: Result<Outcome, Failure>,
+    result: Result<Made, Failure>,
 }
 
 /// One run on its way.
@@ -64,6 +65,8 @@ pub(super) struct Course<'a> {
     /// Positions in the plan of each node's inputs.
     inputs: Vec<Vec<usize>>,
     working: JoinSet<Work>,
+    /// Held until the run is over.
+    lease: Lease,
 }
 
 /// Positions in the plan of each node's inputs.
@@ -86,6 +89,7 @@ impl<'a> Course<'a> {
         ctx: Arc<RunContext>,
         recorder: Arc<Recorder>,
         records: BTreeMap<String, Result<String, Failure>>,
+        lease: Lease,
     ) -> Self {
         Self {
             runner,
@@ -95,6 +99,7 @@ impl<'a> Course<'a> {
             inputs: positions(&ctx.plan),
             ctx,
             working: JoinSet::new(),
+            lease,
         }
     }
 
@@ -156,6 +161,13 @@ impl<'a> Course<'a> {
         {
             return Ok(true);
         }
+        if node.is_source() && self.runner.options.recorded.is_some() {
+            let why = decision.reasons.join("; ");
+            let failure = Failure::data(format!("what it held then cannot be had again: {why}"))
+                .hint("`retrocast rerun --current` takes what it holds now");
+            self.fail(index, failure, 0)?;
+            return Ok(true);
+        }
         self.recorder.record(EventKind::NodeStarted, |event| {
             event.node = Some(node.name.clone());
             event.fingerprint = Some(parts.fingerprint());
@@ -171,6 +183,7 @@ impl<'a> Course<'a> {
             ctx: self.ctx.clone(),
             node,
             inputs,
+            parts: parts.clone(),
         };
         self.working.spawn(async move {
             let result = effort.make().await;
@@ -300,15 +313,34 @@ impl<'a> Course<'a> {
         } = work;
         let made = self.runner.clock.now();
         let duration_ms = milliseconds(started, made);
-        let outcome = match result {
-            Ok(outcome) => match &outcome.cell.status {
+        // The lease on the dataset is kept until its outcome is.
+        let (outcome, _writing) = match result {
+            Ok(Made::Now(outcome, writing)) => match &outcome.cell.status {
                 CellStatus::Failed { message } => {
                     return self.fail(index, Failure::data(message.clone()), duration_ms);
                 }
-                _ => outcome,
+                _ => (outcome, writing),
             },
+            Ok(Made::Elsewhere(record)) => {
+                let decision = Decision {
+                    node: record.node.clone(),
+                    reuse: true,
+                    reasons: vec![format!("made by run {} meanwhile, reuse", record.run)],
+                };
+                if self.reuse(index, *record, &decision)? {
+                    return Ok(());
+                }
+                let failure = Failure::transient("its outcome went away while it was looked at")
+                    .hint("run the job again");
+                return self.fail(index, failure, duration_ms);
+            }
             Err(failure) => return self.fail(index, failure, duration_ms),
         };
+        if !self.lease.is_held() {
+            let (job, window) = (&self.ctx.plan.job, &self.ctx.plan.label);
+            let path = Lease::of_window(&self.runner.options.lake, job, window);
+            return Err(EngineError::Lost { path });
+        }
         let fingerprint = parts.fingerprint();
         let node = self.node(index).name.clone();
         let record = Record {
@@ -362,7 +394,11 @@ impl<'a> Course<'a> {
             node.name.clone(),
             node.optional && failure.kind != FailureKind::Cancelled,
         );
-        self.recorder.record(EventKind::NodeFailed, |event| {
+        let kind = match failure.kind {
+            FailureKind::Cancelled => EventKind::NodeCancelled,
+            _ => EventKind::NodeFailed,
+        };
+        self.recorder.record(kind, |event| {
             event.node = Some(name.clone());
             event.duration_ms = Some(duration_ms);
             event.message = Some(failure.to_string());
@@ -457,14 +493,15 @@ impl<'a> Course<'a> {
             .flat_map(|outcome| &outcome.cell.findings)
             .collect();
         let path = self.ctx.folder.join("findings.json");
-        if !path.exists() {
-            write_json(&path, &findings).map_err(writing(&path))?;
-        }
+        write_json(&path, &findings).map_err(writing(&path))?;
         let sums = checksums(&self.ctx.folder).map_err(writing(&self.ctx.folder))?;
-        let path = self.ctx.folder.join("checksums");
+        let path = self.ctx.folder.join(CHECKSUMS);
         crate::outcome_store::write_whole(&path, sums.as_bytes()).map_err(writing(&path))
     }
 }
+
+/// Name of the file of hashes in a run's folder; `b3sum --check` reads it.
+const CHECKSUMS: &str = "checksums.b3";
 
 /// BLAKE3 hashes of the files of a folder, as `b3sum` prints them, by name.
 fn checksums(folder: &Path) -> io::Result<String> {
@@ -484,7 +521,7 @@ fn checksums(folder: &Path) -> io::Result<String> {
     let mut out = String::new();
     for name in names
         .iter()
-        .filter(|name| *name != crate::journal::JOURNAL && *name != "checksums")
+        .filter(|name| *name != crate::journal::JOURNAL && *name != CHECKSUMS)
     {
         let hash = blake3::hash(&fs::read(folder.join(name))?);
         let _ = writeln!(out, "{}  {name}", hash.to_hex());

@@ -3,7 +3,10 @@
 use super::RunOptions;
 use crate::{
     boundary::{Clock, Executor, Failure, FailureKind, Progress, RunContext, seed_from},
+    fingerprint::Components,
     journal::{Event, EventKind, Journal},
+    lease::{Asked, Lease},
+    outcome_store::{OutcomeStore, Record},
     plan::Node,
 };
 use futures::FutureExt as _;
@@ -113,10 +116,74 @@ pub(super) struct Effort {
     pub(super) ctx: Arc<RunContext>,
     pub(super) node: Node,
     pub(super) inputs: BTreeMap<String, Arc<Outcome>>,
+    pub(super) parts: Components,
 }
 
+/// Where an outcome comes from.
+pub(super) enum Made {
+    /// It was made now; the lease on its dataset is held until the outcome is kept.
+    Now(Outcome, Option<Lease>),
+    /// Another run made it while this one waited for the lease.
+    Elsewhere(Box<Record>),
+}
+
+/// How often to look whether a dataset's writer is done.
+const LOOK: Duration = Duration::from_millis(50);
+
 impl Effort {
-    pub(super) async fn make(&self) -> Result<Outcome, Failure> {
+    pub(super) async fn make(&self) -> Result<Made, Failure> {
+        // Reports write into the run's own folder only.
+        if self.node.is_report() {
+            return Ok(Made::Now(self.work().await?, None));
+        }
+        let lease = self.writing_lease().await?;
+        if !self.forced() {
+            let store = OutcomeStore::of_lake(&self.options.lake);
+            if let Some(record) = store.get(&self.parts.fingerprint())
+                && self
+                    .executor
+                    .usable(&self.node, &record.outcome, &self.ctx)
+                    .await
+            {
+                return Ok(Made::Elsewhere(Box::new(record)));
+            }
+        }
+        Ok(Made::Now(self.work().await?, Some(lease)))
+    }
+
+    fn forced(&self) -> bool {
+        self.options.force.covers(&self.node.name)
+    }
+
+    /// The lease on what the node writes; waits for runs of other windows that write it too.
+    async fn writing_lease(&self) -> Result<Lease, Failure> {
+        let path = Lease::of_node(&self.options.lake, &self.ctx.plan.job, &self.node.name);
+        let mut told = false;
+        loop {
+            let asked = Lease::ask(&path, &self.ctx.run, self.clock.now()).map_err(|error| {
+                Failure::transient(format!("cannot take the lease {}: {error}", path.display()))
+            })?;
+            let holder = match asked {
+                Asked::Granted(lease) => return Ok(lease),
+                Asked::Held(holder) => holder,
+            };
+            if !told {
+                told = true;
+                let holder = holder.map_or_else(|| "another run".into(), |h| h.to_string());
+                self.recorder.record(EventKind::NodeWaiting, |event| {
+                    event.node = Some(self.node.name.clone());
+                    event.message = Some(format!("its dataset is being written by {holder}"));
+                });
+            }
+            tokio::select! {
+                biased;
+                () = self.options.cancel.cancelled() => return Err(Failure::cancelled()),
+                () = self.clock.sleep(LOOK) => {}
+            }
+        }
+    }
+
+    async fn work(&self) -> Result<Outcome, Failure> {
         let retrying = Retrying {
             node: &self.node,
             clock: &*self.clock,
@@ -139,6 +206,8 @@ impl Effort {
         let cancel = self.options.cancel.child_token();
         let ctx = RunContext {
             cancel: cancel.clone(),
+            fingerprint: self.parts.fingerprint().0,
+            forced: self.forced(),
             ..(*self.ctx).clone()
         };
         let progress = &*self.recorder.progress;

@@ -218,7 +218,7 @@ async fn what_is_gone_or_asked_for_is_run_again() {
     assert_eq!(reasons[4], "stage.unusual: input daily changed");
 
     let mut options = world.runner.options.clone();
-    options.force = true;
+    options.force = Force::Everything;
     let executor = world.executor.clone();
     let runner = Runner::new(executor, world.clock.clone(), Arc::new(Quiet), options);
     let (job, plan) = (trial::job(trial::JOB), trial::plan(trial::JOB));
@@ -260,12 +260,12 @@ async fn one_thread_gives_the_same_files() {
         .await
         .unwrap();
     let many = many.run(trial::JOB).await;
-    let sums = |result: &RunResult| fs::read_to_string(result.folder.join("checksums")).unwrap();
+    let sums = |result: &RunResult| fs::read_to_string(result.folder.join("checksums.b3")).unwrap();
     assert_eq!(sums(&single), sums(&many));
     assert_eq!(
         sums(&many).lines().count(),
-        10,
-        "plan, findings, 6 cells, 2 reports"
+        11,
+        "plan, job file, findings, 6 cells, 2 reports"
     );
 }
 
@@ -480,7 +480,7 @@ async fn the_journal_tells_what_happened() {
     assert_eq!(
         lines(&first),
         [
-            format!("run_started {}", first.run),
+            format!("run_started {}: lease 1", first.run),
             "node_started source.tickets: new".to_string(),
             "node_finished source.tickets 7 rows".to_string(),
             "node_started stage.rhythm: new".to_string(),

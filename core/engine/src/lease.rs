@@ -1,0 +1,229 @@
+//! Who is at work: a lease on a job's window, and one on each dataset while it is written.
+//!
+//! A lease is a file that the kernel locks for the process that holds it. However the process ends,
+//! the lock ends with it, so there is nothing to unlock by hand. The file says who holds it, for
+//! messages, and counts how often it changed hands: before anything is committed the holder looks
+//! whether the count is still its own, so that one whose lock went astray (a network file system, a
+//! lake that was swept away and made anew) commits nothing.
+//!
+//! ```text
+//! lake/leases/<job>/<window>.lease         one run at a time
+//! lake/leases/<job>/nodes/<node>.lease     one writer of a node's dataset at a time
+//! ```
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt,
+    fs::{self, File, TryLockError},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Who holds a lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Id of the run; empty while it has none yet.
+    pub run: String,
+    /// Process.
+    pub pid: u32,
+    /// Computer.
+    pub host: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// How often the lease changed hands.
+    pub token: u64,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.run.is_empty() {
+            write!(f, "run {}, ", self.run)?;
+        }
+        let (pid, host) = (self.pid, &self.host);
+        write!(f, "process {pid} on {host}, since {:.0}", self.since)
+    }
+}
+
+/// What came of asking for a lease.
+#[derive(Debug)]
+pub enum Asked {
+    /// It is ours until it is dropped.
+    Granted(Lease),
+    /// Somebody else has it. Who, unless the holder had no time yet to say.
+    Held(Option<Holder>),
+}
+
+/// A lease that is held.
+#[derive(Debug)]
+pub struct Lease {
+    file: File,
+    path: PathBuf,
+    holder: Holder,
+}
+
+impl Lease {
+    /// The file of the lease on a job's window.
+    pub fn of_window(lake: &Path, job: &str, window: &str) -> PathBuf {
+        let folder = lake.join("leases").join(job);
+        folder.join(format!("{window}.lease"))
+    }
+
+    /// The file of the lease on what a node writes.
+    pub fn of_node(lake: &Path, job: &str, node: &str) -> PathBuf {
+        let folder = lake.join("leases").join(job).join("nodes");
+        folder.join(format!("{node}.lease"))
+    }
+
+    /// Asks for a lease, without waiting.
+    pub fn ask(path: &Path, run: &str, now: Timestamp) -> io::Result<Asked> {
+        let mut file = open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Asked::Held(held_by(path))),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let token = read(&mut file).map_or(0, |holder| holder.token) + 1;
+        let holder = Holder {
+            run: run.to_string(),
+            pid: std::process::id(),
+            host: host(),
+            since: now,
+            token,
+        };
+        let path = path.to_path_buf();
+        let mut lease = Self { file, path, holder };
+        lease.write()?;
+        Ok(Asked::Granted(lease))
+    }
+
+    /// Says which run it is held for.
+    pub fn name(&mut self, run: &str) -> io::Result<()> {
+        self.holder.run = run.to_string();
+        self.write()
+    }
+
+    /// The count at which it was granted.
+    pub fn token(&self) -> u64 {
+        self.holder.token
+    }
+
+    /// Whether it is still ours: the file at its place is the one we locked, and says so.
+    pub fn is_held(&self) -> bool {
+        let id = |file: &File| file.metadata().map(|data| (data.dev(), data.ino())).ok();
+        File::open(&self.path).is_ok_and(|mut file| {
+            id(&file) == id(&self.file) && read(&mut file).as_ref() == Some(&self.holder)
+        })
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let mut text = serde_json::to_vec(&self.holder)?;
+        text.push(b'\n');
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(&text)?;
+        self.file.set_len(text.len() as u64)
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    match (options.open(path), path.parent()) {
+        (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(folder)?;
+            options.open(path)
+        }
+        (opened, _) => opened,
+    }
+}
+
+fn read(file: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// Who holds a lease, as its file says. The holder may be writing just now: looks more than once.
+fn held_by(path: &Path) -> Option<Holder> {
+    for _ in 0..20 {
+        let holder = File::open(path).ok().and_then(|mut file| read(&mut file));
+        if holder.is_some() {
+            return holder;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    None
+}
+
+fn host() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| {
+        std::env::var("HOSTNAME").map_err(|error| io::Error::new(io::ErrorKind::NotFound, error))
+    });
+    name.map_or_else(
+        |_| "this computer".to_string(),
+        |name| name.trim().to_string(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::Folder;
+
+    fn granted(path: &Path) -> Lease {
+        match Lease::ask(path, "1a", Timestamp::UNIX_EPOCH).unwrap() {
+            Asked::Granted(lease) => lease,
+            Asked::Held(holder) => panic!("held by {holder:?}"),
+        }
+    }
+
+    #[test]
+    fn a_lease_has_one_holder_who_is_named() {
+        let folder = Folder::new();
+        let path = Lease::of_window(&folder, "review", "2026-W46");
+        let mut lease = granted(&path);
+        lease.name("1a2b3c4d").unwrap();
+        let Asked::Held(Some(holder)) = Lease::ask(&path, "2", Timestamp::UNIX_EPOCH).unwrap()
+        else {
+            panic!("granted twice");
+        };
+        assert_eq!((holder.run.as_str(), holder.token), ("1a2b3c4d", 1));
+        assert_eq!(holder.pid, std::process::id());
+        let text = holder.to_string();
+        assert!(text.starts_with("run 1a2b3c4d, process "), "{text}");
+        assert!(text.ends_with(", since 1970-01-01T00:00:00Z"), "{text}");
+    }
+
+    #[test]
+    fn a_lease_ends_with_its_holder_and_counts_hands() {
+        let folder = Folder::new();
+        let path = Lease::of_node(&folder, "review", "stage.rhythm");
+        drop(granted(&path));
+        let second = granted(&path);
+        assert_eq!(second.token(), 2);
+        assert!(second.is_held());
+    }
+
+    #[test]
+    fn a_lease_that_was_swept_away_is_not_held() {
+        let folder = Folder::new();
+        let path = Lease::of_window(&folder, "review", "2026-W46");
+        let first = granted(&path);
+        fs::remove_file(&path).unwrap();
+        assert!(!first.is_held(), "its file is gone");
+        let second = granted(&path);
+        assert!(!first.is_held() && second.is_held());
+    }
+
+    #[test]
+    fn damaged_files_do_no_harm() {
+        let folder = Folder::new();
+        let path = folder.join("a.lease");
+        fs::write(&path, "{\"run\":").unwrap();
+        let lease = granted(&path);
+        assert_eq!(lease.token(), 1);
+        assert!(lease.is_held());
+    }
+}
