@@ -11,8 +11,8 @@ use crate::{
 };
 use std::path::{Path, PathBuf};
 
-/// Runs of a job that the front page shows; its own page has all.
-const RECENT_RUNS: usize = 6;
+/// Name of the feed beside the front page.
+const FEED: &str = "feed.xml";
 
 /// Writes the pages of the archive with the templates that come with the program; returns the
 /// front page.
@@ -43,7 +43,8 @@ pub fn rebuild_with(root: &Path, templates: Option<&Path>) -> Result<PathBuf, Er
         )?;
     }
     let front = root.join("index.html");
-    write_if_changed(&front, &pages.front(&jobs, &odd, RECENT_RUNS)?)?;
+    write_if_changed(&front, &pages.front(&jobs, &odd)?)?;
+    write_if_changed(&root.join(FEED), &pages.feed(&jobs)?)?;
     Ok(front)
 }
 
@@ -348,12 +349,94 @@ mod tests {
             strange.join("index.html"),
         ] {
             let text = read(&page);
-            assert!(
-                !text.contains("<script") && !text.contains('\u{202e}') && !text.contains('\u{7}')
-            );
+            let own = text.matches("<script nonce=").count();
+            assert_eq!(text.matches("<script").count(), own, "no script but ours");
+            assert!(own <= 1 && !text.contains('\u{202e}') && !text.contains('\u{7}'));
             assert!(!text.contains(" style=") && !text.contains("src="));
             check_links(&page);
         }
         assert!(text.contains("{{ 7 * 7 }}"));
+    }
+
+    /// Every mark in an XML text has its end, in order, and no other characters have a meaning.
+    fn check_xml(text: &str) {
+        let mut open: Vec<&str> = Vec::new();
+        let body = text.split_once("?>").unwrap().1;
+        for tag in body.split('<').skip(1) {
+            let tag = tag.split_once('>').unwrap().0;
+            if let Some(name) = tag.strip_prefix('/') {
+                assert_eq!(open.pop(), Some(name));
+            } else if !tag.ends_with('/') {
+                open.push(tag.split(' ').next().unwrap());
+            }
+        }
+        assert!(open.is_empty(), "{open:?}");
+        let forbidden = |c: char| c.is_control() && !matches!(c, '\n' | '\t' | '\r');
+        assert!(!text.contains(forbidden));
+    }
+
+    #[test]
+    fn the_feed_names_finished_runs_and_never_changes_by_itself() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let mut old = summary("r1", "weekly", "2026-W45", "2026-11-09", RunStatus::Partial);
+        old.title = "</title>&\u{0}\u{202e}]]>".to_string();
+        put(root, &old);
+        let newest = summary(
+            "r2",
+            "weekly",
+            "2026-W46",
+            "2026-11-16",
+            RunStatus::Complete,
+        );
+        put(root, &newest);
+        let under_way = summary("r3", "weekly", "2026-W47", "2026-11-23", RunStatus::Running);
+        put(root, &under_way);
+        let mut odd = summary("r 4", "monthly", "2026-10", "soon", RunStatus::Failed);
+        (odd.started, odd.finished) = ("once".to_string(), None);
+        put(root, &odd);
+        rebuild(root).unwrap();
+        let feed = read(root.join("feed.xml"));
+        check_xml(&feed);
+        check_links(&root.join("feed.xml"));
+        assert_eq!(feed.matches("<entry>").count(), 3);
+        assert!(feed.find("2026-W46").unwrap() < feed.find("2026-W45 (partial)").unwrap());
+        assert!(feed.contains("<updated>2026-11-16T09:01:02Z</updated>"));
+        assert!(!feed.contains("2026-W47"));
+        let ids = |text: &str| -> Vec<String> {
+            let parts = text.split("<id>").skip(1);
+            parts.map(|part| part[..45].to_string()).collect()
+        };
+        // Read elsewhere, after another run: the identities are those of before.
+        let elsewhere = tempfile::tempdir().unwrap();
+        put(elsewhere.path(), &newest);
+        rebuild(elsewhere.path()).unwrap();
+        let other = ids(&read(elsewhere.path().join("feed.xml")));
+        assert_eq!(other[..], ids(&feed)[..2]);
+    }
+
+    #[test]
+    fn the_front_page_lists_every_run_for_the_search() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        for week in 1..=9 {
+            let window = format!("2026-W{week:02}");
+            let mut run = summary("r1", "weekly", &window, "2026-01-01", RunStatus::Complete);
+            run.headline = format!("Headline of week {week}.");
+            put(root, &run);
+        }
+        let text = read(rebuild(root).unwrap());
+        for week in 1..=9 {
+            assert_eq!(
+                text.matches(&format!("Headline of week {week}.")).count(),
+                1
+            );
+        }
+        assert_eq!(text.matches("<li class=\"run").count(), 9);
+        assert!(text.contains("3\u{a0}earlier runs"));
+        // Without a script the box would do nothing, so it is not there until one shows it.
+        assert!(text.contains("role=\"search\" hidden"));
+        assert!(!text.contains("src=") && !text.contains("://"));
+        assert!(read(root.join("weekly/index.html")).contains("role=\"search\" hidden"));
     }
 }

@@ -7,7 +7,10 @@ pub mod run_summary;
 
 pub mod archive;
 
+mod feed;
+mod journal;
 mod pages;
+mod words;
 
 pub use archive::{rebuild, rebuild_with};
 pub use run_summary::{RunStatus, RunSummary};

@@ -1,20 +1,19 @@
 //! The pages of the archive: entries in words, laid out by templates.
 
-use crate::{Error, RunStatus, RunSummary};
+use crate::{
+    Error, RunStatus, RunSummary, feed,
+    journal::nodes,
+    words::{clean, encode, minute},
+};
 use minijinja::{
     AutoEscape, Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig, value::Serde,
 };
 use retrocast_domain::{
     canonical,
-    number::{NBSP, count, fixed, plural},
+    number::{count, plural},
 };
 use serde::Serialize;
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// A run in its folder.
 #[derive(Debug)]
@@ -41,6 +40,22 @@ pub(crate) struct OddEntry {
     pub job: String,
     pub path: String,
     pub reason: String,
+}
+
+impl RunEntry {
+    /// The link to its folder from the root of the archive, with a slash at its end.
+    pub(crate) fn href(&self) -> String {
+        let parts = self.names.iter().map(|name| format!("{}/", encode(name)));
+        parts.collect()
+    }
+
+    /// The sentence to read first, or why there is none.
+    pub(crate) fn headline(&self) -> String {
+        match self.summary.headline.trim() {
+            "" => clean(self.summary.error.as_deref().unwrap_or(""), 320),
+            headline => clean(headline, 320),
+        }
+    }
 }
 
 impl JobEntry {
@@ -75,6 +90,11 @@ impl JobEntry {
             title,
             runs,
         }
+    }
+
+    /// The title for readers.
+    pub(crate) fn shown_title(&self) -> String {
+        clean(&self.title, 200)
     }
 
     /// Date and start of the newest run.
@@ -124,17 +144,6 @@ struct Door {
     files: Vec<Link>,
 }
 
-/// A node of a run's plan as the journal tells it.
-#[derive(Debug, Serialize)]
-struct NodeView {
-    name: String,
-    outcome: String,
-    rows: String,
-    time: String,
-    /// Of the longest node, in per cent.
-    share: String,
-}
-
 const DOORS: [(&str, &[(&str, &str)]); 3] = [
     (
         "Executive report",
@@ -162,7 +171,7 @@ const SHORT_LINKS: [(&str, &str); 4] = [
     ("technical.html", "Technical page"),
 ];
 
-const DEFAULTS: [(&str, &str); 6] = [
+const DEFAULTS: [(&str, &str); 8] = [
     (
         "base.html.j2",
         include_str!("../../../templates/archive/base.html.j2"),
@@ -184,15 +193,29 @@ const DEFAULTS: [(&str, &str); 6] = [
         include_str!("../../../templates/archive/run.html.j2"),
     ),
     (
+        "feed.xml.j2",
+        include_str!("../../../templates/archive/feed.xml.j2"),
+    ),
+    (
         "style.css",
         include_str!("../../../templates/archive/style.css"),
     ),
+    (
+        "search.js",
+        include_str!("../../../templates/archive/search.js"),
+    ),
 ];
+
+/// Runs of a job that the front page shows; with these the pages of its reports can be opened.
+const RECENT_RUNS: usize = 6;
+/// Older runs of a job that the front page lists, to be searched; the job's own page has all.
+const EARLIER_RUNS: usize = 500;
 
 /// Templates, ready to use.
 pub(crate) struct Pages {
     environment: Environment<'static>,
     style: String,
+    script: String,
 }
 
 impl Pages {
@@ -205,7 +228,7 @@ impl Pages {
             .lstrip_blocks(true)
             .build()?;
         environment.set_syntax(syntax);
-        let mut style = String::new();
+        let (mut style, mut script) = (String::new(), String::new());
         for (name, default) in DEFAULTS {
             let own = templates.map(|folder| folder.join("archive").join(name));
             let text = match own.filter(|path| path.is_file()) {
@@ -216,39 +239,23 @@ impl Pages {
                 })?,
                 None => default.to_string(),
             };
-            if name == "style.css" {
-                style = text;
-            } else {
-                environment.add_template_owned(name, text)?;
+            match name {
+                "style.css" => style = text,
+                "search.js" => script = text,
+                _ => environment.add_template_owned(name, text)?,
             }
         }
-        Ok(Self { environment, style })
+        Ok(Self {
+            environment,
+            style,
+            script,
+        })
     }
 
-    /// The front page: each job with its most recent runs.
-    pub(crate) fn front(
-        &self,
-        jobs: &[JobEntry],
-        odd: &[OddEntry],
-        recent: usize,
-    ) -> Result<String, Error> {
+    /// The front page: each job with its most recent runs, and the older ones in short.
+    pub(crate) fn front(&self, jobs: &[JobEntry], odd: &[OddEntry]) -> Result<String, Error> {
         let runs: usize = jobs.iter().map(|job| job.runs.len()).sum();
-        let views: Vec<serde_json::Value> = jobs
-            .iter()
-            .map(|job| {
-                let more = job.runs.len().saturating_sub(recent) as u64;
-                serde_json::json!({
-                    "title": clean(&job.title, 200),
-                    "href": format!("{}/", encode(&job.folder_name)),
-                    "runs": job.runs.iter().take(recent).map(view).collect::<Vec<_>>(),
-                    "more": match more {
-                        0 => String::new(),
-                        1 => "1 earlier run".to_string(),
-                        n => format!("{} earlier runs", count(n)),
-                    },
-                })
-            })
-            .collect();
+        let views: Vec<serde_json::Value> = jobs.iter().map(job_view).collect();
         let summary = format!(
             "{} of {}, newest first.",
             plural(runs as u64, "run"),
@@ -261,6 +268,13 @@ impl Pages {
         )
     }
 
+    /// The newest runs of all jobs, for feed readers.
+    pub(crate) fn feed(&self, jobs: &[JobEntry]) -> Result<String, Error> {
+        let feed = feed::view(jobs);
+        let template = self.environment.get_template("feed.xml.j2")?;
+        Ok(template.render(Value::from(Serde(&feed)))?)
+    }
+
     /// All runs of a job, by year.
     pub(crate) fn job(&self, job: &JobEntry, odd: &[&OddEntry]) -> Result<String, Error> {
         let years = job.runs.chunk_by(|a, b| year(a) == year(b)).map(|runs| {
@@ -269,7 +283,7 @@ impl Pages {
         });
         let data = serde_json::json!({
             "job": {
-                "title": clean(&job.title, 200),
+                "title": job.shown_title(),
                 "summary": format!("{}, newest first.", plural(job.runs.len() as u64, "run")),
                 "years": years.collect::<Vec<_>>(),
             },
@@ -297,9 +311,27 @@ impl Pages {
             // Known only to who has all of the data, so no record can carry it.
             nonce => canonical::hash(data),
             style => Value::from_safe_string(self.style.clone()),
+            script => Value::from_safe_string(self.script.clone()),
         };
         Ok(page.render(context! { ..shared, ..Value::from(Serde(data)) })?)
     }
+}
+
+fn job_view(job: &JobEntry) -> serde_json::Value {
+    let (recent, earlier) = job.runs.split_at(job.runs.len().min(RECENT_RUNS));
+    let listed = &earlier[..earlier.len().min(EARLIER_RUNS)];
+    let more = earlier.len() - listed.len();
+    serde_json::json!({
+        "title": job.shown_title(),
+        "href": format!("{}/", encode(&job.folder_name)),
+        "runs": recent.iter().map(view).collect::<Vec<_>>(),
+        "earlier": listed.iter().map(view).collect::<Vec<_>>(),
+        "earlier_title": plural(listed.len() as u64, "earlier run"),
+        "more": match more {
+            0 => String::new(),
+            n => format!("{} on the page of this job", plural(n as u64, "further run")),
+        },
+    })
 }
 
 fn odd_views<'a>(odd: impl Iterator<Item = &'a OddEntry>) -> Vec<serde_json::Value> {
@@ -339,11 +371,7 @@ fn view(run: &RunEntry) -> RunView {
         })
         .filter(|door| !door.files.is_empty());
     RunView {
-        href: run
-            .names
-            .iter()
-            .map(|name| format!("{}/", encode(name)))
-            .collect(),
+        href: run.href(),
         run: clean(&summary.run, 120),
         job: clean(&summary.job, 120),
         title: clean(&summary.title, 200),
@@ -351,10 +379,7 @@ fn view(run: &RunEntry) -> RunView {
         period: clean(&summary.period, 120),
         date: clean(&summary.date, 30),
         status: summary.status.word(),
-        headline: match summary.headline.trim() {
-            "" => clean(summary.error.as_deref().unwrap_or(""), 320),
-            headline => clean(headline, 320),
-        },
+        headline: run.headline(),
         started: minute(&summary.started),
         finished: summary.finished.as_deref().map(minute).unwrap_or_default(),
         reused: count(summary.reused),
@@ -366,129 +391,4 @@ fn view(run: &RunEntry) -> RunView {
         files: there(&SHORT_LINKS),
         doors: doors.collect(),
     }
-}
-
-/// "2026-11-16T09:00:03Z" -> "2026-11-16 09:00".
-fn minute(time: &str) -> String {
-    clean(time, 16)
-        .replace('T', " ")
-        .trim_end_matches('…')
-        .to_string()
-}
-
-/// A text without characters that are not drawn or that reorder others, and not endless.
-fn clean(text: &str, limit: usize) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    let mut shown = text
-        .chars()
-        .map(|c| if c == '\n' || c == '\t' { ' ' } else { c })
-        .filter(|c| !hidden(*c));
-    let mut out: String = shown.by_ref().take(limit).collect();
-    if shown.next().is_some() {
-        out.push('…');
-    }
-    out.trim().to_string()
-}
-
-/// A name as a part of a relative link.
-fn encode(name: &str) -> String {
-    let mut out = String::new();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
-}
-
-/// What became of each node, in the order in which the journal first names them.
-fn nodes(journal: &Path) -> Result<Vec<NodeView>, Error> {
-    #[derive(Debug, Default)]
-    struct Node {
-        name: String,
-        outcome: String,
-        rows: Option<u64>,
-        duration_ms: Option<f64>,
-    }
-    let error = |source| Error::File {
-        what: "read",
-        path: journal.to_path_buf(),
-        source,
-    };
-    let file = match std::fs::File::open(journal) {
-        Ok(file) => file,
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(error(source)),
-    };
-    let mut found: Vec<Node> = Vec::new();
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    for line in BufReader::new(file).split(b'\n') {
-        let line = line.map_err(error)?;
-        // A killed run leaves half a line behind; what can be read is still worth showing.
-        let Ok(event) = serde_json::from_slice::<serde_json::Value>(&line) else {
-            continue;
-        };
-        let text = |name: &str| event.get(name).and_then(serde_json::Value::as_str);
-        let (Some(name), Some(kind)) = (text("node"), text("event")) else {
-            continue;
-        };
-        let Some(kind) = kind.strip_prefix("node_") else {
-            continue;
-        };
-        let at = *places.entry(name.to_string()).or_insert_with(|| {
-            found.push(Node {
-                name: name.to_string(),
-                ..Node::default()
-            });
-            found.len() - 1
-        });
-        let node = &mut found[at];
-        node.outcome = match kind {
-            "started" => "not finished".to_string(),
-            "finished" => "run".to_string(),
-            other => clean(&other.replace('_', " "), 40),
-        };
-        node.rows = event
-            .get("rows")
-            .and_then(serde_json::Value::as_u64)
-            .or(node.rows);
-        let duration = event.get("duration_ms").and_then(serde_json::Value::as_f64);
-        node.duration_ms = duration
-            .filter(|d| d.is_finite() && *d >= 0.0)
-            .or(node.duration_ms);
-    }
-    let longest = found
-        .iter()
-        .filter_map(|node| node.duration_ms)
-        .fold(0.0, f64::max);
-    Ok(found
-        .into_iter()
-        .map(|node| NodeView {
-            name: clean(&node.name, 120),
-            outcome: node.outcome,
-            rows: node.rows.map(count).unwrap_or_default(),
-            time: node.duration_ms.map(duration).unwrap_or_default(),
-            share: match node.duration_ms {
-                Some(ms) if longest > 0.0 => format!("{:.1}", ms / longest * 100.0),
-                _ => "0".to_string(),
-            },
-        })
-        .collect())
-}
-
-/// "12 ms", "1.2 s", "1 min 1 s".
-fn duration(ms: f64) -> String {
-    if ms < 1000.0 {
-        return format!("{}{NBSP}ms", fixed(ms, 0));
-    }
-    if ms < 60_000.0 {
-        return format!("{}{NBSP}s", fixed(ms / 1000.0, 1));
-    }
-    let seconds = (ms / 1000.0).round() as u64;
-    format!("{} min {} s", count(seconds / 60), seconds % 60).replace(' ', "\u{a0}")
 }

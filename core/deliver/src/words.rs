@@ -1,0 +1,80 @@
+//! Texts of the archive's pages and links.
+
+use retrocast_domain::number::plural;
+use std::fmt::Write as _;
+
+/// "2026-11-16T09:00:03Z" -> "2026-11-16 09:00".
+pub(crate) fn minute(time: &str) -> String {
+    let minute: String = time.chars().take(16).collect();
+    clean(&minute, 16).replace('T', " ")
+}
+
+/// What stands where a character is not shown.
+const REPLACEMENT: char = '□';
+
+/// A text in which every character that would be hidden, or would reorder others, is seen as one
+/// sign, and which is not endless: what was cut is counted.
+pub(crate) fn clean(text: &str, limit: usize) -> String {
+    let mut shown = text.trim().chars().filter_map(|c| match c {
+        '\n' | '\r' | '\t' => Some(' '),
+        // These only steer how their neighbours look; the text reads the same without them.
+        '\u{ad}' | '\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}' => None,
+        c if is_hidden(c) => Some(REPLACEMENT),
+        c => Some(c),
+    });
+    let mut out: String = shown.by_ref().take(limit).collect();
+    let rest = shown.count() as u64;
+    if rest > 0 {
+        let _ = write!(out, "… ({})", plural(rest, "more character"));
+    }
+    out
+}
+
+/// Characters that are not drawn, that turn the direction of others, or that XML forbids.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2061}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+        || u32::from(c) & 0xfffe == 0xfffe
+}
+
+/// A name as a part of a relative link.
+pub(crate) fn encode(name: &str) -> String {
+    let mut out = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_be_hidden_is_seen() {
+        assert_eq!(clean("\u{202e}evil\u{202c} \u{1b}[31m", 99), "□evil□ □[31m");
+        assert_eq!(clean("a\u{200b}b\u{fffe}", 99), "a□b□");
+        assert_eq!(clean(" two\nlines ", 99), "two lines");
+        assert_eq!(clean("soft\u{ad}hyphen ❤\u{fe0f}", 99), "softhyphen ❤");
+        assert_eq!(clean("שלום", 99), "שלום");
+    }
+
+    #[test]
+    fn what_is_cut_is_counted() {
+        let long = clean(&"x".repeat(1 << 20), 3).replace(['\u{a0}', '\u{202f}'], " ");
+        assert_eq!(long, "xxx… (1 048 573 more characters)");
+        assert_eq!(clean("xxxx", 3), "xxx… (1\u{a0}more character)");
+        assert_eq!(clean("xxx", 3), "xxx");
+    }
+
+    #[test]
+    fn names_become_links() {
+        assert_eq!(encode("2026-W46"), "2026-W46");
+        assert_eq!(encode("a b/%ü"), "a%20b%2F%25%C3%BC");
+    }
+}
