@@ -35,6 +35,13 @@ pub mod truth;
 pub use evaluate::{Evaluation, evaluate};
 pub use truth::{Fact, FactKind, Truth};
 
+/// Fewest and most weeks that can be simulated.
+const WEEKS_MIN: u32 = 1;
+const WEEKS_MAX: u32 = 1040;
+/// Fewest and most records a day.
+const A_DAY_MIN: f64 = 50.0;
+const A_DAY_MAX: f64 = 1e7;
+
 /// What to simulate.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -103,14 +110,15 @@ pub enum Error {
         path: PathBuf,
     },
     /// The number of weeks makes no sense.
-    #[error("{weeks} weeks cannot be simulated; use 1 to 1040")]
+    #[error("{weeks} weeks cannot be simulated: use at least {WEEKS_MIN} and at most {WEEKS_MAX}")]
     Weeks {
         /// Weeks asked for.
         weeks: u32,
     },
     /// The number of records makes no sense.
     #[error(
-        "{records} records in {days} days cannot be simulated; use at least 50 and at most 10 million a day"
+        "{records} records in {days} days cannot be simulated: use at least {} \
+         ({A_DAY_MIN} a day) and at most {}", A_DAY_MIN * f64::from(*days), A_DAY_MAX * f64::from(*days)
     )]
     Records {
         /// Records asked for.
@@ -153,6 +161,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it was asked for what cannot be, rather than that something failed.
+    pub fn is_wrong_usage(&self) -> bool {
+        match self {
+            Error::Weeks { .. }
+            | Error::Records { .. }
+            | Error::Dates { .. }
+            | Error::Timezone { .. }
+            | Error::Occupied { .. } => true,
+            Error::Io { .. } | Error::Truth { .. } => false,
+        }
+    }
+
     fn write(path: &Path, source: io::Error) -> Self {
         Error::Io {
             action: "write",
@@ -191,7 +211,7 @@ pub fn simulate(config: &Config) -> Result<Summary, Error> {
 }
 
 fn check(config: &Config) -> Result<(), Error> {
-    if !(1..=1040).contains(&config.weeks) {
+    if !(WEEKS_MIN..=WEEKS_MAX).contains(&config.weeks) {
         return Err(Error::Weeks {
             weeks: config.weeks,
         });
@@ -200,7 +220,7 @@ fn check(config: &Config) -> Result<(), Error> {
     let a_day = config
         .records
         .map_or(config.records_per_day, |n| n as f64 / f64::from(days));
-    if !(50.0..=1e7).contains(&a_day) {
+    if !(A_DAY_MIN..=A_DAY_MAX).contains(&a_day) {
         return Err(Error::Records {
             records: a_day * f64::from(days),
             days,
@@ -551,8 +571,11 @@ mod tests {
     }
 
     fn refused(config: &Config, words: &str) {
-        let message = simulate(config).unwrap_err().to_string();
-        assert!(message.contains(words), "{message}");
+        let error = simulate(config).unwrap_err();
+        assert!(
+            error.is_wrong_usage() && error.to_string().contains(words),
+            "{error}"
+        );
     }
 
     #[test]
@@ -564,14 +587,14 @@ mod tests {
                 weeks: 0,
                 ..config.clone()
             },
-            "0 weeks cannot be simulated",
+            "0 weeks cannot be simulated: use at least 1",
         );
         refused(
             &Config {
                 records: Some(3),
                 ..config.clone()
             },
-            "3 records in 14 days",
+            "3 records in 14 days cannot be simulated: use at least 700 (50 a day)",
         );
         let timezone = "Europe/Nowhere".to_string();
         refused(
