@@ -12,6 +12,7 @@ pub mod chart;
 pub mod sanitise;
 pub mod stage_map;
 pub mod view;
+mod words;
 
 pub mod html;
 pub mod pdf;

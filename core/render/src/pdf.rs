@@ -3,6 +3,9 @@
 //! The file conforms to PDF/UA-1 and PDF/A-3a or is not made at all. Its bytes follow from the
 //! report and the templates alone.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{Error, Layout, Templates, chart, report_json, sanitise, skeleton, view, world};
 use retrocast_domain::{Chart, ChartKind, Report};
 use std::collections::BTreeMap;
@@ -43,6 +46,20 @@ fn attempt(
     templates: &Templates,
     covered: &dyn Fn(char) -> bool,
 ) -> Result<Vec<u8>, Error> {
+    let _forget = Forget;
+    let files = files(report, layout, templates, covered)?;
+    let document = compile(&files)?;
+    let identity = format!("retrocast/{}/{}/{layout:?}", report.job, report.window);
+    export(&files, &document, &identity)
+}
+
+/// All that Typst is to see of a report.
+fn files(
+    report: &Report,
+    layout: Layout,
+    templates: &Templates,
+    covered: &dyn Fn(char) -> bool,
+) -> Result<world::Files, Error> {
     let (printable, changes) = sanitise::report(report, covered)?;
     let printed = view::view(&printable, changes.sentences(), &draw);
     let mut files: BTreeMap<String, Vec<u8>> = printed
@@ -57,13 +74,9 @@ fn attempt(
         "/main.typ".to_string(),
         skeleton::render(report, layout, templates)?,
     );
-    let files = world::Files::new("/main.typ", sources, files).ok_or_else(|| Error::Template {
+    world::Files::new("/main.typ", sources, files).ok_or_else(|| Error::Template {
         message: "a template's name is not a path".to_string(),
-    })?;
-    export(
-        &files,
-        &format!("retrocast/{}/{}/{layout:?}", report.job, report.window),
-    )
+    })
 }
 
 /// Forgets what Typst remembered, however the export ends; its memory is global and would grow with
@@ -76,11 +89,17 @@ impl Drop for Forget {
     }
 }
 
-fn export(files: &world::Files, identity: &str) -> Result<Vec<u8>, Error> {
-    let _forget = Forget;
-    let document: PagedDocument = typst::compile(files)
+fn compile(files: &world::Files) -> Result<PagedDocument, Error> {
+    typst::compile(files)
         .output
-        .map_err(|errors| layout_error(files, &errors))?;
+        .map_err(|errors| layout_error(files, &errors))
+}
+
+fn export(
+    files: &world::Files,
+    document: &PagedDocument,
+    identity: &str,
+) -> Result<Vec<u8>, Error> {
     let standards =
         PdfStandards::new(&[PdfStandard::Ua_1, PdfStandard::A_3a]).map_err(|error| {
             Error::Layout {
@@ -93,7 +112,7 @@ fn export(files: &world::Files, identity: &str) -> Result<Vec<u8>, Error> {
         standards,
         ..PdfOptions::default()
     };
-    typst_pdf::pdf(&document, &options).map_err(|errors| layout_error(files, &errors))
+    typst_pdf::pdf(document, &options).map_err(|errors| layout_error(files, &errors))
 }
 
 /// Messages with the template's file and line, and Typst's hints.
@@ -132,227 +151,4 @@ fn draw(chart: &Chart, width: f64) -> String {
         _ => options,
     };
     chart::svg(chart, &options)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sample::{HOSTILE, sample};
-    use retrocast_domain::Cell;
-
-    fn build(report: &Report, layout: Layout) -> Vec<u8> {
-        pdf(report, layout, &Templates::built_in()).unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    fn count(haystack: &[u8], needle: &[u8]) -> usize {
-        haystack
-            .windows(needle.len())
-            .filter(|window| *window == needle)
-            .count()
-    }
-
-    #[test]
-    fn both_layouts_are_made_and_repeat_byte_for_byte() {
-        for layout in Layout::ALL {
-            let one = build(&sample(), layout);
-            assert!(one.starts_with(b"%PDF-1.7"));
-            assert_eq!(
-                count(&one, b"/AFRelationship"),
-                1,
-                "the report is attached once"
-            );
-            assert_eq!(count(&one, b"pdfuaid:part"), 2);
-            assert!(
-                one == build(&sample(), layout),
-                "{layout:?} differs between builds"
-            );
-        }
-    }
-
-    #[test]
-    fn the_executive_report_has_three_pages_and_a_note() {
-        let check = |report: &Report, most: usize| {
-            let pages = pages(&build(report, Layout::Executive));
-            assert!((3..=most).contains(&pages), "{pages} pages");
-        };
-        check(&sample(), 4);
-        check(&crowded(), 4);
-        let empty = Report {
-            headlines: Vec::new(),
-            asks: Vec::new(),
-            kpis: Vec::new(),
-            effects: Vec::new(),
-            cells: Vec::new(),
-            sources: Vec::new(),
-            notes: Vec::new(),
-            plan: Vec::new(),
-            ..sample()
-        };
-        check(&empty, 4);
-        build(&empty, Layout::Technical);
-    }
-
-    fn pages(bytes: &[u8]) -> usize {
-        let text = String::from_utf8_lossy(bytes);
-        let at = text
-            .find("/Type/Pages")
-            .or_else(|| text.find("/Type /Pages"));
-        let at = at.unwrap_or_else(|| panic!("no page tree"));
-        let near = &text[at.saturating_sub(200)..(at + 400).min(text.len())];
-        let digits = near.split("/Count ").nth(1).unwrap_or("");
-        digits
-            .chars()
-            .take_while(char::is_ascii_digit)
-            .collect::<String>()
-            .parse()
-            .unwrap_or(0)
-    }
-
-    /// As much of everything as a report may hold, all of it long.
-    fn crowded() -> Report {
-        let mut report = sample();
-        let long = "an unusually long and winding sentence of many words ".repeat(20);
-        for finding in &mut report.headlines {
-            finding.sentence.clone_from(&long);
-        }
-        report.verdict.clone_from(&long);
-        report.asks = vec![long.clone(); 5];
-        report.notes = vec![long.clone(); 30];
-        for kpi in &mut report.kpis {
-            kpi.name.clone_from(&long);
-        }
-        let effects = report.effects.clone();
-        report.effects = effects.iter().cycle().take(40).cloned().collect();
-        for effect in &mut report.effects {
-            effect.title.clone_from(&long);
-            effect.metric.clone_from(&long);
-        }
-        report.title.clone_from(&long);
-        for cell in &mut report.cells {
-            for chart in &mut cell.charts {
-                chart.title.clone_from(&long);
-            }
-            let risks: Vec<_> = cell
-                .findings
-                .iter()
-                .cycle()
-                .take(cell.findings.len() * 9)
-                .cloned()
-                .collect();
-            cell.findings = risks;
-            for finding in &mut cell.findings {
-                finding.sentence.clone_from(&long);
-            }
-        }
-        report
-    }
-
-    #[test]
-    fn hostile_texts_do_not_change_the_structure() {
-        let shape = |text: &str| {
-            let mut report = sample();
-            let mut cell = Cell::new("one", "command");
-            cell.title = text.to_string();
-            cell.did = text.to_string();
-            cell.caveats = vec![text.to_string()];
-            report.cells = vec![cell];
-            report.effects.clear();
-            report.kpis.clear();
-            report.title = text.to_string();
-            report.asks = vec![text.to_string()];
-            let bytes = build(&report, Layout::Technical);
-            (pages(&bytes), count(&bytes, b"/AFRelationship"))
-        };
-        let plain = shape("A plain text");
-        for text in HOSTILE {
-            assert_eq!(shape(text), plain, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn every_covered_character_can_be_printed() {
-        let all: Vec<char> = ('\u{20}'..=char::MAX)
-            .filter(|c| world::covered_without_marks(*c))
-            .collect();
-        assert!(all.len() > 20_000, "{}", all.len());
-        // Where characters do not join, a part of them stands for all.
-        let printed: Vec<char> = all
-            .into_iter()
-            .enumerate()
-            .filter(|(i, c)| *c < '\u{2000}' || i % 16 == 0)
-            .map(|(_, c)| c)
-            .collect();
-        let words = |chars: &[char]| {
-            let words: Vec<String> = chars.chunks(8).map(|word| word.iter().collect()).collect();
-            words.join(" ")
-        };
-        let mut report = sample();
-        report.cells.truncate(1);
-        report.cells[0].caveats = printed.chunks(200).map(words).collect();
-        let templates = Templates::built_in();
-        let result = attempt(
-            &report,
-            Layout::Technical,
-            &templates,
-            &world::covered_without_marks,
-        );
-        let message = result
-            .err()
-            .map(|error| error.to_string())
-            .unwrap_or_default();
-        assert_eq!(message, "");
-    }
-
-    /// Writes the reports for eyes to judge, when told where to.
-    #[test]
-    fn gallery() {
-        let Some(folder) = std::env::var_os("RETROCAST_GALLERY").map(std::path::PathBuf::from)
-        else {
-            eprintln!("SKIPPED: set RETROCAST_GALLERY to a folder to see the sample reports");
-            return;
-        };
-        for (name, report) in [("sample", sample()), ("crowded", crowded())] {
-            for layout in Layout::ALL {
-                let file = folder.join(format!("{name}-{}.pdf", layout.name()));
-                std::fs::write(file, build(&report, layout)).unwrap();
-            }
-            let file = folder.join(format!("{name}-report.json"));
-            std::fs::write(file, report_json(&report).unwrap()).unwrap();
-        }
-    }
-
-    #[test]
-    fn marks_piled_on_letters_of_other_fonts_do_not_stop_a_report() {
-        let mut report = sample();
-        report.title =
-            "Z\u{5c7}a\u{591}l\u{20dd}g\u{301}\u{302}\u{303}o \u{5b0}\u{64b}中\u{5c1}".to_string();
-        build(&report, Layout::Executive);
-    }
-
-    #[test]
-    fn broken_templates_are_told_with_file_and_line() {
-        let check = |file: &str, text: &str, want: &str| {
-            let templates = Templates::built_in().with(file, text);
-            let error = pdf(&sample(), Layout::Executive, &templates)
-                .unwrap_err()
-                .to_string();
-            assert!(error.contains(want), "{error}");
-        };
-        check(
-            "theme.typ",
-            "#let a = 1\n#let printed = b",
-            "theme.typ:2:16: unknown variable: b",
-        );
-        check(
-            "theme.typ",
-            "#read(\"/etc/passwd\")",
-            "theme.typ:1:7: file not found",
-        );
-        check(
-            "theme.typ",
-            "#import \"@preview/cetz:0.1.0\": *",
-            "theme.typ:1:9:",
-        );
-        check("theme.typ", "#datetime.today()", "theme.typ:1:2:");
-    }
 }

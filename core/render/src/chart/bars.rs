@@ -5,7 +5,7 @@ use super::{
     plot::{unit_line, value_axis_width},
     scale::{Axis, Format, drawable},
     svg::{Anchor, Canvas, Ink, Style},
-    text::{shorten, text_width},
+    text::{name, shorten, text_width},
 };
 use retrocast_domain::chart::Bar;
 
@@ -23,7 +23,16 @@ pub(crate) struct Parts<'a> {
 
 pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     let baseline = drawable(Some(parts.baseline)).unwrap_or(0.0);
-    let parts = Parts { baseline, ..parts };
+    let named = parts.bars.iter().map(|bar| Bar {
+        label: name(&bar.label),
+        ..bar.clone()
+    });
+    let bars: Vec<Bar> = named.collect();
+    let parts = Parts {
+        baseline,
+        bars: &bars,
+        ..parts
+    };
     if parts.horizontal || crowded(parts, options) {
         horizontal(unit, parts, options)
     } else {

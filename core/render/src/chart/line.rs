@@ -9,7 +9,7 @@ use super::{
     scale::{Axis, Format, drawable, seconds},
     stroke::{Key, Stroke, is_narrow, key_rows},
     svg::{Anchor, Canvas, Ink, Rect, Style},
-    text::shorten,
+    text::{mark, shorten},
 };
 use jiff::civil::DateTime;
 use retrocast_domain::chart::{Band, Level, Marker, Series};
@@ -64,7 +64,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         .filter(|marker| marker.value.and_then(|v| drawable(Some(v))).is_none())
         .map(|marker| Flag {
             x: plot.x(seconds(marker.time)),
-            text: marker.label.clone(),
+            text: mark(&marker.label),
         })
         .collect();
     let placed = lanes(&flags, canvas.width, font);
@@ -365,7 +365,7 @@ fn draw_points(canvas: &mut Canvas, plot: &Plot, markers: &[Marker], taken: &mut
     }
     for (marker, (x, y)) in points.iter().take(NAMED_POINTS) {
         let size = font * 0.92;
-        let text = shorten(&marker.label, canvas.width * 0.36, size, true);
+        let text = shorten(&mark(&marker.label), canvas.width * 0.36, size, true);
         let style = |anchor| Style::new(size, Ink::Warning, anchor).bold().halo();
         let (start, middle, end) = (
             style(Anchor::Start),

@@ -7,7 +7,7 @@ use super::{
     scale::{Axis, Format, drawable, seconds},
     stroke::Stroke,
     svg::{Anchor, Canvas, Ink, Style},
-    text::{shorten, text_width},
+    text::{name, shorten, text_width},
 };
 use retrocast_domain::chart::{Panel, Role};
 
@@ -115,7 +115,7 @@ fn heading(canvas: &mut Canvas, panel: &Panel, plot: &Plot, baseline: f64) {
     } else {
         text_width(&note, font * 0.92, false) + font * 0.6
     };
-    let name = shorten(&panel.label, room - note_width, font, true);
+    let name = shorten(&name(&panel.label), room - note_width, font, true);
     let ink = if panel.highlight {
         Ink::Accent
     } else {

@@ -3,6 +3,8 @@
 //! Widths come from a table of Inter, the font that the reports are set in, so that a drawing is the
 //! same on every machine, whatever fonts it has.
 
+use crate::words::named;
+
 /// Text made safe for XML: control and direction characters are gone, markup is literal.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
@@ -49,6 +51,22 @@ pub(crate) fn identifier(text: &str) -> String {
         out.insert(0, 'c');
     }
     out
+}
+
+/// The name of a bar or a panel, which must be seen even where it is blank.
+pub(crate) fn name(text: &str) -> String {
+    let seen = text.chars().take(400);
+    let seen: String = seen
+        .filter(|c| !is_hidden(*c) || c.is_whitespace())
+        .collect();
+    named(&seen)
+}
+
+/// The words at a mark: a date is written as people write it.
+pub(crate) fn mark(text: &str) -> String {
+    text.trim()
+        .parse()
+        .map_or_else(|_| text.to_string(), crate::words::brief)
 }
 
 /// The text, or as much of it as fits with an ellipsis.
@@ -164,6 +182,15 @@ mod tests {
         assert_eq!(identifier("1 \"><x>"), "c1----x-");
         assert_eq!(shorten("abcdefghij", 30.0, 10.0, false), "abc…");
         assert!(text_width(&shorten(&"m".repeat(1 << 20), 80.0, 8.0, false), 8.0, false) <= 82.0);
+    }
+
+    #[test]
+    fn names_are_seen_and_dates_are_read() {
+        assert_eq!(name("\u{200b} \u{202e}"), "(blank)");
+        assert_eq!(name(""), "(blank)");
+        assert_eq!(name("billing"), "billing");
+        assert_eq!(mark("2026-11-12").replace('\u{a0}', " "), "12 Nov 2026");
+        assert_eq!(mark("IMP-001"), "IMP-001");
     }
 
     #[test]

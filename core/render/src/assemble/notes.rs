@@ -1,0 +1,131 @@
+//! What the reader should know of data and method, as sentences.
+
+use super::title;
+use retrocast_domain::{
+    Cell, CellStatus,
+    number::{count, list, percent, plural},
+    report::SourceNote,
+};
+
+/// Reasons, fields and files named in one sentence; the rest is counted.
+const NAMED_MAX: usize = 3;
+/// How the message of a stage begins whose input was missing.
+pub(super) const NOT_RUN: &str = "not run: ";
+
+/// The first few of a list in words, and how many there are besides.
+pub(super) fn some_of(items: &[String], total: u64, noun: &str) -> String {
+    let shown: Vec<String> = items.iter().take(NAMED_MAX).cloned().collect();
+    let hidden = total.saturating_sub(shown.len() as u64);
+    if hidden == 0 {
+        return list(&shown);
+    }
+    format!(
+        "{} and {}",
+        shown.join(", "),
+        plural(hidden, &format!("further {noun}"))
+    )
+}
+
+pub(super) fn notes(cells: &[Cell], sources: &[SourceNote]) -> Vec<String> {
+    let mut notes: Vec<String> = sources.iter().flat_map(source_notes).collect();
+    for cell in cells {
+        let name = title(cell);
+        match &cell.status {
+            CellStatus::Done if cell.records == Some(0) => {
+                notes.push(format!("{name}: no record falls in the window."));
+            }
+            CellStatus::Done => {}
+            CellStatus::NotEnough { message } => {
+                notes.push(format!(
+                    "{name} had too little data: {}.",
+                    without_prefix(message)
+                ));
+            }
+            CellStatus::Failed { message } => match message.strip_prefix(NOT_RUN) {
+                Some(reason) => notes.push(format!("{name} was not run: {reason}.")),
+                None => notes.push(format!("{name} failed: {}.", without_name(cell, message))),
+            },
+        }
+    }
+    for note in &mut notes {
+        while note.ends_with("..") {
+            note.pop();
+        }
+    }
+    notes
+}
+
+/// "not enough: have 9 days" without the words that a sentence around it says already.
+pub fn without_prefix(message: &str) -> &str {
+    message.strip_prefix("not enough: ").unwrap_or(message)
+}
+
+/// A failure's message without the name of its stage, which the words around it say already.
+pub fn without_name<'a>(cell: &Cell, message: &'a str) -> &'a str {
+    let name = format!("stage.{}: ", cell.stage);
+    message.strip_prefix(&name).unwrap_or(message)
+}
+
+pub(super) fn source_notes(source: &SourceNote) -> Vec<String> {
+    let name = &source.name;
+    let mut notes = vec![read_note(source)];
+    let broken: Vec<String> = source
+        .broken_files
+        .iter()
+        .map(|(file, reason)| format!("{} ({reason})", file_name(file)))
+        .collect();
+    if !broken.is_empty() {
+        let files = plural(broken.len() as u64, "file");
+        let named = some_of(&broken, broken.len() as u64, "file");
+        notes.push(format!(
+            "{name}: {files} could not be read to the end: {named}."
+        ));
+    }
+    let unknown: Vec<String> = source
+        .unknown_fields
+        .iter()
+        .map(|(field, n)| format!("{field} ({})", plural(*n, "record")))
+        .collect();
+    if !unknown.is_empty() {
+        let fields = plural(unknown.len() as u64, "field");
+        let verb = if unknown.len() == 1 { "is" } else { "are" };
+        let named = some_of(&unknown, unknown.len() as u64, "field");
+        notes.push(format!(
+            "{name}: {fields} {verb} not in the contract: {named}."
+        ));
+    }
+    notes
+}
+
+/// What was read, how much of it was accepted, and why the rest was not.
+fn read_note(source: &SourceNote) -> String {
+    let name = &source.name;
+    let files = plural(source.files, "file");
+    if source.records == 0 {
+        return format!("{name}: no records in {files}.");
+    }
+    let share = percent(source.accepted as f64 / source.records as f64);
+    let records = plural(source.records, "record");
+    let mut text = format!("{name}: {records} in {files}, {share} accepted");
+    let mut reasons = source.quarantined.clone();
+    if source.duplicates > 0 {
+        reasons.push(("key seen before".to_string(), source.duplicates));
+    }
+    reasons.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    if !reasons.is_empty() {
+        let words: Vec<String> = reasons
+            .iter()
+            .map(|(reason, n)| format!("{} ({reason})", count(*n)))
+            .collect();
+        let named = some_of(&words, words.len() as u64, "reason");
+        text.push_str(&format!("; left out: {named}"));
+    }
+    text.push('.');
+    text
+}
+
+/// The last part of an address; the chapter on data quality has the whole.
+fn file_name(address: &str) -> &str {
+    let name = address.rsplit('/').next();
+    name.filter(|name| !name.is_empty()).unwrap_or(address)
+}

@@ -1,0 +1,301 @@
+use super::{
+    verdict::{Facts, effect_clause, verdict},
+    *,
+};
+use retrocast_domain::{Verdict, WindowSpec};
+
+fn plain(text: &str) -> String {
+    text.replace(['\u{a0}', '\u{202f}'], " ")
+}
+
+fn source(name: &str) -> SourceNote {
+    SourceNote {
+        name: name.to_string(),
+        uri: String::new(),
+        contract: String::new(),
+        files: 1,
+        records: 1,
+        accepted: 1,
+        quarantined: Vec::new(),
+        duplicates: 0,
+        broken_files: Vec::new(),
+        unknown_fields: Vec::new(),
+        first_time: String::new(),
+        last_time: String::new(),
+    }
+}
+
+fn finding(stage: &str, kind: &str, severity: Severity, what: &str) -> Finding {
+    let mut finding = Finding::new(stage, kind, "all", what);
+    finding.severity = severity;
+    finding.sentence = format!("{what}.");
+    finding
+}
+
+fn cell(stage: &str, kind: &str, findings: Vec<Finding>) -> Cell {
+    Cell {
+        findings,
+        ..Cell::new(stage, kind)
+    }
+}
+
+#[test]
+fn one_noisy_stage_cannot_fill_the_page() {
+    let noisy = (0..9)
+        .map(|i| finding("unusual", "anomaly", Severity::Warning, &format!("day {i}")))
+        .collect();
+    let quiet = vec![finding(
+        "rhythm",
+        "weekday_effect",
+        Severity::Warning,
+        "Mondays",
+    )];
+    let chosen = headlines(&[
+        cell("unusual", "anomaly", noisy),
+        cell("rhythm", "temporal", quiet),
+    ]);
+    assert_eq!(chosen.len(), HEADLINES_MAX);
+    assert_eq!(
+        (chosen[0].what.as_str(), chosen[1].what.as_str()),
+        ("day 0", "Mondays")
+    );
+}
+
+/// Severities of the headlines of one stage each.
+fn ranks(severities: &[Severity]) -> Vec<Severity> {
+    let cells: Vec<Cell> = severities
+        .iter()
+        .enumerate()
+        .map(|(i, severity)| {
+            let stage = format!("stage_{i}");
+            cell(&stage, "kpi", vec![finding(&stage, "kpi", *severity, "x")])
+        })
+        .collect();
+    headlines(&cells).iter().map(|f| f.severity).collect()
+}
+
+#[test]
+fn facts_that_are_good_to_know_only_fill_the_page() {
+    use Severity::{Critical, Info, Notice, Warning};
+    let check = |found: &[Severity], told: &[Severity]| assert_eq!(ranks(found), told);
+    check(&[], &[]);
+    check(&[Info; 5], &[Info; 3]);
+    check(&[Info, Info, Info, Warning], &[Warning, Info, Info]);
+    check(
+        &[Info, Notice, Warning, Critical],
+        &[Critical, Warning, Notice],
+    );
+    check(
+        &[Info, Notice, Warning, Warning, Warning, Info],
+        &[Warning, Warning, Warning, Notice],
+    );
+    check(&[Warning; 20], &[Warning; HEADLINES_MAX]);
+}
+
+#[test]
+fn a_second_warning_of_a_stage_stands_before_any_fact() {
+    let warnings = ["one", "two", "three"];
+    let warnings = warnings.map(|what| finding("unusual", "anomaly", Severity::Warning, what));
+    let mut row = finding("counts", "fact", Severity::Info, "a row");
+    row.confidence = 1.0;
+    let tested = finding("rhythm", "weekday_effect", Severity::Info, "Mondays");
+    let told = |cells: &[Cell]| -> Vec<String> {
+        let chosen = headlines(cells);
+        chosen.into_iter().map(|finding| finding.what).collect()
+    };
+    let cells = [
+        cell("counts", "sql", vec![row]),
+        cell("rhythm", "temporal_pattern", vec![tested]),
+        cell("unusual", "anomaly", warnings.to_vec()),
+    ];
+    assert_eq!(told(&cells), ["one", "three", "two"]);
+    assert_eq!(told(&cells[..2]), ["Mondays", "a row"]);
+}
+
+fn say_with(cells: &[Cell], asks: usize) -> String {
+    let sources = [source("tickets")];
+    let facts = Facts {
+        cells,
+        sources: &sources,
+        kpis: &[],
+        effects: &[],
+        asks,
+    };
+    plain(&verdict(WindowSpec::Week, &facts))
+}
+
+fn with_status(stage: &str, status: CellStatus) -> Cell {
+    Cell {
+        status,
+        ..Cell::new(stage, "trend")
+    }
+}
+
+fn failed(stage: &str, message: &str) -> Cell {
+    let message = message.to_string();
+    with_status(stage, CellStatus::Failed { message })
+}
+
+#[test]
+fn verdict_counts_what_the_data_says() {
+    assert_eq!(
+        say_with(&[], 0),
+        "A steady week: no finding asks for action."
+    );
+    let warn = finding("a", "anomaly", Severity::Warning, "x");
+    assert_eq!(
+        say_with(&[cell("a", "anomaly", vec![warn]), failed("b", "no")], 1),
+        "This week needs attention: one warning; one stage failed, so the report is partial."
+    );
+    let empty = [SourceNote {
+        accepted: 0,
+        ..source("tickets")
+    }];
+    let facts = Facts {
+        cells: &[],
+        sources: &empty,
+        kpis: &[],
+        effects: &[],
+        asks: 0,
+    };
+    assert_eq!(
+        verdict(WindowSpec::Month, &facts),
+        "No record was accepted for this month, so nothing can be said about it."
+    );
+}
+
+#[test]
+fn a_window_without_records_is_said() {
+    let cell = |records| Cell {
+        records,
+        ..Cell::new("ticket_figures", "kpi")
+    };
+    let empty = [cell(Some(0)), cell(None)];
+    assert_eq!(
+        say_with(&empty, 0),
+        "No record falls in this week, so nothing can be said about it."
+    );
+    assert_eq!(
+        notes::notes(&empty, &[]),
+        ["Ticket figures: no record falls in the window."]
+    );
+    let some = [cell(Some(0)), cell(Some(1))];
+    assert!(say_with(&some, 0).starts_with("A steady week"));
+}
+
+#[test]
+fn verdict_does_not_call_steady_what_nobody_looked_at() {
+    let message = "not enough: have 2 days, need 21".to_string();
+    let short = with_status("a", CellStatus::NotEnough { message });
+    let lost = failed("b", "no");
+    let left = failed("c", "not run: stage.b failed");
+    let done = Cell::new("d", "trend");
+    assert_eq!(
+        say_with(&[short.clone(), Cell::new("rows", "sql")], 0),
+        "This week cannot be judged: no finding asks for action."
+    );
+    assert_eq!(
+        say_with(&[short, lost.clone(), left.clone()], 0),
+        "This week cannot be judged: no finding asks for action; one stage failed and one was not \
+         run, so the report is partial."
+    );
+    assert_eq!(
+        say_with(&[done, lost, left.clone(), left], 0),
+        "As far as could be looked, a steady week: no finding asks for action; one stage failed \
+         and two were not run, so the report is partial."
+    );
+}
+
+#[test]
+fn verdict_and_asks_do_not_contradict_each_other() {
+    assert!(!say_with(&[], 1).contains("asks for action"));
+    let advice = finding("advice", "recommendation", Severity::Notice, "do this");
+    let cells = [cell("advice", "recommendation", vec![advice])];
+    assert_eq!(asks::asks(&cells, &[]), ["do this."]);
+}
+
+#[test]
+fn asks_are_sentences() {
+    let ask = |kind: &str, subject: &str, what: &str| {
+        let mut finding = finding("s", kind, Severity::Warning, what);
+        finding.subject = subject.to_string();
+        asks::asks(&[cell("s", kind, vec![finding])], &[]).concat()
+    };
+    assert_eq!(
+        ask("trend", "service = worker", "trend of memory in use"),
+        "Decide whether the trend of memory in use (service worker) may go on."
+    );
+    assert_eq!(
+        ask("quality", "component = ", "records stopped"),
+        "Have the data mended at its source: records stopped (component (blank))."
+    );
+}
+
+#[test]
+fn verdict_tells_of_improvements() {
+    let check = |verdicts: &[Verdict], want: &str| {
+        let effect = crate::sample::sample().effects[0].clone();
+        let effects: Vec<Effect> = verdicts
+            .iter()
+            .map(|verdict| Effect {
+                verdict: *verdict,
+                ..effect.clone()
+            })
+            .collect();
+        assert_eq!(effect_clause(&effects).unwrap_or_default(), want);
+    };
+    check(&[], "");
+    check(&[Verdict::Works], "the improvement works");
+    check(&[Verdict::Unclear], "the improvement is unclear");
+    check(
+        &[Verdict::Works, Verdict::TooEarly, Verdict::Works],
+        "of three improvements two work and one is too early to judge",
+    );
+}
+
+#[test]
+fn source_notes_have_right_plurals() {
+    let mut tickets = source("tickets");
+    tickets.records = 12_345;
+    tickets.accepted = 12_300;
+    tickets.files = 14;
+    tickets.quarantined = vec![("wrong type".to_string(), 30), ("late".to_string(), 15)];
+    tickets.duplicates = 1;
+    tickets.unknown_fields = vec![("colour".to_string(), 1)];
+    tickets.broken_files = vec![("s3://bucket/raw/a.gz".to_string(), "cut off".to_string())];
+    let notes: Vec<String> = notes::source_notes(&tickets)
+        .iter()
+        .map(|note| plain(note))
+        .collect();
+    assert_eq!(
+        notes,
+        [
+            "tickets: 12 345 records in 14 files, 99.6 % accepted; left out: 30 (wrong type), \
+             15 (late) and 1 (key seen before).",
+            "tickets: 1 file could not be read to the end: a.gz (cut off).",
+            "tickets: 1 field is not in the contract: colour (1 record).",
+        ]
+    );
+}
+
+#[test]
+fn cells_come_in_reading_order() {
+    let kinds = ["sql", "effectiveness", "command", "kpi", "quality"];
+    let mut kinds = kinds.to_vec();
+    kinds.sort_by_key(|kind| reading_rank(kind));
+    assert_eq!(kinds, ["quality", "kpi", "effectiveness", "command", "sql"]);
+}
+#[test]
+fn failures_are_told_once_and_by_a_readable_name() {
+    let cells = [
+        failed("no_name", "stage.no_name: the query is wrong."),
+        failed("after", "not run: stage.no_name failed"),
+    ];
+    assert_eq!(
+        notes::notes(&cells, &[]),
+        [
+            "No name failed: the query is wrong.",
+            "After was not run: stage.no_name failed."
+        ]
+    );
+}

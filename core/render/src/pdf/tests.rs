@@ -1,0 +1,363 @@
+use super::*;
+use crate::sample::{HOSTILE, sample};
+use retrocast_domain::{Cell, CellStatus, Finding, Severity};
+use typst::layout::{Frame, FrameItem};
+
+fn build(report: &Report, layout: Layout) -> Vec<u8> {
+    pdf(report, layout, &Templates::built_in()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn count(haystack: &[u8], needle: &[u8]) -> usize {
+    haystack
+        .windows(needle.len())
+        .filter(|window| *window == needle)
+        .count()
+}
+
+#[test]
+fn both_layouts_are_made_and_repeat_byte_for_byte() {
+    for layout in Layout::ALL {
+        let one = build(&sample(), layout);
+        assert!(one.starts_with(b"%PDF-1.7"));
+        assert_eq!(
+            count(&one, b"/AFRelationship"),
+            1,
+            "the report is attached once"
+        );
+        assert_eq!(count(&one, b"pdfuaid:part"), 2);
+        assert!(
+            one == build(&sample(), layout),
+            "{layout:?} differs between builds"
+        );
+    }
+}
+
+/// The texts of each page as they are laid out, a line for each run of one font.
+fn texts(report: &Report, layout: Layout) -> Vec<Vec<String>> {
+    fn collect(frame: &Frame, out: &mut Vec<String>) {
+        for (_, item) in frame.items() {
+            match item {
+                FrameItem::Group(group) => collect(&group.frame, out),
+                FrameItem::Text(text) => out.push(text.text.to_string()),
+                _ => {}
+            }
+        }
+    }
+    let files = files(report, layout, &Templates::built_in(), &world::covered);
+    let document = files.and_then(|files| compile(&files));
+    let document = document.unwrap_or_else(|error| panic!("{error}"));
+    let page = |page: &typst_layout::Page| {
+        let mut out = Vec::new();
+        collect(&page.frame, &mut out);
+        out
+    };
+    document.pages().iter().map(page).collect()
+}
+
+/// A report about nothing.
+fn empty() -> Report {
+    Report {
+        headlines: Vec::new(),
+        asks: Vec::new(),
+        kpis: Vec::new(),
+        effects: Vec::new(),
+        cells: Vec::new(),
+        sources: Vec::new(),
+        notes: Vec::new(),
+        plan: Vec::new(),
+        ..sample()
+    }
+}
+
+/// A report whose every stage failed.
+fn all_failed() -> Report {
+    let mut report = empty();
+    report.status = retrocast_domain::ReportStatus::Partial;
+    for i in 0..40 {
+        let mut cell = Cell::new(&format!("stage_{i}"), "trend");
+        let message = format!("the disk is full: {}", "no room left ".repeat(80));
+        report.notes.push(message.clone());
+        cell.status = CellStatus::Failed { message };
+        report.cells.push(cell);
+    }
+    report
+}
+
+#[test]
+fn the_executive_report_has_three_pages_and_a_note() {
+    let check = |what: &str, report: &Report| {
+        let pages = texts(report, Layout::Executive).len();
+        assert!((3..=4).contains(&pages), "{what}: {pages} pages");
+    };
+    check("sample", &sample());
+    check(
+        "crowded",
+        &crowded("an unusually long and winding sentence of many words "),
+    );
+    // The widest letters, with and without a place to break.
+    check("wide", &crowded("WWWWWWWW "));
+    check("unbroken", &crowded("WWWWWWWWWWWW"));
+    check("han", &crowded("支払いエラー結果"));
+    check("tall", &crowded("नमस्ते ไทย्र्‍"));
+    check("empty", &empty());
+    check("all failed", &all_failed());
+    let mut one = empty();
+    one.headlines = vec![Finding {
+        severity: Severity::Warning,
+        ..sample().headlines[0].clone()
+    }];
+    check("one finding", &one);
+    for report in [empty(), all_failed()] {
+        build(&report, Layout::Executive);
+        build(&report, Layout::Technical);
+    }
+}
+
+#[test]
+fn what_is_copied_from_a_report_is_what_was_written() {
+    let hash = "9c1185a5c5e9fc54612808977ee8f548".repeat(2);
+    let path = "/srv/records/2026/11/decisions-2026-11-10-cut.jsonl.gz";
+    let name = "storefront.checkout_service.payment-adapter";
+    let query = "select id, created_at from tickets\nwhere created_at >= '2026-11-09T00:00:00Z'";
+    let mut report = empty();
+    report.notes = vec![format!("{path} could not be read."), hash.clone()];
+    let mut cell = Cell::new("one", "sql");
+    cell.query = Some(query.to_string());
+    cell.did = format!("Read {path} of {name}.");
+    let mut table = retrocast_domain::Table::new("Names", &["name", "hash", ">n"]);
+    for n in 0..3 {
+        table.push([name.to_string(), hash.clone(), n.to_string()]);
+    }
+    cell.tables.push(table);
+    report.cells.push(cell);
+    for layout in Layout::ALL {
+        let runs = texts(&report, layout).concat();
+        let whole = runs.concat();
+        assert!(!whole.contains('\u{200b}'), "{layout:?}");
+        // What stands over several lines, without the ends of lines.
+        assert!(whole.contains(path) && whole.contains(&hash), "{layout:?}");
+    }
+    let runs = texts(&report, Layout::Technical).concat();
+    let line = |text: &str| runs.iter().any(|run| run == text);
+    assert!(
+        line("where created_at >= '2026-11-09T00:00:00Z'"),
+        "{runs:?}"
+    );
+    assert!(runs.concat().contains(name));
+}
+
+#[test]
+fn no_page_contradicts_another_about_decisions() {
+    let mut report = sample();
+    let all = |report: &Report| texts(report, Layout::Executive).concat().concat();
+    assert!(!report.asks.is_empty());
+    assert!(!all(&report).contains("Nothing: no finding"));
+    assert!(!all(&report).contains("No recommendation"));
+    report.asks.clear();
+    assert!(all(&report).contains("Nothing: no finding of this period needs a decision."));
+}
+
+#[test]
+fn a_partial_report_says_so_on_every_page() {
+    let mut report = sample();
+    for (status, said) in [
+        (retrocast_domain::ReportStatus::Partial, true),
+        (retrocast_domain::ReportStatus::Complete, false),
+    ] {
+        report.status = status;
+        for layout in Layout::ALL {
+            for page in texts(&report, layout) {
+                assert_eq!(page.iter().any(|text| text.contains("· partial")), said);
+            }
+        }
+    }
+}
+
+fn pages(bytes: &[u8]) -> usize {
+    let text = String::from_utf8_lossy(bytes);
+    let at = text
+        .find("/Type/Pages")
+        .or_else(|| text.find("/Type /Pages"));
+    let at = at.unwrap_or_else(|| panic!("no page tree"));
+    let near = &text[at.saturating_sub(200)..(at + 400).min(text.len())];
+    let digits = near.split("/Count ").nth(1).unwrap_or("");
+    digits
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect::<String>()
+        .parse()
+        .unwrap_or(0)
+}
+
+/// As much of everything as a report may hold, all of it long.
+fn crowded(words: &str) -> Report {
+    let mut report = sample();
+    let long = words.repeat(1000 / words.len());
+    for finding in &mut report.headlines {
+        finding.sentence.clone_from(&long);
+    }
+    report.verdict.clone_from(&long);
+    report.asks = vec![long.clone(); 5];
+    report.notes = vec![long.clone(); 30];
+    for kpi in &mut report.kpis {
+        kpi.name.clone_from(&long);
+        kpi.subject.clone_from(&long);
+        kpi.delta_text.clone_from(&long);
+        kpi.target_text.clone_from(&long);
+    }
+    report.period = "Monday 28 September to Sunday 4 October 2026".to_string();
+    report.owner.clone_from(&long);
+    report.job = "a-job-with-a-name-as-long-as-the-names-of-jobs-may-be".to_string();
+    report.provenance.command = format!("retrocast run {} --window 2026-W46", report.job);
+    for i in 0..60 {
+        report
+            .provenance
+            .datasets
+            .push(retrocast_domain::DatasetRef {
+                name: format!("dataset_with_a_rather_long_name_number_{i}"),
+                version: 123,
+                rows: 1_000_000,
+            });
+    }
+    let effects = report.effects.clone();
+    report.effects = effects.iter().cycle().take(40).cloned().collect();
+    for effect in &mut report.effects {
+        effect.title.clone_from(&long);
+        effect.metric.clone_from(&long);
+    }
+    report.title.clone_from(&long);
+    for cell in &mut report.cells {
+        for chart in &mut cell.charts {
+            chart.title.clone_from(&long);
+        }
+        let risks: Vec<_> = cell
+            .findings
+            .iter()
+            .cycle()
+            .take(cell.findings.len() * 9)
+            .cloned()
+            .collect();
+        cell.findings = risks;
+        for finding in &mut cell.findings {
+            finding.sentence.clone_from(&long);
+        }
+    }
+    report
+}
+
+#[test]
+fn hostile_texts_do_not_change_the_structure() {
+    let shape = |text: &str| {
+        let mut report = sample();
+        let mut cell = Cell::new("one", "command");
+        cell.title = text.to_string();
+        cell.did = text.to_string();
+        cell.caveats = vec![text.to_string()];
+        report.cells = vec![cell];
+        report.effects.clear();
+        report.kpis.clear();
+        report.title = text.to_string();
+        report.asks = vec![text.to_string()];
+        let bytes = build(&report, Layout::Technical);
+        (pages(&bytes), count(&bytes, b"/AFRelationship"))
+    };
+    let plain = shape("A plain text");
+    for text in HOSTILE {
+        assert_eq!(shape(text), plain, "{text:?}");
+    }
+}
+
+#[test]
+fn every_covered_character_can_be_printed() {
+    let all: Vec<char> = ('\u{20}'..=char::MAX)
+        .filter(|c| world::covered_without_marks(*c))
+        .collect();
+    assert!(all.len() > 20_000, "{}", all.len());
+    // Where characters do not join, a part of them stands for all.
+    let printed: Vec<char> = all
+        .into_iter()
+        .enumerate()
+        .filter(|(i, c)| *c < '\u{2000}' || i % 16 == 0)
+        .map(|(_, c)| c)
+        .collect();
+    let words = |chars: &[char]| {
+        let words: Vec<String> = chars.chunks(8).map(|word| word.iter().collect()).collect();
+        words.join(" ")
+    };
+    let mut report = sample();
+    report.cells.truncate(1);
+    report.cells[0].caveats = printed.chunks(200).map(words).collect();
+    let templates = Templates::built_in();
+    let result = attempt(
+        &report,
+        Layout::Technical,
+        &templates,
+        &world::covered_without_marks,
+    );
+    let message = result
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default();
+    assert_eq!(message, "");
+}
+
+/// Writes the reports for eyes to judge, when told where to.
+#[test]
+fn gallery() {
+    let Some(folder) = std::env::var_os("RETROCAST_GALLERY").map(std::path::PathBuf::from) else {
+        eprintln!("SKIPPED: set RETROCAST_GALLERY to a folder to see the sample reports");
+        return;
+    };
+    for (name, report) in [
+        ("sample", sample()),
+        (
+            "crowded",
+            crowded("an unusually long and winding sentence of many words "),
+        ),
+        ("wide", crowded("WWWWWWWW ")),
+        ("empty", empty()),
+        ("failed", all_failed()),
+    ] {
+        for layout in Layout::ALL {
+            let file = folder.join(format!("{name}-{}.pdf", layout.name()));
+            std::fs::write(file, build(&report, layout)).unwrap();
+        }
+        let file = folder.join(format!("{name}-report.json"));
+        std::fs::write(file, report_json(&report).unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn marks_piled_on_letters_of_other_fonts_do_not_stop_a_report() {
+    let mut report = sample();
+    report.title =
+        "Z\u{5c7}a\u{591}l\u{20dd}g\u{301}\u{302}\u{303}o \u{5b0}\u{64b}中\u{5c1}".to_string();
+    build(&report, Layout::Executive);
+}
+
+#[test]
+fn broken_templates_are_told_with_file_and_line() {
+    let check = |file: &str, text: &str, want: &str| {
+        let templates = Templates::built_in().with(file, text);
+        let error = pdf(&sample(), Layout::Executive, &templates)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(want), "{error}");
+    };
+    check(
+        "theme.typ",
+        "#let a = 1\n#let printed = b",
+        "theme.typ:2:16: unknown variable: b",
+    );
+    check(
+        "theme.typ",
+        "#read(\"/etc/passwd\")",
+        "theme.typ:1:7: file not found",
+    );
+    check(
+        "theme.typ",
+        "#import \"@preview/cetz:0.1.0\": *",
+        "theme.typ:1:9:",
+    );
+    check("theme.typ", "#datetime.today()", "theme.typ:1:2:");
+}

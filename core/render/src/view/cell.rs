@@ -1,0 +1,289 @@
+//! What a stage did and found, in words.
+
+use super::{
+    ChartView, Drawings, HALF, LONG, TABLE_ROWS_MAX, WIDE,
+    effect::{self, EffectView},
+    finding::{self, FindingView},
+    kpi::{self, KpiView},
+};
+use crate::assemble::{self, without_name, without_prefix};
+use crate::words::{capital, named, shorten};
+use retrocast_domain::{
+    Align, Cell, CellStatus, ChartKind, Table, cell::DatasetRef, number::plural,
+};
+use serde::Serialize;
+
+const CELL_FINDINGS_MAX: usize = 12;
+
+#[derive(Debug, Serialize)]
+pub(super) struct CellView {
+    stage: String,
+    kind: String,
+    title: String,
+    /// `done`, `not_enough` or `failed`.
+    status: &'static str,
+    /// The same in words.
+    status_words: &'static str,
+    message: String,
+    did: String,
+    method: String,
+    inputs: String,
+    output: String,
+    params: Vec<ParamView>,
+    query: String,
+    findings: Vec<FindingView>,
+    findings_more: u64,
+    kpis: Vec<KpiView>,
+    effects: Vec<EffectView>,
+    charts: Vec<ChartView>,
+    tables: Vec<TableView>,
+    caveats: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ParamView {
+    name: String,
+    value: String,
+    set: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct TableView {
+    caption: String,
+    columns: Vec<ColumnView>,
+    rows: Vec<Vec<String>>,
+    more: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ColumnView {
+    title: String,
+    align: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct MethodView {
+    kind: String,
+    method: String,
+    stages: String,
+}
+
+pub(super) fn cell(cell: &Cell, drawings: &mut Drawings) -> CellView {
+    let (status, status_words, message) = status(cell);
+    // A lone chart has the whole width; of several, only those that need it.
+    let lone = cell.charts.len() == 1;
+    let charts = cell.charts.iter().map(|chart| {
+        let wide = lone || needs_width(&chart.kind);
+        drawings.add(chart, if wide { WIDE } else { HALF }, wide)
+    });
+    CellView {
+        stage: cell.stage.clone(),
+        kind: cell.kind.clone(),
+        title: shorten(&assemble::title(cell), 120),
+        status,
+        status_words,
+        message,
+        did: shorten(&cell.did, 800),
+        method: shorten(&cell.method, 500),
+        charts: charts.collect(),
+        inputs: cell
+            .inputs
+            .iter()
+            .map(dataset)
+            .collect::<Vec<_>>()
+            .join("; "),
+        output: cell.output.as_ref().map(dataset).unwrap_or_default(),
+        params: cell
+            .params
+            .iter()
+            .map(|param| ParamView {
+                name: shorten(&param.name, 60),
+                value: shorten(&param.value, 240),
+                set: param.set,
+            })
+            .collect(),
+        query: cell
+            .query
+            .as_deref()
+            .map(|query| shorten(query.trim(), 4000))
+            .unwrap_or_default(),
+        findings: cell
+            .findings
+            .iter()
+            .take(CELL_FINDINGS_MAX)
+            .map(|f| finding::finding(f, LONG))
+            .collect(),
+        findings_more: cell.findings.len().saturating_sub(CELL_FINDINGS_MAX) as u64,
+        kpis: cell
+            .kpis
+            .iter()
+            .map(|kpi| kpi::kpi(kpi, drawings))
+            .collect(),
+        effects: cell
+            .effects
+            .iter()
+            .map(|e| effect::effect(e, 160))
+            .collect(),
+        tables: cell
+            .tables
+            .iter()
+            .map(|table| self::table(table, cell.kind == "sql"))
+            .collect(),
+        caveats: sentences(&cell.caveats),
+    }
+}
+
+/// How a stage ended: for style, in words, and why.
+fn status(cell: &Cell) -> (&'static str, &'static str, String) {
+    match &cell.status {
+        CellStatus::Done => ("done", "", String::new()),
+        CellStatus::NotEnough { message } => (
+            "not_enough",
+            "Too little data",
+            shorten(without_prefix(message), 600),
+        ),
+        CellStatus::Failed { message } => match message.strip_prefix("not run: ") {
+            Some(reason) => ("failed", "This stage was not run", shorten(reason, 600)),
+            None => {
+                let message = without_name(cell, message);
+                ("failed", "This stage failed", shorten(message, 600))
+            }
+        },
+    }
+}
+
+fn sentences(texts: &[String]) -> Vec<String> {
+    texts.iter().map(|text| shorten(text, 400)).collect()
+}
+
+fn needs_width(kind: &ChartKind) -> bool {
+    match kind {
+        ChartKind::BeforeAfter { .. }
+        | ChartKind::CalendarHeat { .. }
+        | ChartKind::SmallMultiples { .. } => true,
+        ChartKind::Line { series, .. } => series.iter().any(|series| series.values.len() > 120),
+        ChartKind::Bars { bars, .. } => bars.len() > 12,
+        ChartKind::Sparkline { .. } | ChartKind::Bullet { .. } => false,
+    }
+}
+
+/// "tickets, version 3 (12 345 rows)".
+fn dataset(dataset: &DatasetRef) -> String {
+    format!(
+        "{}, version {} ({})",
+        dataset.name,
+        dataset.version,
+        plural(dataset.rows, "row")
+    )
+}
+
+/// A table whose headings are `raw` has the names of columns in them and values as they came.
+fn table(table: &Table, raw: bool) -> TableView {
+    let shown = table.clone().top(TABLE_ROWS_MAX);
+    let names = |column: usize| {
+        let text = shown
+            .columns
+            .get(column)
+            .is_some_and(|c| c.align == Align::Left);
+        text && (raw || column == 0)
+    };
+    let word = |column: usize, text: &String| match shorten(text, 240) {
+        text if names(column) => named(&text),
+        text => text,
+    };
+    TableView {
+        caption: shorten(shown.caption.trim_end_matches('.'), 200),
+        columns: shown
+            .columns
+            .iter()
+            .map(|column| ColumnView {
+                title: if raw {
+                    shorten(&column.title, 60)
+                } else {
+                    capital(&shorten(&column.title, 60))
+                },
+                align: match column.align {
+                    Align::Left => "left",
+                    Align::Right => "right",
+                },
+            })
+            .collect(),
+        rows: shown
+            .rows
+            .iter()
+            .map(|row| {
+                // A row that is too short or too long must not shift the ones after it.
+                let cells = row.iter().enumerate().map(|(i, text)| word(i, text));
+                let padded = cells.chain(std::iter::repeat(String::new()));
+                padded.take(shown.columns.len()).collect()
+            })
+            .collect(),
+        more: match shown.more {
+            0 => String::new(),
+            n => format!(
+                "{} not shown; all are in the attached report.json or its dataset.",
+                plural(n, "further row")
+            ),
+        },
+    }
+}
+
+/// Each method once, with the stages that used it.
+pub(super) fn methods(cells: &[Cell]) -> Vec<MethodView> {
+    let mut methods: Vec<MethodView> = Vec::new();
+    for cell in cells.iter().filter(|cell| !cell.method.is_empty()) {
+        match methods
+            .iter_mut()
+            .find(|m| m.kind == cell.kind && m.method == cell.method)
+        {
+            Some(known) => known.stages = format!("{}, {}", known.stages, cell.stage),
+            None => methods.push(MethodView {
+                kind: cell.kind.clone(),
+                method: shorten(&cell.method, 500),
+                stages: cell.stage.clone(),
+            }),
+        }
+    }
+    methods
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blank_names_are_seen_and_missing_values_are_not_invented() {
+        let mut rows = Table::new("The result: 3 rows.", &["component", "note", ">failures"]);
+        rows.push(["billing".into(), "–".into(), "3".into()]);
+        rows.push([String::new(), " \u{a0}".into(), String::new()]);
+        let view = |raw| table(&rows, raw);
+        assert_eq!(view(true).rows[1], ["(blank)", "(blank)", ""]);
+        assert_eq!(view(false).rows[1], ["(blank)", " \u{a0}", ""]);
+        assert_eq!(view(false).caption, "The result: 3 rows");
+        let titles = |raw| -> Vec<String> {
+            let columns = view(raw).columns.into_iter();
+            columns.map(|column| column.title).collect()
+        };
+        assert_eq!(titles(true), ["component", "note", "failures"]);
+        assert_eq!(titles(false), ["Component", "Note", "Failures"]);
+    }
+
+    #[test]
+    fn a_stage_that_was_not_run_did_not_fail() {
+        let mut cell = Cell::new("after", "trend");
+        let mut say = |message: &str| {
+            let message = message.to_string();
+            cell.status = CellStatus::Failed { message };
+            let (_, words, message) = status(&cell);
+            format!("{words}: {message}")
+        };
+        assert_eq!(
+            say("not run: stage.one failed"),
+            "This stage was not run: stage.one failed"
+        );
+        assert_eq!(
+            say("stage.after: no memory"),
+            "This stage failed: no memory"
+        );
+    }
+}

@@ -1,0 +1,118 @@
+//! The plan, the sources and the provenance in words.
+
+use super::TABLE_ROWS_MAX;
+use crate::words::{minute, shorten};
+use retrocast_domain::{
+    Report,
+    number::{count, percent},
+    report::{PlanNode, SourceNote},
+};
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+pub(super) struct PlanView {
+    name: String,
+    kind: String,
+    inputs: String,
+    rows: String,
+    status: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct SourceView {
+    name: String,
+    uri: String,
+    contract: String,
+    files: String,
+    records: String,
+    accepted: String,
+    accepted_share: String,
+    left_out: String,
+    duplicates: String,
+    span: String,
+    reasons: Vec<[String; 2]>,
+    broken: Vec<[String; 2]>,
+    unknown: Vec<[String; 2]>,
+}
+
+pub(super) fn plan_node(node: &PlanNode) -> PlanView {
+    PlanView {
+        name: shorten(&node.name, 80),
+        kind: shorten(&node.kind, 40),
+        inputs: shorten(&node.inputs.join(", "), 160),
+        rows: node.rows.map(count).unwrap_or_default(),
+        status: node.status.clone(),
+    }
+}
+
+pub(super) fn source(source: &SourceNote) -> SourceView {
+    let share = source.accepted as f64 / source.records.max(1) as f64;
+    let counted = |items: &[(String, u64)]| -> Vec<[String; 2]> {
+        items
+            .iter()
+            .take(TABLE_ROWS_MAX)
+            .map(|(name, n)| [shorten(name, 200), count(*n)])
+            .collect()
+    };
+    SourceView {
+        name: source.name.clone(),
+        uri: shorten(&source.uri, 160),
+        contract: source.contract.clone(),
+        files: count(source.files),
+        records: count(source.records),
+        accepted: count(source.accepted),
+        accepted_share: if source.records == 0 {
+            "n/a".to_string()
+        } else {
+            percent(share)
+        },
+        left_out: count(source.quarantined.iter().map(|(_, n)| n).sum()),
+        duplicates: count(source.duplicates),
+        span: match (source.first_time.is_empty(), source.last_time.is_empty()) {
+            (false, false) => format!(
+                "{} to {}",
+                minute(&source.first_time),
+                minute(&source.last_time)
+            ),
+            _ => String::new(),
+        },
+        reasons: counted(&source.quarantined),
+        broken: source
+            .broken_files
+            .iter()
+            .take(TABLE_ROWS_MAX)
+            .map(|(file, reason)| [shorten(file, 160), shorten(reason, 200)])
+            .collect(),
+        unknown: counted(&source.unknown_fields),
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ProvenanceView {
+    run: String,
+    build: String,
+    config_hash: String,
+    command: String,
+    datasets: Vec<[String; 3]>,
+}
+
+pub(super) fn provenance(report: &Report) -> ProvenanceView {
+    let provenance = &report.provenance;
+    ProvenanceView {
+        run: provenance.run.clone(),
+        build: provenance.build.clone(),
+        config_hash: provenance.config_hash.clone(),
+        command: provenance.command.clone(),
+        datasets: provenance
+            .datasets
+            .iter()
+            .map(|dataset| {
+                [
+                    dataset.name.clone(),
+                    dataset.version.to_string(),
+                    count(dataset.rows),
+                ]
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,128 @@
+//! Effects of improvements in words.
+
+use crate::words::{short_date, shorten, words_of_date};
+use retrocast_domain::{
+    Effect, Verdict,
+    number::{change, count, p_value, plural, sensible},
+};
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+pub(super) struct EffectView {
+    title: String,
+    id: String,
+    date: String,
+    /// "5 Oct 2026".
+    date_short: String,
+    /// What it was meant to move, in its unit: "failure tickets in storefront, per day".
+    metric: String,
+    before: String,
+    after: String,
+    counterfactual: String,
+    relative: String,
+    relative_interval: String,
+    absolute: String,
+    absolute_interval: String,
+    /// Of the placebo test; corrected for the number of improvements, where that is known.
+    p: String,
+    placebos: String,
+    days: String,
+    controls: String,
+    verdict: &'static str,
+    /// "good", "bad" or "steady".
+    tone: &'static str,
+}
+
+pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
+    let [absolute, lower, upper] = effect.absolute;
+    let [relative, relative_lower, relative_upper] = effect.relative;
+    // Nothing was estimated yet, and a zero would look like an estimate.
+    let early = effect.verdict == Verdict::TooEarly;
+    let known = |text: String| if early { "–".to_string() } else { text };
+    EffectView {
+        title: shorten(&effect.title, limit),
+        id: effect.improvement.clone(),
+        date: words_of_date(&effect.date),
+        date_short: short_date(&effect.date),
+        metric: shorten(&measured(&effect.metric, &effect.unit), limit + 40),
+        before: sensible(effect.before),
+        after: sensible(effect.after),
+        counterfactual: known(sensible(effect.counterfactual)),
+        relative: known(change(relative)),
+        relative_interval: if early {
+            String::new()
+        } else {
+            format!("{} to {}", change(relative_lower), change(relative_upper))
+        },
+        absolute: known(signed(absolute)),
+        absolute_interval: if early {
+            String::new()
+        } else {
+            format!("{} to {}", signed(lower), signed(upper))
+        },
+        p: known(bare_p(
+            effect.placebo_p_corrected.unwrap_or(effect.placebo_p),
+        )),
+        placebos: plural(effect.placebos, "placebo date"),
+        days: format!(
+            "{} + {}",
+            count(effect.days_before),
+            count(effect.days_after)
+        ),
+        controls: match effect.controls.as_slice() {
+            [] => "uncontrolled".to_string(),
+            controls => shorten(&controls.join(", "), 90),
+        },
+        verdict: effect.verdict.word(),
+        tone: match effect.verdict {
+            Verdict::Works => "good",
+            Verdict::Harmful => "bad",
+            Verdict::Unclear | Verdict::TooEarly => "steady",
+        },
+    }
+}
+
+fn signed(value: f64) -> String {
+    let text = sensible(value);
+    if value > 0.0 {
+        format!("+{text}")
+    } else {
+        text
+    }
+}
+
+/// "0.013" or "< 0.001", for a column that says it is a p-value.
+fn bare_p(p: f64) -> String {
+    let text = p_value(p);
+    text.trim_start_matches("p = ").replace("p < ", "< ")
+}
+
+/// A metric with its unit, whose noun is not said twice.
+fn measured(metric: &str, unit: &str) -> String {
+    let noun = unit.split(" per ").next().unwrap_or_default();
+    let same = !noun.is_empty() && metric.starts_with(noun);
+    match unit.get(noun.len()..).map(str::trim_start) {
+        Some("") if same => metric.to_string(),
+        Some(rest) if same => format!("{metric}, {rest}"),
+        _ if unit.is_empty() => metric.to_string(),
+        _ => format!("{metric}, {unit}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_does_not_repeat_its_metric() {
+        let check = |metric, unit, want| assert_eq!(measured(metric, unit), want);
+        check(
+            "failures in billing",
+            "failures per day",
+            "failures in billing, per day",
+        );
+        check("latency", "ms", "latency, ms");
+        check("tickets", "tickets", "tickets");
+        check("cost", "", "cost");
+    }
+}

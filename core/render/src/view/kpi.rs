@@ -1,0 +1,97 @@
+//! Key figures in words.
+
+use super::{ChartView, Drawings, WORD};
+use crate::assemble::{good_news, misses_target};
+use crate::words::{named, shorten};
+use retrocast_domain::{
+    Chart, ChartKind, Direction, Kpi,
+    number::{NBSP, count, plural, with_unit},
+};
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+pub(super) struct KpiView {
+    name: String,
+    subject: String,
+    text: String,
+    /// The unit, when it is a noun.
+    noun: String,
+    interval: String,
+    delta: String,
+    baseline_delta: String,
+    arrow: &'static str,
+    /// "good", "bad" or "steady".
+    tone: &'static str,
+    target: String,
+    misses: bool,
+    n: String,
+    spark: Option<ChartView>,
+}
+
+pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
+    let values = kpi.history.iter().flatten().count();
+    let spark = (values >= 3).then(|| {
+        let chart = Chart {
+            id: String::new(),
+            title: format!("{}, recent windows", kpi.name),
+            unit: kpi.unit.clone(),
+            alt: spark_alt(kpi),
+            kind: ChartKind::Sparkline {
+                values: kpi.history.clone(),
+            },
+            table: None,
+        };
+        drawings.add(&chart, WORD, false)
+    });
+    let tone = match good_news(kpi) {
+        Some(true) => "good",
+        Some(false) => "bad",
+        None => "steady",
+    };
+    // A noun stands smaller beside its number; "%", "ms" and the like belong to the number.
+    let noun = format!("{NBSP}{}", kpi.unit);
+    let (number, noun) = match kpi.text.strip_suffix(&noun) {
+        Some(number) if kpi.unit.chars().count() > 3 => (number, kpi.unit.as_str()),
+        _ => (kpi.text.as_str(), ""),
+    };
+    KpiView {
+        name: shorten(&kpi.name, 48),
+        subject: match kpi.subject.as_str() {
+            "all" | "" => String::new(),
+            subject => named(&shorten(subject, 40)),
+        },
+        text: if kpi.value.is_none() {
+            "n/a".to_string()
+        } else {
+            shorten(number, 30)
+        },
+        noun: shorten(noun, 30),
+        interval: shorten(&kpi.interval_text, 50),
+        delta: shorten(&kpi.delta_text, 40),
+        baseline_delta: kpi.baseline_delta_text.clone(),
+        arrow: match kpi.direction {
+            Direction::Up => "▲",
+            Direction::Down => "▼",
+            Direction::None => "■",
+        },
+        tone,
+        target: shorten(&kpi.target_text, 30),
+        misses: misses_target(kpi),
+        n: count(kpi.n),
+        spark,
+    }
+}
+
+fn spark_alt(kpi: &Kpi) -> String {
+    let known: Vec<f64> = kpi.history.iter().flatten().copied().collect();
+    let (Some(first), Some(last)) = (known.first(), known.last()) else {
+        return String::new();
+    };
+    format!(
+        "{} over the last {}: from {} to {}.",
+        kpi.name,
+        plural(known.len() as u64, "window"),
+        with_unit(*first, &kpi.unit),
+        with_unit(*last, &kpi.unit)
+    )
+}

@@ -1,0 +1,183 @@
+//! Names, dates and lengths of texts, the same in sentences, tables and drawings.
+
+use jiff::civil::Date;
+use retrocast_domain::{
+    number::{NBSP, THIN},
+    window::{long, month_name},
+};
+
+/// What stands for a name that is empty or made of spaces.
+pub(crate) const BLANK: &str = "(blank)";
+
+/// A name that can be seen.
+pub(crate) fn named(name: &str) -> String {
+    let empty = |text: &str| text.chars().all(char::is_whitespace);
+    match name.rsplit_once(" =") {
+        Some((what, value)) if empty(value) => format!("{what} = {BLANK}"),
+        _ if empty(name) => BLANK.to_string(),
+        _ => name.to_string(),
+    }
+}
+
+/// The text with a capital at its beginning, unless it begins with a name or a symbol.
+pub(crate) fn capital(text: &str) -> String {
+    let word = text.split(' ').next().unwrap_or_default();
+    let plain = word.len() > 1 && word.bytes().all(|b| b.is_ascii_lowercase());
+    match text.chars().next() {
+        Some(first) if plain => format!("{}{}", first.to_ascii_uppercase(), &text[1..]),
+        _ => text.to_string(),
+    }
+}
+
+/// ISO dates in a text as people write them; two of them with "to" between as one period.
+pub(crate) fn dates_in_words(text: &str) -> String {
+    let date = |word: &str| -> Option<Date> {
+        let date = word.trim_end_matches([',', ';', '.', ')']);
+        (date.len() == 10).then(|| date.parse().ok()).flatten()
+    };
+    let words: Vec<&str> = text.split(' ').collect();
+    let mut out: Vec<String> = Vec::new();
+    let mut i = 0;
+    while i < words.len() {
+        let span = date(words[i]).filter(|_| words.get(i + 1) == Some(&"to"));
+        let span = span.zip(words.get(i + 2).and_then(|word| date(word)));
+        let (said, last) = match (span, date(words[i])) {
+            (Some((from, to)), _) => (period(from, to), i + 2),
+            (None, Some(day)) => (brief(day), i),
+            (None, None) => (words[i].to_string(), i),
+        };
+        let stops = date(words[last]).map_or("", |_| &words[last][10..]);
+        out.push(format!("{said}{stops}"));
+        i = last + 1;
+    }
+    out.join(" ")
+}
+
+/// "9 to 15 Nov 2026", "28 Sep to 4 Oct 2026".
+fn period(from: Date, to: Date) -> String {
+    if from == to {
+        brief(from)
+    } else if (from.year(), from.month()) == (to.year(), to.month()) {
+        format!("{} to {}", from.day(), brief(to))
+    } else if from.year() == to.year() {
+        let month: String = month_name(from).chars().take(3).collect();
+        format!("{}{NBSP}{month} to {}", from.day(), brief(to))
+    } else {
+        format!("{} to {}", brief(from), brief(to))
+    }
+}
+
+/// "5 Oct 2026".
+pub(crate) fn brief(date: Date) -> String {
+    let month: String = month_name(date).chars().take(3).collect();
+    format!("{}{NBSP}{month}{NBSP}{}", date.day(), date.year())
+}
+
+/// "2026-11-15T23:59:59Z" -> "2026-11-15 23:59".
+pub(crate) fn minute(time: &str) -> String {
+    time.chars()
+        .take(16)
+        .map(|c| if c == 'T' { ' ' } else { c })
+        .collect()
+}
+
+/// Year, month and day; the epoch for a date that cannot be read.
+pub fn date_parts(date: &str) -> [i64; 3] {
+    let date: Date = date.parse().unwrap_or(jiff::civil::date(1970, 1, 1));
+    [
+        i64::from(date.year()),
+        i64::from(date.month()),
+        i64::from(date.day()),
+    ]
+}
+
+pub(crate) fn words_of_date(date: &str) -> String {
+    date.parse().map_or_else(|_| date.to_string(), long)
+}
+
+/// "5 Oct 2026".
+pub(crate) fn short_date(date: &str) -> String {
+    date.parse()
+        .map_or_else(|_| shorten(date, 20), |date: Date| brief(date))
+}
+
+/// The first `limit` characters, cut at a word where one ends near, with an ellipsis.
+pub fn shorten(text: &str, limit: usize) -> String {
+    let Some((end, _)) = text.char_indices().nth(limit) else {
+        return text.to_string();
+    };
+    let head = &text[..end];
+    let cut = head
+        .rfind([' ', '\n'])
+        .filter(|at| *at * 10 > end * 7)
+        .unwrap_or(end);
+    format!(
+        "{}{THIN}…",
+        head[..cut].trim_end_matches([' ', ',', ';', '.', '\n'])
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shortening_ends_at_a_word_and_shows_it() {
+        assert_eq!(shorten("short", 10), "short");
+        assert_eq!(
+            shorten("one, two, three four", 12),
+            format!("one, two{THIN}…")
+        );
+        assert_eq!(
+            shorten(&"x".repeat(50), 10),
+            format!("{}{THIN}…", "x".repeat(10))
+        );
+    }
+
+    #[test]
+    fn dates_are_long_or_short() {
+        assert_eq!(words_of_date("2026-11-15"), "15 November 2026");
+        assert_eq!(words_of_date("soon"), "soon");
+        assert_eq!(short_date("2026-09-21"), "21\u{a0}Sep\u{a0}2026");
+        assert_eq!(date_parts("soon"), [1970, 1, 1]);
+        assert_eq!(minute("2026-11-15T23:59:59Z"), "2026-11-15 23:59");
+    }
+
+    #[test]
+    fn dates_and_periods_inside_texts() {
+        let check = |text: &str, want: &str| {
+            assert_eq!(dates_in_words(text).replace('\u{a0}', " "), want);
+        };
+        check("2026-11-09 to 2026-11-15", "9 to 15 Nov 2026");
+        check("2026-11-09 to 2026-11-09", "9 Nov 2026");
+        check("since about 2026-09-07.", "since about 7 Sep 2026.");
+        check(
+            "(history, 2026-09-22 to 2026-11-15), twice",
+            "(history, 22 Sep to 15 Nov 2026), twice",
+        );
+        check("2025-12-31 to 2026-01-01", "31 Dec 2025 to 1 Jan 2026");
+        check("2026-13-40 to x 2026-1-1", "2026-13-40 to x 2026-1-1");
+        check("", "");
+    }
+
+    #[test]
+    fn names_can_be_seen() {
+        let check = |name: &str, want: &str| assert_eq!(named(name), want);
+        check("billing", "billing");
+        check("", "(blank)");
+        check(" \t\u{a0}", "(blank)");
+        check("component = ", "component = (blank)");
+        check("component = a", "component = a");
+    }
+
+    #[test]
+    fn sentences_begin_with_a_capital_and_names_keep_theirs() {
+        let check = |text: &str, want: &str| assert_eq!(capital(text), want);
+        check("more incidents in 2026", "More incidents in 2026");
+        check("incident_reports by day", "incident_reports by day");
+        check("p corrected", "p corrected");
+        check("MASE", "MASE");
+        check("état", "état");
+        check("", "");
+    }
+}
