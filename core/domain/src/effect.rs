@@ -55,6 +55,9 @@ pub struct Effect {
     pub relative: [f64; 3],
     /// Placebo-in-time p-value.
     pub placebo_p: f64,
+    /// The same, corrected for the number of improvements that were judged; `None` when none was.
+    #[serde(default)]
+    pub placebo_p_corrected: Option<f64>,
     /// Number of placebo dates tried.
     pub placebos: u64,
     /// Days before and after.

@@ -31,10 +31,14 @@ pub fn count(value: u64) -> String {
     integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-/// A number with this many decimals, thousands and a real minus; never "−0".
+/// A number with this many decimals, thousands and a real minus; never "−0". Beyond a million
+/// millions as a power of ten.
 pub fn fixed(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return "n/a".to_string();
+    }
+    if value.abs() >= LARGE {
+        return power_of_ten(value);
     }
     let text = format!("{:.*}", decimals, value.abs());
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
@@ -54,9 +58,50 @@ pub fn fixed(value: f64, decimals: usize) -> String {
     }
 }
 
-/// A number with as many digits as are worth reading: 1 234, 84.5, 3.21, 0.0457.
+/// Sizes from which on a number is written as a power of ten, and below which, when it is not zero.
+const LARGE: f64 = 1e12;
+const SMALL: f64 = 1e-4;
+
+/// Two digits and a power of ten: `1.2 × 10⁻⁷`.
+fn power_of_ten(value: f64) -> String {
+    let text = format!("{:.1e}", value.abs());
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let sign = if value < 0.0 {
+        MINUS.to_string()
+    } else {
+        String::new()
+    };
+    let raised: String = exponent
+        .chars()
+        .map(|letter| match letter {
+            '-' => '⁻',
+            '1' => '¹',
+            '2' => '²',
+            '3' => '³',
+            '4' => '⁴',
+            '5' => '⁵',
+            '6' => '⁶',
+            '7' => '⁷',
+            '8' => '⁸',
+            '9' => '⁹',
+            _ => '⁰',
+        })
+        .collect();
+    format!("{sign}{digits}{NBSP}×{NBSP}10{raised}")
+}
+
+/// A number with as many digits as are worth reading: 1 234, 84.5, 3.21, 0.0457; `1.2 × 10⁻⁷` where
+/// it would need too many.
 pub fn sensible(value: f64) -> String {
+    if value != 0.0 && value.is_finite() && value.abs() < SMALL {
+        return power_of_ten(value);
+    }
     fixed(value, decimals_for(value))
+}
+
+/// Whether no digit of a text is other than 0.
+fn reads_zero(text: &str) -> bool {
+    !text.bytes().any(|b| (b'1'..=b'9').contains(&b))
 }
 
 fn decimals_for(value: f64) -> usize {
@@ -81,7 +126,13 @@ pub fn interval(lower: f64, upper: f64) -> String {
         } else {
             3
         });
-    format!("{} to {}", fixed(lower, decimals), fixed(upper, decimals))
+    let (low, high) = (fixed(lower, decimals), fixed(upper, decimals));
+    let vanishes = |value: f64, text: &str| value != 0.0 && reads_zero(text);
+    if (low == high && lower != upper) || vanishes(lower, &low) || vanishes(upper, &high) {
+        let [low, high] = two_with_unit([lower, upper], "");
+        return format!("{low} to {high}");
+    }
+    format!("{low} to {high}")
 }
 
 /// A share as per cent: 0.9723 -> `97.2 %`.
@@ -91,6 +142,9 @@ pub fn percent(share: f64) -> String {
 
 fn percent_digits(value: f64) -> String {
     let size = value.abs();
+    if size != 0.0 && size < 0.01 {
+        return sensible(value);
+    }
     let decimals = if (99.95..100.0).contains(&size) {
         2
     } else if size >= 100.0 || value == 0.0 {
@@ -103,12 +157,16 @@ fn percent_digits(value: f64) -> String {
     fixed(value, decimals)
 }
 
-/// A relative change: 0.734 -> `+73 %`; −0.052 -> `−5.2 %`.
+/// A relative change: 0.734 -> `+73 %`; −0.052 -> `−5.2 %`; 0.0003 -> `+0.03 %`.
 pub fn change(relative: f64) -> String {
     let value = relative * 100.0;
     let decimals = usize::from(value.abs() < 10.0);
-    let text = fixed(value, decimals);
-    let positive = !text.starts_with(MINUS) && text.bytes().any(|b| (b'1'..=b'9').contains(&b));
+    let mut text = fixed(value, decimals);
+    // What is not zero does not read as zero, down to what no reader cares for.
+    if reads_zero(&text) && value.abs() >= 1e-6 {
+        text = sensible(value);
+    }
+    let positive = !text.starts_with(MINUS) && !reads_zero(&text);
     format!("{}{text}{NBSP}%", if positive { "+" } else { "" })
 }
 
@@ -135,11 +193,24 @@ pub fn p_value(p: f64) -> String {
     }
 }
 
+/// The same without the letter, for the column of a table: `0.013`, `< 0.001`.
+pub fn p_bare(p: f64) -> String {
+    p_value(p).replace("p = ", "").replace("p ", "")
+}
+
 /// Minutes as people say them: `59 min`, `3 h 20 min`, `2 d 4 h`.
 pub fn minutes(value: f64) -> String {
-    let whole = value.round().max(0.0) as i64;
+    if value < 0.0 {
+        return format!("{MINUS}{}", minutes(-value));
+    }
+    let whole = value.round() as i64;
     if value < 10.0 && value > 0.0 {
-        return format!("{}{NBSP}min", fixed(value, 1));
+        let text = if value < 0.05 {
+            sensible(value)
+        } else {
+            fixed(value, 1)
+        };
+        return format!("{text}{NBSP}min");
     }
     if whole < 120 {
         return format!("{whole}{NBSP}min");
@@ -201,9 +272,75 @@ pub fn with_unit(value: f64, unit: &str) -> String {
         "share" => percent(value),
         "min" => minutes(value),
         "ratio" => format!("{}×", sensible(value)),
-        "" => sensible(value),
-        "%" => format!("{}{NBSP}%", sensible(value)),
-        unit => format!("{}{NBSP}{unit}", sensible(value)),
+        unit => with_noun(&sensible(value), unit),
+    }
+}
+
+/// A number's text with its unit, which is in the singular after 1.
+fn with_noun(text: &str, unit: &str) -> String {
+    match unit {
+        "" => text.to_string(),
+        unit if text == "1" => format!("1{NBSP}{}", singular_of(unit)),
+        unit => format!("{text}{NBSP}{unit}"),
+    }
+}
+
+/// "failures per day" -> "failure per day", "files" -> "file"; abbreviations stay.
+fn singular_of(unit: &str) -> String {
+    let (head, tail) = match unit.split_once(" per ") {
+        Some((head, tail)) => (head, format!(" per {tail}")),
+        None => (unit, String::new()),
+    };
+    let word = head.rsplit(' ').next().unwrap_or(head);
+    let is_noun = word.len() > 3
+        && word.ends_with('s')
+        && !word.ends_with("ss")
+        && !word.ends_with("us")
+        && word.bytes().all(|b| b.is_ascii_lowercase());
+    let single = match word.strip_suffix("ies") {
+        _ if !is_noun => word.to_string(),
+        Some(stem) => format!("{stem}y"),
+        None => match word.strip_suffix("yses") {
+            Some(stem) => format!("{stem}ysis"),
+            None => word[..word.len() - 1].to_string(),
+        },
+    };
+    format!("{}{single}{tail}", &head[..head.len() - word.len()])
+}
+
+/// Two values in a unit, with as many digits as they need to differ: a change "from 50 to 50" is none.
+pub fn two_with_unit(values: [f64; 2], unit: &str) -> [String; 2] {
+    let texts = values.map(|value| with_unit(value, unit));
+    if texts[0] != texts[1] || values[0] == values[1] {
+        return texts;
+    }
+    let (scale, noun) = match unit {
+        "share" => (100.0, "%"),
+        "ratio" => (1.0, ""),
+        unit => (1.0, unit),
+    };
+    let digits = |decimals: usize| values.map(|value| fixed(value * scale, decimals));
+    let mut apart = (1..=9).map(digits).filter(|texts| texts[0] != texts[1]);
+    apart
+        .next()
+        .map_or(texts, |digits| digits.map(|text| with_noun(&text, noun)))
+}
+
+/// A difference between two values in a unit: per cent differ by percentage points.
+pub fn difference(value: f64, unit: &str) -> String {
+    match unit {
+        "%" => with_noun(&sensible(value), "percentage points"),
+        "share" => points(value),
+        unit => with_unit(value, unit),
+    }
+}
+
+/// The unit of a difference between two values in a unit.
+pub fn unit_of_difference(unit: &str) -> &str {
+    if unit == "%" {
+        "percentage points"
+    } else {
+        unit
     }
 }
 
@@ -244,6 +381,40 @@ mod tests {
             (minutes(200.0), "3 h 20 min"),
             (minutes(3120.0), "2 d 4 h"),
             (minutes(3.25), "3.2 min"),
+            (sensible(1e-7), "1.0 × 10⁻⁷"),
+            (sensible(-0.000_03), "-3.0 × 10⁻⁵"),
+            (sensible(0.000_3), "0.00030"),
+            (sensible(1e300), "1.0 × 10³⁰⁰"),
+            (percent(0.000_000_2), "2.0 × 10⁻⁵ %"),
+            (percent(0.000_05), "0.0050 %"),
+            (change(0.000_3), "+0.030 %"),
+            (change(1e-12), "0.0 %"),
+            (minutes(-75.0), "-75 min"),
+            (minutes(0.01), "0.010 min"),
+            (interval(0.000_02, 0.000_04), "2.0 × 10⁻⁵ to 4.0 × 10⁻⁵"),
+            (interval(1234.2, 1234.4), "1234.2 to 1234.4"),
+            (with_unit(1.0, "files"), "1 file"),
+            (with_unit(1.0, "failures per day"), "1 failure per day"),
+            (with_unit(1.0, "queries"), "1 query"),
+            (with_unit(1.0, "ms"), "1 ms"),
+            (with_unit(2.0, "files"), "2 files"),
+            (difference(0.25, "%"), "0.25 percentage points"),
+            (difference(1.0, "%"), "1 percentage point"),
+            (difference(3.0, "ms"), "3 ms"),
+            (
+                two_with_unit([50.001, 50.002], "%").join(" to "),
+                "50.001 % to 50.002 %",
+            ),
+            (
+                two_with_unit([0.97201, 0.97202], "share").join(" to "),
+                "97.201 % to 97.202 %",
+            ),
+            (
+                two_with_unit([59.0, 84.0], "min").join(" to "),
+                "59 min to 84 min",
+            ),
+            (two_with_unit([3.0, 3.0], "").join(" to "), "3 to 3"),
+            (p_bare(0.000_1), "< 0.001"),
             (plural(1, "day"), "1 day"),
             (plural(3, "query"), "3 queries"),
             (plural(2, "analysis"), "2 analyses"),
