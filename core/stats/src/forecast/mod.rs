@@ -94,10 +94,16 @@ pub enum ForecastError {
         /// Values needed.
         need: usize,
     },
+    /// The series holds numbers that no computation can take.
+    #[error("the series holds values that are not numbers, or too large to compute with")]
+    Overflow,
     /// No forecaster could work on the series.
     #[error("no forecaster could work on the series")]
     None,
 }
+
+/// Largest size of a value that is forecast.
+const VALUE_MAX: f64 = 1e100;
 
 /// Fewest values that [`forecast`] needs: three seasons to learn from and eight origins.
 pub fn need(options: &Options) -> usize {
@@ -112,6 +118,9 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
             have: values.len(),
             need,
         });
+    }
+    if !values.iter().all(|value| value.abs() <= VALUE_MAX) {
+        return Err(ForecastError::Overflow);
     }
     let origins = origins(
         values.len(),
