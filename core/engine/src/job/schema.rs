@@ -224,8 +224,10 @@ fn stage_schema(kind: &str, common: &Value, params: &Value) -> Value {
         "required": required,
         "additionalProperties": false,
     });
-    if let Some(description) = params.get("description") {
-        schema["description"] = description.clone();
+    for key in ["description", "allOf"] {
+        if let Some(value) = params.get(key) {
+            schema[key] = value.clone();
+        }
     }
     schema
 }

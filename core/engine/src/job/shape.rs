@@ -135,10 +135,17 @@ impl<'a> Walk<'a> {
             }
         }
         for part in schema["allOf"].as_array().into_iter().flatten() {
-            self.check(part, item);
+            if let (Some(condition), Some(then)) = (part.get("if"), part.get("then")) {
+                if holds(condition, item) {
+                    self.check_required(then, schema, item, &[]);
+                }
+            } else {
+                self.check(part, item);
+            }
         }
         if self.check_type(schema, item) {
             self.check_limits(schema, item);
+            self.check_format(schema, item);
             self.check_items(schema, item);
             if matches!(item.node, Node::Table(_)) {
                 self.check_table(schema, item);
@@ -393,6 +400,23 @@ impl<'a> Walk<'a> {
             .push(error.label(format!("found {found}")));
     }
 
+    fn check_format(&mut self, schema: &Value, item: &Item) {
+        let text = match &item.node {
+            Node::Datetime(text) => Some(text.as_str()),
+            _ => item.text(),
+        };
+        let Some(text) = text.filter(|_| schema["format"] == "date") else {
+            return;
+        };
+        if text.parse::<jiff::civil::Date>().is_err() {
+            let error = self
+                .error(format!("{} must be a day", self.name()), &item.span)
+                .label(format!("found {}", item.describe()))
+                .help("write it as \"2026-01-31\"");
+            self.found.diagnostics.push(error);
+        }
+    }
+
     fn check_items(&mut self, schema: &'a Value, item: &Item) {
         let Some(items) = schema.get("items") else {
             return;
@@ -430,12 +454,13 @@ impl<'a> Walk<'a> {
             self.path.pop();
             self.owner = owner;
         }
-        for key in schema["required"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
+        self.check_required(schema, schema, item, &meant);
+    }
+
+    /// Keys that `rules` ask for; `schema` describes them. Those that were `meant` are misspelled.
+    fn check_required(&mut self, rules: &Value, schema: &Value, item: &Item, meant: &[&str]) {
+        let required = rules["required"].as_array().into_iter().flatten();
+        for key in required.filter_map(Value::as_str) {
             if item.get(key).is_some() || meant.contains(&key) {
                 continue;
             }
@@ -443,7 +468,7 @@ impl<'a> Walk<'a> {
                 format!("missing key `{key}` in {}", self.table_name()),
                 &self.owner,
             );
-            let about = properties[key]["description"]
+            let about = schema["properties"][key]["description"]
                 .as_str()
                 .unwrap_or("it is required");
             let about = about.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -470,6 +495,19 @@ fn keys(properties: &Value) -> impl Iterator<Item = &str> {
         .map(|(key, _)| key.as_str())
 }
 
+/// Whether a table meets a condition: it has the keys asked for, with values among those listed.
+fn holds(condition: &Value, item: &Item) -> bool {
+    let required = condition["required"].as_array().into_iter().flatten();
+    let mut required = required.filter_map(Value::as_str);
+    let listed = condition["properties"].as_object().into_iter().flatten();
+    required.all(|key| item.get(key).is_some())
+        && listed.into_iter().all(|(key, rule)| {
+            let allowed = rule["enum"].as_array();
+            item.get(key)
+                .is_none_or(|value| allowed.is_none_or(|all| all.contains(&value.json())))
+        })
+}
+
 fn fits(kind: &str, item: &Item) -> bool {
     match (kind, &item.node) {
         ("string", Node::Scalar(Value::String(_)) | Node::Datetime(_))
@@ -491,5 +529,52 @@ fn type_words(kind: &str) -> &str {
         "array" => "a list",
         "object" => "a table",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// What is said about a text that is to have this shape.
+    fn said(schema: &Value, text: &str) -> Vec<String> {
+        let (item, _) = Item::parse("job.toml", text);
+        let found = Walk::new("job.toml", schema).run(&item);
+        let messages = found.diagnostics.into_iter();
+        messages.map(|diagnostic| diagnostic.message).collect()
+    }
+
+    #[test]
+    fn what_one_key_needs_of_others() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "kind": { "type": "string" },
+                "where": { "type": "string", "description": "The column." },
+            },
+            "allOf": [{
+                "if": { "properties": { "kind": { "enum": ["share"] } }, "required": ["kind"] },
+                "then": { "required": ["where"] },
+            }],
+        });
+        let missing = ["missing key `where` in the job file".to_string()];
+        assert_eq!(said(&schema, "kind = \"share\""), missing);
+        assert!(said(&schema, "kind = \"share\"\nwhere = \"c\"").is_empty());
+        assert!(said(&schema, "kind = \"count\"").is_empty());
+        assert!(said(&schema, "where = \"c\"").is_empty());
+    }
+
+    #[test]
+    fn days_are_days() {
+        let schema = json!({
+            "type": "object",
+            "properties": { "split": { "type": ["string", "null"], "format": "date" } },
+        });
+        for bad in ["2026-02-30", "2026-13-01", "tomorrow"] {
+            let text = format!("split = \"{bad}\"");
+            assert_eq!(said(&schema, &text), ["`split` must be a day"], "{bad}");
+        }
+        assert!(said(&schema, "split = \"2026-02-28\"").is_empty());
     }
 }
