@@ -7,7 +7,9 @@ mod suite {
     mod commands;
     mod demo;
     mod incidents;
+    mod killed;
     mod mistakes;
     mod pages;
     mod truth;
+    mod zones;
 }

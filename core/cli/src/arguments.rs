@@ -19,7 +19,8 @@ Examples:
   retrocast run weekly-operations --window 2026-W46 --set records=data/raw/operations
   retrocast show latest                         what the newest run found
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or job file, 3 done but partial"
+Exit codes: 0 done, 1 failed, 2 wrong usage or job file, 3 done but partial,
+4 another process is at it already"
 )]
 pub struct Arguments {
     /// What to do.
@@ -87,19 +88,24 @@ Examples:
   retrocast run weekly-operations
   retrocast run weekly-operations --date 2026-11-16
   retrocast run weekly-operations --window 2026-W40 --select stage.rhythm
+  retrocast run weekly-operations --from stage.rhythm      it and what depends on it, again
   retrocast run github-incidents --set records=/srv/records/incidents --json")]
     Run {
         #[command(flatten)]
         job: JobArguments,
+        #[command(flatten)]
+        again: AgainArguments,
         /// Print events as JSON lines instead of progress
         #[arg(long)]
         json: bool,
         /// Threads for analysis [default: one a core]
-        #[arg(long, value_name = "N", env = "RETROCAST_THREADS")]
-        threads: Option<usize>,
+        #[arg(long, value_name = "N", env = "RETROCAST_THREADS",
+              value_parser = clap::value_parser!(u16).range(1..=256))]
+        threads: Option<u16>,
         /// Memory for SQL and sorting before it spills to disk, in MiB
-        #[arg(long, value_name = "MIB", default_value_t = 512)]
-        memory: usize,
+        #[arg(long, value_name = "MIB", default_value_t = 512,
+              value_parser = clap::value_parser!(u32).range(16..))]
+        memory: u32,
     },
     /// List jobs and runs, newest first
     List {
@@ -136,9 +142,9 @@ Example:
         #[arg(long, default_value_t = 60)]
         weeks: u32,
         /// Day after the last simulated day
-        #[arg(long, value_name = "DATE", default_value = "2026-11-16")]
+        #[arg(long, value_name = "DATE", default_value = "2026-11-16", value_parser = date)]
         until: jiff::civil::Date,
-        /// About how many records in all [default: about 230 000]
+        /// About how many records in all [default: about 7 000 a week]
         #[arg(long, value_name = "N")]
         records: Option<u64>,
     },
@@ -171,13 +177,36 @@ Example:
     },
 }
 
+/// What to run although nothing changed.
+#[derive(Debug, Args)]
+pub struct AgainArguments {
+    /// Run everything again, whether or not it changed
+    #[arg(long, conflicts_with = "from")]
+    pub force: bool,
+    /// Run this node and all that depends on it again
+    #[arg(long, value_name = "NODE")]
+    pub from: Vec<String>,
+}
+
+/// A date of the calendar in the years that records come from.
+fn date(text: &str) -> Result<jiff::civil::Date, String> {
+    const YEARS: std::ops::RangeInclusive<i16> = 1970..=9998;
+    let date = text.trim().parse::<jiff::civil::Date>().ok();
+    let plain = text.trim().len() == "2026-11-16".len();
+    match date.filter(|_| plain) {
+        Some(date) if YEARS.contains(&date.year()) => Ok(date),
+        Some(_) => Err("years from 1970 to 9998 can be reported on".to_string()),
+        None => Err("write a day of the calendar such as 2026-11-16".to_string()),
+    }
+}
+
 /// A job and how to resolve it.
 #[derive(Debug, Args)]
 pub struct JobArguments {
     /// Job: its name in the jobs folder, or the path of a .toml file
     pub job: String,
     /// Date to run for: the window is the last complete one before it [default: today]
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = date)]
     pub date: Option<jiff::civil::Date>,
     /// Window to report on, such as 2026-W46, 2026-11, 2026-Q4, 2026-11-15 or
     /// 2026-11-01..2026-11-16
@@ -189,4 +218,7 @@ pub struct JobArguments {
     /// Only these nodes and what they need (stage.name; globs allowed; name+ adds descendants)
     #[arg(long, value_name = "NODE")]
     pub select: Vec<String>,
+    /// Up to this node: it and what it needs, nothing after it
+    #[arg(long, value_name = "NODE", conflicts_with = "select")]
+    pub until: Vec<String>,
 }

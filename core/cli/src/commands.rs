@@ -18,17 +18,25 @@ use std::io::Write as _;
 
 /// Does what was typed.
 pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
-    let workspace = Workspace::new(&arguments);
+    let workspace = Workspace::new(&arguments)?;
     match arguments.command {
         Command::Init { folder } => init::init(&folder),
         Command::Check { job, json } => check::check(&workspace, &job, json),
         Command::Plan { job, mermaid, json } => plan::plan(&workspace, &job, mermaid, json),
         Command::Run {
             job,
+            again,
             json,
             threads,
             memory,
-        } => run::run(&workspace, &job, json, threads, memory),
+        } => {
+            let means = run::Means {
+                json,
+                threads: threads.map(usize::from),
+                memory_mib: memory as usize,
+            };
+            run::run(&workspace, &job, &again, &means)
+        }
         Command::List { job, json } => archive::list(&workspace, job.as_deref(), json),
         Command::Show { run, json } => archive::show(&workspace, &run, json),
         Command::Simulate {
@@ -51,8 +59,17 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     }
 }
 
-/// Prints to standard output; a reader that went away is told to the caller.
+/// Prints to standard output for people; a reader that went away is told to the caller.
 fn print(text: &str) -> std::io::Result<()> {
+    print_raw(&crate::terminal::clean(text))
+}
+
+/// Prints to standard output for programs.
+fn print_json<T: serde::Serialize>(value: &T) -> anyhow::Result<()> {
+    Ok(print_raw(&serde_json::to_string_pretty(value)?)?)
+}
+
+fn print_raw(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
     if !text.ends_with('\n') {

@@ -81,7 +81,11 @@ impl Work {
     fn before(&self, source: &Node, ctx: &RunContext) -> Result<Option<Before>, Failure> {
         let contract = self.contract(source.config["contract"].as_str().unwrap_or_default())?;
         let end = ctx.window.end_instant();
-        Ok(contract.time.map(|column| Before { column, end }))
+        Ok(contract.time.map(|column| Before {
+            column,
+            end,
+            timezone: ctx.timezone.clone(),
+        }))
     }
 
     async fn ingest(&self, node: &Node, ctx: &RunContext) -> Result<Outcome, Failure> {
@@ -143,9 +147,15 @@ fn nothing_met(note: &retrocast_domain::report::SourceNote) -> Failure {
 
 /// What is remembered with each version of a dataset.
 fn properties(ctx: &RunContext, node: &Node) -> Properties {
+    let mut made_from = ctx.fingerprint.clone();
+    if ctx.forced {
+        // Who asks for it again gets a new version.
+        made_from = format!("{made_from} {}", ctx.run);
+    }
     Properties::from([
         ("run".to_string(), ctx.run.clone()),
         ("node".to_string(), node.name.clone()),
+        (retrocast_store::MADE_FROM.to_string(), made_from),
     ])
 }
 

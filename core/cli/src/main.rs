@@ -6,6 +6,7 @@ mod commands;
 mod diagnose;
 mod executor;
 mod progress;
+mod terminal;
 mod workspace;
 
 use clap::Parser;
@@ -22,6 +23,8 @@ pub enum Exit {
     Usage,
     /// 3: done, but something optional is missing.
     Partial,
+    /// 4: another process is at it already.
+    Busy,
 }
 
 impl From<Exit> for ExitCode {
@@ -31,6 +34,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Partial => 3,
+            Exit::Busy => 4,
         })
     }
 }
@@ -49,11 +53,7 @@ fn main() -> ExitCode {
                 return Exit::Done.into();
             }
             diagnose::print_error(&error);
-            if error.is::<diagnose::WrongUsage>() {
-                Exit::Usage.into()
-            } else {
-                Exit::Failed.into()
-            }
+            diagnose::exit(&error).into()
         }
     }
 }

@@ -3,6 +3,9 @@
 use crate::{arguments::Arguments, diagnose::WrongUsage};
 use std::path::{Path, PathBuf};
 
+/// A job file is written by people; what is larger is something else.
+const MOST_BYTES: u64 = 1 << 20;
+
 /// The folders a command works with.
 #[derive(Debug, Clone)]
 pub struct Workspace {
@@ -20,7 +23,19 @@ pub struct Workspace {
 
 impl Workspace {
     /// From what was typed; folders default to those of the current folder.
-    pub fn new(arguments: &Arguments) -> Self {
+    pub fn new(arguments: &Arguments) -> Result<Self, WrongUsage> {
+        // A folder that was named must be there; those that are only read are not made.
+        let named = [("--jobs", &arguments.jobs), ("--templates", &arguments.templates)];
+        for (option, folder) in named {
+            if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_dir()) {
+                let folder = folder.display();
+                return Err(WrongUsage(format!("{option} {folder}: there is no such folder")));
+            }
+        }
+        if !arguments.workspace.is_dir() {
+            let folder = arguments.workspace.display();
+            return Err(WrongUsage(format!("--workspace {folder}: there is no such folder")));
+        }
         let root = arguments.workspace.clone();
         let folder = |given: &Option<PathBuf>, name: &str| {
             given.clone().unwrap_or_else(|| {
@@ -32,13 +47,13 @@ impl Workspace {
             })
         };
         let templates = folder(&arguments.templates, "templates");
-        Self {
+        Ok(Self {
             jobs: folder(&arguments.jobs, "jobs"),
             templates: (arguments.templates.is_some() || templates.is_dir()).then_some(templates),
             lake: folder(&arguments.lake, "data/lake"),
             reports: folder(&arguments.reports, "reports"),
             root,
-        }
+        })
     }
 
     /// The file of a job, by name or path, with its text.
@@ -49,6 +64,12 @@ impl Workspace {
         } else {
             self.jobs.join(format!("{job}.toml"))
         };
+        let size = std::fs::metadata(&path).map_or(0, |data| data.len());
+        if size > MOST_BYTES {
+            let path = path.display();
+            let message = format!("{path} has {size} bytes: a job file has at most {MOST_BYTES}");
+            return Err(WrongUsage(message).into());
+        }
         match std::fs::read_to_string(&path) {
             Ok(text) => Ok((path, text)),
             Err(error) => Err(WrongUsage(self.no_job(job, &path, &error)).into()),

@@ -229,11 +229,9 @@ impl RunSummary {
 
     /// All runs of an archive, newest first.
     pub fn all(archive: &Path) -> Vec<Self> {
-        let mut runs: Vec<Self> = folders(archive)
+        let mut runs: Vec<Self> = run_folders(archive)
             .iter()
-            .flat_map(|job| folders(job))
-            .flat_map(|window| folders(&window))
-            .filter_map(|run| Self::read(&run).ok())
+            .filter_map(|run| Self::read(run).ok())
             .collect();
         runs.sort_by(|a, b| {
             b.started
@@ -242,6 +240,14 @@ impl RunSummary {
         });
         runs
     }
+}
+
+/// Folders of all runs of an archive, by job, window and run.
+pub fn run_folders(archive: &Path) -> Vec<PathBuf> {
+    let jobs = folders(archive).into_iter();
+    jobs.flat_map(|job| folders(&job))
+        .flat_map(|window| folders(&window))
+        .collect()
 }
 
 fn folders(folder: &Path) -> Vec<PathBuf> {

@@ -176,6 +176,15 @@ impl Plan {
         self.nodes.iter().find(|node| node.name == name)
     }
 
+    /// Full names of the nodes that patterns choose and of all that depends on them.
+    pub fn with_descendants(&self, patterns: &[String]) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
+        let patterns: Vec<String> = patterns
+            .iter()
+            .map(|pattern| format!("{}+", pattern.trim_end_matches('+')))
+            .collect();
+        chosen(&self.nodes, &patterns)
+    }
+
     /// The graph as a Mermaid flowchart. `note` gives a node's second line, if any.
     pub fn mermaid(&self, note: impl Fn(&Node) -> Option<String>) -> String {
         let mut out = String::from("flowchart LR\n");
@@ -409,6 +418,20 @@ fn select(nodes: Vec<Node>, patterns: &[String]) -> Result<Vec<Node>, Vec<Diagno
     if patterns.is_empty() {
         return Ok(nodes);
     }
+    let mut chosen = chosen(&nodes, patterns)?;
+    for node in nodes.iter().rev() {
+        if chosen.contains(&node.name) {
+            chosen.extend(node.inputs.iter().cloned());
+        }
+    }
+    Ok(nodes
+        .into_iter()
+        .filter(|node| chosen.contains(&node.name))
+        .collect())
+}
+
+/// Full names of the nodes that patterns choose; `name+` chooses what depends on it too.
+fn chosen(nodes: &[Node], patterns: &[String]) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
     let mut chosen: BTreeSet<String> = BTreeSet::new();
     let mut diagnostics = Vec::new();
     for pattern in patterns {
@@ -438,7 +461,7 @@ fn select(nodes: Vec<Node>, patterns: &[String]) -> Result<Vec<Node>, Vec<Diagno
         }
         let mut reached: BTreeSet<String> = matching.iter().map(|node| node.name.clone()).collect();
         if descendants {
-            for node in &nodes {
+            for node in nodes {
                 if node.inputs.iter().any(|input| reached.contains(input)) {
                     reached.insert(node.name.clone());
                 }
@@ -446,18 +469,11 @@ fn select(nodes: Vec<Node>, patterns: &[String]) -> Result<Vec<Node>, Vec<Diagno
         }
         chosen.extend(reached);
     }
-    if !diagnostics.is_empty() {
-        return Err(diagnostics);
+    if diagnostics.is_empty() {
+        Ok(chosen)
+    } else {
+        Err(diagnostics)
     }
-    for node in nodes.iter().rev() {
-        if chosen.contains(&node.name) {
-            chosen.extend(node.inputs.iter().cloned());
-        }
-    }
-    Ok(nodes
-        .into_iter()
-        .filter(|node| chosen.contains(&node.name))
-        .collect())
 }
 
 /// Whether a name fits a pattern in which `*` stands for any text and `?` for any character.

@@ -3,7 +3,7 @@
 //! A dataset is a folder `<root>/<job>/<name>.lance`. Every write makes one new version by one
 //! commit; older versions stay readable, so a report can always cite what it was made from.
 
-use crate::{bridge, error::StoreError};
+use crate::{bridge, error::StoreError, staging::Staging};
 use arrow::array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use datafusion::{
@@ -16,7 +16,10 @@ use datafusion::{
 use futures::{StreamExt, TryStreamExt};
 use lance::{
     Dataset,
-    dataset::{InsertBuilder, ReadParams, WriteMode, WriteParams, builder::DatasetBuilder},
+    dataset::{
+        CommitBuilder, InsertBuilder, ReadParams, WriteMode, WriteParams, builder::DatasetBuilder,
+        transaction::Transaction,
+    },
     io::RecordBatchStream as _,
     session::Session,
 };
@@ -26,14 +29,22 @@ use std::{
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 /// What is remembered with a version, such as the run that wrote it.
 pub type Properties = BTreeMap<String, String>;
 
+/// The property that says what a version was made from. The same again makes no new version.
+pub const MADE_FROM: &str = "fingerprint";
+
 /// Memory for Lance's metadata; its own default of several GiB is for servers.
 const METADATA_CACHE_BYTES: usize = 128 << 20;
 const INDEX_CACHE_BYTES: usize = 16 << 20;
+/// How often a version is offered when others write the same dataset, and the pause between, which
+/// grows with each attempt.
+const COMMIT_ATTEMPTS: u32 = 20;
+const COMMIT_PAUSE: Duration = Duration::from_millis(10);
 /// Rows of a batch when a dataset is read.
 const BATCH_ROWS: usize = 8192;
 
@@ -60,6 +71,8 @@ pub struct Before {
     pub column: String,
     /// The first moment that is left out.
     pub end: jiff::Timestamp,
+    /// IANA name of the time zone in which a date begins.
+    pub timezone: String,
 }
 
 impl Before {
@@ -67,11 +80,7 @@ impl Before {
     pub(crate) fn expression(&self, data_type: &DataType) -> Option<Expr> {
         let micros = self.end.as_microsecond();
         let limit = match data_type {
-            // A day belongs to the past when its midnight does.
-            DataType::Date32 => {
-                let days = -(-micros).div_euclid(86_400_000_000);
-                ScalarValue::Date32(Some(i32::try_from(days).ok()?))
-            }
+            DataType::Date32 => ScalarValue::Date32(Some(self.first_day_left_out()?)),
             DataType::Timestamp(TimeUnit::Microsecond, zone) => {
                 ScalarValue::TimestampMicrosecond(Some(micros), zone.clone())
             }
@@ -79,6 +88,19 @@ impl Before {
         };
         let column = ident(&self.column);
         Some(column.clone().lt(lit(limit)).or(column.is_null()))
+    }
+
+    /// In days since 1970. A day belongs to the past when it has begun in the job's time zone.
+    fn first_day_left_out(&self) -> Option<i32> {
+        let end = self.end.in_tz(&self.timezone).ok()?;
+        let begins = end.start_of_day().ok()?;
+        let first = if begins < end {
+            end.date().tomorrow().ok()?
+        } else {
+            end.date()
+        };
+        let days = first - jiff::civil::date(1970, 1, 1);
+        Some(days.get_days())
     }
 }
 
@@ -104,28 +126,16 @@ impl Lake {
     }
 
     /// An empty lake inside this one for rows that are not yet to be seen.
-    pub(crate) fn staging(&self, name: &str) -> Result<Self, StoreError> {
+    pub(crate) fn staging(&self, name: &str) -> Result<Staging, StoreError> {
         named(name)?;
-        // Its own session: the folder is used again and again, and caches go by path and version.
-        let folder = self.folder.join(".staging").join(name);
-        let staging = Self {
-            folder,
-            session: session(),
-        };
-        // What a killed run left behind.
-        staging.remove_all();
-        Ok(staging)
+        Staging::new(&self.folder, name)
     }
 
-    pub(crate) fn remove_all(&self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-        if let Some(parent) = self
-            .folder
-            .parent()
-            .filter(|parent| parent.ends_with(".staging"))
-        {
-            // Stays when another source is still being staged.
-            let _ = std::fs::remove_dir(parent);
+    /// A lake in this folder; its own session, since caches go by path and version.
+    pub(crate) fn in_folder(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            session: session(),
         }
     }
 
@@ -135,7 +145,8 @@ impl Lake {
         Ok(self.folder.join(format!("{name}.lance")))
     }
 
-    /// Writes a stream as a new version, by one commit.
+    /// Writes a stream as a new version, by one commit. Others may write the same dataset at the
+    /// same time: each makes a version of its own, and the one told here is the one of these rows.
     pub async fn write(
         &self,
         name: &str,
@@ -148,19 +159,74 @@ impl Lake {
             file: self.folder.display().to_string(),
             reason: error.to_string(),
         })?;
-        let properties: HashMap<String, String> = properties.clone().into_iter().collect();
+        let remembered: HashMap<String, String> = properties.clone().into_iter().collect();
         let params = WriteParams {
             mode: WriteMode::Overwrite,
             session: Some(self.session.clone()),
-            transaction_properties: Some(Arc::new(properties)),
+            transaction_properties: Some(Arc::new(remembered)),
             ..WriteParams::default()
         };
-        let written = InsertBuilder::new(path.to_string_lossy().as_ref())
+        let path = path.to_string_lossy();
+        let transaction = InsertBuilder::new(path.as_ref())
             .with_params(&params)
-            .execute_stream(rows)
+            .execute_uncommitted_stream(rows)
             .await
             .map_err(|error| dataset_error(name, "written", &error))?;
+        if let Some(made) = self.made_before(name, properties).await? {
+            return Ok(made);
+        }
+        let written = self.commit(name, &path, transaction).await?;
         reference(name, &written).await
+    }
+
+    /// The newest version, when it was made from the same: by a process that died before it could
+    /// say so. Making it once more would only give it another number.
+    async fn made_before(
+        &self,
+        name: &str,
+        properties: &Properties,
+    ) -> Result<Option<DatasetRef>, StoreError> {
+        let (Some(made_from), Some(latest)) = (properties.get(MADE_FROM), self.latest(name).await?)
+        else {
+            return Ok(None);
+        };
+        let transaction = self
+            .open(&latest)
+            .await?
+            .read_transaction_by_version(latest.version)
+            .await
+            .map_err(|error| dataset_error(name, "read", &error))?;
+        let before = transaction.and_then(|found| found.transaction_properties);
+        let same = before.is_some_and(|before| before.get(MADE_FROM) == Some(made_from));
+        Ok(same.then_some(latest))
+    }
+
+    /// Makes written rows the newest version. A version replaces the one before it as a whole, so
+    /// when somebody else was faster, ours simply comes after theirs.
+    async fn commit(
+        &self,
+        name: &str,
+        path: &str,
+        mut transaction: Transaction,
+    ) -> Result<Dataset, StoreError> {
+        let mut attempt = 0;
+        loop {
+            let committed = CommitBuilder::new(path)
+                .with_session(self.session.clone())
+                .execute(transaction.clone())
+                .await;
+            match committed {
+                Err(error) if attempt < COMMIT_ATTEMPTS && somebody_was_faster(&error) => {
+                    attempt += 1;
+                    tokio::time::sleep(COMMIT_PAUSE * attempt).await;
+                    transaction.read_version = match self.latest(name).await? {
+                        Some(latest) => latest.version,
+                        None => 0,
+                    };
+                }
+                other => return other.map_err(|error| dataset_error(name, "written", &error)),
+            }
+        }
     }
 
     /// Writes batches as a new version; an empty list makes an empty dataset.
@@ -216,9 +282,13 @@ impl Lake {
         let opened = DatasetBuilder::from_uri(path.to_string_lossy())
             .with_read_params(params)
             .load()
-            .await
-            .map_err(|error| dataset_error(name, "read", &error))?;
-        reference(name, &opened).await.map(Some)
+            .await;
+        match opened {
+            Ok(opened) => reference(name, &opened).await.map(Some),
+            // A write that has not been committed, or never was.
+            Err(lance::Error::DatasetNotFound { .. } | lance::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(dataset_error(name, "read", &error)),
+        }
     }
 
     /// Whether a dataset is there at this version.
@@ -365,6 +435,17 @@ fn session() -> Arc<Session> {
     ))
 }
 
+/// Whether a commit failed only because another one took its place.
+fn somebody_was_faster(error: &lance::Error) -> bool {
+    matches!(
+        error,
+        lance::Error::DatasetAlreadyExists { .. }
+            | lance::Error::CommitConflict { .. }
+            | lance::Error::RetryableCommitConflict { .. }
+            | lance::Error::TooMuchWriteContention { .. }
+    )
+}
+
 async fn reference(name: &str, dataset: &Dataset) -> Result<DatasetRef, StoreError> {
     let rows = dataset
         .count_rows(None)
@@ -417,4 +498,37 @@ fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
         file: path.display().to_string(),
         reason: error.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_same_made_again_is_no_new_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::new(folder.path(), "review").unwrap();
+        let frame = polars::df!("n" => [1_i64, 2, 3]).unwrap();
+        let mut versions = Vec::new();
+        for made_from in ["a", "a", "b", "a", "a again"] {
+            let properties = Properties::from([(MADE_FROM.to_string(), made_from.to_string())]);
+            let made = lake
+                .write_frame("numbers", &frame, &properties)
+                .await
+                .unwrap();
+            assert_eq!(made.rows, 3);
+            versions.push(made.version);
+        }
+        // Only the newest version counts: what came between may be what others read.
+        assert_eq!(versions, [1, 1, 2, 3, 4]);
+        let anonymous = Properties::new();
+        let made = lake
+            .write_frame("numbers", &frame, &anonymous)
+            .await
+            .unwrap();
+        assert_eq!(
+            made.version, 5,
+            "without the property each write is a version"
+        );
+    }
 }

@@ -20,9 +20,11 @@ pub mod sql;
 
 pub mod error;
 mod near;
+mod staging;
 
+pub use arrow_schema::Schema;
 pub use contract::Contract;
-pub use dataset::{Before, Lake, Properties, Scan, VersionNote};
+pub use dataset::{Before, Lake, MADE_FROM, Properties, Scan, VersionNote};
 pub use error::{SqlError, StoreError};
 pub use ingest::{Control, Format, Ingested, Progress, SourceSpec, ingest, source_identity};
 pub use sql::{Sql, SqlTable};

@@ -1,7 +1,7 @@
 //! `retrocast list` and `retrocast show`, and what a run leaves for the archive.
 
-use super::{print, truth::read};
-use crate::{Exit, diagnose::WrongUsage, workspace::Workspace};
+use super::{print, print_json, truth::read};
+use crate::{Exit, diagnose::WrongUsage, terminal, workspace::Workspace};
 use retrocast_deliver::RunSummary;
 use retrocast_domain::{Finding, Report, finding::by_importance};
 use retrocast_engine::{Journal, Plan, RunResult, journal, journal::RunStatus};
@@ -45,64 +45,76 @@ pub fn write_summary(plan: &Plan, result: &RunResult) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes the archive's pages anew. A run whose process died gets its summary first, from its
-/// journal.
+/// Writes the archive's pages anew.
 pub fn rebuild(workspace: &Workspace) -> anyhow::Result<PathBuf> {
-    for run in journal::RunSummary::all(&workspace.reports) {
-        let told =
-            RunSummary::read(&run.folder).is_ok_and(|told| told.status != RunStatus::Running);
-        if told {
-            continue;
-        }
-        let nodes = |kind: journal::EventKind| {
-            run.nodes.values().filter(|event| **event == kind).count() as u64
-        };
-        let summary = RunSummary {
-            run: run.run.clone(),
-            job: run.job.clone(),
-            title: String::new(),
-            window: run.window.clone(),
-            period: String::new(),
-            date: String::new(),
-            status: run.status,
-            headline: String::new(),
-            started: run.started.map(|time| time.to_string()).unwrap_or_default(),
-            finished: None,
-            reused: nodes(journal::EventKind::NodeReused),
-            executed: nodes(journal::EventKind::NodeFinished),
-            parent: run.parent.clone(),
-            error: None,
-        };
-        summary.write(&run.folder)?;
-    }
+    reconcile(workspace);
     Ok(retrocast_deliver::rebuild_with(
         &workspace.reports,
         workspace.templates.as_deref(),
     )?)
 }
 
-/// Every run of the archive as the archive tells it, newest first.
-fn all(workspace: &Workspace) -> Vec<(PathBuf, RunSummary)> {
-    journal::RunSummary::all(&workspace.reports)
+/// Every run of the archive, newest first, each as it stands: a run whose process died gets its
+/// summary from its journal, one that is under way has none yet.
+pub fn reconcile(workspace: &Workspace) -> Vec<(PathBuf, RunSummary)> {
+    let mut runs: Vec<_> = journal::run_folders(&workspace.reports)
         .into_iter()
-        .filter_map(|run| {
-            let mut summary = RunSummary::read(&run.folder).ok()?;
-            if summary.status == RunStatus::Running {
-                summary.status = run.status;
-            }
-            Some((run.folder, summary))
+        .filter_map(|folder| {
+            let told = RunSummary::read(&folder).ok();
+            let told = told.filter(|told| told.status != RunStatus::Running);
+            let summary = told.or_else(|| from_journal(&folder))?;
+            Some((folder, summary))
         })
-        .collect()
+        .collect();
+    runs.sort_by(|(a_folder, a), (b_folder, b)| {
+        b.started
+            .cmp(&a.started)
+            .then_with(|| a_folder.cmp(b_folder))
+    });
+    runs
+}
+
+/// What a run's journal and plan say of it; kept beside them when the run is over.
+fn from_journal(folder: &Path) -> Option<RunSummary> {
+    let run = journal::RunSummary::read(folder).ok()?;
+    let plan: serde_json::Value = read(&folder.join(journal::PLAN)).ok()?;
+    let text = |key: &str| plan[key].as_str().unwrap_or_default().to_string();
+    let window = serde_json::from_value::<retrocast_domain::Window>(plan["window"].clone());
+    let nodes = |kind: journal::EventKind| {
+        run.nodes.values().filter(|event| **event == kind).count() as u64
+    };
+    let summary = RunSummary {
+        title: text("title"),
+        period: window.map(|window| window.words()).unwrap_or_default(),
+        date: text("date"),
+        status: run.status,
+        headline: String::new(),
+        started: run.started.map(|time| time.to_string()).unwrap_or_default(),
+        finished: run.finished.map(|time| time.to_string()),
+        reused: nodes(journal::EventKind::NodeReused),
+        executed: nodes(journal::EventKind::NodeFinished),
+        parent: run.parent,
+        error: None,
+        run: run.run,
+        job: run.job,
+        window: run.window,
+    };
+    if summary.status != RunStatus::Running
+        && let Err(error) = summary.write(folder)
+    {
+        tracing::warn!("{error}");
+    }
+    Some(summary)
 }
 
 pub fn list(workspace: &Workspace, job: Option<&str>, as_json: bool) -> anyhow::Result<Exit> {
-    let runs: Vec<_> = all(workspace)
+    let runs: Vec<_> = reconcile(workspace)
         .into_iter()
         .filter(|(_, run)| job.is_none_or(|job| run.job == job))
         .collect();
     if as_json {
         let runs: Vec<_> = runs.iter().map(|(_, run)| run).collect();
-        print(&serde_json::to_string_pretty(&runs)?)?;
+        print_json(&runs)?;
         return Ok(Exit::Done);
     }
     let mut text = String::new();
@@ -130,7 +142,7 @@ pub fn list(workspace: &Workspace, job: Option<&str>, as_json: bool) -> anyhow::
             run.job,
             run.window,
             run.run,
-            run.headline
+            terminal::line(&run.headline, 160)
         );
     }
     if runs.is_empty() {
@@ -147,7 +159,7 @@ pub fn find(workspace: &Workspace, run: &str) -> anyhow::Result<PathBuf> {
             return Ok(folder);
         }
     }
-    let runs = all(workspace);
+    let runs = reconcile(workspace);
     let found: Vec<_> = runs
         .iter()
         .filter(|(_, summary)| run == "latest" || summary.run == run)
@@ -177,12 +189,23 @@ pub fn find(workspace: &Workspace, run: &str) -> anyhow::Result<PathBuf> {
 
 pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<Exit> {
     let folder = find(workspace, run)?;
-    let mut findings: Vec<Finding> = read(&folder.join("findings.json"))?;
+    let status = RunSummary::read(&folder).map(|told| told.status);
+    // A run that broke off has found nothing yet.
+    let broken = status.is_ok_and(|status| status == RunStatus::Interrupted)
+        || journal::RunSummary::read(&folder)
+            .is_ok_and(|run| [RunStatus::Running, RunStatus::Interrupted].contains(&run.status));
+    let mut findings: Vec<Finding> = match read(&folder.join("findings.json")) {
+        Err(_) if broken => Vec::new(),
+        findings => findings?,
+    };
     if as_json {
-        print(&serde_json::to_string_pretty(&findings)?)?;
+        print_json(&findings)?;
         return Ok(Exit::Done);
     }
-    let summary = RunSummary::read(&folder)?;
+    let summary = match RunSummary::read(&folder) {
+        Ok(summary) => summary,
+        Err(error) => from_journal(&folder).ok_or(error)?,
+    };
     findings.sort_by(by_importance);
     let mut text = format!(
         "{}, {} ({})\nrun {} is {}, {}\n\n",
@@ -198,9 +221,11 @@ pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<E
     }
     for finding in &findings {
         let severity = format!("{:?}", finding.severity).to_lowercase();
-        let _ = writeln!(text, "  {severity:<9} {}", finding.sentence);
+        let _ = writeln!(text, "  {severity:<9} {}", terminal::line(&finding.sentence, 600));
     }
-    if findings.is_empty() {
+    if broken {
+        text.push_str("  not finished: run the job again, it goes on from here\n");
+    } else if findings.is_empty() {
         text.push_str("  no findings\n");
     }
     failures(&mut text, &folder);
@@ -217,6 +242,6 @@ fn failures(text: &mut String, folder: &Path) {
     {
         let node = event.node.as_deref().unwrap_or_default();
         let message = event.message.as_deref().unwrap_or_default();
-        let _ = writeln!(text, "  failed    {node}: {message}");
+        let _ = writeln!(text, "  failed    {node}: {}", terminal::line(message, 600));
     }
 }

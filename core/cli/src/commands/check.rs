@@ -1,9 +1,8 @@
 //! `retrocast check`: every mistake of a job file at once.
 
-use super::{job, print};
+use super::{job, print, print_json};
 use crate::{Exit, arguments::JobArguments, workspace::Workspace};
-use retrocast_domain::{Diagnostic, Level, number::plural};
-use serde_json::json;
+use retrocast_domain::{Level, number::plural};
 
 pub fn check(
     workspace: &Workspace,
@@ -17,11 +16,7 @@ pub fn check(
         .filter(|diagnostic| diagnostic.level == Level::Error)
         .count();
     if as_json {
-        let items: Vec<_> = diagnostics
-            .iter()
-            .map(|item| located(item, &loaded.text))
-            .collect();
-        print(&serde_json::to_string_pretty(&items)?)?;
+        print_json(&job::located(diagnostics, &loaded.text))?;
     } else {
         job::print_diagnostics(diagnostics, &loaded.text);
     }
@@ -45,18 +40,4 @@ pub fn check(
         ))?;
     }
     Ok(Exit::Done)
-}
-
-/// A diagnostic with its line and column, for editors.
-fn located(diagnostic: &Diagnostic, text: &str) -> serde_json::Value {
-    let place = diagnostic.line_column(text);
-    json!({
-        "level": diagnostic.level,
-        "message": diagnostic.message,
-        "file": diagnostic.file,
-        "line": place.map(|place| place.0),
-        "column": place.map(|place| place.1),
-        "label": diagnostic.label,
-        "help": diagnostic.help,
-    })
 }

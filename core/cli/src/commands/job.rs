@@ -2,15 +2,17 @@
 
 use crate::{
     Exit,
-    arguments::JobArguments,
+    arguments::{AgainArguments, JobArguments},
     diagnose::{WrongUsage, colour},
     executor::{self, Catalogue},
     workspace::Workspace,
 };
 use retrocast_domain::Diagnostic;
 use retrocast_engine::{
-    CheckOptions, Checked, Job, Plan, PlanOptions, boundary::process_environment, render,
+    CheckOptions, Checked, Force, Job, Plan, PlanOptions, boundary::process_environment, render,
 };
+use super::print_json;
+use serde_json::json;
 use std::{
     io::{IsTerminal as _, Write as _},
     sync::Arc,
@@ -18,6 +20,9 @@ use std::{
 
 /// Every random draw of a run follows from this, the job's and the node's name.
 const SEED: u64 = 20_260_101;
+
+/// As many mistakes as a person would read.
+const MOST_SHOWN: usize = 50;
 
 /// A job file as it was found and checked.
 pub struct Loaded {
@@ -70,14 +75,26 @@ pub fn load(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<L
     })
 }
 
-/// The job and its plan, or `None` after its mistakes were printed.
-pub fn planned(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<Option<Planned>> {
+/// The job and its plan, or `None` after its mistakes were printed: for people to standard error,
+/// for programs as JSON to standard output.
+pub fn planned(
+    workspace: &Workspace,
+    arguments: &JobArguments,
+    as_json: bool,
+) -> anyhow::Result<Option<Planned>> {
+    let print_diagnostics = |diagnostics: &[Diagnostic], text: &str| {
+        if as_json && !diagnostics.is_empty() {
+            return print_json(&located(diagnostics, text));
+        }
+        print_diagnostics(diagnostics, text);
+        Ok(())
+    };
     let Loaded {
         text,
         checked,
         catalogue,
     } = load(workspace, arguments)?;
-    print_diagnostics(&checked.diagnostics, &text);
+    print_diagnostics(&checked.diagnostics, &text)?;
     let Some(job) = checked.job else {
         return Ok(None);
     };
@@ -88,16 +105,17 @@ pub fn planned(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Resul
     let window = match job.window_for(date, arguments.window.as_deref()) {
         Ok(window) => window,
         Err(diagnostic) => {
-            print_diagnostics(&[diagnostic], "");
+            print_diagnostics(&[diagnostic], "")?;
             return Ok(None);
         }
     };
     let set = set(arguments)?;
+    let select = [arguments.select.clone(), arguments.until.clone()].concat();
     let options = PlanOptions {
         window,
         date,
         set: &set,
-        select: &arguments.select,
+        select: &select,
         seed: SEED,
         environment: process_environment(),
     };
@@ -108,8 +126,27 @@ pub fn planned(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Resul
             catalogue,
         })),
         Err(diagnostics) => {
-            print_diagnostics(&diagnostics, &text);
+            print_diagnostics(&diagnostics, &text)?;
             Ok(None)
+        }
+    }
+}
+
+/// What is run although nothing changed: everything, or nodes with all that depends on them.
+pub fn force(planned: &Planned, again: &AgainArguments) -> Result<Force, WrongUsage> {
+    if again.force {
+        return Ok(Force::Everything);
+    }
+    let names = planned.plan.with_descendants(&again.from);
+    match names {
+        Ok(names) if names.is_empty() => Ok(Force::Nothing),
+        Ok(names) => Ok(Force::Nodes(names)),
+        Err(diagnostics) => {
+            let said = diagnostics.iter().map(|diagnostic| {
+                let help = diagnostic.help.as_deref().unwrap_or_default();
+                format!("--from: {}; {help}", diagnostic.message)
+            });
+            Err(WrongUsage(said.collect::<Vec<_>>().join("\n")))
         }
     }
 }
@@ -135,8 +172,31 @@ pub fn print_diagnostics(diagnostics: &[Diagnostic], text: &str) {
         return;
     }
     let stderr = std::io::stderr();
-    let rendered = render(diagnostics, text, colour(stderr.is_terminal()));
-    let _ = writeln!(stderr.lock(), "{}", rendered.trim_end());
+    let shown = &diagnostics[..diagnostics.len().min(MOST_SHOWN)];
+    let rendered = render(shown, text, colour(stderr.is_terminal()));
+    let mut out = stderr.lock();
+    let _ = writeln!(out, "{}", rendered.trim_end());
+    if shown.len() < diagnostics.len() {
+        let more = diagnostics.len() - shown.len();
+        let _ = writeln!(out, "\nand {more} more like these; mend the first and check again");
+    }
+}
+
+/// Diagnostics with line and column, for programs.
+pub fn located(diagnostics: &[Diagnostic], text: &str) -> Vec<serde_json::Value> {
+    let located = |diagnostic: &Diagnostic| {
+        let place = diagnostic.line_column(text);
+        json!({
+            "level": diagnostic.level,
+            "message": diagnostic.message,
+            "file": diagnostic.file,
+            "line": place.map(|place| place.0),
+            "column": place.map(|place| place.1),
+            "label": diagnostic.label,
+            "help": diagnostic.help,
+        })
+    };
+    diagnostics.iter().map(located).collect()
 }
 
 /// The exit code of a job file that cannot be used.

@@ -1,6 +1,6 @@
 //! `retrocast kinds` and `retrocast schema`: what a job file may say.
 
-use super::print;
+use super::{print, print_json};
 use crate::{
     Exit,
     diagnose::WrongUsage,
@@ -24,11 +24,12 @@ pub fn kinds(name: Option<&str>) -> anyhow::Result<Exit> {
             .iter()
             .map(|kind| kind.name)
             .collect();
-        return Err(WrongUsage(format!(
-            "no stage kind {name:?}; there are {}",
-            names.join(", ")
-        ))
-        .into());
+        let near = retrocast_engine::job::suggest::nearest(name, names.iter().copied());
+        let help = near.map_or_else(
+            || format!("there are {}", names.join(", ")),
+            |near| format!("did you mean {near}?"),
+        );
+        return Err(WrongUsage(format!("no stage kind {name:?}; {help}")).into());
     };
     let mut text = format!("# {}\n\n{}\n# Params\n\n", kind.name, kind.manual_page());
     let schema = (kind.schema)().to_value();
@@ -60,6 +61,6 @@ pub fn schema(workspace: &Workspace) -> anyhow::Result<Exit> {
     let templates = executor::templates(None)?;
     let catalogue = Catalogue::new(&workspace.jobs, &templates);
     let schema = retrocast_engine::job::job_schema(&catalogue);
-    print(&serde_json::to_string_pretty(&schema)?)?;
+    print_json(&schema)?;
     Ok(Exit::Done)
 }

@@ -1,6 +1,6 @@
 //! `retrocast plan`: what a run would do, and why.
 
-use super::{job, print, run};
+use super::{job, print, print_json, run};
 use crate::{Exit, arguments::JobArguments, progress, workspace::Workspace};
 use retrocast_domain::number::plural;
 use retrocast_engine::Decision;
@@ -13,11 +13,16 @@ pub fn plan(
     mermaid: bool,
     as_json: bool,
 ) -> anyhow::Result<Exit> {
-    let Some(planned) = job::planned(workspace, arguments)? else {
+    let Some(planned) = job::planned(workspace, arguments, as_json)? else {
         return Ok(job::unusable());
     };
     let quiet = progress::listener(true, 0);
-    let threads = run::runner(workspace, &planned, None, 64, quiet)?;
+    let means = run::Means {
+        json: true,
+        threads: None,
+        memory_mib: 64,
+    };
+    let threads = run::runner(workspace, &planned, &means, quiet, |_| {})?;
     let decisions = threads
         .runtime
         .block_on(threads.runner.explain(&planned.job, &planned.plan));
@@ -37,7 +42,7 @@ pub fn plan(
     if as_json {
         let mut value = json!(&**plan);
         value["decisions"] = json!(decisions);
-        print(&serde_json::to_string_pretty(&value)?)?;
+        print_json(&value)?;
         return Ok(Exit::Done);
     }
     let mut text = format!(

@@ -1,10 +1,10 @@
 //! `retrocast run`: from records to reports and the archive.
 
 use super::{archive, job, print};
-use crate::{Exit, arguments::JobArguments, executor::Work, progress, workspace::Workspace};
+use crate::{Exit, arguments::{AgainArguments, JobArguments}, executor::Work, progress, terminal, workspace::Workspace};
 use anyhow::Context as _;
 use retrocast_domain::number::plural;
-use retrocast_engine::{Progress, RunOptions, RunResult, Runner, SystemClock, journal::RunStatus};
+use retrocast_engine::{FailureKind, Progress, RunOptions, RunResult, Runner, SystemClock, journal::RunStatus};
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
@@ -17,18 +17,58 @@ use tokio_util::sync::CancellationToken;
 /// What is printed on reports as the program that made them.
 pub const BUILD: &str = concat!("retrocast ", env!("CARGO_PKG_VERSION"));
 
+/// What a run may use, and how it tells of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Means {
+    /// Events as JSON lines instead of progress.
+    pub json: bool,
+    /// Threads for analysis; one a core when not given.
+    pub threads: Option<usize>,
+    /// Memory that one query may take before it spills.
+    pub memory_mib: usize,
+}
+
 pub fn run(
     workspace: &Workspace,
     arguments: &JobArguments,
-    json: bool,
-    threads: Option<usize>,
-    memory_mib: usize,
+    again: &AgainArguments,
+    means: &Means,
 ) -> anyhow::Result<Exit> {
-    let Some(planned) = job::planned(workspace, arguments)? else {
+    let Some(planned) = job::planned(workspace, arguments, means.json)? else {
         return Ok(job::unusable());
     };
     let started = Instant::now();
-    if !json {
+    let force = job::force(&planned, again)?;
+    let result = execute(workspace, &planned, means, |options| options.force = force)?;
+    let index = archive::rebuild(workspace)?;
+    report_failures(&result);
+    if !means.json {
+        print(&closing(
+            &result,
+            &index,
+            started.elapsed().as_millis() as u64,
+        ))?;
+    }
+    Ok(exit(result.status))
+}
+
+/// The exit code of a run.
+pub fn exit(status: RunStatus) -> Exit {
+    match status {
+        RunStatus::Complete => Exit::Done,
+        RunStatus::Partial => Exit::Partial,
+        _ => Exit::Failed,
+    }
+}
+
+/// Runs a plan with a bar or lines, and leaves `run.json` for the archive.
+pub fn execute(
+    workspace: &Workspace,
+    planned: &job::Planned,
+    means: &Means,
+    set: impl FnOnce(&mut RunOptions),
+) -> anyhow::Result<RunResult> {
+    if !means.json {
         let plan = &planned.plan;
         eprintln!(
             "{}, window {} ({})",
@@ -37,31 +77,19 @@ pub fn run(
             plan.window.words()
         );
     }
-    let listener = progress::listener(json, planned.plan.nodes.len());
+    let listener = progress::listener(means.json, planned.plan.nodes.len());
     let Threads {
         runtime,
         compute,
         runner,
-    } = runner(workspace, &planned, threads, memory_mib, listener)?;
-    let result = runtime.block_on(runner.run(planned.job.clone(), planned.plan.clone()))?;
+    } = runner(workspace, planned, means, listener, set)?;
+    let result = runtime.block_on(runner.run(planned.job.clone(), planned.plan.clone()));
     // Nodes that do not hear of a cancelled run must not hold it up.
     runtime.shutdown_background();
     compute.shutdown_background();
+    let result = result?;
     archive::write_summary(&planned.plan, &result)?;
-    let index = archive::rebuild(workspace)?;
-    report_failures(&result);
-    if !json {
-        print(&closing(
-            &result,
-            &index,
-            started.elapsed().as_millis() as u64,
-        ))?;
-    }
-    Ok(match result.status {
-        RunStatus::Complete => Exit::Done,
-        RunStatus::Partial => Exit::Partial,
-        _ => Exit::Failed,
-    })
+    Ok(result)
 }
 
 /// What a run works with: threads that keep it going, threads that compute, and the runner.
@@ -75,14 +103,15 @@ pub struct Threads {
 pub fn runner(
     workspace: &Workspace,
     planned: &job::Planned,
-    threads: Option<usize>,
-    memory_mib: usize,
+    means: &Means,
     listener: Arc<dyn Progress>,
+    set: impl FnOnce(&mut RunOptions),
 ) -> anyhow::Result<Threads> {
     let mut options = RunOptions::new(&workspace.lake, &workspace.reports, BUILD);
-    if let Some(threads) = threads {
+    if let Some(threads) = means.threads {
         options.threads = threads.max(1);
     }
+    set(&mut options);
     // Fails when a pool is there already, which is as good.
     let _ = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads)
@@ -99,7 +128,7 @@ pub fn runner(
     let work = Work::new(
         workspace.clone(),
         planned.catalogue.clone(),
-        memory_mib.max(16) << 20,
+        means.memory_mib.max(16) << 20,
         listener.clone(),
         compute.handle().clone(),
     );
@@ -129,18 +158,16 @@ fn listen_for_signals(runtime: &Runtime, cancel: CancellationToken) {
     });
 }
 
-fn report_failures(result: &RunResult) {
+/// Prints what failed, each once: messages of nodes often begin with the node's name.
+pub fn report_failures(result: &RunResult) {
     for (node, failure) in &result.failed {
+        if failure.kind == FailureKind::Cancelled {
+            continue;
+        }
         let text = failure.to_string();
-        let named = text.starts_with(node.as_str());
-        eprintln!(
-            "error: {}{text}",
-            if named {
-                String::new()
-            } else {
-                format!("{node}: ")
-            }
-        );
+        let text = text.strip_prefix(node.as_str()).unwrap_or(&text);
+        let text = text.trim_start_matches([':', ' ']);
+        eprintln!("error: {node}: {}", terminal::clean(text));
     }
 }
 

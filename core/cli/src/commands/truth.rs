@@ -1,7 +1,7 @@
 //! `retrocast simulate` and `retrocast evaluate`: planted truth, and whether a run found it.
 
-use super::{archive, print};
-use crate::{Exit, workspace::Workspace};
+use super::{archive, print, print_json};
+use crate::{Exit, diagnose::WrongUsage, workspace::Workspace};
 use anyhow::Context as _;
 use retrocast_domain::{Finding, Report, number::plural};
 use retrocast_simulate::{Config, Truth};
@@ -22,7 +22,13 @@ pub fn simulate(
         out,
         ..Config::default()
     };
-    let summary = retrocast_simulate::simulate(&config)?;
+    let summary = retrocast_simulate::simulate(&config).map_err(|error| {
+        if error.is_wrong_usage() {
+            WrongUsage(error.to_string()).into()
+        } else {
+            anyhow::Error::from(error)
+        }
+    })?;
     print(&format!(
         "{} in {} ({:.0} MB) in {}; what is true stands in {}",
         plural(summary.records, "record"),
@@ -47,7 +53,7 @@ pub fn evaluate(
     let evaluation =
         retrocast_simulate::evaluate(&truth, &findings, &report.effects, &report.sources);
     if json {
-        print(&serde_json::to_string_pretty(&evaluation)?)?;
+        print_json(&evaluation)?;
     } else {
         print(&evaluation.to_string())?;
     }

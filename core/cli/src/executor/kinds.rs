@@ -1,17 +1,19 @@
 //! What there is to name in a job file: the stage kinds of `retrocast-stages`, the contracts of the
 //! jobs folder.
 
-use retrocast_domain::canonical;
-use retrocast_engine::{Kinds, SqlError};
+use retrocast_domain::{Diagnostic, canonical};
+use retrocast_engine::{Kinds, SqlError, boundary::TableSchema};
 use retrocast_render::Templates;
+use retrocast_store::{Schema, StoreError};
 use serde_json::Value;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Raised whenever a source could become other rows though records and contract are the same.
-const SOURCE_CODE_VERSION: u32 = 1;
+const SOURCE_CODE_VERSION: u32 = 2;
 
 /// Kinds of stage and contracts.
 pub struct Catalogue {
@@ -57,11 +59,29 @@ impl Kinds for Catalogue {
     }
 
     fn sql_tables(&self, query: &str) -> Result<BTreeSet<String>, SqlError> {
-        retrocast_store::sql::tables(query).map_err(|error| SqlError {
-            message: error.message,
-            line: error.line.unwrap_or(0) as usize,
-            column: error.column.unwrap_or(0) as usize,
-        })
+        retrocast_store::sql::tables(query).map_err(sql_error)
+    }
+
+    fn sql_schema(
+        &self,
+        query: &str,
+        tables: &BTreeMap<String, TableSchema>,
+        timezone: &str,
+    ) -> Result<Option<TableSchema>, SqlError> {
+        let known = tables.iter().filter_map(|(name, schema)| {
+            let schema = Arc::clone(schema).downcast::<Schema>().ok()?;
+            Some((name.clone(), schema))
+        });
+        match retrocast_store::sql::check(query, &known.collect::<Vec<_>>(), timezone) {
+            Ok(schema) => Ok(Some(schema)),
+            Err(StoreError::Sql(error)) => Err(sql_error(error)),
+            Err(error) => Err(SqlError {
+                message: error.to_string(),
+                help: String::new(),
+                line: 0,
+                column: 0,
+            }),
+        }
     }
 
     fn contract_exists(&self, name: &str) -> bool {
@@ -89,6 +109,23 @@ impl Kinds for Catalogue {
         canonical::hash(&text)
     }
 
+    fn contract_errors(&self, name: &str) -> Vec<Diagnostic> {
+        match retrocast_store::Contract::read(&self.contract_file(name)) {
+            Ok(_) => Vec::new(),
+            Err(StoreError::Contract { diagnostics, .. }) => diagnostics,
+            Err(error) => {
+                let file = self.contract_file(name).display().to_string();
+                let told = Diagnostic::error(file, error.to_string());
+                vec![told.in_text("".into())]
+            }
+        }
+    }
+
+    fn contract_schema(&self, name: &str) -> Option<TableSchema> {
+        let contract = retrocast_store::Contract::read(&self.contract_file(name)).ok()?;
+        Some(contract.schema())
+    }
+
     fn contract_columns(&self, name: &str) -> Option<Vec<String>> {
         let contract = retrocast_store::Contract::read(&self.contract_file(name)).ok()?;
         Some(
@@ -98,5 +135,14 @@ impl Kinds for Catalogue {
                 .map(|field| field.name)
                 .collect(),
         )
+    }
+}
+
+fn sql_error(error: retrocast_store::SqlError) -> SqlError {
+    SqlError {
+        message: error.message,
+        help: error.help.unwrap_or_default(),
+        line: error.line.unwrap_or(0) as usize,
+        column: error.column.unwrap_or(0) as usize,
     }
 }

@@ -1,0 +1,207 @@
+//! Runs that are killed at any moment, and runs that meet.
+
+use super::support::{Scratch, json, retrocast_in, root, runs};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+const JOB: &str = "weekly-operations";
+
+/// Begins a run of the demo's job in a folder and lets it go.
+fn begin(folder: &Path, records: &Path) -> Child {
+    let jobs = root().join("jobs");
+    let templates = root().join("templates");
+    Command::new(env!("CARGO_BIN_EXE_retrocast"))
+        .args(["run", JOB, "--date", "2026-11-16", "--set"])
+        .arg(format!("records={}", records.display()))
+        .arg("--jobs")
+        .arg(jobs)
+        .arg("--templates")
+        .arg(templates)
+        .current_dir(folder)
+        .env_remove("RUST_LOG")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits for its end, which must be a good one.
+fn end(child: Child) {
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+}
+
+fn few_records(scratch: &Scratch) -> std::path::PathBuf {
+    let out = scratch.join("records");
+    let folder = out.display().to_string();
+    let arguments = ["simulate", &folder, "--seed", "1", "--records", "25000"];
+    retrocast_in(scratch.path(), &arguments).expect(0);
+    out
+}
+
+/// The hashes of what a run left: plan, findings, cells with the versions of their datasets, PDFs.
+fn sums(run: &Path) -> String {
+    fs::read_to_string(run.join("checksums.b3")).unwrap()
+}
+
+/// How often the journal tells this of each node.
+fn count(run: &Path, event: &str) -> BTreeMap<String, u32> {
+    let mut counts = BTreeMap::new();
+    for line in fs::read_to_string(run.join("journal.jsonl"))
+        .unwrap()
+        .lines()
+    {
+        let told: Value = serde_json::from_str(line).unwrap();
+        if told["event"] == event {
+            *counts
+                .entry(told["node"].as_str().unwrap().to_string())
+                .or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// A run is killed at random moments until it is through, over and over. What it leaves is what an
+/// undisturbed run leaves, and no node that was finished was worked on again.
+/// `RETROCAST_KILLS` says how many kills; 200 when it does not.
+#[test]
+fn killed_at_any_moment_the_result_is_the_same() {
+    let kills: u32 = std::env::var("RETROCAST_KILLS").map_or(200, |text| {
+        text.parse().expect("RETROCAST_KILLS is a number")
+    });
+    let scratch = Scratch::new();
+    let records = few_records(&scratch);
+    let undisturbed = Scratch::new();
+    let begun = Instant::now();
+    end(begin(undisturbed.path(), &records));
+    let whole = begun.elapsed();
+    let expected = runs(&undisturbed.join("reports"), JOB).remove(0);
+    let nodes = count(&expected, "node_finished");
+    assert!(nodes.len() > 20, "{nodes:?}");
+
+    let (mut killed, mut campaigns, mut resumed) = (0, 0, 0);
+    // Moments that are spread over the run, and the same each time: the golden ratio's multiples.
+    let mut moment = 0.0_f64;
+    while killed < kills {
+        campaigns += 1;
+        let world = Scratch::new();
+        loop {
+            let mut child = begin(world.path(), &records);
+            moment = (moment + 0.618_033_988_749_895).fract();
+            let until = Instant::now() + whole.mul_f64(moment);
+            while Instant::now() < until && child.try_wait().unwrap().is_none() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            if killed >= kills || child.try_wait().unwrap().is_some() {
+                end(child);
+                break;
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            killed += 1;
+        }
+        let found = runs(&world.join("reports"), JOB);
+        assert_eq!(
+            found.len(),
+            1,
+            "the run that was killed is the run that ended"
+        );
+        assert_eq!(found[0].file_name(), expected.file_name());
+        assert_eq!(sums(&found[0]), sums(&expected), "campaign {campaigns}");
+        assert_eq!(json(&found[0].join("run.json"))["status"], "complete");
+        let finished = count(&found[0], "node_finished");
+        let twice: Vec<_> = finished.iter().filter(|(_, times)| **times > 1).collect();
+        assert!(
+            twice.is_empty(),
+            "worked on again though finished: {twice:?}"
+        );
+        let reused = count(&found[0], "node_reused");
+        let told = nodes
+            .keys()
+            .all(|node| finished.contains_key(node) || reused.contains_key(node));
+        assert!(told, "the journal tells of every node");
+        resumed += count(&found[0], "run_resumed").values().sum::<u32>();
+    }
+    eprintln!("{killed} kills in {campaigns} runs, {resumed} times gone on with");
+    assert!(
+        resumed * 2 > killed,
+        "most kills hit a run that had begun: {resumed} of {killed}"
+    );
+}
+
+/// Eight processes start the same at once: one runs, the others say who does.
+#[test]
+fn of_eight_at_once_one_runs() {
+    let scratch = Scratch::new();
+    let records = few_records(&scratch);
+    let rounds: u32 = std::env::var("RETROCAST_ROUNDS").map_or(5, |text| text.parse().unwrap());
+    for round in 1..=rounds {
+        let world = Scratch::new();
+        let children: Vec<Child> = (0..8).map(|_| begin(world.path(), &records)).collect();
+        let mut codes = BTreeMap::new();
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            let code = output.status.code().unwrap_or(-1);
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            if code == 4 {
+                let named = "is being run for 2026-W46 already by ";
+                assert!(
+                    stderr.contains(named) && stderr.contains("process "),
+                    "{stderr}"
+                );
+            }
+            *codes.entry(code).or_insert(0) += 1;
+        }
+        assert_eq!(codes, BTreeMap::from([(0, 1), (4, 7)]), "round {round}");
+        assert_eq!(runs(&world.join("reports"), JOB).len(), 1);
+    }
+}
+
+/// Another window is run at the same time: both write the datasets of the same sources, once.
+#[test]
+fn two_windows_at_once_share_their_sources() {
+    let scratch = Scratch::new();
+    let records = few_records(&scratch);
+    let world = Scratch::new();
+    let first = begin(world.path(), &records);
+    let jobs = root().join("jobs").display().to_string();
+    let templates = root().join("templates").display().to_string();
+    let set = format!("records={}", records.display());
+    let arguments = [
+        "run",
+        JOB,
+        "--window",
+        "2026-W45",
+        "--set",
+        &set,
+        "--jobs",
+        &jobs,
+        "--templates",
+        &templates,
+    ];
+    retrocast_in(world.path(), &arguments).expect(0);
+    end(first);
+    let found = runs(&world.join("reports"), JOB);
+    assert_eq!(found.len(), 2);
+    for source in [
+        "tickets",
+        "decisions",
+        "pipelines",
+        "metrics",
+        "improvements",
+    ] {
+        let name = format!("source.{source}");
+        let made: u32 = found
+            .iter()
+            .map(|run| count(run, "node_finished").get(&name).copied().unwrap_or(0))
+            .sum();
+        assert_eq!(made, 1, "{name} is read in once");
+    }
+}
