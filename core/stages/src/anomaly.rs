@@ -5,7 +5,7 @@
 //! each value say what it should have been, without looking at it; only what surprises all of them
 //! counts, so a lasting shift or a slow drift is not taken for an anomaly. Counts are judged by the
 //! negative binomial distribution with the dispersion they show, other values by Student's t on a
-//! robust scale (Huber, 1981; Siegel, 1982; Davies, Fried and Gather, 2004). An isolation forest (Liu,
+//! robust scale (Huber, 1981; Siegel, 1982; Davies, Fried and Aggregate, 2004). An isolation forest (Liu,
 //! Ting and Zhou, 2008) over the scores, their changes and their surroundings has the second vote. A
 //! claim needs both, or a probability twenty times smaller than the limit.
 //!
@@ -16,11 +16,12 @@
 //! # Caveats
 //! An event of more than a week is a new level: see `change_point`. On the last days of the window the
 //! future is not known yet, so the beginning of a lasting shift looks like an anomaly. A step with few
-//! records in a mean varies more than one with many; count the records as well.
+//! records in a mean varies more than one with many; count the records as well. Days in which records
+//! begin or end are left out: where a source has stopped, `quality` says so.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, StageError, series,
-    steps::{self, Gather, Line, Lines, Request, Step},
+    Analysis, Context, Inputs, Kind, StageError,
+    series::{self, Aggregate, Group, PartPeriods, Request, SeriesSet, period::Step, words},
     with_findings,
 };
 use jiff::civil::DateTime;
@@ -43,7 +44,7 @@ use serde_json::Value;
 /// The kind, as it is registered.
 pub const ANOMALY: Kind = Kind {
     name: "anomaly",
-    code_version: 1,
+    code_version: 2,
     summary: "Finds days or hours that the usual rhythm does not explain.",
     manual: include_str!("anomaly.rs"),
     schema: || schemars::schema_for!(Params),
@@ -109,6 +110,12 @@ impl MetricType {
     }
 }
 
+impl Params {
+    fn aggregate(&self) -> Aggregate {
+        Aggregate::chosen(self.aggregate, self.value.as_deref(), Aggregate::Sum)
+    }
+}
+
 fn default_alpha() -> f64 {
     0.01
 }
@@ -135,7 +142,7 @@ struct Params {
     #[schemars(extend("x-column" = "input"))]
     by: Vec<String>,
     /// What is made of the records of a step. Default: the sum of `value`, or the number of records.
-    aggregate: Option<Gather>,
+    aggregate: Option<Aggregate>,
     /// Length of a step.
     #[serde(default)]
     period: Step,
@@ -165,7 +172,7 @@ struct Params {
 
 /// What was found in one group.
 struct Examined<'a> {
-    line: &'a Line,
+    line: &'a Group,
     scores: Vec<Option<Score>>,
     forest: Vec<f64>,
     events: Vec<Event>,
@@ -196,50 +203,39 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         time: params.time.as_deref(),
         value: params.value.as_deref(),
         by: &params.by,
-        gather: Gather::chosen(params.aggregate, params.value.as_deref()),
-        step: params.period,
+        aggregate: params.aggregate(),
+        period: params.period.into(),
+        part_periods: PartPeriods::LeaveOut,
+        periods_max: history_max(params.period),
+        groups_max: GROUPS_MAX,
+        measure: params.measure.as_deref(),
     };
-    let lines = steps::collect(context, input, &request)?;
-    let name = steps::measure(
+    let lines = series::collect(context, input, &request)?;
+    let name = words::measure(
         params.measure.as_deref(),
         params.value.as_deref(),
         &params.input,
     );
     let mut cell = Cell::new(&context.stage, ANOMALY.name);
     cell.title = if context.title.is_empty() {
-        format!("Unusual {}s: {name}", params.period.noun())
+        format!("Unusual {}s: {name}", lines.period.noun())
     } else {
         context.title.clone()
     };
     cell.method = METHOD.to_string();
-    cell.caveats.clone_from(&lines.caveats);
-    let longest = lines.groups.iter().map(Line::known).max().unwrap_or(0);
-    let Some(options) = options(params.period, longest) else {
-        let need = least(params.period).need();
-        let noun = params.period.noun();
+    cell.did = format!("Looked for unusual {}s of {name}.", lines.period.noun());
+    if !lines.describe(&mut cell) {
+        return Ok(Analysis { cell, frame: None });
+    }
+    let Some(options) = options(params.period, &lines) else {
+        let missing = lines.not_enough(least(params.period).need());
         cell.status = CellStatus::NotEnough {
-            message: format!(
-                "not enough: have {}, need {need}; keep more history in the source, or compare \
-                 the figures of the window with a `kpi` stage",
-                number::plural(longest as u64, noun)
-            ),
+            message: missing.unwrap_or_default(),
         };
         return Ok(Analysis { cell, frame: None });
     };
+    lines.note_small(options.need(), &mut cell.caveats);
     let examined = examine(context, &params, &lines, options);
-    let short = lines
-        .groups
-        .iter()
-        .filter(|line| line.known() < options.need())
-        .count();
-    if short > 0 {
-        let groups = number::plural(short as u64, "group");
-        cell.caveats.push(format!(
-            "{groups} had fewer than {} {}s of history; not looked at.",
-            options.need(),
-            params.period.noun()
-        ));
-    }
     let report = Reporter {
         context,
         params: &params,
@@ -276,23 +272,41 @@ fn least(step: Step) -> Options {
     }
 }
 
-/// The richest structure that the longest series supports.
-fn options(step: Step, known: usize) -> Option<Options> {
+/// Most steps of history that are looked at: the latest.
+fn history_max(step: Step) -> usize {
+    match step {
+        Step::Day => 1500,
+        // A year: the windows of hourly series are long, and time grows with both.
+        Step::Hour => 24 * 366,
+    }
+}
+
+/// Most groups that are looked at: the largest.
+const GROUPS_MAX: usize = 200;
+
+/// The richest structure that some series supports.
+fn options(step: Step, lines: &SeriesSet) -> Option<Options> {
     let all: &[Options] = match step {
         Step::Day => &[Options::DAILY],
         Step::Hour => &[Options::HOURLY, Options::HOURLY_SHORT],
     };
-    all.iter().copied().find(|options| known >= options.need())
+    let supports = |need: usize| {
+        lines
+            .groups
+            .iter()
+            .any(|group| lines.is_enough(group, need))
+    };
+    all.iter().copied().find(|options| supports(options.need()))
 }
 
 /// First step of the history that is looked at, and first step of the window.
-fn region(context: &Context, params: &Params, lines: &Lines) -> (usize, usize) {
+fn region(context: &Context, params: &Params, lines: &SeriesSet) -> (usize, usize) {
     let window = lines.index_of(context.window.start);
     let look_back = params.look_back.map_or(window, |days| {
         lines
-            .times
+            .starts
             .len()
-            .saturating_sub(days as usize * lines.step.per_day())
+            .saturating_sub(days as usize * lines.period.per_day())
     });
     (look_back.min(window), window)
 }
@@ -300,22 +314,22 @@ fn region(context: &Context, params: &Params, lines: &Lines) -> (usize, usize) {
 fn examine<'a>(
     context: &Context,
     params: &Params,
-    lines: &'a Lines,
+    lines: &'a SeriesSet,
     options: Options,
 ) -> Vec<Examined<'a>> {
-    let gather = Gather::chosen(params.aggregate, params.value.as_deref());
+    let aggregate = params.aggregate();
     let (from, window) = region(context, params, lines);
     let mut examined: Vec<Examined> = lines
         .groups
         .par_iter()
-        .filter(|line| line.known() >= options.need())
+        .filter(|line| lines.is_enough(line, options.need()))
         .map(|line| {
-            let scores = score(&line.values, quantity(gather, &line.values), options);
+            let scores = score(&line.values, quantity(aggregate, &line.values), options);
             let points = features(&scores);
             let forest = IsolationForest::grow(
                 &points,
                 isolation_forest::Options::default(),
-                series::group_seed(context.seed, &line.label),
+                words::group_seed(context.seed, &line.label),
             );
             let forest = points.iter().map(|point| forest.score(point)).collect();
             Examined {
@@ -332,7 +346,7 @@ fn examine<'a>(
             .map(|group| group.scores[range.clone()].iter().flatten().count())
             .sum()
     };
-    let n = lines.times.len();
+    let n = lines.starts.len();
     let (history, recent) = (tested(from..window), tested(window..n));
     // Half of the error rate each, when there are two regions.
     let share = if history > 0 { 2.0 } else { 1.0 };
@@ -349,9 +363,9 @@ fn examine<'a>(
 }
 
 /// Counts are whole and not negative.
-fn quantity(gather: Gather, values: &[Option<f64>]) -> Quantity {
+fn quantity(aggregate: Aggregate, values: &[Option<f64>]) -> Quantity {
     let whole = |value: &f64| *value >= 0.0 && value.fract() == 0.0;
-    if gather.adds_up() && values.iter().flatten().all(whole) {
+    if aggregate.adds_up() && values.iter().flatten().all(whole) {
         Quantity::Count
     } else {
         Quantity::Continuous
@@ -396,7 +410,9 @@ fn events(params: &Params, group: &Examined, corrections: &Corrections) -> Vec<E
         let agreed = group.forest[i] >= FOREST_LIMIT;
         let size = score.expected.abs().max(1e-12);
         let large = (score.value - score.expected).abs() / size >= params.change_min;
-        let claimed = p_adjusted < params.alpha && (agreed || p_adjusted < params.alpha / 20.0);
+        let outside = score.value < score.low || score.value > score.high;
+        let claimed =
+            outside && p_adjusted < params.alpha && (agreed || p_adjusted < params.alpha / 20.0);
         // A step that is clearly unusual next to a claimed one belongs to it.
         let follows = events.last().is_some_and(|e| e.last + 1 == i && e.up == up) && p < 1e-3;
         if !(large && (claimed || follows)) {
@@ -432,7 +448,7 @@ fn events(params: &Params, group: &Examined, corrections: &Corrections) -> Vec<E
 struct Reporter<'a> {
     context: &'a Context,
     params: &'a Params,
-    lines: &'a Lines,
+    lines: &'a SeriesSet,
     name: &'a str,
 }
 
@@ -442,7 +458,7 @@ impl Reporter<'_> {
     }
 
     fn when(&self, event: &Event) -> String {
-        let words = |i: usize| self.lines.step.words(self.lines.times[i]);
+        let words = |i: usize| self.lines.period.words(self.lines.starts[i]);
         if event.first == event.last {
             format!("on {}", words(event.peak))
         } else {
@@ -463,7 +479,7 @@ impl Reporter<'_> {
     }
 
     fn finding(&self, group: &Examined, event: &Event) -> Finding {
-        let iso = |i: usize| self.lines.step.iso(self.lines.times[i]);
+        let iso = |i: usize| self.lines.period.iso(self.lines.starts[i]);
         let kind = self.params.metric_type.event(event.up);
         let what = format!("{kind} of {} at {}", self.name, iso(event.first));
         let mut finding = Finding::new(
@@ -500,10 +516,10 @@ impl Reporter<'_> {
         finding.evidence.push(evidence);
         finding.severity = self.severity(event, relative);
         finding.confidence = (1.0 - event.p_adjusted).clamp(0.5, 0.999);
-        if event.last + 1 == self.lines.times.len() {
+        if event.last + 1 == self.lines.starts.len() {
             finding.caveats.push(format!(
                 "It is the last {} of the window: whether it lasts is not known yet.",
-                self.lines.step.noun()
+                self.lines.period.noun()
             ));
         }
         finding.sentence = self.sentence(group, event, &peak, relative);
@@ -525,19 +541,19 @@ impl Reporter<'_> {
 
     fn unit(&self) -> String {
         if self.params.unit.is_empty() {
-            format!("{} per {}", self.name, self.lines.step.noun())
+            format!("{} per {}", self.name, self.lines.period.noun())
         } else {
             self.params.unit.clone()
         }
     }
 
     fn sentence(&self, group: &Examined, event: &Event, peak: &Score, relative: f64) -> String {
-        let noun = self.lines.step.noun();
+        let noun = self.lines.period.noun();
         let length = event.last - event.first + 1;
         let at_peak = if length == 1 {
             String::new()
         } else {
-            let peak = self.lines.step.words(self.lines.times[event.peak]);
+            let peak = self.lines.period.words(self.lines.starts[event.peak]);
             format!(" at the extreme ({peak})")
         };
         let template = if peak.expected.abs() > 1e-9 {
@@ -549,20 +565,20 @@ impl Reporter<'_> {
         };
         let votes = if event.agreed {
             format!(
-                "residual and isolation forest agree ({})",
+                "residual and isolation forest agree ({} corrected)",
                 number::p_value(event.p_adjusted)
             )
         } else {
             format!(
-                "the residual alone is extreme ({})",
+                "the residual alone is extreme ({} corrected)",
                 number::p_value(event.p_adjusted)
             )
         };
         fill(
             template,
             &[
-                ("Name", &series::capitalised(self.name)),
-                ("group", &steps::in_group(group.line)),
+                ("Name", &words::capitalised(self.name)),
+                ("group", &words::in_group(group.line)),
                 (
                     "were",
                     if self.name.ends_with('s') {
@@ -586,8 +602,8 @@ impl Reporter<'_> {
     fn did(&self, examined: &[Examined], options: Options) -> String {
         let (from, window) = region(self.context, self.params, self.lines);
         let events: usize = examined.iter().map(|group| group.events.len()).sum();
-        let noun = self.lines.step.noun();
-        let days = self.lines.times.len() - from;
+        let noun = self.lines.period.noun();
+        let days = self.lines.starts.len() - from;
         fill(
             "Looked at {values} of {name} in {groups} ({recent} of them in the window), against a \
              season of {period} {noun}s: {events}.",
@@ -597,7 +613,7 @@ impl Reporter<'_> {
                 ("groups", &number::plural(examined.len() as u64, "group")),
                 (
                     "recent",
-                    &number::count((self.lines.times.len() - window) as u64),
+                    &number::count((self.lines.starts.len() - window) as u64),
                 ),
                 ("period", &options.period.to_string()),
                 ("noun", noun),
@@ -616,7 +632,7 @@ impl Reporter<'_> {
         let mut table = Table::new(
             format!(
                 "Unusual {}s of {}, {}.",
-                self.lines.step.noun(),
+                self.lines.period.noun(),
                 self.name,
                 self.lines.dates()
             ),
@@ -646,15 +662,13 @@ impl Reporter<'_> {
             };
             table.push([
                 group.line.label.clone(),
-                self.lines.step.iso(self.lines.times[event.first]),
-                self.lines.step.iso(self.lines.times[event.last]),
+                self.lines.period.iso(self.lines.starts[event.first]),
+                self.lines.period.iso(self.lines.starts[event.last]),
                 self.params.metric_type.event(event.up).replace('_', " "),
                 self.amount(peak.value),
                 self.amount(peak.expected),
                 number::change(peak.value / peak.expected - 1.0),
-                number::p_value(event.p_adjusted)
-                    .replace("p = ", "")
-                    .replace("p ", ""),
+                number::p_bare(event.p_adjusted),
             ]);
         }
         table.top(30)
@@ -677,15 +691,15 @@ impl Reporter<'_> {
     }
 
     fn chart(&self, group: &Examined) -> Chart {
-        let n = self.lines.times.len();
-        let shown = 120 * self.lines.step.per_day().min(4);
+        let n = self.lines.starts.len();
+        let shown = 120 * self.lines.period.per_day().min(4);
         let earliest = group
             .events
             .iter()
             .map(|event| event.first.saturating_sub(28))
             .min();
         let from = n.saturating_sub(shown).min(earliest.unwrap_or(n));
-        let times: Vec<DateTime> = self.lines.times[from..].to_vec();
+        let times: Vec<DateTime> = self.lines.starts[from..].to_vec();
         let scores = &group.scores[from..];
         let known: Vec<(DateTime, &Score)> = times
             .iter()
@@ -703,14 +717,14 @@ impl Reporter<'_> {
         } else {
             f64::NEG_INFINITY
         };
-        let name = format!("{}{}", self.name, steps::in_group(group.line));
+        let name = format!("{}{}", self.name, words::in_group(group.line));
         let title = match group.events.last() {
-            None => format!("{} kept to its usual range", series::capitalised(&name)),
+            None => format!("{} kept to its usual range", words::capitalised(&name)),
             Some(event) => {
                 let side = if event.up { "high" } else { "low" };
                 format!(
                     "{}: unusually {side} {}",
-                    series::capitalised(&name),
+                    words::capitalised(&name),
                     self.when(event)
                 )
             }
@@ -723,7 +737,7 @@ impl Reporter<'_> {
             ),
             alt: format!(
                 "{title}. {} from {}, with what was expected and the usual range; {} marked.",
-                series::capitalised(&name),
+                words::capitalised(&name),
                 self.lines.dates(),
                 number::plural(group.events.len() as u64, "event")
             ),
@@ -760,9 +774,9 @@ impl Reporter<'_> {
                     .events
                     .iter()
                     .map(|event| Marker {
-                        time: self.lines.times[event.peak],
+                        time: self.lines.starts[event.peak],
                         value: group.line.values[event.peak],
-                        label: self.lines.step.iso(self.lines.times[event.peak]),
+                        label: self.lines.period.iso(self.lines.starts[event.peak]),
                     })
                     .collect(),
                 levels: Vec::new(),
@@ -782,7 +796,7 @@ fn rounded(value: f64) -> f64 {
 }
 
 /// One row a step and group with its score, for stages that come after.
-fn frame_of(lines: &Lines, examined: &[Examined]) -> Result<DataFrame, StageError> {
+fn frame_of(lines: &SeriesSet, examined: &[Examined]) -> Result<DataFrame, StageError> {
     let mut columns: (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let mut numbers: [Vec<f64>; 4] = Default::default();
     let mut claimed = Vec::new();
@@ -790,7 +804,7 @@ fn frame_of(lines: &Lines, examined: &[Examined]) -> Result<DataFrame, StageErro
         for (i, score) in group.scores.iter().enumerate() {
             let Some(score) = score else { continue };
             columns.0.push(group.line.label.clone());
-            columns.1.push(lines.step.iso(lines.times[i]));
+            columns.1.push(lines.period.iso(lines.starts[i]));
             let row = [score.value, score.expected, score.z, group.forest[i]];
             numbers
                 .iter_mut()
@@ -802,7 +816,7 @@ fn frame_of(lines: &Lines, examined: &[Examined]) -> Result<DataFrame, StageErro
     let [value, expected, z, forest] = numbers;
     Ok(DataFrame::new_infer_height(vec![
         Column::new("group".into(), columns.0),
-        Column::new(lines.step.noun().into(), columns.1),
+        Column::new(lines.period.noun().into(), columns.1),
         Column::new("value".into(), value),
         Column::new("expected".into(), expected),
         Column::new("z".into(), z),
@@ -812,122 +826,4 @@ fn frame_of(lines: &Lines, examined: &[Examined]) -> Result<DataFrame, StageErro
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::steps::test_data::{context, daily};
-    use serde_json::json;
-
-    /// Whole numbers around a weekly rhythm, different for every group.
-    fn rhythm(seed: u64, mean: f64) -> Vec<f64> {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let mut uniform = move || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 11) as f64 / (1u64 << 53) as f64
-        };
-        (0..420)
-            .map(|i| {
-                let weekday = [1.7, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5][i % 7];
-                let normal = (0..12).map(|_| uniform()).sum::<f64>() - 6.0;
-                let mean = mean * weekday;
-                (mean + mean.sqrt() * normal).round().max(0.0)
-            })
-            .collect()
-    }
-
-    fn analyse(series: &[(&str, Vec<f64>)], extra: Value) -> Analysis {
-        let mut params = json!({
-            "input": "daily_failures", "time": "day", "value": "failures", "by": ["component"],
-            "measure": "failures",
-        });
-        for (key, value) in extra.as_object().unwrap() {
-            params[key] = value.clone();
-        }
-        let inputs = Inputs::from([("daily_failures".to_string(), daily(series))]);
-        run(&context("unusual"), &params, &inputs).unwrap()
-    }
-
-    #[test]
-    fn an_outage_in_history_is_found_where_it_is_asked_for() {
-        let mut hit = rhythm(3, 60.0);
-        hit[380] = 5.0;
-        let series = [("billing", hit), ("search", rhythm(4, 60.0))];
-        let quiet = analyse(&series, json!({}));
-        assert!(quiet.cell.findings.is_empty());
-        let extra = json!({"look_back": 400, "metric_type": "throughput"});
-        let analysis = analyse(&series, extra);
-        let [finding] = &analysis.cell.findings[..] else {
-            panic!("{:?}", analysis.cell.findings)
-        };
-        assert_eq!(finding.subject, "component = billing");
-        assert_eq!(finding.numbers["type"], "throughput_drop");
-        assert_eq!(finding.period, "2026-10-07 to 2026-10-07");
-        assert_eq!(finding.severity, Severity::Info);
-        assert!(
-            finding
-                .sentence
-                .contains("unusually low on 7 October 2026: 5 in the day where")
-        );
-        assert_eq!(analysis.frame.unwrap().height(), 840);
-    }
-
-    #[test]
-    fn days_in_a_row_in_the_window_are_one_critical_event() {
-        let mut hit = rhythm(5, 40.0);
-        hit[415..418].iter_mut().for_each(|value| *value *= 4.0);
-        let extra = json!({"metric_type": "error_rate"});
-        let analysis = analyse(&[("billing", hit)], extra);
-        let [finding] = &analysis.cell.findings[..] else {
-            panic!("{:?}", analysis.cell.findings)
-        };
-        assert_eq!(finding.period, "2026-11-11 to 2026-11-13");
-        assert_eq!(finding.severity, Severity::Critical);
-        assert_eq!(finding.numbers["type"], "error_rate_spike");
-        let only_down = json!({"direction": "down"});
-        let mut hit = rhythm(5, 40.0);
-        hit[416] *= 4.0;
-        assert!(
-            analyse(&[("billing", hit)], only_down)
-                .cell
-                .findings
-                .is_empty()
-        );
-    }
-
-    #[test]
-    fn noise_in_ten_groups_makes_no_claim() {
-        let names: Vec<String> = (0..10).map(|i| format!("g{i}")).collect();
-        for round in 0..10 {
-            let series: Vec<(&str, Vec<f64>)> = names
-                .iter()
-                .enumerate()
-                .map(|(i, name)| {
-                    (
-                        name.as_str(),
-                        rhythm(100 + 10 * round + i as u64, 5.0 + 20.0 * i as f64),
-                    )
-                })
-                .collect();
-            let analysis = analyse(&series, json!({"look_back": 400}));
-            assert!(
-                analysis.cell.findings.is_empty(),
-                "{:?}",
-                analysis.cell.findings
-            );
-        }
-    }
-
-    #[test]
-    fn little_history_is_said() {
-        let analysis = analyse(&[("billing", vec![3.0; 9])], json!({}));
-        let CellStatus::NotEnough { message } = analysis.cell.status else {
-            panic!()
-        };
-        assert!(
-            message
-                .replace('\u{a0}', " ")
-                .starts_with("not enough: have 9 days, need 42")
-        );
-    }
-}
+mod tests;

@@ -28,7 +28,11 @@
 
 use crate::{
     Analysis, Context, Inputs, Kind, StageError,
-    series::{self, Aggregate, Group, PartPeriods, Period, Request, SeriesSet},
+    series::{
+        self, Aggregate, Group, PartPeriods, Request, SeriesSet,
+        period::{LongPeriod, Period},
+        words,
+    },
     with_findings,
 };
 use jiff::{ToSpan, civil::Date};
@@ -73,7 +77,7 @@ struct Params {
     aggregate: Option<Aggregate>,
     /// Length of a period.
     #[serde(default = "day")]
-    period: Period,
+    period: LongPeriod,
     /// What is measured, in words, such as "failures"; made from the names by default.
     #[serde(default)]
     measure: Option<String>,
@@ -85,21 +89,26 @@ struct Params {
     lower_is_better: bool,
     /// Fewest periods on either side of a shift; 14 days, 5 weeks or 5 months by default.
     #[serde(default)]
+    #[schemars(range(min = 2, max = 1000))]
     segment_min: Option<usize>,
     /// Most shifts a group may have.
     #[serde(default = "three")]
+    #[schemars(range(min = 1, max = 20))]
     shifts_max: usize,
     /// Chance of a false claim; 0.05 for one series, 0.01 for many groups unless set.
     #[serde(default)]
+    #[schemars(range(min = 1e-4, max = 0.5))]
     alpha: Option<f64>,
     /// Whether periods that records cover in part are left out or kept.
     #[serde(default = "leave_out")]
     part_periods: PartPeriods,
     /// Most periods to look back.
     #[serde(default = "a_year")]
+    #[schemars(range(min = 8, max = 10_000))]
     periods_max: usize,
     /// Most groups to look at, the largest first.
     #[serde(default = "thirty")]
+    #[schemars(range(min = 1, max = 10_000))]
     groups_max: usize,
 }
 
@@ -110,8 +119,8 @@ impl Params {
     }
 }
 
-fn day() -> Period {
-    Period::Day
+fn day() -> LongPeriod {
+    LongPeriod::Day
 }
 fn yes() -> bool {
     true
@@ -132,7 +141,7 @@ fn thirty() -> usize {
 /// The kind `change_point`.
 pub const CHANGE_POINT: Kind = Kind {
     name: "change_point",
-    code_version: 1,
+    code_version: 2,
     summary: "Dates at which the level of a series shifted, with the means before and after.",
     manual: include_str!("change_point.rs"),
     schema: || schemars::schema_for!(Params),
@@ -164,17 +173,13 @@ fn run(
     let input = inputs
         .get(&params.input)
         .ok_or_else(|| StageError::Other(format!("there is no dataset {:?}", params.input)))?;
-    let by_default = if params.value.is_some() {
-        Aggregate::Mean
-    } else {
-        Aggregate::Count
-    };
+    let period = Period::from(params.period);
     let request = Request {
         time: params.time.as_deref(),
         value: params.value.as_deref(),
         by: &params.by,
-        aggregate: params.aggregate.unwrap_or(by_default),
-        period: params.period,
+        aggregate: Aggregate::chosen(params.aggregate, params.value.as_deref(), Aggregate::Mean),
+        period,
         part_periods: params.part_periods,
         periods_max: params.periods_max,
         groups_max: params.groups_max,
@@ -183,20 +188,21 @@ fn run(
     let set = series::collect(context, input, &request)?;
     let mut cell = Cell::new(&context.stage, CHANGE_POINT.name);
     cell.method = METHOD.to_string();
-    cell.caveats.clone_from(&set.caveats);
-    let segment_min = params
-        .segment_min
-        .unwrap_or(if params.period == Period::Day { 14 } else { 5 })
-        .max(2);
-    let need = fewest(segment_min);
-    if set.starts.len() < need {
-        cell.did = "Looked for shifts of the level.".to_string();
-        cell.status = CellStatus::NotEnough {
-            message: set.not_enough(need),
-        };
+    cell.did = format!("Looked for shifts of the level of {}.", set.measure);
+    if !set.describe(&mut cell) {
         return Ok(Analysis { cell, frame: None });
     }
-    let results = search_all(context, &set, &params, segment_min);
+    let segment_min = params
+        .segment_min
+        .unwrap_or(if period == Period::Day { 14 } else { 5 })
+        .max(2);
+    let need = fewest(segment_min);
+    if let Some(message) = set.not_enough(need) {
+        cell.status = CellStatus::NotEnough { message };
+        return Ok(Analysis { cell, frame: None });
+    }
+    set.note_small(need, &mut cell.caveats);
+    let results = search_all(context, &set, &params, need, segment_min);
     let mut found = Vec::new();
     for (group, result) in set.groups.iter().zip(&results) {
         let Some(result) = result else { continue };
@@ -216,12 +222,12 @@ fn run(
         }
     }
     cell.charts.truncate(6);
-    note_what_was_left_out(&mut cell, &set, &results, need);
+    note_drifts(&mut cell, &set, &results);
     cell.did = format!(
         "Looked for shifts of the level in {} series of {} over {}: {}.",
         number::count(results.iter().flatten().count() as u64),
         set.measure,
-        plural(set.starts.len() as u64, params.period.noun()),
+        plural(set.starts.len() as u64, period.noun()),
         if found.is_empty() {
             "none".to_string()
         } else {
@@ -249,12 +255,7 @@ fn run(
     })
 }
 
-fn note_what_was_left_out(
-    cell: &mut Cell,
-    set: &SeriesSet,
-    results: &[Option<Searched>],
-    need: usize,
-) {
+fn note_drifts(cell: &mut Cell, set: &SeriesSet, results: &[Option<Searched>]) {
     let labels = |wanted: fn(&Option<Searched>) -> bool| -> Vec<&str> {
         let pairs = set.groups.iter().zip(results);
         pairs
@@ -278,14 +279,6 @@ fn note_what_was_left_out(
             "Moving slowly instead of in steps, so no date is claimed: {names}{rest}."
         ));
     }
-    let short = labels(Option::is_none).len();
-    if short > 0 {
-        let groups = plural(short as u64, "group");
-        let noun = set.period.noun();
-        cell.caveats.push(format!(
-            "{groups} had fewer than {need} {noun}s with a value, or did not vary; not searched."
-        ));
-    }
 }
 
 /// Searches every group and corrects all p-values together.
@@ -293,6 +286,7 @@ fn search_all(
     context: &Context,
     set: &SeriesSet,
     params: &Params,
+    need: usize,
     segment_min: usize,
 ) -> Vec<Option<Searched>> {
     let wanted = 2.0 * set.groups.len() as f64 / params.alpha().max(1e-4);
@@ -301,6 +295,9 @@ fn search_all(
         .groups
         .par_iter()
         .map(|group| {
+            if !set.is_enough(group, need) {
+                return None;
+            }
             let adjusted = seasonally_adjusted(&group.values, set.period.season());
             let there = |i: &usize| group.values[*i].is_some();
             let places: Vec<usize> = (0..group.values.len()).filter(there).collect();
@@ -312,7 +309,7 @@ fn search_all(
                 shifts_max: params.shifts_max,
                 alpha: params.alpha(),
                 simulations,
-                seed: series::group_seed(context.seed, &group.label),
+                seed: words::group_seed(context.seed, &group.label),
             };
             let found = mean_shifts(&pick(&group.values), &pick(&adjusted), &search)?;
             Some((found, places))
@@ -339,7 +336,9 @@ fn search_all(
             let count = found.shifts.len().max(1);
             let corrected: Vec<f64> = corrected.by_ref().take(count).collect();
             let pairs = found.shifts.iter().cloned().zip(corrected);
-            let kept = pairs.filter(|(_, p)| *p <= params.alpha()).collect();
+            let kept = pairs
+                .filter(|(shift, p)| *p <= params.alpha() && is_clear(shift))
+                .collect();
             Some(Searched {
                 found,
                 places,
@@ -347,6 +346,16 @@ fn search_all(
             })
         })
         .collect()
+}
+
+/// Whether the intervals of a shift exclude no shift at all.
+fn is_clear(shift: &Shift) -> bool {
+    let [_, low, high] = shift.difference;
+    let differs = low > 0.0 || high < 0.0;
+    differs
+        && shift
+            .ratio
+            .is_none_or(|[_, low, high]| low > 1.0 || high < 1.0)
 }
 
 /// One shift in its surroundings.
@@ -367,7 +376,7 @@ impl Stretch<'_> {
     fn day(&self, position: usize) -> Date {
         let places = &self.result.places;
         let place = places.get(position).or(places.last()).copied().unwrap_or(0);
-        self.set.starts[place]
+        self.set.day(place)
     }
 
     /// Mean of a level with the part period beside it, when the series begins or ends there.
@@ -436,7 +445,7 @@ fn finding(context: &Context, stretch: &Stretch<'_>) -> Finding {
         Magnitude::interval95(ratio, low, high, "ratio")
     } else {
         let [step, low, high] = shift.difference;
-        Magnitude::interval95(step, low, high, unit)
+        Magnitude::interval95(step, low, high, number::unit_of_difference(unit))
     });
     finding.n = result.places.len() as u64;
     finding.p = Some(shift.p);
@@ -487,7 +496,8 @@ fn sentence(stretch: &Stretch<'_>) -> String {
         ..
     } = *stretch;
     let (shift, p_adjusted) = &result.kept[stretch.shift];
-    let value = |value: f64| number::with_unit(value, &params.unit);
+    let [before, after] =
+        number::two_with_unit([shift.before.mean, shift.after.mean], &params.unit);
     let ratio = shift.ratio.map_or_else(String::new, |[ratio, low, high]| {
         format!(
             " ({}; 95 % interval {} to {})",
@@ -500,8 +510,8 @@ fn sentence(stretch: &Stretch<'_>) -> String {
         "{what}{whom} {verb} {when}{between} from a mean of {before} to {after}{ratio}, {p} \
          corrected, n = {n}.",
         &[
-            ("what", &series::capitalised(&set.measure)),
-            ("whom", &series::of_group(&params.by, &group.label)),
+            ("what", &words::capitalised(&set.measure)),
+            ("whom", &words::of_group(&params.by, &group.label)),
             (
                 "verb",
                 if shift.difference[0] > 0.0 {
@@ -512,8 +522,8 @@ fn sentence(stretch: &Stretch<'_>) -> String {
             ),
             ("when", &set.period.when(stretch.day(shift.position))),
             ("between", &stretch.between()),
-            ("before", &value(shift.before.mean)),
-            ("after", &value(shift.after.mean)),
+            ("before", &before),
+            ("after", &after),
             ("ratio", &ratio),
             ("p", &number::p_value(*p_adjusted)),
             ("n", &plural(result.places.len() as u64, set.period.noun())),
@@ -563,7 +573,7 @@ fn chart(
     group: &Group,
     result: &Searched,
 ) -> Chart {
-    let times = set.times();
+    let times = set.starts.clone();
     let stretch = |shift| Stretch {
         set,
         params,
@@ -604,22 +614,21 @@ fn chart(
     let what = format!(
         "{}{}",
         set.measure,
-        series::of_group(&params.by, &group.label)
+        words::of_group(&params.by, &group.label)
     );
     let title = match &result.kept[..] {
         [] => format!("The level of {what} did not shift"),
-        [(shift, _)] => format!(
-            "{} {} from {} to {} {}",
-            series::capitalised(&what),
-            if shift.difference[0] > 0.0 {
-                "rose"
-            } else {
-                "fell"
-            },
-            value(shift.before.mean),
-            value(shift.after.mean),
-            set.period.when(stretch(0).day(shift.position))
-        ),
+        [(shift, _)] => {
+            let [before, after] =
+                number::two_with_unit([shift.before.mean, shift.after.mean], &params.unit);
+            let rises = shift.difference[0] > 0.0;
+            format!(
+                "{} {} from {before} to {after} {}",
+                words::capitalised(&what),
+                if rises { "rose" } else { "fell" },
+                set.period.when(stretch(0).day(shift.position))
+            )
+        }
         shifts => {
             let count = plural(shifts.len() as u64, "time");
             format!("The level of {what} shifted {count}")
@@ -640,14 +649,10 @@ fn chart(
         format!("{what}, {}", params.unit)
     };
     Chart {
-        id: series::chart_id(&context.stage, &group.label),
+        id: words::chart_id(&context.stage, &group.label),
         title,
         unit,
-        alt: format!(
-            "{} from {}.{shown}",
-            series::capitalised(&what),
-            set.dates()
-        ),
+        alt: format!("{} from {}.{shown}", words::capitalised(&what), set.dates()),
         kind: ChartKind::Line {
             series: vec![Series {
                 name: set.measure.clone(),
@@ -701,7 +706,7 @@ fn table(set: &SeriesSet, params: &Params, results: &[Option<Searched>]) -> Tabl
                 shift
                     .ratio
                     .map_or_else(|| "–".to_string(), |r| number::sensible(r[0])),
-                number::p_value(*p).replace("p = ", "").replace("p ", ""),
+                number::p_bare(*p),
             ]);
         }
     }
@@ -715,7 +720,7 @@ fn frame_of(set: &SeriesSet, results: &[Option<Searched>]) -> Result<DataFrame, 
     for (group, result) in set.groups.iter().zip(results) {
         let Some(result) = result else { continue };
         for (shift, p) in &result.kept {
-            let day = set.starts[result.places[shift.position]];
+            let day = set.day(result.places[shift.position]);
             let days = epoch.until(day).map_or(0, |span| span.get_days());
             rows.push((group, days, shift, *p));
         }
@@ -735,138 +740,4 @@ fn frame_of(set: &SeriesSet, results: &[Option<Searched>]) -> Result<DataFrame, 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::series::tests::{Noise, context, input, records, times};
-
-    fn of(date: &str, frame: DataFrame, params: &serde_json::Value) -> Analysis {
-        let inputs = Inputs::from([("tickets".to_string(), input("tickets", frame))]);
-        run(&context(date), params, &inputs).expect("an analysis")
-    }
-
-    /// Daily tickets of five components with quiet weekends; "billing" doubles on day 60 of 105.
-    fn tickets(seed: u64, factor: f64) -> DataFrame {
-        let mut noise = Noise(seed * 7919);
-        records(
-            "2026-08-03",
-            105,
-            &["api", "billing", "mail", "search", "web"],
-            |day, group| {
-                let weekday = if day % 7 < 5 { 1.2 } else { 0.5 };
-                let level = if group == "billing" && day >= 60 {
-                    factor
-                } else {
-                    1.0
-                };
-                // An outage of three days that everybody feels.
-                let outage = if (84..87).contains(&day) { 4.0 } else { 1.0 };
-                let luck = (0.2 * noise.normal()).exp();
-                noise.poisson(6.0 * weekday * level * outage * luck)
-            },
-        )
-    }
-
-    #[test]
-    fn the_planted_shift_is_found_and_nothing_else() {
-        let params = serde_json::json!({"input": "tickets", "by": ["component"]});
-        for seed in 0..10 {
-            let analysis = of("2026-11-16", tickets(seed, 1.8), &params);
-            let found = &analysis.cell.findings;
-            assert_eq!(found.len(), 1, "seed {seed}: {found:#?}");
-            assert_eq!(found[0].subject, "component = billing");
-            let date: Date = found[0].numbers["date"]
-                .as_str()
-                .expect("a date")
-                .parse()
-                .expect("a date");
-            let off = (jiff::civil::date(2026, 10, 2) - date).get_days();
-            assert!(off.abs() <= 7, "seed {seed}: {date}");
-            assert_eq!(analysis.cell.charts.len(), 1);
-        }
-        println!(
-            "{}",
-            of("2026-11-16", tickets(1, 1.8), &params).cell.findings[0].sentence
-        );
-    }
-
-    #[test]
-    fn series_without_a_shift_make_few_false_claims() {
-        let params = serde_json::json!({"input": "tickets", "by": ["component"]});
-        let claims = (100..140)
-            .filter(|seed| {
-                !of("2026-11-16", tickets(*seed, 1.0), &params)
-                    .cell
-                    .findings
-                    .is_empty()
-            })
-            .count();
-        println!("families with a false claim: {claims} of 40");
-        assert!(
-            claims <= 5,
-            "{claims} of 40 families of 5 series claim a shift"
-        );
-    }
-
-    #[test]
-    fn too_little_data_says_what_is_needed() {
-        let params = serde_json::json!({"input": "tickets", "period": "month"});
-        let status = of("2026-11-16", tickets(1, 1.0), &params).cell.status;
-        let CellStatus::NotEnough { message } = status else {
-            panic!("{status:?}")
-        };
-        assert!(message.contains("need 20"), "{message}");
-    }
-
-    /// Incidents without maintenance, as the job's SQL makes them; `None` when the data is not here.
-    fn incidents() -> Option<DataFrame> {
-        let Ok(folder) = std::env::var("RETROCAST_REAL_DATA") else {
-            eprintln!("SKIPPED: set RETROCAST_REAL_DATA to the folder of real records");
-            return None;
-        };
-        let path = format!("{folder}/github-incidents/incidents.jsonl");
-        let text = std::fs::read_to_string(path).expect("incidents");
-        let at: Vec<jiff::civil::DateTime> = text
-            .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
-            .filter(|record| record["impact"] != "maintenance")
-            .map(|record| {
-                let time: jiff::Timestamp = record["started_at"]
-                    .as_str()
-                    .expect("text")
-                    .parse()
-                    .expect("a time");
-                jiff::tz::TimeZone::UTC.to_datetime(time)
-            })
-            .collect();
-        Some(DataFrame::new(at.len(), vec![times("at", &at)]).expect("a frame"))
-    }
-
-    /// The single shift of the monthly counts of real incidents.
-    fn check(frame: &DataFrame, part_periods: &str, months: u64, before: f64, after: f64) {
-        let params = serde_json::json!({
-            "input": "tickets", "period": "month", "measure": "incidents",
-            "part_periods": part_periods
-        });
-        let analysis = of("2026-08-24", frame.clone(), &params);
-        println!("{:#?}", analysis.cell.findings);
-        assert_eq!(analysis.cell.findings.len(), 1);
-        let finding = &analysis.cell.findings[0];
-        let near = |name: &str, want: f64| {
-            let got = finding.numbers[name].as_f64().expect("a number");
-            assert!((got - want).abs() < 0.05, "{name}: {got} instead of {want}");
-        };
-        assert_eq!(finding.numbers["date"], "2026-01-01");
-        assert_eq!(finding.n, months);
-        near("mean_before", before);
-        near("mean_after", after);
-        near("mean_before_with_part_periods", 12.8);
-        near("mean_after_with_part_periods", 26.5);
-    }
-
-    #[test]
-    fn real_incidents_rose_in_january_2026() {
-        let Some(frame) = incidents() else { return };
-        check(&frame, "keep", 54, 12.8, 26.5);
-        check(&frame, "leave_out", 52, 13.0, 27.7);
-    }
-}
+mod tests;

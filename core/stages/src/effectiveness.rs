@@ -18,7 +18,10 @@
 
 use crate::{
     Analysis, Context, Input, Inputs, Kind, StageError, frame,
-    steps::{self, Gather, Line, Lines, Request, Step},
+    series::{
+        self, Aggregate, Group, PartPeriods, Request, SeriesSet, need::RECORDS_MIN, period::Period,
+        words,
+    },
     with_findings,
 };
 use jiff::civil::Date;
@@ -44,7 +47,7 @@ use serde_json::Value;
 /// The kind, as it is registered.
 pub const EFFECTIVENESS: Kind = Kind {
     name: "effectiveness",
-    code_version: 1,
+    code_version: 2,
     summary: "Measures what improvements did, against what was expected without them.",
     manual: include_str!("effectiveness.rs"),
     schema: || schemars::schema_for!(Params),
@@ -98,7 +101,7 @@ struct Params {
     #[schemars(extend("x-column" = "input"))]
     value: Option<String>,
     /// What is made of the records of a day. Default: the sum of `value`, or the number of records.
-    aggregate: Option<Gather>,
+    aggregate: Option<Aggregate>,
     /// Column that the register's `component` refers to.
     #[serde(default = "default_component")]
     #[schemars(extend("x-column" = "input"))]
@@ -166,6 +169,8 @@ struct Measured {
     controls: Vec<String>,
     caveats: Vec<String>,
     p_adjusted: f64,
+    /// Improvements that the correction is over.
+    judged: usize,
     verdict: Verdict,
 }
 
@@ -175,6 +180,11 @@ const METHOD: &str = "Structural time series counterfactual (Brodersen et al., 2
 const ALPHA: f64 = 0.05;
 /// Fewest days before a change, real or placebo.
 const PRE_MIN: usize = 42;
+/// Most days that are looked at, the latest, and most components, the largest.
+const DAYS_MAX: usize = 1500;
+const GROUPS_MAX: usize = 200;
+/// Relative bound from which on an effect is told as an amount.
+const RELATIVE_MAX: f64 = 10.0;
 /// Most controls of one improvement.
 const CONTROLS_MAX: usize = 3;
 
@@ -186,10 +196,14 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         time: params.time.as_deref(),
         value: params.value.as_deref(),
         by: &by,
-        gather: Gather::chosen(params.aggregate, params.value.as_deref()),
-        step: Step::Day,
+        aggregate: Aggregate::chosen(params.aggregate, params.value.as_deref(), Aggregate::Sum),
+        period: Period::Day,
+        part_periods: PartPeriods::LeaveOut,
+        periods_max: DAYS_MAX,
+        groups_max: GROUPS_MAX,
+        measure: params.measure.as_deref(),
     };
-    let lines = steps::collect(context, input, &request)?;
+    let lines = series::collect(context, input, &request)?;
     let mut cell = Cell::new(&context.stage, EFFECTIVENESS.name);
     cell.title = if context.title.is_empty() {
         "Did the improvements work?".to_string()
@@ -197,7 +211,10 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         context.title.clone()
     };
     cell.method = METHOD.to_string();
-    cell.caveats.clone_from(&lines.caveats);
+    cell.did = "Wanted to judge improvements.".to_string();
+    if !lines.describe(&mut cell) {
+        return Ok(Analysis { cell, frame: None });
+    }
     let register = &inputs[&params.improvements];
     let improvements = read(context, &params, register, &mut cell.caveats)?;
     if improvements.is_empty() {
@@ -266,12 +283,12 @@ fn read(
     };
     let dates = frame::days(register, "date", &context.window.timezone)?;
     let expected = if has("expected_relative") {
-        frame::numbers(register, "expected_relative")?
+        frame::numbers(register, "expected_relative", caveats)?
     } else {
         vec![None; height]
     };
     let lower = if has("lower_is_better") {
-        frame::numbers(register, "lower_is_better")?
+        frame::numbers(register, "lower_is_better", caveats)?
     } else {
         vec![None; height]
     };
@@ -294,9 +311,9 @@ fn read(
             continue;
         }
         improvements.push(Improvement {
-            id: id.clone(),
-            title: titles[i].clone().unwrap_or_else(|| id.clone()),
-            component: component.clone(),
+            id: frame::visible(Some(id.clone())),
+            title: frame::visible(Some(titles[i].clone().unwrap_or_else(|| id.clone()))),
+            component: frame::visible(Some(component.clone())),
             metric,
             date,
             expected_relative: expected[i],
@@ -318,7 +335,11 @@ fn read(
 }
 
 /// Measures every improvement and decides with all p-values at hand.
-fn judge<'a>(params: &Params, lines: &Lines, improvements: &'a [Improvement]) -> Vec<Judged<'a>> {
+fn judge<'a>(
+    params: &Params,
+    lines: &SeriesSet,
+    improvements: &'a [Improvement],
+) -> Vec<Judged<'a>> {
     let mut judged: Vec<Judged> = improvements
         .par_iter()
         .map(|improvement| Judged {
@@ -335,6 +356,7 @@ fn judge<'a>(params: &Params, lines: &Lines, improvements: &'a [Improvement]) ->
     for one in &mut judged {
         if let Outcome::Measured(measured) = &mut one.outcome {
             measured.p_adjusted = corrected.next().unwrap_or(1.0);
+            measured.judged = p.len();
             measured.verdict = verdict(measured, one.improvement.lower_is_better);
         }
     }
@@ -354,18 +376,18 @@ fn verdict(measured: &Measured, lower_is_better: bool) -> Verdict {
 
 fn measure(
     params: &Params,
-    lines: &Lines,
+    lines: &SeriesSet,
     all: &[Improvement],
     improvement: &Improvement,
 ) -> Outcome {
     let component = &improvement.component;
     let Some(line) = lines.groups.iter().find(|line| line.label == *component) else {
-        return Outcome::Not(format!(
-            "the data have no {} {component:?}",
-            params.component_column
-        ));
+        return Outcome::Not(absent(lines, &params.component_column, component));
     };
-    let n = lines.times.len();
+    if let Some(lack) = lack(lines, line, improvement) {
+        return Outcome::Not(lack);
+    }
+    let n = lines.starts.len();
     let change = lines.index_of(improvement.date);
     // Other improvements of the component bound the days before and after.
     let others: Vec<usize> = all
@@ -375,7 +397,7 @@ fn measure(
         .collect();
     let mut caveats = Vec::new();
     let end = bound_after(params, change, n, &others, &mut caveats);
-    let days_after = line.values[change.min(n)..end].iter().flatten().count();
+    let days_after = line.values[change..end].iter().flatten().count();
     if days_after < params.min_post as usize {
         return Outcome::TooEarly(format!(
             "too early: have {} after the change, need {}",
@@ -383,7 +405,7 @@ fn measure(
             params.min_post
         ));
     }
-    let history = line.values.iter().position(Option::is_some).unwrap_or(0);
+    let history = line.begin();
     let begin = bound_before(params, change, history, &others, &mut caveats);
     let controls = match params.controls {
         Controls::None => Vec::new(),
@@ -429,10 +451,61 @@ fn measure(
             controls: controls.iter().map(|line| line.label.clone()).collect(),
             caveats,
             p_adjusted: 1.0,
+            judged: 1,
             verdict: Verdict::Unclear,
         })),
         Err(error) => Outcome::Not(error.to_string()),
     }
+}
+
+/// Why a component is not in the data.
+fn absent(lines: &SeriesSet, column: &str, component: &str) -> String {
+    let dataset = &lines.evidence.dataset;
+    if lines
+        .groups
+        .iter()
+        .all(|line| line.label == frame::visible(None))
+    {
+        return format!("the column {column:?} of {dataset} holds no value");
+    }
+    format!("the data have no {column} {component:?}")
+}
+
+/// What the data of a component lack for any estimate, now and later: days before the change, or
+/// records at all.
+fn lack(lines: &SeriesSet, line: &Group, improvement: &Improvement) -> Option<String> {
+    let change = lines.index_of(improvement.date);
+    let begin = line.begin();
+    let known = line.values[begin.min(change)..change]
+        .iter()
+        .flatten()
+        .count();
+    let name = &line.label;
+    if improvement.date <= line.first.date() || known == 0 {
+        return Some(format!(
+            "the records of {name} that can be used begin on {}, so there is nothing before the \
+             change to compare with; need {} before it",
+            long(
+                lines
+                    .starts
+                    .get(begin)
+                    .map_or(line.first.date(), |start| start.date())
+            ),
+            number::plural(PRE_MIN as u64, "day")
+        ));
+    }
+    if known < PRE_MIN {
+        return Some(format!(
+            "not enough: have {} of {name} before the change, need {PRE_MIN}",
+            number::plural(known as u64, "day")
+        ));
+    }
+    (line.records < RECORDS_MIN).then(|| {
+        format!(
+            "not enough: have {} of {name}, need {RECORDS_MIN}",
+            number::plural(line.records, "record")
+        )
+    })
 }
 
 /// Where the days after end: the asked number of days, the data, or the component's next improvement.
@@ -443,9 +516,7 @@ fn bound_after(
     others: &[usize],
     caveats: &mut Vec<String>,
 ) -> usize {
-    let end = (change + params.post_days as usize)
-        .min(n)
-        .max(change.min(n));
+    let end = (change + params.post_days as usize).min(n).max(change);
     let next = others
         .iter()
         .copied()
@@ -504,19 +575,19 @@ fn bound_before(
 /// Other components that moved along before the change: correlation of the season-adjusted series,
 /// clear of chance after correction for the number tried.
 fn controls<'a>(
-    lines: &'a Lines,
-    line: &Line,
+    lines: &'a SeriesSet,
+    line: &Group,
     all: &[Improvement],
     begin: usize,
     change: usize,
     end: usize,
-) -> Vec<&'a Line> {
+) -> Vec<&'a Group> {
     let changed = |label: &str| {
         all.iter().any(|other| {
             other.component == label && (begin..end).contains(&lines.index_of(other.date))
         })
     };
-    let adjusted = |line: &Line| {
+    let adjusted = |line: &Group| {
         let values = interpolate(&line.values[begin..change]);
         if values.len() < PRE_MIN {
             return Vec::new();
@@ -529,14 +600,14 @@ fn controls<'a>(
             .collect::<Vec<_>>()
     };
     let own = adjusted(line);
-    let candidates: Vec<&Line> = lines
+    let candidates: Vec<&Group> = lines
         .groups
         .iter()
         .filter(|other| other.label != line.label && !changed(&other.label))
         .filter(|other| other.values[begin..end].iter().all(Option::is_some))
         .collect();
     let limit = 2.6 + (candidates.len().max(1) as f64).ln() / 3.0;
-    let mut scored: Vec<(f64, &Line)> = candidates
+    let mut scored: Vec<(f64, &Group)> = candidates
         .into_iter()
         .map(|other| (correlation(&own, &adjusted(other)), other))
         .filter(|(r, _)| *r >= (limit / (own.len() as f64).sqrt()).max(0.3))
@@ -611,7 +682,7 @@ fn did(judged: &[Judged]) -> String {
 struct Reporter<'a> {
     context: &'a Context,
     params: &'a Params,
-    lines: &'a Lines,
+    lines: &'a SeriesSet,
     evidence: Vec<Evidence>,
 }
 
@@ -619,7 +690,7 @@ impl Reporter<'_> {
     fn measure(&self, improvement: &Improvement) -> String {
         let register = (!improvement.metric.is_empty()).then_some(improvement.metric.as_str());
         let asked = self.params.measure.as_deref().or(register);
-        steps::measure(asked, self.params.value.as_deref(), &self.params.input)
+        words::measure(asked, self.params.value.as_deref(), &self.params.input)
     }
 
     fn unit(&self, improvement: &Improvement) -> String {
@@ -632,7 +703,7 @@ impl Reporter<'_> {
 
     /// The two last days of a span: "2026-07-01 to 2026-10-06".
     fn span(&self, from: usize, to: usize) -> String {
-        let day = |i: usize| self.lines.times[i].date();
+        let day = |i: usize| self.lines.starts[i].date();
         format!("{} to {}", day(from), day(to.max(from + 1) - 1))
     }
 
@@ -768,23 +839,30 @@ impl Reporter<'_> {
         } else {
             "higher"
         };
-        let (size, range) = if relative.is_finite() {
+        // Shares of next to nothing say less than amounts.
+        let (size, range) = if relative.is_finite() && high < RELATIVE_MAX {
             let ends = format!("{} to {}", number::change(low), number::change(high));
             (number::change(relative.abs()).replace('+', ""), ends)
         } else {
             let [value, low, high] = estimate.absolute;
-            (number::sensible(value.abs()), number::interval(low, high))
+            (
+                format!(
+                    "{} a day",
+                    number::difference(value.abs(), &self.params.unit)
+                ),
+                number::interval(low, high),
+            )
         };
         let template = match measured.verdict {
             Verdict::Works | Verdict::Harmful => {
                 "{title} {verdict}: {measure} in {component} {are} {size} {side} compared with what was \
                  expected without it (95 % interval {range}), {after} a day instead of {expected} \
-                 over {days} (placebo {p})."
+                 over {days} ({p})."
             }
             _ => {
                 "{title}: no clear effect on {measure} in {component}, {size} {side} compared with \
                  what was expected without it (95 % interval {range}), {after} a day instead of \
-                 {expected} over {days} (placebo {p})."
+                 {expected} over {days} ({p})."
             }
         };
         fill(
@@ -808,7 +886,7 @@ impl Reporter<'_> {
                 ("after", &amount(estimate.after)),
                 ("expected", &amount(estimate.counterfactual)),
                 ("days", &number::plural(estimate.steps_after as u64, "day")),
-                ("p", &number::p_value(measured.p_adjusted)),
+                ("p", &placebo_words(measured)),
             ],
         )
     }
@@ -829,6 +907,7 @@ impl Reporter<'_> {
             absolute: [0.0; 3],
             relative: [0.0; 3],
             placebo_p: 1.0,
+            placebo_p_corrected: None,
             placebos: 0,
             days_before: 0,
             days_after: 0,
@@ -852,6 +931,7 @@ impl Reporter<'_> {
                     .relative
                     .map(|v| if v.is_finite() { v } else { 0.0 });
                 effect.placebo_p = estimate.placebo_p;
+                effect.placebo_p_corrected = Some(measured.p_adjusted);
                 effect.placebos = estimate.placebos.len() as u64;
                 effect.days_before = estimate.steps_before as u64;
                 effect.days_after = estimate.steps_after as u64;
@@ -896,6 +976,7 @@ impl Reporter<'_> {
                 ">effect",
                 ">95 % interval",
                 ">placebo p",
+                ">p corrected",
                 "<verdict",
             ],
         );
@@ -912,10 +993,11 @@ impl Reporter<'_> {
                 dash(),
                 dash(),
                 dash(),
+                dash(),
                 "not measured".to_string(),
             ];
             match &one.outcome {
-                Outcome::TooEarly(_) => row[9] = Verdict::TooEarly.word().to_string(),
+                Outcome::TooEarly(_) => row[10] = Verdict::TooEarly.word().to_string(),
                 Outcome::Not(_) => {}
                 Outcome::Measured(measured) => {
                     let estimate = &measured.estimate;
@@ -925,8 +1007,9 @@ impl Reporter<'_> {
                     row[5] = number::fixed(estimate.counterfactual, 1);
                     row[6] = number::change(relative);
                     row[7] = format!("{} to {}", number::change(low), number::change(high));
-                    row[8] = number::fixed(measured.p_adjusted, 3);
-                    row[9] = measured.verdict.word().to_string();
+                    row[8] = number::p_bare(estimate.placebo_p);
+                    row[9] = number::p_bare(measured.p_adjusted);
+                    row[10] = measured.verdict.word().to_string();
                 }
             }
             table.push(row);
@@ -947,7 +1030,7 @@ impl Reporter<'_> {
         let Measured {
             begin, change, end, ..
         } = **measured;
-        let times = self.lines.times[begin..end].to_vec();
+        let times = self.lines.starts[begin..end].to_vec();
         let measure = self.measure(improvement);
         let estimate = &measured.estimate;
         let floor = if line.values.iter().flatten().all(|value| *value >= 0.0) {
@@ -1012,6 +1095,19 @@ impl Reporter<'_> {
     }
 }
 
+/// "placebo p = 0.003; p = 0.007 corrected for 4 improvements".
+fn placebo_words(measured: &Measured) -> String {
+    let placebo = format!("placebo {}", number::p_value(measured.estimate.placebo_p));
+    if measured.judged < 2 {
+        return placebo;
+    }
+    format!(
+        "{placebo}; {} corrected for {}",
+        number::p_value(measured.p_adjusted),
+        number::plural(measured.judged as u64, "improvement")
+    )
+}
+
 /// One row an improvement, for stages that come after.
 fn frame_of(judged: &[Judged]) -> Result<DataFrame, StageError> {
     let text = |value: &dyn Fn(&Judged) -> String| judged.iter().map(value).collect::<Vec<_>>();
@@ -1051,139 +1147,4 @@ fn frame_of(judged: &[Judged]) -> Result<DataFrame, StageError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::steps::test_data;
-    use serde_json::json;
-
-    /// Daily counts with a Monday effect; from 35 days before the end a factor applies.
-    fn counts(seed: u64, mean: f64, factor: f64) -> Vec<f64> {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let mut uniform = move || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 11) as f64 / (1u64 << 53) as f64
-        };
-        (0..420)
-            .map(|i| {
-                let normal = (0..12).map(|_| uniform()).sum::<f64>() - 6.0;
-                let monday = if i % 7 == 0 { 1.7 } else { 1.0 };
-                let mean = mean * monday * if i >= 385 { factor } else { 1.0 };
-                (mean + (mean + mean * mean / 60.0).sqrt() * normal)
-                    .round()
-                    .max(0.0)
-            })
-            .collect()
-    }
-
-    fn register(rows: &[(&str, &str, &str)]) -> Input {
-        let column =
-            |pick: fn(&(&str, &str, &str)) -> String| rows.iter().map(pick).collect::<Vec<_>>();
-        let dates: Vec<i32> = rows
-            .iter()
-            .map(|row| {
-                let date: Date = row.2.parse().unwrap();
-                Date::constant(1970, 1, 1).until(date).unwrap().get_days()
-            })
-            .collect();
-        let dates = polars::prelude::Series::new("date".into(), dates)
-            .cast(&DataType::Date)
-            .unwrap();
-        let frame = DataFrame::new_infer_height(vec![
-            Column::new("id".into(), column(|row| row.0.to_string())),
-            Column::new("title".into(), column(|row| format!("Change {}", row.0))),
-            Column::new("component".into(), column(|row| row.1.to_string())),
-            Column::new("metric".into(), column(|_| "failures".to_string())),
-            dates.into_column(),
-        ])
-        .unwrap();
-        test_data::input("improvements", frame)
-    }
-
-    fn analyse(series: &[(&str, Vec<f64>)], rows: &[(&str, &str, &str)]) -> Analysis {
-        let params = json!({
-            "improvements": "improvements", "input": "daily_failures", "time": "day",
-            "value": "failures", "metric": "failures",
-        });
-        let inputs = Inputs::from([
-            ("daily_failures".to_string(), test_data::daily(series)),
-            ("improvements".to_string(), register(rows)),
-        ]);
-        run(&test_data::context("improvements"), &params, &inputs).unwrap()
-    }
-
-    const ROWS: [(&str, &str, &str); 3] = [
-        ("IMP-001", "billing", "2026-10-12"),
-        ("IMP-002", "search", "2026-10-12"),
-        ("IMP-003", "web", "2026-11-12"),
-    ];
-
-    #[test]
-    fn what_works_is_told_from_what_does_nothing() {
-        for seed in 0..8 {
-            let series = [
-                ("billing", counts(3 * seed + 1, 15.0, 0.65)),
-                ("search", counts(3 * seed + 2, 15.0, 1.0)),
-                ("web", counts(3 * seed + 3, 15.0, 1.0)),
-            ];
-            let analysis = analyse(&series, &ROWS);
-            let effects = &analysis.cell.effects;
-            let verdicts: Vec<Verdict> = effects.iter().map(|effect| effect.verdict).collect();
-            let wanted = [Verdict::Works, Verdict::Unclear, Verdict::TooEarly];
-            assert_eq!(verdicts, wanted, "seed {seed}: {effects:?}");
-            let [relative, low, high] = effects[0].relative;
-            assert!(
-                low < -0.35 && -0.35 < high,
-                "seed {seed}: {relative} [{low}, {high}]"
-            );
-            assert_eq!(effects[0].days_after, 30);
-            assert_eq!(analysis.cell.charts.len(), 2);
-        }
-    }
-
-    #[test]
-    fn sentences_never_say_because() {
-        let series = [
-            ("billing", counts(1, 15.0, 0.6)),
-            ("search", counts(2, 15.0, 1.0)),
-        ];
-        let analysis = analyse(&series, &ROWS);
-        let sentence = |id: &str| {
-            let found = analysis
-                .cell
-                .findings
-                .iter()
-                .find(|f| f.numbers["improvement"] == id);
-            found.unwrap().sentence.clone()
-        };
-        assert!(sentence("IMP-001").starts_with("Change IMP-001 works: failures in billing are"));
-        assert!(sentence("IMP-001").contains("compared with what was expected without it"));
-        assert!(sentence("IMP-002").contains("no clear effect"));
-        assert!(sentence("IMP-003").contains("could not be measured: the data have no component"));
-    }
-
-    #[test]
-    fn shared_movement_becomes_a_control() {
-        let shared: Vec<f64> = counts(9, 200.0, 0.7);
-        let scaled = |seed: u64, share: f64| -> Vec<f64> {
-            let own = counts(seed, 20.0, 1.0);
-            shared
-                .iter()
-                .zip(own)
-                .map(|(s, o)| (s * share + o).round())
-                .collect()
-        };
-        let series = [("billing", scaled(1, 0.5)), ("search", scaled(2, 0.5))];
-        let analysis = analyse(&series, &ROWS[..1]);
-        let effect = &analysis.cell.effects[0];
-        assert_eq!(effect.controls, ["search"]);
-        assert_eq!(effect.verdict, Verdict::Unclear, "{effect:?}");
-    }
-
-    #[test]
-    fn an_empty_register_is_said() {
-        let analysis = analyse(&[("billing", counts(1, 15.0, 1.0))], &[]);
-        assert!(matches!(analysis.cell.status, CellStatus::NotEnough { .. }));
-    }
-}
+mod tests;

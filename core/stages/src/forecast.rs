@@ -19,8 +19,12 @@
 //! interval. Far horizons are tested on few past dates.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, StageError, series,
-    steps::{self, Gather, Line, Lines, Request, Step},
+    Analysis, Context, Inputs, Kind, StageError,
+    series::{
+        self, Aggregate, Group, PartPeriods, Request, SeriesSet,
+        period::{Period, Step},
+        words,
+    },
     with_findings,
 };
 use jiff::civil::DateTime;
@@ -44,7 +48,7 @@ use serde_json::Value;
 /// The kind, as it is registered.
 pub const FORECAST: Kind = Kind {
     name: "forecast",
-    code_version: 1,
+    code_version: 2,
     summary: "Forecasts a metric with intervals tested on the past, and says when a limit is reached.",
     manual: include_str!("forecast.rs"),
     schema: || schemars::schema_for!(Params),
@@ -56,6 +60,7 @@ pub const FORECAST: Kind = Kind {
 #[serde(deny_unknown_fields)]
 struct Capacity {
     /// The limit, in the metric's unit.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     limit: f64,
     /// Share of the limit at which to warn.
     #[serde(default = "default_share")]
@@ -93,7 +98,7 @@ struct Params {
     #[schemars(extend("x-column" = "input"))]
     by: Vec<String>,
     /// What is made of the records of a step. Default: the sum of `value`, or the number of records.
-    aggregate: Option<Gather>,
+    aggregate: Option<Aggregate>,
     /// Length of a step.
     #[serde(default)]
     period: Step,
@@ -101,8 +106,9 @@ struct Params {
     #[serde(default = "default_horizon")]
     #[schemars(range(min = 1, max = 365))]
     horizon: u32,
-    /// Coverages of the intervals.
+    /// Coverages of the intervals, each between 0 and 1.
     #[serde(default = "default_level")]
+    #[schemars(length(min = 1, max = 4), inner(range(min = 0.01, max = 0.999)))]
     level: Vec<f64>,
     /// The metric in words, such as "memory". Default: the value column or the dataset.
     measure: Option<String>,
@@ -113,9 +119,15 @@ struct Params {
     capacity: Option<Capacity>,
 }
 
+impl Params {
+    fn aggregate(&self) -> Aggregate {
+        Aggregate::chosen(self.aggregate, self.value.as_deref(), Aggregate::Sum)
+    }
+}
+
 /// The forecast of one group.
 struct Foretold<'a> {
-    line: &'a Line,
+    line: &'a Group,
     outlook: Outlook,
     /// With a capacity only: when it is reached, on which line.
     breach: Option<(Breach, Stretch)>,
@@ -145,6 +157,8 @@ const SURE: f64 = 0.8;
 
 /// Longest history that is learnt from and tested on, in steps: older records change nothing.
 const HISTORY_MAX: usize = 560;
+/// Most groups that are forecast: the largest.
+const GROUPS_MAX: usize = 200;
 
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
     let params: Params = serde_json::from_value(params.clone())?;
@@ -162,11 +176,15 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         time: params.time.as_deref(),
         value: params.value.as_deref(),
         by: &params.by,
-        gather: Gather::chosen(params.aggregate, params.value.as_deref()),
-        step: params.period,
+        aggregate: params.aggregate(),
+        period: params.period.into(),
+        part_periods: PartPeriods::LeaveOut,
+        periods_max: HISTORY_MAX * 4,
+        groups_max: GROUPS_MAX,
+        measure: params.measure.as_deref(),
     };
-    let lines = steps::collect(context, input, &request)?;
-    let name = steps::measure(
+    let lines = series::collect(context, input, &request)?;
+    let name = words::measure(
         params.measure.as_deref(),
         params.value.as_deref(),
         &params.input,
@@ -178,7 +196,10 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         context.title.clone()
     };
     cell.method = METHOD.to_string();
-    cell.caveats.clone_from(&lines.caveats);
+    cell.did = format!("Wanted to forecast {name}.");
+    if !lines.describe(&mut cell) {
+        return Ok(Analysis { cell, frame: None });
+    }
     let foretold = foretell(context, &params, &lines);
     let reporter = Reporter {
         context,
@@ -192,11 +213,11 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         };
         return Ok(Analysis { cell, frame: None });
     }
-    if foretold.len() < lines.groups.len() {
-        let groups = number::plural((lines.groups.len() - foretold.len()) as u64, "group");
-        cell.caveats
-            .push(format!("{groups} had too little history for a forecast."));
-    }
+    let need = lines
+        .groups
+        .iter()
+        .map(|group| need(context, &params, group.known()));
+    lines.note_small(need.max().unwrap_or(0), &mut cell.caveats);
     let findings = foretold
         .iter()
         .flat_map(|group| [reporter.next_window(group), reporter.breach(group)])
@@ -213,9 +234,14 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     })
 }
 
+/// Steps that a series of this length must have.
+fn need(context: &Context, params: &Params, known: usize) -> usize {
+    numerics::need(&options(context, params, known))
+}
+
 /// Options for a series of this length: the horizon is cut to a third of it.
 fn options(context: &Context, params: &Params, known: usize) -> Options {
-    let per_day = params.period.per_day();
+    let per_day = Period::from(params.period).per_day();
     let period = match params.period {
         Step::Day => 7,
         Step::Hour if known >= 24 * 7 * 4 => 168,
@@ -231,12 +257,15 @@ fn options(context: &Context, params: &Params, known: usize) -> Options {
     }
 }
 
-fn foretell<'a>(context: &Context, params: &Params, lines: &'a Lines) -> Vec<Foretold<'a>> {
+fn foretell<'a>(context: &Context, params: &Params, lines: &'a SeriesSet) -> Vec<Foretold<'a>> {
     lines
         .groups
         .par_iter()
         .filter_map(|line| {
-            let first = line.values.iter().position(Option::is_some)?;
+            if !lines.is_enough(line, need(context, params, line.known())) {
+                return None;
+            }
+            let first = line.begin();
             let first = first.max(line.values.len().saturating_sub(HISTORY_MAX));
             let values = interpolate(&line.values[first..]);
             let outlook =
@@ -244,7 +273,7 @@ fn foretell<'a>(context: &Context, params: &Params, lines: &'a Lines) -> Vec<For
             let breach = params.capacity.and_then(|capacity| {
                 let options = options(context, params, values.len());
                 let stretch = current_stretch(&values, options.period)?;
-                let horizon = params.horizon as usize * params.period.per_day();
+                let horizon = params.horizon as usize * lines.period.per_day();
                 let level = *params.level.last()?;
                 Some((breach(&stretch, horizon, level, &capacity)?, stretch))
             });
@@ -283,14 +312,14 @@ fn breach(stretch: &Stretch, horizon: usize, level: f64, capacity: &Capacity) ->
 struct Reporter<'a> {
     context: &'a Context,
     params: &'a Params,
-    lines: &'a Lines,
+    lines: &'a SeriesSet,
     name: &'a str,
 }
 
 impl Reporter<'_> {
     fn ahead(&self, step: usize) -> DateTime {
-        let last = self.lines.times.last().copied().unwrap_or(DateTime::MIN);
-        self.lines.step.after(last, step + 1)
+        let last = self.lines.starts.last().copied().unwrap_or(DateTime::MIN);
+        self.lines.period.after(last, step + 1)
     }
 
     fn amount(&self, value: f64) -> String {
@@ -303,32 +332,34 @@ impl Reporter<'_> {
     }
 
     fn adds_up(&self) -> bool {
-        Gather::chosen(self.params.aggregate, self.params.value.as_deref()).adds_up()
+        self.params.aggregate().adds_up()
     }
 
     fn unit(&self) -> String {
         if self.params.unit.is_empty() {
-            format!("{} per {}", self.name, self.lines.step.noun())
+            format!("{} per {}", self.name, self.lines.period.noun())
         } else {
             self.params.unit.clone()
         }
     }
 
     fn not_enough(&self) -> String {
-        let known = self.lines.groups.iter().map(Line::known).max().unwrap_or(0);
-        let need = numerics::need(&options(self.context, self.params, known));
-        let noun = self.lines.step.noun();
-        format!(
-            "not enough: have {}, need {need}; keep more history in the source or ask for a \
-             shorter horizon than {}",
-            number::plural(known as u64, noun),
-            number::plural(u64::from(self.params.horizon), "day"),
-        )
+        let known = self
+            .lines
+            .groups
+            .iter()
+            .map(Group::known)
+            .max()
+            .unwrap_or(0);
+        let need = need(self.context, self.params, known);
+        self.lines
+            .not_enough(need)
+            .unwrap_or_else(|| "no forecaster could work on the series".to_string())
     }
 
     /// The step after the last of the next window, or of the horizon when that is shorter.
     fn next_steps(&self, outlook: &Outlook) -> usize {
-        let days = self.context.window.days() as usize * self.lines.step.per_day();
+        let days = self.context.window.days() as usize * self.lines.period.per_day();
         days.clamp(1, outlook.mean.len())
     }
 
@@ -381,7 +412,7 @@ impl Reporter<'_> {
         let (from, to) = (self.ahead(0), self.ahead(steps - 1));
         finding.period = format!("{} to {}", from.date(), to.date());
         finding.confidence = level * 0.9;
-        if steps < self.context.window.days() as usize * self.lines.step.per_day() {
+        if steps < self.context.window.days() as usize * self.lines.period.per_day() {
             finding
                 .caveats
                 .push("The horizon is shorter than a window.".to_string());
@@ -391,8 +422,8 @@ impl Reporter<'_> {
              {high}; on {origins} past dates the error was {mase} of that of repeating the last \
              season).",
             &[
-                ("Name", &series::capitalised(self.name)),
-                ("group", &steps::in_group(group.line)),
+                ("Name", &words::capitalised(self.name)),
+                ("group", &words::in_group(group.line)),
                 ("value", &self.amount(value)),
                 (
                     "how",
@@ -404,7 +435,7 @@ impl Reporter<'_> {
                 ),
                 ("from", &long(from.date())),
                 ("to", &long(to.date())),
-                ("level", &steps::share(level)),
+                ("level", &words::share(level)),
                 ("low", &self.amount(low)),
                 ("high", &self.amount(high)),
                 ("origins", &outlook.origins.to_string()),
@@ -425,7 +456,7 @@ impl Reporter<'_> {
         let (breach, stretch) = group.breach.as_ref()?;
         let line = capacity.limit * capacity.share;
         let of_limit = if capacity.share < 1.0 {
-            format!("{} of its limit", steps::share(capacity.share))
+            format!("{} of its limit", words::share(capacity.share))
         } else {
             "its limit".to_string()
         };
@@ -436,15 +467,15 @@ impl Reporter<'_> {
         finding.p = Some(stretch.p);
         finding.method = LINE_METHOD.to_string();
         let began = group.line.values.len() - stretch.length;
-        let began = self.lines.times[began].date();
+        let began = self.lines.starts[began].date();
         finding.baseline = Some(format!("the line that it has followed since about {began}"));
         finding
             .caveats
             .push("The line is carried on; a restart or a release ends it.".to_string());
         let name = format!(
             "{}{}",
-            series::capitalised(self.name),
-            steps::in_group(group.line)
+            words::capitalised(self.name),
+            words::in_group(group.line)
         );
         let limit = self.amount(capacity.limit);
         let day = |step: usize| long(self.ahead(step).date());
@@ -452,7 +483,7 @@ impl Reporter<'_> {
             Breach::Now => {
                 finding.severity = Severity::Critical;
                 finding.magnitude = Some(Magnitude::point(0.0, "days"));
-                let last = self.lines.times.last()?;
+                let last = self.lines.starts.last()?;
                 finding.period = format!("{} to {}", last.date(), last.date());
                 finding.sentence = fill(
                     "{name} is above {of_limit} of {limit} already.",
@@ -465,7 +496,7 @@ impl Reporter<'_> {
                 likely,
                 latest,
             } => {
-                let per_day = self.lines.step.per_day() as f64;
+                let per_day = self.lines.period.per_day() as f64;
                 let days = |step: usize| (step + 1) as f64 / per_day;
                 let soon = 2.0 * f64::from(self.context.window.days());
                 finding.severity = if days(likely) <= soon {
@@ -480,7 +511,7 @@ impl Reporter<'_> {
                     level: self.params.level.last().copied(),
                     unit: "days".to_string(),
                 });
-                let horizon = self.params.horizon as usize * self.lines.step.per_day();
+                let horizon = self.params.horizon as usize * self.lines.period.per_day();
                 let end = latest.unwrap_or(horizon.min(stretch.length) - 1);
                 finding.period = format!(
                     "{} to {}",
@@ -500,13 +531,13 @@ impl Reporter<'_> {
                         ("of_limit", &of_limit),
                         ("limit", &limit),
                         ("likely", &day(likely)),
-                        ("level", &steps::share(*self.params.level.last()?)),
+                        ("level", &words::share(*self.params.level.last()?)),
                         ("range", &range),
                         (
                             "slope",
-                            &number::with_unit(stretch.slope, &self.params.unit),
+                            &number::difference(stretch.slope, &self.params.unit),
                         ),
-                        ("noun", self.lines.step.noun()),
+                        ("noun", self.lines.period.noun()),
                         ("began", &long(began)),
                     ],
                 );
@@ -550,10 +581,10 @@ impl Reporter<'_> {
                 ("groups", &number::plural(foretold.len() as u64, "group")),
                 (
                     "steps",
-                    &number::plural(steps as u64, self.lines.step.noun()),
+                    &number::plural(steps as u64, self.lines.period.noun()),
                 ),
                 ("mase", &number::percent(average(&|outlook| outlook.mase))),
-                ("nominal", &steps::share(foretold[0].outlook.bands[0].level)),
+                ("nominal", &words::share(foretold[0].outlook.bands[0].level)),
                 (
                     "coverage",
                     &number::percent(average(&|outlook| outlook.bands[0].coverage)),
@@ -599,7 +630,7 @@ impl Reporter<'_> {
                 format!(
                     "{} of {}",
                     number::percent(band.coverage),
-                    steps::share(band.level)
+                    words::share(band.level)
                 ),
             ]);
         }
@@ -616,7 +647,7 @@ impl Reporter<'_> {
             table.caption = format!(
                 "Errors from {} past dates over {}.",
                 group.outlook.origins,
-                number::plural(group.outlook.mean.len() as u64, self.lines.step.noun())
+                number::plural(group.outlook.mean.len() as u64, self.lines.period.noun())
             );
             for member in &group.outlook.members {
                 table.push([
@@ -656,7 +687,7 @@ impl Reporter<'_> {
         if let Some((_, stretch)) = &group.breach {
             let steps = stretch
                 .length
-                .min(self.params.horizon as usize * self.lines.step.per_day());
+                .min(self.params.horizon as usize * self.lines.period.per_day());
             extra.push(Series {
                 name: "line since its bend".to_string(),
                 times: (0..steps).map(|step| self.ahead(step)).collect(),
@@ -672,11 +703,11 @@ impl Reporter<'_> {
         let ahead: Vec<DateTime> = (0..outlook.mean.len())
             .map(|step| self.ahead(step))
             .collect();
-        let n = self.lines.times.len();
+        let n = self.lines.starts.len();
         let from = n.saturating_sub((3 * ahead.len()).max(60));
-        let name = format!("{}{}", self.name, steps::in_group(group.line));
+        let name = format!("{}{}", self.name, words::in_group(group.line));
         let title = self.breach(group).map_or_else(
-            || format!("{}: what is expected next", series::capitalised(&name)),
+            || format!("{}: what is expected next", words::capitalised(&name)),
             // The claim without its interval, which the chart shows.
             |finding| {
                 finding
@@ -693,14 +724,14 @@ impl Reporter<'_> {
             .zip(&self.params.level)
             .rev()
             .map(|(band, level)| Band {
-                name: format!("{} interval", steps::share(*level)),
+                name: format!("{} interval", words::share(*level)),
                 times: ahead.clone(),
                 lower: band.lower.clone(),
                 upper: band.upper.clone(),
             })
             .collect();
         let levels = self.params.capacity.map(|capacity| Level {
-            start: self.lines.times[from],
+            start: self.lines.starts[from],
             end: extra
                 .first()
                 .and_then(|line| line.times.last())
@@ -709,7 +740,7 @@ impl Reporter<'_> {
                 .unwrap_or(DateTime::MAX),
             value: capacity.limit * capacity.share,
             label: if capacity.share < 1.0 {
-                format!("{} of the limit", steps::share(capacity.share))
+                format!("{} of the limit", words::share(capacity.share))
             } else {
                 "limit".to_string()
             },
@@ -722,9 +753,9 @@ impl Reporter<'_> {
             ),
             alt: format!(
                 "{} from {} and what is expected for {}: from {} to {}.",
-                series::capitalised(&name),
-                self.lines.times[from].date(),
-                number::plural(ahead.len() as u64, self.lines.step.noun()),
+                words::capitalised(&name),
+                self.lines.starts[from].date(),
+                number::plural(ahead.len() as u64, self.lines.period.noun()),
                 self.amount(outlook.mean[0]),
                 self.amount(outlook.mean[outlook.mean.len() - 1]),
             ),
@@ -734,7 +765,7 @@ impl Reporter<'_> {
                 series: [
                     Series {
                         name: self.name.to_string(),
-                        times: self.lines.times[from..].to_vec(),
+                        times: self.lines.starts[from..].to_vec(),
                         values: group.line.values[from..].to_vec(),
                         role: Role::Observed,
                     },
@@ -763,7 +794,7 @@ impl Reporter<'_> {
         for group in foretold {
             for (step, mean) in group.outlook.mean.iter().enumerate() {
                 groups.push(group.line.label.clone());
-                times.push(self.lines.step.iso(self.ahead(step)));
+                times.push(self.lines.period.iso(self.ahead(step)));
                 means.push(*mean);
                 for (end, band) in ends.iter_mut().zip(&group.outlook.bands) {
                     end[0].push(band.lower[step]);
@@ -773,7 +804,7 @@ impl Reporter<'_> {
         }
         let mut columns = vec![
             Column::new("group".into(), groups),
-            Column::new(self.lines.step.noun().into(), times),
+            Column::new(self.lines.period.noun().into(), times),
             Column::new("expected".into(), means),
         ];
         for (level, [lower, upper]) in self.params.level.iter().zip(ends) {
@@ -786,85 +817,4 @@ impl Reporter<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::steps::test_data::{context, daily};
-    use serde_json::json;
-
-    fn wobble(i: usize, size: f64) -> f64 {
-        ((i * 7919 % 101) as f64 / 50.0 - 1.0) * size
-    }
-
-    fn analyse(series: &[(&str, Vec<f64>)], extra: Value) -> Analysis {
-        let mut params = json!({
-            "input": "daily_failures", "time": "day", "value": "failures", "by": ["component"],
-            "measure": "memory", "unit": "%", "aggregate": "mean",
-        });
-        for (key, value) in extra.as_object().unwrap() {
-            params[key] = value.clone();
-        }
-        let inputs = Inputs::from([("daily_failures".to_string(), daily(series))]);
-        run(&context("outlook"), &params, &inputs).unwrap()
-    }
-
-    #[test]
-    fn a_drifting_metric_reaches_its_limit_and_a_level_one_does_not() {
-        let drifting: Vec<f64> = (0..420)
-            .map(|i| 55.0 + wobble(i, 1.0) + 0.25 * (i as f64 - 350.0).max(0.0))
-            .collect();
-        let level: Vec<f64> = (0..420).map(|i| 70.0 + wobble(i, 1.5)).collect();
-        let extra = json!({"capacity": {"limit": 100.0, "share": 0.8}, "horizon": 60});
-        let analysis = analyse(&[("api", drifting), ("web", level)], extra);
-        let breaches: Vec<&Finding> = analysis
-            .cell
-            .findings
-            .iter()
-            .filter(|finding| finding.numbers.contains_key("breach_date"))
-            .collect();
-        let [finding] = breaches[..] else {
-            panic!("{breaches:?}")
-        };
-        assert_eq!(finding.subject, "component = api");
-        // 72.5 on the last day, 0.25 a day: 80 after 30 days, on 15 December.
-        let days = finding.numbers["breach_days"].as_f64().unwrap();
-        assert!((days - 30.0).abs() <= 5.0, "{days}: {}", finding.sentence);
-        assert_eq!(finding.severity, Severity::Warning);
-        let quiet = analysis
-            .cell
-            .findings
-            .iter()
-            .find(|f| f.subject == "component = web")
-            .unwrap();
-        assert!(!quiet.sentence.contains("limit"));
-        assert_eq!(analysis.cell.charts.len(), 1);
-    }
-
-    #[test]
-    fn the_next_window_is_foretold_with_its_interval() {
-        let counts: Vec<f64> = (0..420)
-            .map(|i| [40.0, 20.0, 20.0, 20.0, 18.0, 9.0, 8.0][i % 7])
-            .collect();
-        let extra = json!({"aggregate": "sum", "unit": "", "measure": "failures"});
-        let analysis = analyse(&[("api", counts)], extra);
-        let [finding] = &analysis.cell.findings[..] else {
-            panic!()
-        };
-        let magnitude = finding.magnitude.as_ref().unwrap();
-        assert!((magnitude.value - 135.0).abs() < 1.0, "{}", magnitude.value);
-        assert_eq!(finding.period, "2026-11-16 to 2026-11-22");
-        assert_eq!(analysis.frame.unwrap().height(), 28);
-    }
-
-    #[test]
-    fn little_history_is_said() {
-        let analysis = analyse(&[("api", vec![3.0; 9])], json!({}));
-        let CellStatus::NotEnough { message } = analysis.cell.status else {
-            panic!()
-        };
-        assert!(
-            message
-                .replace('\u{a0}', " ")
-                .starts_with("not enough: have 9 days, need")
-        );
-    }
-}
+mod tests;

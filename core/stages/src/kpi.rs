@@ -42,8 +42,12 @@
 //! below `alpha` and the change at least `change_min`. Windows of different lengths are compared
 //! per day.
 
-use crate::{Analysis, Context, Input, Inputs, Kind, StageError, frame, with_findings};
-use jiff::civil::Date;
+use crate::{
+    Analysis, Context, Input, Inputs, Kind, StageError, frame,
+    series::{coverage::Coverage, need, period::Period},
+    with_findings,
+};
+use jiff::{Unit, civil::Date};
 use polars::prelude::*;
 use retrocast_domain::{
     Cell, CellStatus, Window,
@@ -83,12 +87,15 @@ struct Params {
     metrics: Vec<Metric>,
     /// Share of false claims among the changes told, on average.
     #[serde(default = "one_percent")]
+    #[schemars(range(min = 1e-6, max = 0.5))]
     alpha: f64,
     /// Smallest relative change worth telling; for shares, of the share or of what is left of it.
     #[serde(default = "five_percent")]
+    #[schemars(range(min = 0.0, max = 10.0))]
     change_min: f64,
     /// Most groups, those with the most records first.
     #[serde(default = "twenty")]
+    #[schemars(range(min = 1, max = 10_000))]
     groups_max: usize,
 }
 
@@ -108,6 +115,7 @@ fn upper_percentile() -> f64 {
 /// One figure.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("allOf" = needs_of_kinds()))]
 struct Metric {
     /// What it is called in the report.
     name: String,
@@ -133,7 +141,7 @@ struct Metric {
     filter_equals: Vec<String>,
     /// For a percentile: which, as a share.
     #[serde(default = "upper_percentile")]
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(min = 0.001, max = 0.999))]
     p: f64,
     /// Unit, such as "min"; made from the kind by default.
     #[serde(default)]
@@ -166,6 +174,28 @@ enum MetricKind {
     Percentile,
 }
 
+/// What each kind of metric cannot do without, as JSON Schema.
+fn needs_of_kinds() -> serde_json::Value {
+    let needs = |kinds: &[&str], required: &[&str]| {
+        serde_json::json!({
+            "if": { "properties": { "kind": { "enum": kinds } }, "required": ["kind"] },
+            "then": { "required": required },
+        })
+    };
+    serde_json::json!([
+        needs(&["share"], &["where_column", "equals"]),
+        needs(&["sum", "mean", "median", "percentile"], &["value"]),
+        {
+            "if": { "required": ["filter_column"] },
+            "then": { "required": ["filter_equals"] },
+        },
+        {
+            "if": { "required": ["filter_equals"] },
+            "then": { "required": ["filter_column"] },
+        },
+    ])
+}
+
 impl Metric {
     fn unit(&self) -> &str {
         match (&self.unit, self.kind) {
@@ -180,7 +210,9 @@ impl Metric {
     fn text(&self, value: f64) -> String {
         if self.kind == MetricKind::Count && self.unit() != "share" {
             let count = number::count(value.round().max(0.0) as u64);
-            return if self.unit().is_empty() {
+            return if value.round() == 1.0 {
+                number::with_unit(1.0, self.unit())
+            } else if self.unit().is_empty() {
                 count
             } else {
                 format!("{count}{NBSP}{}", self.unit())
@@ -227,7 +259,7 @@ impl Metric {
 /// The kind `kpi`.
 pub const KPI: Kind = Kind {
     name: "kpi",
-    code_version: 1,
+    code_version: 2,
     summary: "Key figures of the window with intervals, against the window before and a baseline.",
     manual: include_str!("kpi.rs"),
     schema: || schemars::schema_for!(Params),
@@ -265,10 +297,12 @@ struct Windows {
     covered: Vec<bool>,
     /// How many windows before the current one make the baseline.
     baseline: usize,
+    /// Days of the current window that records cover: all, unless they end before it does.
+    current_days: f64,
 }
 
 impl Windows {
-    fn new(context: &Context, first: Date) -> Self {
+    fn new(context: &Context, coverage: &Coverage) -> Self {
         let asked = context
             .compare
             .iter()
@@ -279,11 +313,17 @@ impl Windows {
         let baseline = asked.max().unwrap_or(4);
         let count = HISTORY.max(baseline + 1);
         let windows: Vec<Window> = (0..count as u32).map(|i| context.window.back(i)).collect();
+        let first = coverage.first_day();
         let covered = windows.iter().map(|window| window.start >= first).collect();
+        let start = context.window.start.at(0, 0, 0, 0);
+        let covered_hours = start.until(coverage.end(Period::Day));
+        let hours = covered_hours.and_then(|span| span.total((Unit::Hour, start)));
+        let days = f64::from(context.window.days());
         Self {
             windows,
             covered,
             baseline,
+            current_days: hours.map_or(days, |hours| (hours / 24.0).clamp(1.0 / 24.0, days)),
         }
     }
 
@@ -294,7 +334,11 @@ impl Windows {
     }
 
     fn days(&self, at: usize) -> f64 {
-        f64::from(self.windows[at].days())
+        if at == 0 {
+            self.current_days
+        } else {
+            f64::from(self.windows[at].days())
+        }
     }
 }
 
@@ -307,17 +351,14 @@ fn run(
     let input = inputs
         .get(&params.input)
         .ok_or_else(|| StageError::Other(format!("there is no dataset {:?}", params.input)))?;
-    let time = params
-        .time
-        .as_deref()
-        .or(input.time.as_deref())
-        .ok_or_else(|| {
-            StageError::Other(format!(
-                "dataset {:?} names no time column; name one with `time`",
-                input.dataset.name
-            ))
-        })?;
-    let days = frame::days(input, time, &context.window.timezone)?;
+    let time = frame::time_column(input, params.time.as_deref())?;
+    let times = frame::times(input, time, &context.window.timezone)?;
+    let coverage = Coverage::of(&times, &context.window);
+    let days: Vec<Option<Date>> = times
+        .civil
+        .iter()
+        .map(|time| time.map(|t| t.date()))
+        .collect();
     let mut cell = Cell::new(&context.stage, KPI.name);
     cell.method = METHOD.to_string();
     let names: Vec<&str> = params
@@ -332,16 +373,20 @@ fn run(
         cell.caveats
             .push(format!("{records} without a time are not counted."));
     }
-    let Some(first) = days.iter().flatten().min() else {
-        cell.did = format!("Wanted to measure {names}.");
-        cell.status = CellStatus::NotEnough {
-            message: "not enough: have 0 records with a time, need 1; check the source and the \
-                      `time` column"
-                .to_string(),
-        };
-        return Ok(Analysis { cell, frame: None });
+    cell.records = Some(times.in_window(&context.window));
+    cell.did = format!("Wanted to measure {names}.");
+    let nothing = need::nothing(context, input, time, &times, coverage.as_ref());
+    let coverage = match (coverage, nothing) {
+        (Some(coverage), None) => coverage,
+        (_, reason) => {
+            cell.status = CellStatus::NotEnough {
+                message: reason.unwrap_or_default(),
+            };
+            return Ok(Analysis { cell, frame: None });
+        }
     };
-    let windows = Windows::new(context, *first);
+    cell.caveats.extend(coverage.caveats(Period::Day));
+    let windows = Windows::new(context, &coverage);
     let (labels, left) = groups(input, &params, &days, &windows)?;
     if left > 0 {
         cell.caveats.push(format!(
@@ -351,7 +396,15 @@ fn run(
     }
     let mut figures = Vec::new();
     for metric in &params.metrics {
-        let samples = samples(input, &params, metric, &days, &labels, &windows)?;
+        let samples = samples(
+            input,
+            &params,
+            metric,
+            &days,
+            &labels,
+            &windows,
+            &mut cell.caveats,
+        )?;
         for (label, samples) in samples {
             figures.push(figure(&params, metric, label, &samples, &windows));
         }
@@ -434,6 +487,7 @@ fn samples(
     days: &[Option<Date>],
     labels: &[Option<String>],
     windows: &Windows,
+    caveats: &mut Vec<String>,
 ) -> Result<Vec<(Option<String>, Vec<Sample>)>, StageError> {
     let kept = frame::matches(
         input,
@@ -446,7 +500,7 @@ fn samples(
         MetricKind::Count | MetricKind::Rate | MetricKind::Share
     );
     let values = match (&metric.value, needs_value) {
-        (Some(value), true) => frame::numbers(input, value)?,
+        (Some(value), true) => frame::numbers(input, value, caveats)?,
         (None, true) => {
             let message = format!("metric {:?} needs a `value` column", metric.name);
             return Err(StageError::Other(message));
@@ -574,8 +628,14 @@ fn judge(params: &Params, figures: &mut [Figure<'_>]) {
             let left = (1.0 - before).max(f64::MIN_POSITIVE);
             relative = relative.max(((value - before) / left).abs());
         }
-        figure.significant =
-            figure.p_adjusted.is_some_and(|p| p < params.alpha) && relative >= params.change_min;
+        // A corrected p-value and an interval that holds no change would contradict each other.
+        let is_clear = figure.change.as_ref().is_some_and(|change| {
+            let [_, low, high] = change.difference;
+            low > 0.0 || high < 0.0
+        });
+        figure.significant = is_clear
+            && figure.p_adjusted.is_some_and(|p| p < params.alpha)
+            && relative >= params.change_min;
     }
 }
 

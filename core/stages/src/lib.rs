@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 mod frame;
 mod series;
-mod steps;
+mod sound;
 
 pub mod anomaly;
 pub mod change_point;
@@ -149,9 +149,11 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name).copied()
 }
 
-/// Sorts findings by importance and moves them into the cell.
+/// Sorts findings by importance and moves them into the cell, which holds finite numbers only: what
+/// overflowed on the way is left out.
 pub fn with_findings(mut cell: Cell, mut findings: Vec<Finding>) -> Cell {
     findings.sort_by(retrocast_domain::finding::by_importance);
     cell.findings = findings;
+    sound::finite(&mut cell);
     cell
 }

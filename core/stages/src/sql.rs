@@ -2,9 +2,14 @@
 //!
 //! The query runs in Apache `DataFusion`, so its dialect is that of `DataFusion`: joins, common table
 //! expressions, window functions, `date_trunc`, `unnest` of lists, and so on. Tables are the
-//! sources and stages of the job by their names; edges of the plan follow from them. Times are UTC;
-//! rows at or after the end of the window are not shown to the query. Other stages read the result
-//! under this stage's name.
+//! sources and stages of the job by their names; edges of the plan follow from them. Rows at or after
+//! the end of the window are not shown to the query. Other stages read the result under this stage's
+//! name.
+//!
+//! Times are those on the clocks of the job's `timezone`: `date_trunc('day', at)` is the local day,
+//! `extract(hour from at)` the local hour, `TIMESTAMP '2026-03-29 00:00:00'` local midnight.
+//! `${window.start}` and `${window.end}` are the moments at which the window begins and ends there.
+//! A literal of another zone is `TIMESTAMPTZ '2026-03-29T00:00:00Z'`.
 //!
 //! ```toml
 //! [stage.daily_failures]
@@ -22,6 +27,7 @@
 //! Plain SQL; no test is made, so a finding of this kind has neither interval nor p-value.
 
 use crate::{Analysis, Context, Input, Inputs, Kind, StageError};
+use jiff::tz::TimeZone;
 use polars::prelude::*;
 use retrocast_domain::{
     Align, Cell, Evidence, Finding, Table,
@@ -47,7 +53,7 @@ pub const RESULT: &str = "__result";
 /// The kind `sql`.
 pub const SQL: Kind = Kind {
     name: "sql",
-    code_version: 2,
+    code_version: 3,
     summary: "A dataset made by a SQL query over other datasets.",
     manual: include_str!("sql.rs"),
     schema: || schemars::schema_for!(Params),
@@ -80,7 +86,7 @@ fn run(
     if frame.height() == 0 {
         cell.caveats.push("The query gave no rows.".to_string());
     }
-    cell.tables.push(first_rows(frame, total));
+    cell.tables.push(first_rows(frame, total, &zone(context)));
     if let Some(sentence) = &params.sentence {
         cell.findings = sentences(context, input, sentence)?;
     }
@@ -100,12 +106,13 @@ fn sentences(context: &Context, input: &Input, template: &str) -> Result<Vec<Fin
     {
         crate::frame::column(input, name)?;
     }
+    let zone = &zone(context);
     let mut findings = Vec::new();
     for row in 0..frame.height().min(SHOWN) {
         let values: Vec<(&str, String)> = frame
             .columns()
             .iter()
-            .map(|column| (column.name().as_str(), shown_value(column, row)))
+            .map(|column| (column.name().as_str(), shown_value(column, row, zone)))
             .collect();
         let places: Vec<(&str, &str)> = values
             .iter()
@@ -117,7 +124,7 @@ fn sentences(context: &Context, input: &Input, template: &str) -> Result<Vec<Fin
             .iter()
             .filter(|column| column.dtype().is_string());
         let subject: Vec<String> = texts
-            .map(|column| format!("{} = {}", column.name(), shown_value(column, row)))
+            .map(|column| format!("{} = {}", column.name(), shown_value(column, row, zone)))
             .collect();
         let subject = if subject.is_empty() {
             "all".to_string()
@@ -137,15 +144,20 @@ fn sentences(context: &Context, input: &Input, template: &str) -> Result<Vec<Fin
         for column in frame.columns() {
             finding
                 .numbers
-                .insert(column.name().to_string(), raw_value(column, row));
+                .insert(column.name().to_string(), raw_value(column, row, zone));
         }
         findings.push(finding);
     }
     Ok(findings)
 }
 
+/// The time zone of the job.
+fn zone(context: &Context) -> TimeZone {
+    TimeZone::get(&context.window.timezone).unwrap_or(TimeZone::UTC)
+}
+
 /// One value for machines: a number, or the text that people see.
-fn raw_value(column: &Column, row: usize) -> serde_json::Value {
+fn raw_value(column: &Column, row: usize, zone: &TimeZone) -> serde_json::Value {
     let Ok(value) = column.get(row) else {
         return serde_json::Value::Null;
     };
@@ -157,11 +169,11 @@ fn raw_value(column: &Column, row: usize) -> serde_json::Value {
         value if value.is_primitive_numeric() => value
             .try_extract::<f64>()
             .map_or(serde_json::Value::Null, Into::into),
-        _ => shown_value(column, row).into(),
+        _ => shown_value(column, row, zone).into(),
     }
 }
 
-fn first_rows(frame: &DataFrame, total: u64) -> Table {
+fn first_rows(frame: &DataFrame, total: u64, zone: &TimeZone) -> Table {
     let shown = frame.height().min(SHOWN);
     let caption = match total as usize {
         0 => "The result has no rows.".to_string(),
@@ -185,7 +197,7 @@ fn first_rows(frame: &DataFrame, total: u64) -> Table {
             frame
                 .columns()
                 .iter()
-                .map(|column| shown_value(column, row))
+                .map(|column| shown_value(column, row, zone))
                 .collect(),
         );
     }
@@ -193,15 +205,15 @@ fn first_rows(frame: &DataFrame, total: u64) -> Table {
     table
 }
 
-/// One value for people.
-fn shown_value(column: &Column, row: usize) -> String {
+/// One value for people; times are those of the zone.
+fn shown_value(column: &Column, row: usize, zone: &TimeZone) -> String {
     let text = match column.get(row) {
         Ok(AnyValue::Null) | Err(_) => return "–".to_string(),
         Ok(AnyValue::Float64(value)) => number::sensible(value),
         Ok(AnyValue::Float32(value)) => number::sensible(f64::from(value)),
         Ok(AnyValue::String(text)) => text.to_string(),
         Ok(AnyValue::StringOwned(text)) => text.to_string(),
-        Ok(AnyValue::Datetime(value, unit, _)) => time_text(value, unit),
+        Ok(AnyValue::Datetime(value, unit, _)) => time_text(value, unit, zone),
         Ok(value) => match value.try_extract::<i64>() {
             Ok(whole) if value.is_primitive_numeric() => number::integer(whole),
             _ => value.to_string(),
@@ -213,8 +225,8 @@ fn shown_value(column: &Column, row: usize) -> String {
     text.chars().take(SHOWN_CHARACTERS - 1).collect::<String>() + "…"
 }
 
-/// "2026-11-09" at midnight, else "2026-11-09 14:30".
-fn time_text(value: i64, unit: TimeUnit) -> String {
+/// "2026-11-09" at midnight, else "2026-11-09 14:30", by the clocks of the zone.
+fn time_text(value: i64, unit: TimeUnit, zone: &TimeZone) -> String {
     let micros = match unit {
         TimeUnit::Nanoseconds => value / 1000,
         TimeUnit::Microseconds => value,
@@ -223,7 +235,7 @@ fn time_text(value: i64, unit: TimeUnit) -> String {
     let Ok(time) = jiff::Timestamp::from_microsecond(micros) else {
         return "n/a".to_string();
     };
-    let time = jiff::tz::TimeZone::UTC.to_datetime(time);
+    let time = zone.to_datetime(time);
     let format = if time.time() == jiff::civil::Time::midnight() {
         "%F"
     } else {
@@ -235,7 +247,7 @@ fn time_text(value: i64, unit: TimeUnit) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::series::tests::{context, input};
+    use crate::series::test_data::{context, input};
 
     fn of(frame: DataFrame) -> Analysis {
         let inputs = Inputs::from([(RESULT.to_string(), input(RESULT, frame))]);
@@ -276,6 +288,28 @@ mod tests {
         let wrong = serde_json::json!({"query": "q", "sentence": "{nothing}"});
         let error = run(&context("2026-11-16"), &wrong, &inputs).expect_err("no such column");
         assert!(error.to_string().contains("nothing"));
+    }
+
+    #[test]
+    fn times_are_those_of_the_jobs_zone() {
+        // 2026-06-28T22:00Z and an hour and a half later, as `date_trunc` in Berlin gives it.
+        let times = Series::new(
+            "at".into(),
+            [1_782_684_000_000_000i64, 1_782_689_400_000_000],
+        )
+        .cast(&DataType::Datetime(
+            TimeUnit::Microseconds,
+            Some(polars::prelude::TimeZone::UTC),
+        ))
+        .expect("times");
+        let frame = DataFrame::new(2, vec![times.into_column()]).expect("a frame");
+        let inputs = Inputs::from([(RESULT.to_string(), input(RESULT, frame))]);
+        let params = serde_json::json!({"query": "q", "sentence": "At {at}."});
+        let mut context = context("2026-06-29");
+        context.window.timezone = "Europe/Berlin".to_string();
+        let cell = run(&context, &params, &inputs).expect("a result").cell;
+        assert_eq!(cell.tables[0].rows, [["2026-06-29"], ["2026-06-29 01:30"]]);
+        assert_eq!(cell.findings[0].sentence, "At 2026-06-29.");
     }
 
     #[test]

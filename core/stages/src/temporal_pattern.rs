@@ -51,7 +51,11 @@
 //! large. The textbook chi-square of the counts stands beside it as `chi_square`; it takes records
 //! as independent, which records seldom are.
 
-use crate::{Analysis, Context, Input, Inputs, Kind, StageError, frame, series, with_findings};
+use crate::{
+    Analysis, Context, Input, Inputs, Kind, StageError, frame,
+    series::{self, coverage::Coverage, need, period::Period},
+    with_findings,
+};
 use jiff::civil::{Date, DateTime};
 use polars::prelude::*;
 use retrocast_domain::{
@@ -75,6 +79,7 @@ mod years;
 /// Params of `temporal_pattern`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("allOf" = needs_of_params()))]
 struct Params {
     /// Dataset to read.
     #[schemars(extend("x-dataset" = true))]
@@ -124,6 +129,7 @@ struct Params {
     volume_within: Vec<String>,
     /// First day after which the median of `value` is compared with the time before, ISO.
     #[serde(default)]
+    #[schemars(extend("format" = "date"))]
     split: Option<String>,
     /// What is measured, in words, such as "failures"; made from the names by default.
     #[serde(default)]
@@ -136,16 +142,32 @@ struct Params {
     lower_is_better: bool,
     /// Chance of any false claim of this stage.
     #[serde(default = "five_percent")]
+    #[schemars(range(min = 1e-6, max = 0.5))]
     alpha: f64,
     /// Smallest difference worth telling, as a share.
     #[serde(default = "ten_percent")]
+    #[schemars(range(min = 0.0, max = 10.0))]
     change_min: f64,
     /// Fewest days of records.
     #[serde(default = "four_weeks")]
+    #[schemars(range(min = 7, max = 10_000))]
     days_min: u64,
     /// Most groups to look at, the largest first.
     #[serde(default = "twenty")]
+    #[schemars(range(min = 1, max = 10_000))]
     groups_max: usize,
+}
+
+/// Which params need others, as JSON Schema.
+fn needs_of_params() -> serde_json::Value {
+    let needs = |one: &str, other: &str| serde_json::json!({ "if": { "required": [one] }, "then": { "required": [other] } });
+    serde_json::json!([
+        needs("split", "value"),
+        needs("event_column", "event_equals"),
+        needs("event_equals", "event_column"),
+        needs("filter_column", "filter_equals"),
+        needs("filter_equals", "filter_column"),
+    ])
 }
 
 fn rhythms() -> Vec<EffectName> {
@@ -206,7 +228,7 @@ enum EffectName {
 /// The kind `temporal_pattern`.
 pub const TEMPORAL_PATTERN: Kind = Kind {
     name: "temporal_pattern",
-    code_version: 1,
+    code_version: 2,
     summary: "Weekday, hour, month and year effects, and the volume at which things change.",
     manual: include_str!("temporal_pattern.rs"),
     schema: || schemars::schema_for!(Params),
@@ -274,7 +296,7 @@ impl Data<'_> {
 
     /// " of component = billing" for a group, nothing for all.
     fn of(&self, group: &Group) -> String {
-        series::of_group(&self.params.by, &group.label)
+        series::words::of_group(&self.params.by, &group.label)
     }
 }
 
@@ -341,11 +363,13 @@ fn run(
     let mut found = Found::default();
     let mut cell = Cell::new(&context.stage, TEMPORAL_PATTERN.name);
     cell.method = METHOD.to_string();
-    let Some(data) = read(context, &params, input, &mut found.caveats)? else {
-        cell.did = "Looked for patterns in time.".to_string();
-        cell.caveats = found.caveats;
-        cell.status = not_enough(format!("have 0 days, need {}", params.days_min));
-        return Ok(Analysis { cell, frame: None });
+    cell.did = "Looked for patterns in time.".to_string();
+    let data = match read(context, &params, input, &mut cell)? {
+        Ok(data) => data,
+        Err(message) => {
+            cell.status = CellStatus::NotEnough { message };
+            return Ok(Analysis { cell, frame: None });
+        }
     };
     if data.days() < params.days_min {
         found.missing.push(format!(
@@ -371,8 +395,7 @@ fn run(
         } else {
             found.missing.join("; ")
         };
-        cell.did = "Looked for patterns in time.".to_string();
-        cell.caveats = found.caveats;
+        cell.caveats.extend(found.caveats);
         cell.status = not_enough(message);
         return Ok(Analysis { cell, frame: None });
     }
@@ -408,7 +431,7 @@ fn run(
     );
     cell.charts = found.charts;
     cell.tables = found.tables;
-    cell.caveats = found.caveats;
+    cell.caveats.extend(found.caveats);
     Ok(Analysis {
         cell: with_findings(cell, findings),
         frame: Some(lines),
@@ -436,7 +459,7 @@ fn claims(params: &Params, found: &mut Found) -> Vec<Finding> {
         .collect();
     let mut findings = Vec::new();
     for (candidate, adjusted) in found.candidates.drain(..).zip(holm(&p)) {
-        if adjusted >= params.alpha || !candidate.large {
+        if adjusted >= params.alpha || !candidate.large || holds_nothing(&candidate.finding) {
             continue;
         }
         let mut finding = candidate.finding;
@@ -452,6 +475,18 @@ fn claims(params: &Params, found: &mut Found) -> Vec<Finding> {
     findings
 }
 
+/// Whether the interval of a claim holds no difference at all.
+fn holds_nothing(finding: &Finding) -> bool {
+    let Some(magnitude) = &finding.magnitude else {
+        return false;
+    };
+    let none = if magnitude.unit == "ratio" { 1.0 } else { 0.0 };
+    match (magnitude.lower, magnitude.upper) {
+        (Some(lower), Some(upper)) => (lower..=upper).contains(&none),
+        _ => false,
+    }
+}
+
 /// How much a difference matters: worse by half or more is worth a look this week.
 fn severity(params: &Params, ratio: f64, direction: Direction) -> Severity {
     let bad = (direction == Direction::Up) == params.lower_is_better;
@@ -463,25 +498,33 @@ fn severity(params: &Params, ratio: f64, direction: Direction) -> Severity {
     }
 }
 
-/// Takes the records out of the frame; `None` when none has a time in the period.
+/// Takes the records out of the frame; says why when there is none to look at.
 fn read<'a>(
     context: &'a Context,
     params: &'a Params,
     input: &Input,
-    caveats: &mut Vec<String>,
-) -> Result<Option<Data<'a>>, StageError> {
-    let time = params
-        .time
-        .as_deref()
-        .or(input.time.as_deref())
-        .ok_or_else(|| {
-            StageError::Other(format!(
-                "dataset {:?} names no time column; name one with `time`",
-                input.dataset.name
-            ))
-        })?;
+    cell: &mut Cell,
+) -> Result<Result<Data<'a>, String>, StageError> {
+    let time = frame::time_column(input, params.time.as_deref())?;
     let height = input.frame.height();
-    let times = frame::civil(input, time, &context.window.timezone)?;
+    let times = frame::times(input, time, &context.window.timezone)?;
+    cell.records = Some(times.in_window(&context.window));
+    let coverage = Coverage::of(&times, &context.window);
+    let caveats = &mut cell.caveats;
+    if let Some(reason) = need::nothing(context, input, time, &times, coverage.as_ref()) {
+        return Ok(Err(reason));
+    }
+    let Some(coverage) = coverage else {
+        return Ok(Err(String::new()));
+    };
+    caveats.extend(coverage.caveats(Period::Day));
+    let (first, end) = (coverage.first_day(), coverage.end_day());
+    if first > coverage.first().date() {
+        caveats.push(format!(
+            "Records cover {} in part; it is left out.",
+            retrocast_domain::window::long(coverage.first().date())
+        ));
+    }
     let labels = frame::groups(input, &params.by)?;
     let kept = frame::matches(
         input,
@@ -489,8 +532,8 @@ fn read<'a>(
         &params.filter_equals,
     )?;
     let is_event = frame::matches(input, params.event_column.as_deref(), &params.event_equals)?;
-    let optional = |name: Option<&String>| match name {
-        Some(name) => frame::numbers(input, name),
+    let mut optional = |name: Option<&String>| match name {
+        Some(name) => frame::numbers(input, name, caveats),
         None => Ok(vec![None; height]),
     };
     let values = optional(params.value.as_ref())?;
@@ -504,14 +547,14 @@ fn read<'a>(
         if !kept[i] {
             continue;
         }
-        let Some(time) = times[i] else {
+        let Some(time) = times.civil[i] else {
             timeless += 1;
             continue;
         };
-        if time.date() >= context.window.end {
+        if time.date() < first || time.date() >= end {
             continue;
         }
-        let value = values[i].filter(|value| value.is_finite());
+        let value = values[i];
         let events = match aggregate {
             Aggregate::Count => Some(1.0),
             Aggregate::Sum | Aggregate::Mean => value.filter(|value| *value >= 0.0),
@@ -525,7 +568,7 @@ fn read<'a>(
             time,
             events: if is_event[i] { events } else { 0.0 },
             value,
-            volume: volumes[i].filter(|volume| volume.is_finite()),
+            volume: volumes[i],
             within: *within_known.entry(&within[i]).or_insert(next),
         });
     }
@@ -542,28 +585,26 @@ fn read<'a>(
         ));
     }
     let groups = largest(groups, params, caveats);
-    let days = || {
-        groups
-            .iter()
-            .flat_map(|group| &group.rows)
-            .map(|row| row.time.date())
-    };
-    let (Some(first), Some(last)) = (days().min(), days().max()) else {
-        return Ok(None);
-    };
+    if groups.is_empty() {
+        return Ok(Err(format!(
+            "no values: none of the {} of {} with a time can be used; check `value` and the filters",
+            plural(times.civil.iter().flatten().count() as u64, "record"),
+            input.dataset.name
+        )));
+    }
     let per_record = match params.exposure {
         Some(exposure) => exposure == Exposure::Records,
         None => params.event_column.is_some() || aggregate == Aggregate::Mean,
     };
     let filter_words = filter_words(params);
-    Ok(Some(Data {
+    Ok(Ok(Data {
         context,
         params,
         first,
-        end: covered_until(context, first, last, &groups, caveats),
+        end,
         per_record,
         amounts: aggregate != Aggregate::Count,
-        has_hours: !matches!(frame::column(input, time)?.dtype(), DataType::Date),
+        has_hours: coverage.has_hours(),
         measure: measure(params, input, aggregate, per_record),
         evidence: Evidence {
             dataset: input.dataset.name.clone(),
@@ -668,29 +709,6 @@ fn largest(
         });
     }
     out
-}
-
-/// The end of the window, or the day after the last record when records end well before it.
-fn covered_until(
-    context: &Context,
-    first: Date,
-    last: Date,
-    groups: &[Group],
-    caveats: &mut Vec<String>,
-) -> Date {
-    let silent = days_between(last, context.window.end).saturating_sub(1);
-    let records: usize = groups.iter().map(|group| group.rows.len()).sum();
-    let a_day = records as f64 / (days_between(first, last) + 1) as f64;
-    // A silence this long would be chance less than once in ten thousand.
-    if silent as f64 * a_day.min(1.0) < 9.2 {
-        return context.window.end;
-    }
-    caveats.push(format!(
-        "Records end on {}, {} before the window does.",
-        retrocast_domain::window::long(last),
-        plural(silent, "day")
-    ));
-    last.tomorrow().unwrap_or(context.window.end)
 }
 
 /// The rows that stages after this one can read.

@@ -28,7 +28,11 @@
 
 use crate::{
     Analysis, Context, Inputs, Kind, StageError,
-    series::{self, Aggregate, Group, PartPeriods, Period, Request, SeriesSet},
+    series::{
+        self, Aggregate, Group, PartPeriods, Request, SeriesSet,
+        period::{LongPeriod, Period},
+        words,
+    },
     with_findings,
 };
 use polars::prelude::*;
@@ -71,7 +75,7 @@ struct Params {
     aggregate: Option<Aggregate>,
     /// Length of a period.
     #[serde(default = "day")]
-    period: Period,
+    period: LongPeriod,
     /// What is measured, in words, such as "failures"; made from the names by default.
     #[serde(default)]
     measure: Option<String>,
@@ -83,21 +87,26 @@ struct Params {
     lower_is_better: bool,
     /// Fewest periods with a value; 21 days, 12 weeks or 12 months by default.
     #[serde(default)]
+    #[schemars(range(min = 8, max = 10_000))]
     min_points: Option<usize>,
     /// Smallest change over the whole stretch worth telling, as a share of the level.
     #[serde(default = "five_percent")]
+    #[schemars(range(min = 0.0, max = 10.0))]
     change_min: f64,
     /// Chance of a false claim; 0.05 for one series, 0.01 for many groups unless set.
     #[serde(default)]
+    #[schemars(range(min = 1e-6, max = 0.5))]
     alpha: Option<f64>,
     /// Whether periods that records cover in part are left out or kept.
     #[serde(default = "leave_out")]
     part_periods: PartPeriods,
     /// Most periods to look back.
     #[serde(default = "a_year")]
+    #[schemars(range(min = 8, max = 10_000))]
     periods_max: usize,
     /// Most groups to look at, the largest first.
     #[serde(default = "fifty")]
+    #[schemars(range(min = 1, max = 10_000))]
     groups_max: usize,
 }
 
@@ -108,8 +117,8 @@ impl Params {
     }
 }
 
-fn day() -> Period {
-    Period::Day
+fn day() -> LongPeriod {
+    LongPeriod::Day
 }
 fn yes() -> bool {
     true
@@ -130,7 +139,7 @@ fn fifty() -> usize {
 /// The kind `trend`.
 pub const TREND: Kind = Kind {
     name: "trend",
-    code_version: 1,
+    code_version: 2,
     summary: "Slow movement for each group, with its slope: improving, worsening, stable, volatile.",
     manual: include_str!("trend.rs"),
     schema: || schemars::schema_for!(Params),
@@ -161,17 +170,14 @@ fn run(
     let input = inputs
         .get(&params.input)
         .ok_or_else(|| StageError::Other(format!("there is no dataset {:?}", params.input)))?;
-    let by_default = if params.value.is_some() {
-        Aggregate::Mean
-    } else {
-        Aggregate::Count
-    };
+    let aggregate = Aggregate::chosen(params.aggregate, params.value.as_deref(), Aggregate::Mean);
+    let period = Period::from(params.period);
     let request = Request {
         time: params.time.as_deref(),
         value: params.value.as_deref(),
         by: &params.by,
-        aggregate: params.aggregate.unwrap_or(by_default),
-        period: params.period,
+        aggregate,
+        period,
         part_periods: params.part_periods,
         periods_max: params.periods_max,
         groups_max: params.groups_max,
@@ -180,19 +186,20 @@ fn run(
     let set = series::collect(context, input, &request)?;
     let mut cell = Cell::new(&context.stage, TREND.name);
     cell.method = METHOD.to_string();
-    cell.caveats.clone_from(&set.caveats);
-    let need = params
-        .min_points
-        .unwrap_or(if params.period == Period::Day { 21 } else { 12 })
-        .max(TREND_MIN);
-    if set.starts.len() < need {
-        cell.did = "Looked for trends.".to_string();
-        cell.status = CellStatus::NotEnough {
-            message: set.not_enough(need),
-        };
+    cell.did = format!("Looked for trends of {}.", set.measure);
+    if !set.describe(&mut cell) {
         return Ok(Analysis { cell, frame: None });
     }
-    let counts = request.aggregate == Aggregate::Count;
+    let need = params
+        .min_points
+        .unwrap_or(if period == Period::Day { 21 } else { 12 })
+        .max(TREND_MIN);
+    if let Some(message) = set.not_enough(need) {
+        cell.status = CellStatus::NotEnough { message };
+        return Ok(Analysis { cell, frame: None });
+    }
+    set.note_small(need, &mut cell.caveats);
+    let counts = aggregate == Aggregate::Count;
     let results = classify(&set, &params, need, counts);
     let found: Vec<Finding> = set
         .groups
@@ -204,19 +211,11 @@ fn run(
                 .then(|| finding(context, &set, &params, group, result))
         })
         .collect();
-    let short = results.iter().filter(|result| result.is_none()).count();
-    if short > 0 {
-        let groups = plural(short as u64, "group");
-        cell.caveats.push(format!(
-            "{groups} had fewer than {need} {}s with a value, or did not vary; not tested.",
-            params.period.noun()
-        ));
-    }
     cell.did = format!(
         "Tested {} series of {} for a trend over {}: {}.",
         number::count(results.iter().flatten().count() as u64),
         set.measure,
-        plural(set.starts.len() as u64, params.period.noun()),
+        plural(set.starts.len() as u64, period.noun()),
         if found.is_empty() {
             "none".to_string()
         } else {
@@ -238,7 +237,7 @@ fn classify(set: &SeriesSet, params: &Params, need: usize, counts: bool) -> Vec<
         .groups
         .par_iter()
         .map(|group| {
-            if group.values.iter().flatten().count() < need {
+            if !set.is_enough(group, need) {
                 return None;
             }
             let adjusted = seasonally_adjusted(&group.values, set.period.season());
@@ -258,7 +257,10 @@ fn classify(set: &SeriesSet, params: &Params, need: usize, counts: bool) -> Vec<
             let p_adjusted = corrected.next().unwrap_or(1.0);
             let relative = relative_change(&trend, &adjusted);
             let large = relative.is_none_or(|r| r[0].abs() >= params.change_min);
-            let class = if p_adjusted < params.alpha() && large {
+            // The interval is of the slope alone; the test is corrected for all groups: both must hold.
+            let [low, high] = trend.line.interval;
+            let moves = low > 0.0 || high < 0.0;
+            let class = if p_adjusted < params.alpha() && large && moves {
                 let better = (trend.line.slope < 0.0) == params.lower_is_better;
                 if better { "improving" } else { "worsening" }
             } else if is_volatile(&trend, &adjusted, counts) {
@@ -414,7 +416,7 @@ fn finding(
 fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &Tested) -> String {
     let Trend { test, line } = &result.trend;
     let last = result.adjusted.len().saturating_sub(1);
-    let value = |value: f64| number::with_unit(value, &params.unit);
+    let [start, end] = number::two_with_unit([line.at(0), line.at(last)], &params.unit);
     let change = result
         .relative
         .map_or_else(String::new, |[middle, low, high]| {
@@ -428,11 +430,11 @@ fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &Tested) ->
     fill(
         "{what}{whom} {verb} from {start} to {end} over {n}{change}, {p} corrected: {class}.",
         &[
-            ("what", &series::capitalised(&set.measure)),
-            ("whom", &series::of_group(&params.by, &group.label)),
+            ("what", &words::capitalised(&set.measure)),
+            ("whom", &words::of_group(&params.by, &group.label)),
             ("verb", if line.slope > 0.0 { "rose" } else { "fell" }),
-            ("start", &value(line.at(0))),
-            ("end", &value(line.at(last))),
+            ("start", &start),
+            ("end", &end),
             ("n", &plural(test.n as u64, set.period.noun())),
             ("change", &change),
             ("p", &number::p_value(result.p_adjusted)),
@@ -479,12 +481,13 @@ fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]) -> Table 
     for i in order(results) {
         let Some(result) = &results[i] else { continue };
         let line = &result.trend.line;
-        let value = |value: f64| number::with_unit(value, &params.unit);
+        let last = result.adjusted.len().saturating_sub(1);
+        let [start, end] = number::two_with_unit([line.at(0), line.at(last)], &params.unit);
         table.push([
             set.groups[i].label.clone(),
             result.class.to_string(),
-            value(line.at(0)),
-            value(line.at(result.adjusted.len().saturating_sub(1))),
+            start,
+            end,
             signed(line.slope),
             format!(
                 "{} to {}",
@@ -494,9 +497,7 @@ fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]) -> Table 
             result
                 .relative
                 .map_or_else(|| "–".to_string(), |r| number::change(r[0])),
-            number::p_value(result.p_adjusted)
-                .replace("p = ", "")
-                .replace("p ", ""),
+            number::p_bare(result.p_adjusted),
         ]);
     }
     table.top(30)
@@ -520,7 +521,7 @@ fn chart(
 ) -> Option<Chart> {
     const PANELS: usize = 12;
     let order = order(results);
-    let times = set.times();
+    let times = set.starts.clone();
     let moving = |i: &usize| {
         results[*i]
             .as_ref()
@@ -536,7 +537,7 @@ fn chart(
             let verb = if rises { "rise" } else { "fall" };
             format!(
                 "{} {verb} over the period",
-                series::capitalised(&set.measure)
+                words::capitalised(&set.measure)
             )
         }
         _ => format!(
@@ -553,7 +554,7 @@ fn chart(
             let result = results[*i].as_ref()?;
             let line = &result.trend.line;
             let end = line.at(result.adjusted.len().saturating_sub(1));
-            let (start, end) = (number::sensible(line.at(0)), number::sensible(end));
+            let [start, end] = number::two_with_unit([line.at(0), end], "");
             Some(format!(
                 "{}: {start} to {end}, {}",
                 set.groups[*i].label, result.class
@@ -603,10 +604,10 @@ fn chart(
         }
     };
     (!order.is_empty()).then(|| Chart {
-        id: series::chart_id(&context.stage, "trend"),
+        id: words::chart_id(&context.stage, "trend"),
         title,
         unit: unit_words(set, params),
-        alt: format!("{}: {alt}.", series::capitalised(&set.measure)),
+        alt: format!("{}: {alt}.", words::capitalised(&set.measure)),
         kind,
         table: None,
     })
@@ -643,124 +644,4 @@ fn frame_of(set: &SeriesSet, results: &[Option<Tested>]) -> Result<DataFrame, St
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::series::tests::{Noise, context, input, records, times};
-    use jiff::ToSpan;
-
-    fn of(frame: DataFrame, params: &serde_json::Value) -> Analysis {
-        let inputs = Inputs::from([("metrics".to_string(), input("metrics", frame))]);
-        run(&context("2026-11-16"), params, &inputs).expect("an analysis")
-    }
-
-    /// Memory of services, one value an hour; "search" gains `gain` a day.
-    fn memory(seed: u64, days: usize, gain: f64) -> DataFrame {
-        let mut noise = Noise(seed);
-        let end = jiff::civil::date(2026, 11, 16);
-        let (mut at, mut service, mut value) = (Vec::new(), Vec::new(), Vec::new());
-        for name in ["api", "billing", "search", "web"] {
-            let mut wave = 0.0;
-            for day in 0..days {
-                let date = end - (days as i64 - day as i64).days();
-                wave = 0.5 * wave + noise.normal();
-                for hour in 0..24 {
-                    at.push(date.at(hour, 0, 0, 0));
-                    service.push(name);
-                    let drift = if name == "search" {
-                        gain * day as f64
-                    } else {
-                        0.0
-                    };
-                    let weekday = if day % 7 < 5 { 2.0 } else { 0.0 };
-                    value.push(50.0 + drift + weekday + wave + 3.0 * noise.normal());
-                }
-            }
-        }
-        let n = at.len();
-        let columns = vec![
-            times("at", &at),
-            Column::new("service".into(), service),
-            Column::new("memory".into(), value),
-        ];
-        DataFrame::new(n, columns).expect("a frame")
-    }
-
-    fn params() -> serde_json::Value {
-        serde_json::json!({
-            "input": "metrics", "value": "memory", "by": ["service"], "unit": "%",
-            "measure": "mean memory"
-        })
-    }
-
-    #[test]
-    fn a_drifting_metric_is_found_and_nothing_else() {
-        for seed in 0..8 {
-            let analysis = of(memory(seed, 84, 0.15), &params());
-            let found = &analysis.cell.findings;
-            assert_eq!(found.len(), 1, "seed {seed}: {found:#?}");
-            let finding = &found[0];
-            assert_eq!(finding.subject, "service = search");
-            assert_eq!(finding.direction, Direction::Up);
-            assert_eq!(finding.numbers["class"], "worsening");
-            let slope = finding.numbers["slope"].as_f64().expect("a slope");
-            assert!((slope - 0.15).abs() < 0.04, "seed {seed}: {slope}");
-            assert!(
-                !finding.numbers["step_fits_better"]
-                    .as_bool()
-                    .expect("a flag")
-            );
-        }
-        let analysis = of(memory(1, 84, 0.15), &params());
-        println!("{}", analysis.cell.findings[0].sentence);
-        println!("{:#?}", analysis.cell.tables);
-        assert_eq!(analysis.frame.expect("a frame").height(), 4);
-    }
-
-    #[test]
-    fn flat_groups_make_few_false_claims() {
-        let groups = ["a", "b", "c", "d", "e", "f", "g", "h"];
-        let mut families = 0;
-        for seed in 0..60 {
-            let mut noise = Noise(seed * 977);
-            let mut wave = [0.0; 8];
-            let frame = records("2026-08-03", 105, &groups, |day, group| {
-                let i = usize::from(group.as_bytes()[0] - b'a');
-                wave[i] = 0.5 * wave[i] + 0.25 * noise.normal();
-                let weekday = if day % 7 < 5 { 1.2 } else { 0.5 };
-                noise.poisson(4.0 * weekday * f64::exp(wave[i]))
-            });
-            let params = serde_json::json!({"input": "metrics", "by": ["component"]});
-            families += usize::from(!of(frame, &params).cell.findings.is_empty());
-        }
-        println!("families with a false claim: {families} of 60");
-        assert!(
-            families <= 6,
-            "{families} of 60 families of 8 series claim a trend"
-        );
-    }
-
-    #[test]
-    fn too_little_data_says_what_is_needed() {
-        let status = of(memory(1, 9, 0.1), &params()).cell.status;
-        let CellStatus::NotEnough { message } = status else {
-            panic!("{status:?}")
-        };
-        assert!(
-            message.starts_with("not enough: have 9\u{a0}days, need 21"),
-            "{message}"
-        );
-    }
-
-    #[test]
-    fn unknown_params_and_columns_are_refused() {
-        let inputs = Inputs::from([("metrics".to_string(), input("metrics", memory(1, 30, 0.0)))]);
-        let wrong = serde_json::json!({"input": "metrics", "wat": 1});
-        assert!(run(&context("2026-11-16"), &wrong, &inputs).is_err());
-        let wrong = serde_json::json!({"input": "metrics", "value": "memorry"});
-        let error = run(&context("2026-11-16"), &wrong, &inputs).expect_err("an error");
-        assert!(
-            error.to_string().contains("no column \"memorry\""),
-            "{error}"
-        );
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use super::{ALL, Figure, HISTORY, METHOD, Metric, Params, Windows};
 use crate::{
     Context, Input,
-    series::{capitalised, chart_id, of_group},
+    series::words::{capitalised, chart_id, of_group},
 };
 use retrocast_domain::{
     Chart, ChartKind, Direction, Evidence, Finding, Kpi, Magnitude, Severity, Table,
@@ -134,7 +134,7 @@ fn change_finding(
         difference,
         lower,
         upper,
-        metric.unit(),
+        number::unit_of_difference(metric.unit()),
     ));
     finding.p = Some(change.p);
     finding.p_adjusted = figure.p_adjusted;
@@ -159,6 +159,14 @@ fn change_finding(
     } else {
         of_group(&params.by, &figure.label)
     };
+    let [value_text, before_text] = {
+        let texts = [metric.text(value), metric.text(before)];
+        if texts[0] == texts[1] {
+            number::two_with_unit([value, before], metric.unit())
+        } else {
+            texts
+        }
+    };
     finding.sentence = fill(
         "{Name}{of} {moved} to {value} from {before} in the window before ({delta}; 95 % interval \
          of the difference {lower} to {upper}, n = {n}){baseline}.",
@@ -173,8 +181,8 @@ fn change_finding(
                     "fell"
                 },
             ),
-            ("value", &metric.text(value)),
-            ("before", &metric.text(before)),
+            ("value", &value_text),
+            ("before", &before_text),
             ("delta", &metric.delta_text(Some(value), Some(before))),
             ("lower", &bound(lower)),
             ("upper", &bound(upper)),

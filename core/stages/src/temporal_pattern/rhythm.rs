@@ -5,8 +5,8 @@ use super::{
     shown::{calendar, chart_of, rows_of, table_of},
     words,
 };
-use crate::series::capitalised;
-use jiff::{ToSpan, civil::Date};
+use crate::series::{period::Period, words::capitalised};
+use jiff::{ToSpan, civil::Date, tz::TimeZone};
 use retrocast_domain::{
     Direction, Finding, Magnitude, number,
     sentence::fill,
@@ -182,11 +182,17 @@ fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<Fitted> {
         }
     }
     if !data.per_record {
+        let zone = TimeZone::get(&data.context.window.timezone).unwrap_or(TimeZone::UTC);
         let mut day = data.first;
         while day < data.end {
             let block = rhythm.block(data.first, day);
             if rhythm.name == EffectName::Hour {
-                (0..24).for_each(|hour| counts.add_exposure(block, hour, 1.0 / 24.0));
+                // Where the clocks change, an hour comes twice or never.
+                for hour in 0..24 {
+                    let start = day.at(hour, 0, 0, 0);
+                    let hours = Period::Hour.scale(start, &zone).map_or(0.0, f64::recip);
+                    counts.add_exposure(block, hour as usize, hours / 24.0);
+                }
             } else {
                 counts.add_exposure(block, rhythm.category(day.at(0, 0, 0, 0)), 1.0);
             }

@@ -5,7 +5,7 @@ use super::{
     rhythm::{Fitted, Rhythm},
     words,
 };
-use crate::series::{capitalised, chart_id};
+use crate::series::words::{capitalised, chart_id};
 use jiff::{ToSpan, civil::Date};
 use retrocast_domain::{Chart, ChartKind, Table, chart::Bar, number};
 use retrocast_stats::test::Comparison;

@@ -1,7 +1,7 @@
 //! The median of a value before and after a day.
 
 use super::{Candidate, Data, Found, Group};
-use crate::series::capitalised;
+use crate::series::words::capitalised;
 use jiff::civil::Date;
 use retrocast_domain::{
     Direction, Magnitude, Severity, Table, number, sentence::fill, window::long,

@@ -1,7 +1,7 @@
 //! Patterns that are there are found, patterns that are not there are not.
 
 use super::*;
-use crate::series::tests::Noise;
+use crate::series::test_data::Noise;
 use retrocast_domain::{DatasetRef, Window};
 use serde_json::{Value, json};
 
@@ -220,7 +220,10 @@ fn too_little_data_says_what_is_needed() {
     let cell = look(records(9, |_| 9.0, 1), json!({}), "2026-01-13");
     check_message(&cell, "not enough: have 9\u{a0}days, need 28");
     let cell = look(records(0, |_| 9.0, 1), json!({}), "2026-01-13");
-    check_message(&cell, "not enough: have 0 days");
+    check_message(
+        &cell,
+        "no records: failures holds none before the end of the window",
+    );
     let cell = look(records(60, |_| 0.1, 1), json!({}), "2026-03-05");
     check_message(&cell, "need at least 30 records");
 }

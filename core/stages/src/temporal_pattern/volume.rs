@@ -1,7 +1,7 @@
 //! The volume above which things change, found and not given.
 
 use super::{Candidate, Data, Found, Group, Row, words};
-use crate::series::{capitalised, chart_id, group_seed};
+use crate::series::words::{capitalised, chart_id, group_seed};
 use retrocast_domain::{
     Chart, Direction, Magnitude, Severity, Table, chart::Bar, number, sentence::fill,
 };

@@ -1,7 +1,7 @@
 //! Each year against the one before, part years marked.
 
 use super::{Candidate, Data, Found, Group, Line, days_between, severity, words};
-use crate::series::{capitalised, chart_id};
+use crate::series::words::{capitalised, chart_id};
 use jiff::civil::{Date, date};
 use retrocast_domain::{Direction, Magnitude, Table, chart::Bar, number, sentence::fill};
 use retrocast_stats::rate::{PeriodRatio, period_ratio};

@@ -1,0 +1,274 @@
+//! Unusual steps are found, usual ones are not.
+
+use super::*;
+use crate::series::test_data::{Noise, context, context_of, daily, input, times};
+use jiff::ToSpan;
+use retrocast_domain::Window;
+use serde_json::json;
+
+/// Whole numbers around a weekly rhythm, different for every group.
+fn rhythm(seed: u64, mean: f64) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut uniform = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    };
+    (0..420)
+        .map(|i| {
+            let weekday = [1.7, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5][i % 7];
+            let normal = (0..12).map(|_| uniform()).sum::<f64>() - 6.0;
+            let mean = mean * weekday;
+            (mean + mean.sqrt() * normal).round().max(0.0)
+        })
+        .collect()
+}
+
+fn analyse(series: &[(&str, Vec<f64>)], extra: Value) -> Analysis {
+    let mut params = json!({
+        "input": "daily_failures", "time": "day", "value": "failures", "by": ["component"],
+        "measure": "failures",
+    });
+    for (key, value) in extra.as_object().unwrap() {
+        params[key] = value.clone();
+    }
+    let inputs = Inputs::from([("daily_failures".to_string(), daily(series))]);
+    run(&context("2026-11-16"), &params, &inputs).unwrap()
+}
+
+#[test]
+fn an_outage_in_history_is_found_where_it_is_asked_for() {
+    let mut hit = rhythm(3, 60.0);
+    hit[380] = 5.0;
+    let series = [("billing", hit), ("search", rhythm(4, 60.0))];
+    let quiet = analyse(&series, json!({}));
+    assert!(quiet.cell.findings.is_empty());
+    let extra = json!({"look_back": 400, "metric_type": "throughput"});
+    let analysis = analyse(&series, extra);
+    let [finding] = &analysis.cell.findings[..] else {
+        panic!("{:?}", analysis.cell.findings)
+    };
+    assert_eq!(finding.subject, "component = billing");
+    assert_eq!(finding.numbers["type"], "throughput_drop");
+    assert_eq!(finding.period, "2026-10-07 to 2026-10-07");
+    assert_eq!(finding.severity, Severity::Info);
+    assert!(
+        finding
+            .sentence
+            .contains("unusually low on 7 October 2026: 5 in the day where")
+    );
+    assert_eq!(analysis.frame.unwrap().height(), 840);
+}
+
+#[test]
+fn days_in_a_row_in_the_window_are_one_critical_event() {
+    let mut hit = rhythm(5, 40.0);
+    hit[415..418].iter_mut().for_each(|value| *value *= 4.0);
+    let extra = json!({"metric_type": "error_rate"});
+    let analysis = analyse(&[("billing", hit)], extra);
+    let [finding] = &analysis.cell.findings[..] else {
+        panic!("{:?}", analysis.cell.findings)
+    };
+    assert_eq!(finding.period, "2026-11-11 to 2026-11-13");
+    assert_eq!(finding.severity, Severity::Critical);
+    assert_eq!(finding.numbers["type"], "error_rate_spike");
+    let only_down = json!({"direction": "down"});
+    let mut hit = rhythm(5, 40.0);
+    hit[416] *= 4.0;
+    assert!(
+        analyse(&[("billing", hit)], only_down)
+            .cell
+            .findings
+            .is_empty()
+    );
+}
+
+#[test]
+fn noise_in_ten_groups_makes_no_claim() {
+    let names: Vec<String> = (0..10).map(|i| format!("g{i}")).collect();
+    for round in 0..10 {
+        let series: Vec<(&str, Vec<f64>)> = names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| {
+                (
+                    name.as_str(),
+                    rhythm(100 + 10 * round + i as u64, 5.0 + 20.0 * i as f64),
+                )
+            })
+            .collect();
+        let analysis = analyse(&series, json!({"look_back": 400}));
+        assert!(
+            analysis.cell.findings.is_empty(),
+            "{:?}",
+            analysis.cell.findings
+        );
+    }
+}
+
+#[test]
+fn little_history_is_said() {
+    let analysis = analyse(&[("billing", vec![3.0; 9])], json!({}));
+    let CellStatus::NotEnough { message } = analysis.cell.status else {
+        panic!()
+    };
+    assert!(
+        message
+            .replace('\u{a0}', " ")
+            .starts_with("not enough: have 9 days, need 42")
+    );
+}
+
+/// `per_hour(hour of the week)` records on average in every hour of `weeks` weeks up to the window's
+/// end, in hours of UTC.
+fn hourly(seed: u64, weeks: i64, mut per_hour: impl FnMut(i64, f64) -> f64) -> DataFrame {
+    let mut noise = Noise(seed);
+    let end = jiff::civil::date(2026, 11, 16).at(0, 0, 0, 0);
+    let mut at = Vec::new();
+    for step in -weeks * 168..0 {
+        let hour = end + step.hours();
+        let office = (8..18).contains(&hour.hour()) && hour.weekday().to_monday_zero_offset() < 5;
+        let mean = per_hour(step, if office { 20.0 } else { 4.0 });
+        for i in 0..noise.poisson(mean) {
+            at.push(hour + ((i as i64 * 37) % 60).minutes());
+        }
+    }
+    DataFrame::new(at.len(), vec![times("at", &at)]).expect("a frame")
+}
+
+fn look(frame: DataFrame, timezone: &str, extra: Value) -> Analysis {
+    let mut params = json!({"input": "requests", "metric_type": "throughput"});
+    for (key, value) in extra.as_object().expect("a table") {
+        params[key] = value.clone();
+    }
+    let window = Window::parse("2026-W46", timezone).expect("a window");
+    let inputs = Inputs::from([("requests".to_string(), input("requests", frame))]);
+    run(&context_of("unusual", window), &params, &inputs).expect("an analysis")
+}
+
+#[test]
+fn an_outage_of_hours_is_found_and_nothing_else() {
+    // Three weeks tell the hours of a day apart, nine those of a week too.
+    for (seed, weeks) in [(1, 3), (2, 9)] {
+        // Wednesday 11 November, 10:00 to 13:00.
+        let frame = hourly(seed, weeks, |step, mean| match step {
+            -110..-107 => 1.0,
+            _ if weeks == 3 => 20.0,
+            _ => mean,
+        });
+        let analysis = look(frame, "UTC", json!({"period": "hour"}));
+        let [finding] = &analysis.cell.findings[..] else {
+            panic!("{weeks} weeks: {:#?}", analysis.cell.findings)
+        };
+        assert_eq!(finding.numbers["type"], "throughput_drop");
+        assert_eq!(finding.period, "2026-11-11T10:00 to 2026-11-11T12:00");
+        assert!(
+            finding
+                .sentence
+                .contains("from 11 November 2026, 10:00 to 11 November 2026, 12:00"),
+            "{}",
+            finding.sentence
+        );
+        assert!(
+            finding.sentence.contains("corrected"),
+            "{}",
+            finding.sentence
+        );
+    }
+}
+
+#[test]
+fn usual_hours_make_few_claims() {
+    let claims = (10..30)
+        .filter(|seed| {
+            let frame = hourly(*seed, 5, |_, mean| mean);
+            !look(frame, "UTC", json!({"period": "hour"}))
+                .cell
+                .findings
+                .is_empty()
+        })
+        .count();
+    println!("weeks with a false claim: {claims} of 20");
+    assert!(
+        claims <= 1,
+        "{claims} of 20 usual weeks claim an unusual hour"
+    );
+}
+
+#[test]
+fn hours_that_come_twice_or_never_are_not_unusual() {
+    for (window, timezone) in [("2026-W43", "Europe/London"), ("2026-W13", "Europe/London")] {
+        let window = Window::parse(window, timezone).expect("a window");
+        let end = window.end_instant();
+        // Exactly ten records in every hour.
+        let at: Vec<_> = (0..8 * 168 * 10)
+            .map(|i| end - jiff::SignedDuration::from_mins(6 * i + 1))
+            .map(|time| jiff::tz::TimeZone::UTC.to_datetime(time))
+            .collect();
+        let frame = DataFrame::new(at.len(), vec![times("at", &at)]).expect("a frame");
+        let inputs = Inputs::from([("requests".to_string(), input("requests", frame))]);
+        let params = json!({"input": "requests", "period": "hour"});
+        let analysis = run(&context_of("unusual", window), &params, &inputs).expect("an analysis");
+        assert!(
+            analysis.cell.findings.is_empty(),
+            "{:#?}",
+            analysis.cell.findings
+        );
+    }
+}
+
+#[test]
+fn days_in_which_records_begin_or_end_are_no_anomaly() {
+    let cases = [
+        ("America/Los_Angeles", 0, 0),
+        ("Asia/Tokyo", 0, 0),
+        ("UTC", 13, 0),
+        ("UTC", 0, 11),
+        ("Europe/London", 7, 60),
+    ];
+    for (timezone, skipped_before, skipped_after) in cases {
+        let weeks = 12;
+        let first = -weeks * 168 + skipped_before;
+        let frame = hourly(5, weeks, |step, mean| {
+            if (first..-skipped_after).contains(&step) {
+                mean
+            } else {
+                0.0
+            }
+        });
+        let analysis = look(frame, timezone, json!({"look_back": 400}));
+        assert!(
+            analysis.cell.findings.is_empty(),
+            "{timezone} {skipped_before} {skipped_after}: {:#?}",
+            analysis.cell.findings
+        );
+        if skipped_after > 0 {
+            let said = analysis.cell.caveats.join(" ");
+            assert!(said.contains("Records end on"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn three_records_are_too_few_whatever_lies_between() {
+    let dates = ["0001-01-01", "2026-11-07", "2026-11-09"];
+    let at: Vec<jiff::civil::DateTime> = dates
+        .iter()
+        .map(|day| {
+            day.parse::<jiff::civil::Date>()
+                .expect("a day")
+                .at(9, 30, 0, 0)
+        })
+        .collect();
+    for period in ["day", "hour"] {
+        let frame = DataFrame::new(3, vec![times("at", &at)]).expect("a frame");
+        let analysis = look(frame, "UTC", json!({"period": period}));
+        assert!(analysis.cell.findings.is_empty());
+        let CellStatus::NotEnough { message } = analysis.cell.status else {
+            panic!("{:?}", analysis.cell.status)
+        };
+        assert!(message.starts_with("not enough: have "), "{message}");
+        assert_eq!(analysis.cell.records, Some(1));
+    }
+}

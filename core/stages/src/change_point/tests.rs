@@ -1,0 +1,222 @@
+//! Shifts that are there are found, on simulated and on real records.
+
+use super::*;
+use crate::series::test_data::{Noise, context, context_of, input, records, times};
+
+fn of(date: &str, frame: DataFrame, params: &serde_json::Value) -> Analysis {
+    let inputs = Inputs::from([("tickets".to_string(), input("tickets", frame))]);
+    run(&context(date), params, &inputs).expect("an analysis")
+}
+
+/// Daily tickets of five components with quiet weekends; "billing" doubles on day 60 of 105.
+fn tickets(seed: u64, factor: f64) -> DataFrame {
+    let mut noise = Noise(seed * 7919);
+    records(
+        "2026-08-03",
+        105,
+        &["api", "billing", "mail", "search", "web"],
+        |day, group| {
+            let weekday = if day % 7 < 5 { 1.2 } else { 0.5 };
+            let level = if group == "billing" && day >= 60 {
+                factor
+            } else {
+                1.0
+            };
+            // An outage of three days that everybody feels.
+            let outage = if (84..87).contains(&day) { 4.0 } else { 1.0 };
+            let luck = (0.2 * noise.normal()).exp();
+            noise.poisson(6.0 * weekday * level * outage * luck)
+        },
+    )
+}
+
+#[test]
+fn the_planted_shift_is_found_and_nothing_else() {
+    let params = serde_json::json!({"input": "tickets", "by": ["component"]});
+    for seed in 0..10 {
+        let analysis = of("2026-11-16", tickets(seed, 1.8), &params);
+        let found = &analysis.cell.findings;
+        assert_eq!(found.len(), 1, "seed {seed}: {found:#?}");
+        assert_eq!(found[0].subject, "component = billing");
+        let date: Date = found[0].numbers["date"]
+            .as_str()
+            .expect("a date")
+            .parse()
+            .expect("a date");
+        let off = (jiff::civil::date(2026, 10, 2) - date).get_days();
+        assert!(off.abs() <= 7, "seed {seed}: {date}");
+        assert_eq!(analysis.cell.charts.len(), 1);
+    }
+    println!(
+        "{}",
+        of("2026-11-16", tickets(1, 1.8), &params).cell.findings[0].sentence
+    );
+}
+
+#[test]
+fn series_without_a_shift_make_few_false_claims() {
+    let params = serde_json::json!({"input": "tickets", "by": ["component"]});
+    let claims = (100..140)
+        .filter(|seed| {
+            !of("2026-11-16", tickets(*seed, 1.0), &params)
+                .cell
+                .findings
+                .is_empty()
+        })
+        .count();
+    println!("families with a false claim: {claims} of 40");
+    assert!(
+        claims <= 5,
+        "{claims} of 40 families of 5 series claim a shift"
+    );
+}
+
+#[test]
+fn too_little_data_says_what_is_needed() {
+    let params = serde_json::json!({"input": "tickets", "period": "month"});
+    let status = of("2026-11-16", tickets(1, 1.0), &params).cell.status;
+    let CellStatus::NotEnough { message } = status else {
+        panic!("{status:?}")
+    };
+    assert!(message.contains("need 20"), "{message}");
+}
+
+/// Incidents without maintenance, as the job's SQL makes them; `None` when the data is not here.
+fn incidents() -> Option<DataFrame> {
+    let Ok(folder) = std::env::var("RETROCAST_REAL_DATA") else {
+        eprintln!("SKIPPED: set RETROCAST_REAL_DATA to the folder of real records");
+        return None;
+    };
+    let path = format!("{folder}/github-incidents/incidents.jsonl");
+    let text = std::fs::read_to_string(path).expect("incidents");
+    let at: Vec<jiff::civil::DateTime> = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+        .filter(|record| record["impact"] != "maintenance")
+        .map(|record| {
+            let time: jiff::Timestamp = record["started_at"]
+                .as_str()
+                .expect("text")
+                .parse()
+                .expect("a time");
+            jiff::tz::TimeZone::UTC.to_datetime(time)
+        })
+        .collect();
+    Some(DataFrame::new(at.len(), vec![times("at", &at)]).expect("a frame"))
+}
+
+/// The single shift of the monthly counts of real incidents.
+fn check(frame: &DataFrame, part_periods: &str, months: u64, before: f64, after: f64) {
+    let params = serde_json::json!({
+        "input": "tickets", "period": "month", "measure": "incidents",
+        "part_periods": part_periods
+    });
+    let analysis = of("2026-08-24", frame.clone(), &params);
+    println!("{:#?}", analysis.cell.findings);
+    assert_eq!(analysis.cell.findings.len(), 1);
+    let finding = &analysis.cell.findings[0];
+    let near = |name: &str, want: f64| {
+        let got = finding.numbers[name].as_f64().expect("a number");
+        assert!((got - want).abs() < 0.05, "{name}: {got} instead of {want}");
+    };
+    assert_eq!(finding.numbers["date"], "2026-01-01");
+    assert_eq!(finding.n, months);
+    near("mean_before", before);
+    near("mean_after", after);
+    near("mean_before_with_part_periods", 12.8);
+    near("mean_after_with_part_periods", 26.5);
+}
+
+#[test]
+fn real_incidents_rose_in_january_2026() {
+    let Some(frame) = incidents() else { return };
+    check(&frame, "keep", 54, 12.8, 26.5);
+    check(&frame, "leave_out", 52, 13.0, 27.7);
+}
+
+#[test]
+fn a_day_of_25_hours_is_no_shift() {
+    let window = retrocast_domain::Window::parse("2026-11-01", "America/Santiago").expect("a day");
+    let end = window.end_instant();
+    let at: Vec<jiff::civil::DateTime> = (0..200 * 24)
+        .map(|i| end - jiff::SignedDuration::from_hours(i + 1))
+        .map(|time| jiff::tz::TimeZone::UTC.to_datetime(time))
+        .collect();
+    let frame = DataFrame::new(at.len(), vec![times("at", &at)]).expect("a frame");
+    let inputs = Inputs::from([("tickets".to_string(), input("tickets", frame))]);
+    let params = serde_json::json!({"input": "tickets"});
+    let analysis = run(&context_of("test", window), &params, &inputs).expect("an analysis");
+    assert!(
+        analysis.cell.findings.is_empty(),
+        "{:#?}",
+        analysis.cell.findings
+    );
+}
+
+#[test]
+fn no_shift_is_told_whose_interval_holds_none() {
+    // One value stands out of a constant series: the search is sure of a date, the means are not.
+    for place in [20, 50, 80] {
+        let frame = records("2026-08-03", 105, &["a"], |day, _| {
+            if day == place { 26 } else { 24 }
+        });
+        let analysis = of(
+            "2026-11-16",
+            frame,
+            &serde_json::json!({"input": "tickets"}),
+        );
+        for finding in &analysis.cell.findings {
+            let [_, low, high] = &finding.numbers["difference"].as_array().expect("three")[..]
+            else {
+                panic!("{finding:?}")
+            };
+            let (low, high) = (
+                low.as_f64().expect("a number"),
+                high.as_f64().expect("a number"),
+            );
+            assert!(low > 0.0 || high < 0.0, "{}", finding.sentence);
+        }
+    }
+}
+
+#[test]
+fn a_record_of_long_ago_makes_no_rise() {
+    let mut at: Vec<jiff::civil::DateTime> = vec!["0001-01-01T00:00:00".parse().expect("a time")];
+    let mut noise = Noise(3);
+    for day in 0..105 {
+        let date = jiff::civil::date(2026, 8, 3) + i64::from(day).days();
+        at.extend((0..noise.poisson(6.0)).map(|i| date.at(i as i8, 17, 0, 0)));
+    }
+    let frame = DataFrame::new(at.len(), vec![times("at", &at)]).expect("a frame");
+    let params = serde_json::json!({"input": "tickets", "periods_max": 1000});
+    let analysis = of("2026-11-16", frame, &params);
+    assert!(
+        analysis.cell.findings.is_empty(),
+        "{:#?}",
+        analysis.cell.findings
+    );
+    let said = analysis.cell.caveats.join(" ").replace('\u{a0}', " ");
+    assert!(
+        said.contains("1 record of 1 January 1 is left out"),
+        "{said}"
+    );
+}
+
+#[test]
+fn part_weeks_at_the_edges_are_no_shift() {
+    let params = serde_json::json!({"input": "tickets", "period": "week"});
+    for (first, days) in [
+        ("2026-02-05", 284),
+        ("2026-02-02", 284),
+        ("2026-02-06", 280),
+    ] {
+        let mut noise = Noise(11);
+        let frame = records(first, days, &["a"], |_, _| noise.poisson(20.0));
+        let analysis = of("2026-11-16", frame, &params);
+        assert!(
+            analysis.cell.findings.is_empty(),
+            "{first}: {:#?}",
+            analysis.cell.findings
+        );
+    }
+}

@@ -1,0 +1,288 @@
+//! What works is told from what does nothing, and what cannot be told is not.
+
+use super::*;
+use crate::series::test_data;
+use jiff::ToSpan;
+use serde_json::json;
+
+/// Daily counts with a Monday effect; from 35 days before the end a factor applies.
+fn counts(seed: u64, mean: f64, factor: f64) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut uniform = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    };
+    (0..420)
+        .map(|i| {
+            let normal = (0..12).map(|_| uniform()).sum::<f64>() - 6.0;
+            let monday = if i % 7 == 0 { 1.7 } else { 1.0 };
+            let mean = mean * monday * if i >= 385 { factor } else { 1.0 };
+            (mean + (mean + mean * mean / 60.0).sqrt() * normal)
+                .round()
+                .max(0.0)
+        })
+        .collect()
+}
+
+fn register(rows: &[(&str, &str, &str)]) -> Input {
+    let column =
+        |pick: fn(&(&str, &str, &str)) -> String| rows.iter().map(pick).collect::<Vec<_>>();
+    let dates: Vec<i32> = rows
+        .iter()
+        .map(|row| {
+            let date: Date = row.2.parse().unwrap();
+            Date::constant(1970, 1, 1).until(date).unwrap().get_days()
+        })
+        .collect();
+    let dates = polars::prelude::Series::new("date".into(), dates)
+        .cast(&DataType::Date)
+        .unwrap();
+    let frame = DataFrame::new_infer_height(vec![
+        Column::new("id".into(), column(|row| row.0.to_string())),
+        Column::new("title".into(), column(|row| format!("Change {}", row.0))),
+        Column::new("component".into(), column(|row| row.1.to_string())),
+        Column::new("metric".into(), column(|_| "failures".to_string())),
+        dates.into_column(),
+    ])
+    .unwrap();
+    test_data::input("improvements", frame)
+}
+
+fn analyse(series: &[(&str, Vec<f64>)], rows: &[(&str, &str, &str)]) -> Analysis {
+    let params = json!({
+        "improvements": "improvements", "input": "daily_failures", "time": "day",
+        "value": "failures", "metric": "failures",
+    });
+    let inputs = Inputs::from([
+        ("daily_failures".to_string(), test_data::daily(series)),
+        ("improvements".to_string(), register(rows)),
+    ]);
+    run(&test_data::context("2026-11-16"), &params, &inputs).unwrap()
+}
+
+const ROWS: [(&str, &str, &str); 3] = [
+    ("IMP-001", "billing", "2026-10-12"),
+    ("IMP-002", "search", "2026-10-12"),
+    ("IMP-003", "web", "2026-11-12"),
+];
+
+#[test]
+fn what_works_is_told_from_what_does_nothing() {
+    for seed in 0..8 {
+        let series = [
+            ("billing", counts(3 * seed + 1, 15.0, 0.65)),
+            ("search", counts(3 * seed + 2, 15.0, 1.0)),
+            ("web", counts(3 * seed + 3, 15.0, 1.0)),
+        ];
+        let analysis = analyse(&series, &ROWS);
+        let effects = &analysis.cell.effects;
+        let verdicts: Vec<Verdict> = effects.iter().map(|effect| effect.verdict).collect();
+        let wanted = [Verdict::Works, Verdict::Unclear, Verdict::TooEarly];
+        assert_eq!(verdicts, wanted, "seed {seed}: {effects:?}");
+        let [relative, low, high] = effects[0].relative;
+        assert!(
+            low < -0.35 && -0.35 < high,
+            "seed {seed}: {relative} [{low}, {high}]"
+        );
+        assert_eq!(effects[0].days_after, 30);
+        assert_eq!(analysis.cell.charts.len(), 2);
+    }
+}
+
+#[test]
+fn sentences_never_say_because() {
+    let series = [
+        ("billing", counts(1, 15.0, 0.6)),
+        ("search", counts(2, 15.0, 1.0)),
+    ];
+    let analysis = analyse(&series, &ROWS);
+    let sentence = |id: &str| {
+        let found = analysis
+            .cell
+            .findings
+            .iter()
+            .find(|f| f.numbers["improvement"] == id);
+        found.unwrap().sentence.clone()
+    };
+    assert!(sentence("IMP-001").starts_with("Change IMP-001 works: failures in billing are"));
+    assert!(sentence("IMP-001").contains("compared with what was expected without it"));
+    assert!(sentence("IMP-002").contains("no clear effect"));
+    assert!(sentence("IMP-003").contains("could not be measured: the data have no component"));
+}
+
+#[test]
+fn shared_movement_becomes_a_control() {
+    let shared: Vec<f64> = counts(9, 200.0, 0.7);
+    let scaled = |seed: u64, share: f64| -> Vec<f64> {
+        let own = counts(seed, 20.0, 1.0);
+        shared
+            .iter()
+            .zip(own)
+            .map(|(s, o)| (s * share + o).round())
+            .collect()
+    };
+    let series = [("billing", scaled(1, 0.5)), ("search", scaled(2, 0.5))];
+    let analysis = analyse(&series, &ROWS[..1]);
+    let effect = &analysis.cell.effects[0];
+    assert_eq!(effect.controls, ["search"]);
+    assert_eq!(effect.verdict, Verdict::Unclear, "{effect:?}");
+}
+
+#[test]
+fn an_empty_register_is_said() {
+    let analysis = analyse(&[("billing", counts(1, 15.0, 1.0))], &[]);
+    assert!(matches!(analysis.cell.status, CellStatus::NotEnough { .. }));
+}
+
+#[test]
+fn dates_at_any_place_of_the_data_are_no_panic() {
+    let end = jiff::civil::date(2026, 11, 16);
+    let begin = end - 420.days();
+    let dates = [
+        begin - 4000.days(),
+        begin - 1.day(),
+        begin,
+        begin + 1.day(),
+        begin + 41.days(),
+        begin + 42.days(),
+        begin + 200.days(),
+        end - 8.days(),
+        end - 7.days(),
+        end - 1.day(),
+        end,
+        end + 500.days(),
+    ];
+    let texts: Vec<(String, String)> = dates
+        .iter()
+        .enumerate()
+        .map(|(i, date)| (format!("IMP-{i:03}"), date.to_string()))
+        .collect();
+    for components in [
+        &["billing"][..],
+        &["billing", "search"],
+        &["billing", "search", "web"],
+    ] {
+        let rows: Vec<(&str, &str, &str)> = texts
+            .iter()
+            .enumerate()
+            .map(|(i, (id, date))| (id.as_str(), components[i % components.len()], date.as_str()))
+            .collect();
+        let series: Vec<(&str, Vec<f64>)> = components
+            .iter()
+            .enumerate()
+            .map(|(i, name)| (*name, counts(i as u64 + 1, 15.0, 1.0)))
+            .collect();
+        // Each date alone, and all of them together.
+        for row in &rows {
+            let analysis = analyse(&series, &[*row]);
+            assert!(analysis.cell.effects.len() <= 1);
+        }
+        analyse(&series, &rows);
+    }
+}
+
+#[test]
+fn a_change_before_the_data_begin_is_not_called_early() {
+    let series = [
+        ("billing", counts(1, 15.0, 1.0)),
+        ("search", counts(2, 15.0, 1.0)),
+    ];
+    let sentence = |date: &str| {
+        let analysis = analyse(&series, &[("IMP-001", "billing", date)]);
+        assert!(analysis.cell.effects.is_empty(), "{date}");
+        analysis.cell.findings[0].sentence.replace('\u{a0}', " ")
+    };
+    let before = sentence("2025-01-01");
+    assert!(
+        before.contains("could not be measured: the records of billing that can be used begin on"),
+        "{before}"
+    );
+    let soon = sentence("2025-10-01");
+    assert!(
+        soon.contains("have 9 days of billing before the change, need 42"),
+        "{soon}"
+    );
+}
+
+#[test]
+fn a_handful_of_records_is_not_measured() {
+    // One, then three records within 420 days.
+    for places in [&[410][..], &[0, 200, 410]] {
+        let line: Vec<f64> = (0..420)
+            .map(|i| f64::from(u8::from(places.contains(&i))))
+            .collect();
+        let days: Vec<jiff::civil::DateTime> = line
+            .iter()
+            .enumerate()
+            .filter(|(_, value)| **value > 0.0)
+            .map(|(i, _)| (jiff::civil::date(2025, 9, 22) + (i as i64).days()).at(10, 0, 0, 0))
+            .collect();
+        let n = days.len();
+        let columns = vec![
+            test_data::times("day", &days),
+            Column::new("component".into(), vec!["billing"; n]),
+        ];
+        let frame = DataFrame::new(n, columns).unwrap();
+        let params = json!({"improvements": "improvements", "input": "records", "time": "day"});
+        let inputs = Inputs::from([
+            ("records".to_string(), test_data::input("records", frame)),
+            ("improvements".to_string(), register(&ROWS[..1])),
+        ]);
+        let analysis = run(&test_data::context("2026-11-16"), &params, &inputs).unwrap();
+        assert!(analysis.cell.effects.is_empty());
+        let sentence = analysis.cell.findings[0].sentence.replace('\u{a0}', " ");
+        assert!(!sentence.contains("too early"), "{sentence}");
+        assert!(
+            sentence.contains("could not be measured: the records of billing")
+                || sentence.contains("have 3 records of billing, need 20"),
+            "{sentence}"
+        );
+    }
+}
+
+#[test]
+fn both_p_values_are_named() {
+    let series = [
+        ("billing", counts(1, 15.0, 0.6)),
+        ("search", counts(2, 15.0, 1.0)),
+    ];
+    let analysis = analyse(&series, &ROWS[..2]);
+    for effect in &analysis.cell.effects {
+        let found = analysis.cell.findings.iter();
+        let mut found = found.filter(|f| f.numbers["improvement"] == effect.improvement.as_str());
+        let finding = found.next().expect("a finding");
+        let corrected = effect.placebo_p_corrected.expect("corrected");
+        assert_eq!(finding.p_adjusted, Some(corrected));
+        let words = format!(
+            "placebo {}; {} corrected for 2\u{a0}improvements",
+            number::p_value(effect.placebo_p),
+            number::p_value(corrected)
+        );
+        assert!(finding.sentence.contains(&words), "{}", finding.sentence);
+    }
+}
+
+#[test]
+fn a_column_without_values_is_said() {
+    let frame = test_data::daily(&[("billing", counts(1, 15.0, 1.0))]).frame;
+    let none = vec![None::<String>; frame.height()];
+    let frame = frame.drop("component").unwrap();
+    let frame = frame
+        .hstack(&[Column::new("component".into(), none)])
+        .unwrap();
+    let params = json!({
+        "improvements": "improvements", "input": "records", "time": "day", "value": "failures",
+    });
+    let inputs = Inputs::from([
+        ("records".to_string(), test_data::input("records", frame)),
+        ("improvements".to_string(), register(&ROWS[..1])),
+    ]);
+    let analysis = run(&test_data::context("2026-11-16"), &params, &inputs).unwrap();
+    let sentence = &analysis.cell.findings[0].sentence;
+    assert!(
+        sentence.contains("the column \"component\" of records holds no value"),
+        "{sentence}"
+    );
+}

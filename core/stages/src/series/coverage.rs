@@ -1,0 +1,419 @@
+//! Which stretch of time the records of a dataset cover.
+//!
+//! A period in which records begin or end has fewer of them for no reason of its own; it is *part*
+//! and must not be compared with whole ones. A silence before the first record or after the last is
+//! told from chance by the same hours of the weeks beside it: where they held several records each,
+//! the records had not begun yet, or had ended.
+
+use super::period::Period;
+use crate::frame::{Grain, Times};
+use jiff::{
+    ToSpan,
+    civil::{Date, DateTime},
+    tz::TimeZone,
+};
+use retrocast_domain::{Window, number::plural, window::long};
+
+const DAY: i64 = 86_400;
+const WEEK: i64 = 7 * DAY;
+/// Weeks with which a silence is compared.
+const WEEKS: i64 = 8;
+/// Records expected in a silence from which on it is no chance (1 %).
+const MISSED: f64 = 4.6;
+/// Missing records that are fewer than this many standard deviations of a period do no harm.
+const HARMLESS: f64 = 0.5;
+
+/// What the records cover.
+pub(crate) struct Coverage {
+    /// Seconds of civil time of the records that count, ascending.
+    seconds: Vec<i64>,
+    first: DateTime,
+    last: DateTime,
+    window_end: DateTime,
+    /// End of the last whole bucket, where times stand for days that end after the window does.
+    bucket_end: Option<DateTime>,
+    grain: Grain,
+    /// What was left out as not belonging to the history.
+    isolated: Option<String>,
+}
+
+/// Seconds of civil time: only differences matter.
+fn seconds(time: DateTime) -> i64 {
+    TimeZone::UTC
+        .to_timestamp(time)
+        .map_or(0, |timestamp| timestamp.as_second())
+}
+
+impl Coverage {
+    /// What the records before the window's end cover; `None` when there are none.
+    pub(crate) fn of(times: &Times, window: &Window) -> Option<Self> {
+        let window_end = window.end.at(0, 0, 0, 0);
+        let mut sorted: Vec<(i64, DateTime)> = times
+            .civil
+            .iter()
+            .flatten()
+            .filter(|time| **time < window_end)
+            .map(|time| (seconds(*time), *time))
+            .collect();
+        sorted.sort_unstable_by_key(|(seconds, _)| *seconds);
+        let begin = beginning(&sorted, seconds(window_end));
+        let isolated = (begin > 0).then(|| {
+            let records = plural(begin as u64, "record");
+            let (from, to) = (sorted[0].1.date(), sorted[begin - 1].1.date());
+            let when = if from == to {
+                format!("of {}", long(from))
+            } else {
+                format!("from {} to {}", long(from), long(to))
+            };
+            let verb = if begin == 1 { "is" } else { "are" };
+            format!(
+                "{records} {when} {verb} left out: long before all others, which begin on {}.",
+                long(sorted[begin].1.date())
+            )
+        });
+        let (first, last) = (sorted.get(begin)?.1, sorted.last()?.1);
+        let bucket_end = (times.grain == Grain::DayOfUtc)
+            .then(|| TimeZone::UTC.to_datetime(window.end_instant()).date())
+            .filter(|day| *day < window.end)
+            .map(|day| day.at(0, 0, 0, 0));
+        Some(Self {
+            seconds: sorted[begin..]
+                .iter()
+                .map(|(seconds, _)| *seconds)
+                .collect(),
+            first,
+            last,
+            window_end,
+            bucket_end,
+            grain: times.grain,
+            isolated,
+        })
+    }
+
+    /// The first record that counts.
+    pub(crate) fn first(&self) -> DateTime {
+        self.first
+    }
+
+    /// The last record.
+    pub(crate) fn last(&self) -> DateTime {
+        self.last
+    }
+
+    /// Whether times have an hour.
+    pub(crate) fn has_hours(&self) -> bool {
+        self.grain == Grain::Moment
+    }
+
+    /// The end of what the records cover, in periods of this length: the window's end, or when a
+    /// silence before it is no chance, the end of the last record's period if that is whole, else the
+    /// last record.
+    pub(crate) fn end(&self, period: Period) -> DateTime {
+        let end = self.bucket_end.unwrap_or(self.window_end);
+        let after = match self.grain {
+            Grain::Moment => self.last,
+            Grain::Day | Grain::DayOfUtc => next_day(self.last.date()),
+        };
+        if after >= end || !self.is_missing(after, end, period, true) {
+            return end;
+        }
+        let boundary = period.after(period.floor(self.last), 1);
+        if boundary > after && (boundary > end || self.is_missing(after, boundary, period, true)) {
+            after
+        } else {
+            boundary
+        }
+    }
+
+    /// The day after the last that the records cover whole.
+    pub(crate) fn end_day(&self) -> Date {
+        self.end(Period::Day).date()
+    }
+
+    /// The first day that the records cover whole.
+    pub(crate) fn first_day(&self) -> Date {
+        let day = self.first.date();
+        if self.begins_whole(day.at(0, 0, 0, 0), Period::Day) {
+            day
+        } else {
+            day.tomorrow().unwrap_or(day)
+        }
+    }
+
+    /// Whether the records cover the period that begins at `start` and holds the first record.
+    pub(crate) fn begins_whole(&self, start: DateTime, period: Period) -> bool {
+        let first = match self.grain {
+            Grain::Moment => self.first,
+            Grain::Day | Grain::DayOfUtc => self.first.date().at(0, 0, 0, 0),
+        };
+        first <= start || !self.is_missing(start, first, period, false)
+    }
+
+    /// Whether the silence from `from` to `to` holds records that are not there.
+    fn is_missing(&self, from: DateTime, to: DateTime, period: Period, at_end: bool) -> bool {
+        let (from, to) = (seconds(from), seconds(to));
+        // The last record itself is no part of the silence after it.
+        let from = from + i64::from(at_end && self.grain == Grain::Moment);
+        let length = to - from;
+        let (begin, end) = (seconds(self.first), seconds(self.last));
+        let sign = if at_end { -1 } else { 1 };
+        let compared = |step: i64, most: i64| -> Vec<f64> {
+            (1..=most)
+                .map(|n| sign * n * step)
+                .take_while(|shift| {
+                    if at_end {
+                        from + shift >= begin
+                    } else {
+                        to + shift <= end + 1
+                    }
+                })
+                .map(|shift| self.between(from + shift, to + shift))
+                .collect()
+        };
+        let mut counts = compared(WEEK * (length + WEEK - 1).div_euclid(WEEK), WEEKS);
+        if counts.len() < 2 && length <= DAY {
+            counts = compared(DAY, WEEKS);
+        }
+        if counts.is_empty() {
+            return false;
+        }
+        let n = counts.len() as f64;
+        let expected = counts.iter().sum::<f64>() / n;
+        let silent = counts.iter().filter(|count| **count == 0.0).count() as f64;
+        let usual = self.seconds.len() as f64 / (end - begin + 1).max(period.seconds()) as f64
+            * period.seconds() as f64;
+        // The end of the window is what a report is about: it is given up only when no week before
+        // had such a silence.
+        let silent_max = if at_end { 0.0 } else { 0.25 };
+        expected >= MISSED && expected >= HARMLESS * usual.sqrt() && silent <= silent_max * n
+    }
+
+    /// Records from one time to before another.
+    fn between(&self, from: i64, to: i64) -> f64 {
+        let before = |time: i64| self.seconds.partition_point(|other| *other < time);
+        (before(to) - before(from)) as f64
+    }
+
+    /// What a careful reader must know of beginning and end.
+    pub(crate) fn caveats(&self, period: Period) -> Vec<String> {
+        let mut caveats: Vec<String> = self.isolated.iter().cloned().collect();
+        let end = self.end(period);
+        if Some(end) == self.bucket_end {
+            caveats.push(format!(
+                "Times are whole days of UTC; {} ends after the window does and is left out.",
+                long(end.date())
+            ));
+        } else if end < self.window_end {
+            let last = long(self.last.date());
+            let whole_days = next_day(self.last.date())
+                .date()
+                .until(self.window_end.date());
+            let whole_days = whole_days.map_or(0, |span| span.get_days().max(0));
+            caveats.push(if whole_days > 0 {
+                let days = plural(whole_days.unsigned_abs().into(), "day");
+                format!("Records end on {last}, {days} before the window does.")
+            } else {
+                let (hour, minute) = (self.last.hour(), self.last.minute());
+                format!("Records end on {last} at {hour:02}:{minute:02}, before the window does.")
+            });
+        }
+        caveats
+    }
+}
+
+fn next_day(day: Date) -> DateTime {
+    day.checked_add(1.day()).unwrap_or(Date::MAX).at(0, 0, 0, 0)
+}
+
+/// Position of the record with which the history begins: records that lie so far before all others
+/// that what is between cannot be called a time without records are not part of it.
+fn beginning(sorted: &[(i64, DateTime)], window_end: i64) -> usize {
+    // First record of each day, by position.
+    let mut days: Vec<(i64, usize)> = Vec::new();
+    for (position, (seconds, _)) in sorted.iter().enumerate() {
+        let day = seconds.div_euclid(DAY);
+        if days.last().is_none_or(|(last, _)| *last != day) {
+            days.push((day, position));
+        }
+    }
+    let end = window_end.div_euclid(DAY);
+    let mut begin = 0;
+    while let Some(cut) = after_isolated(&days[begin..], sorted.len(), end) {
+        begin += cut;
+    }
+    days.get(begin).map_or(0, |(_, position)| *position)
+}
+
+/// The latest day before which there are isolated records only.
+fn after_isolated(days: &[(i64, usize)], records: usize, end: i64) -> Option<usize> {
+    /// Chance of a gap below which it is none.
+    const CHANCE: f64 = 1e-4;
+    /// Fewest days of a gap, and days from which on it outweighs a short history on either side.
+    const GAP: i64 = 14;
+    const YEAR: i64 = 366;
+    let (first_day, first) = *days.first()?;
+    (1..days.len()).rev().find(|i| {
+        let (day, position) = days[*i];
+        let gap = day - days[i - 1].0 - 1;
+        let before = position - first;
+        let span_before = days[i - 1].0 - first_day + 1;
+        let span_after = (end - day).max(1);
+        let share = ((days.len() - i) as f64 / span_after as f64).min(1.0);
+        let is_chance = (1.0 - share).powf(gap as f64) >= CHANCE;
+        let is_little = before < 5 || before * 20 < records;
+        gap >= GAP
+            && ((is_little && !is_chance && span_before <= gap)
+                || (gap >= YEAR && gap >= span_before + span_after))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    fn window(timezone: &str) -> Window {
+        // 9 to 15 November 2026.
+        Window::parse("2026-W46", timezone).expect("a window")
+    }
+
+    fn coverage(times: Vec<DateTime>) -> Coverage {
+        let times = Times {
+            civil: times.into_iter().map(Some).collect(),
+            grain: Grain::Moment,
+        };
+        Coverage::of(&times, &window("UTC")).expect("records")
+    }
+
+    /// `a_day` records, evenly spread over the hours of each day, between two times.
+    fn even(from: DateTime, to: DateTime, a_day: i64) -> Vec<DateTime> {
+        let (begin, end) = (seconds(from), seconds(to));
+        let step = DAY / a_day;
+        (begin..end)
+            .step_by(step as usize)
+            .map(|s| {
+                let time = jiff::Timestamp::from_second(s).expect("a time");
+                TimeZone::UTC.to_datetime(time)
+            })
+            .collect()
+    }
+
+    /// Where records begin and end, in days.
+    fn check(times: Vec<DateTime>, first: Date, end: Date) {
+        let coverage = coverage(times);
+        assert_eq!((coverage.first_day(), coverage.end_day()), (first, end));
+    }
+
+    #[test]
+    fn days_in_which_records_begin_or_end_are_part() {
+        let (may, end) = (date(2026, 5, 4), date(2026, 11, 16));
+        let midnight = |day: Date| day.at(0, 0, 0, 0);
+        for a_day in [24, 96, 960] {
+            check(even(midnight(may), midnight(end), a_day), may, end);
+            check(
+                even(may.at(12, 0, 0, 0), midnight(end), a_day),
+                date(2026, 5, 5),
+                end,
+            );
+            check(
+                even(midnight(may), date(2026, 11, 15).at(12, 0, 0, 0), a_day),
+                may,
+                date(2026, 11, 15),
+            );
+            check(
+                even(midnight(may), date(2026, 11, 12).at(6, 30, 0, 0), a_day),
+                may,
+                date(2026, 11, 12),
+            );
+        }
+        // One record a day: a silence of a day is no news, one of two weeks is.
+        check(even(may.at(12, 0, 0, 0), midnight(end), 1), may, end);
+        check(
+            even(may.at(12, 0, 0, 0), date(2026, 11, 14).at(0, 0, 0, 0), 1),
+            may,
+            end,
+        );
+        check(
+            even(may.at(12, 0, 0, 0), date(2026, 11, 2).at(0, 0, 0, 0), 1),
+            may,
+            date(2026, 11, 2),
+        );
+    }
+
+    #[test]
+    fn nights_and_weekends_are_no_end() {
+        let office = |from: Date, to: DateTime| -> Vec<DateTime> {
+            even(from.at(0, 0, 0, 0), to, 96)
+                .into_iter()
+                .filter(|t| (9..17).contains(&t.hour()))
+                .filter(|t| t.weekday().to_monday_zero_offset() < 5)
+                .collect()
+        };
+        let monday = date(2026, 5, 4);
+        let end = date(2026, 11, 16);
+        check(office(monday, end.at(0, 0, 0, 0)), monday, end);
+        // Thursday noon: the afternoon is missing.
+        let noon = date(2026, 11, 12).at(12, 0, 0, 0);
+        check(office(monday, noon), monday, date(2026, 11, 12));
+        // Friday evening is the end of the week's records as always.
+        check(
+            office(monday, date(2026, 11, 13).at(18, 0, 0, 0)),
+            monday,
+            end,
+        );
+    }
+
+    #[test]
+    fn a_record_of_long_ago_is_not_the_beginning() {
+        let recent = || {
+            even(
+                date(2026, 5, 4).at(0, 0, 0, 0),
+                date(2026, 11, 16).at(0, 0, 0, 0),
+                4,
+            )
+        };
+        let early = |days: &[Date]| {
+            let mut times: Vec<DateTime> = days.iter().map(|day| day.at(3, 0, 0, 0)).collect();
+            times.extend(recent());
+            times
+        };
+        let end = date(2026, 11, 16);
+        check(early(&[date(1, 1, 1)]), date(2026, 5, 4), end);
+        check(
+            early(&[date(1, 1, 1), date(2025, 12, 24)]),
+            date(2026, 5, 4),
+            end,
+        );
+        let coverage = coverage(early(&[date(1, 1, 1)]));
+        let caveats = coverage.caveats(Period::Day);
+        assert_eq!(
+            caveats[0].replace('\u{a0}', " "),
+            "1 record of 1 January 1 is left out: long before all others, which begin on 4 May 2026."
+        );
+        // Rare records have long gaps.
+        let rare = vec![
+            date(2025, 1, 3).at(9, 0, 0, 0),
+            date(2025, 6, 3).at(9, 0, 0, 0),
+            date(2025, 9, 1).at(9, 0, 0, 0),
+            date(2026, 3, 1).at(9, 0, 0, 0),
+        ];
+        check(rare, date(2025, 1, 3), end);
+    }
+
+    #[test]
+    fn days_of_utc_that_end_after_the_window_are_part() {
+        let days: Vec<DateTime> = (0..200)
+            .map(|n| (date(2026, 11, 15) - i64::from(n).days()).at(0, 0, 0, 0))
+            .collect();
+        let check = |timezone: &str, end: Date| {
+            let times = Times {
+                civil: days.iter().copied().map(Some).collect(),
+                grain: Grain::DayOfUtc,
+            };
+            let coverage = Coverage::of(&times, &window(timezone)).expect("records");
+            assert_eq!(coverage.end_day(), end, "{timezone}");
+        };
+        check("Asia/Tokyo", date(2026, 11, 15));
+        check("America/Los_Angeles", date(2026, 11, 16));
+    }
+}

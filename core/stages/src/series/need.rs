@@ -1,0 +1,122 @@
+//! How much data a method needs, and what is said when there is less.
+
+use super::{Group, SeriesSet, coverage::Coverage, period::Period};
+use crate::{Context, Input, frame::Times};
+use retrocast_domain::{number::plural, window::long};
+
+/// Fewest records behind a series of counts, and fewest periods that hold one: with fewer, every
+/// pattern is an accident.
+pub(crate) const RECORDS_MIN: u64 = 20;
+pub(crate) const ACTIVE_MIN: usize = 8;
+
+/// Why there is nothing to look at: no records, none with a time, none before the window's end, or
+/// none that reach into the window though they came often before.
+pub(crate) fn nothing(
+    context: &Context,
+    input: &Input,
+    time: &str,
+    times: &Times,
+    coverage: Option<&Coverage>,
+) -> Option<String> {
+    let name = &input.dataset.name;
+    let rows = times.civil.len() as u64;
+    let window = context.window.words();
+    if rows == 0 {
+        return Some(format!(
+            "no records: {name} holds none before the end of the window, {window}; check the source"
+        ));
+    }
+    if times.civil.iter().all(Option::is_none) {
+        return Some(format!(
+            "no records in this window: {} of {name} without a time in {time:?}; check the column \
+             and its contract",
+            plural(rows, "record")
+        ));
+    }
+    let Some(coverage) = coverage else {
+        return Some(format!(
+            "no records in this window: all of {name} are after its end, {window}"
+        ));
+    };
+    if coverage.end(Period::Day) <= context.window.start.at(0, 0, 0, 0) {
+        return Some(format!(
+            "no records in this window: those of {name} end on {}, before {window}; check whether \
+             the source still delivers",
+            long(coverage.last().date())
+        ));
+    }
+    None
+}
+
+impl SeriesSet {
+    /// Whether a group has enough for a method that needs this many periods.
+    pub(crate) fn is_enough(&self, group: &Group, periods: usize) -> bool {
+        self.lacks(group, periods).is_none()
+    }
+
+    /// What a group lacks: "have 9 days, need 21".
+    pub(crate) fn lacks(&self, group: &Group, periods: usize) -> Option<String> {
+        let noun = self.period.noun();
+        let have = |n: usize, need: usize| format!("have {}, need {need}", plural(n as u64, noun));
+        if group.known() < periods {
+            return Some(have(group.known(), periods));
+        }
+        if self.adds_up && group.records < RECORDS_MIN {
+            let records = plural(group.records, "record");
+            return Some(format!("have {records}, need {RECORDS_MIN}"));
+        }
+        if group.active < ACTIVE_MIN {
+            return Some(format!(
+                "{} with records in them",
+                have(group.active, ACTIVE_MIN)
+            ));
+        }
+        None
+    }
+
+    /// "not enough: have 9 days, need 21", of the group that lacks least, and what to do; `None` when
+    /// some group has enough.
+    pub(crate) fn not_enough(&self, periods: usize) -> Option<String> {
+        if self
+            .groups
+            .iter()
+            .any(|group| self.is_enough(group, periods))
+        {
+            return None;
+        }
+        let best = self
+            .groups
+            .iter()
+            .max_by_key(|group| (group.known().min(periods), group.records));
+        let noun = self.period.noun();
+        let lacks = best
+            .and_then(|group| self.lacks(group, periods))
+            .unwrap_or_else(|| format!("have 0 {noun}s, need {periods}"));
+        let advice = match self.period {
+            Period::Hour | Period::Day => String::new(),
+            Period::Week | Period::Month => format!(", or take a shorter period than {noun}s"),
+        };
+        Some(format!(
+            "not enough: {lacks}; keep more history in the source{advice}"
+        ))
+    }
+
+    /// Says how many groups had too little.
+    pub(crate) fn note_small(&self, periods: usize, caveats: &mut Vec<String>) {
+        let small: Vec<&Group> = self
+            .groups
+            .iter()
+            .filter(|group| !self.is_enough(group, periods))
+            .collect();
+        let Some(first) = small.first() else { return };
+        let lacks = self.lacks(first, periods).unwrap_or_default();
+        caveats.push(match small.len() {
+            1 => format!("{} is not looked at: {lacks}.", first.label),
+            n => format!(
+                "{} are not looked at for lack of records, such as {}: {lacks}.",
+                plural(n as u64, "group"),
+                first.label
+            ),
+        });
+    }
+}

@@ -1,0 +1,209 @@
+//! Periods of time: hours, days, weeks, months.
+
+use jiff::{
+    ToSpan,
+    civil::{Date, DateTime},
+    tz::TimeZone,
+};
+use retrocast_domain::window::{long, month_name};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Length of the periods of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Period {
+    Hour,
+    Day,
+    Week,
+    Month,
+}
+
+/// Length of a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LongPeriod {
+    /// Civil days.
+    Day,
+    /// ISO weeks, from Monday.
+    Week,
+    /// Calendar months.
+    Month,
+}
+
+impl From<LongPeriod> for Period {
+    fn from(period: LongPeriod) -> Self {
+        match period {
+            LongPeriod::Day => Self::Day,
+            LongPeriod::Week => Self::Week,
+            LongPeriod::Month => Self::Month,
+        }
+    }
+}
+
+/// Length of a step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Step {
+    /// Civil days.
+    #[default]
+    Day,
+    /// Civil hours.
+    Hour,
+}
+
+impl From<Step> for Period {
+    fn from(step: Step) -> Self {
+        match step {
+            Step::Day => Self::Day,
+            Step::Hour => Self::Hour,
+        }
+    }
+}
+
+impl Period {
+    /// Beginning of the period that holds a time.
+    pub(crate) fn floor(self, time: DateTime) -> DateTime {
+        let day = time.date();
+        let start = match self {
+            Self::Hour => return day.at(time.hour(), 0, 0, 0),
+            Self::Day => day,
+            Self::Week => {
+                let monday = i64::from(day.weekday().to_monday_zero_offset());
+                day.checked_sub(monday.days()).unwrap_or(Date::MIN)
+            }
+            Self::Month => day.first_of_month(),
+        };
+        start.at(0, 0, 0, 0)
+    }
+
+    /// Beginning of the period `n` after the one that begins at `start`.
+    pub(crate) fn after(self, start: DateTime, n: usize) -> DateTime {
+        let n = n as i64;
+        let later = match self {
+            Self::Hour => start.checked_add(n.hours()),
+            Self::Day => start.checked_add(n.days()),
+            Self::Week => start.checked_add((7 * n).days()),
+            Self::Month => start.checked_add(n.months()),
+        };
+        later.unwrap_or(DateTime::MAX)
+    }
+
+    /// Beginning of the period before the one that begins at `start`.
+    pub(crate) fn before(self, start: DateTime) -> Option<DateTime> {
+        let earlier = match self {
+            Self::Hour => start.checked_sub(1.hour()),
+            Self::Day => start.checked_sub(1.day()),
+            Self::Week => start.checked_sub(7.days()),
+            Self::Month => start.checked_sub(1.month()),
+        };
+        earlier.ok()
+    }
+
+    /// Seconds that it usually lasts.
+    pub(crate) fn seconds(self) -> i64 {
+        match self {
+            Self::Hour => 3_600,
+            Self::Day => 86_400,
+            Self::Week => 7 * 86_400,
+            Self::Month => 30 * 86_400,
+        }
+    }
+
+    /// By how much a sum over this period is to be multiplied to be one over its usual length: days
+    /// on which the clocks change have 23 or 25 hours, and an hour may come twice or never (`None`).
+    /// Months differ in length anyway and are left as they are.
+    pub(crate) fn scale(self, start: DateTime, zone: &TimeZone) -> Option<f64> {
+        if self == Self::Month {
+            return Some(1.0);
+        }
+        let instant = |time| zone.to_timestamp(time).ok();
+        let (Some(from), Some(to)) = (instant(start), instant(self.after(start, 1))) else {
+            return Some(1.0);
+        };
+        let lasts = to.as_second() - from.as_second();
+        (lasts > 0).then(|| self.seconds() as f64 / lasts as f64)
+    }
+
+    /// The noun: "day".
+    pub(crate) fn noun(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+        }
+    }
+
+    /// How many of them a day has; 1 for longer ones.
+    pub(crate) fn per_day(self) -> usize {
+        if self == Self::Hour { 24 } else { 1 }
+    }
+
+    /// A period in words: "12 October 2026, 14:00", "12 October 2026", "the week of 12 October 2026",
+    /// "January 2026".
+    pub(crate) fn words(self, start: impl Into<DateTime>) -> String {
+        let start = start.into();
+        let day = start.date();
+        match self {
+            Self::Hour => format!("{}, {:02}:00", long(day), start.hour()),
+            Self::Day => long(day),
+            Self::Week => format!("the week of {}", long(day)),
+            Self::Month => format!("{} {}", month_name(day), day.year()),
+        }
+    }
+
+    /// The same with its preposition: "on 12 October 2026", "in January 2026".
+    pub(crate) fn when(self, start: impl Into<DateTime>) -> String {
+        let preposition = if matches!(self, Self::Hour | Self::Day) {
+            "on"
+        } else {
+            "in"
+        };
+        format!("{preposition} {}", self.words(start))
+    }
+
+    /// ISO text: a date, or a date with its hour.
+    pub(crate) fn iso(self, start: DateTime) -> String {
+        if self == Self::Hour {
+            format!("{}T{:02}:00", start.date(), start.hour())
+        } else {
+            start.date().to_string()
+        }
+    }
+
+    /// Positions after which the series repeats itself: 7 for days.
+    pub(crate) fn season(self) -> usize {
+        match self {
+            Self::Hour => 24,
+            Self::Day => 7,
+            Self::Week | Self::Month => 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    #[test]
+    fn days_of_clock_changes_are_scaled() {
+        let zone = TimeZone::get("Europe/London").expect("a zone");
+        let check = |period: Period, start: DateTime, want: Option<f64>| {
+            assert_eq!(period.scale(start, &zone), want, "{period:?} {start}");
+        };
+        let (spring, autumn) = (date(2026, 3, 29), date(2026, 10, 25));
+        check(Period::Day, spring.at(0, 0, 0, 0), Some(24.0 / 23.0));
+        check(Period::Day, autumn.at(0, 0, 0, 0), Some(24.0 / 25.0));
+        check(Period::Day, date(2026, 10, 26).at(0, 0, 0, 0), Some(1.0));
+        check(Period::Hour, spring.at(1, 0, 0, 0), None);
+        check(Period::Hour, autumn.at(1, 0, 0, 0), Some(0.5));
+        check(Period::Hour, autumn.at(2, 0, 0, 0), Some(1.0));
+        check(
+            Period::Week,
+            date(2026, 10, 19).at(0, 0, 0, 0),
+            Some(168.0 / 169.0),
+        );
+        check(Period::Month, date(2026, 10, 1).at(0, 0, 0, 0), Some(1.0));
+    }
+}

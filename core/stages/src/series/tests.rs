@@ -1,0 +1,264 @@
+//! Series hold what the records cover, and nothing else.
+
+use super::test_data::{context, context_of, input, records, times};
+use super::*;
+use jiff::ToSpan;
+use polars::prelude::*;
+use retrocast_domain::Window;
+
+fn request(period: Period, part_periods: PartPeriods) -> Request<'static> {
+    Request {
+        time: None,
+        value: None,
+        by: &[],
+        aggregate: Aggregate::Count,
+        period,
+        part_periods,
+        periods_max: 366,
+        groups_max: 50,
+        measure: None,
+    }
+}
+
+#[test]
+fn part_periods_are_left_out_or_kept() {
+    let frame = records("2026-07-20", 80, &["a"], |_, _| 2);
+    let set = |part| {
+        let request = request(Period::Month, part);
+        collect(
+            &context("2026-10-12"),
+            &input("tickets", frame.clone()),
+            &request,
+        )
+        .expect("a set")
+    };
+    // The window ends on 12 October; records end on 7 October, four days before.
+    let whole = set(PartPeriods::LeaveOut);
+    assert_eq!(whole.starts.len(), 2, "{:?}", whole.starts);
+    assert_eq!(whole.groups[0].values, [Some(62.0), Some(60.0)]);
+    assert_eq!(
+        whole.groups[0].with_parts,
+        [Some(24.0), Some(62.0), Some(60.0), Some(14.0)]
+    );
+    assert_eq!(whole.dates(), "2026-08-01 to 2026-09-30");
+    assert_eq!(set(PartPeriods::Keep).groups[0].values.len(), 4);
+    assert!(
+        whole
+            .caveats
+            .iter()
+            .any(|c| c.contains("July 2026 and October 2026")),
+        "{:?}",
+        whole.caveats
+    );
+}
+
+#[test]
+fn a_quiet_weekend_is_zero_but_the_end_of_records_is_the_end() {
+    let weekdays = |day: usize| if day % 7 < 5 { 3 } else { 0 };
+    let monday = "2026-08-03";
+    let set = |days: usize| {
+        let frame = records(monday, days, &["a"], |day, _| weekdays(day));
+        let request = request(Period::Day, PartPeriods::LeaveOut);
+        collect(&context("2026-10-12"), &input("tickets", frame), &request).expect("a set")
+    };
+    // The last complete week ends on Sunday 11 October, 70 days after the first Monday.
+    assert_eq!(set(70).starts.len(), 70);
+    assert_eq!(set(70).groups[0].values[68..], [Some(0.0), Some(0.0)]);
+    assert_eq!(set(66).starts.len(), 66);
+    // Records that ended before the window are no series of it.
+    let reason = set(54).nothing.expect("a reason");
+    assert!(reason.contains("end on 25 September 2026"), "{reason}");
+}
+
+#[test]
+fn groups_have_their_subjects_and_the_smallest_are_left_out() {
+    let frame = records("2026-09-01", 30, &["a", "b", "c"], |_, group| match group {
+        "a" => 1,
+        "b" => 3,
+        _ => 2,
+    });
+    let by = ["component".to_string()];
+    let mut request = request(Period::Week, PartPeriods::LeaveOut);
+    request.by = &by;
+    request.groups_max = 2;
+    let set = collect(&context("2026-10-05"), &input("tickets", frame), &request).expect("a set");
+    let subjects: Vec<&str> = set.groups.iter().map(|g| g.subject.as_str()).collect();
+    assert_eq!(subjects, ["component = b", "component = c"]);
+    // Three whole weeks of seven days.
+    assert_eq!(set.groups[0].records, 63);
+    assert!(
+        set.caveats.iter().any(|c| c.contains("largest groups")),
+        "{:?}",
+        set.caveats
+    );
+}
+
+#[test]
+fn a_missing_time_column_is_told() {
+    let frame = df!("n" => [1i64]).expect("a frame");
+    let request = request(Period::Day, PartPeriods::LeaveOut);
+    let error = collect(&context("2026-10-05"), &input("tickets", frame), &request).err();
+    assert!(
+        error
+            .expect("an error")
+            .to_string()
+            .contains("names no time column")
+    );
+}
+
+/// The series of these records in a window and time zone.
+fn series_in(frame: DataFrame, window: &str, timezone: &str, request: &Request<'_>) -> SeriesSet {
+    let window = Window::parse(window, timezone).expect("a window");
+    let input = input("tickets", frame);
+    collect(&context_of("test", window), &input, request).expect("a set")
+}
+
+/// `per_hour` records in every hour from one time to another, in UTC.
+fn hourly(from: &str, to: &str, per_hour: usize) -> DataFrame {
+    let (mut time, to): (DateTime, DateTime) =
+        (from.parse().expect("a time"), to.parse().expect("a time"));
+    let mut at = Vec::new();
+    while time < to {
+        for i in 0..per_hour {
+            at.push(time + ((i * 60 / per_hour) as i64).minutes());
+        }
+        time += 1.hour();
+    }
+    DataFrame::new(at.len(), vec![times("at", &at)]).expect("a frame")
+}
+
+#[test]
+fn days_of_clock_changes_are_as_long_as_others() {
+    let request = request(Period::Day, PartPeriods::LeaveOut);
+    // London: 25 October 2026 has 25 hours; begins at 23:00 UTC the day before until then.
+    let frame = hourly("2026-08-02T23:00:00", "2026-11-16T00:00:00", 2);
+    let set = series_in(frame, "2026-W46", "Europe/London", &request);
+    assert_eq!(set.starts.len(), 105);
+    assert!(
+        set.groups[0]
+            .values
+            .iter()
+            .all(|value| *value == Some(48.0))
+    );
+    assert!(
+        set.caveats.iter().any(|c| c.contains("25 October 2026")),
+        "{:?}",
+        set.caveats
+    );
+}
+
+#[test]
+fn edges_in_any_zone_are_whole_or_left_out() {
+    let request = request(Period::Day, PartPeriods::LeaveOut);
+    // Whole days of UTC, read in other zones: the edges are part there.
+    for zone in [
+        "America/Los_Angeles",
+        "Asia/Kolkata",
+        "Asia/Tokyo",
+        "Pacific/Auckland",
+    ] {
+        let frame = hourly("2026-08-03T00:00:00", "2026-11-16T00:00:00", 4);
+        let set = series_in(frame, "2026-W46", zone, &request);
+        let values: Vec<f64> = set.groups[0].values.iter().flatten().copied().collect();
+        assert!(values.len() >= 103, "{zone}: {}", values.len());
+        assert!(
+            values.iter().all(|value| *value == 96.0),
+            "{zone}: {values:?}"
+        );
+    }
+}
+
+#[test]
+fn a_group_begins_with_its_own_records() {
+    let by = ["component".to_string()];
+    let mut request = request(Period::Day, PartPeriods::LeaveOut);
+    request.by = &by;
+    let frame = records("2026-08-03", 105, &["a", "b"], |day, group| {
+        if group == "a" || day >= 60 { 5 } else { 0 }
+    });
+    let set = collect(&context("2026-11-16"), &input("tickets", frame), &request).expect("a set");
+    assert_eq!(set.groups[0].known(), 105);
+    assert_eq!((set.groups[1].known(), set.groups[1].begin()), (44, 61));
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let check = |frame: DataFrame, window: &str, value: Option<&str>, want: &str| {
+        let mut request = request(Period::Day, PartPeriods::LeaveOut);
+        if value.is_some() {
+            request.aggregate = Aggregate::Mean;
+        }
+        request.value = value;
+        let set = series_in(frame, window, "UTC", &request);
+        let mut cell = Cell::new("test", "trend");
+        assert!(!set.describe(&mut cell));
+        assert!(matches!(cell.status, CellStatus::NotEnough { .. }));
+        assert_eq!(cell.records, Some(if value.is_some() { 168 } else { 0 }));
+        let reason = set.nothing.expect("a reason").replace('\u{a0}', " ");
+        assert!(reason.contains(want), "{reason}");
+        assert!(set.groups.is_empty());
+    };
+    let some = || hourly("2026-10-01T00:00:00", "2026-11-16T00:00:00", 1);
+    check(
+        some().clear(),
+        "2026-W46",
+        None,
+        "no records: tickets holds none before the end",
+    );
+    check(some(), "2026-W30", None, "all of tickets are after its end");
+    check(
+        some(),
+        "2026-W50",
+        None,
+        "those of tickets end on 15 November 2026",
+    );
+    let timeless = df!("at" => [None::<i64>, None]).expect("a frame");
+    let timeless = timeless
+        .lazy()
+        .with_column(col("at").cast(DataType::Date))
+        .collect()
+        .expect("a frame");
+    check(
+        timeless,
+        "2026-W46",
+        None,
+        "2 records of tickets without a time in \"at\"",
+    );
+    let n = some().height();
+    let empty = Column::new("v".into(), vec![None::<f64>; n]);
+    let frame = some().hstack(&[empty]).expect("a frame");
+    check(frame, "2026-W46", Some("v"), "has a number in \"v\"");
+}
+
+#[test]
+fn values_that_cannot_be_computed_with_are_missing() {
+    let frame = hourly("2026-10-01T00:00:00", "2026-11-16T00:00:00", 1);
+    let values: Vec<f64> = (0..frame.height())
+        .map(|i| match i % 50 {
+            0 => 1e308,
+            1 => f64::NAN,
+            2 => 1e-308,
+            _ => 5.0,
+        })
+        .collect();
+    let frame = frame
+        .hstack(&[Column::new("v".into(), values)])
+        .expect("a frame");
+    let mut request = request(Period::Day, PartPeriods::LeaveOut);
+    request.value = Some("v");
+    request.aggregate = Aggregate::Sum;
+    let set = series_in(frame, "2026-W46", "UTC", &request);
+    let all = set.groups[0].values.iter().flatten();
+    assert!(
+        all.clone().all(|v| (100.0..=120.0).contains(v)),
+        "{:?}",
+        set.groups[0].values
+    );
+    assert!(
+        set.caveats
+            .iter()
+            .any(|c| c.contains("cannot be computed with")),
+        "{:?}",
+        set.caveats
+    );
+}

@@ -1,0 +1,96 @@
+//! Words for series and their groups.
+
+use super::{Aggregate, Group, Request};
+use retrocast_domain::number;
+
+/// "component = billing", or "all".
+pub(crate) fn subject(by: &[String], label: &str) -> String {
+    if by.is_empty() {
+        "all".to_string()
+    } else {
+        format!("{} = {label}", by.join(" / "))
+    }
+}
+
+/// What is measured a period, in words: "tickets per day", "median minutes".
+pub(crate) fn measure_per(request: &Request<'_>, dataset: &str) -> String {
+    let spoken = |name: &str| name.replace('_', " ");
+    let named = request.measure.map(str::to_string);
+    let value = request.value.map_or_else(|| "values".to_string(), spoken);
+    let noun = request.period.noun();
+    match request.aggregate {
+        Aggregate::Count => format!("{} per {noun}", named.unwrap_or_else(|| spoken(dataset))),
+        Aggregate::Sum => format!("{} per {noun}", named.unwrap_or(value)),
+        Aggregate::Mean => named.unwrap_or_else(|| format!("mean {value}")),
+        Aggregate::Median => named.unwrap_or_else(|| format!("median {value}")),
+        Aggregate::Max => named.unwrap_or_else(|| format!("highest {value}")),
+    }
+}
+
+/// What is measured, in words: the param, or the value column, or the dataset's name.
+pub(crate) fn measure(asked: Option<&str>, value: Option<&str>, dataset: &str) -> String {
+    asked.map_or_else(
+        || value.unwrap_or(dataset).replace('_', " "),
+        str::to_string,
+    )
+}
+
+/// A sentence's first letter in upper case.
+pub(crate) fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().collect::<String>() + letters.as_str()
+    })
+}
+
+/// " of billing" for a group, nothing for all.
+pub(crate) fn of_group(by: &[String], label: &str) -> String {
+    if by.is_empty() {
+        String::new()
+    } else {
+        format!(" of {label}")
+    }
+}
+
+/// " in billing", or nothing for all.
+pub(crate) fn in_group(group: &Group) -> String {
+    if group.subject == "all" {
+        String::new()
+    } else {
+        format!(" in {}", group.label)
+    }
+}
+
+/// A level of coverage or a share of a limit as per cent without needless decimals: "95 %".
+pub(crate) fn share(value: f64) -> String {
+    format!(
+        "{}{}%",
+        number::sensible((value * 1000.0).round() / 10.0),
+        number::NBSP
+    )
+}
+
+/// A seed of its own for a group, whatever other groups there are (FNV-1a).
+pub(crate) fn group_seed(seed: u64, label: &str) -> u64 {
+    label
+        .bytes()
+        .fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+}
+
+/// Name of a chart, unique in the report and fit for a file name.
+pub(crate) fn chart_id(stage: &str, what: &str) -> String {
+    let safe = |letter: char| {
+        if letter.is_ascii_alphanumeric() {
+            letter
+        } else {
+            '-'
+        }
+    };
+    format!("{stage}-{what}")
+        .to_lowercase()
+        .chars()
+        .map(safe)
+        .collect()
+}

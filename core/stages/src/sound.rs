@@ -1,0 +1,171 @@
+//! Numbers that are none are kept out of cells: JSON has no way to write them, so that a finding with
+//! one could not be read again.
+
+use retrocast_domain::{
+    Cell, Chart, ChartKind, Finding, Verdict,
+    chart::{Band, Series},
+};
+
+/// Leaves out of a cell every number that is not finite.
+pub(crate) fn finite(cell: &mut Cell) {
+    cell.findings.iter_mut().for_each(finding);
+    for kpi in &mut cell.kpis {
+        let fields = [
+            &mut kpi.value,
+            &mut kpi.previous,
+            &mut kpi.baseline,
+            &mut kpi.target,
+        ];
+        fields.into_iter().for_each(keep);
+        kpi.history.iter_mut().for_each(keep);
+        kpi.interval = kpi
+            .interval
+            .filter(|ends| ends.iter().all(|end| end.is_finite()));
+    }
+    // An effect that cannot be computed is none.
+    cell.effects.retain(|effect| {
+        let numbers = [
+            effect.before,
+            effect.after,
+            effect.counterfactual,
+            effect.placebo_p,
+        ];
+        let all = numbers
+            .iter()
+            .chain(&effect.absolute)
+            .chain(&effect.relative);
+        effect.verdict == Verdict::TooEarly || all.copied().all(f64::is_finite)
+    });
+    for effect in &mut cell.effects {
+        for number in [
+            &mut effect.before,
+            &mut effect.after,
+            &mut effect.counterfactual,
+        ] {
+            if !number.is_finite() {
+                *number = 0.0;
+            }
+        }
+    }
+    cell.charts.iter_mut().for_each(chart);
+}
+
+fn keep(value: &mut Option<f64>) {
+    *value = value.filter(|value| value.is_finite());
+}
+
+fn finding(finding: &mut Finding) {
+    if let Some(magnitude) = &mut finding.magnitude {
+        keep(&mut magnitude.lower);
+        keep(&mut magnitude.upper);
+        keep(&mut magnitude.level);
+    }
+    finding.magnitude = finding.magnitude.take().filter(|m| m.value.is_finite());
+    keep(&mut finding.p);
+    keep(&mut finding.p_adjusted);
+    if !finding.confidence.is_finite() {
+        finding.confidence = 0.0;
+    }
+}
+
+fn chart(chart: &mut Chart) {
+    match &mut chart.kind {
+        ChartKind::Line {
+            series: lines,
+            bands,
+            markers,
+            levels,
+        } => {
+            lines.iter_mut().for_each(series);
+            bands.iter_mut().for_each(band);
+            markers
+                .iter_mut()
+                .for_each(|marker| keep(&mut marker.value));
+            levels.retain(|level| level.value.is_finite());
+        }
+        ChartKind::Bars { bars, .. } => {
+            bars.retain(|bar| bar.value.is_finite());
+            for bar in bars {
+                bar.interval = bar
+                    .interval
+                    .filter(|ends| ends.iter().all(|end| end.is_finite()));
+            }
+        }
+        ChartKind::SmallMultiples { panels } => {
+            panels
+                .iter_mut()
+                .for_each(|panel| panel.values.iter_mut().for_each(keep));
+        }
+        ChartKind::CalendarHeat { days } => days.retain(|(_, value)| value.is_finite()),
+        ChartKind::BeforeAfter {
+            observed,
+            counterfactual,
+            band: around,
+            ..
+        } => {
+            series(observed);
+            series(counterfactual);
+            band(around);
+        }
+        ChartKind::Sparkline { values } => values.iter_mut().for_each(keep),
+        ChartKind::Bullet { target, ranges, .. } => {
+            keep(target);
+            ranges.retain(|end| end.is_finite());
+        }
+    }
+}
+
+fn series(series: &mut Series) {
+    series.values.iter_mut().for_each(keep);
+}
+
+/// Drops the places of a band where an edge is missing.
+fn band(band: &mut Band) {
+    let known: Vec<bool> = band
+        .lower
+        .iter()
+        .zip(&band.upper)
+        .map(|(lower, upper)| lower.is_finite() && upper.is_finite())
+        .collect();
+    let mut at = known.iter();
+    band.times.retain(|_| at.next().copied().unwrap_or(false));
+    let mut at = known.iter();
+    band.lower.retain(|_| at.next().copied().unwrap_or(false));
+    let mut at = known.iter();
+    band.upper.retain(|_| at.next().copied().unwrap_or(false));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use retrocast_domain::Magnitude;
+
+    #[test]
+    fn what_is_not_finite_is_left_out_and_the_rest_can_be_read_again() {
+        let mut cell = Cell::new("a", "trend");
+        let mut one = Finding::new("a", "trend", "all", "x");
+        one.magnitude = Some(Magnitude::interval95(1.0, f64::NEG_INFINITY, 2.0, "ratio"));
+        one.p = Some(f64::NAN);
+        one.confidence = f64::NAN;
+        let mut other = one.clone();
+        other.magnitude = Some(Magnitude::point(f64::NAN, "ratio"));
+        cell.findings = vec![one, other];
+        cell.charts.push(Chart {
+            id: "c".to_string(),
+            title: String::new(),
+            unit: String::new(),
+            alt: String::new(),
+            kind: ChartKind::CalendarHeat {
+                days: vec![(jiff::civil::date(2026, 1, 1), f64::INFINITY)],
+            },
+            table: None,
+        });
+        finite(&mut cell);
+        let text = serde_json::to_string(&cell).expect("JSON");
+        let again: Cell = serde_json::from_str(&text).expect("a cell");
+        assert_eq!(again, cell);
+        let magnitude = cell.findings[0].magnitude.as_ref().expect("a magnitude");
+        assert_eq!((magnitude.lower, magnitude.upper), (None, Some(2.0)));
+        assert!(cell.findings[1].magnitude.is_none() && cell.findings[0].p.is_none());
+    }
+}

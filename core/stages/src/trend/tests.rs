@@ -1,0 +1,176 @@
+//! Drifts are found, noise is not.
+
+use super::*;
+use crate::series::test_data::{Noise, context, input, records, times};
+use jiff::ToSpan;
+
+fn of(frame: DataFrame, params: &serde_json::Value) -> Analysis {
+    let inputs = Inputs::from([("metrics".to_string(), input("metrics", frame))]);
+    run(&context("2026-11-16"), params, &inputs).expect("an analysis")
+}
+
+/// Memory of services, one value an hour; "search" gains `gain` a day.
+fn memory(seed: u64, days: usize, gain: f64) -> DataFrame {
+    let mut noise = Noise(seed);
+    let end = jiff::civil::date(2026, 11, 16);
+    let (mut at, mut service, mut value) = (Vec::new(), Vec::new(), Vec::new());
+    for name in ["api", "billing", "search", "web"] {
+        let mut wave = 0.0;
+        for day in 0..days {
+            let date = end - (days as i64 - day as i64).days();
+            wave = 0.5 * wave + noise.normal();
+            for hour in 0..24 {
+                at.push(date.at(hour, 0, 0, 0));
+                service.push(name);
+                let drift = if name == "search" {
+                    gain * day as f64
+                } else {
+                    0.0
+                };
+                let weekday = if day % 7 < 5 { 2.0 } else { 0.0 };
+                value.push(50.0 + drift + weekday + wave + 3.0 * noise.normal());
+            }
+        }
+    }
+    let n = at.len();
+    let columns = vec![
+        times("at", &at),
+        Column::new("service".into(), service),
+        Column::new("memory".into(), value),
+    ];
+    DataFrame::new(n, columns).expect("a frame")
+}
+
+fn params() -> serde_json::Value {
+    serde_json::json!({
+        "input": "metrics", "value": "memory", "by": ["service"], "unit": "%",
+        "measure": "mean memory"
+    })
+}
+
+#[test]
+fn a_drifting_metric_is_found_and_nothing_else() {
+    for seed in 0..8 {
+        let analysis = of(memory(seed, 84, 0.15), &params());
+        let found = &analysis.cell.findings;
+        assert_eq!(found.len(), 1, "seed {seed}: {found:#?}");
+        let finding = &found[0];
+        assert_eq!(finding.subject, "service = search");
+        assert_eq!(finding.direction, Direction::Up);
+        assert_eq!(finding.numbers["class"], "worsening");
+        let slope = finding.numbers["slope"].as_f64().expect("a slope");
+        assert!((slope - 0.15).abs() < 0.04, "seed {seed}: {slope}");
+        assert!(
+            !finding.numbers["step_fits_better"]
+                .as_bool()
+                .expect("a flag")
+        );
+    }
+    let analysis = of(memory(1, 84, 0.15), &params());
+    println!("{}", analysis.cell.findings[0].sentence);
+    println!("{:#?}", analysis.cell.tables);
+    assert_eq!(analysis.frame.expect("a frame").height(), 4);
+}
+
+#[test]
+fn flat_groups_make_few_false_claims() {
+    let groups = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let mut families = 0;
+    for seed in 0..60 {
+        let mut noise = Noise(seed * 977);
+        let mut wave = [0.0; 8];
+        let frame = records("2026-08-03", 105, &groups, |day, group| {
+            let i = usize::from(group.as_bytes()[0] - b'a');
+            wave[i] = 0.5 * wave[i] + 0.25 * noise.normal();
+            let weekday = if day % 7 < 5 { 1.2 } else { 0.5 };
+            noise.poisson(4.0 * weekday * f64::exp(wave[i]))
+        });
+        let params = serde_json::json!({"input": "metrics", "by": ["component"]});
+        families += usize::from(!of(frame, &params).cell.findings.is_empty());
+    }
+    println!("families with a false claim: {families} of 60");
+    assert!(
+        families <= 6,
+        "{families} of 60 families of 8 series claim a trend"
+    );
+}
+
+#[test]
+fn too_little_data_says_what_is_needed() {
+    let status = of(memory(1, 9, 0.1), &params()).cell.status;
+    let CellStatus::NotEnough { message } = status else {
+        panic!("{status:?}")
+    };
+    assert!(
+        message.starts_with("not enough: have 9\u{a0}days, need 21"),
+        "{message}"
+    );
+}
+
+#[test]
+fn unknown_params_and_columns_are_refused() {
+    let inputs = Inputs::from([("metrics".to_string(), input("metrics", memory(1, 30, 0.0)))]);
+    let wrong = serde_json::json!({"input": "metrics", "wat": 1});
+    assert!(run(&context("2026-11-16"), &wrong, &inputs).is_err());
+    let wrong = serde_json::json!({"input": "metrics", "value": "memorry"});
+    let error = run(&context("2026-11-16"), &wrong, &inputs).expect_err("an error");
+    assert!(
+        error.to_string().contains("no column \"memorry\""),
+        "{error}"
+    );
+}
+
+#[test]
+fn no_trend_is_told_whose_interval_holds_none() {
+    for seed in 0..40 {
+        let analysis = of(memory(seed, 30, 0.05), &params());
+        for finding in &analysis.cell.findings {
+            let magnitude = finding.magnitude.as_ref().expect("a magnitude");
+            let (low, high) = (
+                magnitude.lower.expect("a bound"),
+                magnitude.upper.expect("a bound"),
+            );
+            assert!(low > 0.0 || high < 0.0, "{}", finding.sentence);
+            let ends = finding.sentence.split(" over ").next().expect("text");
+            let (start, end) = ends.rsplit_once(" to ").expect("two ends");
+            assert!(!start.ends_with(end), "{}", finding.sentence);
+        }
+    }
+}
+
+#[test]
+fn few_records_are_no_trend() {
+    // One record a day for three days, and one of long ago.
+    let at = [
+        "0001-01-01T00:00:00",
+        "2026-11-12T10:00:00",
+        "2026-11-13T10:00:00",
+        "2026-11-14T10:00:00",
+    ];
+    let at: Vec<jiff::civil::DateTime> = at.iter().map(|t| t.parse().expect("a time")).collect();
+    let frame = DataFrame::new(4, vec![times("at", &at)]).expect("a frame");
+    let status = of(frame, &serde_json::json!({"input": "metrics"}))
+        .cell
+        .status;
+    let CellStatus::NotEnough { message } = status else {
+        panic!("{status:?}")
+    };
+    assert!(
+        message.starts_with("not enough: have 4\u{a0}days, need 21"),
+        "{message}"
+    );
+    // Many days, few records.
+    let frame = records("2026-08-03", 105, &["a"], |day, _| {
+        usize::from(day % 30 == 2)
+    });
+    let status = of(frame, &serde_json::json!({"input": "metrics"}))
+        .cell
+        .status;
+    let CellStatus::NotEnough { message } = status else {
+        panic!("{status:?}")
+    };
+    assert!(
+        message.starts_with("not enough: have 4\u{a0}records, need 20"),
+        "{message}"
+    );
+}
