@@ -45,7 +45,7 @@ const TABLE_ROWS_MAX: usize = 10;
 const FINDINGS_MAX: usize = 24;
 
 /// Characters of a sentence on a page of a fixed number.
-const SHORT: usize = 220;
+const SHORT: usize = 280;
 /// Characters of a sentence elsewhere.
 const LONG: usize = 600;
 
@@ -114,6 +114,8 @@ struct ChartView {
     alt: String,
     /// Whether it needs the whole width.
     wide: bool,
+    /// Its place by importance, for a page that has not room for all.
+    rank: usize,
 }
 
 /// Puts a report into words for print; `extra_notes` stand before the report's own notes.
@@ -175,7 +177,10 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
         asks: report.asks.iter().map(|ask| shorten(ask, 160)).collect(),
         charts: performance_charts(&report.cells, &report.headlines)
             .into_iter()
-            .map(|chart| drawings.add(chart, HALF, false))
+            .map(|(rank, chart)| ChartView {
+                rank,
+                ..drawings.add(chart, HALF, false)
+            })
             .collect(),
         forecasts: of_kind(&["forecast", "capacity", "prediction"], FORECASTS_MAX),
         recommendations: of_kind(&["recommendation"], RECOMMENDATIONS_MAX),
@@ -231,6 +236,7 @@ impl Drawings<'_> {
             unit: shorten(&chart.unit, 60),
             alt: shorten(alt, 1500),
             wide,
+            rank: 0,
         }
     }
 
@@ -252,6 +258,7 @@ impl Drawings<'_> {
             unit: String::new(),
             alt: map.alt,
             wide: true,
+            rank: 0,
         }
     }
 
@@ -263,9 +270,9 @@ impl Drawings<'_> {
 }
 
 /// The charts of the performance page: the first of each cell, those of stages that have a headline
-/// before others, then the second of each; in reading order. Charts of single improvements and of
+/// before others, then the second of each; in reading order, with their ranks. Charts of single improvements and of
 /// the quality of data stand in the technical report.
-fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<&'a Chart> {
+fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usize, &'a Chart)> {
     let fits = |chart: &&Chart| {
         !matches!(
             chart.kind,
@@ -282,14 +289,15 @@ fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<&'a C
         .collect();
     let deepest = per_cell.iter().map(Vec::len).max().unwrap_or(0);
     let ranked = (0..deepest).flat_map(|rank| per_cell.iter().filter_map(move |c| c.get(rank)));
-    let mut chosen: Vec<&Chart> = ranked.copied().take(CHARTS_MAX).collect();
+    let ranked = ranked.copied().take(CHARTS_MAX).enumerate();
+    let mut chosen: Vec<(usize, &Chart)> = ranked.collect();
     let place = |chart: &Chart| {
         let all = cells.iter().flat_map(|cell| &cell.charts);
         all.into_iter()
             .position(|other| other.id == chart.id)
             .unwrap_or(usize::MAX)
     };
-    chosen.sort_by_key(|chart| place(chart));
+    chosen.sort_by_key(|(_, chart)| place(chart));
     chosen
 }
 
@@ -332,5 +340,49 @@ fn health(report: &Report) -> Health {
             level
         },
         text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_without_room_keeps_the_charts_of_the_headlines() {
+        let report = crate::sample::sample();
+        let first = |headlines: &[Finding]| -> (String, String) {
+            let stage = |chart: &Chart| {
+                let cell = report.cells.iter().find(|c| c.charts.contains(chart));
+                cell.map(|cell| cell.stage.clone()).unwrap_or_default()
+            };
+            let chosen = performance_charts(&report.cells, headlines);
+            let best = chosen.iter().find(|(rank, _)| *rank == 0);
+            let stages = chosen.first().zip(best);
+            stages.map_or_else(Default::default, |(first, best)| {
+                (stage(first.1), stage(best.1))
+            })
+        };
+        let (read_first, kept_first) = first(&[]);
+        assert_eq!(read_first, kept_first);
+        let other = report
+            .headlines
+            .iter()
+            .find(|finding| finding.stage == "outlook");
+        let other = other.cloned().unwrap_or_else(|| panic!("an outlook"));
+        assert_eq!(first(&[other]), (read_first, "outlook".to_string()));
+    }
+
+    #[test]
+    fn charts_of_improvements_have_their_names() {
+        let drawings = Drawings {
+            draw: &|_, _| String::new(),
+            improvements: [("IMP-001", "Retry with back-off")].into(),
+            files: BTreeMap::new(),
+        };
+        assert_eq!(
+            drawings.titled("IMP-001: works (−34 %)"),
+            "Retry with back-off (IMP-001): works (−34 %)"
+        );
+        assert_eq!(drawings.titled("Executions: low"), "Executions: low");
     }
 }

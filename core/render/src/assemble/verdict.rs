@@ -34,7 +34,11 @@ pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
     if !sources.is_empty() && sources.iter().all(|source| source.accepted == 0) {
         return format!("No record was accepted for this {noun}, so nothing can be said about it.");
     }
-    let mut known = facts.cells.iter().filter_map(|cell| cell.records).peekable();
+    let mut known = facts
+        .cells
+        .iter()
+        .filter_map(|cell| cell.records)
+        .peekable();
     if known.peek().is_some() && known.all(|records| records == 0) {
         return format!("No record falls in this {noun}, so nothing can be said about it.");
     }

@@ -113,7 +113,7 @@ fn heading(canvas: &mut Canvas, panel: &Panel, plot: &Plot, baseline: f64) {
     let note_width = if note.is_empty() {
         0.0
     } else {
-        text_width(&note, font * 0.92, false) + font * 0.6
+        text_width(&note, font * 0.92, false) + font
     };
     let name = shorten(&name(&panel.label), room - note_width, font, true);
     let ink = if panel.highlight {

@@ -3,7 +3,7 @@
 use crate::words::{short_date, shorten, words_of_date};
 use retrocast_domain::{
     Effect, Verdict,
-    number::{change, count, p_value, plural, sensible},
+    number::{change, count, fixed, p_value, plural, sensible},
 };
 use serde::Serialize;
 
@@ -39,15 +39,19 @@ pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
     // Nothing was estimated yet, and a zero would look like an estimate.
     let early = effect.verdict == Verdict::TooEarly;
     let known = |text: String| if early { "–".to_string() } else { text };
+    // What is compared has as many decimals, so that "12" does not stand below "18.3".
+    let levels = [effect.before, effect.after, effect.counterfactual];
+    let decimals = levels.into_iter().map(decimals).max().unwrap_or(0);
+    let level = |value: f64| fixed(value, decimals);
     EffectView {
         title: shorten(&effect.title, limit),
         id: effect.improvement.clone(),
         date: words_of_date(&effect.date),
         date_short: short_date(&effect.date),
         metric: shorten(&measured(&effect.metric, &effect.unit), limit + 40),
-        before: sensible(effect.before),
-        after: sensible(effect.after),
-        counterfactual: known(sensible(effect.counterfactual)),
+        before: level(effect.before),
+        after: level(effect.after),
+        counterfactual: known(level(effect.counterfactual)),
         relative: known(change(relative)),
         relative_interval: if early {
             String::new()
@@ -91,6 +95,12 @@ fn signed(value: f64) -> String {
     }
 }
 
+/// Decimals that a number alone would have.
+fn decimals(value: f64) -> usize {
+    let text = sensible(value);
+    text.split_once('.').map_or(0, |(_, digits)| digits.len())
+}
+
 /// "0.013" or "< 0.001", for a column that says it is a p-value.
 fn bare_p(p: f64) -> String {
     let text = p_value(p);
@@ -112,6 +122,15 @@ fn measured(metric: &str, unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn levels_that_are_compared_have_equal_digits() {
+        let mut one = crate::sample::sample().effects[0].clone();
+        (one.before, one.after, one.counterfactual) = (18.31, 12.0, 18.0);
+        let view = effect(&one, 60);
+        let levels = [view.before, view.after, view.counterfactual];
+        assert_eq!(levels, ["18.3", "12.0", "18.0"]);
+    }
 
     #[test]
     fn a_unit_does_not_repeat_its_metric() {
