@@ -82,6 +82,20 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show why a node would run again or not, with old and new values
+    #[command(after_help = "\
+Examples:
+  retrocast explain weekly-operations stage.failures
+  retrocast explain weekly-operations report.executive --set records=data/raw/operations")]
+    Explain {
+        #[command(flatten)]
+        job: JobArguments,
+        /// Node, such as stage.failures
+        node: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Run a job
     #[command(after_help = "\
 Examples:
@@ -95,17 +109,53 @@ Examples:
         job: JobArguments,
         #[command(flatten)]
         again: AgainArguments,
-        /// Print events as JSON lines instead of progress
+        #[command(flatten)]
+        means: MeansArguments,
+    },
+    /// Run a run again, as it was recorded or with the job and records of today
+    #[command(after_help = "\
+Examples:
+  retrocast rerun latest                   the same job file on the same records
+  retrocast rerun 1a2b3c4d --current       the same window, with the job and records of today")]
+    Rerun {
+        /// Run: its id, JOB/WINDOW/RUN, a folder, or "latest"
+        run: String,
+        /// The recorded job file, on the records as they were taken then [the default]
+        #[arg(long, conflicts_with = "current")]
+        as_recorded: bool,
+        /// The job file and the records of today
         #[arg(long)]
-        json: bool,
-        /// Threads for analysis [default: one a core]
-        #[arg(long, value_name = "N", env = "RETROCAST_THREADS",
-              value_parser = clap::value_parser!(u16).range(1..=256))]
-        threads: Option<u16>,
-        /// Memory for SQL and sorting before it spills to disk, in MiB
-        #[arg(long, value_name = "MIB", default_value_t = 512,
-              value_parser = clap::value_parser!(u32).range(16..))]
-        memory: u32,
+        current: bool,
+        /// As recorded, although program, stages or contracts are others now
+        #[arg(long, conflicts_with = "current")]
+        any_build: bool,
+        #[command(flatten)]
+        means: MeansArguments,
+    },
+    /// Run a job for every window of a range, oldest first
+    #[command(after_help = "\
+Example:
+  retrocast backfill weekly-operations --from 2026-09-01 --to 2026-11-16
+
+A window is run when it ends in the range. What was done is reused: broken off, the same
+command goes on where it was.")]
+    Backfill {
+        /// Job: its name in the jobs folder, or the path of a .toml file
+        job: String,
+        /// First day
+        #[arg(long, value_name = "DATE", value_parser = date)]
+        from: jiff::civil::Date,
+        /// Day after the last day
+        #[arg(long, value_name = "DATE", value_parser = date)]
+        to: jiff::civil::Date,
+        /// Set a parameter of the job
+        #[arg(long, value_name = "KEY=VALUE")]
+        set: Vec<String>,
+        /// As many windows as may be run
+        #[arg(long, value_name = "N", default_value_t = 400)]
+        most: usize,
+        #[command(flatten)]
+        means: MeansArguments,
     },
     /// List jobs and runs, newest first
     List {
@@ -175,6 +225,22 @@ Example:
         /// Shell
         shell: clap_complete::Shell,
     },
+}
+
+/// What a run may use, and how it tells of itself.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct MeansArguments {
+    /// Print events as JSON lines instead of progress
+    #[arg(long)]
+    pub json: bool,
+    /// Threads for analysis [default: one a core]
+    #[arg(long, value_name = "N", env = "RETROCAST_THREADS",
+          value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+    /// Memory for SQL and sorting before it spills to disk, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 512,
+          value_parser = clap::value_parser!(u32).range(16..))]
+    pub memory: u32,
 }
 
 /// What to run although nothing changed.

@@ -1,11 +1,13 @@
 //! The commands, each in its file.
 
 mod archive;
+mod backfill;
 mod check;
 mod init;
 mod job;
 mod manual;
 mod plan;
+mod rerun;
 mod run;
 mod truth;
 
@@ -23,19 +25,32 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Init { folder } => init::init(&folder),
         Command::Check { job, json } => check::check(&workspace, &job, json),
         Command::Plan { job, mermaid, json } => plan::plan(&workspace, &job, mermaid, json),
-        Command::Run {
-            job,
-            again,
-            json,
-            threads,
-            memory,
+        Command::Explain { job, node, json } => plan::explain(&workspace, &job, &node, json),
+        Command::Run { job, again, means } => run::run(&workspace, &job, &again, &means.into()),
+        Command::Rerun {
+            run,
+            as_recorded: _,
+            current,
+            any_build,
+            means,
         } => {
-            let means = run::Means {
-                json,
-                threads: threads.map(usize::from),
-                memory_mib: memory as usize,
-            };
-            run::run(&workspace, &job, &again, &means)
+            let means = means.into();
+            if current {
+                rerun::current(&workspace, &run, &means)
+            } else {
+                rerun::as_recorded(&workspace, &run, any_build, &means)
+            }
+        }
+        Command::Backfill {
+            job,
+            from,
+            to,
+            set,
+            most,
+            means,
+        } => {
+            let range = backfill::Range { from, to, most };
+            backfill::backfill(&workspace, &job, &range, &set, &means.into())
         }
         Command::List { job, json } => archive::list(&workspace, job.as_deref(), json),
         Command::Show { run, json } => archive::show(&workspace, &run, json),

@@ -7,7 +7,10 @@ use crate::plan::{Node, Plan};
 use retrocast_domain::{Outcome, canonical};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// Raised when the way of making fingerprints changes, so that no old one fits by chance.
 const VERSION: u32 = 1;
@@ -82,6 +85,18 @@ impl Components {
         Fingerprint(canonical::hash(&self.0))
     }
 
+    /// The parts that are not what they were, with their values.
+    pub fn differences(&self, old: &Self) -> Vec<Change> {
+        let names: BTreeSet<&String> = self.0.keys().chain(old.0.keys()).collect();
+        let value = |parts: &Self, name: &String| parts.0.get(name).cloned();
+        let changes = names.into_iter().map(|name| Change {
+            part: name.clone(),
+            was: value(old, name),
+            is: value(self, name),
+        });
+        changes.filter(|change| change.was != change.is).collect()
+    }
+
     /// What changed since the parts were `old`, in words.
     pub fn changes(&self, old: &Self) -> Vec<String> {
         let mut names: Vec<&String> = self.0.keys().chain(old.0.keys()).collect();
@@ -125,6 +140,17 @@ impl Components {
     }
 }
 
+/// A part of what an outcome depends on that is not what it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// Name of the part: `records`, `config.query`, `input.tickets`.
+    pub part: String,
+    /// Canonical JSON of what it was; `None` when it is new.
+    pub was: Option<String>,
+    /// Canonical JSON of what it is; `None` when it was taken out.
+    pub is: Option<String>,
+}
+
 /// What will be done about a node, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Decision {
@@ -134,6 +160,9 @@ pub struct Decision {
     pub reuse: bool,
     /// Why, in words: "new", "input tickets changed", "unchanged, reuse".
     pub reasons: Vec<String>,
+    /// The parts that changed since the node was last worked on, with their values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
 }
 
 #[cfg(test)]
@@ -167,6 +196,14 @@ mod tests {
         );
         assert_ne!(new.fingerprint(), old.fingerprint());
         assert_eq!(new.fingerprint().0.len(), 32);
+        let changes = new.differences(&old);
+        let told: Vec<_> = changes.iter().map(|change| change.part.as_str()).collect();
+        assert_eq!(told, ["code", "config.least", "input.tickets", "window"]);
+        assert_eq!(
+            (changes[1].was.as_deref(), changes[1].is.as_deref()),
+            (None, Some("5"))
+        );
+        assert_eq!(changes[2].was.as_deref(), Some("\"a\""));
     }
 
     #[test]

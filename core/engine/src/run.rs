@@ -264,19 +264,23 @@ impl Runner {
                         node: node.name.clone(),
                         reuse: true,
                         reasons,
+                        changes: Vec::new(),
                     },
                     Some(record),
                 );
             }
             return (run(node, vec!["what it wrote is gone".to_string()]), None);
         }
-        let last = self.store.last(&ctx.plan.job, &node.name);
-        let reasons = match last.map(|last| parts.changes(&last.components)) {
-            None => vec!["new".to_string()],
-            Some(changes) if changes.is_empty() => vec!["its kept outcome is gone".to_string()],
-            Some(changes) => changes,
+        let Some(last) = self.store.last(&ctx.plan.job, &node.name) else {
+            return (run(node, vec!["new".to_string()]), None);
         };
-        (run(node, reasons), None)
+        let mut reasons = parts.changes(&last.components);
+        if reasons.is_empty() {
+            reasons.push("its kept outcome is gone".to_string());
+        }
+        let mut decision = run(node, reasons);
+        decision.changes = parts.differences(&last.components);
+        (decision, None)
     }
 
     fn context(&self, job: &Arc<Job>, plan: &Arc<Plan>) -> RunContext {
@@ -507,6 +511,7 @@ fn run(node: &Node, reasons: Vec<String>) -> Decision {
         node: node.name.clone(),
         reuse: false,
         reasons,
+        changes: Vec::new(),
     }
 }
 

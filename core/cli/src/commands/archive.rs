@@ -221,7 +221,11 @@ pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<E
     }
     for finding in &findings {
         let severity = format!("{:?}", finding.severity).to_lowercase();
-        let _ = writeln!(text, "  {severity:<9} {}", terminal::line(&finding.sentence, 600));
+        let _ = writeln!(
+            text,
+            "  {severity:<9} {}",
+            terminal::line(&finding.sentence, 600)
+        );
     }
     if broken {
         text.push_str("  not finished: run the job again, it goes on from here\n");

@@ -1,5 +1,6 @@
 //! From a name on the command line to a checked job and its plan.
 
+use super::print_json;
 use crate::{
     Exit,
     arguments::{AgainArguments, JobArguments},
@@ -11,10 +12,10 @@ use retrocast_domain::Diagnostic;
 use retrocast_engine::{
     CheckOptions, Checked, Force, Job, Plan, PlanOptions, boundary::process_environment, render,
 };
-use super::print_json;
 use serde_json::json;
 use std::{
     io::{IsTerminal as _, Write as _},
+    path::Path,
     sync::Arc,
 };
 
@@ -41,27 +42,40 @@ pub struct Planned {
 /// Reads and checks a job file.
 pub fn load(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<Loaded> {
     let (path, text) = workspace.job_file(&arguments.job)?;
-    let templates = executor::templates(workspace.templates.as_deref())?;
     let jobs = path
         .parent()
-        .filter(|_| arguments.job.contains('/'))
+        .filter(|folder| arguments.job.contains('/') && folder.join("contracts").is_dir())
         .unwrap_or(&workspace.jobs);
-    let jobs = if jobs.join("contracts").is_dir() {
-        jobs
-    } else {
-        &workspace.jobs
-    };
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    load_as(workspace, jobs, &path, &name, text, arguments)
+}
+
+/// Checks the text of a job file that may be kept elsewhere than in the jobs folder.
+pub fn load_text(
+    workspace: &Workspace,
+    jobs: &Path,
+    path: &Path,
+    text: String,
+    arguments: &JobArguments,
+) -> anyhow::Result<Loaded> {
+    load_as(workspace, jobs, path, &arguments.job, text, arguments)
+}
+
+fn load_as(
+    workspace: &Workspace,
+    jobs: &Path,
+    path: &Path,
+    name: &str,
+    text: String,
+    arguments: &JobArguments,
+) -> anyhow::Result<Loaded> {
+    let templates = executor::templates(workspace.templates.as_deref())?;
     let catalogue = Catalogue::new(jobs, &templates);
-    let name = path
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
     let file = path.display().to_string();
     let set = set(arguments)?;
     let environment = process_environment();
     let options = CheckOptions {
-        name: &name,
+        name,
         file: &file,
         kinds: &catalogue,
         set: &set,
@@ -75,10 +89,19 @@ pub fn load(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<L
     })
 }
 
-/// The job and its plan, or `None` after its mistakes were printed: for people to standard error,
-/// for programs as JSON to standard output.
+/// The job and its plan, or `None` after its mistakes were printed.
 pub fn planned(
     workspace: &Workspace,
+    arguments: &JobArguments,
+    as_json: bool,
+) -> anyhow::Result<Option<Planned>> {
+    plan(load(workspace, arguments)?, arguments, as_json)
+}
+
+/// The plan of a checked job, or `None` after its mistakes were printed: for people to standard
+/// error, for programs as JSON to standard output.
+pub fn plan(
+    loaded: Loaded,
     arguments: &JobArguments,
     as_json: bool,
 ) -> anyhow::Result<Option<Planned>> {
@@ -93,7 +116,7 @@ pub fn planned(
         text,
         checked,
         catalogue,
-    } = load(workspace, arguments)?;
+    } = loaded;
     print_diagnostics(&checked.diagnostics, &text)?;
     let Some(job) = checked.job else {
         return Ok(None);
@@ -178,7 +201,10 @@ pub fn print_diagnostics(diagnostics: &[Diagnostic], text: &str) {
     let _ = writeln!(out, "{}", rendered.trim_end());
     if shown.len() < diagnostics.len() {
         let more = diagnostics.len() - shown.len();
-        let _ = writeln!(out, "\nand {more} more like these; mend the first and check again");
+        let _ = writeln!(
+            out,
+            "\nand {more} more like these; mend the first and check again"
+        );
     }
 }
 

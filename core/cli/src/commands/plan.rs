@@ -1,11 +1,20 @@
 //! `retrocast plan`: what a run would do, and why.
 
 use super::{job, print, print_json, run};
-use crate::{Exit, arguments::JobArguments, progress, workspace::Workspace};
+use crate::{
+    Exit, arguments::JobArguments, diagnose::WrongUsage, progress, terminal, workspace::Workspace,
+};
 use retrocast_domain::number::plural;
-use retrocast_engine::Decision;
+use retrocast_engine::{Decision, Plan};
 use serde_json::json;
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
+
+/// Looking at what would be done computes nothing.
+const LOOKING: run::Means = run::Means {
+    json: true,
+    threads: None,
+    memory_mib: 64,
+};
 
 pub fn plan(
     workspace: &Workspace,
@@ -17,12 +26,7 @@ pub fn plan(
         return Ok(job::unusable());
     };
     let quiet = progress::listener(true, 0);
-    let means = run::Means {
-        json: true,
-        threads: None,
-        memory_mib: 64,
-    };
-    let threads = run::runner(workspace, &planned, &means, quiet, |_| {})?;
+    let threads = run::runner(workspace, &planned, &LOOKING, quiet, |_| {})?;
     let decisions = threads
         .runtime
         .block_on(threads.runner.explain(&planned.job, &planned.plan));
@@ -84,4 +88,89 @@ pub fn plan(
     );
     print(&text)?;
     Ok(Exit::Done)
+}
+
+/// `retrocast explain`: why a node would run, down to what changed first.
+pub fn explain(
+    workspace: &Workspace,
+    arguments: &JobArguments,
+    node: &str,
+    as_json: bool,
+) -> anyhow::Result<Exit> {
+    let Some(planned) = job::planned(workspace, arguments, as_json)? else {
+        return Ok(job::unusable());
+    };
+    let plan = &planned.plan;
+    let found = plan
+        .nodes
+        .iter()
+        .find(|known| known.name == node || known.short() == node);
+    let Some(found) = found else {
+        let names = plan
+            .nodes
+            .iter()
+            .flat_map(|known| [known.name.as_str(), known.short()]);
+        let near = retrocast_engine::job::suggest::nearest(node, names);
+        let help = near.map_or_else(
+            || format!("`retrocast plan {}` lists them", plan.job),
+            |near| format!("did you mean {near}?"),
+        );
+        return Err(WrongUsage(format!("{} has no node {node:?}; {help}", plan.job)).into());
+    };
+    let quiet = progress::listener(true, 0);
+    let threads = run::runner(workspace, &planned, &LOOKING, quiet, |_| {})?;
+    let decisions = threads
+        .runtime
+        .block_on(threads.runner.explain(&planned.job, plan));
+    let upstream = upstream(plan, &found.name);
+    let told: Vec<&Decision> = decisions
+        .iter()
+        .filter(|decision| {
+            decision.node == found.name || (!decision.reuse && upstream.contains(&decision.node))
+        })
+        .rev()
+        .collect();
+    if as_json {
+        print_json(&told)?;
+        return Ok(Exit::Done);
+    }
+    let mut text = String::new();
+    for decision in told {
+        let action = if decision.reuse {
+            "is reused"
+        } else {
+            "would run"
+        };
+        let _ = writeln!(
+            text,
+            "{} {action}: {}",
+            decision.node,
+            decision.reasons.join("; ")
+        );
+        for change in &decision.changes {
+            let _ = writeln!(text, "  {}", change.part);
+            let value = |value: &Option<String>| {
+                let none = || "(not there)".to_string();
+                value
+                    .as_deref()
+                    .map_or_else(none, |value| terminal::line(value, 400))
+            };
+            let _ = writeln!(text, "    was {}", value(&change.was));
+            let _ = writeln!(text, "    is  {}", value(&change.is));
+        }
+    }
+    print(&text)?;
+    Ok(Exit::Done)
+}
+
+/// Full names of all that a node needs.
+fn upstream(plan: &Plan, node: &str) -> BTreeSet<String> {
+    let mut needed = BTreeSet::from([node.to_string()]);
+    for node in plan.nodes.iter().rev() {
+        if needed.contains(&node.name) {
+            needed.extend(node.inputs.iter().cloned());
+        }
+    }
+    needed.remove(node);
+    needed
 }

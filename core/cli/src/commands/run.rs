@@ -1,10 +1,18 @@
 //! `retrocast run`: from records to reports and the archive.
 
 use super::{archive, job, print};
-use crate::{Exit, arguments::{AgainArguments, JobArguments}, executor::Work, progress, terminal, workspace::Workspace};
+use crate::{
+    Exit,
+    arguments::{AgainArguments, JobArguments, MeansArguments},
+    executor::Work,
+    progress, terminal,
+    workspace::Workspace,
+};
 use anyhow::Context as _;
 use retrocast_domain::number::plural;
-use retrocast_engine::{FailureKind, Progress, RunOptions, RunResult, Runner, SystemClock, journal::RunStatus};
+use retrocast_engine::{
+    FailureKind, Progress, RunOptions, RunResult, Runner, SystemClock, journal::RunStatus,
+};
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
@@ -28,6 +36,16 @@ pub struct Means {
     pub memory_mib: usize,
 }
 
+impl From<MeansArguments> for Means {
+    fn from(arguments: MeansArguments) -> Self {
+        Self {
+            json: arguments.json,
+            threads: arguments.threads.map(usize::from),
+            memory_mib: arguments.memory as usize,
+        }
+    }
+}
+
 pub fn run(
     workspace: &Workspace,
     arguments: &JobArguments,
@@ -37,17 +55,24 @@ pub fn run(
     let Some(planned) = job::planned(workspace, arguments, means.json)? else {
         return Ok(job::unusable());
     };
-    let started = Instant::now();
     let force = job::force(&planned, again)?;
-    let result = execute(workspace, &planned, means, |options| options.force = force)?;
+    run_and_tell(workspace, &planned, means, |options| options.force = force)
+}
+
+/// Runs a plan, makes the archive's pages anew and says how it went.
+pub fn run_and_tell(
+    workspace: &Workspace,
+    planned: &job::Planned,
+    means: &Means,
+    set: impl FnOnce(&mut RunOptions),
+) -> anyhow::Result<Exit> {
+    let started = Instant::now();
+    let result = execute(workspace, planned, means, set)?;
     let index = archive::rebuild(workspace)?;
     report_failures(&result);
     if !means.json {
-        print(&closing(
-            &result,
-            &index,
-            started.elapsed().as_millis() as u64,
-        ))?;
+        let milliseconds = started.elapsed().as_millis() as u64;
+        print(&closing(&result, &index, milliseconds))?;
     }
     Ok(exit(result.status))
 }

@@ -326,6 +326,7 @@ impl<'a> Course<'a> {
                     node: record.node.clone(),
                     reuse: true,
                     reasons: vec![format!("made by run {} meanwhile, reuse", record.run)],
+                    changes: Vec::new(),
                 };
                 if self.reuse(index, *record, &decision)? {
                     return Ok(());
