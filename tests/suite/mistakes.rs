@@ -94,3 +94,90 @@ fn a_mistake_in_sql_is_located_inside_the_query() {
     let text = format!("{}{}", ended.stdout, ended.stderr);
     assert!(text.contains("sql.toml:8:"), "{text}");
 }
+
+/// A good job over the contract `ticket`, checked with another contract or query.
+fn checked(contract: &[u8], query: &str) -> Ended {
+    let scratch = Scratch::new();
+    let job = format!(
+        "title = \"Small\"\nwindow = \"week\"\n[source.tickets]\nuri = \"x.jsonl\"\n\
+         contract = \"ticket\"\n[stage.daily]\nkind = \"sql\"\nquery = \"\"\"\n{query}\n\"\"\"\n\
+         [report.technical]\n"
+    );
+    scratch.write("jobs/small.toml", job);
+    scratch.write("jobs/contracts/ticket.toml", contract);
+    retrocast_in(scratch.path(), &["check", "small"])
+}
+
+#[test]
+fn contracts_are_checked_with_the_job() {
+    let query = "select count(*) as n from tickets";
+    checked(CONTRACT.as_bytes(), query).expect(0);
+    let wrong = |contract: &[u8], words: &[&str]| {
+        let ended = checked(contract, query).expect(2);
+        for word in words {
+            assert!(ended.stderr.contains(word), "{word}:\n{}", ended.stderr);
+        }
+        assert_eq!(
+            ended.stderr.matches("error:").count(),
+            words.len() / 2 + 1,
+            "{}",
+            ended.stderr
+        );
+    };
+    wrong(
+        b"titel = \"T\"\ntitle = \"T\"\n[field.id]\ntype = \"sting\"\n",
+        &[
+            "ticket.toml:1:1",
+            "did you mean `title`?",
+            "ticket.toml:4:8",
+            "did you mean `string`?",
+        ],
+    );
+    wrong(
+        b"title = \"T\"\n",
+        &["ticket.toml:1:1", "the contract has no fields"],
+    );
+    wrong(
+        b"title = \"T\"\n[field]\n",
+        &["ticket.toml:2:1", "there are no fields"],
+    );
+    wrong(
+        b"title = \"T\"\n[field.id]\ntype = \"\xff\xfe\"\n",
+        &["ticket.toml:3:9", "is not UTF-8"],
+    );
+    wrong(
+        b"title = \"T\"\n[field.id]\ntype = \"string\"\n[field.id]\ntype = \"date\"\n",
+        &["ticket.toml:4:8", "`id` is there twice"],
+    );
+}
+
+#[test]
+fn queries_are_checked_against_the_columns_of_contracts() {
+    let wrong = |query: &str, words: &[&str]| {
+        let ended = checked(CONTRACT.as_bytes(), query).expect(2);
+        for word in words {
+            assert!(ended.stderr.contains(word), "{word}:\n{}", ended.stderr);
+        }
+    };
+    wrong(
+        "select idd\nfrom tickets",
+        &[
+            "small.toml:9:8",
+            "there is no column idd",
+            "did you mean id?",
+        ],
+    );
+    wrong(
+        "select id,\n  nosuch(id) as x\nfrom tickets",
+        &["small.toml:8:", "nosuch"],
+    );
+    wrong(
+        &format!("select {} as x from tickets", vec!["1"; 20_000].join("+")),
+        &["small.toml:9:8", "nested too deep"],
+    );
+    checked(
+        CONTRACT.as_bytes(),
+        "select id, count(*) as n from tickets group by id",
+    )
+    .expect(0);
+}

@@ -1,6 +1,7 @@
 //! A message about a file, located so that the reader can go there and mend it.
 
 use serde::Serialize;
+use std::sync::Arc;
 
 /// How bad a [`Diagnostic`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -21,6 +22,9 @@ pub struct Diagnostic {
     pub message: String,
     /// The file, as the user named it.
     pub file: String,
+    /// The file's text, when it is another file than the one that is being looked at.
+    #[serde(skip)]
+    pub text: Option<Arc<str>>,
     /// Byte range in the file's text that the message is about.
     pub span: Option<std::ops::Range<usize>>,
     /// A few words printed under the marked text, such as "expected a string".
@@ -36,6 +40,7 @@ impl Diagnostic {
             level: Level::Error,
             message: message.into(),
             file: file.into(),
+            text: None,
             span: None,
             label: None,
             help: None,
@@ -70,8 +75,17 @@ impl Diagnostic {
         self
     }
 
-    /// Line and column of the start of the span in `text`, counted from 1, in characters.
+    /// The same, about a file with this text.
+    #[must_use]
+    pub fn in_text(mut self, text: Arc<str>) -> Self {
+        self.text = Some(text);
+        self
+    }
+
+    /// Line and column of the start of the span, counted from 1, in characters. `text` is that of
+    /// the file being looked at; a message about another file brings its own.
     pub fn line_column(&self, text: &str) -> Option<(usize, usize)> {
+        let text = self.text.as_deref().unwrap_or(text);
         let start = self.span.as_ref()?.start.min(text.len());
         let before = text.get(..start)?;
         let line = before.matches('\n').count() + 1;

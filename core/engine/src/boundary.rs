@@ -7,9 +7,10 @@ use crate::{
 };
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
-use retrocast_domain::{Outcome, Window, window::Comparison};
+use retrocast_domain::{Diagnostic, Outcome, Window, window::Comparison};
 use serde_json::Value;
 use std::{
+    any::Any,
     collections::{BTreeMap, BTreeSet},
     fmt,
     path::PathBuf,
@@ -26,16 +27,21 @@ pub fn process_environment() -> Environment {
     Arc::new(|name| std::env::var(name).ok())
 }
 
-/// Why a query is not SQL, with the place in the query (both counted from 1; 0 when unknown).
+/// What is wrong with a query, with the place in it (both counted from 1; 0 when unknown).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlError {
     /// What is wrong.
     pub message: String,
+    /// What to do about it; empty for nothing.
+    pub help: String,
     /// Line in the query.
     pub line: usize,
     /// Column in the line, in characters.
     pub column: usize,
 }
+
+/// Columns of a table with their types. The engine only hands it on.
+pub type TableSchema = Arc<dyn Any + Send + Sync>;
 
 /// What there is to name in a job file.
 pub trait Kinds: Send + Sync {
@@ -49,12 +55,30 @@ pub trait Kinds: Send + Sync {
     fn code_version(&self, kind: &str) -> u32;
     /// Tables a query reads, in lower case unless quoted.
     fn sql_tables(&self, query: &str) -> Result<BTreeSet<String>, SqlError>;
+    /// Columns of a query's result over these tables, or what it says that they do not have; `None`
+    /// when that cannot be told before a run.
+    fn sql_schema(
+        &self,
+        _query: &str,
+        _tables: &BTreeMap<String, TableSchema>,
+        _timezone: &str,
+    ) -> Result<Option<TableSchema>, SqlError> {
+        Ok(None)
+    }
     /// Whether there is a contract of this name.
     fn contract_exists(&self, name: &str) -> bool;
     /// Names of all contracts.
     fn contract_names(&self) -> Vec<String>;
     /// Changes whenever the contract does.
     fn contract_hash(&self, name: &str) -> String;
+    /// Everything that is wrong with a contract that is there, in the text of its file.
+    fn contract_errors(&self, _name: &str) -> Vec<Diagnostic> {
+        Vec::new()
+    }
+    /// The table that a contract describes, where it is known before a run.
+    fn contract_schema(&self, _name: &str) -> Option<TableSchema> {
+        None
+    }
     /// Columns of the dataset a contract describes, where they are known before a run.
     fn contract_columns(&self, _name: &str) -> Option<Vec<String>> {
         None

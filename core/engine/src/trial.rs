@@ -1,7 +1,7 @@
 //! A small world for tests: kinds, an executor that does as it is told, a clock that does not wait.
 
 use crate::{
-    boundary::{Clock, Executor, Failure, Kinds, Progress, RunContext, SqlError},
+    boundary::{Clock, Executor, Failure, Kinds, Progress, RunContext, SqlError, TableSchema},
     job::{CheckOptions, Checked, Job, check},
     plan::{Node, Plan, PlanOptions},
 };
@@ -124,6 +124,7 @@ impl Kinds for TrialKinds {
                 let column = line[..at].chars().count() + 1;
                 return Err(SqlError {
                     message,
+                    help: String::new(),
                     line: i + 1,
                     column,
                 });
@@ -136,8 +137,45 @@ impl Kinds for TrialKinds {
         Ok(named.map(|pair| pair[1].to_string()).collect())
     }
 
+    /// Knows every column but `missing`.
+    fn sql_schema(
+        &self,
+        query: &str,
+        _tables: &BTreeMap<String, TableSchema>,
+        _timezone: &str,
+    ) -> Result<Option<TableSchema>, SqlError> {
+        match query.find("missing") {
+            Some(at) => Err(SqlError {
+                message: "there is no column missing".to_string(),
+                help: "columns are: id".to_string(),
+                line: 1,
+                column: query[..at].chars().count() + 1,
+            }),
+            None => Ok(Some(Arc::new(()))),
+        }
+    }
+
     fn contract_exists(&self, name: &str) -> bool {
-        self.contract_names().iter().any(|known| known == name)
+        name == "broken" || self.contract_names().iter().any(|known| known == name)
+    }
+
+    fn contract_errors(&self, name: &str) -> Vec<Diagnostic> {
+        if name != "broken" {
+            return Vec::new();
+        }
+        let error = |message: &str, span| {
+            Diagnostic::error("contracts/broken.toml", message)
+                .at(span)
+                .in_text("[field.id]\ntype = \"strng\"\n".into())
+        };
+        vec![
+            error("unknown type `strng`", 18..25),
+            error("no title", 0..0),
+        ]
+    }
+
+    fn contract_schema(&self, name: &str) -> Option<TableSchema> {
+        (name == "ticket").then(|| Arc::new(()) as TableSchema)
     }
 
     fn contract_names(&self) -> Vec<String> {

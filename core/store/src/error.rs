@@ -1,5 +1,6 @@
 //! Everything that can go wrong between a folder of records and the rows of a dataset.
 
+use crate::source::Skipped;
 use retrocast_domain::Diagnostic;
 
 /// What happened, where, why, and what to do about it.
@@ -86,6 +87,28 @@ pub enum StoreError {
         file: String,
         /// What the storage said.
         reason: String,
+    },
+    /// A pipe, device or socket stands where a file should be.
+    #[error("source {name:?}: {file:?} is {kind}, not a file; name a file that holds records")]
+    NoRegularFile {
+        /// Source.
+        name: String,
+        /// As the user would name it.
+        file: String,
+        /// What it is, with an article.
+        kind: &'static str,
+    },
+    /// There are files, but no record could be taken out of any.
+    #[error(
+        "source {name:?}: no record could be read: {}; \
+         mend or replace the files, or take them out of the uri",
+        troubles(.files)
+    )]
+    NothingReadable {
+        /// Source.
+        name: String,
+        /// Every file with what is wrong about it.
+        files: Vec<Skipped>,
     },
     /// Neither the job file nor the file's name says how the records are written.
     #[error(
@@ -180,6 +203,20 @@ pub enum StoreError {
         /// Source.
         name: String,
     },
+}
+
+/// The first few files with what is wrong about each.
+fn troubles(files: &[Skipped]) -> String {
+    const SHOWN: usize = 5;
+    let mut shown: Vec<String> = files
+        .iter()
+        .take(SHOWN)
+        .map(|file| format!("{:?}: {}", file.name, file.reason))
+        .collect();
+    if files.len() > SHOWN {
+        shown.push(format!("and {} other files", files.len() - SHOWN));
+    }
+    shown.join("; ")
 }
 
 /// What is wrong with a query, as near to its place as is known.

@@ -6,22 +6,26 @@
 //! A query that only picks rows and columns keeps the dataset's order. One that groups, joins or
 //! otherwise combines rows, and has no `ORDER BY` of its own, is sorted by all its columns.
 //!
-//! **Time.** Tables show their timestamps in the job's time zone, so `date_trunc('day', …)` and
-//! `extract(hour from …)` mean local days and hours. Results are kept as UTC again.
+//! **Time.** Tables show their timestamps in the job's time zone, also those inside of lists and
+//! structs, so `date_trunc('day', …)` and `extract(hour from …)` mean local days and hours, and a
+//! literal without a zone is a time on the clocks of that zone, and a day compared with a moment begins
+//! at local midnight. Results are kept as UTC again.
+
+mod dates;
+mod explain;
+mod order;
+mod parse;
+
+pub use parse::tables;
 
 use crate::{
     bridge,
     dataset::{Before, Lake, Properties},
     error::{SqlError, StoreError},
-    near::near,
 };
 use arrow::array::RecordBatch;
-use arrow_schema::{DataType, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::{
-    common::{
-        Column, SchemaError,
-        tree_node::{TreeNode, TreeNodeRecursion},
-    },
     dataframe::DataFrame,
     datasource::{TableProvider, empty::EmptyTable},
     error::DataFusionError,
@@ -30,21 +34,25 @@ use datafusion::{
         disk_manager::{DiskManagerBuilder, DiskManagerMode},
         memory_pool::FairSpillPool,
         runtime_env::RuntimeEnvBuilder,
+        session_state::SessionStateBuilder,
     },
-    logical_expr::{Expr, LogicalPlan, cast, ident},
-    physical_plan::stream::RecordBatchStreamAdapter,
+    logical_expr::{Expr, cast, ident},
+    optimizer::{Analyzer, AnalyzerRule},
+    physical_plan::{ExecutionPlan, execute_stream, stream::RecordBatchStreamAdapter},
     prelude::{SQLOptions, SessionConfig, SessionContext},
-    sql::{
-        TableReference,
-        parser::{DFParser, Statement as Parsed},
-        resolve::resolve_table_references,
-        sqlparser::ast::{Statement, TableFactor, Visit, Visitor},
-    },
+    sql::TableReference,
 };
+use dates::LocalDays;
+use explain::explain;
 use futures::{StreamExt, TryStreamExt};
 use lance::datafusion::LanceTableProvider;
+use order::ordered;
 use retrocast_domain::cell::DatasetRef;
-use std::{collections::BTreeSet, ops::ControlFlow, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Rows of the batches that flow through a query.
 const BATCH_ROWS: usize = 8192;
@@ -73,107 +81,52 @@ pub struct SqlTable {
     pub before: Option<Before>,
 }
 
-/// The datasets that a query reads; names of its own (`with …`, aliases) are not among them.
-pub fn tables(sql: &str) -> Result<BTreeSet<String>, SqlError> {
-    let statement = parse(sql)?;
-    let (references, _) =
-        resolve_table_references(&statement, true).map_err(|error| explain(&error))?;
-    references
-        .into_iter()
-        .filter(|reference| !TABLE_FUNCTIONS.contains(&reference.table()))
-        .map(|reference| match reference {
-            TableReference::Bare { table } => Ok(table.to_string()),
-            qualified => Err(
-                SqlError::new(format!("there is no table {qualified}")).help(format!(
-                    "datasets have plain names: write {}",
-                    qualified.table()
-                )),
-            ),
-        })
-        .collect()
-}
+/// What a query may take for being checked.
+const CHECK_BYTES: usize = 64 << 20;
 
-/// Checks that the text is one query that only reads datasets.
-fn parse(sql: &str) -> Result<Parsed, SqlError> {
-    let mut statements = DFParser::parse_sql(sql).map_err(|error| explain(&error))?;
-    let only = "a stage's query is one SELECT, with WITH before it if need be";
-    let (first, more) = (statements.pop_front(), statements.len());
-    match first {
-        None => Err(SqlError::new("the query is empty").help(only)),
-        Some(_) if more > 0 => {
-            Err(SqlError::new(format!("there are {} statements", more + 1)).help(only))
-        }
-        Some(Parsed::Statement(statement)) if matches!(*statement, Statement::Query(_)) => {
-            let mut guard = Guard;
-            match statement.visit(&mut guard) {
-                ControlFlow::Break(error) => Err(error),
-                ControlFlow::Continue(()) => Ok(Parsed::Statement(statement)),
-            }
-        }
-        Some(other) => {
-            let text = other.to_string();
-            let verb = text
-                .split_whitespace()
-                .next()
-                .unwrap_or_default()
-                .to_uppercase();
-            Err(SqlError::new(format!("{verb} is not allowed")).help(only))
-        }
-    }
-}
-
-/// Refuses table functions that could read something, and statements inside of the query.
-struct Guard;
-
-impl Visitor for Guard {
-    type Break = SqlError;
-
-    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<SqlError> {
-        let name = match factor {
-            TableFactor::Table {
-                name,
-                args: Some(_),
-                ..
-            }
-            | TableFactor::Function { name, .. } => name.to_string().to_lowercase(),
-            _ => return ControlFlow::Continue(()),
-        };
-        if TABLE_FUNCTIONS.contains(&name.as_str()) {
-            return ControlFlow::Continue(());
-        }
-        let help = format!(
-            "tables are datasets, or one of {}",
-            TABLE_FUNCTIONS.join(", ")
-        );
-        ControlFlow::Break(
-            SqlError::new(format!("the table function {name} is not allowed")).help(help),
-        )
-    }
-
-    fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<SqlError> {
-        match statement {
-            Statement::Query(_) => ControlFlow::Continue(()),
-            _ => ControlFlow::Break(SqlError::new(
-                "the query holds another statement than SELECT",
-            )),
-        }
-    }
+/// Plans a query over tables of these schemas, in a time zone, without any data: the schema of its
+/// result. Nothing is read or written.
+pub fn check(
+    sql: &str,
+    tables: &[(String, SchemaRef)],
+    timezone: &str,
+) -> Result<SchemaRef, StoreError> {
+    let planner = Sql {
+        memory_bytes: CHECK_BYTES,
+        spill: PathBuf::new(),
+        timezone: timezone.to_string(),
+    };
+    planner.check(sql, tables)
 }
 
 impl Sql {
-    /// Plans a query over tables of these schemas without any data: the schema of its result.
-    pub async fn check(
-        &self,
-        sql: &str,
-        tables: &[(String, SchemaRef)],
-    ) -> Result<SchemaRef, StoreError> {
-        let context = self.context()?;
-        for (name, schema) in tables {
-            let empty: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(schema.clone()));
-            self.register(&context, name, empty, None)?;
-        }
-        let frame = plan(&context, sql).await?;
-        result_schema(frame.schema().as_arrow())
+    fn check(&self, sql: &str, tables: &[(String, SchemaRef)]) -> Result<SchemaRef, StoreError> {
+        parse::check(sql)?;
+        let plan = || {
+            let context = self.context(None)?;
+            for (name, schema) in tables {
+                let empty: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(schema.clone()));
+                self.register(&context, name, empty, None)?;
+            }
+            // Planning over tables in memory never waits for anything.
+            let frame = futures::executor::block_on(plan(&context, sql))?;
+            let schema = result_schema(frame.schema().as_arrow())?;
+            let (state, plan) = frame.into_parts();
+            // What does not fit together, such as a time and a text, is found by the analyzer.
+            let options = state.config_options().clone();
+            let analyzed = state
+                .analyzer()
+                .execute_and_check(plan, &options, |_, _| {});
+            analyzed.map_err(|error| explain(&error))?;
+            Ok(schema)
+        };
+        std::thread::scope(|scope| {
+            let thread = parse::roomy().spawn_scoped(scope, plan);
+            thread
+                .map_err(parse::no_thread)?
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 
     /// Runs a query; rows come as a stream, in an order that is the same every time.
@@ -183,7 +136,7 @@ impl Sql {
         sql: &str,
         tables: &[SqlTable],
     ) -> Result<SendableRecordBatchStream, StoreError> {
-        let context = self.context()?;
+        let context = self.context(Some(&self.spill))?;
         for table in tables {
             let dataset = lake.open(&table.dataset).await?;
             let provider: Arc<dyn TableProvider> = Arc::new(
@@ -191,12 +144,8 @@ impl Sql {
             );
             self.register(&context, &table.name, provider, table.before.as_ref())?;
         }
-        let frame = plan(&context, sql).await?;
-        let schema = result_schema(frame.schema().as_arrow())?;
-        let rows = ordered(frame)?
-            .execute_stream()
-            .await
-            .map_err(|error| explain(&error))?;
+        let (schema, plan) = planned(context.clone(), sql.to_string()).await?;
+        let rows = execute_stream(plan, context.task_ctx()).map_err(|error| explain(&error))?;
         let kept = schema.clone();
         let rows = rows.map(move |batch| {
             bridge::to_storable(&batch?, &kept)
@@ -252,7 +201,8 @@ impl Sql {
         failed.map_or(written, |error| Err(error.into()))
     }
 
-    fn context(&self) -> Result<SessionContext, StoreError> {
+    /// What a query runs in; without a folder it cannot spill.
+    fn context(&self, spill: Option<&Path>) -> Result<SessionContext, StoreError> {
         let mut config = SessionConfig::new()
             .with_target_partitions(1)
             .with_batch_size(BATCH_ROWS);
@@ -261,19 +211,32 @@ impl Sql {
         options.execution.sort_spill_reservation_bytes = (10 << 20).min(self.memory_bytes / 8);
         options.execution.time_zone = Some(self.timezone.clone());
         options.sql_parser.collect_spans = true;
-        let spill = DiskManagerBuilder::default()
-            .with_mode(DiskManagerMode::Directories(vec![self.spill.clone()]));
-        std::fs::create_dir_all(&self.spill).map_err(|error| StoreError::Io {
-            action: "creating the folder",
-            file: self.spill.display().to_string(),
-            reason: error.to_string(),
-        })?;
+        let disk = match spill {
+            Some(folder) => DiskManagerMode::Directories(vec![folder.to_path_buf()]),
+            None => DiskManagerMode::Disabled,
+        };
+        if let Some(folder) = spill {
+            std::fs::create_dir_all(folder).map_err(|error| StoreError::Io {
+                action: "creating the folder",
+                file: folder.display().to_string(),
+                reason: error.to_string(),
+            })?;
+        }
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(self.memory_bytes)))
-            .with_disk_manager_builder(spill)
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
             .build_arc()
             .map_err(|error| explain(&error))?;
-        Ok(SessionContext::new_with_config_rt(config, runtime))
+        let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
+            vec![Arc::new(LocalDays::new(&self.timezone))];
+        rules.extend(Analyzer::new().rules);
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .with_analyzer_rules(rules)
+            .build();
+        Ok(SessionContext::new_with_state(state))
     }
 
     fn register(
@@ -306,36 +269,79 @@ impl Sql {
             let field = schema.field_with_name(&before.column)?;
             condition = before.expression(field.data_type());
         }
-        let local = DataType::Timestamp(TimeUnit::Microsecond, Some(self.timezone.as_str().into()));
-        let is_time = |data_type: &DataType| {
-            matches!(data_type, DataType::Timestamp(_, Some(_))) && *data_type != local
-        };
-        if condition.is_none()
-            && !schema
-                .fields()
-                .iter()
-                .any(|field| is_time(field.data_type()))
-        {
+        let shown: Vec<DataType> = schema
+            .fields()
+            .iter()
+            .map(|field| local(field.data_type(), &self.timezone))
+            .collect();
+        let same = schema.fields().iter().map(|field| field.data_type());
+        if condition.is_none() && same.eq(&shown) {
             return Ok(provider);
         }
         let mut frame = context.read_table(provider)?;
         if let Some(condition) = condition {
             frame = frame.filter(condition)?;
         }
-        let columns = schema.fields().iter().map(|field| {
+        let columns = schema.fields().iter().zip(shown).map(|(field, shown)| {
             let column = ident(field.name());
-            if is_time(field.data_type()) {
-                cast(column, local.clone()).alias(field.name())
-            } else {
+            if *field.data_type() == shown {
                 column
+            } else {
+                cast(column, shown).alias(field.name())
             }
         });
         Ok(frame.select(columns.collect::<Vec<Expr>>())?.into_view())
     }
 }
 
+/// The type with its timestamps in a time zone.
+fn local(data_type: &DataType, timezone: &str) -> DataType {
+    let inside = |field: &Field| {
+        Arc::new(
+            field
+                .clone()
+                .with_data_type(local(field.data_type(), timezone)),
+        )
+    };
+    match data_type {
+        DataType::Timestamp(_, Some(_)) => {
+            DataType::Timestamp(TimeUnit::Microsecond, Some(timezone.into()))
+        }
+        DataType::List(item) => DataType::List(inside(item)),
+        DataType::Struct(fields) => {
+            DataType::Struct(fields.iter().map(|field| inside(field)).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// The schema of a query's result and how it is computed, found out on a thread with plenty of room.
+async fn planned(
+    context: SessionContext,
+    sql: String,
+) -> Result<(SchemaRef, Arc<dyn ExecutionPlan>), StoreError> {
+    parse::check(&sql)?;
+    let (done, waiting) = tokio::sync::oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
+    let plan = async move {
+        let frame = plan(&context, &sql).await?;
+        let schema = result_schema(frame.schema().as_arrow())?;
+        let physical = ordered(frame)?.create_physical_plan().await;
+        Ok((schema, physical.map_err(|error| explain(&error))?))
+    };
+    let thread = move || {
+        // Nobody waits any more when the run was cancelled.
+        let _ = done.send(runtime.block_on(plan));
+    };
+    parse::roomy().spawn(thread).map_err(parse::no_thread)?;
+    waiting.await.unwrap_or_else(|_| {
+        let error = SqlError::new("the query could not be planned, for a defect of this program");
+        Err(error.help("please report it with the query").into())
+    })
+}
+
+/// Plans a query that has been checked.
 async fn plan(context: &SessionContext, sql: &str) -> Result<DataFrame, SqlError> {
-    parse(sql)?;
     let options = SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
@@ -361,161 +367,6 @@ fn result_schema(schema: &Schema) -> Result<SchemaRef, StoreError> {
         }
     }
     bridge::storable_schema(schema)
-}
-
-/// Sorts by all columns where the query leaves the order open.
-fn ordered(frame: DataFrame) -> Result<DataFrame, SqlError> {
-    if has_order(frame.logical_plan()) {
-        return Ok(frame);
-    }
-    let sortable: Vec<_> = frame
-        .schema()
-        .iter()
-        .filter(|(_, field)| !field.data_type().is_nested())
-        .map(|(table, field)| {
-            Expr::Column(Column::new(table.cloned(), field.name())).sort(true, false)
-        })
-        .collect();
-    if sortable.is_empty() {
-        return Ok(frame);
-    }
-    frame.sort(sortable).map_err(|error| explain(&error))
-}
-
-/// Whether the order of rows follows from the plan: sorted at the top, or only picked in order.
-fn has_order(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Sort(_) => true,
-        LogicalPlan::Limit(limit) => has_order(&limit.input),
-        LogicalPlan::Projection(projection) if holds_sort(&projection.input) => true,
-        LogicalPlan::SubqueryAlias(alias) => has_order(&alias.input),
-        other => only_picks(other),
-    }
-}
-
-/// A projection right above a sort drops columns that only the sort needed.
-fn holds_sort(plan: &LogicalPlan) -> bool {
-    matches!(plan, LogicalPlan::Sort(_))
-}
-
-fn only_picks(plan: &LogicalPlan) -> bool {
-    let mut picks = true;
-    let walked = plan.apply(|node| {
-        picks &= matches!(
-            node,
-            LogicalPlan::Projection(_)
-                | LogicalPlan::Filter(_)
-                | LogicalPlan::Limit(_)
-                | LogicalPlan::SubqueryAlias(_)
-                | LogicalPlan::TableScan(_)
-                | LogicalPlan::Unnest(_)
-        );
-        Ok(if picks {
-            TreeNodeRecursion::Continue
-        } else {
-            TreeNodeRecursion::Stop
-        })
-    });
-    walked.is_ok() && picks
-}
-
-/// Puts an error of the query engine into words for the author of the query.
-fn explain(error: &DataFusionError) -> SqlError {
-    let mut out = match error.find_root() {
-        DataFusionError::SchemaError(schema, _) => explain_schema(schema),
-        DataFusionError::ResourcesExhausted(reason) => SqlError::new(format!(
-            "the query needs more memory than it may take: {reason}"
-        ))
-        .help("read fewer rows or columns, or allow the job more memory"),
-        root => SqlError::new(clean(&root.strip_backtrace())),
-    };
-    if let Some(span) = error.diagnostic().and_then(|found| found.span) {
-        (out.line, out.column) = (Some(span.start.line), Some(span.start.column));
-    } else if let Some((message, line, column)) = located(&out.message) {
-        out = SqlError {
-            message,
-            line: Some(line),
-            column: Some(column),
-            help: out.help,
-        };
-    }
-    out
-}
-
-fn explain_schema(error: &SchemaError) -> SqlError {
-    match error {
-        SchemaError::FieldNotFound {
-            field,
-            valid_fields,
-        } => {
-            let names: BTreeSet<&str> = valid_fields.iter().map(Column::name).collect();
-            let same = names
-                .iter()
-                .find(|name| name.eq_ignore_ascii_case(field.name()));
-            let help = match (same, near(field.name(), names.iter().copied())) {
-                (Some(same), _) => format!("capital letters count inside quotes: write \"{same}\""),
-                (None, Some(meant)) => format!("did you mean {meant}?"),
-                (None, None) => format!("columns are: {}", list(&names)),
-            };
-            SqlError::new(format!("there is no column {}", field.flat_name())).help(help)
-        }
-        SchemaError::AmbiguousReference { field } => {
-            SqlError::new(format!("several tables have a column {}", field.name()))
-                .help("write the table's name and a full stop before it")
-        }
-        other => SqlError::new(clean(&other.to_string())),
-    }
-}
-
-fn list(names: &BTreeSet<&str>) -> String {
-    let shown: Vec<&str> = names.iter().take(30).copied().collect();
-    let more = if names.len() > shown.len() {
-        ", …"
-    } else {
-        ""
-    };
-    format!("{}{more}", shown.join(", "))
-}
-
-/// Takes off what the engine puts around its messages.
-fn clean(text: &str) -> String {
-    let mut text = text.lines().next().unwrap_or_default().trim();
-    for prefix in [
-        "SQL error: ",
-        "Error during planning: ",
-        "This feature is not implemented: ",
-        "Execution error: ",
-        "Arrow error: ",
-        "External error: ",
-        "Schema error: ",
-        "Optimizer rule ",
-    ] {
-        text = text.strip_prefix(prefix).unwrap_or(text);
-    }
-    for parser in ["ParserError(\"", "TokenizerError(\""] {
-        if let Some(inner) = text
-            .strip_prefix(parser)
-            .and_then(|rest| rest.strip_suffix("\")"))
-        {
-            text = inner;
-        }
-    }
-    let text = text.replace("\\\"", "\"");
-    text.strip_prefix("table 'datafusion.public.")
-        .and_then(|rest| rest.split_once("' not found"))
-        .map_or(text.clone(), |(name, _)| {
-            format!("there is no dataset {name}")
-        })
-        .trim_end_matches('.')
-        .to_string()
-}
-
-/// "…at Line: 1, Column: 5" taken apart.
-fn located(message: &str) -> Option<(String, u64, u64)> {
-    let (before, after) = message.split_once(" at Line: ")?;
-    let (line, column) = after.split_once(", Column: ")?;
-    let column: String = column.chars().take_while(char::is_ascii_digit).collect();
-    Some((before.to_string(), line.parse().ok()?, column.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -81,7 +81,11 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> Checked {
 const ABSENCE: [&str; 3] = ["missing key", "there is no", "parameter"];
 
 /// In the order of the file. What a syntax error tore apart is not said to be missing too.
-fn in_order(text: &str, syntax: Vec<Diagnostic>, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+fn in_order(text: &str, syntax: Vec<Diagnostic>, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    // What is said about other files comes last, in their own order.
+    let (elsewhere, mut found): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|diagnostic| diagnostic.text.is_some());
     let line = |diagnostic: &Diagnostic| diagnostic.line_column(text).map(|place| place.0);
     let torn: BTreeSet<Option<usize>> = syntax.iter().map(line).collect();
     if !syntax.is_empty() {
@@ -96,6 +100,7 @@ fn in_order(text: &str, syntax: Vec<Diagnostic>, mut found: Vec<Diagnostic>) -> 
         (place, diagnostic.message.clone())
     });
     all.dedup();
+    all.extend(elsewhere);
     all
 }
 

@@ -440,3 +440,68 @@ fn the_schema_has_every_kind_and_every_key() {
         assert!(schema["$defs"][name].is_object(), "{name} is not defined");
     }
 }
+
+#[test]
+fn errors_of_contracts_are_said_in_their_own_text() {
+    let broken = |text: &str, name: &str| text.replace(name, "contract = \"broken\"");
+    let text = broken(JOB, "contract = \"ticket\"");
+    // Once, also when two sources have it; after the job's own mistakes.
+    let text = broken(&text, "contract = \"metric\"").replace("week", "weak");
+    let checked = checked(&text);
+    assert!(checked.job.is_none());
+    let rendered = render(&checked.diagnostics, &text, false);
+    let said: Vec<&str> = rendered
+        .lines()
+        .filter(|line| line.starts_with("error") || line.contains("-->"))
+        .map(str::trim)
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "error: \"weak\" is not a window",
+            "--> jobs/review.toml:3:10",
+            "error: unknown type `strng`",
+            "--> contracts/broken.toml:2:8",
+            "error: no title",
+            "--> contracts/broken.toml:1:1",
+        ]
+    );
+    assert!(
+        rendered.contains("2 | type = \"strng\"\n  |        ^^^^^^^"),
+        "{rendered}"
+    );
+}
+
+#[test]
+fn what_queries_name_is_looked_for_where_tables_are_known() {
+    let query = "select * from tickets where n > ${params.least}";
+    check(
+        query,
+        "select missing from tickets where n > ${params.least}",
+        &["19:17 missing: there is no column missing; columns are: id"],
+    );
+    // After a reference the place is still right.
+    check(
+        query,
+        "select ${params.least} as l, missing from tickets",
+        &["19:39 missing: there is no column missing; columns are: id"],
+    );
+    let with = |read: &str| {
+        let more =
+            format!("[stage.later]\nkind = \"sql\"\nquery = \"select missing from {read}\"\n");
+        said(&JOB.replace("[report.executive]", &format!("{more}[report.executive]")))
+    };
+    // Columns of a query are known, those of an analysis and of other contracts are not.
+    assert_eq!(with("daily").len(), 1);
+    assert_eq!(with("rhythm"), [""; 0]);
+    assert_eq!(with("metrics"), [""; 0]);
+    assert_eq!(with("daily join rhythm on true"), [""; 0]);
+    // What follows from an error is not said too.
+    let text = JOB
+        .replace(query, "select missing from tickets where n > ${params.least}")
+        .replace(
+            "[report.executive]",
+            "[stage.later]\nkind = \"sql\"\nquery = \"select missing from daily\"\n[report.executive]",
+        );
+    assert_eq!(said(&text).len(), 1);
+}

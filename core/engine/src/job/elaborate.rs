@@ -11,7 +11,7 @@ use super::{
     shape::{NamedColumn, NamedDataset, Walk},
     suggest,
 };
-use crate::boundary::{Kinds, SqlError};
+use crate::boundary::{Kinds, SqlError, TableSchema};
 use retrocast_domain::{Diagnostic, Window};
 use serde_json::Value;
 use std::{
@@ -80,9 +80,11 @@ pub(crate) fn elaborate(
     sense.contracts();
     sense.named_datasets(found.datasets);
     sense.named_columns(&found.columns);
-    for query in &queries {
-        sense.query(query);
-    }
+    let read: Vec<(&Query, BTreeSet<String>)> = queries
+        .iter()
+        .filter_map(|query| Some((query, sense.query(query)?)))
+        .collect();
+    sense.meanings(read);
     sense.circles();
     let Sense {
         inputs,
@@ -223,6 +225,7 @@ impl Sense<'_> {
     }
 
     fn contracts(&mut self) {
+        let mut read = BTreeSet::new();
         for entry in entries(self.document, "source") {
             let Some(item) = entry.item.get("contract") else {
                 continue;
@@ -236,6 +239,8 @@ impl Sense<'_> {
                     format!("there is no contract `{name}`"),
                     help,
                 );
+            } else if read.insert(name) {
+                self.diagnostics.extend(self.kinds().contract_errors(name));
             }
         }
     }
@@ -288,36 +293,86 @@ impl Sense<'_> {
         }
     }
 
-    fn query(&mut self, query: &Query) {
-        let Some(sql) = query.resolved.value.as_str() else {
-            return;
+    /// The tables that a query reads, when it is one.
+    fn query(&mut self, query: &Query) -> Option<BTreeSet<String>> {
+        let sql = query.resolved.value.as_str()?;
+        let tables = match self.kinds().sql_tables(sql) {
+            Ok(tables) => tables,
+            Err(mut error) => {
+                // Only what the parser says needs to be told what it is about.
+                if error.help.is_empty() {
+                    error.message = format!("not SQL: {}", error.message.trim());
+                }
+                self.wrong_query(query, sql, error);
+                return None;
+            }
         };
         let map = StringMap::new(self.text, query.span.clone(), &query.raw);
-        let place = |range: Span| map.locate(query.resolved.original(range));
-        match self.kinds().sql_tables(sql) {
-            Err(SqlError {
-                message,
-                line,
-                column,
-            }) => {
-                let span = if line == 0 {
-                    query.span.clone()
-                } else {
-                    place(word_at(sql, line, column))
-                };
-                let message = format!("not SQL: {}", message.trim());
-                self.diagnostics
-                    .push(Diagnostic::error(self.options.file, message).at(span));
+        for table in &tables {
+            let span = find_word(sql, table).map_or_else(
+                || query.span.clone(),
+                |range| map.locate(query.resolved.original(range)),
+            );
+            if !self.datasets.contains(table) {
+                self.no_dataset(table, span);
+            } else if let Some(inputs) = self.inputs.get_mut(&query.stage) {
+                inputs.push((table.clone(), span));
             }
-            Ok(tables) => {
-                for table in tables {
-                    let found = find_word(sql, &table);
-                    let span = found.map_or_else(|| query.span.clone(), place);
-                    if !self.datasets.contains(&table) {
-                        self.no_dataset(&table, span);
-                    } else if let Some(inputs) = self.inputs.get_mut(&query.stage) {
-                        inputs.push((table, span));
+        }
+        Some(tables)
+    }
+
+    /// Says an error at its place in the file.
+    fn wrong_query(&mut self, query: &Query, sql: &str, error: SqlError) {
+        let span = if error.line == 0 {
+            query.span.clone()
+        } else {
+            let map = StringMap::new(self.text, query.span.clone(), &query.raw);
+            let word = word_at(sql, error.line, error.column);
+            map.locate(query.resolved.original(word))
+        };
+        let mut diagnostic = Diagnostic::error(self.options.file, error.message).at(span);
+        if !error.help.is_empty() {
+            diagnostic = diagnostic.help(error.help);
+        }
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Whether queries fit the columns of their tables, each after those it reads. Tables that are
+    /// not known before a run leave what is made of them unknown.
+    fn meanings(&mut self, mut queries: Vec<(&Query, BTreeSet<String>)>) {
+        let timezone = self.document.get("timezone").and_then(Item::text);
+        let timezone = timezone.unwrap_or("UTC").to_string();
+        if jiff::tz::TimeZone::get(&timezone).is_err() {
+            return;
+        }
+        let mut known: BTreeMap<String, TableSchema> = entries(self.document, "source")
+            .iter()
+            .filter_map(|entry| {
+                let contract = entry.item.get("contract").and_then(Item::text)?;
+                Some((entry.key.clone(), self.kinds().contract_schema(contract)?))
+            })
+            .collect();
+        loop {
+            let (ready, open): (Vec<_>, Vec<_>) = queries
+                .into_iter()
+                .partition(|(_, tables)| tables.iter().all(|table| known.contains_key(table)));
+            if ready.is_empty() {
+                return;
+            }
+            queries = open;
+            for (query, tables) in ready {
+                let Some(sql) = query.resolved.value.as_str() else {
+                    continue;
+                };
+                let mut read = known.clone();
+                read.retain(|name, _| tables.contains(name));
+                match self.kinds().sql_schema(sql, &read, &timezone) {
+                    Ok(Some(schema)) => {
+                        known.insert(query.stage.clone(), schema);
                     }
+                    Ok(None) => {}
+                    Err(error) => self.wrong_query(query, sql, error),
                 }
             }
         }

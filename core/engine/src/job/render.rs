@@ -17,6 +17,7 @@ pub fn render(diagnostics: &[Diagnostic], text: &str, colour: bool) -> String {
             Level::Error => annotate_snippets::Level::ERROR,
             Level::Warning => annotate_snippets::Level::WARNING,
         };
+        let text = diagnostic.text.as_deref().unwrap_or(text);
         let title = level.primary_title(diagnostic.message.as_str());
         let file = diagnostic.file.as_str();
         let mut group = match marked(diagnostic, text) {

@@ -9,8 +9,10 @@ mod column;
 mod csv;
 mod json;
 mod parse;
+mod produce;
 pub mod quarantine;
-mod value;
+mod tally;
+pub(crate) mod value;
 
 pub use block::{Format, RECORD_BYTES_MAX};
 pub(crate) use column::time_range;
@@ -19,24 +21,18 @@ use crate::{
     contract::Contract,
     dataset::{Lake, Properties, Scan},
     error::StoreError,
-    source::{Listing, without_credentials},
+    source::Listing,
 };
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow_schema::SchemaRef;
-use block::{Block, Stop};
 use datafusion::{
     error::DataFusionError, execution::SendableRecordBatchStream,
     physical_plan::stream::RecordBatchStreamAdapter,
 };
 use futures::StreamExt;
-use parse::Parsed;
-use quarantine::Reason;
+use produce::Producer;
 use retrocast_domain::{cell::DatasetRef, report::SourceNote};
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::Path,
-    sync::{Arc, Mutex, PoisonError, mpsc as threads},
-};
+use std::{path::Path, sync::Arc};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -106,12 +102,13 @@ pub async fn ingest(
     let schema = spec.contract.schema();
     let (records_in, records_out) = mpsc::channel(4);
     let (refused_in, refused_out) = mpsc::channel(4);
-    let keyed = !spec.contract.key.is_empty();
-    let destination = if keyed {
-        lake.staging(&spec.name)?
+    // Removed when dropped, also when nobody waits for the end any more.
+    let staging = if spec.contract.key.is_empty() {
+        None
     } else {
-        lake.clone()
+        Some(lake.staging(&spec.name)?)
     };
+    let destination = staging.as_deref().unwrap_or(lake);
 
     let producer = Producer {
         spec: spec.clone(),
@@ -142,18 +139,11 @@ pub async fn ingest(
         Err(error) => Err(error),
         Ok(tally) => written.map(|dataset| (tally, dataset)),
     };
-    let kept = match outcome {
-        Ok((tally, dataset)) if keyed => {
-            let kept =
-                keep_last(&destination, &dataset, tally.superseded(), lake, properties).await;
-            kept.map(|dataset| (tally, dataset))
-        }
-        other => other,
-    };
-    if keyed {
-        destination.remove_all();
+    let (tally, mut dataset) = outcome?;
+    if let Some(staging) = staging {
+        let superseded = tally.superseded();
+        dataset = keep_last(&staging, &dataset, superseded, lake, properties).await?;
     }
-    let (tally, dataset) = kept?;
     let range = lake
         .time_range(&dataset, spec.contract.time.as_deref())
         .await?;
@@ -258,259 +248,6 @@ async fn keep_last(
     });
     let stream = Box::pin(RecordBatchStreamAdapter::new(schema, kept));
     lake.write(&staged.name, stream, properties).await
-}
-
-/// One step of the reader, in order.
-enum Step {
-    Block(threads::Receiver<Result<Parsed, arrow::error::ArrowError>>),
-    Broken(usize, String),
-    Failed(StoreError),
-}
-
-type Work = (
-    Block,
-    threads::SyncSender<Result<Parsed, arrow::error::ArrowError>>,
-);
-
-struct Producer {
-    spec: SourceSpec,
-    listing: Listing,
-    formats: Vec<Format>,
-    control: Control,
-    runtime: tokio::runtime::Handle,
-    records: mpsc::Sender<Message>,
-    refused: mpsc::Sender<Message>,
-}
-
-impl Producer {
-    fn run(self) -> Result<Tally, StoreError> {
-        let parsers = self.control.threads.max(1);
-        let (steps_in, steps_out) = threads::sync_channel(2 * parsers + 2);
-        let (work_in, work_out) = threads::sync_channel::<Work>(2 * parsers + 2);
-        let work_out = Mutex::new(work_out);
-        std::thread::scope(|scope| {
-            scope.spawn(|| self.read(steps_in, work_in));
-            for _ in 0..parsers {
-                scope.spawn(|| {
-                    loop {
-                        let work = work_out
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .recv();
-                        let Ok((block, reply)) = work else { break };
-                        let _ = reply.send(parse::parse(block, &self.spec.contract));
-                    }
-                });
-            }
-            self.collect(steps_out)
-        })
-    }
-
-    /// Reads every file and hands out its blocks.
-    fn read(&self, steps: threads::SyncSender<Step>, work: threads::SyncSender<Work>) {
-        for (index, file) in self.listing.files.iter().enumerate() {
-            let reader = match self.listing.open(file, &self.runtime) {
-                Ok(reader) => reader,
-                Err(error) => {
-                    let _ = steps.send(Step::Failed(error));
-                    return;
-                }
-            };
-            let mut emit = |block| {
-                let (reply, parsed) = threads::sync_channel(1);
-                !self.control.cancel.is_cancelled()
-                    && steps.send(Step::Block(parsed)).is_ok()
-                    && work.send((block, reply)).is_ok()
-            };
-            let fields = &self.spec.contract.fields;
-            let read = match block::decoded(reader, &file.name) {
-                Ok(reader) => {
-                    block::read_file(reader, index, self.formats[index], fields, &mut emit)
-                }
-                Err(error) => Err(Stop::Broken(error.to_string())),
-            };
-            match read {
-                Ok(()) => {}
-                Err(Stop::Unwanted) => return,
-                Err(Stop::Broken(reason)) => {
-                    if steps.send(Step::Broken(index, reason)).is_err() {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Takes what was parsed in order and passes it on.
-    fn collect(&self, steps: threads::Receiver<Step>) -> Result<Tally, StoreError> {
-        let mut tally = Tally::default();
-        let mut progress = Progress::default();
-        for step in steps {
-            if self.control.cancel.is_cancelled() {
-                return Err(StoreError::Cancelled);
-            }
-            let parsed = match step {
-                Step::Failed(error) => return Err(error),
-                Step::Broken(file, reason) => {
-                    let name = self.listing.files[file].name.clone();
-                    tally.broken.push((name, reason));
-                    continue;
-                }
-                Step::Block(parsed) => parsed.recv().map_err(|_| self.stopped())??,
-            };
-            progress.records += parsed.records;
-            progress.bytes += parsed.bytes;
-            self.pass_on(parsed, &mut tally)?;
-            if let Some(tell) = &self.control.progress {
-                tell(progress);
-            }
-        }
-        if self.control.cancel.is_cancelled() {
-            return Err(StoreError::Cancelled);
-        }
-        self.send(&self.refused, Message::End)?;
-        self.send(&self.records, Message::End)?;
-        Ok(tally)
-    }
-
-    fn pass_on(&self, parsed: Parsed, tally: &mut Tally) -> Result<(), StoreError> {
-        tally.records += parsed.records;
-        for (name, n) in &parsed.unknown {
-            json::count_unknown(&mut tally.unknown, name, *n);
-        }
-        for row in &parsed.refused {
-            *tally.refused.entry(row.violation.reason).or_default() += 1;
-        }
-        for key in parsed.keys {
-            if let Some(earlier) = tally.keys.insert(key, tally.rows) {
-                tally.superseded.push(earlier);
-            }
-            tally.rows += 1;
-        }
-        if !parsed.refused.is_empty() {
-            let files = &self.listing.files;
-            let rows = quarantine::batch(&self.spec.name, files, &parsed.refused)?;
-            self.send(&self.refused, Message::Rows(rows))?;
-        }
-        if let Some(batch) = parsed.batch {
-            self.send(&self.records, Message::Rows(batch))?;
-        }
-        Ok(())
-    }
-
-    fn send(&self, channel: &mpsc::Sender<Message>, message: Message) -> Result<(), StoreError> {
-        channel.blocking_send(message).map_err(|_| self.stopped())
-    }
-
-    fn stopped(&self) -> StoreError {
-        StoreError::Stopped {
-            name: self.spec.name.clone(),
-        }
-    }
-}
-
-/// Hashes of keys are as good as random already.
-#[derive(Default)]
-struct FirstBytes(u64);
-
-impl std::hash::Hasher for FirstBytes {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for (slot, byte) in bytes.iter().take(8).enumerate() {
-            self.0 ^= u64::from(*byte) << (8 * slot);
-        }
-    }
-    fn write_u128(&mut self, value: u128) {
-        self.0 = value as u64;
-    }
-}
-
-type Keys = HashMap<u128, u64, std::hash::BuildHasherDefault<FirstBytes>>;
-
-#[derive(Default)]
-struct Tally {
-    records: u64,
-    refused: BTreeMap<Reason, u64>,
-    unknown: json::Unknown,
-    broken: Vec<(String, String)>,
-    /// Row at which each key was last seen; only looked up, never walked through.
-    keys: Keys,
-    rows: u64,
-    superseded: Vec<u64>,
-}
-
-impl Tally {
-    /// Rows that a later one replaces, in order.
-    fn superseded(&self) -> Vec<u64> {
-        let mut rows = self.superseded.clone();
-        rows.sort_unstable();
-        rows
-    }
-
-    fn note(
-        self,
-        spec: &SourceSpec,
-        listing: &Listing,
-        dataset: &DatasetRef,
-        range: (String, String),
-    ) -> (SourceNote, Vec<String>) {
-        let mut quarantined: Vec<(String, u64)> = self
-            .refused
-            .into_iter()
-            .map(|(reason, n)| (reason.text().to_string(), n))
-            .collect();
-        quarantined.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        let mut unknown: Vec<(String, u64)> = self.unknown.into_iter().collect();
-        unknown.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        let note = SourceNote {
-            name: spec.name.clone(),
-            uri: without_credentials(&spec.uri),
-            contract: spec.contract.name.clone(),
-            files: listing.files.len() as u64,
-            records: self.records,
-            accepted: dataset.rows,
-            quarantined,
-            duplicates: self.superseded.len() as u64,
-            broken_files: self.broken,
-            unknown_fields: unknown,
-            first_time: range.0,
-            last_time: range.1,
-        };
-        let warnings = warnings(&note);
-        (note, warnings)
-    }
-}
-
-fn warnings(note: &SourceNote) -> Vec<String> {
-    let mut out = Vec::new();
-    let (name, uri, contract) = (&note.name, &note.uri, &note.contract);
-    if note.files == 0 {
-        out.push(format!(
-            "Source {name:?} has no files: nothing fits {uri:?}."
-        ));
-    } else if note.records == 0 && note.broken_files.is_empty() {
-        out.push(format!(
-            "Source {name:?} holds no records, although {uri:?} has files."
-        ));
-    } else if note.accepted == 0 && note.records > 0 {
-        let why = note
-            .quarantined
-            .first()
-            .map_or("unknown", |(reason, _)| reason.as_str());
-        out.push(format!(
-            "No record of source {name:?} meets the contract {contract:?} ({} seen; most often: {why}). \
-             Is it the right contract?",
-            note.records
-        ));
-    }
-    for (file, reason) in &note.broken_files {
-        out.push(format!(
-            "The file {file:?} of source {name:?} could not be read to its end: {reason}."
-        ));
-    }
-    out
 }
 
 #[cfg(test)]

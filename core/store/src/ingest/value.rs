@@ -9,6 +9,8 @@ use jiff::{Timestamp, civil};
 
 type Checked = Result<(), Violation>;
 
+/// Microseconds of a day.
+pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 /// Characters of a value that a message shows.
 const SHOWN: usize = 40;
 
@@ -89,14 +91,20 @@ pub(super) fn push_text(field: &Field, column: &mut Column, value: &str) -> Chec
             column.push_text(value);
         }
         FieldKind::Timestamp => match timestamp(value) {
-            Some(micros) => column.push_integer(micros),
+            Some(micros) => {
+                in_time(field, micros, value)?;
+                column.push_integer(micros);
+            }
             None => {
                 let found = format!("string {}", quoted(value));
                 return Err(wrong_type(field, &found));
             }
         },
         FieldKind::Date => match date(value) {
-            Some(days) => column.push_date(days),
+            Some(days) => {
+                in_time(field, i64::from(days) * DAY_MICROS, value)?;
+                column.push_date(days);
+            }
             None => return Err(wrong_type(field, &format!("string {}", quoted(value)))),
         },
         _ => return Err(wrong_type(field, &format!("string {}", quoted(value)))),
@@ -134,6 +142,20 @@ fn not_allowed(found: &str, allowed: &[String]) -> Violation {
     Violation::new(Reason::NotAllowed, message)
 }
 
+/// Microseconds since 1970 within the limits of the field.
+fn in_time(field: &Field, micros: i64, shown: &str) -> Checked {
+    let out = |side: &str, limit: i64| {
+        let limit = Timestamp::from_microsecond(limit).map_or(String::new(), |at| at.to_string());
+        let message = format!("{} is {side} allowed, {limit}", quoted(shown));
+        Err(Violation::new(Reason::OutOfRange, message))
+    };
+    match (field.earliest, field.latest) {
+        (Some(earliest), _) if micros < earliest => out("before the earliest", earliest),
+        (_, Some(latest)) if micros > latest => out("after the latest", latest),
+        _ => Ok(()),
+    }
+}
+
 fn in_range(field: &Field, value: f64, shown: &dyn std::fmt::Display) -> Checked {
     let unit = || {
         field
@@ -153,7 +175,7 @@ fn in_range(field: &Field, value: f64, shown: &dyn std::fmt::Display) -> Checked
 }
 
 /// Microseconds since 1970 UTC of an RFC 3339 time, or of a time without offset, which is UTC.
-pub(super) fn timestamp(text: &str) -> Option<i64> {
+pub(crate) fn timestamp(text: &str) -> Option<i64> {
     if let Some(micros) = plain_timestamp(text.as_bytes()) {
         return Some(micros);
     }
@@ -223,7 +245,7 @@ fn plain_timestamp(text: &[u8]) -> Option<i64> {
 }
 
 /// Days since 1970 of `YYYY-MM-DD`.
-pub(super) fn date(text: &str) -> Option<i32> {
+pub(crate) fn date(text: &str) -> Option<i32> {
     days(text.as_bytes())
 }
 

@@ -1,0 +1,533 @@
+//! From the tree of a contract's file to the contract, with every mistake at its place.
+
+use super::{Contract, Field, FieldKind};
+use crate::{
+    ingest::value::{self, DAY_MICROS},
+    near::near,
+};
+use retrocast_domain::Diagnostic;
+use std::ops::Range;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+/// Times that a record can well have, in microseconds since 1970: from there to the end of 2099.
+const PLAUSIBLE: Range<i64> = 0..4_102_444_800_000_000;
+
+type Value<'i> = Spanned<DeValue<'i>>;
+
+const CONTRACT_KEYS: [&str; 5] = ["title", "description", "key", "time", "field"];
+const FIELD_KEYS: [&str; 9] = [
+    "type",
+    "required",
+    "description",
+    "unit",
+    "allowed",
+    "min",
+    "max",
+    "max_length",
+    "field",
+];
+const TYPES: [&str; 9] = [
+    "string",
+    "integer",
+    "number",
+    "boolean",
+    "timestamp",
+    "date",
+    "json",
+    "struct",
+    "list<string>",
+];
+/// Names that other systems give to our types.
+const FOREIGN_TYPES: [(&str, &str); 14] = [
+    ("int", "integer"),
+    ("int64", "integer"),
+    ("long", "integer"),
+    ("float", "number"),
+    ("double", "number"),
+    ("decimal", "number"),
+    ("text", "string"),
+    ("str", "string"),
+    ("varchar", "string"),
+    ("bool", "boolean"),
+    ("datetime", "timestamp"),
+    ("time", "timestamp"),
+    ("object", "struct"),
+    ("array", "list<string>"),
+];
+
+/// Reads the tree of a contract's file and gathers what is wrong with it.
+pub(super) struct Reader<'a> {
+    pub file: &'a str,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn error(&mut self, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
+        let mut found = Diagnostic::error(self.file, message).at(span);
+        found.help = help;
+        self.diagnostics.push(found);
+    }
+
+    /// The contract; a sound one when there are no diagnostics afterwards.
+    pub fn contract(&mut self, name: &str, root: &DeTable) -> Contract {
+        self.known(root, &CONTRACT_KEYS, "a contract");
+        let title = self.text(root, "title").map(|(_, title)| title);
+        if title.is_none() && !root.contains_key("title") {
+            self.error(
+                0..0,
+                "the contract has no `title`",
+                Some("add `title = \"…\"`".into()),
+            );
+        }
+        let mut fields = match root.get("field") {
+            Some(value) => self.fields(value),
+            None => {
+                self.error(
+                    0..0,
+                    "the contract has no fields",
+                    Some("add `[field.NAME]`".into()),
+                );
+                Vec::new()
+            }
+        };
+        let key = self.key(root, &mut fields);
+        let time = self.time(root, &mut fields);
+        Contract {
+            name: name.to_string(),
+            title: title.unwrap_or_default(),
+            description: self
+                .text(root, "description")
+                .map(|(_, text)| text)
+                .unwrap_or_default(),
+            key,
+            time,
+            fields,
+        }
+    }
+
+    fn known(&mut self, table: &DeTable, keys: &[&str], whose: &str) {
+        for key in table.keys() {
+            if keys.contains(&key.get_ref().as_ref()) {
+                continue;
+            }
+            let help = match near(key.get_ref(), keys.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("{whose} may have: {}", keys.join(", ")),
+            };
+            self.error(
+                key.span(),
+                format!("unknown key `{}`", key.get_ref()),
+                Some(help),
+            );
+        }
+    }
+
+    fn text(&mut self, table: &DeTable, key: &str) -> Option<(Range<usize>, String)> {
+        let value = table.get(key)?;
+        match value.get_ref().as_str() {
+            Some(text) => Some((value.span(), text.to_string())),
+            None => {
+                self.wrong_type(key, value, "a string");
+                None
+            }
+        }
+    }
+
+    fn wrong_type(&mut self, key: &str, value: &Value, expected: &str) {
+        let message = format!(
+            "`{key}` must be {expected}, found {}",
+            value.get_ref().type_str()
+        );
+        self.error(value.span(), message, None);
+    }
+
+    /// Fields of a `[field.*]` table in the order in which the file has them.
+    fn fields(&mut self, value: &Value) -> Vec<Field> {
+        let Some(table) = value.get_ref().as_table() else {
+            self.wrong_type("field", value, "a table");
+            return Vec::new();
+        };
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        if entries.is_empty() {
+            self.error(
+                value.span(),
+                "there are no fields",
+                Some("add `[field.NAME]`".into()),
+            );
+        }
+        entries
+            .into_iter()
+            .filter_map(|(key, value)| self.field(key, value))
+            .collect()
+    }
+
+    fn field(&mut self, key: &Spanned<toml::de::DeString>, value: &Value) -> Option<Field> {
+        let name = key.get_ref().to_string();
+        if name.is_empty() || name.contains(['.', '\0']) || name.starts_with("_row") {
+            let help = "a field's name may not be empty, hold a full stop, or begin with `_row`";
+            self.error(
+                key.span(),
+                format!("{name:?} cannot name a field"),
+                Some(help.into()),
+            );
+        }
+        let Some(table) = value.get_ref().as_table() else {
+            self.wrong_type(&name, value, "a table");
+            return None;
+        };
+        self.known(table, &FIELD_KEYS, "a field");
+        let kind_text = match self.text(table, "type") {
+            Some(found) => found,
+            None if table.contains_key("type") => return None,
+            None => {
+                let help = format!("add `type = \"…\"`, one of: {}", TYPES.join(", "));
+                self.error(
+                    key.span(),
+                    format!("field `{name}` has no `type`"),
+                    Some(help),
+                );
+                return None;
+            }
+        };
+        let children = table
+            .get("field")
+            .map(|value| (value.span(), self.fields(value)));
+        let has_children = children.as_ref().map(|(span, _)| span.clone());
+        let limits = self.limits(&name, table, is_time(&kind_text.1));
+        let kind = self.kind(&kind_text.1, &kind_text.0, children, &limits)?;
+        if let Some(span) = has_children
+            && !holds_struct(&kind)
+        {
+            let help = "only `struct` and `list<struct>` have fields of their own";
+            let message = format!("field `{name}` of type `{}` has fields", kind_text.1);
+            self.error(span, message, Some(help.into()));
+        }
+        let field = Field { kind, ..limits };
+        self.fitting(&field, table);
+        Some(field)
+    }
+
+    /// Everything about a field but its type.
+    fn limits(&mut self, name: &str, table: &DeTable, is_time: bool) -> Field {
+        let required = match table.get("required") {
+            None => false,
+            Some(value) => value.get_ref().as_bool().unwrap_or_else(|| {
+                self.wrong_type("required", value, "true or false");
+                false
+            }),
+        };
+        let (allowed, allowed_integers) = self.allowed(table);
+        let (mut min, mut max, mut earliest, mut latest) = (None, None, None, None);
+        if is_time {
+            earliest = self.moment(table, "min").map(|day| day.0);
+            latest = self.moment(table, "max").map(|day| day.1);
+        } else {
+            (min, max) = (self.number(table, "min"), self.number(table, "max"));
+        }
+        let above = min.zip(max).is_some_and(|(min, max)| min > max)
+            || earliest.zip(latest).is_some_and(|(min, max)| min > max);
+        if let (true, Some(least), Some(most)) = (above, table.get("min"), table.get("max")) {
+            let message = format!("`max` {} is below `min` {}", written(most), written(least));
+            self.error(most.span(), message, None);
+        }
+        let max_length = self.number(table, "max_length").and_then(|length| {
+            if length >= 1.0 && length.fract() == 0.0 {
+                return Some(length as usize);
+            }
+            if let Some(value) = table.get("max_length") {
+                self.error(
+                    value.span(),
+                    "`max_length` must be a whole number from 1",
+                    None,
+                );
+            }
+            None
+        });
+        Field {
+            name: name.to_string(),
+            kind: FieldKind::Json,
+            required,
+            description: self
+                .text(table, "description")
+                .map(|(_, text)| text)
+                .unwrap_or_default(),
+            unit: self.text(table, "unit").map(|(_, text)| text),
+            allowed,
+            allowed_integers,
+            min,
+            max,
+            earliest,
+            latest,
+            max_length,
+        }
+    }
+
+    /// The first and last microsecond since 1970 of a limit: a time, or a whole day.
+    fn moment(&mut self, table: &DeTable, key: &str) -> Option<(i64, i64)> {
+        let value = table.get(key)?;
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Datetime(time) => time.to_string(),
+            _ => String::new(),
+        };
+        let day = value::date(&text).map(|days| i64::from(days) * DAY_MICROS);
+        let found = match day {
+            Some(first) => Some((first, first + DAY_MICROS - 1)),
+            None => value::timestamp(&text).map(|at| (at, at)),
+        };
+        if found.is_none() {
+            self.wrong_type(key, value, "a day or time such as 1990-01-01");
+        }
+        found
+    }
+
+    fn number(&mut self, table: &DeTable, key: &str) -> Option<f64> {
+        let value = table.get(key)?;
+        let number = match value.get_ref() {
+            DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
+                .ok()
+                .map(|n| n as f64),
+            DeValue::Float(float) => float.as_str().parse().ok().filter(|n: &f64| n.is_finite()),
+            _ => None,
+        };
+        if number.is_none() {
+            self.wrong_type(key, value, "a finite number");
+        }
+        number
+    }
+
+    fn allowed(&mut self, table: &DeTable) -> (Vec<String>, Vec<i64>) {
+        let (mut texts, mut integers) = (Vec::new(), Vec::new());
+        let Some(value) = table.get("allowed") else {
+            return (texts, integers);
+        };
+        let Some(items) = value.get_ref().as_array() else {
+            self.wrong_type("allowed", value, "a list of strings or integers");
+            return (texts, integers);
+        };
+        if items.is_empty() {
+            self.error(
+                value.span(),
+                "`allowed` is empty, so no record could meet it",
+                None,
+            );
+        }
+        for item in items {
+            match item.get_ref() {
+                DeValue::String(text) => texts.push(text.to_string()),
+                DeValue::Integer(integer) => {
+                    integers.extend(i64::from_str_radix(integer.as_str(), integer.radix()));
+                }
+                _ => self.wrong_type("allowed", item, "strings or integers"),
+            }
+        }
+        (texts, integers)
+    }
+
+    fn kind(
+        &mut self,
+        text: &str,
+        span: &Range<usize>,
+        children: Option<(Range<usize>, Vec<Field>)>,
+        limits: &Field,
+    ) -> Option<FieldKind> {
+        if let Some(inner) = text
+            .strip_prefix("list<")
+            .and_then(|rest| rest.strip_suffix('>'))
+        {
+            let kind = self.kind(inner.trim(), span, children, limits)?;
+            let item = Field {
+                kind,
+                required: false,
+                ..limits.clone()
+            };
+            return Some(FieldKind::List(Box::new(item)));
+        }
+        Some(match text {
+            "string" => FieldKind::String,
+            "integer" => FieldKind::Integer,
+            "number" => FieldKind::Number,
+            "boolean" => FieldKind::Boolean,
+            "timestamp" => FieldKind::Timestamp,
+            "date" => FieldKind::Date,
+            "json" => FieldKind::Json,
+            "struct" => match children {
+                Some((_, fields)) => FieldKind::Struct(fields),
+                None => {
+                    let help = "add `[field.NAME.field.PART]`, or use type `json`";
+                    self.error(span.clone(), "a struct needs fields", Some(help.into()));
+                    return None;
+                }
+            },
+            _ => {
+                let lower = text.to_lowercase();
+                let foreign = FOREIGN_TYPES.iter().find(|(name, _)| *name == lower);
+                let meant = foreign.map(|(_, ours)| *ours).or_else(|| near(text, TYPES));
+                let help = match meant {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("types are: {}", TYPES.join(", ")),
+                };
+                self.error(span.clone(), format!("unknown type `{text}`"), Some(help));
+                return None;
+            }
+        })
+    }
+
+    /// Limits that make no sense for the type.
+    fn fitting(&mut self, field: &Field, table: &DeTable) {
+        let kind = innermost(&field.kind);
+        let numeric = matches!(kind, FieldKind::Integer | FieldKind::Number);
+        let timed = matches!(kind, FieldKind::Timestamp | FieldKind::Date);
+        let textual = matches!(kind, FieldKind::String | FieldKind::Json);
+        let mut wrong = |key: &str, needed: &str| {
+            if let Some(value) = table.get(key) {
+                let message = format!("`{key}` does not fit field `{}`", field.name);
+                self.error(
+                    value.span(),
+                    message,
+                    Some(format!("`{key}` is for {needed}")),
+                );
+            }
+        };
+        if !numeric && !timed {
+            wrong("min", "numbers, timestamps and dates");
+            wrong("max", "numbers, timestamps and dates");
+        }
+        if !numeric {
+            wrong("unit", "numbers");
+        }
+        if !textual {
+            wrong("max_length", "strings");
+        }
+        let allowed_fits = match kind {
+            FieldKind::String => field.allowed_integers.is_empty(),
+            FieldKind::Integer => field.allowed.is_empty(),
+            _ => false,
+        };
+        if !allowed_fits {
+            wrong(
+                "allowed",
+                "strings (a list of strings) and integers (a list of integers)",
+            );
+        }
+    }
+
+    fn key(&mut self, root: &DeTable, fields: &mut [Field]) -> Vec<String> {
+        let Some(value) = root.get("key") else {
+            return Vec::new();
+        };
+        let Some(items) = value.get_ref().as_array() else {
+            self.wrong_type("key", value, "a list of field names");
+            return Vec::new();
+        };
+        let mut key = Vec::new();
+        for item in items {
+            let Some(name) = item.get_ref().as_str() else {
+                self.wrong_type("key", item, "a list of field names");
+                continue;
+            };
+            let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
+            match fields.iter_mut().find(|field| field.name == name) {
+                Some(Field {
+                    kind: FieldKind::List(_) | FieldKind::Struct(_),
+                    ..
+                }) => self.error(
+                    item.span(),
+                    format!("`{name}` cannot be part of the key: it holds several values"),
+                    None,
+                ),
+                Some(field) => {
+                    field.required = true;
+                    key.push(name.to_string());
+                }
+                None if declared(root, name) => {}
+                None => self.no_field(name, item.span(), &names),
+            }
+        }
+        key
+    }
+
+    fn time(&mut self, root: &DeTable, fields: &mut [Field]) -> Option<String> {
+        let (span, name) = self.text(root, "time")?;
+        let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
+        match fields.iter_mut().find(|field| field.name == name) {
+            Some(field) if matches!(field.kind, FieldKind::Timestamp | FieldKind::Date) => {
+                plausible(field);
+                Some(name)
+            }
+            Some(_) => {
+                let message = format!("the time field `{name}` is not a timestamp or date");
+                self.error(span, message, Some("give it type `timestamp`".into()));
+                None
+            }
+            None if declared(root, &name) => None,
+            None => {
+                self.no_field(&name, span, &names);
+                None
+            }
+        }
+    }
+
+    fn no_field(&mut self, name: &str, span: Range<usize>, names: &[String]) {
+        let help = match near(name, names.iter().map(String::as_str)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("fields are: {}", names.join(", ")),
+        };
+        self.error(span, format!("there is no field `{name}`"), Some(help));
+    }
+}
+
+/// Gives a record's time the limits that its contract leaves open.
+fn plausible(field: &mut Field) {
+    let (earliest, latest) = (field.earliest, field.latest);
+    if earliest.is_none() && latest.is_none_or(|latest| latest >= PLAUSIBLE.start) {
+        field.earliest = Some(PLAUSIBLE.start);
+    }
+    if latest.is_none() && earliest.is_none_or(|earliest| earliest < PLAUSIBLE.end) {
+        field.latest = Some(PLAUSIBLE.end - 1);
+    }
+}
+
+/// Whether a type is one of times, or a list of them.
+fn is_time(mut kind: &str) -> bool {
+    while let Some(item) = kind
+        .strip_prefix("list<")
+        .and_then(|rest| rest.strip_suffix('>'))
+    {
+        kind = item.trim();
+    }
+    matches!(kind, "timestamp" | "date")
+}
+
+/// A limit as the file has it.
+fn written(value: &Value) -> String {
+    match value.get_ref() {
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::String(text) => text.to_string(),
+        DeValue::Datetime(time) => time.to_string(),
+        other => other.type_str().to_string(),
+    }
+}
+
+/// Whether the file has such a field, be it one with errors of its own.
+fn declared(root: &DeTable, name: &str) -> bool {
+    root.get("field")
+        .and_then(|value| value.get_ref().as_table())
+        .is_some_and(|fields| fields.contains_key(name))
+}
+
+fn innermost(kind: &FieldKind) -> &FieldKind {
+    match kind {
+        FieldKind::List(item) => innermost(&item.kind),
+        other => other,
+    }
+}
+
+fn holds_struct(kind: &FieldKind) -> bool {
+    matches!(innermost(kind), FieldKind::Struct(_))
+}

@@ -1,0 +1,167 @@
+use super::*;
+use crate::ingest::column;
+
+const CONTRACT: &str = r#"
+title = "T"
+key = ["id"]
+[field.id]
+type = "string"
+[field.n]
+type = "integer"
+min = 0
+max = 9
+[field.x]
+type = "number"
+unit = "min"
+max = 1e6
+[field.at]
+type = "timestamp"
+[field.kind]
+type = "string"
+allowed = ["a", "b"]
+[field.text]
+type = "string"
+max_length = 3
+[field.any]
+type = "json"
+[field.tags]
+type = "list<string>"
+[field.steps]
+type = "list<struct>"
+[field.steps.field.at]
+type = "timestamp"
+required = true
+[field.steps.field.ok]
+type = "boolean"
+"#;
+
+/// Reads lines one after the other: "ok", or reason, field and message of each.
+fn check(lines: &[(&str, &str)]) {
+    let contract = crate::contract::parse("t", "t.toml", CONTRACT).unwrap();
+    let mut columns = column::columns(&contract.fields);
+    let mut unknown = Unknown::new();
+    let mut accepted = 0;
+    for (line, expected) in lines {
+        let found = match read_record(line, &contract.fields, &mut columns, &mut unknown) {
+            Ok(()) => {
+                accepted += 1;
+                "ok".to_string()
+            }
+            Err(v) => format!("{} | {} | {}", v.reason.text(), v.field, v.message),
+        };
+        assert_eq!(found, *expected, "{line}");
+        assert!(columns.iter().all(|column| column.len() == accepted));
+    }
+    let batch = column::batch(columns, &contract.fields).unwrap();
+    assert_eq!(batch.map_or(0, |batch| batch.num_rows()), accepted);
+}
+
+#[test]
+fn records_are_taken_or_refused_with_the_reason() {
+    let deep = format!(
+        r#"{{"id":"a","any":{}{}}}"#,
+        "[".repeat(200),
+        "]".repeat(200)
+    );
+    let deep_unknown = deep.replace("any", "who");
+    let deep_within = format!(
+        r#"{{"id":"a","steps":[{{"at":"2026-01-01T00:00:00Z","who":{}0{}}}]}}"#,
+        r#"{"x":"#.repeat(200),
+        "}".repeat(200)
+    );
+    let bottomless = format!(r#"{{"id":"a","who":{}"#, "[".repeat(1_000_000));
+    check(&[
+        (r#"{"id":"1"}"#, "ok"),
+        (
+            r#"{"id":"2","n":3,"x":4,"at":"2026-01-01T00:00:00Z","kind":"a","any":{"b":[1,2.5]},"tags":["x",null],"steps":[{"at":"2026-01-01T00:00:00Z","ok":true}]}"#,
+            "ok",
+        ),
+        (r#"{"n":1}"#, "missing required | id | the field is missing"),
+        (
+            r#"{"id":null}"#,
+            "missing required | id | the value is null",
+        ),
+        (
+            r#"{"id":17}"#,
+            "wrong type | id | expected a string, found number 17",
+        ),
+        (
+            r#"{"id":"a","n":"5"}"#,
+            r#"wrong type | n | expected an integer, found string "5""#,
+        ),
+        (
+            r#"{"id":"a","n":5.0}"#,
+            "wrong type | n | expected an integer, found number 5",
+        ),
+        (
+            r#"{"id":"a","n":18446744073709551615}"#,
+            "out of range | n | 18446744073709551615 does not fit an integer of 64 bits",
+        ),
+        (
+            r#"{"id":"a","n":-1}"#,
+            "out of range | n | -1 is below the least allowed, 0",
+        ),
+        (
+            r#"{"id":"a","x":2e6}"#,
+            "out of range | x | 2000000 min is above the greatest allowed, 1000000 min",
+        ),
+        (
+            r#"{"id":"a","at":"soon"}"#,
+            r#"wrong type | at | expected a timestamp, found string "soon""#,
+        ),
+        (
+            r#"{"id":"a","kind":"c"}"#,
+            r#"not allowed | kind | "c" is not one of: a, b"#,
+        ),
+        (
+            r#"{"id":"a","text":"éééé"}"#,
+            "too long | text | the text has 4 characters, 3 are allowed",
+        ),
+        (r#"{"id":"a","text":"ééé"}"#, "ok"),
+        (
+            r#"{"id":"a","tags":["x",5]}"#,
+            "wrong type | tags[1] | expected a string, found number 5",
+        ),
+        (
+            r#"{"id":"a","tags":{"x":5}}"#,
+            "wrong type | tags | expected a list, found an object",
+        ),
+        (
+            r#"{"id":"a","steps":[{"at":"2026-01-01T00:00:00Z"},{"ok":true}]}"#,
+            "missing required | steps[1].at | the field is missing",
+        ),
+        (
+            r#"{"id":"a","id":"b"}"#,
+            "broken JSON | id | the field is there twice",
+        ),
+        (
+            r#"{"id":5,"#,
+            "broken JSON |  | EOF while parsing an object",
+        ),
+        (r#"{"id":"a"} x"#, "broken JSON |  | trailing characters"),
+        (
+            r"[1]",
+            "broken JSON |  | invalid type: sequence, expected a record, which is a JSON object",
+        ),
+        (
+            "5",
+            "broken JSON |  | invalid type: integer `5`, expected a record, which is a JSON object",
+        ),
+        (&deep, "broken JSON |  | nested more than 128 deep"),
+        (&deep_unknown, "broken JSON |  | nested more than 128 deep"),
+        (&deep_within, "broken JSON |  | nested more than 128 deep"),
+        (&bottomless, "broken JSON |  | nested more than 128 deep"),
+        (r#"{"id":"z","n":9,"more":{"a":1}}"#, "ok"),
+    ]);
+}
+
+#[test]
+fn unknown_fields_are_counted_by_path() {
+    let contract = crate::contract::parse("t", "t.toml", CONTRACT).unwrap();
+    let mut columns = column::columns(&contract.fields);
+    let mut unknown = Unknown::new();
+    let line = r##"{"id":"1","#read(\"x\")":1,"steps":[{"at":"2026-01-01T00:00:00Z","who":1}]}"##;
+    read_record(line, &contract.fields, &mut columns, &mut unknown).unwrap();
+    let found: Vec<_> = unknown.keys().map(String::as_str).collect();
+    assert_eq!(found, ["#read(\"x\")", "steps.who"]);
+}

@@ -1,0 +1,97 @@
+//! Patterns of file names: `*`, `?` and sets of characters, within one folder.
+
+/// Whether a segment of a path is a pattern.
+pub(super) fn is_pattern(segment: &str) -> bool {
+    segment.contains(['*', '?', '['])
+}
+
+/// Whether a file name fits one segment of a pattern.
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
+    if name.starts_with('.') && !pattern.starts_with('.') {
+        return false;
+    }
+    let pattern: Vec<char> = pattern.chars().collect();
+    let name: Vec<char> = name.chars().collect();
+    let (mut p, mut n) = (0, 0);
+    // The last star and where its match ends; on a mismatch the star takes one more character.
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        if pattern.get(p) == Some(&'*') {
+            star = Some((p + 1, n));
+            p += 1;
+        } else if let Some(next) = one(&pattern, p, name[n]) {
+            p = next;
+            n += 1;
+        } else if let Some((after, end)) = star {
+            p = after;
+            n = end + 1;
+            star = Some((after, end + 1));
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|&c| c == '*')
+}
+
+/// Where the pattern goes on when its element at `p` takes the character.
+fn one(pattern: &[char], p: usize, c: char) -> Option<usize> {
+    match pattern.get(p)? {
+        '?' => Some(p + 1),
+        '[' => match set(pattern, p, c) {
+            Some((next, inside)) => inside.then_some(next),
+            None => (c == '[').then_some(p + 1),
+        },
+        literal => (*literal == c).then_some(p + 1),
+    }
+}
+
+/// The set `[…]` at `p`: where it ends and whether it holds `c`; `None` when it is not closed.
+fn set(pattern: &[char], p: usize, c: char) -> Option<(usize, bool)> {
+    let mut i = p + 1;
+    let negated = matches!(pattern.get(i), Some('!' | '^'));
+    i += usize::from(negated);
+    let first = i;
+    let mut inside = false;
+    loop {
+        let low = *pattern.get(i)?;
+        if low == ']' && i > first {
+            return Some((i + 1, inside != negated));
+        }
+        if pattern.get(i + 1) == Some(&'-') && pattern.get(i + 2).is_some_and(|&high| high != ']') {
+            inside |= (low..=pattern[i + 2]).contains(&c);
+            i += 3;
+        } else {
+            inside |= low == c;
+            i += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pattern: &str, yes: &[&str], no: &[&str]) {
+        for name in yes {
+            assert!(fits(pattern, name), "{pattern} should take {name}");
+        }
+        for name in no {
+            assert!(!fits(pattern, name), "{pattern} should not take {name}");
+        }
+    }
+
+    #[test]
+    fn patterns() {
+        check(
+            "*.jsonl",
+            &["a.jsonl", "a.b.jsonl"],
+            &["a.json", "a.jsonl.gz", ".a.jsonl"],
+        );
+        check("a?c", &["abc", "aéc"], &["ac", "abbc"]);
+        check("t-[0-9][!a].csv", &["t-1b.csv"], &["t-1a.csv", "t-xb.csv"]);
+        check("[]x]", &["]", "x"], &["y"]);
+        check("a[b", &["a[b"], &["ab"]);
+        check("*a*b*c", &["xaxbxc", "abc"], &["acb"]);
+        check(".*", &[".hidden"], &["seen"]);
+    }
+}

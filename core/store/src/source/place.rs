@@ -1,0 +1,415 @@
+//! What a URI names: a folder, and a pattern for the files below it.
+//!
+//! Folders are walked here, not by the object store, whose listing of a folder fails as a whole for
+//! one entry that it cannot take. What cannot hold records (pipes, devices, sockets), leads in
+//! circles or has a name that cannot be told is left out, and said to be.
+
+use super::{
+    Listing, Skipped, SourceFile,
+    pattern::{fits, is_pattern},
+    without_credentials,
+};
+use crate::error::StoreError;
+use object_store::{ObjectStore, local::LocalFileSystem, path::Path as StorePath};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::Metadata,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// A URI taken apart: a folder that is certain and a pattern for what lies below it.
+pub(super) struct Place {
+    /// Folder on this machine.
+    folder: PathBuf,
+    /// The folder as the user writes it, with a closing `/`; empty for the base folder.
+    shown: String,
+    /// Pattern of each path segment below the folder; or one plain file name.
+    pattern: Vec<String>,
+    /// Whether the pattern is to be taken letter by letter.
+    plain: bool,
+}
+
+impl Place {
+    pub fn of(source: &str, uri: &str, base: &Path) -> Result<Self, StoreError> {
+        let wrong = |reason: &str| StoreError::Uri {
+            name: source.to_string(),
+            uri: uri.to_string(),
+            reason: reason.to_string(),
+        };
+        let path = match uri.split_once("://") {
+            Some(("file", path)) if path.starts_with('/') => path,
+            Some(("file", _)) => return Err(wrong("needs three slashes: file:///folder/file")),
+            Some((scheme, _)) => {
+                return Err(StoreError::Scheme {
+                    name: source.to_string(),
+                    uri: without_credentials(uri),
+                    scheme: scheme.to_string(),
+                });
+            }
+            None => uri,
+        };
+        let path = path.trim();
+        if path.is_empty() {
+            return Err(wrong(
+                "is empty; name a file or a pattern such as data/raw/**/*.jsonl",
+            ));
+        }
+        if path.contains('\0') {
+            return Err(wrong("holds a NUL character; remove it"));
+        }
+        let whole = base.join(path);
+        if whole.is_dir() {
+            let suggestion = format!("{}/**/*.jsonl*", path.trim_end_matches('/'));
+            return Err(StoreError::Folder {
+                name: source.to_string(),
+                uri: uri.to_string(),
+                suggestion,
+            });
+        }
+        let segments: Vec<&str> = path.split('/').collect();
+        let plain = whole.exists() || !segments.iter().any(|segment| is_pattern(segment));
+        let fixed = if plain {
+            segments.len() - 1
+        } else {
+            segments
+                .iter()
+                .position(|segment| is_pattern(segment))
+                .unwrap_or(0)
+        };
+        let shown: String = segments[..fixed]
+            .iter()
+            .map(|segment| format!("{segment}/"))
+            .collect();
+        let pattern: Vec<String> = segments[fixed..]
+            .iter()
+            .filter(|segment| !segment.is_empty() && **segment != ".")
+            .map(ToString::to_string)
+            .collect();
+        if pattern.iter().any(|segment| segment == "..") {
+            return Err(wrong("has `..` after a pattern; write the folder first"));
+        }
+        Ok(Self {
+            folder: base.join(&shown),
+            shown,
+            pattern,
+            plain,
+        })
+    }
+
+    pub fn list(&self, source: &str, uri: &str) -> Result<Listing, StoreError> {
+        let store = self.open(source, uri)?;
+        let found = if self.plain {
+            self.file(source, uri)?
+        } else {
+            self.matching(source)?
+        };
+        if found.files.is_empty() && !found.skipped.is_empty() {
+            return Err(StoreError::NothingReadable {
+                name: source.to_string(),
+                files: found.skipped,
+            });
+        }
+        if found.files.is_empty() {
+            return Err(StoreError::NoMatch {
+                name: source.to_string(),
+                uri: uri.to_string(),
+                folder: self.folder.display().to_string(),
+                seen: self.seen(),
+            });
+        }
+        Ok(Listing {
+            store,
+            source: source.to_string(),
+            files: found.files,
+            skipped: found.skipped,
+        })
+    }
+
+    fn open(&self, source: &str, uri: &str) -> Result<Arc<dyn ObjectStore>, StoreError> {
+        match std::fs::metadata(&self.folder) {
+            Ok(found) if found.is_dir() => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(StoreError::NoFolder {
+                    name: source.to_string(),
+                    uri: uri.to_string(),
+                    folder: self.folder.display().to_string(),
+                });
+            }
+            Err(error) if error.kind() != std::io::ErrorKind::NotADirectory => {
+                return Err(self.unreadable(source, &self.folder.display().to_string(), &error));
+            }
+            _ => {
+                return Err(StoreError::Uri {
+                    name: source.to_string(),
+                    uri: uri.to_string(),
+                    reason: format!("takes the file {} for a folder; mend the uri", self.shown),
+                });
+            }
+        }
+        let store = LocalFileSystem::new_with_prefix(&self.folder)
+            .map_err(|error| self.unreadable(source, &self.folder.display().to_string(), &error))?;
+        Ok(Arc::new(store))
+    }
+
+    fn unreadable(&self, source: &str, file: &str, reason: &dyn std::fmt::Display) -> StoreError {
+        StoreError::Unreadable {
+            name: source.to_string(),
+            file: file.to_string(),
+            reason: reason.to_string(),
+        }
+    }
+
+    fn file(&self, source: &str, uri: &str) -> Result<Found, StoreError> {
+        let name = self.pattern.first().map_or("", String::as_str);
+        let on_disk = self.folder.join(name);
+        let shown = format!("{}{name}", self.shown);
+        let wrong = |kind: &'static str| StoreError::NoRegularFile {
+            name: source.to_string(),
+            file: shown.clone(),
+            kind,
+        };
+        let meta = match std::fs::metadata(&on_disk) {
+            Ok(meta) if meta.is_file() => meta,
+            Ok(meta) => return Err(wrong(kind(&meta))),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(StoreError::NoFile {
+                    name: source.to_string(),
+                    file: on_disk.display().to_string(),
+                });
+            }
+            Err(error) => return Err(self.unreadable(source, &shown, &error)),
+        };
+        let path = path_in_store(name).map_err(|reason| StoreError::Uri {
+            name: source.to_string(),
+            uri: uri.to_string(),
+            reason: format!("names a file that cannot be taken: {reason}; rename it"),
+        })?;
+        Ok(Found {
+            files: vec![SourceFile {
+                name: shown,
+                path,
+                size: meta.len(),
+            }],
+            skipped: Vec::new(),
+        })
+    }
+
+    /// Walks only into folders that the pattern can reach.
+    fn matching(&self, source: &str) -> Result<Found, StoreError> {
+        let mut walk = Walk::default();
+        let mut visited: BTreeSet<(String, usize)> = BTreeSet::new();
+        let mut open = vec![Step {
+            on_disk: self.folder.clone(),
+            path: String::new(),
+            at: 0,
+            within: Vec::new(),
+        }];
+        while let Some(step) = open.pop() {
+            if step.at >= self.pattern.len() || !visited.insert((step.path.clone(), step.at)) {
+                continue;
+            }
+            let entries = std::fs::read_dir(&step.on_disk)
+                .and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+            let entries = match entries {
+                Ok(entries) => entries,
+                Err(error) if step.path.is_empty() => {
+                    return Err(self.unreadable(source, &self.shown, &error));
+                }
+                Err(error) => {
+                    walk.skip(&step.path, format!("the folder cannot be read: {error}"));
+                    continue;
+                }
+            };
+            if self.pattern[step.at] == "**" && step.at + 1 < self.pattern.len() {
+                open.push(Step {
+                    at: step.at + 1,
+                    ..step.clone()
+                });
+            }
+            for entry in entries {
+                open.extend(self.entry(&step, &entry.path(), &mut walk));
+            }
+        }
+        Ok(walk.done(&self.shown))
+    }
+
+    /// One entry of a folder: kept when it is a file that fits, or a folder to walk into.
+    fn entry(&self, step: &Step, on_disk: &Path, walk: &mut Walk) -> Option<Step> {
+        let segment = self.pattern.get(step.at)?;
+        let (last, deep) = (step.at + 1 == self.pattern.len(), segment == "**");
+        let os_name = on_disk.file_name().unwrap_or_default();
+        let name = os_name.to_string_lossy();
+        let fitting = if deep {
+            !name.starts_with('.')
+        } else {
+            fits(segment, &name)
+        };
+        if !fitting {
+            return None;
+        }
+        let slash = if step.path.is_empty() { "" } else { "/" };
+        let path = format!("{}{slash}{name}", step.path);
+        let meta = match std::fs::metadata(on_disk) {
+            Ok(meta) => meta,
+            Err(error) => {
+                let reason = match error.kind() {
+                    ErrorKind::NotFound => "the link leads nowhere".to_string(),
+                    _ => error.to_string(),
+                };
+                walk.skip(&path, reason);
+                return None;
+            }
+        };
+        let reachable = if meta.is_dir() { deep || !last } else { last };
+        if !reachable {
+            return None;
+        }
+        if os_name.to_str().is_none() {
+            walk.skip(&path, "its name is not UTF-8; rename it".to_string());
+            return None;
+        }
+        if meta.is_dir() {
+            let at = step.at + usize::from(!deep);
+            return walk.into_folder(step, on_disk, path, at);
+        }
+        if !meta.is_file() {
+            walk.skip(&path, format!("it is {}, not a file", kind(&meta)));
+        } else if let Err(reason) = path_in_store(&path) {
+            walk.skip(&path, format!("{reason}; rename it"));
+        } else {
+            walk.files.insert(path, meta.len());
+        }
+        None
+    }
+
+    /// A few names that are in the folder, to show what was found instead.
+    fn seen(&self) -> String {
+        let Ok(entries) = std::fs::read_dir(&self.folder) else {
+            return String::new();
+        };
+        let mut names: Vec<String> = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        match names.len() {
+            0 => " (it is empty)".to_string(),
+            1..=3 => format!(" (it holds {})", names.join(", ")),
+            more => format!(
+                " (it holds {} and {} more)",
+                names[..3].join(", "),
+                more - 3
+            ),
+        }
+    }
+}
+
+/// Files that were found, and what was left out.
+struct Found {
+    files: Vec<SourceFile>,
+    skipped: Vec<Skipped>,
+}
+
+/// A folder to look into, with a part of the pattern.
+#[derive(Clone)]
+struct Step {
+    on_disk: PathBuf,
+    /// Below the first folder.
+    path: String,
+    /// Index of the segment that the entries must fit.
+    at: usize,
+    /// The folders it is in, links resolved.
+    within: Vec<PathBuf>,
+}
+
+/// What a walk has come across, in order of paths.
+#[derive(Default)]
+struct Walk {
+    files: BTreeMap<String, u64>,
+    skipped: BTreeMap<String, String>,
+}
+
+impl Walk {
+    fn skip(&mut self, path: &str, reason: String) {
+        self.skipped.insert(path.to_string(), reason);
+    }
+
+    /// The step into a folder, unless a link made it lead back to where the walk comes from.
+    fn into_folder(
+        &mut self,
+        step: &Step,
+        on_disk: &Path,
+        path: String,
+        at: usize,
+    ) -> Option<Step> {
+        let mut within = step.within.clone();
+        if within.is_empty() {
+            within.extend(std::fs::canonicalize(&step.on_disk));
+        }
+        match std::fs::canonicalize(on_disk) {
+            Ok(real) if within.contains(&real) => {
+                self.skip(
+                    &path,
+                    "the link leads back to a folder it is in".to_string(),
+                );
+                return None;
+            }
+            Ok(real) => within.push(real),
+            Err(error) => {
+                self.skip(&path, format!("the folder cannot be read: {error}"));
+                return None;
+            }
+        }
+        Some(Step {
+            on_disk: on_disk.to_path_buf(),
+            path,
+            at,
+            within,
+        })
+    }
+
+    /// With names as the user writes them.
+    fn done(self, shown: &str) -> Found {
+        let files = self.files.into_iter().filter_map(|(path, size)| {
+            Some(SourceFile {
+                name: format!("{shown}{path}"),
+                path: path_in_store(&path).ok()?,
+                size,
+            })
+        });
+        let skipped = self.skipped.into_iter().map(|(path, reason)| Skipped {
+            name: format!("{shown}{path}"),
+            reason,
+        });
+        Found {
+            files: files.collect(),
+            skipped: skipped.collect(),
+        }
+    }
+}
+
+/// The path by which the store opens a file, or why it cannot.
+fn path_in_store(path: &str) -> Result<StorePath, String> {
+    let digits = path.rsplit_once('#').map_or("", |(_, digits)| digits);
+    if !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err("names that end in # and a number are those of unfinished uploads".to_string());
+    }
+    StorePath::parse(path).map_err(|_| "its name holds a control character".to_string())
+}
+
+/// What stands where a file should be.
+fn kind(meta: &Metadata) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    let found = meta.file_type();
+    if found.is_dir() {
+        "a folder"
+    } else if found.is_fifo() {
+        "a pipe"
+    } else if found.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}

@@ -1,0 +1,107 @@
+//! Errors of the query engine in words for the author of the query.
+
+use crate::{error::SqlError, near::near};
+use datafusion::{
+    common::{Column, SchemaError},
+    error::DataFusionError,
+};
+use std::collections::BTreeSet;
+
+/// Puts an error of the query engine into words for the author of the query.
+pub(super) fn explain(error: &DataFusionError) -> SqlError {
+    let mut out = match error.find_root() {
+        DataFusionError::SchemaError(schema, _) => explain_schema(schema),
+        DataFusionError::ResourcesExhausted(reason) => SqlError::new(format!(
+            "the query needs more memory than it may take: {reason}"
+        ))
+        .help("read fewer rows or columns, or allow the job more memory"),
+        root => SqlError::new(clean(&root.strip_backtrace())),
+    };
+    if let Some(span) = error.diagnostic().and_then(|found| found.span) {
+        (out.line, out.column) = (Some(span.start.line), Some(span.start.column));
+    } else if let Some((message, line, column)) = located(&out.message) {
+        out = SqlError {
+            message,
+            line: Some(line),
+            column: Some(column),
+            help: out.help,
+        };
+    }
+    out
+}
+
+fn explain_schema(error: &SchemaError) -> SqlError {
+    match error {
+        SchemaError::FieldNotFound {
+            field,
+            valid_fields,
+        } => {
+            let names: BTreeSet<&str> = valid_fields.iter().map(Column::name).collect();
+            let same = names
+                .iter()
+                .find(|name| name.eq_ignore_ascii_case(field.name()));
+            let help = match (same, near(field.name(), names.iter().copied())) {
+                (Some(same), _) => format!("capital letters count inside quotes: write \"{same}\""),
+                (None, Some(meant)) => format!("did you mean {meant}?"),
+                (None, None) => format!("columns are: {}", list(&names)),
+            };
+            SqlError::new(format!("there is no column {}", field.flat_name())).help(help)
+        }
+        SchemaError::AmbiguousReference { field } => {
+            SqlError::new(format!("several tables have a column {}", field.name()))
+                .help("write the table's name and a full stop before it")
+        }
+        other => SqlError::new(clean(&other.to_string())),
+    }
+}
+
+fn list(names: &BTreeSet<&str>) -> String {
+    let shown: Vec<&str> = names.iter().take(30).copied().collect();
+    let more = if names.len() > shown.len() {
+        ", …"
+    } else {
+        ""
+    };
+    format!("{}{more}", shown.join(", "))
+}
+
+/// Takes off what the engine puts around its messages.
+fn clean(text: &str) -> String {
+    let mut text = text.lines().next().unwrap_or_default().trim();
+    for prefix in [
+        "SQL error: ",
+        "Error during planning: ",
+        "This feature is not implemented: ",
+        "Execution error: ",
+        "Arrow error: ",
+        "External error: ",
+        "Schema error: ",
+        "Optimizer rule ",
+    ] {
+        text = text.strip_prefix(prefix).unwrap_or(text);
+    }
+    for parser in ["ParserError(\"", "TokenizerError(\""] {
+        if let Some(inner) = text
+            .strip_prefix(parser)
+            .and_then(|rest| rest.strip_suffix("\")"))
+        {
+            text = inner;
+        }
+    }
+    let text = text.replace("\\\"", "\"");
+    text.strip_prefix("table 'datafusion.public.")
+        .and_then(|rest| rest.split_once("' not found"))
+        .map_or(text.clone(), |(name, _)| {
+            format!("there is no dataset {name}")
+        })
+        .trim_end_matches('.')
+        .to_string()
+}
+
+/// "…at Line: 1, Column: 5" taken apart.
+fn located(message: &str) -> Option<(String, u64, u64)> {
+    let (before, after) = message.split_once(" at Line: ")?;
+    let (line, column) = after.split_once(", Column: ")?;
+    let column: String = column.chars().take_while(char::is_ascii_digit).collect();
+    Some((before.to_string(), line.parse().ok()?, column.parse().ok()?))
+}

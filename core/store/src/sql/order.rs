@@ -1,0 +1,68 @@
+//! The order of rows: the query's own, the dataset's, or else by all columns.
+
+use super::explain::explain;
+use crate::error::SqlError;
+use datafusion::{
+    common::{
+        Column,
+        tree_node::{TreeNode, TreeNodeRecursion},
+    },
+    dataframe::DataFrame,
+    logical_expr::{Expr, LogicalPlan},
+};
+
+/// Sorts by all columns where the query leaves the order open.
+pub(super) fn ordered(frame: DataFrame) -> Result<DataFrame, SqlError> {
+    if has_order(frame.logical_plan()) {
+        return Ok(frame);
+    }
+    let sortable: Vec<_> = frame
+        .schema()
+        .iter()
+        .filter(|(_, field)| !field.data_type().is_nested())
+        .map(|(table, field)| {
+            Expr::Column(Column::new(table.cloned(), field.name())).sort(true, false)
+        })
+        .collect();
+    if sortable.is_empty() {
+        return Ok(frame);
+    }
+    frame.sort(sortable).map_err(|error| explain(&error))
+}
+
+/// Whether the order of rows follows from the plan: sorted at the top, or only picked in order.
+fn has_order(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Sort(_) => true,
+        LogicalPlan::Limit(limit) => has_order(&limit.input),
+        LogicalPlan::Projection(projection) if holds_sort(&projection.input) => true,
+        LogicalPlan::SubqueryAlias(alias) => has_order(&alias.input),
+        other => only_picks(other),
+    }
+}
+
+/// A projection right above a sort drops columns that only the sort needed.
+fn holds_sort(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Sort(_))
+}
+
+fn only_picks(plan: &LogicalPlan) -> bool {
+    let mut picks = true;
+    let walked = plan.apply(|node| {
+        picks &= matches!(
+            node,
+            LogicalPlan::Projection(_)
+                | LogicalPlan::Filter(_)
+                | LogicalPlan::Limit(_)
+                | LogicalPlan::SubqueryAlias(_)
+                | LogicalPlan::TableScan(_)
+                | LogicalPlan::Unnest(_)
+        );
+        Ok(if picks {
+            TreeNodeRecursion::Continue
+        } else {
+            TreeNodeRecursion::Stop
+        })
+    });
+    walked.is_ok() && picks
+}

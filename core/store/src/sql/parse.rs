@@ -1,0 +1,239 @@
+//! What a query may be: one that only reads datasets, and no deeper than its planner can follow.
+//!
+//! The parser, the planner and the planned query itself walk trees by recursion, so a query that is
+//! nested deep enough would end the whole program. Reading it is done on a thread with room for the
+//! worst that the limit of length lets through. What is too deep for a plan is refused; what is not
+//! is planned with plenty of room, and leaves most of a usual stack to the threads that compute it.
+
+use super::{TABLE_FUNCTIONS, explain::explain};
+use crate::error::SqlError;
+use datafusion::{
+    error::DataFusionError,
+    sql::{
+        TableReference,
+        parser::{DFParser, Statement as Parsed},
+        resolve::resolve_table_references,
+        sqlparser::{
+            ast::{Expr, Select, Spanned, Statement, TableFactor, Visit, Visitor},
+            dialect::GenericDialect,
+            parser::ParserError,
+            tokenizer::{Location, Token, Tokenizer},
+        },
+    },
+};
+use std::{collections::BTreeSet, ops::ControlFlow};
+
+/// Length of a query; no query that people write comes near.
+const QUERY_BYTES_MAX: usize = 256 << 10;
+/// Expressions inside of each other. A chain such as `a or b or c` counts, each operator once.
+const DEPTH_MAX: usize = 256;
+/// `select`s and tables of one query, which its plan may stack upon each other.
+const PARTS_MAX: usize = 100;
+/// Stack for reading a query of the greatest length, were it nothing but operators.
+const STACK_BYTES: usize = 512 << 20;
+
+/// The datasets that a query reads; names of its own (`with …`, aliases) are not among them.
+pub fn tables(sql: &str) -> Result<BTreeSet<String>, SqlError> {
+    let references = with_room(sql, |sql| {
+        let statement = parse(sql)?;
+        let resolved = resolve_table_references(&statement, true);
+        resolved
+            .map(|found| found.0)
+            .map_err(|error| explain(&error))
+    })?;
+    references
+        .into_iter()
+        .filter(|reference| !TABLE_FUNCTIONS.contains(&reference.table()))
+        .map(|reference| match reference {
+            TableReference::Bare { table } => Ok(table.to_string()),
+            qualified => Err(
+                SqlError::new(format!("there is no table {qualified}")).help(format!(
+                    "datasets have plain names: write {}",
+                    qualified.table()
+                )),
+            ),
+        })
+        .collect()
+}
+
+/// Checks that the text is one query that only reads datasets, and can be planned.
+pub(super) fn check(sql: &str) -> Result<(), SqlError> {
+    with_room(sql, |sql| parse(sql).map(drop))
+}
+
+/// Does the work on a thread with a stack for any query of the allowed length.
+fn with_room<T: Send>(
+    sql: &str,
+    work: impl FnOnce(&str) -> Result<T, SqlError> + Send,
+) -> Result<T, SqlError> {
+    if sql.len() > QUERY_BYTES_MAX {
+        let message = format!(
+            "the query has {} KiB, {} are allowed",
+            sql.len() >> 10,
+            QUERY_BYTES_MAX >> 10
+        );
+        return Err(SqlError::new(message).help("split it into several stages"));
+    }
+    std::thread::scope(|scope| {
+        let thread = roomy()
+            .spawn_scoped(scope, || work(sql))
+            .map_err(no_thread)?;
+        thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// A thread with a stack for any query.
+pub(super) fn roomy() -> std::thread::Builder {
+    std::thread::Builder::new()
+        .name("query".to_string())
+        .stack_size(STACK_BYTES)
+}
+
+/// What to say when there can be no such thread.
+pub(super) fn no_thread(error: std::io::Error) -> SqlError {
+    SqlError::new(format!("no thread can be started for the query: {error}"))
+        .help("allow the program more memory or threads")
+}
+
+/// The one query in the text.
+fn parse(sql: &str) -> Result<Parsed, SqlError> {
+    let mut statements = DFParser::parse_sql(sql).map_err(|error| match error.find_root() {
+        DataFusionError::SQL(reason, _)
+            if matches!(**reason, ParserError::RecursionLimitExceeded) =>
+        {
+            too_deep(deepest_bracket(sql))
+        }
+        _ => explain(&error),
+    })?;
+    let only = "a stage's query is one SELECT, with WITH before it if need be";
+    let (first, more) = (statements.pop_front(), statements.len());
+    match first {
+        None => Err(SqlError::new("the query is empty").help(only)),
+        Some(_) if more > 0 => {
+            Err(SqlError::new(format!("there are {} statements", more + 1)).help(only))
+        }
+        Some(Parsed::Statement(statement)) if matches!(*statement, Statement::Query(_)) => {
+            let mut guard = Guard::default();
+            match statement.visit(&mut guard) {
+                ControlFlow::Break(error) => Err(*error),
+                ControlFlow::Continue(()) => Ok(Parsed::Statement(statement)),
+            }
+        }
+        Some(other) => {
+            let text = other.to_string();
+            let verb = text
+                .split_whitespace()
+                .next()
+                .unwrap_or_default()
+                .to_uppercase();
+            Err(SqlError::new(format!("{verb} is not allowed")).help(only))
+        }
+    }
+}
+
+fn too_deep(place: Option<Location>) -> SqlError {
+    let message = "the query is nested too deep";
+    let help = "let a stage of its own do a part of it, or use IN (…) instead of many ORs";
+    located(SqlError::new(message).help(help), place)
+}
+
+fn located(mut error: SqlError, place: Option<Location>) -> SqlError {
+    if let Some(place) = place.filter(|place| place.line > 0) {
+        (error.line, error.column) = (Some(place.line), Some(place.column));
+    }
+    error
+}
+
+/// The bracket that most others are around.
+fn deepest_bracket(sql: &str) -> Option<Location> {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location();
+    let (mut depth, mut deepest) = (0_usize, None);
+    for token in tokens.ok()? {
+        match token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => {
+                depth += 1;
+                if deepest.is_none_or(|(most, _)| depth > most) {
+                    deepest = Some((depth, token.span.start));
+                }
+            }
+            Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest.map(|(_, place)| place)
+}
+
+/// Refuses table functions that could read something, statements inside of the query, and what
+/// the planner could not follow.
+#[derive(Default)]
+struct Guard {
+    depth: usize,
+    parts: usize,
+}
+
+impl Guard {
+    fn part(&mut self, place: impl FnOnce() -> Location) -> ControlFlow<Box<SqlError>> {
+        self.parts += 1;
+        if self.parts <= PARTS_MAX {
+            return ControlFlow::Continue(());
+        }
+        let message = format!("the query has more than {PARTS_MAX} SELECTs and tables");
+        let error = SqlError::new(message).help("let stages of their own do parts of it");
+        ControlFlow::Break(Box::new(located(error, Some(place()))))
+    }
+}
+
+impl Visitor for Guard {
+    // Boxed: the visitor is recursive, and its results lie on the stack.
+    type Break = Box<SqlError>;
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Box<SqlError>> {
+        self.depth += 1;
+        if self.depth <= DEPTH_MAX {
+            return ControlFlow::Continue(());
+        }
+        ControlFlow::Break(Box::new(too_deep(Some(expr.span().start))))
+    }
+
+    fn post_visit_expr(&mut self, _: &Expr) -> ControlFlow<Box<SqlError>> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Box<SqlError>> {
+        self.part(|| select.select_token.0.span.start)
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Box<SqlError>> {
+        self.part(|| factor.span().start)?;
+        let name = match factor {
+            TableFactor::Table {
+                name,
+                args: Some(_),
+                ..
+            }
+            | TableFactor::Function { name, .. } => name.to_string().to_lowercase(),
+            _ => return ControlFlow::Continue(()),
+        };
+        if TABLE_FUNCTIONS.contains(&name.as_str()) {
+            return ControlFlow::Continue(());
+        }
+        let help = format!(
+            "tables are datasets, or one of {}",
+            TABLE_FUNCTIONS.join(", ")
+        );
+        let message = format!("the table function {name} is not allowed");
+        ControlFlow::Break(Box::new(SqlError::new(message).help(help)))
+    }
+
+    fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<Box<SqlError>> {
+        match statement {
+            Statement::Query(_) => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(Box::new(SqlError::new(
+                "the query holds another statement than SELECT",
+            ))),
+        }
+    }
+}

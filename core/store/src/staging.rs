@@ -1,0 +1,190 @@
+//! A place for rows that are not yet to be seen: a folder of one's own inside of a job's lake, which
+//! is gone when the work is done.
+//!
+//! Sources of one run and runs of other processes stage side by side, so every staging has its own
+//! folder `.staging/<source>-<process>-<number>`. Its owner holds a lock on the file `owner` in it. A
+//! lock ends with its process, so a folder whose lock can be had was left behind, and whoever stages
+//! next removes it.
+
+use crate::{dataset::Lake, error::StoreError};
+use std::{
+    fs::{File, TryLockError},
+    io::{self, ErrorKind},
+    ops::Deref,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// Folder of all stagings of a job.
+const PARENT: &str = ".staging";
+/// File whose lock says that the folder is in use.
+const OWNER: &str = "owner";
+/// How often a folder is made anew because somebody cleaned it away before it was locked.
+const ATTEMPTS: u32 = 100;
+
+/// A lake that is removed when this is dropped.
+pub(crate) struct Staging {
+    lake: Lake,
+    folder: PathBuf,
+    /// Keeps the lock.
+    _owner: File,
+}
+
+impl Deref for Staging {
+    type Target = Lake;
+    fn deref(&self) -> &Lake {
+        &self.lake
+    }
+}
+
+impl Staging {
+    /// A staging for a source in a job's lake; what dead processes left behind is removed first.
+    pub fn new(lake: &Path, name: &str) -> Result<Self, StoreError> {
+        let parent = lake.join(PARENT);
+        clean(&parent);
+        let failed = |error: io::Error| StoreError::Io {
+            action: "creating the folder",
+            file: parent.display().to_string(),
+            reason: error.to_string(),
+        };
+        for _ in 0..ATTEMPTS {
+            match claim(&parent, name) {
+                Ok(Some((folder, owner))) => {
+                    return Ok(Self {
+                        lake: Lake::in_folder(folder.clone()),
+                        folder,
+                        _owner: owner,
+                    });
+                }
+                Ok(None) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Err(failed(io::Error::other(
+            "others keep removing what is made in it",
+        )))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+        if let Some(parent) = self.folder.parent() {
+            // Stays when somebody else is staging: only an empty folder can be removed like this.
+            let _ = std::fs::remove_dir(parent);
+        }
+    }
+}
+
+/// Makes a folder that nobody else has and locks it; `None` when that has to be tried again.
+fn claim(parent: &Path, name: &str) -> io::Result<Option<(PathBuf, File)>> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let folder = parent.join(format!("{name}-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(parent)?;
+    let again = |error: io::Error| match error.kind() {
+        // The parent or the folder was removed by somebody who found it empty; or another process
+        // of the same id, as containers have, was here.
+        ErrorKind::NotFound | ErrorKind::AlreadyExists => Ok(None),
+        _ => Err(error),
+    };
+    if let Err(error) = std::fs::create_dir(&folder) {
+        return again(error);
+    }
+    let owner = match File::create(folder.join(OWNER)) {
+        Ok(owner) => owner,
+        Err(error) => return again(error),
+    };
+    match owner.lock() {
+        // Who cleaned it away held the lock until the folder was gone.
+        Ok(()) if is_at(&owner, &folder.join(OWNER)) => Ok(Some((folder, owner))),
+        Ok(()) => Ok(None),
+        // A file system without locks: nobody can tell what is left behind, so nothing is removed.
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(Some((folder, owner))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the open file is the one at the path.
+fn is_at(file: &File, path: &Path) -> bool {
+    let identity = |found: std::fs::Metadata| (found.dev(), found.ino());
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(there)) => identity(open) == identity(there),
+        _ => false,
+    }
+}
+
+/// Removes what dead processes left behind.
+fn clean(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let folder = entry.path();
+        // Made when missing: then its owner died, or is about to make it and will try again.
+        let Ok(owner) = File::create(folder.join(OWNER)) else {
+            continue;
+        };
+        match owner.try_lock() {
+            Ok(()) => {
+                let _ = std::fs::remove_dir_all(&folder);
+            }
+            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folders(lake: &Path) -> usize {
+        std::fs::read_dir(lake.join(PARENT)).map_or(0, Iterator::count)
+    }
+
+    #[test]
+    fn stagings_of_one_source_do_not_touch_each_other() {
+        let lake = tempfile::tempdir().unwrap();
+        let one = Staging::new(lake.path(), "tickets").unwrap();
+        std::fs::write(one.folder.join("rows"), "1").unwrap();
+        let two = Staging::new(lake.path(), "tickets").unwrap();
+        assert_ne!(one.folder, two.folder);
+        drop(two);
+        assert_eq!(std::fs::read(one.folder.join("rows")).unwrap(), b"1");
+        drop(one);
+        assert!(!lake.path().join(PARENT).exists());
+    }
+
+    #[test]
+    fn what_a_dead_process_left_behind_is_removed_and_what_is_in_use_is_not() {
+        let lake = tempfile::tempdir().unwrap();
+        let left = lake.path().join(PARENT).join("tickets-1-0");
+        std::fs::create_dir_all(left.join("tickets.lance/data")).unwrap();
+        std::fs::write(left.join(OWNER), "").unwrap();
+        let old = lake.path().join(PARENT).join("tickets");
+        std::fs::create_dir_all(&old).unwrap();
+        let used = Staging::new(lake.path(), "metrics").unwrap();
+        assert_eq!(folders(lake.path()), 1);
+        let another = Staging::new(lake.path(), "metrics").unwrap();
+        assert_eq!(folders(lake.path()), 2);
+        drop((used, another));
+        assert_eq!(folders(lake.path()), 0);
+    }
+
+    #[test]
+    fn many_at_once() {
+        let lake = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let staging = Staging::new(lake.path(), "tickets").unwrap();
+                        let file = staging.folder.join("rows");
+                        std::fs::write(&file, "1").unwrap();
+                        std::thread::yield_now();
+                        assert!(file.exists());
+                    }
+                });
+            }
+        });
+        assert!(!lake.path().join(PARENT).exists());
+    }
+}

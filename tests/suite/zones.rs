@@ -1,0 +1,125 @@
+//! Windows in time zones: what a query counts between `${window.start}` and `${window.end}` is what
+//! the analyses count in the window.
+
+use super::support::*;
+
+const JOB: &str = r#"title = "Zones"
+window = "week"
+timezone = "ZONE"
+
+[source.tickets]
+uri = "records/*"
+contract = "ticket"
+
+[stage.literals]
+kind = "sql"
+query = """
+select count(*) as n, min(at) as first, max(at) as last from tickets
+where at >= ${window.start} and at < ${window.end}
+"""
+
+[stage.days]
+kind = "sql"
+query = """
+select date_trunc('day', at) as day, count(*) as n from tickets
+where at >= ${window.start} and at < ${window.end} group by 1 order by 1
+"""
+sentence = "{day}: {n}"
+
+[stage.later]
+kind = "sql"
+query = "select count(*) as n from days where day >= ${window.start} and day < ${window.end}"
+
+[stage.figures]
+kind = "kpi"
+input = "tickets"
+time = "at"
+
+[[stage.figures.metrics]]
+name = "Tickets"
+kind = "count"
+
+[report.technical]
+"#;
+
+const CONTRACT: &str = r#"title = "Ticket"
+key = ["id"]
+time = "at"
+[field.id]
+type = "integer"
+[field.at]
+type = "timestamp"
+required = true
+"#;
+
+/// Counts of a week in a zone with a record at each quarter of an hour of three weeks around it.
+fn counts(zone: &str, week: &str, monday: &str) {
+    let scratch = Scratch::new();
+    scratch.write("jobs/zones.toml", JOB.replace("ZONE", zone));
+    scratch.write("jobs/contracts/ticket.toml", CONTRACT);
+    let monday: jiff::civil::Date = monday.parse().unwrap();
+    let instant = |days: i64| {
+        let day = monday + jiff::Span::new().days(days);
+        day.in_tz(zone).unwrap().timestamp().as_second()
+    };
+    let quarters: Vec<i64> = (instant(-7)..instant(14)).step_by(900).collect();
+    let records = quarters.iter().enumerate().map(|(id, at)| {
+        let at = jiff::Timestamp::from_second(*at).unwrap();
+        format!("{{\"id\": {id}, \"at\": \"{at}\"}}\n")
+    });
+    scratch.write("records/a.jsonl", records.collect::<String>());
+    retrocast_in(scratch.path(), &["run", "zones", "--window", week]).expect(0);
+    let run = runs(&scratch.join("reports"), "zones").remove(0);
+    let cell = |stage: &str| json(&run.join(format!("cells/{stage}.json")));
+
+    let expected = (instant(7) - instant(0)) / 900;
+    let literals = cell("literals")["tables"][0]["rows"][0].clone();
+    assert_eq!(
+        literals[0],
+        expected.to_string(),
+        "{zone} {week}: {literals}"
+    );
+    let first = format!("{monday}");
+    assert_eq!(literals[1], first, "{zone} {week}");
+    let figures = cell("figures").to_string();
+    assert!(
+        figures.contains(&expected.to_string()),
+        "{zone} {week}: not {expected}: {figures}"
+    );
+    // Seven days by the clocks of the zone, named by their own dates.
+    let days = cell("days");
+    let days = days["tables"][0]["rows"].as_array().unwrap();
+    assert_eq!(days.len(), 7, "{zone} {week}: {days:?}");
+    for (n, row) in days.iter().enumerate() {
+        let n = n as i64;
+        let day = monday + jiff::Span::new().days(n);
+        let quarters = (instant(n + 1) - instant(n)) / 900;
+        assert_eq!(row[0], day.to_string(), "{zone} {week}");
+        assert_eq!(row[1], quarters.to_string(), "{zone} {week} {day}");
+    }
+    assert_eq!(cell("later")["tables"][0]["rows"][0][0], "7");
+    let sentence = findings(&run)
+        .iter()
+        .find(|finding| finding["stage"] == "days")
+        .map(|finding| finding["sentence"].clone());
+    assert!(sentence.unwrap().as_str().unwrap().starts_with(&first));
+}
+
+#[test]
+fn a_week_in_summer() {
+    counts("Europe/Berlin", "2026-W27", "2026-06-29");
+    counts("America/New_York", "2026-W27", "2026-06-29");
+}
+
+#[test]
+fn weeks_in_which_clocks_change() {
+    counts("Europe/Berlin", "2026-W13", "2026-03-23");
+    counts("Europe/Berlin", "2026-W43", "2026-10-19");
+    counts("Australia/Lord_Howe", "2026-W40", "2026-09-28");
+}
+
+#[test]
+fn a_zone_of_half_hours_and_none_at_all() {
+    counts("Asia/Kolkata", "2026-W27", "2026-06-29");
+    counts("UTC", "2026-W27", "2026-06-29");
+}
