@@ -34,7 +34,11 @@ pub fn print_error(error: &anyhow::Error) {
         ("", "")
     };
     let mut out = stderr.lock();
-    let _ = writeln!(out, "{bold}error:{plain} {}", terminal::clean(&error.to_string()));
+    let _ = writeln!(
+        out,
+        "{bold}error:{plain} {}",
+        terminal::clean(&error.to_string())
+    );
     let mut said = error.to_string();
     for cause in error.chain().skip(1) {
         let text = cause.to_string();

@@ -25,16 +25,23 @@ impl Workspace {
     /// From what was typed; folders default to those of the current folder.
     pub fn new(arguments: &Arguments) -> Result<Self, WrongUsage> {
         // A folder that was named must be there; those that are only read are not made.
-        let named = [("--jobs", &arguments.jobs), ("--templates", &arguments.templates)];
+        let named = [
+            ("--jobs", &arguments.jobs),
+            ("--templates", &arguments.templates),
+        ];
         for (option, folder) in named {
             if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_dir()) {
                 let folder = folder.display();
-                return Err(WrongUsage(format!("{option} {folder}: there is no such folder")));
+                return Err(WrongUsage(format!(
+                    "{option} {folder}: there is no such folder"
+                )));
             }
         }
         if !arguments.workspace.is_dir() {
             let folder = arguments.workspace.display();
-            return Err(WrongUsage(format!("--workspace {folder}: there is no such folder")));
+            return Err(WrongUsage(format!(
+                "--workspace {folder}: there is no such folder"
+            )));
         }
         let root = arguments.workspace.clone();
         let folder = |given: &Option<PathBuf>, name: &str| {

@@ -177,7 +177,10 @@ impl Plan {
     }
 
     /// Full names of the nodes that patterns choose and of all that depends on them.
-    pub fn with_descendants(&self, patterns: &[String]) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
+    pub fn with_descendants(
+        &self,
+        patterns: &[String],
+    ) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
         let patterns: Vec<String> = patterns
             .iter()
             .map(|pattern| format!("{}+", pattern.trim_end_matches('+')))
