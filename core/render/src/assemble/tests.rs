@@ -173,7 +173,22 @@ fn a_window_without_records_is_said() {
     let empty = [cell(Some(0)), cell(None)];
     assert_eq!(
         say_with(&empty, 0),
-        "No record falls in this week, so nothing can be said about it."
+        "No record falls in this week, so nothing can be said about it: none has a time."
+    );
+    let mut old = source("tickets");
+    old.first_time = "2026-05-04T08:00:00Z".to_string();
+    old.last_time = "2026-07-31T10:00:00Z".to_string();
+    let facts = Facts {
+        cells: &empty,
+        sources: &[old],
+        kpis: &[],
+        effects: &[],
+        asks: 0,
+    };
+    assert_eq!(
+        verdict(WindowSpec::Week, &facts),
+        "No record falls in this week, so nothing can be said about it: those there are lie from 4 \
+         May 2026 to 31 July 2026."
     );
     assert_eq!(
         notes::notes(&empty, &[]),
@@ -250,6 +265,11 @@ fn verdict_tells_of_improvements() {
     check(
         &[Verdict::Works, Verdict::TooEarly, Verdict::Works],
         "of three improvements two work and one is too early to judge",
+    );
+    check(&[Verdict::Unclear; 2], "both improvements are unclear");
+    check(
+        &[Verdict::Unclear; 11],
+        "all eleven improvements are unclear",
     );
 }
 

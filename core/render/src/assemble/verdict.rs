@@ -5,6 +5,7 @@ use retrocast_domain::{
     Cell, CellStatus, Effect, Kpi, Severity, Verdict, WindowSpec,
     number::{count, list, plural_of},
     report::SourceNote,
+    window::long,
 };
 
 /// What the verdict counts.
@@ -40,7 +41,8 @@ pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
         .filter_map(|cell| cell.records)
         .peekable();
     if known.peek().is_some() && known.all(|records| records == 0) {
-        return format!("No record falls in this {noun}, so nothing can be said about it.");
+        let reason = where_records_are(sources);
+        return format!("No record falls in this {noun}, so nothing can be said about it{reason}.");
     }
     let of = |severity| {
         let all = facts.cells.iter().flat_map(|cell| &cell.findings);
@@ -61,6 +63,28 @@ pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
     clauses.extend(effect_clause(facts.effects));
     clauses.extend(failure_clause(facts.cells));
     format!("{lead}: {}.", clauses.join("; "))
+}
+
+/// Why there is nothing to report on: where the records are that there are.
+fn where_records_are(sources: &[SourceNote]) -> String {
+    let day = |time: &str| time.get(..10)?.parse::<jiff::civil::Date>().ok();
+    let days = |time: fn(&SourceNote) -> &str| sources.iter().filter_map(move |s| day(time(s)));
+    let first = days(|source| &source.first_time).min();
+    let last = days(|source| &source.last_time).max();
+    match (first, last) {
+        (Some(first), Some(last)) if first == last => {
+            format!(": those there are, are of {}", long(first))
+        }
+        (Some(first), Some(last)) => {
+            format!(
+                ": those there are lie from {} to {}",
+                long(first),
+                long(last)
+            )
+        }
+        _ if sources.is_empty() => String::new(),
+        _ => ": none has a time".to_string(),
+    }
 }
 
 /// The beginning when nothing alarms: silence is good news only where somebody could look.
@@ -188,6 +212,16 @@ pub(super) fn effect_clause(effects: &[Effect]) -> Option<String> {
             "the {}",
             parts.concat().replacen("one", "improvement", 1)
         )),
+        // All of them alike: "of two improvements two are unclear" says it twice.
+        n if parts.len() == 1 => {
+            let (_, what) = parts[0].split_once(' ')?;
+            let all = if n == 2 {
+                "both improvements".to_string()
+            } else {
+                format!("all {}", several(n, "improvement"))
+            };
+            Some(format!("{all} {what}"))
+        }
         n => Some(format!("of {} {}", several(n, "improvement"), list(&parts))),
     }
 }

@@ -3,7 +3,7 @@
 use crate::words::{short_date, shorten, words_of_date};
 use retrocast_domain::{
     Effect, Verdict,
-    number::{change, count, fixed, p_value, plural, sensible},
+    number::{change, count, fixed, p_bare, plural, sensible},
 };
 use serde::Serialize;
 
@@ -64,9 +64,14 @@ pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
         } else {
             format!("{} to {}", signed(lower), signed(upper))
         },
-        p: known(bare_p(
-            effect.placebo_p_corrected.unwrap_or(effect.placebo_p),
-        )),
+        p: known(match effect.placebo_p_corrected {
+            Some(corrected) => format!(
+                "{} ({} corrected)",
+                p_bare(effect.placebo_p),
+                p_bare(corrected)
+            ),
+            None => p_bare(effect.placebo_p),
+        }),
         placebos: plural(effect.placebos, "placebo date"),
         days: format!(
             "{} + {}",
@@ -99,12 +104,6 @@ fn signed(value: f64) -> String {
 fn decimals(value: f64) -> usize {
     let text = sensible(value);
     text.split_once('.').map_or(0, |(_, digits)| digits.len())
-}
-
-/// "0.013" or "< 0.001", for a column that says it is a p-value.
-fn bare_p(p: f64) -> String {
-    let text = p_value(p);
-    text.trim_start_matches("p = ").replace("p < ", "< ")
 }
 
 /// A metric with its unit, whose noun is not said twice.
