@@ -269,9 +269,9 @@ impl Drawings<'_> {
     }
 }
 
-/// The charts of the performance page: the first of each cell, those of stages that have a headline
-/// before others, then the second of each; in reading order, with their ranks. Charts of single improvements and of
-/// the quality of data stand in the technical report.
+/// The charts of the performance page in reading order, with their ranks: the first of each cell, in
+/// the order of the headlines and then of reading, then the second of each. Charts of single
+/// improvements and of the quality of data stand in the technical report.
 fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usize, &'a Chart)> {
     let fits = |chart: &&Chart| {
         !matches!(
@@ -279,12 +279,14 @@ fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usiz
             ChartKind::BeforeAfter { .. } | ChartKind::Sparkline { .. }
         )
     };
-    let told = |cell: &&Cell| headlines.iter().any(|finding| finding.stage == cell.stage);
-    let shown = || cells.iter().filter(|cell| cell.kind != "quality");
-    let by_weight = shown()
-        .filter(told)
-        .chain(shown().filter(|cell| !told(cell)));
+    let told = |cell: &Cell| {
+        let first = headlines.iter().position(|f| f.stage == cell.stage);
+        first.unwrap_or(usize::MAX)
+    };
+    let mut by_weight: Vec<&Cell> = cells.iter().filter(|cell| cell.kind != "quality").collect();
+    by_weight.sort_by_key(|cell| told(cell));
     let per_cell: Vec<Vec<&Chart>> = by_weight
+        .into_iter()
         .map(|cell| cell.charts.iter().filter(fits).collect())
         .collect();
     let deepest = per_cell.iter().map(Vec::len).max().unwrap_or(0);

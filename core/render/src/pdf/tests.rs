@@ -315,12 +315,15 @@ fn gallery() {
             crowded("an unusually long and winding sentence of many words "),
         ),
         ("wide", crowded("WWWWWWWW ")),
+        ("unbroken", crowded("WWWWWWWWWWWW")),
         ("empty", empty()),
         ("failed", all_failed()),
     ] {
         for layout in Layout::ALL {
             let file = folder.join(format!("{name}-{}.pdf", layout.name()));
             std::fs::write(file, build(&report, layout)).unwrap();
+            let file = folder.join(format!("{name}-{}.html", layout.name()));
+            std::fs::write(file, crate::html::report(&report, layout).unwrap()).unwrap();
         }
         let file = folder.join(format!("{name}-report.json"));
         std::fs::write(file, report_json(&report).unwrap()).unwrap();
