@@ -160,6 +160,7 @@ const DOORS: [(&str, &[(&str, &str)]); 3] = [
             ("findings.json", "Findings"),
             ("plan.json", "Plan"),
             ("journal.jsonl", "Journal"),
+            ("checksums.b3", "Checksums"),
         ],
     ),
 ];

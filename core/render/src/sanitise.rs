@@ -141,7 +141,8 @@ pub fn printable(
             unbroken + 1
         };
         match unbroken {
-            n if n > UNBROKEN_MAX => {
+            // A query stands in a block of its own that can break anywhere; it is shown whole.
+            n if n > UNBROKEN_MAX && !keeps_lines => {
                 if !cut || !out.ends_with('…') {
                     out.push('…');
                 }
@@ -209,6 +210,14 @@ mod tests {
             printable(&long, &|_| true, false).0,
             format!("{}… tail", "y".repeat(80))
         );
+    }
+
+    #[test]
+    fn a_query_is_not_cut_within_a_word() {
+        let query = format!("select {} from t", "column,".repeat(40));
+        let (text, _, cut) = printable(&query, &|_| true, true);
+        assert!(!cut);
+        assert_eq!(text, query);
     }
 
     #[test]

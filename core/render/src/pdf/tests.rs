@@ -144,6 +144,14 @@ fn what_is_copied_from_a_report_is_what_was_written() {
         "{runs:?}"
     );
     assert!(runs.concat().contains(name));
+    let query = format!("select {} from t", "column_of_t,".repeat(30));
+    report.cells[0].query = Some(query.clone());
+    assert!(
+        texts(&report, Layout::Technical)
+            .concat()
+            .concat()
+            .contains(&query)
+    );
 }
 
 #[test]

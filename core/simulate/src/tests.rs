@@ -1,0 +1,290 @@
+use super::*;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+const CONTRACTS: [(&str, &str); 5] = [
+    ("tickets", "ticket"),
+    ("decisions", "decision"),
+    ("pipelines", "pipeline_execution"),
+    ("metrics", "metric_sample"),
+    ("improvements", "improvement"),
+];
+
+fn config(folder: &Path, seed: u64, weeks: u32) -> Config {
+    let out = folder.join("operations");
+    Config {
+        seed,
+        weeks,
+        out,
+        ..Config::default()
+    }
+}
+
+/// Every file's name below a folder with its bytes.
+fn bytes(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    audit::files(folder)
+        .into_iter()
+        .map(|path| {
+            (
+                path.strip_prefix(folder).unwrap().into(),
+                std::fs::read(&path).unwrap(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn one_seed_gives_one_set_of_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), 3, 10);
+    simulate(&config).unwrap();
+    let first = bytes(&config.out);
+    simulate(&config).unwrap();
+    assert!(first == bytes(&config.out));
+    simulate(&Config {
+        seed: 4,
+        ..config.clone()
+    })
+    .unwrap();
+    assert!(first != bytes(&config.out));
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+/// What is in the files is what the truth says, by a reader that shares no code with the writers.
+fn check_counts(seed: u64, compress: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config {
+        compress,
+        ..config(folder.path(), seed, 20)
+    };
+    let summary = simulate(&config).unwrap();
+    assert_eq!(Truth::read(&summary.truth_path).unwrap(), summary.truth);
+    for (source, contract) in CONTRACTS {
+        let contract = audit::contract(contract);
+        let (found, records) = audit::audit(&config.out.join(source), &contract);
+        let planted = &summary.truth.sources[source];
+        let counts = |t: &truth::SourceTruth| {
+            (
+                t.files,
+                t.records,
+                t.accepted,
+                t.duplicates,
+                t.broken_files,
+                t.quarantined.clone(),
+            )
+        };
+        assert_eq!(counts(&found), counts(planted), "{source}");
+        let quarantined: u64 = planted.quarantined.values().sum();
+        assert_eq!(
+            planted.records,
+            planted.accepted + planted.duplicates + quarantined
+        );
+        for (field, count) in &planted.unknown_fields {
+            let with = records
+                .iter()
+                .filter(|record| record.get(field).is_some())
+                .count();
+            assert_eq!(with as u64, *count, "{source} {field}");
+        }
+    }
+    let tickets = &summary.truth.sources["tickets"];
+    assert!(tickets.late > 20 && tickets.duplicates > 5 && tickets.hostile_texts > 50);
+    assert_eq!(tickets.quarantined.len(), 7, "{:?}", tickets.quarantined);
+}
+
+#[test]
+fn the_truth_counts_what_is_in_the_files() {
+    check_counts(1, true);
+    check_counts(2, false);
+}
+
+/// Accepted records of a source with the civil day of each.
+fn records(config: &Config, source: &str, contract: &str, time: &str) -> Vec<(Date, Value)> {
+    let contract = audit::contract(contract);
+    let zone = jiff::tz::TimeZone::get(&config.timezone).unwrap();
+    audit::audit(&config.out.join(source), &contract)
+        .1
+        .into_iter()
+        .map(|record| {
+            let at: jiff::Timestamp = record[time].as_str().unwrap().parse().unwrap();
+            (zone.to_datetime(at).date(), record)
+        })
+        .collect()
+}
+
+fn near(what: &str, found: f64, planted: f64, tolerance: f64) {
+    let off = (found / planted - 1.0).abs();
+    assert!(off < tolerance, "{what}: found {found}, planted {planted}");
+}
+
+fn per_day(records: &[(Date, Value)], days: i32, keep: impl Fn(Date, &Value) -> bool) -> f64 {
+    records
+        .iter()
+        .filter(|(day, record)| keep(*day, record))
+        .count() as f64
+        / f64::from(days)
+}
+
+fn days_between(from: Date, to: Date) -> i32 {
+    from.until(to).unwrap().get_days()
+}
+
+#[test]
+fn planted_sizes_are_in_the_tickets() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), 11, 60);
+    let truth = simulate(&config).unwrap().truth;
+    let tickets = records(&config, "tickets", "ticket", "created_at");
+    let is_failure = |record: &Value| record["type"] == "failure";
+    let monday = |day: Date| day.weekday() == jiff::civil::Weekday::Monday;
+    let mondays = per_day(&tickets, 60, |day, r| monday(day) && is_failure(r));
+    let others = per_day(&tickets, 360, |day, r| !monday(day) && is_failure(r));
+    near(
+        "Monday",
+        mondays / others,
+        truth.fact("monday").unwrap().size,
+        0.06,
+    );
+    let questions = per_day(&tickets, 60, |day, r| monday(day) && !is_failure(r));
+    let other_questions = per_day(&tickets, 360, |day, r| !monday(day) && !is_failure(r));
+    near("other tickets on Mondays", questions, other_questions, 0.06);
+
+    let ratio = |fact: &Fact, failures_only: bool| {
+        let date = fact.date.unwrap();
+        let of = |r: &Value| r["component"] == fact.value() && (!failures_only || is_failure(r));
+        let before = days_between(truth.start, date);
+        let before = per_day(&tickets, before, |day, r| day < date && of(r));
+        let after = days_between(date, truth.until);
+        per_day(&tickets, after, |day, r| day >= date && of(r)) / before
+    };
+    let shift = truth.fact("shift").unwrap();
+    near("shift", ratio(shift, false), shift.size, 0.06);
+    let works = truth.fact("IMP-001").unwrap();
+    near("improvement", ratio(works, true), 1.0 + works.size, 0.15);
+    let nothing = truth.fact("IMP-002").unwrap();
+    assert_eq!(nothing.size, 0.0);
+    near(
+        "improvement without effect",
+        ratio(nothing, true),
+        1.0,
+        0.15,
+    );
+}
+
+#[test]
+fn planted_sizes_are_in_the_executions_and_metrics() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), 12, 60);
+    let truth = simulate(&config).unwrap().truth;
+    let runs = records(&config, "pipelines", "pipeline_execution", "started_at");
+    let threshold = truth.fact("threshold").unwrap();
+    for (name, is_above) in [("share_below", false), ("share_above", true)] {
+        let side: Vec<_> = runs
+            .iter()
+            .filter(|(_, run)| (run["files"].as_f64().unwrap() > threshold.size) == is_above)
+            .collect();
+        let failed = side
+            .iter()
+            .filter(|(_, run)| run["status"] == "failed")
+            .count();
+        near(
+            name,
+            failed as f64 / side.len() as f64,
+            threshold.numbers[name],
+            0.08,
+        );
+    }
+    let usual = per_day(&runs, 300, |day, _| !is_weekend(day));
+    for id in ["outage-pipelines", "dip-pipelines"] {
+        let fact = truth.fact(id).unwrap();
+        let that_day = per_day(&runs, 1, |day, _| Some(day) == fact.date);
+        near(id, that_day / usual, fact.size, 0.3);
+    }
+    let weekend = per_day(&runs, 120, |day, _| is_weekend(day));
+    near("weekend", weekend / usual, company::WEEKEND_VOLUME, 0.05);
+
+    let drift = truth.fact("drift").unwrap();
+    let samples = records(&config, "metrics", "metric_sample", "time");
+    let memory = |day: Date| {
+        let values: Vec<f64> = samples
+            .iter()
+            .filter(|(date, sample)| *date == day && sample["service"] == drift.value())
+            .filter_map(|(_, sample)| sample["memory_percent"].as_f64())
+            .collect();
+        values.iter().sum::<f64>() / values.len() as f64
+    };
+    near(
+        "before the drift",
+        memory(truth.start),
+        drift.numbers["base"],
+        0.03,
+    );
+    let last = truth.until.yesterday().unwrap();
+    near("at the end", memory(last), drift.numbers["at_end"], 0.03);
+}
+
+fn is_weekend(day: Date) -> bool {
+    day.weekday().to_monday_zero_offset() >= 5
+}
+
+#[test]
+fn the_number_of_records_is_met() {
+    let folder = tempfile::tempdir().unwrap();
+    // Days vary, so a short simulation may be further off.
+    for (records, weeks, tolerance) in [(30_000_u64, 4, 0.03), (200_000, 60, 0.01)] {
+        let config = Config {
+            records: Some(records),
+            ..config(folder.path(), 5, weeks)
+        };
+        let summary = simulate(&config).unwrap();
+        near("records", summary.records as f64, records as f64, tolerance);
+    }
+}
+
+fn refused(config: &Config, words: &str) {
+    let error = simulate(config).unwrap_err();
+    assert!(
+        error.is_wrong_usage() && error.to_string().contains(words),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_cannot_be_simulated_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), 1, 2);
+    refused(
+        &Config {
+            weeks: 0,
+            ..config.clone()
+        },
+        "0 weeks cannot be simulated: use at least 1",
+    );
+    refused(
+        &Config {
+            records: Some(3),
+            ..config.clone()
+        },
+        "3 records in 14 days cannot be simulated: use at least 700 (50 a day)",
+    );
+    let timezone = "Europe/Nowhere".to_string();
+    refused(
+        &Config {
+            timezone,
+            ..config.clone()
+        },
+        "is not a time zone",
+    );
+    refused(
+        &Config {
+            until: Date::MIN,
+            ..config.clone()
+        },
+        "outside the calendar",
+    );
+    std::fs::create_dir_all(&config.out).unwrap();
+    std::fs::write(config.out.join("letter.txt"), "dear").unwrap();
+    refused(&config, "no simulation wrote");
+    assert!(config.out.join("letter.txt").is_file());
+}
