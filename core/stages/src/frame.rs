@@ -96,11 +96,15 @@ pub fn numbers(
         })
         .collect();
     if unusable > 0 {
-        caveats.push(format!(
-            "{} of {name} cannot be computed with (not a number, infinite or beyond 1e60) and \
-             count as missing.",
+        let caveat = format!(
+            "{} of {name} cannot be computed with (not a number, infinite or beyond 1e60); counted \
+             as missing.",
             plural(unusable, "value")
-        ));
+        );
+        // A column that is read for several figures is told of once.
+        if !caveats.contains(&caveat) {
+            caveats.push(caveat);
+        }
     }
     Ok(values)
 }

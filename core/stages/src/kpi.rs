@@ -43,28 +43,30 @@
 //! per day.
 
 use crate::{
-    Analysis, Context, Input, Inputs, Kind, StageError, frame,
+    Analysis, Context, Inputs, Kind, StageError, frame,
     series::{coverage::Coverage, need, period::Period},
     with_findings,
 };
-use jiff::{Unit, civil::Date};
+use jiff::civil::{Date, DateTime};
 use polars::prelude::*;
 use retrocast_domain::{
-    Cell, CellStatus, Window,
-    number::{self, NBSP, plural},
-    window::Comparison,
+    Cell, CellStatus,
+    number::{self, plural},
 };
 use retrocast_stats::test::benjamini_hochberg;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 mod estimate;
+mod metric;
+mod samples;
 mod shown;
 #[cfg(test)]
 mod tests;
 
 use estimate::{Change, Estimate, Sample};
+use metric::Metric;
+use samples::{Windows, groups, samples};
 use shown::{charts, findings, kpi, tables};
 
 /// Params of `kpi`.
@@ -102,158 +104,13 @@ struct Params {
 fn one_percent() -> f64 {
     0.01
 }
+
 fn five_percent() -> f64 {
     0.05
 }
+
 fn twenty() -> usize {
     20
-}
-fn upper_percentile() -> f64 {
-    0.95
-}
-
-/// One figure.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("allOf" = needs_of_kinds()))]
-struct Metric {
-    /// What it is called in the report.
-    name: String,
-    /// What is made of the records.
-    kind: MetricKind,
-    /// Column with the value, for sum, mean, median and percentile.
-    #[serde(default)]
-    #[schemars(extend("x-column" = "input"))]
-    value: Option<String>,
-    /// For a share: the column that decides.
-    #[serde(default)]
-    #[schemars(extend("x-column" = "input"))]
-    where_column: Option<String>,
-    /// For a share: values of `where_column` that count.
-    #[serde(default)]
-    equals: Vec<String>,
-    /// Only records whose `filter_column` holds one of `filter_equals` are looked at.
-    #[serde(default)]
-    #[schemars(extend("x-column" = "input"))]
-    filter_column: Option<String>,
-    /// Values of `filter_column`.
-    #[serde(default)]
-    filter_equals: Vec<String>,
-    /// For a percentile: which, as a share.
-    #[serde(default = "upper_percentile")]
-    #[schemars(range(min = 0.001, max = 0.999))]
-    p: f64,
-    /// Unit, such as "min"; made from the kind by default.
-    #[serde(default)]
-    unit: Option<String>,
-    /// Whether less is better.
-    #[serde(default)]
-    lower_is_better: bool,
-    /// Value to reach.
-    #[serde(default)]
-    target: Option<f64>,
-}
-
-/// What is made of the records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum MetricKind {
-    /// Their number.
-    Count,
-    /// Their number per day.
-    Rate,
-    /// The share of them that counts.
-    Share,
-    /// Sum of the value.
-    Sum,
-    /// Mean of the value.
-    Mean,
-    /// Median of the value.
-    Median,
-    /// A percentile of the value.
-    Percentile,
-}
-
-/// What each kind of metric cannot do without, as JSON Schema.
-fn needs_of_kinds() -> serde_json::Value {
-    let needs = |kinds: &[&str], required: &[&str]| {
-        serde_json::json!({
-            "if": { "properties": { "kind": { "enum": kinds } }, "required": ["kind"] },
-            "then": { "required": required },
-        })
-    };
-    serde_json::json!([
-        needs(&["share"], &["where_column", "equals"]),
-        needs(&["sum", "mean", "median", "percentile"], &["value"]),
-        {
-            "if": { "required": ["filter_column"] },
-            "then": { "required": ["filter_equals"] },
-        },
-        {
-            "if": { "required": ["filter_equals"] },
-            "then": { "required": ["filter_column"] },
-        },
-    ])
-}
-
-impl Metric {
-    fn unit(&self) -> &str {
-        match (&self.unit, self.kind) {
-            (Some(unit), _) => unit,
-            (None, MetricKind::Count) => "records",
-            (None, MetricKind::Rate) => "per day",
-            (None, MetricKind::Share) => "share",
-            (None, _) => "",
-        }
-    }
-
-    fn text(&self, value: f64) -> String {
-        if self.kind == MetricKind::Count && self.unit() != "share" {
-            let count = number::count(value.round().max(0.0) as u64);
-            return if value.round() == 1.0 {
-                number::with_unit(1.0, self.unit())
-            } else if self.unit().is_empty() {
-                count
-            } else {
-                format!("{count}{NBSP}{}", self.unit())
-            };
-        }
-        number::with_unit(value, self.unit())
-    }
-
-    /// "96.8 – 97.6 %": the unit once, after the second bound.
-    fn interval_text(&self, [lower, upper]: [f64; 2]) -> String {
-        let (lower, upper) = (self.text(lower), self.text(upper));
-        let unit = upper.split_once(NBSP).map_or("", |(_, unit)| unit);
-        let bare = lower
-            .strip_suffix(unit)
-            .map_or(lower.as_str(), |l| l.trim_end_matches(NBSP));
-        format!(
-            "{} – {upper}",
-            if self.unit() == "min" { &lower } else { bare }
-        )
-    }
-
-    /// "+0.4 points" for shares, else "+12 %"; words where there is nothing to compare with.
-    fn delta_text(&self, value: Option<f64>, before: Option<f64>) -> String {
-        match (value, before) {
-            (Some(value), Some(before)) if self.is_share() => number::points(value - before),
-            (Some(value), Some(before)) if value == before => number::change(0.0),
-            (Some(_), Some(0.0)) => "from 0".to_string(),
-            (Some(value), Some(before)) => number::change((value - before) / before.abs()),
-            (Some(_), None) => "no earlier records".to_string(),
-            (None, _) => "no records".to_string(),
-        }
-    }
-
-    fn is_share(&self) -> bool {
-        self.kind == MetricKind::Share
-    }
-
-    /// Whether the figure grows with the length of the window.
-    fn grows_with_days(&self) -> bool {
-        matches!(self.kind, MetricKind::Count | MetricKind::Sum)
-    }
 }
 
 /// The kind `kpi`.
@@ -290,58 +147,6 @@ struct Figure<'a> {
     significant: bool,
 }
 
-/// The windows that are looked at: the current one first, then back in time.
-struct Windows {
-    windows: Vec<Window>,
-    /// Whether records cover each of them.
-    covered: Vec<bool>,
-    /// How many windows before the current one make the baseline.
-    baseline: usize,
-    /// Days of the current window that records cover: all, unless they end before it does.
-    current_days: f64,
-}
-
-impl Windows {
-    fn new(context: &Context, coverage: &Coverage) -> Self {
-        let asked = context
-            .compare
-            .iter()
-            .filter_map(|comparison| match comparison {
-                Comparison::Windows(n) => Some(*n as usize),
-                Comparison::Previous => None,
-            });
-        let baseline = asked.max().unwrap_or(4);
-        let count = HISTORY.max(baseline + 1);
-        let windows: Vec<Window> = (0..count as u32).map(|i| context.window.back(i)).collect();
-        let first = coverage.first_day();
-        let covered = windows.iter().map(|window| window.start >= first).collect();
-        let start = context.window.start.at(0, 0, 0, 0);
-        let covered_hours = start.until(coverage.end(Period::Day));
-        let hours = covered_hours.and_then(|span| span.total((Unit::Hour, start)));
-        let days = f64::from(context.window.days());
-        Self {
-            windows,
-            covered,
-            baseline,
-            current_days: hours.map_or(days, |hours| (hours / 24.0).clamp(1.0 / 24.0, days)),
-        }
-    }
-
-    /// Which window holds a day.
-    fn position(&self, day: Date) -> Option<usize> {
-        let at = self.windows.partition_point(|window| window.start > day);
-        (self.windows.get(at)?.contains(day)).then_some(at)
-    }
-
-    fn days(&self, at: usize) -> f64 {
-        if at == 0 {
-            self.current_days
-        } else {
-            f64::from(self.windows[at].days())
-        }
-    }
-}
-
 fn run(
     context: &Context,
     params: &serde_json::Value,
@@ -357,7 +162,7 @@ fn run(
     let days: Vec<Option<Date>> = times
         .civil
         .iter()
-        .map(|time| time.map(|t| t.date()))
+        .map(|time| time.map(DateTime::date))
         .collect();
     let mut cell = Cell::new(&context.stage, KPI.name);
     cell.method = METHOD.to_string();
@@ -443,100 +248,6 @@ fn run(
 
 /// Label of the figures of all records.
 const ALL: &str = "all";
-
-/// Labels of the groups to look at, each row's, and how many groups are left out. A row outside of
-/// them has none.
-fn groups(
-    input: &Input,
-    params: &Params,
-    days: &[Option<Date>],
-    windows: &Windows,
-) -> Result<(Vec<Option<String>>, usize), StageError> {
-    if params.by.is_empty() {
-        return Ok((vec![None; days.len()], 0));
-    }
-    let labels = frame::groups(input, &params.by)?;
-    let mut sizes: BTreeMap<&str, u64> = BTreeMap::new();
-    for (label, day) in labels.iter().zip(days) {
-        if day.and_then(|day| windows.position(day)).is_some() {
-            *sizes.entry(label).or_default() += 1;
-        }
-    }
-    let mut order: Vec<(&str, u64)> = sizes.into_iter().collect();
-    order.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
-    let left = order.len().saturating_sub(params.groups_max);
-    order.truncate(params.groups_max);
-    let kept: std::collections::BTreeSet<String> = order
-        .into_iter()
-        .map(|(label, _)| label.to_string())
-        .collect();
-    Ok((
-        labels
-            .into_iter()
-            .map(|label| kept.contains(&label).then_some(label))
-            .collect(),
-        left,
-    ))
-}
-
-/// Records of a metric by group (all of them first) and window.
-fn samples(
-    input: &Input,
-    params: &Params,
-    metric: &Metric,
-    days: &[Option<Date>],
-    labels: &[Option<String>],
-    windows: &Windows,
-    caveats: &mut Vec<String>,
-) -> Result<Vec<(Option<String>, Vec<Sample>)>, StageError> {
-    let kept = frame::matches(
-        input,
-        metric.filter_column.as_deref(),
-        &metric.filter_equals,
-    )?;
-    let counts = frame::matches(input, metric.where_column.as_deref(), &metric.equals)?;
-    let needs_value = !matches!(
-        metric.kind,
-        MetricKind::Count | MetricKind::Rate | MetricKind::Share
-    );
-    let values = match (&metric.value, needs_value) {
-        (Some(value), true) => frame::numbers(input, value, caveats)?,
-        (None, true) => {
-            let message = format!("metric {:?} needs a `value` column", metric.name);
-            return Err(StageError::Other(message));
-        }
-        (_, false) => vec![Some(1.0); days.len()],
-    };
-    if metric.is_share() && metric.where_column.is_none() {
-        let message = format!("metric {:?} needs a `where_column`", metric.name);
-        return Err(StageError::Other(message));
-    }
-    let empty = || vec![Sample::default(); windows.windows.len()];
-    let mut all = empty();
-    let mut groups: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
-    if !params.by.is_empty() {
-        for label in labels.iter().flatten() {
-            groups.entry(label).or_insert_with(empty);
-        }
-    }
-    for i in 0..days.len() {
-        let Some(at) = days[i].and_then(|day| windows.position(day)) else {
-            continue;
-        };
-        let Some(value) = values[i].filter(|value| value.is_finite() && kept[i]) else {
-            continue;
-        };
-        let value = needs_value.then_some(value);
-        all[at].add(counts[i], value);
-        if let Some(group) = labels[i].as_deref().and_then(|label| groups.get_mut(label)) {
-            group[at].add(counts[i], value);
-        }
-    }
-    let groups = groups
-        .into_iter()
-        .map(|(label, samples)| (Some(label.to_string()), samples));
-    Ok(std::iter::once((None, all)).chain(groups).collect())
-}
 
 fn figure<'a>(
     params: &Params,

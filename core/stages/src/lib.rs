@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 mod frame;
 mod series;
 mod sound;
+#[cfg(test)]
+mod tests;
 
 pub mod anomaly;
 pub mod change_point;

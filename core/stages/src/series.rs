@@ -13,19 +13,16 @@ use jiff::{
     civil::{Date, DateTime},
     tz::TimeZone,
 };
-use retrocast_domain::{
-    Cell, CellStatus, Evidence,
-    number::{self, plural},
-    window::long,
-};
+use retrocast_domain::{Cell, CellStatus, Evidence, number::plural, window::long};
 use retrocast_stats::describe::median;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) mod coverage;
 pub(crate) mod need;
 pub(crate) mod period;
+mod span;
 #[cfg(test)]
 pub(crate) mod test_data;
 #[cfg(test)]
@@ -34,6 +31,7 @@ pub(crate) mod words;
 
 use coverage::Coverage;
 use period::Period;
+use span::Span;
 
 /// What is made of the records of one period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -337,74 +335,6 @@ fn records(
     Ok(records)
 }
 
-/// The periods that hold records, and which of them are whole.
-struct Span {
-    starts: Vec<DateTime>,
-    end: DateTime,
-    first_is_part: bool,
-    last_is_part: bool,
-    period: Period,
-}
-
-impl Span {
-    fn of(coverage: &Coverage, request: &Request<'_>) -> Self {
-        let period = request.period;
-        let end = coverage.end(period);
-        let front = period.floor(coverage.first());
-        let mut starts = Vec::new();
-        let last_moment = end.checked_sub(jiff::ToSpan::nanosecond(1)).unwrap_or(end);
-        let mut start = Some(period.floor(last_moment));
-        while let Some(at) = start.filter(|at| *at >= front) {
-            if starts.len() >= request.periods_max.max(1) {
-                break;
-            }
-            starts.push(at);
-            start = period.before(at);
-        }
-        starts.reverse();
-        let begins_at_front = starts.first() == Some(&front);
-        Self {
-            first_is_part: begins_at_front && !coverage.begins_whole(front, period),
-            last_is_part: starts
-                .last()
-                .is_some_and(|start| period.after(*start, 1) > end),
-            starts,
-            end,
-            period,
-        }
-    }
-
-    /// Positions to look at, and what to tell the reader.
-    fn whole(
-        &self,
-        part_periods: PartPeriods,
-        caveats: &mut Vec<String>,
-    ) -> std::ops::Range<usize> {
-        let n = self.starts.len();
-        let mut parts = Vec::new();
-        if self.first_is_part {
-            parts.push(self.period.words(self.starts[0]));
-        }
-        if self.last_is_part && n > usize::from(self.first_is_part) {
-            parts.push(self.period.words(self.starts[n - 1]));
-        }
-        if parts.is_empty() {
-            return 0..n;
-        }
-        let names = number::list(&parts);
-        if part_periods == PartPeriods::Keep {
-            caveats.push(format!(
-                "Records cover {names} in part; kept as the job file asks."
-            ));
-            return 0..n;
-        }
-        let verb = if parts.len() == 1 { "is" } else { "are" };
-        caveats.push(format!("Records cover {names} in part; {verb} left out."));
-        let start = usize::from(self.first_is_part).min(n);
-        start..n.saturating_sub(usize::from(self.last_is_part)).max(start)
-    }
-}
-
 /// Fills the groups of a set.
 fn fill(
     context: &Context,
@@ -427,7 +357,8 @@ fn fill(
             periods.entry(position - 1).or_default().push(*value);
         }
     }
-    let scales = scales(context, request, coverage, starts, &mut set.caveats);
+    let scales = scales(context, request, coverage, starts);
+    let mut scaled: BTreeSet<Date> = BTreeSet::new();
     for (group, periods) in cells {
         let (label, first) = (records.labels[group].clone(), records.first[group]);
         let is_count = periods.values().flatten().all(|value| value.fract() == 0.0);
@@ -447,11 +378,17 @@ fn fill(
                     return None;
                 }
                 let sum = request.aggregate.of(values.unwrap_or_default());
-                match scales.get(&i) {
-                    None => Some(sum),
-                    Some(scale) if is_count => scale.map(|scale| (sum * scale).round()),
-                    Some(scale) => scale.map(|scale| sum * scale),
+                let Some(scale) = scales.get(&i) else {
+                    return Some(sum);
+                };
+                let mut usual = sum * (*scale)?;
+                if is_count {
+                    usual = usual.round();
                 }
+                if usual != sum && whole.contains(&i) {
+                    scaled.insert(start.date());
+                }
+                Some(usual)
             })
             .collect();
         let held = periods.range(whole.clone());
@@ -465,6 +402,13 @@ fn fill(
             first,
         });
     }
+    if let Some(last) = scaled.last() {
+        let count = plural(scaled.len() as u64, request.period.noun());
+        set.caveats.push(format!(
+            "The clocks changed: {count} of unusual length, the last on {}, scaled to the usual one.",
+            long(*last)
+        ));
+    }
     set.groups.sort_by(|a, b| a.label.cmp(&b.label));
     set.parts_before = whole.start;
     set.starts = starts[whole].to_vec();
@@ -477,30 +421,17 @@ fn scales(
     request: &Request<'_>,
     coverage: &Coverage,
     starts: &[DateTime],
-    caveats: &mut Vec<String>,
 ) -> BTreeMap<usize, Option<f64>> {
     let zone = TimeZone::get(&context.window.timezone).unwrap_or(TimeZone::UTC);
     if !request.aggregate.adds_up() || !coverage.has_hours() || zone == TimeZone::UTC {
         return BTreeMap::new();
     }
-    let scales: BTreeMap<usize, Option<f64>> = starts
+    starts
         .iter()
         .enumerate()
         .map(|(i, start)| (i, request.period.scale(*start, &zone)))
         .filter(|(_, scale)| *scale != Some(1.0))
-        .collect();
-    let mut days: Vec<String> = scales.keys().map(|i| long(starts[*i].date())).collect();
-    days.dedup();
-    let days = &days[days.len().saturating_sub(2)..];
-    if !days.is_empty() {
-        let noun = request.period.noun();
-        caveats.push(format!(
-            "The clocks changed; {noun}s that are longer or shorter for it are scaled to the usual \
-             length, lately in the {noun} of {}.",
-            number::list(days)
-        ));
-    }
-    scales
+        .collect()
 }
 
 /// The groups with the most records.

@@ -3,7 +3,8 @@
 use super::*;
 use crate::series::test_data::{Noise, context, context_of, daily, input, times};
 use jiff::ToSpan;
-use retrocast_domain::Window;
+use polars::prelude::DataFrame;
+use retrocast_domain::{Severity, Window};
 use serde_json::json;
 
 /// Whole numbers around a weekly rhythm, different for every group.

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::series::test_data::{Noise, context, context_of, input, records, times};
+use jiff::{ToSpan, civil::Date};
+use polars::prelude::*;
 
 fn of(date: &str, frame: DataFrame, params: &serde_json::Value) -> Analysis {
     let inputs = Inputs::from([("tickets".to_string(), input("tickets", frame))]);

@@ -1,8 +1,12 @@
 //! What works is told from what does nothing, and what cannot be told is not.
 
 use super::*;
+use crate::Input;
 use crate::series::test_data;
 use jiff::ToSpan;
+use jiff::civil::Date;
+use polars::prelude::*;
+use retrocast_domain::{Verdict, number};
 use serde_json::json;
 
 /// Daily counts with a Monday effect; from 35 days before the end a factor applies.

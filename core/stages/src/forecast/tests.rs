@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::series::test_data::{context, daily};
+use retrocast_domain::{Finding, Severity};
 use serde_json::json;
 
 fn wobble(i: usize, size: f64) -> f64 {

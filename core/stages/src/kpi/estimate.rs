@@ -1,6 +1,6 @@
 //! A figure of one window with its interval and variance, and the test of a change.
 
-use super::{Metric, MetricKind};
+use super::metric::{Metric, MetricKind};
 use retrocast_stats::{
     describe::{mean, mean_interval, quantile_interval, quantile_sorted, sorted, variance},
     test::{
@@ -8,6 +8,9 @@ use retrocast_stats::{
         t_quantile, welch, wilson,
     },
 };
+
+/// Fewest values of a sum for which an interval can be told.
+const SUM_MIN: usize = 8;
 
 /// Records of one window.
 #[derive(Debug, Clone, Default)]
@@ -87,10 +90,12 @@ impl Estimate {
                 let sum: f64 = sample.values.iter().sum();
                 let variance: f64 = sample.values.iter().map(|x| x * x).sum();
                 let half = 1.96 * variance.sqrt();
+                // The normal law needs some values to be near.
+                let enough = sample.values.len() >= SUM_MIN;
                 Self {
                     value: Some(sum),
-                    interval: Some([sum - half, sum + half]),
-                    variance,
+                    interval: enough.then_some([sum - half, sum + half]),
+                    variance: if enough { variance } else { f64::NAN },
                     ..none
                 }
             }

@@ -1,8 +1,9 @@
 //! Figures are right, changes that are there are told, changes that are not there are not.
 
 use super::*;
+use crate::Input;
 use crate::series::test_data::Noise;
-use retrocast_domain::{ChartKind, DatasetRef, Direction};
+use retrocast_domain::{ChartKind, DatasetRef, Direction, Window, window::Comparison};
 use serde_json::{Value, json};
 
 const DAY: i64 = 86_400_000_000;

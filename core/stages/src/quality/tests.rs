@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::series::test_data::{Noise, context, input, records};
+use polars::prelude::*;
+use retrocast_domain::report::SourceNote;
 
 fn source(records: u64, bad: u64, duplicates: u64) -> SourceNote {
     SourceNote {

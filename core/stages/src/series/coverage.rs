@@ -41,7 +41,7 @@ pub(crate) struct Coverage {
 fn seconds(time: DateTime) -> i64 {
     TimeZone::UTC
         .to_timestamp(time)
-        .map_or(0, |timestamp| timestamp.as_second())
+        .map_or(0, jiff::Timestamp::as_second)
 }
 
 impl Coverage {

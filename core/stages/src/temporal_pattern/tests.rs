@@ -1,6 +1,7 @@
 //! Patterns that are there are found, patterns that are not there are not.
 
 use super::*;
+use crate::Input;
 use crate::series::test_data::Noise;
 use retrocast_domain::{DatasetRef, Window};
 use serde_json::{Value, json};

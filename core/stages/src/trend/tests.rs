@@ -3,6 +3,8 @@
 use super::*;
 use crate::series::test_data::{Noise, context, input, records, times};
 use jiff::ToSpan;
+use polars::prelude::*;
+use retrocast_domain::Direction;
 
 fn of(frame: DataFrame, params: &serde_json::Value) -> Analysis {
     let inputs = Inputs::from([("metrics".to_string(), input("metrics", frame))]);

@@ -1,0 +1,183 @@
+//! Which steps are unusual: scores, the forest's vote, corrected limits, events.
+
+use super::{Params, Sides};
+use crate::{
+    Context,
+    series::{Aggregate, Group, SeriesSet, words},
+};
+use rayon::prelude::*;
+use retrocast_stats::{
+    anomaly::{Options, Quantity, Score, features, score},
+    isolation_forest::{self, IsolationForest},
+};
+
+/// What was found in one group.
+pub(super) struct Examined<'a> {
+    pub(super) line: &'a Group,
+    pub(super) scores: Vec<Option<Score>>,
+    pub(super) forest: Vec<f64>,
+    pub(super) events: Vec<Event>,
+}
+
+/// Neighbouring anomalous steps.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Event {
+    pub(super) first: usize,
+    pub(super) last: usize,
+    pub(super) peak: usize,
+    pub(super) up: bool,
+    /// Probability of the peak, both sides where both are looked for.
+    pub(super) p: f64,
+    /// The same, corrected for the number of values looked at.
+    pub(super) p_adjusted: f64,
+    /// Whether the isolation forest agrees.
+    pub(super) agreed: bool,
+}
+
+/// Score above which the isolation forest calls a step unusual.
+const FOREST_LIMIT: f64 = 0.6;
+
+/// First step of the history that is looked at, and first step of the window.
+pub(super) fn region(context: &Context, params: &Params, lines: &SeriesSet) -> (usize, usize) {
+    let window = lines.index_of(context.window.start);
+    let look_back = params.look_back.map_or(window, |days| {
+        lines
+            .starts
+            .len()
+            .saturating_sub(days as usize * lines.period.per_day())
+    });
+    (look_back.min(window), window)
+}
+
+pub(super) fn examine<'a>(
+    context: &Context,
+    params: &Params,
+    lines: &'a SeriesSet,
+    options: Options,
+) -> Vec<Examined<'a>> {
+    let aggregate = params.aggregate();
+    let (from, window) = region(context, params, lines);
+    let mut examined: Vec<Examined> = lines
+        .groups
+        .par_iter()
+        .filter(|line| lines.is_enough(line, options.need()))
+        .map(|line| {
+            let scores = score(&line.values, quantity(aggregate, &line.values), options);
+            let points = features(&scores);
+            let forest = IsolationForest::grow(
+                &points,
+                isolation_forest::Options::default(),
+                words::group_seed(context.seed, &line.label),
+            );
+            let forest = points.iter().map(|point| forest.score(point)).collect();
+            Examined {
+                line,
+                scores,
+                forest,
+                events: Vec::new(),
+            }
+        })
+        .collect();
+    let tested = |range: std::ops::Range<usize>| -> usize {
+        examined
+            .iter()
+            .map(|group| group.scores[range.clone()].iter().flatten().count())
+            .sum()
+    };
+    let n = lines.starts.len();
+    let (history, recent) = (tested(from..window), tested(window..n));
+    // Half of the error rate each, when there are two regions.
+    let share = if history > 0 { 2.0 } else { 1.0 };
+    let corrections = Corrections {
+        window,
+        from,
+        history: history as f64 * share,
+        recent: recent as f64 * share,
+    };
+    for group in &mut examined {
+        group.events = events(params, group, &corrections);
+    }
+    examined
+}
+
+/// Counts are whole and not negative.
+fn quantity(aggregate: Aggregate, values: &[Option<f64>]) -> Quantity {
+    let whole = |value: &f64| *value >= 0.0 && value.fract() == 0.0;
+    if aggregate.adds_up() && values.iter().flatten().all(whole) {
+        Quantity::Count
+    } else {
+        Quantity::Continuous
+    }
+}
+
+/// By how much probabilities are corrected, by region.
+struct Corrections {
+    from: usize,
+    window: usize,
+    history: f64,
+    recent: f64,
+}
+
+impl Corrections {
+    fn of(&self, step: usize) -> f64 {
+        if step >= self.window {
+            self.recent
+        } else {
+            self.history
+        }
+    }
+}
+
+fn events(params: &Params, group: &Examined, corrections: &Corrections) -> Vec<Event> {
+    let sides = if params.direction == Sides::Both {
+        2.0
+    } else {
+        1.0
+    };
+    let mut events: Vec<Event> = Vec::new();
+    for i in corrections.from..group.scores.len() {
+        let Some(score) = group.scores[i] else {
+            continue;
+        };
+        let up = score.z > 0.0;
+        if params.direction == (if up { Sides::Down } else { Sides::Up }) {
+            continue;
+        }
+        let p = (score.p_up.min(score.p_down) * sides).min(1.0);
+        let p_adjusted = (p * corrections.of(i)).min(1.0);
+        let agreed = group.forest[i] >= FOREST_LIMIT;
+        let size = score.expected.abs().max(1e-12);
+        let large = (score.value - score.expected).abs() / size >= params.change_min;
+        let outside = score.value < score.low || score.value > score.high;
+        let claimed =
+            outside && p_adjusted < params.alpha && (agreed || p_adjusted < params.alpha / 20.0);
+        // A step that is clearly unusual next to a claimed one belongs to it.
+        let follows = events.last().is_some_and(|e| e.last + 1 == i && e.up == up) && p < 1e-3;
+        if !(large && (claimed || follows)) {
+            continue;
+        }
+        let event = Event {
+            first: i,
+            last: i,
+            peak: i,
+            up,
+            p,
+            p_adjusted,
+            agreed,
+        };
+        match events.last_mut() {
+            Some(last) if last.last + 1 == i && last.up == up => {
+                last.last = i;
+                if p < last.p {
+                    *last = Event {
+                        first: last.first,
+                        ..event
+                    };
+                }
+                last.agreed |= agreed;
+            }
+            _ => events.push(event),
+        }
+    }
+    events
+}

@@ -1,0 +1,124 @@
+//! Charts of groups with unusual steps.
+
+use super::{detect::Examined, shown::Reporter};
+use crate::series::words;
+use jiff::civil::DateTime;
+use retrocast_domain::{
+    Chart, ChartKind, Finding,
+    chart::{Band, Marker, Role, Series},
+    number,
+};
+use retrocast_stats::anomaly::Score;
+
+impl Reporter<'_> {
+    /// One chart a group with events, the latest first; without any, the largest group's.
+    pub(super) fn charts(&self, examined: &[Examined]) -> Vec<Chart> {
+        let mut shown: Vec<&Examined> = examined
+            .iter()
+            .filter(|group| !group.events.is_empty())
+            .collect();
+        shown.sort_by_key(|group| {
+            std::cmp::Reverse(group.events.iter().map(|event| event.last).max())
+        });
+        if shown.is_empty() {
+            shown.extend(examined.iter().max_by_key(|group| group.line.records));
+        }
+        shown.truncate(4);
+        shown.into_iter().map(|group| self.chart(group)).collect()
+    }
+
+    fn chart(&self, group: &Examined) -> Chart {
+        let n = self.lines.starts.len();
+        let shown = 120 * self.lines.period.per_day().min(4);
+        let earliest = group
+            .events
+            .iter()
+            .map(|event| event.first.saturating_sub(28))
+            .min();
+        let from = n.saturating_sub(shown).min(earliest.unwrap_or(n));
+        let times: Vec<DateTime> = self.lines.starts[from..].to_vec();
+        let scores = &group.scores[from..];
+        let known: Vec<(DateTime, &Score)> = times
+            .iter()
+            .zip(scores)
+            .filter_map(|(time, score)| score.as_ref().map(|score| (*time, score)))
+            .collect();
+        let floor = if group
+            .line
+            .values
+            .iter()
+            .flatten()
+            .all(|value| *value >= 0.0)
+        {
+            0.0
+        } else {
+            f64::NEG_INFINITY
+        };
+        let name = format!("{}{}", self.name, words::in_group(group.line));
+        let title = match group.events.last() {
+            None => format!("{} kept to its usual range", words::capitalised(&name)),
+            Some(event) => {
+                let side = if event.up { "high" } else { "low" };
+                format!(
+                    "{}: unusually {side} {}",
+                    words::capitalised(&name),
+                    self.when(event)
+                )
+            }
+        };
+        Chart {
+            id: format!(
+                "{}-{}",
+                self.context.stage,
+                Finding::identity("chart", &group.line.subject, "anomaly")
+            ),
+            alt: format!(
+                "{title}. {} from {}, with what was expected and the usual range; {} marked.",
+                words::capitalised(&name),
+                self.lines.dates(),
+                number::plural(group.events.len() as u64, "event")
+            ),
+            title,
+            unit: self.unit(),
+            kind: ChartKind::Line {
+                series: vec![
+                    Series {
+                        name: self.name.to_string(),
+                        times: times.clone(),
+                        values: group.line.values[from..].to_vec(),
+                        role: Role::Observed,
+                    },
+                    Series {
+                        name: "expected".to_string(),
+                        times,
+                        values: scores.iter().map(|s| s.map(|s| s.expected)).collect(),
+                        role: Role::Expected,
+                    },
+                ],
+                bands: vec![Band {
+                    name: "usual range (95 %)".to_string(),
+                    times: known.iter().map(|(time, _)| *time).collect(),
+                    lower: known
+                        .iter()
+                        .map(|(_, score)| score.low.max(floor))
+                        .collect(),
+                    upper: known
+                        .iter()
+                        .map(|(_, score)| score.high.max(floor))
+                        .collect(),
+                }],
+                markers: group
+                    .events
+                    .iter()
+                    .map(|event| Marker {
+                        time: self.lines.starts[event.peak],
+                        value: group.line.values[event.peak],
+                        label: self.lines.period.iso(self.lines.starts[event.peak]),
+                    })
+                    .collect(),
+                levels: Vec::new(),
+            },
+            table: None,
+        }
+    }
+}

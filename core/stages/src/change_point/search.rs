@@ -1,0 +1,132 @@
+//! The search of every group, and the correction over all of them.
+
+use super::Params;
+use crate::{
+    Context,
+    series::{SeriesSet, words},
+};
+use rayon::prelude::*;
+use retrocast_domain::{
+    Cell,
+    number::{self},
+};
+use retrocast_stats::{
+    change_point::{Search, Shift, Shifts, mean_shifts},
+    test::benjamini_hochberg,
+    trend::seasonally_adjusted,
+};
+
+/// Simulated series behind a p-value: enough for the correction over groups to be able to pass.
+const SIMULATIONS: (usize, usize) = (999, 9999);
+
+/// One group with what was found.
+pub(super) struct Searched {
+    pub(super) found: Shifts,
+    /// Position in the series of each value that was there.
+    pub(super) places: Vec<usize>,
+    /// Shifts that stay after the correction over groups, with their corrected p-values.
+    pub(super) kept: Vec<(Shift, f64)>,
+}
+
+pub(super) fn note_drifts(cell: &mut Cell, set: &SeriesSet, results: &[Option<Searched>]) {
+    let labels = |wanted: fn(&Option<Searched>) -> bool| -> Vec<&str> {
+        let pairs = set.groups.iter().zip(results);
+        pairs
+            .filter(|(_, r)| wanted(r))
+            .map(|(group, _)| group.label.as_str())
+            .collect()
+    };
+    let drifting = labels(|r| {
+        r.as_ref()
+            .is_some_and(|r| r.found.drifts && r.kept.is_empty())
+    });
+    if !drifting.is_empty() {
+        let (shown, more) = drifting.split_at(drifting.len().min(5));
+        let names = number::list(shown);
+        let rest = if more.is_empty() {
+            String::new()
+        } else {
+            format!(" and {} more", more.len())
+        };
+        cell.caveats.push(format!(
+            "Moving slowly instead of in steps, so no date is claimed: {names}{rest}."
+        ));
+    }
+}
+
+/// Searches every group and corrects all p-values together.
+pub(super) fn search_all(
+    context: &Context,
+    set: &SeriesSet,
+    params: &Params,
+    need: usize,
+    segment_min: usize,
+) -> Vec<Option<Searched>> {
+    let wanted = 2.0 * set.groups.len() as f64 / params.alpha().max(1e-4);
+    let simulations = (wanted as usize).clamp(SIMULATIONS.0, SIMULATIONS.1);
+    let found: Vec<Option<(Shifts, Vec<usize>)>> = set
+        .groups
+        .par_iter()
+        .map(|group| {
+            if !set.is_enough(group, need) {
+                return None;
+            }
+            let adjusted = seasonally_adjusted(&group.values, set.period.season());
+            let there = |i: &usize| group.values[*i].is_some();
+            let places: Vec<usize> = (0..group.values.len()).filter(there).collect();
+            let pick = |from: &[Option<f64>]| -> Vec<f64> {
+                places.iter().filter_map(|i| from[*i]).collect()
+            };
+            let search = Search {
+                segment_min,
+                shifts_max: params.shifts_max,
+                alpha: params.alpha(),
+                simulations,
+                seed: words::group_seed(context.seed, &group.label),
+            };
+            let found = mean_shifts(&pick(&group.values), &pick(&adjusted), &search)?;
+            Some((found, places))
+        })
+        .collect();
+    // A group with shifts is represented by each of them, one without by its best candidate.
+    let p: Vec<f64> = found
+        .iter()
+        .flatten()
+        .flat_map(|(found, _)| {
+            let shifts: Vec<f64> = found.shifts.iter().map(|shift| shift.p).collect();
+            if shifts.is_empty() {
+                vec![found.p]
+            } else {
+                shifts
+            }
+        })
+        .collect();
+    let mut corrected = benjamini_hochberg(&p).into_iter();
+    found
+        .into_iter()
+        .map(|found| {
+            let (found, places) = found?;
+            let count = found.shifts.len().max(1);
+            let corrected: Vec<f64> = corrected.by_ref().take(count).collect();
+            let pairs = found.shifts.iter().cloned().zip(corrected);
+            let kept = pairs
+                .filter(|(shift, p)| *p <= params.alpha() && is_clear(shift))
+                .collect();
+            Some(Searched {
+                found,
+                places,
+                kept,
+            })
+        })
+        .collect()
+}
+
+/// Whether the intervals of a shift exclude no shift at all.
+fn is_clear(shift: &Shift) -> bool {
+    let [_, low, high] = shift.difference;
+    let differs = low > 0.0 || high < 0.0;
+    differs
+        && shift
+            .ratio
+            .is_none_or(|[_, low, high]| low > 1.0 || high < 1.0)
+}

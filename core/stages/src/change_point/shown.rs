@@ -1,0 +1,401 @@
+//! Shifts as a reader sees them: findings, sentences, tables, charts.
+
+use super::{METHOD, Params, search::Searched};
+use crate::{
+    Context, StageError,
+    series::{Group, SeriesSet, period::Period, words},
+};
+use jiff::{ToSpan, civil::Date};
+use polars::prelude::*;
+use retrocast_domain::{
+    Chart, ChartKind, Direction, Finding, Magnitude, Severity, Table,
+    chart::{Level as ChartLevel, Marker, Role, Series},
+    number::{self, plural},
+    sentence::fill,
+    window::long,
+};
+use retrocast_stats::change_point::{Level, Shift};
+
+/// One shift in its surroundings.
+pub(super) struct Stretch<'a> {
+    pub(super) set: &'a SeriesSet,
+    pub(super) params: &'a Params,
+    pub(super) group: &'a Group,
+    pub(super) result: &'a Searched,
+    pub(super) shift: usize,
+}
+
+impl Stretch<'_> {
+    pub(super) fn shift(&self) -> &Shift {
+        &self.result.kept[self.shift].0
+    }
+
+    /// First day of the period at a position of the searched values.
+    pub(super) fn day(&self, position: usize) -> Date {
+        let places = &self.result.places;
+        let place = places.get(position).or(places.last()).copied().unwrap_or(0);
+        self.set.day(place)
+    }
+
+    /// Mean of a level with the part period beside it, when the series begins or ends there.
+    fn mean_with_parts(&self, level: &Level) -> f64 {
+        let places = &self.result.places;
+        let before = self.set.parts_before;
+        let place = |position: usize| places.get(position).map_or(0, |place| place + before);
+        let start = if level.start == 0 {
+            0
+        } else {
+            place(level.start)
+        };
+        let all = &self.group.with_parts;
+        let end = if level.end == places.len() {
+            all.len()
+        } else {
+            place(level.end)
+        };
+        let there: Vec<f64> = all[start..end].iter().flatten().copied().collect();
+        there.iter().sum::<f64>() / there.len().max(1) as f64
+    }
+
+    /// " (between 10 and 15 October 2026)", or nothing when the date is exact.
+    fn between(&self) -> String {
+        let [low, high] = self.shift().interval.map(|position| self.day(position));
+        if low == high || self.set.period == Period::Month && low.first_of_month() == high {
+            return String::new();
+        }
+        let words = |day| match self.set.period {
+            Period::Month => self.set.period.words(day),
+            _ => long(day),
+        };
+        format!(" (95 % interval {} to {})", words(low), words(high))
+    }
+}
+
+pub(super) fn finding(context: &Context, stretch: &Stretch<'_>) -> Finding {
+    let Stretch {
+        set,
+        params,
+        group,
+        result,
+        ..
+    } = *stretch;
+    let (shift, p_adjusted) = &result.kept[stretch.shift];
+    let day = stretch.day(shift.position);
+    let what = format!(
+        "shift of {} in {}-{:02}",
+        set.measure,
+        day.year(),
+        day.month()
+    );
+    let mut finding = Finding::new(&context.stage, "change_point", &group.subject, &what);
+    let rises = shift.difference[0] > 0.0;
+    finding.direction = if rises {
+        Direction::Up
+    } else {
+        Direction::Down
+    };
+    let unit = if params.unit.is_empty() {
+        set.measure.as_str()
+    } else {
+        params.unit.as_str()
+    };
+    finding.magnitude = Some(if let Some([ratio, low, high]) = shift.ratio {
+        Magnitude::interval95(ratio, low, high, "ratio")
+    } else {
+        let [step, low, high] = shift.difference;
+        Magnitude::interval95(step, low, high, number::unit_of_difference(unit))
+    });
+    finding.n = result.places.len() as u64;
+    finding.p = Some(shift.p);
+    finding.p_adjusted = Some(*p_adjusted);
+    finding.method = METHOD.to_string();
+    finding.period = set.dates();
+    finding.baseline = Some(format!(
+        "the {} before, from {}",
+        plural(
+            (shift.before.end - shift.before.start) as u64,
+            set.period.noun()
+        ),
+        set.period.words(stretch.day(shift.before.start))
+    ));
+    finding.evidence = vec![set.evidence.clone()];
+    finding.confidence = 1.0 - p_adjusted;
+    finding.severity = severity(context, params, day, rises);
+    finding.caveats.clone_from(&set.caveats);
+    if result.found.autocorrelation > 0.2 {
+        finding.caveats.push(format!(
+            "Neighbouring {}s resemble each other (autocorrelation {}); p and intervals allow for it.",
+            set.period.noun(),
+            number::fixed(result.found.autocorrelation, 2)
+        ));
+    }
+    finding.sentence = sentence(stretch);
+    numbers(finding, stretch)
+}
+
+/// Recent shifts for the worse need attention, old ones are context.
+fn severity(context: &Context, params: &Params, day: Date, rises: bool) -> Severity {
+    let worse = rises == params.lower_is_better;
+    let recent = day >= context.window.back(4).start;
+    let now = day >= context.window.start - 7.days();
+    match (worse, now, recent) {
+        (true, true, _) => Severity::Warning,
+        (true, false, true) | (false, true, _) => Severity::Notice,
+        _ => Severity::Info,
+    }
+}
+
+pub(super) fn sentence(stretch: &Stretch<'_>) -> String {
+    let Stretch {
+        set,
+        params,
+        group,
+        result,
+        ..
+    } = *stretch;
+    let (shift, p_adjusted) = &result.kept[stretch.shift];
+    let [before, after] =
+        number::two_with_unit([shift.before.mean, shift.after.mean], &params.unit);
+    let ratio = shift.ratio.map_or_else(String::new, |[ratio, low, high]| {
+        format!(
+            " ({}; 95 % interval {} to {})",
+            number::change(ratio - 1.0),
+            number::change(low - 1.0),
+            number::change(high - 1.0)
+        )
+    });
+    fill(
+        "{what}{whom} {verb} {when}{between} from a mean of {before} to {after}{ratio}, {p} \
+         corrected, n = {n}.",
+        &[
+            ("what", &words::capitalised(&set.measure)),
+            ("whom", &words::of_group(&params.by, &group.label)),
+            (
+                "verb",
+                if shift.difference[0] > 0.0 {
+                    "rose"
+                } else {
+                    "fell"
+                },
+            ),
+            ("when", &set.period.when(stretch.day(shift.position))),
+            ("between", &stretch.between()),
+            ("before", &before),
+            ("after", &after),
+            ("ratio", &ratio),
+            ("p", &number::p_value(*p_adjusted)),
+            ("n", &plural(result.places.len() as u64, set.period.noun())),
+        ],
+    )
+}
+
+pub(super) fn numbers(finding: Finding, stretch: &Stretch<'_>) -> Finding {
+    let shift = stretch.shift();
+    let [low, high] = shift
+        .interval
+        .map(|position| stretch.day(position).to_string());
+    let mean_before_with_part_periods = stretch.mean_with_parts(&shift.before);
+    let mean_after_with_part_periods = stretch.mean_with_parts(&shift.after);
+    finding
+        .number("date", stretch.day(shift.position).to_string())
+        .number("date_low", low)
+        .number("date_high", high)
+        .number("mean_before", shift.before.mean)
+        .number("mean_before_interval", shift.before.interval.to_vec())
+        .number("mean_after", shift.after.mean)
+        .number("mean_after_interval", shift.after.interval.to_vec())
+        .number(
+            "mean_before_with_part_periods",
+            mean_before_with_part_periods,
+        )
+        .number("mean_after_with_part_periods", mean_after_with_part_periods)
+        .number("difference", shift.difference.to_vec())
+        .number(
+            "ratio",
+            shift
+                .ratio
+                .map_or(serde_json::Value::Null, |r| r.to_vec().into()),
+        )
+        .number("periods_before", shift.before.end - shift.before.start)
+        .number("periods_after", shift.after.end - shift.after.start)
+        .number("period", stretch.set.period.noun())
+        .number("statistic", shift.statistic)
+        .number("autocorrelation", stretch.result.found.autocorrelation)
+        .number("records", stretch.group.records)
+}
+
+pub(super) fn chart(
+    context: &Context,
+    set: &SeriesSet,
+    params: &Params,
+    group: &Group,
+    result: &Searched,
+) -> Chart {
+    let times = set.starts.clone();
+    let stretch = |shift| Stretch {
+        set,
+        params,
+        group,
+        result,
+        shift,
+    };
+    let value = |value: f64| number::with_unit(value, &params.unit);
+    let at = |position: usize| {
+        let place = result
+            .places
+            .get(position)
+            .copied()
+            .unwrap_or(times.len().saturating_sub(1));
+        times[place]
+    };
+    let mut levels = Vec::new();
+    let mut markers = Vec::new();
+    for (i, (shift, _)) in result.kept.iter().enumerate() {
+        let before = (i == 0).then_some(&shift.before);
+        for level in before.into_iter().chain([&shift.after]) {
+            levels.push(ChartLevel {
+                start: at(level.start),
+                end: at(level
+                    .end
+                    .saturating_sub(usize::from(level.end == result.places.len()))),
+                value: level.mean,
+                label: value(level.mean),
+            });
+        }
+        let label = set.period.words(stretch(i).day(shift.position));
+        markers.push(Marker {
+            time: at(shift.position),
+            value: None,
+            label,
+        });
+    }
+    let what = format!(
+        "{}{}",
+        set.measure,
+        words::of_group(&params.by, &group.label)
+    );
+    let title = match &result.kept[..] {
+        [] => format!("The level of {what} did not shift"),
+        [(shift, _)] => {
+            let [before, after] =
+                number::two_with_unit([shift.before.mean, shift.after.mean], &params.unit);
+            let rises = shift.difference[0] > 0.0;
+            format!(
+                "{} {} from {before} to {after} {}",
+                words::capitalised(&what),
+                if rises { "rose" } else { "fell" },
+                set.period.when(stretch(0).day(shift.position))
+            )
+        }
+        shifts => {
+            let count = plural(shifts.len() as u64, "time");
+            format!("The level of {what} shifted {count}")
+        }
+    };
+    let means: Vec<String> = levels
+        .iter()
+        .map(|level| format!("{} from {}", level.label, level.start.date()))
+        .collect();
+    let shown = if means.is_empty() {
+        String::new()
+    } else {
+        format!(" Means: {}.", number::list(&means))
+    };
+    let unit = if params.unit.is_empty() {
+        set.measure.clone()
+    } else {
+        format!("{what}, {}", params.unit)
+    };
+    Chart {
+        id: words::chart_id(&context.stage, &group.label),
+        title,
+        unit,
+        alt: format!("{} from {}.{shown}", words::capitalised(&what), set.dates()),
+        kind: ChartKind::Line {
+            series: vec![Series {
+                name: set.measure.clone(),
+                times,
+                values: group.values.clone(),
+                role: Role::Observed,
+            }],
+            bands: Vec::new(),
+            markers,
+            levels,
+        },
+        table: None,
+    }
+}
+
+pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Searched>]) -> Table {
+    let mut table = Table::new(
+        format!("Shifts of the level of {}, {}.", set.measure, set.dates()),
+        &[
+            "<group",
+            "<since",
+            "<95 % interval",
+            ">before",
+            ">after",
+            ">ratio",
+            ">p corrected",
+        ],
+    );
+    for (group, result) in set.groups.iter().zip(results) {
+        let Some(result) = result else { continue };
+        for (i, (shift, p)) in result.kept.iter().enumerate() {
+            let stretch = Stretch {
+                set,
+                params,
+                group,
+                result,
+                shift: i,
+            };
+            let level = |level: &Level| {
+                let [low, high] = level.interval;
+                let mean = number::with_unit(level.mean, &params.unit);
+                format!("{mean} ({})", number::interval(low, high))
+            };
+            let [low, high] = shift.interval.map(|position| stretch.day(position));
+            table.push([
+                group.label.clone(),
+                stretch.day(shift.position).to_string(),
+                format!("{low} to {high}"),
+                level(&shift.before),
+                level(&shift.after),
+                shift
+                    .ratio
+                    .map_or_else(|| "–".to_string(), |r| number::sensible(r[0])),
+                number::p_bare(*p),
+            ]);
+        }
+    }
+    table.top(30)
+}
+
+/// One row a shift, for stages that come after.
+pub(super) fn frame_of(
+    set: &SeriesSet,
+    results: &[Option<Searched>],
+) -> Result<DataFrame, StageError> {
+    let mut rows: Vec<(&Group, i32, &Shift, f64)> = Vec::new();
+    let epoch = Date::constant(1970, 1, 1);
+    for (group, result) in set.groups.iter().zip(results) {
+        let Some(result) = result else { continue };
+        for (shift, p) in &result.kept {
+            let day = set.day(result.places[shift.position]);
+            let days = epoch.until(day).map_or(0, |span| span.get_days());
+            rows.push((group, days, shift, *p));
+        }
+    }
+    let number = |get: fn(&Shift) -> f64| rows.iter().map(|row| get(row.2)).collect::<Vec<f64>>();
+    let mut frame = df!(
+        "group" => rows.iter().map(|row| row.0.label.clone()).collect::<Vec<_>>(),
+        "since" => rows.iter().map(|row| row.1).collect::<Vec<i32>>(),
+        "mean_before" => number(|shift| shift.before.mean),
+        "mean_after" => number(|shift| shift.after.mean),
+        "p" => number(|shift| shift.p),
+        "p_adjusted" => rows.iter().map(|row| row.3).collect::<Vec<f64>>(),
+    )?;
+    let since = frame.column("since")?.cast(&DataType::Date)?;
+    frame.with_column(since)?;
+    Ok(frame)
+}

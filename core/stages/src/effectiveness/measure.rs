@@ -1,0 +1,355 @@
+//! What an improvement did: the days around it, its controls, its verdict.
+
+use super::{Controls, Params, register::Improvement};
+use crate::{
+    frame,
+    series::{Group, SeriesSet, need::RECORDS_MIN},
+};
+use rayon::prelude::*;
+use retrocast_domain::{Verdict, number, window::long};
+use retrocast_stats::{
+    effect::{Design, Estimate, estimate},
+    seasonal::{decompose, interpolate},
+    test::holm,
+};
+
+/// An improvement with what could be measured of it.
+pub(super) struct Judged<'a> {
+    pub(super) improvement: &'a Improvement,
+    pub(super) outcome: Outcome,
+}
+
+/// What could be measured.
+pub(super) enum Outcome {
+    /// An effect, with the span of steps it was measured on and caveats.
+    Measured(Box<Measured>),
+    /// Too few days after the change, or none in the data.
+    TooEarly(String),
+    /// No estimate is possible.
+    Not(String),
+}
+
+pub(super) struct Measured {
+    pub(super) estimate: Estimate,
+    pub(super) begin: usize,
+    pub(super) change: usize,
+    pub(super) end: usize,
+    pub(super) controls: Vec<String>,
+    pub(super) caveats: Vec<String>,
+    pub(super) p_adjusted: f64,
+    /// Improvements that the correction is over.
+    pub(super) judged: usize,
+    pub(super) verdict: Verdict,
+}
+
+/// Level of the tests that a verdict rests on.
+const ALPHA: f64 = 0.05;
+
+/// Fewest days before a change, real or placebo.
+const PRE_MIN: usize = 42;
+
+/// Most controls of one improvement.
+const CONTROLS_MAX: usize = 3;
+
+/// Measures every improvement and decides with all p-values at hand.
+pub(super) fn judge<'a>(
+    params: &Params,
+    lines: &SeriesSet,
+    improvements: &'a [Improvement],
+) -> Vec<Judged<'a>> {
+    let mut judged: Vec<Judged> = improvements
+        .par_iter()
+        .map(|improvement| Judged {
+            improvement,
+            outcome: measure(params, lines, improvements, improvement),
+        })
+        .collect();
+    let measured = |one: &Judged| match &one.outcome {
+        Outcome::Measured(measured) => Some(measured.estimate.placebo_p),
+        _ => None,
+    };
+    let p: Vec<f64> = judged.iter().filter_map(measured).collect();
+    let mut corrected = holm(&p).into_iter();
+    for one in &mut judged {
+        if let Outcome::Measured(measured) = &mut one.outcome {
+            measured.p_adjusted = corrected.next().unwrap_or(1.0);
+            measured.judged = p.len();
+            measured.verdict = verdict(measured, one.improvement.lower_is_better);
+        }
+    }
+    judged
+}
+
+pub(super) fn verdict(measured: &Measured, lower_is_better: bool) -> Verdict {
+    let [_, low, high] = measured.estimate.absolute;
+    let sure = measured.p_adjusted < ALPHA;
+    match (high < 0.0 && sure, low > 0.0 && sure) {
+        (true, _) if lower_is_better => Verdict::Works,
+        (_, true) if !lower_is_better => Verdict::Works,
+        (true, _) | (_, true) => Verdict::Harmful,
+        _ => Verdict::Unclear,
+    }
+}
+
+pub(super) fn measure(
+    params: &Params,
+    lines: &SeriesSet,
+    all: &[Improvement],
+    improvement: &Improvement,
+) -> Outcome {
+    let component = &improvement.component;
+    let Some(line) = lines.groups.iter().find(|line| line.label == *component) else {
+        return Outcome::Not(absent(lines, &params.component_column, component));
+    };
+    if let Some(lack) = lack(lines, line, improvement) {
+        return Outcome::Not(lack);
+    }
+    let n = lines.starts.len();
+    let change = lines.index_of(improvement.date);
+    // Other improvements of the component bound the days before and after.
+    let others: Vec<usize> = all
+        .iter()
+        .filter(|other| other.id != improvement.id && other.component == *component)
+        .map(|other| lines.index_of(other.date))
+        .collect();
+    let mut caveats = Vec::new();
+    let end = bound_after(params, change, n, &others, &mut caveats);
+    let days_after = line.values[change..end].iter().flatten().count();
+    if days_after < params.min_post as usize {
+        return Outcome::TooEarly(format!(
+            "too early: have {} after the change, need {}",
+            number::plural(days_after as u64, "day"),
+            params.min_post
+        ));
+    }
+    let history = line.begin();
+    let begin = bound_before(params, change, history, &others, &mut caveats);
+    let controls = match params.controls {
+        Controls::None => Vec::new(),
+        Controls::OtherComponents => controls(lines, line, all, begin, change, end),
+    };
+    if controls.is_empty() {
+        caveats.push(
+            match params.controls {
+                Controls::None => {
+                    "Uncontrolled: no control was asked for, so an outside event in \
+                                   the same days cannot be told from the improvement."
+                }
+                Controls::OtherComponents => {
+                    "Uncontrolled: no other component moved along with this one before the change, \
+                     so an outside event in the same days cannot be told from the improvement."
+                }
+            }
+            .to_string(),
+        );
+    }
+    let filled: Vec<Vec<f64>> = controls
+        .iter()
+        .map(|other| interpolate(&other.values))
+        .collect();
+    let slices: Vec<&[f64]> = filled.iter().map(Vec::as_slice).collect();
+    let design = Design {
+        values: &line.values,
+        controls: &slices,
+        change,
+        end,
+        begin,
+        history,
+        period: 7,
+        pre_min: PRE_MIN,
+        others: &others,
+    };
+    match estimate(&design) {
+        Ok(estimate) => Outcome::Measured(Box::new(Measured {
+            estimate,
+            begin,
+            change,
+            end,
+            controls: controls.iter().map(|line| line.label.clone()).collect(),
+            caveats,
+            p_adjusted: 1.0,
+            judged: 1,
+            verdict: Verdict::Unclear,
+        })),
+        Err(error) => Outcome::Not(error.to_string()),
+    }
+}
+
+/// Why a component is not in the data.
+fn absent(lines: &SeriesSet, column: &str, component: &str) -> String {
+    let dataset = &lines.evidence.dataset;
+    if lines
+        .groups
+        .iter()
+        .all(|line| line.label == frame::visible(None))
+    {
+        return format!("the column {column:?} of {dataset} holds no value");
+    }
+    format!("the data have no {column} {component:?}")
+}
+
+/// What the data of a component lack for any estimate, now and later: days before the change, or
+/// records at all.
+fn lack(lines: &SeriesSet, line: &Group, improvement: &Improvement) -> Option<String> {
+    let change = lines.index_of(improvement.date);
+    let begin = line.begin();
+    let known = line.values[begin.min(change)..change]
+        .iter()
+        .flatten()
+        .count();
+    let name = &line.label;
+    if improvement.date <= line.first.date() || known == 0 {
+        return Some(format!(
+            "the records of {name} that can be used begin on {}, so there is nothing before the \
+             change to compare with; need {} before it",
+            long(
+                lines
+                    .starts
+                    .get(begin)
+                    .map_or(line.first.date(), |start| start.date())
+            ),
+            number::plural(PRE_MIN as u64, "day")
+        ));
+    }
+    if known < PRE_MIN {
+        return Some(format!(
+            "have {} of {name} before the change, need {PRE_MIN}",
+            number::plural(known as u64, "day")
+        ));
+    }
+    (line.records < RECORDS_MIN).then(|| {
+        format!(
+            "have {} of {name}, need {RECORDS_MIN}",
+            number::plural(line.records, "record")
+        )
+    })
+}
+
+/// Where the days after end: the asked number of days, the data, or the component's next improvement.
+fn bound_after(
+    params: &Params,
+    change: usize,
+    n: usize,
+    others: &[usize],
+    caveats: &mut Vec<String>,
+) -> usize {
+    let end = (change + params.post_days as usize).min(n).max(change);
+    let next = others
+        .iter()
+        .copied()
+        .filter(|other| (change..end).contains(other))
+        .min();
+    match next {
+        Some(next) if next - change >= params.min_post as usize => {
+            caveats.push(format!(
+                "Another improvement of the component followed after {}; only the days before it \
+                 count.",
+                number::plural((next - change) as u64, "day")
+            ));
+            next
+        }
+        Some(_) => {
+            caveats.push(
+                "Another improvement of the component came within the same days: their effects \
+                 cannot be told apart."
+                    .to_string(),
+            );
+            end
+        }
+        None => end,
+    }
+}
+
+/// Where the days before begin: the asked number of days, the data, or the component's last
+/// improvement when that leaves enough.
+fn bound_before(
+    params: &Params,
+    change: usize,
+    history: usize,
+    others: &[usize],
+    caveats: &mut Vec<String>,
+) -> usize {
+    let begin = change.saturating_sub(params.pre_days as usize).max(history);
+    let previous = others
+        .iter()
+        .copied()
+        .filter(|other| (begin..change).contains(other))
+        .max();
+    match previous {
+        Some(previous) if change - previous >= PRE_MIN => previous,
+        Some(previous) => {
+            caveats.push(format!(
+                "Another improvement of the component came {} before; its effect is part of what \
+                 was expected only in part.",
+                number::plural((change - previous) as u64, "day")
+            ));
+            begin
+        }
+        None => begin,
+    }
+}
+
+/// Other components that moved along before the change: correlation of the season-adjusted series,
+/// clear of chance after correction for the number tried.
+pub(super) fn controls<'a>(
+    lines: &'a SeriesSet,
+    line: &Group,
+    all: &[Improvement],
+    begin: usize,
+    change: usize,
+    end: usize,
+) -> Vec<&'a Group> {
+    let changed = |label: &str| {
+        all.iter().any(|other| {
+            other.component == label && (begin..end).contains(&lines.index_of(other.date))
+        })
+    };
+    let adjusted = |line: &Group| {
+        let values = interpolate(&line.values[begin..change]);
+        if values.len() < PRE_MIN {
+            return Vec::new();
+        }
+        let parts = decompose(&values, 7);
+        values
+            .iter()
+            .zip(&parts.season)
+            .map(|(value, season)| value - season)
+            .collect::<Vec<_>>()
+    };
+    let own = adjusted(line);
+    let candidates: Vec<&Group> = lines
+        .groups
+        .iter()
+        .filter(|other| other.label != line.label && !changed(&other.label))
+        .filter(|other| other.values[begin..end].iter().all(Option::is_some))
+        .collect();
+    let limit = 2.6 + (candidates.len().max(1) as f64).ln() / 3.0;
+    let mut scored: Vec<(f64, &Group)> = candidates
+        .into_iter()
+        .map(|other| (correlation(&own, &adjusted(other)), other))
+        .filter(|(r, _)| *r >= (limit / (own.len() as f64).sqrt()).max(0.3))
+        .collect();
+    scored.sort_by(|(a, x), (b, y)| b.total_cmp(a).then_with(|| x.label.cmp(&y.label)));
+    scored
+        .into_iter()
+        .take(CONTROLS_MAX)
+        .map(|(_, line)| line)
+        .collect()
+}
+
+/// Pearson correlation; 0 where it is not defined.
+fn correlation(a: &[f64], b: &[f64]) -> f64 {
+    let n = a.len().min(b.len()) as f64;
+    let (mean_a, mean_b) = (a.iter().sum::<f64>() / n, b.iter().sum::<f64>() / n);
+    let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
+    for (x, y) in a.iter().zip(b) {
+        ab += (x - mean_a) * (y - mean_b);
+        aa += (x - mean_a).powi(2);
+        bb += (y - mean_b).powi(2);
+    }
+    if aa > 0.0 && bb > 0.0 {
+        ab / (aa * bb).sqrt()
+    } else {
+        0.0
+    }
+}

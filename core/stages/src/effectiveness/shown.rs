@@ -1,0 +1,287 @@
+//! Effects as a reader sees them: findings and sentences.
+
+use super::{
+    METHOD, Params,
+    measure::{Judged, Measured, Outcome},
+    register::Improvement,
+};
+use crate::{
+    Context,
+    series::{SeriesSet, words},
+};
+use retrocast_domain::{
+    Direction, Evidence, Finding, Magnitude, Severity, Verdict, number, sentence::fill,
+    window::long,
+};
+use serde_json::Value;
+
+/// Relative bound from which on an effect is told as an amount.
+const RELATIVE_MAX: f64 = 10.0;
+
+pub(super) fn did(judged: &[Judged]) -> String {
+    let count = |wanted: Verdict| {
+        judged
+            .iter()
+            .filter(|one| match &one.outcome {
+                Outcome::Measured(measured) => measured.verdict == wanted,
+                Outcome::TooEarly(_) => wanted == Verdict::TooEarly,
+                Outcome::Not(_) => false,
+            })
+            .count()
+    };
+    let words: Vec<String> = [
+        Verdict::Works,
+        Verdict::Harmful,
+        Verdict::Unclear,
+        Verdict::TooEarly,
+    ]
+    .into_iter()
+    .filter(|verdict| count(*verdict) > 0)
+    .map(|verdict| format!("{} {}", count(verdict), verdict.word()))
+    .collect();
+    let missing = judged
+        .iter()
+        .filter(|one| matches!(one.outcome, Outcome::Not(_)))
+        .count();
+    let missing = if missing > 0 {
+        format!("; {missing} could not be measured")
+    } else {
+        String::new()
+    };
+    format!(
+        "Judged {}: {}{missing}.",
+        number::plural(judged.len() as u64, "improvement"),
+        if words.is_empty() {
+            "no verdict".to_string()
+        } else {
+            number::list(&words)
+        }
+    )
+}
+
+/// Words and pictures of what was measured.
+pub(super) struct Reporter<'a> {
+    pub(super) context: &'a Context,
+    pub(super) params: &'a Params,
+    pub(super) lines: &'a SeriesSet,
+    pub(super) evidence: Vec<Evidence>,
+}
+
+impl Reporter<'_> {
+    pub(super) fn measure(&self, improvement: &Improvement) -> String {
+        let register = (!improvement.metric.is_empty()).then_some(improvement.metric.as_str());
+        let asked = self.params.measure.as_deref().or(register);
+        words::measure(asked, self.params.value.as_deref(), &self.params.input)
+    }
+
+    pub(super) fn unit(&self, improvement: &Improvement) -> String {
+        if self.params.unit.is_empty() {
+            format!("{} per day", self.measure(improvement))
+        } else {
+            self.params.unit.clone()
+        }
+    }
+
+    /// The two last days of a span: "2026-07-01 to 2026-10-06".
+    pub(super) fn span(&self, from: usize, to: usize) -> String {
+        let day = |i: usize| self.lines.starts[i].date();
+        format!("{} to {}", day(from), day(to.max(from + 1) - 1))
+    }
+
+    pub(super) fn finding(&self, one: &Judged) -> Finding {
+        let improvement = one.improvement;
+        let measure = self.measure(improvement);
+        let what = format!("{} on {measure}", improvement.id);
+        let subject = format!(
+            "{} = {}",
+            self.params.component_column, improvement.component
+        );
+        let mut finding = Finding::new(&self.context.stage, "effect", &subject, &what);
+        finding.method = METHOD.to_string();
+        finding.evidence.clone_from(&self.evidence);
+        if let Some(evidence) = finding.evidence.first_mut() {
+            evidence.filter = Some(subject);
+        }
+        finding.period = format!("{} to {}", improvement.date, improvement.date);
+        finding = finding
+            .number("improvement", improvement.id.clone())
+            .number("date", improvement.date.to_string());
+        if let Some(expected) = improvement.expected_relative {
+            finding = finding.number("expected_relative", expected);
+        }
+        match &one.outcome {
+            Outcome::Measured(measured) => self.measured(finding, improvement, measured),
+            Outcome::TooEarly(message) => {
+                finding.sentence = fill(
+                    "{title} ({component}, {date}): {message}.",
+                    &[
+                        ("title", &improvement.title),
+                        ("component", &improvement.component),
+                        ("date", &long(improvement.date)),
+                        ("message", message),
+                    ],
+                );
+                finding.number("verdict", Verdict::TooEarly.word())
+            }
+            Outcome::Not(message) => {
+                finding.caveats.push(format!("No estimate: {message}."));
+                finding.sentence = fill(
+                    "{title} ({component}, {date}) could not be measured: {message}.",
+                    &[
+                        ("title", &improvement.title),
+                        ("component", &improvement.component),
+                        ("date", &long(improvement.date)),
+                        ("message", message),
+                    ],
+                );
+                finding.number("verdict", "not measured")
+            }
+        }
+    }
+
+    pub(super) fn measured(
+        &self,
+        mut finding: Finding,
+        improvement: &Improvement,
+        measured: &Measured,
+    ) -> Finding {
+        let estimate = &measured.estimate;
+        let verdict = measured.verdict;
+        let decided = matches!(verdict, Verdict::Works | Verdict::Harmful);
+        finding.direction = match (decided, estimate.absolute[0] < 0.0) {
+            (false, _) => Direction::None,
+            (true, true) => Direction::Down,
+            (true, false) => Direction::Up,
+        };
+        let [value, low, high] = estimate.absolute;
+        finding.magnitude = Some(Magnitude::interval95(
+            value,
+            low,
+            high,
+            self.unit(improvement),
+        ));
+        finding.n = (estimate.steps_before + estimate.steps_after) as u64;
+        finding.p = Some(estimate.placebo_p);
+        finding.p_adjusted = Some(measured.p_adjusted);
+        finding.period = self.span(measured.change, measured.end);
+        finding.baseline = Some(format!(
+            "what was expected without it, from {}",
+            self.span(measured.begin, measured.change)
+        ));
+        finding.severity = match verdict {
+            Verdict::Harmful => Severity::Warning,
+            Verdict::Works => Severity::Notice,
+            _ => Severity::Info,
+        };
+        finding.confidence = if decided {
+            (1.0 - measured.p_adjusted).min(0.99)
+        } else {
+            0.5
+        };
+        finding.caveats.clone_from(&measured.caveats);
+        if estimate.placebos.is_empty() {
+            finding.caveats.push(
+                "There is no earlier stretch to run a placebo on, so nothing can be confirmed."
+                    .to_string(),
+            );
+        }
+        finding.sentence = self.sentence(improvement, measured);
+        let numbers = |values: [f64; 3]| values.map(Value::from).to_vec();
+        finding
+            .number("verdict", verdict.word())
+            .number("before", estimate.before)
+            .number("after", estimate.after)
+            .number("counterfactual", estimate.counterfactual)
+            .number("absolute", numbers(estimate.absolute))
+            .number("relative", numbers(estimate.relative))
+            .number("cumulative", numbers(estimate.cumulative))
+            .number("placebo_p", estimate.placebo_p)
+            .number("placebos", estimate.placebos.len() as u64)
+            .number("structural_p", estimate.structural_p)
+            .number("days_before", estimate.steps_before as u64)
+            .number("days_after", estimate.steps_after as u64)
+            .number("controls", measured.controls.clone())
+    }
+
+    pub(super) fn sentence(&self, improvement: &Improvement, measured: &Measured) -> String {
+        let estimate = &measured.estimate;
+        let measure = self.measure(improvement);
+        let amount = |value: f64| {
+            let value = if value.abs() >= 100.0 {
+                value.round()
+            } else {
+                (value * 10.0).round() / 10.0
+            };
+            number::with_unit(value, &self.params.unit)
+        };
+        let [relative, low, high] = estimate.relative;
+        let side = if estimate.absolute[0] < 0.0 {
+            "lower"
+        } else {
+            "higher"
+        };
+        // Shares of next to nothing say less than amounts.
+        let (size, range) = if relative.is_finite() && high < RELATIVE_MAX {
+            let ends = format!("{} to {}", number::change(low), number::change(high));
+            (number::change(relative.abs()).replace('+', ""), ends)
+        } else {
+            let [value, low, high] = estimate.absolute;
+            (
+                format!(
+                    "{} a day",
+                    number::difference(value.abs(), &self.params.unit)
+                ),
+                number::interval(low, high),
+            )
+        };
+        let template = match measured.verdict {
+            Verdict::Works | Verdict::Harmful => {
+                "{title} {verdict}: {measure} in {component} {are} {size} {side} compared with what was \
+                 expected without it (95 % interval {range}), {after} a day instead of {expected} \
+                 over {days} ({p})."
+            }
+            _ => {
+                "{title}: no clear effect on {measure} in {component}, {size} {side} compared with \
+                 what was expected without it (95 % interval {range}), {after} a day instead of \
+                 {expected} over {days} ({p})."
+            }
+        };
+        fill(
+            template,
+            &[
+                ("title", &improvement.title),
+                (
+                    "verdict",
+                    if measured.verdict == Verdict::Works {
+                        "works"
+                    } else {
+                        "does harm"
+                    },
+                ),
+                ("measure", &measure),
+                ("component", &improvement.component),
+                ("are", if measure.ends_with('s') { "are" } else { "is" }),
+                ("size", &size),
+                ("side", side),
+                ("range", &range),
+                ("after", &amount(estimate.after)),
+                ("expected", &amount(estimate.counterfactual)),
+                ("days", &number::plural(estimate.steps_after as u64, "day")),
+                ("p", &placebo_words(measured)),
+            ],
+        )
+    }
+}
+
+/// "placebo p = 0.003; p = 0.007 corrected for 4 improvements".
+fn placebo_words(measured: &Measured) -> String {
+    let placebo = format!("placebo {}", number::p_value(measured.estimate.placebo_p));
+    if measured.judged < 2 {
+        return placebo;
+    }
+    format!(
+        "{placebo}; {} corrected for {}",
+        number::p_value(measured.p_adjusted),
+        number::plural(measured.judged as u64, "improvement")
+    )
+}

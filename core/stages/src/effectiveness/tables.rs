@@ -1,0 +1,257 @@
+//! Effects as data, tables, charts, and rows for stages that come after.
+
+use super::{
+    measure::{Judged, Measured, Outcome},
+    register::Improvement,
+    shown::Reporter,
+};
+use crate::StageError;
+use polars::prelude::*;
+use retrocast_domain::{
+    Chart, ChartKind, Effect, Finding, Table, Verdict,
+    chart::{Band, Role, Series},
+    number,
+};
+
+impl Reporter<'_> {
+    pub(super) fn effect(&self, one: &Judged) -> Option<Effect> {
+        let improvement = one.improvement;
+        let measure = self.measure(improvement);
+        let mut effect = Effect {
+            improvement: improvement.id.clone(),
+            title: improvement.title.clone(),
+            date: improvement.date.to_string(),
+            metric: format!("{measure} in {}", improvement.component),
+            unit: self.unit(improvement),
+            lower_is_better: improvement.lower_is_better,
+            before: 0.0,
+            after: 0.0,
+            counterfactual: 0.0,
+            absolute: [0.0; 3],
+            relative: [0.0; 3],
+            placebo_p: 1.0,
+            placebo_p_corrected: None,
+            placebos: 0,
+            days_before: 0,
+            days_after: 0,
+            controls: Vec::new(),
+            verdict: Verdict::TooEarly,
+        };
+        match &one.outcome {
+            Outcome::Not(_) => None,
+            Outcome::TooEarly(_) => {
+                self.without_counterfactual(improvement, &mut effect);
+                Some(effect)
+            }
+            Outcome::Measured(measured) => {
+                let estimate = &measured.estimate;
+                effect.before = estimate.before;
+                effect.after = estimate.after;
+                effect.counterfactual = estimate.counterfactual;
+                effect.absolute = estimate.absolute;
+                // JSON has no NaN; a relative effect that is not defined is shown as none.
+                effect.relative = estimate
+                    .relative
+                    .map(|v| if v.is_finite() { v } else { 0.0 });
+                effect.placebo_p = estimate.placebo_p;
+                effect.placebo_p_corrected = Some(measured.p_adjusted);
+                effect.placebos = estimate.placebos.len() as u64;
+                effect.days_before = estimate.steps_before as u64;
+                effect.days_after = estimate.steps_after as u64;
+                effect.controls.clone_from(&measured.controls);
+                effect.verdict = measured.verdict;
+                Some(effect)
+            }
+        }
+    }
+
+    /// Means and days of an improvement that cannot be judged yet: its counterfactual is the mean
+    /// before, so that no effect is claimed.
+    fn without_counterfactual(&self, improvement: &Improvement, effect: &mut Effect) {
+        let found = self
+            .lines
+            .groups
+            .iter()
+            .find(|line| line.label == improvement.component);
+        let Some(line) = found else { return };
+        let change = self.lines.index_of(improvement.date).min(line.values.len());
+        let begin = change.saturating_sub(self.params.pre_days as usize);
+        let mean = |values: &[Option<f64>]| {
+            let known: Vec<f64> = values.iter().flatten().copied().collect();
+            let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
+            (mean, known.len() as u64)
+        };
+        (effect.before, effect.days_before) = mean(&line.values[begin..change]);
+        (effect.after, effect.days_after) = mean(&line.values[change..]);
+        effect.counterfactual = effect.before;
+    }
+
+    pub(super) fn table(judged: &[Judged]) -> Table {
+        let mut table = Table::new(
+            "Improvements and what they did.",
+            &[
+                "<improvement",
+                "<component",
+                "<date",
+                ">before",
+                ">after",
+                ">expected",
+                ">effect",
+                ">95 % interval",
+                ">placebo p",
+                ">p corrected",
+                "<verdict",
+            ],
+        );
+        let dash = || "–".to_string();
+        for one in judged {
+            let improvement = one.improvement;
+            let mut row = [
+                format!("{}: {}", improvement.id, improvement.title),
+                improvement.component.clone(),
+                improvement.date.to_string(),
+                dash(),
+                dash(),
+                dash(),
+                dash(),
+                dash(),
+                dash(),
+                dash(),
+                "not measured".to_string(),
+            ];
+            match &one.outcome {
+                Outcome::TooEarly(_) => row[10] = Verdict::TooEarly.word().to_string(),
+                Outcome::Not(_) => {}
+                Outcome::Measured(measured) => {
+                    let estimate = &measured.estimate;
+                    let [relative, low, high] = estimate.relative;
+                    row[3] = number::fixed(estimate.before, 1);
+                    row[4] = number::fixed(estimate.after, 1);
+                    row[5] = number::fixed(estimate.counterfactual, 1);
+                    row[6] = number::change(relative);
+                    row[7] = format!("{} to {}", number::change(low), number::change(high));
+                    row[8] = number::p_bare(estimate.placebo_p);
+                    row[9] = number::p_bare(measured.p_adjusted);
+                    row[10] = measured.verdict.word().to_string();
+                }
+            }
+            table.push(row);
+        }
+        table.top(40)
+    }
+
+    pub(super) fn chart(&self, one: &Judged) -> Option<Chart> {
+        let Outcome::Measured(measured) = &one.outcome else {
+            return None;
+        };
+        let improvement = one.improvement;
+        let line = self
+            .lines
+            .groups
+            .iter()
+            .find(|line| line.label == improvement.component)?;
+        let Measured {
+            begin, change, end, ..
+        } = **measured;
+        let times = self.lines.starts[begin..end].to_vec();
+        let measure = self.measure(improvement);
+        let estimate = &measured.estimate;
+        let floor = if line.values.iter().flatten().all(|value| *value >= 0.0) {
+            0.0
+        } else {
+            f64::NEG_INFINITY
+        };
+        let title = format!(
+            "{}: {} ({})",
+            improvement.id,
+            measured.verdict.word(),
+            number::change(estimate.relative[0])
+        );
+        Some(Chart {
+            id: format!(
+                "{}-{}",
+                self.context.stage,
+                Finding::identity("chart", &improvement.component, &improvement.id)
+            ),
+            alt: format!(
+                "{measure} in {} from {}: {} a day after the change on {}, {} expected without it.",
+                improvement.component,
+                self.span(begin, end),
+                number::fixed(estimate.after, 1),
+                improvement.date,
+                number::fixed(estimate.counterfactual, 1),
+            ),
+            title,
+            unit: self.unit(improvement),
+            kind: ChartKind::BeforeAfter {
+                observed: Series {
+                    name: measure.clone(),
+                    times: times.clone(),
+                    values: line.values[begin..end].to_vec(),
+                    role: Role::Observed,
+                },
+                counterfactual: Series {
+                    name: "expected without it".to_string(),
+                    values: estimate.expected.clone(),
+                    times: times.clone(),
+                    role: Role::Expected,
+                },
+                band: Band {
+                    name: "95 % interval".to_string(),
+                    times: times[change - begin..].to_vec(),
+                    lower: estimate
+                        .band
+                        .iter()
+                        .map(|band| band[0].max(floor))
+                        .collect(),
+                    upper: estimate
+                        .band
+                        .iter()
+                        .map(|band| band[1].max(floor))
+                        .collect(),
+                },
+                change: improvement.date.at(0, 0, 0, 0),
+                change_label: improvement.id.clone(),
+            },
+            table: None,
+        })
+    }
+}
+
+/// One row an improvement, for stages that come after.
+pub(super) fn frame_of(judged: &[Judged]) -> Result<DataFrame, StageError> {
+    let text = |value: &dyn Fn(&Judged) -> String| judged.iter().map(value).collect::<Vec<_>>();
+    let value = |of: &dyn Fn(&Measured) -> f64| {
+        judged
+            .iter()
+            .map(|one| match &one.outcome {
+                Outcome::Measured(measured) => Some(of(measured)).filter(|value| value.is_finite()),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    let verdict = |one: &Judged| match &one.outcome {
+        Outcome::Measured(measured) => measured.verdict.word().to_string(),
+        Outcome::TooEarly(_) => Verdict::TooEarly.word().to_string(),
+        Outcome::Not(_) => "not measured".to_string(),
+    };
+    Ok(DataFrame::new_infer_height(vec![
+        Column::new("id".into(), text(&|one| one.improvement.id.clone())),
+        Column::new(
+            "component".into(),
+            text(&|one| one.improvement.component.clone()),
+        ),
+        Column::new("date".into(), text(&|one| one.improvement.date.to_string())),
+        Column::new("before".into(), value(&|m| m.estimate.before)),
+        Column::new("after".into(), value(&|m| m.estimate.after)),
+        Column::new(
+            "counterfactual".into(),
+            value(&|m| m.estimate.counterfactual),
+        ),
+        Column::new("relative".into(), value(&|m| m.estimate.relative[0])),
+        Column::new("relative_lower".into(), value(&|m| m.estimate.relative[1])),
+        Column::new("relative_upper".into(), value(&|m| m.estimate.relative[2])),
+        Column::new("placebo_p".into(), value(&|m| m.estimate.placebo_p)),
+        Column::new("verdict".into(), text(&verdict)),
+    ])?)
+}

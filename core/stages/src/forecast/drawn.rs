@@ -1,0 +1,169 @@
+//! Charts of forecasts, and their rows for stages that come after.
+
+use super::{
+    foretell::{Breach, Foretold},
+    shown::Reporter,
+};
+use crate::{StageError, series::words};
+use jiff::civil::DateTime;
+use polars::prelude::*;
+use retrocast_domain::{
+    Chart, ChartKind, Finding,
+    chart::{Band, Level, Role, Series},
+    number,
+};
+
+impl Reporter<'_> {
+    /// Charts of the groups that reach their limit, soonest first, or of the largest group.
+    pub(super) fn charts(&self, foretold: &[Foretold]) -> Vec<Chart> {
+        let soonest = |group: &&Foretold| match group.breach.as_ref().map(|(breach, _)| *breach) {
+            Some(Breach::Now) => 0,
+            Some(Breach::Ahead { likely, .. }) => likely + 1,
+            None => usize::MAX,
+        };
+        let mut shown: Vec<&Foretold> = foretold
+            .iter()
+            .filter(|group| group.breach.is_some())
+            .collect();
+        shown.sort_by_key(soonest);
+        if shown.is_empty() {
+            shown.extend(foretold.iter().max_by_key(|group| group.line.records));
+        }
+        shown.truncate(4);
+        shown.into_iter().map(|group| self.chart(group)).collect()
+    }
+
+    fn chart(&self, group: &Foretold) -> Chart {
+        let outlook = &group.outlook;
+        let mut extra = Vec::new();
+        if let Some((_, stretch)) = &group.breach {
+            let steps = stretch
+                .length
+                .min(self.params.horizon as usize * self.lines.period.per_day());
+            extra.push(Series {
+                name: "line since its bend".to_string(),
+                times: (0..steps).map(|step| self.ahead(step)).collect(),
+                values: (0..steps).map(|step| Some(stretch.mean(step))).collect(),
+                role: Role::Expected,
+            });
+        }
+        let role = if extra.is_empty() {
+            Role::Expected
+        } else {
+            Role::Context
+        };
+        let ahead: Vec<DateTime> = (0..outlook.mean.len())
+            .map(|step| self.ahead(step))
+            .collect();
+        let n = self.lines.starts.len();
+        let from = n.saturating_sub((3 * ahead.len()).max(60));
+        let name = format!("{}{}", self.name, words::in_group(group.line));
+        let title = self.breach(group).map_or_else(
+            || format!("{}: what is expected next", words::capitalised(&name)),
+            // The claim without its interval, which the chart shows.
+            |finding| {
+                finding
+                    .sentence
+                    .split(" (")
+                    .next()
+                    .unwrap_or_default()
+                    .to_string()
+            },
+        );
+        let bands = outlook
+            .bands
+            .iter()
+            .zip(&self.params.level)
+            .rev()
+            .map(|(band, level)| Band {
+                name: format!("{} interval", words::share(*level)),
+                times: ahead.clone(),
+                lower: band.lower.clone(),
+                upper: band.upper.clone(),
+            })
+            .collect();
+        let levels = self.params.capacity.map(|capacity| Level {
+            start: self.lines.starts[from],
+            end: extra
+                .first()
+                .and_then(|line| line.times.last())
+                .or(ahead.last())
+                .copied()
+                .unwrap_or(DateTime::MAX),
+            value: capacity.limit * capacity.share,
+            label: if capacity.share < 1.0 {
+                format!("{} of the limit", words::share(capacity.share))
+            } else {
+                "limit".to_string()
+            },
+        });
+        Chart {
+            id: format!(
+                "{}-{}",
+                self.context.stage,
+                Finding::identity("chart", &group.line.subject, "forecast")
+            ),
+            alt: format!(
+                "{} from {} and what is expected for {}: from {} to {}.",
+                words::capitalised(&name),
+                self.lines.starts[from].date(),
+                number::plural(ahead.len() as u64, self.lines.period.noun()),
+                self.amount(outlook.mean[0]),
+                self.amount(outlook.mean[outlook.mean.len() - 1]),
+            ),
+            title,
+            unit: self.unit(),
+            kind: ChartKind::Line {
+                series: [
+                    Series {
+                        name: self.name.to_string(),
+                        times: self.lines.starts[from..].to_vec(),
+                        values: group.line.values[from..].to_vec(),
+                        role: Role::Observed,
+                    },
+                    Series {
+                        name: "forecast".to_string(),
+                        times: ahead,
+                        values: outlook.mean.iter().copied().map(Some).collect(),
+                        role,
+                    },
+                ]
+                .into_iter()
+                .chain(extra)
+                .collect(),
+                bands,
+                markers: Vec::new(),
+                levels: levels.into_iter().collect(),
+            },
+            table: None,
+        }
+    }
+
+    /// One row a step ahead and group, for stages that come after.
+    pub(super) fn frame(&self, foretold: &[Foretold]) -> Result<DataFrame, StageError> {
+        let (mut groups, mut times, mut means) = (Vec::new(), Vec::new(), Vec::new());
+        let mut ends: Vec<[Vec<f64>; 2]> = vec![Default::default(); self.params.level.len()];
+        for group in foretold {
+            for (step, mean) in group.outlook.mean.iter().enumerate() {
+                groups.push(group.line.label.clone());
+                times.push(self.lines.period.iso(self.ahead(step)));
+                means.push(*mean);
+                for (end, band) in ends.iter_mut().zip(&group.outlook.bands) {
+                    end[0].push(band.lower[step]);
+                    end[1].push(band.upper[step]);
+                }
+            }
+        }
+        let mut columns = vec![
+            Column::new("group".into(), groups),
+            Column::new(self.lines.period.noun().into(), times),
+            Column::new("expected".into(), means),
+        ];
+        for (level, [lower, upper]) in self.params.level.iter().zip(ends) {
+            let per_cent = (level * 1000.0).round() / 10.0;
+            columns.push(Column::new(format!("lower_{per_cent}").into(), lower));
+            columns.push(Column::new(format!("upper_{per_cent}").into(), upper));
+        }
+        Ok(DataFrame::new_infer_height(columns)?)
+    }
+}

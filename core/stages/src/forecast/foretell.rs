@@ -1,0 +1,125 @@
+//! The forecast of every group, and when it reaches the limit.
+
+use super::{Capacity, Params};
+use crate::{
+    Context,
+    series::{
+        Group, SeriesSet,
+        period::{Period, Step},
+    },
+};
+use rayon::prelude::*;
+use retrocast_stats::{
+    forecast::{self as numerics, CLEAR, Options, Outlook, Stretch, current_stretch},
+    seasonal::interpolate,
+};
+
+/// The forecast of one group.
+pub(super) struct Foretold<'a> {
+    pub(super) line: &'a Group,
+    pub(super) outlook: Outlook,
+    /// With a capacity only: when it is reached, on which line.
+    pub(super) breach: Option<(Breach, Stretch)>,
+}
+
+/// When the limit's share is reached; steps ahead, 0 for the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Breach {
+    /// The last value is already there.
+    Now,
+    /// Within the horizon: at the earliest, most likely, at the latest (`None`: after the horizon).
+    Ahead {
+        earliest: usize,
+        likely: usize,
+        latest: Option<usize>,
+    },
+}
+
+/// Probability of reaching the limit within the horizon from which on it is said.
+pub(super) const SURE: f64 = 0.8;
+
+/// Longest history that is learnt from and tested on, in steps: older records change nothing.
+pub(super) const HISTORY_MAX: usize = 560;
+
+/// Steps that a series of this length must have.
+pub(super) fn need(context: &Context, params: &Params, known: usize) -> usize {
+    numerics::need(&options(context, params, known))
+}
+
+/// Options for a series of this length: the horizon is cut to a third of it.
+fn options(context: &Context, params: &Params, known: usize) -> Options {
+    let per_day = Period::from(params.period).per_day();
+    let period = match params.period {
+        Step::Day => 7,
+        Step::Hour if known >= 24 * 7 * 4 => 168,
+        Step::Hour => 24,
+    };
+    let asked = params.horizon as usize * per_day;
+    Options {
+        period,
+        horizon: asked.min((known / 3).max(per_day)).max(1),
+        levels: params.level.clone(),
+        total: context.window.days() as usize * per_day,
+        origins: 24,
+    }
+}
+
+pub(super) fn foretell<'a>(
+    context: &Context,
+    params: &Params,
+    lines: &'a SeriesSet,
+) -> Vec<Foretold<'a>> {
+    lines
+        .groups
+        .par_iter()
+        .filter_map(|line| {
+            if !lines.is_enough(line, need(context, params, line.known())) {
+                return None;
+            }
+            let first = line.begin();
+            let first = first.max(line.values.len().saturating_sub(HISTORY_MAX));
+            let values = interpolate(&line.values[first..]);
+            let outlook =
+                numerics::forecast(&values, &options(context, params, values.len())).ok()?;
+            let breach = params.capacity.and_then(|capacity| {
+                let options = options(context, params, values.len());
+                let stretch = current_stretch(&values, options.period)?;
+                let horizon = params.horizon as usize * lines.period.per_day();
+                let level = *params.level.last()?;
+                Some((breach(&stretch, horizon, level, &capacity)?, stretch))
+            });
+            Some(Foretold {
+                line,
+                outlook,
+                breach,
+            })
+        })
+        .collect()
+}
+
+/// When the line reaches the limit's share.
+pub(super) fn breach(
+    stretch: &Stretch,
+    horizon: usize,
+    level: f64,
+    capacity: &Capacity,
+) -> Option<Breach> {
+    let limit = capacity.limit * capacity.share;
+    if stretch.line(0) - stretch.half_width(0, level) >= limit {
+        return Some(Breach::Now);
+    }
+    let steps = horizon.min(stretch.length);
+    let reached = |value: &dyn Fn(usize) -> f64| (0..steps).find(|step| value(*step) >= limit);
+    let upper = |step| stretch.line(step) + stretch.half_width(step, level);
+    let lower = |step| stretch.line(step) - stretch.half_width(step, level);
+    let sure = |step| stretch.line(step) - stretch.half_width(step, 2.0 * SURE - 1.0);
+    if stretch.slope <= 0.0 || stretch.p >= CLEAR {
+        return None;
+    }
+    reached(&sure)?;
+    Some(Breach::Ahead {
+        earliest: reached(&upper)?,
+        likely: reached(&|step| stretch.line(step))?,
+        latest: reached(&lower),
+    })
+}

@@ -1,0 +1,163 @@
+//! Scores as a reader sees them: key figures, tables, charts.
+
+use super::{Params, judge::Quality};
+use crate::{Context, Inputs, StageError};
+use polars::prelude::*;
+use retrocast_domain::{
+    Chart, ChartKind, Direction, Kpi, Table,
+    number::{self, plural},
+};
+
+pub(super) fn kpi(params: &Params, quality: &Quality) -> Kpi {
+    let score = quality.score();
+    let text = score.map_or_else(|| "n/a".to_string(), |score| number::fixed(score, 1));
+    Kpi {
+        name: "Data quality score".to_string(),
+        subject: quality.name.clone(),
+        value: score,
+        interval: None,
+        unit: "points".to_string(),
+        text,
+        interval_text: String::new(),
+        previous: None,
+        delta_text: String::new(),
+        baseline: None,
+        baseline_delta_text: String::new(),
+        significant: false,
+        direction: Direction::None,
+        lower_is_better: false,
+        target: Some(params.score_min),
+        target_text: number::sensible(params.score_min),
+        history: Vec::new(),
+        n: quality.records,
+    }
+}
+
+pub(super) fn scores(judged: &[Quality]) -> Table {
+    let headings = [
+        "<dataset",
+        ">score",
+        ">validity",
+        ">completeness",
+        ">freshness",
+        ">uniqueness",
+        ">volume",
+        ">records",
+        "<last record",
+    ];
+    let mut table = Table::new("Data quality by dataset.", &headings);
+    let share = |part: Option<f64>| part.map_or_else(|| "–".to_string(), number::percent);
+    for quality in judged {
+        let [validity, completeness, freshness, uniqueness, volume] = quality.parts().map(share);
+        table.push([
+            quality.name.clone(),
+            quality
+                .score()
+                .map_or_else(|| "n/a".to_string(), |score| number::fixed(score, 1)),
+            validity,
+            completeness,
+            freshness,
+            uniqueness,
+            volume,
+            number::count(quality.records),
+            quality
+                .silence
+                .as_ref()
+                .map_or_else(|| "–".to_string(), |s| s.last.to_string()),
+        ]);
+    }
+    table
+}
+
+/// Why records were left out, over all datasets.
+pub(super) fn reasons(params: &Params, inputs: &Inputs) -> Option<Table> {
+    let mut table = Table::new(
+        "Records left out, by reason.",
+        &["<dataset", "<reason", ">records", ">share"],
+    );
+    for name in &params.inputs {
+        let Some(source) = inputs.get(name).and_then(|input| input.source.as_ref()) else {
+            continue;
+        };
+        let mut add = |reason: &str, count: u64| {
+            let share = count as f64 / source.records.max(1) as f64;
+            let row = [
+                name.clone(),
+                reason.to_string(),
+                number::count(count),
+                number::percent(share),
+            ];
+            table.push(row);
+        };
+        for (reason, count) in source.quarantined.iter().take(8) {
+            add(reason, *count);
+        }
+        if source.duplicates > 0 {
+            add("key seen before", source.duplicates);
+        }
+    }
+    (!table.rows.is_empty()).then(|| table.top(40))
+}
+
+pub(super) fn chart(context: &Context, params: &Params, judged: &[Quality]) -> Option<Chart> {
+    let mut bars: Vec<retrocast_domain::chart::Bar> = judged
+        .iter()
+        .filter_map(|quality| {
+            let score = quality.score()?;
+            Some(retrocast_domain::chart::Bar {
+                label: quality.name.clone(),
+                value: score,
+                interval: None,
+                text: number::fixed(score, 1),
+                highlight: score < params.score_min,
+            })
+        })
+        .collect();
+    bars.sort_by(|a, b| {
+        a.value
+            .total_cmp(&b.value)
+            .then_with(|| a.label.cmp(&b.label))
+    });
+    let low = bars.iter().filter(|bar| bar.highlight).count();
+    let least = number::sensible(params.score_min);
+    let title = match low {
+        0 => format!("Every dataset scores at least {least} of 100"),
+        _ => format!("{} below {least} of 100", plural(low as u64, "dataset")),
+    };
+    let words: Vec<String> = bars
+        .iter()
+        .map(|bar| format!("{} {}", bar.label, bar.text))
+        .collect();
+    (!bars.is_empty()).then(|| Chart {
+        id: crate::series::words::chart_id(&context.stage, "scores"),
+        title,
+        unit: "score, 0 to 100".to_string(),
+        alt: format!("Data quality scores: {}.", number::list(&words)),
+        kind: ChartKind::Bars {
+            bars,
+            baseline: 0.0,
+            baseline_label: String::new(),
+            horizontal: true,
+        },
+        table: None,
+    })
+}
+
+/// One row a dataset, for stages that come after.
+pub(super) fn frame_of(judged: &[Quality]) -> Result<DataFrame, StageError> {
+    let part = |i: usize| {
+        judged
+            .iter()
+            .map(|quality| quality.parts()[i])
+            .collect::<Vec<_>>()
+    };
+    Ok(df!(
+        "dataset" => judged.iter().map(|quality| quality.name.clone()).collect::<Vec<_>>(),
+        "score" => judged.iter().map(Quality::score).collect::<Vec<_>>(),
+        "validity" => part(0),
+        "completeness" => part(1),
+        "freshness" => part(2),
+        "uniqueness" => part(3),
+        "volume" => part(4),
+    )?)
+}

@@ -1,0 +1,77 @@
+//! The periods on the axis, and which of them are whole.
+
+use super::{PartPeriods, Request, coverage::Coverage, period::Period};
+use jiff::civil::DateTime;
+use retrocast_domain::number;
+
+/// The periods that hold records, and which of them are whole.
+pub(super) struct Span {
+    pub(super) starts: Vec<DateTime>,
+    pub(super) end: DateTime,
+    pub(super) first_is_part: bool,
+    pub(super) last_is_part: bool,
+    pub(super) period: Period,
+}
+
+impl Span {
+    pub(super) fn of(coverage: &Coverage, request: &Request<'_>) -> Self {
+        let period = request.period;
+        let end = coverage.end(period);
+        let front = period.floor(coverage.first());
+        let mut starts = Vec::new();
+        let last_moment = end.checked_sub(jiff::ToSpan::nanosecond(1)).unwrap_or(end);
+        let mut start = Some(period.floor(last_moment));
+        while let Some(at) = start.filter(|at| *at >= front) {
+            if starts.len() >= request.periods_max.max(1) {
+                break;
+            }
+            starts.push(at);
+            start = period.before(at);
+        }
+        starts.reverse();
+        let begins_at_front = starts.first() == Some(&front);
+        Self {
+            first_is_part: begins_at_front && !coverage.begins_whole(front, period),
+            last_is_part: starts
+                .last()
+                .is_some_and(|start| period.after(*start, 1) > end),
+            starts,
+            end,
+            period,
+        }
+    }
+
+    /// Positions to look at, and what to tell the reader.
+    pub(super) fn whole(
+        &self,
+        part_periods: PartPeriods,
+        caveats: &mut Vec<String>,
+    ) -> std::ops::Range<usize> {
+        let n = self.starts.len();
+        let mut parts = Vec::new();
+        if self.first_is_part {
+            parts.push(self.period.words(self.starts[0]));
+        }
+        if self.last_is_part && n > usize::from(self.first_is_part) {
+            parts.push(self.period.words(self.starts[n - 1]));
+        }
+        if parts.is_empty() {
+            return 0..n;
+        }
+        let names = number::list(&parts);
+        if part_periods == PartPeriods::Keep {
+            caveats.push(format!(
+                "Records cover {names} in part; kept as the job file asks."
+            ));
+            return 0..n;
+        }
+        let they = if parts.len() == 1 {
+            "it is"
+        } else {
+            "they are"
+        };
+        caveats.push(format!("Records cover {names} in part; {they} left out."));
+        let start = usize::from(self.first_is_part).min(n);
+        start..n.saturating_sub(usize::from(self.last_is_part)).max(start)
+    }
+}

@@ -1,0 +1,216 @@
+//! What holds for every kind: limits of params, and odd records.
+
+use super::*;
+use crate::series::test_data::{context_of, input, times};
+use jiff::{ToSpan, civil::DateTime};
+use polars::prelude::*;
+use retrocast_domain::{CellStatus, Window};
+use serde_json::json;
+
+/// Numbers in a schema that have no limits on both sides, by their path.
+fn unlimited(schema: &Value, path: &str, found: &mut Vec<String>) {
+    let is_number = |schema: &Value| {
+        let types = &schema["type"];
+        let named = |name: &str| {
+            types == name || types.as_array().is_some_and(|t| t.contains(&json!(name)))
+        };
+        named("number") || named("integer")
+    };
+    if is_number(schema) {
+        let has = |keys: [&str; 2]| keys.iter().any(|key| schema[*key].is_number());
+        if !has(["minimum", "exclusiveMinimum"]) || !has(["maximum", "exclusiveMaximum"]) {
+            found.push(path.to_string());
+        }
+    }
+    match schema {
+        Value::Object(map) => {
+            for (key, value) in map {
+                unlimited(value, &format!("{path}.{key}"), found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| unlimited(item, path, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn numbers_in_job_files_have_limits() {
+    let mut found = Vec::new();
+    for kind in KINDS {
+        unlimited(&(kind.schema)().to_value(), kind.name, &mut found);
+    }
+    // Values in the metric's own unit can be anything.
+    let free = ["target", "limit"];
+    found.retain(|path| !free.iter().any(|name| path.ends_with(name)));
+    assert!(found.is_empty(), "without limits: {found:?}");
+}
+
+/// Params with which each kind reads the column "v" of "s", and counts.
+fn jobs() -> Vec<(&'static Kind, Value)> {
+    let mut jobs = Vec::new();
+    for value in [None, Some("v")] {
+        for kind in KINDS {
+            let mut params = match kind.name {
+                "sql" => continue,
+                "quality" => json!({"inputs": ["s"]}),
+                "kpi" => json!({"input": "s", "by": ["c"], "metrics": [
+                    {"name": "N", "kind": "count"}, {"name": "R", "kind": "rate"},
+                    {"name": "S", "kind": "share", "where_column": "c", "equals": ["a"], "target": 0.5},
+                    {"name": "Sum", "kind": "sum", "value": "v", "target": 3.0},
+                    {"name": "Mean", "kind": "mean", "value": "v"},
+                    {"name": "Median", "kind": "median", "value": "v"},
+                    {"name": "P", "kind": "percentile", "value": "v"},
+                ]}),
+                "effectiveness" => {
+                    json!({"input": "s", "improvements": "imp", "component_column": "c"})
+                }
+                "temporal_pattern" => json!({
+                    "input": "s", "by": ["c"], "effects": ["weekday", "hour", "month", "year"],
+                }),
+                "forecast" => json!({
+                    "input": "s", "by": ["c"], "capacity": {"limit": 100.0, "share": 0.9},
+                }),
+                _ => json!({"input": "s", "by": ["c"]}),
+            };
+            if let Some(value) = value.filter(|_| !matches!(kind.name, "quality" | "kpi")) {
+                params["value"] = json!(value);
+            }
+            jobs.push((*kind, params));
+        }
+    }
+    let odd = json!({"input": "s", "effects": [], "value": "v", "split": "2026-10-01"});
+    jobs.push((&temporal_pattern::TEMPORAL_PATTERN, odd));
+    let odd = json!({
+        "input": "s", "effects": [], "volume": "v", "event_column": "c", "event_equals": ["a"],
+    });
+    jobs.push((&temporal_pattern::TEMPORAL_PATTERN, odd));
+    jobs
+}
+
+/// Improvements of the components "a" and "" on this day.
+fn improvements(day: &str) -> Input {
+    let day: DateTime = format!("{day}T00:00:00").parse().expect("a day");
+    let columns = vec![
+        Column::new("id".into(), ["1", "2"]),
+        Column::new("title".into(), ["One", " "]),
+        Column::new("component".into(), ["a", ""]),
+        times("date", &[day, day]),
+    ];
+    input("imp", DataFrame::new(2, columns).expect("a frame"))
+}
+
+/// Runs every kind on these records, `(time, component, value)`.
+fn survive(name: &str, rows: &[(DateTime, Option<&str>, Option<f64>)]) {
+    let at: Vec<DateTime> = rows.iter().map(|row| row.0).collect();
+    let columns = vec![
+        times("at", &at),
+        Column::new("c".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
+        Column::new("v".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
+    ];
+    let frame = DataFrame::new(rows.len(), columns).expect("a frame");
+    for day in [
+        "1999-01-01",
+        "2026-05-01",
+        "2026-10-01",
+        "2026-11-08",
+        "2027-01-01",
+    ] {
+        let inputs = Inputs::from([
+            ("s".to_string(), input("s", frame.clone())),
+            ("imp".to_string(), improvements(day)),
+        ]);
+        for (kind, params) in jobs() {
+            if kind.name != "effectiveness" && day != "2026-10-01" {
+                continue;
+            }
+            let window = Window::parse("2026-W45", "Europe/London").expect("a window");
+            let analysis = (kind.run)(&context_of("odd", window), &params, &inputs);
+            let cell = analysis
+                .unwrap_or_else(|e| panic!("{name}, {}: {e}", kind.name))
+                .cell;
+            let text = serde_json::to_string(&cell).expect("JSON");
+            let again: Result<Cell, _> = serde_json::from_str(&text);
+            assert!(again.is_ok(), "{name}, {}: {:?}", kind.name, again.err());
+            assert_eq!(again.ok(), Some(cell.clone()), "{name}, {}", kind.name);
+            if rows.len() < 4 {
+                let told = cell.findings.iter().filter(|finding| finding.p.is_some());
+                assert_eq!(
+                    told.count(),
+                    0,
+                    "{name}, {}: {:#?}",
+                    kind.name,
+                    cell.findings
+                );
+                let is_silent = matches!(cell.status, CellStatus::NotEnough { .. })
+                    || matches!(kind.name, "quality" | "kpi" | "effectiveness");
+                assert!(is_silent, "{name}, {}", kind.name);
+            }
+            for finding in &cell.findings {
+                assert!(
+                    !finding.sentence.contains("NaN"),
+                    "{name}: {}",
+                    finding.sentence
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_kind_survives_odd_records() {
+    let end: DateTime = "2026-11-08T10:00:00".parse().expect("a time");
+    let days = |n: i64, value: fn(i64) -> Option<f64>, component: Option<&'static str>| {
+        (0..n)
+            .map(|i| (end - i.days(), component, value(i)))
+            .collect::<Vec<_>>()
+    };
+    let first: DateTime = "0001-01-01T00:00:00".parse().expect("a time");
+    let mut alternating = days(
+        200,
+        |i| Some([1e308, -1e308, 1e-308, f64::NAN][i as usize % 4]),
+        Some("a"),
+    );
+    survive("huge", &alternating);
+    alternating.truncate(3);
+    survive("three huge", &alternating);
+    survive("none", &[]);
+    survive("one", &days(1, |_| Some(1.0), Some("a")));
+    let mut three = days(2, |i| Some(i as f64), Some(""));
+    three.push((first, Some("a"), Some(2.0)));
+    survive("three", &three);
+    survive("constant", &days(200, |_| Some(5.0), Some("a")));
+    survive("zero", &days(200, |_| Some(0.0), Some(" ")));
+    survive(
+        "negative",
+        &days(200, |i| Some(-((i % 7) as f64) - 1e-30), Some("a")),
+    );
+    survive("nulls", &days(200, |_| None, None));
+    survive("infinite", &days(200, |_| Some(f64::INFINITY), Some("a")));
+    let mut gap = days(100, |i| Some((i % 5) as f64), Some("a"));
+    gap.push((first, Some("a"), Some(1.0)));
+    gap.push((end - 4000.days(), Some("b"), Some(1.0)));
+    survive("gaps", &gap);
+}
+
+#[test]
+fn names_that_cannot_be_seen_are_shown() {
+    let end: DateTime = "2026-11-08T10:00:00".parse().expect("a time");
+    let names = [None, Some(""), Some("  "), Some("a")];
+    let at: Vec<DateTime> = (0..400).map(|i: i64| end - (i * i % 97).days()).collect();
+    let components: Vec<Option<&str>> = (0..400).map(|i| names[i % 4]).collect();
+    let columns = vec![times("at", &at), Column::new("c".into(), components)];
+    let inputs = Inputs::from([(
+        "s".to_string(),
+        input("s", DataFrame::new(400, columns).expect("a frame")),
+    )]);
+    let window = Window::parse("2026-W45", "UTC").expect("a window");
+    let params = json!({"input": "s", "by": ["c"]});
+    let analysis = (trend::TREND.run)(&context_of("t", window), &params, &inputs).expect("a cell");
+    let mut labels: Vec<String> = analysis.cell.tables[0]
+        .rows
+        .iter()
+        .map(|row| row[0].clone())
+        .collect();
+    labels.sort();
+    assert_eq!(labels, ["(blank)", "(none)", "a"]);
+}
