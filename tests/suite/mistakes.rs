@@ -169,7 +169,7 @@ fn queries_are_checked_against_the_columns_of_contracts() {
     );
     wrong(
         "select id,\n  nosuch(id) as x\nfrom tickets",
-        &["small.toml:8:", "nosuch"],
+        &["small.toml:10:3", "there is no function nosuch"],
     );
     wrong(
         &format!("select {} as x from tickets", vec!["1"; 20_000].join("+")),

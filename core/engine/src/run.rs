@@ -40,14 +40,14 @@ pub enum EngineError {
         source: io::Error,
     },
     /// Another process runs the same job and window.
-    #[error("{job} is being run for {window} already{}", held(holder.as_ref()))]
+    #[error("{job} is being run for {window} already{}", held(holder.as_deref()))]
     Held {
         /// Name of the job.
         job: String,
         /// Name of the window.
         window: String,
         /// Who runs it, where that is known.
-        holder: Option<Holder>,
+        holder: Option<Box<Holder>>,
     },
     /// The lease went to somebody else while the run was under way.
     #[error("the lease {} is no longer ours: another run has taken over, or the lake was replaced", path.display())]
@@ -388,7 +388,7 @@ impl Runner {
             Asked::Held(holder) => Err(EngineError::Held {
                 job: plan.job.clone(),
                 window: plan.label.clone(),
-                holder,
+                holder: holder.map(Box::new),
             }),
         }
     }

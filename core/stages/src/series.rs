@@ -9,16 +9,14 @@ use crate::{
     Context, Input, StageError,
     frame::{self, Times},
 };
-use jiff::{
-    civil::{Date, DateTime},
-    tz::TimeZone,
-};
+use jiff::civil::{Date, DateTime};
 use retrocast_domain::{Cell, CellStatus, Evidence, number::plural, window::long};
 use retrocast_stats::describe::median;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) mod clock;
 pub(crate) mod coverage;
 pub(crate) mod need;
 pub(crate) mod period;
@@ -29,6 +27,7 @@ pub(crate) mod test_data;
 mod tests;
 pub(crate) mod words;
 
+use clock::Clocks;
 use coverage::Coverage;
 use period::Period;
 use span::Span;
@@ -348,6 +347,8 @@ fn fill(
     let starts = &span.starts;
     let chosen = largest_groups(records, request.groups_max, &mut set.caveats);
     let mut cells: BTreeMap<usize, BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
+    let (zone, has_hours) = (&context.window.timezone, coverage.has_hours());
+    let mut clocks = Clocks::of(zone, request, has_hours, starts);
     for (time, group, value) in &records.rows {
         let position = starts.partition_point(|start| *start <= *time);
         // The last record stands at the very end of what the records cover.
@@ -355,9 +356,9 @@ fn fill(
         if position > 0 && is_covered && chosen.contains_key(group) {
             let periods = cells.entry(*group).or_default();
             periods.entry(position - 1).or_default().push(*value);
+            clocks.note(*group, position - 1, *time, *value);
         }
     }
-    let scales = scales(context, request, coverage, starts);
     let mut scaled: BTreeSet<Date> = BTreeSet::new();
     for (group, periods) in cells {
         let (label, first) = (records.labels[group].clone(), records.first[group]);
@@ -378,11 +379,8 @@ fn fill(
                     return None;
                 }
                 let sum = request.aggregate.of(values.unwrap_or_default());
-                let Some(scale) = scales.get(&i) else {
-                    return Some(sum);
-                };
-                let mut usual = sum * (*scale)?;
-                if is_count {
+                let mut usual = clocks.usual(group, i, sum)?;
+                if is_count && usual != sum {
                     usual = usual.round();
                 }
                 if usual != sum && whole.contains(&i) {
@@ -412,26 +410,6 @@ fn fill(
     set.groups.sort_by(|a, b| a.label.cmp(&b.label));
     set.parts_before = whole.start;
     set.starts = starts[whole].to_vec();
-}
-
-/// Periods that are longer or shorter than others because the clocks change, with the factor that
-/// makes their sums comparable.
-fn scales(
-    context: &Context,
-    request: &Request<'_>,
-    coverage: &Coverage,
-    starts: &[DateTime],
-) -> BTreeMap<usize, Option<f64>> {
-    let zone = TimeZone::get(&context.window.timezone).unwrap_or(TimeZone::UTC);
-    if !request.aggregate.adds_up() || !coverage.has_hours() || zone == TimeZone::UTC {
-        return BTreeMap::new();
-    }
-    starts
-        .iter()
-        .enumerate()
-        .map(|(i, start)| (i, request.period.scale(*start, &zone)))
-        .filter(|(_, scale)| *scale != Some(1.0))
-        .collect()
 }
 
 /// The groups with the most records.

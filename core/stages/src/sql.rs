@@ -213,7 +213,9 @@ fn shown_value(column: &Column, row: usize, zone: &TimeZone) -> String {
         Ok(AnyValue::Float32(value)) => number::sensible(f64::from(value)),
         Ok(AnyValue::String(text)) => text.to_string(),
         Ok(AnyValue::StringOwned(text)) => text.to_string(),
-        Ok(AnyValue::Datetime(value, unit, _)) => time_text(value, unit, zone),
+        Ok(AnyValue::Datetime(value, unit, _) | AnyValue::DatetimeOwned(value, unit, _)) => {
+            time_text(value, unit, zone)
+        }
         Ok(value) => match value.try_extract::<i64>() {
             Ok(whole) if value.is_primitive_numeric() => number::integer(whole),
             _ => value.to_string(),

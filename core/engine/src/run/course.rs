@@ -319,7 +319,7 @@ impl<'a> Course<'a> {
                 CellStatus::Failed { message } => {
                     return self.fail(index, Failure::data(message.clone()), duration_ms);
                 }
-                _ => (outcome, writing),
+                _ => (*outcome, writing),
             },
             Ok(Made::Elsewhere(record)) => {
                 let decision = Decision {

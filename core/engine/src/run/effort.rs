@@ -122,7 +122,7 @@ pub(super) struct Effort {
 /// Where an outcome comes from.
 pub(super) enum Made {
     /// It was made now; the lease on its dataset is held until the outcome is kept.
-    Now(Outcome, Option<Lease>),
+    Now(Box<Outcome>, Option<Lease>),
     /// Another run made it while this one waited for the lease.
     Elsewhere(Box<Record>),
 }
@@ -134,7 +134,7 @@ impl Effort {
     pub(super) async fn make(&self) -> Result<Made, Failure> {
         // Reports write into the run's own folder only.
         if self.node.is_report() {
-            return Ok(Made::Now(self.work().await?, None));
+            return Ok(Made::Now(Box::new(self.work().await?), None));
         }
         let lease = self.writing_lease().await?;
         if !self.forced() {
@@ -148,7 +148,7 @@ impl Effort {
                 return Ok(Made::Elsewhere(Box::new(record)));
             }
         }
-        Ok(Made::Now(self.work().await?, Some(lease)))
+        Ok(Made::Now(Box::new(self.work().await?), Some(lease)))
     }
 
     fn forced(&self) -> bool {

@@ -23,8 +23,10 @@ pub(super) struct EffectView {
     relative_interval: String,
     absolute: String,
     absolute_interval: String,
-    /// Of the placebo test; corrected for the number of improvements, where that is known.
+    /// Of the placebo test.
     p: String,
+    /// The same, corrected for the number of improvements, where that is known: "0.007 corrected".
+    p_corrected: String,
     placebos: String,
     days: String,
     controls: String,
@@ -64,14 +66,11 @@ pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
         } else {
             format!("{} to {}", signed(lower), signed(upper))
         },
-        p: known(match effect.placebo_p_corrected {
-            Some(corrected) => format!(
-                "{} ({} corrected)",
-                p_bare(effect.placebo_p),
-                p_bare(corrected)
-            ),
-            None => p_bare(effect.placebo_p),
-        }),
+        p: known(p_bare(effect.placebo_p)),
+        p_corrected: match effect.placebo_p_corrected {
+            Some(p) if !early => format!("{} corrected", p_bare(p)),
+            _ => String::new(),
+        },
         placebos: plural(effect.placebos, "placebo date"),
         days: format!(
             "{} + {}",

@@ -3,7 +3,6 @@
 use jiff::{
     ToSpan,
     civil::{Date, DateTime},
-    tz::TimeZone,
 };
 use retrocast_domain::window::{long, month_name};
 use schemars::JsonSchema;
@@ -109,21 +108,6 @@ impl Period {
         }
     }
 
-    /// By how much a sum over this period is to be multiplied to be one over its usual length: days
-    /// on which the clocks change have 23 or 25 hours, and an hour may come twice or never (`None`).
-    /// Months differ in length anyway and are left as they are.
-    pub(crate) fn scale(self, start: DateTime, zone: &TimeZone) -> Option<f64> {
-        if self == Self::Month {
-            return Some(1.0);
-        }
-        let instant = |time| zone.to_timestamp(time).ok();
-        let (Some(from), Some(to)) = (instant(start), instant(self.after(start, 1))) else {
-            return Some(1.0);
-        };
-        let lasts = to.as_second() - from.as_second();
-        (lasts > 0).then(|| self.seconds() as f64 / lasts as f64)
-    }
-
     /// The noun: "day".
     pub(crate) fn noun(self) -> &'static str {
         match self {
@@ -178,32 +162,5 @@ impl Period {
             Self::Day => 7,
             Self::Week | Self::Month => 1,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use jiff::civil::date;
-
-    #[test]
-    fn days_of_clock_changes_are_scaled() {
-        let zone = TimeZone::get("Europe/London").expect("a zone");
-        let check = |period: Period, start: DateTime, want: Option<f64>| {
-            assert_eq!(period.scale(start, &zone), want, "{period:?} {start}");
-        };
-        let (spring, autumn) = (date(2026, 3, 29), date(2026, 10, 25));
-        check(Period::Day, spring.at(0, 0, 0, 0), Some(24.0 / 23.0));
-        check(Period::Day, autumn.at(0, 0, 0, 0), Some(24.0 / 25.0));
-        check(Period::Day, date(2026, 10, 26).at(0, 0, 0, 0), Some(1.0));
-        check(Period::Hour, spring.at(1, 0, 0, 0), None);
-        check(Period::Hour, autumn.at(1, 0, 0, 0), Some(0.5));
-        check(Period::Hour, autumn.at(2, 0, 0, 0), Some(1.0));
-        check(
-            Period::Week,
-            date(2026, 10, 19).at(0, 0, 0, 0),
-            Some(168.0 / 169.0),
-        );
-        check(Period::Month, date(2026, 10, 1).at(0, 0, 0, 0), Some(1.0));
     }
 }

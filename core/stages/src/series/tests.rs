@@ -148,6 +148,30 @@ fn days_of_clock_changes_are_as_long_as_others() {
 }
 
 #[test]
+fn one_record_a_day_stays_one_when_the_clocks_change() {
+    let request = request(Period::Day, PartPeriods::LeaveOut);
+    let end = jiff::civil::date(2026, 11, 16);
+    let at: Vec<DateTime> = (1..400)
+        .map(|n| (end - i64::from(n).days()).at(10, 0, 0, 0))
+        .collect();
+    let values: Vec<f64> = (0..at.len()).map(|i| 9.5 + (i % 3) as f64).collect();
+    let columns = vec![times("at", &at), Column::new("v".into(), values.clone())];
+    let frame = DataFrame::new(at.len(), columns).expect("a frame");
+    let mut sums = request;
+    sums.value = Some("v");
+    sums.aggregate = Aggregate::Sum;
+    let set = series_in(frame, "2026-W46", "Europe/London", &sums);
+    let mut sums: Vec<f64> = set.groups[0].values.iter().flatten().copied().collect();
+    sums.reverse();
+    assert_eq!(sums[..300], values[..300]);
+    assert!(
+        !set.caveats.iter().any(|c| c.contains("clocks")),
+        "{:?}",
+        set.caveats
+    );
+}
+
+#[test]
 fn edges_in_any_zone_are_whole_or_left_out() {
     let request = request(Period::Day, PartPeriods::LeaveOut);
     // Whole days of UTC, read in other zones: the edges are part there.

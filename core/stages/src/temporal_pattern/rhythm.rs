@@ -4,7 +4,7 @@ use super::{
     Data, EffectName, Found, Group, days_between,
     shown::{calendar, chart_of, rows_of, table_of},
 };
-use crate::series::period::Period;
+use crate::series::clock::hour_scale;
 use jiff::{ToSpan, civil::Date, tz::TimeZone};
 use retrocast_domain::{
     number,
@@ -195,7 +195,7 @@ fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<Fitted> {
                 // Where the clocks change, an hour comes twice or never.
                 for hour in 0..24 {
                     let start = day.at(hour, 0, 0, 0);
-                    let hours = Period::Hour.scale(start, &zone).map_or(0.0, f64::recip);
+                    let hours = hour_scale(start, &zone).map_or(0.0, f64::recip);
                     counts.add_exposure(block, hour as usize, hours / 24.0);
                 }
             } else {

@@ -384,7 +384,7 @@ mod tests {
     fn every_forecaster_survives_odd_series() {
         let zeros = vec![0.0; 60];
         let spike: Vec<f64> = (0..60).map(|i| if i == 30 { 1e12 } else { 0.0 }).collect();
-        let sign = |i: usize| if i % 3 == 0 { -1.0 } else { 1.0 };
+        let sign = |i: usize| if i.is_multiple_of(3) { -1.0 } else { 1.0 };
         let huge: Vec<f64> = (0..60).map(|i| 1e308 * sign(i)).collect();
         let broken: Vec<f64> = (0..60)
             .map(|i| if i == 9 { f64::NAN } else { 1.0 })

@@ -61,26 +61,30 @@ impl Tally {
         quarantined.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         let mut unknown: Vec<(String, u64)> = self.unknown.into_iter().collect();
         unknown.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let skipped = listing
+            .skipped
+            .iter()
+            .map(|skipped| (skipped.name.clone(), skipped.reason.clone()));
         let note = SourceNote {
             name: spec.name.clone(),
             uri: without_credentials(&spec.uri),
             contract: spec.contract.name.clone(),
-            files: listing.files.len() as u64,
+            files: (listing.files.len() + listing.skipped.len()) as u64,
             records: self.records,
             accepted: dataset.rows,
             quarantined,
             duplicates: self.superseded.len() as u64,
-            broken_files: self.broken,
+            broken_files: self.broken.iter().cloned().chain(skipped).collect(),
             unknown_fields: unknown,
             first_time: range.0,
             last_time: range.1,
         };
-        let warnings = warnings(&note, listing);
+        let warnings = warnings(&note, &self.broken, &listing.skipped);
         (note, warnings)
     }
 }
 
-fn warnings(note: &SourceNote, listing: &Listing) -> Vec<String> {
+fn warnings(note: &SourceNote, broken: &[(String, String)], skipped: &[Skipped]) -> Vec<String> {
     let mut out = Vec::new();
     let (name, uri, contract) = (&note.name, &note.uri, &note.contract);
     if note.files == 0 {
@@ -102,12 +106,12 @@ fn warnings(note: &SourceNote, listing: &Listing) -> Vec<String> {
             note.records
         ));
     }
-    for (file, reason) in &note.broken_files {
+    for (file, reason) in broken {
         out.push(format!(
             "The file {file:?} of source {name:?} could not be read to its end: {reason}."
         ));
     }
-    for Skipped { name: file, reason } in &listing.skipped {
+    for Skipped { name: file, reason } in skipped {
         out.push(format!(
             "{file:?} was left out of source {name:?}: {reason}."
         ));

@@ -210,9 +210,8 @@ impl Place {
             if step.at >= self.pattern.len() || !visited.insert((step.path.clone(), step.at)) {
                 continue;
             }
-            let entries = std::fs::read_dir(&step.on_disk)
-                .and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
-            let entries = match entries {
+            let entries = std::fs::read_dir(&step.on_disk).and_then(Iterator::collect);
+            let entries: Vec<std::fs::DirEntry> = match entries {
                 Ok(entries) => entries,
                 Err(error) if step.path.is_empty() => {
                     return Err(self.unreadable(source, &self.shown, &error));
@@ -272,7 +271,7 @@ impl Place {
         }
         if meta.is_dir() {
             let at = step.at + usize::from(!deep);
-            return walk.into_folder(step, on_disk, path, at);
+            return walk.descend(step, on_disk, path, at);
         }
         if !meta.is_file() {
             walk.skip(&path, format!("it is {}, not a file", kind(&meta)));
@@ -337,13 +336,7 @@ impl Walk {
     }
 
     /// The step into a folder, unless a link made it lead back to where the walk comes from.
-    fn into_folder(
-        &mut self,
-        step: &Step,
-        on_disk: &Path,
-        path: String,
-        at: usize,
-    ) -> Option<Step> {
+    fn descend(&mut self, step: &Step, on_disk: &Path, path: String, at: usize) -> Option<Step> {
         let mut within = step.within.clone();
         if within.is_empty() {
             within.extend(std::fs::canonicalize(&step.on_disk));

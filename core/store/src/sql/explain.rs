@@ -15,7 +15,10 @@ pub(super) fn explain(error: &DataFusionError) -> SqlError {
             "the query needs more memory than it may take: {reason}"
         ))
         .help("read fewer rows or columns, or allow the job more memory"),
-        root => SqlError::new(clean(&root.strip_backtrace())),
+        root => {
+            let text = root.strip_backtrace();
+            no_function(&text).unwrap_or_else(|| SqlError::new(clean(&text)))
+        }
     };
     if let Some(span) = error.diagnostic().and_then(|found| found.span) {
         (out.line, out.column) = (Some(span.start.line), Some(span.start.column));
@@ -28,6 +31,19 @@ pub(super) fn explain(error: &DataFusionError) -> SqlError {
         };
     }
     out
+}
+
+/// "Invalid function 'cuont'.\nDid you mean 'count'?" in our words.
+fn no_function(text: &str) -> Option<SqlError> {
+    let rest = text.split_once("Invalid function '")?.1;
+    let (name, rest) = rest.split_once('\'')?;
+    let error = SqlError::new(format!("there is no function {name}"));
+    // The engine always proposes one, however far off.
+    let meant = rest.split('\'').nth(1).into_iter();
+    Some(match near(name, meant) {
+        Some(meant) => error.help(format!("did you mean {meant}?")),
+        None => error,
+    })
 }
 
 fn explain_schema(error: &SchemaError) -> SqlError {

@@ -281,7 +281,14 @@ fn mistakes_are_explained() {
         "select a.at, b.at from tickets a join tickets b on a.at = b.at",
         "name them apart with AS",
     );
-    check("select nosuch(at) as x from tickets", "nosuch");
+    check(
+        "select nosuch(at) as x from tickets",
+        "there is no function nosuch (line 1, column 8 of the query)",
+    );
+    check(
+        "select cuont(*) as x from tickets",
+        "there is no function cuont (line 1, column 8 of the query); did you mean count?",
+    );
     check("select at + component as x from tickets", "Cannot coerce");
 }
 

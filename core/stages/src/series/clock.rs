@@ -1,0 +1,161 @@
+//! Hours that come twice or never because the clocks change, and sums over days that hold them.
+//!
+//! A day of 25 hours has more records than others for no reason of its own, when records come in the
+//! hour that comes twice; one record a day at noon stays one. So records of such an hour count by
+//! their share of it, and for an hour that never came what it usually brings is added.
+
+use super::{Request, period::Period};
+use jiff::{civil::DateTime, tz::TimeZone};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How much of an hour's records would have come in an hour of usual length: 1 for most, ½ for one
+/// that comes twice; `None` for one that never comes.
+pub(crate) fn hour_scale(start: DateTime, zone: &TimeZone) -> Option<f64> {
+    let instant = |time| zone.to_timestamp(time).ok();
+    let (Some(from), Some(to)) = (instant(start), instant(Period::Hour.after(start, 1))) else {
+        return Some(1.0);
+    };
+    let lasts = to.as_second() - from.as_second();
+    (lasts > 0).then(|| 3_600.0 / lasts as f64)
+}
+
+/// An hour that is longer or shorter than others.
+struct OddHour {
+    start: DateTime,
+    scale: Option<f64>,
+}
+
+/// The clock changes within the periods of an axis.
+pub(super) struct Clocks {
+    period: Period,
+    odd: BTreeMap<usize, Vec<OddHour>>,
+    /// Hours of the day that are shorter on some day.
+    short: BTreeSet<i8>,
+    /// What records of hours that are too long bring too much, by group and period.
+    surplus: BTreeMap<(usize, usize), f64>,
+    /// What the hours that are sometimes short bring altogether, by group and hour.
+    totals: BTreeMap<(usize, i8), f64>,
+    /// Days on the axis.
+    days: f64,
+}
+
+impl Clocks {
+    /// The changes within these periods; none for what does not add up, or has no hours.
+    pub(super) fn of(
+        timezone: &str,
+        request: &Request<'_>,
+        has_hours: bool,
+        starts: &[DateTime],
+    ) -> Self {
+        let zone = TimeZone::get(timezone).unwrap_or(TimeZone::UTC);
+        let is_even = zone == TimeZone::UTC || request.period == Period::Month;
+        let mut clocks = Self {
+            period: request.period,
+            odd: BTreeMap::new(),
+            short: BTreeSet::new(),
+            surplus: BTreeMap::new(),
+            totals: BTreeMap::new(),
+            days: 0.0,
+        };
+        if is_even || !has_hours || !request.aggregate.adds_up() {
+            return clocks;
+        }
+        for (position, start) in starts.iter().enumerate() {
+            let odd = odd_hours(request.period, *start, &zone);
+            let is_short = |hour: &&OddHour| hour.scale.is_none_or(|scale| scale > 1.0);
+            let short = odd.iter().filter(is_short).map(|hour| hour.start.hour());
+            clocks.short.extend(short);
+            if !odd.is_empty() {
+                clocks.odd.insert(position, odd);
+            }
+        }
+        let seconds = starts.len() as f64 * request.period.seconds() as f64;
+        clocks.days = seconds / Period::Day.seconds() as f64;
+        clocks
+    }
+
+    /// Takes note of a record.
+    pub(super) fn note(&mut self, group: usize, position: usize, time: DateTime, amount: f64) {
+        if self.short.contains(&time.hour()) {
+            *self.totals.entry((group, time.hour())).or_default() += amount;
+        }
+        let hour = Period::Hour.floor(time);
+        for odd in self.odd.get(&position).into_iter().flatten() {
+            if let Some(scale) = odd.scale.filter(|scale| *scale < 1.0 && odd.start == hour) {
+                *self.surplus.entry((group, position)).or_default() += (1.0 - scale) * amount;
+            }
+        }
+    }
+
+    /// What a sum would be in a period of usual length; `None` for an hour that never was.
+    pub(super) fn usual(&self, group: usize, position: usize, sum: f64) -> Option<f64> {
+        let Some(odd) = self.odd.get(&position) else {
+            return Some(sum);
+        };
+        let surplus = self.surplus.get(&(group, position)).copied().unwrap_or(0.0);
+        if self.period == Period::Hour {
+            return odd[0].scale.map(|_| sum - surplus);
+        }
+        let missing: f64 = odd
+            .iter()
+            .map(|hour| {
+                let share = hour.scale.map_or(1.0, |scale| (1.0 - 1.0 / scale).max(0.0));
+                let total = self.totals.get(&(group, hour.start.hour())).copied();
+                share * total.unwrap_or(0.0) / self.days
+            })
+            .sum();
+        Some(sum - surplus + missing)
+    }
+}
+
+/// The hours of a period that are longer or shorter than others.
+fn odd_hours(period: Period, start: DateTime, zone: &TimeZone) -> Vec<OddHour> {
+    let end = period.after(start, 1);
+    let instant = |time| {
+        zone.to_timestamp(time)
+            .map_or(0, jiff::Timestamp::as_second)
+    };
+    if instant(end) - instant(start) == period.seconds() {
+        return Vec::new();
+    }
+    let mut hours = Vec::new();
+    let mut hour = start;
+    while hour < end {
+        let scale = hour_scale(hour, zone);
+        if scale != Some(1.0) {
+            hours.push(OddHour { start: hour, scale });
+        }
+        hour = Period::Hour.after(hour, 1);
+    }
+    hours
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    #[test]
+    fn hours_come_twice_or_never() {
+        let zone = TimeZone::get("Europe/London").expect("a zone");
+        let check = |time: DateTime, want: Option<f64>| {
+            assert_eq!(hour_scale(time, &zone), want, "{time}");
+        };
+        check(date(2026, 3, 29).at(1, 0, 0, 0), None);
+        check(date(2026, 10, 25).at(1, 0, 0, 0), Some(0.5));
+        check(date(2026, 10, 25).at(2, 0, 0, 0), Some(1.0));
+        check(date(2026, 6, 25).at(1, 0, 0, 0), Some(1.0));
+    }
+
+    #[test]
+    fn only_periods_with_a_change_have_odd_hours() {
+        let zone = TimeZone::get("Europe/London").expect("a zone");
+        let count = |period: Period, day: jiff::civil::Date| {
+            odd_hours(period, day.at(0, 0, 0, 0), &zone).len()
+        };
+        assert_eq!(count(Period::Day, date(2026, 10, 25)), 1);
+        assert_eq!(count(Period::Day, date(2026, 10, 24)), 0);
+        assert_eq!(count(Period::Week, date(2026, 3, 23)), 1);
+        assert_eq!(count(Period::Hour, date(2026, 3, 29)), 0);
+    }
+}
