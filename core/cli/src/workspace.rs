@@ -40,7 +40,7 @@ impl Workspace {
         if !arguments.workspace.is_dir() {
             let folder = arguments.workspace.display();
             return Err(WrongUsage(format!(
-                "--workspace {folder}: there is no such folder"
+                "--workspace {folder}: there is no such folder; `retrocast init {folder}` makes one"
             )));
         }
         let root = arguments.workspace.clone();
