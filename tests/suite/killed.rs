@@ -70,10 +70,10 @@ fn count(run: &Path, event: &str) -> BTreeMap<String, u32> {
 
 /// A run is killed at random moments until it is through, over and over. What it leaves is what an
 /// undisturbed run leaves, and no node that was finished was worked on again.
-/// `RETROCAST_KILLS` says how many kills; 200 when it does not.
+/// `RETROCAST_KILLS` says how many kills; 25 when it does not.
 #[test]
 fn killed_at_any_moment_the_result_is_the_same() {
-    let kills: u32 = std::env::var("RETROCAST_KILLS").map_or(200, |text| {
+    let kills: u32 = std::env::var("RETROCAST_KILLS").map_or(25, |text| {
         text.parse().expect("RETROCAST_KILLS is a number")
     });
     let scratch = Scratch::new();
