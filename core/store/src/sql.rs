@@ -43,7 +43,7 @@ use datafusion::{
     sql::TableReference,
 };
 use dates::LocalDays;
-use explain::explain;
+use explain::{explain, explain_with};
 use futures::{StreamExt, TryStreamExt};
 use lance::datafusion::LanceTableProvider;
 use order::ordered;
@@ -349,7 +349,17 @@ async fn plan(context: &SessionContext, sql: &str) -> Result<DataFrame, SqlError
     context
         .sql_with_options(sql, options)
         .await
-        .map_err(|error| explain(&error))
+        .map_err(|error| explain_with(&error, &functions(context)))
+}
+
+/// Names of all functions, in order.
+fn functions(context: &SessionContext) -> Vec<String> {
+    let state = context.state();
+    let mut names: Vec<String> = state.scalar_functions().keys().cloned().collect();
+    names.extend(state.aggregate_functions().keys().cloned());
+    names.extend(state.window_functions().keys().cloned());
+    names.sort();
+    names
 }
 
 /// The schema of the result as datasets keep it; names must be fit for columns.

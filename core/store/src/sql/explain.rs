@@ -9,6 +9,11 @@ use std::collections::BTreeSet;
 
 /// Puts an error of the query engine into words for the author of the query.
 pub(super) fn explain(error: &DataFusionError) -> SqlError {
+    explain_with(error, &[])
+}
+
+/// The same, where it is known which functions there are.
+pub(super) fn explain_with(error: &DataFusionError, functions: &[String]) -> SqlError {
     let mut out = match error.find_root() {
         DataFusionError::SchemaError(schema, _) => explain_schema(schema),
         DataFusionError::ResourcesExhausted(reason) => SqlError::new(format!(
@@ -17,7 +22,7 @@ pub(super) fn explain(error: &DataFusionError) -> SqlError {
         .help("read fewer rows or columns, or allow the job more memory"),
         root => {
             let text = root.strip_backtrace();
-            no_function(&text).unwrap_or_else(|| SqlError::new(clean(&text)))
+            no_function(&text, functions).unwrap_or_else(|| SqlError::new(clean(&text)))
         }
     };
     if let Some(span) = error.diagnostic().and_then(|found| found.span) {
@@ -33,14 +38,12 @@ pub(super) fn explain(error: &DataFusionError) -> SqlError {
     out
 }
 
-/// "Invalid function 'cuont'.\nDid you mean 'count'?" in our words.
-fn no_function(text: &str) -> Option<SqlError> {
-    let rest = text.split_once("Invalid function '")?.1;
-    let (name, rest) = rest.split_once('\'')?;
+/// "Invalid function 'cuont'. Did you mean 'cot'?" in our words, with a nearer name.
+fn no_function(text: &str, functions: &[String]) -> Option<SqlError> {
+    let (_, rest) = text.split_once("Invalid function '")?;
+    let (name, _) = rest.split_once('\'')?;
     let error = SqlError::new(format!("there is no function {name}"));
-    // The engine always proposes one, however far off.
-    let meant = rest.split('\'').nth(1).into_iter();
-    Some(match near(name, meant) {
+    Some(match near(name, functions.iter().map(String::as_str)) {
         Some(meant) => error.help(format!("did you mean {meant}?")),
         None => error,
     })
