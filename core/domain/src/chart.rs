@@ -54,8 +54,10 @@ pub struct Band {
     /// Times, ascending.
     pub times: Vec<DateTime>,
     /// Lower edge.
+    #[serde(deserialize_with = "crate::lenient::numbers")]
     pub lower: Vec<f64>,
     /// Upper edge.
+    #[serde(deserialize_with = "crate::lenient::numbers")]
     pub upper: Vec<f64>,
 }
 
@@ -76,6 +78,7 @@ pub struct Bar {
     /// Category.
     pub label: String,
     /// Length.
+    #[serde(deserialize_with = "crate::lenient::number")]
     pub value: f64,
     /// Interval, where there is one.
     pub interval: Option<[f64; 2]>,
@@ -175,6 +178,7 @@ pub struct Level {
     /// To.
     pub end: DateTime,
     /// Height.
+    #[serde(deserialize_with = "crate::lenient::number")]
     pub value: f64,
     /// Words at its end.
     pub label: String,

@@ -44,16 +44,22 @@ pub struct Effect {
     /// Whether less of the metric is better.
     pub lower_is_better: bool,
     /// Mean in the pre-period.
+    #[serde(deserialize_with = "crate::lenient::number")]
     pub before: f64,
     /// Mean in the post-period.
+    #[serde(deserialize_with = "crate::lenient::number")]
     pub after: f64,
     /// Mean of the counterfactual in the post-period.
+    #[serde(deserialize_with = "crate::lenient::number")]
     pub counterfactual: f64,
     /// after - counterfactual, with its 95 % interval.
+    #[serde(deserialize_with = "crate::lenient::three")]
     pub absolute: [f64; 3],
     /// The same relative to the counterfactual (−0.3 = 30 % less).
+    #[serde(deserialize_with = "crate::lenient::three")]
     pub relative: [f64; 3],
     /// Placebo-in-time p-value.
+    #[serde(deserialize_with = "crate::lenient::number")]
     pub placebo_p: f64,
     /// The same, corrected for the number of improvements that were judged; `None` when none was.
     #[serde(default)]

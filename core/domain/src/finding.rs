@@ -32,6 +32,7 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Magnitude {
     /// The estimate.
+    #[serde(deserialize_with = "crate::lenient::number")]
     pub value: f64,
     /// Lower bound of the interval.
     pub lower: Option<f64>,
@@ -113,6 +114,7 @@ pub struct Finding {
     /// How much it matters.
     pub severity: Severity,
     /// 0..1, how sure.
+    #[serde(deserialize_with = "crate::lenient::number")]
     pub confidence: f64,
     /// What a careful reader must know.
     pub caveats: Vec<String>,

@@ -22,6 +22,7 @@ pub mod cell;
 pub mod report;
 
 pub mod canonical;
+mod lenient;
 pub mod number;
 pub mod sentence;
 

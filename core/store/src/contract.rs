@@ -21,6 +21,7 @@
 //! timestamps and dates have no limits but their own `min` and `max`. A day as a `max` is allowed to
 //! its end; times without an offset are UTC.
 
+mod limits;
 mod reader;
 
 use crate::error::StoreError;

@@ -214,6 +214,12 @@ impl Reporter<'_> {
             };
             number::with_unit(value, &self.params.unit)
         };
+        let values = [estimate.after, estimate.counterfactual];
+        let mut amounts = values.map(amount);
+        if amounts[0] == amounts[1] {
+            amounts = number::two_with_unit(values, &self.params.unit);
+        }
+        let [after, expected] = amounts;
         let [relative, low, high] = estimate.relative;
         let side = if estimate.absolute[0] < 0.0 {
             "lower"
@@ -264,8 +270,8 @@ impl Reporter<'_> {
                 ("size", &size),
                 ("side", side),
                 ("range", &range),
-                ("after", &amount(estimate.after)),
-                ("expected", &amount(estimate.counterfactual)),
+                ("after", &after),
+                ("expected", &expected),
                 ("days", &number::plural(estimate.steps_after as u64, "day")),
                 ("p", &placebo_words(measured)),
             ],

@@ -1,0 +1,192 @@
+//! What values a field may have: limits of numbers, times and texts, and which of them fit its type.
+
+use super::{
+    Field, FieldKind,
+    reader::{Reader, Value, innermost},
+};
+use crate::ingest::value::{self, DAY_MICROS};
+use std::ops::Range;
+use toml::de::{DeTable, DeValue};
+
+/// Times that a record can well have, in microseconds since 1970: from there to the end of 2099.
+const PLAUSIBLE: Range<i64> = 0..4_102_444_800_000_000;
+
+impl Reader<'_> {
+    /// Everything about a field but its type.
+    pub(super) fn limits(&mut self, name: &str, table: &DeTable, is_time: bool) -> Field {
+        let required = match table.get("required") {
+            None => false,
+            Some(value) => value.get_ref().as_bool().unwrap_or_else(|| {
+                self.wrong_type("required", value, "true or false");
+                false
+            }),
+        };
+        let (allowed, allowed_integers) = self.allowed(table);
+        let (mut min, mut max, mut earliest, mut latest) = (None, None, None, None);
+        if is_time {
+            earliest = self.moment(table, "min").map(|day| day.0);
+            latest = self.moment(table, "max").map(|day| day.1);
+        } else {
+            (min, max) = (self.number(table, "min"), self.number(table, "max"));
+        }
+        let above = min.zip(max).is_some_and(|(min, max)| min > max)
+            || earliest.zip(latest).is_some_and(|(min, max)| min > max);
+        if let (true, Some(least), Some(most)) = (above, table.get("min"), table.get("max")) {
+            let message = format!("`max` {} is below `min` {}", written(most), written(least));
+            self.error(most.span(), message, None);
+        }
+        let max_length = self.number(table, "max_length").and_then(|length| {
+            if length >= 1.0 && length.fract() == 0.0 {
+                return Some(length as usize);
+            }
+            if let Some(value) = table.get("max_length") {
+                self.error(
+                    value.span(),
+                    "`max_length` must be a whole number from 1",
+                    None,
+                );
+            }
+            None
+        });
+        Field {
+            name: name.to_string(),
+            kind: FieldKind::Json,
+            required,
+            description: self
+                .text(table, "description")
+                .map(|(_, text)| text)
+                .unwrap_or_default(),
+            unit: self.text(table, "unit").map(|(_, text)| text),
+            allowed,
+            allowed_integers,
+            min,
+            max,
+            earliest,
+            latest,
+            max_length,
+        }
+    }
+
+    /// The first and last microsecond since 1970 of a limit: a time, or a whole day.
+    fn moment(&mut self, table: &DeTable, key: &str) -> Option<(i64, i64)> {
+        let value = table.get(key)?;
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Datetime(time) => time.to_string(),
+            _ => String::new(),
+        };
+        let day = value::date(&text).map(|days| i64::from(days) * DAY_MICROS);
+        let found = match day {
+            Some(first) => Some((first, first + DAY_MICROS - 1)),
+            None => value::timestamp(&text).map(|at| (at, at)),
+        };
+        if found.is_none() {
+            self.wrong_type(key, value, "a day or time such as 1990-01-01");
+        }
+        found
+    }
+
+    fn number(&mut self, table: &DeTable, key: &str) -> Option<f64> {
+        let value = table.get(key)?;
+        let number = match value.get_ref() {
+            DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
+                .ok()
+                .map(|n| n as f64),
+            DeValue::Float(float) => float.as_str().parse().ok().filter(|n: &f64| n.is_finite()),
+            _ => None,
+        };
+        if number.is_none() {
+            self.wrong_type(key, value, "a finite number");
+        }
+        number
+    }
+
+    fn allowed(&mut self, table: &DeTable) -> (Vec<String>, Vec<i64>) {
+        let (mut texts, mut integers) = (Vec::new(), Vec::new());
+        let Some(value) = table.get("allowed") else {
+            return (texts, integers);
+        };
+        let Some(items) = value.get_ref().as_array() else {
+            self.wrong_type("allowed", value, "a list of strings or integers");
+            return (texts, integers);
+        };
+        if items.is_empty() {
+            self.error(
+                value.span(),
+                "`allowed` is empty, so no record could meet it",
+                None,
+            );
+        }
+        for item in items {
+            match item.get_ref() {
+                DeValue::String(text) => texts.push(text.to_string()),
+                DeValue::Integer(integer) => {
+                    integers.extend(i64::from_str_radix(integer.as_str(), integer.radix()));
+                }
+                _ => self.wrong_type("allowed", item, "strings or integers"),
+            }
+        }
+        (texts, integers)
+    }
+
+    /// Limits that make no sense for the type.
+    pub(super) fn fitting(&mut self, field: &Field, table: &DeTable) {
+        let kind = innermost(&field.kind);
+        let numeric = matches!(kind, FieldKind::Integer | FieldKind::Number);
+        let timed = matches!(kind, FieldKind::Timestamp | FieldKind::Date);
+        let textual = matches!(kind, FieldKind::String | FieldKind::Json);
+        let mut wrong = |key: &str, needed: &str| {
+            if let Some(value) = table.get(key) {
+                let message = format!("`{key}` does not fit field `{}`", field.name);
+                self.error(
+                    value.span(),
+                    message,
+                    Some(format!("`{key}` is for {needed}")),
+                );
+            }
+        };
+        if !numeric && !timed {
+            wrong("min", "numbers, timestamps and dates");
+            wrong("max", "numbers, timestamps and dates");
+        }
+        if !numeric {
+            wrong("unit", "numbers");
+        }
+        if !textual {
+            wrong("max_length", "strings");
+        }
+        let allowed_fits = match kind {
+            FieldKind::String => field.allowed_integers.is_empty(),
+            FieldKind::Integer => field.allowed.is_empty(),
+            _ => false,
+        };
+        if !allowed_fits {
+            wrong(
+                "allowed",
+                "strings (a list of strings) and integers (a list of integers)",
+            );
+        }
+    }
+}
+
+/// Gives a record's time the limits that its contract leaves open.
+pub(super) fn plausible(field: &mut Field) {
+    let (earliest, latest) = (field.earliest, field.latest);
+    if earliest.is_none() && latest.is_none_or(|latest| latest >= PLAUSIBLE.start) {
+        field.earliest = Some(PLAUSIBLE.start);
+    }
+    if latest.is_none() && earliest.is_none_or(|earliest| earliest < PLAUSIBLE.end) {
+        field.latest = Some(PLAUSIBLE.end - 1);
+    }
+}
+
+/// A limit as the file has it.
+fn written(value: &Value) -> String {
+    match value.get_ref() {
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::String(text) => text.to_string(),
+        DeValue::Datetime(time) => time.to_string(),
+        other => other.type_str().to_string(),
+    }
+}
