@@ -14,7 +14,7 @@ use crate::{
     plan::{Node, Plan},
 };
 use course::Course;
-use effort::{Recorder, Retrying, panicked};
+use effort::{Budget, Recorder, Retrying, panicked};
 use futures::FutureExt as _;
 use retrocast_domain::{Outcome, canonical};
 use serde_json::{Value, json};
@@ -113,6 +113,8 @@ pub struct RunOptions {
     pub due: Option<jiff::Timestamp>,
     /// How often to try again after a failure that may pass.
     pub retries: u32,
+    /// How often all nodes of a run together may be tried again.
+    pub retry_budget: u32,
     /// How long to wait before the first of these; doubled each time.
     pub backoff: Duration,
     /// How long nodes get to end by themselves when the run is cancelled.
@@ -135,6 +137,7 @@ impl RunOptions {
             recorded: None,
             due: None,
             retries: 2,
+            retry_budget: 20,
             backoff: Duration::from_millis(500),
             grace: Duration::from_secs(5),
             cancel: CancellationToken::new(),
@@ -321,6 +324,7 @@ impl Runner {
             return known.collect();
         }
         let sources = ctx.plan.nodes.iter().filter(|node| node.is_source());
+        let budget = &Budget::new(self.options.retry_budget);
         let all = sources.map(|node| async move {
             let look = || async {
                 let work = AssertUnwindSafe(self.executor.source_identity(node, ctx));
@@ -334,6 +338,7 @@ impl Runner {
                 node,
                 clock: &*self.clock,
                 options: &self.options,
+                budget,
                 seed: ctx.seed,
             };
             (node.name.clone(), retrying.run(|_| look(), |_, _| ()).await)

@@ -15,7 +15,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -244,6 +244,8 @@ pub enum Order {
     Panic,
     /// Never end.
     Hang,
+    /// End when told to, and say so.
+    Wind(Arc<AtomicBool>),
     /// Cancel the run, then do the work.
     Cancel(tokio_util::sync::CancellationToken),
     /// Wait until as many others wait.
@@ -329,6 +331,11 @@ impl Executor for TrialExecutor {
             }
             Some(Order::Panic) => panic!("as told"),
             Some(Order::Hang) => std::future::pending().await,
+            Some(Order::Wind(down)) => {
+                ctx.cancel.cancelled().await;
+                down.store(true, Ordering::Relaxed);
+                return Err(Failure::cancelled());
+            }
             Some(Order::Cancel(token)) => token.cancel(),
             Some(Order::Meet(barrier)) => {
                 barrier.wait().await;

@@ -2,7 +2,7 @@
 
 use super::{
     EngineError, RunResult, Runner,
-    effort::{Effort, Made, Recorder},
+    effort::{Budget, Effort, Made, Recorder},
     milliseconds, writing,
 };
 use crate::{
@@ -65,6 +65,7 @@ pub(super) struct Course<'a> {
     /// Positions in the plan of each node's inputs.
     inputs: Vec<Vec<usize>>,
     working: JoinSet<Work>,
+    budget: Arc<Budget>,
     /// Held until the run is over.
     lease: Lease,
 }
@@ -99,6 +100,7 @@ impl<'a> Course<'a> {
             inputs: positions(&ctx.plan),
             ctx,
             working: JoinSet::new(),
+            budget: Arc::new(Budget::new(runner.options.retry_budget)),
             lease,
         }
     }
@@ -184,6 +186,7 @@ impl<'a> Course<'a> {
             node,
             inputs,
             parts: parts.clone(),
+            budget: self.budget.clone(),
         };
         self.working.spawn(async move {
             let result = effort.make().await;

@@ -15,7 +15,10 @@ use std::{
     collections::BTreeMap,
     io,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -46,11 +49,34 @@ impl Recorder {
     }
 }
 
+/// What all nodes of a run may spend on trying again, together: when storage is down, every node
+/// would otherwise wait as long as it may, one after the other.
+#[derive(Debug)]
+pub(super) struct Budget(AtomicU32);
+
+impl Budget {
+    pub(super) fn new(retries: u32) -> Self {
+        Self(AtomicU32::new(retries))
+    }
+
+    /// Takes one retry, if there is one left.
+    fn take(&self) -> bool {
+        let one_less = |left: u32| left.checked_sub(1);
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+            .is_ok()
+    }
+}
+
+/// Longest wait before a node is tried again.
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
+
 /// Tries again what may pass: after a wait that doubles, with a jitter that the seed decides.
 pub(super) struct Retrying<'a> {
     pub(super) node: &'a Node,
     pub(super) clock: &'a dyn Clock,
     pub(super) options: &'a RunOptions,
+    pub(super) budget: &'a Budget,
     pub(super) seed: u64,
 }
 
@@ -73,6 +99,14 @@ impl Retrying<'_> {
                 }
                 other => return other,
             };
+            if !self.budget.take() {
+                let most = self.options.retry_budget;
+                let spent = format!("{}; the run has used up its {most} retries", failure.message);
+                return Err(Failure {
+                    message: spent,
+                    ..failure
+                });
+            }
             let wait = self.wait(attempt);
             on_retry(&failure, wait);
             tokio::select! {
@@ -87,6 +121,7 @@ impl Retrying<'_> {
     /// Half the doubled wait, and up to as much again.
     fn wait(&self, attempt: u32) -> Duration {
         let full = self.options.backoff.saturating_mul(1 << attempt.min(16));
+        let full = full.min(LONGEST_WAIT);
         let words = [
             self.seed.to_string(),
             self.node.name.clone(),
@@ -117,6 +152,7 @@ pub(super) struct Effort {
     pub(super) node: Node,
     pub(super) inputs: BTreeMap<String, Arc<Outcome>>,
     pub(super) parts: Components,
+    pub(super) budget: Arc<Budget>,
 }
 
 /// Where an outcome comes from.
@@ -188,6 +224,7 @@ impl Effort {
             node: &self.node,
             clock: &*self.clock,
             options: &self.options,
+            budget: &self.budget,
             seed: self.ctx.seed,
         };
         let on_retry = |failure: &Failure, wait: Duration| {
@@ -228,11 +265,18 @@ impl Effort {
             self.options.cancel.cancelled().await;
             self.clock.sleep(self.options.grace).await;
         };
+        let mut work = std::pin::pin!(work);
         tokio::select! {
             biased;
-            done = work => done,
+            done = &mut work => done,
             () = timeout => {
                 cancel.cancel();
+                // What it holds is given back before anything else is begun in its place.
+                tokio::select! {
+                    biased;
+                    _ = &mut work => {}
+                    () = self.clock.sleep(self.options.grace) => {}
+                }
                 let limit = self.node.timeout.unwrap_or_default();
                 Err(Failure::transient(format!("took longer than {} s", limit.as_secs_f64()))
                     .hint("raise its `timeout` in the job file"))

@@ -6,6 +6,7 @@ use crate::{
     trial::{self, Folder, Order, TrialClock, TrialExecutor},
 };
 use retrocast_domain::{Cell, CellStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 struct World {
     folder: Folder,
@@ -408,6 +409,41 @@ async fn a_node_that_takes_too_long_is_given_up() {
         result.failed[0].1.to_string(),
         "took longer than 90 s; raise its `timeout` in the job file"
     );
+}
+
+#[tokio::test]
+async fn a_node_out_of_time_gives_back_what_it_holds_before_the_next_try() {
+    let text = trial::JOB.replace(
+        "[stage.rhythm]",
+        "[stage.rhythm]\ntimeout = \"90 s\"\nretries = 0\noptional = true",
+    );
+    let down = Arc::new(AtomicBool::new(false));
+    let result = World::new([("stage.rhythm", Order::Wind(down.clone()))])
+        .run(&text)
+        .await;
+    assert!(down.load(Ordering::Relaxed));
+    let message = &result.failed[0].1.message;
+    assert!(message.starts_with("took longer than"), "{message}");
+}
+
+#[tokio::test]
+async fn all_nodes_together_have_a_budget_of_retries() {
+    let down = || Order::Fail(99, Failure::transient("storage is down"));
+    let mut world = World::new([
+        ("source.tickets", down()),
+        ("source.metrics", down()),
+        ("stage.rhythm", down()),
+    ]);
+    world.runner.options.retry_budget = 3;
+    world.runner.options.retries = 2;
+    let result = world.run(trial::JOB).await;
+    assert_eq!(result.status, RunStatus::Failed);
+    // Two first tries and three retries.
+    assert_eq!(world.executor.take_done().len(), 5);
+    let spent = result.failed.iter().filter(|(_, failure)| {
+        failure.message == "storage is down; the run has used up its 3 retries"
+    });
+    assert_eq!(spent.count(), 1);
 }
 
 #[tokio::test]
