@@ -6,6 +6,7 @@ mod suite {
     mod bad_input;
     mod commands;
     mod demo;
+    mod ends;
     mod incidents;
     mod killed;
     mod mistakes;

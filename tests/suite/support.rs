@@ -185,7 +185,8 @@ pub fn tool(test: &str, name: &str) -> bool {
     there
 }
 
-fn skipped(test: &str, why: &str) {
+/// Says loudly that a test was not made. In CI it has to be.
+pub fn skipped(test: &str, why: &str) {
     assert!(
         std::env::var_os("CI").is_none_or(|ci| ci != "true"),
         "{test}: {why}"

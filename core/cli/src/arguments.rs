@@ -157,6 +157,23 @@ command goes on where it was.")]
         #[command(flatten)]
         means: MeansArguments,
     },
+    /// Take new records in as they come, and tell what they show
+    #[command(after_help = "\
+Examples:
+  retrocast watch weekly-operations
+  retrocast watch weekly-operations --window 2026-W46 --every 30
+
+Files that come or change are noticed at once on local disks, and by listing elsewhere. Without
+--window the window is the one under way: a week's job reports on the days since Monday. Ctrl-C or
+SIGTERM ends it.")]
+    Watch {
+        #[command(flatten)]
+        job: JobArguments,
+        #[command(flatten)]
+        watching: WatchArguments,
+        #[command(flatten)]
+        means: MeansArguments,
+    },
     /// List jobs and runs, newest first
     List {
         /// Only this job
@@ -237,10 +254,25 @@ pub struct MeansArguments {
     #[arg(long, value_name = "N", env = "RETROCAST_THREADS",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
-    /// Memory for SQL and sorting before it spills to disk, in MiB
+    /// Memory that all nodes share, in MiB: a query takes up to half of it before it spills to disk
     #[arg(long, value_name = "MIB", default_value_t = 512,
           value_parser = clap::value_parser!(u32).range(16..))]
     pub memory: u32,
+    /// What queries may have on disk at a time, together, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 10_240)]
+    pub spill: u32,
+}
+
+/// How to watch.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct WatchArguments {
+    /// Seconds between two listings of the sources
+    #[arg(long, value_name = "SECONDS", default_value_t = 10,
+          value_parser = clap::value_parser!(u16).range(1..=3600))]
+    pub every: u16,
+    /// End after as many runs
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<u32>,
 }
 
 /// What to run although nothing changed.
@@ -267,7 +299,7 @@ fn date(text: &str) -> Result<jiff::civil::Date, String> {
 }
 
 /// A job and how to resolve it.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct JobArguments {
     /// Job: its name in the jobs folder, or the path of a .toml file
     pub job: String,

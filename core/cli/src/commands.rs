@@ -10,6 +10,7 @@ mod plan;
 mod rerun;
 mod run;
 mod truth;
+mod watch;
 
 use crate::{
     Exit,
@@ -52,6 +53,11 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             let range = backfill::Range { from, to, most };
             backfill::backfill(&workspace, &job, &range, &set, &means.into())
         }
+        Command::Watch {
+            job,
+            watching,
+            means,
+        } => watch::watch(&workspace, &job, &watching, &means.into()),
         Command::List { job, json } => archive::list(&workspace, job.as_deref(), json),
         Command::Show { run, json } => archive::show(&workspace, &run, json),
         Command::Simulate {

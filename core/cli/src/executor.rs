@@ -5,14 +5,15 @@ mod report;
 mod stage;
 
 pub use kinds::Catalogue;
-pub use report::templates;
+pub use report::{is_full, templates};
 
 use crate::workspace::Workspace;
 use async_trait::async_trait;
 use retrocast_domain::Outcome;
 use retrocast_engine::{Executor, Failure, Node, Progress, RunContext, plan};
 use retrocast_store::{
-    Before, Contract, Control, Format, Lake, Properties, SourceSpec, Sql, StoreError,
+    Before, Contract, Control, Format, Lake, Properties, Remedy, Room, Share, SourceSpec, Sql,
+    StoreError,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -20,8 +21,8 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct Work {
     workspace: Workspace,
     catalogue: Arc<Catalogue>,
-    /// Memory that one query may take before it spills, in bytes.
-    memory_bytes: usize,
+    /// Memory, and disk for what does not fit in it.
+    room: Room,
     /// How far ingest has come is told from other threads, so the listener is shared.
     progress: Arc<dyn Progress>,
     /// Where queries compute.
@@ -33,14 +34,14 @@ impl Work {
     pub fn new(
         workspace: Workspace,
         catalogue: Arc<Catalogue>,
-        memory_bytes: usize,
+        room: Room,
         progress: Arc<dyn Progress>,
         compute: tokio::runtime::Handle,
     ) -> Self {
         Self {
             workspace,
             catalogue,
-            memory_bytes,
+            room,
             progress,
             compute,
         }
@@ -52,9 +53,17 @@ impl Work {
 
     fn sql(&self, ctx: &RunContext) -> Sql {
         Sql {
-            memory_bytes: self.memory_bytes,
-            spill: ctx.lake.join(".spill"),
+            room: self.room.clone(),
             timezone: ctx.timezone.clone(),
+        }
+    }
+
+    /// Memory for a node's work, when there is enough.
+    async fn share(&self, node: &Node, ctx: &RunContext, bytes: u64) -> Result<Share, Failure> {
+        tokio::select! {
+            biased;
+            () = ctx.cancel.cancelled() => Err(Failure::cancelled()),
+            share = self.room.take(&node.name, bytes) => share.map_err(failure),
         }
     }
 
@@ -101,6 +110,7 @@ impl Work {
             })),
         };
         let properties = properties(ctx, node);
+        let _share = self.share(node, ctx, self.room.of_source()).await?;
         let ingested =
             retrocast_store::ingest(&spec, &self.workspace.root, &lake, &properties, &control)
                 .await
@@ -161,11 +171,28 @@ fn properties(ctx: &RunContext, node: &Node) -> Properties {
 
 /// A failure of the store, by what can be done about it.
 fn failure(error: StoreError) -> Failure {
+    failure_of("", error)
+}
+
+/// The same, of the node of this name.
+fn failure_of(node: &str, error: StoreError) -> Failure {
     if matches!(error, StoreError::Cancelled) {
         return Failure::cancelled();
     }
-    Failure::data(error.to_string())
+    let told = match node {
+        "" => error.to_string(),
+        node => format!("{node}: {error}"),
+    };
+    match error.remedy() {
+        Remedy::Again => Failure::transient(told),
+        Remedy::Room => Failure::full(told).hint(MAKE_ROOM),
+        Remedy::Change => Failure::data(told),
+    }
 }
+
+/// What to do about a full disk.
+pub const MAKE_ROOM: &str =
+    "make room on the disk and run the job again: what is finished is reused";
 
 #[async_trait]
 impl Executor for Work {

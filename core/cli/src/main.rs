@@ -4,8 +4,11 @@
 mod arguments;
 mod commands;
 mod diagnose;
+mod events;
 mod executor;
+mod housekeeping;
 mod progress;
+mod signals;
 mod terminal;
 mod workspace;
 

@@ -117,6 +117,28 @@ impl WindowSpec {
             timezone: timezone.to_string(),
         }
     }
+
+    /// The days up to `date` of the window that is under way on it, `date` being the last of them.
+    ///
+    /// # Panics
+    /// When the date is at the edge of the calendar (year ±9999).
+    pub fn under_way(self, date: Date, timezone: &str) -> Window {
+        let end = date + 1.day();
+        let start = match self {
+            Self::Week => monday(date),
+            Self::Month => date.first_of_month(),
+            Self::Quarter => first_of_quarter(date),
+            Self::Day => date,
+            Self::Days(n) => end - i64::from(n).days(),
+        };
+        let days = start.until(end).map_or(1, |span| span.get_days());
+        Window {
+            spec: WindowSpec::Days(days as u32),
+            start,
+            end,
+            timezone: timezone.to_string(),
+        }
+    }
 }
 
 fn monday(date: Date) -> Date {
@@ -203,7 +225,8 @@ impl Window {
         self.back(1)
     }
 
-    /// The window `n` windows before this one.
+    /// The window `n` windows before this one. Windows of a number of days are aligned by weekday:
+    /// they lie whole weeks before this one, so that a Monday is compared with a Monday.
     ///
     /// # Panics
     /// When that would be before the calendar begins.
@@ -214,7 +237,8 @@ impl Window {
             WindowSpec::Month => (self.start - n.months(), self.end - n.months()),
             WindowSpec::Quarter => (self.start - (3 * n).months(), self.end - (3 * n).months()),
             _ => {
-                let days = i64::from(self.days()) * n;
+                let weeks = i64::from(self.days().div_ceil(7));
+                let days = 7 * weeks * n;
                 (self.start - days.days(), self.end - days.days())
             }
         };
@@ -222,17 +246,6 @@ impl Window {
             spec: self.spec,
             start,
             end,
-            timezone: self.timezone.clone(),
-        }
-    }
-
-    /// The `n` windows before this one as one stretch: the baseline.
-    #[must_use]
-    pub fn baseline(&self, n: u32) -> Self {
-        Self {
-            spec: self.spec,
-            start: self.back(n).start,
-            end: self.start,
             timezone: self.timezone.clone(),
         }
     }
@@ -468,13 +481,40 @@ mod tests {
         let window = WindowSpec::Month.last_complete(date(2026, 4, 2), "UTC");
         assert_eq!(window.previous().label(), "2026-02");
         assert_eq!(window.back(3).label(), "2025-12");
-        let baseline = window.baseline(4);
-        assert_eq!(
-            (baseline.start, baseline.end),
-            (date(2025, 11, 1), date(2026, 3, 1))
-        );
         assert_eq!("4 weeks".parse(), Ok(Comparison::Windows(4)));
         assert!("weeks".parse::<Comparison>().is_err());
+    }
+
+    #[test]
+    fn windows_of_days_are_compared_with_the_same_weekdays() {
+        for (text, label, weeks) in [
+            ("2026-11-16", "2026-11-09", 1),
+            ("2026-11-16..2026-11-22", "2026-11-09..2026-11-15", 1),
+            ("2026-11-07..2026-11-21", "2026-10-24..2026-11-07", 2),
+            ("2026-11-07..2026-11-17", "2026-10-24..2026-11-03", 2),
+        ] {
+            let window = Window::parse(text, "UTC").unwrap();
+            assert_eq!(window.previous().label(), label);
+            assert_eq!(window.previous().start.weekday(), window.start.weekday());
+            assert_eq!(window.back(3).start, window.start - (3 * weeks).weeks());
+            assert_eq!(window.back(3).days(), window.days());
+        }
+    }
+
+    #[test]
+    fn windows_under_way_end_with_the_day() {
+        // A Saturday.
+        let check = |spec: &str, label: &str| {
+            let spec: WindowSpec = spec.parse().unwrap();
+            let window = spec.under_way(date(2026, 11, 21), "UTC");
+            assert_eq!(window.label(), label);
+            assert_eq!(Window::parse(label, "UTC").unwrap(), window);
+        };
+        check("week", "2026-11-16..2026-11-22");
+        check("month", "2026-11-01..2026-11-22");
+        check("quarter", "2026-10-01..2026-11-22");
+        check("day", "2026-11-21..2026-11-22");
+        check("14 days", "2026-11-08..2026-11-22");
     }
 
     #[test]

@@ -92,6 +92,8 @@ pub enum FailureKind {
     Transient,
     /// The records or the job are to blame; trying again would give the same.
     Data,
+    /// There is no room on the disk.
+    Full,
     /// The program is to blame.
     Bug,
     /// The run was cancelled.
@@ -126,6 +128,11 @@ impl Failure {
     /// The records or the job are to blame.
     pub fn data(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Data, message)
+    }
+
+    /// There is no room on the disk.
+    pub fn full(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Full, message)
     }
 
     /// The program is to blame.
@@ -276,25 +283,30 @@ impl RunContext {
 
     /// The text with each `${secret.NAME}` replaced from the environment. Never store the result.
     pub fn reveal(&self, text: &str) -> Result<String, Failure> {
-        let mut out = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(open) = rest.find(crate::job::references::SECRET_OPEN) {
-            let name_start = open + crate::job::references::SECRET_OPEN.len();
-            let Some(length) = rest[name_start..].find('}') else {
-                break;
-            };
-            let name = &rest[name_start..name_start + length];
-            let secret = (self.environment)(name).ok_or_else(|| {
-                Failure::data(format!("the secret {name} is not in the environment"))
-                    .hint(format!("set the environment variable {name}"))
-            })?;
-            out.push_str(&rest[..open]);
-            out.push_str(&secret);
-            rest = &rest[name_start + length + 1..];
-        }
-        out.push_str(rest);
-        Ok(out)
+        reveal(text, &self.environment)
     }
+}
+
+/// The text with each `${secret.NAME}` replaced from the environment. Never store the result.
+pub fn reveal(text: &str, environment: &Environment) -> Result<String, Failure> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find(crate::job::references::SECRET_OPEN) {
+        let name_start = open + crate::job::references::SECRET_OPEN.len();
+        let Some(length) = rest[name_start..].find('}') else {
+            break;
+        };
+        let name = &rest[name_start..name_start + length];
+        let secret = environment(name).ok_or_else(|| {
+            Failure::data(format!("the secret {name} is not in the environment"))
+                .hint(format!("set the environment variable {name}"))
+        })?;
+        out.push_str(&rest[..open]);
+        out.push_str(&secret);
+        rest = &rest[name_start + length + 1..];
+    }
+    out.push_str(rest);
+    Ok(out)
 }
 
 /// A seed from words.

@@ -10,6 +10,8 @@ pub mod params;
 
 pub mod references;
 
+pub mod retention;
+
 pub mod schema;
 
 pub mod shape;
@@ -26,6 +28,7 @@ use crate::boundary::Kinds;
 use document::Item;
 use jiff::civil::Date;
 use params::{Param, ParamSpec, Params};
+use retention::Retention;
 use retrocast_domain::{
     Diagnostic, Window, WindowSpec,
     window::{Comparison, WINDOW_HELP},
@@ -105,6 +108,8 @@ pub struct Job {
     pub timezone: String,
     /// When it is run.
     pub schedule: Option<Schedule>,
+    /// Which reports may be removed when the disk is full; `None` for none.
+    pub retention: Option<Retention>,
     /// Values it may be run with.
     pub params: BTreeMap<String, ParamSpec>,
     /// Names of sources, in the order of the file.

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use retrocast_domain::Outcome;
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Component, Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
@@ -91,6 +92,20 @@ impl OutcomeStore {
             };
             if writer.is_some_and(dead) {
                 let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+
+    /// Removes the outcomes of a job that these runs made.
+    pub fn forget(&self, job: &str, runs: &BTreeSet<String>) {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let record: Option<Record> = fs::read(path.join("outcome.json"))
+                .ok()
+                .and_then(|text| serde_json::from_slice(&text).ok());
+            // Others may have reused it since; they make it again when they need it.
+            if record.is_some_and(|record| record.job == job && runs.contains(&record.run)) {
+                let _ = fs::remove_dir_all(path);
             }
         }
     }

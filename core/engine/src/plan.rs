@@ -92,6 +92,8 @@ pub struct PlanOptions<'a> {
     pub select: &'a [String],
     /// Seed for everything random.
     pub seed: u64,
+    /// What the reports have to say of the house, such as that the disk was full.
+    pub notices: &'a [String],
     /// Where `${env.X}` and `${secret.X}` are looked up.
     pub environment: Environment,
 }
@@ -147,7 +149,7 @@ impl Plan {
         {
             return Err(elaborated.diagnostics);
         }
-        let nodes = in_order(nodes(job, kinds, &elaborated));
+        let nodes = in_order(nodes(job, kinds, &elaborated, options.notices));
         let nodes = select(nodes, options.select)?;
         let configs: Vec<_> = nodes
             .iter()
@@ -223,7 +225,7 @@ fn escape(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
-fn nodes(job: &Job, kinds: &dyn Kinds, elaborated: &Elaborated) -> Vec<Node> {
+fn nodes(job: &Job, kinds: &dyn Kinds, elaborated: &Elaborated, notices: &[String]) -> Vec<Node> {
     let tree = &elaborated.tree;
     let mut nodes = Vec::new();
     for name in &job.sources {
@@ -257,6 +259,7 @@ fn nodes(job: &Job, kinds: &dyn Kinds, elaborated: &Elaborated) -> Vec<Node> {
                 "title": if report.title.is_empty() { &job.title } else { &report.title },
                 "owner": job.owner,
                 "stages": report.stages,
+                "notices": notices,
             }),
             inputs: sources.chain(stages).collect(),
             code_version: kinds.code_version(REPORT),

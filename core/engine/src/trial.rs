@@ -226,6 +226,7 @@ pub fn plan_with(
         set,
         select,
         seed: 0,
+        notices: &[],
         environment: Arc::new(|name| (name == "RECORDS").then(|| "/records".to_string())),
     };
     Plan::build(&job, &TrialKinds, &options)

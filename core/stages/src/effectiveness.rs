@@ -178,7 +178,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         };
         return Ok(Analysis { cell, frame: None });
     }
-    let judged = judge(&params, &lines, &improvements);
+    let judged = judge(context, &params, &lines, &improvements);
     let evidence = vec![
         lines.evidence.clone(),
         Evidence {

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 mod frame;
 mod series;
 mod sound;
+mod stop;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,8 @@ pub mod quality;
 pub mod sql;
 pub mod temporal_pattern;
 pub mod trend;
+
+pub use stop::{Stop, Stopped};
 
 /// What a stage may know besides its inputs.
 #[derive(Debug, Clone)]
@@ -38,6 +41,8 @@ pub struct Context {
     pub compare: Vec<Comparison>,
     /// Seed for everything random; derived from the job's and the stage's name.
     pub seed: u64,
+    /// Looked at in long loops: whether anybody still waits.
+    pub stop: Stop,
 }
 
 /// One dataset as a stage reads it.

@@ -193,7 +193,7 @@ fn run(
     }
     set.note_small(need, &mut cell.caveats);
     let counts = aggregate == Aggregate::Count;
-    let results = classify(&set, &params, need, counts);
+    let results = classify(context, &set, &params, need, counts);
     let found: Vec<Finding> = set
         .groups
         .iter()

@@ -45,6 +45,8 @@ const INDEX_CACHE_BYTES: usize = 16 << 20;
 /// grows with each attempt.
 const COMMIT_ATTEMPTS: u32 = 20;
 const COMMIT_PAUSE: Duration = Duration::from_millis(10);
+/// Rows that are looked at to tell how large a frame will be.
+const SAMPLE_ROWS: u64 = 2048;
 /// Rows of a batch when a dataset is read.
 const BATCH_ROWS: usize = 8192;
 
@@ -62,6 +64,8 @@ pub struct Scan {
     pub columns: Option<Vec<String>>,
     /// Leaves out later rows.
     pub before: Option<Before>,
+    /// Only as many rows; all when `None`.
+    pub limit: Option<u64>,
 }
 
 /// Leaves out rows at or after a moment; rows without a time stay.
@@ -348,6 +352,10 @@ impl Lake {
                 scanner.filter_expr(condition);
             }
         }
+        if let Some(limit) = scan.limit {
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            scanner.limit(Some(limit), None).map_err(failed)?;
+        }
         let stream = scanner.try_into_stream().await.map_err(failed)?;
         let schema = stream.schema();
         let rows = stream.map_err(DataFusionError::from);
@@ -383,6 +391,23 @@ impl Lake {
         bridge::to_frame(&schema, &batches)
     }
 
+    /// About how much memory a frame of these rows takes, in bytes: the first rows are looked at.
+    pub async fn estimate(&self, dataset: &DatasetRef, scan: &Scan) -> Result<u64, StoreError> {
+        let limit = Some(SAMPLE_ROWS);
+        let scan = Scan {
+            limit,
+            ..scan.clone()
+        };
+        let sample = self.read_frame(dataset, &scan).await?;
+        let rows = sample.height().max(1) as u64;
+        let bytes = sample.estimated_size() as u64;
+        Ok(u128::from(bytes)
+            .saturating_mul(u128::from(dataset.rows))
+            .div_ceil(u128::from(rows))
+            .try_into()
+            .unwrap_or(u64::MAX))
+    }
+
     /// The first and last time of a dataset as ISO text; empty without a time column or times.
     pub async fn time_range(
         &self,
@@ -398,7 +423,7 @@ impl Lake {
                 dataset,
                 &Scan {
                     columns,
-                    before: None,
+                    ..Scan::default()
                 },
             )
             .await?;

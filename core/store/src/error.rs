@@ -2,6 +2,7 @@
 
 use crate::source::Skipped;
 use retrocast_domain::Diagnostic;
+use std::path::Path;
 
 /// What happened, where, why, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -182,6 +183,19 @@ pub enum StoreError {
     /// Polars refused something.
     #[error("rows could not be handed to the analysis: {0}")]
     Polars(#[from] polars::prelude::PolarsError),
+    /// Work that will never fit in memory.
+    #[error(
+        "{what} needs about {needs} of memory, and there are {has} in all; raise --memory, or let an \
+         SQL stage pick the rows and columns that are looked at"
+    )]
+    Memory {
+        /// Who asks.
+        what: String,
+        /// How much it needs.
+        needs: String,
+        /// How much there is.
+        has: String,
+    },
     /// The local file system refused something.
     #[error("{action} {file:?}: {reason}")]
     Io {
@@ -203,6 +217,72 @@ pub enum StoreError {
         /// Source.
         name: String,
     },
+}
+
+/// What can be done about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Trying again may do.
+    Again,
+    /// There must be room on the disk first.
+    Room,
+    /// Records, job or settings have to be changed.
+    Change,
+}
+
+/// What storage says when it may do better the next time.
+const PASSING: [&str; 12] = [
+    "temporarily unavailable",
+    "timed out",
+    "timeout",
+    "connection reset",
+    "connection refused",
+    "connection aborted",
+    "broken pipe",
+    "interrupted system call",
+    "stale file handle",
+    "resource busy",
+    "too many open files",
+    "too much write contention",
+];
+
+/// What it says when it is full: the words of the system, which libraries hand on as they are.
+const FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
+
+impl StoreError {
+    /// The local file system refused something.
+    pub(crate) fn io(action: &'static str, file: &Path, error: &std::io::Error) -> Self {
+        Self::Io {
+            action,
+            file: file.display().to_string(),
+            reason: error.to_string(),
+        }
+    }
+
+    /// What can be done about it.
+    pub fn remedy(&self) -> Remedy {
+        let said = match self {
+            Self::Unreadable { reason, .. }
+            | Self::NoDataset { reason, .. }
+            | Self::Dataset { reason, .. }
+            | Self::Io { reason, .. } => reason,
+            // A query's own words may be anything; only a full disk is looked for.
+            Self::Sql(error) => {
+                let said = error.message.to_lowercase();
+                let full = FULL.iter().any(|words| said.contains(words));
+                return if full { Remedy::Room } else { Remedy::Change };
+            }
+            _ => return Remedy::Change,
+        };
+        let said = said.to_lowercase();
+        if FULL.iter().any(|words| said.contains(words)) {
+            return Remedy::Room;
+        }
+        if PASSING.iter().any(|words| said.contains(words)) {
+            return Remedy::Again;
+        }
+        Remedy::Change
+    }
 }
 
 /// The first few files with what is wrong about each.
@@ -256,5 +336,38 @@ fn place(line: Option<u64>, column: Option<u64>) -> String {
     match (line, column) {
         (Some(line), Some(column)) => format!(" (line {line}, column {column} of the query)"),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Error;
+
+    #[test]
+    fn what_can_be_done_follows_from_what_the_system_says() {
+        let remedy = |number| {
+            let error = Error::from_raw_os_error(number);
+            StoreError::io("writing", Path::new("a"), &error).remedy()
+        };
+        // ENOSPC, EDQUOT; EINTR, EAGAIN, EBUSY, EMFILE, EPIPE, ECONNRESET, ETIMEDOUT, ESTALE.
+        assert!([28, 122].iter().all(|n| remedy(*n) == Remedy::Room));
+        let passing = [4, 11, 16, 24, 32, 104, 110, 116];
+        for number in passing {
+            assert_eq!(
+                remedy(number),
+                Remedy::Again,
+                "{}",
+                Error::from_raw_os_error(number)
+            );
+        }
+        // EPERM, ENOENT, EACCES, EISDIR, EROFS.
+        assert!(
+            [1, 2, 13, 21, 30]
+                .iter()
+                .all(|n| remedy(*n) == Remedy::Change)
+        );
+        let error = StoreError::from(SqlError::new("no field named timeoutx"));
+        assert_eq!(error.remedy(), Remedy::Change);
     }
 }

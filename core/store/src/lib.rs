@@ -20,11 +20,16 @@ pub mod sql;
 
 pub mod error;
 mod near;
+pub mod room;
 mod staging;
 
 pub use arrow_schema::Schema;
 pub use contract::Contract;
 pub use dataset::{Before, Lake, MADE_FROM, Properties, Scan, VersionNote};
-pub use error::{SqlError, StoreError};
-pub use ingest::{Control, Format, Ingested, Progress, SourceSpec, ingest, source_identity};
+pub use error::{Remedy, SqlError, StoreError};
+pub use ingest::{
+    Control, Format, Ingested, Progress, SourceSpec, glance, ingest, source_identity,
+};
+pub use room::{Limits, Room, Share};
+pub use source::Glance;
 pub use sql::{Sql, SqlTable};

@@ -10,11 +10,12 @@ mod place;
 
 use crate::error::StoreError;
 use futures::StreamExt;
+use jiff::Timestamp;
 use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt, path::Path as StorePath};
 use place::Place;
 use std::{
     io::Read,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -30,6 +31,19 @@ pub struct SourceFile {
     pub path: StorePath,
     /// Bytes.
     pub size: u64,
+    /// When it was written last.
+    pub modified: Timestamp,
+}
+
+/// What is known of a source without reading a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glance {
+    /// Changes when a file comes, goes, or changes in size or time of writing.
+    pub hash: String,
+    /// When the newest file was written; `None` when there are none.
+    pub newest: Option<Timestamp>,
+    /// The folder that holds all of them.
+    pub folder: PathBuf,
 }
 
 /// Something that a pattern fits but that is not read.
@@ -47,6 +61,8 @@ pub struct Listing {
     store: Arc<dyn ObjectStore>,
     /// Name of the source, for messages.
     pub source: String,
+    /// The folder that holds all files.
+    folder: PathBuf,
     /// Files in the order in which they are read.
     pub files: Vec<SourceFile>,
     /// What is left out.
@@ -64,6 +80,7 @@ impl Listing {
     ) -> Result<Self, StoreError> {
         let place = Place::of(source, uri, base)?;
         let named = (source.to_string(), uri.to_string());
+        let folder = place.folder().to_path_buf();
         let listing = tokio::task::spawn_blocking(move || place.list(&named.0, &named.1));
         let listing = listing.await.map_err(|_| StoreError::Stopped {
             name: source.to_string(),
@@ -76,6 +93,7 @@ impl Listing {
             ) if !required => Ok(Self {
                 store: Arc::new(object_store::memory::InMemory::new()),
                 source: source.to_string(),
+                folder,
                 files: Vec::new(),
                 skipped: Vec::new(),
             }),
@@ -99,6 +117,22 @@ impl Listing {
                 chunk: bytes::Bytes::new(),
             }),
         })
+    }
+
+    /// What can be said without reading a file.
+    pub fn glance(&self) -> Glance {
+        let mut all = blake3::Hasher::new();
+        for file in &self.files {
+            all.update(&(file.path.as_ref().len() as u64).to_le_bytes());
+            all.update(file.path.as_ref().as_bytes());
+            all.update(&file.size.to_le_bytes());
+            all.update(&file.modified.as_nanosecond().to_le_bytes());
+        }
+        Glance {
+            hash: all.finalize().to_hex()[..32].to_string(),
+            newest: self.files.iter().map(|file| file.modified).max(),
+            folder: self.folder.clone(),
+        }
     }
 
     /// A hash of every file's path and content: equal exactly when the source reads the same. A file

@@ -22,6 +22,7 @@ use crate::{
     bridge,
     dataset::{Before, Lake, Properties},
     error::{SqlError, StoreError},
+    room::Room,
 };
 use arrow::array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -29,13 +30,7 @@ use datafusion::{
     dataframe::DataFrame,
     datasource::{TableProvider, empty::EmptyTable},
     error::DataFusionError,
-    execution::{
-        SendableRecordBatchStream,
-        disk_manager::{DiskManagerBuilder, DiskManagerMode},
-        memory_pool::FairSpillPool,
-        runtime_env::RuntimeEnvBuilder,
-        session_state::SessionStateBuilder,
-    },
+    execution::{SendableRecordBatchStream, session_state::SessionStateBuilder},
     logical_expr::{Expr, cast, ident},
     optimizer::{Analyzer, AnalyzerRule},
     physical_plan::{ExecutionPlan, execute_stream, stream::RecordBatchStreamAdapter},
@@ -48,11 +43,7 @@ use futures::{StreamExt, TryStreamExt};
 use lance::datafusion::LanceTableProvider;
 use order::ordered;
 use retrocast_domain::cell::DatasetRef;
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Rows of the batches that flow through a query.
 const BATCH_ROWS: usize = 8192;
@@ -62,10 +53,8 @@ const TABLE_FUNCTIONS: [&str; 3] = ["generate_series", "range", "unnest"];
 /// How queries are run.
 #[derive(Debug, Clone)]
 pub struct Sql {
-    /// Memory that one query may take before it writes to disk.
-    pub memory_bytes: usize,
-    /// Folder for what does not fit.
-    pub spill: PathBuf,
+    /// Memory, and disk for what does not fit in it.
+    pub room: Room,
     /// The job's time zone, an IANA name.
     pub timezone: String,
 }
@@ -82,7 +71,7 @@ pub struct SqlTable {
 }
 
 /// What a query may take for being checked.
-const CHECK_BYTES: usize = 64 << 20;
+const CHECK_BYTES: u64 = 64 << 20;
 
 /// Plans a query over tables of these schemas, in a time zone, without any data: the schema of its
 /// result. Nothing is read or written.
@@ -92,8 +81,7 @@ pub fn check(
     timezone: &str,
 ) -> Result<SchemaRef, StoreError> {
     let planner = Sql {
-        memory_bytes: CHECK_BYTES,
-        spill: PathBuf::new(),
+        room: Room::without_disk(CHECK_BYTES),
         timezone: timezone.to_string(),
     };
     planner.check(sql, tables)
@@ -103,7 +91,7 @@ impl Sql {
     fn check(&self, sql: &str, tables: &[(String, SchemaRef)]) -> Result<SchemaRef, StoreError> {
         parse::check(sql)?;
         let plan = || {
-            let context = self.context(None)?;
+            let context = self.context()?;
             for (name, schema) in tables {
                 let empty: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(schema.clone()));
                 self.register(&context, name, empty, None)?;
@@ -136,7 +124,7 @@ impl Sql {
         sql: &str,
         tables: &[SqlTable],
     ) -> Result<SendableRecordBatchStream, StoreError> {
-        let context = self.context(Some(&self.spill))?;
+        let context = self.context()?;
         for table in tables {
             let dataset = lake.open(&table.dataset).await?;
             let provider: Arc<dyn TableProvider> = Arc::new(
@@ -201,32 +189,18 @@ impl Sql {
         failed.map_or(written, |error| Err(error.into()))
     }
 
-    /// What a query runs in; without a folder it cannot spill.
-    fn context(&self, spill: Option<&Path>) -> Result<SessionContext, StoreError> {
+    /// What a query runs in.
+    fn context(&self) -> Result<SessionContext, StoreError> {
         let mut config = SessionConfig::new()
             .with_target_partitions(1)
             .with_batch_size(BATCH_ROWS);
         let options = config.options_mut();
         // What a sort holds back for merging what it spilled must fit the limit itself.
-        options.execution.sort_spill_reservation_bytes = (10 << 20).min(self.memory_bytes / 8);
+        options.execution.sort_spill_reservation_bytes =
+            (10 << 20).min(self.room.of_query() as usize / 8);
         options.execution.time_zone = Some(self.timezone.clone());
         options.sql_parser.collect_spans = true;
-        let disk = match spill {
-            Some(folder) => DiskManagerMode::Directories(vec![folder.to_path_buf()]),
-            None => DiskManagerMode::Disabled,
-        };
-        if let Some(folder) = spill {
-            std::fs::create_dir_all(folder).map_err(|error| StoreError::Io {
-                action: "creating the folder",
-                file: folder.display().to_string(),
-                reason: error.to_string(),
-            })?;
-        }
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(self.memory_bytes)))
-            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
-            .build_arc()
-            .map_err(|error| explain(&error))?;
+        let runtime = self.room.runtime()?;
         let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
             vec![Arc::new(LocalDays::new(&self.timezone))];
         rules.extend(Analyzer::new().rules);

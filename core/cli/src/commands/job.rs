@@ -6,6 +6,7 @@ use crate::{
     arguments::{AgainArguments, JobArguments},
     diagnose::{WrongUsage, colour},
     executor::{self, Catalogue},
+    housekeeping,
     workspace::Workspace,
 };
 use retrocast_domain::Diagnostic;
@@ -29,6 +30,8 @@ const MOST_SHOWN: usize = 50;
 pub struct Loaded {
     pub text: String,
     pub checked: Checked,
+    /// What the reports have to say of the house.
+    pub notices: Vec<String>,
     pub catalogue: Arc<Catalogue>,
 }
 
@@ -85,6 +88,7 @@ fn load_as(
     Ok(Loaded {
         text,
         checked,
+        notices: housekeeping::notices(workspace, name),
         catalogue: Arc::new(catalogue),
     })
 }
@@ -115,6 +119,7 @@ pub fn plan(
     let Loaded {
         text,
         checked,
+        notices,
         catalogue,
     } = loaded;
     print_diagnostics(&checked.diagnostics, &text)?;
@@ -140,6 +145,7 @@ pub fn plan(
         set: &set,
         select: &select,
         seed: SEED,
+        notices: &notices,
         environment: process_environment(),
     };
     match Plan::build(&job, &*catalogue, &options) {
@@ -174,7 +180,8 @@ pub fn force(planned: &Planned, again: &AgainArguments) -> Result<Force, WrongUs
     }
 }
 
-fn today(timezone: &str) -> anyhow::Result<jiff::civil::Date> {
+/// The day it is there now.
+pub fn today(timezone: &str) -> anyhow::Result<jiff::civil::Date> {
     Ok(jiff::Timestamp::now().in_tz(timezone)?.date())
 }
 

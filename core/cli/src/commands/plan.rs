@@ -10,10 +10,11 @@ use serde_json::json;
 use std::{collections::BTreeSet, fmt::Write as _};
 
 /// Looking at what would be done computes nothing.
-const LOOKING: run::Means = run::Means {
+pub const LOOKING: run::Means = run::Means {
     json: true,
     threads: None,
     memory_mib: 64,
+    spill_mib: 1,
 };
 
 pub fn plan(

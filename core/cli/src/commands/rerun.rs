@@ -39,6 +39,16 @@ impl Recorded {
         Ok((folder, recorded))
     }
 
+    /// What its reports had to say of the house.
+    fn notices(&self) -> Vec<String> {
+        let said = self.nodes.iter().find_map(|node| {
+            let notices = node["config"]["notices"].as_array()?;
+            let texts = notices.iter().filter_map(Value::as_str);
+            Some(texts.map(str::to_string).collect())
+        });
+        said.unwrap_or_default()
+    }
+
     /// The command line that asks for the same.
     fn arguments(&self) -> JobArguments {
         let text = |value: &Value| {
@@ -94,7 +104,8 @@ pub fn as_recorded(
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;
     let arguments = recorded.arguments();
-    let loaded = job::load_text(workspace, &workspace.jobs, &path, text, &arguments)?;
+    let mut loaded = job::load_text(workspace, &workspace.jobs, &path, text, &arguments)?;
+    loaded.notices = recorded.notices();
     let Some(planned) = job::plan(loaded, &arguments, means.json)? else {
         return Ok(job::unusable());
     };
@@ -102,7 +113,7 @@ pub fn as_recorded(
         return Err(different(&folder, &why).into());
     }
     run::run_and_tell(workspace, &planned, means, |options| {
-        options.recorded = Some(recorded.records);
+        options.recorded = Some(recorded.records.clone());
     })
 }
 

@@ -4,8 +4,8 @@ use super::{archive, job, print};
 use crate::{
     Exit,
     arguments::{AgainArguments, JobArguments, MeansArguments},
-    executor::Work,
-    progress, terminal,
+    executor::{self, Work},
+    housekeeping, progress, signals, terminal,
     workspace::Workspace,
 };
 use anyhow::Context as _;
@@ -13,6 +13,7 @@ use retrocast_domain::number::plural;
 use retrocast_engine::{
     FailureKind, Progress, RunOptions, RunResult, Runner, SystemClock, journal::RunStatus,
 };
+use retrocast_store::{Limits, Room};
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
@@ -20,7 +21,6 @@ use std::{
     time::Instant,
 };
 use tokio::runtime::Runtime;
-use tokio_util::sync::CancellationToken;
 
 /// What is printed on reports as the program that made them.
 pub const BUILD: &str = concat!("retrocast ", env!("CARGO_PKG_VERSION"));
@@ -32,8 +32,10 @@ pub struct Means {
     pub json: bool,
     /// Threads for analysis; one a core when not given.
     pub threads: Option<usize>,
-    /// Memory that one query may take before it spills.
-    pub memory_mib: usize,
+    /// Memory that all nodes share, in MiB.
+    pub memory_mib: u32,
+    /// What queries may have on disk at a time, in MiB.
+    pub spill_mib: u32,
 }
 
 impl From<MeansArguments> for Means {
@@ -41,7 +43,8 @@ impl From<MeansArguments> for Means {
         Self {
             json: arguments.json,
             threads: arguments.threads.map(usize::from),
-            memory_mib: arguments.memory as usize,
+            memory_mib: arguments.memory,
+            spill_mib: arguments.spill,
         }
     }
 }
@@ -56,7 +59,9 @@ pub fn run(
         return Ok(job::unusable());
     };
     let force = job::force(&planned, again)?;
-    run_and_tell(workspace, &planned, means, |options| options.force = force)
+    run_and_tell(workspace, &planned, means, |options| {
+        options.force = force.clone()
+    })
 }
 
 /// Runs a plan, makes the archive's pages anew and says how it went.
@@ -64,7 +69,7 @@ pub fn run_and_tell(
     workspace: &Workspace,
     planned: &job::Planned,
     means: &Means,
-    set: impl FnOnce(&mut RunOptions),
+    set: impl Fn(&mut RunOptions),
 ) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let result = execute(workspace, planned, means, set)?;
@@ -86,8 +91,46 @@ pub fn exit(status: RunStatus) -> Exit {
     }
 }
 
-/// Runs a plan with a bar or lines, and leaves `run.json` for the archive.
+/// Runs a plan with a bar or lines, and leaves `run.json` for the archive. When the disk is full, room
+/// is made as the job file allows, and the run is made once more.
 pub fn execute(
+    workspace: &Workspace,
+    planned: &job::Planned,
+    means: &Means,
+    set: impl Fn(&mut RunOptions),
+) -> anyhow::Result<RunResult> {
+    let first = attempt(workspace, planned, means, &set);
+    if !lacks_room(&first) {
+        return first;
+    }
+    eprintln!("the disk is full");
+    let Some(notice) = housekeeping::make_room(workspace, &planned.job)? else {
+        if planned.job.retention.is_none() {
+            eprintln!(
+                "the job file says nothing of reports that may go: [retention] keep = \"26 weeks\" \
+                 lets older ones make room"
+            );
+        }
+        return first;
+    };
+    eprintln!("{notice} Trying once more.");
+    attempt(workspace, planned, means, &set)
+}
+
+fn lacks_room(result: &anyhow::Result<RunResult>) -> bool {
+    match result {
+        Ok(result) => result
+            .failed
+            .iter()
+            .any(|(_, failure)| failure.kind == FailureKind::Full),
+        Err(error) => error.chain().any(|cause| {
+            let told = cause.downcast_ref::<std::io::Error>();
+            told.is_some_and(executor::is_full)
+        }),
+    }
+}
+
+fn attempt(
     workspace: &Workspace,
     planned: &job::Planned,
     means: &Means,
@@ -114,6 +157,9 @@ pub fn execute(
     compute.shutdown_background();
     let result = result?;
     archive::write_summary(&planned.plan, &result)?;
+    if matches!(result.status, RunStatus::Complete | RunStatus::Partial) {
+        housekeeping::said(workspace, &planned.plan)?;
+    }
     Ok(result)
 }
 
@@ -136,6 +182,7 @@ pub fn runner(
     if let Some(threads) = means.threads {
         options.threads = threads.max(1);
     }
+    options.cancel = signals::stop().child_token();
     set(&mut options);
     // Fails when a pool is there already, which is as good.
     let _ = rayon::ThreadPoolBuilder::new()
@@ -149,11 +196,15 @@ pub fn runner(
             .context("cannot start threads")
     };
     let (runtime, compute) = (start(2)?, start(options.threads)?);
-    listen_for_signals(&runtime, options.cancel.clone());
+    let room = Room::new(Limits {
+        memory: u64::from(means.memory_mib.max(16)) << 20,
+        spill: u64::from(means.spill_mib) << 20,
+        folder: workspace.lake.join(".spill"),
+    });
     let work = Work::new(
         workspace.clone(),
         planned.catalogue.clone(),
-        means.memory_mib.max(16) << 20,
+        room,
         listener.clone(),
         compute.handle().clone(),
     );
@@ -163,24 +214,6 @@ pub fn runner(
         compute,
         runner,
     })
-}
-
-fn listen_for_signals(runtime: &Runtime, cancel: CancellationToken) {
-    runtime.spawn(async move {
-        use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-            return;
-        };
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        }
-        eprintln!("stopping; what is finished stays and is reused by the next run");
-        cancel.cancel();
-        // A second Ctrl-C does not wait.
-        let _ = tokio::signal::ctrl_c().await;
-        std::process::exit(1);
-    });
 }
 
 /// Prints what failed, each once: messages of nodes often begin with the node's name.

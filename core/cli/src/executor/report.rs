@@ -1,6 +1,7 @@
 //! Report nodes: the cells of all stages become JSON, PDF, HTML and charts in the run's folder.
 
-use super::Work;
+use super::{MAKE_ROOM, Work};
+use anyhow::Context as _;
 use retrocast_domain::{
     CellStatus, Chart, Outcome, Report,
     report::{PlanNode, Provenance},
@@ -9,6 +10,7 @@ use retrocast_engine::{Failure, Node, RunContext};
 use retrocast_render::{Layout, Templates, assemble, chart};
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -35,7 +37,7 @@ pub async fn lay_out(
     let files = tokio::task::spawn_blocking(move || write(&report, layout, &templates, &folder))
         .await
         .map_err(|error| Failure::bug(format!("{name}: {error}")))?
-        .map_err(|error| Failure::data(format!("{name}: {error}")))?;
+        .map_err(|error| unwritten(&name, &error))?;
     let cell = retrocast_domain::Cell::new(node.short(), retrocast_engine::plan::REPORT);
     Ok(Outcome {
         cell,
@@ -43,6 +45,26 @@ pub async fn lay_out(
         files,
         source: None,
     })
+}
+
+/// Why a report could not be written.
+fn unwritten(node: &str, error: &anyhow::Error) -> Failure {
+    let full = error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| is_full(error))
+    });
+    let told = format!("{node}: {error}");
+    if full {
+        return Failure::full(told).hint(MAKE_ROOM);
+    }
+    Failure::data(told)
+}
+
+/// Whether the system says that there is no room.
+pub fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
 fn assemble(node: &Node, inputs: &BTreeMap<String, Arc<Outcome>>, ctx: &RunContext) -> Report {
@@ -80,7 +102,7 @@ fn assemble(node: &Node, inputs: &BTreeMap<String, Arc<Outcome>>, ctx: &RunConte
         .as_str()
         .unwrap_or_default()
         .to_string();
-    assemble::report(assemble::Assembly {
+    let mut report = assemble::report(assemble::Assembly {
         job: ctx.job.name.clone(),
         title,
         owner: ctx.job.owner.clone(),
@@ -96,16 +118,47 @@ fn assemble(node: &Node, inputs: &BTreeMap<String, Arc<Outcome>>, ctx: &RunConte
             command: command(ctx),
             datasets,
         },
-    })
+    });
+    let notices = node.config["notices"].as_array();
+    let notices = notices
+        .into_iter()
+        .flatten()
+        .filter_map(|text| text.as_str());
+    let notices: Vec<String> = notices.map(str::to_string).collect();
+    report.notes.splice(0..0, notices);
+    report
 }
 
 /// The command that makes the report again.
 fn command(ctx: &RunContext) -> String {
-    format!(
+    let mut text = format!(
         "retrocast run {} --window {}",
         ctx.job.name,
         ctx.window.label()
-    )
+    );
+    for (name, value) in &ctx.params {
+        let default = ctx
+            .job
+            .params
+            .get(name)
+            .and_then(|spec| spec.default.as_ref());
+        if default != Some(value) {
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_string);
+            let _ = write!(text, " --set {}", quoted(&format!("{name}={value}")));
+        }
+    }
+    text
+}
+
+/// An argument as a shell takes it.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,@%+".contains(c);
+    if text.chars().all(plain) {
+        return text.to_string();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// The templates that come with the program, and those of the folder in their place.
@@ -163,7 +216,8 @@ fn write(
         files.push((file, chart::svg(drawn, &options).into_bytes()));
     }
     for (file, bytes) in &files {
-        write_whole(&folder.join(file), bytes)?;
+        write_whole(&folder.join(file), bytes)
+            .with_context(|| format!("cannot write {}", folder.join(file).display()))?;
     }
     Ok(files.into_iter().map(|(file, _)| file).collect())
 }

@@ -1,9 +1,9 @@
 //! Stages: datasets in as frames, an analysis out, its rows back into the lake.
 
-use super::{Work, failure, properties};
+use super::{Work, failure, failure_of, properties};
 use retrocast_domain::{Outcome, cell::DatasetRef};
 use retrocast_engine::{Failure, Node, RunContext};
-use retrocast_stages::{Context, Input, Inputs, Kind};
+use retrocast_stages::{Context, Input, Inputs, Kind, Stop};
 use retrocast_store::{Scan, SqlTable};
 use serde_json::Value;
 use std::{
@@ -12,7 +12,9 @@ use std::{
 };
 
 /// Rows of a query's result that its cell looks at.
-const RESULT_ROWS_SHOWN: usize = 1000;
+const RESULT_ROWS_SHOWN: u64 = 1000;
+/// What an analysis takes of memory for each byte of the frames it is given.
+const WORKING_COPIES: u64 = 2;
 
 fn kind(node: &Node) -> Result<&'static Kind, Failure> {
     retrocast_stages::kind(&node.kind)
@@ -26,6 +28,10 @@ fn context(node: &Node, ctx: &RunContext) -> Context {
         window: ctx.window.clone(),
         compare: ctx.compare.clone(),
         seed: ctx.seed_of(node),
+        stop: {
+            let cancel = ctx.cancel.clone();
+            Stop::when(move || cancel.is_cancelled())
+        },
     }
 }
 
@@ -57,6 +63,7 @@ pub async fn query(
     let properties = properties(ctx, node);
     let (run, name, text) = (work.sql(ctx), node.short().to_string(), text.to_string());
     let target = lake.clone();
+    let share = work.share(node, ctx, work.room.of_query()).await?;
     // DataFusion computes on the threads that poll it: not on those that keep the run going.
     let query = work.compute.spawn(async move {
         run.query_to_dataset(&target, &text, &tables, &name, &properties)
@@ -70,16 +77,17 @@ pub async fn query(
         }
         written = query => written
             .map_err(|error| Failure::bug(format!("{}: {error}", node.name)))?
-            .map_err(|error| Failure::data(format!("{}: {error}", node.name)))?,
+            .map_err(|error| failure_of(&node.name, error))?,
     };
-    let frame = lake
-        .read_frame(&written, &Scan::default())
-        .await
-        .map_err(failure)?;
+    drop(share);
+    let head = Scan {
+        limit: Some(RESULT_ROWS_SHOWN),
+        ..Scan::default()
+    };
+    let frame = lake.read_frame(&written, &head).await.map_err(failure)?;
     let rows = written.rows;
-    let head = frame.head(Some(RESULT_ROWS_SHOWN));
     let input = Input {
-        frame: head,
+        frame,
         dataset: written.clone(),
         source: None,
         time: None,
@@ -106,7 +114,7 @@ pub async fn analyse(
     let kind = kind(node)?;
     let lake = work.lake(ctx)?;
     let named = column_named(&(kind.schema)().to_value(), &node.config);
-    let mut frames = Inputs::new();
+    let (mut scans, mut bytes) = (Vec::new(), 0_u64);
     for (name, outcome) in inputs {
         let Some(dataset) = outcome.datasets.first() else {
             continue;
@@ -129,7 +137,15 @@ pub async fn analyse(
         let scan = Scan {
             columns: columns.flatten(),
             before,
+            limit: None,
         };
+        let size = lake.estimate(dataset, &scan).await.map_err(failure)?;
+        bytes = bytes.saturating_add(size.saturating_mul(WORKING_COPIES));
+        scans.push((name, outcome, dataset, scan, time));
+    }
+    let share = work.share(node, ctx, bytes).await?;
+    let mut frames = Inputs::new();
+    for (name, outcome, dataset, scan, time) in scans {
         let frame = lake.read_frame(dataset, &scan).await.map_err(failure)?;
         let source = outcome.source.clone();
         frames.insert(
@@ -143,9 +159,19 @@ pub async fn analyse(
         );
     }
     let (stage, params) = (context(node, ctx), node.config.clone());
-    let analysis = tokio::task::spawn_blocking(move || (kind.run)(&stage, &params, &frames))
+    let analysis = tokio::task::spawn_blocking(move || {
+        // The memory is given back when the work has ended, not when nobody waits for it.
+        let _share = share;
+        (kind.run)(&stage, &params, &frames)
+    });
+    let analysis = analysis
         .await
-        .map_err(|error| Failure::bug(format!("{}: {error}", node.name)))?
+        .map_err(|error| {
+            if ctx.cancel.is_cancelled() {
+                return Failure::cancelled();
+            }
+            Failure::bug(format!("{}: {error}", node.name))
+        })?
         .map_err(|error| Failure::data(format!("{}: {error}", node.name)))?;
     let mut datasets = Vec::new();
     if let Some(frame) = &analysis.frame {

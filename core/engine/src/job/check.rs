@@ -26,6 +26,7 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> Checked {
     let compare = said.compare(&document, window);
     let timezone = said.timezone(&document);
     let schedule = said.schedule(&document);
+    let retention = said.retention(&document);
     let params = said.params(&document);
     said.names(&document);
     let reports = said.reports(&document);
@@ -61,6 +62,7 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> Checked {
         compare,
         timezone,
         schedule,
+        retention,
         params,
         sources: keys(&document, "source"),
         stages: keys(&document, "stage"),
@@ -116,13 +118,18 @@ pub(super) fn entries<'a>(document: &'a Item, table: &str) -> &'a [Entry] {
 }
 
 /// What was said about the parts that every job has.
-struct Said<'a> {
+pub(super) struct Said<'a> {
     file: &'a str,
     diagnostics: Vec<Diagnostic>,
 }
 
 impl Said<'_> {
-    fn error(&mut self, span: &Span, message: impl Into<String>, help: impl Into<String>) {
+    pub(super) fn error(
+        &mut self,
+        span: &Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         let diagnostic = Diagnostic::error(self.file, message)
             .at(span.clone())
             .help(help);

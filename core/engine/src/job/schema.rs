@@ -34,6 +34,8 @@ struct JobFile {
     timezone: String,
     /// When the job is run.
     schedule: Option<ScheduleFile>,
+    /// Which reports may be removed when the disk is full; by default none.
+    retention: Option<RetentionFile>,
     /// Values that the job may be run with, as `${params.NAME}`.
     params: Option<BTreeMap<String, ParamFile>>,
     /// Records, by the name of the dataset they become.
@@ -72,6 +74,18 @@ pub enum Missed {
     Latest,
     /// Run all of them.
     All,
+}
+
+/// Which reports may be removed when the disk is full: a run that finds no room removes the oldest of
+/// them and goes on, and the next report says so.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RetentionFile {
+    /// Reports on windows that ended longer ago may be removed, such as "26 weeks" or "2 years".
+    keep: String,
+    /// As many of the newest windows stay in any case; by default 4.
+    #[schemars(range(min = 1, max = 100_000))]
+    at_least: Option<i64>,
 }
 
 /// A value that the job may be run with.

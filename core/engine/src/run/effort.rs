@@ -101,7 +101,10 @@ impl Retrying<'_> {
             };
             if !self.budget.take() {
                 let most = self.options.retry_budget;
-                let spent = format!("{}; the run has used up its {most} retries", failure.message);
+                let spent = format!(
+                    "{}; the run has used up its {most} retries",
+                    failure.message
+                );
                 return Err(Failure {
                     message: spent,
                     ..failure

@@ -62,6 +62,7 @@ pub(super) fn examine<'a>(
         .par_iter()
         .filter(|line| lines.is_enough(line, options.need()))
         .map(|line| {
+            context.stop.check();
             let scores = score(&line.values, quantity(aggregate, &line.values), options);
             let points = features(&scores);
             let forest = IsolationForest::grow(

@@ -68,6 +68,7 @@ pub(super) fn search_all(
         .groups
         .par_iter()
         .map(|group| {
+            context.stop.check();
             if !set.is_enough(group, need) {
                 return None;
             }

@@ -2,7 +2,7 @@
 
 use super::{Controls, Params, register::Improvement};
 use crate::{
-    frame,
+    Context, frame,
     series::{Group, SeriesSet, need::RECORDS_MIN},
 };
 use rayon::prelude::*;
@@ -53,15 +53,19 @@ const CONTROLS_MAX: usize = 3;
 
 /// Measures every improvement and decides with all p-values at hand.
 pub(super) fn judge<'a>(
+    context: &Context,
     params: &Params,
     lines: &SeriesSet,
     improvements: &'a [Improvement],
 ) -> Vec<Judged<'a>> {
     let mut judged: Vec<Judged> = improvements
         .par_iter()
-        .map(|improvement| Judged {
-            improvement,
-            outcome: measure(params, lines, improvements, improvement),
+        .map(|improvement| {
+            context.stop.check();
+            Judged {
+                improvement,
+                outcome: measure(params, lines, improvements, improvement),
+            }
         })
         .collect();
     let measured = |one: &Judged| match &one.outcome {

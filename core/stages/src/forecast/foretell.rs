@@ -73,6 +73,7 @@ pub(super) fn foretell<'a>(
         .groups
         .par_iter()
         .filter_map(|line| {
+            context.stop.check();
             if !lines.is_enough(line, need(context, params, line.known())) {
                 return None;
             }

@@ -1,8 +1,8 @@
 //! Figures are right, changes that are there are told, changes that are not there are not.
 
 use super::*;
-use crate::Input;
 use crate::series::test_data::Noise;
+use crate::{Input, Stop};
 use retrocast_domain::{ChartKind, DatasetRef, Direction, Window, window::Comparison};
 use serde_json::{Value, json};
 
@@ -52,6 +52,7 @@ fn measure(frame: DataFrame, params: Value) -> Analysis {
         window: Window::parse("2026-W46", "UTC").unwrap(),
         compare: vec![Comparison::Previous, Comparison::Windows(4)],
         seed: 1,
+        stop: Stop::default(),
     };
     let rows = frame.height() as u64;
     let dataset = DatasetRef {
@@ -228,6 +229,7 @@ fn empty_and_wrong_inputs_are_told() {
             window: Window::parse("2026-W46", "UTC").unwrap(),
             compare: Vec::new(),
             seed: 1,
+            stop: Stop::default(),
         };
         let frame = runs(3, 1, |_| 5.0, |_| 0.9);
         let dataset = DatasetRef {

@@ -1,6 +1,6 @@
 //! Records and contexts for the tests of stages.
 
-use crate::{Context, Input};
+use crate::{Context, Input, Stop};
 use jiff::{
     ToSpan,
     civil::{Date, DateTime},
@@ -50,6 +50,7 @@ pub(crate) fn context_of(stage: &str, window: Window) -> Context {
         window,
         compare: Vec::new(),
         seed: 7,
+        stop: Stop::default(),
     }
 }
 

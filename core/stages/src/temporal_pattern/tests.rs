@@ -1,8 +1,8 @@
 //! Patterns that are there are found, patterns that are not there are not.
 
 use super::*;
-use crate::Input;
 use crate::series::test_data::Noise;
+use crate::{Input, Stop};
 use retrocast_domain::{DatasetRef, Window};
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ fn context(window: &str) -> Context {
         window: Window::parse(window, "Europe/London").unwrap(),
         compare: Vec::new(),
         seed: 7,
+        stop: Stop::default(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which way each group goes: test, line, class.
 
 use super::Params;
-use crate::series::SeriesSet;
+use crate::{Context, series::SeriesSet};
 use rayon::prelude::*;
 use retrocast_stats::{
     change_point::{Search, mean_shifts},
@@ -22,6 +22,7 @@ pub(super) struct Tested {
 
 /// Tests every group, corrects all p-values together and names what each group does.
 pub(super) fn classify(
+    context: &Context,
     set: &SeriesSet,
     params: &Params,
     need: usize,
@@ -31,6 +32,7 @@ pub(super) fn classify(
         .groups
         .par_iter()
         .map(|group| {
+            context.stop.check();
             if !set.is_enough(group, need) {
                 return None;
             }

@@ -21,7 +21,7 @@ use crate::{
     contract::Contract,
     dataset::{Lake, Properties, Scan},
     error::StoreError,
-    source::Listing,
+    source::{Glance, Listing},
 };
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow_schema::SchemaRef;
@@ -166,6 +166,17 @@ pub async fn source_identity(
         .await?
         .identity(threads)
         .await
+}
+
+/// What can be said of a source without reading it: cheap enough to be asked every few seconds.
+pub async fn glance(
+    name: &str,
+    uri: &str,
+    base: &Path,
+    required: bool,
+) -> Result<Glance, StoreError> {
+    let listing = Listing::find(name, uri, base, required).await?;
+    Ok(listing.glance())
 }
 
 fn formats(spec: &SourceSpec, listing: &Listing) -> Result<Vec<Format>, StoreError> {

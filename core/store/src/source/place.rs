@@ -10,6 +10,7 @@ use super::{
     without_credentials,
 };
 use crate::error::StoreError;
+use jiff::Timestamp;
 use object_store::{ObjectStore, local::LocalFileSystem, path::Path as StorePath};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -98,6 +99,11 @@ impl Place {
         })
     }
 
+    /// The folder that is certain.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub fn list(&self, source: &str, uri: &str) -> Result<Listing, StoreError> {
         let store = self.open(source, uri)?;
         let found = if self.plain {
@@ -122,6 +128,7 @@ impl Place {
         Ok(Listing {
             store,
             source: source.to_string(),
+            folder: self.folder.clone(),
             files: found.files,
             skipped: found.skipped,
         })
@@ -191,6 +198,7 @@ impl Place {
                 name: shown,
                 path,
                 size: meta.len(),
+                modified: modified(&meta),
             }],
             skipped: Vec::new(),
         })
@@ -278,7 +286,7 @@ impl Place {
         } else if let Err(reason) = path_in_store(&path) {
             walk.skip(&path, format!("{reason}; rename it"));
         } else {
-            walk.files.insert(path, meta.len());
+            walk.files.insert(path, (meta.len(), modified(&meta)));
         }
         None
     }
@@ -326,7 +334,7 @@ struct Step {
 /// What a walk has come across, in order of paths.
 #[derive(Default)]
 struct Walk {
-    files: BTreeMap<String, u64>,
+    files: BTreeMap<String, (u64, Timestamp)>,
     skipped: BTreeMap<String, String>,
 }
 
@@ -365,13 +373,17 @@ impl Walk {
 
     /// With names as the user writes them.
     fn done(self, shown: &str) -> Found {
-        let files = self.files.into_iter().filter_map(|(path, size)| {
-            Some(SourceFile {
-                name: format!("{shown}{path}"),
-                path: path_in_store(&path).ok()?,
-                size,
-            })
-        });
+        let files = self
+            .files
+            .into_iter()
+            .filter_map(|(path, (size, modified))| {
+                Some(SourceFile {
+                    name: format!("{shown}{path}"),
+                    path: path_in_store(&path).ok()?,
+                    size,
+                    modified,
+                })
+            });
         let skipped = self.skipped.into_iter().map(|(path, reason)| Skipped {
             name: format!("{shown}{path}"),
             reason,
@@ -390,6 +402,13 @@ fn path_in_store(path: &str) -> Result<StorePath, String> {
         return Err("names that end in # and a number are those of unfinished uploads".to_string());
     }
     StorePath::parse(path).map_err(|_| "its name holds a control character".to_string())
+}
+
+/// When a file was written last; 1970 where that is not known.
+fn modified(meta: &Metadata) -> Timestamp {
+    let time = meta.modified().ok();
+    time.and_then(|time| Timestamp::try_from(time).ok())
+        .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// What stands where a file should be.

@@ -69,8 +69,7 @@ impl Bench {
     fn sql(&self, timezone: &str, memory_bytes: usize) -> Sql {
         let spill = self.folder.path().join("spill");
         Sql {
-            memory_bytes,
-            spill,
+            room: room(memory_bytes, spill),
             timezone: timezone.into(),
         }
     }
@@ -84,6 +83,16 @@ impl Bench {
             .map(|(_, batches)| text(&batches))
             .map_err(|error| error.to_string())
     }
+}
+
+/// Room in which a query may take this much.
+fn room(memory_bytes: usize, folder: std::path::PathBuf) -> crate::Room {
+    let limits = crate::Limits {
+        memory: 2 * memory_bytes as u64,
+        spill: 1 << 30,
+        folder,
+    };
+    crate::Room::new(limits)
 }
 
 fn text(batches: &[RecordBatch]) -> Vec<String> {
@@ -346,235 +355,5 @@ fn a_query_is_checked_without_data() {
     );
 }
 
-/// Midnights around which clocks change, and ordinary ones: zone, first and last day.
-const WEEKS: [(&str, &str, &str); 8] = [
-    ("UTC", "2026-06-29", "2026-07-06"),
-    ("Europe/Berlin", "2026-06-29", "2026-07-06"),
-    ("Europe/Berlin", "2026-03-29", "2026-03-30"),
-    ("Europe/Berlin", "2026-10-25", "2026-10-26"),
-    ("America/New_York", "2026-11-01", "2026-11-02"),
-    ("Asia/Kolkata", "2026-06-29", "2026-07-06"),
-    ("Australia/Lord_Howe", "2026-10-04", "2026-10-05"),
-    // Midnight itself is skipped.
-    ("America/Santiago", "2026-09-06", "2026-09-07"),
-];
-
-#[test]
-fn instants_compare_rightly_in_every_zone() {
-    for (zone, first, last) in WEEKS {
-        let instant = |day: &str| {
-            let day: jiff::civil::Date = day.parse().unwrap();
-            let tz = jiff::tz::TimeZone::get(zone).unwrap();
-            day.to_zoned(tz).unwrap().timestamp()
-        };
-        let (start, end) = (instant(first), instant(last));
-        // A record each quarter of an hour, from a day before to a day after.
-        let quarter = 900_000_000;
-        let from = start.as_microsecond() - 86_400_000_000;
-        let to = end.as_microsecond() + 86_400_000_000;
-        let at: Vec<i64> = (from..to).step_by(quarter as usize).collect();
-        let inside = (end.as_microsecond() - start.as_microsecond()) / quarter;
-        let times = TimestampMicrosecondArray::from(at).with_timezone("UTC");
-        let rows = RecordBatch::try_from_iter([("at", Arc::new(times) as ArrayRef)]).unwrap();
-        let mut bench = Bench::new(1, 1);
-        let written = bench.runtime.block_on(bench.lake.write_batches(
-            "tickets",
-            rows.schema(),
-            vec![rows],
-            &Properties::new(),
-        ));
-        bench.tables[0].dataset = written.unwrap();
-        let quarters = |condition: String| {
-            let query =
-                format!("select count(*) as n, min(at) as first from tickets where {condition}");
-            bench.query(zone, &query).unwrap()
-        };
-        let expected = [format!("{inside}|{start}")];
-        let literal = |at: jiff::Timestamp| format!("TIMESTAMPTZ(6) '{at}'");
-        let (start, end) = (literal(start), literal(end));
-        let found = quarters(format!("at >= {start} and at < {end}"));
-        assert_eq!(found, expected, "{zone} {first}");
-        // Days begin at midnight in the zone.
-        let found = quarters(format!("at >= DATE '{first}' and DATE '{last}' > at"));
-        assert_eq!(found, expected, "{zone} {first}");
-        let found = quarters(format!(
-            "at between DATE '{first}' and DATE '{last}' and at not in (DATE '{last}')"
-        ));
-        assert_eq!(found, expected, "{zone} {first}");
-        let found = quarters(format!(
-            "cast(at as date) >= {start} and cast(at as date) < {end}"
-        ));
-        assert_eq!(found, expected, "{zone} {first}");
-        let found = quarters(format!(
-            "exists (select 1 from (select DATE '{first}' as a, DATE '{last}' as b) as w \
-             where tickets.at >= w.a and tickets.at < w.b)"
-        ));
-        assert_eq!(found, expected, "{zone} {first}");
-        let days = "select cast(at as date) as day, count(*) as n from tickets group by 1";
-        let days = bench.query(zone, days).unwrap();
-        let of_day = days.iter().find(|row| row.starts_with(first)).unwrap();
-        if last.ends_with(&format!("{:02}", first[8..].parse::<u8>().unwrap() + 1)) {
-            assert_eq!(*of_day, format!("{first}|{inside}"), "{zone}");
-        }
-    }
-}
-
-#[test]
-fn times_inside_of_lists_are_local_too() {
-    let at: ArrayRef =
-        Arc::new(TimestampMicrosecondArray::from(vec![1_782_858_600_000_000]).with_timezone("UTC"));
-    let of = at.data_type().clone();
-    let parts = arrow::array::StructArray::from(vec![(
-        Arc::new(Field::new("at", of, true)),
-        Arc::clone(&at),
-    )]);
-    let list = arrow::array::ListArray::new(
-        Arc::new(Field::new("item", parts.data_type().clone(), true)),
-        arrow::buffer::OffsetBuffer::from_lengths([1]),
-        Arc::new(parts),
-        None,
-    );
-    let rows = RecordBatch::try_from_iter([("updates", Arc::new(list) as ArrayRef)]).unwrap();
-    let mut bench = Bench::new(1, 1);
-    let written = bench.runtime.block_on(bench.lake.write_batches(
-        "tickets",
-        rows.schema(),
-        vec![rows],
-        &Properties::new(),
-    ));
-    bench.tables[0].dataset = written.unwrap();
-    let query = "select extract(hour from u['at']) as hour, u \
-                 from (select unnest(updates) as u from tickets)";
-    assert_eq!(
-        bench.query("UTC", query).unwrap(),
-        ["22|{at: 2026-06-30T22:30:00Z}"]
-    );
-    assert_eq!(
-        bench.query("Asia/Kolkata", query).unwrap(),
-        ["4|{at: 2026-06-30T22:30:00Z}"]
-    );
-}
-
-#[test]
-fn dates_end_with_the_local_day() {
-    let check = |zone: &str, end: &str, first_left_out: i32| {
-        let before = Before {
-            column: "day".into(),
-            end: end.parse().unwrap(),
-            timezone: zone.into(),
-        };
-        let text = before.expression(&DataType::Date32).unwrap().to_string();
-        let day = jiff::civil::date(2026, 6, first_left_out as i8);
-        assert!(text.contains(&day.to_string()), "{zone} {end}: {text}");
-    };
-    check("UTC", "2026-06-29T00:00:00Z", 29);
-    check("UTC", "2026-06-29T00:00:01Z", 30);
-    check("Europe/Berlin", "2026-06-28T22:00:00Z", 29);
-    check("America/New_York", "2026-06-29T04:00:00Z", 29);
-    check("America/New_York", "2026-06-29T00:00:00Z", 29);
-}
-
-#[test]
-fn queries_that_are_too_deep_or_long_are_refused_at_their_place() {
-    let bench = Bench::new(1, 1);
-    let schema = [("tickets".to_string(), batch(1).schema())];
-    let refused = |query: String, words: &str| {
-        let told = tables(&query).unwrap_err().to_string();
-        assert!(told.contains(words), "{told}");
-        let checked = bench.sql("UTC", 64 << 20).check(&query, &schema);
-        assert_eq!(checked.unwrap_err().to_string(), told);
-        assert_eq!(bench.query("UTC", &query).unwrap_err(), told);
-    };
-    let sum = |n: usize| vec!["1"; n].join(" + ");
-    let deep = "nested too deep (line 2, column 3 of the query); let a stage of its own";
-    refused(format!("select\n  {} as x", sum(20_000)), deep);
-    refused(
-        format!(
-            "select\n  minutes{} as x from tickets",
-            "::float".repeat(20_000)
-        ),
-        deep,
-    );
-    refused(
-        format!("select\n  {} as x", vec!["true"; 9000].join(" and ")),
-        deep,
-    );
-    refused(
-        format!("select\n{}1{} as x", "(".repeat(20_000), ")".repeat(20_000)),
-        "nested too deep (line 2, column 20000 of the query)",
-    );
-    refused(
-        format!("select {} true as x", "not ".repeat(20_000)),
-        "(line 1, column",
-    );
-    refused(
-        format!("select {}1 as x", "- ".repeat(20_000)),
-        "nested too deep",
-    );
-    refused(
-        vec!["select 1 as x"; 10_000].join(" union all "),
-        "SELECTs and tables (line 1,",
-    );
-    let joins: String = (0..5000)
-        .map(|n| format!(" join tickets t{n} on true"))
-        .collect();
-    refused(
-        format!("select 1 as x from tickets{joins}"),
-        "SELECTs and tables (line 1,",
-    );
-    let parts: Vec<String> = (1..2000)
-        .map(|n| format!("t{n} as (select * from t{})", n - 1))
-        .collect();
-    refused(
-        format!(
-            "with t0 as (select 1 as x), {} select * from t1999",
-            parts.join(", ")
-        ),
-        "SELECTs and tables (line 1,",
-    );
-    refused(
-        format!("select '{}' as x", "x".repeat(300_000)),
-        "the query has 292 KiB, 256 are",
-    );
-}
-
-#[test]
-fn queries_just_below_the_limits_run() {
-    let bench = Bench::new(1, 1);
-    let run = |query: String| bench.query("UTC", &query).unwrap();
-    let column = vec!["minutes"; 256].join(" + ");
-    assert_eq!(run(format!("select {column} as x from tickets")), ["0.0"]);
-    let any: Vec<String> = (0..199).map(|n| format!("component = 'd{n}'")).collect();
-    assert_eq!(
-        run(format!(
-            "select 1 as x from tickets where not ({})",
-            any.join(" or ")
-        )),
-        ["1"]
-    );
-    let nested = format!("{}minutes{}", "abs(".repeat(40), ")".repeat(40));
-    assert_eq!(run(format!("select {nested} as x from tickets")), ["0.0"]);
-    let united = vec!["select 1 as x from tickets"; 50].join(" union all ");
-    assert_eq!(run(united).len(), 50);
-    let joins: String = (0..98)
-        .map(|n| format!(" join tickets t{n} on tickets.at = t{n}.at"))
-        .collect();
-    assert_eq!(run(format!("select 1 as x from tickets{joins}")), ["1"]);
-    let parts: Vec<String> = (1..49)
-        .map(|n| format!("t{n} as (select *, {n} as c{n} from t{})", n - 1))
-        .collect();
-    let chain = format!(
-        "with t0 as (select 1 as x), {} select x from t48",
-        parts.join(", ")
-    );
-    assert_eq!(run(chain), ["1"]);
-    // Many values are no nesting.
-    let many: Vec<String> = (0..20_000).map(|n| n.to_string()).collect();
-    assert_eq!(
-        run(format!(
-            "select 1 as x from tickets where minutes in ({})",
-            many.join(", ")
-        )),
-        ["1"]
-    );
-}
+mod limits;
+mod zones;

@@ -1,0 +1,268 @@
+//! `retrocast watch`: new records are taken in as they come, and what they show is told.
+
+use super::{archive, job, plan, print, print_raw, run, truth::read};
+use crate::{
+    Exit,
+    arguments::{JobArguments, WatchArguments},
+    events::Events,
+    progress, signals, terminal,
+    workspace::Workspace,
+};
+use anyhow::Context as _;
+use retrocast_domain::{Finding, finding::by_importance, number::plural};
+use retrocast_engine::{
+    Plan, RunResult,
+    boundary::{process_environment, reveal},
+    journal::RunStatus,
+};
+use run::Means;
+use serde_json::json;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+/// Between two looks at files that may still be written.
+const SETTLING: Duration = Duration::from_secs(1);
+/// Files that never come to rest are read as they are after this long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Watches until it is told to stop.
+pub fn watch(
+    workspace: &Workspace,
+    arguments: &JobArguments,
+    watching: &WatchArguments,
+    means: &Means,
+) -> anyhow::Result<Exit> {
+    let mut watch = Watch {
+        workspace,
+        arguments,
+        means,
+        every: Duration::from_secs(u64::from(watching.every)),
+        stop: signals::stop(),
+        events: Events::new(),
+        waiting: tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .context("cannot start threads")?,
+        told: BTreeMap::new(),
+    };
+    let (mut seen, mut rounds, mut trouble) = (None, 0, String::new());
+    while !watch.stop.is_cancelled() && watching.rounds.is_none_or(|most| rounds < most) {
+        match watch.look()? {
+            Look::Unusable if seen.is_none() => return Ok(job::unusable()),
+            Look::Unusable => {}
+            Look::Trouble(said) => {
+                if said != trouble {
+                    eprintln!("waiting: {}", terminal::clean(&said));
+                    trouble = said;
+                }
+            }
+            Look::At(planned, glance) if seen.as_ref() != Some(&glance) => {
+                trouble.clear();
+                seen = Some(glance);
+                rounds += u32::from(watch.round(&planned)?);
+                continue;
+            }
+            Look::At(..) => {}
+        }
+        watch.wait(watch.every);
+    }
+    Ok(Exit::Done)
+}
+
+/// What there is to see at a moment.
+enum Look {
+    /// The job file cannot be used; why was printed.
+    Unusable,
+    /// A source cannot be listed.
+    Trouble(String),
+    /// The plan, and what its sources hold by name, size and time.
+    At(Box<job::Planned>, String),
+}
+
+struct Watch<'a> {
+    workspace: &'a Workspace,
+    arguments: &'a JobArguments,
+    means: &'a Means,
+    every: Duration,
+    stop: CancellationToken,
+    events: Events,
+    waiting: Runtime,
+    /// Sentences of findings that were told, by id.
+    told: BTreeMap<String, String>,
+}
+
+impl Watch<'_> {
+    /// Reads the job file and lists its sources: both may have changed, and so may the day.
+    fn look(&mut self) -> anyhow::Result<Look> {
+        let Some(planned) = self.planned()? else {
+            return Ok(Look::Unusable);
+        };
+        match self.glance(&planned.plan) {
+            Ok(glance) => Ok(Look::At(Box::new(planned), glance)),
+            Err(trouble) => Ok(Look::Trouble(trouble)),
+        }
+    }
+
+    fn planned(&self) -> anyhow::Result<Option<job::Planned>> {
+        let mut arguments = self.arguments.clone();
+        let loaded = job::load(self.workspace, &arguments)?;
+        if let (Some(job), None) = (&loaded.checked.job, &arguments.window) {
+            let date = match arguments.date {
+                Some(date) => date,
+                None => job::today(&job.timezone)?,
+            };
+            arguments.date = Some(date);
+            arguments.window = Some(job.window.under_way(date, &job.timezone).label());
+        }
+        job::plan(loaded, &arguments, self.means.json)
+    }
+
+    /// What the sources hold, once files have stopped growing.
+    fn glance(&mut self, plan: &Plan) -> Result<String, String> {
+        let begun = Instant::now();
+        let mut last = self.list(plan)?;
+        while begun.elapsed() < PATIENCE && !self.stop.is_cancelled() {
+            std::thread::sleep(if begun.elapsed() < SETTLING {
+                SETTLING / 5
+            } else {
+                SETTLING
+            });
+            let next = self.list(plan)?;
+            if next == last {
+                break;
+            }
+            last = next;
+        }
+        Ok(last)
+    }
+
+    fn list(&mut self, plan: &Plan) -> Result<String, String> {
+        let mut all = format!("{} {}", plan.label, plan.config_hash);
+        for node in plan.nodes.iter().filter(|node| node.is_source()) {
+            let text = |key: &str| node.config[key].as_str().unwrap_or_default();
+            let uri = reveal(text("uri"), &process_environment()).map_err(|why| why.to_string())?;
+            let required = node.config["required"].as_bool().unwrap_or(true);
+            let root = &self.workspace.root;
+            let glance = retrocast_store::glance(node.short(), &uri, root, required);
+            let glance = self.waiting.block_on(glance);
+            let glance = glance.map_err(|error| error.to_string())?;
+            self.events.follow(&glance.folder);
+            let _ = write!(all, " {}={}", node.short(), glance.hash);
+        }
+        Ok(all)
+    }
+
+    /// Runs the job unless everything it would make is there; whether it was run.
+    fn round(&mut self, planned: &job::Planned) -> anyhow::Result<bool> {
+        let started = Instant::now();
+        let again = !self.told.is_empty();
+        if again && self.is_known(planned)? {
+            return Ok(false);
+        }
+        let result = match run::execute(self.workspace, planned, self.means, |_| {}) {
+            Ok(result) => result,
+            // Another process runs it, or the disk is full: that passes.
+            Err(error) if again => {
+                eprintln!("waiting: {error:#}");
+                self.wait(self.every);
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        run::report_failures(&result);
+        archive::rebuild(self.workspace)?;
+        if matches!(result.status, RunStatus::Complete | RunStatus::Partial) {
+            self.tell(&result, started.elapsed())?;
+        }
+        Ok(true)
+    }
+
+    /// Whether a run would only reuse: files were touched, not changed.
+    fn is_known(&self, planned: &job::Planned) -> anyhow::Result<bool> {
+        let quiet = progress::listener(true, 0);
+        let threads = run::runner(self.workspace, planned, &plan::LOOKING, quiet, |_| {})?;
+        let explained = threads.runner.explain(&planned.job, &planned.plan);
+        let decisions = threads.runtime.block_on(explained);
+        Ok(decisions.iter().all(|decision| decision.reuse))
+    }
+
+    /// Says which findings are new, which say something else now and which are gone.
+    fn tell(&mut self, result: &RunResult, took: Duration) -> anyhow::Result<()> {
+        let mut findings: Vec<Finding> = read(&result.folder.join("findings.json"))?;
+        findings.sort_by(by_importance);
+        let now: BTreeSet<&str> = findings.iter().map(|finding| &*finding.id).collect();
+        let mut lines: Vec<(&str, &str, &Finding)> = Vec::new();
+        for finding in &findings {
+            match self.told.get(&finding.id) {
+                None => lines.push(("new", &finding.id, finding)),
+                Some(before) if *before != finding.sentence => {
+                    lines.push(("changed", &finding.id, finding));
+                }
+                Some(_) => {}
+            }
+        }
+        let gone: Vec<&String> = self
+            .told
+            .keys()
+            .filter(|id| !now.contains(id.as_str()))
+            .collect();
+        if self.means.json {
+            for (what, _, finding) in &lines {
+                print_raw(&json!({"finding": finding, "is": what, "run": result.run}).to_string())?;
+            }
+            for id in &gone {
+                print_raw(&json!({"id": id, "is": "gone", "run": result.run}).to_string())?;
+            }
+        } else {
+            let count = |what: &str| lines.iter().filter(|line| line.0 == what).count() as u64;
+            let mut text = format!(
+                "\n{} run {}, {}: {} new, {} changed, {} gone\n",
+                jiff::Zoned::now().strftime("%H:%M:%S"),
+                result.run,
+                progress::duration(took.as_millis() as u64),
+                plural(count("new"), "finding"),
+                count("changed"),
+                gone.len(),
+            );
+            for (what, _, finding) in &lines {
+                let _ = writeln!(
+                    text,
+                    "  {what:<8} {}",
+                    terminal::line(&finding.sentence, 600)
+                );
+            }
+            for id in &gone {
+                let _ = writeln!(
+                    text,
+                    "  {:<8} {}",
+                    "gone",
+                    terminal::line(&self.told[*id], 600)
+                );
+            }
+            print(&text)?;
+        }
+        self.told = findings
+            .into_iter()
+            .map(|finding| (finding.id, finding.sentence))
+            .collect();
+        Ok(())
+    }
+
+    /// Until files change, time is up, or somebody wants an end.
+    fn wait(&self, time: Duration) {
+        let changed = self.events.changed();
+        self.waiting.block_on(async {
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = changed => {}
+                () = tokio::time::sleep(time) => {}
+            }
+        });
+    }
+}

@@ -1,0 +1,93 @@
+//! Changes of files, where the system tells of them. Where it does not, listing every few seconds
+//! finds them too.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::sync::Notify;
+
+/// Hears of changes in folders and those below them.
+pub struct Events {
+    changed: Arc<Notify>,
+    #[cfg(target_os = "linux")]
+    watches: Option<inotify::Watches>,
+    followed: BTreeSet<PathBuf>,
+}
+
+impl Events {
+    /// Follows no folder yet.
+    pub fn new() -> Self {
+        let changed = Arc::new(Notify::new());
+        Self {
+            #[cfg(target_os = "linux")]
+            watches: linux::listen(&changed),
+            changed,
+            followed: BTreeSet::new(),
+        }
+    }
+
+    /// Ends when something changed since the last time, or as soon as it does.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Hears of this folder and those that are below it now. To be called again when folders have come.
+    pub fn follow(&mut self, folder: &Path) {
+        if self.followed.len() >= MOST_FOLDERS {
+            return;
+        }
+        if !self.followed.contains(folder) {
+            #[cfg(target_os = "linux")]
+            linux::add(self.watches.as_mut(), folder);
+            self.followed.insert(folder.to_path_buf());
+        }
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            // Links are not followed: they may lead in circles.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                self.follow(&entry.path());
+            }
+        }
+    }
+}
+
+/// As many folders are followed; more are found by listing.
+const MOST_FOLDERS: usize = 4096;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use inotify::{Inotify, WatchMask, Watches};
+    use std::{path::Path, sync::Arc};
+    use tokio::sync::Notify;
+
+    /// Begins to listen on a thread of its own, which ends with the process.
+    pub fn listen(changed: &Arc<Notify>) -> Option<Watches> {
+        let mut inotify = Inotify::init().ok()?;
+        let watches = inotify.watches();
+        let changed = changed.clone();
+        let listener = std::thread::Builder::new().name("events".to_string());
+        let listening = listener.spawn(move || {
+            let mut buffer = [0; 4096];
+            while inotify.read_events_blocking(&mut buffer).is_ok() {
+                changed.notify_one();
+            }
+        });
+        listening.is_ok().then_some(watches)
+    }
+
+    pub fn add(watches: Option<&mut Watches>, folder: &Path) {
+        let changes = WatchMask::CREATE
+            | WatchMask::CLOSE_WRITE
+            | WatchMask::MODIFY
+            | WatchMask::MOVE
+            | WatchMask::DELETE
+            | WatchMask::ONLYDIR;
+        if let Some(Err(error)) = watches.map(|watches| watches.add(folder, changes)) {
+            tracing::info!(
+                "{}: looked at every few seconds only: {error}",
+                folder.display()
+            );
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Room on a full disk: the oldest reports go, as far as the job file allows it, and the next report
+//! says so.
+//!
+//! ```text
+//! lake/notices/<job>.json   what the next report of the job has to say
+//! ```
+
+use crate::workspace::Workspace;
+use anyhow::Context as _;
+use jiff::civil::Date;
+use retrocast_domain::{Window, number::plural};
+use retrocast_engine::{Job, Journal, OutcomeStore, Plan, journal};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A folder of the archive that may go.
+struct Kept {
+    window: Window,
+    run: String,
+    folder: PathBuf,
+}
+
+/// Removes what the job's `[retention]` allows and notes it for the next report. `None` when there
+/// was nothing to remove.
+pub fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>> {
+    let Some(retention) = &job.retention else {
+        return Ok(None);
+    };
+    let today = jiff::Timestamp::now().in_tz(&job.timezone)?.date();
+    let mut runs = runs(workspace, &job.name);
+    let ends: BTreeSet<Date> = runs.iter().map(|run| run.window.end).collect();
+    let Some(newest) = ends.iter().rev().nth(retention.at_least as usize - 1) else {
+        return Ok(None);
+    };
+    let limit = retention.limit(today);
+    runs.retain(|run| {
+        run.window.end <= limit
+            && run.window.end < *newest
+            && !Journal::is_being_written(&run.folder)
+    });
+    let Some(last) = runs
+        .iter()
+        .map(|run| &run.window)
+        .max_by_key(|window| window.end)
+    else {
+        return Ok(None);
+    };
+    let before = bytes(&workspace.reports.join(&job.name));
+    let names: BTreeSet<String> = runs.iter().map(|run| run.run.clone()).collect();
+    for run in &runs {
+        fs::remove_dir_all(&run.folder)
+            .with_context(|| format!("cannot remove {}", run.folder.display()))?;
+        if let Some(window) = run.folder.parent() {
+            // Stays when another run of the window is there.
+            let _ = fs::remove_dir(window);
+        }
+    }
+    OutcomeStore::of_lake(&workspace.lake).forget(&job.name, &names);
+    let freed = before.saturating_sub(bytes(&workspace.reports.join(&job.name)));
+    let notice = format!(
+        "The disk was full on {today}: {} on windows up to {} went, {} in all, as the job's \
+         retention ({}) allows.",
+        plural(runs.len() as u64, "report"),
+        last.label(),
+        size(freed),
+        retention.keep,
+    );
+    note(workspace, &job.name, &notice)?;
+    Ok(Some(notice))
+}
+
+fn runs(workspace: &Workspace, job: &str) -> Vec<Kept> {
+    let read = |folder: PathBuf| {
+        let plan: serde_json::Value =
+            serde_json::from_slice(&fs::read(folder.join(journal::PLAN)).ok()?).ok()?;
+        Some(Kept {
+            window: serde_json::from_value(plan["window"].clone()).ok()?,
+            run: plan["run"].as_str()?.to_string(),
+            folder,
+        })
+    };
+    let base = workspace.reports.join(job);
+    journal::run_folders(&workspace.reports)
+        .into_iter()
+        .filter(|folder| folder.starts_with(&base))
+        .filter_map(read)
+        .collect()
+}
+
+/// Bytes of all files below a folder.
+fn bytes(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(data) if data.is_dir() => bytes(&entry.path()),
+            Ok(data) => data.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+fn size(bytes: u64) -> String {
+    let mib = bytes as f64 / f64::from(1 << 20);
+    if mib < 10.0 {
+        format!("{mib:.1} MiB")
+    } else {
+        format!("{mib:.0} MiB")
+    }
+}
+
+fn file(workspace: &Workspace, job: &str) -> PathBuf {
+    workspace.lake.join("notices").join(format!("{job}.json"))
+}
+
+/// What the next report of a job has to say of the house.
+pub fn notices(workspace: &Workspace, job: &str) -> Vec<String> {
+    let text = fs::read(file(workspace, job)).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
+fn note(workspace: &Workspace, job: &str, notice: &str) -> anyhow::Result<()> {
+    let mut all = notices(workspace, job);
+    all.push(notice.to_string());
+    keep(workspace, job, &all)
+}
+
+fn keep(workspace: &Workspace, job: &str, notices: &[String]) -> anyhow::Result<()> {
+    let path = file(workspace, job);
+    let failed = || format!("cannot write {}", path.display());
+    if notices.is_empty() {
+        return match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(failed)
+            }
+            _ => Ok(()),
+        };
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(failed)?;
+    }
+    fs::write(&path, serde_json::to_vec(notices)?).with_context(failed)
+}
+
+/// Forgets what a plan's reports have said.
+pub fn said(workspace: &Workspace, plan: &Plan) -> anyhow::Result<()> {
+    let all = notices(workspace, &plan.job);
+    let said: BTreeSet<&str> = plan
+        .nodes
+        .iter()
+        .filter(|node| node.is_report())
+        .filter_map(|node| node.config["notices"].as_array())
+        .flatten()
+        .filter_map(serde_json::Value::as_str)
+        .collect();
+    let left: Vec<String> = all
+        .iter()
+        .filter(|notice| !said.contains(notice.as_str()))
+        .cloned()
+        .collect();
+    if left.len() < all.len() {
+        keep(workspace, &plan.job, &left)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! Ctrl-C and SIGTERM, listened to from the first run to the end of the process.
+//!
+//! One thread listens, so a signal between two runs of a loop is not lost.
+
+use std::sync::OnceLock;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Cancelled by the first Ctrl-C or SIGTERM; the second ends the process at once.
+pub fn stop() -> CancellationToken {
+    static STOP: OnceLock<CancellationToken> = OnceLock::new();
+    STOP.get_or_init(|| {
+        let stop = CancellationToken::new();
+        let told = stop.clone();
+        let listener = std::thread::Builder::new().name("signals".to_string());
+        // Without the thread, signals do what they do by themselves: end the process.
+        let _ = listener.spawn(move || listen(&told));
+        stop
+    })
+    .clone()
+}
+
+fn listen(stop: &CancellationToken) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build();
+    let Ok(runtime) = runtime else { return };
+    runtime.block_on(async {
+        let signals = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        );
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+            return;
+        };
+        let mut next = async || {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        next().await;
+        eprintln!("stopping; what is finished stays and is reused by the next run");
+        stop.cancel();
+        // Who asks twice does not want to wait.
+        next().await;
+        std::process::exit(1);
+    });
+}

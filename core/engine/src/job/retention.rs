@@ -1,0 +1,77 @@
+//! What a job file says of how long reports are kept.
+
+use super::{check::Said, document::Item};
+use jiff::{Span, civil::Date};
+
+/// As many windows as are kept in any case when the job file does not say.
+const AT_LEAST: u32 = 4;
+
+/// Which reports may be removed when the disk is full.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// Reports on windows that ended longer ago may be removed, as the job file has it.
+    pub keep: String,
+    /// As many of the newest windows stay in any case.
+    pub at_least: u32,
+}
+
+impl Retention {
+    /// Windows that ended on this day or before may be removed.
+    pub fn limit(&self, today: Date) -> Date {
+        span(&self.keep)
+            .and_then(|span| today.checked_sub(span).ok())
+            .unwrap_or(Date::MIN)
+    }
+}
+
+fn span(text: &str) -> Option<Span> {
+    let span: Span = text.parse().ok()?;
+    let whole = span.is_positive() && span.get_hours() == 0 && span.get_minutes() == 0;
+    (whole && span.get_seconds() == 0).then_some(span)
+}
+
+impl Said<'_> {
+    pub(super) fn retention(&mut self, document: &Item) -> Option<Retention> {
+        let table = document.get("retention")?;
+        let keep = table.get("keep")?;
+        let text = keep.text()?;
+        if span(text).is_none() {
+            let message = format!("{} is not a time to keep reports", keep.describe());
+            self.error(
+                &keep.span,
+                message,
+                "use such as \"26 weeks\" or \"2 years\"",
+            );
+        }
+        let at_least = table.get("at_least").and_then(|item| item.json().as_u64());
+        Some(Retention {
+            keep: text.to_string(),
+            at_least: at_least.map_or(AT_LEAST, |n| n as u32),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::trial;
+    use jiff::civil::date;
+
+    #[test]
+    fn reports_are_kept_as_long_as_told() {
+        let text = format!("{}\n[retention]\nkeep = \"26 weeks\"\n", trial::JOB);
+        let retention = trial::job(&text).retention.unwrap();
+        assert_eq!(retention.at_least, 4);
+        assert_eq!(retention.limit(date(2026, 11, 16)), date(2026, 5, 18));
+        assert_eq!(trial::job(trial::JOB).retention, None);
+        for wrong in ["soon", "-2 weeks", "5 hours", "0 days"] {
+            let text = format!("{}\n[retention]\nkeep = \"{wrong}\"\n", trial::JOB);
+            let said = trial::checked(&text).diagnostics;
+            let end = "is not a time to keep reports";
+            assert!(
+                said[0].message.ends_with(end),
+                "{wrong}: {}",
+                said[0].message
+            );
+        }
+    }
+}

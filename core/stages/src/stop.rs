@@ -1,0 +1,56 @@
+//! The end of an analysis nobody waits for any more: after a time limit, or when the run is
+//! cancelled. Threads cannot be stopped from outside, so long loops look from time to time.
+
+use std::{fmt, panic, sync::Arc};
+
+/// Says whether anybody still waits for an analysis.
+#[derive(Clone, Default)]
+pub struct Stop(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+
+/// What an analysis that was stopped unwinds with.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopped;
+
+impl Stop {
+    /// Stops as soon as this says so.
+    pub fn when(asked: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(asked)))
+    }
+
+    /// Unwinds with [`Stopped`] when nobody waits any more: everything the analysis holds is given
+    /// back on the way, through parallel loops too. Without a panic's message, since it is none.
+    pub fn check(&self) {
+        if self.0.as_ref().is_some_and(|asked| asked()) {
+            panic::resume_unwind(Box::new(Stopped));
+        }
+    }
+}
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Stop" } else { "never" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rayon::prelude::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn a_parallel_loop_ends_early() {
+        let begun = Arc::new(AtomicUsize::new(0));
+        let seen = begun.clone();
+        let stop = Stop::when(move || seen.load(Ordering::Relaxed) >= 10);
+        let ended = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+            (0..100_000_usize).into_par_iter().for_each(|_| {
+                stop.check();
+                begun.fetch_add(1, Ordering::Relaxed);
+            });
+        }));
+        assert!(ended.unwrap_err().is::<Stopped>());
+        assert!(begun.load(Ordering::Relaxed) < 50_000);
+        Stop::default().check();
+    }
+}

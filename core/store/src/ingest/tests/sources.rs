@@ -1,0 +1,173 @@
+use super::*;
+
+#[test]
+fn a_source_of_nothing_but_broken_files_fails_and_names_them() {
+    let torn = zstd::encode_all(&GOOD.repeat(1000)[..], 1).unwrap();
+    let check = |name: &str, bytes: &[u8], words: &str| {
+        let empty: &[u8] = b"";
+        let bench = Bench::new(&[(name, bytes), ("empty.jsonl", empty)]);
+        let uri = format!("*.{}", name.split_once('.').unwrap().1);
+        let error = bench.ingest(&uri).unwrap_err().to_string();
+        assert!(error.contains("no record could be read"), "{error}");
+        assert!(error.contains(name) && error.contains(words), "{error}");
+        let latest = bench.runtime.block_on(bench.lake().latest("tickets"));
+        assert_eq!(latest.unwrap(), None, "{name}");
+        // With a file that can be read the broken one is a caveat.
+        std::fs::write(bench.folder.path().join("a.good.jsonl"), GOOD).unwrap();
+        let found = bench.ingest("*.*").unwrap();
+        assert_eq!((found.note.accepted, found.note.broken_files.len()), (2, 1));
+        assert!(found.note.broken_files[0].1.contains(words));
+    };
+    check("not.jsonl.gz", GOOD, "gzip");
+    check("not.jsonl.zst", GOOD, "frame");
+    check("torn.jsonl.zst", &torn[..20], "lines before 1");
+    check("utf16.csv", b"\xff\xfei\0d\0\n\0", "not UTF-8");
+    check("twice.csv", b"id,id\n1,2\n", "twice");
+}
+
+#[test]
+fn what_is_no_file_is_left_out_or_refused() {
+    use std::os::unix::{ffi::OsStrExt, fs::symlink, net::UnixListener};
+    let bench = Bench::new(&[("raw/a.jsonl", GOOD), ("other/b.jsonl", b"")]);
+    let raw = bench.folder.path().join("raw");
+    let pipe = raw.join("pipe.jsonl");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let _socket = UnixListener::bind(raw.join("socket.jsonl")).unwrap();
+    symlink("loop.jsonl", raw.join("loop.jsonl")).unwrap();
+    symlink("nowhere", raw.join("dangling.jsonl")).unwrap();
+    symlink("/dev/zero", raw.join("zero.jsonl")).unwrap();
+    symlink(".", raw.join("self")).unwrap();
+    symlink("..", raw.join("up")).unwrap();
+    std::fs::write(raw.join("two\nlines.jsonl"), GOOD).unwrap();
+    std::fs::write(raw.join(std::ffi::OsStr::from_bytes(b"\xff.jsonl")), GOOD).unwrap();
+    std::fs::write(raw.join("part.jsonl#1"), GOOD).unwrap();
+
+    let found = bench.ingest("raw/**/*.jsonl*").unwrap();
+    // Once, whatever leads back to it; and what `up` leads to is read.
+    assert_eq!(found.note.records, 2);
+    // All of it is in the report.
+    let left_out = found.note.broken_files.len();
+    assert_eq!((found.note.files, left_out), (2 + 10, 10));
+    let warnings = found.warnings.join("\n");
+    for words in [
+        "\"raw/pipe.jsonl\" was left out of source \"tickets\": it is a pipe, not a file.",
+        "raw/socket.jsonl\" was left out of source \"tickets\": it is a socket",
+        "raw/zero.jsonl\" was left out of source \"tickets\": it is a device",
+        "raw/dangling.jsonl\" was left out of source \"tickets\": the link leads nowhere",
+        "raw/loop.jsonl\" was left out of source \"tickets\": Too many levels of symbolic links",
+        "raw/self\" was left out of source \"tickets\": the link leads back",
+        "raw/two\\nlines.jsonl\" was left out of source \"tickets\": its name holds a control",
+        "its name is not UTF-8",
+        "raw/part.jsonl#1",
+    ] {
+        assert!(warnings.contains(words), "{words}: {warnings}");
+    }
+    let refused = |uri: &str, words: &str| {
+        let error = bench.ingest(uri).unwrap_err().to_string();
+        assert!(error.contains(words), "{uri}: {error}");
+    };
+    refused("raw/pipe.jsonl", "\"raw/pipe.jsonl\" is a pipe, not a file");
+    refused("raw/socket.jsonl", "is a socket, not a file");
+    refused("/dev/zero", "\"/dev/zero\" is a device, not a file");
+    refused("raw/loop.jsonl", "cannot be read: Too many levels");
+    refused("raw/up", "is a folder");
+    refused(
+        "raw/pi*.jsonl",
+        "no record could be read: \"raw/pipe.jsonl\": it is a pipe",
+    );
+}
+
+#[test]
+fn sources_that_are_not_there() {
+    let bench = Bench::new(&[("raw/a.txt", b"")]);
+    let check = |uri: &str, words: &str| {
+        let error = bench.ingest(uri).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    check("raw/*.jsonl", "no file in");
+    check("raw", "is a folder");
+    check("rav/*", "does not exist");
+    check("raw/a.txt", "add `format");
+    let mut spec = Bench::spec("raw/*.jsonl", TICKET);
+    spec.required = false;
+    let found = bench.ingest_with(&spec, &Control::default()).unwrap();
+    assert_eq!((found.dataset.rows, found.note.files), (0, 0));
+    assert!(found.warnings[0].contains("has no files"));
+    assert!(bench.rows(&found.dataset).is_empty());
+}
+
+/// Ingests `names` at once, each `times` times, and checks that each has its rows.
+fn at_once(names: &[&str], times: usize) {
+    let mut text = String::new();
+    for n in 0..2000 {
+        let id = n % 1500;
+        writeln!(
+            text,
+            r#"{{"id":"{id}","at":"2026-01-01T00:00:00Z","minutes":{n}}}"#
+        )
+        .unwrap();
+    }
+    text.push_str("{bad\n");
+    let bench = Bench::new(&[("a.jsonl", text.as_bytes())]);
+    let found: Vec<Ingested> = std::thread::scope(|scope| {
+        let running: Vec<_> = names
+            .iter()
+            .flat_map(|name| std::iter::repeat_n(name, times))
+            .map(|name| {
+                let spec = SourceSpec {
+                    name: (*name).to_string(),
+                    ..Bench::spec("a.jsonl", TICKET)
+                };
+                let bench = &bench;
+                // Each has a lake and a runtime of its own, as processes have.
+                scope.spawn(move || {
+                    let other = Bench::new(&[]);
+                    let control = Control::default();
+                    let base = bench.folder.path();
+                    let properties = Properties::new();
+                    let lake = bench.lake();
+                    let work = ingest(&spec, base, &lake, &properties, &control);
+                    other.runtime.block_on(work).unwrap()
+                })
+            })
+            .collect();
+        running.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    for found in &found {
+        let rows = bench.rows(&found.dataset);
+        assert_eq!((rows.len(), found.dataset.rows), (1500, 1500));
+        assert_eq!(found.note.duplicates, 500);
+        assert!(
+            rows[0].starts_with("500|") && rows[1499].starts_with("499|"),
+            "{}",
+            rows[0]
+        );
+        assert_eq!(bench.rows(found.quarantine.as_ref().unwrap()).len(), 1);
+    }
+    for name in names {
+        let mut versions: Vec<u64> = found
+            .iter()
+            .filter(|found| found.dataset.name == *name)
+            .map(|found| found.dataset.version)
+            .collect();
+        versions.sort_unstable();
+        assert_eq!(versions, (1..=times as u64).collect::<Vec<_>>(), "{name}");
+    }
+    assert!(!bench.folder.path().join("lake/job/.staging").exists());
+}
+
+#[test]
+fn the_same_source_can_be_read_by_several_at_once() {
+    at_once(&["tickets"], 6);
+}
+
+#[test]
+fn several_sources_can_be_read_at_once() {
+    at_once(&["tickets", "metrics", "pipelines", "decisions"], 2);
+}

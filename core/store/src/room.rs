@@ -1,0 +1,244 @@
+//! What everything a process works on shares: memory, and disk for what does not fit in it.
+//!
+//! Work says in advance how much memory it takes and waits until there is as much. So the sum is
+//! bounded whatever the number of threads, and what a query may take, and with it the place where it
+//! begins to spill, does not depend on what happens to run beside it.
+
+use crate::error::{SqlError, StoreError};
+use datafusion::{
+    error::DataFusionError,
+    execution::{
+        disk_manager::{DiskManager, DiskManagerBuilder, DiskManagerMode},
+        memory_pool::FairSpillPool,
+        runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
+    },
+};
+use retrocast_domain::number::plural;
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+const MIB: u64 = 1 << 20;
+
+/// How much there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory, in bytes.
+    pub memory: u64,
+    /// What queries may have on disk at a time, together, in bytes.
+    pub spill: u64,
+    /// Folder for that.
+    pub folder: PathBuf,
+}
+
+/// Memory and disk that all work shares.
+#[derive(Debug, Clone)]
+pub struct Room {
+    limits: Limits,
+    /// One permit for each MiB that is free.
+    free: Arc<Semaphore>,
+    /// Made when the first query runs; `None` inside for work that cannot spill.
+    disk: Option<Arc<Mutex<Option<Disk>>>>,
+}
+
+/// Where queries write what does not fit: a folder of this process, removed with it.
+#[derive(Debug)]
+struct Disk {
+    manager: Arc<DiskManager>,
+    folder: PathBuf,
+}
+
+impl Disk {
+    fn new(limits: &Limits) -> Result<Self, StoreError> {
+        sweep(&limits.folder);
+        let folder = limits.folder.join(std::process::id().to_string());
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| StoreError::io("making the folder", &folder, &error))?;
+        let manager = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![folder.clone()]))
+            .with_max_temp_directory_size(limits.spill)
+            .build()
+            .map_err(|error| told(&error))?;
+        Ok(Self {
+            manager: Arc::new(manager),
+            folder,
+        })
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Removes what processes that died have left behind. Where processes cannot be looked up, it stays.
+fn sweep(folder: &Path) {
+    if !Path::new("/proc/self").exists() {
+        return;
+    }
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Memory that was taken; it is given back when this is dropped.
+#[derive(Debug)]
+pub struct Share {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    /// As much as these limits allow. Nothing is written before a query runs.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(mib(limits.memory) as usize)),
+            disk: Some(Arc::default()),
+            limits,
+        }
+    }
+
+    /// Memory only, for work that cannot spill.
+    pub(crate) fn without_disk(memory: u64) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(mib(memory) as usize)),
+            disk: None,
+            limits: Limits {
+                memory,
+                spill: 0,
+                folder: PathBuf::new(),
+            },
+        }
+    }
+
+    /// What one query may take before it spills, in bytes: half, so that two can run.
+    pub fn of_query(&self) -> u64 {
+        (self.limits.memory / 2).max(MIB)
+    }
+
+    /// What reading a source in takes, in bytes.
+    pub fn of_source(&self) -> u64 {
+        (self.limits.memory / 4).max(MIB)
+    }
+
+    /// Takes memory, waiting until there is as much. `what` is who asks, for the message when there
+    /// will never be.
+    pub async fn take(&self, what: &str, bytes: u64) -> Result<Share, StoreError> {
+        let (asked, all) = (mib(bytes), mib(self.limits.memory));
+        if asked > all {
+            return Err(StoreError::Memory {
+                what: what.to_string(),
+                needs: plural(asked, "MiB").replace("MiBs", "MiB"),
+                has: format!("{all} MiB"),
+            });
+        }
+        // Never closed, so there is always a permit in the end.
+        let permit = Arc::clone(&self.free)
+            .acquire_many_owned(asked as u32)
+            .await;
+        Ok(Share {
+            _permit: permit.ok(),
+        })
+    }
+
+    /// What a query runs in: memory of its own, the disk that all share.
+    pub(crate) fn runtime(&self) -> Result<Arc<RuntimeEnv>, StoreError> {
+        let pool = FairSpillPool::new(self.of_query() as usize);
+        let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+        let mut runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .with_disk_manager_builder(disk)
+            .build()
+            .map_err(|error| told(&error))?;
+        if let Some(disk) = &self.disk {
+            let mut disk = disk.lock().unwrap_or_else(PoisonError::into_inner);
+            let made = match disk.take() {
+                Some(made) => made,
+                None => Disk::new(&self.limits)?,
+            };
+            runtime.disk_manager = Arc::clone(&disk.insert(made).manager);
+        }
+        Ok(Arc::new(runtime))
+    }
+}
+
+fn told(error: &DataFusionError) -> SqlError {
+    SqlError::new(error.strip_backtrace())
+}
+
+/// In whole MiB, at least one.
+fn mib(bytes: u64) -> u64 {
+    bytes.div_ceil(MIB).clamp(1, u64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        sync::atomic::{AtomicU64, Ordering},
+        time::Duration,
+    };
+
+    #[tokio::test]
+    async fn the_sum_of_what_is_taken_is_bounded() {
+        let room = Room::without_disk(10 * MIB);
+        let (now, most) = (AtomicU64::new(0), AtomicU64::new(0));
+        let work = (1..=40_u64).map(|n| {
+            let (room, now, most) = (&room, &now, &most);
+            async move {
+                let bytes = (n % 10 + 1) * MIB;
+                let _share = room.take("stage.a", bytes).await.unwrap();
+                let taken = now.fetch_add(bytes, Ordering::SeqCst) + bytes;
+                most.fetch_max(taken, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                now.fetch_sub(bytes, Ordering::SeqCst);
+            }
+        });
+        futures::future::join_all(work).await;
+        let most = most.into_inner();
+        assert!(most <= 10 * MIB && most > 5 * MIB, "{most}");
+    }
+
+    #[test]
+    fn what_was_spilled_goes_with_its_process() {
+        let folder = tempfile::tempdir().unwrap();
+        // No process has this number: the kernel's largest is 2^22.
+        let dead = folder.path().join("4999999");
+        let alive = folder.path().join("1");
+        std::fs::create_dir_all(dead.join("x")).unwrap();
+        std::fs::create_dir_all(&alive).unwrap();
+        let room = Room::new(Limits {
+            memory: 10 * MIB,
+            spill: MIB,
+            folder: folder.path().to_path_buf(),
+        });
+        assert!(dead.exists(), "nothing is done before a query runs");
+        let own = folder.path().join(std::process::id().to_string());
+        let (_one, _two) = (room.runtime().unwrap(), room.clone().runtime().unwrap());
+        assert!(own.is_dir() && alive.is_dir() && !dead.exists());
+        drop(room);
+        assert!(!own.exists());
+    }
+
+    #[tokio::test]
+    async fn what_will_never_fit_is_refused() {
+        let room = Room::without_disk(10 * MIB);
+        let refused = room
+            .take("stage.a", 11 * MIB)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            refused,
+            "stage.a needs about 11 MiB of memory, and there are 10 MiB in all; raise --memory, or \
+             let an SQL stage pick the rows and columns that are looked at"
+        );
+        room.take("stage.a", 10 * MIB).await.unwrap();
+    }
+}

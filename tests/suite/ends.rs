@@ -1,0 +1,305 @@
+//! What becomes of a run when the machine does not do its part: no memory, no disk, a signal, a
+//! clock that jumped. Each has a clear end, and nothing that was finished is lost.
+
+use super::support::*;
+use serde_json::Value;
+use std::{
+    fmt::Write as _,
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+const HEAD: &str = r#"title = "Small"
+window = "week"
+
+[source.tickets]
+uri = "records/*.jsonl"
+contract = "ticket"
+"#;
+
+const REPORT: &str = r#"
+[stage.quality]
+kind = "quality"
+inputs = ["tickets"]
+
+[report.executive]
+[report.technical]
+"#;
+
+const CONTRACT: &str = r#"title = "Ticket"
+key = ["id"]
+time = "at"
+[field.id]
+type = "integer"
+required = true
+[field.at]
+type = "timestamp"
+required = true
+"#;
+
+/// A workspace with a small job, with more in its job file, and as many tickets before
+/// 16 November 2026.
+fn workspace(more: &str, tickets: u32) -> Scratch {
+    let scratch = Scratch::new();
+    fill(scratch.path(), more, tickets);
+    scratch
+}
+
+fn fill(folder: &Path, more: &str, tickets: u32) {
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("jobs/small.toml", &format!("{HEAD}{more}{REPORT}"));
+    write("jobs/contracts/ticket.toml", CONTRACT);
+    let mut lines = String::new();
+    for id in 0..tickets {
+        let (day, hour) = (1 + id % 15, id / 15 % 24);
+        let _ = writeln!(
+            lines,
+            "{{\"id\": {id}, \"at\": \"2026-11-{day:02}T{hour:02}:00:00Z\"}}"
+        );
+    }
+    write("records/tickets.jsonl", &lines);
+}
+
+fn run(scratch: &Scratch, more: &[&str]) -> Ended {
+    let mut arguments = vec!["run", "small", "--date", "2026-11-16"];
+    arguments.extend(more);
+    retrocast_in(scratch.path(), &arguments)
+}
+
+fn says(ended: &Ended, words: &[&str]) {
+    for word in words {
+        let stderr = &ended.stderr;
+        assert!(stderr.contains(word), "{word:?} is not said:\n{stderr}");
+    }
+}
+
+#[test]
+fn a_query_that_needs_more_memory_than_there_is_says_so() {
+    let stage = r#"
+[stage.all]
+kind = "sql"
+query = "select length(string_agg(repeat('x', 60), ',')) as n from tickets"
+"#;
+    let scratch = workspace(stage, 300_000);
+    let ended = run(&scratch, &["--memory", "16"]).expect(1);
+    says(&ended, &["stage.all", "memory", "--memory"]);
+    let folder = runs(&scratch.join("reports"), "small").remove(0);
+    assert_eq!(json(&folder.join("run.json"))["status"], "failed");
+    let told = fs::read_to_string(folder.join("failure.txt")).unwrap();
+    assert!(told.contains("stage.all"), "{told}");
+    // With what it needs it goes on from there.
+    let ended = run(&scratch, &["--memory", "512"]).expect(0);
+    assert!(ended.stdout.contains("reused"), "{}", ended.stdout);
+}
+
+#[test]
+fn what_does_not_fit_is_spilled_as_far_as_allowed_and_comes_out_the_same() {
+    let stage = r#"
+[stage.sorted]
+kind = "sql"
+query = "select id, repeat('x', 100) as padding from tickets order by padding, id desc"
+"#;
+    let scratch = workspace(stage, 300_000);
+    let ended = run(&scratch, &["--memory", "32", "--spill", "1"]).expect(1);
+    says(&ended, &["stage.sorted", "disk", "--spill"]);
+    run(&scratch, &["--memory", "32"]).expect(0);
+    assert_eq!(entries(&scratch.join("data/lake/.spill")), 0);
+    let spilled = sums(&scratch);
+    let roomy = workspace(stage, 300_000);
+    run(&roomy, &["--memory", "2048"]).expect(0);
+    assert_eq!(spilled, sums(&roomy));
+}
+
+fn entries(folder: &Path) -> usize {
+    fs::read_dir(folder).map_or(0, Iterator::count)
+}
+
+/// Hashes of what the last run left.
+fn sums(scratch: &Scratch) -> Vec<String> {
+    let runs = runs(&scratch.join("reports"), "small");
+    let text = fs::read_to_string(runs.last().unwrap().join("checksums.b3")).unwrap();
+    let of_content = |line: &&str| !line.contains("plan.json");
+    text.lines()
+        .filter(of_content)
+        .map(str::to_string)
+        .collect()
+}
+
+/// Sends a signal to a run that is on its way; gives what it said and its exit code.
+fn interrupted_by(signal: &str, folder: &Path, records: &Path) -> (Option<i32>, String) {
+    let child = Command::new(env!("CARGO_BIN_EXE_retrocast"))
+        .args(["run", "weekly-operations", "--date", "2026-11-16", "--set"])
+        .arg(format!("records={}", records.display()))
+        .arg("--jobs")
+        .arg(root().join("jobs"))
+        .current_dir(folder)
+        .env_remove("RUST_LOG")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Once a node is finished, and before all of them are.
+    let journal = || {
+        let windows = folder.join("reports/weekly-operations/2026-W46");
+        let run = fs::read_dir(windows).ok()?.next()?.ok()?.path();
+        fs::read_to_string(run.join("journal.jsonl")).ok()
+    };
+    let until = Instant::now() + Duration::from_secs(120);
+    while !journal().is_some_and(|text| text.contains("node_finished")) {
+        assert!(Instant::now() < until, "no node was finished");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let killed = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), said)
+}
+
+#[test]
+fn a_run_that_is_told_to_stop_ends_in_order() {
+    for signal in ["-INT", "-TERM"] {
+        let scratch = Scratch::new();
+        let (code, said) = interrupted_by(signal, scratch.path(), operations());
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("what is finished stays"), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+        let folder = runs(&scratch.join("reports"), "weekly-operations").remove(0);
+        assert_eq!(json(&folder.join("run.json"))["status"], "cancelled");
+        assert!(!folder.join("executive.pdf").exists());
+        let again = run_job(
+            &scratch,
+            "weekly-operations",
+            operations(),
+            &["--date", "2026-11-16"],
+        );
+        let again = again.expect(0);
+        assert!(!again.stdout.contains(" 0 reused"), "{}", again.stdout);
+    }
+}
+
+/// Every time in a run's files is moved to 2031: the clock was ahead then and has been set back.
+#[test]
+fn a_clock_that_was_set_back_does_no_harm() {
+    let scratch = workspace("", 2000);
+    run(&scratch, &[]).expect(0);
+    let first = runs(&scratch.join("reports"), "small").remove(0);
+    let year = jiff::Zoned::now().year().to_string();
+    let lease = scratch.join("data/lake/leases/small/2026-W46.lease");
+    for path in [first.join("journal.jsonl"), first.join("run.json"), lease] {
+        let text = fs::read_to_string(&path).unwrap();
+        let times = format!("\"{year}-");
+        assert!(text.contains(&times), "{}: {text}", path.display());
+        fs::write(&path, text.replace(&times, "\"2031-")).unwrap();
+    }
+    let again = run(&scratch, &[]).expect(0);
+    assert!(again.stdout.contains("0 nodes executed"), "{}", again.stdout);
+    retrocast_in(scratch.path(), &["list"]).expect(0);
+    let explained = ["plan", "small", "--date", "2026-11-16", "--json"];
+    let plan = retrocast_in(scratch.path(), &explained).expect(0);
+    let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
+    let reused = |decision: &Value| decision["reuse"] == true;
+    assert!(plan["decisions"].as_array().unwrap().iter().all(reused));
+    let text = fs::read_to_string(scratch.join("records/tickets.jsonl")).unwrap();
+    let fewer: Vec<&str> = text.lines().skip(1).collect();
+    scratch.write("records/tickets.jsonl", fewer.join("\n"));
+    run(&scratch, &[]).expect(0);
+}
+
+/// Runs a script with a disk of this size mounted at `disk` in the scratch folder.
+fn on_small_disk(test: &str, scratch: &Scratch, size: &str, script: &str) -> Option<Ended> {
+    let disk = scratch.join("disk");
+    fs::create_dir_all(&disk).unwrap();
+    let mounted = format!(
+        "mount -t tmpfs -o size={size} tmpfs {0} || exit 77\ncd {0}\n{script}",
+        disk.display()
+    );
+    let output = Command::new("unshare")
+        .args(["-rm", "sh", "-c", &mounted])
+        .env("RETROCAST", env!("CARGO_BIN_EXE_retrocast"))
+        .env("WORKSPACE", scratch.path())
+        .env("NO_COLOR", "1")
+        .env_remove("RUST_LOG")
+        .output();
+    let Ok(output) = output else {
+        skipped(test, "unshare is not installed");
+        return None;
+    };
+    let ended = Ended {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    };
+    if ended.code == 77 || ended.stderr.contains("unshare:") {
+        skipped(test, "this machine does not let a test mount a disk");
+        return None;
+    }
+    Some(ended)
+}
+
+#[test]
+fn a_full_disk_is_said_and_the_run_goes_on_when_there_is_room() {
+    let scratch = workspace("", 3000);
+    let script = r#"
+run="$RETROCAST --workspace $WORKSPACE --lake lake --reports reports run small --date 2026-11-16"
+head -c 38M /dev/zero > ballast
+$run; echo "code $?"
+rm ballast
+$run; echo "code $?"
+ls reports/small/2026-W46/*/executive.pdf
+"#;
+    let Some(ended) = on_small_disk("a full disk", &scratch, "40m", script) else {
+        return;
+    };
+    let codes: Vec<&str> = ended
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("code"))
+        .collect();
+    assert_eq!(codes, ["code 1", "code 0"], "{}\n{}", ended.stdout, ended.stderr);
+    let words = ["No space left on device", "the disk is full", "[retention]"];
+    says(&ended, &words);
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+}
+
+#[test]
+fn old_reports_make_room_where_the_job_file_says_so() {
+    let scratch = workspace("\n[retention]\nkeep = \"1 week\"\nat_least = 1\n", 3000);
+    let script = r#"
+do="$RETROCAST --workspace $WORKSPACE --lake lake --reports reports"
+$do backfill small --from 2026-08-03 --to 2026-11-09 > told || cat told
+before=$(ls reports/small | grep -c W)
+# Fill what is left but for a little.
+free=$(df -k --output=avail . | tail -1)
+head -c $((free - 700))k /dev/zero > ballast
+$do run small --date 2026-11-16; echo "code $?"
+after=$(ls reports/small | grep -c W)
+echo "windows $before $after"
+$do run small --window 2026-W45; echo "code $?"
+cat reports/small/2026-W45/*/report.json
+"#;
+    let Some(ended) = on_small_disk("room on a full disk", &scratch, "64m", script) else {
+        return;
+    };
+    let (out, said) = (&ended.stdout, &ended.stderr);
+    says(&ended, &["The disk was full on", "Trying once more"]);
+    assert_eq!(out.matches("code 0").count(), 2, "{out}\n{said}");
+    let windows = out.lines().find(|line| line.starts_with("windows"));
+    let counts: Vec<u32> = windows
+        .unwrap()
+        .split(' ')
+        .skip(1)
+        .map(|n| n.parse().unwrap())
+        .collect();
+    assert!(counts[0] == 14 && counts[1] <= 2, "{counts:?}");
+    assert!(out.contains("as the job's retention (1 week) allows"), "{out}");
+}
