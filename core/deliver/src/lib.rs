@@ -1,4 +1,4 @@
-//! What happens to finished reports: the archive that keeps every run browsable.
+//! What happens after a run: the archive that keeps every run browsable, and word of what failed.
 //!
 //! The archive is static pages beside the files they speak of. It is rebuilt from the folders
 //! alone, so it can be copied, moved or served by anything, and nothing has to run to read it.
@@ -7,11 +7,16 @@ pub mod run_summary;
 
 pub mod archive;
 
+pub mod failure;
+
+pub mod alert;
+
 mod feed;
 mod journal;
 mod pages;
 mod words;
 
+pub use alert::{Alert, Told, alert};
 pub use archive::{rebuild, rebuild_with};
 pub use run_summary::{RunStatus, RunSummary};
 
@@ -37,6 +42,14 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         source: serde_json::Error,
+    },
+    /// A mail cannot be sent.
+    #[error("the alert was not sent: {why}; the message is kept in {}", message.display())]
+    Mail {
+        /// The message.
+        message: PathBuf,
+        /// Why, and what to do.
+        why: String,
     },
     /// A template is wrong.
     #[error("template {name}, line {line}: {detail}")]
