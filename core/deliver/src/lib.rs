@@ -7,6 +7,8 @@ pub mod run_summary;
 
 pub mod archive;
 
+pub mod diff;
+
 pub mod failure;
 
 pub mod alert;
@@ -14,10 +16,12 @@ pub mod alert;
 mod feed;
 mod journal;
 mod pages;
+mod run_folder;
 mod words;
 
 pub use alert::{Alert, Told, alert};
 pub use archive::{rebuild, rebuild_with};
+pub use diff::{Difference, diff};
 pub use run_summary::{RunStatus, RunSummary};
 
 use std::path::PathBuf;
@@ -43,6 +47,14 @@ pub enum Error {
         /// Why.
         source: serde_json::Error,
     },
+    /// A file of a run is not what the program writes.
+    #[error("{} cannot be understood: {source}", path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
     /// A mail cannot be sent.
     #[error("the alert was not sent: {why}; the message is kept in {}", message.display())]
     Mail {
@@ -61,6 +73,13 @@ pub enum Error {
         /// What is wrong.
         detail: String,
     },
+}
+
+impl Error {
+    /// Whether a file is simply not there.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
 }
 
 impl From<minijinja::Error> for Error {

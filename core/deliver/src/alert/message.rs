@@ -110,7 +110,7 @@ fn addresses(text: &str) -> Result<Vec<String>, String> {
 /// "name@example.org" or "Name <name@example.org>".
 fn address(text: &str) -> Result<String, String> {
     let (name, plain) = match text.strip_suffix('>').and_then(|t| t.split_once('<')) {
-        Some((name, plain)) => (name.trim().trim_matches('"'), plain.trim()),
+        Some((name, plain)) => (unquoted(name.trim()), plain.trim()),
         None => ("", text),
     };
     if !is_address(plain) {
@@ -126,6 +126,13 @@ fn address(text: &str) -> Result<String, String> {
         name if !name.chars().all(simple) => format!("{}\n <{plain}>", encoded(name, WIDTH / 2)),
         name => format!("{} <{plain}>", clean(name, 60)),
     })
+}
+
+fn unquoted(name: &str) -> &str {
+    let inner = name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'));
+    inner.unwrap_or(name)
 }
 
 /// A dot-atom on both sides of the sign (RFC 5322, 3.4.1), in ASCII.
