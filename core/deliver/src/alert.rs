@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use message::Message;
 use retrocast_domain::{
     canonical,
-    number::{list, plural},
+    number::{NBSP, THIN, list, plural},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -169,7 +169,9 @@ fn body(folder: &Path, alert: &Alert) -> String {
             let _ = writeln!(text, "  {}: {error}", list(&times));
         }
     }
-    let _ = writeln!(text, "\nFolder of the run: {}", folder.display());
+    let place = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+    let _ = writeln!(text, "\nFolder of the run: {}", place.display());
+    let mut text = text.replace([NBSP, THIN], " ");
     if !told.is_empty() {
         let _ = writeln!(text, "\n{}\n\n{told}", "-".repeat(60));
     }

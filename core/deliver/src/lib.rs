@@ -15,6 +15,7 @@ pub mod alert;
 
 mod feed;
 mod journal;
+mod layout;
 mod pages;
 mod run_folder;
 mod words;
@@ -22,6 +23,7 @@ mod words;
 pub use alert::{Alert, Told, alert};
 pub use archive::{rebuild, rebuild_with};
 pub use diff::{Difference, diff};
+pub use failure::failure_report;
 pub use run_summary::{RunStatus, RunSummary};
 
 use std::path::PathBuf;

@@ -113,7 +113,7 @@ pub(crate) struct RunFolder {
 impl RunFolder {
     /// Reads a folder; without a plan it is none.
     pub(crate) fn read(folder: &Path) -> Result<Self, Error> {
-        let plan: Plan = read(&folder.join(PLAN))?;
+        let plan = plan(folder)?;
         let mut unreadable = Vec::new();
         let mut cells = BTreeMap::new();
         for node in plan.nodes.iter().filter(|node| !node.is_report()) {
@@ -176,8 +176,13 @@ impl RunFolder {
     }
 }
 
+/// The plan of a run's folder.
+pub(crate) fn plan(folder: &Path) -> Result<Plan, Error> {
+    read(&folder.join(PLAN))
+}
+
 /// How a run ended, or that it has not: as its journal and the lock on it tell.
-fn status(folder: &Path) -> Result<RunStatus, Error> {
+pub(crate) fn status(folder: &Path) -> Result<RunStatus, Error> {
     let told = RunSummary::read(folder).map(|summary| summary.status);
     if let Some(status) = told.ok().filter(|status| *status != RunStatus::Running) {
         return Ok(status);

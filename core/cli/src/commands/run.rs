@@ -114,6 +114,7 @@ pub fn execute(
     compute.shutdown_background();
     let result = result?;
     archive::write_summary(&planned.plan, &result)?;
+    archive::write_failure(workspace, &result);
     Ok(result)
 }
 
@@ -215,6 +216,10 @@ fn closing(result: &RunResult, index: &Path, milliseconds: u64) -> String {
         if path.is_file() {
             let _ = writeln!(text, "  {:<10} {}", name, path.display());
         }
+    }
+    let failure = result.folder.join(retrocast_deliver::failure::PAGE);
+    if failure.is_file() {
+        let _ = writeln!(text, "  {:<10} {}", "failure", failure.display());
     }
     let _ = writeln!(text, "  {:<10} {}", "archive", index.display());
     text

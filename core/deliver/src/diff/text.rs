@@ -1,6 +1,5 @@
 //! A difference as a person reads it: what it comes to in a few lines, then the parts that differ.
 
-mod layout;
 mod setup;
 mod summary;
 
@@ -9,15 +8,17 @@ use super::{
     figures::Figure,
     findings::{Claim, Judgement, Standing},
 };
-use crate::words::clean;
-use layout::{Page, aligned};
+use crate::{
+    layout::{Page, SHOWN, aligned},
+    words::clean,
+};
 use retrocast_domain::Severity;
 
-/// Entries of a list that are shown; JSON has all.
-const SHOWN: usize = 20;
+/// Columns of a terminal that lines are kept within.
+const WIDTH: usize = 100;
 
 pub(super) fn text(difference: &Difference) -> String {
-    let mut page = Page::default();
+    let mut page = Page::new(WIDTH);
     heads(&mut page, &difference.runs);
     for sentence in summary::summary(difference) {
         page.paragraph(&sentence);

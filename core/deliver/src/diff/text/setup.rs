@@ -8,9 +8,11 @@ use super::{
         inputs::{Input, Taken},
     },
     entries,
-    layout::{Page, arrow},
 };
-use crate::words::clean;
+use crate::{
+    layout::{Page, arrow},
+    words::clean,
+};
 use retrocast_domain::number::{change, count, list, plural};
 use serde_json::Value;
 

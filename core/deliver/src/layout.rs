@@ -1,44 +1,61 @@
-//! Lines of a terminal: headings, entries with a hanging indent, columns.
+//! Plain text for a terminal or a mail: headings, entries with a hanging indent, columns.
 
-use super::SHOWN;
 use retrocast_domain::number::count;
 use std::fmt::Write as _;
 
-/// Columns that lines are kept within.
-const WIDTH: usize = 100;
+/// Entries of a list that are shown.
+pub(crate) const SHOWN: usize = 20;
 /// Where the text of an entry begins: at least, and at most.
 const INDENT: [usize; 2] = [12, 36];
 
 /// A text that grows.
-#[derive(Default)]
-pub(super) struct Page {
+pub(crate) struct Page {
     pub text: String,
+    /// Columns that lines are kept within.
+    width: usize,
 }
 
 impl Page {
-    pub(super) fn line(&mut self, line: &str) {
+    pub(crate) fn new(width: usize) -> Self {
+        Self {
+            text: String::new(),
+            width,
+        }
+    }
+
+    pub(crate) fn line(&mut self, line: &str) {
         let _ = writeln!(self.text, "{}", line.trim_end());
     }
 
-    pub(super) fn blank(&mut self) {
+    pub(crate) fn blank(&mut self) {
         self.text.push('\n');
     }
 
     /// A sentence, broken into lines.
-    pub(super) fn paragraph(&mut self, text: &str) {
-        for line in wrapped(text, WIDTH) {
-            self.line(&line);
+    pub(crate) fn paragraph(&mut self, text: &str) {
+        self.indented("", text);
+    }
+
+    /// The same behind an indent.
+    pub(crate) fn indented(&mut self, indent: &str, text: &str) {
+        for line in wrapped(text, self.width - indent.len()) {
+            self.line(&format!("{indent}{line}"));
         }
     }
 
     /// A heading and entries, each a label and its text, when there are any; those beyond the first
     /// few are counted. Lines that a text brings with it stay lines.
-    pub(super) fn list(&mut self, title: &str, entries: &[(String, String)]) {
+    pub(crate) fn list(&mut self, title: &str, entries: &[(String, String)]) {
         if entries.is_empty() {
             return;
         }
         self.blank();
         self.line(title);
+        self.entries(entries);
+    }
+
+    /// The same without a heading.
+    pub(crate) fn entries(&mut self, entries: &[(String, String)]) {
         let shown = &entries[..entries.len().min(SHOWN)];
         let widest = shown.iter().map(|(label, _)| label.chars().count()).max();
         let indent = (widest.unwrap_or(0) + 4).clamp(INDENT[0], INDENT[1]);
@@ -57,29 +74,32 @@ impl Page {
             self.line(&head);
             head.clone_from(&pad);
         }
+        if text.is_empty() {
+            self.line(&head);
+        }
         for line in text.lines() {
-            for part in wrapped(line, WIDTH - indent) {
+            for part in wrapped(line, self.width - indent) {
                 self.line(&format!("{head}{part}"));
                 head.clone_from(&pad);
             }
         }
     }
 
-    pub(super) fn more(&mut self, number: usize) {
+    pub(crate) fn more(&mut self, number: usize) {
         if number > SHOWN {
             let more = count((number - SHOWN) as u64);
-            self.line(&format!("  and {more} more; --json has all"));
+            self.line(&format!("  and {more} more"));
         }
     }
 }
 
 /// Old and new.
-pub(super) fn arrow(old: &str, new: &str) -> String {
+pub(crate) fn arrow(old: &str, new: &str) -> String {
     format!("{old} → {new}")
 }
 
 /// Rows with columns of one width; these stand at the right of theirs. Empty columns take no room.
-pub(super) fn aligned<const N: usize>(rows: &[[String; N]], right: &[usize]) -> Vec<String> {
+pub(crate) fn aligned<const N: usize>(rows: &[[String; N]], right: &[usize]) -> Vec<String> {
     let width = |column: usize| {
         rows.iter()
             .map(|row| row[column].chars().count())
