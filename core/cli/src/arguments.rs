@@ -194,6 +194,22 @@ SIGTERM ends it.")]
         #[arg(long)]
         json: bool,
     },
+    /// Show what differs between two runs: findings, figures, records and config
+    #[command(after_help = "\
+Examples:
+  retrocast diff weekly-operations/2026-W45/1a2b3c4d latest
+  retrocast diff 1a2b3c4d 5e6f7a8b --json")]
+    Diff {
+        /// First run: its id, JOB/WINDOW/RUN, a folder, or "latest"
+        #[arg(value_name = "RUN")]
+        old: String,
+        /// Second run: what is new is new in this one
+        #[arg(value_name = "RUN")]
+        new: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Write a company's operations with planted, written-down truth
     #[command(after_help = "\
 Example:

@@ -3,6 +3,7 @@
 mod archive;
 mod backfill;
 mod check;
+mod diff;
 mod init;
 mod job;
 mod manual;
@@ -60,6 +61,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         } => watch::watch(&workspace, &job, &watching, &means.into()),
         Command::List { job, json } => archive::list(&workspace, job.as_deref(), json),
         Command::Show { run, json } => archive::show(&workspace, &run, json),
+        Command::Diff { old, new, json } => diff::diff(&workspace, &old, &new, json),
         Command::Simulate {
             out,
             seed,

@@ -101,7 +101,7 @@ fn reason(error: &Error) -> String {
         }
         Error::File { source, .. } => format!("run.json cannot be read: {source}"),
         Error::Summary { source, .. } => format!("run.json is broken: {source}"),
-        Error::Template { .. } => error.to_string(),
+        Error::Template { .. } | Error::Broken { .. } | Error::Mail { .. } => error.to_string(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What happens to finished reports: the archive that keeps every run browsable.
+//! What happens after a run: the archive that keeps every run browsable, and word of what failed.
 //!
 //! The archive is static pages beside the files they speak of. It is rebuilt from the folders
 //! alone, so it can be copied, moved or served by anything, and nothing has to run to read it.
@@ -7,12 +7,23 @@ pub mod run_summary;
 
 pub mod archive;
 
+pub mod diff;
+
+pub mod failure;
+
+pub mod alert;
+
 mod feed;
 mod journal;
+mod layout;
 mod pages;
+mod run_folder;
 mod words;
 
+pub use alert::{Alert, Told, alert};
 pub use archive::{rebuild, rebuild_with};
+pub use diff::{Difference, diff};
+pub use failure::failure_report;
 pub use run_summary::{RunStatus, RunSummary};
 
 use std::path::PathBuf;
@@ -38,6 +49,22 @@ pub enum Error {
         /// Why.
         source: serde_json::Error,
     },
+    /// A file of a run is not what the program writes.
+    #[error("{} cannot be understood: {source}", path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A mail cannot be sent.
+    #[error("the alert was not sent: {why}; the message is kept in {}", message.display())]
+    Mail {
+        /// The message.
+        message: PathBuf,
+        /// Why, and what to do.
+        why: String,
+    },
     /// A template is wrong.
     #[error("template {name}, line {line}: {detail}")]
     Template {
@@ -48,6 +75,13 @@ pub enum Error {
         /// What is wrong.
         detail: String,
     },
+}
+
+impl Error {
+    /// Whether a file is simply not there.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
 }
 
 impl From<minijinja::Error> for Error {

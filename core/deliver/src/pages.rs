@@ -1,7 +1,7 @@
 //! The pages of the archive: entries in words, laid out by templates.
 
 use crate::{
-    Error, RunStatus, RunSummary, feed,
+    Error, RunStatus, RunSummary, failure, feed,
     journal::nodes,
     words::{clean, encode, minute},
 };
@@ -131,6 +131,8 @@ struct RunView {
     executed: String,
     parent: String,
     error: String,
+    /// The report on what failed; empty for none.
+    failure: &'static str,
     rerun: bool,
     superseded: bool,
     files: Vec<Link>,
@@ -172,7 +174,7 @@ const SHORT_LINKS: [(&str, &str); 4] = [
     ("technical.html", "Technical page"),
 ];
 
-const DEFAULTS: [(&str, &str); 8] = [
+const DEFAULTS: [(&str, &str); 9] = [
     (
         "base.html.j2",
         include_str!("../../../templates/archive/base.html.j2"),
@@ -192,6 +194,10 @@ const DEFAULTS: [(&str, &str); 8] = [
     (
         "run.html.j2",
         include_str!("../../../templates/archive/run.html.j2"),
+    ),
+    (
+        "failure.html.j2",
+        include_str!("../../../templates/archive/failure.html.j2"),
     ),
     (
         "feed.xml.j2",
@@ -306,6 +312,11 @@ impl Pages {
         )
     }
 
+    /// What failed in a run.
+    pub(crate) fn failure(&self, failure: &serde_json::Value) -> Result<String, Error> {
+        self.render("failure.html.j2", failure)
+    }
+
     fn render(&self, template: &str, data: &serde_json::Value) -> Result<String, Error> {
         let page = self.environment.get_template(template)?;
         let shared = context! {
@@ -387,6 +398,11 @@ fn view(run: &RunEntry) -> RunView {
         executed: count(summary.executed),
         parent: clean(summary.parent.as_deref().unwrap_or(""), 120),
         error: clean(summary.error.as_deref().unwrap_or(""), 1200),
+        failure: if run.folder.join(failure::PAGE).is_file() {
+            failure::PAGE
+        } else {
+            ""
+        },
         rerun: summary.parent.is_some(),
         superseded: run.superseded,
         files: there(&SHORT_LINKS),

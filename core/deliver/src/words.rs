@@ -30,6 +30,23 @@ pub(crate) fn clean(text: &str, limit: usize) -> String {
     out
 }
 
+/// The same for a text of several lines, which stay lines.
+pub(crate) fn clean_lines(text: &str, limit: usize) -> String {
+    let mut out = String::new();
+    let mut left = limit;
+    for line in text.lines() {
+        let start = line.len() - line.trim_start_matches(' ').len();
+        let line = format!("{}{}", &line[..start.min(40)], clean(line, left));
+        left = left.saturating_sub(line.chars().count());
+        out.push_str(line.trim_end());
+        if left == 0 {
+            break;
+        }
+        out.push('\n');
+    }
+    out
+}
+
 /// Characters that are not drawn, that turn the direction of others, or that XML forbids.
 fn is_hidden(c: char) -> bool {
     c.is_control()
@@ -62,6 +79,8 @@ mod tests {
         assert_eq!(clean(" two\nlines ", 99), "two lines");
         assert_eq!(clean("soft\u{ad}hyphen ❤\u{fe0f}", 99), "softhyphen ❤");
         assert_eq!(clean("שלום", 99), "שלום");
+        assert_eq!(clean_lines("a\u{7}\n  b \r\n\nc", 99), "a□\n  b\n\nc\n");
+        assert_eq!(clean_lines("ab\ncd\nef", 4), "ab\ncd");
     }
 
     #[test]

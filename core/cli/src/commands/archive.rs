@@ -45,6 +45,15 @@ pub fn write_summary(plan: &Plan, result: &RunResult) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Writes what failed beside what a run left, when something did that the reports need.
+pub fn write_failure(workspace: &Workspace, result: &RunResult) {
+    let templates = workspace.templates.as_deref();
+    // That this fails too is no reason to say less of the run.
+    if let Err(error) = retrocast_deliver::failure_report(&result.folder, templates) {
+        tracing::error!("{error}");
+    }
+}
+
 /// Writes the archive's pages anew.
 pub fn rebuild(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     reconcile(workspace);

@@ -160,6 +160,7 @@ fn attempt(
     if matches!(result.status, RunStatus::Complete | RunStatus::Partial) {
         housekeeping::said(workspace, &planned.plan)?;
     }
+    archive::write_failure(workspace, &result);
     Ok(result)
 }
 
@@ -248,6 +249,10 @@ fn closing(result: &RunResult, index: &Path, milliseconds: u64) -> String {
         if path.is_file() {
             let _ = writeln!(text, "  {:<10} {}", name, path.display());
         }
+    }
+    let failure = result.folder.join(retrocast_deliver::failure::PAGE);
+    if failure.is_file() {
+        let _ = writeln!(text, "  {:<10} {}", "failure", failure.display());
     }
     let _ = writeln!(text, "  {:<10} {}", "archive", index.display());
     text

@@ -1,0 +1,231 @@
+//! A plain-text mail as RFC 5322 wants it, in ASCII whatever is said in it.
+//!
+//! Lines end with a line feed alone: that is what a `sendmail` program reads.
+
+use crate::words::clean;
+use jiff::{Timestamp, tz::TimeZone};
+use std::fmt::Write as _;
+
+/// Variable with the address of the sender.
+const SENDER: &str = "RETROCAST_MAIL_FROM";
+/// As many characters as a line has at most (RFC 5322, 2.1.1; RFC 2045, 6.7).
+const WIDTH: usize = 76;
+/// As many recipients as one alert has at most; more is a mistake.
+const RECIPIENTS_MAX: usize = 50;
+
+/// A mail before it is written.
+pub(super) struct Message<'a> {
+    pub from: &'a str,
+    pub to: &'a str,
+    pub subject: &'a str,
+    pub date: Timestamp,
+    /// What the message's identity is made of: ASCII letters and digits.
+    pub identity: &'a str,
+    pub body: &'a str,
+}
+
+impl Message<'_> {
+    /// The message as it is sent, or what is wrong with an address.
+    pub(super) fn text(&self) -> Result<String, String> {
+        let from = addresses(self.from).map_err(|why| format!("{SENDER}: {why}"))?;
+        let to = addresses(self.to)?;
+        let date = self.date.to_zoned(TimeZone::UTC);
+        let mut text = String::new();
+        let mut header = |name: &str, value: &str| {
+            let _ = writeln!(text, "{name}: {value}");
+        };
+        header("From", &from.join(",\n "));
+        header("To", &to.join(",\n "));
+        header("Subject", &words(self.subject, "Subject: ".len()));
+        header(
+            "Date",
+            &date.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string(),
+        );
+        header("Message-ID", &self.message_id());
+        // No answering machine answers this (RFC 3834).
+        header("Auto-Submitted", "auto-generated");
+        header("MIME-Version", "1.0");
+        header("Content-Type", "text/plain; charset=utf-8");
+        header("Content-Transfer-Encoding", "quoted-printable");
+        text.push('\n');
+        text.push_str(&quoted_printable(self.body));
+        Ok(text)
+    }
+
+    /// The same for the same alert: a mail system that was given it twice sees that.
+    pub(super) fn message_id(&self) -> String {
+        let domain = addresses(self.from).ok().and_then(|mut all| all.pop());
+        let domain = domain.as_deref().and_then(|from| from.rsplit_once('@'));
+        let domain = domain.map_or("localhost", |(_, domain)| domain.trim_end_matches('>'));
+        format!("<retrocast.{}@{domain}>", self.identity)
+    }
+}
+
+/// The address that alerts come from: the one that was set, else this user on this machine.
+pub(super) fn sender() -> String {
+    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    variable(SENDER).unwrap_or_else(|| {
+        let word = |text: String| {
+            let first = text.lines().next().unwrap_or_default().trim().to_string();
+            (!first.is_empty()).then_some(first)
+        };
+        // The first is the name for mail of this machine where there is one.
+        let host = ["/etc/mailname", "/proc/sys/kernel/hostname"]
+            .iter()
+            .find_map(|path| word(std::fs::read_to_string(path).ok()?))
+            .or_else(|| variable("HOSTNAME"));
+        let user = variable("USER").or_else(|| variable("LOGNAME"));
+        let made = format!(
+            "Retrocast <{}@{}>",
+            user.as_deref().unwrap_or("retrocast"),
+            host.as_deref().unwrap_or("localhost")
+        );
+        match addresses(&made) {
+            Ok(_) => made,
+            Err(_) => "Retrocast <retrocast@localhost>".to_string(),
+        }
+    })
+}
+
+/// Addresses with commas between them, as a header has them; says which of them is none.
+fn addresses(text: &str) -> Result<Vec<String>, String> {
+    let parts = text.split([',', ';']).map(str::trim);
+    let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() {
+        return Err(
+            "nobody is named to write to; set `owner` in the job file, such as \
+                    \"operations@example.org\""
+                .to_string(),
+        );
+    }
+    if parts.len() > RECIPIENTS_MAX {
+        return Err(format!(
+            "{} addresses are more than {RECIPIENTS_MAX}; write to a mailing list",
+            parts.len()
+        ));
+    }
+    parts.into_iter().map(address).collect()
+}
+
+/// "name@example.org" or "Name <name@example.org>".
+fn address(text: &str) -> Result<String, String> {
+    let (name, plain) = match text.strip_suffix('>').and_then(|t| t.split_once('<')) {
+        Some((name, plain)) => (unquoted(name.trim()), plain.trim()),
+        None => ("", text),
+    };
+    if !is_address(plain) {
+        return Err(format!(
+            "{:?} is no mail address; write one such as \"operations@example.org\"",
+            clean(text, 120)
+        ));
+    }
+    let simple = |c: char| c.is_ascii_alphanumeric() || " -_".contains(c);
+    Ok(match name {
+        "" => plain.to_string(),
+        // Encoded, a name needs no quotes whatever is in it.
+        name if !name.chars().all(simple) => format!("{}\n <{plain}>", encoded(name, WIDTH / 2)),
+        name => format!("{} <{plain}>", clean(name, 60)),
+    })
+}
+
+fn unquoted(name: &str) -> &str {
+    let inner = name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'));
+    inner.unwrap_or(name)
+}
+
+/// A dot-atom on both sides of the sign (RFC 5322, 3.4.1), in ASCII.
+fn is_address(text: &str) -> bool {
+    let atom = |part: &str| {
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c))
+    };
+    let label = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('-')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
+    text.len() <= 254
+        && text.split_once('@').is_some_and(|(local, domain)| {
+            // A recipient that begins like an option is refused, whatever reads it afterwards.
+            !local.starts_with('-') && local.split('.').all(atom) && domain.split('.').all(label)
+        })
+}
+
+/// A header's text: as it is when it is short and plain, else as encoded words (RFC 2047).
+fn words(text: &str, indent: usize) -> String {
+    let text = clean(text, 400);
+    let plain = text.chars().all(|c| c == ' ' || c.is_ascii_graphic());
+    if plain && indent + text.len() <= WIDTH && !text.contains("=?") {
+        text
+    } else {
+        encoded(&text, WIDTH - indent)
+    }
+}
+
+/// Encoded words of whole characters, each on a line of its own; the first has so much room.
+fn encoded(text: &str, first: usize) -> String {
+    const OPEN: &str = "=?utf-8?Q?";
+    let mut lines = vec![String::from(OPEN)];
+    let mut room = first.min(WIDTH - 1);
+    let text = clean(text, 400);
+    for c in text.chars() {
+        let mut unit = String::new();
+        let mut bytes = [0; 4];
+        for byte in c.encode_utf8(&mut bytes).bytes() {
+            match byte {
+                b' ' => unit.push('_'),
+                byte if byte.is_ascii_alphanumeric() || b"-!*+/".contains(&byte) => {
+                    unit.push(char::from(byte));
+                }
+                byte => {
+                    let _ = write!(unit, "={byte:02X}");
+                }
+            }
+        }
+        let line = lines.last().map_or(0, String::len);
+        if line + unit.len() + "?=".len() > room {
+            lines.push(String::from(OPEN));
+            room = WIDTH - 1;
+        }
+        if let Some(line) = lines.last_mut() {
+            line.push_str(&unit);
+        }
+    }
+    let lines: Vec<String> = lines.iter().map(|line| format!("{line}?=")).collect();
+    lines.join("\n ")
+}
+
+/// Text for a channel of seven bits and short lines (RFC 2045, 6.7).
+fn quoted_printable(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let mut width = 0;
+        let bytes = line.as_bytes();
+        for (i, byte) in bytes.iter().enumerate() {
+            let last = i + 1 == bytes.len();
+            let plain = match byte {
+                b' ' | b'\t' => !last,
+                byte => (b'!'..=b'~').contains(byte) && *byte != b'=',
+            };
+            // A line that begins with a dot, or with "From", means something to old programs.
+            let risky = width == 0 && (*byte == b'.' || bytes[i..].starts_with(b"From "));
+            let unit = if plain && !risky {
+                char::from(*byte).to_string()
+            } else {
+                format!("={byte:02X}")
+            };
+            if width + unit.len() > WIDTH - usize::from(!last) {
+                out.push_str("=\n");
+                width = 0;
+            }
+            width += unit.len();
+            out.push_str(&unit);
+        }
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,163 @@
+//! The machine's `sendmail` program: found, and given a message within a time limit.
+
+use crate::words::clean;
+use std::{
+    ffi::OsStr,
+    io::{Read as _, Write as _},
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Variable with the path of the program.
+pub(super) const VARIABLE: &str = "RETROCAST_SENDMAIL";
+/// Where it is on machines whose PATH does not name its folder, as that of a timer.
+const PLACES: [&str; 2] = ["/usr/sbin/sendmail", "/usr/lib/sendmail"];
+/// As much of what the program says as is read.
+const SAID_MAX: u64 = 4096;
+
+/// The program: the one that was set, else the first in the search path, else where it usually is.
+pub(super) fn find(own: Option<&OsStr>, search: &OsStr) -> Result<PathBuf, String> {
+    find_in(own, search, &PLACES)
+}
+
+fn find_in(own: Option<&OsStr>, search: &OsStr, places: &[&str]) -> Result<PathBuf, String> {
+    if let Some(path) = own {
+        return Ok(PathBuf::from(path));
+    }
+    let named = std::env::split_paths(search)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join("sendmail"));
+    let usual = places.iter().map(PathBuf::from);
+    named
+        .chain(usual)
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            format!(
+                "this machine has no sendmail program; install one that knows your mail relay \
+             (msmtp-mta, nullmailer, postfix, ...), or set {VARIABLE} to the path of one"
+            )
+        })
+}
+
+/// Gives the program a message, recipients and all; says why it did not take it.
+pub(super) fn hand_over(program: &Path, message: &str, limit: Duration) -> Result<(), String> {
+    let name = program.display();
+    let mut child = Command::new(program)
+        .args(["-t", "-i"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        // A group of its own, so that all it started can be ended with it.
+        .process_group(0)
+        .spawn()
+        .map_err(|error| format!("cannot start {name}: {error}; {VARIABLE} may name another"))?;
+    let (written, said) = talk(&mut child, message);
+    let Some(status) = wait(&mut child, limit) else {
+        end(&mut child);
+        let seconds = limit.as_secs_f64();
+        return Err(format!(
+            "{name} did not end within {seconds} s and was stopped; see whether the mail relay \
+             answers"
+        ));
+    };
+    // What it started may still hold the pipes; what it said itself is there by now.
+    let patience = Duration::from_secs(1);
+    if !status.success() {
+        let said = said.recv_timeout(patience).unwrap_or_default();
+        return Err(format!("{name} {}{}", ending(status), quoted(&said)));
+    }
+    match written.recv_timeout(patience) {
+        Ok(true) => Ok(()),
+        _ => Err(format!("{name} ended without reading the whole message")),
+    }
+}
+
+/// Writes to and reads from a program beside the wait for its end: one that reads nothing, or says
+/// much, must not hold us up.
+fn talk(child: &mut Child, message: &str) -> (mpsc::Receiver<bool>, mpsc::Receiver<String>) {
+    let (tell_written, written) = mpsc::channel();
+    let (tell_said, said) = mpsc::channel();
+    if let Some(mut input) = child.stdin.take() {
+        let message = message.to_string();
+        thread::spawn(move || {
+            let _ = tell_written.send(input.write_all(message.as_bytes()).is_ok());
+        });
+    }
+    if let Some(mut output) = child.stderr.take() {
+        thread::spawn(move || {
+            let mut text = Vec::new();
+            let _ = output.by_ref().take(SAID_MAX).read_to_end(&mut text);
+            let _ = tell_said.send(String::from_utf8_lossy(&text).into_owned());
+            // The rest is thrown away, so that the program does not wait for a reader.
+            let _ = std::io::copy(&mut output, &mut std::io::sink());
+        });
+    }
+    (written, said)
+}
+
+fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let until = Instant::now() + limit;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(status),
+            Ok(None) if Instant::now() < until => thread::sleep(Duration::from_millis(20)),
+            _ => return None,
+        }
+    }
+}
+
+/// Ends a program and all that it started.
+fn end(child: &mut Child) {
+    let group = format!("-{}", child.id());
+    let _ = Command::new("kill")
+        .args(["-KILL", "--", &group])
+        .stderr(Stdio::null())
+        .status();
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn ending(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with code {code}"),
+        (None, Some(signal)) => format!("was ended by signal {signal}"),
+        (None, None) => "ended oddly".to_string(),
+    }
+}
+
+/// What it said, behind a colon; what to do when it said nothing.
+fn quoted(said: &str) -> String {
+    match clean(said, 400).as_str() {
+        "" => " and gave no reason; the log of the mail system may have one".to_string(),
+        said => format!(": {said}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_the_one_that_was_set_else_the_first_that_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sendmail");
+        let search = folder.path().as_os_str();
+        let own = OsStr::new("/opt/mail");
+        assert_eq!(find_in(Some(own), search, &[]), Ok(PathBuf::from(own)));
+        let none = find_in(None, search, &[]).unwrap_err();
+        assert!(
+            none.contains(VARIABLE) && none.contains("install"),
+            "{none}"
+        );
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(find_in(None, search, &[]), Ok(path.clone()));
+        // What stands in a folder that is named relatively depends on where one is.
+        assert!(find_in(None, OsStr::new(".:"), &[]).is_err());
+        let place = path.to_str().unwrap();
+        assert_eq!(find_in(None, OsStr::new(""), &[place]), Ok(path.clone()));
+    }
+}

@@ -1,0 +1,287 @@
+use super::*;
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command, time::Instant};
+
+const FROM: &str = "Retrocast <reports@machine.example>";
+
+fn example() -> Alert {
+    Alert {
+        to: "operations@example.org".to_string(),
+        job: "weekly-operations".to_string(),
+        window: "2026-W46".to_string(),
+        due: "Monday 16 November 2026, 09:00".to_string(),
+        attempts: vec![
+            ("09:00".to_string(), "no file matches".to_string()),
+            ("09:05".to_string(), "no file matches".to_string()),
+            ("09:20".to_string(), "timed out".to_string()),
+        ],
+        next: "Nothing more is tried until the next due date.".to_string(),
+    }
+}
+
+/// A run's folder and a program in it that stands in for sendmail.
+struct Machine {
+    folder: tempfile::TempDir,
+}
+
+impl Machine {
+    fn new(script: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("script");
+        fs::write(
+            &path,
+            format!("#!/bin/sh\ncd '{}'\n{script}\n", folder.path().display()),
+        )
+        .unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        // A program that this process held open for writing could be busy when it is started.
+        let copied = Command::new("cp")
+            .arg("-p")
+            .arg(&path)
+            .arg(folder.path().join("sendmail"))
+            .status();
+        assert!(copied.unwrap().success());
+        Self { folder }
+    }
+
+    fn tell(&self, alert: &Alert, limit: Duration) -> Result<Told, Error> {
+        let program = self.folder.path().join("sendmail");
+        alert_with(self.folder.path(), alert, FROM, || Ok(program), limit)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(name)).unwrap()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.folder.path().join(name).exists()
+    }
+}
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// What a mail program makes of a quoted-printable text.
+fn decoded(text: &str) -> String {
+    let text = text.replace("=\n", "");
+    let (mut out, bytes) = (Vec::new(), text.as_bytes());
+    let mut i = 0;
+    while i < bytes.len() {
+        if bytes[i] == b'=' {
+            out.push(u8::from_str_radix(&text[i + 1..i + 3], 16).unwrap());
+            i += 3;
+        } else {
+            out.push(bytes[i]);
+            i += 1;
+        }
+    }
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn an_alert_is_sent_once() {
+    let machine = Machine::new("echo \"$@\" >> arguments; cat >> received");
+    let Told::Now(sent) = machine.tell(&example(), SOON).unwrap() else {
+        panic!("not sent");
+    };
+    assert_eq!(
+        machine.tell(&example(), SOON).unwrap(),
+        Told::Before(sent.clone())
+    );
+    assert_eq!(machine.read("arguments"), "-t -i\n");
+    let received = machine.read("received");
+    assert_eq!(received, machine.read(MESSAGE));
+    let marker: Sent = serde_json::from_str(&machine.read(SENT)).unwrap();
+    assert_eq!(marker, sent);
+    let (head, body) = received.split_once("\n\n").unwrap();
+    for line in [
+        "From: Retrocast <reports@machine.example>",
+        "To: operations@example.org",
+        "Subject: Report weekly-operations is missing for 2026-W46",
+        &format!("Message-ID: {}", sent.message_id),
+        "MIME-Version: 1.0",
+        "Auto-Submitted: auto-generated",
+    ] {
+        assert!(head.lines().any(|have| have == line), "{line}\n{head}");
+    }
+    assert!(sent.message_id.ends_with("@machine.example>"));
+    let body = decoded(body).replace('\u{a0}', " ");
+    assert!(body.contains("3 attempts:\n  09:00 and 09:05: no file matches\n  09:20: timed out\n"));
+    assert!(body.contains("Nothing more is tried"));
+
+    let other = Alert {
+        window: "2026-W47".to_string(),
+        ..example()
+    };
+    assert!(matches!(machine.tell(&other, SOON).unwrap(), Told::Now(_)));
+    assert_eq!(machine.read("arguments"), "-t -i\n-t -i\n");
+}
+
+#[test]
+fn what_is_known_of_the_failure_goes_along() {
+    let machine = Machine::new("cat > received");
+    fs::write(
+        machine.folder.path().join(failure::TEXT),
+        "What failed\n  source.tickets\u{1b}[2J\n",
+    )
+    .unwrap();
+    machine.tell(&example(), SOON).unwrap();
+    let received = machine.read("received");
+    let body = decoded(received.split_once("\n\n").unwrap().1);
+    assert!(
+        body.contains("What failed\n  source.tickets□[2J\n"),
+        "{body}"
+    );
+}
+
+#[test]
+fn a_program_that_fails_leaves_the_message_and_is_asked_again() {
+    let machine =
+        Machine::new("cat > /dev/null; [ -e mended ] && exit 0; echo 'relay is down' >&2; exit 75");
+    let error = machine.tell(&example(), SOON).unwrap_err().to_string();
+    assert!(
+        error.contains("code 75: relay is down") && error.contains(MESSAGE),
+        "{error}"
+    );
+    assert!(machine.has(MESSAGE) && !machine.has(SENT));
+    fs::write(machine.folder.path().join("mended"), "").unwrap();
+    assert!(matches!(
+        machine.tell(&example(), SOON).unwrap(),
+        Told::Now(_)
+    ));
+    assert!(machine.has(SENT));
+}
+
+#[test]
+fn a_program_that_hangs_is_ended_with_all_it_started() {
+    let machine = Machine::new("sleep 300 & echo $! > child; wait");
+    let begun = Instant::now();
+    let mut long = example();
+    // More than a pipe holds: nobody reads it.
+    long.attempts = (0..2000)
+        .map(|i| (i.to_string(), format!("{i}{}", "x".repeat(500))))
+        .collect();
+    let error = machine
+        .tell(&long, Duration::from_millis(700))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("did not end within 0.7 s"), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert!(machine.has(MESSAGE) && !machine.has(SENT));
+    let child = machine.read("child");
+    let gone = || {
+        let state = fs::read_to_string(format!("/proc/{}/stat", child.trim()));
+        state.is_err() || state.is_ok_and(|state| state.contains(") Z "))
+    };
+    let until = Instant::now() + Duration::from_secs(5);
+    while !gone() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(gone(), "{child} still runs");
+}
+
+#[test]
+fn a_program_that_reads_nothing_has_taken_nothing() {
+    let machine = Machine::new("exec 0<&-; sleep 0.2; exit 0");
+    let mut long = example();
+    long.attempts = (0..2000)
+        .map(|i| (i.to_string(), format!("{i}{}", "x".repeat(500))))
+        .collect();
+    let error = machine.tell(&long, SOON).unwrap_err().to_string();
+    assert!(error.contains("without reading"), "{error}");
+    assert!(!machine.has(SENT));
+}
+
+#[test]
+fn without_a_program_the_message_stays_and_what_to_do_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = || sendmail::find(Some("/nowhere/sendmail".as_ref()), "".as_ref());
+    let error = alert_with(folder.path(), &example(), FROM, missing, SOON)
+        .unwrap_err()
+        .to_string();
+    for want in ["/nowhere/sendmail", sendmail::VARIABLE, MESSAGE] {
+        assert!(error.contains(want), "{error}");
+    }
+    assert!(folder.path().join(MESSAGE).is_file() && !folder.path().join(SENT).exists());
+}
+
+#[test]
+fn what_records_say_never_becomes_a_header_or_an_end() {
+    let machine = Machine::new("cat > received");
+    let hostile = Alert {
+        to: "Größe, Inc <a@example.org>; \"Bcc: x\" <b@example.org>".to_string(),
+        job: "weekly\r\nBcc: thief@example.org\r\n\r\nbody Ü 日本 =?utf-8?Q?x?=".to_string(),
+        window: "2026-W46\n.\nQUIT".to_string(),
+        due: "\u{202e}today".to_string(),
+        attempts: vec![(
+            "09:00\n.\n".to_string(),
+            "\r\n.\r\nFrom me = 100 % \0".to_string(),
+        )],
+        next: ".\n\n.".to_string(),
+    };
+    // "Größe" alone is no address: a name with a comma has to be quoted, and then it is split.
+    let error = machine.tell(&hostile, SOON).unwrap_err().to_string();
+    assert!(
+        error.contains("Größe") && error.contains("no mail address"),
+        "{error}"
+    );
+    let hostile = Alert {
+        to: "Größe <a@example.org>; \"Bcc: x\" <b@example.org>".to_string(),
+        ..hostile
+    };
+    machine.tell(&hostile, SOON).unwrap();
+    let text = machine.read("received");
+    assert!(text.is_ascii() && !text.contains('\r'));
+    assert!(
+        text.lines().all(|line| line.len() <= 78 && line != "."),
+        "{text}"
+    );
+    let (head, body) = text.split_once("\n\n").unwrap();
+    let names: Vec<_> = head
+        .lines()
+        .filter(|line| !line.starts_with(' '))
+        .map(|line| line.split_once(": ").unwrap().0)
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "From",
+            "To",
+            "Subject",
+            "Date",
+            "Message-ID",
+            "Auto-Submitted",
+            "MIME-Version",
+            "Content-Type",
+            "Content-Transfer-Encoding"
+        ]
+    );
+    assert!(head.contains("<a@example.org>,\n ") && head.contains("<b@example.org>"));
+    assert!(!head.contains("Bcc:") && head.contains("=?utf-8?Q?"));
+    let body = decoded(body);
+    assert!(
+        body.contains("From me = 100 % □") && body.contains("□today"),
+        "{body}"
+    );
+}
+
+#[test]
+fn only_addresses_are_written_to() {
+    let machine = Machine::new("touch called; cat > /dev/null");
+    for to in [
+        "",
+        " , ",
+        "Operations team",
+        "-oQ/tmp@example.org",
+        "a@b@c",
+        "a b@c.org",
+        "ü@example.org",
+        "a@-x.org",
+    ] {
+        let alert = Alert {
+            to: to.to_string(),
+            ..example()
+        };
+        let error = machine.tell(&alert, SOON).unwrap_err().to_string();
+        assert!(error.contains("operations@example.org"), "{to}: {error}");
+    }
+    assert!(!machine.has("called") && !machine.has(SENT));
+}

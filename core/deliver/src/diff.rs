@@ -1,0 +1,195 @@
+//! What differs between two runs: how they were set up, what they read, their figures and findings.
+//!
+//! Runs are compared as they stand in their folders, so a run that failed, or is under way, is
+//! compared as far as it came: what one of the two did not look at is neither new nor gone.
+
+pub mod config;
+pub mod figures;
+pub mod findings;
+pub mod inputs;
+
+mod text;
+
+use crate::{
+    Error, RunStatus,
+    run_folder::{RunFolder, State},
+};
+use config::Config;
+use figures::Figure;
+use findings::{Findings, Judgement};
+use inputs::Input;
+use serde::Serialize;
+use std::path::Path;
+
+/// What was and what is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pair<T> {
+    /// In the first run.
+    pub old: T,
+    /// In the second run.
+    pub new: T,
+}
+
+impl<T: PartialEq> Pair<T> {
+    /// Whether both are the same.
+    pub fn is_same(&self) -> bool {
+        self.old == self.new
+    }
+}
+
+impl<T> Pair<T> {
+    /// The same of both.
+    fn map<'a, U>(&'a self, f: impl Fn(&'a T) -> U) -> Pair<U> {
+        Pair {
+            old: f(&self.old),
+            new: f(&self.new),
+        }
+    }
+}
+
+/// One of the two runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Side {
+    /// Its id.
+    pub run: String,
+    /// Its job.
+    pub job: String,
+    /// The job's title.
+    pub title: String,
+    /// Label of its window.
+    pub window: String,
+    /// The window in words.
+    pub period: String,
+    /// Date it was made for, ISO.
+    pub date: String,
+    /// How it ended.
+    pub status: RunStatus,
+    /// Its folder.
+    pub folder: String,
+}
+
+/// A node that did not end alike in both runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Course {
+    /// Its full name.
+    pub node: String,
+    /// "done", "not enough", "failed", "not run" or "not reached".
+    pub state: Pair<&'static str>,
+    /// What it says of that; empty for nothing.
+    pub message: Pair<String>,
+}
+
+/// What differs between two runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Difference {
+    /// The runs.
+    pub runs: Pair<Side>,
+    /// How they were set up.
+    pub config: Config,
+    /// What became of nodes that are in both, where it differs.
+    pub nodes: Vec<Course>,
+    /// What they read, by source.
+    pub inputs: Vec<Input>,
+    /// Key figures, the most important change first.
+    pub metrics: Vec<Figure>,
+    /// Findings but those on improvements.
+    pub findings: Findings,
+    /// What was found on improvements.
+    pub effects: Vec<Judgement>,
+    /// Files that could not be read and are left out, in sentences.
+    pub unreadable: Vec<String>,
+}
+
+/// Compares the run of one folder with that of another.
+pub fn diff(old: &Path, new: &Path) -> Result<Difference, Error> {
+    let runs = Pair {
+        old: RunFolder::read(old)?,
+        new: RunFolder::read(new)?,
+    };
+    let effects = findings::judgements(&runs);
+    Ok(Difference {
+        config: config::compare(&runs),
+        nodes: courses(&runs),
+        inputs: inputs::compare(&runs),
+        metrics: figures::compare(&runs),
+        findings: findings::compare(&runs, &effects),
+        effects,
+        unreadable: [runs.old.unreadable.clone(), runs.new.unreadable.clone()].concat(),
+        runs: runs.map(side),
+    })
+}
+
+impl Difference {
+    /// The difference as a person reads it on a terminal.
+    pub fn text(&self) -> String {
+        text::text(self)
+    }
+}
+
+fn side(run: &RunFolder) -> Side {
+    let plan = &run.plan;
+    Side {
+        run: plan.run.clone(),
+        job: plan.job.clone(),
+        title: plan.title.clone(),
+        window: plan.label.clone(),
+        period: plan
+            .window
+            .as_ref()
+            .map(retrocast_domain::Window::words)
+            .unwrap_or_default(),
+        date: plan.date.clone(),
+        status: run.status,
+        folder: run.folder.display().to_string(),
+    }
+}
+
+/// Nodes of both plans that did not end alike.
+fn courses(runs: &Pair<RunFolder>) -> Vec<Course> {
+    let nodes = runs.new.plan.nodes.iter().filter(|node| !node.is_report());
+    nodes
+        .filter_map(|node| {
+            let states = runs.map(|run| run.state(&node.name));
+            let same = states.is_same()
+                || states.old == State::Absent
+                // How much is missing differs from window to window.
+                || matches!(
+                    (&states.old, &states.new),
+                    (State::NotEnough(_), State::NotEnough(_))
+                );
+            let state = states.map(|state| told(state).0);
+            (!same).then(|| Course {
+                node: node.name.clone(),
+                message: states.map(|state| told(state).1.to_string()),
+                state,
+            })
+        })
+        .collect()
+}
+
+/// A state in a word, and what it says of itself.
+fn told(state: &State) -> (&'static str, &str) {
+    match state {
+        State::Done => ("done", ""),
+        State::NotEnough(message) => ("not enough", message),
+        // A node that was not begun leaves a cell that says so.
+        State::Failed(message) => match message.strip_prefix("not run: ") {
+            Some(reason) => ("not run", reason),
+            None => ("failed", message),
+        },
+        State::NotReached => ("not reached", ""),
+        State::Absent => ("absent", ""),
+    }
+}
+
+/// What of two lists stands between the part that both begin with and the part that both end with.
+fn differing<'a, T: PartialEq>(a: &'a [T], b: &'a [T]) -> [&'a [T]; 2] {
+    let same = |(a, b): &(&T, &T)| a == b;
+    let first = a.iter().zip(b).take_while(same).count();
+    let (a, b) = (&a[first..], &b[first..]);
+    let last = a.iter().rev().zip(b.iter().rev()).take_while(same).count();
+    [&a[..a.len() - last], &b[..b.len() - last]]
+}
+
+#[cfg(test)]
+mod tests;

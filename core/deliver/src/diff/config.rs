@@ -1,0 +1,307 @@
+//! How two runs were set up: job, nodes and their keys, params, program.
+
+use super::Pair;
+use crate::run_folder::{Node, Plan, RunFolder};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a setting belongs to when it is no node's.
+pub const PROGRAM: &str = "program";
+pub(super) const JOB: &str = "job";
+/// Key of the job's name.
+pub(super) const NAME: &str = "name";
+const PARAMS: &str = "params";
+
+/// A key whose value differs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Setting {
+    /// Full name of a node, or "job", "params", "program".
+    pub place: String,
+    /// Key in it, with dots where it lies deeper.
+    pub key: String,
+    /// Values; `None` where the key is not set.
+    pub value: Pair<Option<Value>>,
+}
+
+/// How the set-ups of two runs differ.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Config {
+    /// Nodes that only the second run has.
+    pub added: Vec<String>,
+    /// Nodes that only the first run has.
+    pub removed: Vec<String>,
+    /// Keys that differ. Values that differ because the window, or a param, differs are not among
+    /// them.
+    pub settings: Vec<Setting>,
+    /// Whether the job files are not the same text.
+    pub text_differs: bool,
+}
+
+impl Config {
+    /// Whether the same was asked of both runs, but for the window.
+    pub fn is_same_job(&self) -> bool {
+        let own = self.settings.iter().all(|setting| setting.place == PROGRAM);
+        own && self.added.is_empty() && self.removed.is_empty()
+    }
+
+    /// Whether nothing but params was asked for otherwise.
+    pub fn is_same_but_params(&self) -> bool {
+        let params = |setting: &Setting| [PROGRAM, PARAMS].contains(&setting.place.as_str());
+        self.settings.iter().all(params) && self.added.is_empty() && self.removed.is_empty()
+    }
+
+    /// Whether the same program made both.
+    pub fn is_same_program(&self) -> bool {
+        self.settings.iter().all(|setting| setting.place != PROGRAM)
+    }
+}
+
+pub(super) fn compare(runs: &Pair<RunFolder>) -> Config {
+    let (old, new) = (&runs.old.plan, &runs.new.plan);
+    let mut settings = Vec::new();
+    let mut add = |place: &str, key: &str, value: Pair<Value>| {
+        if !value.is_same() {
+            let value = value.map(|value| (!value.is_null()).then(|| value.clone()));
+            settings.push(Setting {
+                place: place.to_string(),
+                key: key.to_string(),
+                value,
+            });
+        }
+    };
+    let zone = |plan: &Plan| plan.window.as_ref().map(|window| window.timezone.clone());
+    let plans = Pair { old, new };
+    add(
+        PROGRAM,
+        "build",
+        plans.map(|plan| plan.build.clone().into()),
+    );
+    add(JOB, NAME, plans.map(|plan| plan.job.clone().into()));
+    add(JOB, "title", plans.map(|plan| plan.title.clone().into()));
+    add(JOB, "owner", plans.map(|plan| plan.owner.clone().into()));
+    add(JOB, "compare", plans.map(|plan| plan.compare.clone()));
+    add(JOB, "timezone", plans.map(|plan| zone(plan).into()));
+    add(JOB, "seed", plans.map(|plan| plan.seed.clone()));
+    for name in names(old.params.keys(), new.params.keys()) {
+        let value = |plan: &&Plan| plan.params.get(name).cloned().unwrap_or_default();
+        add(PARAMS, name, plans.map(value));
+    }
+    let nodes = plans.map(|plan| by_name(plan));
+    let references = References::new(old, new);
+    let mut codes = BTreeSet::new();
+    for node in &new.nodes {
+        let Some(was) = nodes.old.get(node.name.as_str()) else {
+            continue;
+        };
+        // A kind's code is the same for all of its nodes.
+        if was.kind == node.kind && codes.insert(&node.kind) {
+            let code = [was, node].map(|node| Value::from(node.code_version));
+            let [old, new] = code;
+            add(
+                PROGRAM,
+                &format!("code of {}", node.kind),
+                Pair { old, new },
+            );
+        }
+    }
+    for node in &new.nodes {
+        if let Some(was) = nodes.old.get(node.name.as_str()) {
+            node_settings(was, node, &references, &mut settings);
+        }
+    }
+    let only = |plan: &Plan, other: &BTreeMap<&str, &Node>| -> Vec<String> {
+        let names = plan.nodes.iter().map(|node| node.name.clone());
+        names
+            .filter(|name| !other.contains_key(name.as_str()))
+            .collect()
+    };
+    Config {
+        added: only(new, &nodes.old),
+        removed: only(old, &nodes.new),
+        settings,
+        text_differs: runs.old.job_file != runs.new.job_file,
+    }
+}
+
+fn by_name(plan: &Plan) -> BTreeMap<&str, &Node> {
+    plan.nodes
+        .iter()
+        .map(|node| (node.name.as_str(), node))
+        .collect()
+}
+
+/// Keys of both, sorted.
+fn names<'a>(
+    a: impl Iterator<Item = &'a String>,
+    b: impl Iterator<Item = &'a String>,
+) -> BTreeSet<&'a String> {
+    a.chain(b).collect()
+}
+
+fn node_settings(was: &Node, is: &Node, references: &References, out: &mut Vec<Setting>) {
+    let before = out.len();
+    let mut walk = |key: &str, old: Value, new: Value| {
+        let (old, new) = (
+            (!old.is_null()).then_some(old),
+            (!new.is_null()).then_some(new),
+        );
+        walk(&is.name, key, old.as_ref(), new.as_ref(), references, out);
+    };
+    walk("kind", was.kind.clone().into(), is.kind.clone().into());
+    if !is.is_report() {
+        walk("title", was.title.clone().into(), is.title.clone().into());
+    }
+    walk("", was.config.clone(), is.config.clone());
+    if !is.is_source() {
+        // That of a source is its key "required".
+        walk("optional", was.optional.into(), is.optional.into());
+    }
+    walk("timeout", was.timeout.clone(), is.timeout.clone());
+    walk("retries", was.retries.clone(), is.retries.clone());
+    let same_contract = was.config.get("contract") == is.config.get("contract");
+    if same_contract {
+        let hashes = [was, is].map(|node| Value::from(node.contract_hash.clone()));
+        let [old, new] = hashes;
+        walk("contract's content", old, new);
+    }
+    // What a node reads follows from its keys, but for reports, which read what there is.
+    if out.len() == before && !is.is_report() && was.inputs != is.inputs {
+        out.push(Setting {
+            place: is.name.clone(),
+            key: "inputs".to_string(),
+            value: Pair {
+                old: Some(was.inputs.clone().into()),
+                new: Some(is.inputs.clone().into()),
+            },
+        });
+    }
+}
+
+/// Adds the places below a key at which two values differ.
+fn walk(
+    place: &str,
+    key: &str,
+    old: Option<&Value>,
+    new: Option<&Value>,
+    references: &References,
+    out: &mut Vec<Setting>,
+) {
+    let below = |name: &str| match key {
+        "" => name.to_string(),
+        key => format!("{key}.{name}"),
+    };
+    match (old, new) {
+        (Some(old), Some(new)) if references.explain(old, new) => {}
+        (Some(Value::Object(old)), Some(Value::Object(new))) => {
+            for name in names(old.keys(), new.keys()) {
+                walk(
+                    place,
+                    &below(name),
+                    old.get(name),
+                    new.get(name),
+                    references,
+                    out,
+                );
+            }
+        }
+        (Some(Value::Array(old)), Some(Value::Array(new)))
+            if old.len() == new.len() && old.iter().chain(new).all(Value::is_object) =>
+        {
+            for (i, (old, new)) in old.iter().zip(new).enumerate() {
+                let name = new.get("name").and_then(Value::as_str);
+                let name = name.map_or_else(|| (i + 1).to_string(), str::to_string);
+                walk(place, &below(&name), Some(old), Some(new), references, out);
+            }
+        }
+        (None, None) => {}
+        (old, new) => out.push(Setting {
+            place: place.to_string(),
+            key: key.to_string(),
+            value: Pair {
+                old: old.cloned(),
+                new: new.cloned(),
+            },
+        }),
+    }
+}
+
+/// What a job file may refer to and what differs anyway: the window, params, title and owner. A
+/// key that differs by these alone was written the same.
+struct References {
+    texts: Vec<Pair<String>>,
+    values: Vec<Pair<Value>>,
+}
+
+impl References {
+    fn new(old: &Plan, new: &Plan) -> Self {
+        let mut texts = Vec::new();
+        if let (Some(a), Some(b)) = (&old.window, &new.window) {
+            let instants = |window: &retrocast_domain::Window| {
+                [window.start_instant(), window.end_instant()].map(|time| time.to_string())
+            };
+            let [instants_old, instants_new] = [instants(a), instants(b)];
+            for (old, new) in instants_old.into_iter().zip(instants_new) {
+                texts.push(Pair { old, new });
+            }
+        }
+        texts.push(Pair {
+            old: old.label.clone(),
+            new: new.label.clone(),
+        });
+        let mut values = vec![
+            Pair {
+                old: old.title.clone().into(),
+                new: new.title.clone().into(),
+            },
+            Pair {
+                old: old.owner.clone().into(),
+                new: new.owner.clone().into(),
+            },
+        ];
+        for (name, old) in &old.params {
+            let Some(new) = new.params.get(name) else {
+                continue;
+            };
+            let text = |value: &Value| match value {
+                Value::String(text) => text.clone(),
+                value => value.to_string(),
+            };
+            texts.push(Pair {
+                old: text(old),
+                new: text(new),
+            });
+            values.push(Pair {
+                old: old.clone(),
+                new: new.clone(),
+            });
+        }
+        texts.retain(|pair| !pair.is_same() && !pair.old.is_empty() && !pair.new.is_empty());
+        Self { texts, values }
+    }
+
+    /// Whether two values are the same, or the same but for what is referred to.
+    fn explain(&self, old: &Value, new: &Value) -> bool {
+        if old == new
+            || self
+                .values
+                .iter()
+                .any(|pair| pair.old == *old && pair.new == *new)
+        {
+            return true;
+        }
+        let (Some(mut old), Some(mut new)) = (
+            old.as_str().map(str::to_string),
+            new.as_str().map(str::to_string),
+        ) else {
+            return false;
+        };
+        for (i, pair) in self.texts.iter().enumerate() {
+            // No text of a job file has a sign like this.
+            let place = format!("\u{0}{i}\u{0}");
+            old = old.replace(&pair.old, &place);
+            new = new.replace(&pair.new, &place);
+        }
+        old == new
+    }
+}

@@ -1,0 +1,354 @@
+//! Findings of two runs, matched by what they claim, and what was found on improvements.
+
+use super::{Pair, differing};
+use crate::run_folder::{RunFolder, State};
+use retrocast_domain::{
+    Effect, Finding, Severity, Verdict,
+    finding::by_importance,
+    number::{change, two_with_unit},
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A claim that only one run makes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Claim {
+    /// Identity of the claim.
+    pub id: String,
+    /// Node that made it.
+    pub node: String,
+    /// What sort of claim.
+    pub kind: String,
+    /// Whom it is about.
+    pub subject: String,
+    /// What exactly.
+    pub what: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// The claim in a sentence.
+    pub sentence: String,
+}
+
+/// A claim that both runs make.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Standing {
+    /// The claim as the second run makes it.
+    #[serde(flatten)]
+    pub claim: Claim,
+    /// How much it matters.
+    pub severities: Pair<Severity>,
+    /// Its size, where it has one.
+    pub value: Pair<Option<f64>>,
+    /// Unit of the size; empty for none.
+    pub unit: String,
+    /// The sentence of the first run.
+    pub before: String,
+    /// What of that sentence is no longer so: its figure where there is one, else its words.
+    pub was: String,
+    /// Whether any figure differs.
+    pub other_figures: bool,
+}
+
+/// A stage whose findings cannot be compared, because one run did not come to them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotCompared {
+    /// Full name of the stage.
+    pub node: String,
+    /// How many findings the other run has of it.
+    pub findings: u64,
+    /// Whether it is the second run that did not come to them.
+    pub in_new: bool,
+}
+
+/// Findings of two runs, each list with the most important first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Findings {
+    /// Only the second run has them.
+    pub new: Vec<Claim>,
+    /// Only the first run has them.
+    pub gone: Vec<Claim>,
+    /// Both have them, of another severity, direction, or size: beyond the interval of either, or
+    /// by a tenth where there is none.
+    pub changed: Vec<Standing>,
+    /// Both have them, as they were.
+    pub unchanged: Vec<Standing>,
+    /// Those that only one run looked for.
+    pub not_compared: Vec<NotCompared>,
+}
+
+/// What two runs found on an improvement.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Judgement {
+    /// Node that judged it.
+    pub node: String,
+    /// Identity of the improvement in the register.
+    pub improvement: String,
+    /// Its title.
+    pub title: String,
+    /// What it was meant to move.
+    pub metric: String,
+    /// Verdicts; `None` where it was not judged.
+    pub verdict: Pair<Option<Verdict>>,
+    /// Its effect, relative, with the ends of its interval.
+    pub relative: Pair<Option<[f64; 3]>>,
+    /// What the newer of the runs that judged it says, in a sentence.
+    pub sentence: String,
+    /// Whether both runs came to judge improvements.
+    pub compared: bool,
+}
+
+impl Judgement {
+    /// Whether both runs judged it, and not alike.
+    pub fn is_judged_otherwise(&self) -> bool {
+        self.verdict.old.is_some() && self.verdict.new.is_some() && !self.verdict.is_same()
+    }
+}
+
+/// The least change of a size without an interval that is worth telling.
+const CHANGE_MIN: f64 = 0.1;
+
+type Key = (String, String, usize);
+
+/// Findings by node, identity and, should one claim be made twice, number.
+fn keyed<'a>(run: &'a RunFolder, effects: &[Judgement]) -> BTreeMap<Key, &'a Finding> {
+    let mut found = BTreeMap::new();
+    let told = run.findings().filter(|(node, finding)| {
+        let id = improvement(finding);
+        let is_told = |effect: &Judgement| {
+            effect.compared && effect.node == *node && Some(effect.improvement.as_str()) == id
+        };
+        !effects.iter().any(is_told)
+    });
+    for (node, finding) in told {
+        let mut key = (node.to_string(), finding.id.clone(), 0);
+        while found.contains_key(&key) {
+            key.2 += 1;
+        }
+        found.insert(key, finding);
+    }
+    found
+}
+
+/// The improvement that a finding is about.
+fn improvement(finding: &Finding) -> Option<&str> {
+    let is_effect = finding.kind == "effect";
+    finding
+        .numbers
+        .get("improvement")?
+        .as_str()
+        .filter(|_| is_effect)
+}
+
+pub(super) fn compare(runs: &Pair<RunFolder>, effects: &[Judgement]) -> Findings {
+    let found = runs.map(|run| keyed(run, effects));
+    let mut out = Findings::default();
+    let mut not_compared: BTreeMap<(String, bool), u64> = BTreeMap::new();
+    let mut alone = |key: &Key, finding: &Finding, other: &RunFolder, in_new: bool| {
+        if came_to(other, &key.0, in_new) {
+            return Some(finding.clone());
+        }
+        *not_compared.entry((key.0.clone(), in_new)).or_default() += 1;
+        None
+    };
+    let (mut new, mut gone, mut both) = (Vec::new(), Vec::new(), Vec::new());
+    for (key, finding) in &found.new {
+        match found.old.get(key) {
+            Some(old) => both.push((key.0.clone(), (*old).clone(), (*finding).clone())),
+            None => new.extend(alone(key, finding, &runs.old, false).map(|f| (key.0.clone(), f))),
+        }
+    }
+    for (key, finding) in &found.old {
+        if !found.new.contains_key(key) {
+            gone.extend(alone(key, finding, &runs.new, true).map(|f| (key.0.clone(), f)));
+        }
+    }
+    new.sort_by(|a, b| by_importance(&a.1, &b.1));
+    gone.sort_by(|a, b| by_importance(&a.1, &b.1));
+    both.sort_by(|a, b| by_importance(&a.2, &b.2));
+    out.new = new
+        .iter()
+        .map(|(node, finding)| claim(node, finding))
+        .collect();
+    out.gone = gone
+        .iter()
+        .map(|(node, finding)| claim(node, finding))
+        .collect();
+    for (node, old, new) in &both {
+        let list = if has_changed(old, new) {
+            &mut out.changed
+        } else {
+            &mut out.unchanged
+        };
+        list.push(standing(node, old, new));
+    }
+    out.not_compared = not_compared
+        .into_iter()
+        .map(|((node, in_new), findings)| NotCompared {
+            node,
+            findings,
+            in_new,
+        })
+        .collect();
+    out
+}
+
+/// Whether a run came to look for what a node finds. Where there was too little to look at, what is
+/// found later is new; but what was found before is not gone.
+fn came_to(run: &RunFolder, node: &str, is_new: bool) -> bool {
+    match run.state(node) {
+        State::Done => true,
+        State::NotEnough(_) => !is_new,
+        _ => false,
+    }
+}
+
+fn claim(node: &str, finding: &Finding) -> Claim {
+    Claim {
+        id: finding.id.clone(),
+        node: node.to_string(),
+        kind: finding.kind.clone(),
+        subject: finding.subject.clone(),
+        what: finding.what.clone(),
+        severity: finding.severity,
+        sentence: finding.sentence.clone(),
+    }
+}
+
+fn standing(node: &str, old: &Finding, new: &Finding) -> Standing {
+    let size = |finding: &Finding| finding.magnitude.as_ref().map(|size| size.value);
+    Standing {
+        claim: claim(node, new),
+        severities: Pair {
+            old: old.severity,
+            new: new.severity,
+        },
+        value: Pair {
+            old: size(old),
+            new: size(new),
+        },
+        unit: new
+            .magnitude
+            .as_ref()
+            .map(|size| size.unit.clone())
+            .unwrap_or_default(),
+        was: was(old, new),
+        other_figures: old.magnitude != new.magnitude || old.numbers != new.numbers,
+        before: old.sentence.clone(),
+    }
+}
+
+/// Whether a reader would call two findings of one claim different.
+fn has_changed(old: &Finding, new: &Finding) -> bool {
+    if old.severity != new.severity || old.direction != new.direction {
+        return true;
+    }
+    let (Some(a), Some(b)) = (&old.magnitude, &new.magnitude) else {
+        return old.magnitude.is_some() != new.magnitude.is_some();
+    };
+    if a.unit != b.unit {
+        return true;
+    }
+    let outside =
+        |value: f64, lower: Option<f64>, upper: Option<f64>| Some(value < lower? || value > upper?);
+    let beyond = [
+        outside(a.value, b.lower, b.upper),
+        outside(b.value, a.lower, a.upper),
+    ];
+    match beyond {
+        [None, None] => (a.value - b.value).abs() > CHANGE_MIN * a.value.abs().max(b.value.abs()),
+        beyond => beyond.contains(&Some(true)),
+    }
+}
+
+/// What of the old sentence is no longer so: the figure, in the form that both sentences have, or
+/// the words from the first to the last that differ.
+fn was(old: &Finding, new: &Finding) -> String {
+    if let (Some(a), Some(b)) = (&old.magnitude, &new.magnitude)
+        && a.unit == b.unit
+    {
+        let forms = [
+            two_with_unit([a.value, b.value], &a.unit),
+            [change(a.value - 1.0), change(b.value - 1.0)],
+            [change(a.value), change(b.value)],
+        ];
+        let is_said = |[was, is]: &&[String; 2]| {
+            was != is && old.sentence.contains(was.as_str()) && new.sentence.contains(is.as_str())
+        };
+        if let Some([was, _]) = forms.iter().find(is_said) {
+            return was.clone();
+        }
+    }
+    let words = |finding: &Finding| -> Vec<String> {
+        finding.sentence.split(' ').map(str::to_string).collect()
+    };
+    let text = differing(&words(old), &words(new))[0].join(" ");
+    // What stands in brackets that are not closed is cut off somewhere.
+    let text = match text.rsplit_once('(') {
+        Some((before, inside)) if !inside.contains(')') && !before.is_empty() => before,
+        _ => &text,
+    };
+    text.trim_end_matches([' ', ',', ';', '.', ':']).to_string()
+}
+
+/// What two runs found on improvements, as the newer one lists them.
+pub(super) fn judgements(runs: &Pair<RunFolder>) -> Vec<Judgement> {
+    let effects = runs.map(|run| {
+        let all = run.in_order().flat_map(|(node, cell)| {
+            cell.effects
+                .iter()
+                .map(move |effect| (node.to_string(), effect.clone()))
+        });
+        all.collect::<Vec<_>>()
+    });
+    let find = |list: &[(String, Effect)], node: &str, effect: &Effect| {
+        let same = |(other_node, other): &&(String, Effect)| {
+            other_node == node
+                && other.improvement == effect.improvement
+                && other.metric == effect.metric
+        };
+        list.iter().find(same).map(|(_, effect)| effect.clone())
+    };
+    let mut out = Vec::new();
+    for (node, effect) in effects.new.iter().chain(&effects.old) {
+        let pair = effects.map(|list| find(list, node, effect));
+        let known = |made: &Judgement| {
+            made.node == *node
+                && made.improvement == effect.improvement
+                && made.metric == effect.metric
+        };
+        if out.iter().any(known) {
+            continue;
+        }
+        out.push(Judgement {
+            node: node.clone(),
+            improvement: effect.improvement.clone(),
+            title: effect.title.clone(),
+            metric: effect.metric.clone(),
+            verdict: pair.map(|effect| effect.as_ref().map(|effect| effect.verdict)),
+            relative: pair.map(|effect| effect.as_ref().map(|effect| effect.relative)),
+            compared: came_to(&runs.old, node, false) && came_to(&runs.new, node, true),
+            sentence: sentence(
+                if pair.new.is_some() {
+                    &runs.new
+                } else {
+                    &runs.old
+                },
+                node,
+                effect,
+            ),
+        });
+    }
+    out
+}
+
+/// The finding's sentence on an effect; its title where there is none.
+fn sentence(run: &RunFolder, node: &str, effect: &Effect) -> String {
+    run.findings()
+        .find(|(from, finding)| {
+            *from == node && improvement(finding) == Some(effect.improvement.as_str())
+        })
+        .map_or_else(
+            || effect.title.clone(),
+            |(_, finding)| finding.sentence.clone(),
+        )
+}

@@ -1,0 +1,102 @@
+//! What two runs read: records by source.
+
+use super::Pair;
+use crate::run_folder::RunFolder;
+use retrocast_domain::report::SourceNote;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What a run took from a source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Taken {
+    /// What the source held, as a hash; `None` when the run did not look.
+    pub records: Option<String>,
+    /// Version of the dataset it was read into.
+    pub version: Option<u64>,
+    /// Records accepted.
+    pub accepted: Option<u64>,
+    /// Records left out because they broke the contract.
+    pub quarantined: Option<u64>,
+    /// Records left out because their key had been seen.
+    pub duplicates: Option<u64>,
+    /// Files.
+    pub files: Option<u64>,
+    /// Files that could not be read to their end.
+    pub broken_files: Option<u64>,
+    /// Accepted records with a time in the window.
+    pub in_window: Option<u64>,
+}
+
+/// What two runs took from a source; `None` where a run does not have the source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Input {
+    /// Name of the source.
+    pub source: String,
+    /// Whether it held the same records; `None` where that is not known.
+    pub same_records: Option<bool>,
+    /// What was taken.
+    pub taken: Pair<Option<Taken>>,
+}
+
+pub(super) fn compare(runs: &Pair<RunFolder>) -> Vec<Input> {
+    let taken = runs.map(taken);
+    let mut names: Vec<&String> = Vec::new();
+    for run in [&runs.new, &runs.old] {
+        for node in run.plan.nodes.iter().filter(|node| node.is_source()) {
+            if let Some((name, _)) = taken
+                .new
+                .get_key_value(node.short())
+                .or_else(|| taken.old.get_key_value(node.short()))
+                && !names.contains(&name)
+            {
+                names.push(name);
+            }
+        }
+    }
+    let inputs = names.into_iter().map(|name| {
+        let taken = taken.map(|all| all.get(name).cloned());
+        let hashes = taken.map(|taken| taken.as_ref().and_then(|taken| taken.records.clone()));
+        Input {
+            source: name.clone(),
+            same_records: (hashes.old.is_some() && hashes.new.is_some()).then(|| hashes.is_same()),
+            taken,
+        }
+    });
+    inputs.collect()
+}
+
+fn taken(run: &RunFolder) -> BTreeMap<String, Taken> {
+    let sources = run.plan.nodes.iter().filter(|node| node.is_source());
+    sources
+        .map(|node| {
+            let note = run.sources.get(node.short());
+            let dataset = run
+                .cells
+                .get(node.short())
+                .and_then(|cell| cell.output.as_ref());
+            let count = |f: &dyn Fn(&SourceNote) -> u64| note.map(f);
+            let taken = Taken {
+                records: run.plan.records.get(&node.name).cloned(),
+                version: dataset.map(|dataset| dataset.version),
+                accepted: dataset
+                    .map(|dataset| dataset.rows)
+                    .or(count(&|note| note.accepted)),
+                quarantined: count(&|note| note.quarantined.iter().map(|(_, n)| n).sum()),
+                duplicates: count(&|note| note.duplicates),
+                files: count(&|note| note.files),
+                broken_files: count(&|note| note.broken_files.len() as u64),
+                in_window: in_window(run, node.short()),
+            };
+            (node.short().to_string(), taken)
+        })
+        .collect()
+}
+
+/// Records of a source in the window, as the stages that read it alone have counted them.
+fn in_window(run: &RunFolder, source: &str) -> Option<u64> {
+    let mut cells = run.in_order().map(|(_, cell)| cell);
+    cells.find_map(|cell| match cell.inputs.as_slice() {
+        [only] if only.name == source => cell.records,
+        _ => None,
+    })
+}

@@ -1,0 +1,200 @@
+//! A difference as a person reads it: what it comes to in a few lines, then the parts that differ.
+
+mod setup;
+mod summary;
+
+use super::{
+    Difference, Pair, Side,
+    figures::Figure,
+    findings::{Claim, Judgement, Standing},
+};
+use crate::{
+    layout::{Page, SHOWN, aligned},
+    words::clean,
+};
+use retrocast_domain::Severity;
+
+/// Columns of a terminal that lines are kept within.
+const WIDTH: usize = 100;
+
+pub(super) fn text(difference: &Difference) -> String {
+    let mut page = Page::new(WIDTH);
+    heads(&mut page, &difference.runs);
+    for sentence in summary::summary(difference) {
+        page.paragraph(&sentence);
+    }
+    let findings = &difference.findings;
+    claims(&mut page, "New findings", &findings.new);
+    claims(&mut page, "Findings that are gone", &findings.gone);
+    changed(&mut page, &findings.changed);
+    figures(&mut page, &difference.metrics, &difference.runs);
+    judgements(&mut page, &difference.effects);
+    setup::records(&mut page, &difference.inputs);
+    setup::settings(&mut page, difference);
+    setup::nodes(&mut page, difference);
+    let unreadable = difference.unreadable.iter();
+    page.list(
+        "Left out",
+        &entries(unreadable, |text| (String::new(), clean(text, 300))),
+    );
+    page.text
+}
+
+/// The two runs, one a line, after the job where it is the same.
+fn heads(page: &mut Page, runs: &Pair<Side>) {
+    let same_job = runs.old.job == runs.new.job;
+    if same_job {
+        let (title, job) = (clean(&runs.new.title, 120), clean(&runs.new.job, 80));
+        page.line(&if title.is_empty() {
+            job
+        } else {
+            format!("{title} ({job})")
+        });
+    }
+    let rows = [("from", &runs.old), ("to", &runs.new)].map(|(word, side)| {
+        let job = if same_job {
+            String::new()
+        } else {
+            clean(&side.job, 80)
+        };
+        let status = side.status.word();
+        [
+            word.to_string(),
+            job,
+            clean(&side.window, 60),
+            clean(&side.period, 80),
+            format!("run {}, {status}", clean(&side.run, 60)),
+        ]
+    });
+    for row in aligned(&rows, &[]) {
+        page.line(&row);
+    }
+    page.blank();
+}
+
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "info",
+        Severity::Notice => "notice",
+        Severity::Warning => "warning",
+        Severity::Critical => "critical",
+    }
+}
+
+/// Labels and texts of a list.
+fn entries<T>(
+    items: impl Iterator<Item = T>,
+    show: impl Fn(T) -> (String, String),
+) -> Vec<(String, String)> {
+    items.map(show).collect()
+}
+
+fn claims(page: &mut Page, title: &str, claims: &[Claim]) {
+    let show = |claim: &Claim| {
+        (
+            word(claim.severity).to_string(),
+            clean(&claim.sentence, 600),
+        )
+    };
+    page.list(title, &entries(claims.iter(), show));
+}
+
+fn changed(page: &mut Page, changed: &[Standing]) {
+    let show = |standing: &Standing| {
+        let mut text = clean(&standing.claim.sentence, 600);
+        let mut was = clean(&standing.was, 300);
+        if !standing.severities.is_same() {
+            let severity = word(standing.severities.old);
+            was = if was.is_empty() {
+                severity.to_string()
+            } else {
+                format!("{was} ({severity})")
+            };
+        }
+        if !was.is_empty() {
+            text = format!("{text}\nbefore: {was}");
+        }
+        (word(standing.claim.severity).to_string(), text)
+    };
+    page.list("Findings that changed", &entries(changed.iter(), show));
+}
+
+fn figures(page: &mut Page, figures: &[Figure], runs: &Pair<Side>) {
+    let moved: Vec<&Figure> = figures
+        .iter()
+        .filter(|figure| figure.moved() && figure.compared)
+        .collect();
+    if moved.is_empty() {
+        return;
+    }
+    let same_window = runs.old.window == runs.new.window;
+    let names = runs.map(|side| clean(if same_window { &side.run } else { &side.window }, 30));
+    let mut rows = vec![[
+        "Figures".to_string(),
+        names.old,
+        names.new,
+        String::new(),
+        String::new(),
+    ]];
+    for figure in moved.iter().take(SHOWN) {
+        let name = clean(&figure.name, 60);
+        let text = figure.text.map(|text| {
+            if text.is_empty() {
+                "–".to_string()
+            } else {
+                clean(text, 40)
+            }
+        });
+        rows.push([
+            match figure.subject.as_str() {
+                "all" | "" => format!("  {name}"),
+                subject => format!("  {name}, {}", clean(subject, 40)),
+            },
+            text.old,
+            text.new,
+            figure.change.clone(),
+            notes(figure),
+        ]);
+    }
+    page.blank();
+    for row in aligned(&rows, &[1, 2, 3]) {
+        page.line(&row);
+    }
+    page.more(moved.len());
+}
+
+/// What a reader should know of a change beside its size.
+fn notes(figure: &Figure) -> String {
+    let mut notes = Vec::new();
+    if figure.beyond_chance == Some(true) {
+        notes.push(match figure.better {
+            Some(true) => "better, beyond chance".to_string(),
+            Some(false) => "worse, beyond chance".to_string(),
+            None => "beyond chance".to_string(),
+        });
+    }
+    if figure.crossed() {
+        let met = if figure.on_target.new == Some(true) {
+            "met now"
+        } else {
+            "missed now"
+        };
+        notes.push(format!("target {} {met}", clean(&figure.target, 30)));
+    }
+    notes.join(", ")
+}
+
+fn judgements(page: &mut Page, effects: &[Judgement]) {
+    let told = effects
+        .iter()
+        .filter(|effect| effect.compared && !effect.verdict.is_same());
+    let show = |effect: &Judgement| {
+        let verdict = match (effect.verdict.old, effect.verdict.new) {
+            (Some(old), Some(_)) => format!("was {}", old.word()),
+            (None, _) => "new".to_string(),
+            (_, None) => "gone".to_string(),
+        };
+        (verdict, clean(&effect.sentence, 600))
+    };
+    page.list("Improvements", &entries(told, show));
+}

@@ -1,0 +1,172 @@
+//! How two runs were set up and went, as lists.
+
+use super::{
+    super::{
+        Course, Difference, Pair,
+        config::{JOB, NAME, PROGRAM, Setting},
+        differing,
+        inputs::{Input, Taken},
+    },
+    entries,
+};
+use crate::{
+    layout::{Page, arrow},
+    words::clean,
+};
+use retrocast_domain::number::{change, count, list, plural};
+use serde_json::Value;
+
+/// Lines that differ of a long value.
+const LINES: usize = 8;
+
+pub(super) fn records(page: &mut Page, inputs: &[Input]) {
+    let show = |input: &Input| (clean(&input.source, 60), input_text(input));
+    let mut told = entries(inputs.iter(), show);
+    told.retain(|(_, text)| !text.is_empty());
+    page.list("Records", &told);
+}
+
+/// What differs in what was taken from a source; empty for nothing.
+fn input_text(input: &Input) -> String {
+    let (old, new) = match (&input.taken.old, &input.taken.new) {
+        (Some(old), Some(new)) => (old, new),
+        (None, _) => return "only the second run has it".to_string(),
+        (_, None) => return "only the first run has it".to_string(),
+    };
+    let mut parts = Vec::new();
+    let mut add = |words: &str, f: &dyn Fn(&Taken) -> Option<u64>| {
+        if let (Some(a), Some(b)) = (f(old), f(new))
+            && a != b
+        {
+            let by = if a > 0 && words == "accepted" || words == "in the window" {
+                format!(" ({})", change((b as f64 - a as f64) / (a.max(1)) as f64))
+            } else {
+                String::new()
+            };
+            parts.push(format!("{} {words}{by}", arrow(&count(a), &count(b))));
+        }
+    };
+    add("in the window", &|taken| taken.in_window);
+    add("accepted", &|taken| taken.accepted);
+    add("set aside", &|taken| taken.quarantined);
+    add("seen before", &|taken| taken.duplicates);
+    add("files", &|taken| taken.files);
+    add("broken files", &|taken| taken.broken_files);
+    let missing = match (old.accepted, new.accepted) {
+        (_, None) => "the second run did not take them in",
+        (None, _) => "the first run did not take them in",
+        _ => "",
+    };
+    match (input.same_records, old.version, new.version) {
+        _ if !missing.is_empty() => parts.push(missing.to_string()),
+        (Some(true), ..) => {}
+        _ if parts.is_empty() => parts.push("other records, as many as before".to_string()),
+        (_, Some(a), Some(b)) if a != b => {
+            parts.push(format!("version {}", arrow(&count(a), &count(b))));
+        }
+        _ => {}
+    }
+    parts.join(", ")
+}
+
+pub(super) fn settings(page: &mut Page, difference: &Difference) {
+    let config = &difference.config;
+    let (program, own): (Vec<&Setting>, Vec<&Setting>) = config
+        .settings
+        .iter()
+        // The names of two jobs stand at the head.
+        .filter(|setting| setting.place != JOB || setting.key != NAME)
+        .partition(|setting| setting.place == PROGRAM);
+    let show = |setting: &Setting| {
+        let label = match (setting.place.as_str(), setting.key.as_str()) {
+            (PROGRAM, "build") => "version".to_string(),
+            (PROGRAM | JOB, key) => key.to_string(),
+            (place, key) => format!("{place} {key}"),
+        };
+        (clean(&label, 80), value_text(setting))
+    };
+    page.list("Program", &entries(program.into_iter(), show));
+    let only = |name: &String, which: &str| (clean(name, 80), format!("only in the {which} run"));
+    let mut lines = entries(config.added.iter(), |name| only(name, "second"));
+    lines.extend(entries(config.removed.iter(), |name| only(name, "first")));
+    lines.extend(entries(own.into_iter(), show));
+    page.list("Job", &lines);
+}
+
+/// Old and new value in a line, or the lines that differ of a long text.
+fn value_text(setting: &Setting) -> String {
+    let Pair { old, new } = &setting.value;
+    if setting.key == "contract's content" {
+        return "changed".to_string();
+    }
+    if let (Some(Value::String(old)), Some(Value::String(new))) = (old, new)
+        && (old.contains('\n') || new.contains('\n'))
+    {
+        return lines_text(old, new);
+    }
+    let short = |value: &Option<Value>| match value {
+        None => "not set".to_string(),
+        Some(Value::String(text)) => clean(text, 120),
+        Some(value) => clean(&value.to_string(), 120),
+    };
+    arrow(&short(old), &short(new))
+}
+
+/// The lines of two texts between those that both begin and end with.
+fn lines_text(old: &str, new: &str) -> String {
+    let texts = Pair { old, new }.map(|text| text.lines().collect::<Vec<_>>());
+    let [old, new] = differing(&texts.old, &texts.new);
+    let mut lines = Vec::new();
+    for (sign, text) in [("-", old), ("+", new)] {
+        let shown = text.iter().take(LINES);
+        lines.extend(shown.map(|line| format!("{sign} {}", clean(line, 90))));
+        if text.len() > LINES {
+            let more = plural((text.len() - LINES) as u64, "line");
+            lines.push(format!("{sign} … and {more} more"));
+        }
+    }
+    lines.join("\n")
+}
+
+/// Nodes by what became of them, those of one fate together.
+pub(super) fn nodes(page: &mut Page, difference: &Difference) {
+    let mut groups: Vec<(Pair<&str>, String, Vec<String>)> = Vec::new();
+    for course in &difference.nodes {
+        let (states, told) = (course.state.clone(), told(course));
+        let node = clean(&course.node, 60);
+        match groups
+            .iter_mut()
+            .find(|group| group.0 == states && group.1 == told)
+        {
+            Some(group) => group.2.push(node),
+            None => groups.push((states, told, vec![node])),
+        }
+    }
+    let show = |(states, told, nodes): &(Pair<&str>, String, Vec<String>)| {
+        let was = match states.old {
+            "done" => String::new(),
+            old => format!(", {old} before"),
+        };
+        let told = if told.is_empty() {
+            String::new()
+        } else {
+            format!(": {told}")
+        };
+        (
+            states.new.to_string(),
+            format!("{}{was}{told}", list(nodes)),
+        )
+    };
+    page.list("Nodes that ended otherwise", &entries(groups.iter(), show));
+}
+
+/// What the second run says of a node, without the node's name; nothing where another node's fate
+/// says it.
+fn told(course: &Course) -> String {
+    if course.state.new == "not run" {
+        return String::new();
+    }
+    let text = clean(&course.message.new, 300);
+    let text = text.strip_prefix(course.node.as_str()).unwrap_or(&text);
+    text.trim_start_matches([':', ' ']).to_string()
+}

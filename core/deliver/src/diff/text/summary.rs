@@ -1,0 +1,250 @@
+//! What a difference comes to, in sentences.
+
+use super::super::{
+    Difference, Pair,
+    figures::Figure,
+    findings::{Judgement, Standing},
+};
+use crate::words::clean;
+use retrocast_domain::number::{count, list, plural};
+
+/// What it comes to, in sentences.
+pub(super) fn summary(difference: &Difference) -> Vec<String> {
+    let mut out = Vec::new();
+    let Pair { old, new } = &difference.runs;
+    if old.job != new.job {
+        out.push("These are runs of two jobs: what has the same name in both is compared.".into());
+    }
+    if is_nothing(difference) {
+        return vec!["Nothing differs.".to_string()];
+    }
+    out.extend(of_findings(difference));
+    out.extend(not_compared(difference));
+    out.extend(of_figures(&difference.metrics));
+    out.extend(of_judgements(&difference.effects));
+    out.push(of_setup(difference));
+    out
+}
+
+/// Whether the same was run on the same with the same result.
+fn is_nothing(difference: &Difference) -> bool {
+    let (config, findings) = (&difference.config, &difference.findings);
+    let stand = |standing: &Standing| standing.other_figures;
+    config.is_same_job()
+        && config.is_same_program()
+        && difference.runs.old.window == difference.runs.new.window
+        && difference
+            .inputs
+            .iter()
+            .all(|input| input.same_records == Some(true))
+        && difference.nodes.is_empty()
+        && findings.new.len() + findings.gone.len() + findings.changed.len() == 0
+        && !findings.unchanged.iter().any(stand)
+        && !difference.metrics.iter().any(Figure::moved)
+        && difference
+            .effects
+            .iter()
+            .all(|effect| effect.relative.is_same() && effect.verdict.is_same())
+}
+
+fn of_findings(difference: &Difference) -> Option<String> {
+    let findings = &difference.findings;
+    let stand = findings.unchanged.len();
+    let counts = [(findings.new.len(), "new"), (findings.gone.len(), "gone")];
+    let mut parts: Vec<String> = Vec::new();
+    for (n, word) in counts.iter().filter(|(n, _)| *n > 0) {
+        let (be, n) = (if *n == 1 { "is" } else { "are" }, *n as u64);
+        let subject = if parts.is_empty() {
+            plural(n, "finding")
+        } else {
+            count(n)
+        };
+        parts.push(format!("{subject} {be} {word}"));
+    }
+    if !findings.changed.is_empty() {
+        let n = findings.changed.len() as u64;
+        let subject = if parts.is_empty() {
+            plural(n, "finding")
+        } else {
+            count(n)
+        };
+        parts.push(format!("{subject} changed"));
+    }
+    let moved = findings
+        .unchanged
+        .iter()
+        .filter(|standing| standing.other_figures)
+        .count();
+    let figures = match moved {
+        0 => String::new(),
+        n if n == stand => ", with figures that moved within their intervals".to_string(),
+        n => format!(
+            ", {} with figures that moved within their intervals",
+            count(n as u64)
+        ),
+    };
+    if stand > 0 {
+        let verb = if stand == 1 { "stands" } else { "stand" };
+        let subject = if parts.is_empty() {
+            plural(stand as u64, "finding")
+        } else {
+            count(stand as u64)
+        };
+        parts.push(format!("{subject} {verb}{figures}"));
+    }
+    match (parts.is_empty(), findings.not_compared.is_empty()) {
+        (true, true) => Some("Neither run has findings.".to_string()),
+        (true, false) => None,
+        _ => Some(format!("{}.", list(&parts))),
+    }
+}
+
+/// Which findings are neither new nor gone, because one run did not look for them.
+fn not_compared(difference: &Difference) -> Option<String> {
+    let all = &difference.findings.not_compared;
+    let findings: u64 = all.iter().map(|stage| stage.findings).sum();
+    if findings == 0 {
+        return None;
+    }
+    let side = |in_new: bool| {
+        let names: Vec<String> = all
+            .iter()
+            .filter(|stage| stage.in_new == in_new)
+            .map(|stage| clean(&stage.node, 60))
+            .collect();
+        let word = if in_new { "second" } else { "first" };
+        (!names.is_empty()).then(|| format!("the {word} run has no results of {}", some(&names)))
+    };
+    let reasons: Vec<String> = [side(false), side(true)].into_iter().flatten().collect();
+    let verb = if findings == 1 { "is" } else { "are" };
+    Some(format!(
+        "{} {verb} not compared: {}.",
+        plural(findings, "finding"),
+        list(&reasons)
+    ))
+}
+
+/// The first few of many names.
+fn some(names: &[String]) -> String {
+    const FEW: usize = 4;
+    if names.len() <= FEW {
+        return list(names);
+    }
+    let more = format!("{} more", names.len() - FEW + 1);
+    list(&[&names[..FEW - 1], &[more]].concat())
+}
+
+fn of_figures(figures: &[Figure]) -> Option<String> {
+    let both: Vec<&Figure> = figures
+        .iter()
+        .filter(|figure| figure.value.old.is_some() && figure.value.new.is_some())
+        .collect();
+    if both.is_empty() {
+        return None;
+    }
+    let moved = both.iter().filter(|figure| figure.moved()).count();
+    let of = plural(both.len() as u64, "figure");
+    if moved == 0 {
+        return Some(match both.len() {
+            1 => "The one figure is the same.".to_string(),
+            _ => format!("All {of} are the same."),
+        });
+    }
+    let tested = both
+        .iter()
+        .filter(|figure| figure.beyond_chance.is_some())
+        .count();
+    let clear = both
+        .iter()
+        .filter(|figure| figure.beyond_chance == Some(true))
+        .count();
+    let chance = match (tested, clear) {
+        (0, _) => String::new(),
+        (_, 0) => ", none of them more than chance would explain".to_string(),
+        (_, n) => format!(
+            ", {} of them more than chance would explain",
+            count(n as u64)
+        ),
+    };
+    Some(format!("{} of {of} moved{chance}.", count(moved as u64)))
+}
+
+fn of_judgements(effects: &[Judgement]) -> Option<String> {
+    let compared: Vec<&Judgement> = effects.iter().filter(|effect| effect.compared).collect();
+    let number =
+        |f: &dyn Fn(&Judgement) -> bool| compared.iter().filter(|effect| f(effect)).count() as u64;
+    let groups = [
+        (
+            number(&|effect| effect.verdict.old.is_none()),
+            "judged for the first time",
+        ),
+        (
+            number(&|effect| effect.verdict.new.is_none()),
+            "no longer judged",
+        ),
+        (number(&Judgement::is_judged_otherwise), "judged otherwise"),
+        (
+            number(&|effect| effect.verdict.is_same()),
+            "judged as before",
+        ),
+    ];
+    let mut parts: Vec<String> = Vec::new();
+    for (n, words) in groups.into_iter().filter(|(n, _)| *n > 0) {
+        let verb = if n == 1 { "is" } else { "are" };
+        parts.push(if parts.is_empty() {
+            format!("{} {verb} {words}", plural(n, "improvement"))
+        } else {
+            format!("{} {verb} {words}", count(n))
+        });
+    }
+    (!parts.is_empty()).then(|| format!("{}.", list(&parts)))
+}
+
+/// What is the same of job, program and records, and what is not.
+fn of_setup(difference: &Difference) -> String {
+    let config = &difference.config;
+    let others: Vec<String> = difference
+        .inputs
+        .iter()
+        .filter(|input| input.same_records != Some(true))
+        .map(|input| clean(&input.source, 60))
+        .collect();
+    let (mut same, mut other) = (Vec::new(), Vec::new());
+    let mut add = |is_same: bool, word: &str, what: String| {
+        if is_same {
+            same.push(word.to_string());
+        } else {
+            other.push(what);
+        }
+    };
+    let job = if config.is_same_but_params() {
+        "the params"
+    } else {
+        "the job"
+    };
+    add(config.is_same_job(), "job", job.to_string());
+    add(
+        config.is_same_program(),
+        "program",
+        "the program".to_string(),
+    );
+    if !difference.inputs.is_empty() {
+        add(
+            others.is_empty(),
+            "records",
+            format!("the records of {}", some(&others)),
+        );
+    }
+    let singular = matches!(other.as_slice(), [one] if one == "the job" || one == "the program");
+    let verb = if singular { "differs" } else { "differ" };
+    let differ = format!("{} {verb}", list(&other));
+    let mut text = match (same.is_empty(), other.is_empty()) {
+        (false, true) => format!("The same {}.", list(&same)),
+        (true, _) => format!("T{}.", &differ[1..]),
+        (false, false) => format!("The same {}; {differ}.", list(&same)),
+    };
+    if config.text_differs && config.is_same_job() {
+        text.push_str(" The job files differ in their text, but not in what was run.");
+    }
+    text
+}

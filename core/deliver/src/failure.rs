@@ -1,0 +1,40 @@
+//! What a run leaves that failed: a page and a text on what failed, what is missing because of it,
+//! what is finished, and how to go on.
+//!
+//! Both follow from the run's folder and those beside it, so they can be made again at any time.
+
+mod before;
+mod clock;
+mod facts;
+mod text;
+
+use crate::{Error, RunStatus, pages::Pages, run_folder, run_summary::replace};
+use facts::Failure;
+use std::path::{Path, PathBuf};
+
+/// The page, in the run's folder.
+pub const PAGE: &str = "failure.html";
+/// The text for a mail, in the run's folder.
+pub const TEXT: &str = "failure.txt";
+
+/// Writes the report on a failure into the folder of a run and returns its files; a run that did
+/// not fail gets none. The folder stands in the archive: runs beside it tell which report was the
+/// last. Templates in `<templates>/archive` replace the program's.
+pub fn failure_report(folder: &Path, templates: Option<&Path>) -> Result<Vec<PathBuf>, Error> {
+    if run_folder::status(folder)? != RunStatus::Failed {
+        return Ok(Vec::new());
+    }
+    let failure = Failure::read(folder)?;
+    let page = folder.join(PAGE);
+    let data = serde_json::to_value(&failure).map_err(|source| Error::Broken {
+        path: page.clone(),
+        source,
+    })?;
+    replace(&page, &Pages::new(templates)?.failure(&data)?)?;
+    let plain = folder.join(TEXT);
+    replace(&plain, &text::text(&failure))?;
+    Ok(vec![page, plain])
+}
+
+#[cfg(test)]
+mod tests;

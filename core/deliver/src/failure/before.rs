@@ -1,0 +1,81 @@
+//! The reports that were made before a run failed.
+
+use super::{clock::Zone, facts::or};
+use crate::{
+    RunStatus, RunSummary,
+    words::{clean, encode},
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// A run that left a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Before {
+    /// From the folder of the run that failed.
+    pub href: String,
+    pub window: String,
+    pub period: String,
+    pub made: String,
+    /// Whether it is of the window of the run that failed.
+    pub same_window: bool,
+}
+
+/// The last report of the job before a run began, and that of its window where it is another.
+pub(super) fn before(
+    folder: &Path,
+    [_, window, run]: &[String; 3],
+    started: &str,
+    zone: &Zone,
+) -> (Option<Before>, Option<Before>) {
+    let Some(job) = folder.parent().and_then(Path::parent) else {
+        return (None, None);
+    };
+    let began: Option<Timestamp> = started.parse().ok();
+    let mut found: Vec<(Timestamp, Before)> = Vec::new();
+    for (other_window, path) in folders(job) {
+        for (other_run, path) in folders(&path) {
+            let is_own = other_window == *window && other_run == *run;
+            let Some(summary) = RunSummary::read(&path).ok().filter(|_| !is_own) else {
+                continue;
+            };
+            let made = summary.finished.as_deref().unwrap_or(&summary.started);
+            let has_report = matches!(summary.status, RunStatus::Complete | RunStatus::Partial);
+            let (true, Ok(time)) = (has_report, made.parse::<Timestamp>()) else {
+                continue;
+            };
+            if began.is_some_and(|began| time > began) {
+                continue;
+            }
+            let told = Before {
+                href: format!(
+                    "../../{}/{}/index.html",
+                    encode(&other_window),
+                    encode(&other_run)
+                ),
+                window: other_window.clone(),
+                period: or(clean(&summary.period, 120), &other_window),
+                made: zone.full(made).unwrap_or_default(),
+                same_window: other_window == *window,
+            };
+            found.push((time, told));
+        }
+    }
+    found.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.href.cmp(&b.1.href)));
+    let last = found.first().map(|(_, told)| told.clone());
+    let mut others = found.into_iter().map(|(_, told)| told).skip(1);
+    let has_own = last.as_ref().is_some_and(|told| told.same_window);
+    let earlier = others.find(|told| told.same_window && !has_own);
+    (last, earlier)
+}
+
+/// Folders of a folder by name; what cannot be listed has none.
+fn folders(path: &Path) -> Vec<(String, PathBuf)> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let mut folders: Vec<_> = entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
+        .collect();
+    folders.sort();
+    folders
+}

@@ -1,0 +1,50 @@
+//! Times of a journal as the job's own clock shows them.
+
+use crate::run_folder::Plan;
+use jiff::{Timestamp, Zoned, tz::TimeZone};
+use retrocast_domain::window::long;
+
+/// Where the job's clock stands.
+pub(super) struct Zone {
+    zone: TimeZone,
+    name: String,
+}
+
+impl Zone {
+    pub(super) fn of(plan: &Plan) -> Self {
+        let name = plan
+            .window
+            .as_ref()
+            .map_or("UTC", |window| window.timezone.as_str());
+        match TimeZone::get(name) {
+            Ok(zone) => Self {
+                zone,
+                name: name.to_string(),
+            },
+            Err(_) => Self {
+                zone: TimeZone::UTC,
+                name: "UTC".to_string(),
+            },
+        }
+    }
+
+    fn at(&self, time: &str) -> Option<Zoned> {
+        Some(time.parse::<Timestamp>().ok()?.to_zoned(self.zone.clone()))
+    }
+
+    /// "09:01:07".
+    pub(super) fn clock(&self, time: &str) -> Option<String> {
+        Some(self.at(time)?.strftime("%H:%M:%S").to_string())
+    }
+
+    /// "on 16 November 2026 at 09:01 (Europe/London)".
+    pub(super) fn full(&self, time: &str) -> Option<String> {
+        let time = self.at(time)?;
+        Some(format!(
+            "on {} at {} ({})",
+            long(time.date()),
+            time.strftime("%H:%M"),
+            self.name
+        ))
+    }
+}

@@ -1,0 +1,309 @@
+//! What a folder tells of a run that failed, in words for a page and a text.
+
+use super::{
+    before::{Before, before},
+    clock::Zone,
+};
+use crate::{
+    Error, RunSummary,
+    run_folder::{self, Event, Node, Plan},
+    words::clean,
+};
+use retrocast_domain::number::{count, plural};
+use serde::Serialize;
+use std::{collections::BTreeMap, path::Path};
+
+/// Last lines of the journal that are shown.
+const EVENTS: usize = 20;
+/// Parts of a message that stand each in its line.
+const PARTS: usize = 6;
+/// Files of a run that a reader may want to see.
+const FILES: [&str; 3] = ["journal.jsonl", "plan.json", "job.toml"];
+
+/// A failure in words; the template reads it by these names.
+#[derive(Debug, Serialize)]
+pub(super) struct Failure {
+    pub headline: String,
+    pub title: String,
+    pub job: String,
+    pub window: String,
+    pub period: String,
+    pub run: String,
+    pub owner: String,
+    /// "failed on 16 November 2026 at 09:01 (Europe/London)"; empty when not known.
+    pub ended: String,
+    pub faults: Vec<Fault>,
+    pub todo: String,
+    pub command: String,
+    /// The last report of the job before.
+    pub last: Option<Before>,
+    /// The last report of this window before, where it is another one.
+    pub earlier: Option<Before>,
+    /// Reports that were not made.
+    pub reports: Vec<String>,
+    /// Other nodes that were not run.
+    pub skipped: Vec<String>,
+    pub finished: Vec<String>,
+    pub finished_text: String,
+    pub events: Vec<Line>,
+    pub files: Vec<&'static str>,
+}
+
+/// A node that failed.
+#[derive(Debug, Serialize)]
+pub(super) struct Fault {
+    pub node: String,
+    /// When, how often tried, whether the reports need it.
+    pub facts: String,
+    pub message: String,
+    /// The rest of what it says, mostly on what to do.
+    pub advice: Vec<String>,
+}
+
+/// A line of the journal.
+#[derive(Debug, Serialize)]
+pub(super) struct Line {
+    pub time: String,
+    pub event: &'static str,
+    pub node: String,
+    pub message: String,
+}
+
+impl Failure {
+    pub(super) fn read(folder: &Path) -> Result<Self, Error> {
+        let plan = run_folder::plan(folder)?;
+        let events = run_folder::events(folder)?;
+        let zone = Zone::of(&plan);
+        let fates = fates(&events);
+        let with = |kinds: &[&str]| -> Vec<&Node> {
+            let is_so = |node: &&Node| {
+                let fate = fates.get(node.name.as_str());
+                fate.is_some_and(|event| kinds.contains(&event.event.as_str()))
+            };
+            plan.nodes.iter().filter(is_so).collect()
+        };
+        let done = with(&["node_finished", "node_reused"]);
+        let reached = |node: &&Node| !done.iter().any(|done| done.name == node.name);
+        let failed = with(&["node_failed"]);
+        let faults: Vec<Fault> = failed
+            .iter()
+            .map(|node| fault(node, &events, &fates, &zone))
+            .collect();
+        let missing = plan.nodes.iter().filter(reached);
+        let (reports, others): (Vec<&Node>, Vec<&Node>) =
+            missing.partition(|node| node.is_report());
+        let names = |nodes: &[&Node]| -> Vec<String> {
+            nodes.iter().map(|node| clean(&node.name, 80)).collect()
+        };
+        let skipped: Vec<&Node> = others
+            .into_iter()
+            .filter(|node| !failed.iter().any(|failed| failed.name == node.name))
+            .collect();
+        let own = place(folder);
+        let (last, earlier) = before(folder, &own, &started(folder, &events), &zone);
+        let period = plan.window.as_ref().map(retrocast_domain::Window::words);
+        let period = or(period.unwrap_or_default(), &plan.label);
+        let replaced = [&last, &earlier]
+            .into_iter()
+            .flatten()
+            .any(|told| told.same_window);
+        let new = if replaced { "new " } else { "" };
+        Ok(Self {
+            headline: format!("No {new}report for {period}"),
+            title: or(clean(&plan.title, 200), &plan.job),
+            period,
+            window: clean(&plan.label, 60),
+            run: clean(&plan.run, 80),
+            owner: clean(&plan.owner, 200),
+            ended: ended(&events, &zone),
+            todo: todo(failed.len(), done.len()),
+            command: format!("retrocast rerun {} --current", quoted(&own.join("/"))),
+            reports: reports
+                .iter()
+                .map(|node| report_name(node, &plan))
+                .collect(),
+            skipped: names(&skipped),
+            finished: names(&done),
+            finished_text: finished_text(done.len()),
+            events: tail(&events, &zone),
+            files: FILES
+                .into_iter()
+                .filter(|name| folder.join(name).is_file())
+                .collect(),
+            job: clean(&plan.job, 120),
+            faults,
+            last,
+            earlier,
+        })
+    }
+}
+
+pub(super) fn or(text: String, other: &str) -> String {
+    if text.is_empty() {
+        clean(other, 200)
+    } else {
+        text
+    }
+}
+
+/// Names of the job's, the window's and the run's folder.
+fn place(folder: &Path) -> [String; 3] {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+    let mut names = folder
+        .iter()
+        .rev()
+        .map(|name| name.to_string_lossy().into_owned());
+    let mut name = || names.next().unwrap_or_default();
+    let (run, window, job) = (name(), name(), name());
+    [job, window, run]
+}
+
+/// A word of a shell's command line.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    if !word.is_empty() && !word.starts_with('-') && word.chars().all(plain) {
+        return word.to_string();
+    }
+    format!("'{}'", clean(word, 300).replace('\'', r"'\''"))
+}
+
+/// The last of each node's events that says how it ended.
+fn fates(events: &[Event]) -> BTreeMap<&str, &Event> {
+    let ends = [
+        "node_finished",
+        "node_reused",
+        "node_failed",
+        "node_skipped",
+        "node_cancelled",
+    ];
+    let told = events
+        .iter()
+        .filter(|event| ends.contains(&event.event.as_str()));
+    told.filter_map(|event| Some((event.node.as_deref()?, event)))
+        .collect()
+}
+
+fn fault(node: &Node, events: &[Event], fates: &BTreeMap<&str, &Event>, zone: &Zone) -> Fault {
+    let event = fates.get(node.name.as_str());
+    let said = event.map(|event| said(event)).unwrap_or_default();
+    let mut parts = said
+        .splitn(PARTS, "; ")
+        .map(|part| capital(&clean(part, 1200)));
+    let message = parts.next().filter(|text| !text.is_empty());
+    let tries = events
+        .iter()
+        .filter(|event| event.event == "node_retried" && event.node.as_deref() == Some(&node.name));
+    let mut facts = Vec::new();
+    facts.extend(event.and_then(|event| zone.clock(&event.time)));
+    match tries.count() {
+        0 => {}
+        again => facts.push(format!("tried {}", plural(again as u64 + 1, "time"))),
+    }
+    if node.optional {
+        facts.push("optional: reports do without it".to_string());
+    }
+    Fault {
+        node: clean(&node.name, 120),
+        facts: facts.join(", "),
+        message: message.unwrap_or_else(|| "It gave no reason.".to_string()),
+        advice: parts.collect(),
+    }
+}
+
+/// What an event says, without the node's name, which messages of sources begin with.
+fn said(event: &Event) -> &str {
+    let said = event.message.as_deref().unwrap_or_default();
+    let node = event.node.as_deref().unwrap_or_default();
+    let rest = said.strip_prefix(node).filter(|_| !node.is_empty());
+    rest.and_then(|rest| rest.strip_prefix(": "))
+        .unwrap_or(said)
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}
+
+/// A report's name, with its title where that is not the job's.
+fn report_name(node: &Node, plan: &Plan) -> String {
+    let title = node.config.get("title").and_then(serde_json::Value::as_str);
+    match title.filter(|title| !title.is_empty() && *title != plan.title) {
+        Some(title) => format!("{} ({})", clean(node.short(), 80), clean(title, 120)),
+        None => clean(node.short(), 80),
+    }
+}
+
+fn todo(failed: usize, done: usize) -> String {
+    let first = match failed {
+        0 => "Look at the end of the journal".to_string(),
+        1 => "Mend what is named above".to_string(),
+        2 => "Mend both of these".to_string(),
+        n => format!("Mend all {} of these", count(n as u64)),
+    };
+    let kept = match done {
+        0 => "",
+        _ => "; what is finished is not run a second time",
+    };
+    format!("{first}, then run the same window again{kept}:")
+}
+
+fn finished_text(done: usize) -> String {
+    match done {
+        1 => "One node is finished; its result is kept and used as long as its records and config \
+              stay what they are."
+            .to_string(),
+        n => format!(
+            "{} are finished; their results are kept and used as long as records and config stay \
+             what they are.",
+            plural(n as u64, "node")
+        ),
+    }
+}
+
+fn started(folder: &Path, events: &[Event]) -> String {
+    let told = RunSummary::read(folder).map(|summary| summary.started);
+    let told = told.ok().filter(|time| !time.is_empty());
+    told.or_else(|| Some(events.first()?.time.clone()))
+        .unwrap_or_default()
+}
+
+fn ended(events: &[Event], zone: &Zone) -> String {
+    let end = events.last().and_then(|event| zone.full(&event.time));
+    end.map(|end| format!("failed {end}")).unwrap_or_default()
+}
+
+/// The last lines of the journal.
+fn tail(events: &[Event], zone: &Zone) -> Vec<Line> {
+    let lines = events[events.len().saturating_sub(EVENTS)..].iter();
+    lines
+        .map(|event| Line {
+            time: zone.clock(&event.time).unwrap_or_default(),
+            event: word(&event.event),
+            node: clean(event.node.as_deref().unwrap_or_default(), 80),
+            message: match (said(event), event.rows) {
+                ("", Some(rows)) => plural(rows, "row"),
+                (said, _) => clean(said, 300),
+            },
+        })
+        .collect()
+}
+
+fn word(event: &str) -> &'static str {
+    match event {
+        "run_started" => "run started",
+        "run_resumed" => "run resumed",
+        "run_finished" => "run ended",
+        "node_started" => "started",
+        "node_waiting" => "waits",
+        "node_retried" => "tried again",
+        "node_finished" => "done",
+        "node_reused" => "reused",
+        "node_failed" => "failed",
+        "node_cancelled" => "stopped",
+        "node_skipped" => "not run",
+        _ => "other",
+    }
+}

@@ -1,0 +1,228 @@
+use super::*;
+use crate::{RunSummary, rebuild};
+use serde_json::{Value, json};
+use std::fs;
+
+/// An archive with a run that failed, and its folder.
+struct Archive {
+    root: tempfile::TempDir,
+    folder: PathBuf,
+}
+
+const SAID: &str = "source.tickets: no file matches /data/*.jsonl; put them there; mend the uri";
+
+impl Archive {
+    fn new(title: &str, said: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("weekly/2026-W46/r3");
+        fs::create_dir_all(&folder).unwrap();
+        let node = |name: &str, kind: &str, optional: bool| {
+            json!({"name": name, "kind": kind,
+            "title": "", "config": {"title": title}, "inputs": [], "optional": optional})
+        };
+        let plan = json!({
+            "job": "weekly", "title": title, "owner": "ops@example.org", "run": "r3",
+            "label": "2026-W46", "date": "2026-11-16",
+            "window": {"spec": "week", "start": "2026-11-09", "end": "2026-11-16",
+                "timezone": "Europe/Paris"},
+            "nodes": [
+                node("source.tickets", "source", false),
+                node("source.costs", "source", true),
+                node("source.calls", "source", false),
+                node("stage.rates", "kpi", false),
+                node("report.executive", "report", false),
+            ],
+        });
+        fs::write(folder.join("plan.json"), plan.to_string()).unwrap();
+        fs::write(folder.join("job.toml"), "").unwrap();
+        let event = |second: u32, event: &str, node: &str, message: &str| {
+            let time = format!("2026-11-16T08:00:{second:02}Z");
+            json!({"time": time, "event": event, "node": node, "message": message}).to_string()
+        };
+        let end =
+            json!({"time": "2026-11-16T08:00:09Z", "event": "run_finished", "status": "failed"});
+        let lines = [
+            event(0, "run_started", "r3", "lease 1"),
+            event(1, "node_started", "source.tickets", "new"),
+            event(2, "node_retried", "source.tickets", "timed out"),
+            event(3, "node_reused", "source.calls", "unchanged, reuse"),
+            event(4, "node_failed", "source.tickets", said),
+            event(5, "node_failed", "source.costs", "source.costs: gone"),
+            event(6, "node_skipped", "stage.rates", "source.tickets failed"),
+            event(
+                7,
+                "node_skipped",
+                "report.executive",
+                "source.tickets failed",
+            ),
+            end.to_string(),
+        ];
+        fs::write(folder.join("journal.jsonl"), lines.join("\n")).unwrap();
+        let archive = Self { root, folder };
+        archive.summary("2026-W46/r3", "failed", "2026-11-16T08:00:00Z", title);
+        archive
+    }
+
+    fn summary(&self, place: &str, status: &str, started: &str, title: &str) {
+        let (window, run) = place.split_once('/').unwrap();
+        let folder = self.root.path().join("weekly").join(place);
+        fs::create_dir_all(&folder).unwrap();
+        let summary: Value = json!({"run": run, "job": "weekly", "title": title, "window": window,
+            "period": format!("the days of {window}"), "status": status, "started": started,
+            "finished": started});
+        let summary: RunSummary = serde_json::from_value(summary).unwrap();
+        summary.write(&folder).unwrap();
+        fs::write(folder.join("index.html"), "").unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.join(name)).unwrap()
+    }
+}
+
+#[test]
+fn the_text_says_what_failed_what_is_missing_and_how_to_go_on() {
+    let archive = Archive::new("Weekly review", SAID);
+    archive.summary("2026-W44/r1", "complete", "2026-11-02T08:00:00Z", "");
+    archive.summary("2026-W45/r2", "partial", "2026-11-09T08:00:00Z", "");
+    archive.summary("2026-W45/r9", "failed", "2026-11-10T08:00:00Z", "");
+    // Made afterwards: it was not there when this run failed.
+    archive.summary("2026-W47/r4", "complete", "2026-11-23T08:00:00Z", "");
+    let files = failure_report(&archive.folder, None).unwrap();
+    assert_eq!(
+        files,
+        [archive.folder.join(PAGE), archive.folder.join(TEXT)]
+    );
+    let expected = "\
+No report for 9 to 15 November 2026: Weekly review
+
+  job          weekly
+  window       2026-W46
+  owner        ops@example.org
+  run          r3, failed on 16 November 2026 at 09:00 (Europe/Paris)
+  last report  2026-W45 (the days of 2026-W45), made on 9 November 2026 at
+               09:00 (Europe/Paris)
+
+What failed
+  source.tickets (09:00:04, tried 2 times)
+    No file matches /data/*.jsonl
+    Put them there
+    Mend the uri
+  source.costs (09:00:05, optional: reports do without it)
+    Gone
+
+What to do
+Mend both of these, then run the same window again; what is finished is not
+run a second time:
+
+  retrocast rerun weekly/2026-W46/r3 --current
+
+What is missing
+  reports   executive
+  not run   stage.rates
+
+What is finished
+One node is finished; its result is kept and used as long as its records and
+config stay what they are: source.calls.
+
+The end of the journal
+  09:00:01  started      source.tickets: new
+  09:00:02  tried again  source.tickets: timed out
+  09:00:03  reused       source.calls: unchanged, reuse
+  09:00:04  failed       source.tickets: no file matches /data/*.jsonl; put
+                         them there; mend the uri
+  09:00:05  failed       source.costs: gone
+  09:00:06  not run      stage.rates: source.tickets failed
+  09:00:07  not run      report.executive: source.tickets failed
+  09:00:09  run ended
+";
+    assert_eq!(archive.read(TEXT), expected);
+    let (page, text) = (archive.read(PAGE), archive.read(TEXT));
+    failure_report(&archive.folder, None).unwrap();
+    assert_eq!(
+        (archive.read(PAGE), archive.read(TEXT)),
+        (page, text),
+        "made again, the same"
+    );
+}
+
+#[test]
+fn the_page_leads_to_the_last_report_and_the_runs_page_leads_to_it() {
+    let archive = Archive::new("Weekly review", SAID);
+    archive.summary("2026-W46/r2", "complete", "2026-11-16T06:00:00Z", "");
+    failure_report(&archive.folder, None).unwrap();
+    rebuild(archive.root.path()).unwrap();
+    let page = archive.read(PAGE);
+    assert!(page.contains("<h1>No new report for 9 to 15 November 2026</h1>"));
+    assert!(page.contains("An earlier run</a> made a report for the same window on 16 November"));
+    let run = archive.read("index.html");
+    assert!(run.contains("href=\"failure.html\""), "{run}");
+    for text in [page, run] {
+        for link in text
+            .split("href=\"")
+            .skip(1)
+            .map(|rest| rest.split('"').next().unwrap())
+        {
+            let link = link.replace("&#x2f;", "/");
+            assert!(archive.folder.join(&link).exists(), "{link}");
+        }
+    }
+}
+
+#[test]
+fn a_run_that_did_not_fail_gets_no_report() {
+    let archive = Archive::new("Weekly review", SAID);
+    archive.summary("2026-W46/r3", "partial", "2026-11-16T08:00:00Z", "");
+    assert!(failure_report(&archive.folder, None).unwrap().is_empty());
+    assert!(!archive.folder.join(PAGE).exists() && !archive.folder.join(TEXT).exists());
+}
+
+#[test]
+fn hostile_words_are_shown_and_do_nothing() {
+    let words = "</title><script>alert(1)</script>{{ 7 * 7 }}\u{202e}\u{1b}[2J\nBcc: x";
+    let said = format!("{words}{}", "x".repeat(1 << 20));
+    let archive = Archive::new(words, &said);
+    let odd = archive.root.path().join("weekly/2026-W46/a';rm -rf \u{1b}");
+    fs::rename(&archive.folder, &odd).unwrap();
+    failure_report(&odd, None).unwrap();
+    let read = |name: &str| fs::read_to_string(odd.join(name)).unwrap();
+    let (page, text) = (read(PAGE), read(TEXT));
+    assert!(
+        !page.contains("<script") && page.contains("{{ 7 * 7 }}"),
+        "{page}"
+    );
+    for made in [&page, &text] {
+        assert!(
+            !made.contains(['\u{202e}', '\u{1b}']) && made.len() < 40_000,
+            "{}",
+            made.len()
+        );
+    }
+    assert!(!text.contains("\nBcc"), "{text}");
+    assert!(
+        text.contains(r"rerun 'weekly/2026-W46/a'\'';rm -rf □' --current"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_journal_that_says_little_is_enough() {
+    let archive = Archive::new("Weekly review", SAID);
+    fs::write(archive.folder.join("journal.jsonl"), "").unwrap();
+    failure_report(&archive.folder, None).unwrap();
+    let text = archive.read(TEXT);
+    assert!(
+        text.contains("The journal names no node that failed."),
+        "{text}"
+    );
+    assert!(text.contains("last report  none before"), "{text}");
+    let page = archive.read(PAGE);
+    assert!(
+        page.contains("This job has made no report before."),
+        "{page}"
+    );
+    assert!(
+        page.contains("Nothing: the whole job is run again."),
+        "{page}"
+    );
+}

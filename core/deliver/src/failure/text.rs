@@ -1,0 +1,94 @@
+//! A failure in plain text: the body of a mail.
+
+use super::{before::Before, facts::Failure};
+use crate::layout::Page;
+use retrocast_domain::number::{NBSP, THIN, list};
+
+/// Columns of a mail.
+const WIDTH: usize = 76;
+/// Last lines of the journal; the page has more.
+const EVENTS: usize = 8;
+
+pub(super) fn text(failure: &Failure) -> String {
+    let mut page = Page::new(WIDTH);
+    page.paragraph(&format!("{}: {}", failure.headline, failure.title));
+    page.blank();
+    let mut facts = vec![
+        ("job", failure.job.clone()),
+        ("window", failure.window.clone()),
+    ];
+    if !failure.owner.is_empty() {
+        facts.push(("owner", failure.owner.clone()));
+    }
+    let run = [failure.run.as_str(), failure.ended.as_str()];
+    facts.push(("run", run.join(", ").trim_end_matches(", ").to_string()));
+    facts.push(("last report", since(failure.last.as_ref())));
+    if failure.earlier.is_some() {
+        facts.push(("this window", since(failure.earlier.as_ref())));
+    }
+    page.entries(&labelled(facts));
+    page.blank();
+    page.line("What failed");
+    for fault in &failure.faults {
+        let facts = match fault.facts.as_str() {
+            "" => String::new(),
+            facts => format!(" ({facts})"),
+        };
+        page.indented("  ", &format!("{}{facts}", fault.node));
+        page.indented("    ", &fault.message);
+        for line in &fault.advice {
+            page.indented("    ", line);
+        }
+    }
+    if failure.faults.is_empty() {
+        page.line("  The journal names no node that failed.");
+    }
+    page.blank();
+    page.line("What to do");
+    page.paragraph(&failure.todo);
+    page.blank();
+    page.line(&format!("  {}", failure.command));
+    let mut missing = Vec::new();
+    for (label, names) in [("reports", &failure.reports), ("not run", &failure.skipped)] {
+        if !names.is_empty() {
+            missing.push((label, list(names)));
+        }
+    }
+    page.list("What is missing", &labelled(missing));
+    if !failure.finished.is_empty() {
+        page.blank();
+        page.line("What is finished");
+        let told = failure.finished_text.trim_end_matches('.');
+        page.paragraph(&format!("{told}: {}.", list(&failure.finished)));
+    }
+    let events = &failure.events[failure.events.len().saturating_sub(EVENTS)..];
+    let lines = events.iter().map(|event| {
+        let said = match (event.node.as_str(), event.message.as_str()) {
+            (node, "") => node.to_string(),
+            (node, said) => format!("{node}: {said}"),
+        };
+        (format!("{}  {}", event.time, event.event), said)
+    });
+    page.list("The end of the journal", &lines.collect::<Vec<_>>());
+    // A mail is read in any font: spaces of a special width gain nothing there.
+    page.text.replace([NBSP, THIN], " ")
+}
+
+fn labelled(pairs: Vec<(&str, String)>) -> Vec<(String, String)> {
+    pairs
+        .into_iter()
+        .map(|(label, text)| (label.to_string(), text))
+        .collect()
+}
+
+fn since(before: Option<&Before>) -> String {
+    before.map_or_else(
+        || "none before".to_string(),
+        |before| {
+            format!(
+                "{} ({}), made {}",
+                before.window, before.period, before.made
+            )
+        },
+    )
+}

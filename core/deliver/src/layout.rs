@@ -1,0 +1,145 @@
+//! Plain text for a terminal or a mail: headings, entries with a hanging indent, columns.
+
+use retrocast_domain::number::count;
+use std::fmt::Write as _;
+
+/// Entries of a list that are shown.
+pub(crate) const SHOWN: usize = 20;
+/// Where the text of an entry begins: at least, and at most.
+const INDENT: [usize; 2] = [12, 36];
+
+/// A text that grows.
+pub(crate) struct Page {
+    pub text: String,
+    /// Columns that lines are kept within.
+    width: usize,
+}
+
+impl Page {
+    pub(crate) fn new(width: usize) -> Self {
+        Self {
+            text: String::new(),
+            width,
+        }
+    }
+
+    pub(crate) fn line(&mut self, line: &str) {
+        let _ = writeln!(self.text, "{}", line.trim_end());
+    }
+
+    pub(crate) fn blank(&mut self) {
+        self.text.push('\n');
+    }
+
+    /// A sentence, broken into lines.
+    pub(crate) fn paragraph(&mut self, text: &str) {
+        self.indented("", text);
+    }
+
+    /// The same behind an indent.
+    pub(crate) fn indented(&mut self, indent: &str, text: &str) {
+        for line in wrapped(text, self.width - indent.len()) {
+            self.line(&format!("{indent}{line}"));
+        }
+    }
+
+    /// A heading and entries, each a label and its text, when there are any; those beyond the first
+    /// few are counted. Lines that a text brings with it stay lines.
+    pub(crate) fn list(&mut self, title: &str, entries: &[(String, String)]) {
+        if entries.is_empty() {
+            return;
+        }
+        self.blank();
+        self.line(title);
+        self.entries(entries);
+    }
+
+    /// The same without a heading.
+    pub(crate) fn entries(&mut self, entries: &[(String, String)]) {
+        let shown = &entries[..entries.len().min(SHOWN)];
+        let widest = shown.iter().map(|(label, _)| label.chars().count()).max();
+        let indent = (widest.unwrap_or(0) + 4).clamp(INDENT[0], INDENT[1]);
+        for (label, text) in shown {
+            self.entry(label, text, indent);
+        }
+        self.more(entries.len());
+    }
+
+    fn entry(&mut self, label: &str, text: &str, indent: usize) {
+        let pad = " ".repeat(indent);
+        let gap = (indent - 2).saturating_sub(label.chars().count());
+        let mut head = format!("  {label}{}", " ".repeat(gap));
+        // A label that leaves no room has a line of its own.
+        if gap < 2 {
+            self.line(&head);
+            head.clone_from(&pad);
+        }
+        if text.is_empty() {
+            self.line(&head);
+        }
+        for line in text.lines() {
+            for part in wrapped(line, self.width - indent) {
+                self.line(&format!("{head}{part}"));
+                head.clone_from(&pad);
+            }
+        }
+    }
+
+    pub(crate) fn more(&mut self, number: usize) {
+        if number > SHOWN {
+            let more = count((number - SHOWN) as u64);
+            self.line(&format!("  and {more} more"));
+        }
+    }
+}
+
+/// Old and new.
+pub(crate) fn arrow(old: &str, new: &str) -> String {
+    format!("{old} → {new}")
+}
+
+/// Rows with columns of one width; these stand at the right of theirs. Empty columns take no room.
+pub(crate) fn aligned<const N: usize>(rows: &[[String; N]], right: &[usize]) -> Vec<String> {
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let line = |row: &[String; N]| {
+        let mut line = String::new();
+        for (column, text) in row
+            .iter()
+            .enumerate()
+            .filter(|(column, _)| width(*column) > 0)
+        {
+            let gap = " ".repeat(width(column) - text.chars().count());
+            let between = if line.is_empty() { "" } else { "  " };
+            let _ = if right.contains(&column) {
+                write!(line, "{between}{gap}{text}")
+            } else {
+                write!(line, "{between}{text}{gap}")
+            };
+        }
+        line
+    };
+    rows.iter().map(line).collect()
+}
+
+/// The words of a text in lines of a width; a word that is longer has a line of its own.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let used = lines.last().map_or(0, |line| line.chars().count());
+        if used > 0 && used + 1 + word.chars().count() > width {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}

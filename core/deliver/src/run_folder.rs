@@ -1,0 +1,238 @@
+//! A run's folder, read by others than the engine: plan, state and cells, as far as they are there.
+
+use crate::{Error, RunStatus, RunSummary};
+use retrocast_domain::{Cell, CellStatus, Finding, Report, Window, report::SourceNote};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    fs::TryLockError,
+    path::{Path, PathBuf},
+};
+
+/// Name of the plan.
+const PLAN: &str = "plan.json";
+/// Name of the journal.
+const JOURNAL: &str = "journal.jsonl";
+/// Name of the job file's copy.
+const JOB: &str = "job.toml";
+
+/// What was to be run; `plan.json`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Plan {
+    pub job: String,
+    pub title: String,
+    pub owner: String,
+    pub run: String,
+    pub label: String,
+    pub window: Option<Window>,
+    pub date: String,
+    pub build: String,
+    pub compare: Value,
+    pub seed: Value,
+    pub params: BTreeMap<String, Value>,
+    /// What the sources held, by the node's name.
+    pub records: BTreeMap<String, String>,
+    pub nodes: Vec<Node>,
+}
+
+/// A node of a plan.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Node {
+    pub name: String,
+    pub kind: String,
+    pub title: String,
+    pub config: Value,
+    pub inputs: Vec<String>,
+    pub code_version: u64,
+    pub contract_hash: String,
+    pub optional: bool,
+    pub timeout: Value,
+    pub retries: Value,
+}
+
+impl Node {
+    /// The name without its table.
+    pub(crate) fn short(&self) -> &str {
+        self.name
+            .split_once('.')
+            .map_or(&self.name, |(_, name)| name)
+    }
+
+    pub(crate) fn is_source(&self) -> bool {
+        self.kind == "source"
+    }
+
+    pub(crate) fn is_report(&self) -> bool {
+        self.kind == "report"
+    }
+}
+
+/// How far a node came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum State {
+    Done,
+    NotEnough(String),
+    Failed(String),
+    /// The run ended, or has not come, before it.
+    NotReached,
+    /// It is not in the plan.
+    Absent,
+}
+
+/// One line of a journal.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Event {
+    pub time: String,
+    pub event: String,
+    pub node: Option<String>,
+    pub message: Option<String>,
+    pub rows: Option<u64>,
+    pub duration_ms: Option<f64>,
+    pub status: Option<RunStatus>,
+}
+
+/// What a run's folder holds.
+#[derive(Debug)]
+pub(crate) struct RunFolder {
+    pub folder: PathBuf,
+    pub plan: Plan,
+    pub status: RunStatus,
+    pub job_file: String,
+    /// By the node's name without its table.
+    pub cells: BTreeMap<String, Cell>,
+    /// By the source's name; only runs that made their reports have them.
+    pub sources: BTreeMap<String, SourceNote>,
+    /// What is there and cannot be read, in sentences.
+    pub unreadable: Vec<String>,
+}
+
+impl RunFolder {
+    /// Reads a folder; without a plan it is none.
+    pub(crate) fn read(folder: &Path) -> Result<Self, Error> {
+        let plan = plan(folder)?;
+        let mut unreadable = Vec::new();
+        let mut cells = BTreeMap::new();
+        for node in plan.nodes.iter().filter(|node| !node.is_report()) {
+            let path = folder.join("cells").join(format!("{}.json", node.short()));
+            match read::<Cell>(&path) {
+                Ok(cell) => {
+                    cells.insert(node.short().to_string(), cell);
+                }
+                Err(error) if error.is_missing() => {}
+                Err(error) => unreadable.push(error.to_string()),
+            }
+        }
+        let sources = match read::<Report>(&folder.join("report.json")) {
+            Ok(report) => report.sources,
+            Err(error) => {
+                if !error.is_missing() {
+                    unreadable.push(error.to_string());
+                }
+                Vec::new()
+            }
+        };
+        let job_file = std::fs::read(folder.join(JOB)).unwrap_or_default();
+        Ok(Self {
+            status: status(folder)?,
+            job_file: String::from_utf8_lossy(&job_file).into_owned(),
+            cells,
+            sources: sources
+                .into_iter()
+                .map(|note| (note.name.clone(), note))
+                .collect(),
+            unreadable,
+            folder: folder.to_path_buf(),
+            plan,
+        })
+    }
+
+    /// How far a node came, by its full name.
+    pub(crate) fn state(&self, node: &str) -> State {
+        let Some(node) = self.plan.nodes.iter().find(|known| known.name == node) else {
+            return State::Absent;
+        };
+        match self.cells.get(node.short()).map(|cell| &cell.status) {
+            None => State::NotReached,
+            Some(CellStatus::Done) => State::Done,
+            Some(CellStatus::NotEnough { message }) => State::NotEnough(message.clone()),
+            Some(CellStatus::Failed { message }) => State::Failed(message.clone()),
+        }
+    }
+
+    /// Cells of the plan's nodes, in its order, with the nodes' full names.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = (&str, &Cell)> {
+        let nodes = self.plan.nodes.iter().filter(|node| !node.is_report());
+        nodes.filter_map(|node| Some((node.name.as_str(), self.cells.get(node.short())?)))
+    }
+
+    /// All findings with the nodes that made them, in the order of the plan.
+    pub(crate) fn findings(&self) -> impl Iterator<Item = (&str, &Finding)> {
+        self.in_order()
+            .flat_map(|(node, cell)| cell.findings.iter().map(move |finding| (node, finding)))
+    }
+}
+
+/// The plan of a run's folder.
+pub(crate) fn plan(folder: &Path) -> Result<Plan, Error> {
+    read(&folder.join(PLAN))
+}
+
+/// How a run ended, or that it has not: as its journal and the lock on it tell.
+pub(crate) fn status(folder: &Path) -> Result<RunStatus, Error> {
+    let told = RunSummary::read(folder).map(|summary| summary.status);
+    if let Some(status) = told.ok().filter(|status| *status != RunStatus::Running) {
+        return Ok(status);
+    }
+    let events = events(folder)?;
+    let end = events
+        .iter()
+        .rev()
+        .find(|event| event.event == "run_finished");
+    if let Some(status) = end.and_then(|event| event.status) {
+        return Ok(status);
+    }
+    let journal = std::fs::File::open(folder.join(JOURNAL));
+    let held =
+        journal.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
+    Ok(if held {
+        RunStatus::Running
+    } else {
+        RunStatus::Interrupted
+    })
+}
+
+/// The events of a run's journal; lines that cannot be read are left out, a killed run leaves one.
+pub(crate) fn events(folder: &Path) -> Result<Vec<Event>, Error> {
+    let path = folder.join(JOURNAL);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => {
+            return Err(Error::File {
+                what: "read",
+                path,
+                source,
+            });
+        }
+    };
+    let lines = text.split(|byte| *byte == b'\n');
+    Ok(lines
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect())
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let text = std::fs::read(path).map_err(|source| Error::File {
+        what: "read",
+        path: path.to_path_buf(),
+        source,
+    })?;
+    serde_json::from_slice(&text).map_err(|source| Error::Broken {
+        path: path.to_path_buf(),
+        source,
+    })
+}
