@@ -202,7 +202,11 @@ fn a_clock_that_was_set_back_does_no_harm() {
         fs::write(&path, text.replace(&times, "\"2031-")).unwrap();
     }
     let again = run(&scratch, &[]).expect(0);
-    assert!(again.stdout.contains("0 nodes executed"), "{}", again.stdout);
+    assert!(
+        again.stdout.contains("0 nodes executed"),
+        "{}",
+        again.stdout
+    );
     retrocast_in(scratch.path(), &["list"]).expect(0);
     let explained = ["plan", "small", "--date", "2026-11-16", "--json"];
     let plan = retrocast_in(scratch.path(), &explained).expect(0);
@@ -251,13 +255,15 @@ fn a_full_disk_is_said_and_the_run_goes_on_when_there_is_room() {
     let scratch = workspace("", 3000);
     let script = r#"
 run="$RETROCAST --workspace $WORKSPACE --lake lake --reports reports run small --date 2026-11-16"
-head -c 38M /dev/zero > ballast
+# Room for the datasets, not for the reports.
+head -c 20M /dev/zero > ballast
+truncate -s -300K ballast
 $run; echo "code $?"
 rm ballast
 $run; echo "code $?"
 ls reports/small/2026-W46/*/executive.pdf
 "#;
-    let Some(ended) = on_small_disk("a full disk", &scratch, "40m", script) else {
+    let Some(ended) = on_small_disk("a full disk", &scratch, "8m", script) else {
         return;
     };
     let codes: Vec<&str> = ended
@@ -265,7 +271,13 @@ ls reports/small/2026-W46/*/executive.pdf
         .lines()
         .filter(|line| line.starts_with("code"))
         .collect();
-    assert_eq!(codes, ["code 1", "code 0"], "{}\n{}", ended.stdout, ended.stderr);
+    assert_eq!(
+        codes,
+        ["code 1", "code 0"],
+        "{}\n{}",
+        ended.stdout,
+        ended.stderr
+    );
     let words = ["No space left on device", "the disk is full", "[retention]"];
     says(&ended, &words);
     assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
@@ -279,15 +291,15 @@ do="$RETROCAST --workspace $WORKSPACE --lake lake --reports reports"
 $do backfill small --from 2026-08-03 --to 2026-11-09 > told || cat told
 before=$(ls reports/small | grep -c W)
 # Fill what is left but for a little.
-free=$(df -k --output=avail . | tail -1)
-head -c $((free - 700))k /dev/zero > ballast
+head -c 64M /dev/zero > ballast
+truncate -s -100K ballast
 $do run small --date 2026-11-16; echo "code $?"
 after=$(ls reports/small | grep -c W)
 echo "windows $before $after"
 $do run small --window 2026-W45; echo "code $?"
 cat reports/small/2026-W45/*/report.json
 "#;
-    let Some(ended) = on_small_disk("room on a full disk", &scratch, "64m", script) else {
+    let Some(ended) = on_small_disk("room on a full disk", &scratch, "32m", script) else {
         return;
     };
     let (out, said) = (&ended.stdout, &ended.stderr);
@@ -301,5 +313,8 @@ cat reports/small/2026-W45/*/report.json
         .map(|n| n.parse().unwrap())
         .collect();
     assert!(counts[0] == 14 && counts[1] <= 2, "{counts:?}");
-    assert!(out.contains("as the job's retention (1 week) allows"), "{out}");
+    assert!(
+        out.contains("as the job's retention (1 week) allows"),
+        "{out}"
+    );
 }

@@ -5,24 +5,39 @@ use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 const JOB: &str = "weekly-operations";
 
+/// The demo's job for one week.
+const RUN: &[&str] = &["run", JOB, "--date", "2026-11-16"];
+/// The same for three.
+const BACKFILL: &[&str] = &[
+    "backfill",
+    JOB,
+    "--from",
+    "2026-10-26",
+    "--to",
+    "2026-11-16",
+];
+
 /// Begins a run of the demo's job in a folder and lets it go.
 fn begin(folder: &Path, records: &Path) -> Child {
-    let jobs = root().join("jobs");
-    let templates = root().join("templates");
+    begin_command(RUN, folder, records)
+}
+
+fn begin_command(command: &[&str], folder: &Path, records: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_retrocast"))
-        .args(["run", JOB, "--date", "2026-11-16", "--set"])
+        .args(command)
+        .arg("--set")
         .arg(format!("records={}", records.display()))
         .arg("--jobs")
-        .arg(jobs)
+        .arg(root().join("jobs"))
         .arg("--templates")
-        .arg(templates)
+        .arg(root().join("templates"))
         .current_dir(folder)
         .env_remove("RUST_LOG")
         .stdout(Stdio::null())
@@ -68,23 +83,37 @@ fn count(run: &Path, event: &str) -> BTreeMap<String, u32> {
     counts
 }
 
-/// A run is killed at random moments until it is through, over and over. What it leaves is what an
-/// undisturbed run leaves, and no node that was finished was worked on again.
+/// A run is killed at random moments until it is through, over and over.
 /// `RETROCAST_KILLS` says how many kills; 25 when it does not.
 #[test]
 fn killed_at_any_moment_the_result_is_the_same() {
-    let kills: u32 = std::env::var("RETROCAST_KILLS").map_or(25, |text| {
-        text.parse().expect("RETROCAST_KILLS is a number")
-    });
+    kill_over_and_over(RUN, 1, asked("RETROCAST_KILLS", 25));
+}
+
+/// So is a backfill; half as often, unless `RETROCAST_KILLS` says how often.
+#[test]
+fn a_backfill_killed_at_any_moment_leaves_the_same() {
+    kill_over_and_over(BACKFILL, 3, asked("RETROCAST_KILLS", 12));
+}
+
+fn asked(variable: &str, default: u32) -> u32 {
+    std::env::var(variable).map_or(default, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} is a number"))
+    })
+}
+
+/// What a command leaves that was killed again and again is what it leaves undisturbed, and no node
+/// that was finished is worked on again.
+fn kill_over_and_over(command: &[&str], windows: usize, kills: u32) {
     let scratch = Scratch::new();
     let records = few_records(&scratch);
     let undisturbed = Scratch::new();
     let begun = Instant::now();
-    end(begin(undisturbed.path(), &records));
+    end(begin_command(command, undisturbed.path(), &records));
     let whole = begun.elapsed();
-    let expected = runs(&undisturbed.join("reports"), JOB).remove(0);
-    let nodes = count(&expected, "node_finished");
-    assert!(nodes.len() > 20, "{nodes:?}");
+    let expected = runs(&undisturbed.join("reports"), JOB);
+    assert_eq!(expected.len(), windows);
 
     let (mut killed, mut campaigns, mut resumed) = (0, 0, 0);
     // Moments that are spread over the run, and the same each time: the golden ratio's multiples.
@@ -93,7 +122,7 @@ fn killed_at_any_moment_the_result_is_the_same() {
         campaigns += 1;
         let world = Scratch::new();
         loop {
-            let mut child = begin(world.path(), &records);
+            let mut child = begin_command(command, world.path(), &records);
             moment = (moment + 0.618_033_988_749_895).fract();
             let until = Instant::now() + whole.mul_f64(moment);
             while Instant::now() < until && child.try_wait().unwrap().is_none() {
@@ -108,30 +137,36 @@ fn killed_at_any_moment_the_result_is_the_same() {
             killed += 1;
         }
         let found = runs(&world.join("reports"), JOB);
-        assert_eq!(
-            found.len(),
-            1,
-            "the run that was killed is the run that ended"
-        );
-        assert_eq!(found[0].file_name(), expected.file_name());
-        assert_eq!(sums(&found[0]), sums(&expected), "campaign {campaigns}");
-        assert_eq!(json(&found[0].join("run.json"))["status"], "complete");
-        let finished = count(&found[0], "node_finished");
-        let twice: Vec<_> = finished.iter().filter(|(_, times)| **times > 1).collect();
-        assert!(
-            twice.is_empty(),
-            "worked on again though finished: {twice:?}"
-        );
-        let reused = count(&found[0], "node_reused");
-        let told = nodes
-            .keys()
-            .all(|node| finished.contains_key(node) || reused.contains_key(node));
-        assert!(told, "the journal tells of every node");
-        resumed += count(&found[0], "run_resumed").values().sum::<u32>();
+        let names = |runs: &[PathBuf]| -> Vec<_> {
+            runs.iter()
+                .map(|run| run.components().rev().take(2).collect::<PathBuf>())
+                .collect()
+        };
+        assert_eq!(names(&found), names(&expected), "campaign {campaigns}");
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(sums(found), sums(expected), "campaign {campaigns}");
+            assert_eq!(json(&found.join("run.json"))["status"], "complete");
+            let finished = count(found, "node_finished");
+            let twice: Vec<_> = finished.iter().filter(|(_, times)| **times > 1).collect();
+            assert!(
+                twice.is_empty(),
+                "worked on again though finished: {twice:?}"
+            );
+            let reused = count(found, "node_reused");
+            let mut nodes = count(expected, "node_finished");
+            nodes.append(&mut count(expected, "node_reused"));
+            assert!(nodes.len() > 20, "{nodes:?}");
+            let told = nodes
+                .keys()
+                .all(|node| finished.contains_key(node) || reused.contains_key(node));
+            assert!(told, "the journal tells of every node");
+            resumed += count(found, "run_resumed").values().sum::<u32>();
+        }
     }
     eprintln!("{killed} kills in {campaigns} runs, {resumed} times gone on with");
+    // A backfill may be killed between two runs.
     assert!(
-        resumed * 2 > killed,
+        resumed * 2 > killed || windows > 1,
         "most kills hit a run that had begun: {resumed} of {killed}"
     );
 }
@@ -141,7 +176,7 @@ fn killed_at_any_moment_the_result_is_the_same() {
 fn of_eight_at_once_one_runs() {
     let scratch = Scratch::new();
     let records = few_records(&scratch);
-    let rounds: u32 = std::env::var("RETROCAST_ROUNDS").map_or(5, |text| text.parse().unwrap());
+    let rounds = asked("RETROCAST_ROUNDS", 5);
     for round in 1..=rounds {
         let world = Scratch::new();
         let children: Vec<Child> = (0..8).map(|_| begin(world.path(), &records)).collect();

@@ -145,8 +145,7 @@ fn nothing_met(note: &retrocast_domain::report::SourceNote) -> Failure {
         .map(|(reason, n)| format!("{reason} ({n})"))
         .collect();
     Failure::data(format!(
-        "source.{}: none of {} in {} meets the contract {:?}: {}",
-        note.name,
+        "none of {} in {} meets the contract {:?}: {}",
         retrocast_domain::number::plural(note.records, "record"),
         note.uri,
         note.contract,
@@ -171,18 +170,10 @@ fn properties(ctx: &RunContext, node: &Node) -> Properties {
 
 /// A failure of the store, by what can be done about it.
 fn failure(error: StoreError) -> Failure {
-    failure_of("", error)
-}
-
-/// The same, of the node of this name.
-fn failure_of(node: &str, error: StoreError) -> Failure {
     if matches!(error, StoreError::Cancelled) {
         return Failure::cancelled();
     }
-    let told = match node {
-        "" => error.to_string(),
-        node => format!("{node}: {error}"),
-    };
+    let told = error.to_string();
     match error.remedy() {
         Remedy::Again => Failure::transient(told),
         Remedy::Room => Failure::full(told).hint(MAKE_ROOM),

@@ -82,7 +82,7 @@ fn line(event: &Event) -> Option<String> {
         EventKind::NodeSkipped => format!("{:<9}{node}: {message}", "skipped"),
         EventKind::NodeCancelled => format!("{:<9}{node}", "stopped"),
         EventKind::NodeWaiting => format!("{:<9}{node}: {message}", "waits"),
-        EventKind::RunResumed => format!("{:<9}run {node}, whose process died", "resumed"),
+        EventKind::RunResumed => format!("{:<9}run {node}, which broke off", "resumed"),
         EventKind::RunStarted | EventKind::NodeStarted | EventKind::RunFinished => return None,
     };
     Some(text.trim_end().to_string())

@@ -4,6 +4,8 @@ mod effort;
 
 mod course;
 
+mod standing;
+
 use crate::{
     boundary::{Clock, Environment, Executor, Failure, Progress, RunContext},
     fingerprint::{Components, Decision, identity},
@@ -407,15 +409,8 @@ impl Runner {
         records: &BTreeMap<String, Result<String, Failure>>,
     ) -> Result<(Journal, EventKind), EngineError> {
         let plan = ctx.plan.clone();
-        let texts: BTreeMap<&String, String> = records
-            .iter()
-            .map(|(name, identity)| match identity {
-                Ok(identity) => (name, identity.clone()),
-                Err(failure) => (name, format!("{UNREADABLE}{}", failure.message)),
-            })
-            .collect();
-        let hash = canonical::hash(&(&plan.job, &plan.window, &plan.params, plan.seed, &texts));
-        ctx.identity = hash[..8].to_string();
+        let texts = texts_of(records);
+        ctx.identity = identity_of(&plan, &texts);
         let mut told = json!(&*plan);
         told["identity"] = json!(ctx.identity);
         told["build"] = json!(ctx.build);
@@ -461,6 +456,21 @@ impl Runner {
         let path = ctx.folder.join(JOB);
         write_whole(&path, ctx.job.text.as_bytes()).map_err(writing(&path))
     }
+}
+
+/// What every source holds, as a plan tells it.
+fn texts_of(records: &BTreeMap<String, Result<String, Failure>>) -> BTreeMap<&String, String> {
+    let texts = records.iter().map(|(name, identity)| match identity {
+        Ok(identity) => (name, identity.clone()),
+        Err(failure) => (name, format!("{UNREADABLE}{}", failure.message)),
+    });
+    texts.collect()
+}
+
+/// The part of a run's id that follows from what is run on what.
+fn identity_of(plan: &Plan, texts: &BTreeMap<&String, String>) -> String {
+    let hash = canonical::hash(&(&plan.job, &plan.window, &plan.params, plan.seed, texts));
+    hash[..8].to_string()
 }
 
 /// Opens the folder of a run of the same plan that died: its journal and the run it repeats. What

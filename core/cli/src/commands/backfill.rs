@@ -21,6 +21,15 @@ pub struct Range {
     pub most: usize,
 }
 
+/// What became of a window.
+struct Told {
+    window: String,
+    run: String,
+    status: RunStatus,
+    /// Nodes executed and reused; `None` when the window had been done before.
+    work: Option<(usize, usize)>,
+}
+
 pub fn backfill(
     workspace: &Workspace,
     job: &str,
@@ -61,30 +70,43 @@ pub fn backfill(
         let Some(planned) = job::planned(workspace, &arguments, means.json)? else {
             return Ok(job::unusable());
         };
+        let window = planned.plan.label.clone();
+        if let Some(standing) = run::standing(workspace, &planned)? {
+            told.push(Told {
+                window,
+                run: standing.run,
+                status: standing.status,
+                work: None,
+            });
+            continue;
+        }
         let result = run::execute(workspace, &planned, means, |_| {})?;
         run::report_failures(&result);
-        let cancelled = result.status == RunStatus::Cancelled;
-        told.push((planned.plan.label.clone(), result));
-        if cancelled {
+        told.push(Told {
+            window,
+            status: result.status,
+            work: Some((result.executed.len(), result.reused.len())),
+            run: result.run,
+        });
+        if result.status == RunStatus::Cancelled {
             break;
         }
     }
     let index = archive::rebuild(workspace)?;
     if !means.json {
         let mut text = format!("\n{} of {job}\n", plural(told.len() as u64, "window"));
-        for (label, result) in &told {
-            let (executed, reused) = (result.executed.len(), result.reused.len());
-            let status = result.status.word();
-            let _ = writeln!(
-                text,
-                "  {label:<22} {status:<12} {:<12} {executed} executed, {reused} reused",
-                result.run
-            );
+        for one in &told {
+            let work = match one.work {
+                Some((executed, reused)) => format!("{executed} executed, {reused} reused"),
+                None => "there already".to_string(),
+            };
+            let (window, status, run) = (&one.window, one.status.word(), &one.run);
+            let _ = writeln!(text, "  {window:<22} {status:<12} {run:<12} {work}");
         }
         let _ = writeln!(text, "  archive {}", index.display());
         print(&text)?;
     }
-    let worst = told.iter().map(|(_, result)| run::exit(result.status));
+    let worst = told.iter().map(|one| run::exit(one.status));
     Ok(worst
         .max_by_key(|exit| gravity(*exit))
         .unwrap_or(Exit::Done))

@@ -9,14 +9,6 @@ use retrocast_engine::{Decision, Plan};
 use serde_json::json;
 use std::{collections::BTreeSet, fmt::Write as _};
 
-/// Looking at what would be done computes nothing.
-pub const LOOKING: run::Means = run::Means {
-    json: true,
-    threads: None,
-    memory_mib: 64,
-    spill_mib: 1,
-};
-
 pub fn plan(
     workspace: &Workspace,
     arguments: &JobArguments,
@@ -27,7 +19,7 @@ pub fn plan(
         return Ok(job::unusable());
     };
     let quiet = progress::listener(true, 0);
-    let threads = run::runner(workspace, &planned, &LOOKING, quiet, |_| {})?;
+    let threads = run::runner(workspace, &planned, &run::LOOKING, quiet, |_| {})?;
     let decisions = threads
         .runtime
         .block_on(threads.runner.explain(&planned.job, &planned.plan));
@@ -119,7 +111,7 @@ pub fn explain(
         return Err(WrongUsage(format!("{} has no node {node:?}; {help}", plan.job)).into());
     };
     let quiet = progress::listener(true, 0);
-    let threads = run::runner(workspace, &planned, &LOOKING, quiet, |_| {})?;
+    let threads = run::runner(workspace, &planned, &run::LOOKING, quiet, |_| {})?;
     let decisions = threads
         .runtime
         .block_on(threads.runner.explain(&planned.job, plan));

@@ -11,7 +11,8 @@ use crate::{
 use anyhow::Context as _;
 use retrocast_domain::number::plural;
 use retrocast_engine::{
-    FailureKind, Progress, RunOptions, RunResult, Runner, SystemClock, journal::RunStatus,
+    FailureKind, Progress, RunOptions, RunResult, Runner, SystemClock,
+    journal::{self, RunStatus},
 };
 use retrocast_store::{Limits, Room};
 use std::{
@@ -162,6 +163,25 @@ fn attempt(
     }
     archive::write_failure(workspace, &result);
     Ok(result)
+}
+
+/// What looking at what would be done may use: it computes nothing.
+pub const LOOKING: Means = Means {
+    json: true,
+    threads: None,
+    memory_mib: 64,
+    spill_mib: 1,
+};
+
+/// The run that is there already, when it is complete and one more would be the same.
+pub fn standing(
+    workspace: &Workspace,
+    planned: &job::Planned,
+) -> anyhow::Result<Option<journal::RunSummary>> {
+    let quiet = progress::listener(true, 0);
+    let threads = runner(workspace, planned, &LOOKING, quiet, |_| {})?;
+    let standing = threads.runner.standing(&planned.job, &planned.plan);
+    Ok(threads.runtime.block_on(standing))
 }
 
 /// What a run works with: threads that keep it going, threads that compute, and the runner.

@@ -1,6 +1,6 @@
 //! `retrocast watch`: new records are taken in as they come, and what they show is told.
 
-use super::{archive, job, plan, print, print_raw, run, truth::read};
+use super::{archive, job, print, print_raw, run, truth::read};
 use crate::{
     Exit,
     arguments::{JobArguments, WatchArguments},
@@ -162,7 +162,8 @@ impl Watch<'_> {
     fn round(&mut self, planned: &job::Planned) -> anyhow::Result<bool> {
         let started = Instant::now();
         let again = !self.told.is_empty();
-        if again && self.is_known(planned)? {
+        // Files may have been touched and not changed.
+        if again && run::standing(self.workspace, planned)?.is_some() {
             return Ok(false);
         }
         let result = match run::execute(self.workspace, planned, self.means, |_| {}) {
@@ -181,15 +182,6 @@ impl Watch<'_> {
             self.tell(&result, started.elapsed())?;
         }
         Ok(true)
-    }
-
-    /// Whether a run would only reuse: files were touched, not changed.
-    fn is_known(&self, planned: &job::Planned) -> anyhow::Result<bool> {
-        let quiet = progress::listener(true, 0);
-        let threads = run::runner(self.workspace, planned, &plan::LOOKING, quiet, |_| {})?;
-        let explained = threads.runner.explain(&planned.job, &planned.plan);
-        let decisions = threads.runtime.block_on(explained);
-        Ok(decisions.iter().all(|decision| decision.reuse))
     }
 
     /// Says which findings are new, which say something else now and which are gone.
@@ -222,11 +214,11 @@ impl Watch<'_> {
         } else {
             let count = |what: &str| lines.iter().filter(|line| line.0 == what).count() as u64;
             let mut text = format!(
-                "\n{} run {}, {}: {} new, {} changed, {} gone\n",
+                "\n{} run {}, {}: {}, {} changed, {} gone\n",
                 jiff::Zoned::now().strftime("%H:%M:%S"),
                 result.run,
                 progress::duration(took.as_millis() as u64),
-                plural(count("new"), "finding"),
+                plural(count("new"), "new finding"),
                 count("changed"),
                 gone.len(),
             );

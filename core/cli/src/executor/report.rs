@@ -33,11 +33,10 @@ pub async fn lay_out(
     let report = assemble(node, inputs, ctx);
     let templates = templates(work.workspace.templates.as_deref())?;
     let folder = ctx.folder.clone();
-    let name = node.name.clone();
     let files = tokio::task::spawn_blocking(move || write(&report, layout, &templates, &folder))
         .await
-        .map_err(|error| Failure::bug(format!("{name}: {error}")))?
-        .map_err(|error| unwritten(&name, &error))?;
+        .map_err(|error| Failure::bug(error.to_string()))?
+        .map_err(|error| unwritten(&error))?;
     let cell = retrocast_domain::Cell::new(node.short(), retrocast_engine::plan::REPORT);
     Ok(Outcome {
         cell,
@@ -48,13 +47,13 @@ pub async fn lay_out(
 }
 
 /// Why a report could not be written.
-fn unwritten(node: &str, error: &anyhow::Error) -> Failure {
+fn unwritten(error: &anyhow::Error) -> Failure {
     let full = error.chain().any(|cause| {
         cause
             .downcast_ref::<std::io::Error>()
             .is_some_and(|error| is_full(error))
     });
-    let told = format!("{node}: {error}");
+    let told = format!("{error:#}");
     if full {
         return Failure::full(told).hint(MAKE_ROOM);
     }

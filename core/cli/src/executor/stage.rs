@@ -1,6 +1,6 @@
 //! Stages: datasets in as frames, an analysis out, its rows back into the lake.
 
-use super::{Work, failure, failure_of, properties};
+use super::{Work, failure, properties};
 use retrocast_domain::{Outcome, cell::DatasetRef};
 use retrocast_engine::{Failure, Node, RunContext};
 use retrocast_stages::{Context, Input, Inputs, Kind, Stop};
@@ -76,8 +76,8 @@ pub async fn query(
             return Err(Failure::cancelled());
         }
         written = query => written
-            .map_err(|error| Failure::bug(format!("{}: {error}", node.name)))?
-            .map_err(|error| failure_of(&node.name, error))?,
+            .map_err(|error| Failure::bug(error.to_string()))?
+            .map_err(failure)?,
     };
     drop(share);
     let head = Scan {
@@ -94,7 +94,7 @@ pub async fn query(
     };
     let result = Inputs::from([(retrocast_stages::sql::RESULT.to_string(), input)]);
     let analysis = (kind(node)?.run)(&context(node, ctx), &node.config, &result)
-        .map_err(|error| Failure::data(format!("{}: {error}", node.name)))?;
+        .map_err(|error| Failure::data(error.to_string()))?;
     debug_assert!(
         rows >= analysis
             .frame
@@ -170,9 +170,9 @@ pub async fn analyse(
             if ctx.cancel.is_cancelled() {
                 return Failure::cancelled();
             }
-            Failure::bug(format!("{}: {error}", node.name))
+            Failure::bug(error.to_string())
         })?
-        .map_err(|error| Failure::data(format!("{}: {error}", node.name)))?;
+        .map_err(|error| Failure::data(error.to_string()))?;
     let mut datasets = Vec::new();
     if let Some(frame) = &analysis.frame {
         let properties = properties(ctx, node);

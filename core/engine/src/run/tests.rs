@@ -427,6 +427,38 @@ async fn a_node_out_of_time_gives_back_what_it_holds_before_the_next_try() {
 }
 
 #[tokio::test]
+async fn a_run_that_stands_is_found_until_something_changes() {
+    let world = World::new([]);
+    let (job, plan) = (
+        Arc::new(trial::job(trial::JOB)),
+        Arc::new(trial::plan(trial::JOB)),
+    );
+    assert_eq!(world.runner.standing(&job, &plan).await, None);
+    let first = world.run(trial::JOB).await;
+    let standing = world.runner.standing(&job, &plan).await.unwrap();
+    assert_eq!((standing.run, standing.status), (first.run, first.status));
+    let again = world.run(trial::JOB).await;
+    let standing = world.runner.standing(&job, &plan).await.unwrap();
+    assert_eq!(standing.run, again.run);
+    assert_eq!(
+        standing.run,
+        format!("{}-2", standing.run.trim_end_matches("-2"))
+    );
+
+    let mut other = (*plan).clone();
+    other.window = plan.window.previous();
+    other.label = other.window.label();
+    assert_eq!(world.runner.standing(&job, &Arc::new(other)).await, None);
+    let mut records = world.executor.records.lock().unwrap();
+    records.insert("source.tickets".into(), "others".into());
+    drop(records);
+    assert_eq!(world.runner.standing(&job, &plan).await, None);
+    let failed = World::new([("stage.rhythm", Order::Panic)]);
+    failed.run(trial::JOB).await;
+    assert_eq!(failed.runner.standing(&job, &plan).await, None);
+}
+
+#[tokio::test]
 async fn all_nodes_together_have_a_budget_of_retries() {
     let down = || Order::Fail(99, Failure::transient("storage is down"));
     let mut world = World::new([

@@ -16,14 +16,14 @@ pub(super) fn explain(error: &DataFusionError) -> SqlError {
 pub(super) fn explain_with(error: &DataFusionError, functions: &[String]) -> SqlError {
     let mut out = match error.find_root() {
         DataFusionError::SchemaError(schema, _) => explain_schema(schema),
-        DataFusionError::ResourcesExhausted(reason) if reason.contains("disk") => SqlError::new(
-            format!("the query writes more to disk than it may: {reason}"),
-        )
-        .help("read fewer rows or columns, or raise --memory or --spill"),
-        DataFusionError::ResourcesExhausted(reason) => SqlError::new(format!(
-            "the query needs more memory than it may take: {reason}"
-        ))
-        .help("read fewer rows or columns, or raise --memory"),
+        DataFusionError::ResourcesExhausted(reason) if reason.contains("disk") => {
+            SqlError::new("the query writes more to disk than --spill allows")
+                .help("read fewer rows or columns, or raise --memory or --spill")
+        }
+        DataFusionError::ResourcesExhausted(_) => {
+            SqlError::new("the query needs more memory than it may take, which is half of --memory")
+                .help("read fewer rows or columns, or raise --memory")
+        }
         root => {
             let text = root.strip_backtrace();
             no_function(&text, functions).unwrap_or_else(|| SqlError::new(clean(&text)))
