@@ -7,8 +7,8 @@
 use crate::{
     boundary::{Environment, Kinds},
     job::{
-        CheckOptions, Job,
-        check::duration,
+        CheckOptions, Job, ReportSpec,
+        check::{duration, entries},
         document::Item,
         elaborate::{Elaborated, elaborate},
         schema::COMMON_STAGE_KEYS,
@@ -20,7 +20,8 @@ use retrocast_domain::{Diagnostic, Level, ParamLine, Window, window::Comparison}
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
     fmt::Write as _,
     time::Duration,
 };
@@ -121,6 +122,9 @@ pub struct Plan {
     pub config_hash: String,
     /// Nodes.
     pub nodes: Vec<Node>,
+    /// Positions of the nodes by full name.
+    #[serde(skip)]
+    places: BTreeMap<String, usize>,
 }
 
 impl Plan {
@@ -167,13 +171,14 @@ impl Plan {
                 .filter_map(|(name, param)| Some((name, param.value?)))
                 .collect(),
             config_hash: retrocast_domain::canonical::hash(&configs),
+            places: places(&nodes),
             nodes,
         })
     }
 
     /// The node of this full name.
     pub fn node(&self, name: &str) -> Option<&Node> {
-        self.nodes.iter().find(|node| node.name == name)
+        self.nodes.get(*self.places.get(name)?)
     }
 
     /// Full names of the nodes that patterns choose and of all that depends on them.
@@ -224,50 +229,44 @@ fn escape(text: &str) -> String {
 }
 
 fn nodes(job: &Job, kinds: &dyn Kinds, elaborated: &Elaborated) -> Vec<Node> {
-    let tree = &elaborated.tree;
-    let mut nodes = Vec::new();
-    for name in &job.sources {
-        if let Some(item) = tree.at(&["source", name]) {
-            nodes.push(source(name, item, kinds));
-        }
+    let mut nodes: Vec<Node> = entries(&elaborated.tree, "source")
+        .iter()
+        .map(|entry| source(&entry.key, &entry.item, kinds))
+        .collect();
+    let mut stages = Stages::new(job, kinds);
+    for entry in entries(&elaborated.tree, "stage") {
+        let read = elaborated.inputs[&entry.key].iter();
+        let read: BTreeSet<&str> = read.map(|(input, _)| input.as_str()).collect();
+        nodes.push(stages.node(&entry.key, &entry.item, &read));
     }
-    for name in &job.stages {
-        if let Some(item) = tree.at(&["stage", name]) {
-            let read: BTreeSet<&str> = elaborated.inputs[name]
-                .iter()
-                .map(|(input, _)| input.as_str())
-                .collect();
-            nodes.push(stage(job, name, item, &read, kinds));
-        }
-    }
-    for report in &job.reports {
-        let chosen = |stage: &String| report.stages.as_ref().is_none_or(|all| all.contains(stage));
-        let sources = job.sources.iter().map(|name| format!("source.{name}"));
-        let stages = job
-            .stages
-            .iter()
-            .filter(|name| chosen(name))
-            .map(|name| format!("stage.{name}"));
-        nodes.push(Node {
-            name: format!("report.{}", report.name),
-            kind: REPORT.to_string(),
-            title: report.title.clone(),
-            config: json!({
-                "report": report.name,
-                "title": if report.title.is_empty() { &job.title } else { &report.title },
-                "owner": job.owner,
-                "stages": report.stages,
-            }),
-            inputs: sources.chain(stages).collect(),
-            code_version: kinds.code_version(REPORT),
-            optional: false,
-            timeout: None,
-            retries: None,
-            params: Vec::new(),
-            contract_hash: String::new(),
-        });
-    }
+    nodes.extend(job.reports.iter().map(|spec| report(job, spec, kinds)));
     nodes
+}
+
+fn report(job: &Job, report: &ReportSpec, kinds: &dyn Kinds) -> Node {
+    let chosen: Option<BTreeSet<&String>> = report.stages.as_ref().map(|all| all.iter().collect());
+    let chosen = |stage: &&String| chosen.as_ref().is_none_or(|all| all.contains(*stage));
+    let sources = job.sources.iter().map(|name| format!("source.{name}"));
+    let stages = job.stages.iter().filter(chosen);
+    let stages = stages.map(|name| format!("stage.{name}"));
+    Node {
+        name: format!("report.{}", report.name),
+        kind: REPORT.to_string(),
+        title: report.title.clone(),
+        config: json!({
+            "report": report.name,
+            "title": if report.title.is_empty() { &job.title } else { &report.title },
+            "owner": job.owner,
+            "stages": report.stages,
+        }),
+        inputs: sources.chain(stages).collect(),
+        code_version: kinds.code_version(REPORT),
+        optional: false,
+        timeout: None,
+        retries: None,
+        params: Vec::new(),
+        contract_hash: String::new(),
+    }
 }
 
 fn source(name: &str, item: &Item, kinds: &dyn Kinds) -> Node {
@@ -301,25 +300,57 @@ fn source(name: &str, item: &Item, kinds: &dyn Kinds) -> Node {
     }
 }
 
-fn stage(job: &Job, name: &str, item: &Item, read: &BTreeSet<&str>, kinds: &dyn Kinds) -> Node {
-    let mut config = object(item);
-    let common = Common::take(&mut config);
-    let inputs = |table: &str, names: &[String]| -> Vec<String> {
-        let read = names.iter().filter(|name| read.contains(name.as_str()));
-        read.map(|name| format!("{table}.{name}")).collect()
-    };
-    Node {
-        name: format!("stage.{name}"),
-        params: param_lines(&config, kinds.schema(&common.kind).as_ref()),
-        config: Value::Object(config),
-        inputs: [inputs("source", &job.sources), inputs("stage", &job.stages)].concat(),
-        code_version: kinds.code_version(&common.kind),
-        kind: common.kind,
-        title: common.title,
-        optional: common.optional,
-        timeout: common.timeout,
-        retries: common.retries,
-        contract_hash: String::new(),
+/// Makes stages into nodes. What is looked up for each of them is made once.
+struct Stages<'a> {
+    kinds: &'a dyn Kinds,
+    /// Places of sources and stages in the order of inputs, with the table of each.
+    places: BTreeMap<&'a str, (usize, &'static str)>,
+    /// Defaults of the params of the kinds met so far.
+    defaults: BTreeMap<String, BTreeMap<String, ParamLine>>,
+}
+
+impl<'a> Stages<'a> {
+    fn new(job: &'a Job, kinds: &'a dyn Kinds) -> Self {
+        let sources = job.sources.iter().map(|name| (name, "source"));
+        let stages = job.stages.iter().map(|name| (name, "stage"));
+        let all = sources.chain(stages).enumerate();
+        Self {
+            kinds,
+            places: all
+                .map(|(place, (name, table))| (name.as_str(), (place, table)))
+                .collect(),
+            defaults: BTreeMap::new(),
+        }
+    }
+
+    fn node(&mut self, name: &str, item: &Item, read: &BTreeSet<&str>) -> Node {
+        let mut config = object(item);
+        let common = Common::take(&mut config);
+        let mut inputs: Vec<(usize, String)> = read
+            .iter()
+            .filter_map(|name| {
+                let (place, table) = self.places.get(name)?;
+                Some((*place, format!("{table}.{name}")))
+            })
+            .collect();
+        inputs.sort_unstable();
+        let defaults = self
+            .defaults
+            .entry(common.kind.clone())
+            .or_insert_with_key(|kind| defaults(self.kinds.schema(kind).as_ref()));
+        Node {
+            name: format!("stage.{name}"),
+            params: param_lines(&config, defaults),
+            config: Value::Object(config),
+            inputs: inputs.into_iter().map(|(_, name)| name).collect(),
+            code_version: self.kinds.code_version(&common.kind),
+            kind: common.kind,
+            title: common.title,
+            optional: common.optional,
+            timeout: common.timeout,
+            retries: common.retries,
+            contract_hash: String::new(),
+        }
     }
 }
 
@@ -355,18 +386,25 @@ impl Common {
     }
 }
 
+/// Defaults of a kind's params, as a report prints them.
+fn defaults(schema: Option<&Value>) -> BTreeMap<String, ParamLine> {
+    let properties = schema.and_then(|schema| schema["properties"].as_object());
+    let properties = properties.into_iter().flatten();
+    let set = properties.filter_map(|(name, property)| Some((name, property.get("default")?)));
+    set.filter(|(_, default)| !default.is_null())
+        .map(|(name, default)| (name.clone(), line(name, default, false)))
+        .collect()
+}
+
 /// Params as a report prints them: those set, and the defaults of the others. A query is printed
 /// by itself.
-fn param_lines(config: &Map<String, Value>, schema: Option<&Value>) -> Vec<ParamLine> {
-    let mut lines: BTreeMap<&str, ParamLine> = BTreeMap::new();
-    let properties = schema.and_then(|schema| schema["properties"].as_object());
-    for (name, property) in properties.into_iter().flatten() {
-        if let Some(default) = property.get("default").filter(|default| !default.is_null()) {
-            lines.insert(name, line(name, default, false));
-        }
-    }
+fn param_lines(
+    config: &Map<String, Value>,
+    defaults: &BTreeMap<String, ParamLine>,
+) -> Vec<ParamLine> {
+    let mut lines = defaults.clone();
     for (name, value) in config.iter().filter(|(name, _)| *name != "query") {
-        lines.insert(name, line(name, value, true));
+        lines.insert(name.clone(), line(name, value, true));
     }
     lines.into_values().collect()
 }
@@ -400,20 +438,47 @@ fn toml_text(value: &Value) -> String {
 }
 
 /// The nodes in an order in which each comes after its inputs; the earliest in the file first.
-fn in_order(mut waiting: Vec<Node>) -> Vec<Node> {
-    let mut done: BTreeSet<String> = BTreeSet::new();
-    let mut ordered = Vec::with_capacity(waiting.len());
-    while !waiting.is_empty() {
-        // Circles were refused before; should there be one, its first node goes first.
-        let next = waiting
-            .iter()
-            .position(|node| node.inputs.iter().all(|input| done.contains(input)))
-            .unwrap_or(0);
-        let node = waiting.remove(next);
-        done.insert(node.name.clone());
-        ordered.push(node);
+fn in_order(nodes: Vec<Node>) -> Vec<Node> {
+    let inputs = positions(&nodes);
+    let mut readers = vec![Vec::new(); nodes.len()];
+    for (reader, inputs) in inputs.iter().enumerate() {
+        inputs.iter().for_each(|input| readers[*input].push(reader));
     }
+    let mut missing: Vec<usize> = inputs.iter().map(Vec::len).collect();
+    let all = 0..nodes.len();
+    let mut ready: BinaryHeap<Reverse<usize>> = all
+        .clone()
+        .filter(|at| missing[*at] == 0)
+        .map(Reverse)
+        .collect();
+    let mut waiting: Vec<Option<Node>> = nodes.into_iter().map(Some).collect();
+    let mut ordered = Vec::with_capacity(waiting.len());
+    // Circles were refused before; should there be one, its nodes come last.
+    while let Some(Reverse(at)) = ready.pop() {
+        ordered.extend(waiting[at].take());
+        for reader in &readers[at] {
+            missing[*reader] -= 1;
+            if missing[*reader] == 0 {
+                ready.push(Reverse(*reader));
+            }
+        }
+    }
+    ordered.extend(waiting.into_iter().flatten());
     ordered
+}
+
+/// Positions among the nodes of each node's inputs.
+pub(crate) fn positions(nodes: &[Node]) -> Vec<Vec<usize>> {
+    let places = places(nodes);
+    let place = |name: &String| places.get(name).copied();
+    let inputs = |node: &Node| node.inputs.iter().filter_map(place).collect();
+    nodes.iter().map(inputs).collect()
+}
+
+/// Positions of nodes by full name.
+fn places(nodes: &[Node]) -> BTreeMap<String, usize> {
+    let names = nodes.iter().map(|node| node.name.clone());
+    names.zip(0..).collect()
 }
 
 /// Keeps what patterns choose and all that it needs.
@@ -528,6 +593,28 @@ inputs = ["early", "metrics"]
 stages = ["late"]
 [report.technical]
 "#;
+
+    #[test]
+    fn a_long_chain_written_backwards_is_turned_round() {
+        use std::fmt::Write as _;
+        const LENGTH: usize = 20_000;
+        let mut text = JOB.to_string();
+        for i in (0..LENGTH).rev() {
+            let input = match i {
+                0 => "tickets".to_string(),
+                i => format!("s{}", i - 1),
+            };
+            let _ = writeln!(text, "[stage.s{i}]\nkind = \"count\"\ninput = \"{input}\"");
+        }
+        let plan = plan(&text);
+        let names: Vec<_> = names(&plan)
+            .into_iter()
+            .filter_map(|name| name.strip_prefix("stage.s"))
+            .collect();
+        let expected: Vec<_> = (0..LENGTH).map(|i| i.to_string()).collect();
+        assert_eq!(names, expected);
+        assert_eq!(plan.nodes.last().unwrap().name, "report.technical");
+    }
 
     #[test]
     fn edges_follow_from_queries_and_params() {

@@ -11,7 +11,7 @@ use crate::{
     journal::{EventKind, RunStatus, write_json},
     lease::Lease,
     outcome_store::{Last, Record},
-    plan::{Node, Plan},
+    plan::{Node, positions},
 };
 use retrocast_domain::{Cell, CellStatus, Finding, Outcome, canonical};
 use std::{collections::BTreeMap, fmt::Write as _, fs, io, path::Path, sync::Arc};
@@ -69,19 +69,6 @@ pub(super) struct Course<'a> {
     lease: Lease,
 }
 
-/// Positions in the plan of each node's inputs.
-fn positions(plan: &Plan) -> Vec<Vec<usize>> {
-    let places: BTreeMap<&str, usize> = plan
-        .nodes
-        .iter()
-        .enumerate()
-        .map(|(i, node)| (node.name.as_str(), i))
-        .collect();
-    let place = |name: &String| places.get(name.as_str()).copied();
-    let inputs = |node: &Node| node.inputs.iter().filter_map(place).collect();
-    plan.nodes.iter().map(inputs).collect()
-}
-
 impl<'a> Course<'a> {
     /// A run of the context's plan, with what every source holds.
     pub(super) fn new(
@@ -96,7 +83,7 @@ impl<'a> Course<'a> {
             recorder,
             records,
             states: vec![State::Waiting; ctx.plan.nodes.len()],
-            inputs: positions(&ctx.plan),
+            inputs: positions(&ctx.plan.nodes),
             ctx,
             working: JoinSet::new(),
             lease,
