@@ -171,9 +171,18 @@ fn runs(nodes: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// With numbers as arguments: runs of as many nodes, to be looked at with a profiler.
 fn main() -> Result<(), Box<dyn Error>> {
-    runs(100)?;
-    runs(1000)?;
+    let given: Vec<usize> = std::env::args()
+        .filter_map(|text| text.parse().ok())
+        .collect();
+    if !given.is_empty() && given != [100_000] {
+        return given.into_iter().try_for_each(runs);
+    }
+    if given.is_empty() {
+        runs(100)?;
+        runs(1000)?;
+    }
     let (nodes, text) = (100_000, text(100_000));
     let job = timed("check", nodes, || job(&text))?;
     timed("plan", nodes, || plan(&job))?;

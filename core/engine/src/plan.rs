@@ -4,6 +4,12 @@
 //! read. Nodes stand in an order in which each comes after what it reads; among those that could
 //! come next, the order of the job file decides, so the same file gives the same plan.
 
+mod order;
+
+mod choice;
+
+pub(crate) use order::{positions, readers};
+
 use crate::{
     boundary::{Environment, Kinds},
     job::{
@@ -12,16 +18,16 @@ use crate::{
         document::Item,
         elaborate::{Elaborated, elaborate},
         schema::COMMON_STAGE_KEYS,
-        suggest,
     },
 };
+use choice::{chosen, select};
 use jiff::civil::Date;
+use order::{in_order, places};
 use retrocast_domain::{Diagnostic, Level, ParamLine, Window, window::Comparison};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap},
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     time::Duration,
 };
@@ -152,11 +158,11 @@ impl Plan {
             return Err(elaborated.diagnostics);
         }
         let nodes = in_order(nodes(job, kinds, &elaborated));
+        drop(elaborated);
         let nodes = select(nodes, options.select)?;
-        let configs: Vec<_> = nodes
+        let configs = nodes
             .iter()
-            .map(|node| (&node.name, &node.kind, &node.config, &node.inputs))
-            .collect();
+            .map(|node| (&node.name, &node.kind, &node.config, &node.inputs));
         Ok(Self {
             job: job.name.clone(),
             title: job.title.clone(),
@@ -170,7 +176,7 @@ impl Plan {
                 .into_iter()
                 .filter_map(|(name, param)| Some((name, param.value?)))
                 .collect(),
-            config_hash: retrocast_domain::canonical::hash(&configs),
+            config_hash: retrocast_domain::canonical::hash_list(configs),
             places: places(&nodes),
             nodes,
         })
@@ -435,133 +441,6 @@ fn toml_text(value: &Value) -> String {
         }
         other => other.to_string(),
     }
-}
-
-/// The nodes in an order in which each comes after its inputs; the earliest in the file first.
-fn in_order(nodes: Vec<Node>) -> Vec<Node> {
-    let inputs = positions(&nodes);
-    let mut readers = vec![Vec::new(); nodes.len()];
-    for (reader, inputs) in inputs.iter().enumerate() {
-        inputs.iter().for_each(|input| readers[*input].push(reader));
-    }
-    let mut missing: Vec<usize> = inputs.iter().map(Vec::len).collect();
-    let all = 0..nodes.len();
-    let mut ready: BinaryHeap<Reverse<usize>> = all
-        .clone()
-        .filter(|at| missing[*at] == 0)
-        .map(Reverse)
-        .collect();
-    let mut waiting: Vec<Option<Node>> = nodes.into_iter().map(Some).collect();
-    let mut ordered = Vec::with_capacity(waiting.len());
-    // Circles were refused before; should there be one, its nodes come last.
-    while let Some(Reverse(at)) = ready.pop() {
-        ordered.extend(waiting[at].take());
-        for reader in &readers[at] {
-            missing[*reader] -= 1;
-            if missing[*reader] == 0 {
-                ready.push(Reverse(*reader));
-            }
-        }
-    }
-    ordered.extend(waiting.into_iter().flatten());
-    ordered
-}
-
-/// Positions among the nodes of each node's inputs.
-pub(crate) fn positions(nodes: &[Node]) -> Vec<Vec<usize>> {
-    let places = places(nodes);
-    let place = |name: &String| places.get(name).copied();
-    let inputs = |node: &Node| node.inputs.iter().filter_map(place).collect();
-    nodes.iter().map(inputs).collect()
-}
-
-/// Positions of nodes by full name.
-fn places(nodes: &[Node]) -> BTreeMap<String, usize> {
-    let names = nodes.iter().map(|node| node.name.clone());
-    names.zip(0..).collect()
-}
-
-/// Keeps what patterns choose and all that it needs.
-fn select(nodes: Vec<Node>, patterns: &[String]) -> Result<Vec<Node>, Vec<Diagnostic>> {
-    if patterns.is_empty() {
-        return Ok(nodes);
-    }
-    let mut chosen = chosen(&nodes, patterns)?;
-    for node in nodes.iter().rev() {
-        if chosen.contains(&node.name) {
-            chosen.extend(node.inputs.iter().cloned());
-        }
-    }
-    Ok(nodes
-        .into_iter()
-        .filter(|node| chosen.contains(&node.name))
-        .collect())
-}
-
-/// Full names of the nodes that patterns choose; `name+` chooses what depends on it too.
-fn chosen(nodes: &[Node], patterns: &[String]) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
-    let mut chosen: BTreeSet<String> = BTreeSet::new();
-    let mut diagnostics = Vec::new();
-    for pattern in patterns {
-        // Ancestors come along anyway; `+name` is what other tools call that.
-        let bare = pattern.strip_prefix('+').unwrap_or(pattern);
-        let (bare, descendants) = bare
-            .strip_suffix('+')
-            .map_or((bare, false), |bare| (bare, true));
-        let matching: Vec<&Node> = nodes
-            .iter()
-            .filter(|node| matches(bare, &node.name) || matches(bare, node.short()))
-            .collect();
-        if matching.is_empty() {
-            let names = nodes
-                .iter()
-                .flat_map(|node| [node.name.as_str(), node.short()]);
-            let near = suggest::nearest(bare, names);
-            let help = near.map_or_else(
-                || {
-                    let names: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
-                    format!("nodes: {}", names.join(", "))
-                },
-                |near| format!("did you mean `{near}`?"),
-            );
-            let error = Diagnostic::error("--select", format!("no node is called `{bare}`"));
-            diagnostics.push(error.help(help));
-        }
-        let mut reached: BTreeSet<String> = matching.iter().map(|node| node.name.clone()).collect();
-        if descendants {
-            for node in nodes {
-                if node.inputs.iter().any(|input| reached.contains(input)) {
-                    reached.insert(node.name.clone());
-                }
-            }
-        }
-        chosen.extend(reached);
-    }
-    if diagnostics.is_empty() {
-        Ok(chosen)
-    } else {
-        Err(diagnostics)
-    }
-}
-
-/// Whether a name fits a pattern in which `*` stands for any text and `?` for any character.
-fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), name.chars().collect());
-    let (mut p, mut n, mut star) = (0, 0, None);
-    while n < name.len() {
-        if p < pattern.len() && pattern[p] == '*' {
-            star = Some((p, n));
-            p += 1;
-        } else if p < pattern.len() && (pattern[p] == '?' || pattern[p] == name[n]) {
-            (p, n) = (p + 1, n + 1);
-        } else if let Some((at, from)) = star {
-            (p, n, star) = (at + 1, from + 1, Some((at, from + 1)));
-        } else {
-            return false;
-        }
-    }
-    pattern[p..].iter().all(|c| *c == '*')
 }
 
 #[cfg(test)]

@@ -264,10 +264,10 @@ impl<'a> Sense<'a> {
     }
 
     fn named_datasets(&mut self, named: Vec<NamedDataset>) {
-        for NamedDataset { path, name, span } in named {
+        for NamedDataset { owner, name, span } in named {
             if !self.is_dataset(&name) {
                 self.no_dataset(&name, span);
-            } else if let Some(inputs) = path.get(1).and_then(|stage| self.inputs.get_mut(stage)) {
+            } else if let Some(inputs) = self.inputs.get_mut(&owner) {
                 inputs.push((name, span));
             }
         }
@@ -276,15 +276,14 @@ impl<'a> Sense<'a> {
     /// Only columns of sources are known before a run.
     fn named_columns(&mut self, named: &[NamedColumn]) {
         for NamedColumn {
-            path,
+            owner,
             of,
             name,
             span,
         } in named
         {
-            let Some(stage) = path.get(1) else { continue };
             let text = |item: Option<&&'a Item>, key| item?.get(key)?.text();
-            let Some(dataset) = text(self.stages.get(stage.as_str()), of) else {
+            let Some(dataset) = text(self.stages.get(owner.as_str()), of) else {
                 continue;
             };
             let contract = text(self.sources.get(dataset), "contract");
