@@ -165,7 +165,7 @@ fn every_stage_file_is_registered_and_documented() {
             "{file} would swallow unknown params"
         );
     }
-    assert!(checked >= 9, "only {checked} stage kinds were found");
+    assert!(checked >= 10, "only {checked} stage kinds were found");
 }
 
 #[test]

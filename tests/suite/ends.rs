@@ -202,11 +202,7 @@ fn a_clock_that_was_set_back_does_no_harm() {
         fs::write(&path, text.replace(&times, "\"2031-")).unwrap();
     }
     let again = run(&scratch, &[]).expect(0);
-    assert!(
-        again.stdout.contains(" 4 reused"),
-        "{}",
-        again.stdout
-    );
+    assert!(again.stdout.contains(" 4 reused"), "{}", again.stdout);
     retrocast_in(scratch.path(), &["list"]).expect(0);
     let explained = ["plan", "small", "--date", "2026-11-16", "--json"];
     let plan = retrocast_in(scratch.path(), &explained).expect(0);

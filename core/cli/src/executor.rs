@@ -205,11 +205,15 @@ impl Executor for Work {
             plan::SOURCE => self.ingest(node, ctx).await,
             plan::REPORT => report::lay_out(self, node, inputs, ctx).await,
             "sql" => stage::query(self, node, inputs, ctx).await,
+            "noop" => stage::noop(node, inputs, ctx),
             _ => stage::analyse(self, node, inputs, ctx).await,
         }
     }
 
     async fn usable(&self, _node: &Node, outcome: &Outcome, ctx: &RunContext) -> bool {
+        if outcome.datasets.is_empty() {
+            return true;
+        }
         let Ok(lake) = self.lake(ctx) else {
             return false;
         };

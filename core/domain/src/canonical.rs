@@ -17,6 +17,20 @@ pub fn hash<T: Serialize>(value: &T) -> String {
     blake3::hash(json(value).as_bytes()).to_hex()[..32].to_string()
 }
 
+/// The same hash of a list, whose text is never there as a whole.
+pub fn hash_list<T: Serialize>(items: impl IntoIterator<Item = T>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let mut separator = "[";
+    for item in items {
+        hasher.update(separator.as_bytes());
+        hasher.update(json(&item).as_bytes());
+        separator = ",";
+    }
+    let end = if separator == "[" { "[]" } else { "]" };
+    hasher.update(end.as_bytes());
+    hasher.finalize().to_hex()[..32].to_string()
+}
+
 fn write_value(value: &Value, out: &mut String) {
     match value {
         Value::Object(map) => {
@@ -51,6 +65,13 @@ fn write_value(value: &Value, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_has_one_hash() {
+        for list in [vec![], vec![("a", 1)], vec![("a", 1), ("b", 2)]] {
+            assert_eq!(hash_list(&list), hash(&list));
+        }
+    }
 
     #[test]
     fn key_order_does_not_matter() {

@@ -2,8 +2,9 @@
 //!
 //! The file is locked by the process that writes it. When the process dies, the lock is gone: a
 //! journal without an end and without a lock belongs to an interrupted run, and nobody has to clean
-//! up after it. What matters after a loss of power is on the disk before the run goes on; a line
-//! that was cut off is cut away when the run is resumed.
+//! up after it. What matters after a loss of power is on the disk before the run builds on it: the
+//! end of a node counts when its line is there. Nodes that end while the disk is busy share the next
+//! flush. A line that was cut off is cut away when the run is resumed.
 
 use crate::{fingerprint::Fingerprint, outcome_store::write_whole};
 use jiff::Timestamp;
@@ -121,37 +122,41 @@ impl Journal {
             Err(TryLockError::Error(error)) => return Err(error),
         }
         let bytes = fs::read(&path)?;
-        let whole = bytes
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
-        if events(&bytes[..whole])
-            .iter()
-            .any(|event| event.event == EventKind::RunFinished)
-        {
+        if is_at_end(&bytes) {
             return Ok(None);
         }
+        let whole = whole_lines(&bytes).len();
         if whole < bytes.len() {
             file.set_len(whole as u64)?;
         }
         Ok(Some(Self { file }))
     }
 
-    /// Writes a line, at once. What may not be forgotten is on the disk when this returns.
+    /// Writes a line, at once. It outlives the process; a loss of power only after a flush.
     pub fn append(&mut self, event: &Event) -> io::Result<()> {
         let mut line = serde_json::to_vec(event)?;
         line.push(b'\n');
-        self.file.write_all(&line)?;
-        match event.event {
-            // Begun again after a loss of power, these would be found out again.
-            EventKind::NodeStarted | EventKind::NodeReused | EventKind::NodeRetried => Ok(()),
-            _ => self.file.sync_data(),
-        }
+        self.file.write_all(&line)
+    }
+
+    /// Waits until every line written so far is on the disk.
+    pub fn flush(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    /// The same file, to be flushed by another thread.
+    pub fn file(&self) -> io::Result<File> {
+        self.file.try_clone()
     }
 
     /// The events in a run's folder. A last line that was cut off is left out.
     pub fn read(folder: &Path) -> io::Result<Vec<Event>> {
         Ok(events(&fs::read(folder.join(JOURNAL))?))
+    }
+
+    /// Whether the run of a folder came to its end.
+    pub fn has_ended(folder: &Path) -> bool {
+        fs::read(folder.join(JOURNAL)).is_ok_and(|bytes| is_at_end(&bytes))
     }
 
     /// Whether a process is writing the journal of a run's folder.
@@ -169,6 +174,20 @@ fn events(bytes: &[u8]) -> Vec<Event> {
     lines
         .filter_map(|line| serde_json::from_slice(line).ok())
         .collect()
+}
+
+/// A journal's bytes without a last line that was cut off.
+fn whole_lines(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| *byte == b'\n');
+    &bytes[..end.map_or(0, |at| at + 1)]
+}
+
+/// Whether the last whole line says that the run is over; nothing is written after it.
+fn is_at_end(bytes: &[u8]) -> bool {
+    let lines = whole_lines(bytes).trim_ascii_end();
+    let last = lines.rsplit(|byte| *byte == b'\n').next();
+    let last: Option<Event> = last.and_then(|line| serde_json::from_slice(line).ok());
+    last.is_some_and(|event| event.event == EventKind::RunFinished)
 }
 
 /// What a run's folder says about the run.
@@ -262,9 +281,14 @@ fn folders(folder: &Path) -> Vec<PathBuf> {
 
 /// Writes a JSON file of a run's folder at once, in a form people can read.
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    write_whole(path, &json_text(value)?)
+}
+
+/// JSON as it stands in the files of a run's folder.
+pub(crate) fn json_text<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
     let mut text = serde_json::to_vec_pretty(value)?;
     text.push(b'\n');
-    write_whole(path, &text)
+    Ok(text)
 }
 
 #[cfg(test)]

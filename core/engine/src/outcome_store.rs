@@ -1,10 +1,15 @@
-//! Kept outcomes: a folder per fingerprint, written at once or not at all.
+//! Kept outcomes: a file per fingerprint, written at once or not at all.
 //!
 //! ```text
-//! lake/outcomes/<fingerprint>/outcome.json   the record
-//! lake/outcomes/<fingerprint>/files/         files a report wrote
-//! lake/outcomes/last/<job>/<node>.json       what the node's outcome last depended on
+//! lake/outcomes/<fingerprint>.json   the record
+//! lake/outcomes/<fingerprint>/       files a report wrote; there before the record is
+//! lake/outcomes/.parts/              what is being written
+//! lake/outcomes/last/<job>.jsonl     what the job's nodes were last known by
 //! ```
+
+mod last;
+
+pub use last::Last;
 
 use crate::fingerprint::{Components, Fingerprint};
 use jiff::Timestamp;
@@ -36,15 +41,6 @@ pub struct Record {
     pub outcome: Outcome,
 }
 
-/// What the last outcome of a node depended on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Last {
-    /// Hash of the parts.
-    pub fingerprint: Fingerprint,
-    /// The parts.
-    pub components: Components,
-}
-
 /// Kept outcomes in a folder.
 #[derive(Debug, Clone)]
 pub struct OutcomeStore {
@@ -59,39 +55,49 @@ impl OutcomeStore {
         }
     }
 
-    fn folder_of(&self, fingerprint: &Fingerprint) -> PathBuf {
+    /// The folder of a record's files.
+    fn files_of(&self, fingerprint: &Fingerprint) -> PathBuf {
         self.folder.join(&fingerprint.0)
+    }
+
+    fn record_of(&self, fingerprint: &Fingerprint) -> PathBuf {
+        self.folder.join(format!("{fingerprint}.json"))
+    }
+
+    fn parts(&self) -> PathBuf {
+        self.folder.join(".parts")
     }
 
     /// The record of a fingerprint. One that is damaged or lacks a file counts as not there: the
     /// node is run again and the record replaced.
     pub fn get(&self, fingerprint: &Fingerprint) -> Option<Record> {
-        let folder = self.folder_of(fingerprint);
-        let text = fs::read(folder.join("outcome.json")).ok()?;
+        let text = fs::read(self.record_of(fingerprint)).ok()?;
         let record: Record = serde_json::from_slice(&text).ok()?;
+        let files = self.files_of(fingerprint);
         let whole = record.fingerprint == *fingerprint
             && record.components.fingerprint() == *fingerprint
             && record
                 .outcome
                 .files
                 .iter()
-                .all(|name| is_inside(name) && folder.join("files").join(name).is_file());
+                .all(|name| is_inside(name) && files.join(name).is_file());
         whole.then_some(record)
     }
 
     /// Sweeps away what processes that died were writing.
     pub fn sweep(&self) {
-        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(self.parts()).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let writer = name
                 .to_str()
-                .and_then(|name| name.strip_prefix(".part-")?.split('-').next()?.parse().ok());
+                .and_then(|name| name.split('-').next()?.parse().ok());
             // Where processes cannot be looked up, what they leave is left.
             let dead = |pid: u32| {
                 Path::new("/proc/self").exists() && !Path::new(&format!("/proc/{pid}")).exists()
             };
             if writer.is_some_and(dead) {
-                let _ = fs::remove_dir_all(entry.path());
+                let path = entry.path();
+                let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
             }
         }
     }
@@ -114,51 +120,39 @@ impl OutcomeStore {
     pub fn put(&self, record: &Record, run_folder: &Path) -> io::Result<()> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let part = self
-            .folder
-            .join(format!(".part-{}-{n}", std::process::id()));
-        let written = Self::write(record, run_folder, &part);
-        let placed =
-            written.and_then(|()| Self::place(&part, &self.folder_of(&record.fingerprint)));
+        let part = self.parts().join(format!("{}-{n}", std::process::id()));
+        let placed = self
+            .put_files(record, run_folder, &part)
+            .and_then(|()| self.put_record(record, &part));
         if placed.is_err() {
-            let _ = fs::remove_dir_all(&part);
-            return placed;
+            let _ = fs::remove_file(&part).or_else(|_| fs::remove_dir_all(&part));
         }
-        let last = Last {
-            fingerprint: record.fingerprint.clone(),
-            components: record.components.clone(),
-        };
-        self.set_last(&record.job, &record.node, &last)
+        placed
     }
 
-    fn write(record: &Record, run_folder: &Path, part: &Path) -> io::Result<()> {
-        fs::create_dir_all(part)?;
+    fn put_record(&self, record: &Record, part: &Path) -> io::Result<()> {
+        write_with_folder(part, &serde_json::to_vec(record)?)?;
+        fs::rename(part, self.record_of(&record.fingerprint))
+    }
+
+    fn put_files(&self, record: &Record, run_folder: &Path, part: &Path) -> io::Result<()> {
+        if record.outcome.files.is_empty() {
+            return Ok(());
+        }
         for name in &record.outcome.files {
-            copy(name, run_folder, &part.join("files"))?;
+            copy(name, run_folder, part)?;
         }
-        fs::write(part.join("outcome.json"), serde_json::to_vec(record)?)
-    }
-
-    /// Renames a finished folder to its name. An old record there gives way.
-    fn place(part: &Path, folder: &Path) -> io::Result<()> {
-        for _ in 0..8 {
-            if fs::rename(part, folder).is_ok() {
-                return Ok(());
-            }
-            let mut old = part.as_os_str().to_owned();
-            old.push("-old");
-            match fs::rename(folder, &old) {
-                Ok(()) => fs::remove_dir_all(&old)?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+        // An old record must not be found with the new files.
+        match fs::remove_file(self.record_of(&record.fingerprint)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
-        fs::rename(part, folder)
+        place(part, &self.files_of(&record.fingerprint))
     }
 
     /// Copies the files of a record into a run's folder.
     pub fn restore(&self, record: &Record, run_folder: &Path) -> io::Result<()> {
-        let files = self.folder_of(&record.fingerprint).join("files");
+        let files = self.files_of(&record.fingerprint);
         record
             .outcome
             .files
@@ -166,22 +160,27 @@ impl OutcomeStore {
             .try_for_each(|name| copy(name, &files, run_folder))
     }
 
-    fn last_path(&self, job: &str, node: &str) -> PathBuf {
-        self.folder
-            .join("last")
-            .join(job)
-            .join(format!("{node}.json"))
+    /// What the nodes of a job were last known by.
+    pub fn last(&self, job: &str) -> Last {
+        Last::read(self.folder.join("last").join(format!("{job}.jsonl")))
     }
+}
 
-    /// What the last outcome of a node depended on.
-    pub fn last(&self, job: &str, node: &str) -> Option<Last> {
-        serde_json::from_slice(&fs::read(self.last_path(job, node)).ok()?).ok()
+/// Renames a finished folder to its name. An old one there gives way.
+fn place(part: &Path, folder: &Path) -> io::Result<()> {
+    for _ in 0..8 {
+        if fs::rename(part, folder).is_ok() {
+            return Ok(());
+        }
+        let mut old = part.as_os_str().to_owned();
+        old.push("-old");
+        match fs::rename(folder, &old) {
+            Ok(()) => fs::remove_dir_all(&old)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
     }
-
-    /// Remembers what a node's outcome depends on.
-    pub fn set_last(&self, job: &str, node: &str, last: &Last) -> io::Result<()> {
-        write_whole(&self.last_path(job, node), &serde_json::to_vec(last)?)
-    }
+    fs::rename(part, folder)
 }
 
 /// Writes a file at once or not at all, with the folders it needs.
@@ -191,14 +190,19 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut part = path.as_os_str().to_owned();
     part.push(format!(".part-{}-{n}", std::process::id()));
     let part = PathBuf::from(part);
-    match (fs::write(&part, bytes), path.parent()) {
+    write_with_folder(&part, bytes)?;
+    fs::rename(&part, path)
+}
+
+/// Writes a file, and makes its folder when it turns out to be missing.
+fn write_with_folder(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match (fs::write(path, bytes), path.parent()) {
         (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
             fs::create_dir_all(folder)?;
-            fs::write(&part, bytes)?;
+            fs::write(path, bytes)
         }
-        (written, _) => written?,
+        (written, _) => written,
     }
-    fs::rename(&part, path)
 }
 
 /// Whether a relative name stays inside its folder.
@@ -258,17 +262,13 @@ mod tests {
             store.put(&record, &run).unwrap();
             assert_eq!(store.get(&record.fingerprint), Some(record.clone()));
         }
-        let last = store.last("review", "source.tickets").unwrap();
-        assert_eq!(last.fingerprint, record.fingerprint);
         store.restore(&record, &again).unwrap();
         assert_eq!(
             fs::read_to_string(again.join("charts/a.svg")).unwrap(),
             "<svg/>"
         );
-        let left: Vec<_> = fs::read_dir(folder.join("lake/outcomes"))
-            .unwrap()
-            .collect();
-        assert_eq!(left.len(), 2, "the record and `last`, no parts: {left:?}");
+        let parts: Vec<_> = fs::read_dir(store.parts()).unwrap().collect();
+        assert!(parts.is_empty(), "{parts:?}");
     }
 
     #[test]
@@ -279,12 +279,24 @@ mod tests {
         fs::write(folder.join("run/a.pdf"), "x").unwrap();
         let record = record(&["a.pdf"]);
         store.put(&record, &folder.join("run")).unwrap();
-        let kept = store.folder_of(&record.fingerprint);
-        fs::remove_file(kept.join("files/a.pdf")).unwrap();
+        fs::remove_file(store.files_of(&record.fingerprint).join("a.pdf")).unwrap();
         assert_eq!(store.get(&record.fingerprint), None);
         store.put(&record, &folder.join("run")).unwrap();
-        fs::write(kept.join("outcome.json"), "{\"job\":").unwrap();
+        fs::write(store.record_of(&record.fingerprint), "{\"job\":").unwrap();
         assert_eq!(store.get(&record.fingerprint), None);
+    }
+
+    #[test]
+    fn what_a_dead_process_was_writing_is_swept_away() {
+        let folder = trial::Folder::new();
+        let store = OutcomeStore::of_lake(&folder.join("lake"));
+        let part = |pid: u32| store.parts().join(format!("{pid}-0"));
+        // No process has the highest number there is.
+        let (dead, alive) = (part(u32::MAX), part(std::process::id()));
+        fs::create_dir_all(dead.join("charts")).unwrap();
+        fs::write(&alive, "x").unwrap();
+        store.sweep();
+        assert!(!dead.exists() && alive.exists());
     }
 
     #[test]

@@ -4,18 +4,25 @@
 //! read. Nodes stand in an order in which each comes after what it reads; among those that could
 //! come next, the order of the job file decides, so the same file gives the same plan.
 
+mod order;
+
+mod choice;
+
+pub(crate) use order::{positions, readers};
+
 use crate::{
     boundary::{Environment, Kinds},
     job::{
-        CheckOptions, Job,
-        check::duration,
+        CheckOptions, Job, ReportSpec,
+        check::{duration, entries},
         document::Item,
         elaborate::{Elaborated, elaborate},
         schema::COMMON_STAGE_KEYS,
-        suggest,
     },
 };
+use choice::{chosen, select};
 use jiff::civil::Date;
+use order::{in_order, places};
 use retrocast_domain::{Diagnostic, Level, ParamLine, Window, window::Comparison};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -123,6 +130,9 @@ pub struct Plan {
     pub config_hash: String,
     /// Nodes.
     pub nodes: Vec<Node>,
+    /// Positions of the nodes by full name.
+    #[serde(skip)]
+    places: BTreeMap<String, usize>,
 }
 
 impl Plan {
@@ -150,11 +160,11 @@ impl Plan {
             return Err(elaborated.diagnostics);
         }
         let nodes = in_order(nodes(job, kinds, &elaborated, options.notices));
+        drop(elaborated);
         let nodes = select(nodes, options.select)?;
-        let configs: Vec<_> = nodes
+        let configs = nodes
             .iter()
-            .map(|node| (&node.name, &node.kind, &node.config, &node.inputs))
-            .collect();
+            .map(|node| (&node.name, &node.kind, &node.config, &node.inputs));
         Ok(Self {
             job: job.name.clone(),
             title: job.title.clone(),
@@ -168,14 +178,15 @@ impl Plan {
                 .into_iter()
                 .filter_map(|(name, param)| Some((name, param.value?)))
                 .collect(),
-            config_hash: retrocast_domain::canonical::hash(&configs),
+            config_hash: retrocast_domain::canonical::hash_list(configs),
+            places: places(&nodes),
             nodes,
         })
     }
 
     /// The node of this full name.
     pub fn node(&self, name: &str) -> Option<&Node> {
-        self.nodes.iter().find(|node| node.name == name)
+        self.nodes.get(*self.places.get(name)?)
     }
 
     /// Full names of the nodes that patterns choose and of all that depends on them.
@@ -226,51 +237,49 @@ fn escape(text: &str) -> String {
 }
 
 fn nodes(job: &Job, kinds: &dyn Kinds, elaborated: &Elaborated, notices: &[String]) -> Vec<Node> {
-    let tree = &elaborated.tree;
-    let mut nodes = Vec::new();
-    for name in &job.sources {
-        if let Some(item) = tree.at(&["source", name]) {
-            nodes.push(source(name, item, kinds));
-        }
+    let mut nodes: Vec<Node> = entries(&elaborated.tree, "source")
+        .iter()
+        .map(|entry| source(&entry.key, &entry.item, kinds))
+        .collect();
+    let mut stages = Stages::new(job, kinds);
+    for entry in entries(&elaborated.tree, "stage") {
+        let read = elaborated.inputs[&entry.key].iter();
+        let read: BTreeSet<&str> = read.map(|(input, _)| input.as_str()).collect();
+        nodes.push(stages.node(&entry.key, &entry.item, &read));
     }
-    for name in &job.stages {
-        if let Some(item) = tree.at(&["stage", name]) {
-            let read: BTreeSet<&str> = elaborated.inputs[name]
-                .iter()
-                .map(|(input, _)| input.as_str())
-                .collect();
-            nodes.push(stage(job, name, item, &read, kinds));
-        }
-    }
-    for report in &job.reports {
-        let chosen = |stage: &String| report.stages.as_ref().is_none_or(|all| all.contains(stage));
-        let sources = job.sources.iter().map(|name| format!("source.{name}"));
-        let stages = job
-            .stages
+    nodes.extend(
+        job.reports
             .iter()
-            .filter(|name| chosen(name))
-            .map(|name| format!("stage.{name}"));
-        nodes.push(Node {
-            name: format!("report.{}", report.name),
-            kind: REPORT.to_string(),
-            title: report.title.clone(),
-            config: json!({
-                "report": report.name,
-                "title": if report.title.is_empty() { &job.title } else { &report.title },
-                "owner": job.owner,
-                "stages": report.stages,
-                "notices": notices,
-            }),
-            inputs: sources.chain(stages).collect(),
-            code_version: kinds.code_version(REPORT),
-            optional: false,
-            timeout: None,
-            retries: None,
-            params: Vec::new(),
-            contract_hash: String::new(),
-        });
-    }
+            .map(|spec| report(job, spec, kinds, notices)),
+    );
     nodes
+}
+
+fn report(job: &Job, report: &ReportSpec, kinds: &dyn Kinds, notices: &[String]) -> Node {
+    let chosen: Option<BTreeSet<&String>> = report.stages.as_ref().map(|all| all.iter().collect());
+    let chosen = |stage: &&String| chosen.as_ref().is_none_or(|all| all.contains(*stage));
+    let sources = job.sources.iter().map(|name| format!("source.{name}"));
+    let stages = job.stages.iter().filter(chosen);
+    let stages = stages.map(|name| format!("stage.{name}"));
+    Node {
+        name: format!("report.{}", report.name),
+        kind: REPORT.to_string(),
+        title: report.title.clone(),
+        config: json!({
+            "report": report.name,
+            "title": if report.title.is_empty() { &job.title } else { &report.title },
+            "owner": job.owner,
+            "stages": report.stages,
+            "notices": notices,
+        }),
+        inputs: sources.chain(stages).collect(),
+        code_version: kinds.code_version(REPORT),
+        optional: false,
+        timeout: None,
+        retries: None,
+        params: Vec::new(),
+        contract_hash: String::new(),
+    }
 }
 
 fn source(name: &str, item: &Item, kinds: &dyn Kinds) -> Node {
@@ -304,25 +313,57 @@ fn source(name: &str, item: &Item, kinds: &dyn Kinds) -> Node {
     }
 }
 
-fn stage(job: &Job, name: &str, item: &Item, read: &BTreeSet<&str>, kinds: &dyn Kinds) -> Node {
-    let mut config = object(item);
-    let common = Common::take(&mut config);
-    let inputs = |table: &str, names: &[String]| -> Vec<String> {
-        let read = names.iter().filter(|name| read.contains(name.as_str()));
-        read.map(|name| format!("{table}.{name}")).collect()
-    };
-    Node {
-        name: format!("stage.{name}"),
-        params: param_lines(&config, kinds.schema(&common.kind).as_ref()),
-        config: Value::Object(config),
-        inputs: [inputs("source", &job.sources), inputs("stage", &job.stages)].concat(),
-        code_version: kinds.code_version(&common.kind),
-        kind: common.kind,
-        title: common.title,
-        optional: common.optional,
-        timeout: common.timeout,
-        retries: common.retries,
-        contract_hash: String::new(),
+/// Makes stages into nodes. What is looked up for each of them is made once.
+struct Stages<'a> {
+    kinds: &'a dyn Kinds,
+    /// Places of sources and stages in the order of inputs, with the table of each.
+    places: BTreeMap<&'a str, (usize, &'static str)>,
+    /// Defaults of the params of the kinds met so far.
+    defaults: BTreeMap<String, BTreeMap<String, ParamLine>>,
+}
+
+impl<'a> Stages<'a> {
+    fn new(job: &'a Job, kinds: &'a dyn Kinds) -> Self {
+        let sources = job.sources.iter().map(|name| (name, "source"));
+        let stages = job.stages.iter().map(|name| (name, "stage"));
+        let all = sources.chain(stages).enumerate();
+        Self {
+            kinds,
+            places: all
+                .map(|(place, (name, table))| (name.as_str(), (place, table)))
+                .collect(),
+            defaults: BTreeMap::new(),
+        }
+    }
+
+    fn node(&mut self, name: &str, item: &Item, read: &BTreeSet<&str>) -> Node {
+        let mut config = object(item);
+        let common = Common::take(&mut config);
+        let mut inputs: Vec<(usize, String)> = read
+            .iter()
+            .filter_map(|name| {
+                let (place, table) = self.places.get(name)?;
+                Some((*place, format!("{table}.{name}")))
+            })
+            .collect();
+        inputs.sort_unstable();
+        let defaults = self
+            .defaults
+            .entry(common.kind.clone())
+            .or_insert_with_key(|kind| defaults(self.kinds.schema(kind).as_ref()));
+        Node {
+            name: format!("stage.{name}"),
+            params: param_lines(&config, defaults),
+            config: Value::Object(config),
+            inputs: inputs.into_iter().map(|(_, name)| name).collect(),
+            code_version: self.kinds.code_version(&common.kind),
+            kind: common.kind,
+            title: common.title,
+            optional: common.optional,
+            timeout: common.timeout,
+            retries: common.retries,
+            contract_hash: String::new(),
+        }
     }
 }
 
@@ -358,18 +399,25 @@ impl Common {
     }
 }
 
+/// Defaults of a kind's params, as a report prints them.
+fn defaults(schema: Option<&Value>) -> BTreeMap<String, ParamLine> {
+    let properties = schema.and_then(|schema| schema["properties"].as_object());
+    let properties = properties.into_iter().flatten();
+    let set = properties.filter_map(|(name, property)| Some((name, property.get("default")?)));
+    set.filter(|(_, default)| !default.is_null())
+        .map(|(name, default)| (name.clone(), line(name, default, false)))
+        .collect()
+}
+
 /// Params as a report prints them: those set, and the defaults of the others. A query is printed
 /// by itself.
-fn param_lines(config: &Map<String, Value>, schema: Option<&Value>) -> Vec<ParamLine> {
-    let mut lines: BTreeMap<&str, ParamLine> = BTreeMap::new();
-    let properties = schema.and_then(|schema| schema["properties"].as_object());
-    for (name, property) in properties.into_iter().flatten() {
-        if let Some(default) = property.get("default").filter(|default| !default.is_null()) {
-            lines.insert(name, line(name, default, false));
-        }
-    }
+fn param_lines(
+    config: &Map<String, Value>,
+    defaults: &BTreeMap<String, ParamLine>,
+) -> Vec<ParamLine> {
+    let mut lines = defaults.clone();
     for (name, value) in config.iter().filter(|(name, _)| *name != "query") {
-        lines.insert(name, line(name, value, true));
+        lines.insert(name.clone(), line(name, value, true));
     }
     lines.into_values().collect()
 }
@@ -402,106 +450,6 @@ fn toml_text(value: &Value) -> String {
     }
 }
 
-/// The nodes in an order in which each comes after its inputs; the earliest in the file first.
-fn in_order(mut waiting: Vec<Node>) -> Vec<Node> {
-    let mut done: BTreeSet<String> = BTreeSet::new();
-    let mut ordered = Vec::with_capacity(waiting.len());
-    while !waiting.is_empty() {
-        // Circles were refused before; should there be one, its first node goes first.
-        let next = waiting
-            .iter()
-            .position(|node| node.inputs.iter().all(|input| done.contains(input)))
-            .unwrap_or(0);
-        let node = waiting.remove(next);
-        done.insert(node.name.clone());
-        ordered.push(node);
-    }
-    ordered
-}
-
-/// Keeps what patterns choose and all that it needs.
-fn select(nodes: Vec<Node>, patterns: &[String]) -> Result<Vec<Node>, Vec<Diagnostic>> {
-    if patterns.is_empty() {
-        return Ok(nodes);
-    }
-    let mut chosen = chosen(&nodes, patterns)?;
-    for node in nodes.iter().rev() {
-        if chosen.contains(&node.name) {
-            chosen.extend(node.inputs.iter().cloned());
-        }
-    }
-    Ok(nodes
-        .into_iter()
-        .filter(|node| chosen.contains(&node.name))
-        .collect())
-}
-
-/// Full names of the nodes that patterns choose; `name+` chooses what depends on it too.
-fn chosen(nodes: &[Node], patterns: &[String]) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
-    let mut chosen: BTreeSet<String> = BTreeSet::new();
-    let mut diagnostics = Vec::new();
-    for pattern in patterns {
-        // Ancestors come along anyway; `+name` is what other tools call that.
-        let bare = pattern.strip_prefix('+').unwrap_or(pattern);
-        let (bare, descendants) = bare
-            .strip_suffix('+')
-            .map_or((bare, false), |bare| (bare, true));
-        let matching: Vec<&Node> = nodes
-            .iter()
-            .filter(|node| matches(bare, &node.name) || matches(bare, node.short()))
-            .collect();
-        if matching.is_empty() {
-            let names = nodes
-                .iter()
-                .flat_map(|node| [node.name.as_str(), node.short()]);
-            let near = suggest::nearest(bare, names);
-            let help = near.map_or_else(
-                || {
-                    let names: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
-                    format!("nodes: {}", names.join(", "))
-                },
-                |near| format!("did you mean `{near}`?"),
-            );
-            let error = Diagnostic::error("--select", format!("no node is called `{bare}`"));
-            diagnostics.push(error.help(help));
-        }
-        let mut reached: BTreeSet<String> = matching.iter().map(|node| node.name.clone()).collect();
-        if descendants {
-            for node in nodes {
-                if node.inputs.iter().any(|input| reached.contains(input)) {
-                    reached.insert(node.name.clone());
-                }
-            }
-        }
-        chosen.extend(reached);
-    }
-    if diagnostics.is_empty() {
-        Ok(chosen)
-    } else {
-        Err(diagnostics)
-    }
-}
-
-/// Whether a name fits a pattern in which `*` stands for any text and `?` for any character.
-fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), name.chars().collect());
-    let (mut p, mut n, mut star) = (0, 0, None);
-    while n < name.len() {
-        if p < pattern.len() && pattern[p] == '*' {
-            star = Some((p, n));
-            p += 1;
-        } else if p < pattern.len() && (pattern[p] == '?' || pattern[p] == name[n]) {
-            (p, n) = (p + 1, n + 1);
-        } else if let Some((at, from)) = star {
-            (p, n, star) = (at + 1, from + 1, Some((at, from + 1)));
-        } else {
-            return false;
-        }
-    }
-    pattern[p..].iter().all(|c| *c == '*')
-}
-
 #[cfg(test)]
 mod tests {
     use crate::trial::{job, names, plan, plan_with};
@@ -531,6 +479,28 @@ inputs = ["early", "metrics"]
 stages = ["late"]
 [report.technical]
 "#;
+
+    #[test]
+    fn a_long_chain_written_backwards_is_turned_round() {
+        use std::fmt::Write as _;
+        const LENGTH: usize = 20_000;
+        let mut text = JOB.to_string();
+        for i in (0..LENGTH).rev() {
+            let input = match i {
+                0 => "tickets".to_string(),
+                i => format!("s{}", i - 1),
+            };
+            let _ = writeln!(text, "[stage.s{i}]\nkind = \"count\"\ninput = \"{input}\"");
+        }
+        let plan = plan(&text);
+        let names: Vec<_> = names(&plan)
+            .into_iter()
+            .filter_map(|name| name.strip_prefix("stage.s"))
+            .collect();
+        let expected: Vec<_> = (0..LENGTH).map(|i| i.to_string()).collect();
+        assert_eq!(names, expected);
+        assert_eq!(plan.nodes.last().unwrap().name, "report.technical");
+    }
 
     #[test]
     fn edges_follow_from_queries_and_params() {

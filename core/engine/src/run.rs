@@ -2,17 +2,21 @@
 
 mod effort;
 
+mod ends;
+
+mod cells;
+
 mod course;
 
 mod standing;
 
 use crate::{
     boundary::{Clock, Environment, Executor, Failure, Progress, RunContext},
-    fingerprint::{Components, Decision, identity},
+    fingerprint::{Components, Decision, Fingerprint, identity},
     job::Job,
     journal::{EventKind, JOB, JOURNAL, Journal, PLAN, RunStatus, write_json},
     lease::{Asked, Holder, Lease},
-    outcome_store::{OutcomeStore, Record, write_whole},
+    outcome_store::{Last, OutcomeStore, Record, write_whole},
     plan::{Node, Plan},
 };
 use course::Course;
@@ -25,7 +29,7 @@ use std::{
     fs, io,
     panic::AssertUnwindSafe,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 use tokio_util::sync::CancellationToken;
@@ -203,6 +207,7 @@ impl Runner {
     pub async fn explain(&self, job: &Arc<Job>, plan: &Arc<Plan>) -> Vec<Decision> {
         let ctx = self.context(job, plan);
         let records = self.identities(&ctx).await;
+        let last = self.store.last(&plan.job);
         let mut known: BTreeMap<String, String> = BTreeMap::new();
         let mut decisions = Vec::new();
         for node in &plan.nodes {
@@ -217,12 +222,13 @@ impl Runner {
                 }
                 (_, None) => {
                     let missing = node.inputs.iter().filter(|name| !known.contains_key(*name));
-                    (run(node, self.waiting(plan, node, missing)), None)
+                    (run(node, waiting(&last, node, missing)), None)
                 }
                 (records, Some(inputs)) => {
                     let records = records.and_then(|records| records.as_deref().ok());
                     let parts = Components::new(node, plan, records, &inputs, &self.options.build);
-                    self.decide(node, &ctx, &parts).await
+                    let fingerprint = parts.fingerprint();
+                    self.decide(node, &ctx, &parts, &fingerprint, &last).await
                 }
             };
             if let Some(record) = outcome {
@@ -236,32 +242,19 @@ impl Runner {
         decisions
     }
 
-    /// Why a node runs whose inputs run.
-    fn waiting<'a>(
-        &self,
-        plan: &Plan,
-        node: &Node,
-        missing: impl Iterator<Item = &'a String>,
-    ) -> Vec<String> {
-        if self.store.last(&plan.job, &node.name).is_none() {
-            return vec!["new".to_string()];
-        }
-        missing
-            .map(|name| format!("input {} changed", short(name)))
-            .collect()
-    }
-
     /// Whether a kept outcome of these parts can be used, and why (not).
     async fn decide(
         &self,
         node: &Node,
         ctx: &RunContext,
         parts: &Components,
+        fingerprint: &Fingerprint,
+        last: &Last,
     ) -> (Decision, Option<Record>) {
         if self.options.force.covers(&node.name) {
             return (run(node, vec!["asked to run it again".to_string()]), None);
         }
-        if let Some(record) = self.store.get(&parts.fingerprint()) {
+        if let Some(record) = self.store.get(fingerprint) {
             if self.executor.usable(node, &record.outcome, ctx).await {
                 let reasons = vec!["unchanged, reuse".to_string()];
                 return (
@@ -276,16 +269,19 @@ impl Runner {
             }
             return (run(node, vec!["what it wrote is gone".to_string()]), None);
         }
-        let Some(last) = self.store.last(&ctx.plan.job, &node.name) else {
-            return (run(node, vec!["new".to_string()]), None);
+        let reason = match last.of(&node.name) {
+            None => "new",
+            Some(last) if last == fingerprint => "its kept outcome is gone",
+            Some(last) => match self.store.get(last) {
+                Some(old) => {
+                    let mut decision = run(node, parts.changes(&old.components));
+                    decision.changes = parts.differences(&old.components);
+                    return (decision, None);
+                }
+                None => "changed, and what it was is gone",
+            },
         };
-        let mut reasons = parts.changes(&last.components);
-        if reasons.is_empty() {
-            reasons.push("its kept outcome is gone".to_string());
-        }
-        let mut decision = run(node, reasons);
-        decision.changes = parts.differences(&last.components);
-        (decision, None)
+        (run(node, vec![reason.to_string()]), None)
     }
 
     fn context(&self, job: &Arc<Job>, plan: &Arc<Plan>) -> RunContext {
@@ -357,31 +353,26 @@ impl Runner {
         let records = self.identities(&ctx).await;
         let (journal, begun) = self.open_folder(&mut ctx, &records)?;
         lease.name(&ctx.run).map_err(writing(&self.options.lake))?;
-        let recorder = Arc::new(Recorder {
-            journal: Mutex::new(journal),
-            clock: self.clock.clone(),
-            progress: self.progress.clone(),
-            broken: Mutex::new(None),
-        });
-        recorder.record(begun, |event| {
+        let recorder = Recorder::new(journal, self.clock.clone(), self.progress.clone());
+        let recorder = Arc::new(recorder.map_err(writing(&ctx.folder))?);
+        recorder.record_for_good(begun, |event| {
             event.node = Some(ctx.run.clone());
             event.message = Some(format!("lease {}", lease.token()));
         });
         let started = self.clock.now();
-        let mut course = Course::new(self, Arc::new(ctx), recorder.clone(), records, lease);
+        // Held until the run has said how it ended.
+        let lease = Arc::new(lease);
+        let context = Arc::new(ctx);
+        let mut course = Course::new(self, context, recorder.clone(), records, lease.clone());
         course.complete().await?;
         let result = course.result();
-        course.leave_findings(&result)?;
-        recorder.record(EventKind::RunFinished, |event| {
+        course.leave_findings(&result).await?;
+        recorder.record_for_good(EventKind::RunFinished, |event| {
             event.status = Some(result.status);
             event.duration_ms = Some(milliseconds(started, self.clock.now()));
         });
-        match recorder
-            .broken
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
+        drop(lease);
+        match recorder.take_error() {
             Some(error) => Err(writing(&result.folder.join(JOURNAL))(error)),
             None => Ok(result),
         }
@@ -476,6 +467,9 @@ fn identity_of(plan: &Plan, texts: &BTreeMap<&String, String>) -> String {
 /// Opens the folder of a run of the same plan that died: its journal and the run it repeats. What
 /// else is there is swept away; it comes back from kept outcomes.
 fn reopen(folder: &Path, told: &Value) -> io::Result<Option<(Journal, Option<String>)>> {
+    if Journal::has_ended(folder) {
+        return Ok(None);
+    }
     let mut parent = None;
     match fs::read(folder.join(PLAN)) {
         Ok(bytes) => {
@@ -519,6 +513,16 @@ fn reopen(folder: &Path, told: &Value) -> io::Result<Option<(Journal, Option<Str
 
 fn short(name: &str) -> &str {
     name.split_once('.').map_or(name, |(_, short)| short)
+}
+
+/// Why a node runs whose inputs run.
+fn waiting<'a>(last: &Last, node: &Node, missing: impl Iterator<Item = &'a String>) -> Vec<String> {
+    if last.of(&node.name).is_none() {
+        return vec!["new".to_string()];
+    }
+    missing
+        .map(|name| format!("input {} changed", short(name)))
+        .collect()
 }
 
 fn run(node: &Node, reasons: Vec<String>) -> Decision {

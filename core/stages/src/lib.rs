@@ -21,6 +21,7 @@ pub mod change_point;
 pub mod effectiveness;
 pub mod forecast;
 pub mod kpi;
+pub mod noop;
 pub mod quality;
 pub mod sql;
 pub mod temporal_pattern;
@@ -149,6 +150,7 @@ pub const KINDS: &[&Kind] = &[
     &forecast::FORECAST,
     &temporal_pattern::TEMPORAL_PATTERN,
     &effectiveness::EFFECTIVENESS,
+    &noop::NOOP,
 ];
 
 /// The kind of this name.

@@ -51,7 +51,7 @@ fn jobs() -> Vec<(&'static Kind, Value)> {
     for value in [None, Some("v")] {
         for kind in KINDS {
             let mut params = match kind.name {
-                "sql" => continue,
+                "sql" | "noop" => continue,
                 "quality" => json!({"inputs": ["s"]}),
                 "kpi" => json!({"input": "s", "by": ["c"], "metrics": [
                     {"name": "N", "kind": "count"}, {"name": "R", "kind": "rate"},

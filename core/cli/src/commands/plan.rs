@@ -7,7 +7,10 @@ use crate::{
 use retrocast_domain::number::plural;
 use retrocast_engine::{Decision, Plan};
 use serde_json::json;
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 pub fn plan(
     workspace: &Workspace,
@@ -25,8 +28,12 @@ pub fn plan(
         .block_on(threads.runner.explain(&planned.job, &planned.plan));
     let plan = &planned.plan;
     if mermaid {
+        let by_node: BTreeMap<&str, &Decision> = decisions
+            .iter()
+            .map(|decision| (decision.node.as_str(), decision))
+            .collect();
         let note = |name: &str| {
-            let decision = decisions.iter().find(|decision| decision.node == name)?;
+            let decision = by_node.get(name)?;
             Some(if decision.reuse {
                 "reuse".to_string()
             } else {

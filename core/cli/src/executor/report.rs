@@ -93,7 +93,8 @@ fn assemble(node: &Node, inputs: &BTreeMap<String, Arc<Outcome>>, ctx: &RunConte
             .to_string(),
         });
         let failed = matches!(outcome.cell.status, CellStatus::Failed { .. });
-        if !planned.is_source() || failed {
+        let tells = !planned.is_source() && planned.kind != retrocast_stages::noop::NOOP.name;
+        if tells || failed {
             cells.push(outcome.cell.clone());
         }
     }

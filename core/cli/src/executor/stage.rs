@@ -104,6 +104,17 @@ pub async fn query(
     Ok(finished(node, inputs, analysis.cell, vec![written]))
 }
 
+/// Runs the kind that does nothing: no rows are read for it and no thread is asked.
+pub fn noop(
+    node: &Node,
+    inputs: &BTreeMap<String, Arc<Outcome>>,
+    ctx: &RunContext,
+) -> Result<Outcome, Failure> {
+    let analysis = (kind(node)?.run)(&context(node, ctx), &node.config, &Inputs::new())
+        .map_err(|error| Failure::data(format!("{}: {error}", node.name)))?;
+    Ok(finished(node, inputs, analysis.cell, Vec::new()))
+}
+
 /// Runs an analysis off the async threads.
 pub async fn analyse(
     work: &Work,

@@ -113,7 +113,7 @@ pub(super) fn keys(document: &Item, table: &str) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn entries<'a>(document: &'a Item, table: &str) -> &'a [Entry] {
+pub(crate) fn entries<'a>(document: &'a Item, table: &str) -> &'a [Entry] {
     document.get(table).map_or(&[], Item::entries)
 }
 
@@ -315,9 +315,10 @@ impl Said<'_> {
         for entry in entries(document, "source") {
             self.name(entry, "source");
         }
+        let sources: BTreeSet<String> = keys(document, "source").into_iter().collect();
         for entry in entries(document, "stage") {
             self.name(entry, "stage");
-            if document.at(&["source", &entry.key]).is_some() {
+            if sources.contains(&entry.key) {
                 let message = format!("a source and a stage are both called `{}`", entry.key);
                 self.error(
                     &entry.key_span,
@@ -345,12 +346,13 @@ impl Said<'_> {
 
     fn reports(&mut self, document: &Item) -> Vec<ReportSpec> {
         let stages = keys(document, "stage");
+        let known: BTreeSet<&str> = stages.iter().map(String::as_str).collect();
         let mut reports = Vec::new();
         for entry in entries(document, "report") {
             let list = |key: &str| entry.item.get(key).map(Item::items);
             for item in list("stages").unwrap_or_default() {
                 let Some(name) = item.text() else { continue };
-                if !stages.iter().any(|stage| stage == name) {
+                if !known.contains(name) {
                     let help = suggest::help(name, stages.iter().map(String::as_str), "stages");
                     self.error(&item.span, format!("there is no stage `{name}`"), help);
                 }

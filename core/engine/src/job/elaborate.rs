@@ -66,10 +66,8 @@ pub(crate) fn elaborate(
         options,
         text,
         document: &tree,
-        datasets: keys(&tree, "source")
-            .into_iter()
-            .chain(keys(&tree, "stage"))
-            .collect(),
+        sources: by_name(&tree, "source"),
+        stages: by_name(&tree, "stage"),
         inputs: keys(&tree, "stage")
             .into_iter()
             .map(|name| (name, Vec::new()))
@@ -202,17 +200,26 @@ impl Replacing<'_> {
     }
 }
 
+/// The entries of a table by their keys: a job may have a hundred thousand of them.
+fn by_name<'a>(document: &'a Item, table: &str) -> BTreeMap<&'a str, &'a Item> {
+    let entries = entries(document, table).iter();
+    entries
+        .map(|entry| (entry.key.as_str(), &entry.item))
+        .collect()
+}
+
 /// What a schema cannot say.
 struct Sense<'a> {
     options: &'a CheckOptions<'a>,
     text: &'a str,
     document: &'a Item,
-    datasets: Vec<String>,
+    sources: BTreeMap<&'a str, &'a Item>,
+    stages: BTreeMap<&'a str, &'a Item>,
     inputs: BTreeMap<String, Vec<(String, Span)>>,
     diagnostics: Vec<Diagnostic>,
 }
 
-impl Sense<'_> {
+impl<'a> Sense<'a> {
     fn error(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
         let diagnostic = Diagnostic::error(self.options.file, message)
             .at(span)
@@ -245,16 +252,22 @@ impl Sense<'_> {
         }
     }
 
+    fn is_dataset(&self, name: &str) -> bool {
+        self.sources.contains_key(name) || self.stages.contains_key(name)
+    }
+
     fn no_dataset(&mut self, name: &str, span: Span) {
-        let help = suggest::help(name, self.datasets.iter().map(String::as_str), "datasets");
+        let in_file = |table| entries(self.document, table).iter();
+        let names = in_file("source").chain(in_file("stage"));
+        let help = suggest::help(name, names.map(|entry| entry.key.as_str()), "datasets");
         self.error(span, format!("there is no source or stage `{name}`"), help);
     }
 
     fn named_datasets(&mut self, named: Vec<NamedDataset>) {
-        for NamedDataset { path, name, span } in named {
-            if !self.datasets.contains(&name) {
+        for NamedDataset { owner, name, span } in named {
+            if !self.is_dataset(&name) {
                 self.no_dataset(&name, span);
-            } else if let Some(inputs) = path.get(1).and_then(|stage| self.inputs.get_mut(stage)) {
+            } else if let Some(inputs) = self.inputs.get_mut(&owner) {
                 inputs.push((name, span));
             }
         }
@@ -263,20 +276,17 @@ impl Sense<'_> {
     /// Only columns of sources are known before a run.
     fn named_columns(&mut self, named: &[NamedColumn]) {
         for NamedColumn {
-            path,
+            owner,
             of,
             name,
             span,
         } in named
         {
-            let Some(stage) = path.get(1) else { continue };
-            let Some(dataset) = self.document.at(&["stage", stage, of]).and_then(Item::text) else {
+            let text = |item: Option<&&'a Item>, key| item?.get(key)?.text();
+            let Some(dataset) = text(self.stages.get(owner.as_str()), of) else {
                 continue;
             };
-            let contract = self
-                .document
-                .at(&["source", dataset, "contract"])
-                .and_then(Item::text);
+            let contract = text(self.sources.get(dataset), "contract");
             let Some(columns) = contract.and_then(|name| self.kinds().contract_columns(name))
             else {
                 continue;
@@ -313,7 +323,7 @@ impl Sense<'_> {
                 || query.span.clone(),
                 |range| map.locate(query.resolved.original(range)),
             );
-            if !self.datasets.contains(table) {
+            if !self.is_dataset(table) {
                 self.no_dataset(table, span);
             } else if let Some(inputs) = self.inputs.get_mut(&query.stage) {
                 inputs.push((table.clone(), span));
@@ -340,7 +350,7 @@ impl Sense<'_> {
 
     /// Whether queries fit the columns of their tables, each after those it reads. Tables that are
     /// not known before a run leave what is made of them unknown.
-    fn meanings(&mut self, mut queries: Vec<(&Query, BTreeSet<String>)>) {
+    fn meanings(&mut self, queries: Vec<(&Query, BTreeSet<String>)>) {
         let timezone = self.document.get("timezone").and_then(Item::text);
         let timezone = timezone.unwrap_or("UTC").to_string();
         if jiff::tz::TimeZone::get(&timezone).is_err() {
@@ -353,59 +363,66 @@ impl Sense<'_> {
                 Some((entry.key.clone(), self.kinds().contract_schema(contract)?))
             })
             .collect();
-        loop {
-            let (ready, open): (Vec<_>, Vec<_>) = queries
-                .into_iter()
-                .partition(|(_, tables)| tables.iter().all(|table| known.contains_key(table)));
-            if ready.is_empty() {
-                return;
-            }
-            queries = open;
-            for (query, tables) in ready {
-                let Some(sql) = query.resolved.value.as_str() else {
-                    continue;
-                };
-                let mut read = known.clone();
-                read.retain(|name, _| tables.contains(name));
-                match self.kinds().sql_schema(sql, &read, &timezone) {
-                    Ok(Some(schema)) => {
-                        known.insert(query.stage.clone(), schema);
+        // How many tables of each query are not known yet, and which queries wait for a table.
+        let mut unknown = Vec::with_capacity(queries.len());
+        let mut readers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (i, (_, tables)) in queries.iter().enumerate() {
+            let open = tables.iter().filter(|table| !known.contains_key(*table));
+            unknown.push(open.clone().count());
+            open.for_each(|table| readers.entry(table).or_default().push(i));
+        }
+        let mut ready: Vec<usize> = (0..queries.len()).filter(|i| unknown[*i] == 0).collect();
+        while let Some(i) = ready.pop() {
+            let (query, tables) = &queries[i];
+            let Some(sql) = query.resolved.value.as_str() else {
+                continue;
+            };
+            let read = tables
+                .iter()
+                .filter_map(|table| Some((table.clone(), known.get(table)?.clone())));
+            match (self.kinds()).sql_schema(sql, &read.collect(), &timezone) {
+                Ok(Some(schema)) => {
+                    known.insert(query.stage.clone(), schema);
+                    for reader in readers.remove(query.stage.as_str()).unwrap_or_default() {
+                        unknown[reader] -= 1;
+                        if unknown[reader] == 0 {
+                            ready.push(reader);
+                        }
                     }
-                    Ok(None) => {}
-                    Err(error) => self.wrong_query(query, sql, error),
                 }
+                Ok(None) => {}
+                Err(error) => self.wrong_query(query, sql, error),
             }
         }
     }
 
     fn circles(&mut self) {
-        let names: Vec<String> = self.inputs.keys().cloned().collect();
+        let names: Vec<&String> = self.inputs.keys().collect();
+        let places: BTreeMap<&String, usize> = names.iter().copied().zip(0..).collect();
         let mut graph = petgraph::graph::DiGraph::<usize, ()>::new();
         let nodes: Vec<_> = (0..names.len()).map(|i| graph.add_node(i)).collect();
-        for (from, name) in names.iter().enumerate() {
-            for (input, _) in &self.inputs[name] {
-                if let Some(to) = names.iter().position(|other| other == input) {
-                    graph.add_edge(nodes[from], nodes[to], ());
-                }
+        for (from, inputs) in self.inputs.values().enumerate() {
+            for to in inputs.iter().filter_map(|(input, _)| places.get(input)) {
+                graph.add_edge(nodes[from], nodes[*to], ());
             }
         }
-        for part in petgraph::algo::tarjan_scc(&graph) {
+        // Does not call itself: a long chain of stages would be a deep stack.
+        let mut circles = Vec::new();
+        for part in petgraph::algo::kosaraju_scc(&graph) {
             let itself = part.len() == 1 && graph.contains_edge(part[0], part[0]);
             if part.len() < 2 && !itself {
                 continue;
             }
-            let members: BTreeSet<&str> = part
-                .iter()
-                .map(|node| names[graph[*node]].as_str())
-                .collect();
-            self.circle(&members);
+            let members = part.iter().map(|node| names[graph[*node]].clone());
+            circles.push(members.collect::<BTreeSet<String>>());
         }
+        circles.iter().for_each(|members| self.circle(members));
     }
 
     /// Says one circle among stages that all reach each other: the shortest through the first.
-    fn circle(&mut self, members: &BTreeSet<&str>) {
+    fn circle(&mut self, members: &BTreeSet<String>) {
         let order = keys(self.document, "stage");
-        let Some(first) = order.iter().find(|name| members.contains(name.as_str())) else {
+        let Some(first) = order.iter().find(|name| members.contains(*name)) else {
             return;
         };
         let mut paths: Vec<Vec<&str>> = vec![vec![first]];
@@ -418,7 +435,7 @@ impl Sense<'_> {
                 for (input, _) in &self.inputs[last] {
                     if input == first {
                         found.get_or_insert_with(|| path.clone());
-                    } else if members.contains(input.as_str()) && seen.insert(input.clone()) {
+                    } else if members.contains(input) && seen.insert(input.clone()) {
                         let mut next = path.clone();
                         next.push(input);
                         longer.push(next);

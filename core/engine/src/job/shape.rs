@@ -15,8 +15,8 @@ use serde_json::Value;
 /// A value that names a dataset, as its schema says with `x-dataset`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedDataset {
-    /// The keys that lead to it: `stage`, name of the stage, param.
-    pub path: Vec<String>,
+    /// The stage that names it.
+    pub owner: String,
     /// The dataset.
     pub name: String,
     /// Where it is named.
@@ -26,8 +26,8 @@ pub struct NamedDataset {
 /// A value that names a column of the dataset that another param of the stage names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedColumn {
-    /// The keys that lead to it.
-    pub path: Vec<String>,
+    /// The stage that names it.
+    pub owner: String,
     /// The param that names the dataset.
     pub of: String,
     /// The column.
@@ -154,49 +154,47 @@ impl<'a> Walk<'a> {
     }
 
     fn note(&mut self, schema: &Value, item: &Item) {
-        let texts = item.text().map(|text| (text, item)).into_iter();
-        let texts: Vec<(&str, &Item)> = texts
-            .chain(
-                item.items()
-                    .iter()
-                    .filter_map(|item| Some((item.text()?, item))),
-            )
-            .collect();
-        if schema["x-dataset"] == Value::Bool(true) {
-            for (text, item) in &texts {
+        let is_dataset = schema["x-dataset"] == Value::Bool(true);
+        let column_of = schema["x-column"].as_str();
+        if !is_dataset && column_of.is_none() {
+            return;
+        }
+        // The path is `stage`, name of the stage, param.
+        let owner = self.path.get(1).map_or("", String::as_str);
+        for item in std::iter::once(item).chain(item.items()) {
+            let Some(name) = item.text() else { continue };
+            if is_dataset {
                 self.found.datasets.push(NamedDataset {
-                    path: self.path.clone(),
-                    name: (*text).to_string(),
+                    owner: owner.to_string(),
+                    name: name.to_string(),
                     span: item.span.clone(),
                 });
             }
-        }
-        if let Some(of) = schema["x-column"].as_str() {
-            for (text, item) in &texts {
+            if let Some(of) = column_of {
                 self.found.columns.push(NamedColumn {
-                    path: self.path.clone(),
+                    owner: owner.to_string(),
                     of: of.to_string(),
-                    name: (*text).to_string(),
+                    name: name.to_string(),
                     span: item.span.clone(),
                 });
             }
         }
     }
 
+    /// The alternatives of a schema with the value of `key` that tells each apart.
+    fn variants(&self, schema: &'a Value, key: &str) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        let variants = schema["oneOf"].as_array().into_iter().flatten();
+        variants.filter_map(move |variant| {
+            let variant = self.resolve(variant);
+            Some((variant["properties"][key]["const"].as_str()?, variant))
+        })
+    }
+
     fn check_variant(&mut self, schema: &'a Value, key: &str, item: &Item) {
         let Node::Table(_) = item.node else {
             return self.wrong_type("a table", item);
         };
-        let variants: Vec<(&'a str, &'a Value)> = schema["oneOf"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|variant| {
-                let variant = self.resolve(variant);
-                Some((variant["properties"][key]["const"].as_str()?, variant))
-            })
-            .collect();
-        let names = || variants.iter().map(|(name, _)| *name);
+        let names = || self.variants(schema, key).map(|(name, _)| name);
         let Some(given) = item.get(key) else {
             let error = self.error(
                 format!("missing key `{key}` in {}", self.table_name()),
@@ -214,7 +212,10 @@ impl<'a> Walk<'a> {
             self.path.pop();
             return;
         };
-        if let Some((_, variant)) = variants.iter().find(|(variant, _)| *variant == name) {
+        let found = self
+            .variants(schema, key)
+            .find(|(variant, _)| *variant == name);
+        if let Some((_, variant)) = found {
             return self.check(variant, item);
         }
         let error = self

@@ -2,8 +2,10 @@
 
 use super::{
     EngineError, RunResult, Runner,
+    cells::{Cells, Hashes},
     effort::{Budget, Effort, Made, Recorder},
-    milliseconds, writing,
+    ends::Ends,
+    writing,
 };
 use crate::{
     boundary::{Failure, FailureKind, RunContext},
@@ -11,10 +13,17 @@ use crate::{
     journal::{EventKind, RunStatus, write_json},
     lease::Lease,
     outcome_store::{Last, Record},
-    plan::{Node, Plan},
+    plan::{Node, positions, readers},
 };
 use retrocast_domain::{Cell, CellStatus, Finding, Outcome, canonical};
-use std::{collections::BTreeMap, fmt::Write as _, fs, io, path::Path, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    fmt::Write as _,
+    fs, io,
+    path::Path,
+    sync::Arc,
+};
 use tokio::task::JoinSet;
 
 /// Outcomes by short name of the node.
@@ -22,9 +31,9 @@ type Inputs = BTreeMap<String, Arc<Outcome>>;
 
 /// Where a node stands.
 #[derive(Debug, Clone)]
-enum State {
-    Waiting,
-    Working,
+pub(super) enum State {
+    /// Not begun, at work, or ended without the disk's word for it.
+    Open,
     Done {
         outcome: Arc<Outcome>,
         identity: String,
@@ -41,18 +50,11 @@ enum State {
     },
 }
 
-impl State {
-    fn is_settled(&self) -> bool {
-        !matches!(self, Self::Waiting | Self::Working)
-    }
-}
-
 /// What came of a node's work.
 struct Work {
     index: usize,
-    parts: Components,
-    started: jiff::Timestamp,
-    result: Result<Made, Failure>,
+    fingerprint: Fingerprint,
+    result: Result<Made, EngineError>,
 }
 
 /// One run on its way.
@@ -61,26 +63,20 @@ pub(super) struct Course<'a> {
     ctx: Arc<RunContext>,
     recorder: Arc<Recorder>,
     records: BTreeMap<String, Result<String, Failure>>,
+    last: Last,
     states: Vec<State>,
-    /// Positions in the plan of each node's inputs.
+    /// Positions in the plan of each node's inputs, and of the nodes that read it.
     inputs: Vec<Vec<usize>>,
+    readers: Vec<Vec<usize>>,
+    /// How many inputs of each node are not settled.
+    missing: Vec<usize>,
+    /// Nodes that can begin; the first in the plan comes first.
+    ready: BinaryHeap<Reverse<usize>>,
     working: JoinSet<Work>,
     budget: Arc<Budget>,
-    /// Held until the run is over.
-    lease: Lease,
-}
-
-/// Positions in the plan of each node's inputs.
-fn positions(plan: &Plan) -> Vec<Vec<usize>> {
-    let places: BTreeMap<&str, usize> = plan
-        .nodes
-        .iter()
-        .enumerate()
-        .map(|(i, node)| (node.name.as_str(), i))
-        .collect();
-    let place = |name: &String| places.get(name.as_str()).copied();
-    let inputs = |node: &Node| node.inputs.iter().filter_map(place).collect();
-    plan.nodes.iter().map(inputs).collect()
+    ends: Ends,
+    cells: Cells,
+    lease: Arc<Lease>,
 }
 
 impl<'a> Course<'a> {
@@ -90,29 +86,52 @@ impl<'a> Course<'a> {
         ctx: Arc<RunContext>,
         recorder: Arc<Recorder>,
         records: BTreeMap<String, Result<String, Failure>>,
-        lease: Lease,
+        lease: Arc<Lease>,
     ) -> Self {
+        let inputs = positions(&ctx.plan.nodes);
+        let missing: Vec<usize> = inputs.iter().map(Vec::len).collect();
+        let ready = (0..inputs.len()).filter(|index| missing[*index] == 0);
         Self {
             runner,
-            recorder,
             records,
-            states: vec![State::Waiting; ctx.plan.nodes.len()],
-            inputs: positions(&ctx.plan),
-            ctx,
+            last: runner.store.last(&ctx.plan.job),
+            states: vec![State::Open; inputs.len()],
+            readers: readers(&inputs),
+            ready: ready.map(Reverse).collect(),
+            missing,
+            inputs,
             working: JoinSet::new(),
             budget: Arc::new(Budget::new(runner.options.retry_budget)),
+            ends: Ends::new(recorder.clone()),
+            cells: Cells::of(&ctx.folder),
+            ctx,
+            recorder,
             lease,
         }
     }
 
     pub(super) async fn complete(&mut self) -> Result<(), EngineError> {
         loop {
-            while self.begin_what_can().await? {}
-            let Some(done) = self.working.join_next().await else {
+            while self.working.len() < self.runner.options.threads.max(1)
+                && let Some(Reverse(index)) = self.ready.pop()
+            {
+                self.begin(index).await?;
+            }
+            let working = !self.working.is_empty();
+            if !working && self.ends.is_empty() {
                 return Ok(());
-            };
-            let work = done.map_err(|error| EngineError::Broken(error.to_string()))?;
-            self.finish(work)?;
+            }
+            tokio::select! {
+                biased;
+                Some(done) = self.working.join_next() => {
+                    self.finish(done.map_err(|error| EngineError::Broken(error.to_string()))?)?;
+                }
+                ends = self.ends.on_disk(working) => {
+                    for (index, state) in ends {
+                        self.settle(index, state);
+                    }
+                }
+            }
         }
     }
 
@@ -120,36 +139,17 @@ impl<'a> Course<'a> {
         &self.ctx.plan.nodes[index]
     }
 
-    /// Looks through the waiting nodes once; true when one of them was settled, which may let
-    /// others begin.
-    async fn begin_what_can(&mut self) -> Result<bool, EngineError> {
-        let mut settled = false;
-        for index in 0..self.states.len() {
-            if !matches!(self.states[index], State::Waiting) {
-                continue;
-            }
-            let ready = self.inputs[index]
-                .iter()
-                .all(|input| self.states[*input].is_settled());
-            if ready && self.working.len() < self.runner.options.threads.max(1) {
-                settled |= self.begin(index).await?;
-            }
-        }
-        Ok(settled)
-    }
-
-    /// Begins a node whose inputs are settled; true when that settled it.
-    async fn begin(&mut self, index: usize) -> Result<bool, EngineError> {
+    /// Begins a node whose inputs are settled, unless that is enough to settle it.
+    async fn begin(&mut self, index: usize) -> Result<(), EngineError> {
         if let Some((reason, soft)) = self.why_not(index) {
-            self.skip(index, reason, soft)?;
-            return Ok(true);
+            self.skip(index, reason, soft);
+            return Ok(());
         }
         let node = self.node(index).clone();
         let records = match self.records.get(&node.name) {
             Some(Err(failure)) => {
-                let failure = failure.clone();
-                self.fail(index, failure, 0)?;
-                return Ok(true);
+                self.fail(index, failure.clone(), 0);
+                return Ok(());
             }
             Some(Ok(records)) => Some(records.as_str()),
             None => None,
@@ -157,26 +157,28 @@ impl<'a> Course<'a> {
         let (inputs, identities) = self.inputs(index);
         let build = &self.runner.options.build;
         let parts = Components::new(&node, &self.ctx.plan, records, &identities, build);
-        let (decision, record) = self.runner.decide(&node, &self.ctx, &parts).await;
+        let fingerprint = parts.fingerprint();
+        let (decision, record) = self
+            .runner
+            .decide(&node, &self.ctx, &parts, &fingerprint, &self.last)
+            .await;
         if let Some(record) = record
             && self.reuse(index, record, &decision)?
         {
-            return Ok(true);
+            return Ok(());
         }
         if node.is_source() && self.runner.options.recorded.is_some() {
             let why = decision.reasons.join("; ");
             let failure = Failure::data(format!("what it held then cannot be had again: {why}"))
                 .hint("`retrocast rerun --current` takes what it holds now");
-            self.fail(index, failure, 0)?;
-            return Ok(true);
+            self.fail(index, failure, 0);
+            return Ok(());
         }
         self.recorder.record(EventKind::NodeStarted, |event| {
             event.node = Some(node.name.clone());
-            event.fingerprint = Some(parts.fingerprint());
+            event.fingerprint = Some(fingerprint.clone());
             event.message = Some(decision.reasons.join("; "));
         });
-        self.states[index] = State::Working;
-        let started = self.runner.clock.now();
         let effort = Effort {
             executor: self.runner.executor.clone(),
             clock: self.runner.clock.clone(),
@@ -185,19 +187,20 @@ impl<'a> Course<'a> {
             ctx: self.ctx.clone(),
             node,
             inputs,
-            parts: parts.clone(),
+            parts,
+            fingerprint: fingerprint.clone(),
+            lease: self.lease.clone(),
             budget: self.budget.clone(),
         };
         self.working.spawn(async move {
             let result = effort.make().await;
             Work {
                 index,
-                parts,
-                started,
+                fingerprint,
                 result,
             }
         });
-        Ok(false)
+        Ok(())
     }
 
     /// Why a node whose inputs are settled is not begun, and whether reports are made nonetheless.
@@ -238,35 +241,31 @@ impl<'a> Course<'a> {
                 identities.push((key, identity.clone()));
                 continue;
             }
-            let cell = self.failure_cell(*input);
-            identities.push((key.clone(), canonical::hash(&cell)));
-            let (datasets, files) = (Vec::new(), Vec::new());
-            outcomes.insert(
-                key,
-                Arc::new(Outcome {
-                    cell,
-                    datasets,
-                    files,
-                    source: None,
-                }),
-            );
+            let outcome = self.nothing_made(*input, &self.states[*input]);
+            identities.push((key.clone(), canonical::hash(&outcome.cell)));
+            outcomes.insert(key, outcome);
         }
         (outcomes, identities)
     }
 
-    /// The cell of a node that did not do its work.
-    fn failure_cell(&self, index: usize) -> Cell {
+    /// The outcome of a node that did not do its work: a cell that says so.
+    fn nothing_made(&self, index: usize, state: &State) -> Arc<Outcome> {
         let node = self.node(index);
         let mut cell = Cell::new(node.short(), &node.kind);
         cell.title.clone_from(&node.title);
         cell.params.clone_from(&node.params);
-        let message = match &self.states[index] {
+        let message = match state {
             State::Failed { failure, .. } => failure.to_string(),
             State::Skipped { reason, .. } => format!("not run: {reason}"),
             _ => "not run".to_string(),
         };
         cell.status = CellStatus::Failed { message };
-        cell
+        Arc::new(Outcome {
+            cell,
+            datasets: Vec::new(),
+            files: Vec::new(),
+            source: None,
+        })
     }
 
     fn reuse(
@@ -284,18 +283,8 @@ impl<'a> Course<'a> {
             // Its files went away under our hands: run the node.
             return Ok(false);
         }
-        let last = Last {
-            fingerprint: record.fingerprint.clone(),
-            components: record.components,
-        };
         let node = record.node;
-        if self.runner.store.last(&record.job, &node).as_ref() != Some(&last) {
-            let lake = &self.runner.options.lake;
-            self.runner
-                .store
-                .set_last(&record.job, &node, &last)
-                .map_err(writing(lake))?;
-        }
+        self.remember(&node, &record.fingerprint)?;
         let rows = record.outcome.datasets.first().map(|dataset| dataset.rows);
         self.recorder.record(EventKind::NodeReused, |event| {
             event.node = Some(node);
@@ -303,28 +292,29 @@ impl<'a> Course<'a> {
             event.rows = rows;
             event.message = Some(decision.reasons.join("; "));
         });
-        self.settle(index, &record.fingerprint, record.outcome, true)?;
+        let state = self.done(index, &record.fingerprint, record.outcome, true);
+        self.settle(index, state);
         Ok(true)
+    }
+
+    fn remember(&mut self, node: &str, fingerprint: &Fingerprint) -> Result<(), EngineError> {
+        let lake = &self.runner.options.lake;
+        self.last.set(node, fingerprint).map_err(writing(lake))
     }
 
     fn finish(&mut self, work: Work) -> Result<(), EngineError> {
         let Work {
             index,
-            parts,
-            started,
+            fingerprint,
             result,
         } = work;
-        let made = self.runner.clock.now();
-        let duration_ms = milliseconds(started, made);
-        // The lease on the dataset is kept until its outcome is.
-        let (outcome, _writing) = match result {
-            Ok(Made::Now(outcome, writing)) => match &outcome.cell.status {
-                CellStatus::Failed { message } => {
-                    return self.fail(index, Failure::data(message.clone()), duration_ms);
-                }
-                _ => (*outcome, writing),
-            },
-            Ok(Made::Elsewhere(record)) => {
+        let (outcome, duration_ms) = match result? {
+            Made::Now(outcome, duration_ms) => (*outcome, duration_ms),
+            Made::Not(failure, duration_ms) => {
+                self.fail(index, failure, duration_ms);
+                return Ok(());
+            }
+            Made::Elsewhere(record) => {
                 let decision = Decision {
                     node: record.node.clone(),
                     reuse: true,
@@ -336,104 +326,84 @@ impl<'a> Course<'a> {
                 }
                 let failure = Failure::transient("its outcome went away while it was looked at")
                     .hint("run the job again");
-                return self.fail(index, failure, duration_ms);
+                self.fail(index, failure, 0);
+                return Ok(());
             }
-            Err(failure) => return self.fail(index, failure, duration_ms),
         };
-        if !self.lease.is_held() {
-            let (job, window) = (&self.ctx.plan.job, &self.ctx.plan.label);
-            let path = Lease::of_window(&self.runner.options.lake, job, window);
-            return Err(EngineError::Lost { path });
-        }
-        let fingerprint = parts.fingerprint();
         let node = self.node(index).name.clone();
-        let record = Record {
-            job: self.ctx.plan.job.clone(),
-            node: node.clone(),
-            fingerprint: fingerprint.clone(),
-            components: parts,
-            run: self.ctx.run.clone(),
-            made,
-            outcome: outcome.clone(),
-        };
-        let lake = &self.runner.options.lake;
-        self.runner
-            .store
-            .put(&record, &self.ctx.folder)
-            .map_err(writing(lake))?;
+        self.remember(&node, &fingerprint)?;
         self.recorder.record(EventKind::NodeFinished, |event| {
             event.node = Some(node);
             event.fingerprint = Some(fingerprint.clone());
             event.duration_ms = Some(duration_ms);
             event.rows = outcome.datasets.first().map(|dataset| dataset.rows);
         });
-        self.settle(index, &fingerprint, outcome, false)
+        let state = self.done(index, &fingerprint, outcome, false);
+        self.ends.push((index, state));
+        Ok(())
     }
 
-    fn settle(
-        &mut self,
+    fn done(
+        &self,
         index: usize,
         fingerprint: &Fingerprint,
         outcome: Outcome,
         reused: bool,
-    ) -> Result<(), EngineError> {
-        self.leave_cell(index, &outcome.cell)?;
-        let identity = identity(fingerprint, &outcome);
-        self.states[index] = State::Done {
-            outcome: Arc::new(outcome),
-            identity,
+    ) -> State {
+        let outcome = Arc::new(outcome);
+        self.leave_cell(index, outcome.clone());
+        State::Done {
+            identity: identity(fingerprint, &outcome),
+            outcome,
             reused,
-        };
-        Ok(())
+        }
     }
 
-    fn fail(
-        &mut self,
-        index: usize,
-        failure: Failure,
-        duration_ms: u64,
-    ) -> Result<(), EngineError> {
+    /// What reads the node may begin once all else it reads is settled too.
+    fn settle(&mut self, index: usize, state: State) {
+        self.states[index] = state;
+        for reader in &self.readers[index] {
+            self.missing[*reader] -= 1;
+            if self.missing[*reader] == 0 {
+                self.ready.push(Reverse(*reader));
+            }
+        }
+    }
+
+    fn fail(&mut self, index: usize, failure: Failure, duration_ms: u64) {
         let node = self.node(index);
-        let (name, soft) = (
-            node.name.clone(),
-            node.optional && failure.kind != FailureKind::Cancelled,
-        );
+        let soft = node.optional && failure.kind != FailureKind::Cancelled;
         let kind = match failure.kind {
             FailureKind::Cancelled => EventKind::NodeCancelled,
             _ => EventKind::NodeFailed,
         };
         self.recorder.record(kind, |event| {
-            event.node = Some(name.clone());
+            event.node = Some(node.name.clone());
             event.duration_ms = Some(duration_ms);
             event.message = Some(failure.to_string());
         });
-        self.states[index] = State::Failed { failure, soft };
-        let cell = self.failure_cell(index);
-        self.leave_cell(index, &cell)
+        let state = State::Failed { failure, soft };
+        self.leave_cell(index, self.nothing_made(index, &state));
+        self.ends.push((index, state));
     }
 
-    fn skip(&mut self, index: usize, reason: String, soft: bool) -> Result<(), EngineError> {
-        let name = self.node(index).name.clone();
+    /// Begun again after a loss of power, the same would be skipped: nothing waits for the disk.
+    fn skip(&mut self, index: usize, reason: String, soft: bool) {
+        let node = self.node(index);
         self.recorder.record(EventKind::NodeSkipped, |event| {
-            event.node = Some(name.clone());
+            event.node = Some(node.name.clone());
             event.message = Some(reason.clone());
         });
-        self.states[index] = State::Skipped { reason, soft };
-        let cell = self.failure_cell(index);
-        self.leave_cell(index, &cell)
+        let state = State::Skipped { reason, soft };
+        self.leave_cell(index, self.nothing_made(index, &state));
+        self.settle(index, state);
     }
 
-    fn leave_cell(&self, index: usize, cell: &Cell) -> Result<(), EngineError> {
+    fn leave_cell(&self, index: usize, outcome: Arc<Outcome>) {
         let node = self.node(index);
-        if node.is_report() {
-            return Ok(());
+        if !node.is_report() {
+            self.cells.leave(node.short(), outcome);
         }
-        let path = self
-            .ctx
-            .folder
-            .join("cells")
-            .join(format!("{}.json", node.short()));
-        write_json(&path, cell).map_err(writing(&path))
     }
 
     pub(super) fn result(&self) -> RunResult {
@@ -471,7 +441,7 @@ impl<'a> Course<'a> {
                     (partial, failed) = (partial || *soft, failed || !soft);
                     result.skipped.push((name, reason.clone()));
                 }
-                State::Waiting | State::Working => failed = true,
+                State::Open => failed = true,
             }
         }
         cancelled |= failed && self.runner.options.cancel.is_cancelled();
@@ -486,7 +456,7 @@ impl<'a> Course<'a> {
 
     /// Writes all findings in the order of the plan, and the hash of every file but the journal,
     /// which is still being written.
-    pub(super) fn leave_findings(&self, result: &RunResult) -> Result<(), EngineError> {
+    pub(super) async fn leave_findings(self, result: &RunResult) -> Result<(), EngineError> {
         let findings: Vec<&Finding> = self
             .ctx
             .plan
@@ -498,7 +468,8 @@ impl<'a> Course<'a> {
             .collect();
         let path = self.ctx.folder.join("findings.json");
         write_json(&path, &findings).map_err(writing(&path))?;
-        let sums = checksums(&self.ctx.folder).map_err(writing(&self.ctx.folder))?;
+        let known = self.cells.all().await?;
+        let sums = checksums(&self.ctx.folder, &known).map_err(writing(&self.ctx.folder))?;
         let path = self.ctx.folder.join(CHECKSUMS);
         crate::outcome_store::write_whole(&path, sums.as_bytes()).map_err(writing(&path))
     }
@@ -507,14 +478,16 @@ impl<'a> Course<'a> {
 /// Name of the file of hashes in a run's folder; `b3sum --check` reads it.
 const CHECKSUMS: &str = "checksums.b3";
 
-/// BLAKE3 hashes of the files of a folder, as `b3sum` prints them, by name.
-fn checksums(folder: &Path) -> io::Result<String> {
+/// BLAKE3 hashes of the files of a folder, as `b3sum` prints them, by name. Those that are known
+/// are not read again.
+fn checksums(folder: &Path, known: &Hashes) -> io::Result<String> {
     let mut names = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(next) = folders.pop() {
         for entry in fs::read_dir(next)? {
-            let path = entry?.path();
-            if path.is_dir() {
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_type()?.is_dir() {
                 folders.push(path);
             } else if let Ok(name) = path.strip_prefix(folder) {
                 names.push(name.to_string_lossy().into_owned());
@@ -527,7 +500,10 @@ fn checksums(folder: &Path) -> io::Result<String> {
         .iter()
         .filter(|name| *name != crate::journal::JOURNAL && *name != CHECKSUMS)
     {
-        let hash = blake3::hash(&fs::read(folder.join(name))?);
+        let hash = match known.get(name) {
+            Some(hash) => *hash,
+            None => blake3::hash(&fs::read(folder.join(name))?),
+        };
         let _ = writeln!(out, "{}  {name}", hash.to_hex());
     }
     Ok(out)

@@ -1,18 +1,19 @@
 //! The work on one node: a time limit, more tries after what may pass, an end when cancelled.
 
-use super::RunOptions;
+use super::{EngineError, RunOptions, milliseconds, writing};
 use crate::{
     boundary::{Clock, Executor, Failure, FailureKind, Progress, RunContext, seed_from},
-    fingerprint::Components,
+    fingerprint::{Components, Fingerprint},
     journal::{Event, EventKind, Journal},
     lease::{Asked, Lease},
     outcome_store::{OutcomeStore, Record},
     plan::Node,
 };
 use futures::FutureExt as _;
-use retrocast_domain::Outcome;
+use retrocast_domain::{CellStatus, Outcome};
 use std::{
     collections::BTreeMap,
+    fs::File,
     io,
     panic::AssertUnwindSafe,
     sync::{
@@ -24,28 +25,63 @@ use std::{
 
 /// Writes events down and tells the listener.
 pub(super) struct Recorder {
-    pub(super) journal: Mutex<Journal>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) progress: Arc<dyn Progress>,
-    pub(super) broken: Mutex<Option<io::Error>>,
+    journal: Mutex<Journal>,
+    /// The journal's file, which is flushed while others write on.
+    pub(super) file: File,
+    clock: Arc<dyn Clock>,
+    progress: Arc<dyn Progress>,
+    broken: Mutex<Option<io::Error>>,
 }
 
 impl Recorder {
+    pub(super) fn new(
+        journal: Journal,
+        clock: Arc<dyn Clock>,
+        progress: Arc<dyn Progress>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            file: journal.file()?,
+            journal: Mutex::new(journal),
+            clock,
+            progress,
+            broken: Mutex::default(),
+        })
+    }
+
+    /// Writes a line; it is not yet safe from a loss of power.
     pub(super) fn record(&self, kind: EventKind, fill: impl FnOnce(&mut Event)) {
         let mut event = Event::new(self.clock.now(), kind);
         fill(&mut event);
-        let written = self
-            .journal
-            .lock()
+        let journal = self.journal.lock();
+        let written = journal
             .unwrap_or_else(PoisonError::into_inner)
             .append(&event);
         if let Err(error) = written {
-            self.broken
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get_or_insert(error);
+            self.is_broken(error);
         }
         self.progress.event(&event);
+    }
+
+    /// Writes a line that is on the disk when this returns, with all before it.
+    pub(super) fn record_for_good(&self, kind: EventKind, fill: impl FnOnce(&mut Event)) {
+        self.record(kind, fill);
+        if let Err(error) = self.file.sync_data() {
+            self.is_broken(error);
+        }
+    }
+
+    /// The journal cannot be written: the run says so when it is over.
+    pub(super) fn is_broken(&self, error: io::Error) {
+        let broken = self.broken.lock();
+        broken
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error);
+    }
+
+    /// Why the journal is not whole, if it is not.
+    pub(super) fn take_error(&self) -> Option<io::Error> {
+        let broken = self.broken.lock();
+        broken.unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -156,38 +192,83 @@ pub(super) struct Effort {
     pub(super) inputs: BTreeMap<String, Arc<Outcome>>,
     pub(super) parts: Components,
     pub(super) budget: Arc<Budget>,
+    pub(super) fingerprint: Fingerprint,
+    /// The lease on the job's window.
+    pub(super) lease: Arc<Lease>,
 }
 
 /// Where an outcome comes from.
 pub(super) enum Made {
-    /// It was made now; the lease on its dataset is held until the outcome is kept.
-    Now(Box<Outcome>, Option<Lease>),
+    /// It was made now, in this many milliseconds, and is kept.
+    Now(Box<Outcome>, u64),
     /// Another run made it while this one waited for the lease.
     Elsewhere(Box<Record>),
+    /// It could not be made, after this many milliseconds.
+    Not(Failure, u64),
 }
 
 /// How often to look whether a dataset's writer is done.
 const LOOK: Duration = Duration::from_millis(50);
 
 impl Effort {
-    pub(super) async fn make(&self) -> Result<Made, Failure> {
-        // Reports write into the run's own folder only.
-        if self.node.is_report() {
-            return Ok(Made::Now(Box::new(self.work().await?), None));
-        }
-        let lease = self.writing_lease().await?;
-        if !self.forced() {
-            let store = OutcomeStore::of_lake(&self.options.lake);
-            if let Some(record) = store.get(&self.parts.fingerprint())
-                && self
-                    .executor
-                    .usable(&self.node, &record.outcome, &self.ctx)
-                    .await
-            {
+    /// Makes the outcome and keeps it. An error is the end of the run.
+    pub(super) async fn make(&self) -> Result<Made, EngineError> {
+        let started = self.clock.now();
+        let taken = || milliseconds(started, self.clock.now());
+        // Reports write into the run's own folder only. The lease on a dataset is kept until its
+        // outcome is.
+        let mut _writing = None;
+        if !self.node.is_report() {
+            match self.writing_lease().await {
+                Ok(lease) => _writing = Some(lease),
+                Err(failure) => return Ok(Made::Not(failure, taken())),
+            }
+            if let Some(record) = self.made_elsewhere().await {
                 return Ok(Made::Elsewhere(Box::new(record)));
             }
         }
-        Ok(Made::Now(Box::new(self.work().await?), Some(lease)))
+        let outcome = match self.work().await {
+            Ok(outcome) => outcome,
+            Err(failure) => return Ok(Made::Not(failure, taken())),
+        };
+        if let CellStatus::Failed { message } = &outcome.cell.status {
+            return Ok(Made::Not(Failure::data(message.clone()), taken()));
+        }
+        self.keep(&outcome)?;
+        Ok(Made::Now(Box::new(outcome), taken()))
+    }
+
+    /// What another run made while this one waited for the lease.
+    async fn made_elsewhere(&self) -> Option<Record> {
+        if self.forced() {
+            return None;
+        }
+        let record = OutcomeStore::of_lake(&self.options.lake).get(&self.fingerprint)?;
+        let usable = self
+            .executor
+            .usable(&self.node, &record.outcome, &self.ctx)
+            .await;
+        usable.then_some(record)
+    }
+
+    fn keep(&self, outcome: &Outcome) -> Result<(), EngineError> {
+        let (job, lake) = (&self.ctx.plan.job, &self.options.lake);
+        if !self.lease.is_held() {
+            let path = Lease::of_window(lake, job, &self.ctx.plan.label);
+            return Err(EngineError::Lost { path });
+        }
+        let record = Record {
+            job: job.clone(),
+            node: self.node.name.clone(),
+            fingerprint: self.fingerprint.clone(),
+            components: self.parts.clone(),
+            run: self.ctx.run.clone(),
+            made: self.clock.now(),
+            outcome: outcome.clone(),
+        };
+        OutcomeStore::of_lake(lake)
+            .put(&record, &self.ctx.folder)
+            .map_err(writing(lake))
     }
 
     fn forced(&self) -> bool {
@@ -246,7 +327,7 @@ impl Effort {
         let cancel = self.options.cancel.child_token();
         let ctx = RunContext {
             cancel: cancel.clone(),
-            fingerprint: self.parts.fingerprint().0,
+            fingerprint: self.fingerprint.0.clone(),
             forced: self.forced(),
             ..(*self.ctx).clone()
         };

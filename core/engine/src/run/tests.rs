@@ -212,8 +212,9 @@ async fn what_is_gone_or_asked_for_is_run_again() {
     gone().clear();
 
     let kept = world.folder.join("lake/outcomes");
-    let daily = world.runner.store.last("review", "stage.daily").unwrap();
-    fs::remove_dir_all(kept.join(&daily.fingerprint.0)).unwrap();
+    let last = world.runner.store.last("review");
+    let daily = last.of("stage.daily").unwrap();
+    fs::remove_file(kept.join(format!("{daily}.json"))).unwrap();
     let reasons = world.reasons(trial::plan(trial::JOB), trial::JOB).await;
     assert_eq!(reasons[3], "stage.daily: its kept outcome is gone");
     assert_eq!(reasons[4], "stage.unusual: input daily changed");

@@ -1,0 +1,190 @@
+//! What the engine itself costs: jobs whose nodes do nothing. `cargo xtask bench` runs this.
+//!
+//! Prints the wall time of each phase and the peak memory of the process, once a phase, because a
+//! first run is only first once.
+
+use async_trait::async_trait;
+use jiff::civil::date;
+use retrocast_domain::{Cell, Outcome};
+use retrocast_engine::{
+    CheckOptions, Executor, Failure, Job, Kinds, Node, Plan, PlanOptions, Progress, Quiet,
+    RunContext, RunOptions, Runner, SqlError, SystemClock, check,
+};
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+    fmt::Write as _,
+    fs,
+    sync::Arc,
+    time::Instant,
+};
+
+/// How many nodes do not need each other.
+const WIDTH: usize = 10;
+
+struct NoKinds;
+
+impl Kinds for NoKinds {
+    fn names(&self) -> Vec<String> {
+        vec!["noop".to_string()]
+    }
+
+    fn schema(&self, _kind: &str) -> Option<Value> {
+        Some(json!({
+            "type": "object",
+            "properties": { "inputs": {
+                "type": "array",
+                "items": { "type": "string" },
+                "x-dataset": true,
+                "default": [],
+            } },
+        }))
+    }
+
+    fn code_version(&self, _kind: &str) -> u32 {
+        1
+    }
+
+    fn sql_tables(&self, _query: &str) -> Result<BTreeSet<String>, SqlError> {
+        Ok(BTreeSet::new())
+    }
+
+    fn contract_exists(&self, _name: &str) -> bool {
+        false
+    }
+
+    fn contract_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn contract_hash(&self, _name: &str) -> String {
+        String::new()
+    }
+}
+
+struct Nothing;
+
+#[async_trait]
+impl Executor for Nothing {
+    async fn source_identity(&self, _node: &Node, _ctx: &RunContext) -> Result<String, Failure> {
+        Ok(String::new())
+    }
+
+    async fn execute(
+        &self,
+        node: &Node,
+        _inputs: &BTreeMap<String, Arc<Outcome>>,
+        _ctx: &RunContext,
+        _progress: &dyn Progress,
+    ) -> Result<Outcome, Failure> {
+        Ok(Outcome {
+            cell: Cell::new(node.short(), &node.kind),
+            datasets: Vec::new(),
+            files: Vec::new(),
+            source: None,
+        })
+    }
+}
+
+/// A job of nodes in layers: each reads the one above it.
+fn text(nodes: usize) -> String {
+    let mut text = "title = \"Layers\"\nwindow = \"week\"\n".to_string();
+    for i in 0..nodes {
+        let _ = write!(text, "[stage.n{i}]\nkind = \"noop\"\n");
+        if i >= WIDTH {
+            let _ = writeln!(text, "inputs = [\"n{}\"]", i - WIDTH);
+        }
+    }
+    text
+}
+
+fn job(text: &str) -> Result<Job, String> {
+    let options = CheckOptions {
+        name: "layers",
+        file: "layers.toml",
+        kinds: &NoKinds,
+        set: &[],
+        environment: &|_| None,
+    };
+    let checked = check(text, &options);
+    checked.job.ok_or(format!("{:?}", checked.diagnostics))
+}
+
+fn plan(job: &Job) -> Result<Plan, Box<dyn Error>> {
+    let today = date(2026, 11, 21);
+    let options = PlanOptions {
+        window: job.window_for(today, None).map_err(|e| e.message)?,
+        date: today,
+        set: &[],
+        select: &[],
+        seed: 0,
+        environment: Arc::new(|_| None),
+    };
+    Plan::build(job, &NoKinds, &options).map_err(|errors| format!("{errors:?}").into())
+}
+
+fn timed<T>(what: &str, nodes: usize, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let done = work();
+    let milliseconds = start.elapsed().as_secs_f64() * 1e3;
+    let each = milliseconds / nodes as f64;
+    println!(
+        "{nodes:>7} nodes  {what:<16} {milliseconds:>9.1} ms  {each:>7.3} ms a node   peak {:>5.1} MB",
+        peak_kib() as f64 / 1024.0
+    );
+    done
+}
+
+/// The high-water mark of this process's resident memory, where the kernel tells it.
+fn peak_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().split(' ').next()?.parse().ok())
+        .unwrap_or(0)
+}
+
+fn runs(nodes: usize) -> Result<(), Box<dyn Error>> {
+    let text = text(nodes);
+    let job = Arc::new(timed("check", nodes, || job(&text))?);
+    let plan = Arc::new(timed("plan", nodes, || plan(&job))?);
+    let folder = tempfile::tempdir()?;
+    let options = RunOptions::new(
+        folder.path().join("lake"),
+        folder.path().join("reports"),
+        "1",
+    );
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    for what in ["first run", "unchanged rerun", "unchanged rerun"] {
+        let runner = Runner::new(
+            Arc::new(Nothing),
+            Arc::new(SystemClock),
+            Arc::new(Quiet),
+            options.clone(),
+        );
+        timed(what, nodes, || {
+            runtime.block_on(runner.run(job.clone(), plan.clone()))
+        })?;
+    }
+    Ok(())
+}
+
+/// With numbers as arguments: runs of as many nodes, to be looked at with a profiler.
+fn main() -> Result<(), Box<dyn Error>> {
+    let given: Vec<usize> = std::env::args()
+        .filter_map(|text| text.parse().ok())
+        .collect();
+    if !given.is_empty() && given != [100_000] {
+        return given.into_iter().try_for_each(runs);
+    }
+    if given.is_empty() {
+        runs(100)?;
+        runs(1000)?;
+    }
+    let (nodes, text) = (100_000, text(100_000));
+    let job = timed("check", nodes, || job(&text))?;
+    timed("plan", nodes, || plan(&job))?;
+    Ok(())
+}

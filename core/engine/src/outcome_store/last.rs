@@ -1,0 +1,148 @@
+//! What each node of a job was last known by, to say in words what changed since.
+//!
+//! A line a node, appended; the last one of a node counts. It decides nothing: should a line be lost
+//! with the power, or with a second run that writes at the same time, a reason is less exact.
+
+use super::write_whole;
+use crate::fingerprint::Fingerprint;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+/// A line of the file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    node: String,
+    fingerprint: Fingerprint,
+}
+
+/// Fingerprints under which the outcomes of a job's nodes were last used.
+#[derive(Debug)]
+pub struct Last {
+    path: PathBuf,
+    known: BTreeMap<String, Fingerprint>,
+    /// Opened when there is something to add.
+    file: Option<File>,
+}
+
+impl Last {
+    /// Reads a file; what cannot be read is not known.
+    pub(super) fn read(path: PathBuf) -> Self {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let lines = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        let known = lines
+            .map(|line: Line| (line.node, line.fingerprint))
+            .collect();
+        let file = None;
+        let last = Self { path, known, file };
+        // A node that changes with each window adds a line a run: now and then only the last stay.
+        if text.lines().count() > 8 * last.known.len() + 64 {
+            let _ = last.rewrite();
+        }
+        last
+    }
+
+    /// What a node was last known by.
+    pub fn of(&self, node: &str) -> Option<&Fingerprint> {
+        self.known.get(node)
+    }
+
+    /// Remembers what a node is known by.
+    pub fn set(&mut self, node: &str, fingerprint: &Fingerprint) -> io::Result<()> {
+        if self.of(node) == Some(fingerprint) {
+            return Ok(());
+        }
+        let line = line(node, fingerprint)?;
+        self.file()?.write_all(&line)?;
+        self.known.insert(node.to_string(), fingerprint.clone());
+        Ok(())
+    }
+
+    fn file(&mut self) -> io::Result<&mut File> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => self.open()?,
+        };
+        Ok(self.file.insert(file))
+    }
+
+    fn open(&self) -> io::Result<File> {
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let mut options = File::options();
+        let mut file = options.append(true).create(true).open(&self.path)?;
+        // Ends a line that was cut off; an empty one is passed over.
+        file.write_all(b"\n")?;
+        Ok(file)
+    }
+
+    fn rewrite(&self) -> io::Result<()> {
+        let mut text = Vec::new();
+        for (node, fingerprint) in &self.known {
+            text.extend(line(node, fingerprint)?);
+        }
+        write_whole(&self.path, &text)
+    }
+}
+
+fn line(node: &str, fingerprint: &Fingerprint) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(&Line {
+        node: node.to_string(),
+        fingerprint: fingerprint.clone(),
+    })?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::Folder;
+
+    fn fingerprint(n: usize) -> Fingerprint {
+        Fingerprint(format!("{n:032x}"))
+    }
+
+    #[test]
+    fn the_last_line_of_a_node_counts_and_a_torn_one_does_not() {
+        let folder = Folder::new();
+        let path = folder.join("last/review.jsonl");
+        let mut last = Last::read(path.clone());
+        assert_eq!(last.of("stage.a"), None);
+        for n in 0..3 {
+            last.set("stage.a", &fingerprint(n)).unwrap();
+            last.set("stage.b", &fingerprint(7)).unwrap();
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.trim().lines().count(), 4, "only what is new: {text}");
+        fs::write(&path, format!("{text}{{\"node\":\"stage.a\",\"fing")).unwrap();
+        let mut last = Last::read(path.clone());
+        assert_eq!(last.of("stage.a"), Some(&fingerprint(2)));
+        last.set("stage.c", &fingerprint(3)).unwrap();
+        let last = Last::read(path);
+        assert_eq!(last.of("stage.b"), Some(&fingerprint(7)));
+        assert_eq!(last.of("stage.c"), Some(&fingerprint(3)));
+    }
+
+    #[test]
+    fn old_lines_are_swept_away() {
+        let folder = Folder::new();
+        let path = folder.join("review.jsonl");
+        let mut last = Last::read(path.clone());
+        for n in 0..100 {
+            last.set("stage.a", &fingerprint(n)).unwrap();
+        }
+        for _ in 0..2 {
+            let last = Last::read(path.clone());
+            assert_eq!(last.of("stage.a"), Some(&fingerprint(99)));
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
+    }
+}

@@ -1,0 +1,65 @@
+//! The cells of a run's folder, written beside the run: nothing in it waits for them.
+
+use super::{EngineError, writing};
+use crate::journal::json_text;
+use blake3::Hash;
+use retrocast_domain::Outcome;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::{Arc, mpsc},
+};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+/// Hashes of files by name in the run's folder.
+pub(super) type Hashes = BTreeMap<String, Hash>;
+
+/// Writes cells one after the other.
+pub(super) struct Cells {
+    sender: mpsc::Sender<(String, Arc<Outcome>)>,
+    writer: JoinHandle<Result<Hashes, EngineError>>,
+}
+
+impl Cells {
+    /// Cells of the run in this folder.
+    pub(super) fn of(folder: &Path) -> Self {
+        let folder = folder.to_path_buf();
+        let (sender, receiver) = mpsc::channel();
+        let writer = spawn_blocking(move || write_all(&folder, &receiver));
+        Self { sender, writer }
+    }
+
+    /// Leaves the cell of the node of this short name.
+    pub(super) fn leave(&self, node: &str, outcome: Arc<Outcome>) {
+        // Nobody listens after a failure, which is told at the end.
+        let _ = self.sender.send((node.to_string(), outcome));
+    }
+
+    /// Waits until all cells are there.
+    pub(super) async fn all(self) -> Result<Hashes, EngineError> {
+        drop(self.sender);
+        self.writer
+            .await
+            .map_err(|error| EngineError::Broken(error.to_string()))?
+    }
+}
+
+/// A cell that was cut off is no harm: who goes on with the run writes all of them anew.
+fn write_all(
+    folder: &Path,
+    cells: &mpsc::Receiver<(String, Arc<Outcome>)>,
+) -> Result<Hashes, EngineError> {
+    let mut hashes = Hashes::new();
+    let cells_folder = folder.join("cells");
+    for (node, outcome) in cells {
+        if hashes.is_empty() {
+            fs::create_dir_all(&cells_folder).map_err(writing(&cells_folder))?;
+        }
+        let path = cells_folder.join(format!("{node}.json"));
+        let text = json_text(&outcome.cell).map_err(writing(&path))?;
+        fs::write(&path, &text).map_err(writing(&path))?;
+        hashes.insert(format!("cells/{node}.json"), blake3::hash(&text));
+    }
+    Ok(hashes)
+}

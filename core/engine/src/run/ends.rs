@@ -1,0 +1,142 @@
+//! Ends of nodes on their way to the disk: those that come while it is busy share a flush.
+
+use super::{course::State, effort::Recorder};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::task::JoinHandle;
+
+/// A node with what became of it.
+pub(super) type End = (usize, State);
+
+/// The longest that a flush is put off for nodes still at work.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// Ends whose lines are written and not yet known to be on the disk.
+pub(super) struct Ends {
+    recorder: Arc<Recorder>,
+    /// Ends that the next flush covers, and when the first of them came.
+    next: Vec<End>,
+    since: Instant,
+    /// Ends that the flush under way covers.
+    covered: Vec<End>,
+    flush: Option<JoinHandle<(io::Result<()>, Duration)>>,
+    /// How long to wait for company: as long as it saves.
+    patience: Duration,
+}
+
+impl Ends {
+    pub(super) fn new(recorder: Arc<Recorder>) -> Self {
+        Self {
+            recorder,
+            next: Vec::new(),
+            since: Instant::now(),
+            covered: Vec::new(),
+            flush: None,
+            patience: PATIENCE,
+        }
+    }
+
+    /// The line of this end is written.
+    pub(super) fn push(&mut self, end: End) {
+        if self.next.is_empty() {
+            self.since = Instant::now();
+        }
+        self.next.push(end);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.next.is_empty() && self.flush.is_none()
+    }
+
+    /// Ends that have come to be on the disk. Others are waited for while nodes are `working`, but
+    /// not for long. May be given up and asked again.
+    pub(super) async fn on_disk(&mut self, working: bool) -> Vec<End> {
+        if self.flush.is_none() {
+            if self.next.is_empty() {
+                return std::future::pending().await;
+            }
+            if working {
+                tokio::time::sleep_until((self.since + self.patience).into()).await;
+            }
+            self.covered.append(&mut self.next);
+            let recorder = self.recorder.clone();
+            self.flush = Some(tokio::task::spawn_blocking(move || {
+                let start = Instant::now();
+                (recorder.file.sync_data(), start.elapsed())
+            }));
+        }
+        if let Some(flush) = &mut self.flush {
+            let (flushed, took) = flush
+                .await
+                .unwrap_or_else(|error| (Err(io::Error::other(error)), PATIENCE));
+            self.patience = took.min(PATIENCE);
+            if let Err(error) = flushed {
+                self.recorder.is_broken(error);
+            }
+        }
+        self.flush = None;
+        std::mem::take(&mut self.covered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        boundary::{Failure, Quiet},
+        journal::Journal,
+        trial::{Folder, TrialClock},
+    };
+    use futures::FutureExt as _;
+
+    fn ends(folder: &Folder) -> Ends {
+        let journal = Journal::create(folder).unwrap();
+        let clock = Arc::new(TrialClock::default());
+        Ends::new(Arc::new(
+            Recorder::new(journal, clock, Arc::new(Quiet)).unwrap(),
+        ))
+    }
+
+    fn end(index: usize) -> End {
+        let failure = Failure::bug("as told");
+        let soft = false;
+        (index, State::Failed { failure, soft })
+    }
+
+    fn indices(ends: Vec<End>) -> Vec<usize> {
+        ends.into_iter().map(|(index, _)| index).collect()
+    }
+
+    #[tokio::test]
+    async fn an_end_that_comes_during_a_flush_waits_for_the_next() {
+        let folder = Folder::new();
+        let mut ends = ends(&folder);
+        ends.push(end(0));
+        ends.push(end(1));
+        let begun = ends.on_disk(false).now_or_never();
+        ends.push(end(2));
+        let first = match begun {
+            // The disk was faster than the test.
+            Some(ends) => ends,
+            None => ends.on_disk(false).await,
+        };
+        assert_eq!(indices(first), [0, 1]);
+        assert!(!ends.is_empty());
+        assert_eq!(indices(ends.on_disk(false).await), [2]);
+        assert!(ends.is_empty());
+    }
+
+    #[tokio::test]
+    async fn nodes_at_work_put_a_flush_off_but_not_for_long() {
+        let folder = Folder::new();
+        let mut ends = ends(&folder);
+        ends.push(end(0));
+        let start = Instant::now();
+        assert_eq!(indices(ends.on_disk(true).await), [0]);
+        assert!(start.elapsed() >= PATIENCE);
+        assert!(ends.patience <= PATIENCE, "as long as the flush took");
+    }
+}

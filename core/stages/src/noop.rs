@@ -1,0 +1,73 @@
+//! A stage that does nothing: it reads no row, writes no dataset and finds nothing.
+//!
+//! It measures what the engine itself costs: a job of stages of this kind takes the time of planning,
+//! leases, journal and kept outcomes, and no other. It also holds a place while a job is drafted:
+//! `retrocast plan` shows the graph before the stages are written. Reports leave it out.
+//!
+//! ```toml
+//! [stage.later]
+//! kind   = "noop"
+//! inputs = ["tickets"]
+//! ```
+//!
+//! # Method
+//! None.
+//!
+//! # Caveats
+//! There are no rows to read: a stage of another kind that names one of these as its input fails.
+
+use crate::{Analysis, Context, Inputs, Kind, StageError, with_findings};
+use retrocast_domain::Cell;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The kind, as it is registered.
+pub const NOOP: Kind = Kind {
+    name: "noop",
+    code_version: 1,
+    summary: "Nothing: a placeholder, and the measure of what the engine itself costs.",
+    manual: include_str!("noop.rs"),
+    schema: || schemars::schema_for!(Params),
+    run,
+};
+
+/// Params of `noop`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    /// Sources and stages that come before it.
+    #[serde(default)]
+    #[schemars(extend("x-dataset" = true))]
+    #[expect(dead_code, reason = "only the graph follows from them")]
+    inputs: Vec<String>,
+}
+
+fn run(context: &Context, params: &Value, _inputs: &Inputs) -> Result<Analysis, StageError> {
+    let _: Params = serde_json::from_value(params.clone())?;
+    let cell = Cell::new(&context.stage, NOOP.name);
+    Ok(Analysis {
+        cell: with_findings(cell, Vec::new()),
+        frame: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::series::test_data::context_of;
+    use retrocast_domain::Window;
+    use serde_json::json;
+
+    #[test]
+    fn it_does_nothing_and_says_nothing() {
+        let window = Window::parse("2026-W45", "UTC").expect("a window");
+        let context = context_of("later", window);
+        for params in [json!({}), json!({"inputs": ["tickets"]})] {
+            let analysis = run(&context, &params, &Inputs::new()).expect("a cell");
+            assert_eq!(analysis.cell, Cell::new(&context.stage, "noop"));
+            assert!(analysis.frame.is_none());
+        }
+        assert!(run(&context, &json!({"input": "tickets"}), &Inputs::new()).is_err());
+    }
+}
