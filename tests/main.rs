@@ -12,5 +12,6 @@ mod suite {
     mod mistakes;
     mod pages;
     mod truth;
+    mod watching;
     mod zones;
 }

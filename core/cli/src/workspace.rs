@@ -3,8 +3,8 @@
 use crate::{arguments::Arguments, diagnose::WrongUsage};
 use std::path::{Path, PathBuf};
 
-/// A job file is written by people; what is larger is something else.
-const MOST_BYTES: u64 = 1 << 20;
+/// Jobs of 100,000 stages have a few MiB; what is far larger is something else.
+const MOST_BYTES: u64 = 32 << 20;
 
 /// The folders a command works with.
 #[derive(Debug, Clone)]

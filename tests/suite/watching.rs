@@ -1,0 +1,197 @@
+//! `watch` tells of what new records show, and `diff` of what lies between two runs.
+
+use super::support::*;
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+    time::Duration,
+};
+
+const JOB: &str = r#"title = "Tickets"
+window = "week"
+compare = ["previous", "4 weeks"]
+
+[source.tickets]
+uri = "records/**/*.jsonl"
+contract = "ticket"
+
+[stage.figures]
+kind = "kpi"
+input = "tickets"
+time = "at"
+
+[[stage.figures.metrics]]
+name = "tickets"
+kind = "count"
+
+[stage.quality]
+kind = "quality"
+inputs = ["tickets"]
+
+[report.executive]
+"#;
+
+const CONTRACT: &str = r#"title = "Ticket"
+key = ["id"]
+time = "at"
+[field.id]
+type = "integer"
+required = true
+[field.at]
+type = "timestamp"
+required = true
+"#;
+
+/// So many tickets a day for ten weeks before 16 November 2026, and as many in its last week.
+fn tickets(a_day: u32, in_the_last_week: u32) -> String {
+    let mut text = String::new();
+    let first = jiff::civil::date(2026, 9, 7);
+    let mut id = 0;
+    for day in 0..70_u32 {
+        let date = first + jiff::Span::new().days(day);
+        let several = if day < 63 { a_day } else { in_the_last_week };
+        for n in 0..several {
+            id += 1;
+            text += &format!(
+                "{{\"id\": {id}, \"at\": \"{date}T{:02}:{:02}:00Z\"}}\n",
+                n % 24,
+                n % 60
+            );
+        }
+    }
+    text
+}
+
+fn workspace() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.write("jobs/tickets.toml", JOB);
+    scratch.write("jobs/contracts/ticket.toml", CONTRACT);
+    scratch.write("records/first.jsonl", tickets(20, 20));
+    scratch
+}
+
+/// A process whose lines can be waited for.
+struct Watch {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Watch {
+    fn begin(folder: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_retrocast"))
+            .args(arguments)
+            .current_dir(folder)
+            .env_remove("RUST_LOG")
+            .env("NO_COLOR", "1")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = channel();
+        let out = child.stdout.take().unwrap();
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines() {
+                if line.is_err() || sender.send(line.unwrap()).is_err() {
+                    break;
+                }
+            }
+        });
+        let seen = Vec::new();
+        Self { child, lines, seen }
+    }
+
+    /// Waits at most a minute for a line that holds these words.
+    fn until(&mut self, words: &str) -> String {
+        loop {
+            let next = self.lines.recv_timeout(Duration::from_mins(1));
+            let Ok(line) = next else {
+                panic!("{words:?} was not said:\n{}", self.seen.join("\n"));
+            };
+            self.seen.push(line.clone());
+            if line.contains(words) {
+                return line;
+            }
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn new_records_are_told_within_a_minute() {
+    let scratch = workspace();
+    let arguments = ["watch", "tickets", "--window", "2026-W46"];
+    let mut watch = Watch::begin(scratch.path(), &arguments);
+    watch.until("run ");
+    // In a folder that is not there yet, written in two steps.
+    let text = tickets(0, 60).replace("\"id\": ", "\"id\": 9");
+    let (one, two) = text.split_at(text.len() / 2);
+    let path = scratch.write("records/later/second.jsonl", one);
+    std::thread::sleep(Duration::from_millis(300));
+    fs::write(&path, format!("{one}{two}")).unwrap();
+    let line = watch.until("  new ");
+    assert!(
+        line.contains("Tickets rose to 560 tickets from 140"),
+        "{line}"
+    );
+
+    // Files that were touched and not changed are no news; the job file may be edited meanwhile.
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text).unwrap();
+    let job = JOB.replace("name = \"tickets\"", "name = \"all tickets\"");
+    scratch.write("jobs/tickets.toml", job);
+    scratch.write("records/later/third.jsonl", "");
+    watch.until("All tickets rose to 560 tickets from 140");
+    assert!(watch.child.try_wait().unwrap().is_none(), "it goes on");
+    let told = Command::new("kill")
+        .args(["-TERM", &watch.child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(told.success());
+    assert_eq!(watch.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_difference_between_two_weeks_is_what_a_person_would_call_it() {
+    let scratch = workspace();
+    scratch.write("records/first.jsonl", tickets(20, 55));
+    for week in ["2026-W45", "2026-W46"] {
+        retrocast_in(scratch.path(), &["run", "tickets", "--window", week]).expect(0);
+    }
+    let folders = runs(&scratch.join("reports"), "tickets");
+    let names: Vec<String> = folders
+        .iter()
+        .map(|folder| folder.display().to_string())
+        .collect();
+    let told = retrocast_in(scratch.path(), &["diff", &names[0], &names[1]]).expect(0);
+    let text = told.stdout.replace('\u{a0}', " ");
+    for words in [
+        "2026-W45",
+        "2026-W46",
+        "Tickets rose to 385 tickets from 140",
+        "The same job, program and records.",
+    ] {
+        assert!(text.contains(words), "{words:?} is not said:\n{text}");
+    }
+    let json = retrocast_in(scratch.path(), &["diff", &names[0], &names[1], "--json"]).expect(0);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert!(json.is_object());
+
+    let same = retrocast_in(scratch.path(), &["diff", &names[1], &names[1]]).expect(0);
+    assert!(!same.stdout.contains("rose"), "{}", same.stdout);
+    let none = retrocast_in(scratch.path(), &["diff", "latest", "nonsense"]).expect(2);
+    assert!(
+        none.stderr.contains("no run \"nonsense\""),
+        "{}",
+        none.stderr
+    );
+}
