@@ -1,0 +1,108 @@
+//! How a job stands with its schedule, in words.
+
+use super::{Calendar, DueTime, Standing, State, Tell};
+use jiff::Timestamp;
+use retrocast_domain::number::plural;
+use serde::Serialize;
+
+/// Whether somebody should look at a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// Nobody needs to.
+    Good,
+    /// Its last attempt failed.
+    Failing,
+    /// It was due an hour ago or longer, and did not succeed.
+    Overdue,
+}
+
+impl Health {
+    /// The word that people read.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Failing => "failing",
+            Self::Overdue => "overdue",
+        }
+    }
+}
+
+/// Whether somebody should look at a job that stands so.
+pub fn health(standing: &Standing) -> Health {
+    if standing.failures > 0 {
+        Health::Failing
+    } else if standing.overdue.is_some() {
+        Health::Overdue
+    } else {
+        Health::Good
+    }
+}
+
+impl Calendar {
+    /// An instant as people in the time zone read it: "2026-11-16 09:00 GMT".
+    pub fn words(&self, instant: Timestamp) -> String {
+        let local = instant.to_zoned(self.zone().clone());
+        local.strftime("%Y-%m-%d %H:%M %Z").to_string()
+    }
+
+    /// How a job stands, in one line.
+    pub fn standing_words(&self, standing: &Standing) -> String {
+        let mut parts = Vec::new();
+        if standing.failures > 0 {
+            let n = u64::from(standing.failures);
+            parts.push(format!("{} failed in a row", plural(n, "attempt")));
+            let error = standing.last_attempt.as_ref();
+            parts.extend(error.and_then(|attempt| attempt.error.clone()));
+        }
+        parts.extend(standing.open.iter().map(|open| self.due_words(open)));
+        match standing.passed_over {
+            0 => {}
+            n => parts.push(format!("{} passed over", plural(n as u64, "missed run"))),
+        }
+        parts.push(match &standing.last_success {
+            Some(attempt) => {
+                let ended = attempt.ended.unwrap_or(attempt.started);
+                format!("last success {}", self.words(ended))
+            }
+            None => "no success yet".to_string(),
+        });
+        if let Some(next) = standing.next_due {
+            parts.push(format!("next due {}", self.words(next)));
+        }
+        parts.join(", ")
+    }
+
+    /// What happens with a due time that is not answered.
+    fn due_words(&self, open: &DueTime) -> String {
+        let due = self.words(open.due);
+        match open.state {
+            State::Now if open.attempts.is_empty() => format!("due {due} and not run yet"),
+            State::Now => format!("due {due}, to be tried again now"),
+            State::Running => format!("due {due}, under way"),
+            State::Waits { until } => {
+                format!("due {due}, tried again from {}", self.words(until))
+            }
+            State::GivenUp => format!("due {due}, given up"),
+            State::TooLate => format!("due {due} and missed"),
+        }
+    }
+
+    /// What comes after a failure, as a sentence for whoever is told of it.
+    pub fn next_words(&self, tell: &Tell, standing: &Standing) -> String {
+        let mut open = standing.open.iter();
+        let state = open.find(|open| open.due == tell.attempt.due);
+        match state.map(|open| open.state) {
+            Some(State::Waits { until }) => {
+                format!("It is tried again from {}.", self.words(until))
+            }
+            Some(State::Now | State::Running) => "It is tried again now.".to_string(),
+            _ => {
+                let next = standing.next_due.map_or_else(String::new, |next| {
+                    format!("; the job is due again {}", self.words(next))
+                });
+                format!("It is not tried again{next}.")
+            }
+        }
+    }
+}
