@@ -23,6 +23,9 @@ pub const JOURNAL: &str = "journal.jsonl";
 pub const PLAN: &str = "plan.json";
 /// Name of the job file's copy in a run's folder.
 pub const JOB: &str = "job.toml";
+/// Begins the names of files that say who was told of a run that could not be made. They are no part
+/// of what it made, and stay when it is gone on with: nobody is told twice.
+pub const ALERT: &str = "alert.";
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

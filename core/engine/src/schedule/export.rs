@@ -43,13 +43,15 @@ pub struct Call<'a> {
 
 impl Call<'_> {
     /// The command's words.
-    fn words(&self) -> Vec<String> {
+    fn words(&self, options: &[&str]) -> Vec<String> {
         let program = self.program.display().to_string();
         let folders = self.folders.iter().cloned();
+        let options = options.iter().map(ToString::to_string);
         let command = ["schedule", "tick", self.job].map(str::to_string);
         std::iter::once(program)
             .chain(folders)
             .chain(command)
+            .chain(options)
             .collect()
     }
 

@@ -12,11 +12,17 @@ pub fn cron(calls: &[Call<'_>]) -> String {
 # failed is tried again, and what was missed while the machine was off is made up for as the job
 # file says. The job file has the time zone, too: no CRON_TZ is needed, and a change of clocks
 # neither skips a run nor doubles it. Whoever looks while a job runs leaves it alone.
+#
+# With --quiet nothing is said, and so no mail is sent by cron, unless something was run.
 ",
     );
     for call in calls {
         let looks = call.looks(15);
-        let words: Vec<String> = call.words().iter().map(|word| shell(word)).collect();
+        let words: Vec<String> = call
+            .words(&["--quiet"])
+            .iter()
+            .map(|word| shell(word))
+            .collect();
         text.push_str(&format!(
             "\n# {}: {}; looks {}.\n{} * * * * {}\n",
             call.job,

@@ -26,7 +26,7 @@ pub fn systemd(call: &Call<'_>) -> [Unit; 2] {
 }
 
 fn service(call: &Call<'_>) -> String {
-    let words: Vec<String> = call.words().iter().map(|word| command(word)).collect();
+    let words: Vec<String> = call.words(&[]).iter().map(|word| command(word)).collect();
     let user = match &call.user {
         Some(user) => format!("User={}\n", specifiers(user)),
         None => String::new(),
@@ -52,14 +52,20 @@ TimeoutStopSec=90
 Nice=5
 IOSchedulingClass=idle
 
-# It writes to its own folders and nowhere else.
+# It writes to its own folders and, to have mail sent, to the machine's queue, and nowhere else.
 ProtectSystem=strict
-ReadWritePaths={writes}
+ReadWritePaths={writes} -/var/spool
 PrivateTmp=yes
 ProtectHome=read-only
+ProtectControlGroups=yes
+UMask=0027
+
+# It needs no rights but its user's. The sendmail of Postfix and Exim takes on rights of its own:
+# where failures are to be told through one of these, remove all below this line.
+NoNewPrivileges=yes
+CapabilityBoundingSet=
 PrivateDevices=yes
 ProtectClock=yes
-ProtectControlGroups=yes
 ProtectHostname=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
@@ -67,12 +73,11 @@ ProtectKernelTunables=yes
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 RestrictNamespaces=yes
 RestrictRealtime=yes
+RestrictSUIDSGID=yes
 LockPersonality=yes
 MemoryDenyWriteExecute=yes
 SystemCallArchitectures=native
-UMask=0027
-# Mail goes through the machine's sendmail, which may need rights of its own. Without mail, add:
-# NoNewPrivileges=yes, RestrictSUIDSGID=yes, CapabilityBoundingSet=, SystemCallFilter=@system-service
+SystemCallFilter=@system-service
 ",
         job = specifiers(call.job),
         command = words.join(" "),

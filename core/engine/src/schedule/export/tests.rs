@@ -80,7 +80,7 @@ fn a_line_for_cron() {
     assert_eq!(
         line,
         "7-59/15 * * * * /usr/local/bin/retrocast --workspace '/srv/my \"50\\%\" $reports' \
-         schedule tick review"
+         schedule tick review --quiet"
     );
     assert!(
         text.contains("# review: due \"7 9 * * MON\" in Europe/London; looks every 15 minutes.")
@@ -101,7 +101,10 @@ fn units_for_systemd() {
         "ExecStart=/usr/local/bin/retrocast --workspace \"/srv/my \\\"50%%\\\" $$reports\" \
          schedule tick weekly_review",
     );
-    has(&service, "ReadWritePaths=/mnt/archive \"/srv/my reports\"");
+    has(
+        &service,
+        "ReadWritePaths=/mnt/archive \"/srv/my reports\" -/var/spool",
+    );
     has(&service, "User=reports");
     has(&service, "Type=oneshot");
     has(&timer, "OnCalendar=*-*-* *:7/15:00");
