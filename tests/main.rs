@@ -11,6 +11,7 @@ mod suite {
     mod killed;
     mod mistakes;
     mod pages;
+    mod schedule;
     mod truth;
     mod watching;
     mod zones;

@@ -174,6 +174,32 @@ SIGTERM ends it.")]
         #[command(flatten)]
         means: MeansArguments,
     },
+    /// Run what is due, or have it run
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Schedule {
+        /// How.
+        #[command(subcommand)]
+        command: ScheduleCommand,
+    },
+    /// Say how jobs stand with their schedules: last success, next due, overdue, failing
+    #[command(after_help = "\
+Examples:
+  retrocast status
+  retrocast status --check                 exit code 1 when somebody should look: for monitors
+
+A line for each job with a schedule, those that need somebody first. A job is overdue when it was
+due an hour ago or longer and did not succeed, failing when its last attempt failed, unreadable when
+its job file cannot be used.")]
+    Status {
+        /// Only this job
+        job: Option<String>,
+        /// End with code 1 when a job is overdue, failing or unreadable
+        #[arg(long)]
+        check: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// List jobs and runs, newest first
     List {
         /// Only this job
@@ -258,6 +284,74 @@ Example:
         /// Shell
         shell: clap_complete::Shell,
     },
+}
+
+/// Ways to run what is due.
+#[derive(Debug, Subcommand)]
+pub enum ScheduleCommand {
+    /// Run what is due when it is due, in the foreground, until Ctrl-C or SIGTERM
+    #[command(after_help = "\
+Examples:
+  retrocast schedule run                            every job that has a schedule
+  retrocast schedule run weekly-operations
+
+Runs are made one after the other. Job files are read anew before every look, and nothing is
+remembered but the archive: it can be stopped, started and moved at any time.")]
+    Run {
+        /// Jobs [default: all that have a schedule]
+        job: Vec<String>,
+        #[command(flatten)]
+        means: MeansArguments,
+    },
+    /// Run what is due now, and end: for cron, systemd and Kubernetes
+    #[command(after_help = "\
+Examples:
+  retrocast schedule tick                           what is due of every job
+  retrocast schedule tick weekly-operations --again what was given up is tried once more
+
+What failed is tried again by a later tick, as the job file says; what was missed is made up for.
+The exit code is the worst of all jobs'.")]
+    Tick {
+        /// Jobs [default: all that have a schedule]
+        job: Vec<String>,
+        /// Run what waits after a failure, was given up or was missed, too
+        #[arg(long)]
+        again: bool,
+        /// Say nothing of jobs that are left alone, and call that done
+        #[arg(long)]
+        quiet: bool,
+        #[command(flatten)]
+        means: MeansArguments,
+    },
+    /// Print what makes cron, systemd or Kubernetes call `schedule tick`
+    #[command(after_help = "\
+Examples:
+  retrocast schedule export cron >> crontab.txt
+  retrocast schedule export systemd --out /etc/systemd/system
+  retrocast schedule export kubernetes weekly-operations | kubectl apply -f -")]
+    Export {
+        /// What for
+        to: ExportTo,
+        /// Jobs [default: all that have a schedule]
+        job: Vec<String>,
+        /// Write files to this folder instead of printing them
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Container image, for Kubernetes [default: retrocast and its version]
+        #[arg(long, value_name = "IMAGE")]
+        image: Option<String>,
+    },
+}
+
+/// What calls the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportTo {
+    /// Lines for a crontab
+    Cron,
+    /// A service and a timer for each job
+    Systemd,
+    /// A volume, and a cron job for each job
+    Kubernetes,
 }
 
 /// What a run may use, and how it tells of itself.

@@ -4,18 +4,21 @@ mod archive;
 mod backfill;
 mod check;
 mod diff;
+mod export;
 mod init;
 mod job;
 mod manual;
 mod plan;
 mod rerun;
 mod run;
+mod schedule;
+mod status;
 mod truth;
 mod watch;
 
 use crate::{
     Exit,
-    arguments::{Arguments, Command},
+    arguments::{Arguments, Command, ScheduleCommand},
     workspace::Workspace,
 };
 use std::io::Write as _;
@@ -59,6 +62,10 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             watching,
             means,
         } => watch::watch(&workspace, &job, &watching, &means.into()),
+        Command::Schedule { command } => scheduled(&workspace, command),
+        Command::Status { job, check, json } => {
+            status::status(&workspace, job.as_deref(), check, json)
+        }
         Command::List { job, json } => archive::list(&workspace, job.as_deref(), json),
         Command::Show { run, json } => archive::show(&workspace, &run, json),
         Command::Diff { old, new, json } => diff::diff(&workspace, &old, &new, json),
@@ -79,6 +86,38 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             std::io::stdout().lock().write_all(&text)?;
             Ok(Exit::Done)
         }
+    }
+}
+
+fn scheduled(workspace: &Workspace, command: ScheduleCommand) -> anyhow::Result<Exit> {
+    match command {
+        ScheduleCommand::Run { job, means } => {
+            let looking = schedule::Looking {
+                again: false,
+                quiet: false,
+                means: means.into(),
+            };
+            schedule::run(workspace, &job, &looking)
+        }
+        ScheduleCommand::Tick {
+            job,
+            again,
+            quiet,
+            means,
+        } => {
+            let looking = schedule::Looking {
+                again,
+                quiet,
+                means: means.into(),
+            };
+            Ok(schedule::tick(workspace, &job, &looking))
+        }
+        ScheduleCommand::Export {
+            to,
+            job,
+            out,
+            image,
+        } => export::export(workspace, to, &job, out.as_deref(), image),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`check`] reads the text into a tree that knows its places ([`document`]), replaces references
 //! ([`references`]) to [`params`], walks it along its JSON [`schema`] ([`shape`]), and checks what a
-//! schema cannot say ([`elaborate`], [`mod@check`]). All mistakes are said at once.
+//! schema cannot say ([`elaborate`], [`schedule`], [`mod@check`]). All mistakes are said at once.
 
 pub mod document;
 
@@ -17,6 +17,8 @@ pub mod schema;
 pub mod shape;
 
 pub mod elaborate;
+
+pub mod schedule;
 
 pub mod check;
 
@@ -37,6 +39,7 @@ use std::collections::BTreeMap;
 
 pub use check::check;
 pub use render::render;
+pub use schedule::{OnlyIf, Schedule};
 pub use schema::{Missed, job_schema};
 
 /// How a job file is checked.
@@ -60,15 +63,6 @@ pub struct Checked {
     pub job: Option<Job>,
     /// Everything there is to say, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
-}
-
-/// When a job is run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Schedule {
-    /// Five fields, in the job's time zone.
-    pub cron: String,
-    /// What to do about missed runs.
-    pub missed: Missed,
 }
 
 /// A report the job makes.

@@ -23,6 +23,9 @@ pub const JOURNAL: &str = "journal.jsonl";
 pub const PLAN: &str = "plan.json";
 /// Name of the job file's copy in a run's folder.
 pub const JOB: &str = "job.toml";
+/// Begins the names of files that say who was told of a run that could not be made. They are no part
+/// of what it made, and stay when it is gone on with: nobody is told twice.
+pub const ALERT: &str = "alert.";
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -264,9 +267,17 @@ impl RunSummary {
 /// Folders of all runs of an archive, by job, window and run.
 pub fn run_folders(archive: &Path) -> Vec<PathBuf> {
     let jobs = folders(archive).into_iter();
-    jobs.flat_map(|job| folders(&job))
-        .flat_map(|window| folders(&window))
-        .collect()
+    jobs.flat_map(|job| runs_below(&job)).collect()
+}
+
+/// Folders of all runs of one job of an archive, by window and run.
+pub fn run_folders_of(archive: &Path, job: &str) -> Vec<PathBuf> {
+    runs_below(&archive.join(job))
+}
+
+fn runs_below(job: &Path) -> Vec<PathBuf> {
+    let windows = folders(job).into_iter();
+    windows.flat_map(|window| folders(&window)).collect()
 }
 
 fn folders(folder: &Path) -> Vec<PathBuf> {

@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! lake/leases/<job>/<window>.lease         one run at a time
+//! lake/leases/<job>/schedule.lease         one who looks what is due at a time
 //! lake/leases/<job>/nodes/<node>.lease     one writer of a node's dataset at a time
 //! ```
 
@@ -69,6 +70,11 @@ impl Lease {
     pub fn of_window(lake: &Path, job: &str, window: &str) -> PathBuf {
         let folder = lake.join("leases").join(job);
         folder.join(format!("{window}.lease"))
+    }
+
+    /// The file of the lease on a job's schedule. No window is called so.
+    pub fn of_schedule(lake: &Path, job: &str) -> PathBuf {
+        Self::of_window(lake, job, "schedule")
     }
 
     /// The file of the lease on what a node writes.

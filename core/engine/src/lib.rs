@@ -7,7 +7,7 @@
 //! Modules are listed in the order in which a job becomes a run: the [`boundary`] it works through,
 //! the [`job`] file, the [`plan`], [`fingerprint`]s that decide what can be reused, the
 //! [`outcome_store`] they are looked up in, the [`journal`] that tells what happened, the [`lease`] that keeps
-//! two runs out of each other's way, the [`run`].
+//! two runs out of each other's way, the [`run`], and the [`schedule`] that says when the next is due.
 
 pub mod boundary;
 
@@ -25,6 +25,8 @@ pub mod lease;
 
 pub mod run;
 
+pub mod schedule;
+
 #[cfg(test)]
 mod trial;
 
@@ -39,3 +41,4 @@ pub use lease::{Holder, Lease};
 pub use outcome_store::{OutcomeStore, Record};
 pub use plan::{Node, Plan, PlanOptions};
 pub use run::{EngineError, Force, RunOptions, RunResult, Runner};
+pub use schedule::{Attempt, Calendar, Standing, decide};

@@ -14,7 +14,7 @@ use crate::{
     boundary::{Clock, Environment, Executor, Failure, Progress, RunContext},
     fingerprint::{Components, Decision, Fingerprint, identity},
     job::Job,
-    journal::{EventKind, JOB, JOURNAL, Journal, PLAN, RunStatus, write_json},
+    journal::{ALERT, EventKind, JOB, JOURNAL, Journal, PLAN, RunStatus, write_json},
     lease::{Asked, Holder, Lease},
     outcome_store::{Last, OutcomeStore, Record, write_whole},
     plan::{Node, Plan},
@@ -498,14 +498,13 @@ fn reopen(folder: &Path, told: &Value) -> io::Result<Option<(Journal, Option<Str
         return Ok(None);
     };
     for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            fs::remove_dir_all(path)?;
-        } else if path
-            .file_name()
-            .is_some_and(|name| name != JOURNAL && name != PLAN)
-        {
-            fs::remove_file(path)?;
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if entry.path().is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else if name != JOURNAL && name != PLAN && !name.starts_with(ALERT) {
+            fs::remove_file(entry.path())?;
         }
     }
     Ok(Some((journal, parent)))

@@ -1,7 +1,7 @@
 //! Checks a job file: all mistakes at once, each where it stands.
 
 use super::{
-    CheckOptions, Checked, Job, ReportSpec, Schedule,
+    CheckOptions, Checked, Job, ReportSpec,
     document::{Entry, Item, Span},
     elaborate::elaborate,
     params::{ParamKind, ParamSpec},
@@ -25,7 +25,7 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> Checked {
     let window = said.window(&document);
     let compare = said.compare(&document, window);
     let timezone = said.timezone(&document);
-    let schedule = said.schedule(&document);
+    let schedule = said.schedule(&document, &timezone);
     let retention = said.retention(&document);
     let params = said.params(&document);
     said.names(&document);
@@ -136,6 +136,29 @@ impl Said<'_> {
         self.diagnostics.push(diagnostic);
     }
 
+    pub(super) fn warning(&mut self, span: &Span, message: &str, help: &str) {
+        let diagnostic = Diagnostic::error(self.file, message)
+            .at(span.clone())
+            .warning()
+            .help(help);
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Says that a text is not a mail address, unless it is one.
+    pub(super) fn address(&mut self, item: &Item, help: &str) {
+        let Some(address) = item.text() else { return };
+        let plain = !address
+            .chars()
+            .any(|c| c.is_control() || c.is_whitespace() || ",;<>".contains(c));
+        let parts = address
+            .rsplit_once('@')
+            .is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
+        if !(plain && parts) {
+            let message = format!("{} is not a mail address", item.describe());
+            self.error(&item.span, message, help);
+        }
+    }
+
     fn window(&mut self, document: &Item) -> Option<WindowSpec> {
         let item = document.get("window")?;
         let text = item.text()?;
@@ -212,35 +235,6 @@ impl Said<'_> {
         };
         self.error(&item.span, format!("\"{name}\" is not a time zone"), help);
         "UTC".to_string()
-    }
-
-    fn schedule(&mut self, document: &Item) -> Option<Schedule> {
-        let schedule = document.get("schedule")?;
-        let item = schedule.get("cron")?;
-        let cron = item.text()?;
-        let problem = match cron.parse::<croner::Cron>() {
-            _ if cron.split_whitespace().count() != 5 => {
-                Some("it must have five fields".to_string())
-            }
-            Err(error) => Some(error.to_string().trim_end_matches('.').to_string()),
-            Ok(_) => None,
-        };
-        if let Some(problem) = problem {
-            let help = "minute, hour, day of month, month, weekday, such as \"0 9 * * SUN\"";
-            self.error(
-                &item.span,
-                format!("\"{cron}\" is not a schedule: {problem}"),
-                help,
-            );
-        }
-        let missed = schedule.get("missed").map(Item::json);
-        let missed = missed
-            .and_then(|value| serde_json::from_value(value).ok())
-            .unwrap_or_default();
-        Some(Schedule {
-            cron: cron.to_string(),
-            missed,
-        })
     }
 
     fn params(&mut self, document: &Item) -> BTreeMap<String, ParamSpec> {
@@ -358,21 +352,7 @@ impl Said<'_> {
                 }
             }
             for item in list("to").unwrap_or_default() {
-                let Some(address) = item.text() else { continue };
-                let plain = !address
-                    .chars()
-                    .any(|c| c.is_control() || c.is_whitespace() || ",;<>".contains(c));
-                let parts = address
-                    .rsplit_once('@')
-                    .is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
-                if !(plain && parts) {
-                    let message = format!("{} is not a mail address", item.describe());
-                    self.error(
-                        &item.span,
-                        message,
-                        "one address an item, such as \"ada@example.org\"",
-                    );
-                }
+                self.address(item, "one address an item, such as \"ada@example.org\"");
             }
             let texts = |key: &str| {
                 list(key).map(|items| {

@@ -6,7 +6,10 @@
 // The structs are described, not built: values are read from the tree that knows its places.
 #![allow(dead_code)]
 
-use super::params::ParamKind;
+use super::{
+    params::ParamKind,
+    schedule::{MOST, RETRY},
+};
 use crate::boundary::Kinds;
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
@@ -54,11 +57,54 @@ fn utc() -> String {
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ScheduleFile {
-    /// Minute, hour, day of month, month, weekday, in the job's time zone: "0 9 * * SUN".
+    /// Minute, hour, day of month, month, weekday, in the job's time zone: "0 9 * * SUN". When
+    /// clocks go forward, a time that is skipped is due as long after midnight as on other days;
+    /// when they go back, a time that comes twice is due once, unless the job is due every hour.
     cron: String,
     /// What to do about runs that were missed.
     #[serde(default)]
     missed: Missed,
+    /// As many missed runs as are caught up when `missed` is "all": the newest.
+    #[serde(default = "most")]
+    #[schemars(range(min = 1, max = 1000))]
+    most: i64,
+    /// How long to wait after a failure before the run is tried again, one after the other; then it
+    /// is given up until it is due again.
+    #[serde(default = "retry")]
+    #[schemars(length(max = 10))]
+    retry: Vec<String>,
+    /// Mail address of who is told when a run keeps failing; by default the job's owner.
+    admin: Option<String>,
+    /// After how many failures, of one due time or in a row, somebody is told; by default after 3,
+    /// or when it is given up.
+    #[schemars(range(min = 1, max = 100))]
+    tell_after: Option<i64>,
+    /// What must hold before a run is begun; until it does, the run waits.
+    only_if: Option<OnlyIfFile>,
+}
+
+fn most() -> i64 {
+    i64::from(MOST)
+}
+
+fn retry() -> Vec<String> {
+    RETRY.map(str::to_string).into()
+}
+
+/// What must hold before a run is begun.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct OnlyIfFile {
+    /// Load of the last minute divided by the number of processors, such as 0.8.
+    #[schemars(range(min = 0.01, max = 1000.0))]
+    load_below: Option<f64>,
+    /// Space on the disks of lake and archive, such as "2 GiB".
+    free_disk: Option<String>,
+    /// Memory that a new program could have, such as "2 GiB".
+    free_memory: Option<String>,
+    /// How long before the due time the newest file of every required source may have been written,
+    /// such as "26 hours".
+    fresh_within: Option<String>,
 }
 
 /// What to do about runs that were missed.

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     boundary::{Failure, FailureKind, RunContext},
     fingerprint::{Components, Decision, Fingerprint, identity},
-    journal::{EventKind, RunStatus, write_json},
+    journal::{ALERT, EventKind, JOURNAL, RunStatus, write_json},
     lease::Lease,
     outcome_store::{Last, Record},
     plan::{Node, positions, readers},
@@ -496,10 +496,8 @@ fn checksums(folder: &Path, known: &Hashes) -> io::Result<String> {
     }
     names.sort();
     let mut out = String::new();
-    for name in names
-        .iter()
-        .filter(|name| *name != crate::journal::JOURNAL && *name != CHECKSUMS)
-    {
+    let apart = |name: &str| [JOURNAL, CHECKSUMS].contains(&name) || name.starts_with(ALERT);
+    for name in names.iter().filter(|name| !apart(name)) {
         let hash = match known.get(name) {
             Some(hash) => *hash,
             None => blake3::hash(&fs::read(folder.join(name))?),

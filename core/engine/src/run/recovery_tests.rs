@@ -54,6 +54,7 @@ async fn a_run_whose_process_died_is_gone_on_with() {
         let runs = RunSummary::all(&folder.join("reports"));
         assert_eq!(runs[0].status, RunStatus::Interrupted);
         fs::write(runs[0].folder.join(".report.json.part-1-1"), "half").unwrap();
+        fs::write(runs[0].folder.join("alert.sent"), "told").unwrap();
 
         let executor = Arc::new(TrialExecutor::default());
         let result = run_in(&folder, &executor).await.unwrap();
@@ -62,6 +63,8 @@ async fn a_run_whose_process_died_is_gone_on_with() {
             (&expected.run, RunStatus::Complete)
         );
         assert_eq!(sums(&result), sums(&expected), "after {hanging}");
+        let told = fs::read_to_string(result.folder.join("alert.sent")).unwrap();
+        assert_eq!(told, "told", "and nobody is told again");
         let events = Journal::read(&result.folder).unwrap();
         let mut all: Vec<_> = expected.executed.clone();
         all.sort();

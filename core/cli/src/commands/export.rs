@@ -1,0 +1,121 @@
+//! `retrocast schedule export`: what makes cron, systemd or Kubernetes look what is due.
+
+use super::{
+    print, run,
+    schedule::{self, Found, Scheduled},
+};
+use crate::{Exit, arguments::ExportTo, diagnose::WrongUsage, workspace::Workspace};
+use anyhow::Context as _;
+use retrocast_engine::schedule::export::{Call, cron, kubernetes, systemd};
+use std::path::{Path, PathBuf};
+
+/// Prints the texts, or writes them to a folder.
+pub fn export(
+    workspace: &Workspace,
+    to: ExportTo,
+    named: &[String],
+    out: Option<&Path>,
+    image: Option<String>,
+) -> anyhow::Result<Exit> {
+    let found = scheduled(workspace, named)?;
+    let image = image.unwrap_or_else(|| run::BUILD.replace(' ', ":"));
+    let program = std::env::current_exe().context("cannot find this program's file")?;
+    let absolute = |path: &Path| {
+        std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))
+    };
+    let root = absolute(&workspace.root)?;
+    let folders = folders(workspace, &root)?;
+    let writes = vec![
+        root,
+        absolute(&workspace.lake)?,
+        absolute(&workspace.reports)?,
+    ];
+    let calls: Vec<Call<'_>> = found
+        .iter()
+        .map(|found| Call {
+            job: &found.job.name,
+            schedule: &found.schedule,
+            calendar: &found.calendar,
+            timezone: &found.job.timezone,
+            program: program.clone(),
+            folders: folders.clone(),
+            writes: writes.clone(),
+            user: std::env::var("USER").ok().filter(|user| !user.is_empty()),
+            image: image.clone(),
+        })
+        .collect();
+    let files: Vec<(String, String)> = match to {
+        ExportTo::Cron => vec![("retrocast.crontab".to_string(), cron(&calls))],
+        ExportTo::Kubernetes => vec![("retrocast.yaml".to_string(), kubernetes(&calls))],
+        ExportTo::Systemd => calls
+            .iter()
+            .flat_map(systemd)
+            .map(|unit| (unit.name, unit.text))
+            .collect(),
+    };
+    let Some(out) = out else {
+        print(&shown(to, &files))?;
+        return Ok(Exit::Done);
+    };
+    std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+    for (name, text) in &files {
+        let path = out.join(name);
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        println!("{}", path.display());
+    }
+    Ok(Exit::Done)
+}
+
+/// The jobs that were named and all have schedules, else all that have.
+fn scheduled(workspace: &Workspace, named: &[String]) -> anyhow::Result<Vec<Scheduled>> {
+    let mut all = Vec::new();
+    for name in schedule::chosen(workspace, named) {
+        match schedule::find(workspace, &name)? {
+            Found::Scheduled(found) => all.push(*found),
+            Found::Unscheduled if named.is_empty() => {}
+            Found::Unscheduled => return Err(schedule::unscheduled(&name).into()),
+            Found::Unusable(..) => {
+                let message = format!("{name} cannot be used; `retrocast check {name}` says why");
+                return Err(WrongUsage(message).into());
+            }
+        }
+    }
+    if all.is_empty() {
+        let folder = workspace.jobs.display();
+        return Err(WrongUsage(format!("no job in {folder} has a schedule")).into());
+    }
+    Ok(all)
+}
+
+/// Options that name the folders as they are now, whatever folder the program is called in.
+fn folders(workspace: &Workspace, root: &Path) -> anyhow::Result<Vec<String>> {
+    let mut options = vec!["--workspace".to_string(), root.display().to_string()];
+    let others: [(&str, Option<&PathBuf>, &str); 4] = [
+        ("--jobs", Some(&workspace.jobs), "jobs"),
+        ("--templates", workspace.templates.as_ref(), "templates"),
+        ("--lake", Some(&workspace.lake), "data/lake"),
+        ("--reports", Some(&workspace.reports), "reports"),
+    ];
+    for (option, folder, usual) in others {
+        let Some(folder) = folder else { continue };
+        let folder = std::path::absolute(folder)
+            .with_context(|| format!("cannot find {}", folder.display()))?;
+        if folder != root.join(usual) {
+            options.push(option.to_string());
+            options.push(folder.display().to_string());
+        }
+    }
+    Ok(options)
+}
+
+/// Several files in one text, each under its name.
+fn shown(to: ExportTo, files: &[(String, String)]) -> String {
+    if to != ExportTo::Systemd {
+        return files.iter().map(|(_, text)| text.as_str()).collect();
+    }
+    let texts: Vec<String> = files
+        .iter()
+        .map(|(name, text)| format!("# /etc/systemd/system/{name}\n{text}"))
+        .collect();
+    texts.join("\n")
+}

@@ -1,0 +1,389 @@
+//! `retrocast schedule tick` and `run`: what is due is run, by whoever calls.
+//!
+//! There is no state but the archive: every look reads anew which due times have been answered. So
+//! it does not matter who looks, how often, and whether somebody looked before.
+
+use super::{job, run};
+use crate::{
+    Exit,
+    arguments::JobArguments,
+    diagnose::{self, WrongUsage},
+    signals, terminal,
+    workspace::Workspace,
+};
+use anyhow::Context as _;
+use jiff::Timestamp;
+use retrocast_deliver::{Alert, Told};
+use retrocast_domain::Diagnostic;
+use retrocast_engine::{
+    Job, Lease, Plan, Standing,
+    boundary::{process_environment, reveal},
+    job::Schedule,
+    lease::Asked,
+    render,
+    schedule::{
+        Calendar, DueTime, Machine, State, Tell, attempts::attempts, conditions::Input, decide,
+        unmet,
+    },
+};
+use run::Means;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// Nobody sleeps longer: job files are edited, and clocks are set.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// Nobody looks more often.
+const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// How to look.
+#[derive(Debug, Clone, Copy)]
+pub struct Looking {
+    /// Run what waits, was given up or was missed, too.
+    pub again: bool,
+    /// Say nothing of jobs that are left alone.
+    pub quiet: bool,
+    /// What runs may use.
+    pub means: Means,
+}
+
+/// A job that has a schedule.
+pub struct Scheduled {
+    /// What it is called on the command line.
+    name: String,
+    pub job: Job,
+    pub schedule: Schedule,
+    pub calendar: Calendar,
+}
+
+/// What a job file says of when it is due.
+pub enum Found {
+    Scheduled(Box<Scheduled>),
+    Unscheduled,
+    /// Its mistakes, and the text they are in.
+    Unusable(Vec<Diagnostic>, String),
+}
+
+/// Reads a job file.
+pub fn find(workspace: &Workspace, name: &str) -> anyhow::Result<Found> {
+    let loaded = job::load(workspace, &arguments(name))?;
+    let Some(job) = loaded.checked.job else {
+        return Ok(Found::Unusable(loaded.checked.diagnostics, loaded.text));
+    };
+    let Some(schedule) = job.schedule.clone() else {
+        return Ok(Found::Unscheduled);
+    };
+    Ok(Found::Scheduled(Box::new(Scheduled {
+        calendar: Calendar::new(&schedule.cron, &job.timezone)?,
+        name: name.to_string(),
+        schedule,
+        job,
+    })))
+}
+
+impl Scheduled {
+    /// How the job stands now.
+    pub fn standing(&self, workspace: &Workspace) -> Standing {
+        let attempts = attempts(&workspace.reports, &self.job.name);
+        decide(&self.schedule, &self.calendar, &attempts, Timestamp::now())
+    }
+}
+
+/// The jobs that were named, else all there are.
+pub fn chosen(workspace: &Workspace, named: &[String]) -> Vec<String> {
+    if named.is_empty() {
+        workspace.job_names()
+    } else {
+        named.to_vec()
+    }
+}
+
+/// Runs what is due, once.
+pub fn tick(workspace: &Workspace, named: &[String], looking: &Looking) -> Exit {
+    let mut teller = Teller::default();
+    let mut worst = Exit::Done;
+    for name in chosen(workspace, named) {
+        let look = look(workspace, &name, !named.is_empty(), looking, &mut teller);
+        let exit = match look {
+            Ok(look) => look.exit,
+            Err(error) => {
+                diagnose::print_error(&error);
+                diagnose::exit(&error)
+            }
+        };
+        let exit = match exit {
+            Exit::Busy if looking.quiet => Exit::Done,
+            exit => exit,
+        };
+        worst = graver(worst, exit);
+        if signals::stop().is_cancelled() {
+            break;
+        }
+    }
+    worst
+}
+
+/// Runs what is due when it is due, until it is told to stop.
+pub fn run(workspace: &Workspace, named: &[String], looking: &Looking) -> anyhow::Result<Exit> {
+    let stop = signals::stop();
+    for name in named {
+        // What was typed wrongly is said at once; what goes wrong later does not end the loop.
+        if let Found::Unscheduled = find(workspace, name)? {
+            return Err(unscheduled(name).into());
+        }
+    }
+    let waiting = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start to wait")?;
+    let mut teller = Teller::default();
+    while !stop.is_cancelled() {
+        let mut next: Option<Timestamp> = None;
+        for name in chosen(workspace, named) {
+            match look(workspace, &name, !named.is_empty(), looking, &mut teller) {
+                Ok(look) => next = next.into_iter().chain(look.again).min(),
+                Err(error) => teller.say(&name, "error", &format!("{error:#}")),
+            }
+            if stop.is_cancelled() {
+                break;
+            }
+        }
+        let left = next.map(|next| next.duration_since(Timestamp::now()));
+        let left = left.map(|left| Duration::try_from(left).unwrap_or_default());
+        let sleep = left.unwrap_or(LONGEST_SLEEP);
+        let sleep = sleep.clamp(SHORTEST_SLEEP, LONGEST_SLEEP);
+        waiting.block_on(async {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(sleep) => {}
+            }
+        });
+    }
+    Ok(Exit::Done)
+}
+
+/// What came of a look at a job.
+struct Look {
+    exit: Exit,
+    /// When to look again, if that is known.
+    again: Option<Timestamp>,
+}
+
+impl Look {
+    fn end(exit: Exit) -> Self {
+        Self { exit, again: None }
+    }
+}
+
+/// Runs what is due of a job, oldest first, unless another process looks after it.
+fn look(
+    workspace: &Workspace,
+    name: &str,
+    named: bool,
+    looking: &Looking,
+    teller: &mut Teller,
+) -> anyhow::Result<Look> {
+    let found = match find(workspace, name)? {
+        Found::Scheduled(found) => found,
+        Found::Unscheduled if named => return Err(unscheduled(name).into()),
+        Found::Unscheduled => return Ok(Look::end(Exit::Done)),
+        Found::Unusable(diagnostics, text) => {
+            let said = render(&diagnostics, &text, false);
+            teller.say(name, "cannot be used", said.trim_end());
+            return Ok(Look::end(job::unusable()));
+        }
+    };
+    let path = Lease::of_schedule(&workspace.lake, &found.job.name);
+    let asked = Lease::ask(&path, "", Timestamp::now());
+    let _lease = match asked.with_context(|| format!("cannot write {}", path.display()))? {
+        Asked::Granted(lease) => lease,
+        Asked::Held(holder) => {
+            let who = holder.map_or_else(|| "another process".to_string(), |h| h.to_string());
+            if !looking.quiet {
+                teller.say(name, "is looked after by", &who);
+            }
+            return Ok(Look::end(Exit::Busy));
+        }
+    };
+    let (mut worst, mut done) = (Exit::Done, BTreeSet::new());
+    loop {
+        let standing = found.standing(workspace);
+        for tell in &standing.tell {
+            tell_admin(&found, &standing, tell, teller);
+        }
+        let mut open = standing.open.iter();
+        let next = open.find(|open| is_to_run(open, looking.again) && !done.contains(&open.due));
+        let Some(due) = next.map(|open| open.due) else {
+            teller.good(name);
+            // What was run and is due still waits for the next look like everything else.
+            let later = standing.look_again.filter(|next| *next > Timestamp::now());
+            return Ok(Look {
+                exit: worst,
+                again: later,
+            });
+        };
+        done.insert(due);
+        let exit = run_due(workspace, &found, due, looking, teller)?;
+        worst = graver(worst, exit.unwrap_or(Exit::Done));
+        if exit.is_none() || signals::stop().is_cancelled() {
+            return Ok(Look::end(worst));
+        }
+    }
+}
+
+fn is_to_run(open: &DueTime, again: bool) -> bool {
+    match open.state {
+        State::Now => true,
+        State::Running => false,
+        State::Waits { .. } | State::GivenUp | State::TooLate => again,
+    }
+}
+
+/// Makes the run for a due time; `None` when what must hold before does not. Then it is no attempt,
+/// and the next look tries.
+fn run_due(
+    workspace: &Workspace,
+    found: &Scheduled,
+    due: Timestamp,
+    looking: &Looking,
+    teller: &mut Teller,
+) -> anyhow::Result<Option<Exit>> {
+    let mut arguments = arguments(&found.name);
+    arguments.date = Some(found.calendar.date(due));
+    let means = &looking.means;
+    let Some(planned) = job::planned(workspace, &arguments, means.json)? else {
+        return Ok(Some(job::unusable()));
+    };
+    let reasons = reasons(workspace, found, &planned.plan, due);
+    if !reasons.is_empty() {
+        if !looking.quiet {
+            teller.say(&found.name, "waits", &reasons.join("; "));
+        }
+        return Ok(None);
+    }
+    run::run_and_tell(workspace, &planned, means, |options| {
+        options.due = Some(due);
+    })
+    .map(Some)
+}
+
+/// Why a run is not begun now, if there is a reason.
+fn reasons(workspace: &Workspace, found: &Scheduled, plan: &Plan, due: Timestamp) -> Vec<String> {
+    let only_if = &found.schedule.only_if;
+    let inputs = match only_if.fresh_within {
+        Some(_) => match inputs(workspace, plan) {
+            Ok(inputs) => inputs,
+            Err(error) => return vec![format!("{error:#}")],
+        },
+        None => Vec::new(),
+    };
+    let machine = Machine::look(&[&workspace.lake, &workspace.reports]);
+    unmet(only_if, &machine, &inputs, due, found.calendar.zone())
+}
+
+/// When the newest file of each required source was written.
+fn inputs(workspace: &Workspace, plan: &Plan) -> anyhow::Result<Vec<Input>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start to list sources")?;
+    let sources = plan.nodes.iter();
+    let sources = sources.filter(|node| node.is_source() && !node.optional);
+    let input = |node: &retrocast_engine::Node| {
+        let uri = node.config["uri"].as_str().unwrap_or_default();
+        let uri = reveal(uri, &process_environment());
+        let uri = uri.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+        // No file at all is no error here, but a reason to wait.
+        let glance = retrocast_store::glance(node.short(), &uri, &workspace.root, false);
+        Ok(Input {
+            source: node.short().to_string(),
+            newest: runtime.block_on(glance)?.newest,
+        })
+    };
+    sources.map(input).collect()
+}
+
+/// Tells the administrator, else the job's owner, of failures: once, which the run's folder
+/// remembers. When mail cannot be sent, that is said, and the next look tries again.
+fn tell_admin(found: &Scheduled, standing: &Standing, tell: &Tell, teller: &mut Teller) {
+    let Some(to) = [&found.schedule.admin, &found.job.owner]
+        .into_iter()
+        .find(|address| address.contains('@'))
+    else {
+        return;
+    };
+    let failed = tell.failed.iter().map(|attempt| {
+        let word = || attempt.status.word().to_string();
+        let error = attempt.error.clone().unwrap_or_else(word);
+        (found.calendar.words(attempt.started), error)
+    });
+    let alert = Alert {
+        to: to.clone(),
+        job: found.job.name.clone(),
+        window: tell.attempt.window.clone(),
+        due: found.calendar.words(tell.attempt.due),
+        attempts: failed.collect(),
+        next: found.calendar.next_words(tell, standing),
+    };
+    match retrocast_deliver::alert(&tell.attempt.folder, &alert) {
+        Ok(Told::Now(sent)) => eprintln!("{}: told {} that it fails", found.name, sent.to),
+        Ok(Told::Before(_)) => {}
+        Err(error) => teller.say(
+            &found.name,
+            "nobody could be told that it fails",
+            &error.to_string(),
+        ),
+    }
+}
+
+/// Says what is the matter with jobs, and not again until something else is.
+#[derive(Default)]
+struct Teller {
+    said: BTreeMap<(String, &'static str), String>,
+}
+
+impl Teller {
+    fn say(&mut self, job: &str, what: &'static str, why: &str) {
+        let key = (job.to_string(), what);
+        if self.said.get(&key).is_none_or(|said| said != why) {
+            eprintln!("{job} {what}: {}", terminal::clean(why));
+            self.said.insert(key, why.to_string());
+        }
+    }
+
+    /// Nothing holds a job up any more.
+    fn good(&mut self, job: &str) {
+        self.said
+            .retain(|(told, what), _| told != job || *what == "nobody could be told that it fails");
+    }
+}
+
+fn arguments(name: &str) -> JobArguments {
+    JobArguments {
+        job: name.to_string(),
+        date: None,
+        window: None,
+        set: Vec::new(),
+        select: Vec::new(),
+        until: Vec::new(),
+    }
+}
+
+/// What is said of a job that was named and has no schedule.
+pub fn unscheduled(name: &str) -> WrongUsage {
+    WrongUsage(format!(
+        "{name} has no schedule; add to its job file:\n[schedule]\ncron = \"0 9 * * MON\""
+    ))
+}
+
+fn graver(a: Exit, b: Exit) -> Exit {
+    let gravity = |exit: Exit| match exit {
+        Exit::Done => 0,
+        Exit::Partial => 1,
+        Exit::Busy => 2,
+        Exit::Usage => 3,
+        Exit::Failed => 4,
+    };
+    if gravity(b) > gravity(a) { b } else { a }
+}

@@ -1,0 +1,110 @@
+//! `retrocast status`: how jobs stand with their schedules.
+
+use super::{
+    print, print_json,
+    schedule::{self, Found},
+};
+use crate::{Exit, terminal, workspace::Workspace};
+use retrocast_domain::Level;
+use retrocast_engine::schedule::{Health, health};
+use serde_json::{Value, json};
+
+/// How a job stands.
+struct Line {
+    job: String,
+    /// Nobody needs to look at it.
+    good: bool,
+    word: &'static str,
+    words: String,
+    details: Value,
+}
+
+/// Prints a line for each job with a schedule, those that need somebody first. With `check` the exit
+/// code says whether there are any.
+pub fn status(
+    workspace: &Workspace,
+    job: Option<&str>,
+    check: bool,
+    as_json: bool,
+) -> anyhow::Result<Exit> {
+    let named: Vec<String> = job.map(str::to_string).into_iter().collect();
+    let mut lines = Vec::new();
+    for name in schedule::chosen(workspace, &named) {
+        lines.extend(line(workspace, &name, job.is_some())?);
+    }
+    lines.sort_by_key(|line| line.good);
+    let bad = lines.iter().any(|line| !line.good);
+    if as_json {
+        let all: Vec<Value> = lines
+            .iter()
+            .map(|line| {
+                json!({
+                    "job": line.job,
+                    "good": line.good,
+                    "is": line.word,
+                    "words": line.words,
+                    "standing": line.details,
+                })
+            })
+            .collect();
+        print_json(&all)?;
+    } else if lines.is_empty() {
+        print(&format!(
+            "no job in {} has a schedule",
+            workspace.jobs.display()
+        ))?;
+    } else {
+        let text: Vec<String> = lines
+            .iter()
+            .map(|line| {
+                let words = terminal::line(&line.words, 400);
+                format!("{} {}: {words}", line.job, line.word)
+            })
+            .collect();
+        print(&text.join("\n"))?;
+    }
+    Ok(if check && bad {
+        Exit::Failed
+    } else {
+        Exit::Done
+    })
+}
+
+/// How a job stands; nothing for one without a schedule, unless it was named.
+fn line(workspace: &Workspace, name: &str, named: bool) -> anyhow::Result<Option<Line>> {
+    let unreadable = |words: String| Line {
+        job: name.to_string(),
+        good: false,
+        word: "unreadable",
+        words,
+        details: Value::Null,
+    };
+    let found = match schedule::find(workspace, name) {
+        Ok(found) => found,
+        Err(error) if named => return Err(error),
+        Err(error) => return Ok(Some(unreadable(format!("{error:#}")))),
+    };
+    let found = match found {
+        Found::Scheduled(found) => found,
+        Found::Unscheduled if named => return Err(schedule::unscheduled(name).into()),
+        Found::Unscheduled => return Ok(None),
+        Found::Unusable(diagnostics, _) => {
+            let mut errors = diagnostics
+                .iter()
+                .filter(|diagnostic| diagnostic.level == Level::Error);
+            let first = errors.next().map(|error| error.message.clone());
+            let first = first.unwrap_or_else(|| "the job file cannot be used".to_string());
+            let words = format!("{first}; `retrocast check {name}` says more");
+            return Ok(Some(unreadable(words)));
+        }
+    };
+    let standing = found.standing(workspace);
+    let health = health(&standing);
+    Ok(Some(Line {
+        job: found.job.name.clone(),
+        good: health == Health::Good,
+        word: health.word(),
+        words: found.calendar.standing_words(&standing),
+        details: serde_json::to_value(&standing)?,
+    }))
+}

@@ -1,0 +1,202 @@
+//! What a job file says of its schedule: when it is due, and what happens when that goes wrong.
+
+use super::{
+    check::{Said, duration},
+    document::Item,
+    schema::Missed,
+};
+use crate::schedule::Calendar;
+use std::time::Duration;
+
+/// What is waited before a due time is tried again, when the job file does not say.
+pub const RETRY: [&str; 3] = ["1 hour", "4 hours", "24 hours"];
+/// As many missed runs as are caught up when the job file does not say.
+pub const MOST: u32 = 10;
+/// As many failures as there are before somebody is told, when the job file does not say and a due
+/// time is tried as often.
+pub const TELL_AFTER: u32 = 3;
+
+/// When a job is run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    /// Five fields, in the job's time zone.
+    pub cron: String,
+    /// What to do about missed runs.
+    pub missed: Missed,
+    /// As many missed runs as are caught up, when all are.
+    pub most: u32,
+    /// How long to wait before each further attempt on a due time.
+    pub retry: Vec<Duration>,
+    /// Mail address of who is told of failures; empty for nobody.
+    pub admin: String,
+    /// After how many failed attempts, on a due time or in a row, somebody is told.
+    pub tell_after: u32,
+    /// What must hold before a run is begun.
+    pub only_if: OnlyIf,
+}
+
+impl Schedule {
+    /// As many attempts as are made on a due time.
+    pub fn tries(&self) -> u32 {
+        self.retry.len() as u32 + 1
+    }
+}
+
+/// What must hold before a run is begun.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OnlyIf {
+    /// Load of the last minute a processor, to be below this.
+    pub load_below: Option<f64>,
+    /// Bytes to be free on the disks of lake and archive.
+    pub free_disk: Option<u64>,
+    /// Bytes of memory to be free.
+    pub free_memory: Option<u64>,
+    /// How old the newest file of each required source may be at the due time.
+    pub fresh_within: Option<Duration>,
+}
+
+const SIZE_HELP: &str = "use such as \"500 MB\" or \"2 GiB\"";
+const DURATION_HELP: &str = "use such as \"90 s\" or \"10 minutes\"; a day is \"24 hours\"";
+
+impl Said<'_> {
+    pub(super) fn schedule(&mut self, document: &Item, timezone: &str) -> Option<Schedule> {
+        let table = document.get("schedule")?;
+        let item = table.get("cron")?;
+        let cron = item.text()?;
+        self.cron(cron, timezone, item);
+        let missed = table.get("missed").map(Item::json);
+        let missed: Missed = missed
+            .and_then(|value| serde_json::from_value(value).ok())
+            .unwrap_or_default();
+        let number = |key: &str, default: u32| {
+            let number = table.get(key).and_then(|item| item.json().as_u64());
+            number.map_or(default, |number| number as u32)
+        };
+        let retry = self.ladder(table);
+        let schedule = Schedule {
+            cron: cron.to_string(),
+            missed,
+            most: number("most", MOST),
+            admin: self.admin(table),
+            tell_after: number("tell_after", TELL_AFTER.min(retry.len() as u32 + 1)),
+            retry,
+            only_if: self.only_if(table),
+        };
+        self.idle_keys(table, &schedule);
+        Some(schedule)
+    }
+
+    fn cron(&mut self, cron: &str, timezone: &str, item: &Item) {
+        let problem = if cron.split_whitespace().count() == 5 {
+            let calendar = Calendar::new(cron, timezone);
+            calendar.err().map(|error| error.to_string())
+        } else {
+            Some("it must have five fields".to_string())
+        };
+        if let Some(problem) = problem {
+            let help = "minute, hour, day of month, month, weekday, such as \"0 9 * * SUN\"";
+            self.error(
+                &item.span,
+                format!("\"{cron}\" is not a schedule: {problem}"),
+                help,
+            );
+        }
+    }
+
+    fn ladder(&mut self, table: &Item) -> Vec<Duration> {
+        let Some(retry) = table.get("retry") else {
+            return RETRY.iter().filter_map(|text| duration(text)).collect();
+        };
+        let rungs: Vec<_> = retry.items().iter().collect();
+        rungs
+            .into_iter()
+            .filter_map(|item| self.duration(item))
+            .collect()
+    }
+
+    fn admin(&mut self, table: &Item) -> String {
+        let Some(item) = table.get("admin") else {
+            return String::new();
+        };
+        self.address(item, "one address, such as \"ops@example.org\"");
+        item.text().unwrap_or_default().to_string()
+    }
+
+    fn only_if(&mut self, table: &Item) -> OnlyIf {
+        let Some(table) = table.get("only_if") else {
+            return OnlyIf::default();
+        };
+        OnlyIf {
+            load_below: table
+                .get("load_below")
+                .and_then(|item| item.json().as_f64()),
+            free_disk: table.get("free_disk").and_then(|item| self.size(item)),
+            free_memory: table.get("free_memory").and_then(|item| self.size(item)),
+            fresh_within: table
+                .get("fresh_within")
+                .and_then(|item| self.duration(item)),
+        }
+    }
+
+    fn duration(&mut self, item: &Item) -> Option<Duration> {
+        let text = item.text()?;
+        let duration = duration(text);
+        if duration.is_none() {
+            let message = format!("{} is not a duration", item.describe());
+            self.error(&item.span, message, DURATION_HELP);
+        }
+        duration
+    }
+
+    fn size(&mut self, item: &Item) -> Option<u64> {
+        let text = item.text()?;
+        let size = size(text);
+        if size.is_none() {
+            let message = format!("{} is not a size", item.describe());
+            self.error(&item.span, message, SIZE_HELP);
+        }
+        size
+    }
+
+    /// Says which keys say nothing beside the others.
+    fn idle_keys(&mut self, table: &Item, schedule: &Schedule) {
+        if let Some(item) = table.get("most")
+            && schedule.missed != Missed::All
+        {
+            let message = "`most` says nothing unless all missed runs are caught up";
+            self.warning(
+                &item.span,
+                message,
+                "set missed = \"all\", or leave `most` out",
+            );
+        }
+    }
+}
+
+/// Bytes, of a size such as "500 MB" or "2 GiB".
+pub(crate) fn size(text: &str) -> Option<u64> {
+    const UNITS: [(&str, u64); 10] = [
+        ("", 1),
+        ("B", 1),
+        ("KB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+        ("KIB", 1 << 10),
+        ("MIB", 1 << 20),
+        ("GIB", 1 << 30),
+        ("TIB", 1 << 40),
+    ];
+    let text = text.trim();
+    let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.'));
+    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
+    let number: f64 = number.parse().ok()?;
+    let unit = unit.trim().to_ascii_uppercase();
+    let (_, bytes) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    let size = number * *bytes as f64;
+    (1.0..1e18).contains(&size).then_some(size as u64)
+}
+
+#[cfg(test)]
+#[path = "schedule_tests.rs"]
+mod tests;

@@ -1,0 +1,129 @@
+use super::*;
+use crate::trial::{self, JOB};
+
+fn text(schedule: &str) -> String {
+    JOB.replacen(
+        "[params.least]",
+        &format!("[schedule]\n{schedule}\n[params.least]"),
+        1,
+    )
+}
+
+fn schedule(keys: &str) -> Schedule {
+    trial::job(&text(keys)).schedule.unwrap()
+}
+
+/// What is said about the keys of a schedule: the marked text, the message and the advice.
+#[track_caller]
+fn said(keys: &str, expected: &[&str]) {
+    let text = text(keys);
+    let diagnostics = trial::checked(&text).diagnostics;
+    let told: Vec<String> = diagnostics
+        .iter()
+        .map(|diagnostic| {
+            let marked = &text[diagnostic.span.clone().unwrap()];
+            let help = diagnostic.help.as_deref().unwrap_or("");
+            format!("{marked}: {}; {help}", diagnostic.message)
+        })
+        .collect();
+    assert_eq!(told, expected, "{keys}");
+}
+
+const CRON: &str = "cron = \"0 9 * * MON\"\n";
+
+#[test]
+fn what_is_not_said_has_defaults() {
+    let plain = schedule(CRON);
+    assert_eq!(
+        plain,
+        Schedule {
+            cron: "0 9 * * MON".to_string(),
+            missed: Missed::Latest,
+            most: 10,
+            retry: [1, 4, 24].map(|h| Duration::from_secs(h * 3600)).into(),
+            admin: String::new(),
+            tell_after: 3,
+            only_if: OnlyIf::default(),
+        }
+    );
+    assert_eq!((plain.tries(), plain.tell_after), (4, 3));
+    let none = schedule(&format!("{CRON}retry = []"));
+    assert_eq!((none.tries(), none.tell_after), (1, 1));
+}
+
+#[test]
+fn everything_can_be_said() {
+    let keys = "missed = \"all\"\nmost = 3\nretry = [\"30 minutes\", \"2h\"]\n\
+                admin = \"ops@example.org\"\ntell_after = 2\n[schedule.only_if]\n\
+                load_below = 1\nfree_disk = \"2 GiB\"\nfree_memory = \"500MB\"\n\
+                fresh_within = \"26 hours\"";
+    assert_eq!(
+        schedule(&format!("{CRON}{keys}")),
+        Schedule {
+            cron: "0 9 * * MON".to_string(),
+            missed: Missed::All,
+            most: 3,
+            retry: [30, 120].map(|m| Duration::from_secs(m * 60)).into(),
+            admin: "ops@example.org".to_string(),
+            tell_after: 2,
+            only_if: OnlyIf {
+                load_below: Some(1.0),
+                free_disk: Some(2 << 30),
+                free_memory: Some(500_000_000),
+                fresh_within: Some(Duration::from_secs(26 * 3600)),
+            },
+        }
+    );
+}
+
+#[test]
+fn mistakes_are_said_with_their_places() {
+    let not = "is not a schedule";
+    let fields = "minute, hour, day of month, month, weekday, such as \"0 9 * * SUN\"";
+    said(
+        "cron = \"0 6 30 2 *\"",
+        &[&format!(
+            "\"0 6 30 2 *\": \"0 6 30 2 *\" {not}: no day of any year fits it; {fields}"
+        )],
+    );
+    said(
+        &format!("{CRON}retry = [\"1 hour\", \"later\"]\nadmin = \"ops\"\nmost = 0"),
+        &[
+            &format!("\"later\": string \"later\" is not a duration; {DURATION_HELP}"),
+            "\"ops\": string \"ops\" is not a mail address; one address, such as \"ops@example.org\"",
+            "0: `most` must be at least 1; ",
+            "0: `most` says nothing unless all missed runs are caught up; \
+             set missed = \"all\", or leave `most` out",
+        ],
+    );
+    said(
+        &format!("{CRON}[schedule.only_if]\nload_below = 0\nfree_disk = \"lots\"\nfresh = \"1 h\""),
+        &[
+            "0: `load_below` must be at least 0.01; ",
+            &format!("\"lots\": string \"lots\" is not a size; {SIZE_HELP}"),
+            "fresh: unknown key `fresh` in [schedule.only_if]; did you mean `fresh_within`?",
+        ],
+    );
+    said(
+        &format!("{CRON}retr = [\"1 hour\"]"),
+        &["retr: unknown key `retr` in [schedule]; did you mean `retry`?"],
+    );
+}
+
+#[test]
+fn sizes_have_units() {
+    let sizes = [
+        ("2 GiB", Some(2 << 30)),
+        ("1.5KiB", Some(1536)),
+        ("500 mb", Some(500_000_000)),
+        ("7", Some(7)),
+        ("0 B", None),
+        ("2 gigabytes", None),
+        ("-1 MB", None),
+        ("1.2.3 MB", None),
+        ("MB", None),
+    ];
+    for (text, bytes) in sizes {
+        assert_eq!(size(text), bytes, "{text}");
+    }
+}

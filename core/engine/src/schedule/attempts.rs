@@ -1,0 +1,216 @@
+//! What the archive knows of a job's scheduled runs.
+
+use crate::journal::{Event, EventKind, Journal, PLAN, RunStatus, run_folders_of};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// One try to make the run that was due. A run that died and was gone on with is several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Attempt {
+    /// The due time it is made for.
+    pub due: Timestamp,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended, or gave its last sign of life; `None` while it is under way.
+    pub ended: Option<Timestamp>,
+    /// How it ended.
+    pub status: RunStatus,
+    /// Id of the run.
+    pub run: String,
+    /// Name of the window.
+    pub window: String,
+    /// Folder of the run.
+    #[serde(skip)]
+    pub folder: PathBuf,
+    /// What failed first, if anything did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Attempt {
+    /// Whether it answers its due time.
+    pub fn succeeded(&self) -> bool {
+        matches!(self.status, RunStatus::Complete | RunStatus::Partial)
+    }
+}
+
+/// What matters of a run's plan; the rest is read over.
+#[derive(Deserialize)]
+struct Planned {
+    run: String,
+    label: String,
+    #[serde(default)]
+    due: Option<Timestamp>,
+}
+
+/// All attempts on due times of one job, in the order in which they began. Runs that were not made
+/// for a due time are none. Folders that cannot be read are passed over.
+pub fn attempts(archive: &Path, job: &str) -> Vec<Attempt> {
+    let folders = run_folders_of(archive, job);
+    let mut attempts: Vec<Attempt> = folders.iter().flat_map(|run| of_run(run)).collect();
+    attempts.sort_by(|a, b| (a.started, a.due, &a.folder).cmp(&(b.started, b.due, &b.folder)));
+    attempts
+}
+
+fn of_run(folder: &Path) -> Vec<Attempt> {
+    let plan = fs::read(folder.join(PLAN)).ok();
+    let plan = plan.and_then(|plan| serde_json::from_slice::<Planned>(&plan).ok());
+    let Some(Planned {
+        run,
+        label,
+        due: Some(due),
+    }) = plan
+    else {
+        return Vec::new();
+    };
+    let ended = |events: &[Event]| {
+        let mut ends = events.iter().map(|event| event.event);
+        ends.any(|event| event == EventKind::RunFinished)
+    };
+    let read = || Journal::read(folder).unwrap_or_default();
+    let mut events = read();
+    let alive = !ended(&events) && Journal::is_being_written(folder);
+    if !alive && !ended(&events) {
+        // It may have ended while it was looked at.
+        events = read();
+    }
+    let begins =
+        |event: &Event| matches!(event.event, EventKind::RunStarted | EventKind::RunResumed);
+    let starts: Vec<usize> = (0..events.len()).filter(|i| begins(&events[*i])).collect();
+    let ends = starts.iter().skip(1).copied().chain([events.len()]);
+    let parts = starts.iter().copied().zip(ends);
+    let attempt = |(start, end): (usize, usize)| {
+        let part = &events[start..end];
+        let (first, last) = (part.first()?, part.last()?);
+        let finish = part.iter().rev();
+        let mut finish = finish.filter(|event| event.event == EventKind::RunFinished);
+        let status = match finish.next().and_then(|event| event.status) {
+            Some(status) => status,
+            None if alive && end == events.len() => RunStatus::Running,
+            None => RunStatus::Interrupted,
+        };
+        let failure = |event: &&Event| event.event == EventKind::NodeFailed;
+        let error = part.iter().find(failure).map(|event| {
+            let node = event.node.as_deref().unwrap_or_default();
+            let message = event.message.as_deref().unwrap_or_default();
+            format!("{node}: {message}")
+        });
+        Some(Attempt {
+            due,
+            started: first.time,
+            ended: (status != RunStatus::Running).then_some(last.time),
+            status,
+            run: run.clone(),
+            window: label.clone(),
+            folder: folder.to_path_buf(),
+            error,
+        })
+    };
+    parts.filter_map(attempt).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        boundary::{Failure, Quiet},
+        run::{RunOptions, Runner},
+        trial::{self, Folder, Order, TrialClock, TrialExecutor},
+    };
+    use std::{sync::Arc, time::Duration};
+
+    const DUE: &str = "2026-11-16T09:00:00Z";
+
+    struct Trial {
+        folder: Folder,
+        clock: Arc<TrialClock>,
+    }
+
+    impl Trial {
+        /// Runs the job; false when it dies, with all its locks.
+        async fn run(&self, orders: Option<(&'static str, Order)>, due: Option<&str>) -> bool {
+            let lake = self.folder.join("lake");
+            let mut options = RunOptions::new(lake, self.archive(), "0.1.0");
+            options.due = due.map(|due| due.parse().unwrap());
+            options.threads = 2;
+            let executor = Arc::new(TrialExecutor::new(orders));
+            let runner = Runner::new(executor, self.clock.clone(), Arc::new(Quiet), options);
+            let (job, plan) = (trial::job(trial::JOB), trial::plan(trial::JOB));
+            let run = runner.run(Arc::new(job), Arc::new(plan));
+            let ended = tokio::time::timeout(Duration::from_millis(100), run).await;
+            // Tasks that are given up let go of their files when they are next looked at.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            ended.is_ok_and(|result| result.is_ok())
+        }
+
+        fn archive(&self) -> PathBuf {
+            self.folder.join("reports")
+        }
+
+        fn attempts(&self) -> Vec<Attempt> {
+            attempts(&self.archive(), "review")
+        }
+    }
+
+    #[tokio::test]
+    async fn attempts_are_what_runs_left() {
+        let trial = Trial {
+            folder: Folder::new(),
+            clock: Arc::default(),
+        };
+        assert_eq!(trial.attempts(), []);
+        let failure = Failure::data("no rows");
+        let dies = Some(("stage.daily", Order::Hang));
+        let fails = Some(("report.executive", Order::Fail(9, failure)));
+        assert!(!trial.run(dies, Some(DUE)).await);
+        assert!(trial.run(fails, Some(DUE)).await);
+        assert!(trial.run(None, Some(DUE)).await);
+        assert!(trial.run(None, None).await, "made for no due time");
+
+        let all = trial.attempts();
+        let statuses: Vec<RunStatus> = all.iter().map(|attempt| attempt.status).collect();
+        let expected = [
+            RunStatus::Interrupted,
+            RunStatus::Failed,
+            RunStatus::Complete,
+        ];
+        assert_eq!(statuses, expected);
+        assert_eq!(all[0].run, all[1].run, "the second went on with the first");
+        assert_eq!(
+            (all[0].error.as_deref(), all[1].error.as_deref()),
+            (None, Some("report.executive: no rows"))
+        );
+        for (attempt, next) in all.iter().zip(&all[1..]) {
+            assert_eq!(attempt.due, DUE.parse().unwrap());
+            assert_eq!(attempt.window, "2026-W46");
+            let ended = attempt.ended.unwrap();
+            assert!(attempt.started < ended && ended < next.started);
+        }
+        assert_eq!(attempts(&trial.archive(), "revie"), []);
+    }
+
+    #[test]
+    fn a_run_that_is_written_is_under_way() {
+        let folder = Folder::new();
+        let run = folder.join("review/2026-W46/1a");
+        fs::create_dir_all(&run).unwrap();
+        let plan = serde_json::json!({ "run": "1a", "label": "2026-W46", "due": DUE });
+        fs::write(run.join(PLAN), plan.to_string()).unwrap();
+        let mut journal = Journal::create(&run).unwrap();
+        let began = Event::new(DUE.parse().unwrap(), EventKind::RunStarted);
+        journal.append(&began).unwrap();
+        let status = || {
+            let attempt = attempts(&folder, "review").remove(0);
+            (attempt.status, attempt.ended)
+        };
+        assert_eq!(status(), (RunStatus::Running, None));
+        drop(journal);
+        assert_eq!(status(), (RunStatus::Interrupted, Some(began.time)));
+        fs::write(run.join(PLAN), "{\"run\": ").unwrap();
+        assert_eq!(attempts(&folder, "review"), []);
+    }
+}

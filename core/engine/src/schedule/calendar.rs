@@ -1,0 +1,284 @@
+//! When a job is due: the instants that a cron expression means in a time zone.
+//!
+//! The expression is read as times on the wall clock, and each is then looked up in the time zone.
+//!
+//! - A time that clocks skip is due as long after midnight as on other days (RFC 5545, 3.3.5): where
+//!   they go from 2:00 to 3:00, 2:30 is due at 3:30. Two times that fall together are due once.
+//! - A time that comes twice is due the first time. Only where every hour is named, the hour that
+//!   comes twice is due twice: a job of every fifteen minutes does not pause for an hour.
+
+use croner::{Cron, Direction};
+use jiff::{
+    SignedDuration, Timestamp,
+    civil::{Date, DateTime},
+    tz::{AmbiguousOffset, TimeZone},
+};
+
+/// Clocks have never been turned by more than a day.
+const REACH: SignedDuration = SignedDuration::from_hours(26);
+
+/// Why an expression is no calendar.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CalendarError {
+    /// It is not a cron expression.
+    #[error("{0}")]
+    Cron(String),
+    /// No day fits it.
+    #[error("no day of any year fits it")]
+    Never,
+    /// There is no such time zone.
+    #[error("there is no time zone {0:?}")]
+    Zone(String),
+}
+
+/// The due times of a job.
+#[derive(Debug, Clone)]
+pub struct Calendar {
+    cron: Cron,
+    zone: TimeZone,
+    every_hour: bool,
+}
+
+impl Calendar {
+    /// The due times of a cron expression of five fields in a time zone.
+    pub fn new(cron: &str, timezone: &str) -> Result<Self, CalendarError> {
+        let cron: Cron = cron.parse().map_err(|error: croner::errors::CronError| {
+            CalendarError::Cron(error.to_string().trim_end_matches('.').to_string())
+        })?;
+        let zone = TimeZone::get(timezone);
+        let zone = zone.map_err(|_| CalendarError::Zone(timezone.to_string()))?;
+        let every_hour = (0..24).all(|hour| cron.pattern.hour_match(hour).unwrap_or(false));
+        let calendar = Self {
+            cron,
+            zone,
+            every_hour,
+        };
+        match calendar.after(Timestamp::UNIX_EPOCH) {
+            Some(_) => Ok(calendar),
+            None => Err(CalendarError::Never),
+        }
+    }
+
+    /// The time zone.
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// The day on which a due time falls, in the time zone: the date of its run.
+    pub fn date(&self, due: Timestamp) -> Date {
+        self.zone.to_datetime(due).date()
+    }
+
+    /// The first due time after an instant.
+    pub fn after(&self, instant: Timestamp) -> Option<Timestamp> {
+        self.nearest(Direction::Forward, |due| due > instant, instant)
+    }
+
+    /// The last due time at or before an instant.
+    pub fn until(&self, instant: Timestamp) -> Option<Timestamp> {
+        self.nearest(Direction::Backward, |due| due <= instant, instant)
+    }
+
+    /// Due times before an instant or at it, newest first.
+    pub fn back_from(&self, instant: Timestamp) -> impl Iterator<Item = Timestamp> {
+        let mut before = Some(instant);
+        std::iter::from_fn(move || {
+            let due = self.until(before?)?;
+            before = due.checked_sub(SignedDuration::from_secs(1)).ok();
+            Some(due)
+        })
+    }
+
+    /// Minutes of the hour at which it may be due.
+    pub(crate) fn minutes(&self) -> Vec<u32> {
+        let fits = |minute: &u32| self.cron.pattern.minute_match(*minute).unwrap_or(false);
+        (0..60).filter(fits).collect()
+    }
+
+    /// The due time that is found first in a direction. Where clocks are turned, the order of wall
+    /// clock times is not that of instants: there, what lies as far off as they are turned by is
+    /// looked at, too.
+    fn nearest(
+        &self,
+        direction: Direction,
+        counts: impl Fn(Timestamp) -> bool,
+        from: Timestamp,
+    ) -> Option<Timestamp> {
+        let forward = direction == Direction::Forward;
+        let mut at = self.wall(from, if forward { -1 } else { 1 })?;
+        let mut best: Option<Timestamp> = None;
+        let mut inclusive = true;
+        loop {
+            let found = if forward {
+                self.cron.find_next_occurrence(&at, inclusive)
+            } else {
+                self.cron.find_previous_occurrence(&at, inclusive)
+            };
+            let Ok(found) = found else { return best };
+            (at, inclusive) = (found, false);
+            if let Some(best) = best {
+                let edge = self.wall(best, if forward { 1 } else { -1 })?;
+                if if forward { at > edge } else { at < edge } {
+                    return Some(best);
+                }
+            }
+            let instants = self.instants(at).into_iter().flatten();
+            let better = |due: &Timestamp| {
+                best.is_none_or(|best| if forward { *due < best } else { *due > best })
+            };
+            let near = instants.filter(|due| counts(*due)).filter(better);
+            best = if forward { near.min() } else { near.max() }.or(best);
+        }
+    }
+
+    /// The wall clock at an instant; where clocks are turned nearby, as much more or less as they are
+    /// turned by.
+    fn wall(&self, instant: Timestamp, side: i32) -> Option<DateTime> {
+        let wall = self.zone.to_datetime(instant);
+        let end = instant.checked_add(REACH).unwrap_or(Timestamp::MAX);
+        let turned = self.zone.preceding(end).next().and_then(|change| {
+            let at = change.timestamp();
+            let away = instant.duration_since(at).abs();
+            let before = at.checked_sub(SignedDuration::from_secs(1)).ok()?;
+            let by = change.offset().seconds() - self.zone.to_offset(before).seconds();
+            let by = SignedDuration::from_secs(i64::from(by.abs()));
+            (away <= by).then_some(by)
+        });
+        turned.map_or(Some(wall), |by| wall.checked_add(by * side).ok())
+    }
+
+    /// The instants that a time on the wall clock means.
+    fn instants(&self, wall: DateTime) -> [Option<Timestamp>; 2] {
+        let ambiguous = self.zone.to_ambiguous_timestamp(wall);
+        let twice = matches!(ambiguous.offset(), AmbiguousOffset::Fold { .. });
+        let second = ambiguous.later().ok().filter(|_| twice && self.every_hour);
+        [ambiguous.compatible().ok(), second]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Due times after an instant, on the wall clock with its offset.
+    #[track_caller]
+    fn check(cron: &str, zone: &str, after: &str, expected: &[&str]) {
+        let calendar = Calendar::new(cron, zone).unwrap();
+        let mut at: Timestamp = after.parse().unwrap();
+        let mut due = Vec::new();
+        for _ in expected {
+            at = calendar.after(at).unwrap();
+            due.push(at.to_zoned(calendar.zone().clone()));
+        }
+        let told: Vec<String> = due
+            .iter()
+            .map(|due| due.strftime("%m-%d %H:%M %:z").to_string())
+            .collect();
+        assert_eq!(told, expected, "{cron} in {zone}");
+        let mut back: Vec<Timestamp> = calendar.back_from(at).take(expected.len()).collect();
+        back.reverse();
+        let forth: Vec<Timestamp> = due.iter().map(jiff::Zoned::timestamp).collect();
+        assert_eq!(back, forth, "{cron} in {zone}, backwards");
+    }
+
+    #[test]
+    fn a_skipped_time_is_due_as_long_after_midnight_as_ever() {
+        check(
+            "30 2 * * *",
+            "America/New_York",
+            "2026-03-07T00:00:00Z",
+            &[
+                "03-07 02:30 -05:00",
+                "03-08 03:30 -04:00",
+                "03-09 02:30 -04:00",
+            ],
+        );
+        check(
+            "15,45 2,3 * * *",
+            "America/New_York",
+            "2026-03-08T05:00:00Z",
+            &[
+                "03-08 03:15 -04:00",
+                "03-08 03:45 -04:00",
+                "03-09 02:15 -04:00",
+            ],
+        );
+        check(
+            "*/15 * * * *",
+            "Australia/Lord_Howe",
+            "2026-10-03T15:10:00Z",
+            &[
+                "10-04 01:45 +10:30",
+                "10-04 02:30 +11:00",
+                "10-04 02:45 +11:00",
+                "10-04 03:00 +11:00",
+            ],
+        );
+        // A whole day was skipped: Friday's run is due on Saturday.
+        check(
+            "0 9 * * *",
+            "Pacific/Apia",
+            "2011-12-29T00:00:00Z",
+            &[
+                "12-29 09:00 -10:00",
+                "12-31 09:00 +14:00",
+                "01-01 09:00 +14:00",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_time_that_comes_twice_is_due_once_unless_every_hour_is() {
+        check(
+            "30 0,1,2 * * *",
+            "Europe/London",
+            "2026-10-24T23:00:00Z",
+            &[
+                "10-25 00:30 +01:00",
+                "10-25 01:30 +01:00",
+                "10-25 02:30 +00:00",
+                "10-26 00:30 +00:00",
+            ],
+        );
+        check(
+            "0,30 * * * *",
+            "Europe/London",
+            "2026-10-24T23:59:59Z",
+            &[
+                "10-25 01:00 +01:00",
+                "10-25 01:30 +01:00",
+                "10-25 01:00 +00:00",
+                "10-25 01:30 +00:00",
+                "10-25 02:00 +00:00",
+            ],
+        );
+    }
+
+    #[test]
+    fn days_of_months_and_weekdays() {
+        check(
+            "0 18 LW * *",
+            "Europe/London",
+            "2026-01-01T00:00:00Z",
+            &[
+                "01-30 18:00 +00:00",
+                "02-27 18:00 +00:00",
+                "03-31 18:00 +01:00",
+            ],
+        );
+        check(
+            "0 6 29 2 *",
+            "UTC",
+            "2026-01-01T00:00:00Z",
+            &["02-29 06:00 +00:00"],
+        );
+        assert_eq!(
+            Calendar::new("0 6 30 2 *", "UTC").unwrap_err(),
+            CalendarError::Never
+        );
+        assert_eq!(
+            Calendar::new("0 6 1 1 *", "Europe/Lodon").unwrap_err(),
+            CalendarError::Zone("Europe/Lodon".to_string())
+        );
+    }
+}

@@ -1,0 +1,180 @@
+//! What must hold before a run is begun.
+//!
+//! A due time whose conditions do not hold waits: that is no attempt, and the next look decides
+//! anew. Input is fresh when the newest file of every required source was written no longer before
+//! the due time than the job file allows; what was written after the due time is fresh, too.
+
+use super::Machine;
+use crate::job::OnlyIf;
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+
+/// A required source and when its newest file was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// Name of the source.
+    pub source: String,
+    /// When; `None` when there is no file.
+    pub newest: Option<Timestamp>,
+}
+
+/// The conditions that do not hold, each in words; times are told in the zone.
+pub fn unmet(
+    only_if: &OnlyIf,
+    machine: &Machine,
+    inputs: &[Input],
+    due: Timestamp,
+    zone: &TimeZone,
+) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if let Some(limit) = only_if.load_below {
+        match machine.load {
+            Some(load) => {
+                let each = load / f64::from(machine.processors.max(1));
+                if each >= limit {
+                    reasons.push(format!(
+                        "the load is {each:.2} a processor, and load_below = {limit}"
+                    ));
+                }
+            }
+            None => reasons.push(unknown("load", "load_below")),
+        }
+    }
+    let sizes = [
+        ("disk", "free_disk", machine.free_disk, only_if.free_disk),
+        (
+            "memory",
+            "free_memory",
+            machine.free_memory,
+            only_if.free_memory,
+        ),
+    ];
+    for (what, key, free, needed) in sizes {
+        let Some(needed) = needed else { continue };
+        match free {
+            Some(free) if free < needed => {
+                let (free, needed) = (bytes(free), bytes(needed));
+                reasons.push(format!(
+                    "{free} of {what} is free, and {key} = \"{needed}\""
+                ));
+            }
+            Some(_) => {}
+            None => reasons.push(unknown(&format!("free {what}"), key)),
+        }
+    }
+    if let Some(within) = only_if.fresh_within {
+        let within = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
+        let stale = inputs
+            .iter()
+            .filter_map(|input| stale(input, within, due, zone));
+        reasons.extend(stale);
+    }
+    reasons
+}
+
+fn unknown(what: &str, key: &str) -> String {
+    format!("the {what} cannot be read on this system; leave `{key}` out here")
+}
+
+fn stale(input: &Input, within: SignedDuration, due: Timestamp, zone: &TimeZone) -> Option<String> {
+    let source = &input.source;
+    let Some(newest) = input.newest else {
+        return Some(format!("source `{source}` has no file yet"));
+    };
+    (due.duration_since(newest) > within).then(|| {
+        let newest = newest.to_zoned(zone.clone());
+        let newest = newest.strftime("%Y-%m-%d %H:%M %Z");
+        format!(
+            "the newest file of source `{source}` was written {newest}, \
+             more than {within:#} before the run was due"
+        )
+    })
+}
+
+/// "1.5 GiB", never more than it is.
+fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut size = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while size >= 1024.0 && unit + 1 < UNITS.len() {
+        size /= 1024.0;
+        unit += 1;
+    }
+    let text = format!("{:.1}", (size * 10.0).floor() / 10.0);
+    format!("{} {}", text.trim_end_matches(".0"), UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const DUE: &str = "2026-11-16T09:00:00Z";
+
+    fn said(only_if: &OnlyIf, machine: &Machine, newest: Option<&str>) -> Vec<String> {
+        let input = Input {
+            source: "tickets".to_string(),
+            newest: newest.map(|time| time.parse().unwrap()),
+        };
+        let zone = TimeZone::get("Europe/London").unwrap();
+        unmet(only_if, machine, &[input], DUE.parse().unwrap(), &zone)
+    }
+
+    #[test]
+    fn what_does_not_hold_is_said() {
+        let only_if = OnlyIf {
+            load_below: Some(0.8),
+            free_disk: Some(2 << 30),
+            free_memory: Some(512 << 20),
+            fresh_within: Some(Duration::from_secs(26 * 3600)),
+        };
+        let machine = Machine {
+            load: Some(1.5),
+            processors: 2,
+            free_disk: Some(2 << 30),
+            free_memory: Some(512 << 20),
+        };
+        assert_eq!(
+            said(&only_if, &machine, Some("2026-11-15T07:00:00Z")),
+            [""; 0]
+        );
+        assert_eq!(
+            said(&only_if, &machine, Some("2027-01-01T00:00:00Z")),
+            [""; 0]
+        );
+        let busy = Machine {
+            load: Some(1.6),
+            processors: 2,
+            free_disk: Some((2 << 30) - 1),
+            free_memory: Some(100 << 20),
+        };
+        assert_eq!(
+            said(&only_if, &busy, Some("2026-11-15T06:59:59Z")),
+            [
+                "the load is 0.80 a processor, and load_below = 0.8",
+                "1.9 GiB of disk is free, and free_disk = \"2 GiB\"",
+                "100 MiB of memory is free, and free_memory = \"512 MiB\"",
+                "the newest file of source `tickets` was written 2026-11-15 06:59 GMT, more than \
+                 26h before the run was due",
+            ]
+        );
+        assert_eq!(said(&OnlyIf::default(), &busy, None), [""; 0]);
+    }
+
+    #[test]
+    fn what_cannot_be_known_does_not_hold() {
+        let only_if = OnlyIf {
+            free_memory: Some(1),
+            load_below: Some(9.0),
+            fresh_within: Some(Duration::from_secs(60)),
+            ..OnlyIf::default()
+        };
+        assert_eq!(
+            said(&only_if, &Machine::default(), None),
+            [
+                "the load cannot be read on this system; leave `load_below` out here",
+                "the free memory cannot be read on this system; leave `free_memory` out here",
+                "source `tickets` has no file yet",
+            ]
+        );
+    }
+}

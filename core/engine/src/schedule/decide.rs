@@ -1,0 +1,320 @@
+//! Which due times are run now, which wait, which are given up.
+//!
+//! - A due time is answered by a run that was made for it and is complete or partial.
+//! - **Missed runs.** `none` and `latest` run the newest due time since the last answered one, `none`
+//!   only within [`TOLERANCE`] of it; older ones are passed over, tried or not. `all` runs every one
+//!   since then, oldest first, and goes on with older ones that failed, but with no more than `most`
+//!   of them, the newest. A job that was never tried has missed nothing: its newest due time counts.
+//! - **The ladder.** A failed attempt is followed by the next after the next of the job's waits,
+//!   counted from its end; after the last wait and one more failure the due time is given up. A run
+//!   that died failed at its last sign of life.
+//! - **Cancelled** runs are run again at once: who stops a machine wants it to go on afterwards. But
+//!   whatever stops a run [`PATIENCE`] times is no person, and from the next time on that counts as
+//!   a failure.
+//! - **Clocks that are set back.** What was done at a later time than now was done: nothing is run
+//!   twice. A due time later than now says nothing of those before it, so that a clock that was
+//!   wrong for a minute does not silence a job for years.
+
+use super::{Attempt, Calendar};
+use crate::job::{Missed, Schedule};
+use jiff::{SignedDuration, Timestamp};
+use retrocast_domain::RunStatus;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// How late a run may begin that must not be caught up.
+pub const TOLERANCE: SignedDuration = SignedDuration::from_hours(1);
+/// How late a run may be before a job is called overdue.
+pub const GRACE: SignedDuration = SignedDuration::from_hours(1);
+/// How often the run for a due time is cancelled before that counts as a failure.
+pub const PATIENCE: usize = 2;
+/// How long a failure is told of although the job succeeded meanwhile.
+const RECENT: SignedDuration = SignedDuration::from_hours(24);
+/// As many missed runs as are counted.
+const COUNTED: usize = 10_000;
+
+/// What happens with a due time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum State {
+    /// It is to be run.
+    Now,
+    /// A run for it is under way.
+    Running,
+    /// It failed and is tried again then.
+    Waits {
+        /// When.
+        until: Timestamp,
+    },
+    /// It failed as often as it is tried.
+    GivenUp,
+    /// Nothing ran in time, and it must not be caught up.
+    TooLate,
+}
+
+/// A due time that is not answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DueTime {
+    /// When.
+    pub due: Timestamp,
+    /// What happens with it.
+    #[serde(flatten)]
+    pub state: State,
+    /// Attempts that failed.
+    pub failures: u32,
+    /// All attempts, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+/// How a job stands with its schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// Due times that are not answered, oldest first.
+    pub open: Vec<DueTime>,
+    /// Due times that will not be run although none of them was given up: how many there are since
+    /// the last success, at most ten thousand.
+    pub passed_over: usize,
+    /// The newest due time.
+    pub last_due: Option<Timestamp>,
+    /// The next one.
+    pub next_due: Option<Timestamp>,
+    /// The last attempt that answered a due time.
+    pub last_success: Option<Attempt>,
+    /// The last attempt.
+    pub last_attempt: Option<Attempt>,
+    /// Attempts that failed since the last success.
+    pub failures: u32,
+    /// The due time that should have been answered by now.
+    pub overdue: Option<Timestamp>,
+    /// When something may have changed; now when something is to be run.
+    pub look_again: Option<Timestamp>,
+    /// Of what somebody is to be told, unless that was done.
+    pub tell: Vec<Tell>,
+}
+
+/// Of what somebody is to be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tell {
+    /// The attempt with which it had failed too often: the same at every look.
+    pub attempt: Attempt,
+    /// All that failed, oldest first.
+    pub failed: Vec<Attempt>,
+}
+
+impl Standing {
+    /// Due times to run now, oldest first.
+    pub fn now(&self) -> impl Iterator<Item = &DueTime> {
+        self.open.iter().filter(|due| due.state == State::Now)
+    }
+
+    /// The newest due time that is not answered.
+    pub fn newest(&self) -> Option<&DueTime> {
+        self.open.last()
+    }
+}
+
+/// How a job stands with its schedule at an instant, as the attempts tell; their order does not matter.
+pub fn decide(
+    schedule: &Schedule,
+    calendar: &Calendar,
+    attempts: &[Attempt],
+    now: Timestamp,
+) -> Standing {
+    let tried = by_due(attempts);
+    let last_due = calendar.until(now);
+    let (chosen, passed_over) = match last_due {
+        Some(last) => chosen(schedule, calendar, &tried, last, now),
+        None => (Vec::new(), 0),
+    };
+    let due_time = |due: &Timestamp| {
+        let attempts = tried.get(due).map_or(&[][..], Vec::as_slice);
+        due_time(schedule, *due, attempts, now)
+    };
+    let open: Vec<DueTime> = chosen.iter().map(due_time).collect();
+    let success = attempts.iter().filter(|attempt| attempt.succeeded());
+    let success = success.max_by_key(|attempt| attempt.started);
+    let last = attempts.iter().max_by_key(|attempt| attempt.started);
+    let streak = streak(&tried, success);
+    let next_due = calendar.after(now);
+    let overdue = open.iter().find(|open| {
+        let late = now.duration_since(open.due) > GRACE;
+        late && open.state != State::Running
+    });
+    let looks = open.iter().filter_map(|due| match due.state {
+        State::Now => Some(now),
+        State::Waits { until } => Some(until),
+        _ => None,
+    });
+    Standing {
+        overdue: overdue.map(|open| open.due),
+        look_again: looks.chain(next_due).min(),
+        tell: tell(schedule, &tried, &streak, now),
+        open,
+        passed_over,
+        last_due,
+        next_due,
+        last_success: success.cloned(),
+        last_attempt: last.cloned(),
+        failures: streak.len() as u32,
+    }
+}
+
+/// Attempts by due time, in the order in which they began.
+fn by_due(attempts: &[Attempt]) -> BTreeMap<Timestamp, Vec<&Attempt>> {
+    let mut tried: BTreeMap<Timestamp, Vec<&Attempt>> = BTreeMap::new();
+    for attempt in attempts {
+        tried.entry(attempt.due).or_default().push(attempt);
+    }
+    for attempts in tried.values_mut() {
+        attempts.sort_by_key(|attempt| attempt.started);
+    }
+    tried
+}
+
+fn is_answered(attempts: &[&Attempt]) -> bool {
+    attempts.iter().any(|attempt| attempt.succeeded())
+}
+
+/// The newest due time, not later than now, that was answered.
+fn last_answered(tried: &BTreeMap<Timestamp, Vec<&Attempt>>, now: Timestamp) -> Option<Timestamp> {
+    let past = tried.range(..=now).rev();
+    let mut answered = past.filter(|(_, attempts)| is_answered(attempts));
+    answered.next().map(|(due, _)| *due)
+}
+
+/// Due times that count, oldest first, and how many others are passed over.
+fn chosen(
+    schedule: &Schedule,
+    calendar: &Calendar,
+    tried: &BTreeMap<Timestamp, Vec<&Attempt>>,
+    last: Timestamp,
+    now: Timestamp,
+) -> (Vec<Timestamp>, usize) {
+    let answered = last_answered(tried, now);
+    let first_tried = tried.keys().next().filter(|due| **due <= now);
+    // Due times of the calendar, newest first: since the last answered one, or since the first that
+    // was tried, or the newest one.
+    let counts = |due: &Timestamp| match (answered, first_tried) {
+        (Some(answered), _) => *due > answered,
+        (None, Some(first)) => due >= first,
+        (None, None) => true,
+    };
+    let most = match (answered, first_tried) {
+        (None, None) => 1,
+        _ => COUNTED,
+    };
+    let before = last.checked_sub(SignedDuration::from_secs(1));
+    let before = before
+        .into_iter()
+        .flat_map(|before| calendar.back_from(before));
+    let calendar = std::iter::once(last)
+        .chain(before)
+        .take_while(counts)
+        .take(most);
+    let unanswered = |due: &Timestamp| !tried.get(due).is_some_and(|all| is_answered(all));
+    let mut open: Vec<Timestamp> = calendar.filter(unanswered).collect();
+    // A due time that was tried is one, even when the calendar was changed since then.
+    let all = schedule.missed == Missed::All;
+    let tried = tried.range(..=now).filter(|(due, attempts)| {
+        let given_up = failed(attempts).len() >= schedule.tries() as usize;
+        !is_answered(attempts) && (counts(due) || (all && !given_up))
+    });
+    open.extend(tried.map(|(due, _)| *due));
+    open.sort_unstable();
+    open.dedup();
+    let most = if all { schedule.most as usize } else { 1 };
+    let passed_over = open.len().saturating_sub(most);
+    (open.split_off(passed_over), passed_over)
+}
+
+/// The attempts on one due time that failed.
+fn failed<'a>(attempts: &[&'a Attempt]) -> Vec<&'a Attempt> {
+    let mut cancelled = 0;
+    let attempts = attempts.iter().copied();
+    let failed = attempts.filter(|attempt| match attempt.status {
+        RunStatus::Failed | RunStatus::Interrupted => true,
+        RunStatus::Cancelled => {
+            cancelled += 1;
+            cancelled > PATIENCE
+        }
+        RunStatus::Complete | RunStatus::Partial | RunStatus::Running => false,
+    });
+    failed.collect()
+}
+
+/// Attempts that failed since the last success, on whatever due time, in the order in which they
+/// began.
+fn streak<'a>(
+    tried: &BTreeMap<Timestamp, Vec<&'a Attempt>>,
+    success: Option<&Attempt>,
+) -> Vec<&'a Attempt> {
+    let all = tried.values().flat_map(|attempts| failed(attempts));
+    let mut streak: Vec<&Attempt> = all
+        .filter(|attempt| success.is_none_or(|success| attempt.started > success.started))
+        .collect();
+    streak.sort_by_key(|attempt| (attempt.started, attempt.due));
+    streak
+}
+
+/// Of what somebody is to be told: due times on which as many attempts failed as the job file says,
+/// and the one on which as many in a row had failed. A job that is due again before its waits are
+/// over never fails as often on one due time.
+fn tell(
+    schedule: &Schedule,
+    tried: &BTreeMap<Timestamp, Vec<&Attempt>>,
+    streak: &[&Attempt],
+    now: Timestamp,
+) -> Vec<Tell> {
+    let answered = last_answered(tried, now);
+    let all = schedule.missed == Missed::All;
+    let nth = (schedule.tell_after as usize).saturating_sub(1);
+    let in_a_row = streak.get(nth).copied();
+    let told = tried.range(..=now).filter_map(|(due, attempts)| {
+        let failed = failed(attempts);
+        let last = failed.last()?;
+        let recent = now.duration_since(last.ended.unwrap_or(last.started)) < RECENT;
+        let current = answered.is_none_or(|answered| *due > answered) || (all && recent);
+        let in_a_row = in_a_row.filter(|attempt| attempt.due == *due);
+        let worth = failed.get(nth).copied().into_iter().chain(in_a_row);
+        let attempt = worth.min_by_key(|attempt| attempt.started)?;
+        let failed = in_a_row.map_or(failed, |_| streak.to_vec());
+        (current && !is_answered(attempts)).then(|| Tell {
+            attempt: attempt.clone(),
+            failed: failed.into_iter().cloned().collect(),
+        })
+    });
+    told.collect()
+}
+
+fn due_time(schedule: &Schedule, due: Timestamp, attempts: &[&Attempt], now: Timestamp) -> DueTime {
+    let running = attempts
+        .iter()
+        .any(|attempt| attempt.status == RunStatus::Running);
+    let failed = failed(attempts);
+    let last = failed.last();
+    let wait = last.map(|last| (last, schedule.retry.get(failed.len() - 1)));
+    let state = match wait {
+        _ if running => State::Running,
+        Some((_, None)) => State::GivenUp,
+        Some((last, Some(wait))) => {
+            let ended = last.ended.unwrap_or(last.started);
+            match ended.checked_add(*wait) {
+                Ok(until) if until > now => State::Waits { until },
+                _ => State::Now,
+            }
+        }
+        _ if attempts.is_empty()
+            && schedule.missed == Missed::None
+            && now.duration_since(due) > TOLERANCE =>
+        {
+            State::TooLate
+        }
+        _ => State::Now,
+    };
+    DueTime {
+        due,
+        state,
+        failures: failed.len() as u32,
+        attempts: attempts.iter().map(|attempt| (*attempt).clone()).collect(),
+    }
+}

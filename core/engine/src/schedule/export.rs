@@ -1,0 +1,133 @@
+//! What calls the program again and again: texts for cron, systemd and Kubernetes.
+//!
+//! All of them only call `retrocast schedule tick`, every quarter of an hour or so, which looks
+//! what is due. So the due times, their time zone, the waits after failures and what happens after
+//! an outage are the same everywhere, and are read from the job file alone: whoever edits it has
+//! nothing to export anew, unless the minute changes. The minutes of these looks are laid so that
+//! each due time falls on one: offsets of time zones are whole quarters of an hour.
+
+mod cron;
+mod kubernetes;
+mod systemd;
+
+pub use cron::cron;
+pub use kubernetes::kubernetes;
+pub use systemd::{Unit, systemd};
+
+use super::Calendar;
+use crate::job::Schedule;
+use std::{path::PathBuf, time::Duration};
+
+/// A job, and how the program is called for it.
+#[derive(Debug, Clone)]
+pub struct Call<'a> {
+    /// Name of the job.
+    pub job: &'a str,
+    /// When it is due.
+    pub schedule: &'a Schedule,
+    /// The same, as a calendar.
+    pub calendar: &'a Calendar,
+    /// Name of its time zone.
+    pub timezone: &'a str,
+    /// The program's file.
+    pub program: PathBuf,
+    /// Options that name folders, such as `--workspace`.
+    pub folders: Vec<String>,
+    /// Folders that are written to.
+    pub writes: Vec<PathBuf>,
+    /// Who calls it.
+    pub user: Option<String>,
+    /// The program's container image.
+    pub image: String,
+}
+
+impl Call<'_> {
+    /// The command's words.
+    fn words(&self, options: &[&str]) -> Vec<String> {
+        let program = self.program.display().to_string();
+        let folders = self.folders.iter().cloned();
+        let options = options.iter().map(ToString::to_string);
+        let command = ["schedule", "tick", self.job].map(str::to_string);
+        std::iter::once(program)
+            .chain(folders)
+            .chain(command)
+            .chain(options)
+            .collect()
+    }
+
+    /// What a comment says of when the job is due.
+    fn due(&self) -> String {
+        format!("due \"{}\" in {}", self.schedule.cron, self.timezone)
+    }
+
+    /// Minutes of the hour at which to look: those at which the job may be due, and others so that
+    /// no more than `longest` minutes lie between two, nor more than the shortest wait after a
+    /// failure.
+    fn looks(&self, longest: u32) -> Looks {
+        let waits = self.schedule.retry.iter().min();
+        let shortest = waits.map_or(u64::MAX, Duration::as_secs) / 60;
+        let fits = |step: &u32| *step <= longest && u64::from(*step) <= shortest;
+        let step = [60, 30, 15, 10, 5].into_iter().find(fits).unwrap_or(1);
+        let due = self.calendar.minutes();
+        let falls = |minute: &u32| due.iter().any(|due| due % step == minute % step);
+        let minutes: Vec<u32> = (0..60).filter(falls).collect();
+        Looks { minutes, step }
+    }
+}
+
+/// Minutes of the hour at which to look.
+struct Looks {
+    minutes: Vec<u32>,
+    step: u32,
+}
+
+impl Looks {
+    /// The minutes as a field: all of them, every so many, or a list.
+    fn field(&self, every: impl Fn(u32, u32) -> String) -> String {
+        match self.minutes.as_slice() {
+            all if all.len() == 60 => "*".to_string(),
+            [first, _, ..] if self.minutes.len() as u32 == 60 / self.step => {
+                every(*first, self.step)
+            }
+            some => {
+                let minutes: Vec<String> = some.iter().map(u32::to_string).collect();
+                minutes.join(",")
+            }
+        }
+    }
+
+    /// How often that is, in words.
+    fn words(&self) -> String {
+        match 60 / self.minutes.len().max(1) {
+            1 => "every minute".to_string(),
+            60 => "every hour".to_string(),
+            n => format!("every {n} minutes"),
+        }
+    }
+
+    /// The minutes as cron and Kubernetes read them.
+    fn cron(&self) -> String {
+        self.field(|first, step| match first {
+            0 => format!("*/{step}"),
+            first => format!("{first}-59/{step}"),
+        })
+    }
+}
+
+/// A name for units and objects: small letters, digits and hyphens, `most` characters at most.
+fn name(job: &str, most: usize) -> String {
+    let plain = |c: char| match c.to_ascii_lowercase() {
+        c if c.is_ascii_lowercase() || c.is_ascii_digit() => c,
+        _ => '-',
+    };
+    let name: String = format!("retrocast-{job}").chars().map(plain).collect();
+    let name = name.trim_end_matches('-').to_string();
+    if name.len() <= most {
+        return name;
+    }
+    let hash = blake3::hash(job.as_bytes()).to_hex();
+    format!("{}-{}", &name[..most - 9], &hash[..8])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! Lines for a crontab.
+
+use super::Call;
+
+/// A crontab for these jobs.
+pub fn cron(calls: &[Call<'_>]) -> String {
+    let mut text = String::from(
+        "\
+# For `crontab -e`. A line in /etc/cron.d needs a user's name before the command.
+#
+# A line does not say when its job is due but how often to look: then what is due is run, what
+# failed is tried again, and what was missed while the machine was off is made up for as the job
+# file says. The job file has the time zone, too: no CRON_TZ is needed, and a change of clocks
+# neither skips a run nor doubles it. Whoever looks while a job runs leaves it alone.
+#
+# With --quiet nothing is said, and so no mail is sent by cron, unless something was run.
+",
+    );
+    for call in calls {
+        let looks = call.looks(15);
+        let words: Vec<String> = call
+            .words(&["--quiet"])
+            .iter()
+            .map(|word| shell(word))
+            .collect();
+        text.push_str(&format!(
+            "\n# {}: {}; looks {}.\n{} * * * * {}\n",
+            call.job,
+            call.due(),
+            looks.words(),
+            looks.cron(),
+            // For cron, a bare % ends the command.
+            words.join(" ").replace('%', "\\%")
+        ));
+    }
+    text
+}
+
+/// A word that the shell reads as it is.
+fn shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_string()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}

@@ -1,0 +1,139 @@
+use super::*;
+use crate::job::{Missed, OnlyIf};
+
+fn schedule(cron: &str, retry: &[u64]) -> Schedule {
+    Schedule {
+        cron: cron.to_string(),
+        missed: Missed::Latest,
+        most: 10,
+        retry: retry.iter().map(|s| Duration::from_secs(s * 60)).collect(),
+        admin: String::new(),
+        tell_after: 3,
+        only_if: OnlyIf::default(),
+    }
+}
+
+fn with<T>(job: &str, cron: &str, retry: &[u64], text: impl Fn(&Call<'_>) -> T) -> T {
+    let schedule = schedule(cron, retry);
+    let calendar = Calendar::new(cron, "Europe/London").unwrap();
+    text(&Call {
+        job,
+        schedule: &schedule,
+        calendar: &calendar,
+        timezone: "Europe/London",
+        program: "/usr/local/bin/retrocast".into(),
+        folders: ["--workspace", "/srv/my \"50%\" $reports"]
+            .map(str::to_string)
+            .into(),
+        writes: vec![
+            "/srv/my reports/lake".into(),
+            "/srv/my reports".into(),
+            "/mnt/archive".into(),
+        ],
+        user: Some("reports".to_string()),
+        image: "registry.example.org/retrocast:0.1.0".to_string(),
+    })
+}
+
+#[track_caller]
+fn looks(cron: &str, retry: &[u64], longest: u32, expected: &str, words: &str) {
+    let (field, told) = with("review", cron, retry, |call| {
+        let looks = call.looks(longest);
+        (looks.cron(), looks.words())
+    });
+    assert_eq!((field.as_str(), told.as_str()), (expected, words), "{cron}");
+}
+
+#[test]
+fn looks_fall_on_due_times() {
+    let ladder = [60, 240, 1440];
+    looks("0 9 * * MON", &ladder, 15, "*/15", "every 15 minutes");
+    looks("7 9 * * MON", &ladder, 15, "7-59/15", "every 15 minutes");
+    looks("7,37 9 * * *", &ladder, 15, "7-59/15", "every 15 minutes");
+    looks(
+        "*/10 * * * *",
+        &ladder,
+        15,
+        "0,5,10,15,20,25,30,35,40,45,50,55",
+        "every 5 minutes",
+    );
+    looks("* * * * *", &ladder, 15, "*", "every minute");
+    looks("0 9 * * MON", &ladder, 60, "0", "every hour");
+    looks("30 9 * * MON", &[], 60, "30", "every hour");
+    looks(
+        "*/15 * * * *",
+        &ladder,
+        60,
+        "0,15,30,45",
+        "every 15 minutes",
+    );
+    looks("0 9 * * MON", &[7], 60, "*/5", "every 5 minutes");
+    looks("0 9 * * MON", &[2], 15, "*", "every minute");
+}
+
+#[test]
+fn a_line_for_cron() {
+    let text = with("review", "7 9 * * MON", &[60], |call| {
+        cron(std::slice::from_ref(call))
+    });
+    let line = text.lines().last().unwrap();
+    assert_eq!(
+        line,
+        "7-59/15 * * * * /usr/local/bin/retrocast --workspace '/srv/my \"50\\%\" $reports' \
+         schedule tick review --quiet"
+    );
+    assert!(
+        text.contains("# review: due \"7 9 * * MON\" in Europe/London; looks every 15 minutes.")
+    );
+}
+
+#[test]
+fn units_for_systemd() {
+    let [service, timer] = with("weekly_review", "7 9 * * MON", &[60], systemd);
+    assert_eq!(service.name, "retrocast-weekly-review.service");
+    assert_eq!(timer.name, "retrocast-weekly-review.timer");
+    let has = |unit: &Unit, line: &str| {
+        let found = unit.text.lines().any(|found| found == line);
+        assert!(found, "{line}\nis not in\n{}", unit.text);
+    };
+    has(
+        &service,
+        "ExecStart=/usr/local/bin/retrocast --workspace \"/srv/my \\\"50%%\\\" $$reports\" \
+         schedule tick weekly_review",
+    );
+    has(
+        &service,
+        "ReadWritePaths=/mnt/archive \"/srv/my reports\" -/var/spool",
+    );
+    has(&service, "User=reports");
+    has(&service, "Type=oneshot");
+    has(&timer, "OnCalendar=*-*-* *:7/15:00");
+    has(&timer, "Persistent=yes");
+    has(&timer, "Unit=retrocast-weekly-review.service");
+}
+
+#[test]
+fn cron_jobs_for_kubernetes() {
+    let text = with("weekly_review", "0 9 * * MON", &[60], |call| {
+        kubernetes(&[call.clone(), call.clone()])
+    });
+    assert_eq!(text.matches("kind: PersistentVolumeClaim\n").count(), 1);
+    assert_eq!(text.matches("kind: CronJob\n").count(), 2);
+    for line in [
+        "  name: retrocast-weekly-review",
+        "  schedule: \"0 * * * *\"",
+        "  timeZone: \"Europe/London\"",
+        "  concurrencyPolicy: Forbid",
+        "      backoffLimit: 0",
+        "          restartPolicy: Never",
+        "              args: [\"--workspace\", \"/workspace\", \"schedule\", \"tick\", \"weekly_review\"]",
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line}\nis not in\n{text}"
+        );
+    }
+    let long = name(&"x".repeat(80), 52);
+    assert_eq!(long.len(), 52);
+    assert_ne!(long, name(&"x".repeat(81), 52));
+}

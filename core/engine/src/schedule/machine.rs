@@ -1,0 +1,119 @@
+//! What the machine has to spare, as Linux tells.
+
+use std::{fs, path::Path};
+
+/// What the machine has to spare; `None` where that cannot be told.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Machine {
+    /// Programs that ran or waited for a processor or disk, averaged over the last minute.
+    pub load: Option<f64>,
+    /// Processors of the machine, to which the load belongs.
+    pub processors: u32,
+    /// Bytes free on the fullest of the disks.
+    pub free_disk: Option<u64>,
+    /// Bytes that a new program could have without others being swapped out.
+    pub free_memory: Option<u64>,
+}
+
+impl Machine {
+    /// Looks at this machine and at the disks on which these folders are, or will be.
+    pub fn look(folders: &[&Path]) -> Self {
+        let read = |path: &str| fs::read_to_string(path).ok();
+        let free = folders.iter().map(|folder| free_disk(folder));
+        let memory = read("/proc/meminfo").and_then(|text| available(&text));
+        let control_group = room(
+            read("/sys/fs/cgroup/memory.max").as_deref(),
+            read("/sys/fs/cgroup/memory.current").as_deref(),
+            read("/sys/fs/cgroup/memory.stat").as_deref(),
+        );
+        Self {
+            load: read("/proc/loadavg").and_then(|text| load(&text)),
+            processors: read("/sys/devices/system/cpu/online")
+                .and_then(|text| processors(&text))
+                .unwrap_or_else(|| {
+                    std::thread::available_parallelism().map_or(1, |n| n.get() as u32)
+                }),
+            free_disk: free
+                .collect::<Option<Vec<u64>>>()
+                .and_then(|all| all.into_iter().min()),
+            free_memory: memory.map(|free| free.min(control_group.unwrap_or(u64::MAX))),
+        }
+    }
+}
+
+/// Bytes that this user may still write to the disk of a folder, or of the nearest one above it.
+fn free_disk(folder: &Path) -> Option<u64> {
+    let folder = std::path::absolute(folder).ok()?;
+    let there = folder.ancestors().find(|folder| folder.is_dir())?;
+    let disk = rustix::fs::statvfs(there).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// The first number of /proc/loadavg.
+fn load(text: &str) -> Option<f64> {
+    text.split_whitespace().next()?.parse().ok()
+}
+
+/// `MemAvailable` of /proc/meminfo, in bytes.
+fn available(text: &str) -> Option<u64> {
+    let rest = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = rest.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// What a container's limit leaves: caches of files count as free. `None` without a limit.
+fn room(max: Option<&str>, current: Option<&str>, stat: Option<&str>) -> Option<u64> {
+    let max: u64 = max?.trim().parse().ok()?;
+    let current: u64 = current?.trim().parse().ok()?;
+    let cache = stat.and_then(|stat| {
+        let line = stat
+            .lines()
+            .find_map(|line| line.strip_prefix("inactive_file "))?;
+        line.trim().parse::<u64>().ok()
+    });
+    let used = current.saturating_sub(cache.unwrap_or(0));
+    Some(max.saturating_sub(used))
+}
+
+/// How many processors a list such as "0-3,8" names.
+fn processors(text: &str) -> Option<u32> {
+    let ranges = text.trim().split(',').map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        Some(last.checked_sub(first)? + 1)
+    });
+    ranges.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_linux_writes_them() {
+        assert_eq!(load("0.52 0.58 0.59 1/389 12345\n"), Some(0.52));
+        let text = "MemTotal:       16384256 kB\nMemAvailable:    8123456 kB\nBuffers: 1 kB\n";
+        assert_eq!(available(text), Some(8_123_456 * 1024));
+        assert_eq!(available("MemTotal: 1 kB\n"), None);
+        assert_eq!(processors("0-3,8\n"), Some(5));
+        assert_eq!(processors("0\n"), Some(1));
+        assert_eq!(processors("3-0\n"), None);
+        let stat = "anon 7\ninactive_file 300\n";
+        assert_eq!(room(Some("1000\n"), Some("900\n"), Some(stat)), Some(400));
+        assert_eq!(room(Some("1000\n"), Some("1200\n"), None), Some(0));
+        assert_eq!(room(Some("max\n"), Some("900\n"), Some(stat)), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn this_machine_has_something_to_spare() {
+        let folder = crate::trial::Folder::new();
+        let machine = Machine::look(&[&folder, &folder.join("not/there/yet")]);
+        assert!(machine.load.is_some_and(|load| load >= 0.0));
+        assert!(machine.processors >= 1);
+        assert!(machine.free_disk.is_some_and(|bytes| bytes > 1 << 20));
+        assert!(machine.free_memory.is_some_and(|bytes| bytes > 1 << 20));
+    }
+}

@@ -1,0 +1,310 @@
+//! A simulated clock drives years of schedules.
+//!
+//! What is expected is not asked of the calendar: every minute of the year is walked through, and
+//! its wall clock compared with the schedule in plain code.
+
+mod policy;
+
+use super::{Attempt, Calendar, Standing, decide};
+use crate::job::{Missed, OnlyIf, Schedule};
+use jiff::{
+    SignedDuration, Timestamp, ToSpan,
+    civil::{DateTime, Weekday, date},
+    tz::TimeZone,
+};
+use retrocast_domain::RunStatus;
+use std::{path::PathBuf, time::Duration};
+
+/// Europe changes clocks on 29 March and 25 October, New York on 8 March and 1 November, Lord Howe
+/// by half an hour on 5 April and 4 October.
+const ZONES: [&str; 3] = ["Europe/London", "America/New_York", "Australia/Lord_Howe"];
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+/// A schedule, and whether a time of the wall clock fits it, in plain code.
+struct Case {
+    cron: &'static str,
+    fits: fn(DateTime) -> bool,
+    every_hour: bool,
+}
+
+fn at(wall: DateTime, hour: i8, minute: i8) -> bool {
+    (wall.hour(), wall.minute()) == (hour, minute)
+}
+
+fn last_weekday(wall: DateTime) -> bool {
+    let works = |day: DateTime| !matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
+    let rest = (1..=31).map(|days| wall + days.days());
+    let mut rest = rest.take_while(|day| day.month() == wall.month());
+    works(wall) && !rest.any(works)
+}
+
+const CASES: [Case; 9] = [
+    Case {
+        cron: "0 9 * * MON",
+        fits: |wall| at(wall, 9, 0) && wall.weekday() == Weekday::Monday,
+        every_hour: false,
+    },
+    Case {
+        cron: "30 2 * * *",
+        fits: |wall| at(wall, 2, 30),
+        every_hour: false,
+    },
+    Case {
+        cron: "15 1,2,14 * * *",
+        fits: |wall| wall.minute() == 15 && [1, 2, 14].contains(&wall.hour()),
+        every_hour: false,
+    },
+    Case {
+        cron: "45 1 * * SUN",
+        fits: |wall| at(wall, 1, 45) && wall.weekday() == Weekday::Sunday,
+        every_hour: false,
+    },
+    Case {
+        cron: "0 * * * *",
+        fits: |wall| wall.minute() == 0,
+        every_hour: true,
+    },
+    Case {
+        cron: "*/15 * * * *",
+        fits: |wall| wall.minute() % 15 == 0,
+        every_hour: true,
+    },
+    Case {
+        cron: "0 */2 * * *",
+        fits: |wall| wall.minute() == 0 && wall.hour() % 2 == 0,
+        every_hour: false,
+    },
+    Case {
+        cron: "0 6 1 * *",
+        fits: |wall| at(wall, 6, 0) && wall.day() == 1,
+        every_hour: false,
+    },
+    Case {
+        cron: "0 18 LW * *",
+        fits: |wall| at(wall, 18, 0) && last_weekday(wall),
+        every_hour: false,
+    },
+];
+
+/// A minute of the wall clock, when it comes, and whether it came before.
+struct Minute {
+    wall: DateTime,
+    instant: Timestamp,
+    again: bool,
+}
+
+/// Every minute of the wall clock in 2026, those that are skipped too, in the order of the clock.
+fn year(zone: &TimeZone) -> Vec<Minute> {
+    let start = date(2026, 1, 1).to_zoned(zone.clone()).unwrap();
+    let end = date(2027, 1, 1).to_zoned(zone.clone()).unwrap();
+    let mut minutes: Vec<Minute> = Vec::new();
+    let mut latest = start.datetime() - 1.minute();
+    let mut instant = start.timestamp();
+    while instant < end.timestamp() {
+        let wall = zone.to_datetime(instant);
+        // Clocks went forward: what they skipped comes as much later as they skipped.
+        let skipped = wall.duration_since(latest) - MINUTE;
+        let mut missing = latest + 1.minute();
+        while missing < wall {
+            let before = missing.duration_since(latest) - MINUTE;
+            minutes.push(Minute {
+                wall: missing,
+                instant: instant + before,
+                again: false,
+            });
+            missing += 1.minute();
+        }
+        assert!(skipped <= HOUR, "{wall}");
+        minutes.push(Minute {
+            wall,
+            instant,
+            again: wall <= latest,
+        });
+        latest = latest.max(wall);
+        instant += MINUTE;
+    }
+    minutes
+}
+
+/// The due times of a year, in plain code.
+fn expected(case: &Case, year: &[Minute]) -> Vec<Timestamp> {
+    let due = year.iter().filter(|minute| (case.fits)(minute.wall));
+    let mut due: Vec<Timestamp> = due
+        .filter(|minute| case.every_hour || !minute.again)
+        .map(|minute| minute.instant)
+        .collect();
+    due.sort_unstable();
+    due.dedup();
+    due
+}
+
+/// A machine with a job, a clock and an archive.
+struct World {
+    schedule: Schedule,
+    calendar: Calendar,
+    archive: Vec<Attempt>,
+    now: Timestamp,
+    /// How long a run takes.
+    takes: SignedDuration,
+    /// As many runs as the archive keeps: the last ones.
+    keeps: usize,
+    /// What becomes of the attempt with this number.
+    fate: fn(usize) -> RunStatus,
+}
+
+impl World {
+    fn new(cron: &str, zone: &str, now: &str) -> Self {
+        let schedule = Schedule {
+            cron: cron.to_string(),
+            missed: Missed::Latest,
+            most: 10,
+            retry: [1, 4, 24]
+                .map(|hours| Duration::from_secs(hours * 3600))
+                .into(),
+            admin: String::new(),
+            tell_after: 3,
+            only_if: OnlyIf::default(),
+        };
+        Self {
+            calendar: Calendar::new(cron, zone).unwrap(),
+            schedule,
+            archive: Vec::new(),
+            now: now.parse().unwrap(),
+            takes: SignedDuration::from_mins(2),
+            keeps: usize::MAX,
+            fate: |_| RunStatus::Complete,
+        }
+    }
+
+    fn look(&self) -> Standing {
+        let kept = &self.archive[self.archive.len().saturating_sub(self.keeps)..];
+        decide(&self.schedule, &self.calendar, kept, self.now)
+    }
+
+    /// Runs what is due, oldest first, until nothing is; then says how things stand.
+    fn tick(&mut self) -> Standing {
+        loop {
+            let standing = self.look();
+            let Some(due) = standing.now().next().map(|due| due.due) else {
+                return standing;
+            };
+            let n = self.archive.len();
+            let started = self.now;
+            self.now += self.takes;
+            self.archive.push(Attempt {
+                due,
+                started,
+                ended: Some(self.now),
+                status: (self.fate)(n),
+                run: format!("{n:08x}"),
+                window: "2026-W46".to_string(),
+                folder: PathBuf::from(format!("{n}")),
+                error: None,
+            });
+        }
+    }
+
+    /// Looks whenever something may have changed, and runs what is due.
+    fn follow(&mut self, end: Timestamp) {
+        loop {
+            match self.tick().look_again {
+                Some(next) if next < end => self.now = next,
+                _ => break self.now = end,
+            }
+        }
+    }
+
+    /// Due times in the order in which they were run.
+    fn due(&self) -> Vec<Timestamp> {
+        self.archive.iter().map(|attempt| attempt.due).collect()
+    }
+
+    /// When attempts began and on which due times, on the wall clock.
+    fn told(&self) -> Vec<String> {
+        let wall = |instant| {
+            self.calendar
+                .zone()
+                .to_datetime(instant)
+                .strftime("%d %H:%M")
+        };
+        let attempts = self.archive.iter();
+        let told = attempts.map(|a| format!("{} for {}", wall(a.started), wall(a.due)));
+        told.collect()
+    }
+}
+
+fn instant(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// The parts of the year in which clocks change.
+const CHANGES: [(&str, &str); 2] = [
+    ("2026-03-05T00:00:00Z", "2026-04-08T00:00:00Z"),
+    ("2026-10-01T00:00:00Z", "2026-11-04T00:00:00Z"),
+];
+
+/// Due times from one instant to another, but for the first.
+fn part(due: &[Timestamp], start: Timestamp, end: Timestamp) -> Vec<Timestamp> {
+    let part = due.iter().copied().filter(|due| (start..end).contains(due));
+    part.skip(1).collect()
+}
+
+#[test]
+fn a_year_runs_every_due_time_once_and_in_time() {
+    std::thread::scope(|scope| {
+        for zone in ZONES {
+            scope.spawn(move || a_year_in(zone));
+        }
+    });
+}
+
+fn a_year_in(zone: &str) {
+    let year = year(&TimeZone::get(zone).unwrap());
+    let whole = [(year[0].instant, year.last().unwrap().instant)];
+    let changes = CHANGES.map(|(start, end)| (instant(start), instant(end)));
+    let again = year.iter().filter(|minute| minute.again).count();
+    assert_eq!(again, if zone == ZONES[2] { 30 } else { 60 }, "{zone}");
+    for case in &CASES {
+        let expected = expected(case, &year);
+        let parts = if expected.len() > 10_000 {
+            &changes[..]
+        } else {
+            &whole[..]
+        };
+        for (start, end) in parts {
+            let mut world = World::new(case.cron, zone, "2026-01-01T00:00:00Z");
+            let first = expected.iter().find(|due| *due >= start);
+            (world.now, world.keeps) = (*first.unwrap(), 20);
+            world.follow(*end);
+            let expected = part(&expected, *start, *end);
+            let ran = &world.due()[1..];
+            let differ = ran.iter().zip(&expected).find(|(ran, due)| ran != due);
+            assert_eq!(differ, None, "{} in {zone}", case.cron);
+            assert_eq!(ran.len(), expected.len(), "{} in {zone}", case.cron);
+            let mut all = world.archive.iter();
+            let late = all.find(|attempt| attempt.started != attempt.due);
+            assert_eq!(late, None, "{} in {zone}", case.cron);
+        }
+    }
+}
+
+#[test]
+fn looks_at_fixed_minutes_run_every_due_time_once() {
+    let case = &CASES[2];
+    for zone in ZONES {
+        let due = expected(case, &year(&TimeZone::get(zone).unwrap()));
+        for (start, end) in CHANGES.map(|(start, end)| (instant(start), instant(end))) {
+            let mut world = World::new(case.cron, zone, "2026-01-01T00:00:00Z");
+            world.keeps = 20;
+            // As cron does: on the minute, whatever the run before took.
+            let mut look = *due.iter().find(|due| **due >= start).unwrap();
+            while look < end {
+                world.now = world.now.max(look);
+                world.tick();
+                look += 15 * MINUTE;
+            }
+            assert_eq!(world.due()[1..], part(&due, start, end), "{zone}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! How a job stands with its schedule, in words.
+
+use super::{Calendar, DueTime, Standing, State, Tell};
+use jiff::Timestamp;
+use retrocast_domain::number::plural;
+use serde::Serialize;
+
+/// Whether somebody should look at a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// Nobody needs to.
+    Good,
+    /// Its last attempt failed.
+    Failing,
+    /// It was due an hour ago or longer, and did not succeed.
+    Overdue,
+}
+
+impl Health {
+    /// The word that people read.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Failing => "failing",
+            Self::Overdue => "overdue",
+        }
+    }
+}
+
+/// Whether somebody should look at a job that stands so.
+pub fn health(standing: &Standing) -> Health {
+    if standing.failures > 0 {
+        Health::Failing
+    } else if standing.overdue.is_some() {
+        Health::Overdue
+    } else {
+        Health::Good
+    }
+}
+
+impl Calendar {
+    /// An instant as people in the time zone read it: "2026-11-16 09:00 GMT".
+    pub fn words(&self, instant: Timestamp) -> String {
+        let local = instant.to_zoned(self.zone().clone());
+        local.strftime("%Y-%m-%d %H:%M %Z").to_string()
+    }
+
+    /// How a job stands, in one line.
+    pub fn standing_words(&self, standing: &Standing) -> String {
+        let mut parts = Vec::new();
+        if standing.failures > 0 {
+            let n = u64::from(standing.failures);
+            let row = if n == 1 { "" } else { " in a row" };
+            parts.push(format!("{} failed{row}", plural(n, "attempt")));
+            let error = standing.last_attempt.as_ref();
+            parts.extend(error.and_then(|attempt| attempt.error.clone()));
+        }
+        parts.extend(standing.open.iter().map(|open| self.due_words(open)));
+        match standing.passed_over {
+            0 => {}
+            n => parts.push(format!("{} passed over", plural(n as u64, "missed run"))),
+        }
+        parts.push(match &standing.last_success {
+            Some(attempt) => {
+                let ended = attempt.ended.unwrap_or(attempt.started);
+                format!("last success {}", self.words(ended))
+            }
+            None => "no success yet".to_string(),
+        });
+        if let Some(next) = standing.next_due {
+            parts.push(format!("next due {}", self.words(next)));
+        }
+        parts.join(", ")
+    }
+
+    /// What happens with a due time that is not answered.
+    fn due_words(&self, open: &DueTime) -> String {
+        let due = self.words(open.due);
+        match open.state {
+            State::Now if open.attempts.is_empty() => format!("due {due} and not run yet"),
+            State::Now => format!("due {due}, to be tried again now"),
+            State::Running => format!("due {due}, under way"),
+            State::Waits { until } => {
+                format!("due {due}, tried again from {}", self.words(until))
+            }
+            State::GivenUp => format!("due {due}, given up"),
+            State::TooLate => format!("due {due} and missed"),
+        }
+    }
+
+    /// What comes after a failure, as a sentence for whoever is told of it.
+    pub fn next_words(&self, tell: &Tell, standing: &Standing) -> String {
+        let mut open = standing.open.iter();
+        let state = open.find(|open| open.due == tell.attempt.due);
+        match state.map(|open| open.state) {
+            Some(State::Waits { until }) => {
+                format!("It is tried again from {}.", self.words(until))
+            }
+            Some(State::Now | State::Running) => "It is tried again now.".to_string(),
+            _ => {
+                let next = standing.next_due.map_or_else(String::new, |next| {
+                    format!("; the job is due again {}", self.words(next))
+                });
+                format!("It is not tried again{next}.")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        job::{Missed, OnlyIf, Schedule},
+        schedule::{Attempt, decide},
+    };
+    use retrocast_domain::RunStatus;
+    use std::{path::PathBuf, time::Duration};
+
+    fn attempt(started: &str, status: RunStatus) -> Attempt {
+        let started: Timestamp = started.parse().unwrap();
+        Attempt {
+            due: "2026-11-16T09:00:00Z".parse().unwrap(),
+            started,
+            ended: (status != RunStatus::Running).then_some(started),
+            status,
+            run: "1a2b3c4d".to_string(),
+            window: "2026-W46".to_string(),
+            folder: PathBuf::new(),
+            error: (status == RunStatus::Failed).then(|| "stage.rhythm: no rows".to_string()),
+        }
+    }
+
+    /// What is said of a job that is due on Mondays at nine.
+    #[track_caller]
+    fn check(now: &str, missed: Missed, attempts: &[Attempt], health_is: Health, words: &str) {
+        let schedule = Schedule {
+            cron: "0 9 * * MON".to_string(),
+            missed,
+            most: 10,
+            retry: vec![Duration::from_secs(3600)],
+            admin: String::new(),
+            tell_after: 2,
+            only_if: OnlyIf::default(),
+        };
+        let calendar = Calendar::new(&schedule.cron, "Europe/London").unwrap();
+        let standing = decide(&schedule, &calendar, attempts, now.parse().unwrap());
+        let said = calendar.standing_words(&standing).replace('\u{a0}', " ");
+        assert_eq!((health(&standing), said.as_str()), (health_is, words));
+        for tell in &standing.tell {
+            let next = calendar.next_words(tell, &standing);
+            assert_eq!(
+                next,
+                "It is not tried again; the job is due again 2026-11-23 09:00 GMT."
+            );
+        }
+    }
+
+    #[test]
+    fn a_line_says_how_a_job_stands() {
+        use Missed::{Latest, None};
+        use RunStatus::{Complete, Failed, Running};
+        let day = |time: &str| format!("2026-11-16T{time}:00Z");
+        let next = "next due 2026-11-23 09:00 GMT";
+        check(
+            &day("09:30"),
+            Latest,
+            &[],
+            Health::Good,
+            &format!("due 2026-11-16 09:00 GMT and not run yet, no success yet, {next}"),
+        );
+        check(
+            &day("10:01"),
+            Latest,
+            &[],
+            Health::Overdue,
+            &format!("due 2026-11-16 09:00 GMT and not run yet, no success yet, {next}"),
+        );
+        check(
+            &day("10:01"),
+            None,
+            &[],
+            Health::Overdue,
+            &format!("due 2026-11-16 09:00 GMT and missed, no success yet, {next}"),
+        );
+        let mut attempts = vec![attempt(&day("09:01"), Failed)];
+        check(
+            &day("09:30"),
+            Latest,
+            &attempts,
+            Health::Failing,
+            &format!(
+                "1 attempt failed, stage.rhythm: no rows, due 2026-11-16 09:00 GMT, \
+                 tried again from 2026-11-16 10:01 GMT, no success yet, {next}"
+            ),
+        );
+        attempts.push(attempt(&day("10:01"), Failed));
+        check(
+            &day("10:30"),
+            Latest,
+            &attempts,
+            Health::Failing,
+            &format!(
+                "2 attempts failed in a row, stage.rhythm: no rows, due 2026-11-16 09:00 GMT, \
+                 given up, no success yet, {next}"
+            ),
+        );
+        check(
+            &day("12:00"),
+            Latest,
+            &[attempt(&day("09:00"), Running)],
+            Health::Good,
+            &format!("due 2026-11-16 09:00 GMT, under way, no success yet, {next}"),
+        );
+        attempts.push(attempt(&day("11:00"), Complete));
+        check(
+            &day("12:00"),
+            Latest,
+            &attempts,
+            Health::Good,
+            &format!("last success 2026-11-16 11:00 GMT, {next}"),
+        );
+    }
+}

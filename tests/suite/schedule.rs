@@ -1,0 +1,174 @@
+//! Schedules, driven from outside: what is due is run once, whoever looks.
+
+use super::support::*;
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// Due at the beginning of every year: since then whenever this is read.
+const JOB: &str = r#"
+title = "Tickets"
+window = "day"
+timezone = "UTC"
+[schedule]
+cron = "0 0 1 1 *"
+[source.tickets]
+uri = "tickets/*.jsonl"
+contract = "ticket"
+[stage.all]
+kind = "sql"
+query = "select count(*) as tickets from tickets"
+[report.technical]
+"#;
+
+const TICKET: &str = r#"{"id": "1", "created_at": "2026-01-05T10:00:00Z", "type": "failure", "component": "api", "status": "open", "title": "Down"}
+"#;
+
+fn workspace() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.write("jobs/tickets.toml", JOB);
+    let contract = root().join("jobs/contracts/ticket.toml");
+    scratch.write(
+        "jobs/contracts/ticket.toml",
+        std::fs::read(contract).unwrap(),
+    );
+    scratch
+}
+
+#[test]
+fn what_is_due_is_run_once_and_tried_again_as_told() {
+    let scratch = workspace();
+    let folder = scratch.path();
+    let count = || runs(&scratch.join("reports"), "tickets").len();
+    let status = |code| {
+        retrocast_in(folder, &["status", "--check"])
+            .expect(code)
+            .stdout
+    };
+    let tick = |code| {
+        let ended = retrocast_in(folder, &["schedule", "tick"]).expect(code);
+        (ended.stdout, count())
+    };
+    assert!(status(1).starts_with("tickets overdue: due "));
+
+    // There are no records: it fails, and waits an hour.
+    let (_, failed) = tick(1);
+    assert_eq!(failed, 1);
+    let said = status(1);
+    assert!(said.starts_with("tickets failing: "), "{said}");
+    assert!(said.contains("tried again from "), "{said}");
+    assert_eq!(tick(0), (String::new(), 1), "an hour is not over");
+
+    scratch.write("tickets/all.jsonl", TICKET);
+    retrocast_in(folder, &["schedule", "tick", "tickets", "--again"]).expect(0);
+    assert_eq!(count(), 2);
+    let said = status(0);
+    assert!(said.starts_with("tickets good: last success "), "{said}");
+    assert_eq!(tick(0), (String::new(), 2), "it is answered");
+    let newest = runs(&scratch.join("reports"), "tickets").into_iter();
+    for run in newest {
+        let due = json(&run.join("plan.json"))["due"].clone();
+        assert!(due.as_str().unwrap().ends_with("-01-01T00:00:00Z"), "{due}");
+    }
+}
+
+#[test]
+fn a_broken_job_file_stops_no_other() {
+    let scratch = workspace();
+    scratch.write("tickets/all.jsonl", TICKET);
+    scratch.write("jobs/a.toml", JOB.replace("0 0 1 1 *", "0 0 30 2 *"));
+    let ended = retrocast_in(scratch.path(), &["schedule", "tick"]).expect(2);
+    assert!(
+        ended.stderr.contains("no day of any year"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(runs(&scratch.join("reports"), "tickets").len(), 1);
+    let status = retrocast_in(scratch.path(), &["status", "--check"]).expect(1);
+    let lines: Vec<&str> = status.stdout.lines().collect();
+    assert!(lines[0].starts_with("a unreadable: "), "{lines:?}");
+    assert!(lines[1].starts_with("tickets good: "), "{lines:?}");
+}
+
+#[test]
+fn a_loop_runs_what_is_due_and_ends_when_told() {
+    let scratch = workspace();
+    scratch.write("tickets/all.jsonl", TICKET);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_retrocast"))
+        .args(["schedule", "run"])
+        .current_dir(scratch.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let good = || {
+        let status = retrocast_in(scratch.path(), &["status", "--check"]);
+        status.code == 0
+    };
+    wait(Duration::from_secs(120), good);
+    let pid = child.id().to_string();
+    let told = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    assert!(told.success());
+    wait(Duration::from_secs(20), || {
+        child.try_wait().unwrap().is_some()
+    });
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(runs(&scratch.join("reports"), "tickets").len(), 1);
+}
+
+#[track_caller]
+fn wait(most: Duration, mut until: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !until() {
+        assert!(begun.elapsed() < most, "nothing came of it");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// What is exported calls this program with these folders.
+#[test]
+fn exports_call_the_program() {
+    let scratch = workspace();
+    let folder = scratch.path().canonicalize().unwrap();
+    let call = format!("--workspace {} schedule tick tickets", folder.display());
+    for to in ["cron", "systemd", "kubernetes"] {
+        let text = retrocast_in(&folder, &["schedule", "export", to])
+            .expect(0)
+            .stdout;
+        let has = match to {
+            "kubernetes" => {
+                text.contains("kind: CronJob") && text.contains("\"tick\", \"tickets\"")
+            }
+            _ => text.contains(&call),
+        };
+        assert!(has, "{text}");
+    }
+    retrocast_in(
+        &folder,
+        &["schedule", "export", "systemd", "--out", "units"],
+    )
+    .expect(0);
+    verify(&folder.join("units"));
+}
+
+/// systemd itself finds no fault with the units.
+fn verify(units: &Path) {
+    let test = "exports_call_the_program";
+    if !tool(test, "systemd-analyze") {
+        return;
+    }
+    let timer = units.join("retrocast-tickets.timer");
+    let ended = Command::new("systemd-analyze")
+        .arg("verify")
+        .arg(&timer)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let ours: Vec<&str> = said
+        .lines()
+        .filter(|line| line.contains("retrocast"))
+        .collect();
+    assert_eq!(ours, [""; 0]);
+}
