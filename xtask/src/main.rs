@@ -1,7 +1,11 @@
 //! `cargo xtask`: everything that is done to the project, with nothing but cargo and this crate.
 
+mod engine;
+mod measure;
+mod peers;
 mod tidy_times;
 
+use measure::Measured;
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -16,7 +20,8 @@ Usage: cargo xtask <command>
   run JOB [...]   build and run `retrocast run JOB ...`
   test [...]      run every test (arguments go to cargo test)
   ci              format, lints, tests: what has to hold before a change lands
-  bench [...]     benchmarks: criterion for the hot parts, then whole runs with peak memory
+  bench [...]     benchmarks: the hot parts, the engine, then whole runs with peak memory
+  bench engine    what the engine costs: no-op jobs as whole processes, beside other schedulers
   bless           write anew what is generated and kept: jobs/job.schema.json
   new-stage NAME  write the skeleton of a stage kind and say what is left to do
 
@@ -24,7 +29,8 @@ Examples:
   cargo xtask demo
   cargo xtask run github-incidents --set records=DIR --date 2026-08-10
   cargo xtask test -p retrocast-stats
-  cargo xtask bench --records 1000000";
+  cargo xtask bench --records 1000000
+  cargo xtask bench engine --no-peers";
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = env::args().skip(1).collect();
@@ -85,16 +91,20 @@ fn build() -> Result<(), String> {
     cargo(&["build", "--release", "--workspace"])
 }
 
-/// The path of the built program.
-fn program() -> PathBuf {
+/// The folder of what is built.
+fn target() -> PathBuf {
     let target =
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let target = if target.is_absolute() {
+    if target.is_absolute() {
         target
     } else {
         root().join(target)
-    };
-    target.join("release").join("retrocast")
+    }
+}
+
+/// The path of the built program.
+fn program() -> PathBuf {
+    target().join("release").join("retrocast")
 }
 
 fn retrocast(arguments: &[String]) -> Result<(), String> {
@@ -162,11 +172,21 @@ fn ci() -> Result<(), String> {
     Ok(())
 }
 
-/// Criterion for the hot parts, then the main job as a whole process.
+/// The hot parts and the engine, then the main job as a whole process; or the engine alone.
 fn bench(arguments: &[String]) -> Result<(), String> {
     build()?;
+    if arguments.first().is_some_and(|word| word == "engine") {
+        return engine::bench(&arguments[1..]);
+    }
     if !arguments.iter().any(|argument| argument == "--whole-only") {
         cargo(&["bench", "--package", "retrocast-cli", "--bench", "hot"])?;
+        cargo(&[
+            "bench",
+            "--package",
+            "retrocast-engine",
+            "--bench",
+            "engine",
+        ])?;
     }
     let records = arguments
         .iter()
@@ -184,28 +204,16 @@ fn whole_runs(records: u64) -> Result<(), String> {
     let folder = env::temp_dir().join(format!("retrocast-bench-{}", std::process::id()));
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let raw = folder.join("raw");
-    let measure = |name: &str, arguments: &[&str]| -> Result<(f64, u64), String> {
+    let log = folder.join("log");
+    let measure = |name: &str, arguments: &[&str]| -> Result<f64, String> {
         let mut command = Command::new(program());
         command.args(arguments).current_dir(root());
-        command
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null());
-        let start = Instant::now();
-        let mut child = command.spawn().map_err(|error| error.to_string())?;
-        let mut peak = 0;
-        let status = loop {
-            peak = peak.max(peak_memory_kib(child.id()));
-            if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
-                break status;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        };
-        let seconds = start.elapsed().as_secs_f64();
-        if !matches!(status.code(), Some(0 | 3)) {
-            return Err(format!("{name}: {status}"));
-        }
-        println!("{name:<28} {seconds:>8.2} s   peak {:>6} MiB", peak / 1024);
-        Ok((seconds, peak))
+        let Measured { seconds, peak_kib } = measure::once(&mut command, &log)?;
+        println!(
+            "{name:<28} {seconds:>8.2} s   peak {:>6} MiB",
+            peak_kib / 1024
+        );
+        Ok(seconds)
     };
     let raw_text = raw.display().to_string();
     let lake = folder.join("lake").display().to_string();
@@ -228,8 +236,8 @@ fn whole_runs(records: u64) -> Result<(), String> {
         "--reports",
         &reports,
     ];
-    let (cold, _) = measure("main job, cold", &job)?;
-    let (warm, _) = measure("main job, unchanged", &job)?;
+    let cold = measure("main job, cold", &job)?;
+    let warm = measure("main job, unchanged", &job)?;
     println!(
         "records                      {records:>8}     {:.0} records/s",
         records as f64 / cold
@@ -239,22 +247,6 @@ fn whole_runs(records: u64) -> Result<(), String> {
         cold / warm
     );
     fs::remove_dir_all(&folder).map_err(|error| error.to_string())
-}
-
-/// The high-water mark of a process's resident memory, as the kernel keeps it.
-fn peak_memory_kib(process: u32) -> u64 {
-    fs::read_to_string(format!("/proc/{process}/status"))
-        .unwrap_or_default()
-        .lines()
-        .find_map(|line| {
-            line.strip_prefix("VmHWM:")?
-                .trim()
-                .split(' ')
-                .next()?
-                .parse()
-                .ok()
-        })
-        .unwrap_or(0)
 }
 
 /// Writes the JSON Schema of job files, which editors read; a test compares it with the program's.

@@ -3,8 +3,8 @@
 use crate::{arguments::Arguments, diagnose::WrongUsage};
 use std::path::{Path, PathBuf};
 
-/// Jobs of 100,000 stages have a few MiB; what is far larger is something else.
-const MOST_BYTES: u64 = 32 << 20;
+/// A job of 100,000 stages, made by a program, has 5 MB; what is larger is something else.
+const MOST_BYTES: u64 = 16 << 20;
 
 /// The folders a command works with.
 #[derive(Debug, Clone)]

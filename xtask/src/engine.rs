@@ -1,0 +1,120 @@
+//! What the engine itself costs, as whole processes: jobs whose stages do nothing.
+
+use crate::{
+    measure::{self, Measured, Series},
+    peers, program, target,
+};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// How many stages do not need each other.
+pub const WIDTH: usize = 10;
+/// Stages of the job that is run.
+const NODES: usize = 1000;
+/// Stages of the job that is only planned.
+const PLANNED: usize = 100_000;
+/// How often each is measured.
+const TIMES: usize = 7;
+
+/// `cargo xtask bench engine`.
+pub fn bench(arguments: &[String]) -> Result<(), String> {
+    let with_peers = match arguments {
+        [] => true,
+        [only] if only == "--no-peers" => false,
+        _ => return Err("usage: cargo xtask bench engine [--no-peers]".to_string()),
+    };
+    // Under the target folder: file systems are slow to make files where many were just deleted, and
+    // the folder for temporary files is where that happens. All goes away at the end.
+    let folder = target().join(format!("bench-engine-{}", std::process::id()));
+    let done = measure_all(&folder, with_peers);
+    let swept = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
+    done.and(swept)
+}
+
+fn measure_all(folder: &Path, with_peers: bool) -> Result<(), String> {
+    let load = measure::load();
+    if load > 0.5 {
+        println!("THE MACHINE IS BUSY (load {load:.1}): all figures are too high\n");
+    }
+    println!("{:<32} {:>9} {:>9} {:>11}", "", "least", "median", "peak");
+    let launch = Series::of(TIMES, |_| {
+        fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+        measure::once(
+            Command::new(program()).arg("--version"),
+            &folder.join("log"),
+        )
+    })?;
+    tell("launch", &launch);
+    let (first, again) = runs(folder, NODES, TIMES)?;
+    tell(&format!("{NODES} nodes, first run"), &first);
+    tell(&format!("{NODES} nodes, unchanged rerun"), &again);
+    let large = Workspace::new(folder.join("planned"), PLANNED)?;
+    let planned = Series::of(TIMES, |_| large.measure("plan"))?;
+    tell(&format!("{PLANNED} nodes, plan"), &planned);
+    let each = first.median() / NODES as f64;
+    println!("{:<32} {:>19.3} ms", "first run, a node", each);
+    if with_peers {
+        println!();
+        peers::compare(folder)?;
+    }
+    Ok(())
+}
+
+fn tell(name: &str, series: &Series) {
+    println!(
+        "{name:<32} {:>6.0} ms {:>6.0} ms {:>7.1} MiB",
+        series.least(),
+        series.median(),
+        series.peak_kib as f64 / 1024.0
+    );
+}
+
+/// First runs, each in a workspace of its own, and reruns of the last of them.
+pub fn runs(folder: &Path, nodes: usize, times: usize) -> Result<(Series, Series), String> {
+    let mut workspaces = (0..times)
+        .map(|i| Workspace::new(folder.join(format!("{nodes}-{i}")), nodes))
+        .collect::<Result<Vec<_>, _>>()?;
+    let first = Series::of(times, |i| workspaces[i].measure("run"))?;
+    let last = workspaces.pop().ok_or("nothing to measure")?;
+    let again = Series::of(times, |_| last.measure("run"))?;
+    Ok((first, again))
+}
+
+/// A workspace with one job.
+struct Workspace {
+    folder: PathBuf,
+}
+
+impl Workspace {
+    fn new(folder: PathBuf, nodes: usize) -> Result<Self, String> {
+        let jobs = folder.join("jobs");
+        fs::create_dir_all(&jobs).map_err(|error| format!("{}: {error}", jobs.display()))?;
+        let job = jobs.join("layers.toml");
+        fs::write(&job, text(nodes)).map_err(|error| format!("{}: {error}", job.display()))?;
+        Ok(Self { folder })
+    }
+
+    fn measure(&self, command: &str) -> Result<Measured, String> {
+        let mut program = Command::new(program());
+        program
+            .args([command, "layers", "--date", "2026-11-16", "--workspace"])
+            .arg(&self.folder);
+        measure::once(&mut program, &self.folder.join("log"))
+    }
+}
+
+/// A job of stages in layers: each reads the one above it.
+fn text(nodes: usize) -> String {
+    let mut text = "title = \"Layers\"\nwindow = \"week\"\n".to_string();
+    for i in 0..nodes {
+        let _ = write!(text, "\n[stage.n{i}]\nkind = \"noop\"\n");
+        if i >= WIDTH {
+            let _ = writeln!(text, "inputs = [\"n{}\"]", i - WIDTH);
+        }
+    }
+    text
+}

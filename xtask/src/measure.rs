@@ -1,0 +1,140 @@
+//! Wall time and peak memory of whole processes.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long to wait between two looks at a process's memory.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// What a process took.
+#[derive(Debug, Clone, Copy)]
+pub struct Measured {
+    /// Wall time.
+    pub seconds: f64,
+    /// The largest resident memory; what comes in the last millisecond may be missed.
+    pub peak_kib: u64,
+}
+
+/// Runs a command to its end. What it says goes into a file, whose end is told when it fails.
+pub fn once(command: &mut Command, log: &Path) -> Result<Measured, String> {
+    let name = format!("{command:?}").replace('"', "");
+    let told = |error: std::io::Error| format!("{name}: {error}");
+    let file = File::create(log).map_err(told)?;
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let start = Instant::now();
+    let mut child = command.stderr(file).spawn().map_err(told)?;
+    let (process, ended) = (child.id(), AtomicBool::new(false));
+    let (status, seconds, peak_kib) = thread::scope(|scope| {
+        let watch = scope.spawn(|| peak_until(process, &ended));
+        let status = child.wait();
+        let seconds = start.elapsed().as_secs_f64();
+        ended.store(true, Ordering::Relaxed);
+        (status, seconds, watch.join().unwrap_or(0))
+    });
+    let status = status.map_err(told)?;
+    // 3: done, but something optional is missing.
+    if !matches!(status.code(), Some(0 | 3)) {
+        let said = fs::read_to_string(log).unwrap_or_default();
+        let lines: Vec<&str> = said.trim().lines().collect();
+        let last = lines[lines.len().saturating_sub(5)..].join("\n  ");
+        return Err(format!("{name}: {status}\n  {last}"));
+    }
+    Ok(Measured { seconds, peak_kib })
+}
+
+fn peak_until(process: u32, ended: &AtomicBool) -> u64 {
+    let mut peak = 0;
+    while !ended.load(Ordering::Relaxed) {
+        peak = peak.max(peak_memory_kib(process));
+        thread::sleep(LOOK);
+    }
+    peak
+}
+
+/// The high-water mark of a process's resident memory, as the kernel keeps it.
+fn peak_memory_kib(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().split(' ').next()?.parse().ok())
+        .unwrap_or(0)
+}
+
+/// The same done several times.
+#[derive(Debug, Clone)]
+pub struct Series {
+    /// Wall times in milliseconds, the shortest first.
+    times: Vec<f64>,
+    /// The largest resident memory of all.
+    pub peak_kib: u64,
+}
+
+impl Series {
+    /// Does something so many times.
+    pub fn of(
+        times: usize,
+        mut once: impl FnMut(usize) -> Result<Measured, String>,
+    ) -> Result<Self, String> {
+        let all = (0..times).map(&mut once).collect::<Result<Vec<_>, _>>()?;
+        let mut times: Vec<f64> = all.iter().map(|one| one.seconds * 1e3).collect();
+        times.sort_by(f64::total_cmp);
+        let peak_kib = all.iter().map(|one| one.peak_kib).max().unwrap_or(0);
+        Ok(Self { times, peak_kib })
+    }
+
+    /// The shortest, in milliseconds.
+    pub fn least(&self) -> f64 {
+        self.times.first().copied().unwrap_or(0.0)
+    }
+
+    /// The middle one, in milliseconds; the longer of two.
+    pub fn median(&self) -> f64 {
+        self.times.get(self.times.len() / 2).copied().unwrap_or(0.0)
+    }
+}
+
+/// How many processes have been waiting for a processor in the last minute.
+pub fn load() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ')
+        .next()
+        .and_then(|word| word.parse().ok())
+        .unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_has_a_least_and_a_middle() {
+        let seconds = [0.003, 0.001, 0.002];
+        let series = Series::of(3, |i| {
+            Ok(Measured {
+                seconds: seconds[i],
+                peak_kib: i as u64,
+            })
+        });
+        let series = series.unwrap();
+        assert!((series.least() - 1.0).abs() < 1e-9);
+        assert!((series.median() - 2.0).abs() < 1e-9);
+        assert_eq!(series.peak_kib, 2);
+    }
+
+    #[test]
+    fn a_process_that_fails_is_told_with_what_it_said() {
+        let log = std::env::temp_dir().join(format!("xtask-measure-{}", std::process::id()));
+        let mut command = Command::new("sh");
+        let error = once(command.args(["-c", "echo why >&2; exit 7"]), &log).unwrap_err();
+        assert!(error.contains("why") && error.contains('7'), "{error}");
+        let mut command = Command::new("sh");
+        let measured = once(command.args(["-c", "sleep 0.05"]), &log).unwrap();
+        assert!(measured.seconds >= 0.05 && measured.peak_kib > 0);
+        fs::remove_file(log).unwrap();
+    }
+}
