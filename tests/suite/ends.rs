@@ -133,7 +133,7 @@ fn sums(scratch: &Scratch) -> Vec<String> {
 
 /// Sends a signal to a run that is on its way; gives what it said and its exit code.
 fn interrupted_by(signal: &str, folder: &Path, records: &Path) -> (Option<i32>, String) {
-    let child = Command::new(env!("CARGO_BIN_EXE_retrocast"))
+    let child = Command::new(program())
         .args(["run", "weekly-operations", "--date", "2026-11-16", "--set"])
         .arg(format!("records={}", records.display()))
         .arg("--jobs")
@@ -225,7 +225,7 @@ fn on_small_disk(test: &str, scratch: &Scratch, size: &str, script: &str) -> Opt
     );
     let output = Command::new("unshare")
         .args(["-rm", "sh", "-c", &mounted])
-        .env("RETROCAST", env!("CARGO_BIN_EXE_retrocast"))
+        .env("RETROCAST", program())
         .env("WORKSPACE", scratch.path())
         .env("NO_COLOR", "1")
         .env_remove("RUST_LOG")

@@ -1,6 +1,6 @@
 //! Runs that are killed at any moment, and runs that meet.
 
-use super::support::{Scratch, json, retrocast_in, root, runs};
+use super::support::{Scratch, json, program, retrocast_in, root, runs};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -30,7 +30,7 @@ fn begin(folder: &Path, records: &Path) -> Child {
 }
 
 fn begin_command(command: &[&str], folder: &Path, records: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_retrocast"))
+    Command::new(program())
         .args(command)
         .arg("--set")
         .arg(format!("records={}", records.display()))

@@ -96,7 +96,7 @@ fn a_broken_job_file_stops_no_other() {
 fn a_loop_runs_what_is_due_and_ends_when_told() {
     let scratch = workspace();
     scratch.write("tickets/all.jsonl", TICKET);
-    let mut child = Command::new(env!("CARGO_BIN_EXE_retrocast"))
+    let mut child = Command::new(program())
         .args(["schedule", "run"])
         .current_dir(scratch.path())
         .stdout(Stdio::null())

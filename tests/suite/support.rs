@@ -61,9 +61,16 @@ impl Ended {
     }
 }
 
+/// The program that is tested: the one built with the tests, unless `RETROCAST_PROGRAM` names
+/// another, such as one that was shipped.
+pub fn program() -> PathBuf {
+    let named = std::env::var_os("RETROCAST_PROGRAM");
+    named.map_or_else(|| env!("CARGO_BIN_EXE_retrocast").into(), PathBuf::from)
+}
+
 /// Runs the program in a folder.
 pub fn retrocast_in(folder: &Path, arguments: &[&str]) -> Ended {
-    let output: Output = Command::new(env!("CARGO_BIN_EXE_retrocast"))
+    let output: Output = Command::new(program())
         .args(arguments)
         .current_dir(folder)
         .env_remove("RUST_LOG")

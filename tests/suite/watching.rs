@@ -82,7 +82,7 @@ struct Watch {
 
 impl Watch {
     fn begin(folder: &Path, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_retrocast"))
+        let mut child = Command::new(program())
             .args(arguments)
             .current_dir(folder)
             .env_remove("RUST_LOG")
@@ -140,7 +140,7 @@ fn new_records_are_told_within_a_minute() {
     fs::write(&path, format!("{one}{two}")).unwrap();
     let line = watch.until("  new ");
     assert!(
-        line.contains("Tickets rose to 560 tickets from 140"),
+        line.contains("Tickets rose to 560 records from 140"),
         "{line}"
     );
 
@@ -150,7 +150,7 @@ fn new_records_are_told_within_a_minute() {
     let job = JOB.replace("name = \"tickets\"", "name = \"all tickets\"");
     scratch.write("jobs/tickets.toml", job);
     scratch.write("records/later/third.jsonl", "");
-    watch.until("All tickets rose to 560 tickets from 140");
+    watch.until("All tickets rose to 560 records from 140");
     assert!(watch.child.try_wait().unwrap().is_none(), "it goes on");
     let told = Command::new("kill")
         .args(["-TERM", &watch.child.id().to_string()])
@@ -177,7 +177,7 @@ fn the_difference_between_two_weeks_is_what_a_person_would_call_it() {
     for words in [
         "2026-W45",
         "2026-W46",
-        "Tickets rose to 385 tickets from 140",
+        "Tickets rose to 385 records from 140",
         "The same job, program and records.",
     ] {
         assert!(text.contains(words), "{words:?} is not said:\n{text}");

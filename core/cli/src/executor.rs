@@ -114,7 +114,7 @@ impl Work {
         let ingested =
             retrocast_store::ingest(&spec, &self.workspace.root, &lake, &properties, &control)
                 .await
-                .map_err(failure)?;
+                .map_err(|error| failure_of(node, error))?;
         let note = ingested.note;
         if note.records > 0 && note.accepted == 0 {
             return Err(nothing_met(&note));
@@ -181,6 +181,16 @@ fn failure(error: StoreError) -> Failure {
     }
 }
 
+/// The same of a node, whose name is told beside it: the error need not begin with it.
+fn failure_of(node: &Node, error: StoreError) -> Failure {
+    let mut failure = failure(error);
+    let named = format!("source {:?}: ", node.short());
+    if let Some(rest) = failure.message.strip_prefix(&named) {
+        failure.message = rest.to_string();
+    }
+    failure
+}
+
 /// What to do about a full disk.
 pub const MAKE_ROOM: &str =
     "make room on the disk and run the job again: what is finished is reused";
@@ -191,7 +201,7 @@ impl Executor for Work {
         let spec = self.spec(node, ctx)?;
         retrocast_store::source_identity(&spec, &self.workspace.root, ctx.threads)
             .await
-            .map_err(failure)
+            .map_err(|error| failure_of(node, error))
     }
 
     async fn execute(

@@ -4,7 +4,7 @@ use super::{job, print, print_json, run};
 use crate::{
     Exit, arguments::JobArguments, diagnose::WrongUsage, progress, terminal, workspace::Workspace,
 };
-use retrocast_domain::number::plural;
+use retrocast_domain::number::{count, plural};
 use retrocast_engine::{Decision, Plan};
 use serde_json::json;
 use std::{
@@ -82,9 +82,10 @@ pub fn plan(
         .count();
     let _ = writeln!(
         text,
-        "\n{}: {reused} reused, {} to run",
+        "\n{}: {} reused, {} to run",
         plural(decisions.len() as u64, "node"),
-        decisions.len() - reused
+        count(reused as u64),
+        count((decisions.len() - reused) as u64)
     );
     print(&text)?;
     Ok(Exit::Done)

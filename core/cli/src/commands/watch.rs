@@ -128,11 +128,7 @@ impl Watch<'_> {
         let begun = Instant::now();
         let mut last = self.list(plan)?;
         while begun.elapsed() < PATIENCE && !self.stop.is_cancelled() {
-            std::thread::sleep(if begun.elapsed() < SETTLING {
-                SETTLING / 5
-            } else {
-                SETTLING
-            });
+            std::thread::sleep(SETTLING);
             let next = self.list(plan)?;
             if next == last {
                 break;
