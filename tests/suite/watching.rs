@@ -95,7 +95,9 @@ impl Watch {
         let out = child.stdout.take().unwrap();
         std::thread::spawn(move || {
             for line in BufReader::new(out).lines() {
-                if line.is_err() || sender.send(line.unwrap()).is_err() {
+                let Ok(line) = line else { break };
+                // Numbers are tied to their units.
+                if sender.send(line.replace('\u{a0}', " ")).is_err() {
                     break;
                 }
             }

@@ -119,6 +119,7 @@ fn plan(job: &Job) -> Result<Plan, Box<dyn Error>> {
         set: &[],
         select: &[],
         seed: 0,
+        notices: &[],
         environment: Arc::new(|_| None),
     };
     Plan::build(job, &NoKinds, &options).map_err(|errors| format!("{errors:?}").into())

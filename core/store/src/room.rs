@@ -13,7 +13,6 @@ use datafusion::{
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
 };
-use retrocast_domain::number::plural;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -134,7 +133,7 @@ impl Room {
         if asked > all {
             return Err(StoreError::Memory {
                 what: what.to_string(),
-                needs: plural(asked, "MiB").replace("MiBs", "MiB"),
+                needs: format!("{asked} MiB"),
                 has: format!("{all} MiB"),
             });
         }

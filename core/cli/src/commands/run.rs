@@ -61,7 +61,7 @@ pub fn run(
     };
     let force = job::force(&planned, again)?;
     run_and_tell(workspace, &planned, means, |options| {
-        options.force = force.clone()
+        options.force = force.clone();
     })
 }
 

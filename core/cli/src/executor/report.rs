@@ -48,11 +48,9 @@ pub async fn lay_out(
 
 /// Why a report could not be written.
 fn unwritten(error: &anyhow::Error) -> Failure {
-    let full = error.chain().any(|cause| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| is_full(error))
-    });
+    let full = error
+        .chain()
+        .any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(is_full));
     let told = format!("{error:#}");
     if full {
         return Failure::full(told).hint(MAKE_ROOM);

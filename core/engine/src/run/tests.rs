@@ -450,9 +450,8 @@ async fn a_run_that_stands_is_found_until_something_changes() {
     other.window = plan.window.previous();
     other.label = other.window.label();
     assert_eq!(world.runner.standing(&job, &Arc::new(other)).await, None);
-    let mut records = world.executor.records.lock().unwrap();
-    records.insert("source.tickets".into(), "others".into());
-    drop(records);
+    let others = ("source.tickets".to_string(), "others".to_string());
+    world.executor.records.lock().unwrap().extend([others]);
     assert_eq!(world.runner.standing(&job, &plan).await, None);
     let failed = World::new([("stage.rhythm", Order::Panic)]);
     failed.run(trial::JOB).await;
