@@ -103,6 +103,23 @@ fn asked(variable: &str, default: u32) -> u32 {
     })
 }
 
+/// As many runs as have come to their end.
+fn ended(world: &Path) -> usize {
+    let base = world.join("reports").join(JOB);
+    let folders = |folder: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    };
+    let runs = folders(&base)
+        .into_iter()
+        .flat_map(|window| folders(&window));
+    runs.filter(|run| {
+        let journal = fs::read_to_string(run.join("journal.jsonl"));
+        journal.is_ok_and(|text| text.contains("\"run_finished\""))
+    })
+    .count()
+}
+
 /// What a command leaves that was killed again and again is what it leaves undisturbed, and no node
 /// that was finished is worked on again.
 fn kill_over_and_over(command: &[&str], windows: usize, kills: u32) {
@@ -135,6 +152,11 @@ fn kill_over_and_over(command: &[&str], windows: usize, kills: u32) {
             child.kill().unwrap();
             child.wait().unwrap();
             killed += 1;
+            // Killed after the last run was over: there is nothing to go on with.
+            if ended(world.path()) == windows {
+                retrocast_in(world.path(), &["list"]).expect(0);
+                break;
+            }
         }
         let found = runs(&world.join("reports"), JOB);
         let names = |runs: &[PathBuf]| -> Vec<_> {

@@ -4,44 +4,15 @@ use super::{print, print_json, truth::read};
 use crate::{Exit, diagnose::WrongUsage, terminal, workspace::Workspace};
 use retrocast_deliver::RunSummary;
 use retrocast_domain::{Finding, Report, finding::by_importance};
-use retrocast_engine::{Journal, Plan, RunResult, journal, journal::RunStatus};
+use retrocast_engine::{Journal, RunResult, journal, journal::RunStatus};
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
 };
 
 /// Writes `run.json` beside what a finished run left.
-pub fn write_summary(plan: &Plan, result: &RunResult) -> anyhow::Result<()> {
-    let report: Option<Report> = read(&result.folder.join("report.json")).ok();
-    let headline = report.map(|report| match report.headlines.first() {
-        Some(finding) => finding.sentence.clone(),
-        None => report.verdict,
-    });
-    let engine = journal::RunSummary::read(&result.folder)?;
-    let error = result
-        .failed
-        .first()
-        .map(|(node, failure)| format!("{node}: {}", failure.message));
-    let summary = RunSummary {
-        run: result.run.clone(),
-        job: plan.job.clone(),
-        title: plan.title.clone(),
-        window: plan.label.clone(),
-        period: plan.window.words(),
-        date: plan.date.to_string(),
-        status: result.status,
-        headline: headline.or_else(|| error.clone()).unwrap_or_default(),
-        started: engine
-            .started
-            .map(|time| time.to_string())
-            .unwrap_or_default(),
-        finished: engine.finished.map(|time| time.to_string()),
-        reused: result.reused.len() as u64,
-        executed: result.executed.len() as u64,
-        parent: engine.parent,
-        error,
-    };
-    summary.write(&result.folder)?;
+pub fn write_summary(result: &RunResult) -> anyhow::Result<()> {
+    from_folder(&result.folder)?.write(&result.folder)?;
     Ok(())
 }
 
@@ -71,7 +42,7 @@ pub fn reconcile(workspace: &Workspace) -> Vec<(PathBuf, RunSummary)> {
         .filter_map(|folder| {
             let told = RunSummary::read(&folder).ok();
             let told = told.filter(|told| told.status != RunStatus::Running);
-            let summary = told.or_else(|| from_journal(&folder))?;
+            let summary = told.or_else(|| reconciled(&folder).ok())?;
             Some((folder, summary))
         })
         .collect();
@@ -83,37 +54,57 @@ pub fn reconcile(workspace: &Workspace) -> Vec<(PathBuf, RunSummary)> {
     runs
 }
 
-/// What a run's journal and plan say of it; kept beside them when the run is over.
-fn from_journal(folder: &Path) -> Option<RunSummary> {
-    let run = journal::RunSummary::read(folder).ok()?;
-    let plan: serde_json::Value = read(&folder.join(journal::PLAN)).ok()?;
-    let text = |key: &str| plan[key].as_str().unwrap_or_default().to_string();
-    let window = serde_json::from_value::<retrocast_domain::Window>(plan["window"].clone());
-    let nodes = |kind: journal::EventKind| {
-        run.nodes.values().filter(|event| **event == kind).count() as u64
-    };
-    let summary = RunSummary {
-        title: text("title"),
-        period: window.map(|window| window.words()).unwrap_or_default(),
-        date: text("date"),
-        status: run.status,
-        headline: String::new(),
-        started: run.started.map(|time| time.to_string()).unwrap_or_default(),
-        finished: run.finished.map(|time| time.to_string()),
-        reused: nodes(journal::EventKind::NodeReused),
-        executed: nodes(journal::EventKind::NodeFinished),
-        parent: run.parent,
-        error: None,
-        run: run.run,
-        job: run.job,
-        window: run.window,
-    };
+/// What a run's folder says of it; kept beside the rest when the run is over.
+fn reconciled(folder: &Path) -> anyhow::Result<RunSummary> {
+    let summary = from_folder(folder)?;
     if summary.status != RunStatus::Running
         && let Err(error) = summary.write(folder)
     {
         tracing::warn!("{error}");
     }
-    Some(summary)
+    Ok(summary)
+}
+
+/// What a run's plan, journal and report say of it. Nothing else counts: a process that died after
+/// its run was over leaves the same as one that did not.
+fn from_folder(folder: &Path) -> anyhow::Result<RunSummary> {
+    let run = journal::RunSummary::read(folder)?;
+    let plan: serde_json::Value = read(&folder.join(journal::PLAN))?;
+    let text = |key: &str| plan[key].as_str().unwrap_or_default().to_string();
+    let window = serde_json::from_value::<retrocast_domain::Window>(plan["window"].clone());
+    let nodes = |kind: journal::EventKind| {
+        run.nodes.values().filter(|event| **event == kind).count() as u64
+    };
+    let failed = Journal::read(folder)?
+        .into_iter()
+        // What failed before a run was gone on with may be mended since.
+        .filter(|event| {
+            let last = event.node.as_ref().and_then(|node| run.nodes.get(node));
+            last == Some(&journal::EventKind::NodeFailed)
+                && event.event == journal::EventKind::NodeFailed
+        })
+        .find_map(|event| Some(format!("{}: {}", event.node?, event.message?)));
+    let report: Option<Report> = read(&folder.join("report.json")).ok();
+    let headline = report.map(|report| match report.headlines.first() {
+        Some(finding) => finding.sentence.clone(),
+        None => report.verdict,
+    });
+    Ok(RunSummary {
+        title: text("title"),
+        period: window.map(|window| window.words()).unwrap_or_default(),
+        date: text("date"),
+        status: run.status,
+        headline: headline.or_else(|| failed.clone()).unwrap_or_default(),
+        started: run.started.map(|time| time.to_string()).unwrap_or_default(),
+        finished: run.finished.map(|time| time.to_string()),
+        reused: nodes(journal::EventKind::NodeReused),
+        executed: nodes(journal::EventKind::NodeFinished),
+        parent: run.parent,
+        error: failed,
+        run: run.run,
+        job: run.job,
+        window: run.window,
+    })
 }
 
 pub fn list(workspace: &Workspace, job: Option<&str>, as_json: bool) -> anyhow::Result<Exit> {
@@ -213,7 +204,7 @@ pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<E
     }
     let summary = match RunSummary::read(&folder) {
         Ok(summary) => summary,
-        Err(error) => from_journal(&folder).ok_or(error)?,
+        Err(_) => reconciled(&folder)?,
     };
     findings.sort_by(by_importance);
     let mut text = format!(

@@ -157,7 +157,7 @@ fn attempt(
     runtime.shutdown_background();
     compute.shutdown_background();
     let result = result?;
-    archive::write_summary(&planned.plan, &result)?;
+    archive::write_summary(&result)?;
     if matches!(result.status, RunStatus::Complete | RunStatus::Partial) {
         housekeeping::said(workspace, &planned.plan)?;
     }
