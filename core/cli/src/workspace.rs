@@ -114,6 +114,10 @@ impl Workspace {
             .flatten()
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
+                // What editors leave beside a file.
+                if path.file_name()?.to_str()?.starts_with('.') {
+                    return None;
+                }
                 (path.extension()? == "toml")
                     .then(|| path.file_stem()?.to_str().map(str::to_string))?
             })

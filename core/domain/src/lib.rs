@@ -23,6 +23,7 @@ pub mod report;
 
 pub mod canonical;
 mod lenient;
+mod mail;
 pub mod number;
 pub mod sentence;
 
@@ -31,6 +32,7 @@ pub use chart::{Chart, ChartKind};
 pub use diagnostic::{Diagnostic, Level};
 pub use effect::{Effect, Verdict};
 pub use finding::{Direction, Evidence, Finding, Magnitude, Severity};
+pub use mail::is_mail_address;
 pub use report::{Report, ReportStatus, RunStatus};
 pub use table::{Align, Column, Table};
 pub use window::{Window, WindowSpec};

@@ -4,7 +4,12 @@ use super::{
     archive, job, print,
     run::{self, Means},
 };
-use crate::{Exit, arguments::JobArguments, diagnose::WrongUsage, workspace::Workspace};
+use crate::{
+    Exit,
+    arguments::JobArguments,
+    diagnose::{self, WrongUsage},
+    workspace::Workspace,
+};
 use jiff::civil::Date;
 use retrocast_domain::{RunStatus, Window, number::plural};
 use retrocast_engine::Job;
@@ -52,9 +57,23 @@ pub fn backfill(
     let Some(first) = job::planned(workspace, &arguments, means.json)? else {
         return Ok(job::unusable());
     };
-    let windows = windows(&first.job, range);
+    let mut windows = windows(&first.job, range);
+    let today = job::today(&first.job.timezone)?;
+    let all = windows.len();
+    windows.retain(|window| window.end <= today);
+    if windows.len() < all {
+        let n = plural((all - windows.len()) as u64, "window");
+        eprintln!(
+            "left out: {n} of the range that {} not over yet",
+            if all - windows.len() == 1 {
+                "is"
+            } else {
+                "are"
+            }
+        );
+    }
     if windows.is_empty() {
-        let message = format!("no window of {job} begins and ends in the range");
+        let message = format!("no window of {job} that is over begins and ends in the range");
         return Err(WrongUsage(message).into());
     }
     if windows.len() > range.most {
@@ -62,7 +81,7 @@ pub fn backfill(
         let message = format!("the range has {n} windows, and --most is {}", range.most);
         return Err(WrongUsage(message).into());
     }
-    let mut told = Vec::new();
+    let (mut told, mut busy, mut broken) = (Vec::new(), 0_u64, None);
     for window in windows {
         // The date of the run is the day after the window: that on which it would have been made.
         arguments.date = Some(window.end);
@@ -80,7 +99,19 @@ pub fn backfill(
             });
             continue;
         }
-        let result = run::execute(workspace, &planned, means, |_| {})?;
+        let result = match run::execute(workspace, &planned, means, |_| {}) {
+            Ok(result) => result,
+            // Somebody else is at this window; what others there are is made nonetheless.
+            Err(error) if diagnose::exit(&error) == Exit::Busy => {
+                diagnose::print_error(&error);
+                busy += 1;
+                continue;
+            }
+            Err(error) => {
+                broken = Some(error);
+                break;
+            }
+        };
         run::report_failures(&result);
         told.push(Told {
             window,
@@ -103,8 +134,18 @@ pub fn backfill(
             let (window, status, run) = (&one.window, one.status.word(), &one.run);
             let _ = writeln!(text, "  {window:<22} {status:<12} {run:<12} {work}");
         }
+        if busy > 0 {
+            let busy = plural(busy, "window");
+            let _ = writeln!(text, "  {busy} left to the process that is at work there");
+        }
         let _ = writeln!(text, "  archive {}", index.display());
         print(&text)?;
+    }
+    if let Some(error) = broken {
+        return Err(error);
+    }
+    if busy > 0 && told.iter().all(|one| run::exit(one.status) == Exit::Done) {
+        return Ok(Exit::Busy);
     }
     let worst = told.iter().map(|one| run::exit(one.status));
     Ok(worst

@@ -13,6 +13,7 @@ use retrocast_domain::Diagnostic;
 use retrocast_engine::{
     CheckOptions, Checked, Force, Job, Plan, PlanOptions, boundary::process_environment, render,
 };
+use retrocast_store::Lake;
 use serde_json::json;
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -50,6 +51,11 @@ pub fn load(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<L
         .filter(|folder| arguments.job.contains('/') && folder.join("contracts").is_dir())
         .unwrap_or(&workspace.jobs);
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    // The job's datasets are kept under its name.
+    Lake::new(&workspace.lake, &name).map_err(|error| {
+        let path = path.display();
+        WrongUsage(format!("{path}: {error}; rename the file"))
+    })?;
     load_as(workspace, jobs, &path, &name, text, arguments)
 }
 

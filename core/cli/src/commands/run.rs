@@ -72,6 +72,10 @@ pub fn run_and_tell(
     means: &Means,
     set: impl Fn(&mut RunOptions),
 ) -> anyhow::Result<Exit> {
+    let ends = planned.plan.window.end_instant();
+    if ends > jiff::Timestamp::now() && !means.json {
+        eprintln!("note: the window is not over; what is still to come counts as missing");
+    }
     let started = Instant::now();
     let result = execute(workspace, planned, means, set)?;
     let index = archive::rebuild(workspace)?;
@@ -141,7 +145,7 @@ fn attempt(
         let plan = &planned.plan;
         eprintln!(
             "{}, window {} ({})",
-            plan.title,
+            terminal::line(&plan.title, 200),
             plan.label,
             plan.window.words()
         );

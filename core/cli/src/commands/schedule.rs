@@ -14,7 +14,7 @@ use crate::{
 use anyhow::Context as _;
 use jiff::Timestamp;
 use retrocast_deliver::{Alert, Told};
-use retrocast_domain::Diagnostic;
+use retrocast_domain::{Diagnostic, is_mail_address};
 use retrocast_engine::{
     Job, Lease, Plan, Standing,
     boundary::{process_environment, reveal},
@@ -309,7 +309,7 @@ fn inputs(workspace: &Workspace, plan: &Plan) -> anyhow::Result<Vec<Input>> {
 fn tell_admin(found: &Scheduled, standing: &Standing, tell: &Tell, teller: &mut Teller) {
     let Some(to) = [&found.schedule.admin, &found.job.owner]
         .into_iter()
-        .find(|address| address.contains('@'))
+        .find(|address| is_mail_address(address))
     else {
         return;
     };

@@ -11,7 +11,7 @@ use crate::{
 use anyhow::Context as _;
 use retrocast_domain::{Finding, finding::by_importance, number::plural};
 use retrocast_engine::{
-    Plan, RunResult,
+    Failure, FailureKind, Plan,
     boundary::{process_environment, reveal},
     journal::RunStatus,
 };
@@ -20,6 +20,7 @@ use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
+    path::Path,
     time::{Duration, Instant},
 };
 use tokio::runtime::Runtime;
@@ -50,11 +51,13 @@ pub fn watch(
             .build()
             .context("cannot start threads")?,
         told: BTreeMap::new(),
+        begun: false,
+        unusable: String::new(),
     };
     let (mut seen, mut rounds, mut trouble) = (None, 0, String::new());
     while !watch.stop.is_cancelled() && watching.rounds.is_none_or(|most| rounds < most) {
         match watch.look()? {
-            Look::Unusable if seen.is_none() => return Ok(job::unusable()),
+            Look::Unusable if !watch.begun => return Ok(job::unusable()),
             Look::Unusable => {}
             Look::Trouble(said) => {
                 if said != trouble {
@@ -64,9 +67,12 @@ pub fn watch(
             }
             Look::At(planned, glance) if seen.as_ref() != Some(&glance) => {
                 trouble.clear();
-                seen = Some(glance);
-                rounds += u32::from(watch.round(&planned)?);
-                continue;
+                // What did not come to a good end is tried again, changed or not.
+                if let Round::Done { run } = watch.round(&planned)? {
+                    seen = Some(glance);
+                    rounds += u32::from(run);
+                    continue;
+                }
             }
             Look::At(..) => {}
         }
@@ -85,6 +91,14 @@ enum Look {
     At(Box<job::Planned>, String),
 }
 
+/// What came of a round.
+enum Round {
+    /// What there is was told; whether a run was made for it.
+    Done { run: bool },
+    /// It is to be tried again.
+    Again,
+}
+
 struct Watch<'a> {
     workspace: &'a Workspace,
     arguments: &'a JobArguments,
@@ -95,6 +109,10 @@ struct Watch<'a> {
     waiting: Runtime,
     /// Sentences of findings that were told, by id.
     told: BTreeMap<String, String>,
+    /// Whether a round was made.
+    begun: bool,
+    /// The text of a job file whose mistakes were printed.
+    unusable: String,
 }
 
 impl Watch<'_> {
@@ -109,9 +127,15 @@ impl Watch<'_> {
         }
     }
 
-    fn planned(&self) -> anyhow::Result<Option<job::Planned>> {
+    fn planned(&mut self) -> anyhow::Result<Option<job::Planned>> {
         let mut arguments = self.arguments.clone();
-        let loaded = job::load(self.workspace, &arguments)?;
+        let mut loaded = job::load(self.workspace, &arguments)?;
+        // What is wrong with a job file is said once, not at every look.
+        let said = self.unusable == loaded.text;
+        self.unusable.clone_from(&loaded.text);
+        if said {
+            loaded.checked.diagnostics.clear();
+        }
         if let (Some(job), None) = (&loaded.checked.job, &arguments.window) {
             let date = match arguments.date {
                 Some(date) => date,
@@ -154,35 +178,51 @@ impl Watch<'_> {
         Ok(all)
     }
 
-    /// Runs the job unless everything it would make is there; whether it was run.
-    fn round(&mut self, planned: &job::Planned) -> anyhow::Result<bool> {
+    /// Runs the job unless everything it would make is there, and tells what there is.
+    fn round(&mut self, planned: &job::Planned) -> anyhow::Result<Round> {
         let started = Instant::now();
-        let again = !self.told.is_empty();
-        // Files may have been touched and not changed.
-        if again && run::standing(self.workspace, planned)?.is_some() {
-            return Ok(false);
+        // Files may have been touched and not changed, and somebody else may have run the job.
+        if self.begun
+            && let Some(standing) = run::standing(self.workspace, planned)?
+        {
+            self.tell(&standing.run, &standing.folder, started.elapsed(), false)?;
+            return Ok(Round::Done { run: false });
         }
         let result = match run::execute(self.workspace, planned, self.means, |_| {}) {
             Ok(result) => result,
             // Another process runs it, or the disk is full: that passes.
-            Err(error) if again => {
+            Err(error) if self.begun => {
                 eprintln!("waiting: {error:#}");
-                self.wait(self.every);
-                return Ok(false);
+                return Ok(Round::Again);
             }
             Err(error) => return Err(error),
         };
+        self.begun = true;
         run::report_failures(&result);
         archive::rebuild(self.workspace)?;
         if matches!(result.status, RunStatus::Complete | RunStatus::Partial) {
-            self.tell(&result, started.elapsed())?;
+            self.tell(&result.run, &result.folder, started.elapsed(), true)?;
+            return Ok(Round::Done { run: true });
         }
-        Ok(true)
+        let passes = |(_, failure): &(String, Failure)| failure.kind != FailureKind::Data;
+        Ok(if result.failed.iter().any(passes) {
+            Round::Again
+        } else {
+            // The same records would fail the same way.
+            Round::Done { run: true }
+        })
     }
 
     /// Says which findings are new, which say something else now and which are gone.
-    fn tell(&mut self, result: &RunResult, took: Duration) -> anyhow::Result<()> {
-        let mut findings: Vec<Finding> = read(&result.folder.join("findings.json"))?;
+    /// With `always` even when there are none of these.
+    fn tell(
+        &mut self,
+        run: &str,
+        folder: &Path,
+        took: Duration,
+        always: bool,
+    ) -> anyhow::Result<()> {
+        let mut findings: Vec<Finding> = read(&folder.join("findings.json"))?;
         findings.sort_by(by_importance);
         let now: BTreeSet<&str> = findings.iter().map(|finding| &*finding.id).collect();
         let mut lines: Vec<(&str, &str, &Finding)> = Vec::new();
@@ -202,17 +242,17 @@ impl Watch<'_> {
             .collect();
         if self.means.json {
             for (what, _, finding) in &lines {
-                print_raw(&json!({"finding": finding, "is": what, "run": result.run}).to_string())?;
+                print_raw(&json!({"finding": finding, "is": what, "run": run}).to_string())?;
             }
             for id in &gone {
-                print_raw(&json!({"id": id, "is": "gone", "run": result.run}).to_string())?;
+                print_raw(&json!({"id": id, "is": "gone", "run": run}).to_string())?;
             }
-        } else {
+        } else if always || !lines.is_empty() || !gone.is_empty() {
             let count = |what: &str| lines.iter().filter(|line| line.0 == what).count() as u64;
             let mut text = format!(
                 "\n{} run {}, {}: {}, {} changed, {} gone\n",
                 jiff::Zoned::now().strftime("%H:%M:%S"),
-                result.run,
+                run,
                 progress::duration(took.as_millis() as u64),
                 plural(count("new"), "new finding"),
                 count("changed"),

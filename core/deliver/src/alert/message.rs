@@ -4,6 +4,7 @@
 
 use crate::words::clean;
 use jiff::{Timestamp, tz::TimeZone};
+use retrocast_domain::is_mail_address;
 use std::fmt::Write as _;
 
 /// Variable with the address of the sender.
@@ -113,7 +114,7 @@ fn address(text: &str) -> Result<String, String> {
         Some((name, plain)) => (unquoted(name.trim()), plain.trim()),
         None => ("", text),
     };
-    if !is_address(plain) {
+    if !is_mail_address(plain) {
         return Err(format!(
             "{:?} is no mail address; write one such as \"operations@example.org\"",
             clean(text, 120)
@@ -133,26 +134,6 @@ fn unquoted(name: &str) -> &str {
         .strip_prefix('"')
         .and_then(|name| name.strip_suffix('"'));
     inner.unwrap_or(name)
-}
-
-/// A dot-atom on both sides of the sign (RFC 5322, 3.4.1), in ASCII.
-fn is_address(text: &str) -> bool {
-    let atom = |part: &str| {
-        !part.is_empty()
-            && part
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c))
-    };
-    let label = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with('-')
-            && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-    };
-    text.len() <= 254
-        && text.split_once('@').is_some_and(|(local, domain)| {
-            // A recipient that begins like an option is refused, whatever reads it afterwards.
-            !local.starts_with('-') && local.split('.').all(atom) && domain.split('.').all(label)
-        })
 }
 
 /// A header's text: as it is when it is short and plain, else as encoded words (RFC 2047).

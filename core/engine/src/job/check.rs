@@ -147,13 +147,7 @@ impl Said<'_> {
     /// Says that a text is not a mail address, unless it is one.
     pub(super) fn address(&mut self, item: &Item, help: &str) {
         let Some(address) = item.text() else { return };
-        let plain = !address
-            .chars()
-            .any(|c| c.is_control() || c.is_whitespace() || ",;<>".contains(c));
-        let parts = address
-            .rsplit_once('@')
-            .is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
-        if !(plain && parts) {
+        if !retrocast_domain::is_mail_address(address) {
             let message = format!("{} is not a mail address", item.describe());
             self.error(&item.span, message, help);
         }

@@ -26,8 +26,10 @@ impl Retention {
 
 fn span(text: &str) -> Option<Span> {
     let span: Span = text.parse().ok()?;
-    let whole = span.is_positive() && span.get_hours() == 0 && span.get_minutes() == 0;
-    (whole && span.get_seconds() == 0).then_some(span)
+    // Whole days: nothing else moves the day on which a report may go.
+    let day = jiff::civil::date(2000, 1, 1);
+    let moved = day.checked_sub(span).is_ok_and(|before| before < day);
+    (moved && span.is_positive()).then_some(span)
 }
 
 impl Said<'_> {
@@ -63,7 +65,7 @@ mod tests {
         assert_eq!(retention.at_least, 4);
         assert_eq!(retention.limit(date(2026, 11, 16)), date(2026, 5, 18));
         assert_eq!(trial::job(trial::JOB).retention, None);
-        for wrong in ["soon", "-2 weeks", "5 hours", "0 days"] {
+        for wrong in ["soon", "-2 weeks", "5 hours", "0 days", "1ms", "1us"] {
             let text = format!("{}\n[retention]\nkeep = \"{wrong}\"\n", trial::JOB);
             let said = trial::checked(&text).diagnostics;
             let end = "is not a time to keep reports";

@@ -87,7 +87,9 @@ impl Said<'_> {
     }
 
     fn cron(&mut self, cron: &str, timezone: &str, item: &Item) {
-        let problem = if cron.split_whitespace().count() == 5 {
+        let problem = if cron.chars().any(char::is_control) {
+            Some("it must stand in one line".to_string())
+        } else if cron.split_whitespace().count() == 5 {
             let calendar = Calendar::new(cron, timezone);
             calendar.err().map(|error| error.to_string())
         } else {
@@ -97,7 +99,7 @@ impl Said<'_> {
             let help = "minute, hour, day of month, month, weekday, such as \"0 9 * * SUN\"";
             self.error(
                 &item.span,
-                format!("\"{cron}\" is not a schedule: {problem}"),
+                format!("{cron:?} is not a schedule: {problem}"),
                 help,
             );
         }

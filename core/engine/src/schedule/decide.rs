@@ -122,9 +122,9 @@ pub fn decide(
 ) -> Standing {
     let tried = by_due(attempts);
     let last_due = calendar.until(now);
-    let (chosen, passed_over) = match last_due {
+    let (chosen, passed_over, oldest) = match last_due {
         Some(last) => chosen(schedule, calendar, &tried, last, now),
-        None => (Vec::new(), 0),
+        None => (Vec::new(), 0, None),
     };
     let due_time = |due: &Timestamp| {
         let attempts = tried.get(due).map_or(&[][..], Vec::as_slice);
@@ -136,17 +136,17 @@ pub fn decide(
     let last = attempts.iter().max_by_key(|attempt| attempt.started);
     let streak = streak(&tried, success);
     let next_due = calendar.after(now);
-    let overdue = open.iter().find(|open| {
-        let late = now.duration_since(open.due) > GRACE;
-        late && open.state != State::Running
-    });
+    // The oldest counts, run or passed over: a job whose due times come faster than the grace would
+    // never be overdue otherwise.
+    let running = open.iter().any(|open| open.state == State::Running);
+    let overdue = oldest.filter(|oldest| !running && now.duration_since(*oldest) > GRACE);
     let looks = open.iter().filter_map(|due| match due.state {
         State::Now => Some(now),
         State::Waits { until } => Some(until),
         _ => None,
     });
     Standing {
-        overdue: overdue.map(|open| open.due),
+        overdue,
         look_again: looks.chain(next_due).min(),
         tell: tell(schedule, &tried, &streak, now),
         open,
@@ -182,14 +182,15 @@ fn last_answered(tried: &BTreeMap<Timestamp, Vec<&Attempt>>, now: Timestamp) -> 
     answered.next().map(|(due, _)| *due)
 }
 
-/// Due times that count, oldest first, and how many others are passed over.
+/// Due times that count, oldest first; how many others are passed over; and the oldest of all that
+/// were not answered.
 fn chosen(
     schedule: &Schedule,
     calendar: &Calendar,
     tried: &BTreeMap<Timestamp, Vec<&Attempt>>,
     last: Timestamp,
     now: Timestamp,
-) -> (Vec<Timestamp>, usize) {
+) -> (Vec<Timestamp>, usize, Option<Timestamp>) {
     let answered = last_answered(tried, now);
     let first_tried = tried.keys().next().filter(|due| **due <= now);
     // Due times of the calendar, newest first: since the last answered one, or since the first that
@@ -223,8 +224,9 @@ fn chosen(
     open.sort_unstable();
     open.dedup();
     let most = if all { schedule.most as usize } else { 1 };
+    let oldest = open.first().copied();
     let passed_over = open.len().saturating_sub(most);
-    (open.split_off(passed_over), passed_over)
+    (open.split_off(passed_over), passed_over, oldest)
 }
 
 /// The attempts on one due time that failed.
@@ -299,8 +301,10 @@ fn due_time(schedule: &Schedule, due: Timestamp, attempts: &[&Attempt], now: Tim
         Some((last, Some(wait))) => {
             let ended = last.ended.unwrap_or(last.started);
             match ended.checked_add(*wait) {
-                Ok(until) if until > now => State::Waits { until },
-                _ => State::Now,
+                Ok(until) if until <= now => State::Now,
+                Ok(until) => State::Waits { until },
+                // A wait beyond the calendar never ends.
+                Err(_) => State::GivenUp,
             }
         }
         _ if attempts.is_empty()

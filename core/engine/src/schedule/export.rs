@@ -114,7 +114,8 @@ impl Looks {
     }
 }
 
-/// A name for units and objects: small letters, digits and hyphens, `most` characters at most.
+/// A name for units and objects: small letters, digits and hyphens, `most` characters at most. Jobs of
+/// different names have different ones.
 fn name(job: &str, most: usize) -> String {
     let plain = |c: char| match c.to_ascii_lowercase() {
         c if c.is_ascii_lowercase() || c.is_ascii_digit() => c,
@@ -122,11 +123,11 @@ fn name(job: &str, most: usize) -> String {
     };
     let name: String = format!("retrocast-{job}").chars().map(plain).collect();
     let name = name.trim_end_matches('-').to_string();
-    if name.len() <= most {
+    if name.len() <= most && name == format!("retrocast-{job}") {
         return name;
     }
     let hash = blake3::hash(job.as_bytes()).to_hex();
-    format!("{}-{}", &name[..most - 9], &hash[..8])
+    format!("{}-{}", &name[..name.len().min(most - 9)], &hash[..8])
 }
 
 #[cfg(test)]

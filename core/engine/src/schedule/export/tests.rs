@@ -45,6 +45,16 @@ fn looks(cron: &str, retry: &[u64], longest: u32, expected: &str, words: &str) {
 }
 
 #[test]
+fn jobs_of_different_names_have_different_ones() {
+    let names = ["a_b", "a-b", "A-B", "a-b-", "a.b"].map(|job| super::name(job, 52));
+    let different: std::collections::BTreeSet<_> = names.iter().collect();
+    assert_eq!(different.len(), names.len(), "{names:?}");
+    assert_eq!(names[1], "retrocast-a-b");
+    let long = "x".repeat(300);
+    assert!(super::name(&long, 52).len() <= 52);
+}
+
+#[test]
 fn looks_fall_on_due_times() {
     let ladder = [60, 240, 1440];
     looks("0 9 * * MON", &ladder, 15, "*/15", "every 15 minutes");
@@ -89,7 +99,7 @@ fn a_line_for_cron() {
 
 #[test]
 fn units_for_systemd() {
-    let [service, timer] = with("weekly_review", "7 9 * * MON", &[60], systemd);
+    let [service, timer] = with("weekly-review", "7 9 * * MON", &[60], systemd);
     assert_eq!(service.name, "retrocast-weekly-review.service");
     assert_eq!(timer.name, "retrocast-weekly-review.timer");
     let has = |unit: &Unit, line: &str| {
@@ -99,7 +109,7 @@ fn units_for_systemd() {
     has(
         &service,
         "ExecStart=/usr/local/bin/retrocast --workspace \"/srv/my \\\"50%%\\\" $$reports\" \
-         schedule tick weekly_review",
+         schedule tick weekly-review",
     );
     has(
         &service,
@@ -114,7 +124,7 @@ fn units_for_systemd() {
 
 #[test]
 fn cron_jobs_for_kubernetes() {
-    let text = with("weekly_review", "0 9 * * MON", &[60], |call| {
+    let text = with("weekly-review", "0 9 * * MON", &[60], |call| {
         kubernetes(&[call.clone(), call.clone()])
     });
     assert_eq!(text.matches("kind: PersistentVolumeClaim\n").count(), 1);
@@ -126,7 +136,7 @@ fn cron_jobs_for_kubernetes() {
         "  concurrencyPolicy: Forbid",
         "      backoffLimit: 0",
         "          restartPolicy: Never",
-        "              args: [\"--workspace\", \"/workspace\", \"schedule\", \"tick\", \"weekly_review\"]",
+        "              args: [\"--workspace\", \"/workspace\", \"schedule\", \"tick\", \"weekly-review\"]",
     ] {
         assert!(
             text.lines().any(|found| found == line),

@@ -83,7 +83,22 @@ fn what_is_not_caught_up_is_counted_and_told() {
     let none = world.look();
     assert_eq!((none.open[0].state, none.passed_over), (State::TooLate, 30));
     assert_eq!(none.look_again, none.next_due);
-    assert_eq!(none.overdue, Some(instant("2026-04-01T08:00:00Z")));
+    assert_eq!(none.overdue, Some(instant("2026-03-02T09:00:00Z")));
+}
+
+#[test]
+fn a_job_nobody_looks_after_is_overdue_however_often_it_is_due() {
+    for cron in ["0 9 * * *", "0 * * * *"] {
+        let mut world = World::new(cron, "Europe/London", "2026-04-13T08:00:30Z");
+        world.tick();
+        assert_eq!(world.look().overdue, None, "{cron}");
+        // Half a minute after a due time, a week later.
+        world.now = instant("2026-04-20T08:00:30Z");
+        for missed in [Missed::None, Missed::Latest, Missed::All] {
+            world.schedule.missed = missed;
+            assert!(world.look().overdue.is_some(), "{cron} {missed:?}");
+        }
+    }
 }
 
 #[test]
