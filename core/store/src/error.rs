@@ -1,136 +1,15 @@
-//! Everything that can go wrong between a folder of records and the rows of a dataset.
+//! Everything that can go wrong between records and the rows of a dataset.
 
-use crate::source::Skipped;
-use retrocast_domain::Diagnostic;
+use retrocast_records::error::remedy_of;
+pub use retrocast_records::{Remedy, SourceError};
 use std::path::Path;
 
 /// What happened, where, why, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The URI names a kind of storage that this build does not read.
-    #[error(
-        "source {name:?}: {uri:?} is in {scheme}:// storage, but this build reads local files only; \
-         {scheme}:// needs a build with that storage, or copy the records into a folder and name that"
-    )]
-    Scheme {
-        /// Source.
-        name: String,
-        /// As the job file has it.
-        uri: String,
-        /// Scheme of the URI.
-        scheme: String,
-    },
-    /// The URI cannot be understood.
-    #[error("source {name:?}: the uri {uri:?} {reason}")]
-    Uri {
-        /// Source.
-        name: String,
-        /// As the job file has it.
-        uri: String,
-        /// What is wrong with it, and what to do.
-        reason: String,
-    },
-    /// The folder in which to look is not there.
-    #[error(
-        "source {name:?}: the folder {folder:?} does not exist, so {uri:?} names no records; \
-         put the records there, or mend the uri"
-    )]
-    NoFolder {
-        /// Source.
-        name: String,
-        /// As the job file has it.
-        uri: String,
-        /// The folder on this machine.
-        folder: String,
-    },
-    /// The file is not there.
-    #[error("source {name:?}: the file {file:?} does not exist; put it there, or mend the uri")]
-    NoFile {
-        /// Source.
-        name: String,
-        /// The file on this machine.
-        file: String,
-    },
-    /// The folder is there but no file in it fits.
-    #[error(
-        "source {name:?}: no file in {folder:?} fits {uri:?}{seen}; \
-         mend the pattern, or say `required = false` if there may be none"
-    )]
-    NoMatch {
-        /// Source.
-        name: String,
-        /// As the job file has it.
-        uri: String,
-        /// The folder on this machine.
-        folder: String,
-        /// What was there instead, such as " (it holds tickets.json)"; may be empty.
-        seen: String,
-    },
-    /// A folder stands where a file should be.
-    #[error(
-        "source {name:?}: {uri:?} is a folder, not a file; \
-         to read what is in it write {suggestion:?}"
-    )]
-    Folder {
-        /// Source.
-        name: String,
-        /// As the job file has it.
-        uri: String,
-        /// A pattern that reads the folder.
-        suggestion: String,
-    },
-    /// The file or folder is there but may not be read.
-    #[error("source {name:?}: {file:?} cannot be read: {reason}; check its permissions")]
-    Unreadable {
-        /// Source.
-        name: String,
-        /// The file or folder.
-        file: String,
-        /// What the storage said.
-        reason: String,
-    },
-    /// A pipe, device or socket stands where a file should be.
-    #[error("source {name:?}: {file:?} is {kind}, not a file; name a file that holds records")]
-    NoRegularFile {
-        /// Source.
-        name: String,
-        /// As the user would name it.
-        file: String,
-        /// What it is, with an article.
-        kind: &'static str,
-    },
-    /// There are files, but no record could be taken out of any.
-    #[error(
-        "source {name:?}: no record could be read: {}; \
-         mend or replace the files, or take them out of the uri",
-        troubles(.files)
-    )]
-    NothingReadable {
-        /// Source.
-        name: String,
-        /// Every file with what is wrong about it.
-        files: Vec<Skipped>,
-    },
-    /// Neither the job file nor the file's name says how the records are written.
-    #[error(
-        "source {name:?}: the name of {file:?} does not say how its records are written; \
-         add `format = \"jsonl\"` or `format = \"csv\"` to the source"
-    )]
-    Format {
-        /// Source.
-        name: String,
-        /// The file.
-        file: String,
-    },
-    /// The contract cannot be used.
-    #[error("the contract {file:?} has {} error(s); the first: {}", .diagnostics.len(),
-        .diagnostics.first().map_or("", |first| first.message.as_str()))]
-    Contract {
-        /// The contract's file.
-        file: String,
-        /// Every error in it.
-        diagnostics: Vec<Diagnostic>,
-    },
+    /// The records cannot be found or read, or the contract cannot be used.
+    #[error(transparent)]
+    Source(SourceError),
     /// A name cannot be the name of a dataset or job.
     #[error(
         "{name:?} cannot be the name of a dataset or job: use letters, digits, `_` and `-`, \
@@ -219,35 +98,15 @@ pub enum StoreError {
     },
 }
 
-/// What can be done about an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remedy {
-    /// Trying again may do.
-    Again,
-    /// There must be room on the disk first.
-    Room,
-    /// Records, job or settings have to be changed.
-    Change,
+impl From<SourceError> for StoreError {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Cancelled => Self::Cancelled,
+            SourceError::Stopped { name } => Self::Stopped { name },
+            other => Self::Source(other),
+        }
+    }
 }
-
-/// What storage says when it may do better the next time.
-const PASSING: [&str; 12] = [
-    "temporarily unavailable",
-    "timed out",
-    "timeout",
-    "connection reset",
-    "connection refused",
-    "connection aborted",
-    "broken pipe",
-    "interrupted system call",
-    "stale file handle",
-    "resource busy",
-    "too many open files",
-    "too much write contention",
-];
-
-/// What it says when it is full: the words of the system, which libraries hand on as they are.
-const FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
 
 impl StoreError {
     /// The local file system refused something.
@@ -261,42 +120,19 @@ impl StoreError {
 
     /// What can be done about it.
     pub fn remedy(&self) -> Remedy {
-        let said = match self {
-            Self::Unreadable { reason, .. }
-            | Self::NoDataset { reason, .. }
+        match self {
+            Self::Source(error) => error.remedy(),
+            Self::NoDataset { reason, .. }
             | Self::Dataset { reason, .. }
-            | Self::Io { reason, .. } => reason,
+            | Self::Io { reason, .. } => remedy_of(reason),
             // A query's own words may be anything; only a full disk is looked for.
-            Self::Sql(error) => {
-                let said = error.message.to_lowercase();
-                let full = FULL.iter().any(|words| said.contains(words));
-                return if full { Remedy::Room } else { Remedy::Change };
-            }
-            _ => return Remedy::Change,
-        };
-        let said = said.to_lowercase();
-        if FULL.iter().any(|words| said.contains(words)) {
-            return Remedy::Room;
+            Self::Sql(error) => match remedy_of(&error.message) {
+                Remedy::Room => Remedy::Room,
+                _ => Remedy::Change,
+            },
+            _ => Remedy::Change,
         }
-        if PASSING.iter().any(|words| said.contains(words)) {
-            return Remedy::Again;
-        }
-        Remedy::Change
     }
-}
-
-/// The first few files with what is wrong about each.
-fn troubles(files: &[Skipped]) -> String {
-    const SHOWN: usize = 5;
-    let mut shown: Vec<String> = files
-        .iter()
-        .take(SHOWN)
-        .map(|file| format!("{:?}: {}", file.name, file.reason))
-        .collect();
-    if files.len() > SHOWN {
-        shown.push(format!("and {} other files", files.len() - SHOWN));
-    }
-    shown.join("; ")
 }
 
 /// What is wrong with a query, as near to its place as is known.
@@ -342,32 +178,12 @@ fn place(line: Option<u64>, column: Option<u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Error;
 
     #[test]
-    fn what_can_be_done_follows_from_what_the_system_says() {
-        let remedy = |number| {
-            let error = Error::from_raw_os_error(number);
-            StoreError::io("writing", Path::new("a"), &error).remedy()
-        };
-        // ENOSPC, EDQUOT; EINTR, EAGAIN, EBUSY, EMFILE, EPIPE, ECONNRESET, ETIMEDOUT, ESTALE.
-        assert!([28, 122].iter().all(|n| remedy(*n) == Remedy::Room));
-        let passing = [4, 11, 16, 24, 32, 104, 110, 116];
-        for number in passing {
-            assert_eq!(
-                remedy(number),
-                Remedy::Again,
-                "{}",
-                Error::from_raw_os_error(number)
-            );
-        }
-        // EPERM, ENOENT, EACCES, EISDIR, EROFS.
-        assert!(
-            [1, 2, 13, 21, 30]
-                .iter()
-                .all(|n| remedy(*n) == Remedy::Change)
-        );
+    fn a_query_that_speaks_of_time_outs_is_still_wrong() {
         let error = StoreError::from(SqlError::new("no field named timeoutx"));
         assert_eq!(error.remedy(), Remedy::Change);
+        let error = StoreError::from(SqlError::new("No space left on device (os error 28)"));
+        assert_eq!(error.remedy(), Remedy::Room);
     }
 }

@@ -1,6 +1,7 @@
 //! Errors of the query engine in words for the author of the query.
 
-use crate::{error::SqlError, near::near};
+use crate::error::SqlError;
+use retrocast_records::near;
 use datafusion::{
     common::{Column, SchemaError},
     error::DataFusionError,

@@ -15,13 +15,13 @@ use serde::de::{
 use std::{collections::BTreeMap, fmt};
 
 /// How many records had each field that the contract does not name.
-pub(super) type Unknown = BTreeMap<String, u64>;
+pub type Unknown = BTreeMap<String, u64>;
 
 /// Names that a source can have beyond the contract before they are counted together.
 const UNKNOWN_NAMES: usize = 1000;
 
 /// Counts a field that the contract does not name.
-pub(super) fn count_unknown(unknown: &mut Unknown, name: &str, n: u64) {
+pub fn count_unknown(unknown: &mut Unknown, name: &str, n: u64) {
     if let Some(count) = unknown.get_mut(name) {
         *count += n;
     } else if unknown.len() < UNKNOWN_NAMES {

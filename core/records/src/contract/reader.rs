@@ -11,7 +11,7 @@ use toml::{
 
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
 
-const CONTRACT_KEYS: [&str; 5] = ["title", "description", "key", "time", "field"];
+const CONTRACT_KEYS: [&str; 6] = ["title", "description", "key", "latest", "time", "field"];
 const FIELD_KEYS: [&str; 9] = [
     "type",
     "required",
@@ -93,6 +93,7 @@ impl Reader<'_> {
             }
         };
         let key = self.key(root, &mut fields);
+        let latest = self.latest(root, &key, &fields);
         let time = self.time(root, &mut fields);
         Contract {
             name: name.to_string(),
@@ -102,6 +103,7 @@ impl Reader<'_> {
                 .map(|(_, text)| text)
                 .unwrap_or_default(),
             key,
+            latest,
             time,
             fields,
         }
@@ -292,6 +294,32 @@ impl Reader<'_> {
             }
         }
         key
+    }
+
+    fn latest(&mut self, root: &DeTable, key: &[String], fields: &[Field]) -> Option<String> {
+        let (span, name) = self.text(root, "latest")?;
+        if key.is_empty() && !root.contains_key("key") {
+            let help = "it says which of several records with the same key counts: add `key`";
+            self.error(span, "`latest` without a `key`", Some(help.into()));
+            return None;
+        }
+        match fields.iter().find(|field| field.name == name).map(|field| &field.kind) {
+            Some(
+                FieldKind::Timestamp | FieldKind::Date | FieldKind::Integer | FieldKind::Number,
+            ) => Some(name),
+            Some(_) => {
+                let help = "name a timestamp, date, integer or number";
+                let message = format!("`{name}` cannot tell which record is the latest");
+                self.error(span, message, Some(help.into()));
+                None
+            }
+            None if declared(root, &name) => None,
+            None => {
+                let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
+                self.no_field(&name, span, &names);
+                None
+            }
+        }
     }
 
     fn time(&mut self, root: &DeTable, fields: &mut [Field]) -> Option<String> {

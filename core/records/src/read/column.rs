@@ -172,6 +172,21 @@ impl Column {
         }
     }
 
+    /// The last value as a number that orders as the values do: null first.
+    pub fn order_of_last(&self) -> i64 {
+        if !self.valid.last().copied().unwrap_or(false) {
+            return i64::MIN;
+        }
+        match &self.values {
+            Values::Integer(values) | Values::Timestamp(values) => {
+                values.last().copied().unwrap_or(i64::MIN)
+            }
+            Values::Date(values) => values.last().map_or(i64::MIN, |day| i64::from(*day)),
+            Values::Number(values) => values.last().map_or(i64::MIN, |value| ordered(*value)),
+            _ => i64::MIN,
+        }
+    }
+
     fn finish(self, kind: &FieldKind) -> Result<ArrayRef, ArrowError> {
         let rows = self.valid.len();
         let nulls = Some(NullBuffer::from(self.valid)).filter(|nulls| nulls.null_count() > 0);
@@ -218,6 +233,12 @@ impl Column {
     }
 }
 
+/// A number as an integer that orders as numbers do.
+fn ordered(value: f64) -> i64 {
+    let bits = value.to_bits() as i64;
+    if bits < 0 { bits ^ i64::MAX } else { bits }
+}
+
 fn unlike(kind: &FieldKind) -> ArrowError {
     ArrowError::SchemaError(format!("column is not {}", kind.expected()))
 }
@@ -248,7 +269,7 @@ pub(super) fn batch(
 }
 
 /// The least and greatest time of a time column, in microseconds since 1970 UTC.
-pub(crate) fn time_range(array: &dyn Array) -> Option<(i64, i64)> {
+pub fn time_range(array: &dyn Array) -> Option<(i64, i64)> {
     let cast = match array.data_type() {
         DataType::Date32 | DataType::Timestamp(..) => {
             let micros = DataType::Timestamp(arrow_schema::TimeUnit::Microsecond, None);

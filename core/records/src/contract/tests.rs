@@ -99,7 +99,7 @@ fn every_contract_of_the_catalogue_is_sound() {
         let file = entry.path();
         if file.extension().is_some_and(|ending| ending == "toml") {
             let contract = Contract::read(&file);
-            if let Err(StoreError::Contract { file, diagnostics }) = &contract {
+            if let Err(SourceError::Contract { file, diagnostics }) = &contract {
                 panic!("{file}: {diagnostics:#?}");
             }
             assert!(contract.is_ok(), "{}", file.display());

@@ -9,7 +9,7 @@ use super::{
     pattern::{fits, is_pattern},
     without_credentials,
 };
-use crate::error::StoreError;
+use crate::error::SourceError;
 use jiff::Timestamp;
 use object_store::{ObjectStore, local::LocalFileSystem, path::Path as StorePath};
 use std::{
@@ -33,8 +33,8 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub fn of(source: &str, uri: &str, base: &Path) -> Result<Self, StoreError> {
-        let wrong = |reason: &str| StoreError::Uri {
+    pub fn of(source: &str, uri: &str, base: &Path) -> Result<Self, SourceError> {
+        let wrong = |reason: &str| SourceError::Uri {
             name: source.to_string(),
             uri: uri.to_string(),
             reason: reason.to_string(),
@@ -43,7 +43,7 @@ impl Place {
             Some(("file", path)) if path.starts_with('/') => path,
             Some(("file", _)) => return Err(wrong("needs three slashes: file:///folder/file")),
             Some((scheme, _)) => {
-                return Err(StoreError::Scheme {
+                return Err(SourceError::Scheme {
                     name: source.to_string(),
                     uri: without_credentials(uri),
                     scheme: scheme.to_string(),
@@ -63,7 +63,7 @@ impl Place {
         let whole = base.join(path);
         if whole.is_dir() {
             let suggestion = format!("{}/**/*.jsonl*", path.trim_end_matches('/'));
-            return Err(StoreError::Folder {
+            return Err(SourceError::Folder {
                 name: source.to_string(),
                 uri: uri.to_string(),
                 suggestion,
@@ -104,7 +104,7 @@ impl Place {
         &self.folder
     }
 
-    pub fn list(&self, source: &str, uri: &str) -> Result<Listing, StoreError> {
+    pub fn list(&self, source: &str, uri: &str) -> Result<Listing, SourceError> {
         let store = self.open(source, uri)?;
         let found = if self.plain {
             self.file(source, uri)?
@@ -112,13 +112,13 @@ impl Place {
             self.matching(source)?
         };
         if found.files.is_empty() && !found.skipped.is_empty() {
-            return Err(StoreError::NothingReadable {
+            return Err(SourceError::NothingReadable {
                 name: source.to_string(),
                 files: found.skipped,
             });
         }
         if found.files.is_empty() {
-            return Err(StoreError::NoMatch {
+            return Err(SourceError::NoMatch {
                 name: source.to_string(),
                 uri: uri.to_string(),
                 folder: self.folder.display().to_string(),
@@ -134,11 +134,11 @@ impl Place {
         })
     }
 
-    fn open(&self, source: &str, uri: &str) -> Result<Arc<dyn ObjectStore>, StoreError> {
+    fn open(&self, source: &str, uri: &str) -> Result<Arc<dyn ObjectStore>, SourceError> {
         match std::fs::metadata(&self.folder) {
             Ok(found) if found.is_dir() => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(StoreError::NoFolder {
+                return Err(SourceError::NoFolder {
                     name: source.to_string(),
                     uri: uri.to_string(),
                     folder: self.folder.display().to_string(),
@@ -148,7 +148,7 @@ impl Place {
                 return Err(self.unreadable(source, &self.folder.display().to_string(), &error));
             }
             _ => {
-                return Err(StoreError::Uri {
+                return Err(SourceError::Uri {
                     name: source.to_string(),
                     uri: uri.to_string(),
                     reason: format!("takes the file {} for a folder; mend the uri", self.shown),
@@ -160,19 +160,19 @@ impl Place {
         Ok(Arc::new(store))
     }
 
-    fn unreadable(&self, source: &str, file: &str, reason: &dyn std::fmt::Display) -> StoreError {
-        StoreError::Unreadable {
+    fn unreadable(&self, source: &str, file: &str, reason: &dyn std::fmt::Display) -> SourceError {
+        SourceError::Unreadable {
             name: source.to_string(),
             file: file.to_string(),
             reason: reason.to_string(),
         }
     }
 
-    fn file(&self, source: &str, uri: &str) -> Result<Found, StoreError> {
+    fn file(&self, source: &str, uri: &str) -> Result<Found, SourceError> {
         let name = self.pattern.first().map_or("", String::as_str);
         let on_disk = self.folder.join(name);
         let shown = format!("{}{name}", self.shown);
-        let wrong = |kind: &'static str| StoreError::NoRegularFile {
+        let wrong = |kind: &'static str| SourceError::NoRegularFile {
             name: source.to_string(),
             file: shown.clone(),
             kind,
@@ -181,14 +181,14 @@ impl Place {
             Ok(meta) if meta.is_file() => meta,
             Ok(meta) => return Err(wrong(kind(&meta))),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(StoreError::NoFile {
+                return Err(SourceError::NoFile {
                     name: source.to_string(),
                     file: on_disk.display().to_string(),
                 });
             }
             Err(error) => return Err(self.unreadable(source, &shown, &error)),
         };
-        let path = path_in_store(name).map_err(|reason| StoreError::Uri {
+        let path = path_in_store(name).map_err(|reason| SourceError::Uri {
             name: source.to_string(),
             uri: uri.to_string(),
             reason: format!("names a file that cannot be taken: {reason}; rename it"),
@@ -205,7 +205,7 @@ impl Place {
     }
 
     /// Walks only into folders that the pattern can reach.
-    fn matching(&self, source: &str) -> Result<Found, StoreError> {
+    fn matching(&self, source: &str) -> Result<Found, SourceError> {
         let mut walk = Walk::default();
         let mut visited: BTreeSet<(String, usize)> = BTreeSet::new();
         let mut open = vec![Step {

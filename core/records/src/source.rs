@@ -8,7 +8,7 @@
 mod pattern;
 mod place;
 
-use crate::error::StoreError;
+use crate::error::SourceError;
 use futures::StreamExt;
 use jiff::Timestamp;
 use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt, path::Path as StorePath};
@@ -77,19 +77,19 @@ impl Listing {
         uri: &str,
         base: &Path,
         required: bool,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, SourceError> {
         let place = Place::of(source, uri, base)?;
         let named = (source.to_string(), uri.to_string());
         let folder = place.folder().to_path_buf();
         let listing = tokio::task::spawn_blocking(move || place.list(&named.0, &named.1));
-        let listing = listing.await.map_err(|_| StoreError::Stopped {
+        let listing = listing.await.map_err(|_| SourceError::Stopped {
             name: source.to_string(),
         })?;
         match listing {
             Err(
-                StoreError::NoFolder { .. }
-                | StoreError::NoFile { .. }
-                | StoreError::NoMatch { .. },
+                SourceError::NoFolder { .. }
+                | SourceError::NoFile { .. }
+                | SourceError::NoMatch { .. },
             ) if !required => Ok(Self {
                 store: Arc::new(object_store::memory::InMemory::new()),
                 source: source.to_string(),
@@ -109,8 +109,9 @@ impl Listing {
     ) -> Result<Box<dyn Read + Send>, String> {
         let result = runtime.block_on(self.store.get(&file.path));
         let result = result.map_err(|error| cause(&error))?;
+        // A file that grows meanwhile is read as far as it was when it was listed.
         Ok(match result.payload {
-            GetResultPayload::File(file, _) => Box::new(file),
+            GetResultPayload::File(open, _) => Box::new(open.take(file.size)),
             GetResultPayload::Stream(stream) => Box::new(StreamReader {
                 stream,
                 runtime: runtime.clone(),
@@ -137,11 +138,11 @@ impl Listing {
 
     /// A hash of every file's path and content: equal exactly when the source reads the same. A file
     /// that cannot be read now has one too, so that the source is read again when it can.
-    pub async fn identity(&self, threads: usize) -> Result<String, StoreError> {
+    pub async fn identity(&self, threads: usize) -> Result<String, SourceError> {
         let listing = self.clone();
         let runtime = tokio::runtime::Handle::current();
         let hashing = tokio::task::spawn_blocking(move || listing.hash_files(threads, &runtime));
-        let hashes = hashing.await.map_err(|_| StoreError::Stopped {
+        let hashes = hashing.await.map_err(|_| SourceError::Stopped {
             name: self.source.clone(),
         })?;
         let mut all = blake3::Hasher::new();
@@ -229,7 +230,7 @@ impl Read for StreamReader {
 }
 
 /// A URI without the user and password that it may hold.
-pub(crate) fn without_credentials(uri: &str) -> String {
+pub fn without_credentials(uri: &str) -> String {
     match uri.split_once("://") {
         Some((scheme, rest)) => {
             let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));

@@ -6,6 +6,7 @@
 //! ```toml
 //! title = "Ticket"
 //! key   = ["id"]             # of several records with the same key the last counts
+//! latest = "updated_at"      # if anything, by what "last" is told: else by order of files and lines
 //! time  = "created_at"       # when it happened: decides which windows it belongs to
 //! [field.id]
 //! type = "string"            # or integer, number, boolean, timestamp, date, json, struct, list<…>
@@ -24,7 +25,7 @@
 mod limits;
 mod reader;
 
-use crate::error::StoreError;
+use crate::error::SourceError;
 use arrow_schema::{DataType, Field as ArrowField, Fields, Schema, SchemaRef, TimeUnit};
 use reader::Reader;
 use retrocast_domain::Diagnostic;
@@ -43,6 +44,9 @@ pub struct Contract {
     pub description: String,
     /// Fields that together identify a record; of several with the same key the last counts.
     pub key: Vec<String>,
+    /// Of several records with the same key the one with the greatest value of this field counts; of
+    /// those with the same value, or without such a field, the last in the order of files and lines.
+    pub latest: Option<String>,
     /// Field that holds the record's time.
     pub time: Option<String>,
     /// Fields, in the order of the file.
@@ -151,9 +155,9 @@ impl Contract {
     }
 
     /// Reads and checks a contract's file.
-    pub fn read(file: &Path) -> Result<Self, StoreError> {
+    pub fn read(file: &Path) -> Result<Self, SourceError> {
         let shown = file.display().to_string();
-        let bytes = std::fs::read(file).map_err(|error| StoreError::Io {
+        let bytes = std::fs::read(file).map_err(|error| SourceError::Io {
             action: "reading the contract",
             file: shown.clone(),
             reason: error.to_string(),
@@ -173,7 +177,7 @@ impl Contract {
         found.map_err(|diagnostics| {
             let text: Arc<str> = text.into();
             let diagnostics = diagnostics.into_iter();
-            StoreError::Contract {
+            SourceError::Contract {
                 file: shown,
                 diagnostics: diagnostics
                     .map(|found| found.in_text(text.clone()))

@@ -49,17 +49,19 @@ impl Reason {
 
 /// What is wrong with a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Violation {
+pub struct Violation {
+    /// The class.
     pub reason: Reason,
     /// Path of the field, such as `updates[2].at`; empty for the record as a whole.
     pub field: String,
+    /// What is wrong, in words.
     pub message: String,
     /// Byte in the line, from 1, where that is known.
     pub column: Option<u64>,
 }
 
 impl Violation {
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             reason,
             field: String::new(),
@@ -69,13 +71,13 @@ impl Violation {
     }
 
     /// The same, of a field.
-    pub fn of(mut self, field: &str) -> Self {
+    pub(crate) fn of(mut self, field: &str) -> Self {
         self.field = field.to_string();
         self
     }
 
     /// The same, seen from the value that contains it.
-    pub fn within(&mut self, outer: &str) {
+    pub(crate) fn within(&mut self, outer: &str) {
         let dot = if self.field.is_empty() || self.field.starts_with('[') {
             ""
         } else {
@@ -87,10 +89,12 @@ impl Violation {
 
 /// A record that was left out.
 #[derive(Debug)]
-pub(super) struct Row {
-    pub file: usize,
+pub struct Row {
+    /// Line at which it begins, from 1.
     pub line: u64,
+    /// Why.
     pub violation: Violation,
+    /// Its beginning.
     pub raw: String,
 }
 
@@ -109,22 +113,20 @@ pub fn schema() -> SchemaRef {
     ]))
 }
 
-/// Rows as a batch of the quarantine dataset.
-pub(super) fn batch(
-    source: &str,
-    files: &[crate::source::SourceFile],
-    rows: &[Row],
-) -> Result<RecordBatch, ArrowError> {
+/// Rows of one file as a batch of the quarantine dataset.
+pub fn batch(source: &str, file: &str, rows: &[Row]) -> Result<RecordBatch, ArrowError> {
     let text = |value: fn(&Row) -> &str| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(rows.iter().map(value)))
     };
-    let file = |row: &Row| files.get(row.file).map(|file| file.name.clone());
+    let same = |value: &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|_| value)))
+    };
     let field = |row: &Row| Some(row.violation.field.clone()).filter(|field| !field.is_empty());
     RecordBatch::try_new(
         schema(),
         vec![
-            Arc::new(StringArray::from_iter_values(rows.iter().map(|_| source))),
-            Arc::new(rows.iter().map(file).collect::<StringArray>()),
+            same(source),
+            same(file),
             Arc::new(UInt64Array::from_iter_values(
                 rows.iter().map(|row| row.line),
             )),

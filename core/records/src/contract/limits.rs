@@ -4,7 +4,7 @@ use super::{
     Field, FieldKind,
     reader::{Reader, Value, innermost},
 };
-use crate::ingest::value::{self, DAY_MICROS};
+use crate::read::value::{self, DAY_MICROS};
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 

@@ -12,21 +12,32 @@ use arrow::{array::RecordBatch, error::ArrowError};
 
 /// What came out of a block.
 #[derive(Debug)]
-pub(super) struct Parsed {
+pub struct Parsed {
+    /// Index of the file in what was to be read.
+    pub file: usize,
+    /// The rows; `None` when there are none.
     pub batch: Option<RecordBatch>,
+    /// The line of each row.
+    pub lines: Vec<u64>,
     /// Hash of the key of each row; empty when the contract has no key.
     pub keys: Vec<u128>,
+    /// By what the contract's `latest` orders each row among those of its key; empty without one.
+    pub order: Vec<i64>,
+    /// Records that were left out.
     pub refused: Vec<quarantine::Row>,
+    /// Fields that the contract does not name.
     pub unknown: Unknown,
+    /// Records seen.
     pub records: u64,
+    /// Bytes of the block, decompressed.
     pub bytes: u64,
 }
 
 struct Parser<'a> {
     contract: &'a Contract,
     key: Vec<usize>,
+    latest: Option<usize>,
     columns: Vec<Column>,
-    file: usize,
     out: Parsed,
 }
 
@@ -36,11 +47,14 @@ pub(super) fn parse(block: Block, contract: &Contract) -> Result<Parsed, ArrowEr
     let mut parser = Parser {
         contract,
         key: contract.key.iter().filter_map(position).collect(),
+        latest: contract.latest.as_ref().and_then(position),
         columns: column::columns(&contract.fields),
-        file: block.file,
         out: Parsed {
+            file: block.file,
             batch: None,
+            lines: Vec::new(),
             keys: Vec::new(),
+            order: Vec::new(),
             refused: Vec::new(),
             unknown: Unknown::new(),
             records: 0,
@@ -108,25 +122,29 @@ impl Parser<'_> {
     }
 
     fn done(&mut self, line: u64, raw: &[u8], read: Result<(), Violation>) {
-        match read {
-            Ok(()) if self.key.is_empty() => {}
-            Ok(()) => {
-                let mut hasher = blake3::Hasher::new();
-                for index in &self.key {
-                    self.columns[*index].hash_last(&mut hasher);
-                }
-                let mut half = [0; 16];
-                half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-                self.out.keys.push(u128::from_le_bytes(half));
-            }
-            Err(violation) => self.refuse(line, raw, violation),
+        if let Err(violation) = read {
+            self.refuse(line, raw, violation);
+            return;
         }
+        self.out.lines.push(line);
+        if let Some(latest) = self.latest {
+            self.out.order.push(self.columns[latest].order_of_last());
+        }
+        if self.key.is_empty() {
+            return;
+        }
+        let mut hasher = blake3::Hasher::new();
+        for index in &self.key {
+            self.columns[*index].hash_last(&mut hasher);
+        }
+        let mut half = [0; 16];
+        half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        self.out.keys.push(u128::from_le_bytes(half));
     }
 
     fn refuse(&mut self, line: u64, raw: &[u8], violation: Violation) {
         let raw = quarantine::raw(raw);
         self.out.refused.push(quarantine::Row {
-            file: self.file,
             line,
             violation,
             raw,

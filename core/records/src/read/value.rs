@@ -10,7 +10,7 @@ use jiff::{Timestamp, civil};
 type Checked = Result<(), Violation>;
 
 /// Microseconds of a day.
-pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
+pub const DAY_MICROS: i64 = 86_400_000_000;
 /// Characters of a value that a message shows.
 const SHOWN: usize = 40;
 
@@ -175,7 +175,7 @@ fn in_range(field: &Field, value: f64, shown: &dyn std::fmt::Display) -> Checked
 }
 
 /// Microseconds since 1970 UTC of an RFC 3339 time, or of a time without offset, which is UTC.
-pub(crate) fn timestamp(text: &str) -> Option<i64> {
+pub fn timestamp(text: &str) -> Option<i64> {
     if let Some(micros) = plain_timestamp(text.as_bytes()) {
         return Some(micros);
     }
@@ -245,7 +245,7 @@ fn plain_timestamp(text: &[u8]) -> Option<i64> {
 }
 
 /// Days since 1970 of `YYYY-MM-DD`.
-pub(crate) fn date(text: &str) -> Option<i32> {
+pub fn date(text: &str) -> Option<i32> {
     days(text.as_bytes())
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::ingest::column;
+use crate::read::column;
 
 const CONTRACT: &str = r#"
 title = "T"

@@ -1,0 +1,23 @@
+//! Records: where they are, what they must look like, and reading them into columns.
+//!
+//! ```text
+//! URI -> source: files -> read: blocks, records held to a contract -> batches, and what was refused
+//! ```
+//!
+//! Nothing here knows of datasets: what is read is handed on in order, with bounded memory, and what
+//! becomes of it is decided elsewhere. So formats, contracts and storage can be tested, and attacked,
+//! alone.
+
+pub mod contract;
+pub mod source;
+
+pub mod read;
+
+pub mod error;
+mod near;
+
+pub use contract::Contract;
+pub use error::{Remedy, SourceError};
+pub use near::near;
+pub use read::Format;
+pub use source::{Glance, Listing, Skipped, SourceFile};
