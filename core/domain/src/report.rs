@@ -49,6 +49,17 @@ impl RunStatus {
     }
 }
 
+/// What a contract expects of its records as a whole.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// Hours that may lie between the newest record and the moment the report looks back from.
+    pub fresh_hours: Option<f64>,
+    /// Fewest records a day.
+    pub daily_records_min: Option<f64>,
+    /// Most records a day.
+    pub daily_records_max: Option<f64>,
+}
+
 /// What became of the records of one source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourceNote {
@@ -72,6 +83,16 @@ pub struct SourceNote {
     pub broken_files: Vec<(String, String)>,
     /// Fields that the contract does not name, with how many records had them.
     pub unknown_fields: Vec<(String, u64)>,
+    /// Fields of the contract that no accepted record had.
+    #[serde(default)]
+    pub missing_fields: Vec<String>,
+    /// Fields whose values had another type than the contract's, with how many records were left out
+    /// for it.
+    #[serde(default)]
+    pub retyped_fields: Vec<(String, u64)>,
+    /// What the contract expects of the records as a whole.
+    #[serde(default)]
+    pub expectation: Expectation,
     /// First and last time in the accepted records, ISO; empty when there is no time column.
     pub first_time: String,
     /// Last time, ISO.

@@ -127,6 +127,9 @@ fn sources() -> Vec<SourceNote> {
         duplicates: 0,
         broken_files: Vec::new(),
         unknown_fields: Vec::new(),
+        missing_fields: Vec::new(),
+        retyped_fields: Vec::new(),
+        expectation: retrocast_domain::report::Expectation::default(),
         first_time: "2025-11-17T00:00:12Z".to_string(),
         last_time: "2026-11-15T23:59:41Z".to_string(),
     };

@@ -20,6 +20,9 @@ fn source(name: &str) -> SourceNote {
         duplicates: 0,
         broken_files: Vec::new(),
         unknown_fields: Vec::new(),
+        missing_fields: Vec::new(),
+        retyped_fields: Vec::new(),
+        expectation: retrocast_domain::report::Expectation::default(),
         first_time: String::new(),
         last_time: String::new(),
     }

@@ -343,6 +343,9 @@ fn accounts_of_records_are_compared() {
         duplicates: 1,
         broken_files: Vec::new(),
         unknown_fields: Vec::new(),
+        missing_fields: Vec::new(),
+        retyped_fields: Vec::new(),
+        expectation: retrocast_domain::report::Expectation::default(),
         first_time: String::new(),
         last_time: String::new(),
     };

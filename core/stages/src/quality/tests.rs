@@ -17,6 +17,9 @@ fn source(records: u64, bad: u64, duplicates: u64) -> SourceNote {
         duplicates,
         broken_files: Vec::new(),
         unknown_fields: Vec::new(),
+        missing_fields: Vec::new(),
+        retyped_fields: Vec::new(),
+        expectation: retrocast_domain::report::Expectation::default(),
         first_time: String::new(),
         last_time: String::new(),
     }

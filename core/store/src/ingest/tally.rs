@@ -76,6 +76,9 @@ impl Tally {
             duplicates: self.superseded.len() as u64,
             broken_files: self.broken.iter().cloned().chain(skipped).collect(),
             unknown_fields: unknown,
+            missing_fields: Vec::new(),
+            retyped_fields: Vec::new(),
+            expectation: retrocast_domain::report::Expectation::default(),
             first_time: range.0,
             last_time: range.1,
         };
