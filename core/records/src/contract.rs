@@ -28,7 +28,7 @@ mod reader;
 use crate::error::SourceError;
 use arrow_schema::{DataType, Field as ArrowField, Fields, Schema, SchemaRef, TimeUnit};
 use reader::Reader;
-use retrocast_domain::Diagnostic;
+use retrocast_domain::{Diagnostic, report::Expectation};
 use serde::Serialize;
 use std::{path::Path, sync::Arc};
 use toml::de::DeTable;
@@ -49,6 +49,8 @@ pub struct Contract {
     pub latest: Option<String>,
     /// Field that holds the record's time.
     pub time: Option<String>,
+    /// What is expected of the records as a whole.
+    pub expect: Expectation,
     /// Fields, in the order of the file.
     pub fields: Vec<Field>,
 }
@@ -106,6 +108,18 @@ pub enum FieldKind {
     Struct(Vec<Field>),
 }
 
+impl Field {
+    /// Removes what is for people only.
+    fn strip(&mut self) {
+        self.description.clear();
+        match &mut self.kind {
+            FieldKind::List(item) => item.strip(),
+            FieldKind::Struct(fields) => fields.iter_mut().for_each(Self::strip),
+            _ => {}
+        }
+    }
+}
+
 impl FieldKind {
     /// The type as a contract writes it, with an article, such as "a string".
     pub fn expected(&self) -> &'static str {
@@ -152,6 +166,19 @@ impl Contract {
     /// Schema of a dataset that holds records of this contract.
     pub fn schema(&self) -> SchemaRef {
         Arc::new(Schema::new(arrow_fields(&self.fields)))
+    }
+
+    /// Changes whenever the contract could make other rows of the same records: with titles and
+    /// descriptions it does not.
+    pub fn meaning(&self) -> String {
+        let mut bare = self.clone();
+        bare.title.clear();
+        bare.description.clear();
+        bare.expect = Expectation::default();
+        bare.fields.iter_mut().for_each(Field::strip);
+        let text = serde_json::to_value(&bare).unwrap_or_default();
+        let canonical = retrocast_domain::canonical::json(&text);
+        blake3::hash(canonical.as_bytes()).to_hex()[..32].to_string()
     }
 
     /// Reads and checks a contract's file.

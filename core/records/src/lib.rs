@@ -20,4 +20,4 @@ pub use contract::Contract;
 pub use error::{Remedy, SourceError};
 pub use near::near;
 pub use read::Format;
-pub use source::{Glance, Listing, Skipped, SourceFile};
+pub use source::{Glance, Hashes, Listing, Skipped, SourceFile};

@@ -8,6 +8,7 @@ mod block;
 mod column;
 mod csv;
 mod json;
+pub mod key;
 mod parse;
 pub mod quarantine;
 pub mod value;
@@ -148,4 +149,20 @@ impl Reading<'_> {
         }
         Ok(())
     }
+}
+
+/// Reads one block of whole records, for tests.
+#[cfg(test)]
+pub(crate) fn block_of(
+    bytes: &[u8],
+    format: Format,
+    contract: &Contract,
+) -> Result<Parsed, arrow::error::ArrowError> {
+    let mut blocks = Vec::new();
+    let reader = Box::new(std::io::Cursor::new(bytes.to_vec()));
+    let _ = block::read_file(reader, 0, format, &contract.fields, &mut |block| {
+        blocks.push(block);
+        true
+    });
+    parse::parse(blocks.remove(0), contract)
 }

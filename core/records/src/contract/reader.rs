@@ -105,6 +105,7 @@ impl Reader<'_> {
             key,
             latest,
             time,
+            expect: retrocast_domain::report::Expectation::default(),
             fields,
         }
     }

@@ -1,5 +1,6 @@
 //! Columns that grow by one checked value at a time and can take a half-read record back.
 
+use super::key::{KeyHasher, Part, ordered};
 use crate::contract::{Field, FieldKind, arrow_fields};
 use arrow::{
     array::{
@@ -138,38 +139,22 @@ impl Column {
         }
     }
 
-    /// Feeds the last value to a hasher, unambiguously; for fields of a key.
-    pub fn hash_last(&self, hasher: &mut blake3::Hasher) {
-        match &self.values {
-            Values::Boolean(values) => {
-                hasher.update(&[u8::from(values.last().copied().unwrap_or(false))]);
-            }
+    /// Feeds the last value to a hasher; for fields of a key.
+    pub fn hash_last(&self, hasher: &mut KeyHasher) {
+        let part = match &self.values {
+            Values::Boolean(values) => values.last().map(|value| Part::Boolean(*value)),
             Values::Integer(values) | Values::Timestamp(values) => {
-                hasher.update(&values.last().copied().unwrap_or(0).to_le_bytes());
+                values.last().map(|value| Part::Integer(*value))
             }
-            Values::Number(values) => {
-                hasher.update(
-                    &values
-                        .last()
-                        .copied()
-                        .unwrap_or(0.0)
-                        .to_bits()
-                        .to_le_bytes(),
-                );
-            }
-            Values::Date(values) => {
-                hasher.update(&values.last().copied().unwrap_or(0).to_le_bytes());
-            }
+            Values::Number(values) => values.last().map(|value| Part::Number(*value)),
+            Values::Date(values) => values.last().map(|value| Part::Date(*value)),
             Values::Text(ends, bytes) => {
-                let start = ends
-                    .len()
-                    .checked_sub(2)
-                    .map_or(0, |last| ends[last] as usize);
-                hasher.update(&((bytes.len() - start) as u64).to_le_bytes());
-                hasher.update(&bytes[start..]);
+                let start = ends.len().checked_sub(2);
+                Some(Part::Text(&bytes[start.map_or(0, |last| ends[last] as usize)..]))
             }
-            Values::List(..) | Values::Struct(_) => {}
-        }
+            Values::List(..) | Values::Struct(_) => None,
+        };
+        part.into_iter().for_each(|part| hasher.part(part));
     }
 
     /// The last value as a number that orders as the values do: null first.
@@ -231,12 +216,6 @@ impl Column {
             }
         })
     }
-}
-
-/// A number as an integer that orders as numbers do.
-fn ordered(value: f64) -> i64 {
-    let bits = value.to_bits() as i64;
-    if bits < 0 { bits ^ i64::MAX } else { bits }
 }
 
 fn unlike(kind: &FieldKind) -> ArrowError {

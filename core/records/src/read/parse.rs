@@ -5,6 +5,7 @@ use super::{
     column::{self, Column},
     csv::{Header, Splitter},
     json::{self, Unknown},
+    key::KeyHasher,
     quarantine::{self, Reason, Violation},
 };
 use crate::contract::Contract;
@@ -133,13 +134,11 @@ impl Parser<'_> {
         if self.key.is_empty() {
             return;
         }
-        let mut hasher = blake3::Hasher::new();
+        let mut hasher = KeyHasher::default();
         for index in &self.key {
             self.columns[*index].hash_last(&mut hasher);
         }
-        let mut half = [0; 16];
-        half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        self.out.keys.push(u128::from_le_bytes(half));
+        self.out.keys.push(hasher.finish());
     }
 
     fn refuse(&mut self, line: u64, raw: &[u8], violation: Violation) {
