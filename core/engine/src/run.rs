@@ -155,6 +155,9 @@ impl RunOptions {
 /// Begins what a plan says of a source that could not be read.
 const UNREADABLE: &str = "failed: ";
 
+/// What sources hold, or why that cannot be told, by full name.
+type Identities = BTreeMap<String, Result<String, Failure>>;
+
 /// How a run ended.
 #[derive(Debug, Clone)]
 pub struct RunResult {
@@ -207,6 +210,12 @@ impl Runner {
     pub async fn explain(&self, job: &Arc<Job>, plan: &Arc<Plan>) -> Vec<Decision> {
         let ctx = self.context(job, plan);
         let records = self.identities(&ctx).await;
+        self.decisions(&ctx, &records).await
+    }
+
+    /// What a run would do about each node when the sources hold this.
+    async fn decisions(&self, ctx: &RunContext, records: &Identities) -> Vec<Decision> {
+        let plan = &ctx.plan;
         let last = self.store.last(&plan.job);
         let mut known: BTreeMap<String, String> = BTreeMap::new();
         let mut decisions = Vec::new();
@@ -228,7 +237,7 @@ impl Runner {
                     let records = records.and_then(|records| records.as_deref().ok());
                     let parts = Components::new(node, plan, records, &inputs, &self.options.build);
                     let fingerprint = parts.fingerprint();
-                    self.decide(node, &ctx, &parts, &fingerprint, &last).await
+                    self.decide(node, ctx, &parts, &fingerprint, &last).await
                 }
             };
             if let Some(record) = outcome {
@@ -310,7 +319,7 @@ impl Runner {
     }
 
     /// What every source holds at this moment.
-    async fn identities(&self, ctx: &RunContext) -> BTreeMap<String, Result<String, Failure>> {
+    async fn identities(&self, ctx: &RunContext) -> Identities {
         if let Some(recorded) = &self.options.recorded {
             let known = recorded.iter().map(|(name, records)| {
                 let records = match records.strip_prefix(UNREADABLE) {
@@ -397,7 +406,7 @@ impl Runner {
     fn open_folder(
         &self,
         ctx: &mut RunContext,
-        records: &BTreeMap<String, Result<String, Failure>>,
+        records: &Identities,
     ) -> Result<(Journal, EventKind), EngineError> {
         let plan = ctx.plan.clone();
         let texts = texts_of(records);
@@ -409,18 +418,7 @@ impl Runner {
         told["due"] = json!(self.options.due);
         let windows = self.options.reports.join(&plan.job).join(&plan.label);
         fs::create_dir_all(&windows).map_err(writing(&windows))?;
-        let names = (1_u32..).map(|n| match n {
-            1 => ctx.identity.clone(),
-            n => format!("{}-{n}", ctx.identity),
-        });
-        let (mut last, mut next) = (None, String::new());
-        for name in names {
-            if !windows.join(&name).exists() {
-                next = name;
-                break;
-            }
-            last = Some(name);
-        }
+        let (last, next) = last_and_next(&windows, &ctx.identity);
         if let Some(name) = &last {
             let folder = windows.join(name);
             if let Some((journal, parent)) = reopen(&folder, &told).map_err(writing(&folder))? {
@@ -450,12 +448,24 @@ impl Runner {
 }
 
 /// What every source holds, as a plan tells it.
-fn texts_of(records: &BTreeMap<String, Result<String, Failure>>) -> BTreeMap<&String, String> {
+fn texts_of(records: &Identities) -> BTreeMap<&String, String> {
     let texts = records.iter().map(|(name, identity)| match identity {
         Ok(identity) => (name, identity.clone()),
         Err(failure) => (name, format!("{UNREADABLE}{}", failure.message)),
     });
     texts.collect()
+}
+
+/// The newest run of an identity in the folder of its window, and the name of the one after it:
+/// `1a2b3c4d`, `1a2b3c4d-2` and so on.
+fn last_and_next(window: &Path, identity: &str) -> (Option<String>, String) {
+    let (mut last, mut next) = (None, identity.to_string());
+    let mut n = 1_u32;
+    while window.join(&next).exists() {
+        n += 1;
+        last = Some(std::mem::replace(&mut next, format!("{identity}-{n}")));
+    }
+    (last, next)
 }
 
 /// The part of a run's id that follows from what is run on what.
