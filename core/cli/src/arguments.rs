@@ -126,7 +126,8 @@ Examples:
         /// The job file and the records of today
         #[arg(long)]
         current: bool,
-        /// As recorded, although program, stages or contracts are others now
+        /// As recorded, although program, stages or contracts are others now: sources are used as
+        /// they were read in then
         #[arg(long, conflicts_with = "current")]
         any_build: bool,
         #[command(flatten)]

@@ -10,6 +10,10 @@ mod course;
 
 mod standing;
 
+mod recorded;
+
+pub use recorded::RecordedSources;
+
 use crate::{
     boundary::{Clock, Environment, Executor, Failure, Progress, RunContext},
     fingerprint::{Components, Decision, Fingerprint, identity},
@@ -113,8 +117,8 @@ pub struct RunOptions {
     pub build: String,
     /// What to run although its outcome is kept.
     pub force: Force,
-    /// What sources held when an earlier run began: they are taken as they were, not as they are.
-    pub recorded: Option<BTreeMap<String, String>>,
+    /// The sources of the run that is repeated: they are taken as they were, not as they are.
+    pub recorded: Option<RecordedSources>,
     /// The due time of the job's schedule that the run answers.
     pub due: Option<jiff::Timestamp>,
     /// How often to try again after a failure that may pass.
@@ -265,18 +269,13 @@ impl Runner {
         }
         if let Some(record) = self.store.get(fingerprint) {
             if self.executor.usable(node, &record.outcome, ctx).await {
-                let reasons = vec!["unchanged, reuse".to_string()];
-                return (
-                    Decision {
-                        node: node.name.clone(),
-                        reuse: true,
-                        reasons,
-                        changes: Vec::new(),
-                    },
-                    Some(record),
-                );
+                return (reuse(node, "unchanged, reuse"), Some(record));
             }
             return (run(node, vec!["what it wrote is gone".to_string()]), None);
+        }
+        if let Some(record) = self.as_recorded(node, ctx).await {
+            let why = "as the repeated run read it in, reuse";
+            return (reuse(node, why), Some(record));
         }
         let reason = match last.of(&node.name) {
             None => "new",
@@ -321,14 +320,7 @@ impl Runner {
     /// What every source holds at this moment.
     async fn identities(&self, ctx: &RunContext) -> Identities {
         if let Some(recorded) = &self.options.recorded {
-            let known = recorded.iter().map(|(name, records)| {
-                let records = match records.strip_prefix(UNREADABLE) {
-                    Some(why) => Err(Failure::data(format!("could not be read then: {why}"))),
-                    None => Ok(records.clone()),
-                };
-                (name.clone(), records)
-            });
-            return known.collect();
+            return recorded.identities();
         }
         let sources = ctx.plan.nodes.iter().filter(|node| node.is_source());
         let budget = &Budget::new(self.options.retry_budget);
@@ -532,6 +524,15 @@ fn waiting<'a>(last: &Last, node: &Node, missing: impl Iterator<Item = &'a Strin
     missing
         .map(|name| format!("input {} changed", short(name)))
         .collect()
+}
+
+fn reuse(node: &Node, reason: &str) -> Decision {
+    Decision {
+        node: node.name.clone(),
+        reuse: true,
+        reasons: vec![reason.to_string()],
+        changes: Vec::new(),
+    }
 }
 
 fn run(node: &Node, reasons: Vec<String>) -> Decision {

@@ -169,8 +169,10 @@ impl<'a> Course<'a> {
         }
         if node.is_source() && self.runner.options.recorded.is_some() {
             let why = decision.reasons.join("; ");
-            let failure = Failure::data(format!("what it held then cannot be had again: {why}"))
-                .hint("`retrocast rerun --current` takes what it holds now");
+            let failure = Failure::data(format!(
+                "what it held then is no longer in the lake ({why})"
+            ))
+            .hint("`retrocast rerun --current` takes what it holds now");
             self.fail(index, failure, 0);
             return Ok(());
         }
