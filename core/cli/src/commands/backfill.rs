@@ -148,9 +148,7 @@ pub fn backfill(
         return Ok(Exit::Busy);
     }
     let worst = told.iter().map(|one| run::exit(one.status));
-    Ok(worst
-        .max_by_key(|exit| gravity(*exit))
-        .unwrap_or(Exit::Done))
+    Ok(worst.fold(Exit::Done, Exit::graver))
 }
 
 /// The job's windows that lie in the range as a whole, oldest first.
@@ -163,12 +161,4 @@ fn windows(job: &Job, range: &Range) -> Vec<Window> {
     }
     windows.reverse();
     windows
-}
-
-fn gravity(exit: Exit) -> u8 {
-    match exit {
-        Exit::Done => 0,
-        Exit::Partial => 1,
-        _ => 2,
-    }
 }

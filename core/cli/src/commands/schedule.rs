@@ -116,7 +116,7 @@ pub fn tick(workspace: &Workspace, named: &[String], looking: &Looking) -> Exit 
             Exit::Busy if looking.quiet => Exit::Done,
             exit => exit,
         };
-        worst = graver(worst, exit);
+        worst = worst.graver(exit);
         if signals::stop().is_cancelled() {
             break;
         }
@@ -225,7 +225,7 @@ fn look(
         };
         done.insert(due);
         let exit = run_due(workspace, &found, due, looking, teller)?;
-        worst = graver(worst, exit.unwrap_or(Exit::Done));
+        worst = worst.graver(exit.unwrap_or(Exit::Done));
         if exit.is_none() || signals::stop().is_cancelled() {
             return Ok(Look::end(worst));
         }
@@ -375,15 +375,4 @@ pub fn unscheduled(name: &str) -> WrongUsage {
     WrongUsage(format!(
         "{name} has no schedule; add to its job file:\n[schedule]\ncron = \"0 9 * * MON\""
     ))
-}
-
-fn graver(a: Exit, b: Exit) -> Exit {
-    let gravity = |exit: Exit| match exit {
-        Exit::Done => 0,
-        Exit::Partial => 1,
-        Exit::Busy => 2,
-        Exit::Usage => 3,
-        Exit::Failed => 4,
-    };
-    if gravity(b) > gravity(a) { b } else { a }
 }
