@@ -11,9 +11,11 @@ use crate::{
 };
 use retrocast_domain::Diagnostic;
 use retrocast_engine::{
-    CheckOptions, Checked, Force, Job, Plan, PlanOptions, boundary::process_environment, render,
+    CheckOptions, Checked, Force, Job, Node, Plan, PlanOptions,
+    boundary::{process_environment, reveal},
+    render,
 };
-use retrocast_store::Lake;
+use retrocast_store::{Glance, Lake};
 use serde_json::json;
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -184,6 +186,13 @@ pub fn force(planned: &Planned, again: &AgainArguments) -> Result<Force, WrongUs
             Err(WrongUsage(said.collect::<Vec<_>>().join("\n")))
         }
     }
+}
+
+/// What a source holds by name, size and time: cheap, and good enough to see whether to look closer.
+pub async fn glance(workspace: &Workspace, node: &Node, required: bool) -> anyhow::Result<Glance> {
+    let uri = node.config["uri"].as_str().unwrap_or_default();
+    let uri = reveal(uri, &process_environment())?;
+    Ok(retrocast_store::glance(node.short(), &uri, &workspace.root, required).await?)
 }
 
 /// The day it is there now.

@@ -17,7 +17,6 @@ use retrocast_deliver::{Alert, Told};
 use retrocast_domain::{Diagnostic, is_mail_address};
 use retrocast_engine::{
     Job, Lease, Plan, Standing,
-    boundary::{process_environment, reveal},
     job::Schedule,
     lease::Asked,
     render,
@@ -143,7 +142,7 @@ pub fn run(workspace: &Workspace, named: &[String], looking: &Looking) -> anyhow
         for name in chosen(workspace, named) {
             match look(workspace, &name, !named.is_empty(), looking, &mut teller) {
                 Ok(look) => next = next.into_iter().chain(look.again).min(),
-                Err(error) => teller.say(&name, "error", &format!("{error:#}")),
+                Err(error) => teller.say(&name, "error", &diagnose::in_one_line(&error)),
             }
             if stop.is_cancelled() {
                 break;
@@ -274,7 +273,7 @@ fn reasons(workspace: &Workspace, found: &Scheduled, plan: &Plan, due: Timestamp
     let inputs = match only_if.fresh_within {
         Some(_) => match inputs(workspace, plan) {
             Ok(inputs) => inputs,
-            Err(error) => return vec![format!("{error:#}")],
+            Err(error) => return vec![diagnose::in_one_line(&error)],
         },
         None => Vec::new(),
     };
@@ -291,11 +290,8 @@ fn inputs(workspace: &Workspace, plan: &Plan) -> anyhow::Result<Vec<Input>> {
     let sources = plan.nodes.iter();
     let sources = sources.filter(|node| node.is_source() && !node.optional);
     let input = |node: &retrocast_engine::Node| {
-        let uri = node.config["uri"].as_str().unwrap_or_default();
-        let uri = reveal(uri, &process_environment());
-        let uri = uri.map_err(|failure| anyhow::anyhow!("{failure}"))?;
         // No file at all is no error here, but a reason to wait.
-        let glance = retrocast_store::glance(node.short(), &uri, &workspace.root, false);
+        let glance = job::glance(workspace, node, false);
         Ok(Input {
             source: node.short().to_string(),
             newest: runtime.block_on(glance)?.newest,
