@@ -190,7 +190,8 @@ Examples:
 
 A line for each job with a schedule, those that need somebody first. A job is overdue when it was
 due an hour ago or longer and did not succeed, failing when its last attempt failed, unreadable when
-its job file cannot be used.")]
+its job file cannot be used. When no job has a schedule, that is said, and with --check too the exit
+code is 0: nothing is late.")]
     Status {
         /// Only this job
         job: Option<String>,
@@ -297,7 +298,8 @@ Examples:
   retrocast schedule run weekly-operations
 
 Runs are made one after the other. Job files are read anew before every look, and nothing is
-remembered but the archive: it can be stopped, started and moved at any time.")]
+remembered but the archive: it can be stopped, started and moved at any time. When no job has a
+schedule there is nothing to wait for: it ends with code 2.")]
     Run {
         /// Jobs [default: all that have a schedule]
         job: Vec<String>,

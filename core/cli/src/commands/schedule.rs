@@ -132,6 +132,13 @@ pub fn run(workspace: &Workspace, named: &[String], looking: &Looking) -> anyhow
             return Err(unscheduled(name).into());
         }
     }
+    if named.is_empty() {
+        // One that cannot be read now may have a schedule once it is mended.
+        let none = |name: &String| matches!(find(workspace, name), Ok(Found::Unscheduled));
+        if workspace.job_names().iter().all(none) {
+            return Err(none_scheduled(workspace).into());
+        }
+    }
     let waiting = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -368,7 +375,14 @@ fn arguments(name: &str) -> JobArguments {
 
 /// What is said of a job that was named and has no schedule.
 pub fn unscheduled(name: &str) -> WrongUsage {
-    WrongUsage(format!(
-        "{name} has no schedule; add to its job file:\n[schedule]\ncron = \"0 9 * * MON\""
-    ))
+    WrongUsage(format!("{name} has no schedule; {ADVICE}"))
 }
+
+/// What is said when no job has a schedule and one is needed.
+pub fn none_scheduled(workspace: &Workspace) -> WrongUsage {
+    let folder = workspace.jobs.display();
+    WrongUsage(format!("no job in {folder} has a schedule; {ADVICE}"))
+}
+
+/// How a job comes by a schedule.
+const ADVICE: &str = "add to its job file:\n[schedule]\ncron = \"0 9 * * MON\"";
