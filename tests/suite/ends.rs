@@ -314,3 +314,42 @@ cat reports/small/2026-W45/*/report.json
         "{out}"
     );
 }
+
+#[test]
+fn a_full_disk_on_which_nothing_can_begin_is_told_by_mail() {
+    let schedule = "\n[schedule]\ncron = \"0 0 1 1 *\"\nadmin = \"ops@example.org\"\n";
+    let scratch = workspace(schedule, 10);
+    let script = r#"
+cat > "$WORKSPACE/sendmail" <<'END'
+#!/bin/sh
+cat >> "$WORKSPACE/mail"
+END
+chmod +x "$WORKSPACE/sendmail"
+export RETROCAST_SENDMAIL="$WORKSPACE/sendmail"
+tick="$RETROCAST --workspace $WORKSPACE --lake lake --reports reports schedule tick small"
+head -c 20M /dev/zero > ballast
+$tick; echo "code $?"
+$tick; echo "code $?"
+rm ballast
+$tick > told 2>&1 || cat told
+ls reports/small
+"#;
+    let Some(ended) = on_small_disk("nothing on a full disk", &scratch, "8m", script) else {
+        return;
+    };
+    let (out, said) = (&ended.stdout, &ended.stderr);
+    assert_eq!(out.matches("code 1").count(), 2, "{out}\n{said}");
+    says(
+        &ended,
+        &[
+            "so nothing can be run",
+            "[retention]",
+            "told ops@example.org",
+        ],
+    );
+    let mail = fs::read_to_string(scratch.join("mail")).unwrap();
+    let subject = "Subject: Report small is missing for ";
+    assert_eq!(mail.matches(subject).count(), 1, "told once: {mail}");
+    // With room again, the due time is answered like any other.
+    assert!(out.contains("-W"), "{out}\n{said}");
+}

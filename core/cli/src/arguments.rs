@@ -313,7 +313,8 @@ Examples:
   retrocast schedule tick weekly-operations --again what was given up is tried once more
 
 What failed is tried again by a later tick, as the job file says; what was missed is made up for.
-The exit code is the worst of all jobs'.")]
+The exit code is the worst of all jobs'. On a full disk, room is made as [retention] allows; when
+that is not enough, nothing is run, the code is 1, and the administrator is told once by mail.")]
     Tick {
         /// Jobs [default: all that have a schedule]
         job: Vec<String>,

@@ -23,9 +23,25 @@ struct Kept {
     folder: PathBuf,
 }
 
+/// Says that the disk is full, and makes room as the job file allows; false when there is none to be
+/// made, with what would help.
+pub fn made_room(workspace: &Workspace, job: &Job) -> anyhow::Result<bool> {
+    eprintln!("the disk is full");
+    let notice = make_room(workspace, job)?;
+    match &notice {
+        Some(notice) => eprintln!("{notice} Trying once more."),
+        None if job.retention.is_none() => eprintln!(
+            "the job file says nothing of reports that may go: [retention] keep = \"26 weeks\" \
+             lets older ones make room"
+        ),
+        None => {}
+    }
+    Ok(notice.is_some())
+}
+
 /// Removes what the job's `[retention]` allows and notes it for the next report. `None` when there
 /// was nothing to remove.
-pub fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>> {
+fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>> {
     let Some(retention) = &job.retention else {
         return Ok(None);
     };

@@ -3,17 +3,19 @@
 //! There is no state but the archive: every look reads anew which due times have been answered. So
 //! it does not matter who looks, how often, and whether somebody looked before.
 
+mod tell;
+
 use super::{job, run};
 use crate::{
     Exit,
     arguments::JobArguments,
     diagnose::{self, WrongUsage},
-    signals, terminal,
+    executor::is_full,
+    housekeeping, signals, terminal,
     workspace::Workspace,
 };
 use anyhow::Context as _;
 use jiff::Timestamp;
-use retrocast_deliver::{Alert, Told};
 use retrocast_domain::{Diagnostic, is_mail_address};
 use retrocast_engine::{
     Job, Lease, Plan, Standing,
@@ -21,8 +23,7 @@ use retrocast_engine::{
     lease::Asked,
     render,
     schedule::{
-        Calendar, DueTime, Machine, State, Tell, attempts::attempts, conditions::Input, decide,
-        unmet,
+        Calendar, DueTime, Machine, State, attempts::attempts, conditions::Input, decide, unmet,
     },
 };
 use run::Means;
@@ -86,6 +87,13 @@ impl Scheduled {
     pub fn standing(&self, workspace: &Workspace) -> Standing {
         let attempts = attempts(&workspace.reports, &self.job.name);
         decide(&self.schedule, &self.calendar, &attempts, Timestamp::now())
+    }
+
+    /// Who is told of failures: the administrator, else the job's owner.
+    fn admin(&self) -> Option<&str> {
+        let addresses = [&self.schedule.admin, &self.job.owner].into_iter();
+        let mut addresses = addresses.map(String::as_str);
+        addresses.find(|address| is_mail_address(address))
     }
 }
 
@@ -200,9 +208,14 @@ fn look(
             return Ok(Look::end(job::unusable()));
         }
     };
-    let path = Lease::of_schedule(&workspace.lake, &found.job.name);
-    let asked = Lease::ask(&path, "", Timestamp::now());
-    let _lease = match asked.with_context(|| format!("cannot write {}", path.display()))? {
+    let asked = match ask(workspace, &found) {
+        Err(error) if run::is_full(&error) => {
+            tell::of_no_room(workspace, &found, &error, teller);
+            return Err(error);
+        }
+        asked => asked?,
+    };
+    let _lease = match asked {
         Asked::Granted(lease) => lease,
         Asked::Held(holder) => {
             let who = holder.map_or_else(|| "another process".to_string(), |h| h.to_string());
@@ -216,7 +229,7 @@ fn look(
     loop {
         let standing = found.standing(workspace);
         for tell in &standing.tell {
-            tell_admin(&found, &standing, tell, teller);
+            tell::of_failures(&found, &standing, tell, teller);
         }
         let mut open = standing.open.iter();
         let next = open.find(|open| is_to_run(open, looking.again) && !done.contains(&open.due));
@@ -230,13 +243,45 @@ fn look(
             });
         };
         done.insert(due);
-        let exit = run_due(workspace, &found, due, looking, teller)?;
+        let exit = match run_due(workspace, &found, due, looking, teller) {
+            Err(error) if run::is_full(&error) => {
+                tell::of_no_room(workspace, &found, &error, teller);
+                return Err(error);
+            }
+            exit => exit?,
+        };
         worst = worst.graver(exit.unwrap_or(Exit::Done));
         if exit.is_none() || signals::stop().is_cancelled() {
             return Ok(Look::end(worst));
         }
     }
 }
+
+/// Asks for the lease on a job's schedule; on a full disk once more, when room could be made.
+fn ask(workspace: &Workspace, found: &Scheduled) -> anyhow::Result<Asked> {
+    let path = Lease::of_schedule(&workspace.lake, &found.job.name);
+    let ask = || Lease::ask(&path, "", Timestamp::now());
+    let asked = match ask() {
+        Err(error) if is_full(&error) && made_room(workspace, found) => ask(),
+        asked => asked,
+    };
+    asked.map_err(|error| {
+        let advice = if is_full(&error) { NOTHING_RUNS } else { "" };
+        let what = format!("cannot write {}{advice}", path.display());
+        anyhow::Error::new(error).context(what)
+    })
+}
+
+/// Whether there is more room now; what kept it from being made is said.
+fn made_room(workspace: &Workspace, found: &Scheduled) -> bool {
+    housekeeping::made_room(workspace, &found.job).unwrap_or_else(|error| {
+        diagnose::print_error(&error);
+        false
+    })
+}
+
+/// What a full disk means for who looks what is due.
+const NOTHING_RUNS: &str = ", so nothing can be run: make room on the disk";
 
 fn is_to_run(open: &DueTime, again: bool) -> bool {
     match open.state {
@@ -305,39 +350,6 @@ fn inputs(workspace: &Workspace, plan: &Plan) -> anyhow::Result<Vec<Input>> {
         })
     };
     sources.map(input).collect()
-}
-
-/// Tells the administrator, else the job's owner, of failures: once, which the run's folder
-/// remembers. When mail cannot be sent, that is said, and the next look tries again.
-fn tell_admin(found: &Scheduled, standing: &Standing, tell: &Tell, teller: &mut Teller) {
-    let Some(to) = [&found.schedule.admin, &found.job.owner]
-        .into_iter()
-        .find(|address| is_mail_address(address))
-    else {
-        return;
-    };
-    let failed = tell.failed.iter().map(|attempt| {
-        let word = || attempt.status.word().to_string();
-        let error = attempt.error.clone().unwrap_or_else(word);
-        (found.calendar.words(attempt.started), error)
-    });
-    let alert = Alert {
-        to: to.clone(),
-        job: found.job.name.clone(),
-        window: tell.attempt.window.clone(),
-        due: found.calendar.words(tell.attempt.due),
-        attempts: failed.collect(),
-        next: found.calendar.next_words(tell, standing),
-    };
-    match retrocast_deliver::alert(&tell.attempt.folder, &alert) {
-        Ok(Told::Now(sent)) => eprintln!("{}: told {} that it fails", found.name, sent.to),
-        Ok(Told::Before(_)) => {}
-        Err(error) => teller.say(
-            &found.name,
-            "nobody could be told that it fails",
-            &error.to_string(),
-        ),
-    }
 }
 
 /// Says what is the matter with jobs, and not again until something else is.
