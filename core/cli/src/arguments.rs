@@ -19,6 +19,10 @@ Examples:
   retrocast run weekly-operations --window 2026-W46 --set records=data/raw/operations
   retrocast show latest                         what the newest run found
 
+With --json, standard output is for programs: one document, or from run, rerun, backfill, watch and
+schedule one object a line. Mistakes in a job file are part of it, under \"diagnostics\" or as lines
+with the event \"diagnostic\". Other errors are told on standard error.
+
 Exit codes: 0 done, 1 failed, 2 wrong usage or job file, 3 done but partial,
 4 another process is at it already"
 )]
@@ -66,7 +70,7 @@ pub enum Command {
     Check {
         #[command(flatten)]
         job: JobArguments,
-        /// Print diagnostics as JSON
+        /// Print diagnostics as one JSON array
         #[arg(long)]
         json: bool,
     },
@@ -361,7 +365,7 @@ pub enum ExportTo {
 /// What a run may use, and how it tells of itself.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct MeansArguments {
-    /// Print events as JSON lines instead of progress
+    /// Print events as JSON, one object a line, instead of progress
     #[arg(long)]
     pub json: bool,
     /// Threads for analysis [default: one a core]

@@ -54,7 +54,8 @@ pub fn backfill(
         select: Vec::new(),
         until: Vec::new(),
     };
-    let Some(first) = job::planned(workspace, &arguments, means.json)? else {
+    let Some(first) = job::planned(workspace, &arguments, job::Output::of_lines(means.json))?
+    else {
         return Ok(job::unusable());
     };
     let mut windows = windows(&first.job, range);
@@ -86,7 +87,8 @@ pub fn backfill(
         // The date of the run is the day after the window: that on which it would have been made.
         arguments.date = Some(window.end);
         arguments.window = Some(window.label());
-        let Some(planned) = job::planned(workspace, &arguments, means.json)? else {
+        let Some(planned) = job::planned(workspace, &arguments, job::Output::of_lines(means.json))?
+        else {
             return Ok(job::unusable());
         };
         let window = planned.plan.label.clone();

@@ -105,7 +105,7 @@ pub fn as_recorded(
     let arguments = recorded.arguments();
     let mut loaded = job::load_text(workspace, &workspace.jobs, &path, text, &arguments)?;
     loaded.notices = recorded.notices();
-    let Some(planned) = job::plan(loaded, &arguments, means.json)? else {
+    let Some(planned) = job::plan(loaded, &arguments, job::Output::of_lines(means.json))? else {
         return Ok(job::unusable());
     };
     if !any_build && let Some(why) = changed(&recorded.nodes, &planned.plan) {

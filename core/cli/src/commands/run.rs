@@ -56,7 +56,8 @@ pub fn run(
     again: &AgainArguments,
     means: &Means,
 ) -> anyhow::Result<Exit> {
-    let Some(planned) = job::planned(workspace, arguments, means.json)? else {
+    let Some(planned) = job::planned(workspace, arguments, job::Output::of_lines(means.json))?
+    else {
         return Ok(job::unusable());
     };
     let force = job::force(&planned, again)?;

@@ -143,7 +143,7 @@ impl Watch<'_> {
             arguments.date = Some(date);
             arguments.window = Some(job.window.under_way(date, &job.timezone).label());
         }
-        job::plan(loaded, &arguments, self.means.json)
+        job::plan(loaded, &arguments, job::Output::of_lines(self.means.json))
     }
 
     /// What the sources hold; where that is not what was `seen`, once files have stopped growing.
