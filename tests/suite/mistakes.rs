@@ -77,7 +77,8 @@ fn mistakes_are_told_to_programs_in_the_form_of_their_command() {
         serde_json::from_str(&told(arguments)).unwrap()
     };
     let checked = document(&["check", "wrong", "--json"]);
-    assert_eq!(checked.as_array().unwrap().len(), 7);
+    let all = checked.as_array().unwrap();
+    assert!(all.len() >= 7, "{checked}");
     for command in [&["plan"][..], &["explain"]] {
         let node = if command[0] == "explain" {
             &["stage.rhythm"][..]
@@ -92,7 +93,7 @@ fn mistakes_are_told_to_programs_in_the_form_of_their_command() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert_eq!(lines.len(), 7);
+    assert_eq!(lines.len(), all.len());
     assert!(lines.iter().all(|line| line["event"] == "diagnostic"));
     assert_eq!(lines[0]["line"], checked[0]["line"]);
 }
