@@ -85,7 +85,7 @@ fn mistakes_are_told_to_programs_in_the_form_of_their_command() {
         } else {
             &[]
         };
-        let plan = document(&[command, &["wrong"], node, &["--json"]].concat());
+        let plan = document(&[command, &["wrong"][..], node, &["--json"][..]].concat());
         assert_eq!(plan["diagnostics"], checked, "{command:?}");
     }
     let lines = told(&["run", "wrong", "--json"]);
