@@ -94,10 +94,13 @@ fn all_errors_come_at_once() {
 
 #[test]
 fn every_contract_of_the_catalogue_is_sound() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../jobs/contracts");
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let file = entry.path();
-        if file.extension().is_some_and(|ending| ending == "toml") {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for folder in ["jobs/contracts", "tests/contracts"] {
+        let files = std::fs::read_dir(root.join(folder)).unwrap();
+        for file in files.map(|entry| entry.unwrap().path()) {
+            if file.extension().is_none_or(|ending| ending != "toml") {
+                continue;
+            }
             let contract = Contract::read(&file);
             if let Err(SourceError::Contract { file, diagnostics }) = &contract {
                 panic!("{file}: {diagnostics:#?}");

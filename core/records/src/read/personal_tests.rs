@@ -238,3 +238,50 @@ fn hashing_without_a_good_key_is_warned_about() {
     let plain = contract::parse("t", "t.toml", plain).unwrap();
     assert_eq!(warning(&plain, "people", None), None);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn reading_hashes_with_the_key_it_is_given_or_the_name_of_the_source() {
+    use crate::{read, source::Listing};
+    let folder = tempfile::tempdir().unwrap();
+    let record = r#"{"id":"1","email":"ada@b.org"}"#;
+    std::fs::write(folder.path().join("a.jsonl"), record).unwrap();
+    let listing = Listing::find("people", "a.jsonl", folder.path(), true)
+        .await
+        .unwrap();
+    let runtime = tokio::runtime::Handle::current();
+    let email = |hash_key: Option<&'static [u8]>| {
+        let (listing, runtime) = (listing.clone(), runtime.clone());
+        let reading = move || {
+            let files: Vec<_> = listing
+                .files
+                .iter()
+                .map(|file| (file.clone(), read::Format::Jsonl))
+                .collect();
+            let reading = read::Reading {
+                listing: &listing,
+                files: &files,
+                contract: &contract::parse("t", "t.toml", CONTRACT).unwrap(),
+                hash_key,
+                threads: 1,
+                cancel: &tokio_util::sync::CancellationToken::new(),
+                runtime: &runtime,
+            };
+            let mut found = String::new();
+            let read: Result<(), crate::SourceError> = reading.run(&mut |told| {
+                if let read::Told::Records(parsed) = told {
+                    let batch = parsed.batch.unwrap();
+                    let emails = batch.column_by_name("email").unwrap();
+                    let emails: &StringArray = emails.as_any().downcast_ref().unwrap();
+                    found = emails.value(0).to_string();
+                }
+                Ok(())
+            });
+            read.unwrap();
+            found
+        };
+        tokio::task::spawn_blocking(reading)
+    };
+    assert_eq!(email(Some(b"a long random text")).await.unwrap(), KEYED_ADA);
+    let unkeyed = "72c7ed1cc644a0f8a6c308ee1aef75af";
+    assert_eq!(email(None).await.unwrap(), unkeyed);
+}
