@@ -1,5 +1,9 @@
 //! What can be typed: commands, options and their help.
 
+mod contract;
+
+pub use contract::ContractCommand;
+
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -73,6 +77,13 @@ pub enum Command {
         /// Print diagnostics as one JSON array
         #[arg(long)]
         json: bool,
+    },
+    /// Draft a contract from records, hold records to one, or list what there are
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Contract {
+        /// What to do.
+        #[command(subcommand)]
+        command: ContractCommand,
     },
     /// Show what a run would do, and why
     #[command(after_help = "Example:\n  retrocast plan weekly-operations --mermaid > plan.mmd")]

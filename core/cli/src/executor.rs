@@ -74,6 +74,7 @@ impl Work {
         Control {
             threads: ctx.threads,
             known: self.known.clone(),
+            hash_key: hash_key(&ctx.environment),
             ..Control::default()
         }
     }
@@ -165,6 +166,11 @@ fn nothing_met(note: &retrocast_domain::report::SourceNote) -> Failure {
         reasons.join(", ")
     ))
     .hint("compare a record with the contract; the job may name another contract or other files")
+}
+
+/// What personal data is hashed with, when there is something.
+fn hash_key(environment: &retrocast_engine::Environment) -> Option<Arc<[u8]>> {
+    environment("RETROCAST_HASH_KEY").map(|key| key.into_bytes().into())
 }
 
 /// What is remembered with each version of a dataset.

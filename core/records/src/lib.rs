@@ -13,11 +13,16 @@ pub mod source;
 
 pub mod read;
 
+pub mod check;
+pub mod infer;
+mod input;
+
 pub mod error;
 mod near;
 
 pub use contract::Contract;
 pub use error::{Remedy, SourceError};
+pub use input::Input;
 pub use near::near;
 pub use read::Format;
 pub use source::{Glance, Hashes, Listing, Skipped, SourceFile};

@@ -5,9 +5,8 @@
 //! quarantine change together or not at all, and a manifest that a dead process left behind is
 //! nobody's.
 
-use super::{INGEST, manifest_name, quarantine_name};
+use super::{INGEST, SourceSpec, manifest_name, quarantine_name};
 use crate::{
-    contract::Contract,
     dataset::{Lake, MADE_FROM, Properties, Scan},
     error::StoreError,
 };
@@ -18,7 +17,7 @@ use arrow::{
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use jiff::Timestamp;
 use retrocast_domain::cell::DatasetRef;
-use retrocast_records::Hashes;
+use retrocast_records::{Hashes, read::personal};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Property of a version of the rows: which version of the manifest says what is in it.
@@ -92,8 +91,10 @@ pub struct Held {
 }
 
 /// What records are held to: rows of another meaning cannot stand beside each other.
-pub fn meaning(contract: &Contract, format: &str) -> String {
-    format!("{INGEST} {} {format}", contract.meaning())
+pub fn meaning(spec: &SourceSpec, hash_key: Option<&[u8]>) -> String {
+    let key = personal::key_id(hash_key).unwrap_or_default();
+    let contract = spec.contract.meaning();
+    format!("{INGEST} {contract} {:?} {key}", spec.format)
 }
 
 impl Held {

@@ -36,7 +36,7 @@ use futures::StreamExt;
 use manifest::{Held, Object};
 use resolve::Existing;
 use retrocast_domain::{cell::DatasetRef, report::SourceNote};
-use retrocast_records::{Format, Hashes};
+use retrocast_records::{Format, Hashes, read::personal};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -82,6 +82,8 @@ pub struct Control {
     pub anew: bool,
     /// Hashes of files that are known already.
     pub known: Hashes,
+    /// What personal data is hashed with.
+    pub hash_key: Option<Arc<[u8]>>,
     /// Stops the work before anything is committed.
     pub cancel: CancellationToken,
     /// Told after every block.
@@ -126,7 +128,8 @@ pub async fn ingest(
         held.teach(&control.known);
     }
     let hashes = listing.hashes(control.threads, &control.known).await?;
-    let meaning = manifest::meaning(&spec.contract, &format!("{:?}", spec.format));
+    let key = control.hash_key.as_deref();
+    let meaning = manifest::meaning(spec, key);
     // Made by a process that died before it could say so: asked for anew or not, it is there.
     let made = properties.get(MADE_FROM);
     let done = |held: &Held| made.is_some() && held.made_from.as_ref() == made;
@@ -150,7 +153,8 @@ pub async fn ingest(
     };
     let time = spec.contract.time.as_deref();
     let range = lake.time_range(&dataset, time).await?;
-    let (note, warnings) = note::note(spec, &listing, &objects, &changes, &dataset, range);
+    let (note, mut warnings) = note::note(spec, &listing, &objects, &changes, &dataset, range);
+    warnings.extend(personal::warning(&spec.contract, &spec.name, key));
     Ok(Ingested {
         dataset,
         quarantine,

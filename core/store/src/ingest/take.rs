@@ -76,6 +76,7 @@ impl Taking {
             listing: &self.listing,
             files: &self.files,
             contract: &self.spec.contract,
+            hash_key: self.control.hash_key.as_deref(),
             threads: self.control.threads,
             cancel: &self.control.cancel,
             runtime: &self.runtime,
