@@ -10,6 +10,7 @@
 
 pub mod contract;
 pub mod source;
+pub mod storage;
 
 pub mod read;
 

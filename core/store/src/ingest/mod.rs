@@ -255,6 +255,7 @@ impl Increment<'_> {
         let told = |file: &SourceFile| {
             self.spec
                 .format
+                .or(self.listing.format())
                 .or_else(|| Format::of(&file.name))
                 .ok_or_else(|| SourceError::Format {
                     name: self.spec.name.clone(),
@@ -361,6 +362,7 @@ impl Increment<'_> {
                 path: file.path.to_string(),
                 size: file.size,
                 modified: if settled(file) { modified } else { 0 },
+                etag: file.etag.clone().unwrap_or_default(),
                 hash: self.hashes[self.changes.take[index]].to_hex().to_string(),
                 run: run.clone(),
                 counts: taken.counts[index].clone(),
