@@ -7,12 +7,14 @@
 
 mod pattern;
 mod place;
+mod ranges;
 
 use crate::error::SourceError;
 use futures::StreamExt;
 use jiff::Timestamp;
 use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt, path::Path as StorePath};
 use place::Place;
+pub(crate) use ranges::Ranges;
 use std::{
     collections::HashMap,
     io::Read,
