@@ -3,7 +3,7 @@
 use crate::{
     contract::Contract,
     error::SourceError,
-    read::{Format, Reading, Told},
+    read::{Dialect, Format, Reading, Told},
     source::{Listing, SourceFile},
 };
 use std::path::Path;
@@ -94,6 +94,7 @@ impl Found {
         let reading = Reading {
             listing: &self.listing,
             files,
+            dialect: &Dialect::AS_FOUND,
             contract,
             hash_key: None,
             threads: self.threads,

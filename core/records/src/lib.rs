@@ -25,5 +25,5 @@ pub use contract::Contract;
 pub use error::{Remedy, SourceError};
 pub use input::Input;
 pub use near::near;
-pub use read::Format;
+pub use read::{Dialect, Format};
 pub use source::{Glance, Hashes, Listing, Skipped, SourceFile};

@@ -10,6 +10,7 @@ mod bucket;
 mod git;
 mod pattern;
 mod place;
+mod ranges;
 
 use crate::{
     error::SourceError,
@@ -20,6 +21,7 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt, path::Path as StorePath};
 use place::Place;
+pub(crate) use ranges::Ranges;
 use std::{
     collections::HashMap,
     io::Read,
