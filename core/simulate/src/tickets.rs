@@ -107,7 +107,7 @@ pub(crate) fn write(
         for &(second, component, kind) in &moments {
             line.clear();
             let name = company.components[usize::from(component)].name;
-            if writer.next % ASKED_EVERY == 0 {
+            if writer.next.is_multiple_of(ASKED_EVERY) {
                 asked.push((day.start + second, writer.next));
             }
             let hostile = writer.ticket(

@@ -87,18 +87,21 @@ pub(crate) struct Fault {
     pub metric: Metric,
     pub value: f64,
     pub limit: f64,
+    /// When a sample was within the limit again.
+    pub over: Option<i64>,
 }
 
 /// Finds faults in the samples of metrics while they are written.
 pub(crate) struct Watch {
-    above: [[bool; 3]; SERVICES.len()],
+    /// The fault that lasts, by service and metric: its place among the faults.
+    lasting: [[Option<usize>; 3]; SERVICES.len()],
     pub faults: Vec<Fault>,
 }
 
 impl Watch {
     pub(crate) fn new() -> Self {
         Self {
-            above: [[false; 3]; SERVICES.len()],
+            lasting: [[None; 3]; SERVICES.len()],
             faults: Vec::new(),
         }
     }
@@ -116,17 +119,23 @@ impl Watch {
             (Metric::Latency, latency, usual_latency * LATENCY_FACTOR),
             (Metric::Errors, errors, usual_errors * ERROR_FACTOR),
         ];
-        for ((metric, value, limit), above) in metrics.into_iter().zip(&mut self.above[service]) {
-            if value > limit && !*above {
+        for ((metric, value, limit), lasting) in metrics.into_iter().zip(&mut self.lasting[service])
+        {
+            if value <= limit {
+                if let Some(at) = lasting.take() {
+                    self.faults[at].over = Some(second);
+                }
+            } else if lasting.is_none() {
+                *lasting = Some(self.faults.len());
                 self.faults.push(Fault {
                     second,
                     service,
                     metric,
                     value,
                     limit,
+                    over: None,
                 });
             }
-            *above = value > limit;
         }
     }
 }

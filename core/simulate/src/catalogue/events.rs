@@ -35,7 +35,7 @@ const ERRORS: [&str; 3] = [
     "429: too many requests",
     "2 of 17 lines were refused",
 ];
-/// Share of accepted events with hostile data.
+/// Share of accepted events with hostile payload.
 const HOSTILE_SHARE: f64 = 0.01;
 
 const FLAWS: [Flaw; 8] = [
@@ -84,7 +84,7 @@ pub(crate) fn write(
         moments.sort_unstable();
         for mut second in moments {
             exchange += 1;
-            for _ in 0..1 + table.random.below(3) {
+            for _ in 0..=table.random.below(3) {
                 number += 1;
                 let row = event(&mut table.random, number, exchange, second);
                 table.put(day, row)?;
@@ -108,7 +108,7 @@ fn event(random: &mut Random, number: u64, exchange: u64, second: i64) -> Row {
     let to = (from + 1 + random.below(SYSTEMS.len() - 1)) % SYSTEMS.len();
     let error = *random.pick(&ERRORS);
     let again = random.chance(0.04);
-    let data = serde_json::json!({ "order": random.below(100_000), "note": note });
+    let payload = serde_json::json!({ "order": random.below(100_000), "note": note });
     Row::new()
         .text("id", format!("E-{number:08}"))
         .time("time", second)
@@ -121,6 +121,6 @@ fn event(random: &mut Random, number: u64, exchange: u64, second: i64) -> Row {
         .raw("size_bytes", random.log_normal(2500.0, 1.0).round())
         .text("correlation_id", format!("X-{exchange:08}"))
         .maybe_text("error", (status != "success").then_some(error))
-        .raw("data", data)
+        .raw("payload", payload)
         .hostile(hostile)
 }

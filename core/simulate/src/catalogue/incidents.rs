@@ -172,7 +172,7 @@ fn small(random: &mut Random, second: i64) -> Incident {
         },
         second,
         minutes: random.log_normal(75.0, 0.7).clamp(5.0, 1200.0).round(),
-        component: *random.pick(&COMPONENTS),
+        component: COMPONENTS[random.below(COMPONENTS.len())],
         services: if random.chance(0.4) {
             vec![first, second_service]
         } else {

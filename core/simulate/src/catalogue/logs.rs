@@ -118,7 +118,7 @@ impl Logs {
 
     /// Takes the next decision.
     pub(crate) fn decision(&mut self, day: &Day, decision: &Decision) -> Result<(), Error> {
-        if decision.number % TOLD_EVERY != 0 {
+        if !decision.number.is_multiple_of(TOLD_EVERY) {
             return Ok(());
         }
         let table = &mut self.tables[decision.kind];

@@ -87,12 +87,6 @@ impl Row {
         self.raw(name, format!("[{}]", items.join(",")))
     }
 
-    /// The names of the fields as a header of CSV.
-    pub(crate) fn header(&self, delimiter: char) -> String {
-        let names: Vec<&str> = self.cells.iter().map(|(name, _)| *name).collect();
-        names.join(&delimiter.to_string())
-    }
-
     /// The record as a line without its end.
     pub(crate) fn line(&self, shape: Shape) -> Vec<u8> {
         match shape {
@@ -207,7 +201,6 @@ mod tests {
             line(Shape::Csv(';')),
             r#"T-1;"a ""b""; c";4.5;;2026-11-09T08:05:30Z"#
         );
-        assert_eq!(row().header(';'), "id;title;n;error;at");
     }
 
     #[test]

@@ -21,6 +21,8 @@ use std::path::Path;
 const PER_DAY: f64 = 22.0;
 /// Share of tasks that are exported before they are done.
 const UNDER_WAY_SHARE: f64 = 0.1;
+/// Share of tasks that nobody begins for months.
+const PARKED_SHARE: f64 = 0.06;
 /// Share of tasks tied to an earlier one.
 const TIED_SHARE: f64 = 0.35;
 /// A task is tied to one of so many before it.
@@ -126,6 +128,8 @@ struct Board<'a> {
     dependencies: Table,
     incidents: &'a [Incident],
     tickets: &'a [Asked],
+    /// Whether each task so far waits for months.
+    parked: Vec<bool>,
     /// Number of the last task.
     number: usize,
     /// Number of the last attempt.
@@ -149,6 +153,7 @@ pub(crate) fn write(
         dependencies: table(DEPENDENCIES),
         incidents,
         tickets,
+        parked: Vec::new(),
         number: 0,
         attempt: 0,
         until: days.last().map_or(0, |day| day.start + day.seconds),
@@ -207,15 +212,15 @@ impl Board<'_> {
         moments.sort_unstable();
         for second in moments {
             self.number += 1;
-            let task = self.draw(second);
+            let waits = self.tie(day, second)?;
+            let task = self.draw(second, waits);
             self.put(day, &task)?;
             self.attempts(day, &task)?;
-            self.tie(day, second)?;
         }
         Ok(())
     }
 
-    fn draw(&mut self, created: i64) -> Task {
+    fn draw(&mut self, created: i64, waits: bool) -> Task {
         let number = self.number;
         // The last incident before the task, when it is of the last three days.
         let begun = self.incidents.partition_point(|one| one.second <= created);
@@ -230,7 +235,12 @@ impl Board<'_> {
         let hostile = random.chance(HOSTILE_TITLE_SHARE);
         let title = *random.pick(if hostile { &TEXTS[..] } else { &TITLES[..] });
         let estimated = (random.log_normal(180.0, 0.7) / 15.0).ceil() * 15.0;
-        let begins = created + random.log_normal(86_400.0, 0.6) as i64;
+        let mut begins = created + random.log_normal(86_400.0, 0.8) as i64;
+        let is_parked = waits || random.chance(PARKED_SHARE);
+        self.parked.push(is_parked);
+        if is_parked {
+            begins += 90 * 86_400;
+        }
         let ends = begins + (estimated * 60.0 * random.log_normal(1.1, 0.4)) as i64;
         let from_incident = cause.filter(|_| random.chance(0.4));
         let from_ticket = (!tickets.is_empty() && random.chance(0.3)).then(|| random.pick(tickets));
@@ -336,10 +346,11 @@ impl Board<'_> {
         Ok(())
     }
 
-    fn tie(&mut self, day: &Day, second: i64) -> Result<(), Error> {
+    /// Ties the task to an earlier one, now and then; says whether it has to wait for it.
+    fn tie(&mut self, day: &Day, second: i64) -> Result<bool, Error> {
         let random = &mut self.dependencies.random;
         if self.number < 2 || !random.chance(TIED_SHARE) {
-            return Ok(());
+            return Ok(false);
         }
         let back = 1 + random.below(TIE_REACH.min(self.number - 1));
         let kind = match random.unit() {
@@ -352,7 +363,8 @@ impl Board<'_> {
             .text("dependent_task_id", format!("TASK-{:06}", self.number))
             .text("kind", kind)
             .time("created_at", second);
-        self.dependencies.put(day, row)
+        self.dependencies.put(day, row)?;
+        Ok(kind == "blocks" && self.parked[self.number - back - 1])
     }
 }
 

@@ -86,27 +86,23 @@ fn records_refer_to_records_that_are_there() {
     all.refers(
         ("step_executions", "execution_id"),
         ("pipelines", "id"),
-        5000,
+        1500,
     );
-    all.refers(
-        ("resource_usage", "execution_id"),
-        ("pipelines", "id"),
-        2500,
-    );
+    all.refers(("resource_usage", "execution_id"), ("pipelines", "id"), 750);
     let configured = ("pipeline_configurations", "pipeline");
     all.refers(("pipelines", "pipeline"), configured, 6);
-    all.refers(("alerts", "pipeline"), configured, 6);
+    all.refers(("alerts", "pipeline"), configured, 4);
     all.refers(("alerts", "incident_id"), ("incidents", "id"), 4);
     all.refers(("task_executions", "task_id"), ("tasks", "id"), 400);
     all.refers(
         ("task_dependencies", "parent_task_id"),
         ("tasks", "id"),
-        500,
+        120,
     );
     all.refers(
         ("task_dependencies", "dependent_task_id"),
         ("tasks", "id"),
-        500,
+        120,
     );
     for log in ["message_generations", "enrichments", "scrapings", "syncs"] {
         all.refers((log, "id"), ("decisions", "id"), 200);

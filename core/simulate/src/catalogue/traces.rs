@@ -151,12 +151,12 @@ impl Traces {
                 failures: *failures,
             });
         }
-        if run.number % TRACED_EVERY == 0 {
+        if run.number.is_multiple_of(TRACED_EVERY) {
             for row in steps(&mut self.steps.random, run) {
                 self.steps.put(day, row)?;
             }
         }
-        if run.number % MEASURED_EVERY == 0 {
+        if run.number.is_multiple_of(MEASURED_EVERY) {
             for row in usage(&mut self.usage.random, run) {
                 self.usage.put(day, row)?;
             }
