@@ -13,6 +13,8 @@ pub mod source;
 
 pub mod read;
 
+pub mod dictionary;
+
 pub mod error;
 mod near;
 
