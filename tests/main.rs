@@ -4,6 +4,7 @@ mod suite {
     pub mod support;
 
     mod bad_input;
+    mod catalogue;
     mod commands;
     mod demo;
     mod ends;

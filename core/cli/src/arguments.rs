@@ -270,7 +270,8 @@ Example:
         /// Day after the last simulated day
         #[arg(long, value_name = "DATE", default_value = "2026-11-16", value_parser = date)]
         until: jiff::civil::Date,
-        /// About how many records in all [default: about 7 000 a week]
+        /// About how many tickets, decisions, pipeline executions and metrics together; the other
+        /// types come on top, with about half as many [default: about 7 000 a week]
         #[arg(long, value_name = "N")]
         records: Option<u64>,
     },
@@ -293,6 +294,19 @@ Example:
     },
     /// Print the JSON Schema of job files, for editors
     Schema,
+    /// Write what every record type and result holds, field by field, as one page
+    #[command(after_help = "\
+Examples:
+  retrocast dictionary --out dictionary.html
+  retrocast dictionary --format markdown > DICTIONARY.md")]
+    Dictionary {
+        /// File to write [default: print]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// How it is written
+        #[arg(long, value_enum, default_value_t = DictionaryFormat::Html)]
+        format: DictionaryFormat,
+    },
     /// Print completions for a shell
     #[command(
         after_help = "Example:\n  retrocast completions bash > /etc/bash_completion.d/retrocast"
@@ -301,6 +315,15 @@ Example:
         /// Shell
         shell: clap_complete::Shell,
     },
+}
+
+/// How a data dictionary is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum DictionaryFormat {
+    /// A page for the browser and for paper
+    Html,
+    /// Text with tables
+    Markdown,
 }
 
 /// Ways to run what is due.

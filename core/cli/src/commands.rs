@@ -4,6 +4,7 @@ mod archive;
 mod backfill;
 mod check;
 mod contract;
+mod dictionary;
 mod diff;
 mod export;
 mod init;
@@ -81,6 +82,9 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Evaluate { truth, run, json } => truth::evaluate(&workspace, &truth, &run, json),
         Command::Kinds { kind } => manual::kinds(kind.as_deref()),
         Command::Schema => manual::schema(&workspace),
+        Command::Dictionary { out, format } => {
+            dictionary::dictionary(&workspace, out.as_deref(), format)
+        }
         Command::Completions { shell } => {
             use clap::CommandFactory as _;
             let mut text = Vec::new();

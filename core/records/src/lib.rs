@@ -17,6 +17,7 @@ pub mod read;
 pub mod check;
 pub mod infer;
 mod input;
+pub mod dictionary;
 
 pub mod error;
 mod near;

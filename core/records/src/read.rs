@@ -258,3 +258,5 @@ pub fn from_bytes(
 mod limit_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod simulated_tests;

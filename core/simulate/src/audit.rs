@@ -33,7 +33,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// What can be read of a file, and whether that is all of it.
-fn content(path: &Path) -> (Vec<u8>, bool) {
+pub(crate) fn content(path: &Path) -> (Vec<u8>, bool) {
     let bytes = std::fs::read(path).unwrap();
     let mut out = Vec::new();
     let whole = match path.extension().and_then(|e| e.to_str()) {
@@ -69,6 +69,7 @@ pub(crate) fn audit(folder: &Path, contract: &Table) -> (SourceTruth, Vec<Value>
         truth.broken_files += u64::from(!whole);
         let is_csv = path.to_string_lossy().contains(".csv");
         let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
+        let header = Header::read(bytes);
         for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if line.is_empty() || (is_csv && at == 0) {
@@ -76,11 +77,15 @@ pub(crate) fn audit(folder: &Path, contract: &Table) -> (SourceTruth, Vec<Value>
             }
             truth.records += 1;
             let record = if is_csv {
-                csv_record(line, fields)
+                header.record(line, fields)
             } else {
                 json_record(line)
             };
-            let checked = record.and_then(|record| check_fields(&record, fields).map(|()| record));
+            let checked = record.and_then(|record| {
+                check_fields(&record, fields)?;
+                check_time(&record, contract)?;
+                Ok(record)
+            });
             match checked {
                 Err(reason) => *truth.quarantined.entry(reason.to_string()).or_default() += 1,
                 Ok(record) => {
@@ -102,48 +107,72 @@ fn json_record(line: &[u8]) -> Result<Value, &'static str> {
     }
 }
 
-fn csv_record(line: &[u8], fields: &Table) -> Result<Value, &'static str> {
-    let names = [
-        "service",
-        "time",
-        "cpu_percent",
-        "memory_percent",
-        "latency_ms",
-        "error_rate",
-    ];
-    let text = std::str::from_utf8(line).map_err(|_| reason::INVALID_TEXT)?;
-    let mut cells = vec![String::new()];
-    let mut quoted = false;
-    for c in text.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            ',' if !quoted => cells.push(String::new()),
-            other => cells.last_mut().unwrap().push(other),
-        }
+/// The columns of a CSV file.
+struct Header {
+    names: Vec<String>,
+    delimiter: char,
+}
+
+impl Header {
+    /// Reads the first line.
+    fn read(bytes: &[u8]) -> Self {
+        let line = bytes
+            .split(|byte| *byte == b'\n')
+            .next()
+            .unwrap_or_default();
+        let line = String::from_utf8_lossy(line);
+        let delimiter = if line.contains(';') { ';' } else { ',' };
+        let names = line.trim().split(delimiter).map(str::to_string).collect();
+        Self { names, delimiter }
     }
-    if cells.len() != names.len() {
-        return Err(reason::BROKEN_CSV);
-    }
-    let value = |name: &str, cell: String| {
-        let is_number = fields[name]["type"].as_str() == Some("number");
-        match (cell.is_empty(), is_number) {
-            (true, _) => Ok(Value::Null),
-            (_, false) => Ok(Value::from(cell)),
-            (_, true) => cell
-                .parse::<f64>()
-                .map(Value::from)
-                .map_err(|_| reason::WRONG_TYPE),
+
+    fn record(&self, line: &[u8], fields: &Table) -> Result<Value, &'static str> {
+        let text = std::str::from_utf8(line).map_err(|_| reason::INVALID_TEXT)?;
+        let mut cells = vec![String::new()];
+        let mut quoted = false;
+        for c in text.chars() {
+            match c {
+                '"' => quoted = !quoted,
+                c if c == self.delimiter && !quoted => cells.push(String::new()),
+                other => cells.last_mut().unwrap().push(other),
+            }
         }
+        if cells.len() != self.names.len() {
+            return Err(reason::BROKEN_CSV);
+        }
+        let mut record = serde_json::Map::new();
+        for (name, cell) in self.names.iter().zip(cells) {
+            let kind = fields[name.as_str()]["type"].as_str().unwrap();
+            record.insert(name.clone(), value(kind, cell)?);
+        }
+        Ok(Value::Object(record))
+    }
+}
+
+/// A cell of CSV as a value.
+fn value(kind: &str, cell: String) -> Result<Value, &'static str> {
+    let found = match kind {
+        _ if cell.is_empty() => Some(Value::Null),
+        "number" => cell.parse::<f64>().ok().map(Value::from),
+        "integer" => cell.parse::<i64>().ok().map(Value::from),
+        _ => Some(Value::from(cell)),
     };
-    let mut record = serde_json::Map::new();
-    let mut first = None;
-    for (name, cell) in names.iter().zip(cells) {
-        match value(name, cell) {
-            Ok(value) => drop(record.insert((*name).to_string(), value)),
-            Err(reason) => first = first.or(Some(reason)),
-        }
+    found.ok_or(reason::WRONG_TYPE)
+}
+
+/// Whether the record's time is one that a record can have.
+fn check_time(record: &Value, contract: &Table) -> Result<(), &'static str> {
+    let Some(name) = contract.get("time").and_then(toml::Value::as_str) else {
+        return Ok(());
+    };
+    let year = record[name]
+        .as_str()
+        .and_then(|time| time[..4].parse().ok());
+    if year.is_none_or(|year: i32| (1970..=2099).contains(&year)) {
+        Ok(())
+    } else {
+        Err(reason::OUT_OF_RANGE)
     }
-    first.map_or(Ok(Value::Object(record)), Err)
 }
 
 /// The first reason for which a record does not meet its fields.

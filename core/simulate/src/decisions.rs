@@ -3,6 +3,7 @@
 use crate::{
     Error,
     calendar::{Clock, Day},
+    catalogue::logs::{Decision, Logs},
     company::{COUNT_SHAPE, Company, DECISION_KINDS, HOSTILE_SHARE, LATE_SHARE, REPEAT_SHARE},
     hostile::{self, Flaw},
     output::{Feed, Layout, Packing, Style},
@@ -26,6 +27,8 @@ const HOSTILE_SUMMARY_SHARE: f64 = 0.003;
 const TRACE_SHARE: f64 = 0.01;
 /// Share of decisions that carry what they were made from.
 const PAYLOAD_SHARE: f64 = 0.05;
+/// Place of `sync` among [`DECISION_KINDS`].
+const SYNC: usize = 3;
 /// Records of one day that stand in a gzip file cut short.
 const CUT_FILE_LINES: usize = 5;
 
@@ -41,17 +44,18 @@ const FLAWS: [Flaw; 9] = [
     Flaw::Long("summary"),
 ];
 
-/// Writes all decisions under `root/decisions`.
+/// Writes all decisions under `root/decisions`, and the logs of the components that made them.
 pub(crate) fn write(
     root: &Path,
     company: &Company,
     seed: u64,
     compress: bool,
-) -> Result<SourceTruth, Error> {
+) -> Result<Vec<(&'static str, SourceTruth)>, Error> {
     let days = &company.days;
     let last = days.len() - 1;
     let mut random = Random::new(seed, STREAM);
     let mut feed = Feed::new(root, "decisions", "jsonl", None, Layout::Daily, last);
+    let mut logs = Logs::new(root, seed, compress, days);
     let mut writer = Writer::new();
     let mut moments: Vec<(i64, u8)> = Vec::new();
     let mut line = Vec::with_capacity(512);
@@ -66,13 +70,15 @@ pub(crate) fn write(
             open_end: day.weekday == 6,
             ..Style::plain()
         })?;
+        logs.open(day)?;
         draw_moments(company, day, &mut random, &mut moments);
         let mut cut = Vec::new();
         let cut_today = day.index + 6 == days.len();
         for (at, &(second, kind)) in moments.iter().enumerate() {
             line.clear();
-            let kind = DECISION_KINDS[usize::from(kind)].0;
+            let kind = usize::from(kind);
             let marks = writer.decision(&mut random, day.start + second, kind, true, &mut line);
+            logs.decision(day, &marks.decision)?;
             feed.truth.hostile_texts += u64::from(marks.hostile);
             if marks.trace {
                 *feed
@@ -111,12 +117,15 @@ pub(crate) fn write(
             &FLAWS,
             |random, out| {
                 let second = day.start + random.below(day.seconds as usize) as i64;
-                writer.decision(random, second, "sync", false, out);
+                writer.decision(random, second, SYNC, false, out);
             },
         )?;
+        logs.end(day, days)?;
     }
     feed.close()?;
-    Ok(feed.truth)
+    let mut sources = logs.close()?;
+    sources.insert(0, ("decisions", feed.truth));
+    Ok(sources)
 }
 
 fn draw_moments(company: &Company, day: &Day, random: &mut Random, moments: &mut Vec<(i64, u8)>) {
@@ -131,6 +140,7 @@ fn draw_moments(company: &Company, day: &Day, random: &mut Random, moments: &mut
 }
 
 struct Marks {
+    decision: Decision,
     hostile: bool,
     trace: bool,
 }
@@ -156,7 +166,7 @@ impl Writer {
         &mut self,
         random: &mut Random,
         second: i64,
-        kind: &str,
+        kind: usize,
         may_carry_more: bool,
         out: &mut Vec<u8>,
     ) -> Marks {
@@ -176,13 +186,15 @@ impl Writer {
         };
         let tokens = random.log_normal(700.0, 0.5).round();
         let latency = random.log_normal(900.0, 0.4).round();
-        let _ = write!(out, "{{\"id\":\"D-{:08}\",\"time\":\"", self.next);
+        let number = self.next;
         self.next += 1;
+        let _ = write!(out, "{{\"id\":\"D-{number:08}\",\"time\":\"");
         self.clock.write(second, out);
         let _ = write!(
             out,
-            "\",\"kind\":\"{kind}\",\"outcome\":\"{outcome}\",\"confidence\":{confidence:.3},\
-             \"tokens\":{tokens},\"latency_ms\":{latency},\"summary\":{summary}"
+            "\",\"kind\":\"{}\",\"outcome\":\"{outcome}\",\"confidence\":{confidence:.3},\
+             \"tokens\":{tokens},\"latency_ms\":{latency},\"summary\":{summary}",
+            DECISION_KINDS[kind].0
         );
         if trace {
             out.extend_from_slice(b",\"trace\":{\"span\":\"7f3a\",\"level\":2}");
@@ -195,6 +207,17 @@ impl Writer {
             );
         }
         out.push(b'}');
-        Marks { hostile, trace }
+        let decision = Decision {
+            number,
+            second,
+            kind,
+            outcome,
+            latency_ms: latency,
+        };
+        Marks {
+            decision,
+            hostile,
+            trace,
+        }
     }
 }

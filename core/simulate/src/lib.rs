@@ -3,6 +3,8 @@
 //! [`simulate`] writes tickets, AI decisions, system metrics, pipeline executions and a register of
 //! improvements into a folder, hostile records among them, and [`truth::Truth`] beside them: what
 //! was planted where and how large it is, and exactly how many records are unfit for which reason.
+//! The other types of records in the catalogue of contracts follow from those: steps of the
+//! executions, alerts, incidents, tasks and more.
 //! [`evaluate`] holds findings against that truth: which planted facts were found, and which claims
 //! have nothing behind them.
 //!
@@ -15,6 +17,7 @@ use std::{
 };
 
 mod calendar;
+mod catalogue;
 mod company;
 mod facts;
 mod hostile;
@@ -51,13 +54,14 @@ pub struct Config {
     pub seed: u64,
     /// Number of weeks. Facts that need a longer history are planted from 10, 16 and 26 weeks.
     pub weeks: u32,
-    /// Average number of records a day, all types together. The planted facts are meant to be found
-    /// from 1,000 on.
+    /// Average number of records a day: tickets, decisions, pipeline executions and metrics together.
+    /// The planted facts are meant to be found from 1,000 on. The other types come on top, with about
+    /// half as many.
     pub records_per_day: f64,
     /// Day after the last.
     pub until: Date,
-    /// Number of records in all, instead of `records_per_day`; met within about
-    /// one percent over a year, three over a month.
+    /// Number of those records in all, instead of `records_per_day`; met within about one percent over
+    /// a year, three over a month.
     pub records: Option<u64>,
     /// IANA name of the time zone whose civil days shape the records.
     pub timezone: String,
@@ -262,13 +266,22 @@ fn write_all(root: &Path, company: &company::Company, config: &Config) -> Result
             metrics,
         )
     });
-    let sources = [
-        ("tickets", tickets?),
-        ("decisions", decisions?),
-        ("pipelines", pipelines?),
-        ("metrics", metrics?),
+    let ((tickets, asked), (pipelines, traced), (metrics, faults)) =
+        (tickets?, pipelines?, metrics?);
+    let mut sources = vec![
+        ("tickets", tickets),
+        ("pipelines", pipelines),
+        ("metrics", metrics),
         ("improvements", improvements::write(root, company)?),
     ];
+    sources.extend(decisions?);
+    sources.extend(traced.sources);
+    let known = catalogue::Known {
+        faults,
+        streaks: traced.streaks,
+        asked,
+    };
+    sources.extend(catalogue::write(root, company, &known, seed, compress)?);
     let truth = Truth {
         schema: 1,
         seed,
@@ -280,8 +293,9 @@ fn write_all(root: &Path, company: &company::Company, config: &Config) -> Result
         allowed: company::Company::allowed(),
         names: company::Company::names(),
         sources: sources
+            .into_iter()
             .map(|(name, source)| (name.to_string(), source))
-            .into(),
+            .collect(),
     };
     let path = root.join("truth.json");
     let mut text = serde_json::to_string_pretty(&truth).map_err(|source| Error::Truth {

@@ -3,6 +3,7 @@
 use crate::{
     Error,
     calendar::{Clock, Day},
+    catalogue::alerts::{Fault, Watch},
     company::{Company, HOSTILE_SHARE, LATE_SHARE, REPEAT_SHARE, Service},
     output::{Feed, Layout, Packing, Style},
     random::Random,
@@ -28,18 +29,19 @@ const FLAWS: [(usize, &str, &str); 8] = [
     (3, "50,0", reason::BROKEN_CSV),
 ];
 
-/// Writes all metrics under `root/metrics`.
+/// Writes all metrics under `root/metrics`, and says where they passed the limits of the monitoring.
 pub(crate) fn write(
     root: &Path,
     company: &Company,
     seed: u64,
     compress: bool,
-) -> Result<SourceTruth, Error> {
+) -> Result<(SourceTruth, Vec<Fault>), Error> {
     let days = &company.days;
     let last = days.len() - 1;
     let mut random = Random::new(seed, STREAM);
     let mut feed = Feed::new(root, "metrics", "csv", Some(HEADER), Layout::Weekly, last);
     let mut sampler = Sampler::new(company);
+    let mut watch = Watch::new();
     let mut line = Vec::with_capacity(128);
     let mut turn = 0;
     for day in days {
@@ -59,6 +61,9 @@ pub(crate) fn write(
             for (index, service) in company.services.iter().enumerate() {
                 let drift = company.drifted(day, index);
                 sampler.sample(&mut random, index, service, second, drift);
+                let [_, observed @ ..] = sampler.values;
+                let usual = [service.latency_ms, service.error_rate];
+                watch.sample(second, index, observed, usual);
                 sampler.row(None, &mut line);
                 if random.chance(LATE_SHARE) {
                     let delay = 7 + random.below(7);
@@ -83,7 +88,7 @@ pub(crate) fn write(
         }
     }
     feed.close()?;
-    Ok(feed.truth)
+    Ok((feed.truth, watch.faults))
 }
 
 fn flawed(

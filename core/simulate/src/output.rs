@@ -65,6 +65,7 @@ impl Sink {
 pub(crate) enum Layout {
     Daily,
     Weekly,
+    Monthly,
 }
 
 /// What a file looks like besides its records.
@@ -80,9 +81,13 @@ pub(crate) struct Style {
 }
 
 impl Style {
-    pub(crate) fn plain() -> Self {
+    pub(crate) const fn plain() -> Self {
+        Self::packed(Packing::Plain)
+    }
+
+    pub(crate) const fn packed(packing: Packing) -> Self {
         Self {
-            packing: Packing::Plain,
+            packing,
             mark: false,
             carriage_return: false,
             open_end: false,
@@ -185,6 +190,7 @@ impl Feed {
         let date = match self.layout {
             Layout::Daily => day.date,
             Layout::Weekly => day.monday(),
+            Layout::Monthly => day.date.first_of_month(),
         };
         if self.opened != Some(date) {
             self.close()?;

@@ -3,6 +3,7 @@
 use crate::{
     Error,
     calendar::Clock,
+    catalogue::traces::{Execution, Traced, Traces},
     company::{COUNT_SHAPE, Company, HOSTILE_SHARE, LATE_SHARE, PIPELINES, REPEAT_SHARE},
     hostile::{self, Flaw},
     output::{Feed, Layout, Packing, Style},
@@ -33,13 +34,13 @@ const FLAWS: [Flaw; 8] = [
     Flaw::RawNull("pipeline"),
 ];
 
-/// Writes all executions under `root/pipelines`.
+/// Writes all executions under `root/pipelines`, and what is recorded about some of them beside it.
 pub(crate) fn write(
     root: &Path,
     company: &Company,
     seed: u64,
     compress: bool,
-) -> Result<SourceTruth, Error> {
+) -> Result<(SourceTruth, Traced), Error> {
     let days = &company.days;
     let mut random = Random::new(seed, STREAM);
     let mut feed = Feed::new(
@@ -50,6 +51,7 @@ pub(crate) fn write(
         Layout::Weekly,
         days.len() - 1,
     );
+    let mut traces = Traces::new(root, seed, compress, days);
     let mut writer = Writer::new();
     let mut moments: Vec<(i64, u8)> = Vec::new();
     let mut line = Vec::with_capacity(512);
@@ -65,6 +67,7 @@ pub(crate) fn write(
             carriage_return: odd,
             ..Style::plain()
         })?;
+        traces.open(day)?;
         moments.clear();
         let mean = company.executions(day);
         for pipeline in 0..PIPELINES.len() {
@@ -76,13 +79,14 @@ pub(crate) fn write(
         for &(second, pipeline) in &moments {
             line.clear();
             let second = day.start + second;
-            writer.execution(
+            let execution = writer.execution(
                 &mut random,
                 company,
                 second,
                 usize::from(pipeline),
                 &mut line,
             );
+            traces.execution(day, &execution)?;
             feed.truth.hostile_texts += u64::from(pipeline >= 4);
             if random.chance(LATE_SHARE) {
                 let delay = 7 + random.below(7);
@@ -109,9 +113,10 @@ pub(crate) fn write(
                 writer.execution(random, company, second, 0, out);
             },
         )?;
+        traces.end(day, days)?;
     }
     feed.close()?;
-    Ok(feed.truth)
+    Ok((feed.truth, traces.close()?))
 }
 
 struct Writer {
@@ -138,15 +143,16 @@ impl Writer {
         second: i64,
         pipeline: usize,
         out: &mut Vec<u8>,
-    ) {
+    ) -> Execution {
         let files = random.log_normal(500.0, 0.9).clamp(1.0, 50_000.0) as u64;
         let above = usize::from(files > company.threshold_files);
         let failed = random.chance(company.failure_share[above]);
         let duration = 20.0 + files as f64 * random.log_normal(0.05, 0.3);
         let component = random.pick(&company.components).name;
-        let error = random.pick(&self.errors);
-        let _ = write!(out, "{{\"id\":\"P-{:08}\",\"started_at\":\"", self.next);
+        let error = random.below(ERRORS.len());
+        let number = self.next;
         self.next += 1;
+        let _ = write!(out, "{{\"id\":\"P-{number:08}\",\"started_at\":\"");
         self.clock.write(second, out);
         let _ = write!(
             out,
@@ -154,7 +160,19 @@ impl Writer {
              \"status\":\"{}\",\"duration_s\":{duration:.1},\"error\":{}}}",
             self.names[pipeline],
             if failed { "failed" } else { "ok" },
-            if failed { error.as_str() } else { "null" },
+            if failed {
+                self.errors[error].as_str()
+            } else {
+                "null"
+            },
         );
+        Execution {
+            number,
+            second,
+            pipeline,
+            files,
+            duration,
+            error: failed.then_some(ERRORS[error]),
+        }
     }
 }

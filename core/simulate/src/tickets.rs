@@ -3,6 +3,7 @@
 use crate::{
     Error,
     calendar::Clock,
+    catalogue::Asked,
     company::{Company, HOSTILE_SHARE, LATE_SHARE, REPEAT_SHARE, TICKET_TYPES},
     hostile::{self, Flaw},
     output::{Feed, Layout, Packing, Style},
@@ -62,19 +63,23 @@ const FLAWS: [Flaw; 15] = [
     Flaw::Long("body"),
 ];
 
-/// Writes all tickets under `root/tickets`.
+/// Of every so many tickets one may become a task.
+const ASKED_EVERY: u64 = 20;
+
+/// Writes all tickets under `root/tickets`, and says which of them tasks may come from.
 pub(crate) fn write(
     root: &Path,
     company: &Company,
     seed: u64,
     compress: bool,
-) -> Result<SourceTruth, Error> {
+) -> Result<(SourceTruth, Vec<Asked>), Error> {
     let days = &company.days;
     let last = days.len() - 1;
     let mut random = Random::new(seed, STREAM);
     let mut feed = Feed::new(root, "tickets", "jsonl", None, Layout::Daily, last);
     let mut writer = Writer::new();
     let mut moments: Vec<(i64, u8, u8)> = Vec::new();
+    let mut asked = Vec::new();
     let mut line = Vec::with_capacity(1024);
     let mut turn = 0;
     for day in days {
@@ -102,6 +107,9 @@ pub(crate) fn write(
         for &(second, component, kind) in &moments {
             line.clear();
             let name = company.components[usize::from(component)].name;
+            if writer.next.is_multiple_of(ASKED_EVERY) {
+                asked.push((day.start + second, writer.next));
+            }
             let hostile = writer.ticket(
                 &mut random,
                 day.start + second,
@@ -144,7 +152,7 @@ pub(crate) fn write(
         }
     }
     feed.close()?;
-    Ok(feed.truth)
+    Ok((feed.truth, asked))
 }
 
 /// Writes lines; keeps texts that were escaped once.

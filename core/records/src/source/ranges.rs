@@ -1,6 +1,7 @@
 //! Files read here and there, as formats with an index at their end need it.
 
-use super::{Listing, SourceFile, cause};
+use super::{Listing, SourceFile, Stored};
+use crate::storage::cause;
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
 use std::ops::Range;
@@ -26,20 +27,23 @@ impl Ranges for Bytes {
     }
 }
 
-/// A file in a store.
-struct Stored<'a> {
+/// A file in folders or object storage.
+struct InStorage<'a> {
     listing: &'a Listing,
     file: &'a SourceFile,
     runtime: &'a tokio::runtime::Handle,
 }
 
-impl Ranges for Stored<'_> {
+impl Ranges for InStorage<'_> {
     fn size(&self) -> u64 {
         self.file.size
     }
 
     fn read(&self, range: Range<u64>) -> Result<Bytes, String> {
-        let read = self.listing.store.get_range(&self.file.path, range);
+        let Stored::Objects(store) = &self.listing.stored else {
+            return Err("records that are made as they are read have no places".to_string());
+        };
+        let read = store.get_range(&self.file.location, range);
         self.runtime.block_on(read).map_err(|error| cause(&error))
     }
 }
@@ -51,7 +55,7 @@ impl Listing {
         file: &'a SourceFile,
         runtime: &'a tokio::runtime::Handle,
     ) -> impl Ranges + 'a {
-        Stored {
+        InStorage {
             listing: self,
             file,
             runtime,

@@ -96,7 +96,7 @@ pub struct Held {
 pub fn meaning(spec: &SourceSpec, hash_key: Option<&[u8]>) -> String {
     let key = personal::key_id(hash_key).unwrap_or_default();
     let contract = spec.contract.meaning();
-    format!("{INGEST} {contract} {:?} {key}", spec.format)
+    format!("{INGEST} {contract} {:?} {:?} {key}", spec.format, spec.dialect)
 }
 
 impl Held {

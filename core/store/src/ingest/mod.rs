@@ -36,7 +36,7 @@ use futures::StreamExt;
 use manifest::{Held, Object};
 use resolve::Existing;
 use retrocast_domain::{cell::DatasetRef, report::SourceNote};
-use retrocast_records::{Format, Hashes, read::personal};
+use retrocast_records::{Dialect, Format, Hashes, read::personal};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -60,6 +60,8 @@ pub struct SourceSpec {
     pub contract: Contract,
     /// How records are written; told by each file's name when `None`.
     pub format: Option<Format>,
+    /// How CSV is written, where it is not as it is found.
+    pub dialect: Dialect,
     /// Whether it is an error when there is no file.
     pub required: bool,
 }

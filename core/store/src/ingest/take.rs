@@ -77,6 +77,7 @@ impl Taking {
             files: &self.files,
             dialect: &Dialect::AS_FOUND,
             contract: &self.spec.contract,
+            dialect: &self.spec.dialect,
             hash_key: self.control.hash_key.as_deref(),
             threads: self.control.threads,
             cancel: &self.control.cancel,

@@ -1,0 +1,124 @@
+use super::*;
+
+const CONTRACT: &str = r#"
+title = "Parcel <b>\"fast\"</b>"
+description = "What is sent & *when*."
+key = ["id"]
+latest = "seen"
+time = "at"
+[field.id]
+type = "string"
+max_length = 64
+description = "Identity | of the parcel."
+[field.at]
+type = "timestamp"
+required = true
+description = "When."
+[field.seen]
+type = "integer"
+min = 0
+description = "Times seen."
+[field.weight]
+type = "number"
+unit = "kg"
+min = 0.5
+max = 30000
+description = "Weight."
+[field."`|<x"]
+type = "string"
+allowed = ["a", "<i>b</i>"]
+description = "Odd \u202e name."
+[field.stops]
+type = "list<struct>"
+description = "Where it was."
+[field.stops.field.place]
+type = "string"
+required = true
+description = "Place."
+"#;
+
+fn contract() -> Contract {
+    crate::contract::parse("parcel", "parcel.toml", CONTRACT).unwrap()
+}
+
+#[test]
+fn every_field_stands_with_its_limits() {
+    let contract = contract();
+    let shown: Vec<String> = entries(&contract)
+        .iter()
+        .map(|e| {
+            let allowed = e.allowed.join("/");
+            let (kind, limits) = (&e.kind, &e.limits);
+            format!(
+                "{} {} | {kind} | {} | {allowed} | {limits}",
+                e.depth, e.name, e.unit
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "0 id | text |  |  | at most 64 characters",
+            "0 at | time |  |  | 1970-01-01 to 2099-12-31",
+            "0 seen | whole number |  |  | 0 or more",
+            "0 weight | number | kg |  | 0.5 to 30\u{202f}000",
+            "0 `|<x | text |  | a/<i>b</i> | ",
+            "0 stops | list of objects |  |  | ",
+            "1 stops.place | text |  |  | ",
+        ]
+    );
+    assert!(entries(&contract)[0].in_key && entries(&contract)[0].required);
+}
+
+#[test]
+fn texts_of_contracts_are_never_markup() {
+    let page = html(&[contract()], &results());
+    assert!(
+        page.contains("Parcel &lt;b&gt;&quot;fast&quot;&lt;/b&gt;"),
+        "{page}"
+    );
+    assert!(page.contains("<code>&lt;i&gt;b&lt;/i&gt;</code>"));
+    assert!(!page.contains("<b>") && !page.contains("<i>") && !page.contains('\u{202e}'));
+    for mark in ["<section", "<table", "<tr", "<code", "<span"] {
+        let end = mark.replace('<', "</");
+        assert_eq!(
+            page.matches(mark).count(),
+            page.matches(&end).count(),
+            "{mark}"
+        );
+    }
+    let text = markdown(&[contract()], &[]);
+    assert!(
+        text.contains(r#"### Parcel \<b\>"fast"\</b\> (`parcel`)"#),
+        "{text}"
+    );
+    assert!(text.contains(
+        "| `id` | text | yes |  | at most 64 characters | Identity \\| of the parcel. |"
+    ));
+    assert!(text.contains("| `` `\\|<x `` | text |"), "{text}");
+    assert!(text.contains("- Key: `id`\n- Time: `at`\n- Latest by: `seen`\n"));
+}
+
+/// Every row of a table of Markdown has as many cells as its head.
+#[test]
+fn tables_of_markdown_are_whole() {
+    let text = markdown(&[contract()], &results());
+    let mut width = 0;
+    for line in text.lines() {
+        let bars = line.replace("\\|", "").matches('|').count();
+        if line.starts_with('|') && width > 0 {
+            assert_eq!(bars, width, "{line}");
+        }
+        width = if line.starts_with('|') { bars } else { 0 };
+    }
+}
+
+#[test]
+fn links_lead_to_sections() {
+    let page = html(&[contract()], &results());
+    let links = page.split("href=\"#").skip(1);
+    for link in links.map(|rest| rest.split('"').next().unwrap()) {
+        assert!(page.contains(&format!("id=\"{link}\"")), "{link}");
+    }
+    assert_eq!(html(&[], &[]).matches("<section").count(), 0);
+}

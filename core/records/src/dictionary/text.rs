@@ -1,0 +1,97 @@
+//! The dictionary as Markdown.
+
+use super::{Entry, entries, plain, results::ResultTable, rules};
+use crate::contract::Contract;
+use std::fmt::Write as _;
+
+/// The dictionary as Markdown: a heading and a table for each record type and each result.
+pub fn markdown(contracts: &[Contract], results: &[ResultTable]) -> String {
+    let mut out = String::from("# Data dictionary\n");
+    if !contracts.is_empty() {
+        out.push_str("\n## Records\n");
+    }
+    for contract in contracts {
+        let _ = write!(
+            out,
+            "\n### {} ({})\n\n{}\n\n",
+            words(&contract.title),
+            code(&contract.name),
+            words(&contract.description)
+        );
+        for (what, fields) in rules(contract) {
+            let fields: Vec<String> = fields.iter().map(|field| code(field)).collect();
+            let _ = writeln!(out, "- {what}: {}", fields.join(", "));
+        }
+        out.push_str("\n| field | type | required | unit | values | meaning |\n");
+        out.push_str("|---|---|---|---|---|---|\n");
+        for entry in entries(contract) {
+            line(&mut out, &entry);
+        }
+    }
+    if !results.is_empty() {
+        out.push_str("\n## Results\n");
+    }
+    for table in results {
+        let _ = write!(
+            out,
+            "\n### {} ({})\n\n{}\n\n| column | type | unit | meaning |\n|---|---|---|---|\n",
+            words(table.title),
+            code(table.name),
+            words(table.description)
+        );
+        for column in table.columns {
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} | {} |",
+                code(column.name),
+                column.kind,
+                words(column.unit),
+                words(column.description)
+            );
+        }
+    }
+    out
+}
+
+fn line(out: &mut String, entry: &Entry) {
+    let values = if entry.allowed.is_empty() {
+        entry.limits.clone()
+    } else {
+        let allowed: Vec<String> = entry.allowed.iter().map(|value| code(value)).collect();
+        allowed.join(", ")
+    };
+    let _ = writeln!(
+        out,
+        "| {} | {} | {} | {} | {values} | {} |",
+        code(&entry.name),
+        entry.kind,
+        if entry.required { "yes" } else { "" },
+        words(&entry.unit),
+        words(&entry.meaning)
+    );
+}
+
+/// Text in which nothing is markup, on one line.
+fn words(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in plain(text).chars() {
+        match c {
+            '\n' => out.push(' '),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' | '&' | '!' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Text in a fixed-width face, also where it holds the marks of that.
+fn code(text: &str) -> String {
+    let text = plain(text).replace('\n', " ").replace('|', "\\|");
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let pad = if longest > 0 { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}

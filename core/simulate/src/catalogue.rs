@@ -1,0 +1,59 @@
+//! The further tables of the catalogue of records: about as much again as the first five hold, in
+//! less than as many records. They follow from what the first five tell: steps and resources from
+//! executions, alerts from metrics, failures and incidents, each component's log from the decisions.
+//!
+//! Each table has a random stream of its own, so that the first five stay, byte for byte, what they
+//! are.
+
+pub(crate) mod alerts;
+mod configurations;
+mod events;
+mod incidents;
+pub(crate) mod logs;
+mod row;
+mod table;
+mod tasks;
+#[cfg(test)]
+mod tests;
+pub(crate) mod traces;
+
+use crate::{Error, company::Company, truth::SourceTruth};
+use alerts::Fault;
+use std::path::Path;
+use traces::Streak;
+
+/// A ticket that tasks may come from: when it was opened, in seconds since 1970, and its number.
+pub(crate) type Asked = (i64, u64);
+
+/// What the first five tables tell to those that are written after them.
+pub(crate) struct Known {
+    pub faults: Vec<Fault>,
+    pub streaks: Vec<Streak>,
+    pub asked: Vec<Asked>,
+}
+
+/// Writes the tables that need to know of more than one of the first five.
+pub(crate) fn write(
+    root: &Path,
+    company: &Company,
+    known: &Known,
+    seed: u64,
+    compress: bool,
+) -> Result<Vec<(&'static str, SourceTruth)>, Error> {
+    let incidents = incidents::draw(company, seed);
+    let causes = (&known.faults[..], &known.streaks[..], &incidents[..]);
+    let mut sources = vec![
+        configurations::write(root, company, seed, compress)?,
+        events::write(root, company, seed, compress)?,
+        incidents::write(root, company, &incidents, seed, compress)?,
+        alerts::write(root, company, causes, seed, compress)?,
+    ];
+    sources.extend(tasks::write(
+        root,
+        company,
+        (&incidents, &known.asked),
+        seed,
+        compress,
+    )?);
+    Ok(sources)
+}

@@ -1,0 +1,333 @@
+//! Alerts: what the monitoring said when metrics passed their limits, when a pipeline failed twice
+//! in a row, and while incidents lasted.
+
+use super::{
+    incidents::Incident,
+    row::{Row, Shape},
+    table::{Spec, Table},
+    traces::Streak,
+};
+use crate::{
+    Error,
+    company::{Company, PIPELINES, SERVICES},
+    hostile::Flaw,
+    output::{Layout, Packing, Style},
+    random::Random,
+    truth::{SourceTruth, reason},
+};
+use std::path::Path;
+
+/// Memory in use from which an alert is raised, in percent.
+pub(crate) const MEMORY_LIMIT: f64 = 80.0;
+/// Latency and error rate from which one is raised, relative to the service's usual level.
+pub(crate) const LATENCY_FACTOR: f64 = 1.4;
+/// The same of the error rate.
+pub(crate) const ERROR_FACTOR: f64 = 2.0;
+/// Alerts of an incident come within so many seconds of its beginning.
+const STORM: usize = 1800;
+/// Only so many of the last incidents are looked at for one that an alert belongs to.
+const RECENT: usize = 32;
+
+const FLAWS: [Flaw; 8] = [
+    Flaw::Value("severity", "\"page\"", reason::NOT_ALLOWED),
+    Flaw::Value("raised_at", "\"25 o'clock\"", reason::WRONG_TYPE),
+    Flaw::Without("rule"),
+    Flaw::Cut,
+    Flaw::Value("consecutive", "0", reason::OUT_OF_RANGE),
+    Flaw::Value("value", "\"NaN\"", reason::WRONG_TYPE),
+    Flaw::BadText("message"),
+    Flaw::Garbage,
+];
+const SPEC: Spec = Spec {
+    name: "alerts",
+    stream: 21,
+    shape: Shape::Json,
+    header: None,
+    layout: Layout::Weekly,
+    style: Style {
+        mark: true,
+        carriage_return: true,
+        ..Style::packed(Packing::Plain)
+    },
+    delay: 9,
+    flaws: &FLAWS,
+};
+
+/// A metric that an alert can be about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Metric {
+    Memory,
+    Latency,
+    Errors,
+}
+
+impl Metric {
+    fn column(self) -> &'static str {
+        match self {
+            Metric::Memory => "memory_percent",
+            Metric::Latency => "latency_ms",
+            Metric::Errors => "error_rate",
+        }
+    }
+
+    fn rule(self) -> &'static str {
+        match self {
+            Metric::Memory => "memory-high",
+            Metric::Latency => "latency-above-usual",
+            Metric::Errors => "errors-above-usual",
+        }
+    }
+}
+
+/// A sample of a metric that passed its limit after one that had not.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fault {
+    pub second: i64,
+    pub service: usize,
+    pub metric: Metric,
+    pub value: f64,
+    pub limit: f64,
+    /// When a sample was within the limit again.
+    pub over: Option<i64>,
+}
+
+/// Finds faults in the samples of metrics while they are written.
+pub(crate) struct Watch {
+    /// The fault that lasts, by service and metric: its place among the faults.
+    lasting: [[Option<usize>; 3]; SERVICES.len()],
+    pub faults: Vec<Fault>,
+}
+
+impl Watch {
+    pub(crate) fn new() -> Self {
+        Self {
+            lasting: [[None; 3]; SERVICES.len()],
+            faults: Vec::new(),
+        }
+    }
+
+    /// Takes a sample: memory, latency and errors with the usual latency and errors of the service.
+    pub(crate) fn sample(
+        &mut self,
+        second: i64,
+        service: usize,
+        [memory, latency, errors]: [f64; 3],
+        [usual_latency, usual_errors]: [f64; 2],
+    ) {
+        let metrics = [
+            (Metric::Memory, memory, MEMORY_LIMIT),
+            (Metric::Latency, latency, usual_latency * LATENCY_FACTOR),
+            (Metric::Errors, errors, usual_errors * ERROR_FACTOR),
+        ];
+        for ((metric, value, limit), lasting) in metrics.into_iter().zip(&mut self.lasting[service])
+        {
+            if value <= limit {
+                if let Some(at) = lasting.take() {
+                    self.faults[at].over = Some(second);
+                }
+            } else if lasting.is_none() {
+                *lasting = Some(self.faults.len());
+                self.faults.push(Fault {
+                    second,
+                    service,
+                    metric,
+                    value,
+                    limit,
+                    over: None,
+                });
+            }
+        }
+    }
+}
+
+/// What an alert follows from.
+#[derive(Clone, Copy)]
+enum Trigger<'a> {
+    Fault(Fault),
+    Streak(Streak),
+    Incident(&'a Incident, usize),
+}
+
+/// Everything that alerts follow from, in order of time.
+fn triggers<'a>(
+    faults: &[Fault],
+    streaks: &[Streak],
+    incidents: &'a [Incident],
+    random: &mut Random,
+) -> Vec<(i64, Trigger<'a>)> {
+    let mut all: Vec<(i64, Trigger)> = Vec::new();
+    all.extend(
+        faults
+            .iter()
+            .map(|fault| (fault.second, Trigger::Fault(*fault))),
+    );
+    all.extend(
+        streaks
+            .iter()
+            .map(|streak| (streak.second, Trigger::Streak(*streak))),
+    );
+    for incident in incidents {
+        for _ in 0..3 + random.poisson(2.0 * incident.services.len() as f64) {
+            let second = incident.second + random.below(STORM) as i64;
+            let service = *random.pick(&incident.services);
+            all.push((second, Trigger::Incident(incident, service)));
+        }
+    }
+    // Stable: what happened in one second stays in the order in which it was told.
+    all.sort_by_key(|(second, _)| *second);
+    all
+}
+
+/// Writes all alerts under `root/alerts`.
+pub(crate) fn write(
+    root: &Path,
+    company: &Company,
+    (faults, streaks, incidents): (&[Fault], &[Streak], &[Incident]),
+    seed: u64,
+    compress: bool,
+) -> Result<(&'static str, SourceTruth), Error> {
+    let days = &company.days;
+    let until = days.last().map_or(0, |day| day.start + day.seconds);
+    let mut table = Table::new(root, SPEC, seed, compress, days);
+    let all = triggers(faults, streaks, incidents, &mut table.random);
+    let mut rest = all.into_iter().enumerate().peekable();
+    for day in days {
+        table.open(day)?;
+        let end = day.start + day.seconds;
+        while let Some((at, (second, trigger))) = rest.next_if(|(_, (second, _))| *second < end) {
+            let begun = incidents.partition_point(|incident| incident.second <= second);
+            let recent = &incidents[begun.saturating_sub(RECENT)..begun];
+            let of_incident = recent.iter().find(|incident| match trigger {
+                Trigger::Fault(fault) => incident.covers(second, fault.service),
+                Trigger::Streak(_) => false,
+                Trigger::Incident(cause, _) => cause.id == incident.id,
+            });
+            let id = format!("A-{:08}", at + 1);
+            let incident = of_incident.map(|incident| incident.id.as_str());
+            let row = alert(&mut table.random, &id, (second, trigger), incident, until);
+            table.put(day, row)?;
+        }
+        table.end(day, days)?;
+    }
+    table.close()
+}
+
+/// What differs between alerts of one cause and another.
+struct About {
+    rule: &'static str,
+    thing: &'static str,
+    source: &'static str,
+    severity: &'static str,
+    service: Option<&'static str>,
+    pipeline: Option<&'static str>,
+    metric: Option<(&'static str, f64, f64)>,
+    failures: Option<u32>,
+    message: String,
+}
+
+impl About {
+    fn fault(fault: Fault) -> Self {
+        let service = SERVICES[fault.service];
+        let (value, limit) = (fault.value, fault.limit);
+        let column = fault.metric.column();
+        Self {
+            rule: fault.metric.rule(),
+            thing: service,
+            source: "metrics",
+            severity: "warning",
+            service: Some(service),
+            pipeline: None,
+            metric: Some((column, value, limit)),
+            failures: None,
+            message: format!("{column} of {service} is {value:.3}, limit {limit:.3}"),
+        }
+    }
+
+    fn streak(streak: Streak) -> Self {
+        let pipeline = PIPELINES[streak.pipeline];
+        let failures = streak.failures;
+        Self {
+            rule: "pipeline-fails",
+            thing: pipeline,
+            source: "pipelines",
+            severity: if failures > 2 { "critical" } else { "warning" },
+            service: None,
+            pipeline: Some(pipeline),
+            metric: None,
+            failures: Some(failures),
+            message: format!("{pipeline} failed {failures} times in a row"),
+        }
+    }
+
+    fn incident(incident: &Incident, service: usize) -> Self {
+        let service = SERVICES[service];
+        Self {
+            rule: "no-answer",
+            thing: service,
+            source: "incident",
+            severity: if incident.severity == "minor" {
+                "warning"
+            } else {
+                "critical"
+            },
+            service: Some(service),
+            pipeline: None,
+            metric: None,
+            failures: None,
+            message: format!("{service} does not answer"),
+        }
+    }
+}
+
+fn alert(
+    random: &mut Random,
+    id: &str,
+    (second, trigger): (i64, Trigger),
+    incident: Option<&str>,
+    until: i64,
+) -> Row {
+    let about = match trigger {
+        Trigger::Fault(fault) => About::fault(fault),
+        Trigger::Streak(streak) => About::streak(streak),
+        Trigger::Incident(incident, service) => About::incident(incident, service),
+    };
+    let over = second + random.log_normal(1300.0, 0.8) as i64;
+    let over = (over < until).then_some(over);
+    let taken = random
+        .chance(0.6)
+        .then(|| second + 20 + random.below(600) as i64);
+    let suppressed = incident.is_some() && random.chance(0.3);
+    let status = match (suppressed, over) {
+        (true, _) => "suppressed",
+        (_, Some(_)) => "resolved",
+        _ => "firing",
+    };
+    let hostile = about
+        .pipeline
+        .is_some_and(|name| PIPELINES[4..].contains(&name));
+    Row::new()
+        .text("id", id)
+        .time("raised_at", second)
+        .maybe_time("resolved_at", over)
+        .maybe_time("acknowledged_at", taken.filter(|_| !suppressed))
+        .text("status", status)
+        .text("severity", about.severity)
+        .text("rule", about.rule)
+        .text("fingerprint", format!("{}/{}", about.rule, about.thing))
+        .text("source", about.source)
+        .maybe_text("service", about.service)
+        .maybe_text("pipeline", about.pipeline)
+        .maybe_text("metric", about.metric.map(|(name, ..)| name))
+        .maybe_raw(
+            "value",
+            about.metric.map(|(_, value, _)| format!("{value:.5}")),
+        )
+        .maybe_raw(
+            "threshold",
+            about.metric.map(|(.., limit)| format!("{limit:.5}")),
+        )
+        .maybe_raw("consecutive", about.failures)
+        .maybe_text("incident_id", incident)
+        .text("message", about.message)
+        .hostile(hostile)
+}

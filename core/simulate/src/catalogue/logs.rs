@@ -1,0 +1,284 @@
+//! The logs that each AI component keeps of its own work: more about every fourth decision, under
+//! the identity of the decision.
+
+use super::{
+    row::{Row, Shape},
+    table::{Spec, Table},
+};
+use crate::{
+    Error,
+    calendar::Day,
+    company::DECISION_KINDS,
+    hostile::Flaw,
+    output::{Layout, Packing, Style},
+    random::Random,
+    tickets::quoted,
+    truth::{SourceTruth, reason},
+};
+use std::path::Path;
+
+/// Every so many decisions one is told of in its component's log.
+const TOLD_EVERY: u64 = 4;
+const NAMES: [&str; 4] = [
+    "Mara Voss",
+    "J. O'Neil",
+    "Li Wei 李伟",
+    "Robert'); drop table leads;--",
+];
+const COMPANIES: [&str; 4] = [
+    "Harbour Freight & Sons",
+    "Nordlicht GmbH",
+    "=1+1 Ltd",
+    "株式会社みどり",
+];
+const INDUSTRIES: [&str; 4] = ["retail", "logistics", "health", "education"];
+const ERRORS: [&str; 3] = [
+    "timeout after 30 s",
+    "quota is used up",
+    "403 </script><script>alert(1)</script>",
+];
+
+const MESSAGE_FLAWS: [Flaw; 6] = [
+    Flaw::Value("quality_score", "101", reason::OUT_OF_RANGE),
+    Flaw::Value("approved", "\"yes\"", reason::WRONG_TYPE),
+    Flaw::Value("channel", "\"fax\"", reason::NOT_ALLOWED),
+    Flaw::Cut,
+    Flaw::Value("success", "null", reason::MISSING),
+    Flaw::Long("template"),
+];
+const ENRICHMENT_FLAWS: [Flaw; 5] = [
+    Flaw::Value("fields_filled", "-1", reason::OUT_OF_RANGE),
+    Flaw::Value("confidence", "\"high\"", reason::WRONG_TYPE),
+    Flaw::Value("method", "\"guess\"", reason::NOT_ALLOWED),
+    Flaw::Without("id"),
+    Flaw::Garbage,
+];
+const SCRAPING_FLAWS: [Flaw; 5] = [
+    Flaw::Value("http_status", "1000", reason::OUT_OF_RANGE),
+    Flaw::Without("site"),
+    Flaw::Value("blocked", "1", reason::WRONG_TYPE),
+    Flaw::RawNull("site"),
+    Flaw::Value("time", "\"today\"", reason::WRONG_TYPE),
+];
+const SYNC_FLAWS: [Flaw; 5] = [
+    Flaw::Value("operation", "\"upsert\"", reason::NOT_ALLOWED),
+    Flaw::Value("conflicts", "0.5", reason::WRONG_TYPE),
+    Flaw::Cut,
+    Flaw::Without("system"),
+    Flaw::Value("latency_ms", "1e8", reason::OUT_OF_RANGE),
+];
+
+const fn spec(name: &'static str, stream: u64, packing: Packing, flaws: &'static [Flaw]) -> Spec {
+    Spec {
+        name,
+        stream,
+        shape: Shape::Json,
+        header: None,
+        layout: Layout::Weekly,
+        style: Style::packed(packing),
+        delay: 9,
+        flaws,
+    }
+}
+
+/// The logs, in the order of [`DECISION_KINDS`].
+const SPECS: [Spec; 4] = [
+    spec("message_generations", 26, Packing::Gzip, &MESSAGE_FLAWS),
+    spec("enrichments", 27, Packing::Zstandard, &ENRICHMENT_FLAWS),
+    spec("scrapings", 28, Packing::Plain, &SCRAPING_FLAWS),
+    spec("syncs", 29, Packing::Gzip, &SYNC_FLAWS),
+];
+
+/// A decision, as the log of decisions tells of it.
+pub(crate) struct Decision {
+    pub number: u64,
+    /// When it was made, in seconds since 1970.
+    pub second: i64,
+    /// Index into [`DECISION_KINDS`].
+    pub kind: usize,
+    pub outcome: &'static str,
+    pub latency_ms: f64,
+}
+
+/// Follows the decisions while they are written.
+pub(crate) struct Logs {
+    tables: [Table; DECISION_KINDS.len()],
+}
+
+impl Logs {
+    pub(crate) fn new(root: &Path, seed: u64, compress: bool, days: &[Day]) -> Self {
+        Self {
+            tables: SPECS.map(|spec| Table::new(root, spec, seed, compress, days)),
+        }
+    }
+
+    pub(crate) fn open(&mut self, day: &Day) -> Result<(), Error> {
+        self.tables.iter_mut().try_for_each(|table| table.open(day))
+    }
+
+    /// Takes the next decision.
+    pub(crate) fn decision(&mut self, day: &Day, decision: &Decision) -> Result<(), Error> {
+        if !decision.number.is_multiple_of(TOLD_EVERY) {
+            return Ok(());
+        }
+        let table = &mut self.tables[decision.kind];
+        let random = &mut table.random;
+        let row = match decision.kind {
+            0 => message(random, decision),
+            1 => enrichment(random, decision),
+            2 => scraping(random, decision),
+            _ => sync(random, decision),
+        };
+        table.put(day, row)
+    }
+
+    pub(crate) fn end(&mut self, day: &Day, days: &[Day]) -> Result<(), Error> {
+        self.tables
+            .iter_mut()
+            .try_for_each(|table| table.end(day, days))
+    }
+
+    pub(crate) fn close(self) -> Result<Vec<(&'static str, SourceTruth)>, Error> {
+        self.tables.into_iter().map(Table::close).collect()
+    }
+}
+
+impl Decision {
+    /// What all logs begin with.
+    fn row(&self) -> Row {
+        Row::new()
+            .text("id", format!("D-{:08}", self.number))
+            .time("time", self.second)
+            .text("session_id", format!("S-{:07}", self.number / 12))
+    }
+
+    fn succeeded(&self) -> bool {
+        self.outcome != "rejected"
+    }
+
+    /// What all logs end with.
+    fn ended(&self, random: &mut Random, row: Row) -> Row {
+        let error = *random.pick(&ERRORS);
+        let level = if self.outcome == "accepted" {
+            82.0
+        } else {
+            58.0
+        };
+        let score = (level + 9.0 * random.normal()).clamp(0.0, 100.0);
+        row.maybe_raw(
+            "quality_score",
+            self.succeeded().then(|| format!("{score:.0}")),
+        )
+        .raw("success", self.succeeded())
+        .raw("latency_ms", self.latency_ms)
+        .maybe_text("error", (!self.succeeded()).then_some(error))
+    }
+}
+
+/// Whom a message or a fact is about, and whether the name is hostile.
+fn subject(random: &mut Random) -> (String, bool) {
+    let (name, company) = (*random.pick(&NAMES), *random.pick(&COMPANIES));
+    let industry = *random.pick(&INDUSTRIES);
+    let hostile = name.contains("--") || company.starts_with('=');
+    let (name, company) = (quoted(name), quoted(company));
+    let text = format!("{{\"name\":{name},\"company\":{company},\"industry\":\"{industry}\"}}");
+    (text, hostile)
+}
+
+fn message(random: &mut Random, decision: &Decision) -> Row {
+    let (subject, hostile) = subject(random);
+    let edited = match decision.outcome {
+        "accepted" => 0.0,
+        _ => random.between(0.02, 0.6),
+    };
+    let characters = random.log_normal(900.0, 0.4).round();
+    let row = decision
+        .row()
+        .raw("subject", subject)
+        .text(
+            "channel",
+            *random.pick(&["email", "email", "chat", "letter"]),
+        )
+        .maybe_text(
+            "template",
+            random
+                .chance(0.8)
+                .then(|| *random.pick(&["intro", "reminder", "{{ 7 * 7 }}"])),
+        )
+        .text("model", *random.pick(&["writer-2", "writer-3"]))
+        .text("language", *random.pick(&["en", "de", "pt-BR", "ja"]))
+        .raw("characters", characters)
+        .raw("approved", decision.succeeded())
+        .raw("edited_share", format!("{edited:.2}"));
+    decision.ended(random, row).hostile(hostile)
+}
+
+fn enrichment(random: &mut Random, decision: &Decision) -> Row {
+    let (subject, hostile) = subject(random);
+    let wanted = 3 + random.below(8);
+    let filled = if decision.succeeded() {
+        1 + random.below(wanted)
+    } else {
+        0
+    };
+    let row = decision
+        .row()
+        .raw("subject", subject)
+        .text(
+            "method",
+            *random.pick(&["register", "search", "website", "model"]),
+        )
+        .raw("fields_wanted", wanted)
+        .raw("fields_filled", filled)
+        .raw(
+            "confidence",
+            format!("{:.2}", 1.0 - 0.5 * random.unit().powi(2)),
+        );
+    decision.ended(random, row).hostile(hostile)
+}
+
+fn scraping(random: &mut Random, decision: &Decision) -> Row {
+    let wanted = 1 + random.below(40);
+    let read = if decision.succeeded() {
+        wanted - random.below(wanted / 4 + 1)
+    } else {
+        0
+    };
+    let blocked = !decision.succeeded() && random.chance(0.7);
+    let size = read as f64 * random.log_normal(40_000.0, 0.5);
+    let site = format!("www{}.example.org", random.below(300));
+    let row = decision
+        .row()
+        .text("site", site)
+        .text("method", *random.pick(&["sitemap", "search", "links"]))
+        .raw("pages_wanted", wanted)
+        .raw("pages_read", read)
+        .raw("size_bytes", size.round())
+        .raw("http_status", if blocked { 403 } else { 200 })
+        .raw("blocked", blocked);
+    decision.ended(random, row)
+}
+
+fn sync(random: &mut Random, decision: &Decision) -> Row {
+    let read = random.log_normal(60.0, 0.8).round() as usize;
+    let written = if decision.succeeded() {
+        random.below(read + 1)
+    } else {
+        0
+    };
+    let row = decision
+        .row()
+        .text(
+            "system",
+            *random.pick(&["crm", "ledger", "mail provider", "表計算"]),
+        )
+        .text("direction", *random.pick(&["in", "out"]))
+        .text(
+            "operation",
+            *random.pick(&["create", "update", "update", "merge", "delete"]),
+        )
+        .raw("records_read", read)
+        .raw("records_written", written)
+        .raw("conflicts", random.below(3));
+    decision.ended(random, row)
+}

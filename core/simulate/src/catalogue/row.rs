@@ -1,0 +1,222 @@
+//! One record of any table, before it is known whether it becomes a line of JSON or of CSV.
+
+use crate::{hostile::Flaw, tickets::quoted, truth::reason};
+use jiff::Timestamp;
+use std::fmt::Display;
+
+/// How a table writes its records.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Shape {
+    /// A JSON object a line.
+    Json,
+    /// Cells with this delimiter under a header.
+    Csv(char),
+}
+
+#[derive(Debug, Clone)]
+enum Cell {
+    Text(String),
+    /// A number, `true`, or JSON as it stands.
+    Raw(String),
+    Null,
+}
+
+/// A record: its fields by name, in the order in which they are written.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Row {
+    cells: Vec<(&'static str, Cell)>,
+    /// Whether a text in it is made to break programs.
+    pub hostile: bool,
+}
+
+impl Row {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    fn with(mut self, name: &'static str, cell: Cell) -> Self {
+        self.cells.push((name, cell));
+        self
+    }
+
+    /// Adds a text.
+    pub(crate) fn text(self, name: &'static str, text: impl Into<String>) -> Self {
+        self.with(name, Cell::Text(text.into()))
+    }
+
+    /// Adds a text, or null.
+    pub(crate) fn maybe_text(self, name: &'static str, text: Option<impl Into<String>>) -> Self {
+        match text {
+            Some(text) => self.text(name, text),
+            None => self.with(name, Cell::Null),
+        }
+    }
+
+    /// Adds a number, `true` or `false`, or JSON as it stands.
+    pub(crate) fn raw(self, name: &'static str, value: impl Display) -> Self {
+        self.with(name, Cell::Raw(value.to_string()))
+    }
+
+    /// Adds a number, or null.
+    pub(crate) fn maybe_raw(self, name: &'static str, value: Option<impl Display>) -> Self {
+        match value {
+            Some(value) => self.raw(name, value),
+            None => self.with(name, Cell::Null),
+        }
+    }
+
+    /// Adds the instant `second` (since 1970).
+    pub(crate) fn time(self, name: &'static str, second: i64) -> Self {
+        self.text(name, stamp(second))
+    }
+
+    /// Adds an instant, or null.
+    pub(crate) fn maybe_time(self, name: &'static str, second: Option<i64>) -> Self {
+        self.maybe_text(name, second.map(stamp))
+    }
+
+    /// Says whether a text in it is made to break programs.
+    pub(crate) fn hostile(mut self, hostile: bool) -> Self {
+        self.hostile = hostile;
+        self
+    }
+
+    /// Adds a list of texts.
+    pub(crate) fn list<T: AsRef<str>>(self, name: &'static str, texts: &[T]) -> Self {
+        let items: Vec<String> = texts.iter().map(|text| quoted(text.as_ref())).collect();
+        self.raw(name, format!("[{}]", items.join(",")))
+    }
+
+    /// The record as a line without its end.
+    pub(crate) fn line(&self, shape: Shape) -> Vec<u8> {
+        match shape {
+            Shape::Json => self.json(),
+            Shape::Csv(delimiter) => joined(&self.csv_cells(delimiter), delimiter),
+        }
+    }
+
+    fn json(&self) -> Vec<u8> {
+        let mut line = String::with_capacity(512);
+        for (name, cell) in &self.cells {
+            line.push(if line.is_empty() { '{' } else { ',' });
+            line.push_str(&format!("\"{name}\":"));
+            match cell {
+                Cell::Text(text) => line.push_str(&quoted(text)),
+                Cell::Raw(value) => line.push_str(value),
+                Cell::Null => line.push_str("null"),
+            }
+        }
+        line.push('}');
+        line.into_bytes()
+    }
+
+    fn csv_cells(&self, delimiter: char) -> Vec<String> {
+        let cells = self.cells.iter().map(|(_, cell)| match cell {
+            Cell::Text(text) if text.contains([delimiter, '"', '\n', '\r']) => {
+                format!("\"{}\"", text.replace('"', "\"\""))
+            }
+            Cell::Text(text) | Cell::Raw(text) => text.clone(),
+            Cell::Null => String::new(),
+        });
+        cells.collect()
+    }
+
+    /// The record with a flaw as a line, and the reason for which it is left out.
+    pub(crate) fn spoiled(&self, shape: Shape, flaw: Flaw) -> (Vec<u8>, &'static str) {
+        let delimiter = match shape {
+            Shape::Json => return flaw.spoil(&String::from_utf8_lossy(&self.json())),
+            Shape::Csv(delimiter) => delimiter,
+        };
+        let mut cells = self.csv_cells(delimiter);
+        let at = |key: &str| self.cells.iter().position(|(name, _)| *name == key);
+        let mut put = |key: &str, text: String| {
+            if let Some(at) = at(key) {
+                cells[at] = text;
+            }
+        };
+        let reason = match flaw {
+            Flaw::Value(key, text, reason) => {
+                put(key, text.to_string());
+                reason
+            }
+            Flaw::Without(key) => {
+                put(key, String::new());
+                reason::MISSING
+            }
+            Flaw::Long(key) => {
+                put(key, "long ".repeat(200_000));
+                reason::TOO_LONG
+            }
+            Flaw::BadText(key) => {
+                put(key, "caf?".to_string());
+                let mut line = joined(&cells, delimiter);
+                if let Some(at) = line.windows(4).position(|bytes| bytes == b"caf?") {
+                    line[at + 3] = 0xe9;
+                }
+                return (line, reason::INVALID_TEXT);
+            }
+            // There is no nesting in CSV: what is left is a line with too few cells.
+            Flaw::Cut | Flaw::Garbage | Flaw::RawNull(_) | Flaw::Deep => {
+                cells.truncate(self.cells.len() / 2);
+                reason::BROKEN_CSV
+            }
+        };
+        (joined(&cells, delimiter), reason)
+    }
+}
+
+fn joined(cells: &[String], delimiter: char) -> Vec<u8> {
+    cells.join(&delimiter.to_string()).into_bytes()
+}
+
+/// The instant `second` (since 1970) as text.
+pub(crate) fn stamp(second: i64) -> String {
+    Timestamp::from_second(second).map_or_else(|_| String::new(), |at| at.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> Row {
+        Row::new()
+            .text("id", "T-1")
+            .text("title", "a \"b\"; c")
+            .maybe_raw("n", Some(4.5))
+            .maybe_text("error", None::<String>)
+            .time("at", 1_794_211_530)
+    }
+
+    fn line(shape: Shape) -> String {
+        String::from_utf8(row().line(shape)).unwrap()
+    }
+
+    #[test]
+    fn a_record_is_json_or_csv() {
+        assert_eq!(
+            line(Shape::Json),
+            r#"{"id":"T-1","title":"a \"b\"; c","n":4.5,"error":null,"at":"2026-11-09T08:05:30Z"}"#
+        );
+        assert_eq!(
+            line(Shape::Csv(';')),
+            r#"T-1;"a ""b""; c";4.5;;2026-11-09T08:05:30Z"#
+        );
+    }
+
+    #[test]
+    fn flaws_of_csv_are_what_they_say() {
+        let spoiled = |flaw| {
+            let (line, reason) = row().spoiled(Shape::Csv(','), flaw);
+            (String::from_utf8_lossy(&line).into_owned(), reason)
+        };
+        let (line, reason) = spoiled(Flaw::Value("n", "many", reason::WRONG_TYPE));
+        assert_eq!(line, "T-1,\"a \"\"b\"\"; c\",many,,2026-11-09T08:05:30Z");
+        assert_eq!(reason, reason::WRONG_TYPE);
+        assert_eq!(
+            spoiled(Flaw::Cut),
+            ("T-1,\"a \"\"b\"\"; c\"".into(), reason::BROKEN_CSV)
+        );
+        assert_eq!(spoiled(Flaw::Without("id")).1, reason::MISSING);
+        assert!(spoiled(Flaw::BadText("title")).0.contains("caf\u{fffd}"));
+    }
+}

@@ -1,0 +1,136 @@
+//! A table on its way into files: late and repeated records, unfit ones, and the count of all.
+
+use super::row::{Row, Shape};
+use crate::{
+    Error,
+    calendar::Day,
+    company::{LATE_SHARE, REPEAT_SHARE},
+    hostile::Flaw,
+    output::{Feed, Layout, Packing, Style},
+    random::Random,
+    truth::SourceTruth,
+};
+use std::path::Path;
+
+/// Share of records that do not meet their contract.
+const FLAWED_SHARE: f64 = 0.003;
+
+/// What a table is like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spec {
+    /// Name of the source and of its folder.
+    pub name: &'static str,
+    /// Number of the table's random stream.
+    pub stream: u64,
+    pub shape: Shape,
+    /// Names of its columns, for CSV.
+    pub header: Option<&'static str>,
+    pub layout: Layout,
+    pub style: Style,
+    /// Days by which a late record comes late, at most.
+    pub delay: usize,
+    /// Ways in which records do not meet the contract.
+    pub flaws: &'static [Flaw],
+}
+
+/// A table that is being written.
+pub(crate) struct Table {
+    spec: Spec,
+    feed: Feed,
+    /// Everything random about the table: who fills it draws from here, too.
+    pub random: Random,
+    turn: usize,
+    today: usize,
+    last: Option<Row>,
+    compress: bool,
+}
+
+impl Table {
+    pub(crate) fn new(root: &Path, spec: Spec, seed: u64, compress: bool, days: &[Day]) -> Self {
+        let extension = match spec.shape {
+            Shape::Json => "jsonl",
+            Shape::Csv(_) => "csv",
+        };
+        let last = days.len() - 1;
+        let feed = Feed::new(root, spec.name, extension, spec.header, spec.layout, last);
+        Self {
+            random: Random::new(seed, spec.stream),
+            spec,
+            feed,
+            turn: 0,
+            today: 0,
+            last: None,
+            compress,
+        }
+    }
+
+    /// Begins a day.
+    pub(crate) fn open(&mut self, day: &Day) -> Result<(), Error> {
+        self.today = 0;
+        let packing = if self.compress {
+            self.spec.style.packing
+        } else {
+            Packing::Plain
+        };
+        let style = self.spec.style;
+        self.feed.open(day, || Style { packing, ..style })
+    }
+
+    /// Writes a record that meets the contract: now, or late; now and then twice.
+    pub(crate) fn put(&mut self, day: &Day, row: Row) -> Result<(), Error> {
+        let line = row.line(self.spec.shape);
+        self.today += 1;
+        self.feed.truth.hostile_texts += u64::from(row.hostile);
+        self.last = Some(row);
+        if self.random.chance(LATE_SHARE) {
+            let delay = 1 + self.random.below(self.spec.delay);
+            return self.feed.accept_late(day, delay, &line);
+        }
+        self.feed.accept(&line)?;
+        if self.random.chance(REPEAT_SHARE) {
+            let delay = self.random.below(self.spec.delay);
+            self.feed.repeat(day, delay, &line)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a newer state of a record that was put before, some days from now.
+    pub(crate) fn put_again(&mut self, day: &Day, delay: usize, row: &Row) -> Result<(), Error> {
+        self.feed.repeat(day, delay, &row.line(self.spec.shape))
+    }
+
+    /// Ends a day with its share of unfit records. On the first day of the last week each way of
+    /// being unfit occurs once, and one record comes twice, however few records there are.
+    pub(crate) fn end(&mut self, day: &Day, days: &[Day]) -> Result<(), Error> {
+        let count = self.random.poisson(self.today as f64 * FLAWED_SHARE);
+        let Some(last) = self.last.clone() else {
+            return Ok(());
+        };
+        for _ in 0..count {
+            let flaw = self.spec.flaws[self.turn % self.spec.flaws.len()];
+            self.turn += 1;
+            // Million-character texts come once, not with every turn.
+            if !matches!(flaw, Flaw::Long(_)) {
+                self.reject(&last, flaw)?;
+            }
+        }
+        if day.index + 7 == days.len() {
+            for flaw in self.spec.flaws {
+                self.reject(&last, *flaw)?;
+            }
+            self.feed.repeat(day, 0, &last.line(self.spec.shape))?;
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, row: &Row, flaw: Flaw) -> Result<(), Error> {
+        let (line, reason) = row.spoiled(self.spec.shape, flaw);
+        self.feed.reject(&line, reason)
+    }
+
+    /// Ends the table.
+    pub(crate) fn close(mut self) -> Result<(&'static str, SourceTruth), Error> {
+        self.feed.close()?;
+        Ok((self.spec.name, self.feed.truth))
+    }
+}

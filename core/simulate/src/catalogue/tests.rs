@@ -1,0 +1,228 @@
+//! What is in one table is of a piece with the others.
+
+use crate::{Config, audit, simulate, truth::SourceTruth};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A simulation and its accepted records by source.
+struct Simulated {
+    sources: BTreeMap<String, SourceTruth>,
+    records: BTreeMap<&'static str, Vec<Value>>,
+}
+
+const CONTRACTS: [(&str, &str); 15] = [
+    ("tickets", "ticket"),
+    ("decisions", "decision"),
+    ("pipelines", "pipeline_execution"),
+    ("tasks", "task"),
+    ("task_executions", "task_execution"),
+    ("task_dependencies", "task_dependency"),
+    ("step_executions", "step_execution"),
+    ("pipeline_configurations", "pipeline_configuration"),
+    ("resource_usage", "resource_usage"),
+    ("incidents", "incident"),
+    ("alerts", "alert"),
+    ("message_generations", "message_generation"),
+    ("enrichments", "enrichment"),
+    ("scrapings", "scraping"),
+    ("syncs", "sync"),
+];
+
+impl Simulated {
+    fn new(weeks: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config {
+            seed: 6,
+            weeks,
+            out: folder.path().join("operations"),
+            ..Config::default()
+        };
+        let sources = simulate(&config).unwrap().truth.sources;
+        let records = CONTRACTS.map(|(source, contract)| {
+            let contract = audit::contract(contract);
+            (source, audit::audit(&config.out.join(source), &contract).1)
+        });
+        Self {
+            sources,
+            records: records.into(),
+        }
+    }
+
+    fn of(&self, source: &str) -> &[Value] {
+        &self.records[source]
+    }
+
+    fn values(&self, source: &str, field: &str) -> BTreeSet<&str> {
+        let records = self.of(source).iter();
+        records
+            .filter_map(|record| record[field].as_str())
+            .collect()
+    }
+
+    /// Every value of a field is one of another table's field; there are at least `least`.
+    fn refers(&self, (source, field): (&str, &str), (other, key): (&str, &str), least: usize) {
+        let (named, there) = (self.values(source, field), self.values(other, key));
+        let lost: Vec<_> = named.difference(&there).collect();
+        assert!(
+            lost.is_empty(),
+            "{source}.{field}: {lost:?} are not in {other}"
+        );
+        assert!(
+            named.len() >= least,
+            "{source}.{field}: {} named",
+            named.len()
+        );
+    }
+}
+
+fn second(record: &Value, field: &str) -> i64 {
+    let text = record[field].as_str().unwrap();
+    text.parse::<jiff::Timestamp>().unwrap().as_second()
+}
+
+#[test]
+fn records_refer_to_records_that_are_there() {
+    let all = Simulated::new(6);
+    all.refers(
+        ("step_executions", "execution_id"),
+        ("pipelines", "id"),
+        1500,
+    );
+    all.refers(("resource_usage", "execution_id"), ("pipelines", "id"), 750);
+    let configured = ("pipeline_configurations", "pipeline");
+    all.refers(("pipelines", "pipeline"), configured, 6);
+    all.refers(("alerts", "pipeline"), configured, 4);
+    all.refers(("alerts", "incident_id"), ("incidents", "id"), 4);
+    all.refers(("task_executions", "task_id"), ("tasks", "id"), 400);
+    all.refers(
+        ("task_dependencies", "parent_task_id"),
+        ("tasks", "id"),
+        120,
+    );
+    all.refers(
+        ("task_dependencies", "dependent_task_id"),
+        ("tasks", "id"),
+        120,
+    );
+    for log in ["message_generations", "enrichments", "scrapings", "syncs"] {
+        all.refers((log, "id"), ("decisions", "id"), 200);
+    }
+    let [mut incidents, mut tickets] = [0, 0];
+    for task in all.of("tasks") {
+        let (table, count) = match task["source"].as_str().unwrap() {
+            "incident" => ("incidents", &mut incidents),
+            "ticket" => ("tickets", &mut tickets),
+            _ => continue,
+        };
+        *count += 1;
+        let id = task["source_id"].as_str().unwrap();
+        let cause = all
+            .of(table)
+            .iter()
+            .find(|cause| cause["id"] == id)
+            .unwrap();
+        let before = cause
+            .get("created_at")
+            .map_or("started_at", |_| "created_at");
+        assert!(
+            second(cause, before) <= second(task, "created_at"),
+            "{task}"
+        );
+    }
+    assert!(incidents > 10 && tickets > 60, "{incidents} {tickets}");
+}
+
+/// A step lies within its execution, after the steps it depends on; together they take as long.
+#[test]
+fn steps_make_up_their_execution() {
+    let all = Simulated::new(2);
+    let runs: BTreeMap<&str, &Value> = all
+        .of("pipelines")
+        .iter()
+        .map(|run| (run["id"].as_str().unwrap(), run))
+        .collect();
+    let mut steps: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for step in all.of("step_executions") {
+        let run = step["execution_id"].as_str().unwrap();
+        steps.entry(run).or_default().push(step);
+    }
+    let mut failures = 0;
+    for (run, steps) in &steps {
+        let run = runs[run];
+        assert_eq!(steps.len(), 4);
+        let by_name = |name: &Value| steps.iter().find(|step| step["step"] == *name).unwrap();
+        let failed = steps
+            .iter()
+            .filter(|step| step["status"] == "failed")
+            .count();
+        assert_eq!(failed == 1, run["status"] == "failed", "{run}");
+        failures += failed;
+        let mut longest: f64 = 0.0;
+        for step in steps {
+            let depends_on = step["depends_on"].as_array().unwrap();
+            for earlier in depends_on.iter().map(by_name) {
+                let is_skipped = step["status"] == "skipped";
+                let ok = earlier["status"] == "ok";
+                assert!(ok != is_skipped || depends_on.len() > 1, "{step} {earlier}");
+                if !is_skipped {
+                    assert!(second(earlier, "ended_at") <= second(step, "started_at"));
+                }
+            }
+            let Some(took) = step["duration_s"].as_f64() else {
+                continue;
+            };
+            let from = (second(step, "started_at") - second(run, "started_at")) as f64;
+            longest = longest.max(from + took);
+        }
+        let took = run["duration_s"].as_f64().unwrap();
+        assert!((longest - took).abs() < 1.1, "{longest} {run}");
+    }
+    assert!(failures > 10, "{failures}");
+}
+
+/// What is planted in the first five tables shows in the others.
+#[test]
+fn alerts_and_incidents_follow_from_what_is_planted() {
+    let all = Simulated::new(16);
+    let with = |source: &str, field: &str, value: &str| {
+        let records = all.of(source).iter();
+        records.filter(|record| record[field] == value).count()
+    };
+    // The drift passes 80 % in its last weeks; the usual level of memory is far below.
+    assert!(with("alerts", "rule", "memory-high") > 10);
+    assert!(with("alerts", "rule", "latency-above-usual") > 60);
+    assert!(with("alerts", "rule", "pipeline-fails") > 25);
+    assert_eq!(with("incidents", "severity", "critical"), 1);
+    for alert in all.of("alerts") {
+        if let [Some(value), Some(limit)] = ["value", "threshold"].map(|f| alert[f].as_f64()) {
+            assert!(value > limit, "{alert}");
+        }
+    }
+    let active = all.of("pipeline_configurations").iter();
+    assert_eq!(active.filter(|one| one["active"] == true).count(), 6);
+}
+
+/// Every table has unfit, repeated and hostile records, however short the simulation.
+#[test]
+fn every_table_is_hostile() {
+    let all = Simulated::new(1);
+    for (name, source) in &all.sources {
+        if name == "improvements" {
+            continue;
+        }
+        assert!(source.quarantined.len() >= 3, "{name}: {source:?}");
+        assert!(source.accepted > 0, "{name}: {source:?}");
+        let reasons: u64 = source.quarantined.values().sum();
+        assert_eq!(
+            source.records,
+            source.accepted + source.duplicates + reasons
+        );
+    }
+    let longer = Simulated::new(5);
+    for (name, source) in &longer.sources {
+        assert!(
+            source.duplicates > 0 || name == "improvements",
+            "{name}: {source:?}"
+        );
+    }
+}

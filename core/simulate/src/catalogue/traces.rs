@@ -1,0 +1,272 @@
+//! What is recorded about some executions of pipelines beside the execution itself: their steps, a
+//! file a day, and the resources they used, as CSV. Every fifth execution is traced, every tenth
+//! measured.
+
+use super::{
+    row::{Row, Shape},
+    table::{Spec, Table},
+};
+use crate::{
+    Error,
+    calendar::Day,
+    company::PIPELINES,
+    hostile::Flaw,
+    output::{Layout, Packing, Style},
+    random::Random,
+    truth::{SourceTruth, reason},
+};
+use std::path::Path;
+
+/// Steps of each pipeline: the second and third may run at the same time.
+pub(crate) const STEPS: [[&str; 4]; 6] = [
+    ["fetch", "validate", "scan", "load"],
+    ["collect", "render", "sign", "send"],
+    ["crawl", "tokenise", "rank", "publish"],
+    ["read", "count", "compare", "write"],
+    ["取得", "照合", "match", "load"],
+    [
+        "open",
+        "=sum(A1:A9)",
+        "</script><script>alert(1)</script>",
+        "close",
+    ],
+];
+const TRACED_EVERY: u64 = 5;
+const MEASURED_EVERY: u64 = 10;
+
+const STEP_FLAWS: [Flaw; 8] = [
+    Flaw::Value("status", "\"green\"", reason::NOT_ALLOWED),
+    Flaw::Cut,
+    Flaw::Without("execution_id"),
+    Flaw::Value("duration_s", "-0.5", reason::OUT_OF_RANGE),
+    Flaw::Value("position", "\"first\"", reason::WRONG_TYPE),
+    Flaw::Value("position", "0", reason::OUT_OF_RANGE),
+    Flaw::RawNull("step"),
+    Flaw::Value(
+        "started_at",
+        "\"0001-01-01T00:00:00Z\"",
+        reason::OUT_OF_RANGE,
+    ),
+];
+const STEPS_SPEC: Spec = Spec {
+    name: "step_executions",
+    stream: 16,
+    shape: Shape::Json,
+    header: None,
+    layout: Layout::Daily,
+    style: Style::packed(Packing::Gzip),
+    delay: 5,
+    flaws: &STEP_FLAWS,
+};
+
+const USAGE_FLAWS: [Flaw; 7] = [
+    Flaw::Value("usage_percent", "170", reason::OUT_OF_RANGE),
+    Flaw::Value("usage_percent", "55,5", reason::WRONG_TYPE),
+    Flaw::Cut,
+    Flaw::Value("resource", "gpu", reason::NOT_ALLOWED),
+    Flaw::Without("usage_percent"),
+    Flaw::BadText("host"),
+    Flaw::Value("amount", "=1+1", reason::WRONG_TYPE),
+];
+const USAGE_SPEC: Spec = Spec {
+    name: "resource_usage",
+    stream: 17,
+    // As spreadsheets write it where the comma stands in numbers.
+    shape: Shape::Csv(';'),
+    header: Some(
+        "execution_id;resource;measured_at;pipeline;host;usage_percent;peak_percent;amount;\
+         amount_unit",
+    ),
+    layout: Layout::Weekly,
+    style: Style {
+        mark: true,
+        ..Style::packed(Packing::Zstandard)
+    },
+    delay: 9,
+    flaws: &USAGE_FLAWS,
+};
+
+/// An execution of a pipeline, as its own table tells of it.
+pub(crate) struct Execution {
+    pub number: u64,
+    /// When it began, in seconds since 1970.
+    pub second: i64,
+    pub pipeline: usize,
+    pub files: u64,
+    pub duration: f64,
+    /// The message it failed with.
+    pub error: Option<&'static str>,
+}
+
+/// Failures of one pipeline in a row, from the second on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Streak {
+    /// End of the last of them.
+    pub second: i64,
+    pub pipeline: usize,
+    pub failures: u32,
+}
+
+/// Follows the executions of pipelines while they are written.
+pub(crate) struct Traces {
+    steps: Table,
+    usage: Table,
+    failures: [u32; PIPELINES.len()],
+    streaks: Vec<Streak>,
+}
+
+/// What came of it: the counts of its tables, and failures in a row.
+pub(crate) struct Traced {
+    pub sources: [(&'static str, SourceTruth); 2],
+    pub streaks: Vec<Streak>,
+}
+
+impl Traces {
+    pub(crate) fn new(root: &Path, seed: u64, compress: bool, days: &[Day]) -> Self {
+        Self {
+            steps: Table::new(root, STEPS_SPEC, seed, compress, days),
+            usage: Table::new(root, USAGE_SPEC, seed, compress, days),
+            failures: [0; PIPELINES.len()],
+            streaks: Vec::new(),
+        }
+    }
+
+    pub(crate) fn open(&mut self, day: &Day) -> Result<(), Error> {
+        self.steps.open(day)?;
+        self.usage.open(day)
+    }
+
+    /// Takes the next execution, in the order of their beginnings.
+    pub(crate) fn execution(&mut self, day: &Day, run: &Execution) -> Result<(), Error> {
+        let failures = &mut self.failures[run.pipeline];
+        *failures = if run.error.is_some() {
+            *failures + 1
+        } else {
+            0
+        };
+        if *failures > 1 {
+            self.streaks.push(Streak {
+                second: run.second + run.duration as i64,
+                pipeline: run.pipeline,
+                failures: *failures,
+            });
+        }
+        if run.number.is_multiple_of(TRACED_EVERY) {
+            for row in steps(&mut self.steps.random, run) {
+                self.steps.put(day, row)?;
+            }
+        }
+        if run.number.is_multiple_of(MEASURED_EVERY) {
+            for row in usage(&mut self.usage.random, run) {
+                self.usage.put(day, row)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn end(&mut self, day: &Day, days: &[Day]) -> Result<(), Error> {
+        self.steps.end(day, days)?;
+        self.usage.end(day, days)
+    }
+
+    pub(crate) fn close(self) -> Result<Traced, Error> {
+        Ok(Traced {
+            sources: [self.steps.close()?, self.usage.close()?],
+            streaks: self.streaks,
+        })
+    }
+}
+
+/// When each step begins and ends, in seconds from the beginning of the execution. The second and
+/// third begin when the first ends; the last when both have ended.
+fn spans(random: &mut Random, duration: f64) -> [[f64; 2]; 4] {
+    let [a, b, c, d] = [1.0, 2.5, 1.5, 1.2].map(|median| random.log_normal(median, 0.3));
+    let unit = duration / (a + b.max(c) + d);
+    let (first, last) = (a * unit, (a + b.max(c)) * unit);
+    [
+        [0.0, first],
+        [first, first + b * unit],
+        [first, first + c * unit],
+        [last, duration],
+    ]
+}
+
+fn steps(random: &mut Random, run: &Execution) -> Vec<Row> {
+    let mut spans = spans(random, run.duration);
+    let broken = random.below(4);
+    let is_skipped = |at| run.error.is_some() && at > broken && !(broken == 1 && at == 2);
+    // What was not skipped fills the execution's time.
+    let ends = (0..4).filter(|at| !is_skipped(*at)).map(|at| spans[at][1]);
+    let stretch = run.duration / ends.fold(f64::MIN_POSITIVE, f64::max);
+    spans = spans.map(|span| span.map(|at| at * stretch));
+    let names = STEPS[run.pipeline];
+    let needed: [&[usize]; 4] = [&[], &[0], &[0], &[1, 2]];
+    let mut records = run.files * 120;
+    (0..4)
+        .map(|at| {
+            let failed = run.error.is_some() && at == broken;
+            let skipped = is_skipped(at);
+            let [from, to] = spans[at];
+            let took = (!skipped).then_some(to - from);
+            let read = records;
+            if !skipped && at != 2 {
+                records = (records as f64 * random.between(0.9, 1.0)) as u64;
+            }
+            let status = match (failed, skipped) {
+                (true, _) => "failed",
+                (_, true) => "skipped",
+                _ => "ok",
+            };
+            let depends_on: Vec<&str> = needed[at].iter().map(|step| names[*step]).collect();
+            let again = random.chance(0.03);
+            Row::new()
+                .text("id", format!("P-{:08}/{}", run.number, at + 1))
+                .text("execution_id", format!("P-{:08}", run.number))
+                .text("pipeline", PIPELINES[run.pipeline])
+                .text("step", names[at])
+                .raw("position", at + 1)
+                .list("depends_on", &depends_on)
+                .time("started_at", run.second + from as i64)
+                .maybe_time("ended_at", took.map(|_| run.second + to as i64))
+                .maybe_raw("duration_s", took.map(|took| format!("{took:.1}")))
+                .text("status", status)
+                .raw("attempts", if skipped { 0 } else { 1 + u8::from(again) })
+                .maybe_raw("records_in", (!skipped).then_some(read))
+                .maybe_raw("records_out", (status == "ok").then_some(records))
+                .maybe_text("error", run.error.filter(|_| failed))
+                .hostile(run.pipeline >= 4)
+        })
+        .collect()
+}
+
+fn usage(random: &mut Random, run: &Execution) -> Vec<Row> {
+    let host = format!("runner-{}", 1 + random.below(4));
+    let end = run.second + run.duration as i64;
+    let files = run.files as f64;
+    // Mean use, and the amount of it that an execution of this size needs.
+    let resources = [
+        ("cpu", 48.0, run.duration * 1.6, "s"),
+        ("memory", 37.0, 300.0 + files * 0.4, "MB"),
+        ("disk", 22.0, files * 3.5, "MB"),
+        ("network", 15.0, files * 2.0, "MB"),
+    ];
+    let row = |random: &mut Random, (resource, level, amount, unit): (&str, f64, f64, &str)| {
+        let used = (level + 6.0 * random.normal()).clamp(0.5, 95.0);
+        let peak = (used * random.between(1.1, 1.8)).min(100.0);
+        Row::new()
+            .text("execution_id", format!("P-{:08}", run.number))
+            .text("resource", resource)
+            .time("measured_at", end)
+            .text("pipeline", PIPELINES[run.pipeline])
+            .text("host", host.as_str())
+            .raw("usage_percent", format!("{used:.1}"))
+            .raw("peak_percent", format!("{peak:.1}"))
+            .raw(
+                "amount",
+                format!("{:.1}", amount * random.log_normal(1.0, 0.2)),
+            )
+            .text("amount_unit", unit)
+            .hostile(run.pipeline >= 4)
+    };
+    resources.map(|resource| row(random, resource)).into()
+}
