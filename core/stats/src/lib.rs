@@ -1,6 +1,7 @@
 //! Numerics over slices: tests, detectors, forecasters. No frames, no I/O, no clock; everything
 //! random takes a seed.
 
+pub mod count;
 pub mod describe;
 pub mod rate;
 pub mod test;
