@@ -19,6 +19,7 @@ mod tests;
 pub mod anomaly;
 pub mod change_point;
 pub mod effectiveness;
+pub mod features;
 pub mod forecast;
 pub mod kpi;
 pub mod noop;
@@ -146,6 +147,7 @@ impl Kind {
 pub const KINDS: &[&Kind] = &[
     &sql::SQL,
     &quality::QUALITY,
+    &features::FEATURES,
     &kpi::KPI,
     &trend::TREND,
     &change_point::CHANGE_POINT,

@@ -6,6 +6,7 @@ pub mod describe;
 pub mod rate;
 pub mod test;
 pub mod threshold;
+pub mod window;
 
 pub mod change_point;
 pub mod trend;
