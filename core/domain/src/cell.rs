@@ -119,6 +119,9 @@ pub struct Cell {
     pub tables: Vec<Table>,
     /// What a careful reader must know.
     pub caveats: Vec<String>,
+    /// What a reader must know before trusting anything in the report: stands before its other notes.
+    #[serde(default)]
+    pub notices: Vec<String>,
     /// Records of its inputs with a time in the window; `None` for stages that do not look at time.
     #[serde(default)]
     pub records: Option<u64>,
@@ -144,6 +147,7 @@ impl Cell {
             charts: Vec::new(),
             tables: Vec::new(),
             caveats: Vec::new(),
+            notices: Vec::new(),
             records: None,
         }
     }

@@ -19,6 +19,7 @@ mod tests;
 pub mod anomaly;
 pub mod change_point;
 pub mod effectiveness;
+pub mod features;
 pub mod forecast;
 pub mod kpi;
 pub mod noop;
@@ -57,6 +58,8 @@ pub struct Input {
     pub source: Option<retrocast_domain::report::SourceNote>,
     /// Column that holds the time of a record, when the contract names one.
     pub time: Option<String>,
+    /// What was left out of a source, its column `raw` at least; only when a param asks for it.
+    pub refused: Option<DataFrame>,
 }
 
 /// Datasets by name.
@@ -119,7 +122,8 @@ pub struct Kind {
     pub manual: &'static str,
     /// JSON Schema of its params, from the `Params` struct. A string (or array of strings) property
     /// with `"x-dataset": true` names an input dataset; with `"x-column": "<property>"` it names a
-    /// column of the dataset that the other property names.
+    /// column of the dataset that the other property names; with `"x-refused": true` it asks, when it
+    /// is set, for the records that were left out of the sources.
     pub schema: fn() -> schemars::Schema,
     /// Does the work.
     pub run: fn(&Context, &Value, &Inputs) -> Result<Analysis, StageError>,
@@ -143,6 +147,7 @@ impl Kind {
 pub const KINDS: &[&Kind] = &[
     &sql::SQL,
     &quality::QUALITY,
+    &features::FEATURES,
     &kpi::KPI,
     &trend::TREND,
     &change_point::CHANGE_POINT,

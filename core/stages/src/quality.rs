@@ -1,28 +1,70 @@
-//! Whether the records can be trusted: completeness, validity, uniqueness, freshness and volume of
-//! each dataset, as one score from 0 to 100 with its parts.
+//! Whether the records can be trusted: six parts of data quality for each dataset, from 0 to 1, and
+//! one score from 0 to 100 made of them.
 //!
-//! | part | share of | weight |
+//! # Parts
+//!
+//! | part | what it is | weight |
 //! |---|---|---|
-//! | validity | records that meet their contract, times files that could be read | 0.25 |
-//! | completeness | values present, against what is usual for their column | 0.25 |
-//! | freshness | the usual silence over the silence before the window's end | 0.20 |
-//! | uniqueness | records whose key had not been seen | 0.15 |
-//! | volume | records of the window, against the median of the windows before, when it dropped | 0.15 |
+//! | validity | records that meet the contract, of all that were read, times the share of files that could be read to their end | 0.25 |
+//! | completeness | values that are there in the window, of those that should be: the mean over the fields that were ever filled before the window, each against its own usual share | 0.20 |
+//! | freshness | 1 while the newest record is no older at the window's end than the source allows; then what it allows over its age | 0.20 |
+//! | volume | 1 while the window holds as many records as expected; then their number over what was expected, or the inverse when there are too many for the contract | 0.15 |
+//! | uniqueness | records whose key had not been seen, of those that meet the contract | 0.10 |
+//! | shape | fields that are as the contract says, of those it names and those the records bring besides | 0.10 |
 //!
-//! Validity and uniqueness are known for sources only; freshness and volume need a time column. A
-//! part that is not known does not count. A column is complete when it is as full in the window as
-//! it was before; columns named in `always_filled` are held to every record.
+//! The score is the mean of the parts that are known, by weight. Validity, uniqueness and shape are
+//! known of sources only; freshness and volume need a time column; completeness needs records before
+//! the window, or `always_filled`, which names fields that no record may lack. A value of another
+//! type counts against shape by the share of records that have it, as does a field that the
+//! contract does not name; a field of the contract that no record has counts in full.
 //!
-//! A source has gone quiet when it fell silent before the window's end for longer than twice its
-//! longest silence so far, or for so long that the chance of it, at the share of days with records
-//! before, is below 0.1 %. Volume dropped when the window's number of records lies below the 99 %
-//! prediction interval (Student's t on the logarithms) of the windows before, of which at least
-//! four are needed.
+//! # Gone quiet
+//!
+//! How old the newest record may be is what the contract says (`fresh_hours`), else what the source's
+//! own rhythm of the last 53 weeks says. A silence lasts from the newest record to the window's end.
+//! Its probability is that of the rest of its first day without a record, times that of each whole
+//! day: the share of earlier days without one, the days of the silence itself counted as such, so that
+//! nothing is impossible and little history proves little. Days of
+//! the week on which records usually come, and in numbers within a factor of two, are of one sort;
+//! each other day of the week is a sort of its own: so a source of working days may be silent on any
+//! weekend, and a thin Sunday is not held to a busy Monday. Of a source with regular gaps of
+//! many days, the gap is judged by Student's t on the logarithms of the gaps before. A source has
+//! gone quiet when that probability is below 0.5 % and it was not as silent at any week's end before.
+//! At least seven days with records within two weeks or more are needed.
+//!
+//! # Volume
+//!
+//! The contract may expect a number of records a day (`daily_records`), which the mean of the
+//! window's days is held to. Else the window is compared with the `windows` before it: what its days
+//! of the week brought on average then, and a 99 % prediction interval of the negative binomial law,
+//! widened for the few windows it is estimated from. At least four windows are needed.
+//!
+//! # Thresholds
+//!
+//! Below `flag_below` a dataset is flagged: a finding, and the first of the report's notes. Below
+//! `block_below` the report is not made: the stage fails, the run ends with the reason, and the job's
+//! owner is told. A stage that may block must not be `optional`. A part that is not known is not
+//! held to a threshold, but a dataset without any record is blocked by every threshold.
+//!
+//! # Where bad records come from
+//!
+//! `by` names a column, such as the component. Then the share of records left out is told for each
+//! of its values, read from the refused records themselves (JSON, whole or broken). It is a finding
+//! when a value loses records at half as much again the rate of all others, by Poisson's law with
+//! Benjamini and Hochberg's correction at 1 %.
+//!
+//! # Caveats
+//!
+//! A holiday that the source has not seen before looks like its end. What was refused together, as by
+//! one bad release, counts one by one: the p-values of `by` take such records to be independent.
 //!
 //! ```toml
 //! [stage.quality]
-//! kind   = "quality"
-//! inputs = ["tickets", "metrics"]
+//! kind        = "quality"
+//! inputs      = ["tickets", "metrics"]
+//! by          = "component"
+//! flag_below  = { score = 90, validity = 0.95 }
+//! block_below = { score = 60, freshness = 0.5 }
 //! ```
 
 use crate::{Analysis, Context, Input, Inputs, Kind, StageError, with_findings};
@@ -31,15 +73,22 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+mod completeness;
 mod found;
 mod judge;
+mod limits;
+mod origin;
+mod rhythm;
+mod shape;
 mod shown;
 #[cfg(test)]
 mod tests;
+mod volume;
 
 use found::findings;
 use judge::{Quality, judge};
-use shown::{chart, frame_of, kpi, reasons, scores};
+use limits::Limits;
+use shown::{chart, frame_of, kpi, parts_table, reasons, scores};
 
 /// Params of `quality`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -48,21 +97,22 @@ struct Params {
     /// Datasets to judge.
     #[schemars(length(min = 1), extend("x-dataset" = true))]
     inputs: Vec<String>,
-    /// Score below which a finding is made.
-    #[serde(default = "ninety")]
-    #[schemars(range(min = 0.0, max = 100.0))]
-    score_min: f64,
+    /// Score and parts below which a dataset is flagged. Default: a score of 90.
+    #[serde(default)]
+    flag_below: Limits,
+    /// Score and parts below which the report is not made. Default: none.
+    #[serde(default)]
+    block_below: Limits,
+    /// Column whose values the records that were left out are told apart by, such as "component".
+    #[schemars(extend("x-refused" = true))]
+    by: Option<String>,
     /// Columns that no record may lack, by dataset.
     #[serde(default)]
     always_filled: BTreeMap<String, Vec<String>>,
-    /// Windows before this one that say what is usual.
+    /// Windows before this one that say how many records are usual.
     #[serde(default = "eight")]
     #[schemars(range(min = 4, max = 520))]
     windows: u32,
-}
-
-fn ninety() -> f64 {
-    90.0
 }
 
 fn eight() -> u32 {
@@ -72,15 +122,16 @@ fn eight() -> u32 {
 /// The kind `quality`.
 pub const QUALITY: Kind = Kind {
     name: "quality",
-    code_version: 2,
-    summary: "Completeness, validity, uniqueness, freshness and volume of datasets, as one score.",
+    code_version: 3,
+    summary: "Completeness, validity, uniqueness, freshness, volume and shape of datasets, as one score; flags or blocks the report.",
     manual: include_str!("quality.rs"),
     schema: || schemars::schema_for!(Params),
     run,
 };
 
-const METHOD: &str = "Weighted mean of completeness, validity, uniqueness, freshness and volume; \
-                      volume against the prediction interval of the windows before";
+const METHOD: &str = "Weighted mean of validity, completeness, freshness, volume, uniqueness and shape; \
+                      silence against the source's own rhythm by day of the week, volume against the \
+                      negative binomial prediction interval of the windows before";
 
 fn run(
     context: &Context,
@@ -97,18 +148,19 @@ fn run(
             .get(name)
             .ok_or_else(|| StageError::Other(format!("there is no dataset {name:?}")))?;
         let quality = judge(context, &params, input)?;
-        cell.records = match (cell.records, quality.traffic.as_ref()) {
-            (records, Some(traffic)) => Some(records.unwrap_or(0) + traffic.now),
-            (records, None) if input.time.is_some() => Some(records.unwrap_or(0)),
+        cell.records = match (cell.records, quality.in_window) {
+            (records, Some(now)) => Some(records.unwrap_or(0) + now),
             (records, None) => records,
         };
-        if let Some(caveat) = no_records(context, input, &quality) {
-            cell.caveats.push(caveat);
-        }
+        cell.caveats.extend(no_records(context, input, &quality));
+        cell.notices.extend(limits::notice(&params, &quality));
         found.extend(findings(context, &params, input, &quality));
         cell.kpis.push(kpi(&params, &quality));
         judged.push(quality);
     }
+    limits::block(context, &params, &judged)?;
+    let origins = origin::of_all(context, &params, inputs, &mut cell.caveats)?;
+    found.extend(origin::findings(context, &origins, inputs));
     cell.did = format!(
         "Judged {}: {}.",
         plural(judged.len() as u64, "dataset"),
@@ -119,9 +171,11 @@ fn run(
         }
     );
     cell.tables.push(scores(&judged));
+    cell.tables.push(parts_table(&params, &judged));
     cell.tables.extend(reasons(&params, inputs));
+    cell.tables.extend(origins.iter().map(origin::table));
     cell.charts.extend(chart(context, &params, &judged));
-    let frame = frame_of(&judged)?;
+    let frame = frame_of(&params, &judged)?;
     Ok(Analysis {
         cell: with_findings(cell, found),
         frame: Some(frame),
@@ -132,26 +186,18 @@ fn run(
 fn no_records(context: &Context, input: &Input, quality: &Quality) -> Option<String> {
     let window = context.window.words();
     let name = &input.dataset.name;
-    match (&quality.traffic, &quality.silence) {
-        _ if input.time.is_none() => None,
-        (Some(traffic), _) if traffic.now > 0 => None,
-        (_, Some(silence)) => Some(format!(
+    match (quality.in_window, &quality.silence) {
+        (None, _) => None,
+        (Some(1..), _) => None,
+        (Some(0), Some(silence)) => Some(format!(
             "{name} has no record in this window, {window}; the last is of {}.",
-            retrocast_domain::window::long(silence.last)
+            retrocast_domain::window::long(silence.last.date())
         )),
-        _ if input.frame.height() == 0 => Some(format!(
+        (Some(0), None) if input.frame.height() == 0 => Some(format!(
             "{name} has no record before the end of the window, {window}."
         )),
-        _ => Some(format!(
+        (Some(0), None) => Some(format!(
             "{name} has no record with a time before the end of the window, {window}."
         )),
     }
 }
-
-const PARTS: [&str; 5] = [
-    "validity",
-    "completeness",
-    "freshness",
-    "uniqueness",
-    "volume",
-];

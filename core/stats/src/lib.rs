@@ -1,10 +1,12 @@
 //! Numerics over slices: tests, detectors, forecasters. No frames, no I/O, no clock; everything
 //! random takes a seed.
 
+pub mod count;
 pub mod describe;
 pub mod rate;
 pub mod test;
 pub mod threshold;
+pub mod window;
 
 pub mod change_point;
 pub mod trend;

@@ -4,7 +4,7 @@ use super::{Work, failure, properties};
 use retrocast_domain::{Outcome, cell::DatasetRef};
 use retrocast_engine::{Failure, Node, RunContext};
 use retrocast_stages::{Context, Input, Inputs, Kind, Stop};
-use retrocast_store::{Scan, SqlTable};
+use retrocast_store::{Before, Scan, SqlTable};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,6 +35,13 @@ fn context(node: &Node, ctx: &RunContext) -> Context {
     }
 }
 
+/// What leaves out the rows of a source that a report on this window must not know.
+fn before(work: &Work, name: &str, ctx: &RunContext) -> Result<Option<Before>, Failure> {
+    let source = ctx.plan.node(&format!("source.{name}"));
+    let before = source.map(|source| work.before(source, ctx)).transpose()?;
+    Ok(before.flatten())
+}
+
 /// Runs a query over its tables; the result becomes a dataset.
 pub async fn query(
     work: &Work,
@@ -48,11 +55,7 @@ pub async fn query(
         let Some(dataset) = outcome.datasets.first() else {
             continue;
         };
-        let source = ctx.plan.node(&format!("source.{name}"));
-        let before = source
-            .map(|source| work.before(source, ctx))
-            .transpose()?
-            .flatten();
+        let before = before(work, name, ctx)?;
         tables.push(SqlTable {
             name: name.clone(),
             dataset: dataset.clone(),
@@ -91,6 +94,7 @@ pub async fn query(
         dataset: written.clone(),
         source: None,
         time: None,
+        refused: None,
     };
     let result = Inputs::from([(retrocast_stages::sql::RESULT.to_string(), input)]);
     let analysis = (kind(node)?.run)(&context(node, ctx), &node.config, &result)
@@ -124,17 +128,15 @@ pub async fn analyse(
 ) -> Result<Outcome, Failure> {
     let kind = kind(node)?;
     let lake = work.lake(ctx)?;
-    let named = column_named(&(kind.schema)().to_value(), &node.config);
+    let shape = (kind.schema)().to_value();
+    let named = column_named(&shape, &node.config);
+    let asks = asks_for_refused(&shape, &node.config);
     let (mut scans, mut bytes) = (Vec::new(), 0_u64);
     for (name, outcome) in inputs {
         let Some(dataset) = outcome.datasets.first() else {
             continue;
         };
-        let source = ctx.plan.node(&format!("source.{name}"));
-        let before = source
-            .map(|source| work.before(source, ctx))
-            .transpose()?
-            .flatten();
+        let before = before(work, name, ctx)?;
         let time = before.as_ref().map(|before| before.column.clone());
         let schema = lake.schema(dataset).await.map_err(failure)?;
         let all: Vec<String> = schema
@@ -150,22 +152,37 @@ pub async fn analyse(
             before,
             limit: None,
         };
-        let size = lake.estimate(dataset, &scan).await.map_err(failure)?;
-        bytes = bytes.saturating_add(size.saturating_mul(WORKING_COPIES));
-        scans.push((name, outcome, dataset, scan, time));
+        let mut wanted = vec![(dataset, scan)];
+        // After its records, a source names what was left out of them, when anything was.
+        let refused = outcome.datasets.get(1).filter(|_| asks);
+        if let Some(refused) = refused.filter(|_| outcome.source.is_some()) {
+            wanted.push((refused, as_it_stood()));
+        }
+        for (dataset, scan) in &wanted {
+            let size = lake.estimate(dataset, scan).await.map_err(failure)?;
+            bytes = bytes.saturating_add(size.saturating_mul(WORKING_COPIES));
+        }
+        scans.push((name, outcome, wanted, time));
     }
     let share = work.share(node, ctx, bytes).await?;
     let mut frames = Inputs::new();
-    for (name, outcome, dataset, scan, time) in scans {
-        let frame = lake.read_frame(dataset, &scan).await.map_err(failure)?;
-        let source = outcome.source.clone();
+    for (name, outcome, wanted, time) in scans {
+        let mut read = Vec::new();
+        for (dataset, scan) in &wanted {
+            read.push(lake.read_frame(dataset, scan).await.map_err(failure)?);
+        }
+        let mut read = read.into_iter();
+        let (Some((dataset, _)), Some(frame)) = (wanted.first(), read.next()) else {
+            continue;
+        };
         frames.insert(
             name.clone(),
             Input {
                 frame,
-                dataset: dataset.clone(),
-                source,
+                dataset: (*dataset).clone(),
+                source: outcome.source.clone(),
                 time,
+                refused: read.next(),
             },
         );
     }
@@ -194,6 +211,24 @@ pub async fn analyse(
         datasets.push(written);
     }
     Ok(finished(node, inputs, analysis.cell, datasets))
+}
+
+/// The records that were left out, as text.
+fn as_it_stood() -> Scan {
+    Scan {
+        columns: Some(vec!["raw".to_string()]),
+        ..Scan::default()
+    }
+}
+
+/// Whether a param is set that asks for the records that were left out of sources.
+fn asks_for_refused(schema: &Value, config: &Value) -> bool {
+    let properties = schema["properties"].as_object();
+    let mut asking = properties
+        .into_iter()
+        .flatten()
+        .filter(|(_, property)| property["x-refused"] == true);
+    asking.any(|(name, _)| config.get(name).is_some_and(|value| !value.is_null()))
 }
 
 /// The datasets whose columns params name, so that the other columns need not be read.

@@ -27,7 +27,8 @@ pub(super) fn some_of(items: &[String], total: u64, noun: &str) -> String {
 }
 
 pub(super) fn notes(cells: &[Cell], sources: &[SourceNote]) -> Vec<String> {
-    let mut notes: Vec<String> = sources.iter().flat_map(source_notes).collect();
+    let mut notes: Vec<String> = cells.iter().flat_map(|c| c.notices.clone()).collect();
+    notes.extend(sources.iter().flat_map(source_notes));
     for cell in cells {
         let name = title(cell);
         match &cell.status {

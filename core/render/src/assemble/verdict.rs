@@ -62,6 +62,9 @@ pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
     clauses.extend(kpi_clause(facts.kpis));
     clauses.extend(effect_clause(facts.effects));
     clauses.extend(failure_clause(facts.cells));
+    if facts.cells.iter().any(|cell| !cell.notices.is_empty()) {
+        clauses.push("read it with care, as the first of the notes says".to_string());
+    }
     format!("{lead}: {}.", clauses.join("; "))
 }
 

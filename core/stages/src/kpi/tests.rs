@@ -65,6 +65,7 @@ fn measure(frame: DataFrame, params: Value) -> Analysis {
         dataset,
         source: None,
         time: Some("at".to_string()),
+        refused: None,
     };
     let mut params = params;
     params["input"] = json!("runs");
@@ -242,6 +243,7 @@ fn empty_and_wrong_inputs_are_told() {
             dataset,
             source: None,
             time: Some("at".to_string()),
+            refused: None,
         };
         let params = json!({"input": "runs", "metrics": [metric]});
         let inputs = Inputs::from([("runs".to_string(), input)]);

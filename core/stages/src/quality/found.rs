@@ -1,20 +1,28 @@
 //! What is wrong with a dataset, as findings.
 
 use super::{
-    METHOD, PARTS, Params,
-    judge::{Gap, Quality},
+    METHOD, Params,
+    completeness::Gap,
+    judge::Quality,
+    limits::{self, Shortfall},
+    shape,
+    volume::From,
 };
 use crate::{Context, Input};
 use retrocast_domain::{
     Direction, Evidence, Finding, Magnitude, Severity,
     number::{self, plural},
     sentence::fill,
+    window::long,
 };
 
 /// What is found when a source has gone quiet.
-const STOPPED: &str = "records stopped";
+pub(super) const STOPPED: &str = "records stopped";
+/// Points below its limit from which on a score is critical.
+const CRITICAL_POINTS: f64 = 20.0;
 
-fn start_finding(context: &Context, input: &Input, what: &str) -> Finding {
+/// A finding about a dataset in the window, with nothing else said yet.
+pub(super) fn start(context: &Context, input: &Input, what: &str) -> Finding {
     let subject = format!("dataset = {}", input.dataset.name);
     let mut finding = Finding::new(&context.stage, "quality", &subject, what);
     finding.method = METHOD.to_string();
@@ -32,43 +40,70 @@ fn start_finding(context: &Context, input: &Input, what: &str) -> Finding {
     finding
 }
 
+/// Everything that is wrong with one dataset.
 pub(super) fn findings(
     context: &Context,
     params: &Params,
     input: &Input,
     quality: &Quality,
 ) -> Vec<Finding> {
-    let mut found = Vec::new();
-    found.extend(low_score(context, params, input, quality));
-    found.extend(gone_quiet(context, input, quality));
-    if found.iter().all(|finding| finding.what != STOPPED) {
+    let mut found: Vec<Finding> = limits::flags(params, quality)
+        .iter()
+        .map(|flag| flagged(context, input, quality, flag))
+        .collect();
+    match gone_quiet(context, params, input, quality) {
+        Some(finding) => found.push(finding),
         // A source that stopped has fewer records too: one fact, told once.
-        found.extend(low_volume(context, input, quality));
+        None => found.extend(odd_volume(context, input, quality)),
     }
     found.extend(missing_values(context, input, quality));
+    found.extend(shape::finding(context, input));
     found.extend(broken_files(context, input));
     found
 }
 
+/// A score or part below its limit.
+fn flagged(context: &Context, input: &Input, quality: &Quality, flag: &Shortfall) -> Finding {
+    let Shortfall { part, value, limit } = *flag;
+    let Some(part) = part else {
+        return low_score(context, input, quality, value, limit);
+    };
+    let what = format!("{} below its limit", part.name());
+    let mut finding = start(context, input, &what);
+    finding.magnitude = Some(Magnitude::point(value, "share"));
+    finding.baseline = Some(format!("the least asked for, {}", number::percent(limit)));
+    finding.n = quality.records;
+    finding.confidence = 1.0;
+    finding.sentence = fill(
+        "{part} of {name} is {value}, below {limit}: {basis}.",
+        &[
+            ("part", &crate::series::words::capitalised(part.name())),
+            ("name", &quality.name),
+            ("value", &number::percent(value)),
+            ("limit", &number::percent(limit)),
+            ("basis", quality.basis(part)),
+        ],
+    );
+    finding.number("limit", limit)
+}
+
 fn low_score(
     context: &Context,
-    params: &Params,
     input: &Input,
     quality: &Quality,
-) -> Option<Finding> {
-    let score = quality.score().filter(|score| *score < params.score_min)?;
-    let mut finding = start_finding(context, input, "data quality score");
+    score: f64,
+    least: f64,
+) -> Finding {
+    let mut finding = start(context, input, "data quality score");
     finding.magnitude = Some(Magnitude::point(score, "points"));
-    finding.baseline = Some(format!("the least score asked for, {}", params.score_min));
-    finding.severity = if score < params.score_min - 20.0 {
-        Severity::Critical
-    } else {
-        Severity::Warning
-    };
-    let mut parts: Vec<(&str, f64)> = PARTS
-        .into_iter()
-        .zip(quality.parts())
-        .filter_map(|(name, p)| Some((name, p?)))
+    finding.baseline = Some(format!("the least score asked for, {least}"));
+    finding.n = quality.records;
+    if score < least - CRITICAL_POINTS {
+        finding.severity = Severity::Critical;
+    }
+    let mut parts: Vec<(&str, f64)> = quality
+        .known()
+        .map(|(part, value)| (part.name(), value))
         .collect();
     parts.sort_by(|a, b| a.1.total_cmp(&b.1));
     let worst: Vec<String> = parts
@@ -82,72 +117,163 @@ fn low_score(
         &[
             ("name", &quality.name),
             ("score", &number::fixed(score, 1)),
-            ("least", &number::sensible(params.score_min)),
+            ("least", &number::sensible(least)),
             ("worst", &number::list(&worst)),
         ],
     );
-    Some(finding.number("score", score))
+    let parts = quality.known().map(|(part, value)| {
+        let told = serde_json::json!({"value": value, "weight": quality.weight(part)});
+        (part.name().to_string(), told)
+    });
+    let parts: serde_json::Map<String, serde_json::Value> = parts.collect();
+    finding.number("score", score).number("parts", parts)
 }
 
-fn gone_quiet(context: &Context, input: &Input, quality: &Quality) -> Option<Finding> {
-    let silence = quality
-        .silence
-        .as_ref()
-        .filter(|silence| silence.is_quiet)?;
-    let mut finding = start_finding(context, input, STOPPED);
+/// The newest record is older than the source allows.
+fn gone_quiet(
+    context: &Context,
+    params: &Params,
+    input: &Input,
+    quality: &Quality,
+) -> Option<Finding> {
+    let silence = quality.silence.as_ref().filter(|s| s.is_quiet())?;
+    let allowed = silence.allowed_hours?;
+    let mut finding = start(context, input, STOPPED);
     finding.magnitude = Some(Magnitude::point(silence.hours, "h"));
-    finding.baseline = Some("the longest silence of the year before".to_string());
-    finding.severity = Severity::Critical;
+    finding.n = silence.active_days;
+    finding.p = silence.p;
+    finding.p_adjusted = silence.p.map(|p| (p * params.inputs.len() as f64).min(1.0));
+    finding.confidence = finding.p_adjusted.map_or(0.95, |p| 1.0 - p);
+    // Sure after correction, or the contract's own word for it.
+    let is_sure = silence.by_contract
+        || finding
+            .p_adjusted
+            .is_some_and(|p| p < super::rhythm::QUIET_P);
+    finding.severity = if is_sure {
+        Severity::Critical
+    } else {
+        Severity::Warning
+    };
     let duration = |hours: f64| number::minutes((hours * 60.0).round());
-    finding.sentence = fill(
-        "{name} has gone quiet: no record since {last}, {hours} before the window's end; its longest \
-         silence before was {usual}.",
-        &[
-            ("name", &quality.name),
-            ("last", &retrocast_domain::window::long(silence.last)),
-            ("hours", &duration(silence.hours)),
-            ("usual", &duration(silence.usual_hours)),
-        ],
+    finding.baseline = Some(if silence.by_contract {
+        format!("{} that the contract allows", duration(allowed))
+    } else {
+        "its own rhythm of the last 53 weeks".to_string()
+    });
+    let last = if silence.has_hours {
+        let time = silence.last.time();
+        let day = long(silence.last.date());
+        format!("{day}, {:02}:{:02}", time.hour(), time.minute())
+    } else {
+        long(silence.last.date())
+    };
+    let mut clauses = vec![if silence.by_contract {
+        format!("the contract allows {}", duration(allowed))
+    } else {
+        format!("its rhythm allows {}", duration(allowed))
+    }];
+    if let Some([usual, long]) = silence.gaps {
+        clauses.push(format!(
+            "between records there usually lie {}, rarely more than {}",
+            duration(usual),
+            duration(long)
+        ));
+    }
+    if let Some(p) = silence.p {
+        clauses.push(format!(
+            "the chance of such a silence under its own rhythm is {}",
+            chance(p)
+        ));
+    }
+    finding.sentence = format!(
+        "{} has gone quiet: its last record is of {last}, {} before the window's end; {}.",
+        quality.name,
+        duration(silence.hours),
+        clauses.join("; ")
     );
+    finding.caveats =
+        vec!["A holiday that the source has not seen before looks like its end.".to_string()];
+    if params.inputs.len() > 1 && silence.p.is_some() {
+        finding.caveats.push(format!(
+            "Corrected for {} looked at (Bonferroni).",
+            plural(params.inputs.len() as u64, "dataset")
+        ));
+    }
+    let [ends, as_silent] = silence.ends_before;
+    let [usual, long] = silence.gaps.unwrap_or([f64::NAN; 2]);
     Some(
         finding
             .number("last", silence.last.to_string())
             .number("hours", silence.hours)
-            .number("usual_hours", silence.usual_hours),
+            .number("allowed_hours", allowed)
+            .number("usual_hours", usual)
+            .number("usual_hours_99", long)
+            .number("ends_before", ends)
+            .number("as_silent_before", as_silent),
     )
 }
 
-fn low_volume(context: &Context, input: &Input, quality: &Quality) -> Option<Finding> {
-    let traffic = quality.traffic.as_ref()?;
-    let expected = traffic.expected?;
-    let [low, high] = expected;
-    if traffic.now as f64 >= low {
+/// A probability in words that do not pretend to know small ones.
+fn chance(p: f64) -> String {
+    if p < 0.000_1 {
+        format!("below {}", number::percent(0.000_1))
+    } else {
+        number::percent(p)
+    }
+}
+
+/// Fewer or more records than were to be expected.
+fn odd_volume(context: &Context, input: &Input, quality: &Quality) -> Option<Finding> {
+    let volume = quality.volume.as_ref()?;
+    let expected = volume.expected?;
+    let is_low = volume.is_low();
+    if !is_low && !volume.is_high() {
         return None;
     }
-    let mut finding = start_finding(context, input, "fewer records than usual");
-    let ratio = traffic.now as f64 / traffic.median.max(1.0);
+    let what = if is_low {
+        "fewer records than usual"
+    } else {
+        "more records than usual"
+    };
+    let mut finding = start(context, input, what);
+    let ratio = volume.now as f64 / expected.mean.max(1.0);
     finding.magnitude = Some(Magnitude::point(ratio, "ratio"));
-    finding.n = traffic.now;
+    finding.n = volume.now;
+    finding.p = expected.p;
     finding.confidence = 0.99;
-    let windows = plural(traffic.before.len() as u64, "window");
-    finding.baseline = Some(format!("median of the {windows} before"));
-    finding.sentence = fill(
-        "{name} has {now} in this window where {low} to {high} were to be expected (99 % interval \
-         from the {windows} before; median {median}).",
-        &[
-            ("name", &quality.name),
-            ("now", &plural(traffic.now, "record")),
-            ("low", &number::integer(low.ceil() as i64)),
-            ("high", &number::integer(high.floor() as i64)),
-            ("windows", &windows),
-            ("median", &number::sensible(traffic.median)),
-        ],
-    );
+    if !is_low {
+        finding.direction = Direction::Up;
+    }
+    let windows = plural(volume.before.len() as u64, "window");
+    let (now, words) = (plural(volume.now, "record"), expected.words());
+    match expected.from {
+        From::Contract => {
+            finding.baseline = Some("what the contract expects a day".to_string());
+            finding.sentence = format!(
+                "{} has {now} in this window where its contract expects {words}.",
+                quality.name
+            );
+        }
+        From::Windows => {
+            // Growth is no defect; a flood may be one.
+            if !is_low {
+                finding.severity = Severity::Notice;
+            }
+            finding.baseline = Some(format!("the same days of the week in the {windows} before"));
+            finding.sentence = format!(
+                "{} has {now} in this window where {words} were to be expected (99{}% interval from \
+                 the {windows} before; mean {}).",
+                quality.name,
+                number::NBSP,
+                expected.mean_words()
+            );
+        }
+    }
     Some(
         finding
-            .number("now", traffic.now)
-            .number("before", traffic.before.clone())
-            .number("expected", expected.to_vec()),
+            .number("now", volume.now)
+            .number("before", volume.before.clone())
+            .number("expected", vec![expected.low, expected.high]),
     )
 }
 
@@ -156,9 +282,14 @@ fn missing_values(context: &Context, input: &Input, quality: &Quality) -> Option
         column,
         now,
         usual: before,
+        n,
     } = quality.gaps.first()?;
-    let mut finding = start_finding(context, input, &format!("values missing in {column}"));
-    finding.magnitude = Some(Magnitude::point(*now, "share"));
+    let mut finding = start(context, input, &format!("values missing in {column}"));
+    let interval = retrocast_stats::test::wilson(now * *n as f64, *n as f64, 0.95);
+    let [lower, upper] = interval;
+    finding.magnitude = Some(Magnitude::interval95(*now, lower, upper, "share"));
+    finding.n = *n;
+    finding.direction = Direction::Up;
     finding.baseline = Some("the records before the window".to_string());
     finding.severity = Severity::Notice;
     let more = quality.gaps.len() - 1;
@@ -184,11 +315,11 @@ fn missing_values(context: &Context, input: &Input, quality: &Quality) -> Option
     )
 }
 
-pub(super) fn broken_files(context: &Context, input: &Input) -> Option<Finding> {
+fn broken_files(context: &Context, input: &Input) -> Option<Finding> {
     let source = input.source.as_ref()?;
     let (file, reason) = source.broken_files.first()?;
     let count = source.broken_files.len() as u64;
-    let mut finding = start_finding(context, input, "files that could not be read");
+    let mut finding = start(context, input, "files that could not be read");
     finding.magnitude = Some(Magnitude::point(count as f64, "files"));
     finding.n = source.files;
     finding.sentence = fill(

@@ -1,6 +1,10 @@
 //! Scores as a reader sees them: key figures, tables, charts.
 
-use super::{Params, judge::Quality};
+use super::{
+    Params,
+    judge::{Part, Quality},
+    limits::{flag_score, flags},
+};
 use crate::{Context, Inputs, StageError};
 use polars::prelude::*;
 use retrocast_domain::{
@@ -26,11 +30,16 @@ pub(super) fn kpi(params: &Params, quality: &Quality) -> Kpi {
         significant: false,
         direction: Direction::None,
         lower_is_better: false,
-        target: Some(params.score_min),
-        target_text: number::sensible(params.score_min),
+        target: Some(flag_score(params)),
+        target_text: number::sensible(flag_score(params)),
         history: Vec::new(),
         n: quality.records,
     }
+}
+
+/// A share, or a dash where it is not known.
+fn shown(share: Option<f64>) -> String {
+    share.map_or_else(|| "–".to_string(), number::percent)
 }
 
 pub(super) fn scores(judged: &[Quality]) -> Table {
@@ -40,15 +49,16 @@ pub(super) fn scores(judged: &[Quality]) -> Table {
         ">validity",
         ">completeness",
         ">freshness",
-        ">uniqueness",
         ">volume",
+        ">uniqueness",
+        ">shape",
         ">records",
         "<last record",
     ];
     let mut table = Table::new("Data quality by dataset.", &headings);
-    let share = |part: Option<f64>| part.map_or_else(|| "–".to_string(), number::percent);
     for quality in judged {
-        let [validity, completeness, freshness, uniqueness, volume] = quality.parts().map(share);
+        let [validity, completeness, freshness, volume, uniqueness, shape] =
+            Part::ALL.map(|part| shown(quality.value(part)));
         table.push([
             quality.name.clone(),
             quality
@@ -57,14 +67,51 @@ pub(super) fn scores(judged: &[Quality]) -> Table {
             validity,
             completeness,
             freshness,
-            uniqueness,
             volume,
+            uniqueness,
+            shape,
             number::count(quality.records),
             quality
                 .silence
                 .as_ref()
-                .map_or_else(|| "–".to_string(), |s| s.last.to_string()),
+                .map_or_else(|| "–".to_string(), |s| s.last.date().to_string()),
         ]);
+    }
+    table
+}
+
+/// Every part with its weight in the score, what it adds, and what it rests on.
+pub(super) fn parts_table(params: &Params, judged: &[Quality]) -> Table {
+    let headings = [
+        "<dataset",
+        "<part",
+        ">value",
+        ">weight",
+        ">points of the score",
+        "<rests on",
+        "<flag",
+    ];
+    let mut table = Table::new("Parts of the scores, with their weights.", &headings);
+    for quality in judged {
+        let flags = flags(params, quality);
+        for part in Part::ALL {
+            let Some(value) = quality.value(part) else {
+                continue;
+            };
+            let weight = quality.weight(part);
+            let limit = flags.iter().find(|flag| flag.part == Some(part));
+            table.push([
+                quality.name.clone(),
+                part.name().to_string(),
+                number::percent(value),
+                number::percent(weight),
+                number::fixed(100.0 * weight * value, 1),
+                quality.basis(part).to_string(),
+                limit.map_or_else(String::new, |flag| {
+                    format!("below {}", number::percent(flag.limit))
+                }),
+            ]);
+        }
     }
     table
 }
@@ -109,7 +156,7 @@ pub(super) fn chart(context: &Context, params: &Params, judged: &[Quality]) -> O
                 value: score,
                 interval: None,
                 text: number::fixed(score, 1),
-                highlight: score < params.score_min,
+                highlight: score < flag_score(params),
             })
         })
         .collect();
@@ -119,7 +166,7 @@ pub(super) fn chart(context: &Context, params: &Params, judged: &[Quality]) -> O
             .then_with(|| a.label.cmp(&b.label))
     });
     let low = bars.iter().filter(|bar| bar.highlight).count();
-    let least = number::sensible(params.score_min);
+    let least = number::sensible(flag_score(params));
     let title = match low {
         0 => format!("Every dataset scores at least {least} of 100"),
         _ => format!("{} below {least} of 100", plural(low as u64, "dataset")),
@@ -144,20 +191,20 @@ pub(super) fn chart(context: &Context, params: &Params, judged: &[Quality]) -> O
 }
 
 /// One row a dataset, for stages that come after.
-pub(super) fn frame_of(judged: &[Quality]) -> Result<DataFrame, StageError> {
-    let part = |i: usize| {
-        judged
-            .iter()
-            .map(|quality| quality.parts()[i])
-            .collect::<Vec<_>>()
-    };
-    Ok(df!(
-        "dataset" => judged.iter().map(|quality| quality.name.clone()).collect::<Vec<_>>(),
-        "score" => judged.iter().map(Quality::score).collect::<Vec<_>>(),
-        "validity" => part(0),
-        "completeness" => part(1),
-        "freshness" => part(2),
-        "uniqueness" => part(3),
-        "volume" => part(4),
-    )?)
+pub(super) fn frame_of(params: &Params, judged: &[Quality]) -> Result<DataFrame, StageError> {
+    let names = judged.iter().map(|quality| quality.name.clone());
+    let flagged = judged.iter().map(|q| !flags(params, q).is_empty());
+    let mut columns = vec![
+        Column::new("dataset".into(), names.collect::<Vec<_>>()),
+        Column::new(
+            "score".into(),
+            judged.iter().map(Quality::score).collect::<Vec<_>>(),
+        ),
+    ];
+    for part in Part::ALL {
+        let values: Vec<Option<f64>> = judged.iter().map(|q| q.value(part)).collect();
+        columns.push(Column::new(part.name().into(), values));
+    }
+    columns.push(Column::new("flagged".into(), flagged.collect::<Vec<_>>()));
+    Ok(DataFrame::new(judged.len(), columns)?)
 }

@@ -3,9 +3,17 @@
 use super::*;
 use crate::series::test_data::{Noise, context, input, records};
 use polars::prelude::*;
-use retrocast_domain::report::SourceNote;
+use retrocast_domain::{
+    Finding, Severity,
+    report::{Expectation, SourceNote},
+};
+use serde_json::{Value, json};
 
-fn source(records: u64, bad: u64, duplicates: u64) -> SourceNote {
+mod origins;
+mod quiet;
+mod volumes;
+
+pub(super) fn source(records: u64, bad: u64, duplicates: u64) -> SourceNote {
     SourceNote {
         name: "tickets".to_string(),
         uri: "data/raw/tickets".to_string(),
@@ -19,27 +27,32 @@ fn source(records: u64, bad: u64, duplicates: u64) -> SourceNote {
         unknown_fields: Vec::new(),
         missing_fields: Vec::new(),
         retyped_fields: Vec::new(),
-        expectation: retrocast_domain::report::Expectation::default(),
+        expectation: Expectation::default(),
         first_time: String::new(),
         last_time: String::new(),
     }
 }
 
-fn of(input: Input) -> Analysis {
+pub(super) fn with(input: Input, mut params: Value) -> Result<Analysis, StageError> {
     let inputs = Inputs::from([("tickets".to_string(), input)]);
-    let params = serde_json::json!({"inputs": ["tickets"]});
-    run(&context("2026-11-16"), &params, &inputs).expect("an analysis")
+    params["inputs"] = json!(["tickets"]);
+    run(&context("2026-11-16"), &params, &inputs)
 }
 
-/// Twenty tickets a day until `days` days after 3 August; the window ends after 105.
-fn tickets(seed: u64, days: usize) -> DataFrame {
+pub(super) fn of(input: Input) -> Analysis {
+    with(input, json!({})).expect("an analysis")
+}
+
+/// Twenty tickets a day and six on weekends, until `days` days after 3 August; the window ends
+/// after 105.
+pub(super) fn tickets(seed: u64, days: usize) -> DataFrame {
     let mut noise = Noise(seed);
     records("2026-08-03", days, &["a"], |day, _| {
         noise.poisson(if day % 7 < 5 { 20.0 } else { 6.0 })
     })
 }
 
-fn check(analysis: &Analysis, expected: &[&str]) {
+pub(super) fn check(analysis: &Analysis, expected: &[&str]) {
     let mut got: Vec<&str> = analysis
         .cell
         .findings
@@ -50,6 +63,25 @@ fn check(analysis: &Analysis, expected: &[&str]) {
     assert_eq!(got, expected, "{:#?}", analysis.cell.findings);
 }
 
+pub(super) fn plain(text: &str) -> String {
+    text.replace(['\u{a0}', '\u{202f}'], " ")
+}
+
+pub(super) fn named<'a>(analysis: &'a Analysis, what: &str) -> &'a Finding {
+    let mut all = analysis.cell.findings.iter();
+    all.find(|finding| finding.what == what).expect("a finding")
+}
+
+fn score(analysis: &Analysis) -> f64 {
+    analysis.cell.kpis[0].value.expect("a score")
+}
+
+#[test]
+fn weights_add_up_to_one() {
+    let all: f64 = judge::Part::ALL.iter().map(|part| part.weight()).sum();
+    assert!((all - 1.0).abs() < 1e-12);
+}
+
 #[test]
 fn good_data_has_a_full_score() {
     for seed in 0..30 {
@@ -57,7 +89,8 @@ fn good_data_has_a_full_score() {
         good.source = Some(source(1700, 0, 0));
         let analysis = of(good);
         check(&analysis, &[]);
-        assert_eq!(analysis.cell.kpis[0].value, Some(100.0));
+        assert!((score(&analysis) - 100.0).abs() < 1e-9);
+        assert!(analysis.cell.notices.is_empty());
     }
 }
 
@@ -75,34 +108,94 @@ fn bad_records_duplicates_and_broken_files_cost() {
         &analysis,
         &["data quality score", "files that could not be read"],
     );
-    // 0.25 (0.6 x 0.9) + 0.25 + 0.2 + 0.15 (5/6) + 0.15
-    let score = analysis.cell.kpis[0].value.expect("a score");
-    assert!((score - 86.0).abs() < 1e-9, "{score}");
-    assert_eq!(analysis.cell.tables[1].rows.len(), 2);
-    println!(
-        "{:#?}",
-        analysis
-            .cell
-            .findings
-            .iter()
-            .map(|f| &f.sentence)
-            .collect::<Vec<_>>()
+    // 0.25 (0.6 x 0.9) + 0.2 + 0.2 + 0.15 + 0.1 (5/6) + 0.1
+    let expected = 100.0 * (0.135 + 0.2 + 0.2 + 0.15 + 0.1 * 5.0 / 6.0 + 0.1);
+    assert!((score(&analysis) - expected).abs() < 1e-9);
+    assert_eq!(analysis.cell.tables[2].rows.len(), 2);
+    // Every part stands in the table with its weight, and the points add up to the score.
+    let parts = &analysis.cell.tables[1].rows;
+    assert_eq!(parts.len(), 6);
+    let points: f64 = parts
+        .iter()
+        .map(|row| row[4].parse::<f64>().expect("points"))
+        .sum();
+    assert!((points - expected).abs() < 0.3, "{points}");
+    assert_eq!(
+        plain(&parts[0][5]),
+        "400 of 1000 records left out; 1 of 10 files not read to the end"
     );
+    // What is flagged is said before anything else.
+    assert_eq!(
+        plain(&analysis.cell.notices[0]),
+        "What rests on tickets is to be read with care: its score is 86.8 of 100, below 90 (lowest: \
+         validity 54.0 %, 400 of 1000 records left out; 1 of 10 files not read to the end)."
+    );
+}
+
+#[test]
+fn parts_below_their_limits_are_flagged_or_block_the_report() {
+    let bad = || {
+        let mut bad = input("tickets", tickets(1, 105));
+        bad.source = Some(source(1000, 100, 0));
+        bad
+    };
+    // Score: 100 - 25 x 0.1 = 97.5.
+    let check = |params: Value, found: &[&str], blocked: Option<&str>| {
+        let analysis = with(bad(), params.clone());
+        match (analysis, blocked) {
+            (Ok(analysis), None) => check(&analysis, found),
+            (Err(error), Some(reason)) => {
+                let told = plain(&error.to_string());
+                assert!(told.contains(reason), "{told}");
+            }
+            (analysis, _) => panic!("{params}: {analysis:?}"),
+        }
+    };
+    check(json!({}), &[], None);
+    let flag = json!({"flag_below": {"validity": 0.95}});
+    check(flag, &["validity below its limit"], None);
+    let both = json!({"flag_below": {"score": 98, "validity": 0.95}});
+    check(
+        both,
+        &["data quality score", "validity below its limit"],
+        None,
+    );
+    check(json!({"flag_below": {"validity": 0.9}}), &[], None);
+    check(
+        json!({"block_below": {"validity": 0.9, "score": 97}}),
+        &[],
+        None,
+    );
+    check(
+        json!({"block_below": {"validity": 0.95}}),
+        &[],
+        Some(
+            "the data are too bad for a report on 9 to 15 November 2026: tickets: its validity is \
+             90.0 %, below 95.0 % (lowest: validity 90.0 %, 100 of 1000 records left out). Have the \
+             source mended and run the job again; what is asked for stands in `block_below` of \
+             stage \"test\"",
+        ),
+    );
+    check(
+        json!({"block_below": {"score": 99.5}}),
+        &[],
+        Some("its score is 97.5 of 100, below 99.5"),
+    );
+    // No record at all passes no limit.
+    let empty = || input("tickets", tickets(1, 105).head(Some(0)));
+    let error = with(empty(), json!({"block_below": {"volume": 0.1}})).expect_err("blocked");
+    assert!(
+        error
+            .to_string()
+            .contains("has no record before the window's end")
+    );
+    assert!(with(empty(), json!({})).is_ok());
 }
 
 #[test]
 fn a_source_that_stopped_and_one_that_thinned_out() {
     let stopped = of(input("tickets", tickets(1, 99)));
     check(&stopped, &["data quality score", "records stopped"]);
-    println!(
-        "{:#?}",
-        stopped
-            .cell
-            .findings
-            .iter()
-            .map(|f| &f.sentence)
-            .collect::<Vec<_>>()
-    );
     let mut noise = Noise(2);
     let thin = records("2026-08-03", 105, &["a"], |day, _| {
         noise.poisson(if day < 98 { 20.0 } else { 8.0 })
@@ -121,15 +214,69 @@ fn values_that_are_missing_now_but_not_before() {
         .map(|i| (i < n - 60 || i % 2 == 0).then_some(1))
         .collect();
     let rare: Vec<Option<i64>> = (0..n).map(|i| (i % 5 == 0).then_some(1)).collect();
+    let never: Vec<Option<i64>> = vec![None; n];
     let frame = frame
         .hstack(&[
             Column::new("minutes".into(), filled),
             Column::new("resolved".into(), rare),
+            Column::new("never".into(), never),
         ])
         .expect("a frame");
     let analysis = of(input("tickets", frame));
     check(&analysis, &["values missing in minutes"]);
-    println!("{}", analysis.cell.findings[0].sentence);
+    // Fields that were never filled are not missed: at, component, minutes, resolved.
+    let parts = &analysis.cell.tables[1].rows;
+    assert_eq!(
+        plain(&parts[0][5]),
+        "4 fields, 1 emptier than usual; most: minutes"
+    );
+}
+
+#[test]
+fn fields_that_differ_from_the_contract() {
+    let check = |edit: fn(&mut SourceNote), share: f64, said: &str, severity: Severity| {
+        let mut drifted = input("tickets", tickets(1, 105));
+        let mut note = source(1000, 0, 0);
+        edit(&mut note);
+        drifted.source = Some(note);
+        let analysis = of(drifted);
+        let row = |row: &&Vec<String>| row[1] == "shape";
+        let shape = analysis.cell.tables[1]
+            .rows
+            .iter()
+            .find(row)
+            .expect("shape");
+        assert_eq!(
+            plain(&shape[2]),
+            plain(&retrocast_domain::number::percent(share))
+        );
+        let finding = named(&analysis, "fields differ from the contract");
+        assert_eq!(plain(&finding.sentence), said);
+        assert_eq!(finding.severity, severity);
+    };
+    // Two fields are named: at and component.
+    check(
+        |note| note.unknown_fields = vec![("colour".to_string(), 1000)],
+        2.0 / 3.0,
+        "1 field of tickets differs from the contract: not in the contract: colour (1000 records).",
+        Severity::Info,
+    );
+    check(
+        |note| note.missing_fields = vec!["component".to_string()],
+        0.5,
+        "1 field of tickets differs from the contract: in no record: component.",
+        Severity::Notice,
+    );
+    check(
+        |note| {
+            note.retyped_fields = vec![("at".to_string(), 100)];
+            note.unknown_fields = ["a", "b", "c", "d"].map(|f| (f.to_string(), 1)).to_vec();
+        },
+        0.95 * 2.0 / 2.004,
+        "5 fields of tickets differ from the contract: not in the contract: a (1 record), b (1 \
+         record), c (1 record) and 1 more; of another type, left out: at (100 records).",
+        Severity::Notice,
+    );
 }
 
 #[test]

@@ -68,6 +68,7 @@ pub(crate) fn input(name: &str, frame: DataFrame) -> Input {
         dataset,
         source: None,
         time,
+        refused: None,
     }
 }
 

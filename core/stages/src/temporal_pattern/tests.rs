@@ -29,6 +29,7 @@ fn input(name: &str, frame: DataFrame) -> Inputs {
         dataset,
         source: None,
         time: Some("at".to_string()),
+        refused: None,
     };
     Inputs::from([(name.to_string(), input)])
 }

@@ -1,0 +1,182 @@
+//! What the calendar says of a row's time: numbers, places on circles, days from and to dates.
+
+use super::{
+    Feature, Params, numbers,
+    params::{CalendarName, Cycle, Day},
+    rows::{Rows, day_number},
+};
+use crate::StageError;
+use jiff::civil::{Date, DateTime};
+use polars::prelude::Column;
+use std::f64::consts::TAU;
+
+impl CalendarName {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Hour => "hour_of_day",
+            Self::DayOfWeek => "day_of_week",
+            Self::DayOfMonth => "day_of_month",
+            Self::DayOfYear => "day_of_year",
+            Self::WeekOfYear => "week_of_year",
+            Self::Month => "month",
+            Self::Quarter => "quarter",
+            Self::Year => "year",
+            Self::IsWeekend => "is_weekend",
+            Self::IsMonthStart => "is_month_start",
+            Self::IsMonthEnd => "is_month_end",
+        }
+    }
+
+    /// What it is, and the values it can have.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Hour => ("hour of the day", "0 to 23"),
+            Self::DayOfWeek => ("day of the week, Monday is 1", "1 to 7"),
+            Self::DayOfMonth => ("day of the month", "1 to 31"),
+            Self::DayOfYear => ("day of the year", "1 to 366"),
+            Self::WeekOfYear => ("ISO week of the year", "1 to 53"),
+            Self::Month => ("month", "1 to 12"),
+            Self::Quarter => ("quarter", "1 to 4"),
+            Self::Year => ("year", "year"),
+            Self::IsWeekend => ("whether it is Saturday or Sunday", "true or false"),
+            Self::IsMonthStart => ("whether it is the first of a month", "true or false"),
+            Self::IsMonthEnd => ("whether it is the last of a month", "true or false"),
+        }
+    }
+
+    /// The column for these times.
+    fn column(self, times: &[DateTime]) -> Column {
+        let number = |of: fn(Date) -> i64| -> Column {
+            let values: Vec<i64> = times.iter().map(|time| of(time.date())).collect();
+            Column::new(self.name().into(), values)
+        };
+        let truth = |of: fn(Date) -> bool| -> Column {
+            let values: Vec<bool> = times.iter().map(|time| of(time.date())).collect();
+            Column::new(self.name().into(), values)
+        };
+        match self {
+            Self::Hour => {
+                let hours: Vec<i64> = times.iter().map(|time| i64::from(time.hour())).collect();
+                Column::new(self.name().into(), hours)
+            }
+            Self::DayOfWeek => number(|day| day.weekday().to_monday_one_offset().into()),
+            Self::DayOfMonth => number(|day| day.day().into()),
+            Self::DayOfYear => number(|day| day.day_of_year().into()),
+            Self::WeekOfYear => number(|day| day.iso_week_date().week().into()),
+            Self::Month => number(|day| day.month().into()),
+            Self::Quarter => number(|day| ((day.month() - 1) / 3 + 1).into()),
+            Self::Year => number(|day| day.year().into()),
+            Self::IsWeekend => truth(|day| day.weekday().to_monday_zero_offset() >= 5),
+            Self::IsMonthStart => truth(|day| day.day() == 1),
+            Self::IsMonthEnd => truth(|day| day.day() == day.days_in_month()),
+        }
+    }
+}
+
+impl Cycle {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::DayOfWeek => "day_of_week",
+            Self::DayOfMonth => "day_of_month",
+            Self::DayOfYear => "day_of_year",
+            Self::Month => "month",
+        }
+    }
+
+    /// How much of the round has passed when the period begins: 0 to 1.
+    fn turn(self, time: DateTime) -> f64 {
+        let day = time.date();
+        let past = |done: i16, of: i16| f64::from(done) / f64::from(of);
+        match self {
+            Self::Hour => past(time.hour().into(), 24),
+            Self::DayOfWeek => past(day.weekday().to_monday_zero_offset().into(), 7),
+            Self::DayOfMonth => past((day.day() - 1).into(), day.days_in_month().into()),
+            Self::DayOfYear => past(day.day_of_year() - 1, day.days_in_year()),
+            Self::Month => past((day.month() - 1).into(), 12),
+        }
+    }
+}
+
+/// All features of the calendar.
+pub(super) fn features(params: &Params, rows: &Rows) -> Vec<Feature> {
+    let mut features = Vec::new();
+    for name in &params.calendar {
+        let (words, unit) = name.words();
+        features.push(Feature::new(name.column(&rows.civil), words, unit));
+    }
+    for cycle in &params.cyclic {
+        let turn = |of: fn(f64) -> f64| -> Vec<Option<f64>> {
+            let turns = rows.civil.iter().map(|time| cycle.turn(*time));
+            turns.map(|turn| Some(of(TAU * turn))).collect()
+        };
+        let words = cycle.name().replace('_', " ");
+        for (part, values) in [("sin", turn(f64::sin)), ("cos", turn(f64::cos))] {
+            let column = numbers(&format!("{}_{part}", cycle.name()), values);
+            let definition = format!("{} of the {words} as a place on a circle", part_words(part));
+            features.push(Feature::new(column, definition, "−1 to 1"));
+        }
+    }
+    features
+}
+
+fn part_words(part: &str) -> &'static str {
+    if part == "sin" { "sine" } else { "cosine" }
+}
+
+/// Whole days from the latest of some ascending dates to each row's day; 0 on it.
+pub(super) fn days_since(rows: &Rows, dates: &[Date]) -> Vec<Option<f64>> {
+    of_rows(rows, |day| {
+        let known = dates.partition_point(|date| *date <= day);
+        let latest = dates.get(known.checked_sub(1)?)?;
+        Some((day_number(day) - day_number(*latest)) as f64)
+    })
+}
+
+/// Whole days from each row's day to the next of some ascending dates; 0 on it.
+pub(super) fn days_until(rows: &Rows, dates: &[Date]) -> Vec<Option<f64>> {
+    of_rows(rows, |day| {
+        let next = dates.get(dates.partition_point(|date| *date < day))?;
+        Some((day_number(*next) - day_number(day)) as f64)
+    })
+}
+
+/// What is said of each row's day; looked up once for all rows of a day that stand together.
+fn of_rows(rows: &Rows, say: impl Fn(Date) -> Option<f64>) -> Vec<Option<f64>> {
+    let mut last: Option<(Date, Option<f64>)> = None;
+    let days = rows.civil.iter().map(|time| time.date());
+    days.map(|day| match last {
+        Some((known, said)) if known == day => said,
+        _ => {
+            let said = say(day);
+            last = Some((day, said));
+            said
+        }
+    })
+    .collect()
+}
+
+/// Features of the dates that the job names.
+pub(super) fn of_dates(params: &Params, rows: &Rows) -> Result<Vec<Feature>, StageError> {
+    let mut features = Vec::new();
+    for named in &params.dates {
+        let mut dates: Vec<Date> = named
+            .dates
+            .iter()
+            .map(Day::date)
+            .collect::<Result<_, _>>()?;
+        dates.sort_unstable();
+        let name = &named.name;
+        features.push(Feature::new(
+            numbers(&format!("days_since_{name}"), days_since(rows, &dates)),
+            format!("days since the latest {name}; missing before the first"),
+            "days",
+        ));
+        features.push(Feature::new(
+            numbers(&format!("days_until_{name}"), days_until(rows, &dates)),
+            format!("days until the next {name}; missing after the last"),
+            "days",
+        ));
+    }
+    Ok(features)
+}

@@ -1,0 +1,81 @@
+//! A feature, and the table that says what all of them are.
+
+use super::{Params, params::Aggregate, params::Every};
+use polars::prelude::Column;
+use retrocast_domain::{Table, number};
+
+/// A column with what it means.
+pub(super) struct Feature {
+    pub(super) column: Column,
+    /// What it is, in words.
+    pub(super) definition: String,
+    /// Its unit, or the values it can have.
+    pub(super) unit: String,
+}
+
+impl Feature {
+    /// A column that says this in this unit.
+    pub(super) fn new(
+        column: Column,
+        definition: impl Into<String>,
+        unit: impl Into<String>,
+    ) -> Self {
+        Self {
+            column,
+            definition: definition.into(),
+            unit: unit.into(),
+        }
+    }
+}
+
+/// Every column with its definition, its unit and the share of its values that is missing.
+pub(super) fn table(params: &Params, own: &[Column], features: &[Feature]) -> Table {
+    let headings = ["<column", "<what it is", "<unit", ">missing"];
+    let mut table = Table::new("Columns of the dataset.", &headings);
+    let missing = |column: &Column| {
+        let share = column.null_count() as f64 / column.len().max(1) as f64;
+        number::percent(share)
+    };
+    for (place, column) in own.iter().enumerate() {
+        let (what, unit) = own_words(params, place);
+        table.push([column.name().to_string(), what, unit, missing(column)]);
+    }
+    for feature in features {
+        table.push([
+            feature.column.name().to_string(),
+            feature.definition.clone(),
+            feature.unit.clone(),
+            missing(&feature.column),
+        ]);
+    }
+    table
+}
+
+/// What the columns at the front are: the time, the `by` columns, the series' own values.
+fn own_words(params: &Params, place: usize) -> (String, String) {
+    let noun = params.every.column();
+    if place == 0 {
+        return match noun {
+            Some(noun) => (format!("beginning of the {noun}"), "time".to_string()),
+            None => ("time of the row".to_string(), "time".to_string()),
+        };
+    }
+    if place <= params.by.len() {
+        return ("series".to_string(), "text".to_string());
+    }
+    let of = match params.aggregate() {
+        _ if params.every == Every::None => "value of the row",
+        Aggregate::Count => "number of records",
+        Aggregate::Sum => "sum of the values",
+        Aggregate::Mean => "mean of the values",
+        Aggregate::Min => "least value",
+        Aggregate::Max => "greatest value",
+        Aggregate::Last => "last value",
+        Aggregate::P95 => "95th percentile of the values",
+    };
+    let what = match noun {
+        Some(noun) => format!("{of} in the {noun}"),
+        None => of.to_string(),
+    };
+    (what, params.unit().to_string())
+}

@@ -1,0 +1,372 @@
+//! What a job file may set.
+
+use crate::StageError;
+use jiff::civil::Date;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// What a job file may set.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Params {
+    /// Dataset to read.
+    #[schemars(extend("x-dataset" = true))]
+    pub(super) input: String,
+    /// Column with the time of a record. Default: the one that the contract names.
+    #[schemars(extend("x-column" = "input"))]
+    pub(super) time: Option<String>,
+    /// Columns whose values make series. Default: one series of all records.
+    #[serde(default)]
+    #[schemars(extend("x-column" = "input"))]
+    pub(super) by: Vec<String>,
+    /// Columns with the values. Without any, records are counted.
+    #[serde(default)]
+    #[schemars(extend("x-column" = "input"))]
+    pub(super) values: Vec<String>,
+    /// Length of a row's period.
+    #[serde(default)]
+    pub(super) every: Every,
+    /// What is made of the records of a period. Default: the sum of each of `values`.
+    pub(super) aggregate: Option<Aggregate>,
+    /// Value of a period without records. Default: zero for counts and sums, else missing.
+    pub(super) fill: Option<Fill>,
+    /// Name of the column of counts. Default: the input's name.
+    pub(super) name: Option<String>,
+    /// Unit of the values, such as "ms"; "records" for counts.
+    #[serde(default)]
+    pub(super) unit: String,
+    /// Whether a row's own value is known to its features.
+    #[serde(default)]
+    pub(super) include_present: bool,
+    /// Rows before, such as `[1, 7]`.
+    #[serde(default)]
+    #[schemars(inner(range(min = 1, max = 10_000)))]
+    pub(super) lags: Vec<u32>,
+    /// Rows between the two values of a difference.
+    #[serde(default)]
+    #[schemars(inner(range(min = 1, max = 10_000)))]
+    pub(super) differences: Vec<u32>,
+    /// Figures of the last values.
+    #[serde(default)]
+    pub(super) rolling: Vec<Rolling>,
+    /// Figures of all values so far.
+    #[serde(default)]
+    pub(super) expanding: Vec<FigureName>,
+    /// Rows in which the weights of an exponentially weighted mean halve.
+    #[serde(default)]
+    #[schemars(inner(range(min = 0.1, max = 10_000.0)))]
+    pub(super) half_lives: Vec<f64>,
+    /// Values of the same time a week or a year before.
+    #[serde(default)]
+    pub(super) same_period: Vec<SamePeriod>,
+    /// What the calendar says.
+    #[serde(default)]
+    pub(super) calendar: Vec<CalendarName>,
+    /// Parts of the calendar as places on a circle.
+    #[serde(default)]
+    pub(super) cyclic: Vec<Cycle>,
+    /// Dates to count days from and to.
+    #[serde(default)]
+    pub(super) dates: Vec<NamedDates>,
+    /// Public holidays.
+    pub(super) holidays: Option<Holidays>,
+}
+
+/// Length of a row's period.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Every {
+    /// Hours that passed.
+    Hour,
+    /// Civil days.
+    #[default]
+    Day,
+    /// ISO weeks, from Monday.
+    Week,
+    /// Rows as they are.
+    None,
+}
+
+impl Every {
+    /// Name of the column of times; that of the input for rows as they are.
+    pub(super) fn column(self) -> Option<&'static str> {
+        match self {
+            Self::Hour => Some("hour"),
+            Self::Day => Some("day"),
+            Self::Week => Some("week"),
+            Self::None => None,
+        }
+    }
+
+    /// " of a day each", for a sentence.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Hour => " of an hour each",
+            Self::Day => " of a day each",
+            Self::Week => " of a week each",
+            Self::None => ", as they are",
+        }
+    }
+}
+
+/// What is made of the records of a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Aggregate {
+    /// Their number.
+    Count,
+    /// Sum of the value.
+    Sum,
+    /// Mean of the value.
+    Mean,
+    /// Least value.
+    Min,
+    /// Greatest value.
+    Max,
+    /// Value of the last record that has one.
+    Last,
+    /// 95th percentile of the value.
+    P95,
+}
+
+/// Value of a period without records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Fill {
+    /// Missing.
+    Null,
+    /// 0.
+    Zero,
+}
+
+/// Figures of the last values.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rolling {
+    /// How many values.
+    #[schemars(range(min = 1, max = 5_000))]
+    pub(super) window: u32,
+    /// Which figures.
+    #[serde(default)]
+    pub(super) figures: Vec<FigureName>,
+    /// Which quantiles, each between 0 and 1.
+    #[serde(default)]
+    #[schemars(inner(range(min = 0.0, max = 1.0)))]
+    pub(super) quantiles: Vec<f64>,
+    /// Fewest known values. Default: all of the window.
+    #[schemars(range(min = 1, max = 5_000))]
+    pub(super) periods_min: Option<u32>,
+}
+
+/// A figure of several values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum FigureName {
+    /// Their sum.
+    Sum,
+    /// Their mean.
+    Mean,
+    /// The least.
+    Min,
+    /// The greatest.
+    Max,
+    /// Their standard deviation, with the divisor n − 1.
+    Sd,
+}
+
+/// A time before that is like this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SamePeriod {
+    /// Seven days before.
+    Week,
+    /// The same date a year before; 28 February for 29 February. Of weeks, 52 weeks before.
+    Year,
+    /// 364 days before: the same day of the week.
+    YearByWeekday,
+}
+
+/// What the calendar says of a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum CalendarName {
+    /// Hour of the day, 0 to 23.
+    Hour,
+    /// Day of the week, 1 for Monday to 7.
+    DayOfWeek,
+    /// Day of the month, from 1.
+    DayOfMonth,
+    /// Day of the year, from 1.
+    DayOfYear,
+    /// ISO week of the year, 1 to 53.
+    WeekOfYear,
+    /// Month, 1 to 12.
+    Month,
+    /// Quarter, 1 to 4.
+    Quarter,
+    /// Year.
+    Year,
+    /// Whether it is Saturday or Sunday.
+    IsWeekend,
+    /// Whether it is the first day of a month.
+    IsMonthStart,
+    /// Whether it is the last day of a month.
+    IsMonthEnd,
+}
+
+/// A part of the calendar that comes round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Cycle {
+    /// Hour of the day.
+    Hour,
+    /// Day of the week.
+    DayOfWeek,
+    /// Day of the month, by the length of the month.
+    DayOfMonth,
+    /// Day of the year, by the length of the year.
+    DayOfYear,
+    /// Month.
+    Month,
+}
+
+/// Dates to count days from and to.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NamedDates {
+    /// What they are, as part of a column's name: "release".
+    #[schemars(regex(pattern = "^[a-z][a-z0-9_]*$"))]
+    pub(super) name: String,
+    /// The dates, ISO.
+    #[schemars(length(min = 1))]
+    pub(super) dates: Vec<Day>,
+}
+
+/// A day as a job file writes it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Day(String);
+
+impl JsonSchema for Day {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Day".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "format": "date" })
+    }
+}
+
+impl Day {
+    /// The day.
+    pub(super) fn date(&self) -> Result<Date, StageError> {
+        let text = &self.0;
+        text.parse().map_err(|_| {
+            StageError::Other(format!("{text:?} is not a day; write it as 2026-01-31"))
+        })
+    }
+}
+
+/// Public holidays.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Holidays {
+    /// Countries whose rules count.
+    #[serde(default)]
+    pub(super) countries: Vec<Country>,
+    /// Further days.
+    #[serde(default)]
+    pub(super) dates: Vec<NamedDate>,
+}
+
+/// A country whose rules of holidays are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Country {
+    /// England and Wales: bank holidays.
+    England,
+    /// United States: federal holidays.
+    UnitedStates,
+    /// Germany: holidays of all states.
+    Germany,
+    /// France: national holidays.
+    France,
+}
+
+/// A day with a name.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NamedDate {
+    /// The day, ISO.
+    pub(super) date: Day,
+    /// Its name.
+    pub(super) name: String,
+}
+
+impl Params {
+    /// What is made of the records of a period.
+    pub(super) fn aggregate(&self) -> Aggregate {
+        let default = if self.values.is_empty() {
+            Aggregate::Count
+        } else {
+            Aggregate::Sum
+        };
+        self.aggregate.unwrap_or(default)
+    }
+
+    /// Whether a period without records is zero.
+    pub(super) fn fills_zero(&self) -> bool {
+        let adds_up = self.every != Every::None
+            && matches!(self.aggregate(), Aggregate::Count | Aggregate::Sum);
+        self.fill.map_or(adds_up, |fill| fill == Fill::Zero)
+    }
+
+    /// Names of the series' own columns.
+    pub(super) fn bases(&self) -> Vec<String> {
+        if self.every == Every::None || self.aggregate() != Aggregate::Count {
+            return self.values.clone();
+        }
+        vec![self.name.clone().unwrap_or_else(|| self.input.clone())]
+    }
+
+    /// Unit of the values.
+    pub(super) fn unit(&self) -> &str {
+        let counts = self.every != Every::None && self.aggregate() == Aggregate::Count;
+        match self.unit.as_str() {
+            "" if counts => "records",
+            unit => unit,
+        }
+    }
+
+    /// What the schema cannot say.
+    pub(super) fn check(&self) -> Result<(), StageError> {
+        let told = |text: &str| Err(StageError::Other(text.to_string()));
+        if self.every == Every::None && self.values.is_empty() {
+            return told("`every = \"none\"` takes rows as they are: name their `values`");
+        }
+        if self.every != Every::None
+            && self.values.is_empty()
+            && self.aggregate() != Aggregate::Count
+        {
+            return told("this aggregate needs `values`; without them use \"count\"");
+        }
+        if let Some(rolling) = self.rolling.iter().find(|r| r.periods_min > Some(r.window)) {
+            return Err(StageError::Other(format!(
+                "`periods_min` of a rolling window of {} is greater than the window",
+                rolling.window
+            )));
+        }
+        if self
+            .rolling
+            .iter()
+            .any(|r| r.figures.is_empty() && r.quantiles.is_empty())
+        {
+            return told("a rolling window needs `figures` or `quantiles`");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,355 @@
+//! Records as regular series: one row for each period of each series, all series one after another.
+
+use super::params::{Aggregate, Every, Params};
+use crate::{
+    Context, Input, StageError,
+    frame::{self, Grain, Times},
+};
+use jiff::{
+    Timestamp, ToSpan,
+    civil::{Date, DateTime},
+    tz::TimeZone,
+};
+use polars::prelude::{Column, DataType, TimeUnit, TimeZone as PolarsZone};
+use retrocast_domain::number::{self, plural};
+use retrocast_stats::describe::quantile;
+use std::{collections::BTreeMap, ops::Range};
+
+/// Most rows of the result: beyond it hours of very many series are asked for by mistake.
+const ROWS_MAX: usize = 10_000_000;
+const HOUR_MICROS: i64 = 3_600_000_000;
+const EPOCH: Date = jiff::civil::date(1970, 1, 1);
+
+/// Regular series, one after another.
+pub(super) struct Rows {
+    /// Rows of each series.
+    pub(super) ranges: Vec<Range<usize>>,
+    /// Civil time of each row in the job's time zone.
+    pub(super) civil: Vec<DateTime>,
+    /// Place of each row on the axis, ascending in each series: days since 1970 for days and weeks,
+    /// else microseconds.
+    pub(super) keys: Vec<i64>,
+    /// The series' own columns.
+    pub(super) values: Vec<(String, Vec<Option<f64>>)>,
+    /// Records with a time in the window.
+    pub(super) in_window: u64,
+    pub(super) zone: TimeZone,
+    /// Values of the `by` columns of each series.
+    labels: Vec<Label>,
+    /// Name of the column of times, and whether it holds days.
+    time: String,
+    pub(super) has_days: bool,
+}
+
+/// Values of the `by` columns of a series.
+type Label = Vec<Option<String>>;
+
+/// A record that has a time: its series, its place on the axis, its moment, its row in the input.
+type Record = (u32, i64, i64, u32);
+
+impl Rows {
+    /// Reads the records of a dataset.
+    pub(super) fn read(
+        context: &Context,
+        params: &Params,
+        input: &Input,
+        caveats: &mut Vec<String>,
+    ) -> Result<Self, StageError> {
+        let time = frame::time_column(input, params.time.as_deref())?;
+        let timezone = &context.window.timezone;
+        let zone = TimeZone::get(timezone).map_err(|e| StageError::Other(e.to_string()))?;
+        let times = frame::times(input, time, timezone)?;
+        let has_days = match params.every {
+            Every::Day | Every::Week => true,
+            Every::Hour => false,
+            Every::None => times.grain != Grain::Moment,
+        };
+        let (ids, labels) = series(input, &params.by)?;
+        let columns: Vec<Vec<Option<f64>>> = params
+            .values
+            .iter()
+            .map(|name| frame::numbers(input, name, caveats))
+            .collect::<Result<_, _>>()?;
+        let axis = Axis {
+            every: params.every,
+            has_days,
+            zone: zone.clone(),
+        };
+        let end = context.window.end.at(0, 0, 0, 0);
+        let moments = moments(input, time, &times, &zone)?;
+        let mut records: Vec<Record> = Vec::with_capacity(ids.len());
+        for (row, (civil, moment)) in times.civil.iter().zip(&moments).enumerate() {
+            if let Some(civil) = civil.filter(|civil| *civil < end) {
+                let key = axis.key(civil, *moment);
+                records.push((ids[row], key, *moment, row as u32));
+            }
+        }
+        records.sort_unstable();
+        note_timeless(&times, caveats);
+        let mut rows = Self {
+            ranges: Vec::new(),
+            civil: Vec::new(),
+            keys: Vec::new(),
+            values: params
+                .bases()
+                .into_iter()
+                .map(|n| (n, Vec::new()))
+                .collect(),
+            in_window: times.in_window(&context.window),
+            zone,
+            labels: Vec::new(),
+            time: params.every.column().unwrap_or(time).to_string(),
+            has_days,
+        };
+        match params.every {
+            Every::None => rows.take(params, &records, &columns, &labels, caveats),
+            _ => rows.fill(params, &axis, &records, &columns, &labels)?,
+        }
+        rows.civil = rows.keys.iter().map(|key| axis.civil(*key)).collect();
+        Ok(rows)
+    }
+
+    /// Number of rows.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Rows as they are.
+    fn take(
+        &mut self,
+        params: &Params,
+        records: &[Record],
+        columns: &[Vec<Option<f64>>],
+        labels: &[Label],
+        caveats: &mut Vec<String>,
+    ) {
+        let zero = if params.fills_zero() { Some(0.0) } else { None };
+        for chunk in records.chunk_by(|a, b| a.0 == b.0) {
+            let start = self.keys.len();
+            self.keys.extend(chunk.iter().map(|record| record.1));
+            for ((_, values), column) in self.values.iter_mut().zip(columns) {
+                values.extend(
+                    chunk
+                        .iter()
+                        .map(|record| column[record.3 as usize].or(zero)),
+                );
+            }
+            self.ranges.push(start..self.keys.len());
+            self.labels.push(labels[chunk[0].0 as usize].clone());
+        }
+        caveats.extend(self.irregular());
+    }
+
+    /// One row for each period from a series' first record to the last record of all.
+    fn fill(
+        &mut self,
+        params: &Params,
+        axis: &Axis,
+        records: &[Record],
+        columns: &[Vec<Option<f64>>],
+        labels: &[Label],
+    ) -> Result<(), StageError> {
+        let Some(last) = records.iter().map(|record| record.1).max() else {
+            return Ok(());
+        };
+        let step = axis.step();
+        let aggregate = params.aggregate();
+        let empty = if params.fills_zero() { Some(0.0) } else { None };
+        for chunk in records.chunk_by(|a, b| a.0 == b.0) {
+            let (start, first) = (self.keys.len(), chunk[0].1);
+            let length = ((last - first) / step + 1) as usize;
+            if start + length > ROWS_MAX {
+                return Err(too_many(labels.len()));
+            }
+            self.keys
+                .extend((0..length as i64).map(|i| first + i * step));
+            for (_, values) in &mut self.values {
+                values.resize(start + length, empty);
+            }
+            for period in chunk.chunk_by(|a, b| a.1 == b.1) {
+                let at = start + ((period[0].1 - first) / step) as usize;
+                for (i, (_, values)) in self.values.iter_mut().enumerate() {
+                    values[at] = match aggregate {
+                        Aggregate::Count => Some(period.len() as f64),
+                        _ => of_period(aggregate, period, &columns[i]).or(empty),
+                    };
+                }
+            }
+            self.ranges.push(start..start + length);
+            self.labels.push(labels[chunk[0].0 as usize].clone());
+        }
+        Ok(())
+    }
+
+    /// Says when rows that are taken as they are do not follow each other evenly.
+    fn irregular(&self) -> Option<String> {
+        let mut steps: BTreeMap<i64, u64> = BTreeMap::new();
+        for range in &self.ranges {
+            for pair in self.keys[range.clone()].windows(2) {
+                *steps.entry(pair[1] - pair[0]).or_default() += 1;
+            }
+        }
+        let all: u64 = steps.values().sum();
+        let usual = steps.values().max().copied().unwrap_or(0);
+        (usual < all).then(|| {
+            let odd = plural(all - usual, "step");
+            let verb = if all - usual == 1 { "is" } else { "are" };
+            format!(
+                "{odd} of {all} from one row to the next {verb} not of the usual length; lags and \
+                 windows count rows. Use `every` to make the series regular."
+            )
+        })
+    }
+
+    /// The columns that say which row it is, and the series' own.
+    pub(super) fn into_columns(self, params: &Params) -> Vec<Column> {
+        let mut columns = vec![time_column(&self.time, &self.keys, self.has_days)];
+        for (i, name) in params.by.iter().enumerate() {
+            let mut texts: Vec<Option<&str>> = Vec::with_capacity(self.keys.len());
+            for (range, labels) in self.ranges.iter().zip(&self.labels) {
+                texts.extend(std::iter::repeat_n(labels[i].as_deref(), range.len()));
+            }
+            columns.push(Column::new(name.as_str().into(), texts));
+        }
+        for (name, values) in self.values {
+            columns.push(super::numbers(&name, values));
+        }
+        columns
+    }
+}
+
+/// A column of days or moments.
+fn time_column(name: &str, keys: &[i64], has_days: bool) -> Column {
+    let (column, dtype) = if has_days {
+        let days: Vec<i32> = keys.iter().map(|key| *key as i32).collect();
+        (Column::new(name.into(), days), DataType::Date)
+    } else {
+        let dtype = DataType::Datetime(TimeUnit::Microseconds, Some(PolarsZone::UTC));
+        (Column::new(name.into(), keys), dtype)
+    };
+    // Whole numbers are times of these types as they stand.
+    column.cast(&dtype).unwrap_or(column)
+}
+
+fn too_many(series: usize) -> StageError {
+    StageError::Other(format!(
+        "the {} series would have more than {ROWS_MAX} rows; choose a longer period with `every`, or fewer \
+         columns in `by`",
+        number::count(series as u64)
+    ))
+}
+
+fn note_timeless(times: &Times, caveats: &mut Vec<String>) {
+    let without = times.civil.iter().filter(|time| time.is_none()).count() as u64;
+    if without > 0 {
+        let records = plural(without, "record");
+        let have = if without == 1 { "has" } else { "have" };
+        caveats.push(format!("{records} {have} no time and are left out."));
+    }
+}
+
+/// The aggregate of the known values of a period.
+fn of_period(aggregate: Aggregate, period: &[Record], column: &[Option<f64>]) -> Option<f64> {
+    let known = || period.iter().filter_map(|record| column[record.3 as usize]);
+    let count = || known().count() as f64;
+    known().next()?;
+    match aggregate {
+        Aggregate::Count => Some(period.len() as f64),
+        Aggregate::Sum => Some(known().sum()),
+        Aggregate::Mean => Some(known().sum::<f64>() / count()),
+        Aggregate::Min => known().reduce(f64::min),
+        Aggregate::Max => known().reduce(f64::max),
+        Aggregate::Last => known().next_back(),
+        Aggregate::P95 => Some(quantile(&known().collect::<Vec<_>>(), 0.95)),
+    }
+}
+
+/// The series of each row, and the values of the `by` columns of each series, in their order.
+fn series(input: &Input, by: &[String]) -> Result<(Vec<u32>, Vec<Label>), StageError> {
+    let rows = input.frame.height();
+    let (mut ids, mut labels) = (vec![0_u32; rows], vec![Vec::new()]);
+    for name in by {
+        let texts = frame::texts(input, name)?;
+        let mut known: BTreeMap<(u32, Option<&str>), u32> = BTreeMap::new();
+        for (id, text) in ids.iter().zip(&texts) {
+            known.entry((*id, text.as_deref())).or_default();
+        }
+        let mut finer = Vec::with_capacity(known.len());
+        for (number, ((id, text), place)) in known.iter_mut().enumerate() {
+            *place = number as u32;
+            let mut label: Label = labels[*id as usize].clone();
+            label.push(text.map(str::to_string));
+            finer.push(label);
+        }
+        for (id, text) in ids.iter_mut().zip(&texts) {
+            *id = known[&(*id, text.as_deref())];
+        }
+        labels = finer;
+    }
+    Ok((ids, labels))
+}
+
+/// The moment of each row in microseconds; that of midnight in the job's time zone for days.
+fn moments(
+    input: &Input,
+    name: &str,
+    times: &Times,
+    zone: &TimeZone,
+) -> Result<Vec<i64>, StageError> {
+    let of_day = |time: DateTime| zone.to_timestamp(time).map_or(0, Timestamp::as_microsecond);
+    if times.grain == Grain::Moment {
+        let micros = frame::micros(input, name)?;
+        return Ok(micros.into_iter().map(Option::unwrap_or_default).collect());
+    }
+    let civil = times.civil.iter();
+    Ok(civil.map(|time| time.map_or(0, of_day)).collect())
+}
+
+/// How times become places on the axis, and places times.
+struct Axis {
+    every: Every,
+    has_days: bool,
+    zone: TimeZone,
+}
+
+impl Axis {
+    /// From one place to the next.
+    fn step(&self) -> i64 {
+        match self.every {
+            Every::Hour => HOUR_MICROS,
+            Every::Week => 7,
+            Every::Day | Every::None => 1,
+        }
+    }
+
+    fn key(&self, civil: DateTime, moment: i64) -> i64 {
+        match self.every {
+            Every::Hour => {
+                // The beginning of the hour on the clock, whatever the zone's offset.
+                let seconds = i64::from(civil.minute()) * 60 + i64::from(civil.second());
+                moment - seconds * 1_000_000 - i64::from(civil.subsec_nanosecond()) / 1_000
+            }
+            Every::Day => day_number(civil.date()),
+            Every::Week => {
+                let monday = i64::from(civil.date().weekday().to_monday_zero_offset());
+                day_number(civil.date()) - monday
+            }
+            Every::None if self.has_days => day_number(civil.date()),
+            Every::None => moment,
+        }
+    }
+
+    fn civil(&self, key: i64) -> DateTime {
+        if self.has_days {
+            let day = EPOCH.checked_add(key.days()).unwrap_or(EPOCH);
+            return day.at(0, 0, 0, 0);
+        }
+        let moment = Timestamp::from_microsecond(key).unwrap_or(Timestamp::UNIX_EPOCH);
+        self.zone.to_datetime(moment)
+    }
+}
+
+/// Days since 1970.
+pub(super) fn day_number(day: Date) -> i64 {
+    i64::from((day - EPOCH).get_days())
+}

@@ -1,0 +1,174 @@
+//! Scores and parts below which a dataset is flagged, or the report is not made.
+
+use super::{
+    Params,
+    judge::{Part, Quality},
+};
+use crate::{Context, StageError};
+use retrocast_domain::number;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Score below which a dataset is flagged when the job does not say.
+const FLAG_SCORE: f64 = 90.0;
+
+/// Least values: of the score from 0 to 100, of its parts from 0 to 1.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    /// The score, from 0 to 100.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    score: Option<f64>,
+    /// Share of records that meet the contract.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    validity: Option<f64>,
+    /// Share of values that are there, against those that should be.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    completeness: Option<f64>,
+    /// Age that is allowed over the age of the newest record.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    freshness: Option<f64>,
+    /// Records of the window over those expected.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    volume: Option<f64>,
+    /// Share of records that are no duplicates.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    uniqueness: Option<f64>,
+    /// Share of fields that are as the contract says.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    shape: Option<f64>,
+}
+
+impl Limits {
+    pub(super) fn of(&self, part: Part) -> Option<f64> {
+        match part {
+            Part::Validity => self.validity,
+            Part::Completeness => self.completeness,
+            Part::Freshness => self.freshness,
+            Part::Volume => self.volume,
+            Part::Uniqueness => self.uniqueness,
+            Part::Shape => self.shape,
+        }
+    }
+
+    fn is_any_set(&self) -> bool {
+        self.score.is_some() || Part::ALL.iter().any(|part| self.of(*part).is_some())
+    }
+}
+
+/// Something that lies below its limit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shortfall {
+    /// The part, or the score when there is none.
+    pub(super) part: Option<Part>,
+    pub(super) value: f64,
+    pub(super) limit: f64,
+}
+
+impl Shortfall {
+    /// "its score is 74.2 of 100, below 90", "its validity is 61.0 %, below 80 %".
+    pub(super) fn words(&self) -> String {
+        match self.part {
+            None => format!(
+                "its score is {} of 100, below {}",
+                number::fixed(self.value, 1),
+                number::sensible(self.limit)
+            ),
+            Some(part) => format!(
+                "its {} is {}, below {}",
+                part.name(),
+                number::percent(self.value),
+                number::percent(self.limit)
+            ),
+        }
+    }
+}
+
+/// Score below which a dataset is flagged.
+pub(super) fn flag_score(params: &Params) -> f64 {
+    params.flag_below.score.unwrap_or(FLAG_SCORE)
+}
+
+/// What lies below its limit: the score first.
+fn shortfalls(quality: &Quality, score: Option<f64>, limits: &Limits) -> Vec<Shortfall> {
+    let of_score = quality.score().zip(score);
+    let of_score = of_score.filter(|(value, limit)| value < limit);
+    let of_score = of_score.map(|(value, limit)| Shortfall {
+        part: None,
+        value,
+        limit,
+    });
+    let of_parts = quality.known().filter_map(|(part, value)| {
+        let limit = limits.of(part).filter(|limit| value < *limit)?;
+        Some(Shortfall {
+            part: Some(part),
+            value,
+            limit,
+        })
+    });
+    of_score.into_iter().chain(of_parts).collect()
+}
+
+/// What a dataset is flagged for.
+pub(super) fn flags(params: &Params, quality: &Quality) -> Vec<Shortfall> {
+    shortfalls(quality, Some(flag_score(params)), &params.flag_below)
+}
+
+/// What stands before the notes of a report on a dataset that is flagged.
+pub(super) fn notice(params: &Params, quality: &Quality) -> Option<String> {
+    let flags = flags(params, quality);
+    if flags.is_empty() {
+        return None;
+    }
+    let words: Vec<String> = flags.iter().map(Shortfall::words).collect();
+    Some(format!(
+        "What rests on {} is to be read with care: {}{}.",
+        quality.name,
+        number::list(&words),
+        lowest(quality).map_or_else(String::new, |lowest| format!(" ({lowest})")),
+    ))
+}
+
+/// The lowest part and what it rests on.
+fn lowest(quality: &Quality) -> Option<String> {
+    let (part, value) = quality.known().min_by(|a, b| a.1.total_cmp(&b.1))?;
+    Some(format!(
+        "lowest: {} {}, {}",
+        part.name(),
+        number::percent(value),
+        quality.basis(part)
+    ))
+}
+
+/// Fails when a dataset is too bad for a report to be made.
+pub(super) fn block(
+    context: &Context,
+    params: &Params,
+    judged: &[Quality],
+) -> Result<(), StageError> {
+    let limits = &params.block_below;
+    let mut reasons = Vec::new();
+    for quality in judged {
+        let name = &quality.name;
+        if quality.is_empty && limits.is_any_set() {
+            reasons.push(format!("{name} has no record before the window's end"));
+            continue;
+        }
+        let below = shortfalls(quality, limits.score, limits);
+        if !below.is_empty() {
+            let words: Vec<String> = below.iter().map(Shortfall::words).collect();
+            let lowest = lowest(quality).map_or_else(String::new, |l| format!(" ({l})"));
+            reasons.push(format!("{name}: {}{lowest}", number::list(&words)));
+        }
+    }
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    Err(StageError::Other(format!(
+        "the data are too bad for a report on {}: {}. Have the source mended and run the job again; \
+         what is asked for stands in `block_below` of stage {:?}",
+        context.window.words(),
+        reasons.join("; "),
+        context.stage
+    )))
+}

@@ -1,0 +1,313 @@
+//! Where records that were left out come from: their share by the values of one column.
+//!
+//! A refused record is kept as its raw text only, so the column is read from that: from JSON when it
+//! is whole, else from the place in the text where its name stands. Text of other forms, such as a
+//! line of CSV, does not say; such records are counted apart.
+
+use super::{Params, found};
+use crate::{Context, Input, Inputs, StageError, frame};
+use retrocast_domain::{
+    Direction, Finding, Magnitude, Severity, Table,
+    number::{self, plural},
+};
+use retrocast_stats::test::{benjamini_hochberg, poisson_rate_ratio, wilson};
+use std::collections::BTreeMap;
+
+/// Corrected p-value, fewest records and least ratio for a finding.
+const ALPHA: f64 = 0.01;
+const REFUSED_MIN: u64 = 10;
+const RATIO_MIN: f64 = 1.5;
+/// Values shown in a table, those with the most records left out.
+const SHOWN_MAX: usize = 30;
+/// Longest value that is taken for a name.
+const NAME_MAX: usize = 100;
+
+/// Records of one value of the column.
+pub(super) struct Value {
+    label: String,
+    accepted: u64,
+    refused: u64,
+    /// Rate of refusal over that of all other values, with its 95 % interval.
+    ratio: [f64; 3],
+    p: f64,
+    p_adjusted: f64,
+}
+
+impl Value {
+    fn all(&self) -> f64 {
+        (self.accepted + self.refused) as f64
+    }
+
+    fn share(&self) -> f64 {
+        self.refused as f64 / self.all().max(1.0)
+    }
+}
+
+/// Records of one source by the values of the column.
+pub(super) struct Origin {
+    dataset: String,
+    column: String,
+    /// Most records left out first.
+    values: Vec<Value>,
+    /// Refused records that do not say.
+    unknown: u64,
+}
+
+/// The origins of all sources that have the column.
+pub(super) fn of_all(
+    context: &Context,
+    params: &Params,
+    inputs: &Inputs,
+    caveats: &mut Vec<String>,
+) -> Result<Vec<Origin>, StageError> {
+    let Some(column) = &params.by else {
+        return Ok(Vec::new());
+    };
+    let mut origins = Vec::new();
+    for name in &params.inputs {
+        let Some(input) = inputs.get(name).filter(|input| input.source.is_some()) else {
+            continue;
+        };
+        if input.frame.column(column).is_ok() {
+            origins.push(of(context, column, input)?);
+        }
+    }
+    if origins.is_empty() {
+        caveats.push(format!(
+            "No source has the column {column}, so records that were left out are not told apart."
+        ));
+    }
+    correct(&mut origins);
+    for origin in origins.iter().filter(|origin| origin.unknown > 0) {
+        caveats.push(format!(
+            "{} left out of {} do not say their {column}.",
+            plural(origin.unknown, "record"),
+            origin.dataset
+        ));
+    }
+    if origins.iter().any(|origin| !origin.values.is_empty()) {
+        caveats.push(
+            "Records that were left out together, as by one bad release, count one by one."
+                .to_string(),
+        );
+    }
+    Ok(origins)
+}
+
+fn of(context: &Context, column: &str, input: &Input) -> Result<Origin, StageError> {
+    let mut counts: BTreeMap<String, [u64; 2]> = BTreeMap::new();
+    for label in frame::texts(input, column)? {
+        counts.entry(frame::visible(label)).or_default()[0] += 1;
+    }
+    let mut unknown = 0;
+    if let Some(refused) = &input.refused {
+        let raw = refused.column("raw")?.str()?;
+        for text in raw.iter().flatten() {
+            if is_later(context, input, text) {
+                continue;
+            }
+            match value_in(text, column) {
+                Some(label) => counts.entry(label).or_default()[1] += 1,
+                None => unknown += 1,
+            }
+        }
+    }
+    let all = counts
+        .values()
+        .fold([0, 0], |sum, count| [sum[0] + count[0], sum[1] + count[1]]);
+    let values = counts.into_iter().map(|(label, [accepted, refused])| {
+        let here = (accepted + refused) as f64;
+        let (others, rest) = (all[1] - refused, (all[0] + all[1]) as f64 - here);
+        let ratio = poisson_rate_ratio(
+            refused as f64,
+            here,
+            others as f64,
+            rest.max(f64::MIN_POSITIVE),
+            0.95,
+        );
+        Value {
+            label,
+            accepted,
+            refused,
+            ratio: [ratio.estimate, ratio.lower, ratio.upper],
+            // Without others there is nothing to differ from.
+            p: if rest > 0.0 { ratio.p } else { 1.0 },
+            p_adjusted: 1.0,
+        }
+    });
+    let mut values: Vec<Value> = values.collect();
+    values.sort_by(|a, b| {
+        b.refused
+            .cmp(&a.refused)
+            .then_with(|| a.label.cmp(&b.label))
+    });
+    Ok(Origin {
+        dataset: input.dataset.name.clone(),
+        column: column.to_string(),
+        values,
+        unknown,
+    })
+}
+
+/// Corrects for all values of all sources.
+fn correct(origins: &mut [Origin]) {
+    let all = || origins.iter().flat_map(|origin| &origin.values);
+    let p: Vec<f64> = all().map(|value| value.p).collect();
+    let mut adjusted = benjamini_hochberg(&p).into_iter();
+    for value in origins.iter_mut().flat_map(|origin| &mut origin.values) {
+        value.p_adjusted = adjusted.next().unwrap_or(1.0);
+    }
+}
+
+/// Whether a refused record says that it is of a time after the window.
+fn is_later(context: &Context, input: &Input, raw: &str) -> bool {
+    let Some(time) = input.time.as_deref().and_then(|time| value_in(raw, time)) else {
+        return false;
+    };
+    let end = &context.window;
+    match (
+        time.parse::<jiff::Timestamp>(),
+        time.parse::<jiff::civil::Date>(),
+    ) {
+        (Ok(time), _) => time >= end.end_instant(),
+        (_, Ok(day)) => day >= end.end,
+        _ => false,
+    }
+}
+
+/// The value of a key in a record's text; `None` when the text does not say.
+fn value_in(raw: &str, key: &str) -> Option<String> {
+    let value = match serde_json::from_str::<serde_json::Value>(raw) {
+        Ok(record) => record.as_object()?.get(key)?.clone(),
+        Err(_) => after_key(raw, key)?,
+    };
+    let text = match value {
+        serde_json::Value::String(text) => text,
+        serde_json::Value::Number(number) => number.to_string(),
+        serde_json::Value::Bool(truth) => truth.to_string(),
+        _ => return None,
+    };
+    let is_name = text.chars().count() <= NAME_MAX && !text.chars().any(char::is_control);
+    is_name.then(|| frame::visible(Some(text)))
+}
+
+/// The value that stands after a key in text that is no whole JSON.
+fn after_key(raw: &str, key: &str) -> Option<serde_json::Value> {
+    let quoted = serde_json::to_string(key).ok()?;
+    let mut rest = raw;
+    while let Some(at) = rest.find(&quoted) {
+        rest = &rest[at + quoted.len()..];
+        if let Some(value) = rest.trim_start().strip_prefix(':') {
+            let mut values = serde_json::Deserializer::from_str(value).into_iter();
+            return values.next()?.ok();
+        }
+    }
+    None
+}
+
+/// Values that lose more records than all others.
+pub(super) fn findings(context: &Context, origins: &[Origin], inputs: &Inputs) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for origin in origins {
+        let Some(input) = inputs.get(&origin.dataset) else {
+            continue;
+        };
+        let stands_out = |value: &&Value| {
+            value.p_adjusted < ALPHA && value.refused >= REFUSED_MIN && value.ratio[1] >= RATIO_MIN
+        };
+        let values = origin.values.iter().filter(stands_out);
+        found.extend(values.map(|value| finding(context, input, origin, value)));
+    }
+    found
+}
+
+fn finding(context: &Context, input: &Input, origin: &Origin, value: &Value) -> Finding {
+    let mut finding = found::start(context, input, &format!("{} left out", origin.dataset));
+    finding.subject = format!("{} = {}", origin.column, value.label);
+    finding.id = Finding::identity(&finding.kind, &finding.subject, &finding.what);
+    let [lower, upper] = wilson(value.refused as f64, value.all(), 0.95);
+    let share = Magnitude::interval95(value.share(), lower, upper, "share");
+    finding.magnitude = Some(share);
+    finding.n = value.accepted + value.refused;
+    finding.p = Some(value.p);
+    finding.p_adjusted = Some(value.p_adjusted);
+    finding.confidence = 1.0 - value.p_adjusted;
+    finding.direction = Direction::Up;
+    finding.severity = Severity::Notice;
+    finding.method = "Ratio of the rates at which records are left out, Poisson's law, exact \
+                      conditional p-value; Benjamini and Hochberg's correction"
+        .to_string();
+    finding.period = "all records read, up to the window's end".to_string();
+    finding.baseline = Some(format!("all other values of {}", origin.column));
+    finding.evidence[0].filter = Some(format!(
+        "{} = {}, with the records that were left out",
+        origin.column, value.label
+    ));
+    finding.caveats = vec![
+        "Records that were left out together, as by one bad release, count one by one.".to_string(),
+    ];
+    let [ratio, lower, upper] = value.ratio;
+    finding.sentence = format!(
+        "{} of the records of {} in {} were left out, {} of {}: {}× the rate of all others (95{}% \
+         interval {}).",
+        number::percent(value.share()),
+        value.label,
+        origin.dataset,
+        number::count(value.refused),
+        number::count(value.accepted + value.refused),
+        number::sensible(ratio),
+        number::NBSP,
+        number::interval(lower, upper)
+    );
+    finding
+        .number("refused", value.refused)
+        .number("accepted", value.accepted)
+        .number("ratio", vec![ratio, lower, upper])
+}
+
+/// The share of records left out by value.
+pub(super) fn table(origin: &Origin) -> Table {
+    let caption = format!(
+        "Records of {} left out, by {}.",
+        origin.dataset, origin.column
+    );
+    let column = format!("<{}", origin.column);
+    let headings = [
+        column.as_str(),
+        ">records",
+        ">left out",
+        ">share",
+        ">95 % interval",
+        ">of all others' rate",
+        ">p, corrected",
+    ];
+    let mut table = Table::new(caption, &headings);
+    for value in &origin.values {
+        let [lower, upper] = wilson(value.refused as f64, value.all().max(1.0), 0.95);
+        table.push([
+            value.label.clone(),
+            number::count(value.accepted + value.refused),
+            number::count(value.refused),
+            number::percent(value.share()),
+            format!("{} – {}", number::percent(lower), number::percent(upper)),
+            if value.ratio[0].is_finite() && value.p < 1.0 {
+                format!("{}×", number::sensible(value.ratio[0]))
+            } else {
+                "–".to_string()
+            },
+            number::p_bare(value.p_adjusted),
+        ]);
+    }
+    if origin.unknown > 0 {
+        table.push([
+            "(not said)".to_string(),
+            number::count(origin.unknown),
+            number::count(origin.unknown),
+            "–".to_string(),
+            "–".to_string(),
+            "–".to_string(),
+            "–".to_string(),
+        ]);
+    }
+    table.top(SHOWN_MAX)
+}

@@ -1,0 +1,350 @@
+//! How long a source has been silent, and whether its own rhythm allows it.
+
+use crate::frame::{Grain, Times};
+use jiff::{
+    ToSpan,
+    civil::{Date, DateTime, Weekday},
+};
+use retrocast_domain::Window;
+use retrocast_stats::{describe, test::t_p, test::t_quantile};
+
+/// Probability of a silence below which a source has gone quiet.
+pub(super) const QUIET_P: f64 = 0.005;
+/// Days of history that say what is usual: a year and a week, so that last year's holidays count.
+const HISTORY_DAYS: i64 = 53 * 7;
+/// Fewest days with records, and fewest days from first to last, for a rhythm.
+const ACTIVE_MIN: usize = 7;
+const SPAN_MIN: usize = 14;
+/// Share of weeks from which on a day of the week is one on which records usually come, and the most
+/// by which the numbers of records of two such days may differ for them to be of one sort.
+const USUALLY: f64 = 0.5;
+const ALIKE: f64 = 2.0;
+/// Gaps of this relative spread or less are regular; and how many it takes to say so.
+const REGULAR_SPREAD: f64 = 0.35;
+const GAPS_MIN: usize = 8;
+/// Least spread of the logarithms of regular gaps: months have 28 to 31 days.
+const LOG_SPREAD_MIN: f64 = 0.1;
+/// Longest silence that is looked for when asking what a rhythm allows.
+const AHEAD_DAYS: i64 = 3650;
+
+const DAY_HOURS: f64 = 24.0;
+
+/// How long no record has come.
+#[derive(Debug, Clone)]
+pub(super) struct Silence {
+    /// Time of the newest record; for days without a time the last of them.
+    pub(super) last: DateTime,
+    /// Whether records have a time of day.
+    pub(super) has_hours: bool,
+    /// Hours from the newest record to the window's end.
+    pub(super) hours: f64,
+    /// Median and 99 % quantile of the gaps between records, in hours.
+    pub(super) gaps: Option<[f64; 2]>,
+    /// Hours that are allowed, by the contract or by the rhythm.
+    pub(super) allowed_hours: Option<f64>,
+    /// Whether the contract says so.
+    pub(super) by_contract: bool,
+    /// Probability of such a silence under the source's own rhythm.
+    pub(super) p: Option<f64>,
+    /// Weeks' ends before that were looked at, and those at which it was as silent.
+    pub(super) ends_before: [u64; 2],
+    /// Days with records that the rhythm rests on.
+    pub(super) active_days: u64,
+}
+
+impl Silence {
+    /// Silence at the window's end; `None` without a record before it.
+    pub(super) fn of(times: &Times, window: &Window, fresh_hours: Option<f64>) -> Option<Self> {
+        let end = window.end.at(0, 0, 0, 0);
+        let before = times.civil.iter().flatten().filter(|time| **time < end);
+        let last = *before.clone().max()?;
+        let from = last.checked_sub(HISTORY_DAYS.days()).unwrap_or(last);
+        let mut recent: Vec<DateTime> = before.filter(|time| **time >= from).copied().collect();
+        recent.sort_unstable();
+        let has_hours = times.grain == Grain::Moment;
+        let days = DayEnds::of(&recent, has_hours);
+        let hours = hours_between(days.last_moment(), end);
+        let gaps = gaps(&recent);
+        let rhythm = days.rhythm(window.end, gaps.map_or(DAY_HOURS, |gaps| gaps[1]));
+        let silences = days.silences_before(window.end);
+        let as_silent = silences.iter().filter(|silence| **silence >= hours).count();
+        let by_rhythm = rhythm.map(|rhythm| {
+            let longest = silences.iter().copied().fold(0.0, f64::max);
+            rhythm.allowed_hours.max(longest)
+        });
+        Some(Self {
+            last,
+            has_hours,
+            hours,
+            gaps,
+            allowed_hours: fresh_hours.or(by_rhythm),
+            by_contract: fresh_hours.is_some(),
+            p: rhythm.map(|rhythm| rhythm.p),
+            ends_before: [silences.len() as u64, as_silent as u64],
+            active_days: days.active.len() as u64,
+        })
+    }
+
+    /// Whether the source has gone quiet.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.allowed_hours
+            .is_some_and(|allowed| self.hours > allowed)
+    }
+
+    /// The part of the score.
+    pub(super) fn share(&self) -> Option<f64> {
+        let allowed = self.allowed_hours?;
+        Some(if self.hours <= allowed {
+            1.0
+        } else {
+            allowed / self.hours
+        })
+    }
+}
+
+fn hours_between(from: DateTime, to: DateTime) -> f64 {
+    to.duration_since(from).as_secs_f64() / 3600.0
+}
+
+/// Median and 99 % quantile of the hours between records of different times.
+fn gaps(times: &[DateTime]) -> Option<[f64; 2]> {
+    let mut gaps: Vec<f64> = times
+        .windows(2)
+        .filter(|pair| pair[0] < pair[1])
+        .map(|pair| hours_between(pair[0], pair[1]))
+        .collect();
+    gaps.sort_by(f64::total_cmp);
+    let quantile = |p| describe::quantile_sorted(&gaps, p);
+    (!gaps.is_empty()).then(|| [quantile(0.5), quantile(0.99)])
+}
+
+/// What a rhythm says of a silence.
+#[derive(Debug, Clone, Copy)]
+struct Verdict {
+    p: f64,
+    allowed_hours: f64,
+}
+
+/// The last moment with a record of each day that has one, and the days between.
+struct DayEnds {
+    /// Days with records, ascending, with the hours of the day at the last record.
+    active: Vec<(Date, f64)>,
+    /// Records on each day of the week.
+    records: [f64; 7],
+    first: Date,
+    last: Date,
+}
+
+impl DayEnds {
+    /// Of ascending times, at least one.
+    fn of(times: &[DateTime], has_hours: bool) -> Self {
+        let mut active: Vec<(Date, f64)> = Vec::new();
+        let mut records = [0.0; 7];
+        for time in times {
+            records[place(time.date())] += 1.0;
+            let hour = if has_hours {
+                hours_between(time.date().at(0, 0, 0, 0), *time)
+            } else {
+                DAY_HOURS
+            };
+            match active.last_mut() {
+                Some(day) if day.0 == time.date() => day.1 = hour,
+                _ => active.push((time.date(), hour)),
+            }
+        }
+        let day = |day: Option<&(Date, f64)>| day.map_or(Date::MIN, |day| day.0);
+        Self {
+            first: day(active.first()),
+            last: day(active.last()),
+            active,
+            records,
+        }
+    }
+
+    fn last_hour(&self) -> f64 {
+        self.active.last().map_or(0.0, |day| day.1)
+    }
+
+    /// The newest record, or the end of its day when it has no time.
+    fn last_moment(&self) -> DateTime {
+        moment(self.last, self.last_hour())
+    }
+
+    /// Days from the first to the last.
+    fn span(&self) -> usize {
+        (self.last - self.first).get_days().max(0) as usize + 1
+    }
+
+    /// Hours of silence at the ends of the weeks before, as far as there is history. Those after
+    /// the newest record are left out: the silence that goes on is not its own precedent.
+    fn silences_before(&self, end: Date) -> Vec<f64> {
+        let silence = |weeks: i64| {
+            let end = end.checked_sub((7 * weeks).days()).ok()?;
+            let known = self.active.partition_point(|(day, _)| *day < end);
+            let (day, hour) = self.active.get(known.checked_sub(1)?)?;
+            (end <= self.last).then(|| hours_between(moment(*day, *hour), end.at(0, 0, 0, 0)))
+        };
+        (1..=HISTORY_DAYS / 7).filter_map(silence).collect()
+    }
+
+    /// What the rhythm says of the silence at the end of the day before `end`.
+    fn rhythm(&self, end: Date, gap: f64) -> Option<Verdict> {
+        if self.active.len() < ACTIVE_MIN || self.span() < SPAN_MIN {
+            return None;
+        }
+        let sorts = Sorts::of(self);
+        if !sorts.usual.contains(&true)
+            && let Some(verdict) = self.regular(end)
+        {
+            return Some(verdict);
+        }
+        Some(self.by_day(sorts, end, gap))
+    }
+
+    /// Day by day: the share of days of the same sort without a record. `gap` is what is allowed
+    /// when even the rest of the day without a record is out of the usual.
+    fn by_day(&self, mut sorts: Sorts, end: Date, gap: f64) -> Verdict {
+        let mut p = sorts.rest_of_day(self, self.last, self.last_hour());
+        let (mut p_at_end, mut allowed, mut is_out) = (p, None, false);
+        for ahead in 1..=AHEAD_DAYS {
+            let Ok(day) = self.last.checked_add(ahead.days()) else {
+                break;
+            };
+            // Here `p` is the probability of silence until this day begins.
+            let silent = hours_between(self.last_moment(), day.at(0, 0, 0, 0));
+            if day <= end {
+                p_at_end = p;
+            }
+            is_out |= p < QUIET_P;
+            if !is_out {
+                allowed = Some(silent);
+            } else if allowed.is_none() {
+                allowed = Some(gap.min(silent));
+            }
+            if is_out && day >= end {
+                break;
+            }
+            p *= sorts.one_more(place(day));
+        }
+        Verdict {
+            p: p_at_end,
+            allowed_hours: allowed.unwrap_or(0.0),
+        }
+    }
+
+    /// Gap by gap, when gaps are regular: Student's t on their logarithms.
+    fn regular(&self, end: Date) -> Option<Verdict> {
+        let days = |from: Date, to: Date| f64::from((to - from).get_days());
+        let gaps: Vec<f64> = self
+            .active
+            .windows(2)
+            .map(|pair| days(pair[0].0, pair[1].0))
+            .collect();
+        if gaps.len() < GAPS_MIN || describe::sd(&gaps) > REGULAR_SPREAD * describe::mean(&gaps) {
+            return None;
+        }
+        let logs: Vec<f64> = gaps.iter().map(|gap| gap.ln()).collect();
+        let n = logs.len() as f64;
+        let mean = describe::mean(&logs);
+        let spread = describe::sd(&logs).max(LOG_SPREAD_MIN) * (1.0 + 1.0 / n).sqrt();
+        // A record on the day of the end would make the gap this long.
+        let t = (days(self.last, end).max(1.0).ln() - mean) / spread;
+        let both = t_p(t, n - 1.0);
+        let longest = (mean + t_quantile(1.0 - QUIET_P, n - 1.0) * spread).exp();
+        Some(Verdict {
+            p: if t > 0.0 {
+                both / 2.0
+            } else {
+                1.0 - both / 2.0
+            },
+            allowed_hours: longest * DAY_HOURS - self.last_hour(),
+        })
+    }
+}
+
+fn moment(day: Date, hour: f64) -> DateTime {
+    let seconds = (hour * 3600.0).round() as i64;
+    let start = day.at(0, 0, 0, 0);
+    start.checked_add(seconds.seconds()).unwrap_or(start)
+}
+
+fn place(day: Date) -> usize {
+    day.weekday().since(Weekday::Monday) as usize
+}
+
+/// Days of the week by how usual records are on them.
+struct Sorts {
+    /// Whether records usually come.
+    usual: [bool; 7],
+    /// Days of each day of the week, and those of them with records. Days of the silence are added
+    /// as it goes on.
+    days: [f64; 7],
+    active: [f64; 7],
+    /// Mean records on each day of the week.
+    mean: [f64; 7],
+}
+
+impl Sorts {
+    fn of(ends: &DayEnds) -> Self {
+        let mut days = [0.0_f64; 7];
+        // The first day has a record because the history begins with one: it says nothing.
+        for n in 1..ends.span() {
+            days[(place(ends.first) + n) % 7] += 1.0;
+        }
+        let mut active = [0.0_f64; 7];
+        for (day, _) in ends.active.iter().skip(1) {
+            active[place(*day)] += 1.0;
+        }
+        let usual: [bool; 7] = std::array::from_fn(|i| active[i] >= USUALLY * days[i].max(1.0));
+        Self {
+            usual,
+            days,
+            active,
+            mean: std::array::from_fn(|i| ends.records[i] / days[i].max(1.0)),
+        }
+    }
+
+    /// Probability that one more whole day is without, given all days before it, those of the
+    /// silence too: so the probability of them all knows how little is known.
+    fn one_more(&mut self, place: usize) -> f64 {
+        let same = self.same(place);
+        let of = |counts: &[f64; 7]| same.iter().map(|i| counts[*i]).sum::<f64>();
+        let (days, active) = (of(&self.days), of(&self.active));
+        self.days[place] += 1.0;
+        share(days - active, days)
+    }
+
+    /// Days of the week of the same sort.
+    fn same(&self, place: usize) -> Vec<usize> {
+        let is_alike = |i: &usize| {
+            let (a, b) = (self.mean[*i], self.mean[place]);
+            self.usual[*i] && a <= ALIKE * b && b <= ALIKE * a
+        };
+        if self.usual[place] {
+            (0..7).filter(is_alike).collect()
+        } else {
+            vec![place]
+        }
+    }
+
+    /// Probability of no record after this hour of a day: among the days of its sort, without the
+    /// day itself.
+    fn rest_of_day(&self, ends: &DayEnds, day: Date, hour: f64) -> f64 {
+        if hour >= DAY_HOURS {
+            return 1.0;
+        }
+        let same = self.same(place(day));
+        let all = same.iter().map(|i| self.days[*i]).sum::<f64>() - 1.0;
+        let later = ends
+            .active
+            .iter()
+            .skip(1)
+            .filter(|(other, at)| *other != day && *at > hour && same.contains(&place(*other)));
+        share(all - later.count() as f64, all)
+    }
+}
+
+/// Share of cases when the case at hand counts as one: never none, and never less than what was seen.
+fn share(cases: f64, all: f64) -> f64 {
+    (cases.max(0.0) + 1.0) / (all.max(0.0) + 1.0)
+}

@@ -1,0 +1,87 @@
+//! Fields of the records against those of the contract.
+
+use super::found;
+use crate::{Context, Input};
+use retrocast_domain::{
+    Finding, Magnitude, Severity,
+    number::{self, plural},
+    report::SourceNote,
+};
+
+/// Fields named in one sentence; the rest is counted.
+const NAMED_MAX: usize = 3;
+
+/// Share of fields that are as the contract says.
+pub(super) fn share(source: &SourceNote, fields: usize) -> Option<f64> {
+    if source.records == 0 || fields == 0 {
+        return None;
+    }
+    let records = source.records as f64;
+    let weigh = |fields: &[(String, u64)]| {
+        let shares = fields.iter().map(|(_, n)| (*n as f64 / records).min(1.0));
+        shares.sum::<f64>()
+    };
+    let named = fields as f64;
+    let wrong = source.missing_fields.len() as f64 + weigh(&source.retyped_fields);
+    Some((1.0 - wrong / named).max(0.0) * named / (named + weigh(&source.unknown_fields)))
+}
+
+/// What differs, in words; empty when nothing does.
+pub(super) fn differences(source: &SourceNote) -> Vec<String> {
+    let counted = |(field, n): &(String, u64)| format!("{field} ({})", plural(*n, "record"));
+    let mut said = Vec::new();
+    let unknown: Vec<String> = source.unknown_fields.iter().map(counted).collect();
+    if !unknown.is_empty() {
+        said.push(format!("not in the contract: {}", some(&unknown)));
+    }
+    if !source.missing_fields.is_empty() {
+        let missing = some(&source.missing_fields);
+        said.push(format!("in no record: {missing}"));
+    }
+    let retyped: Vec<String> = source.retyped_fields.iter().map(counted).collect();
+    if !retyped.is_empty() {
+        said.push(format!("of another type, left out: {}", some(&retyped)));
+    }
+    said
+}
+
+fn some(names: &[String]) -> String {
+    let shown = &names[..names.len().min(NAMED_MAX)];
+    match names.len() - shown.len() {
+        0 => number::list(shown),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// The shape has drifted from the contract.
+pub(super) fn finding(context: &Context, input: &Input) -> Option<Finding> {
+    let source = input.source.as_ref()?;
+    let share = share(source, input.frame.width()).filter(|share| *share < 1.0)?;
+    let differ =
+        source.unknown_fields.len() + source.missing_fields.len() + source.retyped_fields.len();
+    let mut finding = found::start(context, input, "fields differ from the contract");
+    finding.magnitude = Some(Magnitude::point(share, "share"));
+    finding.n = source.records;
+    finding.baseline = Some(format!("the contract {}", source.contract));
+    // A field nobody asked for takes nothing away.
+    let takes_away = !source.missing_fields.is_empty() || !source.retyped_fields.is_empty();
+    finding.severity = if takes_away {
+        Severity::Notice
+    } else {
+        Severity::Info
+    };
+    finding.confidence = 1.0;
+    finding.sentence = format!(
+        "{} of {} {} from the contract: {}.",
+        plural(differ as u64, "field"),
+        input.dataset.name,
+        if differ == 1 { "differs" } else { "differ" },
+        differences(source).join("; ")
+    );
+    Some(
+        finding
+            .number("unknown", source.unknown_fields.len())
+            .number("missing", source.missing_fields.len())
+            .number("retyped", source.retyped_fields.len()),
+    )
+}

@@ -1,0 +1,97 @@
+//! Where bad records come from is read from their raw text.
+
+use super::*;
+
+/// Two components with 420 records each, and these texts of refused ones.
+fn refused(raw: &[String]) -> Input {
+    let frame = records("2026-10-05", 42, &["a", "b"], |_, _| 10);
+    let mut input = input("tickets", frame);
+    let count = raw.len() as u64;
+    input.source = Some(source(840 + count, count, 0));
+    let raw = Column::new("raw".into(), raw.to_vec());
+    input.refused = Some(DataFrame::new(count as usize, vec![raw]).expect("a frame"));
+    input
+}
+
+fn lines(n: usize, raw: &str) -> Vec<String> {
+    vec![raw.to_string(); n]
+}
+
+#[test]
+fn values_are_read_from_whole_and_broken_records() {
+    let check = |raw: &str, row: &[&str]| {
+        let input = refused(&lines(3, raw));
+        let analysis = with(input, json!({"by": "component"})).expect("an analysis");
+        let table = analysis.cell.tables.last().expect("a table");
+        assert_eq!(table.caption, "Records of tickets left out, by component.");
+        let found = table.rows.iter().find(|found| found[2] == "3");
+        let found = found.map(|found| found[..3].to_vec());
+        let found = found.unwrap_or_default();
+        assert_eq!(found, row, "{raw}");
+    };
+    check(r#"{"component": "a", "n": "x"}"#, &["a", "423", "3"]);
+    check(
+        r#"{"n": 1, "component" : "b", "text": "cut of…"#,
+        &["b", "423", "3"],
+    );
+    // A key inside of another record is not the record's own.
+    check(
+        r#"{"other": {"component": "a"}, "component": "b"}"#,
+        &["b", "423", "3"],
+    );
+    check(r#"{"component": 7}"#, &["7", "3", "3"]);
+    check(r#"{"component": null}"#, &["(not said)", "3", "3"]);
+    check(r#"{"component": ["a"]}"#, &["(not said)", "3", "3"]);
+    check("a,b,c", &["(not said)", "3", "3"]);
+    check(
+        r#"{"text": "\"component\" is", "component": "#,
+        &["(not said)", "3", "3"],
+    );
+    // What is of a time after the window is not known yet.
+    check(r#"{"component": "a", "at": "2026-11-16T00:00:00Z"}"#, &[]);
+    check(
+        r#"{"component": "a", "at": "2026-11-15T23:59:59Z"}"#,
+        &["a", "423", "3"],
+    );
+    check(r#"{"component": "a", "at": "soon"}"#, &["a", "423", "3"]);
+}
+
+#[test]
+fn a_component_that_loses_more_than_others_is_found() {
+    let raw = |a: usize, b: usize| {
+        let mut raw = lines(a, r#"{"component": "a"}"#);
+        raw.extend(lines(b, r#"{"component": "b"}"#));
+        refused(&raw)
+    };
+    let check = |a: usize, b: usize, found: &[&str]| {
+        let params = json!({"by": "component", "flag_below": {"score": 50}});
+        let analysis = with(raw(a, b), params).expect("an analysis");
+        super::check(&analysis, found);
+        analysis
+    };
+    check(20, 20, &[]);
+    check(9, 0, &[]);
+    check(30, 20, &[]);
+    let analysis = check(60, 12, &["tickets left out"]);
+    let finding = &analysis.cell.findings[0];
+    assert_eq!(finding.subject, "component = a");
+    // 60 of 480 is 12.5 %, 12 of 432 is 2.78 %: 4.5 times.
+    assert_eq!(
+        plain(&finding.sentence),
+        "12.5 % of the records of a in tickets were left out, 60 of 480: 4.50× the rate of all \
+         others (95 % interval 2.42 to 8.36)."
+    );
+    assert!(finding.p_adjusted.is_some_and(|p| p < 0.001));
+}
+
+#[test]
+fn a_column_nobody_has_is_said() {
+    let analysis = with(refused(&[]), json!({"by": "team"})).expect("an analysis");
+    assert!(
+        analysis
+            .cell
+            .caveats
+            .iter()
+            .any(|c| c.contains("No source has the column team"))
+    );
+}

@@ -1,0 +1,75 @@
+//! Volume against the contract, and against the windows before.
+
+use super::*;
+
+#[test]
+fn the_contract_decides_when_it_expects_a_number() {
+    let check = |min: Option<f64>, max: Option<f64>, found: &[&str], said: &str| {
+        // Eight records a day, without any change.
+        let mut input = input("tickets", records("2026-08-03", 105, &["a"], |_, _| 8));
+        let mut note = source(840, 0, 0);
+        note.expectation.daily_records_min = min;
+        note.expectation.daily_records_max = max;
+        input.source = Some(note);
+        let analysis = of(input);
+        super::check(&analysis, found);
+        let basis = &analysis.cell.tables[1].rows[3];
+        assert_eq!(plain(&format!("{} {}", basis[2], basis[5])), said);
+    };
+    check(
+        Some(5.0),
+        Some(10.0),
+        &[],
+        "100 % 56 records; the contract expects 35 to 70",
+    );
+    check(
+        Some(10.0),
+        None,
+        &["fewer records than usual"],
+        "80.0 % 56 records; the contract expects at least 70",
+    );
+    check(
+        None,
+        Some(7.0),
+        &["more records than usual"],
+        "87.5 % 56 records; the contract expects 0 to 49",
+    );
+}
+
+#[test]
+fn without_a_contract_few_windows_say_nothing_and_a_flood_is_told() {
+    let volume = |days_before: usize, now: usize| {
+        let frame = records("2026-11-09", 7, &["a"], |_, _| now);
+        let before = jiff::civil::date(2026, 11, 9) - jiff::ToSpan::days(days_before as i64);
+        let old = records(&before.to_string(), days_before, &["a"], |_, _| 20);
+        let frame = old.vstack(&frame).expect("a frame");
+        of(input("tickets", frame))
+    };
+    check(&volume(21, 2), &[]);
+    check(&volume(28, 20), &[]);
+    let flood = volume(56, 60);
+    check(&flood, &["more records than usual"]);
+    let finding = named(&flood, "more records than usual");
+    assert_eq!(finding.severity, Severity::Notice);
+    assert!(finding.p.is_some_and(|p| p < 0.001));
+    // Growth costs nothing.
+    assert!((score(&flood) - 100.0).abs() < 1e-9);
+}
+
+#[test]
+fn one_steady_window_in_a_hundred_is_called_odd() {
+    let mut odd = 0;
+    for seed in 0..300 {
+        // Days vary by more than chance: a level for each week.
+        let mut noise = Noise(1_000 + seed);
+        let levels: Vec<f64> = (0..15).map(|_| (0.1 * noise.normal()).exp()).collect();
+        let frame = records("2026-08-03", 105, &["a"], |day, _| {
+            let usual = if day % 7 < 5 { 20.0 } else { 3.0 };
+            noise.poisson(usual * levels[day / 7])
+        });
+        let analysis = of(input("tickets", frame));
+        odd += analysis.cell.findings.len();
+    }
+    println!("{odd} of 300 windows");
+    assert!(odd <= 9, "{odd} of 300");
+}

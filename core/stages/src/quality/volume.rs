@@ -1,0 +1,229 @@
+//! Records of the window against those that were to be expected.
+
+use crate::frame::Times;
+use jiff::civil::{Date, Weekday};
+use retrocast_domain::{
+    Window,
+    number::{integer, plural, sensible},
+    report::Expectation,
+};
+use retrocast_stats::count::{CountLaw, LEVEL};
+
+/// Where the expectation comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum From {
+    /// The contract names records a day.
+    Contract,
+    /// The windows before.
+    Windows,
+}
+
+/// Records of the window, and what was expected.
+#[derive(Debug, Clone)]
+pub(super) struct Volume {
+    pub(super) now: u64,
+    /// Records of the windows before, oldest first.
+    pub(super) before: Vec<u64>,
+    /// What was expected, when that can be said.
+    pub(super) expected: Option<Expected>,
+}
+
+/// What was expected of the window.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected {
+    pub(super) from: From,
+    /// Mean; for a contract the limit that is nearer.
+    pub(super) mean: f64,
+    pub(super) low: f64,
+    pub(super) high: f64,
+    /// Two-sided p-value of the number there is, when a law stands behind it.
+    pub(super) p: Option<f64>,
+}
+
+impl Volume {
+    /// Compares the window with the contract or with the windows before it.
+    pub(super) fn of(
+        times: &Times,
+        window: &Window,
+        windows: u32,
+        expectation: &Expectation,
+    ) -> Option<Self> {
+        let days = Days::of(times, window.end)?;
+        let now = days.count(window);
+        let before: Vec<Window> = (1..=windows)
+            .rev()
+            .map(|n| window.back(n))
+            // Records rarely begin at midnight.
+            .filter(|window| window.start >= days.first.yesterday().unwrap_or(days.first))
+            .collect();
+        let expected = match by_contract(now, window, expectation) {
+            Some(expected) => Some(expected),
+            None => by_windows(&days, now, window, &before),
+        };
+        Some(Self {
+            now,
+            before: before.iter().map(|window| days.count(window)).collect(),
+            expected,
+        })
+    }
+
+    /// Fewer than expected.
+    pub(super) fn is_low(&self) -> bool {
+        self.expected.is_some_and(|e| (self.now as f64) < e.low)
+    }
+
+    /// More than expected.
+    pub(super) fn is_high(&self) -> bool {
+        self.expected.is_some_and(|e| (self.now as f64) > e.high)
+    }
+
+    /// The part of the score. Many records cost only where the contract has a limit for them.
+    pub(super) fn share(&self) -> Option<f64> {
+        let expected = self.expected?;
+        let now = self.now as f64;
+        Some(match expected.from {
+            _ if self.is_low() => (now / expected.mean).min(1.0),
+            From::Contract if self.is_high() => (expected.mean / now).min(1.0),
+            _ => 1.0,
+        })
+    }
+
+    /// What it rests on, in words.
+    pub(super) fn basis(&self) -> String {
+        let records = plural(self.now, "record");
+        let Some(expected) = self.expected else {
+            return format!(
+                "{records}; {} before, four are needed",
+                plural(self.before.len() as u64, "window")
+            );
+        };
+        match expected.from {
+            From::Contract => format!("{records}; the contract expects {}", expected.words()),
+            From::Windows => format!(
+                "{records}; {} expected from {} before",
+                expected.words(),
+                plural(self.before.len() as u64, "window")
+            ),
+        }
+    }
+}
+
+impl Expected {
+    /// "52 to 91", "at least 20".
+    pub(super) fn words(&self) -> String {
+        let (low, high) = (self.low.ceil() as i64, self.high.floor());
+        match (low, high.is_finite()) {
+            (low, true) => format!("{} to {}", integer(low), integer(high as i64)),
+            (low, false) => format!("at least {}", integer(low)),
+        }
+    }
+
+    /// The mean as people read it.
+    pub(super) fn mean_words(&self) -> String {
+        sensible(if self.mean >= 10.0 {
+            self.mean.round()
+        } else {
+            self.mean
+        })
+    }
+}
+
+/// The limits of the contract for the whole window.
+fn by_contract(now: u64, window: &Window, expectation: &Expectation) -> Option<Expected> {
+    let days = f64::from(window.days());
+    let (min, max) = (expectation.daily_records_min, expectation.daily_records_max);
+    if min.is_none() && max.is_none() {
+        return None;
+    }
+    let low = min.unwrap_or(0.0) * days;
+    let high = max.map_or(f64::INFINITY, |max| max * days);
+    Some(Expected {
+        from: From::Contract,
+        mean: if (now as f64) < low { low } else { high },
+        low,
+        high,
+        p: None,
+    })
+}
+
+/// What the same days of the week brought in the windows before.
+fn by_windows(days: &Days, now: u64, window: &Window, before: &[Window]) -> Option<Expected> {
+    let (mut sums, mut lengths) = ([0.0; 7], [0.0; 7]);
+    for window in before {
+        for day in days_of(window) {
+            sums[place(day)] += days.at(day) as f64;
+            lengths[place(day)] += 1.0;
+        }
+    }
+    let usual = |window: &Window| -> f64 {
+        let mean = |day: Date| {
+            let place = place(day);
+            if lengths[place] > 0.0 {
+                sums[place] / lengths[place]
+            } else {
+                0.0
+            }
+        };
+        days_of(window).map(mean).sum()
+    };
+    let counts: Vec<(f64, f64)> = before
+        .iter()
+        .map(|window| (days.count(window) as f64, usual(window)))
+        .collect();
+    let law = CountLaw::next(&counts, usual(window))?;
+    let [low, high] = law.interval(LEVEL);
+    Some(Expected {
+        from: From::Windows,
+        mean: law.mean,
+        low,
+        high,
+        p: Some(law.p(now as f64)),
+    })
+}
+
+fn place(day: Date) -> usize {
+    day.weekday().since(Weekday::Monday) as usize
+}
+
+fn days_of(window: &Window) -> impl Iterator<Item = Date> {
+    let end = window.end;
+    window
+        .start
+        .series(jiff::Span::new().days(1))
+        .take_while(move |day| *day < end)
+}
+
+/// Records of each day before the window's end.
+struct Days {
+    first: Date,
+    counts: Vec<u64>,
+}
+
+impl Days {
+    fn of(times: &Times, end: Date) -> Option<Self> {
+        let known = || {
+            let days = times.civil.iter().flatten().map(|time| time.date());
+            days.filter(|day| *day < end)
+        };
+        let first = known().min()?;
+        let length = (end - first).get_days().max(0) as usize;
+        let mut counts = vec![0; length];
+        for day in known() {
+            if let Some(count) = counts.get_mut((day - first).get_days().max(0) as usize) {
+                *count += 1;
+            }
+        }
+        Some(Self { first, counts })
+    }
+
+    fn at(&self, day: Date) -> u64 {
+        let place = usize::try_from((day - self.first).get_days()).ok();
+        place
+            .and_then(|place| self.counts.get(place).copied())
+            .unwrap_or(0)
+    }
+
+    fn count(&self, window: &Window) -> u64 {
+        days_of(window).map(|day| self.at(day)).sum()
+    }
+}

@@ -1,0 +1,255 @@
+//! What the values before each value come to: lags, differences, rolling, expanding and
+//! exponentially weighted figures.
+//!
+//! Every function returns a value for each position `i`. `present` says whether the value at `i`
+//! may be looked at; without it only those before are, so that nothing is told of what is to be
+//! foretold. Missing values are `None`; figures over a window ignore them, as pandas does, and are
+//! `None` themselves where fewer than `least` are known.
+
+use crate::describe::quantile_sorted;
+
+/// A figure of the values in a window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Figure {
+    /// Their sum.
+    Sum,
+    /// Arithmetic mean.
+    Mean,
+    /// Least.
+    Min,
+    /// Greatest.
+    Max,
+    /// Sample standard deviation, with the divisor n − 1.
+    Sd,
+    /// Quantile by linear interpolation (type 7 of Hyndman and Fan, 1996).
+    Quantile(f64),
+}
+
+impl Figure {
+    /// Of known values; `None` when there are too few for it.
+    fn of(self, known: &mut [f64]) -> Option<f64> {
+        let n = known.len() as f64;
+        if known.is_empty() {
+            return None;
+        }
+        let sum = |values: &[f64]| values.iter().sum::<f64>();
+        match self {
+            Self::Sum => Some(sum(known)),
+            Self::Mean => Some(sum(known) / n),
+            Self::Min => known.iter().copied().reduce(f64::min),
+            Self::Max => known.iter().copied().reduce(f64::max),
+            Self::Sd if known.len() < 2 => None,
+            Self::Sd => {
+                let mean = sum(known) / n;
+                let squares: f64 = known.iter().map(|value| (value - mean).powi(2)).sum();
+                Some((squares / (n - 1.0)).sqrt())
+            }
+            Self::Quantile(probability) => {
+                known.sort_unstable_by(f64::total_cmp);
+                Some(quantile_sorted(known, probability))
+            }
+        }
+    }
+}
+
+/// The value `steps` positions before.
+pub fn lag(values: &[Option<f64>], steps: usize) -> Vec<Option<f64>> {
+    let shifted = std::iter::repeat_n(None, steps.min(values.len()));
+    shifted
+        .chain(values.iter().copied())
+        .take(values.len())
+        .collect()
+}
+
+/// The newest value that may be looked at, minus the one `steps` positions before it.
+pub fn difference(values: &[Option<f64>], steps: usize, present: bool) -> Vec<Option<f64>> {
+    let newest = lag(values, usize::from(!present));
+    let older = lag(&newest, steps);
+    let pairs = newest.into_iter().zip(older);
+    pairs.map(|(new, old)| Some(new? - old?)).collect()
+}
+
+/// A figure of the last `window` values.
+pub fn rolling(
+    values: &[Option<f64>],
+    window: usize,
+    least: usize,
+    figure: Figure,
+    present: bool,
+) -> Vec<Option<f64>> {
+    let mut known = Vec::with_capacity(window.min(values.len()));
+    (0..values.len())
+        .map(|i| {
+            let end = i + usize::from(present);
+            known.clear();
+            known.extend(values[end.saturating_sub(window)..end].iter().flatten());
+            if known.len() < least {
+                return None;
+            }
+            figure.of(&mut known)
+        })
+        .collect()
+}
+
+/// A figure of all values so far, in one pass: variance by Welford's method (1962). Quantiles are
+/// not among them; they would need all values again at each step.
+pub fn expanding(
+    values: &[Option<f64>],
+    least: usize,
+    figure: Figure,
+    present: bool,
+) -> Vec<Option<f64>> {
+    let (mut n, mut sum, mut mean, mut squares) = (0_usize, 0.0, 0.0, 0.0);
+    let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
+    let so_far = |value: Option<f64>| {
+        if let Some(value) = value {
+            n += 1;
+            let before: f64 = value - mean;
+            mean += before / n as f64;
+            squares += before * (value - mean);
+            sum += value;
+            (min, max) = (min.min(value), max.max(value));
+        }
+        let value = match figure {
+            Figure::Sum => sum,
+            Figure::Mean => mean,
+            Figure::Min => min,
+            Figure::Max => max,
+            Figure::Sd if n > 1 => (squares / (n - 1) as f64).sqrt(),
+            Figure::Sd | Figure::Quantile(_) => return None,
+        };
+        (n >= least.max(1)).then_some(value)
+    };
+    let figures: Vec<Option<f64>> = values.iter().copied().map(so_far).collect();
+    lag(&figures, usize::from(!present))
+}
+
+/// Mean with weights that halve every `half_life` positions, over all values so far. Weights count
+/// positions, so a missing value ages those before it.
+pub fn weighted_mean(values: &[Option<f64>], half_life: f64, present: bool) -> Vec<Option<f64>> {
+    let keep = 0.5_f64.powf(1.0 / half_life);
+    let (mut sum, mut weight) = (0.0, 0.0);
+    let so_far = |value: &Option<f64>| {
+        sum *= keep;
+        weight *= keep;
+        if let Some(value) = value {
+            sum += value;
+            weight += 1.0;
+        }
+        (weight > 0.0).then(|| sum / weight)
+    };
+    let means: Vec<Option<f64>> = values.iter().map(so_far).collect();
+    lag(&means, usize::from(!present))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALUES: [Option<f64>; 7] = [
+        Some(2.0),
+        Some(4.0),
+        None,
+        Some(9.0),
+        Some(1.0),
+        Some(5.0),
+        Some(5.0),
+    ];
+
+    fn check(got: &[Option<f64>], want: &[Option<f64>]) {
+        assert_eq!(got.len(), want.len());
+        for (got, want) in got.iter().zip(want) {
+            match (got, want) {
+                (Some(got), Some(want)) => assert!((got - want).abs() < 1e-9, "{got} {want}"),
+                (got, want) => assert_eq!(got, want),
+            }
+        }
+    }
+
+    #[test]
+    fn figures_are_those_of_the_definitions() {
+        let some = |values: [f64; 7]| values.map(|v: f64| v.is_finite().then_some(v));
+        let no = f64::NAN;
+        check(&lag(&VALUES, 2), &some([no, no, 2.0, 4.0, no, 9.0, 1.0]));
+        check(&lag(&VALUES, 9), &[None; 7]);
+        check(
+            &difference(&VALUES, 1, true),
+            &some([no, 2.0, no, no, -8.0, 4.0, 0.0]),
+        );
+        check(
+            &difference(&VALUES, 1, false),
+            &some([no, no, 2.0, no, no, -8.0, 4.0]),
+        );
+        let rolled = |figure, least, present| rolling(&VALUES, 3, least, figure, present);
+        check(
+            &rolled(Figure::Sum, 2, true),
+            &some([no, 6.0, 6.0, 13.0, 10.0, 15.0, 11.0]),
+        );
+        check(
+            &rolled(Figure::Mean, 3, false),
+            &some([no, no, no, no, no, no, 5.0]),
+        );
+        check(
+            &rolled(Figure::Sd, 1, false),
+            &some([
+                no,
+                no,
+                2f64.sqrt(),
+                2f64.sqrt(),
+                12.5f64.sqrt(),
+                32f64.sqrt(),
+                4.0,
+            ]),
+        );
+        check(
+            &rolled(Figure::Quantile(0.25), 1, true),
+            &some([2.0, 2.5, 2.5, 5.25, 3.0, 3.0, 3.0]),
+        );
+        check(
+            &expanding(&VALUES, 1, Figure::Max, false),
+            &some([no, 2.0, 4.0, 4.0, 9.0, 9.0, 9.0]),
+        );
+        check(
+            &expanding(&VALUES, 2, Figure::Mean, true),
+            &some([no, 3.0, 3.0, 5.0, 4.0, 4.2, 26.0 / 6.0]),
+        );
+        // Weights 1, ½, ¼ ...: (4 + 2/2) / 1.5; the missing value ages both.
+        check(
+            &weighted_mean(&VALUES[..4], 1.0, true),
+            &[
+                Some(2.0),
+                Some(5.0 / 1.5),
+                Some(5.0 / 1.5),
+                Some((9.0 + 4.0 / 4.0 + 2.0 / 8.0) / (1.0 + 0.25 + 0.125)),
+            ],
+        );
+    }
+
+    #[test]
+    fn expanding_is_rolling_over_everything() {
+        let values: Vec<Option<f64>> = (0..200)
+            .map(|i| (i % 7 != 3).then(|| f64::from(i * i % 53) + 1e6))
+            .collect();
+        let figures = [
+            Figure::Sum,
+            Figure::Mean,
+            Figure::Min,
+            Figure::Max,
+            Figure::Sd,
+        ];
+        for figure in figures {
+            for present in [false, true] {
+                let rolled = rolling(&values, 1_000, 2, figure, present);
+                let expanded = expanding(&values, 2, figure, present);
+                for (a, b) in rolled.iter().zip(&expanded) {
+                    let close = |a: &f64, b: &f64| (a - b).abs() <= 1e-9 * a.abs().max(1.0);
+                    let same = match (a, b) {
+                        (Some(a), Some(b)) => close(a, b),
+                        (a, b) => a == b,
+                    };
+                    assert!(same, "{figure:?} {present}: {a:?} {b:?}");
+                }
+            }
+        }
+    }
+}
