@@ -11,6 +11,7 @@ mod suite {
     mod incidents;
     mod killed;
     mod mistakes;
+    mod object_storage;
     mod pages;
     mod schedule;
     mod truth;

@@ -1,8 +1,10 @@
 //! What can be typed: commands, options and their help.
 
 mod contract;
+mod lake;
 
 pub use contract::ContractCommand;
+pub use lake::{LakeCommand, SweepArguments};
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -84,6 +86,13 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         command: ContractCommand,
+    },
+    /// Look into the lake of a job, as it is and as it was, and clean it up
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Lake {
+        /// What to do.
+        #[command(subcommand)]
+        command: LakeCommand,
     },
     /// Show what a run would do, and why
     #[command(after_help = "Example:\n  retrocast plan weekly-operations --mermaid > plan.mmd")]

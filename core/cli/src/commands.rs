@@ -9,6 +9,7 @@ mod diff;
 mod export;
 mod init;
 mod job;
+mod lake;
 mod manual;
 mod plan;
 mod rerun;
@@ -32,6 +33,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Init { folder } => init::init(&folder),
         Command::Check { job, json } => check::check(&workspace, &job, json),
         Command::Contract { command } => contract::contract(&workspace, command),
+        Command::Lake { command } => lake::lake(&workspace, command),
         Command::Plan { job, mermaid, json } => plan::plan(&workspace, &job, mermaid, json),
         Command::Explain { job, node, json } => plan::explain(&workspace, &job, &node, json),
         Command::Run { job, again, means } => run::run(&workspace, &job, &again, &means.into()),

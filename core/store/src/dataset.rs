@@ -149,6 +149,11 @@ impl Lake {
         }
     }
 
+    /// Folder of the job's datasets.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Folder of a dataset.
     pub fn path(&self, name: &str) -> Result<PathBuf, StoreError> {
         named(name)?;

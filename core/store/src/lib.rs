@@ -12,6 +12,7 @@ pub use retrocast_records::{contract, source};
 
 pub mod ingest;
 
+pub mod care;
 pub mod dataset;
 
 pub mod bridge;

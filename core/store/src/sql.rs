@@ -71,6 +71,11 @@ pub struct SqlTable {
     pub before: Option<Before>,
 }
 
+/// What went wrong in a query, in words for its author.
+pub(crate) fn explained(error: &DataFusionError) -> SqlError {
+    explain(error)
+}
+
 /// What a query may take for being checked.
 const CHECK_BYTES: u64 = 64 << 20;
 

@@ -128,13 +128,8 @@ impl Kinds for Catalogue {
 
     fn contract_columns(&self, name: &str) -> Option<Vec<String>> {
         let contract = retrocast_store::Contract::read(&self.contract_file(name)).ok()?;
-        Some(
-            contract
-                .fields
-                .into_iter()
-                .map(|field| field.name)
-                .collect(),
-        )
+        let schema = contract.schema();
+        Some(schema.fields().iter().map(|field| field.name().clone()).collect())
     }
 }
 

@@ -31,6 +31,10 @@ pub async fn lay_out(
         .find(|layout| layout.name() == node.short())
         .ok_or_else(|| Failure::bug(format!("no layout {:?}", node.short())))?;
     let report = assemble(node, inputs, ctx);
+    // What a report cites stays in the lake, whoever cleans it up.
+    let lake = work.lake(ctx)?;
+    let cited = lake.cite(&report.provenance.datasets).await;
+    cited.map_err(super::failure)?;
     let templates = templates(work.workspace.templates.as_deref())?;
     let folder = ctx.folder.clone();
     let files = tokio::task::spawn_blocking(move || write(&report, layout, &templates, &folder))

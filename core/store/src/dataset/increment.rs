@@ -128,12 +128,31 @@ impl Lake {
         dataset: &DatasetRef,
         property: &str,
     ) -> Result<Option<Properties>, StoreError> {
+        let found = self.newest_with(dataset, property).await?;
+        Ok(found.map(|(_, properties)| properties))
+    }
+
+    /// The number of that version.
+    pub(crate) async fn version_with(
+        &self,
+        dataset: &DatasetRef,
+        property: &str,
+    ) -> Result<Option<u64>, StoreError> {
+        let found = self.newest_with(dataset, property).await?;
+        Ok(found.map(|(version, _)| version))
+    }
+
+    async fn newest_with(
+        &self,
+        dataset: &DatasetRef,
+        property: &str,
+    ) -> Result<Option<(u64, Properties)>, StoreError> {
         let opened = self.open(dataset).await?;
         let first = dataset.version.saturating_sub(LOOK_BACK) + 1;
         for version in (first.max(1)..=dataset.version).rev() {
             let properties = transaction_properties(&opened, version).await;
             if let Some(properties) = properties.filter(|found| found.contains_key(property)) {
-                return Ok(Some(properties));
+                return Ok(Some((version, properties)));
             }
         }
         Ok(None)

@@ -21,7 +21,7 @@ use retrocast_records::{Hashes, read::personal};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Property of a version of the rows: which version of the manifest says what is in it.
-const MANIFEST: &str = "manifest";
+pub const MANIFEST: &str = "manifest";
 /// Property: which version of the quarantine holds what was refused; 0 for none.
 const QUARANTINE: &str = "quarantine";
 /// Property: rows of that version.
@@ -82,6 +82,8 @@ pub struct Object {
 pub struct Held {
     /// The rows.
     pub rows: DatasetRef,
+    /// The manifest.
+    pub manifest: DatasetRef,
     /// The records that were left out.
     pub quarantine: Option<DatasetRef>,
     /// The objects, by number.
@@ -130,6 +132,7 @@ impl Held {
             });
         Ok(Some(Self {
             rows,
+            manifest,
             quarantine,
             objects: batches.iter().flat_map(objects).collect(),
             made_from: properties.get(MADE_FROM).cloned(),

@@ -548,4 +548,5 @@ type = "string"
 }
 
 /// Files that are missing, broken or none, and several ingests at once.
+mod increments;
 mod sources;

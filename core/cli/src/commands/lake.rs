@@ -1,0 +1,372 @@
+//! `retrocast lake`: what is in the lake of a job, as it is and as it was, and cleaning it up.
+
+use super::{print, print_json, print_raw};
+use crate::{
+    Exit,
+    arguments::{LakeCommand, SweepArguments},
+    diagnose::WrongUsage,
+    workspace::Workspace,
+};
+use anyhow::Context as _;
+use jiff::{SignedDuration, Timestamp};
+use retrocast_domain::{
+    cell::DatasetRef,
+    number::{count, fixed, plural},
+};
+use retrocast_engine::journal::run_folders_of;
+use retrocast_store::{
+    Lake, Limits, Room, Sql,
+    care::{Answer, Sweep},
+};
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    path::Path,
+};
+use tokio::runtime::Runtime;
+
+/// Memory of a query before it spills, and what it may spill.
+const QUERY_BYTES: u64 = 1 << 30;
+/// Widest cell of a table on a terminal, in characters.
+const CELL: usize = 60;
+
+/// Does what was typed.
+pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let (LakeCommand::List { job, .. }
+    | LakeCommand::Show { job, .. }
+    | LakeCommand::Versions { job, .. }
+    | LakeCommand::Gc { job, .. }
+    | LakeCommand::Query { job, .. }) = &command;
+    let lake = open(workspace, job)?;
+    match command {
+        LakeCommand::List { json, .. } => list(&runtime, &lake, json)?,
+        LakeCommand::Show { dataset, json, .. } => show(&runtime, &lake, &dataset, json)?,
+        LakeCommand::Versions { dataset, json, .. } => versions(&runtime, &lake, &dataset, json)?,
+        LakeCommand::Gc { job, sweep } => clean(&runtime, workspace, &job, &lake, &sweep)?,
+        LakeCommand::Query {
+            sql,
+            rows,
+            timezone,
+            csv,
+            json,
+            ..
+        } => {
+            let asked = Sql {
+                room: Room::new(Limits {
+                    memory: QUERY_BYTES,
+                    spill: QUERY_BYTES,
+                    folder: workspace.lake.join(".spill"),
+                }),
+                timezone,
+            };
+            let answer = runtime.block_on(lake.ask(&asked, &sql, rows));
+            tell(&answer.map_err(|error| WrongUsage(error.to_string()))?, csv, json)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn open(workspace: &Workspace, job: &str) -> anyhow::Result<Lake> {
+    let lake = Lake::new(&workspace.lake, job).map_err(|error| WrongUsage(error.to_string()))?;
+    if lake.names().is_empty() {
+        let folder = workspace.lake.join(job);
+        let message = format!(
+            "the job {job:?} has no datasets in {}: run it, or name the lake with --lake",
+            folder.display()
+        );
+        return Err(WrongUsage(message).into());
+    }
+    Ok(lake)
+}
+
+fn list(runtime: &Runtime, lake: &Lake, as_json: bool) -> anyhow::Result<()> {
+    let all = runtime.block_on(lake.list())?;
+    if as_json {
+        return print_json(&all);
+    }
+    let rows = all.iter().map(|dataset| {
+        vec![
+            Some(dataset.name.clone()),
+            Some(dataset.version.to_string()),
+            Some(count(dataset.rows)),
+            Some(size(dataset.bytes)),
+        ]
+    });
+    let answer = Answer {
+        columns: ["dataset", "version", "rows", "size"].map(String::from).to_vec(),
+        numbers: vec![false, true, true, true],
+        rows: rows.collect(),
+        more: false,
+    };
+    Ok(print(&table(&answer))?)
+}
+
+/// Bytes in the unit that fits.
+fn size(bytes: u64) -> String {
+    match bytes {
+        1_000_000_000.. => format!("{} GB", fixed(bytes as f64 / 1e9, 1)),
+        1_000_000.. => format!("{} MB", fixed(bytes as f64 / 1e6, 1)),
+        _ => format!("{} kB", fixed(bytes as f64 / 1e3, 1)),
+    }
+}
+
+/// A dataset by name, or by name and version.
+fn named(runtime: &Runtime, lake: &Lake, text: &str) -> anyhow::Result<DatasetRef> {
+    let (name, version) = match text.split_once('@') {
+        None => (text, None),
+        Some((name, version)) => {
+            let wrong = || WrongUsage(format!("{text:?}: behind the @ stands a version's number"));
+            (name, Some(version.parse().map_err(|_| wrong())?))
+        }
+    };
+    let names = lake.names();
+    if !names.iter().any(|known| known == name) {
+        let message = match retrocast_records::near(name, names.iter().map(String::as_str)) {
+            Some(near) => format!("no dataset {name:?}; did you mean {near:?}?"),
+            None => format!("no dataset {name:?}; there are: {}", names.join(", ")),
+        };
+        return Err(WrongUsage(message).into());
+    }
+    let found = runtime.block_on(lake.find(name, version));
+    Ok(found.map_err(|error| WrongUsage(error.to_string()))?)
+}
+
+fn show(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow::Result<()> {
+    let dataset = named(runtime, lake, text)?;
+    let schema = runtime.block_on(lake.schema(&dataset))?;
+    let notes = runtime.block_on(lake.versions(&dataset.name))?;
+    let note = notes.into_iter().find(|note| note.version == dataset.version);
+    let columns: Vec<(String, String)> = schema
+        .fields()
+        .iter()
+        .map(|field| (field.name().clone(), field.data_type().to_string()))
+        .collect();
+    if as_json {
+        let columns: Vec<Value> = columns
+            .iter()
+            .map(|(name, kind)| json!({"name": name, "type": kind}))
+            .collect();
+        return print_json(&json!({
+            "name": dataset.name, "version": dataset.version, "rows": dataset.rows,
+            "committed": note.as_ref().map(|note| note.committed),
+            "properties": note.map(|note| note.properties), "columns": columns,
+        }));
+    }
+    let mut text = format!(
+        "{}@{}  {}\n",
+        dataset.name,
+        dataset.version,
+        plural(dataset.rows, "row")
+    );
+    if let Some(note) = note {
+        let _ = writeln!(text, "  committed  {:.0}", note.committed);
+        for (name, value) in &note.properties {
+            let _ = writeln!(text, "  {name:<9}  {value}");
+        }
+    }
+    text.push('\n');
+    let rows = columns.into_iter().map(|(name, kind)| vec![Some(name), Some(kind)]);
+    let answer = Answer {
+        columns: ["column", "type"].map(String::from).to_vec(),
+        numbers: vec![false, false],
+        rows: rows.collect(),
+        more: false,
+    };
+    text.push_str(&table(&answer));
+    Ok(print(&text)?)
+}
+
+fn versions(runtime: &Runtime, lake: &Lake, name: &str, as_json: bool) -> anyhow::Result<()> {
+    let dataset = named(runtime, lake, name)?;
+    let notes = runtime.block_on(lake.versions(&dataset.name))?;
+    let cited = runtime.block_on(lake.cited(&dataset.name))?;
+    if as_json {
+        let all: Vec<Value> = notes
+            .iter()
+            .map(|note| {
+                json!({"version": note.version, "committed": note.committed,
+                    "cited": cited.contains(&note.version), "properties": note.properties})
+            })
+            .collect();
+        return print_json(&all);
+    }
+    let rows = notes.iter().rev().map(|note| {
+        let property = |key: &str| note.properties.get(key).cloned();
+        vec![
+            Some(note.version.to_string()),
+            Some(format!("{:.0}", note.committed)),
+            property("run"),
+            property("node"),
+            Some(if cited.contains(&note.version) { "yes" } else { "no" }.to_string()),
+        ]
+    });
+    let columns = ["version", "committed", "run", "node", "cited"];
+    let answer = Answer {
+        columns: columns.map(String::from).to_vec(),
+        numbers: vec![true, false, false, false, false],
+        rows: rows.collect(),
+        more: false,
+    };
+    Ok(print(&table(&answer))?)
+}
+
+/// Versions that reports in the archive were made from, by dataset.
+fn cited(reports: &Path, job: &str) -> BTreeMap<String, BTreeSet<u64>> {
+    let mut cited: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+    for folder in run_folders_of(reports, job) {
+        let text = fs::read(folder.join("report.json")).unwrap_or_default();
+        let report: Value = serde_json::from_slice(&text).unwrap_or_default();
+        let datasets = report["provenance"]["datasets"].as_array();
+        for dataset in datasets.into_iter().flatten() {
+            if let (Some(name), Some(version)) =
+                (dataset["name"].as_str(), dataset["version"].as_u64())
+            {
+                cited.entry(name.to_string()).or_default().insert(version);
+            }
+        }
+    }
+    cited
+}
+
+fn clean(
+    runtime: &Runtime,
+    workspace: &Workspace,
+    job: &str,
+    lake: &Lake,
+    arguments: &SweepArguments,
+) -> anyhow::Result<()> {
+    let cited = cited(&workspace.reports, job);
+    let sweep = Sweep {
+        keep: SignedDuration::from_hours(24 * i64::from(arguments.keep_days)),
+        now: Timestamp::now(),
+        dry: arguments.dry_run,
+    };
+    let none = BTreeSet::new();
+    let mut all = Vec::new();
+    for name in lake.names() {
+        let cited = cited.get(&name).unwrap_or(&none);
+        all.push(runtime.block_on(lake.sweep(&name, cited, sweep))?);
+    }
+    if arguments.json {
+        return print_json(&all);
+    }
+    let mut text = String::new();
+    let verb = if arguments.dry_run { "would remove" } else { "removed" };
+    for swept in all.iter().filter(|swept| !swept.removed.is_empty() || swept.compacted) {
+        let versions = plural(swept.removed.len() as u64, "version");
+        let _ = write!(text, "{:<32} {verb} {versions}, kept {}", swept.name, swept.kept.len());
+        if swept.compacted {
+            text.push_str(", small files written as few");
+        }
+        text.push('\n');
+    }
+    let removed: u64 = all.iter().map(|swept| swept.removed.len() as u64).sum();
+    let freed: u64 = all.iter().map(|swept| swept.bytes).sum();
+    let _ = match (removed, arguments.dry_run) {
+        (0, _) => writeln!(text, "nothing to remove: every version is new, newest or cited"),
+        (_, true) => writeln!(text, "{} could go", plural(removed, "version")),
+        (_, false) => writeln!(text, "{} removed, {} freed", plural(removed, "version"), size(freed)),
+    };
+    Ok(print(&text)?)
+}
+
+fn tell(answer: &Answer, csv: bool, as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        let rows: Vec<Value> = answer.rows.iter().map(|row| object(answer, row)).collect();
+        return print_json(&rows);
+    }
+    if csv {
+        let mut text = line(answer.columns.iter().map(String::as_str));
+        for row in &answer.rows {
+            text.push_str(&line(row.iter().map(|cell| cell.as_deref().unwrap_or(""))));
+        }
+        return Ok(print_raw(&text)?);
+    }
+    let mut text = table(answer);
+    if answer.more {
+        let shown = plural(answer.rows.len() as u64, "row");
+        let _ = writeln!(text, "only the first {shown}; --rows N shows more");
+    }
+    Ok(print(&text)?)
+}
+
+fn object(answer: &Answer, row: &[Option<String>]) -> Value {
+    let cells = answer.columns.iter().zip(&answer.numbers).zip(row);
+    let cells = cells.map(|((name, number), cell)| {
+        let value = match cell {
+            None => Value::Null,
+            Some(text) if *number => text.parse().unwrap_or_else(|_| Value::from(text.as_str())),
+            Some(text) => Value::from(text.as_str()),
+        };
+        (name.clone(), value)
+    });
+    Value::Object(cells.collect())
+}
+
+/// A line of CSV; what a spreadsheet would take for a formula is text.
+fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
+    let cells: Vec<String> = cells
+        .map(|cell| {
+            let formula = cell.starts_with(['=', '+', '@', '\t', '\r'])
+                || (cell.starts_with('-') && cell.parse::<f64>().is_err());
+            let cell = if formula { format!("'{cell}") } else { cell.to_string() };
+            if cell.contains([',', '"', '\n', '\r']) {
+                format!("\"{}\"", cell.replace('"', "\"\""))
+            } else {
+                cell
+            }
+        })
+        .collect();
+    format!("{}\n", cells.join(","))
+}
+
+/// A table in columns as wide as they need to be.
+fn table(answer: &Answer) -> String {
+    let cut = |text: &str| crate::terminal::line(text, CELL);
+    let rows: Vec<Vec<String>> = answer
+        .rows
+        .iter()
+        .map(|row| row.iter().map(|cell| cut(cell.as_deref().unwrap_or("–"))).collect())
+        .collect();
+    let widths: Vec<usize> = answer
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(column, name)| {
+            let cells = rows.iter().map(|row| row[column].chars().count());
+            cells.chain([name.chars().count()]).max().unwrap_or(0)
+        })
+        .collect();
+    let mut text = String::new();
+    for row in std::iter::once(&answer.columns).chain(&rows) {
+        let cells = row.iter().zip(&widths).zip(&answer.numbers);
+        let cells: Vec<String> = cells
+            .map(|((cell, &width), number)| match number {
+                true => format!("{cell:>width$}"),
+                false => format!("{cell:<width$}"),
+            })
+            .collect();
+        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_of_csv_are_text_in_every_spreadsheet() {
+        let check = |cells: &[&str], expected: &str| {
+            assert_eq!(line(cells.iter().copied()), format!("{expected}\n"));
+        };
+        check(&["a", "b,c", "say \"x\""], "a,\"b,c\",\"say \"\"x\"\"\"");
+        check(&["=1+1", "-5", "-x", "@a"], "'=1+1,-5,'-x,'@a");
+    }
+}

@@ -1,0 +1,292 @@
+//! Looking after a lake: what is in it, which versions are cited, and removing those that are not.
+//!
+//! A report cites the versions it was made from. Each gets a tag `cited-<version>`, which Lance keeps
+//! from being pruned, whoever prunes. Pruning follows the archive: versions that no report cites any
+//! more lose their tag, and go when they are old enough, unless the newest version needs them.
+
+mod query;
+
+pub use query::Answer;
+
+use crate::{
+    dataset::{Lake, VersionNote, dataset_error},
+    error::StoreError,
+    ingest::{self, manifest::Held},
+};
+use jiff::{SignedDuration, Timestamp};
+use lance::dataset::{
+    cleanup::{CleanupPolicyBuilder, cleanup_old_versions},
+    optimize::{CompactionOptions, compact_files},
+};
+use retrocast_domain::cell::DatasetRef;
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// Fragments from which on a dataset is compacted.
+const MANY_FRAGMENTS: usize = 32;
+const TAG: &str = "cited-";
+
+/// A dataset as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Name.
+    pub name: String,
+    /// Newest version.
+    pub version: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// Bytes of all versions on the disk.
+    pub bytes: u64,
+}
+
+/// What a clean-up did, or would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    /// Dataset.
+    pub name: String,
+    /// Versions that were removed.
+    pub removed: Vec<u64>,
+    /// Versions that stay.
+    pub kept: Vec<u64>,
+    /// Bytes that this freed; 0 when it was only looked.
+    pub bytes: u64,
+    /// Whether many small files were written as few.
+    pub compacted: bool,
+}
+
+/// What a clean-up may do.
+#[derive(Debug, Clone, Copy)]
+pub struct Sweep {
+    /// Versions younger than this stay.
+    pub keep: SignedDuration,
+    /// What time it is.
+    pub now: Timestamp,
+    /// Whether it is only looked what would be done.
+    pub dry: bool,
+}
+
+impl Lake {
+    /// Names of all datasets, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder()).into_iter().flatten();
+        let mut names: Vec<String> = entries
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                name.strip_suffix(".lance").map(str::to_string)
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Every dataset with its newest version.
+    pub async fn list(&self) -> Result<Vec<Listed>, StoreError> {
+        let mut all = Vec::new();
+        for name in self.names() {
+            if let Some(latest) = self.latest(&name).await? {
+                all.push(Listed {
+                    bytes: bytes_below(&self.path(&name)?),
+                    version: latest.version,
+                    rows: latest.rows,
+                    name,
+                });
+            }
+        }
+        Ok(all)
+    }
+
+    /// A dataset at a version, or at its newest; an error when there is none.
+    pub async fn find(&self, name: &str, version: Option<u64>) -> Result<DatasetRef, StoreError> {
+        let missing = |version| StoreError::NoDataset {
+            name: name.to_string(),
+            version,
+            folder: self.folder().display().to_string(),
+            reason: "there is none".to_string(),
+        };
+        let Some(latest) = self.latest(name).await? else {
+            return Err(missing(version.unwrap_or(1)));
+        };
+        let Some(version) = version.filter(|version| *version != latest.version) else {
+            return Ok(latest);
+        };
+        let asked = DatasetRef {
+            version,
+            ..latest
+        };
+        let opened = self.open(&asked).await?;
+        let rows = opened.count_rows(None).await;
+        let rows = rows.map_err(|error| dataset_error(name, "read", &error))? as u64;
+        Ok(DatasetRef { rows, ..asked })
+    }
+
+    /// Keeps versions from being pruned: a report cites them.
+    pub async fn cite(&self, datasets: &[DatasetRef]) -> Result<(), StoreError> {
+        for dataset in datasets {
+            let failed = |error: lance::Error| dataset_error(&dataset.name, "tagged", &error);
+            let opened = self.open(dataset).await?;
+            let tag = tag(dataset.version);
+            match opened.tags().create(&tag, dataset.version).await {
+                Ok(()) | Err(lance::Error::RefConflict { .. }) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The versions of a dataset that reports cite, by their tags.
+    pub async fn cited(&self, name: &str) -> Result<BTreeSet<u64>, StoreError> {
+        let Some(latest) = self.latest(name).await? else {
+            return Ok(BTreeSet::new());
+        };
+        let opened = self.open(&latest).await?;
+        let tags = opened.tags().list().await;
+        let tags = tags.map_err(|error| dataset_error(name, "read", &error))?;
+        let versions = tags.into_iter().filter(|(tag, _)| tag.starts_with(TAG));
+        Ok(versions.map(|(_, content)| content.version).collect())
+    }
+
+    /// Removes versions of a dataset that are neither cited (by `cited`, what the archive says) nor
+    /// young nor needed by the newest, and writes many small files as few.
+    pub async fn sweep(
+        &self,
+        name: &str,
+        cited: &BTreeSet<u64>,
+        sweep: Sweep,
+    ) -> Result<Swept, StoreError> {
+        let failed = |error: lance::Error| dataset_error(name, "cleaned", &error);
+        let mut swept = Swept {
+            name: name.to_string(),
+            ..Swept::default()
+        };
+        let Some(mut latest) = self.latest(name).await? else {
+            return Ok(swept);
+        };
+        if !sweep.dry && self.compact(&latest).await? {
+            swept.compacted = true;
+            latest = self.find(name, None).await?;
+        }
+        let needed = self.needed(name, latest.version).await?;
+        let versions = self.versions(name).await?;
+        let stays = |note: &VersionNote| {
+            let age = sweep.now.duration_since(note.committed);
+            cited.contains(&note.version) || needed.contains(&note.version) || age < sweep.keep
+        };
+        let (kept, removed): (Vec<_>, Vec<_>) = versions.iter().partition(|note| stays(note));
+        swept.kept = kept.iter().map(|note| note.version).collect();
+        swept.removed = removed.iter().map(|note| note.version).collect();
+        if sweep.dry || swept.removed.is_empty() {
+            return Ok(swept);
+        }
+        let opened = self.open(&latest).await?;
+        for version in &swept.removed {
+            // Cited by a report that is no more.
+            let _ = opened.tags().delete(&tag(*version)).await;
+        }
+        let policy = CleanupPolicyBuilder::default()
+            .versions(swept.removed.clone())
+            .map_err(failed)?
+            .error_if_tagged_old_versions(false)
+            .build();
+        let done = cleanup_old_versions(&opened, policy).await.map_err(failed)?;
+        swept.bytes = done.bytes_removed;
+        Ok(swept)
+    }
+
+    /// Versions that the newest ones need: of a manifest and a quarantine the one that the rows name.
+    async fn needed(&self, name: &str, latest: u64) -> Result<BTreeSet<u64>, StoreError> {
+        let mut needed = BTreeSet::from([latest]);
+        let source = ["__manifest", "__quarantine"]
+            .iter()
+            .find_map(|ending| name.strip_suffix(ending));
+        let held = match source {
+            Some(source) => Held::read(self, source).await?,
+            None => None,
+        };
+        if let Some(held) = held {
+            let named = [Some(held.manifest.clone()), held.quarantine.clone()];
+            let named = named.into_iter().flatten();
+            needed.extend(
+                named
+                    .filter(|dataset| dataset.name == name)
+                    .map(|dataset| dataset.version),
+            );
+        }
+        // The version of the rows that names them, when a compaction came behind it.
+        let rows = self.find(name, Some(latest)).await?;
+        if let Some(version) = self.version_with(&rows, ingest::manifest::MANIFEST).await? {
+            needed.insert(version);
+        }
+        Ok(needed)
+    }
+
+    /// Writes many small fragments as few, as a version of its own with the same rows.
+    async fn compact(&self, latest: &DatasetRef) -> Result<bool, StoreError> {
+        let failed = |error: lance::Error| dataset_error(&latest.name, "compacted", &error);
+        let opened = self.open(latest).await?;
+        if opened.get_fragments().len() < MANY_FRAGMENTS {
+            return Ok(false);
+        }
+        let mut dataset = (*opened).clone();
+        let done = compact_files(&mut dataset, CompactionOptions::default(), None).await;
+        Ok(done.map_err(failed)?.fragments_removed > 0)
+    }
+}
+
+fn tag(version: u64) -> String {
+    format!("{TAG}{version}")
+}
+
+fn bytes_below(folder: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(data) if data.is_dir() => bytes_below(&entry.path()),
+            Ok(data) => data.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::{Properties, Scan};
+
+    #[tokio::test]
+    async fn cited_versions_stay_and_others_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::new(folder.path(), "review").unwrap();
+        let mut made = Vec::new();
+        for n in 0..4_i64 {
+            let frame = polars::df!("n" => [n]).unwrap();
+            let properties = Properties::new();
+            made.push(lake.write_frame("numbers", &frame, &properties).await.unwrap());
+        }
+        lake.cite(&made[1..2]).await.unwrap();
+        lake.cite(&made[1..2]).await.unwrap();
+        assert_eq!(lake.cited("numbers").await.unwrap(), BTreeSet::from([2]));
+        let sweep = |keep, dry| Sweep {
+            keep,
+            now: Timestamp::now(),
+            dry,
+        };
+        let cited = BTreeSet::from([2]);
+        let none = SignedDuration::ZERO;
+        let young = sweep(SignedDuration::from_hours(1), false);
+        let swept = lake.sweep("numbers", &cited, young).await.unwrap();
+        assert_eq!(swept.removed, [0_u64; 0]);
+        let looked = lake.sweep("numbers", &cited, sweep(none, true)).await.unwrap();
+        assert_eq!((looked.removed, looked.kept), (vec![1, 3], vec![2, 4]));
+        let swept = lake.sweep("numbers", &cited, sweep(none, false)).await.unwrap();
+        assert_eq!(swept.removed, [1, 3]);
+        let all = Scan::default();
+        let old = lake.read_frame(&made[1], &all).await.unwrap();
+        assert_eq!(old, polars::df!("n" => [1_i64]).unwrap());
+        assert!(!lake.exists(&made[0]).await);
+        assert!(lake.exists(&made[3]).await);
+        // The report is gone: so is the reason to keep it.
+        let swept = lake.sweep("numbers", &BTreeSet::new(), sweep(none, false)).await.unwrap();
+        assert_eq!((swept.removed, swept.kept), (vec![2], vec![4]));
+    }
+}

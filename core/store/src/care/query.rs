@@ -1,0 +1,193 @@
+//! Queries that a person types: over any dataset of a lake, also as it was at a version.
+
+use crate::{
+    Sql, SqlTable,
+    dataset::Lake,
+    error::{SqlError, StoreError},
+    sql,
+};
+use arrow::{
+    array::RecordBatch,
+    util::display::{ArrayFormatter, FormatOptions},
+};
+use futures::StreamExt as _;
+
+/// The answer to a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// Whether each holds numbers.
+    pub numbers: Vec<bool>,
+    /// Rows as text; `None` stands for null.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+impl Lake {
+    /// Answers a query with at most so many rows. A table may be named with a version: `tickets@42`.
+    pub async fn ask(&self, sql: &Sql, query: &str, most: usize) -> Result<Answer, StoreError> {
+        let query = quoted_versions(query);
+        let mut tables = Vec::new();
+        for name in sql::tables(&query)? {
+            let (dataset, version) = match name.split_once('@') {
+                Some((dataset, version)) => (dataset, Some(number(&name, version)?)),
+                None => (name.as_str(), None),
+            };
+            let known = self.names();
+            if !known.iter().any(|known| known == dataset) {
+                return Err(unknown(dataset, &known).into());
+            }
+            tables.push(SqlTable {
+                dataset: self.find(dataset, version).await?,
+                name,
+                before: None,
+            });
+        }
+        let mut stream = sql.stream(self, &query, &tables).await?;
+        let schema = stream.schema();
+        let fields = schema.fields().iter();
+        let mut answer = Answer {
+            columns: fields.clone().map(|field| field.name().clone()).collect(),
+            numbers: fields.map(|field| field.data_type().is_numeric()).collect(),
+            rows: Vec::new(),
+            more: false,
+        };
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(|error| sql::explained(&error))?;
+            let room = most - answer.rows.len();
+            answer.more = batch.num_rows() > room;
+            answer.rows.extend(texts(&batch.slice(0, room.min(batch.num_rows())))?);
+            if answer.more {
+                break;
+            }
+        }
+        Ok(answer)
+    }
+}
+
+fn number(name: &str, version: &str) -> Result<u64, SqlError> {
+    version.parse().map_err(|_| {
+        SqlError::new(format!("{name:?} is no version of a dataset"))
+            .help("write the number behind the @, such as tickets@42")
+    })
+}
+
+fn unknown(name: &str, known: &[String]) -> SqlError {
+    let shown: Vec<&str> = known.iter().map(String::as_str).collect();
+    let help = match retrocast_records::near(name, shown.iter().copied()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None if shown.is_empty() => "the lake of this job is empty; run the job".to_string(),
+        None => format!("there are: {}", shown.join(", ")),
+    };
+    SqlError::new(format!("there is no dataset {name:?}")).help(help)
+}
+
+fn texts(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>, StoreError> {
+    let options = FormatOptions::default();
+    let columns = batch
+        .columns()
+        .iter()
+        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok((0..batch.num_rows())
+        .map(|row| {
+            let cells = batch.columns().iter().zip(&columns);
+            cells
+                .map(|(column, shown)| (!column.is_null(row)).then(|| shown.value(row).to_string()))
+                .collect()
+        })
+        .collect())
+}
+
+/// The query with each `name@version` in quotes, so that it is one name. Texts, names that are quoted
+/// already and comments stay as they are.
+fn quoted_versions(query: &str) -> String {
+    let mut out = String::with_capacity(query.len() + 8);
+    let mut rest = query;
+    while let Some(c) = rest.chars().next() {
+        let length = match c {
+            '\'' | '"' => 1 + rest[1..].find(c).map_or(rest.len() - 1, |end| end + 1),
+            '-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
+            '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+            c if c.is_alphanumeric() || c == '_' => {
+                let part = |c: char| c.is_alphanumeric() || c == '_';
+                let word = rest.find(|c| !part(c)).unwrap_or(rest.len());
+                let behind = &rest[word..];
+                let version = behind.strip_prefix('@').map_or(0, |version| {
+                    version.find(|c: char| !part(c)).unwrap_or(version.len())
+                });
+                if version > 0 {
+                    let whole = word + 1 + version;
+                    out.push_str(&format!("\"{}\"", &rest[..whole]));
+                    rest = &rest[whole..];
+                    continue;
+                }
+                word
+            }
+            c => c.len_utf8(),
+        };
+        out.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Room, dataset::Properties};
+
+    #[test]
+    fn versions_become_part_of_the_name() {
+        let check = |query: &str, expected: &str| assert_eq!(quoted_versions(query), expected);
+        check("select * from tickets@42", "select * from \"tickets@42\"");
+        check(
+            "select a from t@1 x join t@2 y on x.a=y.a",
+            "select a from \"t@1\" x join \"t@2\" y on x.a=y.a",
+        );
+        check("select 'me@42' -- you@42\n from \"t@1\"", "select 'me@42' -- you@42\n from \"t@1\"");
+        check("select é@, 'open", "select é@, 'open");
+    }
+
+    #[test]
+    fn a_dataset_is_asked_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::new(folder.path(), "review").unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let ask = |query: &str, most| {
+            let sql = Sql {
+                room: Room::without_disk(64 << 20),
+                timezone: "UTC".to_string(),
+            };
+            runtime.block_on(lake.ask(&sql, query, most))
+        };
+        let frames = [
+            polars::df!("n" => [1_i64, 2], "s" => [Some("a"), None]).unwrap(),
+            polars::df!("n" => [7_i64], "s" => [Some("z")]).unwrap(),
+        ];
+        for frame in &frames {
+            let written = lake.write_frame("numbers", frame, &Properties::new());
+            runtime.block_on(written).unwrap();
+        }
+        let old = ask("select * from numbers@1", 10).unwrap();
+        assert_eq!(old.columns, ["n", "s"]);
+        assert_eq!(old.numbers, [true, false]);
+        let cell = |text: &str| Some(text.to_string());
+        assert_eq!(old.rows, [vec![cell("1"), cell("a")], vec![cell("2"), None]]);
+        let both = "select a.n, b.n as old from numbers a cross join numbers@1 b order by 2";
+        assert_eq!(ask(both, 10).unwrap().rows.len(), 2);
+        let cut = ask("select n from numbers@1", 1).unwrap();
+        assert!(cut.more && cut.rows.len() == 1);
+        let told = ask("select * from numbrs", 1).unwrap_err().to_string();
+        assert!(told.contains("did you mean \"numbers\""), "{told}");
+        let told = ask("select * from numbers@9", 1).unwrap_err().to_string();
+        assert!(told.contains("version 9"), "{told}");
+        let told = ask("select * from numbers@x", 1).unwrap_err().to_string();
+        assert!(told.contains("tickets@42"), "{told}");
+    }
+}

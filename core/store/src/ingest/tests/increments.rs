@@ -1,0 +1,210 @@
+//! However records arrive, the lake holds what one clean pass over them would have made.
+
+use super::*;
+use std::{collections::BTreeSet, fs, path::Path};
+
+const KEYED: &str = "title = \"T\"\nkey = [\"id\"]\nlatest = \"rev\"\n\
+    [field.id]\ntype = \"string\"\n[field.rev]\ntype = \"integer\"\n[field.text]\ntype = \"string\"\n";
+const PLAIN: &str = "title = \"T\"\n\
+    [field.id]\ntype = \"string\"\n[field.rev]\ntype = \"integer\"\n[field.text]\ntype = \"string\"\n";
+
+/// A generator of numbers that is small and the same everywhere (Steele et al., SplitMix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+}
+
+/// Lines of records: each key several times, a few that no contract takes.
+fn lines(numbers: &mut Numbers) -> Vec<String> {
+    let mut lines = Vec::new();
+    for key in 0..40 {
+        for rev in 0..=numbers.below(3) {
+            lines.push(format!(
+                "{{\"id\":\"k{key}\",\"rev\":{rev},\"text\":\"{key} at {rev}\"}}\n"
+            ));
+        }
+    }
+    lines.extend((0..5).map(|n| format!("{{\"id\":\"bad {n}\",\"rev\":\"x\"}}\n")));
+    for at in (1..lines.len()).rev() {
+        lines.swap(at, numbers.below(at + 1));
+    }
+    lines
+}
+
+/// Sorted rows of the newest version.
+fn rows(bench: &Bench, lake: &Lake) -> Vec<String> {
+    let newest = bench.runtime.block_on(lake.latest("tickets")).unwrap().unwrap();
+    let (_, batches) = bench
+        .runtime
+        .block_on(lake.read(&newest, &Scan::default()))
+        .unwrap();
+    let mut rows: Vec<String> = batches.iter().flat_map(text_rows).collect();
+    rows.sort();
+    rows
+}
+
+/// Takes the folder in; with `patience`, is broken off after so many steps of the work.
+fn take(
+    bench: &Bench,
+    lake: &Lake,
+    contract: &str,
+    run: &str,
+    patience: Option<u64>,
+) -> Option<Ingested> {
+    let spec = Bench::spec("raw/**/*.jsonl", contract);
+    let properties = Properties::from([("run".to_string(), run.to_string())]);
+    bench.runtime.block_on(async {
+        let control = Control::default();
+        let work = ingest(&spec, bench.folder.path(), lake, &properties, &control);
+        match patience {
+            None => Some(work.await.unwrap()),
+            Some(micros) => {
+                let limit = std::time::Duration::from_micros(micros);
+                tokio::time::timeout(limit, work).await.ok().map(Result::unwrap)
+            }
+        }
+    })
+}
+
+fn consistent(found: &Ingested) {
+    let note = &found.note;
+    let refused: u64 = note.quarantined.iter().map(|(_, n)| n).sum();
+    assert_eq!(note.records, note.accepted + note.duplicates + refused, "{note:?}");
+    assert_eq!(note.accepted, found.dataset.rows);
+    assert_eq!(refused, found.quarantine.as_ref().map_or(0, |dataset| dataset.rows));
+}
+
+/// Files of which each line is in at least one; with `doubled`, some are in several.
+fn scatter(numbers: &mut Numbers, lines: &[String], doubled: bool) -> Vec<(String, String)> {
+    let count = 2 + numbers.below(5);
+    let mut files: Vec<(String, String)> = (0..count)
+        .map(|n| {
+            let folder = ["", "a/", "b/c/"][numbers.below(3)];
+            (format!("raw/{folder}{}-{n}.jsonl", numbers.below(100)), String::new())
+        })
+        .collect();
+    for line in lines {
+        files[numbers.below(count)].1.push_str(line);
+        if doubled && numbers.below(4) == 0 {
+            files[numbers.below(count)].1.push_str(line);
+        }
+    }
+    files
+}
+
+fn put(root: &Path, name: &str, text: &str) {
+    let path = root.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn check(seed: u64, contract: &str, doubled: bool) {
+    let mut numbers = Numbers(seed);
+    let lines = lines(&mut numbers);
+    let bench = Bench::new(&[("raw/all.jsonl", lines.concat().as_bytes())]);
+    let root = bench.folder.path();
+    let clean = Lake::new(&root.join("clean"), "job").unwrap();
+    consistent(&take(&bench, &clean, contract, "clean", None).unwrap());
+    let expected = rows(&bench, &clean);
+    fs::remove_dir_all(root.join("raw")).unwrap();
+
+    let lake = Lake::new(&root.join("lake"), "job").unwrap();
+    let files = scatter(&mut numbers, &lines, doubled);
+    let mut done: BTreeSet<usize> = BTreeSet::new();
+    for step in 0.. {
+        let index = numbers.below(files.len());
+        let (name, text) = &files[index];
+        match numbers.below(5) {
+            // Cut anywhere, also inside of a character's or a record's bytes.
+            0 if !done.contains(&index) => {
+                let cut = numbers.below(text.len() + 1);
+                put(root, name, &String::from_utf8_lossy(&text.as_bytes()[..cut]));
+            }
+            1 => put(root, &format!("raw/copy-{step}.jsonl"), text),
+            2 if root.join(name).exists() => {
+                fs::remove_file(root.join(name)).unwrap();
+                done.remove(&index);
+            }
+            _ => {
+                put(root, name, text);
+                done.insert(index);
+            }
+        }
+        let patience = (numbers.below(2) == 0).then(|| numbers.below(40_000) as u64);
+        if !root.join("raw").exists() {
+            continue;
+        }
+        if let Some(found) = take(&bench, &lake, contract, &format!("r{step}"), patience) {
+            consistent(&found);
+        }
+        if done.len() == files.len() {
+            break;
+        }
+    }
+    // Copies of files that were put there meanwhile stay: they hold nothing new.
+    consistent(&take(&bench, &lake, contract, "last", None).unwrap());
+    assert_eq!(rows(&bench, &lake), expected, "seed {seed}");
+    let versions = bench.runtime.block_on(lake.versions("tickets")).unwrap().len();
+    consistent(&take(&bench, &lake, contract, "again", None).unwrap());
+    let after = bench.runtime.block_on(lake.versions("tickets")).unwrap().len();
+    assert_eq!(after, versions, "nothing new makes no version");
+}
+
+#[test]
+fn records_of_keys_arrive_in_any_order_split_doubled_and_cut() {
+    (0..12).for_each(|seed| check(seed, KEYED, true));
+}
+
+#[test]
+fn records_without_keys_arrive_in_any_order_split_and_cut() {
+    (100..110).for_each(|seed| check(seed, PLAIN, false));
+}
+
+#[test]
+fn a_week_more_reads_that_week() {
+    let week = |n: usize| -> String {
+        let line = |i| format!("{{\"id\":\"{n}-{i}\",\"rev\":1,\"text\":\"x\"}}\n");
+        (0..50).map(line).collect()
+    };
+    let weeks: Vec<(String, String)> = (10..62)
+        .map(|n| (format!("raw/{n}.jsonl"), week(n)))
+        .collect();
+    let files: Vec<(&str, &[u8])> = weeks
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_bytes()))
+        .collect();
+    let bench = Bench::new(&files);
+    let root = bench.folder.path();
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    for (name, _) in &weeks {
+        let file = fs::File::options().append(true).open(root.join(name)).unwrap();
+        file.set_modified(old).unwrap();
+    }
+    let lake = bench.lake();
+    take(&bench, &lake, KEYED, "year", None).unwrap();
+    // Whatever was taken need not even be readable.
+    for (name, _) in &weeks {
+        fs::remove_file(root.join(name)).unwrap();
+        let file = fs::File::create(root.join(name)).unwrap();
+        file.set_len(week(10).len() as u64).unwrap();
+        file.set_modified(old).unwrap();
+    }
+    put(root, "raw/62.jsonl", &week(62));
+    let found = take(&bench, &lake, KEYED, "week", None).unwrap();
+    assert_eq!((found.note.records, found.note.accepted), (53 * 50, 53 * 50));
+    let held = bench.runtime.block_on(manifest::Held::read(&lake, "tickets"));
+    let objects = held.unwrap().unwrap().objects;
+    let new = objects.iter().filter(|object| object.run == "week");
+    assert_eq!(new.map(|object| object.name.as_str()).collect::<Vec<_>>(), ["raw/62.jsonl"]);
+}
