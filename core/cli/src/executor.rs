@@ -132,7 +132,10 @@ impl Work {
             retrocast_store::ingest(&spec, &self.workspace.root, &lake, &properties, &control)
                 .await
                 .map_err(|error| failure_of(node, error))?;
-        let note = ingested.note;
+        let mut note = ingested.note;
+        // As the job has it: what a secret stands for is in no report.
+        let uri = node.config["uri"].as_str().unwrap_or_default();
+        note.uri = retrocast_store::source::without_credentials(uri);
         if note.records > 0 && note.accepted == 0 {
             return Err(nothing_met(&note));
         }
