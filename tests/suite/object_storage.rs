@@ -35,7 +35,9 @@ impl Server {
             .unwrap();
         let mut address = String::new();
         let out = process.stdout.as_mut().unwrap();
-        BufReader::with_capacity(1, out).read_line(&mut address).unwrap();
+        BufReader::with_capacity(1, out)
+            .read_line(&mut address)
+            .unwrap();
         let address = address.trim().to_string();
         assert!(address.starts_with("http://"), "the server did not start");
         Some(Self { process, address })
@@ -47,7 +49,10 @@ impl Server {
         let mut told = String::new();
         let out = self.process.stdout.as_mut().unwrap();
         out.read_to_string(&mut told).unwrap();
-        let counts: Vec<u64> = told.split_whitespace().map(|n| n.parse().unwrap()).collect();
+        let counts: Vec<u64> = told
+            .split_whitespace()
+            .map(|n| n.parse().unwrap())
+            .collect();
         (counts[0], counts[1])
     }
 
@@ -90,7 +95,15 @@ fn cells(run: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 fn rows(folder: &Path, query: &str) -> String {
-    let arguments = ["lake", "query", "weekly-operations", query, "--csv", "--rows", "10000000"];
+    let arguments = [
+        "lake",
+        "query",
+        "weekly-operations",
+        query,
+        "--csv",
+        "--rows",
+        "10000000",
+    ];
     retrocast_in(folder, &arguments).expect(0).stdout
 }
 
@@ -100,7 +113,12 @@ fn same_as_from_a_folder(test: &str, faults: bool) {
     };
     let (local, expected) = demo();
     let scratch = Scratch::new();
-    let arguments = ["--date", "2026-11-16", "--set", "records=s3://records/operations"];
+    let arguments = [
+        "--date",
+        "2026-11-16",
+        "--set",
+        "records=s3://records/operations",
+    ];
     let run = [&["run", "weekly-operations"][..], &arguments].concat();
     server.retrocast(scratch.path(), &run).expect(0);
     let found = runs(&scratch.join("reports"), "weekly-operations").remove(0);
@@ -114,7 +132,8 @@ fn same_as_from_a_folder(test: &str, faults: bool) {
     assert_eq!(cells(&found).len(), cells(expected).len());
     for (ours, theirs) in cells(&found).into_iter().zip(cells(expected)) {
         // Cells of sources name the address.
-        let plain = |bytes: &[u8], address: &str| String::from_utf8_lossy(bytes).replace(address, "");
+        let plain =
+            |bytes: &[u8], address: &str| String::from_utf8_lossy(bytes).replace(address, "");
         let records = operations().display().to_string();
         assert_eq!(
             plain(&ours.1, "s3://records/operations"),
@@ -128,12 +147,19 @@ fn same_as_from_a_folder(test: &str, faults: bool) {
         "select * from decisions",
         "select line, reason, message, raw from tickets__quarantine",
     ] {
-        assert_eq!(rows(scratch.path(), query), rows(local.path(), query), "{query}");
+        assert_eq!(
+            rows(scratch.path(), query),
+            rows(local.path(), query),
+            "{query}"
+        );
     }
     let before = rows(scratch.path(), "select count(*) from tickets__manifest");
     let again = server.retrocast(scratch.path(), &run).expect(0);
     assert!(again.stdout.contains("23 reused"), "{}", again.stdout);
-    assert_eq!(rows(scratch.path(), "select count(*) from tickets__manifest"), before);
+    assert_eq!(
+        rows(scratch.path(), "select count(*) from tickets__manifest"),
+        before
+    );
     let (requests, wrong) = server.end();
     eprintln!("{test}: {requests} requests, {wrong} went wrong");
     assert_eq!(wrong > 0, faults);
@@ -158,11 +184,21 @@ fn what_is_not_there_is_told() {
     let scratch = Scratch::new();
     let run = |records: &str| {
         let set = format!("records={records}");
-        let arguments = ["run", "weekly-operations", "--date", "2026-11-16", "--set", &set];
+        let arguments = [
+            "run",
+            "weekly-operations",
+            "--date",
+            "2026-11-16",
+            "--set",
+            &set,
+        ];
         server.retrocast(scratch.path(), &arguments)
     };
     let ended = run("s3://records/nothing").expect(1);
-    says(&ended, &["no file in \"s3://records/nothing", "mend the pattern"]);
+    says(
+        &ended,
+        &["no file in \"s3://records/nothing", "mend the pattern"],
+    );
     let ended = run("s3://elsewhere/nothing").expect(1);
     says(&ended, &["s3://elsewhere"]);
     let ended = run("s3://key:secret@records/x").expect(1);

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use retrocast_domain::Outcome;
 use retrocast_engine::{Executor, Failure, Node, Progress, RunContext, plan};
 use retrocast_store::{
-    Before, Contract, Control, Dialect, Format, Hashes, Lake, Properties, Remedy, Room, Share, SourceSpec, Sql,
-    StoreError,
+    Before, Contract, Control, Dialect, Format, Hashes, Lake, Properties, Remedy, Room, Share,
+    SourceSpec, Sql, StoreError,
 };
 use std::{collections::BTreeMap, sync::Arc};
 

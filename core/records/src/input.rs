@@ -44,7 +44,10 @@ impl Input {
     pub(crate) async fn find(&self, base: &Path) -> Result<Found, SourceError> {
         let listing = Listing::find(&self.name, &self.uri, base, true).await?;
         let format = |name: &str| {
-            let told = self.format.or(listing.format()).or_else(|| Format::of(name));
+            let told = self
+                .format
+                .or(listing.format())
+                .or_else(|| Format::of(name));
             told.ok_or_else(|| SourceError::Format {
                 name: self.name.clone(),
                 file: name.to_string(),

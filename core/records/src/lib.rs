@@ -15,9 +15,9 @@ pub mod storage;
 pub mod read;
 
 pub mod check;
+pub mod dictionary;
 pub mod infer;
 mod input;
-pub mod dictionary;
 
 pub mod error;
 mod near;

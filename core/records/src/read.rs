@@ -257,6 +257,6 @@ pub fn from_bytes(
 #[cfg(test)]
 mod limit_tests;
 #[cfg(test)]
-mod tests;
-#[cfg(test)]
 mod simulated_tests;
+#[cfg(test)]
+mod tests;

@@ -164,7 +164,11 @@ impl Listing {
     /// Threads that are worth their while for reading files: those of storage far away mostly wait.
     fn readers(&self, threads: usize) -> usize {
         let far = self.folder.is_none();
-        let threads = if far { threads.max(READERS_FAR_AWAY) } else { threads };
+        let threads = if far {
+            threads.max(READERS_FAR_AWAY)
+        } else {
+            threads
+        };
         threads.clamp(1, self.files.len().max(1))
     }
 
@@ -446,7 +450,10 @@ mod tests {
             "raw/*.csv.gz",
             "no file in \"BASE/raw/\" fits \"raw/*.csv.gz\" (it holds",
         );
-        check("s3://key:secret@bucket/a/*.jsonl", "belong in the environment");
+        check(
+            "s3://key:secret@bucket/a/*.jsonl",
+            "belong in the environment",
+        );
         check("ftp://host/a/*.jsonl", "which this build does not read");
         check("", "is empty");
         check("raw/c.jsonl/*.csv", "for a folder");

@@ -42,7 +42,11 @@ impl Address {
     pub fn of(uri: &str) -> Option<Self> {
         let (scheme, rest) = uri.split_once("://")?;
         let scheme = scheme.to_ascii_lowercase();
-        let scheme = if scheme == "s3a" { "s3" } else { scheme.as_str() };
+        let scheme = if scheme == "s3a" {
+            "s3"
+        } else {
+            scheme.as_str()
+        };
         if !SCHEMES.contains(&scheme) {
             return None;
         }
@@ -133,7 +137,10 @@ pub fn cause(error: &object_store::Error) -> String {
     let told = cause.to_string();
     // The answer of a server: its first line is enough, and may be a whole page.
     let line = told.lines().find(|line| !line.trim().is_empty());
-    line.unwrap_or("no reason was given").chars().take(300).collect()
+    line.unwrap_or("no reason was given")
+        .chars()
+        .take(300)
+        .collect()
 }
 
 #[cfg(test)]

@@ -110,10 +110,7 @@ impl Lake {
         let Some(version) = version.filter(|version| *version != latest.version) else {
             return Ok(latest);
         };
-        let asked = DatasetRef {
-            version,
-            ..latest
-        };
+        let asked = DatasetRef { version, ..latest };
         let opened = self.open(&asked).await?;
         let rows = opened.count_rows(None).await;
         let rows = rows.map_err(|error| dataset_error(name, "read", &error))? as u64;
@@ -188,7 +185,9 @@ impl Lake {
             .map_err(failed)?
             .error_if_tagged_old_versions(false)
             .build();
-        let done = cleanup_old_versions(&opened, policy).await.map_err(failed)?;
+        let done = cleanup_old_versions(&opened, policy)
+            .await
+            .map_err(failed)?;
         swept.bytes = done.bytes_removed;
         Ok(swept)
     }
@@ -261,7 +260,11 @@ mod tests {
         for n in 0..4_i64 {
             let frame = polars::df!("n" => [n]).unwrap();
             let properties = Properties::new();
-            made.push(lake.write_frame("numbers", &frame, &properties).await.unwrap());
+            made.push(
+                lake.write_frame("numbers", &frame, &properties)
+                    .await
+                    .unwrap(),
+            );
         }
         lake.cite(&made[1..2]).await.unwrap();
         lake.cite(&made[1..2]).await.unwrap();
@@ -276,9 +279,15 @@ mod tests {
         let young = sweep(SignedDuration::from_hours(1), false);
         let swept = lake.sweep("numbers", &cited, young).await.unwrap();
         assert_eq!(swept.removed, [0_u64; 0]);
-        let looked = lake.sweep("numbers", &cited, sweep(none, true)).await.unwrap();
+        let looked = lake
+            .sweep("numbers", &cited, sweep(none, true))
+            .await
+            .unwrap();
         assert_eq!((looked.removed, looked.kept), (vec![1, 3], vec![2, 4]));
-        let swept = lake.sweep("numbers", &cited, sweep(none, false)).await.unwrap();
+        let swept = lake
+            .sweep("numbers", &cited, sweep(none, false))
+            .await
+            .unwrap();
         assert_eq!(swept.removed, [1, 3]);
         let all = Scan::default();
         let old = lake.read_frame(&made[1], &all).await.unwrap();
@@ -286,7 +295,10 @@ mod tests {
         assert!(!lake.exists(&made[0]).await);
         assert!(lake.exists(&made[3]).await);
         // The report is gone: so is the reason to keep it.
-        let swept = lake.sweep("numbers", &BTreeSet::new(), sweep(none, false)).await.unwrap();
+        let swept = lake
+            .sweep("numbers", &BTreeSet::new(), sweep(none, false))
+            .await
+            .unwrap();
         assert_eq!((swept.removed, swept.kept), (vec![2], vec![4]));
     }
 }

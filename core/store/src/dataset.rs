@@ -20,9 +20,7 @@ use datafusion::{
 use futures::{StreamExt, TryStreamExt};
 use lance::{
     Dataset,
-    dataset::{
-        CommitBuilder, ReadParams, builder::DatasetBuilder, transaction::Transaction,
-    },
+    dataset::{CommitBuilder, ReadParams, builder::DatasetBuilder, transaction::Transaction},
     io::RecordBatchStream as _,
     session::Session,
 };
@@ -349,9 +347,10 @@ impl Lake {
         let failed = |error: lance::Error| dataset_error(&dataset.name, "read", &error);
         let mut scanner = opened.scan();
         scanner.scan_in_order(true).batch_size(BATCH_ROWS);
-        let columns = scan.columns.clone().unwrap_or_else(|| {
-            origin::visible(&arrow_schema::Schema::from(opened.schema()))
-        });
+        let columns = scan
+            .columns
+            .clone()
+            .unwrap_or_else(|| origin::visible(&arrow_schema::Schema::from(opened.schema())));
         scanner.project(&columns).map_err(failed)?;
         if let Some(before) = &scan.before {
             let schema = arrow_schema::Schema::from(opened.schema());

@@ -24,10 +24,10 @@ pub mod room;
 mod staging;
 
 pub use arrow_schema::Schema;
-pub use retrocast_records::Contract;
 pub use dataset::{Before, Lake, MADE_FROM, Properties, Scan, VersionNote};
 pub use error::{Remedy, SqlError, StoreError};
 pub use ingest::{Control, Ingested, Progress, SourceSpec, glance, ingest, source_identity};
+pub use retrocast_records::Contract;
 pub use retrocast_records::{Dialect, Format, Hashes, SourceError};
 pub use room::{Limits, Room, Share};
 pub use source::Glance;

@@ -66,7 +66,11 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
                 timezone,
             };
             let answer = runtime.block_on(lake.ask(&asked, &sql, rows));
-            tell(&answer.map_err(|error| WrongUsage(error.to_string()))?, csv, json)?;
+            tell(
+                &answer.map_err(|error| WrongUsage(error.to_string()))?,
+                csv,
+                json,
+            )?;
         }
     }
     Ok(Exit::Done)
@@ -99,7 +103,9 @@ fn list(runtime: &Runtime, lake: &Lake, as_json: bool) -> anyhow::Result<()> {
         ]
     });
     let answer = Answer {
-        columns: ["dataset", "version", "rows", "size"].map(String::from).to_vec(),
+        columns: ["dataset", "version", "rows", "size"]
+            .map(String::from)
+            .to_vec(),
         numbers: vec![false, true, true, true],
         rows: rows.collect(),
         more: false,
@@ -141,7 +147,9 @@ fn show(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow::Re
     let dataset = named(runtime, lake, text)?;
     let schema = runtime.block_on(lake.schema(&dataset))?;
     let notes = runtime.block_on(lake.versions(&dataset.name))?;
-    let note = notes.into_iter().find(|note| note.version == dataset.version);
+    let note = notes
+        .into_iter()
+        .find(|note| note.version == dataset.version);
     let columns: Vec<(String, String)> = schema
         .fields()
         .iter()
@@ -171,7 +179,9 @@ fn show(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow::Re
         }
     }
     text.push('\n');
-    let rows = columns.into_iter().map(|(name, kind)| vec![Some(name), Some(kind)]);
+    let rows = columns
+        .into_iter()
+        .map(|(name, kind)| vec![Some(name), Some(kind)]);
     let answer = Answer {
         columns: ["column", "type"].map(String::from).to_vec(),
         numbers: vec![false, false],
@@ -203,7 +213,14 @@ fn versions(runtime: &Runtime, lake: &Lake, name: &str, as_json: bool) -> anyhow
             Some(format!("{:.0}", note.committed)),
             property("run"),
             property("node"),
-            Some(if cited.contains(&note.version) { "yes" } else { "no" }.to_string()),
+            Some(
+                if cited.contains(&note.version) {
+                    "yes"
+                } else {
+                    "no"
+                }
+                .to_string(),
+            ),
         ]
     });
     let columns = ["version", "committed", "run", "node", "cited"];
@@ -257,10 +274,22 @@ fn clean(
         return print_json(&all);
     }
     let mut text = String::new();
-    let verb = if arguments.dry_run { "would remove" } else { "removed" };
-    for swept in all.iter().filter(|swept| !swept.removed.is_empty() || swept.compacted) {
+    let verb = if arguments.dry_run {
+        "would remove"
+    } else {
+        "removed"
+    };
+    for swept in all
+        .iter()
+        .filter(|swept| !swept.removed.is_empty() || swept.compacted)
+    {
         let versions = plural(swept.removed.len() as u64, "version");
-        let _ = write!(text, "{:<32} {verb} {versions}, kept {}", swept.name, swept.kept.len());
+        let _ = write!(
+            text,
+            "{:<32} {verb} {versions}, kept {}",
+            swept.name,
+            swept.kept.len()
+        );
         if swept.compacted {
             text.push_str(", small files written as few");
         }
@@ -269,9 +298,17 @@ fn clean(
     let removed: u64 = all.iter().map(|swept| swept.removed.len() as u64).sum();
     let freed: u64 = all.iter().map(|swept| swept.bytes).sum();
     let _ = match (removed, arguments.dry_run) {
-        (0, _) => writeln!(text, "nothing to remove: every version is new, newest or cited"),
+        (0, _) => writeln!(
+            text,
+            "nothing to remove: every version is new, newest or cited"
+        ),
         (_, true) => writeln!(text, "{} could go", plural(removed, "version")),
-        (_, false) => writeln!(text, "{} removed, {} freed", plural(removed, "version"), size(freed)),
+        (_, false) => writeln!(
+            text,
+            "{} removed, {} freed",
+            plural(removed, "version"),
+            size(freed)
+        ),
     };
     Ok(print(&text)?)
 }
@@ -315,7 +352,11 @@ fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
         .map(|cell| {
             let formula = cell.starts_with(['=', '+', '@', '\t', '\r'])
                 || (cell.starts_with('-') && cell.parse::<f64>().is_err());
-            let cell = if formula { format!("'{cell}") } else { cell.to_string() };
+            let cell = if formula {
+                format!("'{cell}")
+            } else {
+                cell.to_string()
+            };
             if cell.contains([',', '"', '\n', '\r']) {
                 format!("\"{}\"", cell.replace('"', "\"\""))
             } else {
@@ -332,7 +373,11 @@ fn table(answer: &Answer) -> String {
     let rows: Vec<Vec<String>> = answer
         .rows
         .iter()
-        .map(|row| row.iter().map(|cell| cut(cell.as_deref().unwrap_or("–"))).collect())
+        .map(|row| {
+            row.iter()
+                .map(|cell| cut(cell.as_deref().unwrap_or("–")))
+                .collect()
+        })
         .collect();
     let widths: Vec<usize> = answer
         .columns

@@ -129,7 +129,13 @@ impl Kinds for Catalogue {
     fn contract_columns(&self, name: &str) -> Option<Vec<String>> {
         let contract = retrocast_store::Contract::read(&self.contract_file(name)).ok()?;
         let schema = contract.schema();
-        Some(schema.fields().iter().map(|field| field.name().clone()).collect())
+        Some(
+            schema
+                .fields()
+                .iter()
+                .map(|field| field.name().clone())
+                .collect(),
+        )
     }
 }
 

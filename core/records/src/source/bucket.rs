@@ -112,7 +112,11 @@ impl Place<'_> {
         let within = (!self.prefix.is_empty()).then_some(&prefix);
         let mut listed = self.store.list(within);
         let (mut files, mut others) = (Vec::new(), Vec::new());
-        while let Some(meta) = listed.try_next().await.map_err(|error| self.unreadable(&error))? {
+        while let Some(meta) = listed
+            .try_next()
+            .await
+            .map_err(|error| self.unreadable(&error))?
+        {
             let path = meta.location.as_ref();
             let below = path.strip_prefix(prefix.as_ref()).unwrap_or(path);
             let below: Vec<&str> = below.trim_start_matches('/').split('/').collect();

@@ -44,9 +44,7 @@ pub(super) fn fits_path(pattern: &[String], path: &[&str]) -> bool {
                 || matches!(path, [first, below @ ..]
                     if !first.starts_with('.') && fits_path(pattern, below))
         }
-        ([segment, rest @ ..], [name, below @ ..]) => {
-            fits(segment, name) && fits_path(rest, below)
-        }
+        ([segment, rest @ ..], [name, below @ ..]) => fits(segment, name) && fits_path(rest, below),
         _ => false,
     }
 }

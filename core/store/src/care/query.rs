@@ -58,7 +58,9 @@ impl Lake {
             let batch = batch.map_err(|error| sql::explained(&error))?;
             let room = most - answer.rows.len();
             answer.more = batch.num_rows() > room;
-            answer.rows.extend(texts(&batch.slice(0, room.min(batch.num_rows())))?);
+            answer
+                .rows
+                .extend(texts(&batch.slice(0, room.min(batch.num_rows())))?);
             if answer.more {
                 break;
             }
@@ -147,7 +149,10 @@ mod tests {
             "select a from t@1 x join t@2 y on x.a=y.a",
             "select a from \"t@1\" x join \"t@2\" y on x.a=y.a",
         );
-        check("select 'me@42' -- you@42\n from \"t@1\"", "select 'me@42' -- you@42\n from \"t@1\"");
+        check(
+            "select 'me@42' -- you@42\n from \"t@1\"",
+            "select 'me@42' -- you@42\n from \"t@1\"",
+        );
         check("select é@, 'open", "select é@, 'open");
     }
 
@@ -178,7 +183,10 @@ mod tests {
         assert_eq!(old.columns, ["n", "s"]);
         assert_eq!(old.numbers, [true, false]);
         let cell = |text: &str| Some(text.to_string());
-        assert_eq!(old.rows, [vec![cell("1"), cell("a")], vec![cell("2"), None]]);
+        assert_eq!(
+            old.rows,
+            [vec![cell("1"), cell("a")], vec![cell("2"), None]]
+        );
         let both = "select a.n, b.n as old from numbers a cross join numbers@1 b order by 2";
         assert_eq!(ask(both, 10).unwrap().rows.len(), 2);
         let cut = ask("select n from numbers@1", 1).unwrap();

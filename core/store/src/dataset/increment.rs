@@ -163,8 +163,10 @@ impl Lake {
         &self,
         dataset: &DatasetRef,
         columns: &[String],
-    ) -> Result<impl futures::Stream<Item = lance::Result<arrow::array::RecordBatch>> + Unpin, StoreError>
-    {
+    ) -> Result<
+        impl futures::Stream<Item = lance::Result<arrow::array::RecordBatch>> + Unpin,
+        StoreError,
+    > {
         let failed = |error: lance::Error| dataset_error(&dataset.name, "read", &error);
         let opened = self.open(dataset).await?;
         let mut scanner = opened.scan();
@@ -194,7 +196,12 @@ impl Lake {
 async fn transaction_properties(dataset: &Dataset, version: u64) -> Option<Properties> {
     let transaction = dataset.read_transaction_by_version(version).await.ok()??;
     let properties = transaction.transaction_properties?;
-    Some(properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
+    Some(
+        properties
+            .iter()
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect(),
+    )
 }
 
 fn remembered(properties: &Properties) -> Arc<HashMap<String, String>> {

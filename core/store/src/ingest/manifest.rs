@@ -11,7 +11,9 @@ use crate::{
     error::StoreError,
 };
 use arrow::{
-    array::{ArrayRef, AsArray as _, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array},
+    array::{
+        ArrayRef, AsArray as _, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
+    },
     datatypes::{Int64Type, UInt32Type, UInt64Type},
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
@@ -98,7 +100,10 @@ pub struct Held {
 pub fn meaning(spec: &SourceSpec, hash_key: Option<&[u8]>) -> String {
     let key = personal::key_id(hash_key).unwrap_or_default();
     let contract = spec.contract.meaning();
-    format!("{INGEST} {contract} {:?} {:?} {key}", spec.format, spec.dialect)
+    format!(
+        "{INGEST} {contract} {:?} {:?} {key}",
+        spec.format, spec.dialect
+    )
 }
 
 impl Held {

@@ -264,7 +264,11 @@ impl Increment<'_> {
                     file: file.name.clone(),
                 })
         };
-        let files = self.changes.take.iter().map(|index| &self.listing.files[*index]);
+        let files = self
+            .changes
+            .take
+            .iter()
+            .map(|index| &self.listing.files[*index]);
         let files = files.map(|file| Ok((file.clone(), told(file)?)));
         Ok(files.collect::<Result<_, SourceError>>()?)
     }
@@ -310,7 +314,14 @@ impl Increment<'_> {
         let (taken, written, refused) = tokio::join!(
             reading,
             writing,
-            refused::write(lake, &quarantine, refused, &dropped, refused_out, properties),
+            refused::write(
+                lake,
+                &quarantine,
+                refused,
+                &dropped,
+                refused_out,
+                properties
+            ),
         );
         let stopped = |_| StoreError::Stopped { name: name.clone() };
         let taken = match taken.map_err(stopped)? {
@@ -335,7 +346,10 @@ impl Increment<'_> {
             .iter()
             .map(|object| (object.number, object.path.clone()))
             .collect();
-        let new_paths: Vec<String> = files.iter().map(|(file, _)| file.path.to_string()).collect();
+        let new_paths: Vec<String> = files
+            .iter()
+            .map(|(file, _)| file.path.to_string())
+            .collect();
         let dropped: BTreeSet<u32> = self.changes.dropped();
         let existing = Existing {
             lake: self.lake,
@@ -388,7 +402,10 @@ impl Increment<'_> {
         }
         Err(StoreError::Source(SourceError::NothingReadable {
             name: self.spec.name.clone(),
-            files: broken.into_iter().chain(self.listing.skipped.clone()).collect(),
+            files: broken
+                .into_iter()
+                .chain(self.listing.skipped.clone())
+                .collect(),
         }))
     }
 }

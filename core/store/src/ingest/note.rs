@@ -36,9 +36,11 @@ pub(super) fn note(
     let sum = |of: fn(&Object) -> u64| objects.iter().map(of).sum::<u64>();
     let accepted = sum(|object| object.counts.accepted);
     let present = total(objects, |object| &object.counts.present);
-    let missing = spec.contract.fields.iter().filter(|field| {
-        accepted > 0 && present.get(&field.name).copied().unwrap_or(0) == 0
-    });
+    let missing = spec
+        .contract
+        .fields
+        .iter()
+        .filter(|field| accepted > 0 && present.get(&field.name).copied().unwrap_or(0) == 0);
     let mut broken: Vec<(String, String)> = objects
         .iter()
         .filter_map(|object| Some((object.name.clone(), object.counts.broken.clone()?)))

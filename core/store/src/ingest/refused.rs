@@ -79,7 +79,11 @@ async fn kept(
     before: &DatasetRef,
     dropped: &BTreeSet<u32>,
 ) -> Result<(Vec<RecordBatch>, bool), StoreError> {
-    let columns = schema().fields().iter().map(|field| field.name().clone()).collect();
+    let columns = schema()
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
     let scan = Scan {
         columns: Some(columns),
         ..Scan::default()

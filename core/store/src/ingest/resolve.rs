@@ -117,7 +117,9 @@ impl Existing<'_> {
         let (mut keys, mut orders) = (Vec::new(), Vec::new());
         if !taken.keys.is_empty() {
             let names = self.contract.key.iter();
-            let parts = names.map(|name| column(name)).collect::<Result<Vec<_>, _>>()?;
+            let parts = names
+                .map(|name| column(name))
+                .collect::<Result<Vec<_>, _>>()?;
             keys = key::hashes(&parts)?;
             if let Some(latest) = &self.contract.latest {
                 orders = key::orders(&column(latest)?)?;
@@ -127,9 +129,9 @@ impl Existing<'_> {
             let object = objects.value(row);
             let goes = self.dropped.contains(&object) || {
                 let order = orders.get(row).copied().unwrap_or(0);
-                let outdone = keys.get(row).is_some_and(|key| {
-                    self.is_outdone(*key, order, object, taken, new_paths)
-                });
+                let outdone = keys
+                    .get(row)
+                    .is_some_and(|key| self.is_outdone(*key, order, object, taken, new_paths));
                 *lost.entry(object).or_default() += u64::from(outdone);
                 outdone
             };

@@ -106,7 +106,9 @@ impl Taking {
     fn pass_on(&self, parsed: Parsed, taken: &mut Taken) -> Result<(), StoreError> {
         let (file, number) = (parsed.file, self.numbers[parsed.file]);
         // Objects without a row begin where the next one does.
-        taken.starts.resize(taken.starts.len().max(file + 1), taken.rows);
+        taken
+            .starts
+            .resize(taken.starts.len().max(file + 1), taken.rows);
         count(&parsed, &self.spec.contract, &mut taken.counts[file]);
         if !parsed.refused.is_empty() {
             let name = &self.files[file].0.name;

@@ -1,11 +1,11 @@
 //! Errors of the query engine in words for the author of the query.
 
 use crate::error::SqlError;
-use retrocast_records::near;
 use datafusion::{
     common::{Column, SchemaError},
     error::DataFusionError,
 };
+use retrocast_records::near;
 use std::collections::BTreeSet;
 
 /// Puts an error of the query engine into words for the author of the query.

@@ -44,7 +44,11 @@ fn lines(numbers: &mut Numbers) -> Vec<String> {
 
 /// Sorted rows of the newest version.
 fn rows(bench: &Bench, lake: &Lake) -> Vec<String> {
-    let newest = bench.runtime.block_on(lake.latest("tickets")).unwrap().unwrap();
+    let newest = bench
+        .runtime
+        .block_on(lake.latest("tickets"))
+        .unwrap()
+        .unwrap();
     let (_, batches) = bench
         .runtime
         .block_on(lake.read(&newest, &Scan::default()))
@@ -71,7 +75,10 @@ fn take(
             None => Some(work.await.unwrap()),
             Some(micros) => {
                 let limit = std::time::Duration::from_micros(micros);
-                tokio::time::timeout(limit, work).await.ok().map(Result::unwrap)
+                tokio::time::timeout(limit, work)
+                    .await
+                    .ok()
+                    .map(Result::unwrap)
             }
         }
     })
@@ -80,9 +87,16 @@ fn take(
 fn consistent(found: &Ingested) {
     let note = &found.note;
     let refused: u64 = note.quarantined.iter().map(|(_, n)| n).sum();
-    assert_eq!(note.records, note.accepted + note.duplicates + refused, "{note:?}");
+    assert_eq!(
+        note.records,
+        note.accepted + note.duplicates + refused,
+        "{note:?}"
+    );
     assert_eq!(note.accepted, found.dataset.rows);
-    assert_eq!(refused, found.quarantine.as_ref().map_or(0, |dataset| dataset.rows));
+    assert_eq!(
+        refused,
+        found.quarantine.as_ref().map_or(0, |dataset| dataset.rows)
+    );
 }
 
 /// Files of which each line is in at least one; with `doubled`, some are in several.
@@ -91,7 +105,10 @@ fn scatter(numbers: &mut Numbers, lines: &[String], doubled: bool) -> Vec<(Strin
     let mut files: Vec<(String, String)> = (0..count)
         .map(|n| {
             let folder = ["", "a/", "b/c/"][numbers.below(3)];
-            (format!("raw/{folder}{}-{n}.jsonl", numbers.below(100)), String::new())
+            (
+                format!("raw/{folder}{}-{n}.jsonl", numbers.below(100)),
+                String::new(),
+            )
         })
         .collect();
     for line in lines {
@@ -129,7 +146,11 @@ fn check(seed: u64, contract: &str, doubled: bool) {
             // Cut anywhere, also inside of a character's or a record's bytes.
             0 if !done.contains(&index) => {
                 let cut = numbers.below(text.len() + 1);
-                put(root, name, &String::from_utf8_lossy(&text.as_bytes()[..cut]));
+                put(
+                    root,
+                    name,
+                    &String::from_utf8_lossy(&text.as_bytes()[..cut]),
+                );
             }
             1 => put(root, &format!("raw/copy-{step}.jsonl"), text),
             2 if root.join(name).exists() => {
@@ -155,9 +176,17 @@ fn check(seed: u64, contract: &str, doubled: bool) {
     // Copies of files that were put there meanwhile stay: they hold nothing new.
     consistent(&take(&bench, &lake, contract, "last", None).unwrap());
     assert_eq!(rows(&bench, &lake), expected, "seed {seed}");
-    let versions = bench.runtime.block_on(lake.versions("tickets")).unwrap().len();
+    let versions = bench
+        .runtime
+        .block_on(lake.versions("tickets"))
+        .unwrap()
+        .len();
     consistent(&take(&bench, &lake, contract, "again", None).unwrap());
-    let after = bench.runtime.block_on(lake.versions("tickets")).unwrap().len();
+    let after = bench
+        .runtime
+        .block_on(lake.versions("tickets"))
+        .unwrap()
+        .len();
     assert_eq!(after, versions, "nothing new makes no version");
 }
 
@@ -188,7 +217,10 @@ fn a_week_more_reads_that_week() {
     let root = bench.folder.path();
     let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
     for (name, _) in &weeks {
-        let file = fs::File::options().append(true).open(root.join(name)).unwrap();
+        let file = fs::File::options()
+            .append(true)
+            .open(root.join(name))
+            .unwrap();
         file.set_modified(old).unwrap();
     }
     let lake = bench.lake();
@@ -202,9 +234,17 @@ fn a_week_more_reads_that_week() {
     }
     put(root, "raw/62.jsonl", &week(62));
     let found = take(&bench, &lake, KEYED, "week", None).unwrap();
-    assert_eq!((found.note.records, found.note.accepted), (53 * 50, 53 * 50));
-    let held = bench.runtime.block_on(manifest::Held::read(&lake, "tickets"));
+    assert_eq!(
+        (found.note.records, found.note.accepted),
+        (53 * 50, 53 * 50)
+    );
+    let held = bench
+        .runtime
+        .block_on(manifest::Held::read(&lake, "tickets"));
     let objects = held.unwrap().unwrap().objects;
     let new = objects.iter().filter(|object| object.run == "week");
-    assert_eq!(new.map(|object| object.name.as_str()).collect::<Vec<_>>(), ["raw/62.jsonl"]);
+    assert_eq!(
+        new.map(|object| object.name.as_str()).collect::<Vec<_>>(),
+        ["raw/62.jsonl"]
+    );
 }
