@@ -15,7 +15,7 @@ mod ranges;
 use crate::{
     error::SourceError,
     read::Format,
-    storage::{Address, cause},
+    storage::{self, Address, cause},
 };
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -106,7 +106,9 @@ impl Listing {
             let opening = tokio::task::spawn_blocking(move || git::list(&named.0, &named.1));
             (opening.await, None)
         } else if let Some(address) = Address::of(uri) {
-            (Ok(bucket::list(source, uri, &address).await), None)
+            let named = (source.to_string(), uri.to_string());
+            let listing = async move { bucket::list(&named.0, &named.1, &address).await };
+            (storage::runtime().spawn(listing).await, None)
         } else {
             let place = Place::of(source, uri, base)?;
             let named = (source.to_string(), uri.to_string());
@@ -142,6 +144,10 @@ impl Listing {
         let store = match &self.stored {
             Stored::History(history) => return history.open().map_err(|error| error.to_string()),
             Stored::Objects(store) => store,
+        };
+        let runtime = match &self.folder {
+            Some(_) => runtime,
+            None => storage::runtime(),
         };
         let result = runtime.block_on(store.get(&file.location));
         let result = result.map_err(|error| cause(&error))?;

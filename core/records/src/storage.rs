@@ -23,8 +23,12 @@ pub const SCHEMES: &[&str] = &[
 
 /// How long a request is tried again before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long nothing may come.
+const SILENCE: Duration = Duration::from_secs(20);
 /// How often.
 const ATTEMPTS: usize = 12;
+/// Threads that wait for answers.
+const THREADS: usize = 2;
 
 /// An address of object storage taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +100,9 @@ fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
     };
     let client = object_store::ClientOptions::new()
         .with_connect_timeout(Duration::from_secs(10))
-        .with_timeout(PATIENCE);
+        // A large object may take its time, as long as something comes.
+        .with_timeout_disabled()
+        .with_read_timeout(SILENCE);
     match address.scheme.as_str() {
         #[cfg(feature = "gcp")]
         "gs" => {
@@ -126,6 +132,22 @@ fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
             Ok(Arc::new(builder.build()?))
         }
     }
+}
+
+/// The threads on which all requests are made. They outlive every run, so that connections are kept and
+/// nobody who still reads is left without them.
+pub fn runtime() -> &'static tokio::runtime::Handle {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    let start = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("storage")
+            .enable_all()
+            .build()
+    };
+    // Without threads nothing of this program runs.
+    let started = || start().unwrap_or_else(|error| panic!("cannot start threads: {error}"));
+    RUNTIME.get_or_init(started).handle()
 }
 
 /// What the system said at last, without the storage's words about its own doings.

@@ -107,7 +107,7 @@ pub fn hashes(columns: &[ArrayRef]) -> Result<Vec<u128>, ArrowError> {
         .iter()
         .map(Values::of)
         .collect::<Result<Vec<_>, _>>()?;
-    let rows = columns.first().map_or(0, |column| column.len());
+    let rows = columns.first().map_or(0, Array::len);
     Ok((0..rows)
         .map(|row| {
             let mut hasher = KeyHasher::default();

@@ -1,7 +1,7 @@
 //! Files read here and there, as formats with an index at their end need it.
 
 use super::{Listing, SourceFile, Stored};
-use crate::storage::cause;
+use crate::storage::{self, cause};
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
 use std::ops::Range;
@@ -44,7 +44,11 @@ impl Ranges for InStorage<'_> {
             return Err("records that are made as they are read have no places".to_string());
         };
         let read = store.get_range(&self.file.location, range);
-        self.runtime.block_on(read).map_err(|error| cause(&error))
+        let runtime = match &self.listing.folder {
+            Some(_) => self.runtime,
+            None => storage::runtime(),
+        };
+        runtime.block_on(read).map_err(|error| cause(&error))
     }
 }
 
