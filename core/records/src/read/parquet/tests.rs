@@ -76,8 +76,12 @@ struct Read {
 }
 
 fn read(bytes: &[u8]) -> Read {
+    read_under(bytes, &contract())
+}
+
+fn read_under(bytes: &[u8], contract: &Contract) -> Read {
     let mut read = Read::default();
-    let told = from_bytes(bytes, Format::Parquet, &Dialect::AS_FOUND, &contract()).unwrap();
+    let told = from_bytes(bytes, Format::Parquet, &Dialect::AS_FOUND, contract).unwrap();
     for told in told {
         match told {
             Told::Records(parsed) => {
@@ -420,6 +424,60 @@ fn a_file_without_a_column_of_the_contract_has_rows_all_the_same() {
     )]));
     assert_eq!(read.refused.len(), 2);
     assert!(read.refused[0].starts_with("1 id: the column is missing"));
+}
+
+#[test]
+fn contracts_hold_for_columns_as_for_records() {
+    let read_under = |contract: &str, bytes: &[u8]| {
+        let text = format!("title = \"T\"\nkey = [\"id\"]\n{contract}");
+        read_under(
+            bytes,
+            &crate::contract::parse("t", "t.toml", &text).unwrap(),
+        )
+    };
+    let person = StructArray::from(vec![
+        (
+            Arc::new(ArrowField::new("name", DataType::Utf8, true)),
+            Arc::new(StringArray::from(vec!["Ada", "Bob"])) as ArrayRef,
+        ),
+        (
+            Arc::new(ArrowField::new("height", DataType::Int64, true)),
+            Arc::new(Int64Array::from(vec![Some(180), None])) as ArrayRef,
+        ),
+    ]);
+    let bytes = file(vec![
+        ("id", ids(2)),
+        ("who", Arc::new(person)),
+        ("z", Arc::new(Int64Array::from(vec![None, Some(5)]))),
+        ("n", Arc::new(Int64Array::from(vec![None, Some(9)]))),
+    ]);
+    let fields = "[field.id]\ntype = \"string\"\n\
+        [field.who]\ntype = \"struct\"\n\
+        [field.who.field.name]\ntype = \"string\"\npersonal = \"hash\"\n\
+        [field.n]\ntype = \"integer\"\ndefault = 7\nmax = 8\n\
+        [field.late]\ntype = \"integer\"\ndefault = 3\n";
+    let kept = read_under(&format!("unknown = \"keep\"\n{fields}"), &bytes);
+    let column = |name: &str| kept.batches[0].column_by_name(name).unwrap();
+    assert_eq!(shown(column("n"), 0), "7");
+    assert_eq!(shown(column("late"), 0), "3");
+    assert_eq!(shown(column("_rest"), 0), "{\"who.height\":180}");
+    assert!(!shown(column("who"), 0).contains("Ada"));
+    let unknown = [("who.height".to_string(), 2), ("z".to_string(), 2)];
+    assert_eq!(kept.unknown, unknown);
+    // What is said of the row that is refused shows no personal data.
+    assert_eq!(kept.refused.len(), 1);
+    assert!(
+        kept.refused[0].starts_with("2 n: 9 is above"),
+        "{:?}",
+        kept.refused
+    );
+    assert!(!kept.refused[0].contains("Bob"), "{:?}", kept.refused);
+    let refused = read_under(&format!("unknown = \"refuse\"\n{fields}"), &bytes).refused;
+    assert_eq!(refused.len(), 2);
+    assert!(
+        refused[0].starts_with("1 who.height: the contract does not name"),
+        "{refused:?}"
+    );
 }
 
 #[test]

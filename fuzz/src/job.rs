@@ -1,0 +1,81 @@
+//! Job files: every text is a job, or is told what is wrong with it and where.
+
+use retrocast_engine::{CheckOptions, Kinds, SqlError, check, render};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+struct SomeKinds;
+
+impl Kinds for SomeKinds {
+    fn names(&self) -> Vec<String> {
+        ["sql", "count"].map(str::to_string).into()
+    }
+
+    fn schema(&self, kind: &str) -> Option<Value> {
+        Some(match kind {
+            "sql" => json!({
+                "type": "object",
+                "properties": { "query": { "type": "string" } },
+                "required": ["query"],
+            }),
+            "count" => json!({
+                "type": "object",
+                "properties": {
+                    "input": { "type": "string", "x-dataset": true },
+                    "time": { "type": ["string", "null"], "x-column": "input" },
+                    "least": { "type": "number", "default": 1, "minimum": 0, "maximum": 100 },
+                    "by": { "type": "array", "items": { "type": "string" } },
+                },
+                "required": ["input"],
+            }),
+            _ => return None,
+        })
+    }
+
+    fn code_version(&self, _kind: &str) -> u32 {
+        1
+    }
+
+    fn sql_tables(&self, query: &str) -> Result<BTreeSet<String>, SqlError> {
+        let words: Vec<&str> = query.split_whitespace().collect();
+        let named = words.windows(2).filter(|pair| pair[0] == "from");
+        Ok(named.map(|pair| pair[1].to_string()).collect())
+    }
+
+    fn contract_exists(&self, name: &str) -> bool {
+        name == "ticket"
+    }
+
+    fn contract_names(&self) -> Vec<String> {
+        vec!["ticket".to_string()]
+    }
+
+    fn contract_hash(&self, _name: &str) -> String {
+        String::new()
+    }
+}
+
+/// Checks a text as a job file.
+pub fn job(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let options = CheckOptions {
+        name: "fuzz",
+        file: "fuzz.toml",
+        kinds: &SomeKinds,
+        set: &[],
+        environment: &|_| None,
+    };
+    let checked = check(&text, &options);
+    assert!(checked.job.is_some() || !checked.diagnostics.is_empty());
+    for found in &checked.diagnostics {
+        if let Some(span) = &found.span {
+            let text = found.text.as_deref().unwrap_or(&text);
+            assert!(
+                text.get(span.clone()).is_some(),
+                "it is told where: {}",
+                found.message
+            );
+        }
+    }
+    render(&checked.diagnostics, &text, false);
+}
