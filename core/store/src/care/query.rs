@@ -176,7 +176,8 @@ mod tests {
             polars::df!("n" => [7_i64], "s" => [Some("z")]).unwrap(),
         ];
         for frame in &frames {
-            let written = lake.write_frame("numbers", frame, &Properties::new());
+            let properties = Properties::new();
+            let written = lake.write_frame("numbers", frame, &properties);
             runtime.block_on(written).unwrap();
         }
         let old = ask("select * from numbers@1", 10).unwrap();

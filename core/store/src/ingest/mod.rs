@@ -208,7 +208,7 @@ enum Waiting {
     /// In a lake of their own, since some may not count.
     Staged(crate::staging::Staging, DatasetRef),
     /// In the dataset's files, with nobody referring to them.
-    Prepared(Prepared),
+    Prepared(Box<Prepared>),
 }
 
 impl Increment<'_> {
@@ -234,7 +234,7 @@ impl Increment<'_> {
         let objects = self.objects(kept, &files, &numbers, &taken);
         self.something_readable(&objects)?;
         let prepared = match waiting {
-            Waiting::Prepared(prepared) => prepared,
+            Waiting::Prepared(prepared) => *prepared,
             Waiting::Staged(staging, staged) => {
                 let rows = without(&staging, &staged, taken.superseded).await?;
                 let name = &self.spec.name;
@@ -301,7 +301,7 @@ impl Increment<'_> {
         let writing = async {
             if self.spec.contract.key.is_empty() {
                 let prepared = self.lake.prepare(name, rows, old).await?;
-                return Ok(Waiting::Prepared(prepared));
+                return Ok(Waiting::Prepared(Box::new(prepared)));
             }
             // Removed when dropped, also when nobody waits for the end any more.
             let staging = self.lake.staging(name)?;

@@ -61,12 +61,11 @@ pub(super) async fn write(
     if first.is_none() && old.is_empty() {
         return Ok(None);
     }
-    let rest: SendableRecordBatchStream = match first.is_some() {
-        true => received(schema(), channel),
-        false => Box::pin(RecordBatchStreamAdapter::new(
-            schema(),
-            futures::stream::empty(),
-        )),
+    let rest: SendableRecordBatchStream = if first.is_some() {
+        received(schema(), channel)
+    } else {
+        let none = futures::stream::empty();
+        Box::pin(RecordBatchStreamAdapter::new(schema(), none))
     };
     let all = futures::stream::iter(old.into_iter().chain(first).map(Ok)).chain(rest);
     let stream = Box::pin(RecordBatchStreamAdapter::new(schema(), all));
