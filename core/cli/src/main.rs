@@ -32,6 +32,7 @@ pub enum Exit {
 
 impl Exit {
     /// The one of two that matters more to whoever waits for both.
+    #[must_use]
     pub fn graver(self, other: Self) -> Self {
         let gravity = |exit: Self| match exit {
             Self::Done => 0,

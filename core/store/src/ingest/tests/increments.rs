@@ -8,7 +8,7 @@ const KEYED: &str = "title = \"T\"\nkey = [\"id\"]\nlatest = \"rev\"\n\
 const PLAIN: &str = "title = \"T\"\n\
     [field.id]\ntype = \"string\"\n[field.rev]\ntype = \"integer\"\n[field.text]\ntype = \"string\"\n";
 
-/// A generator of numbers that is small and the same everywhere (Steele et al., SplitMix64).
+/// A generator of numbers that is small and the same everywhere (Steele et al., `SplitMix64`).
 struct Numbers(u64);
 
 impl Numbers {
