@@ -34,6 +34,7 @@ mod record;
 mod renames;
 mod repository;
 mod similarity;
+mod tell;
 mod text;
 mod tree;
 mod walk;

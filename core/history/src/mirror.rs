@@ -272,8 +272,12 @@ impl Mirror<'_> {
         })
     }
 
-    /// Whether what is needed first can be read.
+    /// Whether the history is complete, and what is needed first can be read.
     fn check(&self, git: &gix::Repository, head: ObjectId) -> Result<(), HistoryError> {
+        if git.is_shallow().unwrap_or(false) {
+            let place = self.place.to_string();
+            return Err(HistoryError::Shallow { place });
+        }
         let objects = Objects::new(git, self.place.to_string());
         let mut buffer = Vec::new();
         let tree = walk::read(&objects, head, &mut buffer)?.tree;

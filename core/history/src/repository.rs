@@ -1,25 +1,23 @@
 //! A repository that is open at a certain commit, and its records.
 
 use crate::{
-    HistoryError, What,
-    changes::Changes,
+    HistoryError,
     error::chain,
     mirror,
     near::did_you_mean,
     objects::Objects,
     place::{Home, Place},
-    record::{CommitRecord, FileChangeRecord, VERSION},
+    record::VERSION,
+    tell::Teller,
     walk,
 };
-use gix::ObjectId;
-use std::{
-    io::Write,
-    path::Path,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use gix::{ObjectId, odb::pack::cache::lru::MemoryCappedHashmap};
+use std::{io::Write, path::Path, sync::atomic::AtomicBool};
 
 /// Memory for objects that are looked at again and again: the folders of a tree.
-const OBJECT_CACHE: usize = 64 << 20;
+const OBJECT_CACHE: usize = 32 << 20;
+/// Memory for objects that others are stored against: what git takes for it.
+const BASE_CACHE: usize = 96 << 20;
 
 /// A repository, open at the commit at the head of the branch.
 pub struct Repository {
@@ -48,6 +46,8 @@ impl Repository {
             return Err(HistoryError::Shallow { place: shown });
         }
         git.object_cache_size(OBJECT_CACHE);
+        git.objects
+            .set_pack_cache(|| Box::new(MemoryCappedHashmap::new(BASE_CACHE)));
         Ok(Self {
             objects: Objects::new(&git, shown),
             head,
@@ -77,60 +77,18 @@ impl Repository {
 
     /// Writes the records as JSON Lines, oldest first, and gives their number. A parent's records stand
     /// before its children's; otherwise the committer's time decides, then the id; the files of a commit
-    /// are in order of their paths. No more than one commit's records are held in memory.
+    /// are in order of their paths. In memory are the records of one commit, and about a hundred bytes
+    /// for each commit there is.
     pub fn write(&self, out: &mut dyn Write, cancel: &AtomicBool) -> Result<u64, HistoryError> {
         let commits = walk::commits(&self.objects, self.head, self.place.since(), cancel)?;
-        let (mut buffer, mut parent_buffer) = (Vec::new(), Vec::new());
-        let head = walk::read(&self.objects, self.head, &mut buffer)?.tree;
-        let mut changes = Changes::new(&self.objects, &head, cancel)?;
-        let mut lines = Lines {
-            out,
-            line: Vec::new(),
-            count: 0,
-        };
+        let mut teller = Teller::new(&self.objects, self.head, self.place.what(), cancel)?;
+        let (mut lines, mut count) = (Vec::new(), 0);
         for id in commits {
-            if cancel.load(Ordering::Relaxed) {
-                return Err(HistoryError::Cancelled);
-            }
-            let commit = walk::read(&self.objects, id, &mut buffer)?;
-            let changed = match commit.parents[..] {
-                [] => changes.of(&id, None, &commit.tree)?,
-                [parent] => {
-                    let before = walk::read(&self.objects, parent, &mut parent_buffer)?.tree;
-                    changes.of(&id, Some(&before), &commit.tree)?
-                }
-                // As `git log` does, which compares merges with nothing.
-                _ => Vec::new(),
-            };
-            match self.place.what() {
-                What::Commits => lines.write(&CommitRecord::new(&id, &commit, &changed))?,
-                What::FileChanges => {
-                    for change in &changed {
-                        lines.write(&FileChangeRecord::new(&id, &commit, change))?;
-                    }
-                }
-            }
+            count += teller.tell(id, &mut lines)?;
+            out.write_all(&lines)?;
         }
-        lines.out.flush()?;
-        Ok(lines.count)
-    }
-}
-
-/// JSON Lines on their way out.
-struct Lines<'a> {
-    out: &'a mut dyn Write,
-    line: Vec<u8>,
-    count: u64,
-}
-
-impl Lines<'_> {
-    fn write(&mut self, record: &impl serde::Serialize) -> Result<(), HistoryError> {
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, record).map_err(std::io::Error::from)?;
-        self.line.push(b'\n');
-        self.out.write_all(&self.line)?;
-        self.count += 1;
-        Ok(())
+        out.flush()?;
+        Ok(count)
     }
 }
 

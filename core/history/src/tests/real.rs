@@ -1,4 +1,5 @@
-//! The history of this project itself, commit by commit and file by file.
+//! The history of this project itself, commit by commit and file by file; and those of the folders that
+//! `RETROCAST_HISTORIES` names, with colons between them.
 
 use super::{fixture::git, oracle::same_as_git};
 use std::path::Path;
@@ -23,4 +24,16 @@ fn this_project_is_told_as_git_tells_it() {
         checked.commits, checked.files
     );
     assert!(checked.commits > 0 && checked.files >= checked.commits);
+    for other in std::env::var("RETROCAST_HISTORIES")
+        .unwrap_or_default()
+        .split(':')
+    {
+        if !other.is_empty() {
+            let checked = same_as_git(Path::new(other));
+            eprintln!(
+                "{other}: {} commits with {} files",
+                checked.commits, checked.files
+            );
+        }
+    }
 }

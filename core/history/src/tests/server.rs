@@ -267,6 +267,26 @@ fn an_empty_repository_on_a_server_is_told() {
 }
 
 #[test]
+fn a_shallow_repository_on_a_server_is_refused_until_it_is_complete() {
+    let Some(served) = Served::start(&[]) else {
+        return;
+    };
+    let clone = served.repo.path.with_file_name("clone");
+    let from = format!("file://{}", served.repo.path.display());
+    let to = clone.to_str().unwrap();
+    served.repo.git(&["clone", "-q", "--depth", "1", &from, to]);
+    let uri = format!("git+http://{}/clone/.git", served.web.address);
+    let place = Place::parse(&uri).unwrap();
+    let open = || Repository::open(&place, served.cache.path(), &GO);
+    for _ in 0..2 {
+        let said = open().err().unwrap().to_string();
+        assert!(said.contains("is a shallow clone"), "{said}");
+    }
+    served.repo.git(&["-C", to, "fetch", "-q", "--unshallow"]);
+    assert_eq!(written(&open().unwrap()).unwrap().len(), 2);
+}
+
+#[test]
 fn cancelling_ends_a_fetch() {
     let Some(served) = Served::start(&[]) else {
         return;
