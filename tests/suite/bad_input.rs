@@ -22,22 +22,8 @@ query = "select count(*) as n from tickets"
 [report.technical]
 "#;
 
-const CONTRACT: &str = r#"title = "Ticket"
-key = ["id"]
-time = "at"
-[field.id]
-type = "integer"
-required = true
-[field.at]
-type = "timestamp"
-required = true
-"#;
-
 fn workspace() -> Scratch {
-    let scratch = Scratch::new();
-    scratch.write("jobs/small.toml", JOB);
-    scratch.write("jobs/contracts/ticket.toml", CONTRACT);
-    scratch
+    workspace_of("small", JOB)
 }
 
 fn run(scratch: &Scratch) -> Ended {
@@ -49,16 +35,6 @@ fn line(id: u32) -> String {
         "{{\"id\": {id}, \"at\": \"2026-11-{:02}T10:00:00Z\"}}\n",
         9 + id % 7
     )
-}
-
-fn says(ended: &Ended, words: &[&str]) {
-    for word in words {
-        assert!(
-            ended.stderr.contains(word),
-            "{word:?} is not said:\n{}",
-            ended.stderr
-        );
-    }
 }
 
 fn source_note(scratch: &Scratch) -> serde_json::Value {

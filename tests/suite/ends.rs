@@ -7,7 +7,7 @@ use std::{
     fmt::Write as _,
     fs,
     path::Path,
-    process::{Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -28,33 +28,10 @@ inputs = ["tickets"]
 [report.technical]
 "#;
 
-const CONTRACT: &str = r#"title = "Ticket"
-key = ["id"]
-time = "at"
-[field.id]
-type = "integer"
-required = true
-[field.at]
-type = "timestamp"
-required = true
-"#;
-
 /// A workspace with a small job, with more in its job file, and as many tickets before
 /// 16 November 2026.
 fn workspace(more: &str, tickets: u32) -> Scratch {
-    let scratch = Scratch::new();
-    fill(scratch.path(), more, tickets);
-    scratch
-}
-
-fn fill(folder: &Path, more: &str, tickets: u32) {
-    let write = |name: &str, text: &str| {
-        let path = folder.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    };
-    write("jobs/small.toml", &format!("{HEAD}{more}{REPORT}"));
-    write("jobs/contracts/ticket.toml", CONTRACT);
+    let scratch = workspace_of("small", &format!("{HEAD}{more}{REPORT}"));
     let mut lines = String::new();
     for id in 0..tickets {
         let (day, hour) = (1 + id % 15, id / 15 % 24);
@@ -63,20 +40,14 @@ fn fill(folder: &Path, more: &str, tickets: u32) {
             "{{\"id\": {id}, \"at\": \"2026-11-{day:02}T{hour:02}:00:00Z\"}}"
         );
     }
-    write("records/tickets.jsonl", &lines);
+    scratch.write("records/tickets.jsonl", lines);
+    scratch
 }
 
 fn run(scratch: &Scratch, more: &[&str]) -> Ended {
     let mut arguments = vec!["run", "small", "--date", "2026-11-16"];
     arguments.extend(more);
     retrocast_in(scratch.path(), &arguments)
-}
-
-fn says(ended: &Ended, words: &[&str]) {
-    for word in words {
-        let stderr = &ended.stderr;
-        assert!(stderr.contains(word), "{word:?} is not said:\n{stderr}");
-    }
 }
 
 #[test]
@@ -133,17 +104,8 @@ fn sums(scratch: &Scratch) -> Vec<String> {
 
 /// Sends a signal to a run that is on its way; gives what it said and its exit code.
 fn interrupted_by(signal: &str, folder: &Path, records: &Path) -> (Option<i32>, String) {
-    let child = Command::new(program())
-        .args(["run", "weekly-operations", "--date", "2026-11-16", "--set"])
-        .arg(format!("records={}", records.display()))
-        .arg("--jobs")
-        .arg(root().join("jobs"))
-        .current_dir(folder)
-        .env_remove("RUST_LOG")
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let command = ["run", "weekly-operations", "--date", "2026-11-16"];
+    let child = begin(&command, folder, records);
     // Once a node is finished, and before all of them are.
     let journal = || {
         let windows = folder.join("reports/weekly-operations/2026-W46");
@@ -313,4 +275,43 @@ cat reports/small/2026-W45/*/report.json
         out.contains("as the job's retention (1 week) allows"),
         "{out}"
     );
+}
+
+#[test]
+fn a_full_disk_on_which_nothing_can_begin_is_told_by_mail() {
+    let schedule = "\n[schedule]\ncron = \"0 0 1 1 *\"\nadmin = \"ops@example.org\"\n";
+    let scratch = workspace(schedule, 10);
+    let script = r#"
+cat > "$WORKSPACE/sendmail" <<'END'
+#!/bin/sh
+cat >> "$WORKSPACE/mail"
+END
+chmod +x "$WORKSPACE/sendmail"
+export RETROCAST_SENDMAIL="$WORKSPACE/sendmail"
+tick="$RETROCAST --workspace $WORKSPACE --lake lake --reports reports schedule tick small"
+head -c 20M /dev/zero > ballast
+$tick; echo "code $?"
+$tick; echo "code $?"
+rm ballast
+$tick > told 2>&1 || cat told
+ls reports/small
+"#;
+    let Some(ended) = on_small_disk("nothing on a full disk", &scratch, "8m", script) else {
+        return;
+    };
+    let (out, said) = (&ended.stdout, &ended.stderr);
+    assert_eq!(out.matches("code 1").count(), 2, "{out}\n{said}");
+    says(
+        &ended,
+        &[
+            "so nothing can be run",
+            "[retention]",
+            "told ops@example.org",
+        ],
+    );
+    let mail = fs::read_to_string(scratch.join("mail")).unwrap();
+    let subject = "Subject: Report small is missing for ";
+    assert_eq!(mail.matches(subject).count(), 1, "told once: {mail}");
+    // With room again, the due time is answered like any other.
+    assert!(out.contains("-W"), "{out}\n{said}");
 }

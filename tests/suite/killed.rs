@@ -1,12 +1,12 @@
 //! Runs that are killed at any moment, and runs that meet.
 
-use super::support::{Scratch, json, program, retrocast_in, root, runs};
+use super::support::{Scratch, begin, json, retrocast_in, root, runs};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Child,
     time::{Duration, Instant},
 };
 
@@ -23,28 +23,6 @@ const BACKFILL: &[&str] = &[
     "--to",
     "2026-11-16",
 ];
-
-/// Begins a run of the demo's job in a folder and lets it go.
-fn begin(folder: &Path, records: &Path) -> Child {
-    begin_command(RUN, folder, records)
-}
-
-fn begin_command(command: &[&str], folder: &Path, records: &Path) -> Child {
-    Command::new(program())
-        .args(command)
-        .arg("--set")
-        .arg(format!("records={}", records.display()))
-        .arg("--jobs")
-        .arg(root().join("jobs"))
-        .arg("--templates")
-        .arg(root().join("templates"))
-        .current_dir(folder)
-        .env_remove("RUST_LOG")
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
 
 /// Waits for its end, which must be a good one.
 fn end(child: Child) {
@@ -127,7 +105,7 @@ fn kill_over_and_over(command: &[&str], windows: usize, kills: u32) {
     let records = few_records(&scratch);
     let undisturbed = Scratch::new();
     let begun = Instant::now();
-    end(begin_command(command, undisturbed.path(), &records));
+    end(begin(command, undisturbed.path(), &records));
     let whole = begun.elapsed();
     let expected = runs(&undisturbed.join("reports"), JOB);
     assert_eq!(expected.len(), windows);
@@ -139,7 +117,7 @@ fn kill_over_and_over(command: &[&str], windows: usize, kills: u32) {
         campaigns += 1;
         let world = Scratch::new();
         loop {
-            let mut child = begin_command(command, world.path(), &records);
+            let mut child = begin(command, world.path(), &records);
             moment = (moment + 0.618_033_988_749_895).fract();
             let until = Instant::now() + whole.mul_f64(moment);
             while Instant::now() < until && child.try_wait().unwrap().is_none() {
@@ -201,7 +179,7 @@ fn of_eight_at_once_one_runs() {
     let rounds = asked("RETROCAST_ROUNDS", 5);
     for round in 1..=rounds {
         let world = Scratch::new();
-        let children: Vec<Child> = (0..8).map(|_| begin(world.path(), &records)).collect();
+        let children: Vec<Child> = (0..8).map(|_| begin(RUN, world.path(), &records)).collect();
         let mut codes = BTreeMap::new();
         for child in children {
             let output = child.wait_with_output().unwrap();
@@ -227,7 +205,7 @@ fn two_windows_at_once_share_their_sources() {
     let scratch = Scratch::new();
     let records = few_records(&scratch);
     let world = Scratch::new();
-    let first = begin(world.path(), &records);
+    let first = begin(RUN, world.path(), &records);
     let jobs = root().join("jobs").display().to_string();
     let templates = root().join("templates").display().to_string();
     let set = format!("records={}", records.display());

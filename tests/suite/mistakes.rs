@@ -66,6 +66,38 @@ fn a_run_of_a_wrong_job_ends_with_the_same_errors_and_code() {
     );
 }
 
+/// What programs read is JSON from the first byte to the last, also of a job that cannot be used.
+#[test]
+fn mistakes_are_told_to_programs_in_the_form_of_their_command() {
+    let scratch = Scratch::new();
+    scratch.write("jobs/wrong.toml", JOB);
+    scratch.write("jobs/contracts/ticket.toml", CONTRACT);
+    let told = |arguments: &[&str]| retrocast_in(scratch.path(), arguments).expect(2).stdout;
+    let document = |arguments: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&told(arguments)).unwrap()
+    };
+    let checked = document(&["check", "wrong", "--json"]);
+    let all = checked.as_array().unwrap();
+    assert!(all.len() >= 7, "{checked}");
+    for command in [&["plan"][..], &["explain"]] {
+        let node = if command[0] == "explain" {
+            &["stage.rhythm"][..]
+        } else {
+            &[]
+        };
+        let plan = document(&[command, &["wrong"][..], node, &["--json"][..]].concat());
+        assert_eq!(plan["diagnostics"], checked, "{command:?}");
+    }
+    let lines = told(&["run", "wrong", "--json"]);
+    let lines: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), all.len());
+    assert!(lines.iter().all(|line| line["event"] == "diagnostic"));
+    assert_eq!(lines[0]["line"], checked[0]["line"]);
+}
+
 #[test]
 fn a_cycle_is_named() {
     let scratch = Scratch::new();

@@ -172,3 +172,18 @@ fn verify(units: &Path) {
         .collect();
     assert_eq!(ours, [""; 0]);
 }
+
+#[test]
+fn without_any_schedule_that_is_said() {
+    let scratch = workspace();
+    let schedule = "[schedule]\ncron = \"0 0 1 1 *\"\n";
+    scratch.write("jobs/tickets.toml", JOB.replace(schedule, ""));
+    for arguments in [&["status"][..], &["status", "--check"]] {
+        let said = retrocast_in(scratch.path(), arguments).expect(0).stdout;
+        assert_eq!(said, "no job in jobs has a schedule\n");
+    }
+    let ended = retrocast_in(scratch.path(), &["schedule", "run"]).expect(2);
+    for words in ["no job in jobs has a schedule", "[schedule]", "cron = "] {
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    }
+}

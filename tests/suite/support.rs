@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
     sync::OnceLock,
 };
 
@@ -95,6 +95,52 @@ pub fn run_job(scratch: &Scratch, job: &str, records: &Path, more: &[&str]) -> E
     arguments.extend(["--jobs", &jobs, "--templates", &templates]);
     arguments.extend(more);
     retrocast_in(scratch.path(), &arguments)
+}
+
+/// Begins a command on one of the project's own jobs, in a folder, and lets it go.
+pub fn begin(command: &[&str], folder: &Path, records: &Path) -> Child {
+    Command::new(program())
+        .args(command)
+        .arg("--set")
+        .arg(format!("records={}", records.display()))
+        .arg("--jobs")
+        .arg(root().join("jobs"))
+        .arg("--templates")
+        .arg(root().join("templates"))
+        .current_dir(folder)
+        .env_remove("RUST_LOG")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// A contract of tickets that have a number and a time, both of which must be there.
+const TICKETS: &str = r#"title = "Ticket"
+key = ["id"]
+time = "at"
+[field.id]
+type = "integer"
+required = true
+[field.at]
+type = "timestamp"
+required = true
+"#;
+
+/// A workspace with one job, whose contract `ticket` is that of numbered tickets.
+pub fn workspace_of(name: &str, job: &str) -> Scratch {
+    let scratch = Scratch::new();
+    scratch.write(&format!("jobs/{name}.toml"), job);
+    scratch.write("jobs/contracts/ticket.toml", TICKETS);
+    scratch
+}
+
+/// All these words were said on standard error.
+pub fn says(ended: &Ended, words: &[&str]) {
+    for word in words {
+        let stderr = &ended.stderr;
+        assert!(stderr.contains(word), "{word:?} is not said:\n{stderr}");
+    }
 }
 
 /// The run folders of a job below a reports folder, sorted by path.

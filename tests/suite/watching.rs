@@ -34,17 +34,6 @@ inputs = ["tickets"]
 [report.executive]
 "#;
 
-const CONTRACT: &str = r#"title = "Ticket"
-key = ["id"]
-time = "at"
-[field.id]
-type = "integer"
-required = true
-[field.at]
-type = "timestamp"
-required = true
-"#;
-
 /// So many tickets a day for ten weeks before 16 November 2026, and as many in its last week.
 fn tickets(a_day: u32, in_the_last_week: u32) -> String {
     let mut text = String::new();
@@ -66,9 +55,7 @@ fn tickets(a_day: u32, in_the_last_week: u32) -> String {
 }
 
 fn workspace() -> Scratch {
-    let scratch = Scratch::new();
-    scratch.write("jobs/tickets.toml", JOB);
-    scratch.write("jobs/contracts/ticket.toml", CONTRACT);
+    let scratch = workspace_of("tickets", JOB);
     scratch.write("records/first.jsonl", tickets(20, 20));
     scratch
 }

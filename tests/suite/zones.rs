@@ -42,21 +42,9 @@ kind = "count"
 [report.technical]
 "#;
 
-const CONTRACT: &str = r#"title = "Ticket"
-key = ["id"]
-time = "at"
-[field.id]
-type = "integer"
-[field.at]
-type = "timestamp"
-required = true
-"#;
-
 /// Counts of a week in a zone with a record at each quarter of an hour of three weeks around it.
 fn counts(zone: &str, week: &str, monday: &str) {
-    let scratch = Scratch::new();
-    scratch.write("jobs/zones.toml", JOB.replace("ZONE", zone));
-    scratch.write("jobs/contracts/ticket.toml", CONTRACT);
+    let scratch = workspace_of("zones", &JOB.replace("ZONE", zone));
     let monday: jiff::civil::Date = monday.parse().unwrap();
     let instant = |days: i64| {
         let day = monday + jiff::Span::new().days(days);

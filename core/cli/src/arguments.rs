@@ -1,5 +1,9 @@
 //! What can be typed: commands, options and their help.
 
+mod contract;
+
+pub use contract::ContractCommand;
+
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -18,6 +22,10 @@ Examples:
   retrocast run weekly-operations               the last complete week
   retrocast run weekly-operations --window 2026-W46 --set records=data/raw/operations
   retrocast show latest                         what the newest run found
+
+With --json, standard output is for programs: one document, or from run, rerun, backfill, watch and
+schedule one object a line. Mistakes in a job file are part of it, under \"diagnostics\" or as lines
+with the event \"diagnostic\". Other errors are told on standard error.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or job file, 3 done but partial,
 4 another process is at it already"
@@ -66,9 +74,16 @@ pub enum Command {
     Check {
         #[command(flatten)]
         job: JobArguments,
-        /// Print diagnostics as JSON
+        /// Print diagnostics as one JSON array
         #[arg(long)]
         json: bool,
+    },
+    /// Draft a contract from records, hold records to one, or list what there are
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Contract {
+        /// What to do.
+        #[command(subcommand)]
+        command: ContractCommand,
     },
     /// Show what a run would do, and why
     #[command(after_help = "Example:\n  retrocast plan weekly-operations --mermaid > plan.mmd")]
@@ -126,7 +141,8 @@ Examples:
         /// The job file and the records of today
         #[arg(long)]
         current: bool,
-        /// As recorded, although program, stages or contracts are others now
+        /// As recorded, although program, stages or contracts are others now: sources are used as
+        /// they were read in then
         #[arg(long, conflicts_with = "current")]
         any_build: bool,
         #[command(flatten)]
@@ -189,7 +205,8 @@ Examples:
 
 A line for each job with a schedule, those that need somebody first. A job is overdue when it was
 due an hour ago or longer and did not succeed, failing when its last attempt failed, unreadable when
-its job file cannot be used.")]
+its job file cannot be used. When no job has a schedule, that is said, and with --check too the exit
+code is 0: nothing is late.")]
     Status {
         /// Only this job
         job: Option<String>,
@@ -319,7 +336,8 @@ Examples:
   retrocast schedule run weekly-operations
 
 Runs are made one after the other. Job files are read anew before every look, and nothing is
-remembered but the archive: it can be stopped, started and moved at any time.")]
+remembered but the archive: it can be stopped, started and moved at any time. When no job has a
+schedule there is nothing to wait for: it ends with code 2.")]
     Run {
         /// Jobs [default: all that have a schedule]
         job: Vec<String>,
@@ -333,7 +351,8 @@ Examples:
   retrocast schedule tick weekly-operations --again what was given up is tried once more
 
 What failed is tried again by a later tick, as the job file says; what was missed is made up for.
-The exit code is the worst of all jobs'.")]
+The exit code is the worst of all jobs'. On a full disk, room is made as [retention] allows; when
+that is not enough, nothing is run, the code is 1, and the administrator is told once by mail.")]
     Tick {
         /// Jobs [default: all that have a schedule]
         job: Vec<String>,
@@ -380,7 +399,7 @@ pub enum ExportTo {
 /// What a run may use, and how it tells of itself.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct MeansArguments {
-    /// Print events as JSON lines instead of progress
+    /// Print events as JSON, one object a line, instead of progress
     #[arg(long)]
     pub json: bool,
     /// Threads for analysis [default: one a core]

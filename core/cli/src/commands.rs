@@ -3,6 +3,7 @@
 mod archive;
 mod backfill;
 mod check;
+mod contract;
 mod dictionary;
 mod diff;
 mod export;
@@ -30,6 +31,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     match arguments.command {
         Command::Init { folder } => init::init(&folder),
         Command::Check { job, json } => check::check(&workspace, &job, json),
+        Command::Contract { command } => contract::contract(&workspace, command),
         Command::Plan { job, mermaid, json } => plan::plan(&workspace, &job, mermaid, json),
         Command::Explain { job, node, json } => plan::explain(&workspace, &job, &node, json),
         Command::Run { job, again, means } => run::run(&workspace, &job, &again, &means.into()),

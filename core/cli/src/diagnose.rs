@@ -34,17 +34,47 @@ pub fn print_error(error: &anyhow::Error) {
         ("", "")
     };
     let mut out = stderr.lock();
-    let _ = writeln!(
-        out,
-        "{bold}error:{plain} {}",
-        terminal::clean(&error.to_string())
-    );
-    let mut said = error.to_string();
-    for cause in error.chain().skip(1) {
+    for (n, part) in parts(error).iter().enumerate() {
+        let part = terminal::clean(part);
+        let _ = match n {
+            0 => writeln!(out, "{bold}error:{plain} {part}"),
+            _ => writeln!(out, "  because: {part}"),
+        };
+    }
+}
+
+/// An error and what led to it, in one line.
+pub fn in_one_line(error: &anyhow::Error) -> String {
+    parts(error).join(": ")
+}
+
+/// An error and what led to it. Many errors name their cause themselves: nothing is said twice.
+fn parts(error: &anyhow::Error) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for cause in error.chain() {
         let text = cause.to_string();
-        if !said.contains(&text) {
-            let _ = writeln!(out, "  because: {}", terminal::clean(&text));
-            said.push_str(&text);
+        if !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
         }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn what_led_to_an_error_is_said_once() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let named = EngineError::Write {
+            path: "lake/a.lease".into(),
+            source: full(),
+        };
+        let said = in_one_line(&anyhow::Error::new(named));
+        assert_eq!(said, format!("cannot write lake/a.lease: {}", full()));
+        let bare = anyhow::Error::new(full()).context("cannot begin");
+        assert_eq!(in_one_line(&bare), format!("cannot begin: {}", full()));
     }
 }

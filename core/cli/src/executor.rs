@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use retrocast_domain::Outcome;
 use retrocast_engine::{Executor, Failure, Node, Progress, RunContext, plan};
 use retrocast_store::{
-    Before, Contract, Control, Format, Lake, Properties, Remedy, Room, Share, SourceSpec, Sql,
+    Before, Contract, Control, Format, Hashes, Lake, Properties, Remedy, Room, Share, SourceSpec, Sql,
     StoreError,
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -27,6 +27,8 @@ pub struct Work {
     progress: Arc<dyn Progress>,
     /// Where queries compute.
     compute: tokio::runtime::Handle,
+    /// Hashes of files, so that none is read twice to be told apart.
+    known: Hashes,
 }
 
 impl Work {
@@ -44,6 +46,7 @@ impl Work {
             room,
             progress,
             compute,
+            known: Hashes::default(),
         }
     }
 
@@ -67,8 +70,18 @@ impl Work {
         }
     }
 
+    fn control(&self, ctx: &RunContext) -> Control {
+        Control {
+            threads: ctx.threads,
+            known: self.known.clone(),
+            hash_key: hash_key(&ctx.environment),
+            ..Control::default()
+        }
+    }
+
     fn contract(&self, name: &str) -> Result<Contract, Failure> {
-        Contract::read(&self.catalogue.contract_file(name)).map_err(failure)
+        let contract = Contract::read(&self.catalogue.contract_file(name));
+        contract.map_err(|error| failure(error.into()))
     }
 
     fn spec(&self, node: &Node, ctx: &RunContext) -> Result<SourceSpec, Failure> {
@@ -103,11 +116,12 @@ impl Work {
         let name = node.name.clone();
         let progress = self.progress.clone();
         let control = Control {
-            threads: ctx.threads,
+            anew: ctx.forced,
             cancel: ctx.cancel.clone(),
             progress: Some(Arc::new(move |amount: retrocast_store::Progress| {
                 progress.amount(&name, amount.records, amount.bytes);
             })),
+            ..self.control(ctx)
         };
         let properties = properties(ctx, node);
         let _share = self.share(node, ctx, self.room.of_source()).await?;
@@ -152,6 +166,11 @@ fn nothing_met(note: &retrocast_domain::report::SourceNote) -> Failure {
         reasons.join(", ")
     ))
     .hint("compare a record with the contract; the job may name another contract or other files")
+}
+
+/// What personal data is hashed with, when there is something.
+fn hash_key(environment: &retrocast_engine::Environment) -> Option<Arc<[u8]>> {
+    environment("RETROCAST_HASH_KEY").map(|key| key.into_bytes().into())
 }
 
 /// What is remembered with each version of a dataset.
@@ -199,7 +218,9 @@ pub const MAKE_ROOM: &str =
 impl Executor for Work {
     async fn source_identity(&self, node: &Node, ctx: &RunContext) -> Result<String, Failure> {
         let spec = self.spec(node, ctx)?;
-        retrocast_store::source_identity(&spec, &self.workspace.root, ctx.threads)
+        let lake = self.lake(ctx)?;
+        let control = self.control(ctx);
+        retrocast_store::source_identity(&spec, &self.workspace.root, &lake, &control)
             .await
             .map_err(|error| failure_of(node, error))
     }

@@ -9,7 +9,7 @@ use crate::workspace::Workspace;
 use anyhow::Context as _;
 use jiff::civil::Date;
 use retrocast_domain::{Window, number::plural};
-use retrocast_engine::{Job, Journal, OutcomeStore, Plan, journal};
+use retrocast_engine::{Job, Journal, OutcomeStore, Plan, journal, schedule::conditions::bytes};
 use std::{
     collections::BTreeSet,
     fs,
@@ -23,9 +23,25 @@ struct Kept {
     folder: PathBuf,
 }
 
+/// Says that the disk is full, and makes room as the job file allows; false when there is none to be
+/// made, with what would help.
+pub fn made_room(workspace: &Workspace, job: &Job) -> anyhow::Result<bool> {
+    eprintln!("the disk is full");
+    let notice = make_room(workspace, job)?;
+    match &notice {
+        Some(notice) => eprintln!("{notice} Trying once more."),
+        None if job.retention.is_none() => eprintln!(
+            "the job file says nothing of reports that may go: [retention] keep = \"26 weeks\" \
+             lets older ones make room"
+        ),
+        None => {}
+    }
+    Ok(notice.is_some())
+}
+
 /// Removes what the job's `[retention]` allows and notes it for the next report. `None` when there
 /// was nothing to remove.
-pub fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>> {
+fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>> {
     let Some(retention) = &job.retention else {
         return Ok(None);
     };
@@ -48,9 +64,10 @@ pub fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<Stri
     else {
         return Ok(None);
     };
-    let before = bytes(&workspace.reports.join(&job.name));
     let names: BTreeSet<String> = runs.iter().map(|run| run.run.clone()).collect();
+    let mut freed = 0;
     for run in &runs {
+        freed += bytes_below(&run.folder);
         fs::remove_dir_all(&run.folder)
             .with_context(|| format!("cannot remove {}", run.folder.display()))?;
         if let Some(window) = run.folder.parent() {
@@ -59,13 +76,12 @@ pub fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<Stri
         }
     }
     OutcomeStore::of_lake(&workspace.lake).forget(&job.name, &names);
-    let freed = before.saturating_sub(bytes(&workspace.reports.join(&job.name)));
     let notice = format!(
         "The disk was full on {today}: {} on windows up to {} went, {} in all, as the job's \
          retention ({}) allows.",
         plural(runs.len() as u64, "report"),
         last.label(),
-        size(freed),
+        bytes(freed),
         retention.keep,
     );
     note(workspace, &job.name, &notice)?;
@@ -82,33 +98,22 @@ fn runs(workspace: &Workspace, job: &str) -> Vec<Kept> {
             folder,
         })
     };
-    let base = workspace.reports.join(job);
-    journal::run_folders(&workspace.reports)
+    journal::run_folders_of(&workspace.reports, job)
         .into_iter()
-        .filter(|folder| folder.starts_with(&base))
         .filter_map(read)
         .collect()
 }
 
 /// Bytes of all files below a folder.
-fn bytes(folder: &Path) -> u64 {
+fn bytes_below(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .map(|entry| match entry.metadata() {
-            Ok(data) if data.is_dir() => bytes(&entry.path()),
+            Ok(data) if data.is_dir() => bytes_below(&entry.path()),
             Ok(data) => data.len(),
             Err(_) => 0,
         })
         .sum()
-}
-
-fn size(bytes: u64) -> String {
-    let mib = bytes as f64 / f64::from(1 << 20);
-    if mib < 10.0 {
-        format!("{mib:.1} MiB")
-    } else {
-        format!("{mib:.0} MiB")
-    }
 }
 
 fn file(workspace: &Workspace, job: &str) -> PathBuf {

@@ -30,6 +30,24 @@ pub enum Exit {
     Busy,
 }
 
+impl Exit {
+    /// The one of two that matters more to whoever waits for both.
+    pub fn graver(self, other: Self) -> Self {
+        let gravity = |exit: Self| match exit {
+            Self::Done => 0,
+            Self::Partial => 1,
+            Self::Busy => 2,
+            Self::Usage => 3,
+            Self::Failed => 4,
+        };
+        if gravity(other) > gravity(self) {
+            other
+        } else {
+            self
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         ExitCode::from(match exit {

@@ -3,6 +3,10 @@
 //! The message is a file of the run's folder before anybody is asked to send it, so a machine
 //! without mail loses nothing. It is handed to the machine's own `sendmail`: which relay to use,
 //! and with which password, is the machine's business and stands in no job file.
+//!
+//! On a full disk the message is sent without being kept. That it was sent is then told by the name
+//! of an empty file, which needs no room; where not even that can be made, it is sent at every look,
+//! under the same identity, by which mail systems know it.
 
 mod message;
 mod sendmail;
@@ -21,6 +25,7 @@ use retrocast_domain::{
 use serde::{Deserialize, Serialize};
 use std::{
     fmt::Write as _,
+    fs::{File, TryLockError},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -32,6 +37,8 @@ pub const SENT: &str = "alert.sent";
 
 /// How long the machine's mail program may take.
 const LIMIT: Duration = Duration::from_secs(60);
+/// Between two looks at what is waited for.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What the owner of a job is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -73,72 +80,169 @@ pub struct Sent {
 }
 
 /// Writes the alert into a run's folder as [`MESSAGE`] and has the machine send it, once: the same
-/// recipients are told of the same job, window and due time a single time.
+/// recipients are told of the same job, window and due time a single time. As soon as `stopped` says
+/// so, nobody is waited for any more.
 ///
 /// The program is that of the variable `RETROCAST_SENDMAIL`, else `sendmail`. The sender is the
 /// address in `RETROCAST_MAIL_FROM`, else this user on this machine.
-pub fn alert(folder: &Path, alert: &Alert) -> Result<Told, Error> {
-    let own = std::env::var_os(sendmail::VARIABLE).filter(|path| !path.is_empty());
-    let search = std::env::var_os("PATH").unwrap_or_default();
-    let program = || sendmail::find(own.as_deref(), &search);
-    alert_with(folder, alert, &message::sender(), program, LIMIT)
+pub fn alert(folder: &Path, alert: &Alert, stopped: &dyn Fn() -> bool) -> Result<Told, Error> {
+    let place = Place {
+        folder,
+        is_run: true,
+    };
+    alert_by_machine(place, alert, stopped)
 }
 
-fn alert_with(
+/// The same for a run that could not begin, and so has no folder. What was sent is noted in another
+/// folder, if that is there.
+pub fn alert_without_run(
     folder: &Path,
     alert: &Alert,
-    from: &str,
-    program: impl FnOnce() -> Result<PathBuf, String>,
-    limit: Duration,
+    stopped: &dyn Fn() -> bool,
 ) -> Result<Told, Error> {
+    let place = Place {
+        folder,
+        is_run: false,
+    };
+    alert_by_machine(place, alert, stopped)
+}
+
+/// Where it is noted what was sent.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    folder: &'a Path,
+    /// Whether it is the folder of the run that the alert is about.
+    is_run: bool,
+}
+
+/// How files are written and mail is sent.
+struct Means<'a> {
+    from: &'a str,
+    program: &'a dyn Fn() -> Result<PathBuf, String>,
+    limit: Duration,
+    stopped: &'a dyn Fn() -> bool,
+    write: &'a dyn Fn(&Path, &str) -> Result<(), Error>,
+}
+
+fn alert_by_machine(
+    place: Place<'_>,
+    alert: &Alert,
+    stopped: &dyn Fn() -> bool,
+) -> Result<Told, Error> {
+    let own = std::env::var_os(sendmail::VARIABLE).filter(|path| !path.is_empty());
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let means = Means {
+        from: &message::sender(),
+        program: &|| sendmail::find(own.as_deref(), &search),
+        limit: LIMIT,
+        stopped,
+        write: &replace,
+    };
+    alert_with(place, alert, &means)
+}
+
+fn alert_with(place: Place<'_>, alert: &Alert, means: &Means<'_>) -> Result<Told, Error> {
+    let folder = place.folder;
     let identity = canonical::hash(&(&alert.to, &alert.job, &alert.window, &alert.due));
-    // Held until the end, so that two processes do not both find that nothing was sent yet. Where
-    // there are no such locks, the identity of the message tells the second from the first.
-    let lock = std::fs::File::open(folder).map_err(|source| Error::File {
-        what: "open",
-        path: folder.to_path_buf(),
-        source,
-    })?;
-    let _ = lock.lock();
-    if let Some(sent) = sent(folder).filter(|sent| sent.alert == identity) {
-        return Ok(Told::Before(sent));
-    }
-    let path = folder.join(MESSAGE);
+    let _lock = lock(place, means.stopped)?;
     let now = Timestamp::now();
     let message = Message {
-        from,
+        from: means.from,
         to: &alert.to,
         subject: &subject(alert),
         date: now,
         identity: &identity,
-        body: &body(folder, alert),
+        body: &body(place.is_run.then_some(folder), alert),
     };
-    let text = message.text().map_err(|why| Error::Mail {
-        message: path.clone(),
-        why,
-    })?;
-    replace(&path, &text)?;
-    let handed = program().and_then(|program| sendmail::hand_over(&program, &text, limit));
-    handed.map_err(|why| Error::Mail { message: path, why })?;
-    let sent = Sent {
+    let mut sent = Sent {
         time: now.to_string(),
         message_id: message.message_id(),
         to: alert.to.clone(),
-        alert: identity,
+        alert: identity.clone(),
     };
-    let marker = folder.join(SENT);
-    let mut text = serde_json::to_string_pretty(&sent).map_err(|source| Error::Summary {
+    if let Some(before) = sent_before(folder, &sent) {
+        return Ok(Told::Before(before));
+    }
+    let not_sent = |message: Option<PathBuf>, why| Error::Mail { message, why };
+    let text = message.text().map_err(|why| not_sent(None, why))?;
+    let path = folder.join(MESSAGE);
+    let kept = match (means.write)(&path, &text) {
+        Ok(()) => Some(path),
+        Err(error) if error.is_full() || !place.is_run => None,
+        Err(error) => return Err(error),
+    };
+    let handed = (means.program)()
+        .and_then(|program| sendmail::hand_over(&program, &text, means.limit, means.stopped));
+    handed.map_err(|why| not_sent(kept, why))?;
+    sent.time = Timestamp::now().to_string();
+    note(place, &sent, means)?;
+    Ok(Told::Now(sent))
+}
+
+/// Held until an alert is sent, so that two processes do not both find that it was not yet. Where
+/// there are no such locks, the identity of the message tells the second from the first.
+fn lock(place: Place<'_>, stopped: &dyn Fn() -> bool) -> Result<Option<File>, Error> {
+    let file = match File::open(place.folder) {
+        Ok(file) => file,
+        Err(_) if !place.is_run => return Ok(None),
+        Err(source) => {
+            return Err(Error::File {
+                what: "open",
+                path: place.folder.to_path_buf(),
+                source,
+            });
+        }
+    };
+    while let Err(TryLockError::WouldBlock) = file.try_lock() {
+        if stopped() {
+            return Err(Error::Mail {
+                message: None,
+                why: "another process is sending it, and this one was told to end".to_string(),
+            });
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(Some(file))
+}
+
+/// Notes that an alert was sent; on a full disk in the name of an empty file.
+fn note(place: Place<'_>, sent: &Sent, means: &Means<'_>) -> Result<(), Error> {
+    let marker = place.folder.join(SENT);
+    let mut text = serde_json::to_string_pretty(sent).map_err(|source| Error::Summary {
         path: marker.clone(),
         source,
     })?;
     text.push('\n');
-    replace(&marker, &text)?;
-    Ok(Told::Now(sent))
+    match (means.write)(&marker, &text) {
+        Err(error) if error.is_full() || !place.is_run => {
+            // The message is on its way whether or not that can be noted.
+            let _ = File::create(marker_without_room(place.folder, &sent.alert));
+            Ok(())
+        }
+        noted => noted,
+    }
 }
 
-/// What was sent from a folder; a marker that cannot be read is none.
-fn sent(folder: &Path) -> Option<Sent> {
-    serde_json::from_slice(&std::fs::read(folder.join(SENT)).ok()?).ok()
+/// The empty file that says that an alert was sent.
+fn marker_without_room(folder: &Path, alert: &str) -> PathBuf {
+    folder.join(format!("alert.{alert}.sent"))
+}
+
+/// What a folder tells of this alert having been sent before; a marker that cannot be read tells
+/// nothing.
+fn sent_before(folder: &Path, now: &Sent) -> Option<Sent> {
+    let empty = std::fs::metadata(marker_without_room(folder, &now.alert));
+    if let Ok(made) = empty.and_then(|data| data.modified()) {
+        let time =
+            Timestamp::try_from(made).map_or_else(|_| String::new(), |time| time.to_string());
+        return Some(Sent {
+            time,
+            ..now.clone()
+        });
+    }
+    let text = std::fs::read(folder.join(SENT)).ok()?;
+    let before: Sent = serde_json::from_slice(&text).ok()?;
+    (before.alert == now.alert).then_some(before)
 }
 
 fn subject(alert: &Alert) -> String {
@@ -151,8 +255,8 @@ fn subject(alert: &Alert) -> String {
 
 /// The message in plain words: what did not come, what was tried, what comes next, and, where
 /// the run wrote it, what is known of the failure.
-fn body(folder: &Path, alert: &Alert) -> String {
-    let told = std::fs::read(folder.join(failure::TEXT));
+fn body(run: Option<&Path>, alert: &Alert) -> String {
+    let told = run.and_then(|folder| std::fs::read(folder.join(failure::TEXT)).ok());
     let told = told.map(|text| clean_lines(&String::from_utf8_lossy(&text), 20_000));
     let told = told.unwrap_or_default();
     let mut text = format!(
@@ -169,8 +273,10 @@ fn body(folder: &Path, alert: &Alert) -> String {
             let _ = writeln!(text, "  {}: {error}", list(&times));
         }
     }
-    let place = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
-    let _ = writeln!(text, "\nFolder of the run: {}", place.display());
+    if let Some(folder) = run {
+        let place = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+        let _ = writeln!(text, "\nFolder of the run: {}", place.display());
+    }
     let mut text = text.replace([NBSP, THIN], " ");
     if !told.is_empty() {
         let _ = writeln!(text, "\n{}\n\n{told}", "-".repeat(60));

@@ -1,13 +1,9 @@
 //! What became of each node of a run, as its journal tells it.
 
-use crate::{Error, words::clean};
+use crate::{Error, run_folder, words::clean};
 use retrocast_domain::number::{NBSP, count, fixed};
 use serde::Serialize;
-use std::{
-    collections::BTreeMap,
-    io::{BufRead, BufReader},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
 /// A node of a run's plan as the journal tells it.
 #[derive(Debug, Serialize)]
@@ -20,8 +16,8 @@ pub(crate) struct NodeView {
     share: String,
 }
 
-/// What became of each node, in the order in which the journal first names them.
-pub(crate) fn nodes(journal: &Path) -> Result<Vec<NodeView>, Error> {
+/// What became of each node, in the order in which the journal of a run's folder first names them.
+pub(crate) fn nodes(folder: &Path) -> Result<Vec<NodeView>, Error> {
     #[derive(Debug, Default)]
     struct Node {
         name: String,
@@ -29,34 +25,16 @@ pub(crate) fn nodes(journal: &Path) -> Result<Vec<NodeView>, Error> {
         rows: Option<u64>,
         duration_ms: Option<f64>,
     }
-    let error = |source| Error::File {
-        what: "read",
-        path: journal.to_path_buf(),
-        source,
-    };
-    let file = match std::fs::File::open(journal) {
-        Ok(file) => file,
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(error(source)),
-    };
     let mut found: Vec<Node> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    for line in BufReader::new(file).split(b'\n') {
-        let line = line.map_err(error)?;
-        // A killed run leaves half a line behind; what can be read is still worth showing.
-        let Ok(event) = serde_json::from_slice::<serde_json::Value>(&line) else {
+    for event in run_folder::events(folder)? {
+        let kind = event.event.strip_prefix("node_");
+        let (Some(name), Some(kind)) = (event.node, kind) else {
             continue;
         };
-        let text = |name: &str| event.get(name).and_then(serde_json::Value::as_str);
-        let (Some(name), Some(kind)) = (text("node"), text("event")) else {
-            continue;
-        };
-        let Some(kind) = kind.strip_prefix("node_") else {
-            continue;
-        };
-        let at = *places.entry(name.to_string()).or_insert_with(|| {
+        let at = *places.entry(name.clone()).or_insert_with(|| {
             found.push(Node {
-                name: name.to_string(),
+                name,
                 ..Node::default()
             });
             found.len() - 1
@@ -67,14 +45,9 @@ pub(crate) fn nodes(journal: &Path) -> Result<Vec<NodeView>, Error> {
             "finished" => "run".to_string(),
             other => clean(&other.replace('_', " "), 40),
         };
-        node.rows = event
-            .get("rows")
-            .and_then(serde_json::Value::as_u64)
-            .or(node.rows);
-        let duration = event.get("duration_ms").and_then(serde_json::Value::as_f64);
-        node.duration_ms = duration
-            .filter(|d| d.is_finite() && *d >= 0.0)
-            .or(node.duration_ms);
+        node.rows = event.rows.or(node.rows);
+        let duration = event.duration_ms.filter(|d| d.is_finite() && *d >= 0.0);
+        node.duration_ms = duration.or(node.duration_ms);
     }
     let longest = found
         .iter()

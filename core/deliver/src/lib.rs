@@ -20,13 +20,13 @@ mod pages;
 mod run_folder;
 mod words;
 
-pub use alert::{Alert, Told, alert};
+pub use alert::{Alert, Told, alert, alert_without_run};
 pub use archive::{rebuild, rebuild_with};
 pub use diff::{Difference, diff};
 pub use failure::failure_report;
 pub use run_summary::{RunStatus, RunSummary};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What can go wrong when reports are delivered.
 #[derive(Debug, thiserror::Error)]
@@ -58,10 +58,10 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A mail cannot be sent.
-    #[error("the alert was not sent: {why}; the message is kept in {}", message.display())]
+    #[error("the alert was not sent: {why}{}", kept(message.as_deref()))]
     Mail {
-        /// The message.
-        message: PathBuf,
+        /// The message, where it was written down.
+        message: Option<PathBuf>,
         /// Why, and what to do.
         why: String,
     },
@@ -77,7 +77,20 @@ pub enum Error {
     },
 }
 
+fn kept(message: Option<&Path>) -> String {
+    message.map_or_else(String::new, |path| {
+        format!("; the message is kept in {}", path.display())
+    })
+}
+
 impl Error {
+    /// Whether there was no room on the disk.
+    pub(crate) fn is_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::File { source, .. }
+            if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+
     /// Whether a file is simply not there.
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound)

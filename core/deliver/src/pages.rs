@@ -305,7 +305,7 @@ impl Pages {
         if view.title.is_empty() {
             view.title = clean(job_title, 200);
         }
-        let nodes = nodes(&run.folder.join("journal.jsonl"))?;
+        let nodes = nodes(&run.folder)?;
         self.render(
             "run.html.j2",
             &serde_json::json!({ "run": view, "nodes": nodes }),

@@ -86,9 +86,9 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Error> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.part", std::process::id()));
     let part = path.with_file_name(name);
-    std::fs::write(&part, text).map_err(error)?;
-    std::fs::rename(&part, path).map_err(|source| {
-        // What could not be moved must not stay behind as rubbish.
+    let written = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, path));
+    written.map_err(|source| {
+        // What could not be written or moved must not stay behind as rubbish.
         let _ = std::fs::remove_file(&part);
         error(source)
     })

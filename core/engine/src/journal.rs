@@ -142,11 +142,6 @@ impl Journal {
         self.file.write_all(&line)
     }
 
-    /// Waits until every line written so far is on the disk.
-    pub fn flush(&self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-
     /// The same file, to be flushed by another thread.
     pub fn file(&self) -> io::Result<File> {
         self.file.try_clone()

@@ -40,5 +40,5 @@ pub use journal::{Event, EventKind, Journal, RunStatus, RunSummary};
 pub use lease::{Holder, Lease};
 pub use outcome_store::{OutcomeStore, Record};
 pub use plan::{Node, Plan, PlanOptions};
-pub use run::{EngineError, Force, RunOptions, RunResult, Runner};
+pub use run::{EngineError, Force, RecordedSources, RunOptions, RunResult, Runner};
 pub use schedule::{Attempt, Calendar, Standing, decide};

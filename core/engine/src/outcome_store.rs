@@ -102,16 +102,22 @@ impl OutcomeStore {
         }
     }
 
-    /// Removes the outcomes of a job that these runs made.
+    /// Removes the outcomes of a job's reports that these runs made: their files take the room. What
+    /// sources and stages made stays, for it is small and later runs are built on it.
     pub fn forget(&self, job: &str, runs: &BTreeSet<String>) {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let path = entry.path();
-            let record: Option<Record> = fs::read(path.join("outcome.json"))
-                .ok()
-                .and_then(|text| serde_json::from_slice(&text).ok());
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let text = fs::read(&path).ok();
+            let record: Option<Record> = text.and_then(|text| serde_json::from_slice(&text).ok());
+            let Some(record) = record else { continue };
+            let has_files = !record.outcome.files.is_empty();
             // Others may have reused it since; they make it again when they need it.
-            if record.is_some_and(|record| record.job == job && runs.contains(&record.run)) {
-                let _ = fs::remove_dir_all(path);
+            if has_files && record.job == job && runs.contains(&record.run) {
+                let _ = fs::remove_dir_all(path.with_extension(""));
+                let _ = fs::remove_file(path);
             }
         }
     }
@@ -269,6 +275,27 @@ mod tests {
         );
         let parts: Vec<_> = fs::read_dir(store.parts()).unwrap().collect();
         assert!(parts.is_empty(), "{parts:?}");
+    }
+
+    #[test]
+    fn outcomes_of_runs_that_went_are_forgotten_with_their_files() {
+        let folder = trial::Folder::new();
+        let store = OutcomeStore::of_lake(&folder.join("lake"));
+        fs::create_dir_all(folder.join("run")).unwrap();
+        fs::write(folder.join("run/a.pdf"), "x").unwrap();
+        let record = record(&["a.pdf"]);
+        store.put(&record, &folder.join("run")).unwrap();
+        let runs = BTreeSet::from([record.run.clone()]);
+        store.forget("another job", &runs);
+        store.forget(&record.job, &BTreeSet::from(["another run".to_string()]));
+        assert_eq!(store.get(&record.fingerprint), Some(record.clone()));
+        store.forget(&record.job, &runs);
+        assert_eq!(store.get(&record.fingerprint), None);
+        assert!(!store.files_of(&record.fingerprint).exists());
+        let source = self::record(&[]);
+        store.put(&source, &folder.join("run")).unwrap();
+        store.forget(&source.job, &runs);
+        assert!(store.get(&source.fingerprint).is_some(), "others read it");
     }
 
     #[test]

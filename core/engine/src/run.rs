@@ -10,6 +10,10 @@ mod course;
 
 mod standing;
 
+mod recorded;
+
+pub use recorded::RecordedSources;
+
 use crate::{
     boundary::{Clock, Environment, Executor, Failure, Progress, RunContext},
     fingerprint::{Components, Decision, Fingerprint, identity},
@@ -113,8 +117,8 @@ pub struct RunOptions {
     pub build: String,
     /// What to run although its outcome is kept.
     pub force: Force,
-    /// What sources held when an earlier run began: they are taken as they were, not as they are.
-    pub recorded: Option<BTreeMap<String, String>>,
+    /// The sources of the run that is repeated: they are taken as they were, not as they are.
+    pub recorded: Option<RecordedSources>,
     /// The due time of the job's schedule that the run answers.
     pub due: Option<jiff::Timestamp>,
     /// How often to try again after a failure that may pass.
@@ -154,6 +158,9 @@ impl RunOptions {
 
 /// Begins what a plan says of a source that could not be read.
 const UNREADABLE: &str = "failed: ";
+
+/// What sources hold, or why that cannot be told, by full name.
+type Identities = BTreeMap<String, Result<String, Failure>>;
 
 /// How a run ended.
 #[derive(Debug, Clone)]
@@ -207,6 +214,12 @@ impl Runner {
     pub async fn explain(&self, job: &Arc<Job>, plan: &Arc<Plan>) -> Vec<Decision> {
         let ctx = self.context(job, plan);
         let records = self.identities(&ctx).await;
+        self.decisions(&ctx, &records).await
+    }
+
+    /// What a run would do about each node when the sources hold this.
+    async fn decisions(&self, ctx: &RunContext, records: &Identities) -> Vec<Decision> {
+        let plan = &ctx.plan;
         let last = self.store.last(&plan.job);
         let mut known: BTreeMap<String, String> = BTreeMap::new();
         let mut decisions = Vec::new();
@@ -228,7 +241,7 @@ impl Runner {
                     let records = records.and_then(|records| records.as_deref().ok());
                     let parts = Components::new(node, plan, records, &inputs, &self.options.build);
                     let fingerprint = parts.fingerprint();
-                    self.decide(node, &ctx, &parts, &fingerprint, &last).await
+                    self.decide(node, ctx, &parts, &fingerprint, &last).await
                 }
             };
             if let Some(record) = outcome {
@@ -256,18 +269,13 @@ impl Runner {
         }
         if let Some(record) = self.store.get(fingerprint) {
             if self.executor.usable(node, &record.outcome, ctx).await {
-                let reasons = vec!["unchanged, reuse".to_string()];
-                return (
-                    Decision {
-                        node: node.name.clone(),
-                        reuse: true,
-                        reasons,
-                        changes: Vec::new(),
-                    },
-                    Some(record),
-                );
+                return (reuse(node, "unchanged, reuse"), Some(record));
             }
             return (run(node, vec!["what it wrote is gone".to_string()]), None);
+        }
+        if let Some(record) = self.as_recorded(node, ctx).await {
+            let why = "as the repeated run read it in, reuse";
+            return (reuse(node, why), Some(record));
         }
         let reason = match last.of(&node.name) {
             None => "new",
@@ -310,16 +318,9 @@ impl Runner {
     }
 
     /// What every source holds at this moment.
-    async fn identities(&self, ctx: &RunContext) -> BTreeMap<String, Result<String, Failure>> {
+    async fn identities(&self, ctx: &RunContext) -> Identities {
         if let Some(recorded) = &self.options.recorded {
-            let known = recorded.iter().map(|(name, records)| {
-                let records = match records.strip_prefix(UNREADABLE) {
-                    Some(why) => Err(Failure::data(format!("could not be read then: {why}"))),
-                    None => Ok(records.clone()),
-                };
-                (name.clone(), records)
-            });
-            return known.collect();
+            return recorded.identities();
         }
         let sources = ctx.plan.nodes.iter().filter(|node| node.is_source());
         let budget = &Budget::new(self.options.retry_budget);
@@ -397,7 +398,7 @@ impl Runner {
     fn open_folder(
         &self,
         ctx: &mut RunContext,
-        records: &BTreeMap<String, Result<String, Failure>>,
+        records: &Identities,
     ) -> Result<(Journal, EventKind), EngineError> {
         let plan = ctx.plan.clone();
         let texts = texts_of(records);
@@ -409,18 +410,7 @@ impl Runner {
         told["due"] = json!(self.options.due);
         let windows = self.options.reports.join(&plan.job).join(&plan.label);
         fs::create_dir_all(&windows).map_err(writing(&windows))?;
-        let names = (1_u32..).map(|n| match n {
-            1 => ctx.identity.clone(),
-            n => format!("{}-{n}", ctx.identity),
-        });
-        let (mut last, mut next) = (None, String::new());
-        for name in names {
-            if !windows.join(&name).exists() {
-                next = name;
-                break;
-            }
-            last = Some(name);
-        }
+        let (last, next) = last_and_next(&windows, &ctx.identity);
         if let Some(name) = &last {
             let folder = windows.join(name);
             if let Some((journal, parent)) = reopen(&folder, &told).map_err(writing(&folder))? {
@@ -450,12 +440,24 @@ impl Runner {
 }
 
 /// What every source holds, as a plan tells it.
-fn texts_of(records: &BTreeMap<String, Result<String, Failure>>) -> BTreeMap<&String, String> {
+fn texts_of(records: &Identities) -> BTreeMap<&String, String> {
     let texts = records.iter().map(|(name, identity)| match identity {
         Ok(identity) => (name, identity.clone()),
         Err(failure) => (name, format!("{UNREADABLE}{}", failure.message)),
     });
     texts.collect()
+}
+
+/// The newest run of an identity in the folder of its window, and the name of the one after it:
+/// `1a2b3c4d`, `1a2b3c4d-2` and so on.
+fn last_and_next(window: &Path, identity: &str) -> (Option<String>, String) {
+    let (mut last, mut next) = (None, identity.to_string());
+    let mut n = 1_u32;
+    while window.join(&next).exists() {
+        n += 1;
+        last = Some(std::mem::replace(&mut next, format!("{identity}-{n}")));
+    }
+    (last, next)
 }
 
 /// The part of a run's id that follows from what is run on what.
@@ -522,6 +524,15 @@ fn waiting<'a>(last: &Last, node: &Node, missing: impl Iterator<Item = &'a Strin
     missing
         .map(|name| format!("input {} changed", short(name)))
         .collect()
+}
+
+fn reuse(node: &Node, reason: &str) -> Decision {
+    Decision {
+        node: node.name.clone(),
+        reuse: true,
+        reasons: vec![reason.to_string()],
+        changes: Vec::new(),
+    }
 }
 
 fn run(node: &Node, reasons: Vec<String>) -> Decision {

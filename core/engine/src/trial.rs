@@ -265,6 +265,8 @@ pub struct TrialExecutor {
     pub sweep: Mutex<BTreeMap<String, std::path::PathBuf>>,
     /// Nodes whose datasets went away.
     pub gone: Mutex<BTreeSet<String>>,
+    /// How often it was asked what a source holds.
+    pub looks: AtomicI64,
 }
 
 impl TrialExecutor {
@@ -298,6 +300,7 @@ impl TrialExecutor {
 #[async_trait]
 impl Executor for TrialExecutor {
     async fn source_identity(&self, node: &Node, _ctx: &RunContext) -> Result<String, Failure> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
         Ok(self
             .records
             .lock()

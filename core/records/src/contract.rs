@@ -8,13 +8,34 @@
 //! key   = ["id"]             # of several records with the same key the last counts
 //! latest = "updated_at"      # if anything, by what "last" is told: else by order of files and lines
 //! time  = "created_at"       # when it happened: decides which windows it belongs to
+//! unknown = "count"          # fields not named here: "count" them, "keep" them, or "refuse" the record
+//! [expect]                   # of the records as a whole
+//! fresh_hours = 26           # hours between the newest record and the moment of the report
+//! daily_records_min = 100
 //! [field.id]
 //! type = "string"            # or integer, number, boolean, timestamp, date, json, struct, list<…>
 //! max_length = 64
 //! [field.created_at]
 //! type = "timestamp"
 //! min = 1990-01-01           # of numbers, timestamps and dates
+//! [field.component]
+//! type = "string"
+//! default = "other"          # taken when a record lacks the field or has null
+//! pattern = "[a-z-]+"        # a regular expression that the whole text must match
+//! min_length = 2
+//! [field.email]
+//! type = "string"
+//! personal = "hash"          # or "drop": never kept as it is, neither here nor in the quarantine
 //! ```
+//!
+//! **Fields that the contract does not name** are counted. With `unknown = "keep"` they are kept, too,
+//! as canonical JSON in the column `_rest`: an object of their paths, such as `customer.plan` or
+//! `updates[0].by`, and values. With `unknown = "refuse"` a record that has one is left out.
+//!
+//! **Personal data.** Values of a field with `personal = "hash"` are checked, and then replaced by a
+//! hash, so that equal values can still be told to be equal; those with `"drop"` are checked and
+//! forgotten. Neither reaches a dataset, a message, or the text that is kept of a refused record. It is
+//! values of *named* fields that are guarded: what `unknown = "keep"` keeps, it keeps as it is.
 //!
 //! **Plausible times.** A record whose time (`time`) lies before 1970 or after 2099 is refused as out of
 //! range: such times stand for "unknown" or "never", and one of them would stretch every series over
@@ -23,12 +44,17 @@
 //! its end; times without an offset are UTC.
 
 mod limits;
+mod pattern;
 mod reader;
+mod record;
+mod texts;
+
+pub use pattern::Pattern;
 
 use crate::error::SourceError;
 use arrow_schema::{DataType, Field as ArrowField, Fields, Schema, SchemaRef, TimeUnit};
 use reader::Reader;
-use retrocast_domain::Diagnostic;
+use retrocast_domain::{Diagnostic, report::Expectation};
 use serde::Serialize;
 use std::{path::Path, sync::Arc};
 use toml::de::DeTable;
@@ -49,9 +75,42 @@ pub struct Contract {
     pub latest: Option<String>,
     /// Field that holds the record's time.
     pub time: Option<String>,
+    /// What becomes of fields that the contract does not name.
+    pub unknown: UnknownFields,
+    /// What is expected of the records as a whole.
+    pub expect: Expectation,
     /// Fields, in the order of the file.
     pub fields: Vec<Field>,
 }
+
+/// What becomes of fields that a contract does not name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownFields {
+    /// They are counted.
+    #[default]
+    Count,
+    /// They are counted, and kept in the column [`REST`].
+    Keep,
+    /// The record is refused.
+    Refuse,
+}
+
+/// What becomes of the values of a field that holds personal data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Personal {
+    /// They are kept as they are.
+    #[default]
+    Keep,
+    /// Their hashes are kept.
+    Hash,
+    /// They become null.
+    Drop,
+}
+
+/// The column that holds fields which the contract does not name, as canonical JSON.
+pub const REST: &str = "_rest";
 
 /// One field of a record.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -78,8 +137,16 @@ pub struct Field {
     pub earliest: Option<i64>,
     /// Latest time allowed.
     pub latest: Option<i64>,
+    /// Fewest characters allowed.
+    pub min_length: Option<usize>,
     /// Most characters allowed.
     pub max_length: Option<usize>,
+    /// What the whole text must match.
+    pub pattern: Option<Pattern>,
+    /// Taken when a record lacks the field or has null; meets the field's limits.
+    pub default: Option<serde_json::Value>,
+    /// What becomes of its values when they are personal data.
+    pub personal: Personal,
 }
 
 /// The type of a field's values.
@@ -104,6 +171,18 @@ pub enum FieldKind {
     List(Box<Field>),
     /// Fields of its own.
     Struct(Vec<Field>),
+}
+
+impl Field {
+    /// Removes what is for people only.
+    fn strip(&mut self) {
+        self.description.clear();
+        match &mut self.kind {
+            FieldKind::List(item) => item.strip(),
+            FieldKind::Struct(fields) => fields.iter_mut().for_each(Self::strip),
+            _ => {}
+        }
+    }
 }
 
 impl FieldKind {
@@ -151,7 +230,24 @@ pub(crate) fn arrow_fields(fields: &[Field]) -> Fields {
 impl Contract {
     /// Schema of a dataset that holds records of this contract.
     pub fn schema(&self) -> SchemaRef {
-        Arc::new(Schema::new(arrow_fields(&self.fields)))
+        let rest = (self.unknown == UnknownFields::Keep)
+            .then(|| Arc::new(ArrowField::new(REST, DataType::Utf8, true)));
+        let fields = arrow_fields(&self.fields);
+        let fields: Fields = fields.iter().cloned().chain(rest).collect();
+        Arc::new(Schema::new(fields))
+    }
+
+    /// Changes whenever the contract could make other rows of the same records: with titles and
+    /// descriptions it does not.
+    pub fn meaning(&self) -> String {
+        let mut bare = self.clone();
+        bare.title.clear();
+        bare.description.clear();
+        bare.expect = Expectation::default();
+        bare.fields.iter_mut().for_each(Field::strip);
+        let text = serde_json::to_value(&bare).unwrap_or_default();
+        let canonical = retrocast_domain::canonical::json(&text);
+        blake3::hash(canonical.as_bytes()).to_hex()[..32].to_string()
     }
 
     /// Reads and checks a contract's file.
@@ -239,6 +335,7 @@ pub fn parse(name: &str, file: &str, text: &str) -> Result<Contract, Vec<Diagnos
     }
     let mut reader = Reader {
         file,
+        text,
         diagnostics: Vec::new(),
     };
     let contract = reader.contract(name, root.get_ref());

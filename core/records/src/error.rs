@@ -111,6 +111,19 @@ pub enum SourceError {
         /// Every file with what is wrong about it.
         files: Vec<Skipped>,
     },
+    /// There is no record from which a contract could be drafted.
+    #[error(
+        "{name:?}: no record has a field that a contract can name, so there is nothing to draft a \
+         contract from{}; \
+         name files that hold records, or say how they are written by `format`",
+        broken_of(*.broken)
+    )]
+    NothingToDescribe {
+        /// What the contract was to be called.
+        name: String,
+        /// Records that could not be taken apart.
+        broken: u64,
+    },
     /// Neither the job file nor the file's name says how the records are written.
     #[error(
         "source {name:?}: the name of {file:?} does not say how its records are written; \
@@ -230,6 +243,16 @@ fn troubles(files: &[Skipped]) -> String {
         shown.push(format!("and {} other files", files.len() - SHOWN));
     }
     shown.join("; ")
+}
+
+fn broken_of(n: u64) -> String {
+    match n {
+        0 => String::new(),
+        n => {
+            let records = retrocast_domain::number::plural(n, "record");
+            format!(" ({records} could not be taken apart)")
+        }
+    }
 }
 
 #[cfg(test)]

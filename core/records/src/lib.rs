@@ -13,6 +13,10 @@ pub mod source;
 
 pub mod read;
 
+pub mod check;
+pub mod infer;
+mod input;
+
 pub mod dictionary;
 
 pub mod error;
@@ -20,6 +24,7 @@ mod near;
 
 pub use contract::Contract;
 pub use error::{Remedy, SourceError};
+pub use input::Input;
 pub use near::near;
 pub use read::Format;
-pub use source::{Glance, Listing, Skipped, SourceFile};
+pub use source::{Glance, Hashes, Listing, Skipped, SourceFile};

@@ -8,14 +8,18 @@ mod block;
 mod column;
 mod csv;
 mod json;
+pub mod key;
 mod parse;
+pub mod personal;
 pub mod quarantine;
+mod strangers;
 pub mod value;
 
 pub use block::{Format, RECORD_BYTES_MAX};
 pub use column::time_range;
-pub use json::{Unknown, count_unknown};
+pub(crate) use json::fits;
 pub use parse::Parsed;
+pub use strangers::{Unknown, count_unknown};
 
 use crate::{
     contract::Contract,
@@ -23,7 +27,8 @@ use crate::{
     source::{Listing, SourceFile},
 };
 use block::{Block, Stop};
-use std::sync::{Mutex, PoisonError, mpsc};
+use personal::Pseudonyms;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// What is to be read, and with what.
@@ -34,6 +39,8 @@ pub struct Reading<'a> {
     pub files: &'a [(SourceFile, Format)],
     /// What a record must look like.
     pub contract: &'a Contract,
+    /// What personal data is hashed with; see [`personal`].
+    pub hash_key: Option<&'a [u8]>,
     /// Threads that parse; 0 means one.
     pub threads: usize,
     /// Stops the work.
@@ -77,6 +84,7 @@ impl Reading<'_> {
         let (steps_in, steps_out) = mpsc::sync_channel(2 * parsers + 2);
         let (work_in, work_out) = mpsc::sync_channel::<Work>(2 * parsers + 2);
         let work_out = Mutex::new(work_out);
+        let pseudonyms = Arc::new(Pseudonyms::new(&self.listing.source, self.hash_key));
         std::thread::scope(|scope| {
             scope.spawn(|| self.read(steps_in, work_in));
             for _ in 0..parsers {
@@ -87,7 +95,7 @@ impl Reading<'_> {
                             .unwrap_or_else(PoisonError::into_inner)
                             .recv();
                         let Ok((block, reply)) = work else { break };
-                        let _ = reply.send(parse::parse(block, self.contract));
+                        let _ = reply.send(parse::parse(block, self.contract, &pseudonyms));
                     }
                 });
             }
@@ -148,6 +156,23 @@ impl Reading<'_> {
         }
         Ok(())
     }
+}
+
+/// Reads one block of whole records, for tests.
+#[cfg(test)]
+pub(crate) fn block_of(
+    bytes: &[u8],
+    format: Format,
+    contract: &Contract,
+) -> Result<Parsed, arrow::error::ArrowError> {
+    let mut blocks = Vec::new();
+    let reader = Box::new(std::io::Cursor::new(bytes.to_vec()));
+    let _ = block::read_file(reader, 0, format, &contract.fields, &mut |block| {
+        blocks.push(block);
+        true
+    });
+    let pseudonyms = Arc::new(Pseudonyms::new("t", None));
+    parse::parse(blocks.remove(0), contract, &pseudonyms)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt, path::Path as StorePath};
 use place::Place;
 use std::{
+    collections::HashMap,
     io::Read,
     path::{Path, PathBuf},
     sync::{
@@ -138,13 +139,8 @@ impl Listing {
 
     /// A hash of every file's path and content: equal exactly when the source reads the same. A file
     /// that cannot be read now has one too, so that the source is read again when it can.
-    pub async fn identity(&self, threads: usize) -> Result<String, SourceError> {
-        let listing = self.clone();
-        let runtime = tokio::runtime::Handle::current();
-        let hashing = tokio::task::spawn_blocking(move || listing.hash_files(threads, &runtime));
-        let hashes = hashing.await.map_err(|_| SourceError::Stopped {
-            name: self.source.clone(),
-        })?;
+    pub async fn identity(&self, threads: usize, known: &Hashes) -> Result<String, SourceError> {
+        let hashes = self.hashes(threads, known).await?;
         let mut all = blake3::Hasher::new();
         for (file, hash) in self.files.iter().zip(hashes) {
             all.update(&(file.path.as_ref().len() as u64).to_le_bytes());
@@ -158,7 +154,29 @@ impl Listing {
         Ok(all.finalize().to_hex()[..32].to_string())
     }
 
-    fn hash_files(&self, threads: usize, runtime: &tokio::runtime::Handle) -> Vec<blake3::Hash> {
+    /// The hash of each file's content. Files that are known are not read; the others are, and are
+    /// known from then on.
+    pub async fn hashes(
+        &self,
+        threads: usize,
+        known: &Hashes,
+    ) -> Result<Vec<blake3::Hash>, SourceError> {
+        let listing = self.clone();
+        let known = known.clone();
+        let runtime = tokio::runtime::Handle::current();
+        let hashing =
+            tokio::task::spawn_blocking(move || listing.hash_files(threads, &known, &runtime));
+        hashing.await.map_err(|_| SourceError::Stopped {
+            name: self.source.clone(),
+        })
+    }
+
+    fn hash_files(
+        &self,
+        threads: usize,
+        known: &Hashes,
+        runtime: &tokio::runtime::Handle,
+    ) -> Vec<blake3::Hash> {
         let next = AtomicUsize::new(0);
         let slots: Vec<Mutex<blake3::Hash>> = self
             .files
@@ -174,7 +192,11 @@ impl Listing {
                         else {
                             break;
                         };
-                        let hash = self.hash_file(file, runtime);
+                        let hash = known.get(file).unwrap_or_else(|| {
+                            let hash = self.hash_file(file, runtime);
+                            known.learn(file, hash);
+                            hash
+                        });
                         *slot.lock().unwrap_or_else(PoisonError::into_inner) = hash;
                     }
                 });
@@ -194,9 +216,64 @@ impl Listing {
         });
         match read {
             Ok(()) => hasher.finalize(),
-            Err(reason) => blake3::hash(format!("cannot be read: {reason}").as_bytes()),
+            // With its path: two that cannot be read need not be the same.
+            Err(reason) => {
+                blake3::hash(format!("{} cannot be read: {reason}", file.path).as_bytes())
+            }
         }
     }
+}
+
+/// Hashes of files by what a listing says of them, so that nobody reads a file only to find that it is
+/// what it was.
+#[derive(Debug, Clone, Default)]
+pub struct Hashes(Arc<Mutex<HashMap<String, (Seen, blake3::Hash)>>>);
+
+/// What a listing says of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    size: u64,
+    modified: Timestamp,
+}
+
+/// A file written as lately as this may be written again without its time of writing changing.
+const SETTLED: jiff::SignedDuration = jiff::SignedDuration::from_secs(2);
+
+impl Hashes {
+    /// Remembers a file, unless it was written just now.
+    pub fn learn(&self, file: &SourceFile, hash: blake3::Hash) {
+        if !settled(file) {
+            return;
+        }
+        let seen = Seen {
+            size: file.size,
+            modified: file.modified,
+        };
+        self.lock().insert(file.name.clone(), (seen, hash));
+    }
+
+    /// Remembers what somebody wrote down of a file.
+    pub fn recall(&self, name: &str, size: u64, modified: Timestamp, hash: blake3::Hash) {
+        let seen = Seen { size, modified };
+        let mut held = self.lock();
+        held.entry(name.to_string()).or_insert((seen, hash));
+    }
+
+    /// The hash of a file, when it is known and the file is as it was.
+    pub fn get(&self, file: &SourceFile) -> Option<blake3::Hash> {
+        let held = self.lock();
+        let (seen, hash) = held.get(&file.name)?;
+        (seen.size == file.size && seen.modified == file.modified).then_some(*hash)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (Seen, blake3::Hash)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a file's time of writing would tell if it were written again.
+pub fn settled(file: &SourceFile) -> bool {
+    Timestamp::now().duration_since(file.modified) > SETTLED
 }
 
 /// What the system said at last, without the storage's words about its own doings.
@@ -331,7 +408,7 @@ mod tests {
                 let listing = Listing::find("s", "raw/**/*.jsonl", folder.path(), true)
                     .await
                     .unwrap();
-                listing.identity(threads).await.unwrap()
+                listing.identity(threads, &Hashes::default()).await.unwrap()
             })
         };
         let before = identity(1);

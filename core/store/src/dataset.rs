@@ -3,7 +3,11 @@
 //! A dataset is a folder `<root>/<job>/<name>.lance`. Every write makes one new version by one
 //! commit; older versions stay readable, so a report can always cite what it was made from.
 
-use crate::{bridge, error::StoreError, staging::Staging};
+mod increment;
+
+pub(crate) use increment::ROW_ADDRESS;
+
+use crate::{bridge, error::StoreError, origin, staging::Staging};
 use arrow::array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use datafusion::{
@@ -17,8 +21,7 @@ use futures::{StreamExt, TryStreamExt};
 use lance::{
     Dataset,
     dataset::{
-        CommitBuilder, InsertBuilder, ReadParams, WriteMode, WriteParams, builder::DatasetBuilder,
-        transaction::Transaction,
+        CommitBuilder, ReadParams, builder::DatasetBuilder, transaction::Transaction,
     },
     io::RecordBatchStream as _,
     session::Session,
@@ -26,7 +29,7 @@ use lance::{
 use polars::prelude::DataFrame;
 use retrocast_domain::cell::DatasetRef;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -57,10 +60,13 @@ pub struct Lake {
     session: Arc<Session>,
 }
 
+/// Rows in the files of a dataset that no version refers to yet.
+pub(crate) struct Prepared(Transaction);
+
 /// Which part of a dataset to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scan {
-    /// Columns in this order; all when `None`.
+    /// Columns in this order; all that are not for ingest alone when `None`.
     pub columns: Option<Vec<String>>,
     /// Leaves out later rows.
     pub before: Option<Before>,
@@ -157,30 +163,21 @@ impl Lake {
         rows: SendableRecordBatchStream,
         properties: &Properties,
     ) -> Result<DatasetRef, StoreError> {
-        let path = self.path(name)?;
-        std::fs::create_dir_all(&self.folder).map_err(|error| StoreError::Io {
-            action: "creating the folder",
-            file: self.folder.display().to_string(),
-            reason: error.to_string(),
-        })?;
-        let remembered: HashMap<String, String> = properties.clone().into_iter().collect();
-        let params = WriteParams {
-            mode: WriteMode::Overwrite,
-            session: Some(self.session.clone()),
-            transaction_properties: Some(Arc::new(remembered)),
-            ..WriteParams::default()
-        };
-        let path = path.to_string_lossy();
-        let transaction = InsertBuilder::new(path.as_ref())
-            .with_params(&params)
-            .execute_uncommitted_stream(rows)
-            .await
-            .map_err(|error| dataset_error(name, "written", &error))?;
-        if let Some(made) = self.made_before(name, properties).await? {
-            return Ok(made);
-        }
-        let written = self.commit(name, &path, transaction).await?;
-        reference(name, &written).await
+        let prepared = self.prepare(name, rows, None).await?;
+        self.replace(name, prepared, properties).await
+    }
+
+    /// The folder of a dataset as Lance takes it, with the lake around it made.
+    fn make_folder(&self, name: &str) -> Result<String, StoreError> {
+        let uri = self.uri(name)?;
+        std::fs::create_dir_all(&self.folder)
+            .map_err(|error| StoreError::io("creating the folder", &self.folder, &error))?;
+        Ok(uri)
+    }
+
+    /// The address of a dataset as Lance takes it.
+    fn uri(&self, name: &str) -> Result<String, StoreError> {
+        Ok(self.path(name)?.to_string_lossy().into_owned())
     }
 
     /// The newest version, when it was made from the same: by a process that died before it could
@@ -302,7 +299,12 @@ impl Lake {
 
     /// Schema of a dataset.
     pub async fn schema(&self, dataset: &DatasetRef) -> Result<SchemaRef, StoreError> {
-        Ok(Arc::new(self.open(dataset).await?.schema().into()))
+        let schema: arrow_schema::Schema = self.open(dataset).await?.schema().into();
+        let fields = schema.fields().iter();
+        let visible = fields.filter(|field| !origin::is_hidden(field.name()));
+        Ok(Arc::new(arrow_schema::Schema::new(
+            visible.cloned().collect::<Vec<_>>(),
+        )))
     }
 
     /// Every version, oldest first, with what was remembered with it.
@@ -342,9 +344,10 @@ impl Lake {
         let failed = |error: lance::Error| dataset_error(&dataset.name, "read", &error);
         let mut scanner = opened.scan();
         scanner.scan_in_order(true).batch_size(BATCH_ROWS);
-        if let Some(columns) = &scan.columns {
-            scanner.project(columns).map_err(failed)?;
-        }
+        let columns = scan.columns.clone().unwrap_or_else(|| {
+            origin::visible(&arrow_schema::Schema::from(opened.schema()))
+        });
+        scanner.project(&columns).map_err(failed)?;
         if let Some(before) = &scan.before {
             let schema = arrow_schema::Schema::from(opened.schema());
             let field = schema.field_with_name(&before.column)?;
@@ -435,7 +438,7 @@ impl Lake {
                 action: "read",
                 reason: error.strip_backtrace(),
             })?;
-            let found = crate::ingest::time_range(batch.column(0).as_ref());
+            let found = retrocast_records::read::time_range(batch.column(0).as_ref());
             range = match (range, found) {
                 (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
                 (a, b) => a.or(b),
@@ -483,7 +486,7 @@ async fn reference(name: &str, dataset: &Dataset) -> Result<DatasetRef, StoreErr
     })
 }
 
-fn dataset_error(name: &str, action: &'static str, error: &lance::Error) -> StoreError {
+pub(crate) fn dataset_error(name: &str, action: &'static str, error: &lance::Error) -> StoreError {
     StoreError::Dataset {
         name: name.to_string(),
         action,

@@ -22,6 +22,7 @@ use crate::{
     bridge,
     dataset::{Before, Lake, Properties},
     error::{SqlError, StoreError},
+    origin,
     room::Room,
 };
 use arrow::array::RecordBatch;
@@ -243,20 +244,25 @@ impl Sql {
             let field = schema.field_with_name(&before.column)?;
             condition = before.expression(field.data_type());
         }
-        let shown: Vec<DataType> = schema
-            .fields()
+        let fields: Vec<_> = schema.fields().iter().collect();
+        let all = fields.len();
+        let fields: Vec<_> = fields
+            .into_iter()
+            .filter(|field| !origin::is_hidden(field.name()))
+            .collect();
+        let shown: Vec<DataType> = fields
             .iter()
             .map(|field| local(field.data_type(), &self.timezone))
             .collect();
-        let same = schema.fields().iter().map(|field| field.data_type());
-        if condition.is_none() && same.eq(&shown) {
+        let same = fields.iter().map(|field| field.data_type());
+        if condition.is_none() && fields.len() == all && same.eq(&shown) {
             return Ok(provider);
         }
         let mut frame = context.read_table(provider)?;
         if let Some(condition) = condition {
             frame = frame.filter(condition)?;
         }
-        let columns = schema.fields().iter().zip(shown).map(|(field, shown)| {
+        let columns = fields.into_iter().zip(shown).map(|(field, shown)| {
             let column = ident(field.name());
             if *field.data_type() == shown {
                 column

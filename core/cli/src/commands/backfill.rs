@@ -54,7 +54,8 @@ pub fn backfill(
         select: Vec::new(),
         until: Vec::new(),
     };
-    let Some(first) = job::planned(workspace, &arguments, means.json)? else {
+    let Some(first) = job::planned(workspace, &arguments, job::Output::of_lines(means.json))?
+    else {
         return Ok(job::unusable());
     };
     let mut windows = windows(&first.job, range);
@@ -86,7 +87,8 @@ pub fn backfill(
         // The date of the run is the day after the window: that on which it would have been made.
         arguments.date = Some(window.end);
         arguments.window = Some(window.label());
-        let Some(planned) = job::planned(workspace, &arguments, means.json)? else {
+        let Some(planned) = job::planned(workspace, &arguments, job::Output::of_lines(means.json))?
+        else {
             return Ok(job::unusable());
         };
         let window = planned.plan.label.clone();
@@ -148,9 +150,7 @@ pub fn backfill(
         return Ok(Exit::Busy);
     }
     let worst = told.iter().map(|one| run::exit(one.status));
-    Ok(worst
-        .max_by_key(|exit| gravity(*exit))
-        .unwrap_or(Exit::Done))
+    Ok(worst.fold(Exit::Done, Exit::graver))
 }
 
 /// The job's windows that lie in the range as a whole, oldest first.
@@ -163,12 +163,4 @@ fn windows(job: &Job, range: &Range) -> Vec<Window> {
     }
     windows.reverse();
     windows
-}
-
-fn gravity(exit: Exit) -> u8 {
-    match exit {
-        Exit::Done => 0,
-        Exit::Partial => 1,
-        _ => 2,
-    }
 }

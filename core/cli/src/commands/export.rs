@@ -81,8 +81,7 @@ fn scheduled(workspace: &Workspace, named: &[String]) -> anyhow::Result<Vec<Sche
         }
     }
     if all.is_empty() {
-        let folder = workspace.jobs.display();
-        return Err(WrongUsage(format!("no job in {folder} has a schedule")).into());
+        return Err(schedule::none_scheduled(workspace).into());
     }
     Ok(all)
 }

@@ -1,6 +1,6 @@
 //! From a name on the command line to a checked job and its plan.
 
-use super::print_json;
+use super::{print_json, print_raw};
 use crate::{
     Exit,
     arguments::{AgainArguments, JobArguments},
@@ -11,10 +11,12 @@ use crate::{
 };
 use retrocast_domain::Diagnostic;
 use retrocast_engine::{
-    CheckOptions, Checked, Force, Job, Plan, PlanOptions, boundary::process_environment, render,
+    CheckOptions, Checked, Force, Job, Node, Plan, PlanOptions,
+    boundary::{process_environment, reveal},
+    render,
 };
-use retrocast_store::Lake;
-use serde_json::json;
+use retrocast_store::{Glance, Lake};
+use serde_json::{Value, json};
 use std::{
     io::{IsTerminal as _, Write as _},
     path::Path,
@@ -41,6 +43,31 @@ pub struct Planned {
     pub job: Arc<Job>,
     pub plan: Arc<Plan>,
     pub catalogue: Arc<Catalogue>,
+    /// What is doubtful in the job file, where the command's own document tells it.
+    pub diagnostics: Vec<Value>,
+}
+
+/// How mistakes in a job file are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// To people, on standard error.
+    Text,
+    /// To programs that read lines on standard output: an object each, with the event "diagnostic".
+    Lines,
+    /// To programs that read one document on standard output: it has them under "diagnostics".
+    Document,
+}
+
+impl Output {
+    /// Of a command that prints events as JSON lines, if asked to.
+    pub fn of_lines(json: bool) -> Self {
+        if json { Self::Lines } else { Self::Text }
+    }
+
+    /// Of a command that prints one JSON document, if asked to.
+    pub fn of_document(json: bool) -> Self {
+        if json { Self::Document } else { Self::Text }
+    }
 }
 
 /// Reads and checks a job file.
@@ -103,32 +130,62 @@ fn load_as(
 pub fn planned(
     workspace: &Workspace,
     arguments: &JobArguments,
-    as_json: bool,
+    output: Output,
 ) -> anyhow::Result<Option<Planned>> {
-    plan(load(workspace, arguments)?, arguments, as_json)
+    plan(load(workspace, arguments)?, arguments, output)
 }
 
-/// The plan of a checked job, or `None` after its mistakes were printed: for people to standard
-/// error, for programs as JSON to standard output.
+/// The plan of a checked job, or `None` after its mistakes were printed.
 pub fn plan(
     loaded: Loaded,
     arguments: &JobArguments,
-    as_json: bool,
+    output: Output,
 ) -> anyhow::Result<Option<Planned>> {
-    let print_diagnostics = |diagnostics: &[Diagnostic], text: &str| {
-        if as_json && !diagnostics.is_empty() {
-            return print_json(&located(diagnostics, text));
+    let mut told = Vec::new();
+    let planned = plan_and_tell(loaded, arguments, &mut |diagnostics, text| {
+        match output {
+            Output::Text => print_diagnostics(diagnostics, text),
+            Output::Lines => print_lines(&located(diagnostics, text))?,
+            Output::Document => told.extend(located(diagnostics, text)),
         }
-        print_diagnostics(diagnostics, text);
         Ok(())
-    };
+    })?;
+    match planned {
+        Some(planned) => Ok(Some(Planned {
+            diagnostics: told,
+            ..planned
+        })),
+        None if output == Output::Document => {
+            print_json(&json!({ "diagnostics": told }))?;
+            Ok(None)
+        }
+        None => Ok(None),
+    }
+}
+
+/// Diagnostics among the events of a run: an object a line.
+fn print_lines(diagnostics: &[Value]) -> anyhow::Result<()> {
+    for diagnostic in diagnostics {
+        let mut line = diagnostic.clone();
+        line["event"] = json!("diagnostic");
+        print_raw(&line.to_string())?;
+    }
+    Ok(())
+}
+
+/// The plan of a checked job; `tell` hears of mistakes and doubts, with the text they are in.
+fn plan_and_tell(
+    loaded: Loaded,
+    arguments: &JobArguments,
+    tell: &mut dyn FnMut(&[Diagnostic], &str) -> anyhow::Result<()>,
+) -> anyhow::Result<Option<Planned>> {
     let Loaded {
         text,
         checked,
         notices,
         catalogue,
     } = loaded;
-    print_diagnostics(&checked.diagnostics, &text)?;
+    tell(&checked.diagnostics, &text)?;
     let Some(job) = checked.job else {
         return Ok(None);
     };
@@ -139,7 +196,7 @@ pub fn plan(
     let window = match job.window_for(date, arguments.window.as_deref()) {
         Ok(window) => window,
         Err(diagnostic) => {
-            print_diagnostics(&[diagnostic], "")?;
+            tell(&[diagnostic], "")?;
             return Ok(None);
         }
     };
@@ -159,9 +216,10 @@ pub fn plan(
             job: Arc::new(job),
             plan: Arc::new(plan),
             catalogue,
+            diagnostics: Vec::new(),
         })),
         Err(diagnostics) => {
-            print_diagnostics(&diagnostics, &text)?;
+            tell(&diagnostics, &text)?;
             Ok(None)
         }
     }
@@ -184,6 +242,13 @@ pub fn force(planned: &Planned, again: &AgainArguments) -> Result<Force, WrongUs
             Err(WrongUsage(said.collect::<Vec<_>>().join("\n")))
         }
     }
+}
+
+/// What a source holds by name, size and time: cheap, and good enough to see whether to look closer.
+pub async fn glance(workspace: &Workspace, node: &Node, required: bool) -> anyhow::Result<Glance> {
+    let uri = node.config["uri"].as_str().unwrap_or_default();
+    let uri = reveal(uri, &process_environment())?;
+    Ok(retrocast_store::glance(node.short(), &uri, &workspace.root, required).await?)
 }
 
 /// The day it is there now.
@@ -222,7 +287,7 @@ pub fn print_diagnostics(diagnostics: &[Diagnostic], text: &str) {
 }
 
 /// Diagnostics with line and column, for programs.
-pub fn located(diagnostics: &[Diagnostic], text: &str) -> Vec<serde_json::Value> {
+pub fn located(diagnostics: &[Diagnostic], text: &str) -> Vec<Value> {
     let located = |diagnostic: &Diagnostic| {
         let place = diagnostic.line_column(text);
         json!({

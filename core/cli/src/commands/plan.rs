@@ -18,7 +18,8 @@ pub fn plan(
     mermaid: bool,
     as_json: bool,
 ) -> anyhow::Result<Exit> {
-    let Some(planned) = job::planned(workspace, arguments, as_json)? else {
+    let Some(planned) = job::planned(workspace, arguments, job::Output::of_document(as_json))?
+    else {
         return Ok(job::unusable());
     };
     let quiet = progress::listener(true, 0);
@@ -46,6 +47,7 @@ pub fn plan(
     if as_json {
         let mut value = json!(&**plan);
         value["decisions"] = json!(decisions);
+        value["diagnostics"] = json!(planned.diagnostics);
         print_json(&value)?;
         return Ok(Exit::Done);
     }
@@ -98,7 +100,8 @@ pub fn explain(
     node: &str,
     as_json: bool,
 ) -> anyhow::Result<Exit> {
-    let Some(planned) = job::planned(workspace, arguments, as_json)? else {
+    let Some(planned) = job::planned(workspace, arguments, job::Output::of_document(as_json))?
+    else {
         return Ok(job::unusable());
     };
     let plan = &planned.plan;

@@ -12,7 +12,7 @@ use crate::{
     workspace::Workspace,
 };
 use anyhow::Context as _;
-use retrocast_engine::{Plan, journal};
+use retrocast_engine::{Plan, RecordedSources, journal};
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
@@ -29,7 +29,6 @@ struct Recorded {
     params: BTreeMap<String, Value>,
     nodes: Vec<Value>,
     build: String,
-    records: BTreeMap<String, String>,
 }
 
 impl Recorded {
@@ -106,14 +105,16 @@ pub fn as_recorded(
     let arguments = recorded.arguments();
     let mut loaded = job::load_text(workspace, &workspace.jobs, &path, text, &arguments)?;
     loaded.notices = recorded.notices();
-    let Some(planned) = job::plan(loaded, &arguments, means.json)? else {
+    let Some(planned) = job::plan(loaded, &arguments, job::Output::of_lines(means.json))? else {
         return Ok(job::unusable());
     };
     if !any_build && let Some(why) = changed(&recorded.nodes, &planned.plan) {
         return Err(different(&folder, &why).into());
     }
+    let sources = RecordedSources::read(&folder)
+        .with_context(|| format!("cannot read what {} was made from", folder.display()))?;
     run::run_and_tell(workspace, &planned, means, |options| {
-        options.recorded = Some(recorded.records.clone());
+        options.recorded = Some(sources.clone());
     })
 }
 

@@ -56,7 +56,8 @@ pub fn run(
     again: &AgainArguments,
     means: &Means,
 ) -> anyhow::Result<Exit> {
-    let Some(planned) = job::planned(workspace, arguments, means.json)? else {
+    let Some(planned) = job::planned(workspace, arguments, job::Output::of_lines(means.json))?
+    else {
         return Ok(job::unusable());
     };
     let force = job::force(&planned, again)?;
@@ -108,18 +109,11 @@ pub fn execute(
     if !lacks_room(&first) {
         return first;
     }
-    eprintln!("the disk is full");
-    let Some(notice) = housekeeping::make_room(workspace, &planned.job)? else {
-        if planned.job.retention.is_none() {
-            eprintln!(
-                "the job file says nothing of reports that may go: [retention] keep = \"26 weeks\" \
-                 lets older ones make room"
-            );
-        }
-        return first;
-    };
-    eprintln!("{notice} Trying once more.");
-    attempt(workspace, planned, means, &set)
+    if housekeeping::made_room(workspace, &planned.job)? {
+        attempt(workspace, planned, means, &set)
+    } else {
+        first
+    }
 }
 
 fn lacks_room(result: &anyhow::Result<RunResult>) -> bool {
@@ -128,11 +122,16 @@ fn lacks_room(result: &anyhow::Result<RunResult>) -> bool {
             .failed
             .iter()
             .any(|(_, failure)| failure.kind == FailureKind::Full),
-        Err(error) => error.chain().any(|cause| {
-            let told = cause.downcast_ref::<std::io::Error>();
-            told.is_some_and(executor::is_full)
-        }),
+        Err(error) => is_full(error),
     }
+}
+
+/// Whether an error comes from a disk without room.
+pub fn is_full(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let told = cause.downcast_ref::<std::io::Error>();
+        told.is_some_and(executor::is_full)
+    })
 }
 
 fn attempt(

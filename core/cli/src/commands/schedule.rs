@@ -3,27 +3,27 @@
 //! There is no state but the archive: every look reads anew which due times have been answered. So
 //! it does not matter who looks, how often, and whether somebody looked before.
 
+mod tell;
+
 use super::{job, run};
 use crate::{
     Exit,
     arguments::JobArguments,
     diagnose::{self, WrongUsage},
-    signals, terminal,
+    executor::is_full,
+    housekeeping, signals, terminal,
     workspace::Workspace,
 };
 use anyhow::Context as _;
 use jiff::Timestamp;
-use retrocast_deliver::{Alert, Told};
 use retrocast_domain::{Diagnostic, is_mail_address};
 use retrocast_engine::{
     Job, Lease, Plan, Standing,
-    boundary::{process_environment, reveal},
     job::Schedule,
     lease::Asked,
     render,
     schedule::{
-        Calendar, DueTime, Machine, State, Tell, attempts::attempts, conditions::Input, decide,
-        unmet,
+        Calendar, DueTime, Machine, State, attempts::attempts, conditions::Input, decide, unmet,
     },
 };
 use run::Means;
@@ -88,6 +88,13 @@ impl Scheduled {
         let attempts = attempts(&workspace.reports, &self.job.name);
         decide(&self.schedule, &self.calendar, &attempts, Timestamp::now())
     }
+
+    /// Who is told of failures: the administrator, else the job's owner.
+    fn admin(&self) -> Option<&str> {
+        let addresses = [&self.schedule.admin, &self.job.owner].into_iter();
+        let mut addresses = addresses.map(String::as_str);
+        addresses.find(|address| is_mail_address(address))
+    }
 }
 
 /// The jobs that were named, else all there are.
@@ -116,7 +123,7 @@ pub fn tick(workspace: &Workspace, named: &[String], looking: &Looking) -> Exit 
             Exit::Busy if looking.quiet => Exit::Done,
             exit => exit,
         };
-        worst = graver(worst, exit);
+        worst = worst.graver(exit);
         if signals::stop().is_cancelled() {
             break;
         }
@@ -133,6 +140,13 @@ pub fn run(workspace: &Workspace, named: &[String], looking: &Looking) -> anyhow
             return Err(unscheduled(name).into());
         }
     }
+    if named.is_empty() {
+        // One that cannot be read now may have a schedule once it is mended.
+        let none = |name: &String| matches!(find(workspace, name), Ok(Found::Unscheduled));
+        if workspace.job_names().iter().all(none) {
+            return Err(none_scheduled(workspace).into());
+        }
+    }
     let waiting = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -143,7 +157,7 @@ pub fn run(workspace: &Workspace, named: &[String], looking: &Looking) -> anyhow
         for name in chosen(workspace, named) {
             match look(workspace, &name, !named.is_empty(), looking, &mut teller) {
                 Ok(look) => next = next.into_iter().chain(look.again).min(),
-                Err(error) => teller.say(&name, "error", &format!("{error:#}")),
+                Err(error) => teller.say(&name, "error", &diagnose::in_one_line(&error)),
             }
             if stop.is_cancelled() {
                 break;
@@ -194,9 +208,14 @@ fn look(
             return Ok(Look::end(job::unusable()));
         }
     };
-    let path = Lease::of_schedule(&workspace.lake, &found.job.name);
-    let asked = Lease::ask(&path, "", Timestamp::now());
-    let _lease = match asked.with_context(|| format!("cannot write {}", path.display()))? {
+    let asked = match ask(workspace, &found) {
+        Err(error) if run::is_full(&error) => {
+            tell::of_no_room(workspace, &found, &error, teller);
+            return Err(error);
+        }
+        asked => asked?,
+    };
+    let _lease = match asked {
         Asked::Granted(lease) => lease,
         Asked::Held(holder) => {
             let who = holder.map_or_else(|| "another process".to_string(), |h| h.to_string());
@@ -210,7 +229,7 @@ fn look(
     loop {
         let standing = found.standing(workspace);
         for tell in &standing.tell {
-            tell_admin(&found, &standing, tell, teller);
+            tell::of_failures(&found, &standing, tell, teller);
         }
         let mut open = standing.open.iter();
         let next = open.find(|open| is_to_run(open, looking.again) && !done.contains(&open.due));
@@ -224,13 +243,45 @@ fn look(
             });
         };
         done.insert(due);
-        let exit = run_due(workspace, &found, due, looking, teller)?;
-        worst = graver(worst, exit.unwrap_or(Exit::Done));
+        let exit = match run_due(workspace, &found, due, looking, teller) {
+            Err(error) if run::is_full(&error) => {
+                tell::of_no_room(workspace, &found, &error, teller);
+                return Err(error);
+            }
+            exit => exit?,
+        };
+        worst = worst.graver(exit.unwrap_or(Exit::Done));
         if exit.is_none() || signals::stop().is_cancelled() {
             return Ok(Look::end(worst));
         }
     }
 }
+
+/// Asks for the lease on a job's schedule; on a full disk once more, when room could be made.
+fn ask(workspace: &Workspace, found: &Scheduled) -> anyhow::Result<Asked> {
+    let path = Lease::of_schedule(&workspace.lake, &found.job.name);
+    let ask = || Lease::ask(&path, "", Timestamp::now());
+    let asked = match ask() {
+        Err(error) if is_full(&error) && made_room(workspace, found) => ask(),
+        asked => asked,
+    };
+    asked.map_err(|error| {
+        let advice = if is_full(&error) { NOTHING_RUNS } else { "" };
+        let what = format!("cannot write {}{advice}", path.display());
+        anyhow::Error::new(error).context(what)
+    })
+}
+
+/// Whether there is more room now; what kept it from being made is said.
+fn made_room(workspace: &Workspace, found: &Scheduled) -> bool {
+    housekeeping::made_room(workspace, &found.job).unwrap_or_else(|error| {
+        diagnose::print_error(&error);
+        false
+    })
+}
+
+/// What a full disk means for who looks what is due.
+const NOTHING_RUNS: &str = ", so nothing can be run: make room on the disk";
 
 fn is_to_run(open: &DueTime, again: bool) -> bool {
     match open.state {
@@ -252,7 +303,8 @@ fn run_due(
     let mut arguments = arguments(&found.name);
     arguments.date = Some(found.calendar.date(due));
     let means = &looking.means;
-    let Some(planned) = job::planned(workspace, &arguments, means.json)? else {
+    let Some(planned) = job::planned(workspace, &arguments, job::Output::of_lines(means.json))?
+    else {
         return Ok(Some(job::unusable()));
     };
     let reasons = reasons(workspace, found, &planned.plan, due);
@@ -274,7 +326,7 @@ fn reasons(workspace: &Workspace, found: &Scheduled, plan: &Plan, due: Timestamp
     let inputs = match only_if.fresh_within {
         Some(_) => match inputs(workspace, plan) {
             Ok(inputs) => inputs,
-            Err(error) => return vec![format!("{error:#}")],
+            Err(error) => return vec![diagnose::in_one_line(&error)],
         },
         None => Vec::new(),
     };
@@ -291,50 +343,14 @@ fn inputs(workspace: &Workspace, plan: &Plan) -> anyhow::Result<Vec<Input>> {
     let sources = plan.nodes.iter();
     let sources = sources.filter(|node| node.is_source() && !node.optional);
     let input = |node: &retrocast_engine::Node| {
-        let uri = node.config["uri"].as_str().unwrap_or_default();
-        let uri = reveal(uri, &process_environment());
-        let uri = uri.map_err(|failure| anyhow::anyhow!("{failure}"))?;
         // No file at all is no error here, but a reason to wait.
-        let glance = retrocast_store::glance(node.short(), &uri, &workspace.root, false);
+        let glance = job::glance(workspace, node, false);
         Ok(Input {
             source: node.short().to_string(),
             newest: runtime.block_on(glance)?.newest,
         })
     };
     sources.map(input).collect()
-}
-
-/// Tells the administrator, else the job's owner, of failures: once, which the run's folder
-/// remembers. When mail cannot be sent, that is said, and the next look tries again.
-fn tell_admin(found: &Scheduled, standing: &Standing, tell: &Tell, teller: &mut Teller) {
-    let Some(to) = [&found.schedule.admin, &found.job.owner]
-        .into_iter()
-        .find(|address| is_mail_address(address))
-    else {
-        return;
-    };
-    let failed = tell.failed.iter().map(|attempt| {
-        let word = || attempt.status.word().to_string();
-        let error = attempt.error.clone().unwrap_or_else(word);
-        (found.calendar.words(attempt.started), error)
-    });
-    let alert = Alert {
-        to: to.clone(),
-        job: found.job.name.clone(),
-        window: tell.attempt.window.clone(),
-        due: found.calendar.words(tell.attempt.due),
-        attempts: failed.collect(),
-        next: found.calendar.next_words(tell, standing),
-    };
-    match retrocast_deliver::alert(&tell.attempt.folder, &alert) {
-        Ok(Told::Now(sent)) => eprintln!("{}: told {} that it fails", found.name, sent.to),
-        Ok(Told::Before(_)) => {}
-        Err(error) => teller.say(
-            &found.name,
-            "nobody could be told that it fails",
-            &error.to_string(),
-        ),
-    }
 }
 
 /// Says what is the matter with jobs, and not again until something else is.
@@ -372,18 +388,14 @@ fn arguments(name: &str) -> JobArguments {
 
 /// What is said of a job that was named and has no schedule.
 pub fn unscheduled(name: &str) -> WrongUsage {
-    WrongUsage(format!(
-        "{name} has no schedule; add to its job file:\n[schedule]\ncron = \"0 9 * * MON\""
-    ))
+    WrongUsage(format!("{name} has no schedule; {ADVICE}"))
 }
 
-fn graver(a: Exit, b: Exit) -> Exit {
-    let gravity = |exit: Exit| match exit {
-        Exit::Done => 0,
-        Exit::Partial => 1,
-        Exit::Busy => 2,
-        Exit::Usage => 3,
-        Exit::Failed => 4,
-    };
-    if gravity(b) > gravity(a) { b } else { a }
+/// What is said when no job has a schedule and one is needed.
+pub fn none_scheduled(workspace: &Workspace) -> WrongUsage {
+    let folder = workspace.jobs.display();
+    WrongUsage(format!("no job in {folder} has a schedule; {ADVICE}"))
 }
+
+/// How a job comes by a schedule.
+const ADVICE: &str = "add to its job file:\n[schedule]\ncron = \"0 9 * * MON\"";

@@ -4,7 +4,7 @@ use super::{
     print, print_json,
     schedule::{self, Found},
 };
-use crate::{Exit, terminal, workspace::Workspace};
+use crate::{Exit, diagnose, terminal, workspace::Workspace};
 use retrocast_domain::Level;
 use retrocast_engine::schedule::{Health, health};
 use serde_json::{Value, json};
@@ -82,7 +82,7 @@ fn line(workspace: &Workspace, name: &str, named: bool) -> anyhow::Result<Option
     let found = match schedule::find(workspace, name) {
         Ok(found) => found,
         Err(error) if named => return Err(error),
-        Err(error) => return Ok(Some(unreadable(format!("{error:#}")))),
+        Err(error) => return Ok(Some(unreadable(diagnose::in_one_line(&error)))),
     };
     let found = match found {
         Found::Scheduled(found) => found,

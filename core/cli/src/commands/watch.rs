@@ -4,17 +4,14 @@ use super::{archive, job, print, print_raw, run, truth::read};
 use crate::{
     Exit,
     arguments::{JobArguments, WatchArguments},
+    diagnose,
     events::Events,
     progress, signals, terminal,
     workspace::Workspace,
 };
 use anyhow::Context as _;
 use retrocast_domain::{Finding, finding::by_importance, number::plural};
-use retrocast_engine::{
-    Failure, FailureKind, Plan,
-    boundary::{process_environment, reveal},
-    journal::RunStatus,
-};
+use retrocast_engine::{Failure, FailureKind, Plan, journal::RunStatus};
 use run::Means;
 use serde_json::json;
 use std::{
@@ -54,9 +51,10 @@ pub fn watch(
         begun: false,
         unusable: String::new(),
     };
-    let (mut seen, mut rounds, mut trouble) = (None, 0, String::new());
+    let mut seen: Option<String> = None;
+    let (mut rounds, mut trouble) = (0, String::new());
     while !watch.stop.is_cancelled() && watching.rounds.is_none_or(|most| rounds < most) {
-        match watch.look()? {
+        match watch.look(seen.as_deref())? {
             Look::Unusable if !watch.begun => return Ok(job::unusable()),
             Look::Unusable => {}
             Look::Trouble(said) => {
@@ -116,12 +114,13 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Reads the job file and lists its sources: both may have changed, and so may the day.
-    fn look(&mut self) -> anyhow::Result<Look> {
+    /// Reads the job file and lists its sources: both may have changed since they were `seen`, and so
+    /// may the day.
+    fn look(&mut self, seen: Option<&str>) -> anyhow::Result<Look> {
         let Some(planned) = self.planned()? else {
             return Ok(Look::Unusable);
         };
-        match self.glance(&planned.plan) {
+        match self.glance(&planned.plan, seen) {
             Ok(glance) => Ok(Look::At(Box::new(planned), glance)),
             Err(trouble) => Ok(Look::Trouble(trouble)),
         }
@@ -144,13 +143,16 @@ impl Watch<'_> {
             arguments.date = Some(date);
             arguments.window = Some(job.window.under_way(date, &job.timezone).label());
         }
-        job::plan(loaded, &arguments, self.means.json)
+        job::plan(loaded, &arguments, job::Output::of_lines(self.means.json))
     }
 
-    /// What the sources hold, once files have stopped growing.
-    fn glance(&mut self, plan: &Plan) -> Result<String, String> {
+    /// What the sources hold; where that is not what was `seen`, once files have stopped growing.
+    fn glance(&mut self, plan: &Plan, seen: Option<&str>) -> Result<String, String> {
         let begun = Instant::now();
         let mut last = self.list(plan)?;
+        if seen == Some(last.as_str()) {
+            return Ok(last);
+        }
         while begun.elapsed() < PATIENCE && !self.stop.is_cancelled() {
             std::thread::sleep(SETTLING);
             let next = self.list(plan)?;
@@ -165,13 +167,10 @@ impl Watch<'_> {
     fn list(&mut self, plan: &Plan) -> Result<String, String> {
         let mut all = format!("{} {}", plan.label, plan.config_hash);
         for node in plan.nodes.iter().filter(|node| node.is_source()) {
-            let text = |key: &str| node.config[key].as_str().unwrap_or_default();
-            let uri = reveal(text("uri"), &process_environment()).map_err(|why| why.to_string())?;
             let required = node.config["required"].as_bool().unwrap_or(true);
-            let root = &self.workspace.root;
-            let glance = retrocast_store::glance(node.short(), &uri, root, required);
+            let glance = job::glance(self.workspace, node, required);
             let glance = self.waiting.block_on(glance);
-            let glance = glance.map_err(|error| error.to_string())?;
+            let glance = glance.map_err(|error| diagnose::in_one_line(&error))?;
             self.events.follow(&glance.folder);
             let _ = write!(all, " {}={}", node.short(), glance.hash);
         }
@@ -192,7 +191,8 @@ impl Watch<'_> {
             Ok(result) => result,
             // Another process runs it, or the disk is full: that passes.
             Err(error) if self.begun => {
-                eprintln!("waiting: {error:#}");
+                let why = diagnose::in_one_line(&error);
+                eprintln!("waiting: {}", terminal::clean(&why));
                 return Ok(Round::Again);
             }
             Err(error) => return Err(error),

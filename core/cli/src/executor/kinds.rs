@@ -4,7 +4,7 @@
 use retrocast_domain::{Diagnostic, canonical};
 use retrocast_engine::{Kinds, SqlError, boundary::TableSchema};
 use retrocast_render::Templates;
-use retrocast_store::{Schema, StoreError};
+use retrocast_store::{Schema, SourceError, StoreError};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -112,7 +112,7 @@ impl Kinds for Catalogue {
     fn contract_errors(&self, name: &str) -> Vec<Diagnostic> {
         match retrocast_store::Contract::read(&self.contract_file(name)) {
             Ok(_) => Vec::new(),
-            Err(StoreError::Contract { diagnostics, .. }) => diagnostics,
+            Err(SourceError::Contract { diagnostics, .. }) => diagnostics,
             Err(error) => {
                 let file = self.contract_file(name).display().to_string();
                 let told = Diagnostic::error(file, error.to_string());

@@ -1,5 +1,6 @@
 //! The machine's `sendmail` program: found, and given a message within a time limit.
 
+use super::PAUSE;
 use crate::words::clean;
 use std::{
     ffi::OsStr,
@@ -43,9 +44,20 @@ fn find_in(own: Option<&OsStr>, search: &OsStr, places: &[&str]) -> Result<PathB
         })
 }
 
-/// Gives the program a message, recipients and all; says why it did not take it.
-pub(super) fn hand_over(program: &Path, message: &str, limit: Duration) -> Result<(), String> {
+/// Gives the program a message, recipients and all; says why it did not take it. As soon as `stopped`
+/// says so, it is ended.
+pub(super) fn hand_over(
+    program: &Path,
+    message: &str,
+    limit: Duration,
+    stopped: &dyn Fn() -> bool,
+) -> Result<(), String> {
     let name = program.display();
+    if stopped() {
+        return Err(format!(
+            "{name} was not started, for this program was told to end"
+        ));
+    }
     let mut child = Command::new(program)
         .args(["-t", "-i"])
         .stdin(Stdio::piped())
@@ -56,8 +68,13 @@ pub(super) fn hand_over(program: &Path, message: &str, limit: Duration) -> Resul
         .spawn()
         .map_err(|error| format!("cannot start {name}: {error}; {VARIABLE} may name another"))?;
     let (written, said) = talk(&mut child, message);
-    let Some(status) = wait(&mut child, limit) else {
+    let Some(status) = wait(&mut child, limit, stopped) else {
         end(&mut child);
+        if stopped() {
+            return Err(format!(
+                "{name} had not ended when this program was told to, and was stopped with it"
+            ));
+        }
         let seconds = limit.as_secs_f64();
         return Err(format!(
             "{name} did not end within {seconds} s and was stopped; see whether the mail relay \
@@ -99,12 +116,12 @@ fn talk(child: &mut Child, message: &str) -> (mpsc::Receiver<bool>, mpsc::Receiv
     (written, said)
 }
 
-fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+fn wait(child: &mut Child, limit: Duration, stopped: &dyn Fn() -> bool) -> Option<ExitStatus> {
     let until = Instant::now() + limit;
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Some(status),
-            Ok(None) if Instant::now() < until => thread::sleep(Duration::from_millis(20)),
+            Ok(None) if Instant::now() < until && !stopped() => thread::sleep(PAUSE),
             _ => return None,
         }
     }

@@ -44,8 +44,39 @@ impl Machine {
     }
 
     fn tell(&self, alert: &Alert, limit: Duration) -> Result<Told, Error> {
-        let program = self.folder.path().join("sendmail");
-        alert_with(self.folder.path(), alert, FROM, || Ok(program), limit)
+        self.tell_until(alert, limit, &|| false)
+    }
+
+    fn tell_until(
+        &self,
+        alert: &Alert,
+        limit: Duration,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Told, Error> {
+        let program = || Ok(self.folder.path().join("sendmail"));
+        let means = Means {
+            limit,
+            stopped,
+            ..self.means(&program)
+        };
+        alert_with(self.run(), alert, &means)
+    }
+
+    fn run(&self) -> Place<'_> {
+        Place {
+            folder: self.folder.path(),
+            is_run: true,
+        }
+    }
+
+    fn means<'a>(&self, program: &'a dyn Fn() -> Result<PathBuf, String>) -> Means<'a> {
+        Means {
+            from: FROM,
+            program,
+            limit: SOON,
+            stopped: &|| false,
+            write: &replace,
+        }
     }
 
     fn read(&self, name: &str) -> String {
@@ -179,6 +210,92 @@ fn a_program_that_hangs_is_ended_with_all_it_started() {
 }
 
 #[test]
+fn whoever_is_told_to_end_waits_for_no_mail() {
+    let machine = Machine::new("touch begun; sleep 300");
+    let begun = Instant::now();
+    let stopped = || machine.has("begun");
+    let error = machine.tell_until(&example(), SOON, &stopped).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("was stopped with it") && error.contains(MESSAGE),
+        "{error}"
+    );
+    assert!(begun.elapsed() < SOON / 2);
+    assert!(!machine.has(SENT), "the next look tries again");
+
+    fs::remove_file(machine.folder.path().join("begun")).unwrap();
+    let error = machine.tell_until(&example(), SOON, &|| true).unwrap_err();
+    assert!(error.to_string().contains("was not started"), "{error}");
+    // Another process sends the same, and hangs.
+    let other = File::open(machine.folder.path()).unwrap();
+    other.lock().unwrap();
+    let error = machine.tell_until(&example(), SOON, &|| true).unwrap_err();
+    assert!(error.to_string().contains("another process"), "{error}");
+    assert!(!machine.has("begun"));
+}
+
+/// A disk without room for a byte, on which names of files fit nevertheless.
+fn full(path: &Path, _: &str) -> Result<(), Error> {
+    Err(Error::File {
+        what: "write",
+        path: path.to_path_buf(),
+        source: std::io::ErrorKind::StorageFull.into(),
+    })
+}
+
+#[test]
+fn a_full_disk_keeps_nobody_from_being_told_once() {
+    for is_run in [true, false] {
+        let machine = Machine::new("cat > /dev/null; echo x >> called");
+        let program = || Ok(machine.folder.path().join("sendmail"));
+        let means = Means {
+            write: &full,
+            ..machine.means(&program)
+        };
+        let place = Place {
+            is_run,
+            ..machine.run()
+        };
+        let Told::Now(sent) = alert_with(place, &example(), &means).unwrap() else {
+            panic!("not sent");
+        };
+        assert!(!machine.has(MESSAGE) && !machine.has(SENT));
+        let Told::Before(before) = alert_with(place, &example(), &means).unwrap() else {
+            panic!("sent twice");
+        };
+        assert_eq!(before.message_id, sent.message_id);
+        assert_eq!(machine.read("called"), "x\n");
+        let other = Alert {
+            due: "Monday 23 November 2026, 09:00".to_string(),
+            ..example()
+        };
+        assert!(matches!(
+            alert_with(place, &other, &means),
+            Ok(Told::Now(_))
+        ));
+    }
+}
+
+#[test]
+fn a_run_without_a_folder_is_told_of_all_the_same() {
+    let machine = Machine::new("cat > received");
+    let program = || Ok(machine.folder.path().join("sendmail"));
+    let nowhere = machine.folder.path().join("nowhere");
+    let place = Place {
+        folder: &nowhere,
+        is_run: false,
+    };
+    let told = alert_with(place, &example(), &machine.means(&program)).unwrap();
+    assert!(matches!(told, Told::Now(_)));
+    let received = machine.read("received");
+    let body = decoded(received.split_once("\n\n").unwrap().1);
+    assert!(
+        body.contains("2026-W46") && !body.contains("Folder of the run"),
+        "{body}"
+    );
+}
+
+#[test]
 fn a_program_that_reads_nothing_has_taken_nothing() {
     let machine = Machine::new("exec 0<&-; sleep 0.2; exit 0");
     let mut long = example();
@@ -194,9 +311,19 @@ fn a_program_that_reads_nothing_has_taken_nothing() {
 fn without_a_program_the_message_stays_and_what_to_do_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let missing = || sendmail::find(Some("/nowhere/sendmail".as_ref()), "".as_ref());
-    let error = alert_with(folder.path(), &example(), FROM, missing, SOON)
-        .unwrap_err()
-        .to_string();
+    let means = Means {
+        from: FROM,
+        program: &missing,
+        limit: SOON,
+        stopped: &|| false,
+        write: &replace,
+    };
+    let place = Place {
+        folder: folder.path(),
+        is_run: true,
+    };
+    let error = alert_with(place, &example(), &means).unwrap_err();
+    let error = error.to_string();
     for want in ["/nowhere/sendmail", sendmail::VARIABLE, MESSAGE] {
         assert!(error.contains(want), "{error}");
     }
@@ -282,6 +409,8 @@ fn only_addresses_are_written_to() {
         };
         let error = machine.tell(&alert, SOON).unwrap_err().to_string();
         assert!(error.contains("operations@example.org"), "{to}: {error}");
+        assert!(!error.contains("kept"), "nothing was written: {error}");
+        assert!(!machine.has(MESSAGE));
     }
     assert!(!machine.has("called") && !machine.has(SENT));
 }

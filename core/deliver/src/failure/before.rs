@@ -3,11 +3,12 @@
 use super::{clock::Zone, facts::or};
 use crate::{
     RunStatus, RunSummary,
+    run_folder::folders,
     words::{clean, encode},
 };
 use jiff::Timestamp;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A run that left a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,8 +34,9 @@ pub(super) fn before(
     };
     let began: Option<Timestamp> = started.parse().ok();
     let mut found: Vec<(Timestamp, Before)> = Vec::new();
-    for (other_window, path) in folders(job) {
-        for (other_run, path) in folders(&path) {
+    // What cannot be listed has none.
+    for (other_window, path) in folders(job).unwrap_or_default() {
+        for (other_run, path) in folders(&path).unwrap_or_default() {
             let is_own = other_window == *window && other_run == *run;
             let Some(summary) = RunSummary::read(&path).ok().filter(|_| !is_own) else {
                 continue;
@@ -67,15 +69,4 @@ pub(super) fn before(
     let has_own = last.as_ref().is_some_and(|told| told.same_window);
     let earlier = others.find(|told| told.same_window && !has_own);
     (last, earlier)
-}
-
-/// Folders of a folder by name; what cannot be listed has none.
-fn folders(path: &Path) -> Vec<(String, PathBuf)> {
-    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    let mut folders: Vec<_> = entries
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
-        .collect();
-    folders.sort();
-    folders
 }

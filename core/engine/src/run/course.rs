@@ -1,7 +1,7 @@
 //! One run on its way: which node stands where, what can begin, what is left behind.
 
 use super::{
-    EngineError, RunResult, Runner,
+    EngineError, Identities, RunResult, Runner,
     cells::{Cells, Hashes},
     effort::{Budget, Effort, Made, Recorder},
     ends::Ends,
@@ -62,7 +62,7 @@ pub(super) struct Course<'a> {
     runner: &'a Runner,
     ctx: Arc<RunContext>,
     recorder: Arc<Recorder>,
-    records: BTreeMap<String, Result<String, Failure>>,
+    records: Identities,
     last: Last,
     states: Vec<State>,
     /// Positions in the plan of each node's inputs, and of the nodes that read it.
@@ -85,7 +85,7 @@ impl<'a> Course<'a> {
         runner: &'a Runner,
         ctx: Arc<RunContext>,
         recorder: Arc<Recorder>,
-        records: BTreeMap<String, Result<String, Failure>>,
+        records: Identities,
         lease: Arc<Lease>,
     ) -> Self {
         let inputs = positions(&ctx.plan.nodes);
@@ -169,8 +169,10 @@ impl<'a> Course<'a> {
         }
         if node.is_source() && self.runner.options.recorded.is_some() {
             let why = decision.reasons.join("; ");
-            let failure = Failure::data(format!("what it held then cannot be had again: {why}"))
-                .hint("`retrocast rerun --current` takes what it holds now");
+            let failure = Failure::data(format!(
+                "what it held then is no longer in the lake ({why})"
+            ))
+            .hint("`retrocast rerun --current` takes what it holds now");
             self.fail(index, failure, 0);
             return Ok(());
         }

@@ -1,12 +1,12 @@
 //! The run that is there already: the same plan on the same records, done.
 
-use super::{Runner, identity_of, texts_of};
+use super::{Runner, identity_of, last_and_next, texts_of};
 use crate::{
     job::Job,
     journal::{PLAN, RunStatus, RunSummary},
     plan::Plan,
 };
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{fs, sync::Arc};
 
 impl Runner {
     /// The newest run of this plan on these records, when it is complete and nothing would be done
@@ -16,7 +16,7 @@ impl Runner {
         let records = self.identities(&ctx).await;
         let identity = identity_of(plan, &texts_of(&records));
         let newest = self.newest(plan, &identity)?;
-        let decisions = self.explain(job, plan).await;
+        let decisions = self.decisions(&ctx, &records).await;
         decisions
             .iter()
             .all(|decision| decision.reuse)
@@ -25,15 +25,8 @@ impl Runner {
 
     /// The newest run of this identity, when it is complete and was made by this build.
     fn newest(&self, plan: &Plan, identity: &str) -> Option<RunSummary> {
-        let windows = self.options.reports.join(&plan.job).join(&plan.label);
-        let names = (1_u32..).map(|n| match n {
-            1 => identity.to_string(),
-            n => format!("{identity}-{n}"),
-        });
-        let folder: PathBuf = names
-            .map(|name| windows.join(name))
-            .take_while(|folder| folder.exists())
-            .last()?;
+        let window = self.options.reports.join(&plan.job).join(&plan.label);
+        let folder = window.join(last_and_next(&window, identity).0?);
         let told: serde_json::Value =
             serde_json::from_slice(&fs::read(folder.join(PLAN)).ok()?).ok()?;
         let now = serde_json::json!(plan);

@@ -436,8 +436,11 @@ async fn a_run_that_stands_is_found_until_something_changes() {
     );
     assert_eq!(world.runner.standing(&job, &plan).await, None);
     let first = world.run(trial::JOB).await;
+    let looks = || world.executor.looks.load(Ordering::Relaxed);
+    let before = looks();
     let standing = world.runner.standing(&job, &plan).await.unwrap();
     assert_eq!((standing.run, standing.status), (first.run, first.status));
+    assert_eq!(looks() - before, 2, "each source is looked at once");
     let again = world.run(trial::JOB).await;
     let standing = world.runner.standing(&job, &plan).await.unwrap();
     assert_eq!(standing.run, again.run);

@@ -13,6 +13,7 @@ use jiff::{
     civil::{Date, DateTime},
     tz::{AmbiguousOffset, TimeZone},
 };
+use std::collections::BTreeSet;
 
 /// Clocks have never been turned by more than a day.
 const REACH: SignedDuration = SignedDuration::from_hours(26);
@@ -37,6 +38,8 @@ pub struct Calendar {
     cron: Cron,
     zone: TimeZone,
     every_hour: bool,
+    /// Hours and minutes of a day that is one of its days.
+    times: Vec<(i8, i8)>,
 }
 
 impl Calendar {
@@ -47,11 +50,17 @@ impl Calendar {
         })?;
         let zone = TimeZone::get(timezone);
         let zone = zone.map_err(|_| CalendarError::Zone(timezone.to_string()))?;
-        let every_hour = (0..24).all(|hour| cron.pattern.hour_match(hour).unwrap_or(false));
+        let fits = |hour: &i8| cron.pattern.hour_match(*hour as u32).unwrap_or(false);
+        let hours: Vec<i8> = (0..24).filter(fits).collect();
+        let minutes = minutes(&cron);
+        let times = hours
+            .iter()
+            .flat_map(|hour| minutes.iter().map(|minute| (*hour, *minute as i8)));
         let calendar = Self {
+            times: times.collect(),
+            every_hour: hours.len() == 24,
             cron,
             zone,
-            every_hour,
         };
         match calendar.after(Timestamp::UNIX_EPOCH) {
             Some(_) => Ok(calendar),
@@ -79,20 +88,58 @@ impl Calendar {
         self.nearest(Direction::Backward, |due| due <= instant, instant)
     }
 
-    /// Due times before an instant or at it, newest first.
+    /// Due times before an instant or at it, newest first. The expression is searched once for each
+    /// day that has any, not for each of them.
     pub fn back_from(&self, instant: Timestamp) -> impl Iterator<Item = Timestamp> {
-        let mut before = Some(instant);
+        // No later day means a time before the instant, wherever clocks are turned.
+        let newest = instant.checked_add(REACH).unwrap_or(Timestamp::MAX);
+        let newest = self.zone.to_datetime(newest).date();
+        let mut next = newest.tomorrow().ok().and_then(|day| self.day_before(day));
+        let mut found = BTreeSet::new();
         std::iter::from_fn(move || {
-            let due = self.until(before?)?;
-            before = due.checked_sub(SignedDuration::from_secs(1)).ok();
-            Some(due)
+            loop {
+                // Where clocks are turned, an earlier day may mean a later time than the one after it.
+                let is_last = |due: &&Timestamp| next.is_none_or(|(_, end)| end <= **due);
+                if found.last().is_some_and(|due| is_last(&due)) {
+                    return found.pop_last();
+                }
+                let (day, _) = next?;
+                let times = self.times.iter();
+                let times = times.map(|(hour, minute)| day.at(*hour, *minute, 0, 0));
+                let due = times.flat_map(|wall| self.instants(wall)).flatten();
+                found.extend(due.filter(|due| *due <= instant));
+                next = self.day_before(day);
+            }
         })
+    }
+
+    /// The last day before another that has due times, and an instant that none of them nor of those
+    /// of earlier days reaches.
+    fn day_before(&self, day: Date) -> Option<(Date, Timestamp)> {
+        let midnight = day.at(0, 0, 0, 0);
+        let found = self.search(&midnight, Direction::Backward, false)?.date();
+        let after = found.tomorrow().ok()?.at(0, 0, 0, 0);
+        let after = self.zone.to_ambiguous_timestamp(after).later().ok()?;
+        let end = after.checked_add(REACH).unwrap_or(Timestamp::MAX);
+        let turned = self.zone.preceding(end).next();
+        let near = turned.is_some_and(|at| after.duration_since(at.timestamp()) <= REACH);
+        Some((found, if near { end } else { after }))
     }
 
     /// Minutes of the hour at which it may be due.
     pub(crate) fn minutes(&self) -> Vec<u32> {
-        let fits = |minute: &u32| self.cron.pattern.minute_match(*minute).unwrap_or(false);
-        (0..60).filter(fits).collect()
+        minutes(&self.cron)
+    }
+
+    /// The time on the wall clock that fits the expression next in a direction.
+    fn search(&self, from: &DateTime, direction: Direction, inclusive: bool) -> Option<DateTime> {
+        #[cfg(test)]
+        SEARCHES.with(|searches| searches.set(searches.get() + 1));
+        let found = match direction {
+            Direction::Forward => self.cron.find_next_occurrence(from, inclusive),
+            Direction::Backward => self.cron.find_previous_occurrence(from, inclusive),
+        };
+        found.ok()
     }
 
     /// The due time that is found first in a direction. Where clocks are turned, the order of wall
@@ -109,12 +156,9 @@ impl Calendar {
         let mut best: Option<Timestamp> = None;
         let mut inclusive = true;
         loop {
-            let found = if forward {
-                self.cron.find_next_occurrence(&at, inclusive)
-            } else {
-                self.cron.find_previous_occurrence(&at, inclusive)
+            let Some(found) = self.search(&at, direction, inclusive) else {
+                return best;
             };
-            let Ok(found) = found else { return best };
             (at, inclusive) = (found, false);
             if let Some(best) = best {
                 let edge = self.wall(best, if forward { 1 } else { -1 })?;
@@ -156,9 +200,64 @@ impl Calendar {
     }
 }
 
+/// Minutes of the hour that fit an expression.
+fn minutes(cron: &Cron) -> Vec<u32> {
+    let fits = |minute: &u32| cron.pattern.minute_match(*minute).unwrap_or(false);
+    (0..60).filter(fits).collect()
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How often an expression was searched: what looking at a calendar costs.
+    pub(super) static SEARCHES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Due times going back from an instant are those that are found one by one.
+    #[test]
+    fn going_back_by_days_finds_the_same_as_one_by_one() {
+        let crons = [
+            "*/10 * * * *",
+            "30 2 * * *",
+            "*/20 0-3,23 * * *",
+            "0 18 LW * *",
+            "59 23 * * SUN",
+        ];
+        // Clocks go forward and back by an hour, by half an hour, over a day that was skipped, over
+        // one that came twice, and at midnight.
+        let places = [
+            ("Europe/London", "2026-03-30T00:10:00Z"),
+            ("Europe/London", "2026-10-26T00:10:00Z"),
+            ("Australia/Lord_Howe", "2026-04-05T12:00:00Z"),
+            ("Australia/Lord_Howe", "2026-10-04T12:00:00Z"),
+            ("Pacific/Apia", "2012-01-01T12:00:00Z"),
+            ("Pacific/Kwajalein", "1969-10-02T12:00:00Z"),
+            ("America/Sao_Paulo", "2018-11-04T12:00:00Z"),
+            ("America/Sao_Paulo", "2018-02-18T12:00:00Z"),
+            ("UTC", "2026-03-01T00:00:00Z"),
+        ];
+        for (zone, end) in places {
+            for cron in crons {
+                let calendar = Calendar::new(cron, zone).unwrap();
+                let end: Timestamp = end.parse().unwrap();
+                for hours in [0, 26] {
+                    let from = end - SignedDuration::from_hours(hours);
+                    let first = from - SignedDuration::from_hours(96);
+                    let mut due = calendar.until(from);
+                    for found in calendar.back_from(from) {
+                        assert_eq!(Some(found), due, "{cron} in {zone} from {from}");
+                        if found < first {
+                            break;
+                        }
+                        due = calendar.until(found - SignedDuration::from_secs(1));
+                    }
+                }
+            }
+        }
+    }
 
     /// Due times after an instant, on the wall clock with its offset.
     #[track_caller]

@@ -91,7 +91,7 @@ fn stale(input: &Input, within: SignedDuration, due: Timestamp, zone: &TimeZone)
 }
 
 /// "1.5 GiB", never more than it is.
-fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     let mut size = bytes as f64 / 1024.0;
     let mut unit = 0;

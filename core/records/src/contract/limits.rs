@@ -35,19 +35,7 @@ impl Reader<'_> {
             let message = format!("`max` {} is below `min` {}", written(most), written(least));
             self.error(most.span(), message, None);
         }
-        let max_length = self.number(table, "max_length").and_then(|length| {
-            if length >= 1.0 && length.fract() == 0.0 {
-                return Some(length as usize);
-            }
-            if let Some(value) = table.get("max_length") {
-                self.error(
-                    value.span(),
-                    "`max_length` must be a whole number from 1",
-                    None,
-                );
-            }
-            None
-        });
+        let (min_length, max_length) = self.lengths(table);
         Field {
             name: name.to_string(),
             kind: FieldKind::Json,
@@ -63,7 +51,11 @@ impl Reader<'_> {
             max,
             earliest,
             latest,
+            min_length,
             max_length,
+            pattern: self.pattern(table),
+            default: None,
+            personal: self.personal(table),
         }
     }
 
@@ -86,7 +78,7 @@ impl Reader<'_> {
         found
     }
 
-    fn number(&mut self, table: &DeTable, key: &str) -> Option<f64> {
+    pub(super) fn number(&mut self, table: &DeTable, key: &str) -> Option<f64> {
         let value = table.get(key)?;
         let number = match value.get_ref() {
             DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
@@ -134,7 +126,6 @@ impl Reader<'_> {
         let kind = innermost(&field.kind);
         let numeric = matches!(kind, FieldKind::Integer | FieldKind::Number);
         let timed = matches!(kind, FieldKind::Timestamp | FieldKind::Date);
-        let textual = matches!(kind, FieldKind::String | FieldKind::Json);
         let mut wrong = |key: &str, needed: &str| {
             if let Some(value) = table.get(key) {
                 let message = format!("`{key}` does not fit field `{}`", field.name);
@@ -152,9 +143,6 @@ impl Reader<'_> {
         if !numeric {
             wrong("unit", "numbers");
         }
-        if !textual {
-            wrong("max_length", "strings");
-        }
         let allowed_fits = match kind {
             FieldKind::String => field.allowed_integers.is_empty(),
             FieldKind::Integer => field.allowed.is_empty(),
@@ -166,6 +154,7 @@ impl Reader<'_> {
                 "strings (a list of strings) and integers (a list of integers)",
             );
         }
+        self.fitting_texts(field, table);
     }
 }
 

@@ -1,6 +1,6 @@
 //! From the tree of a contract's file to the contract, with every mistake at its place.
 
-use super::{Contract, Field, FieldKind, limits::plausible};
+use super::{Contract, Field, FieldKind};
 use crate::near::near;
 use retrocast_domain::Diagnostic;
 use std::ops::Range;
@@ -11,16 +11,29 @@ use toml::{
 
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
 
-const CONTRACT_KEYS: [&str; 6] = ["title", "description", "key", "latest", "time", "field"];
-const FIELD_KEYS: [&str; 9] = [
+const CONTRACT_KEYS: [&str; 8] = [
+    "title",
+    "description",
+    "key",
+    "latest",
+    "time",
+    "unknown",
+    "expect",
+    "field",
+];
+const FIELD_KEYS: [&str; 13] = [
     "type",
     "required",
+    "default",
     "description",
     "unit",
     "allowed",
+    "pattern",
     "min",
     "max",
+    "min_length",
     "max_length",
+    "personal",
     "field",
 ];
 const TYPES: [&str; 9] = [
@@ -55,6 +68,8 @@ const FOREIGN_TYPES: [(&str, &str); 14] = [
 /// Reads the tree of a contract's file and gathers what is wrong with it.
 pub(super) struct Reader<'a> {
     pub file: &'a str,
+    /// The file's text.
+    pub text: &'a str,
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -95,6 +110,8 @@ impl Reader<'_> {
         let key = self.key(root, &mut fields);
         let latest = self.latest(root, &key, &fields);
         let time = self.time(root, &mut fields);
+        let unknown = self.unknown(root, &fields);
+        let expect = self.expect(root);
         Contract {
             name: name.to_string(),
             title: title.unwrap_or_default(),
@@ -105,11 +122,13 @@ impl Reader<'_> {
             key,
             latest,
             time,
+            unknown,
+            expect,
             fields,
         }
     }
 
-    fn known(&mut self, table: &DeTable, keys: &[&str], whose: &str) {
+    pub(super) fn known(&mut self, table: &DeTable, keys: &[&str], whose: &str) {
         for key in table.keys() {
             if keys.contains(&key.get_ref().as_ref()) {
                 continue;
@@ -207,8 +226,9 @@ impl Reader<'_> {
             let message = format!("field `{name}` of type `{}` has fields", kind_text.1);
             self.error(span, message, Some(help.into()));
         }
-        let field = Field { kind, ..limits };
+        let mut field = Field { kind, ..limits };
         self.fitting(&field, table);
+        self.default(&mut field, table);
         Some(field)
     }
 
@@ -260,96 +280,6 @@ impl Reader<'_> {
             }
         })
     }
-
-    fn key(&mut self, root: &DeTable, fields: &mut [Field]) -> Vec<String> {
-        let Some(value) = root.get("key") else {
-            return Vec::new();
-        };
-        let Some(items) = value.get_ref().as_array() else {
-            self.wrong_type("key", value, "a list of field names");
-            return Vec::new();
-        };
-        let mut key = Vec::new();
-        for item in items {
-            let Some(name) = item.get_ref().as_str() else {
-                self.wrong_type("key", item, "a list of field names");
-                continue;
-            };
-            let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
-            match fields.iter_mut().find(|field| field.name == name) {
-                Some(Field {
-                    kind: FieldKind::List(_) | FieldKind::Struct(_),
-                    ..
-                }) => self.error(
-                    item.span(),
-                    format!("`{name}` cannot be part of the key: it holds several values"),
-                    None,
-                ),
-                Some(field) => {
-                    field.required = true;
-                    key.push(name.to_string());
-                }
-                None if declared(root, name) => {}
-                None => self.no_field(name, item.span(), &names),
-            }
-        }
-        key
-    }
-
-    fn latest(&mut self, root: &DeTable, key: &[String], fields: &[Field]) -> Option<String> {
-        let (span, name) = self.text(root, "latest")?;
-        if key.is_empty() && !root.contains_key("key") {
-            let help = "it says which of several records with the same key counts: add `key`";
-            self.error(span, "`latest` without a `key`", Some(help.into()));
-            return None;
-        }
-        match fields.iter().find(|field| field.name == name).map(|field| &field.kind) {
-            Some(
-                FieldKind::Timestamp | FieldKind::Date | FieldKind::Integer | FieldKind::Number,
-            ) => Some(name),
-            Some(_) => {
-                let help = "name a timestamp, date, integer or number";
-                let message = format!("`{name}` cannot tell which record is the latest");
-                self.error(span, message, Some(help.into()));
-                None
-            }
-            None if declared(root, &name) => None,
-            None => {
-                let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
-                self.no_field(&name, span, &names);
-                None
-            }
-        }
-    }
-
-    fn time(&mut self, root: &DeTable, fields: &mut [Field]) -> Option<String> {
-        let (span, name) = self.text(root, "time")?;
-        let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
-        match fields.iter_mut().find(|field| field.name == name) {
-            Some(field) if matches!(field.kind, FieldKind::Timestamp | FieldKind::Date) => {
-                plausible(field);
-                Some(name)
-            }
-            Some(_) => {
-                let message = format!("the time field `{name}` is not a timestamp or date");
-                self.error(span, message, Some("give it type `timestamp`".into()));
-                None
-            }
-            None if declared(root, &name) => None,
-            None => {
-                self.no_field(&name, span, &names);
-                None
-            }
-        }
-    }
-
-    fn no_field(&mut self, name: &str, span: Range<usize>, names: &[String]) {
-        let help = match near(name, names.iter().map(String::as_str)) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("fields are: {}", names.join(", ")),
-        };
-        self.error(span, format!("there is no field `{name}`"), Some(help));
-    }
 }
 
 /// Whether a type is one of times, or a list of them.
@@ -363,13 +293,6 @@ fn is_time(mut kind: &str) -> bool {
     matches!(kind, "timestamp" | "date")
 }
 
-/// Whether the file has such a field, be it one with errors of its own.
-fn declared(root: &DeTable, name: &str) -> bool {
-    root.get("field")
-        .and_then(|value| value.get_ref().as_table())
-        .is_some_and(|fields| fields.contains_key(name))
-}
-
 pub(super) fn innermost(kind: &FieldKind) -> &FieldKind {
     match kind {
         FieldKind::List(item) => innermost(&item.kind),
@@ -379,4 +302,11 @@ pub(super) fn innermost(kind: &FieldKind) -> &FieldKind {
 
 fn holds_struct(kind: &FieldKind) -> bool {
     matches!(innermost(kind), FieldKind::Struct(_))
+}
+
+/// Whether the file has such a field, be it one with errors of its own.
+pub(super) fn declared(root: &DeTable, name: &str) -> bool {
+    root.get("field")
+        .and_then(|value| value.get_ref().as_table())
+        .is_some_and(|fields| fields.contains_key(name))
 }

@@ -94,10 +94,13 @@ fn all_errors_come_at_once() {
 
 #[test]
 fn every_contract_of_the_catalogue_is_sound() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../jobs/contracts");
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let file = entry.path();
-        if file.extension().is_some_and(|ending| ending == "toml") {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for folder in ["jobs/contracts", "tests/contracts"] {
+        let files = std::fs::read_dir(root.join(folder)).unwrap();
+        for file in files.map(|entry| entry.unwrap().path()) {
+            if file.extension().is_none_or(|ending| ending != "toml") {
+                continue;
+            }
             let contract = Contract::read(&file);
             if let Err(SourceError::Contract { file, diagnostics }) = &contract {
                 panic!("{file}: {diagnostics:#?}");
@@ -105,6 +108,239 @@ fn every_contract_of_the_catalogue_is_sound() {
             assert!(contract.is_ok(), "{}", file.display());
         }
     }
+}
+
+/// A contract of these root keys over fields of these lines.
+fn with(root: &str, fields: &str) -> String {
+    format!("title = \"T\"\n{root}{fields}")
+}
+
+const THREE: &str = "[field.id]\ntype = \"string\"\n[field.at]\ntype = \"timestamp\"\n\
+                     [field.tags]\ntype = \"list<string>\"\n";
+
+#[test]
+fn the_latest_record_is_told_by_what_has_an_order() {
+    let latest = |name: &str| with(&format!("key = [\"id\"]\nlatest = \"{name}\"\n"), THREE);
+    let contract = parse("x", "x.toml", &latest("at")).unwrap();
+    assert_eq!(contract.latest.as_deref(), Some("at"));
+    check(
+        &latest("tags"),
+        &["3:10 `tags` cannot tell which record is the latest | \
+           name a timestamp, date, integer or number"],
+    );
+    check(
+        &latest("att"),
+        &["3:10 there is no field `att` | did you mean `at`?"],
+    );
+    check(
+        &with("latest = \"at\"\n", THREE),
+        &["2:10 `latest` without a `key` | \
+           it says which of several records with the same key counts: add `key`"],
+    );
+    check(
+        &with(
+            "key = [\"id\"]\nlatest = \"n\"\n",
+            &format!("{THREE}[field.n]\ntype = \"numbr\"\n"),
+        ),
+        &["11:8 unknown type `numbr` | did you mean `number`?"],
+    );
+    let dropped = format!("{THREE}[field.n]\ntype = \"number\"\npersonal = \"drop\"\n");
+    check(
+        &with("key = [\"id\"]\nlatest = \"n\"\n", &dropped),
+        &["3:10 `n` cannot tell which record is the latest | \
+           its values are dropped: take `personal` away, or name another field"],
+    );
+}
+
+#[test]
+fn unknown_fields_are_counted_kept_or_a_reason_to_refuse() {
+    let unknown = |how: &str| with(&format!("unknown = \"{how}\"\n"), THREE);
+    let policy = |text: &str| parse("x", "x.toml", text).unwrap().unknown;
+    assert_eq!(policy(&with("", THREE)), UnknownFields::Count);
+    assert_eq!(policy(&unknown("refuse")), UnknownFields::Refuse);
+    let contract = parse("x", "x.toml", &unknown("keep")).unwrap();
+    let schema = contract.schema();
+    let names: Vec<_> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
+    assert_eq!(names, ["id", "at", "tags", "_rest"]);
+    check(
+        &unknown("kep"),
+        &["2:11 `unknown` cannot be \"kep\" | did you mean `keep`?"],
+    );
+    check(
+        &with("unknown = true\n", THREE),
+        &["2:11 `unknown` must be a string, found boolean | "],
+    );
+    check(
+        &with("unknown = \"keep\"\n", "[field._rest]\ntype = \"json\"\n"),
+        &[
+            "2:11 the field `_rest` is in the way of `unknown = \"keep\"` | \
+           unknown fields are kept in a column `_rest`: rename the field",
+        ],
+    );
+}
+
+#[test]
+fn what_is_expected_of_all_records_is_read_and_checked() {
+    let expect = |lines: &str| format!("{}[expect]\n{lines}", with("time = \"at\"\n", THREE));
+    let text = expect("fresh_hours = 26\ndaily_records_min = 0\ndaily_records_max = 1e4\n");
+    let expected = Expectation {
+        fresh_hours: Some(26.0),
+        daily_records_min: Some(0.0),
+        daily_records_max: Some(1e4),
+    };
+    assert_eq!(parse("x", "x.toml", &text).unwrap().expect, expected);
+    check(
+        &expect("fresh_hour = 1\nfresh_hours = 0\ndaily_records_min = -1\n"),
+        &[
+            "10:1 unknown key `fresh_hour` | did you mean `fresh_hours`?",
+            "11:15 `fresh_hours` must be above 0 | ",
+            "12:21 `daily_records_min` must be 0 or more | ",
+        ],
+    );
+    check(
+        &expect("daily_records_min = 9\ndaily_records_max = 8\n"),
+        &["11:21 `daily_records_max` 8 is below `daily_records_min` 9 | "],
+    );
+    check(
+        &format!("{}[expect]\nfresh_hours = \"soon\"\n", with("", THREE)),
+        &[
+            "8:1 `[expect]` without a `time` | \
+             how new records are, and how many a day has, is told by their time: add `time`",
+            "9:15 `fresh_hours` must be a finite number, found string | ",
+        ],
+    );
+}
+
+#[test]
+fn defaults_have_the_type_and_limits_of_their_field() {
+    let field = |lines: &str| with("", &format!("[field.x]\n{lines}"));
+    let default = |lines: &str| {
+        let contract = parse("x", "x.toml", &field(lines)).unwrap();
+        contract.fields[0].default.clone().unwrap().to_string()
+    };
+    assert_eq!(default("type = \"integer\"\ndefault = 0x10"), "16");
+    assert_eq!(default("type = \"number\"\ndefault = 1\nmin = 1"), "1");
+    assert_eq!(
+        default("type = \"date\"\ndefault = 2026-01-31"),
+        "\"2026-01-31\""
+    );
+    assert_eq!(
+        default("type = \"list<string>\"\ndefault = [\"a\"]"),
+        "[\"a\"]"
+    );
+    assert_eq!(
+        default("type = \"json\"\ndefault = { a = [1, true], b = 1.5 }"),
+        r#"{"a":[1,true],"b":1.5}"#
+    );
+    let wrong = |lines: &str, expected: &str| check(&field(lines), &[expected]);
+    wrong(
+        "type = \"integer\"\ndefault = \"none\"\n",
+        "4:11 `default` does not fit field `x`: expected an integer, found string \"none\" | ",
+    );
+    wrong(
+        "type = \"string\"\nallowed = [\"a\", \"b\"]\ndefault = \"c\"\n",
+        "5:11 `default` does not fit field `x`: \"c\" is not one of: a, b | ",
+    );
+    wrong(
+        "type = \"list<integer>\"\nmax = 3\ndefault = [1, 9]\n",
+        "5:11 `default` does not fit field `x` at [1]: 9 is above the greatest allowed, 3 | ",
+    );
+    wrong(
+        "type = \"number\"\ndefault = inf\n",
+        "4:11 `default` must be a finite number, found float | ",
+    );
+    wrong(
+        "type = \"string\"\npersonal = \"drop\"\ndefault = \"c\"\n",
+        "5:11 field `x` has a `default` but is dropped | \
+         take away `default`, or `personal = \"drop\"`",
+    );
+    check(
+        &with(
+            "key = [\"id\"]\n",
+            "[field.id]\ntype = \"string\"\ndefault = \"a\"\n",
+        ),
+        &["2:8 `id` cannot be part of the key: \
+           all records that take its default would be the same one | "],
+    );
+    check(
+        &with(
+            "time = \"at\"\n",
+            "[field.at]\ntype = \"timestamp\"\ndefault = 1900-01-01T00:00:00Z\n",
+        ),
+        &[
+            "2:8 the default of the time field `at` does not fit: \"1900-01-01T00:00:00Z\" is before \
+           the earliest allowed, 1970-01-01T00:00:00Z | \
+           times of records are within 1970 to 2099 unless `min` and `max` say else",
+        ],
+    );
+}
+
+#[test]
+fn patterns_and_lengths_are_of_texts_and_make_sense() {
+    let field = |lines: &str| with("", &format!("[field.x]\n{lines}"));
+    let text = field("type = \"list<string>\"\npattern = '\\d+'\nmin_length = 2\nmax_length = 2\n");
+    let contract = parse("x", "x.toml", &text).unwrap();
+    let field_x = &contract.fields[0];
+    assert_eq!(field_x.pattern.as_ref().map(Pattern::as_str), Some("\\d+"));
+    assert_eq!((field_x.min_length, field_x.max_length), (Some(2), Some(2)));
+    let help = "it is a regular expression that the whole text must match; \
+                a backslash needs 'single quotes' around it";
+    check(
+        &field("type = \"string\"\npattern = 'é(b'\n"),
+        &[&format!(
+            "4:13 `pattern` cannot be used: unclosed group | {help}"
+        )],
+    );
+    check(
+        &field("type = \"string\"\npattern = \"\\u00e9(b\"\n"),
+        &[&format!(
+            "4:11 `pattern` cannot be used: unclosed group | {help}"
+        )],
+    );
+    check(
+        &field("type = \"integer\"\npattern = 'a'\nmin_length = 1\n"),
+        &[
+            "5:14 `min_length` does not fit field `x` | `min_length` is for strings",
+            "4:11 `pattern` does not fit field `x` | `pattern` is for strings",
+        ],
+    );
+    check(
+        &field("type = \"string\"\nmin_length = 3\nmax_length = 2\n"),
+        &["5:14 `max_length` 2 is below `min_length` 3 | "],
+    );
+    check(
+        &field("type = \"string\"\nmin_length = 0\n"),
+        &["4:14 `min_length` must be a whole number from 1 | "],
+    );
+}
+
+#[test]
+fn personal_data_is_hashed_where_it_is_text_and_never_a_dropped_key() {
+    let field = |lines: &str| with("", &format!("[field.x]\n{lines}"));
+    let text = field("type = \"string\"\npersonal = \"hash\"\n");
+    let contract = parse("x", "x.toml", &text).unwrap();
+    assert_eq!(contract.fields[0].personal, Personal::Hash);
+    check(
+        &field("type = \"integer\"\npersonal = \"hash\"\n"),
+        &["4:12 `personal = \"hash\"` does not fit field `x` | \
+           a hash is a text, so only strings and json can be hashed: use \"drop\""],
+    );
+    check(
+        &field("type = \"string\"\npersonal = \"hsh\"\n"),
+        &["4:12 `personal` cannot be \"hsh\" | did you mean `hash`?"],
+    );
+    let at = "[field.at]\ntype = \"timestamp\"\npersonal = \"drop\"\n";
+    check(
+        &with("key = [\"at\"]\ntime = \"at\"\n", at),
+        &[
+            "2:8 `at` cannot be part of the key: its values are dropped | ",
+            "3:8 the time field `at` is dropped | take its `personal` away, or name another field",
+        ],
+    );
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! Columns that grow by one checked value at a time and can take a half-read record back.
 
-use crate::contract::{Field, FieldKind, arrow_fields};
+use super::{
+    key::{KeyHasher, Part, ordered},
+    personal::Pseudonyms,
+};
+use crate::contract::{Field, FieldKind, Personal, arrow_fields};
 use arrow::{
     array::{
         Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, ListArray,
@@ -17,6 +21,15 @@ use std::sync::Arc;
 pub(super) struct Column {
     pub values: Values,
     valid: Vec<bool>,
+    guard: Guard,
+}
+
+/// What becomes of a value on its way into the column.
+#[derive(Debug, Clone)]
+enum Guard {
+    Keep,
+    Hash(Arc<Pseudonyms>),
+    Drop,
 }
 
 /// The values, with a filler where a row is null.
@@ -34,20 +47,26 @@ pub(super) enum Values {
 }
 
 impl Column {
-    pub fn new(kind: &FieldKind) -> Self {
-        let values = match kind {
+    /// An empty column of a field; `pseudonyms` make hashes of its values where they are personal.
+    pub fn new(field: &Field, pseudonyms: &Arc<Pseudonyms>) -> Self {
+        let values = match &field.kind {
             FieldKind::Boolean => Values::Boolean(Vec::new()),
             FieldKind::Integer => Values::Integer(Vec::new()),
             FieldKind::Number => Values::Number(Vec::new()),
             FieldKind::Timestamp => Values::Timestamp(Vec::new()),
             FieldKind::Date => Values::Date(Vec::new()),
             FieldKind::String | FieldKind::Json => Values::Text(vec![0], Vec::new()),
-            FieldKind::List(item) => Values::List(vec![0], Box::new(Self::new(&item.kind))),
-            FieldKind::Struct(fields) => Values::Struct(columns(fields)),
+            FieldKind::List(item) => Values::List(vec![0], Box::new(Self::new(item, pseudonyms))),
+            FieldKind::Struct(fields) => Values::Struct(columns(fields, pseudonyms)),
         };
         Self {
             values,
             valid: Vec::new(),
+            guard: match field.personal {
+                Personal::Keep => Guard::Keep,
+                Personal::Hash => Guard::Hash(Arc::clone(pseudonyms)),
+                Personal::Drop => Guard::Drop,
+            },
         }
     }
 
@@ -70,8 +89,18 @@ impl Column {
         }
     }
 
+    /// Whether values are forgotten, and nulls pushed instead.
+    fn drops(&mut self) -> bool {
+        let drops = matches!(self.guard, Guard::Drop);
+        if drops {
+            self.push_null();
+        }
+        drops
+    }
+
     pub fn push_boolean(&mut self, value: bool) {
-        if let Values::Boolean(values) = &mut self.values {
+        if self.drops() {
+        } else if let Values::Boolean(values) = &mut self.values {
             values.push(value);
             self.valid.push(true);
         }
@@ -79,28 +108,37 @@ impl Column {
 
     /// Integers and timestamps.
     pub fn push_integer(&mut self, value: i64) {
-        if let Values::Integer(values) | Values::Timestamp(values) = &mut self.values {
+        if self.drops() {
+        } else if let Values::Integer(values) | Values::Timestamp(values) = &mut self.values {
             values.push(value);
             self.valid.push(true);
         }
     }
 
     pub fn push_number(&mut self, value: f64) {
-        if let Values::Number(values) = &mut self.values {
+        if self.drops() {
+        } else if let Values::Number(values) = &mut self.values {
             values.push(value);
             self.valid.push(true);
         }
     }
 
     pub fn push_date(&mut self, value: i32) {
-        if let Values::Date(values) = &mut self.values {
+        if self.drops() {
+        } else if let Values::Date(values) = &mut self.values {
             values.push(value);
             self.valid.push(true);
         }
     }
 
     pub fn push_text(&mut self, value: &str) {
-        if let Values::Text(ends, bytes) = &mut self.values {
+        let hashed = match &self.guard {
+            Guard::Hash(pseudonyms) => Some(pseudonyms.of(value)),
+            _ => None,
+        };
+        if self.drops() {
+        } else if let Values::Text(ends, bytes) = &mut self.values {
+            let value = hashed.as_deref().unwrap_or(value);
             bytes.extend_from_slice(value.as_bytes());
             // A block of records is far below 2 GiB, so the end fits.
             ends.push(bytes.len() as i32);
@@ -110,6 +148,11 @@ impl Column {
 
     /// Closes a list whose items, or a struct whose children, have been pushed.
     pub fn close(&mut self) {
+        if matches!(self.guard, Guard::Drop) {
+            self.truncate(self.len());
+            self.push_null();
+            return;
+        }
         if let Values::List(ends, items) = &mut self.values {
             ends.push(items.len() as i32);
         }
@@ -138,38 +181,22 @@ impl Column {
         }
     }
 
-    /// Feeds the last value to a hasher, unambiguously; for fields of a key.
-    pub fn hash_last(&self, hasher: &mut blake3::Hasher) {
-        match &self.values {
-            Values::Boolean(values) => {
-                hasher.update(&[u8::from(values.last().copied().unwrap_or(false))]);
-            }
+    /// Feeds the last value to a hasher; for fields of a key.
+    pub fn hash_last(&self, hasher: &mut KeyHasher) {
+        let part = match &self.values {
+            Values::Boolean(values) => values.last().map(|value| Part::Boolean(*value)),
             Values::Integer(values) | Values::Timestamp(values) => {
-                hasher.update(&values.last().copied().unwrap_or(0).to_le_bytes());
+                values.last().map(|value| Part::Integer(*value))
             }
-            Values::Number(values) => {
-                hasher.update(
-                    &values
-                        .last()
-                        .copied()
-                        .unwrap_or(0.0)
-                        .to_bits()
-                        .to_le_bytes(),
-                );
-            }
-            Values::Date(values) => {
-                hasher.update(&values.last().copied().unwrap_or(0).to_le_bytes());
-            }
+            Values::Number(values) => values.last().map(|value| Part::Number(*value)),
+            Values::Date(values) => values.last().map(|value| Part::Date(*value)),
             Values::Text(ends, bytes) => {
-                let start = ends
-                    .len()
-                    .checked_sub(2)
-                    .map_or(0, |last| ends[last] as usize);
-                hasher.update(&((bytes.len() - start) as u64).to_le_bytes());
-                hasher.update(&bytes[start..]);
+                let start = ends.len().checked_sub(2);
+                Some(Part::Text(&bytes[start.map_or(0, |last| ends[last] as usize)..]))
             }
-            Values::List(..) | Values::Struct(_) => {}
-        }
+            Values::List(..) | Values::Struct(_) => None,
+        };
+        part.into_iter().for_each(|part| hasher.part(part));
     }
 
     /// The last value as a number that orders as the values do: null first.
@@ -233,21 +260,15 @@ impl Column {
     }
 }
 
-/// A number as an integer that orders as numbers do.
-fn ordered(value: f64) -> i64 {
-    let bits = value.to_bits() as i64;
-    if bits < 0 { bits ^ i64::MAX } else { bits }
-}
-
 fn unlike(kind: &FieldKind) -> ArrowError {
     ArrowError::SchemaError(format!("column is not {}", kind.expected()))
 }
 
 /// Empty columns for these fields.
-pub(super) fn columns(fields: &[Field]) -> Vec<Column> {
+pub(super) fn columns(fields: &[Field], pseudonyms: &Arc<Pseudonyms>) -> Vec<Column> {
     fields
         .iter()
-        .map(|field| Column::new(&field.kind))
+        .map(|field| Column::new(field, pseudonyms))
         .collect()
 }
 
@@ -259,13 +280,18 @@ pub(super) fn batch(
     if columns.first().is_none_or(|column| column.len() == 0) {
         return Ok(None);
     }
-    let arrays = columns
+    let arrays = arrays(columns, fields)?;
+    let schema = Arc::new(Schema::new(arrow_fields(fields)));
+    RecordBatch::try_new(schema, arrays).map(Some)
+}
+
+/// Each column as an array.
+pub(super) fn arrays(columns: Vec<Column>, fields: &[Field]) -> Result<Vec<ArrayRef>, ArrowError> {
+    columns
         .into_iter()
         .zip(fields)
         .map(|(column, field)| column.finish(&field.kind))
-        .collect::<Result<Vec<_>, _>>()?;
-    let schema = Arc::new(Schema::new(arrow_fields(fields)));
-    RecordBatch::try_new(schema, arrays).map(Some)
+        .collect()
 }
 
 /// The least and greatest time of a time column, in microseconds since 1970 UTC.

@@ -5,11 +5,13 @@
 
 use super::{
     column::Column,
-    json::{self, Unknown},
+    json,
     quarantine::{Reason, Violation},
+    strangers::Strangers,
     value,
 };
-use crate::contract::{Field, FieldKind};
+use crate::contract::{Field, FieldKind, UnknownFields};
+use serde_json::Value;
 
 /// How far a scan has come inside a record, so that it can go on when more bytes arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -127,6 +129,7 @@ impl Header {
                 name => name.to_string(),
             })
             .collect();
+        let names = apart(names, fields);
         let found: Vec<Option<usize>> = names
             .iter()
             .map(|name| fields.iter().position(|field| field.name == *name))
@@ -147,12 +150,36 @@ impl Header {
     }
 
     /// Counts the columns that the contract does not have, for `records` records.
-    pub fn count_unknown(&self, unknown: &mut Unknown, records: u64) {
+    pub fn count_unknown(&self, strangers: &mut Strangers, records: u64) {
         for (name, field) in self.names.iter().zip(&self.fields) {
             if field.is_none() && records > 0 {
-                json::count_unknown(unknown, &super::quarantine::cut(name, 100), records);
+                strangers.count("", name, records);
             }
         }
+    }
+
+    /// A record with each cell as `written` has it for its field; `None` when it has not the
+    /// header's cells.
+    pub fn rewritten<'f>(
+        &self,
+        record: &str,
+        fields: &'f [Field],
+        written: &dyn Fn(Option<&'f Field>, &str) -> String,
+    ) -> Option<String> {
+        let cells = cells(record, self.delimiter);
+        if cells.len() != self.names.len() {
+            return None;
+        }
+        let delimiter = char::from(self.delimiter);
+        let cells = cells.iter().zip(&self.fields).map(|(cell, index)| {
+            let cell = written(index.and_then(|index| fields.get(index)), cell);
+            if cell.contains([delimiter, '"', '\n', '\r']) {
+                format!("\"{}\"", cell.replace('"', "\"\""))
+            } else {
+                cell
+            }
+        });
+        Some(cells.collect::<Vec<_>>().join(&delimiter.to_string()))
     }
 
     /// Reads one record into one new row, or says what is wrong and leaves the columns as they were.
@@ -161,10 +188,11 @@ impl Header {
         record: &str,
         fields: &[Field],
         columns: &mut [Column],
-        unknown: &mut Unknown,
+        strangers: &mut Strangers,
     ) -> Result<(), Violation> {
         let rows = columns.first().map_or(0, Column::len);
-        let read = self.read_cells(record, fields, columns, unknown, rows);
+        strangers.clear();
+        let read = self.read_cells(record, fields, columns, strangers, rows);
         if read.is_err() {
             columns.iter_mut().for_each(|column| column.truncate(rows));
         }
@@ -176,7 +204,7 @@ impl Header {
         record: &str,
         fields: &[Field],
         columns: &mut [Column],
-        unknown: &mut Unknown,
+        strangers: &mut Strangers,
         rows: usize,
     ) -> Result<(), Violation> {
         let cells = cells(record, self.delimiter);
@@ -188,33 +216,58 @@ impl Header {
             );
             return Err(Violation::new(Reason::BrokenCsv, message));
         }
-        for (cell, index) in cells.iter().zip(&self.fields) {
-            let Some(index) = *index else { continue };
+        for ((cell, index), name) in cells.iter().zip(&self.fields).zip(&self.names) {
+            let Some(index) = *index else {
+                match strangers.policy {
+                    UnknownFields::Keep if !cell.is_empty() => {
+                        strangers.keep(name, Value::from(cell.as_str()));
+                    }
+                    UnknownFields::Refuse => return Err(Strangers::refusal(name)),
+                    _ => {}
+                }
+                continue;
+            };
             let field = &fields[index];
-            read_cell(cell, field, &mut columns[index], unknown).map_err(|mut violation| {
+            let kept = strangers.kept();
+            read_cell(cell, field, &mut columns[index], strangers).map_err(|mut violation| {
                 violation.within(&field.name);
                 violation
             })?;
+            strangers.within(kept, &field.name);
         }
         for (field, column) in fields.iter().zip(columns.iter_mut()) {
             if column.len() > rows {
                 continue;
             }
-            if field.required {
-                let missing = Violation::new(Reason::MissingRequired, "the column is missing");
-                return Err(missing.of(&field.name));
-            }
-            column.push_null();
+            value::push_missing(field, column, "the column is missing").map_err(
+                |mut violation| {
+                    violation.within(&field.name);
+                    violation
+                },
+            )?;
         }
         Ok(())
     }
+}
+
+/// Gives columns that the contract does not know, and of which there are several of one name, names
+/// of their own.
+fn apart(mut names: Vec<String>, fields: &[Field]) -> Vec<String> {
+    for index in 1..names.len() {
+        let name = &names[index];
+        let known = fields.iter().any(|field| field.name == *name);
+        if !known && names[..index].contains(name) {
+            names[index] = format!("{name} (column {})", index + 1);
+        }
+    }
+    names
 }
 
 fn read_cell(
     cell: &str,
     field: &Field,
     column: &mut Column,
-    unknown: &mut Unknown,
+    strangers: &mut Strangers,
 ) -> Result<(), Violation> {
     if cell.is_empty() {
         return value::push_null(field, column);
@@ -248,7 +301,7 @@ fn read_cell(
             value::push_boolean(field, column, found)
         }
         FieldKind::Json | FieldKind::List(_) | FieldKind::Struct(_) => {
-            json::read_value(cell, field, column, unknown)
+            json::read_value(cell, field, column, strangers)
         }
     }
 }

@@ -5,43 +5,30 @@
 
 use super::{
     column::{Column, Values},
-    quarantine::{Reason, Violation, cut},
+    personal::Pseudonyms,
+    quarantine::{Reason, Violation},
+    strangers::Strangers,
     value,
 };
-use crate::contract::{Field, FieldKind};
+use crate::contract::{Field, FieldKind, UnknownFields};
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
-use std::{collections::BTreeMap, fmt};
-
-/// How many records had each field that the contract does not name.
-pub type Unknown = BTreeMap<String, u64>;
-
-/// Names that a source can have beyond the contract before they are counted together.
-const UNKNOWN_NAMES: usize = 1000;
-
-/// Counts a field that the contract does not name.
-pub fn count_unknown(unknown: &mut Unknown, name: &str, n: u64) {
-    if let Some(count) = unknown.get_mut(name) {
-        *count += n;
-    } else if unknown.len() < UNKNOWN_NAMES {
-        unknown.insert(name.to_string(), n);
-    } else {
-        *unknown.entry("(other fields)".to_string()).or_default() += n;
-    }
-}
+use serde_json::Value;
+use std::{fmt, sync::Arc};
 
 /// Reads one line into one new row, or says what is wrong and leaves the columns as they were.
 pub(super) fn read_record(
     line: &str,
     fields: &[Field],
     columns: &mut [Column],
-    unknown: &mut Unknown,
+    strangers: &mut Strangers,
 ) -> Result<(), Violation> {
     let rows = columns.first().map_or(0, Column::len);
+    strangers.clear();
     let mut cx = Context {
         violation: None,
-        unknown,
+        strangers,
         outer: String::new(),
     };
     let mut json = serde_json::Deserializer::from_str(line);
@@ -70,12 +57,12 @@ pub(super) fn read_value(
     text: &str,
     field: &Field,
     column: &mut Column,
-    unknown: &mut Unknown,
+    strangers: &mut Strangers,
 ) -> Result<(), Violation> {
     let rows = column.len();
     let mut cx = Context {
         violation: None,
-        unknown,
+        strangers,
         outer: field.name.clone(),
     };
     let mut json = serde_json::Deserializer::from_str(text);
@@ -89,6 +76,36 @@ pub(super) fn read_value(
     let Err(error) = read else { return Ok(()) };
     column.truncate(rows);
     Err(violation.unwrap_or_else(|| broken(&error)))
+}
+
+/// Pushes a value that was read before, such as a field's default.
+pub(super) fn push_value(
+    value: &Value,
+    field: &Field,
+    column: &mut Column,
+) -> Result<(), Violation> {
+    let rows = column.len();
+    let mut cx = Context {
+        violation: None,
+        strangers: &mut Strangers::default(),
+        outer: String::new(),
+    };
+    let seed = Item {
+        field,
+        column,
+        cx: &mut cx,
+    };
+    let read = seed.deserialize(value);
+    let violation = cx.violation.take();
+    let Err(error) = read else { return Ok(()) };
+    column.truncate(rows);
+    Err(violation.unwrap_or_else(|| broken(&error)))
+}
+
+/// Whether a value meets a field's type and limits.
+pub(crate) fn fits(value: &Value, field: &Field) -> Result<(), Violation> {
+    let pseudonyms = Arc::new(Pseudonyms::new("", None));
+    push_value(value, field, &mut Column::new(field, &pseudonyms))
 }
 
 fn broken(error: &serde_json::Error) -> Violation {
@@ -112,7 +129,7 @@ fn broken(error: &serde_json::Error) -> Violation {
 /// What is carried through one record.
 struct Context<'a> {
     violation: Option<Violation>,
-    unknown: &'a mut Unknown,
+    strangers: &'a mut Strangers,
     /// Path of the object being read, for names that the contract does not know.
     outer: String,
 }
@@ -200,13 +217,19 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
         };
         let mut index = 0_usize;
         loop {
+            let kept = cx.strangers.kept();
             let next = Item {
                 field: item,
                 column: items,
                 cx,
             };
             match seq.next_element_seed(next) {
-                Ok(Some(())) => index += 1,
+                Ok(Some(())) => {
+                    if cx.strangers.kept() > kept {
+                        cx.strangers.within(kept, &format!("[{index}]"));
+                    }
+                    index += 1;
+                }
                 Ok(None) => break,
                 Err(error) => {
                     cx.within(&format!("[{index}]"));
@@ -281,9 +304,15 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
             cx: &mut *cx,
         })? {
             let Some((field, column)) = fields.get(index).zip(columns.get_mut(index)) else {
-                map.next_value::<Unread>()?;
+                if cx.strangers.policy == UnknownFields::Keep {
+                    let value = map.next_value()?;
+                    cx.strangers.complete(value);
+                } else {
+                    map.next_value::<Unread>()?;
+                }
                 continue;
             };
+            let kept = cx.strangers.kept();
             if column.len() > rows {
                 let twice = Violation::new(Reason::BrokenJson, "the field is there twice");
                 return Err(cx.stop(twice.of(&field.name)));
@@ -296,17 +325,19 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
                 cx.within(&field.name);
                 return Err(error);
             }
+            cx.strangers.within(kept, &field.name);
             expected = index + 1;
         }
         for (field, column) in fields.iter().zip(columns.iter_mut()) {
             if column.len() > rows {
                 continue;
             }
-            if field.required {
-                let missing = Violation::new(Reason::MissingRequired, "the field is missing");
-                return Err(cx.stop(missing.of(&field.name)));
-            }
-            column.push_null();
+            value::push_missing(field, column, "the field is missing").map_err(
+                |mut violation| {
+                    violation.within(&field.name);
+                    cx.stop(violation)
+                },
+            )?;
         }
         Ok(())
     }
@@ -397,12 +428,14 @@ impl Visitor<'_> for Key<'_, '_> {
         if let Some(index) = self.fields.iter().position(|field| field.name == name) {
             return Ok(index);
         }
-        if self.cx.outer.is_empty() && name.len() <= 100 {
-            count_unknown(self.cx.unknown, name, 1);
-        } else {
-            let dot = if self.cx.outer.is_empty() { "" } else { "." };
-            let path = format!("{}{dot}{}", self.cx.outer, cut(name, 100));
-            count_unknown(self.cx.unknown, &path, 1);
+        let Context {
+            strangers, outer, ..
+        } = &mut *self.cx;
+        strangers.count(outer, name, 1);
+        match strangers.policy {
+            UnknownFields::Count => {}
+            UnknownFields::Keep => strangers.keep(name, Value::Null),
+            UnknownFields::Refuse => return Err(self.cx.stop(Strangers::refusal(name))),
         }
         Ok(usize::MAX)
     }

@@ -38,11 +38,12 @@ type = "boolean"
 /// Reads lines one after the other: "ok", or reason, field and message of each.
 fn check(lines: &[(&str, &str)]) {
     let contract = crate::contract::parse("t", "t.toml", CONTRACT).unwrap();
-    let mut columns = column::columns(&contract.fields);
-    let mut unknown = Unknown::new();
+    let pseudonyms = Arc::new(Pseudonyms::new("t", None));
+    let mut columns = column::columns(&contract.fields, &pseudonyms);
+    let mut strangers = Strangers::default();
     let mut accepted = 0;
     for (line, expected) in lines {
-        let found = match read_record(line, &contract.fields, &mut columns, &mut unknown) {
+        let found = match read_record(line, &contract.fields, &mut columns, &mut strangers) {
             Ok(()) => {
                 accepted += 1;
                 "ok".to_string()
@@ -158,10 +159,11 @@ fn records_are_taken_or_refused_with_the_reason() {
 #[test]
 fn unknown_fields_are_counted_by_path() {
     let contract = crate::contract::parse("t", "t.toml", CONTRACT).unwrap();
-    let mut columns = column::columns(&contract.fields);
-    let mut unknown = Unknown::new();
+    let pseudonyms = Arc::new(Pseudonyms::new("t", None));
+    let mut columns = column::columns(&contract.fields, &pseudonyms);
+    let mut strangers = Strangers::default();
     let line = r##"{"id":"1","#read(\"x\")":1,"steps":[{"at":"2026-01-01T00:00:00Z","who":1}]}"##;
-    read_record(line, &contract.fields, &mut columns, &mut unknown).unwrap();
-    let found: Vec<_> = unknown.keys().map(String::as_str).collect();
+    read_record(line, &contract.fields, &mut columns, &mut strangers).unwrap();
+    let found: Vec<_> = strangers.counts.keys().map(String::as_str).collect();
     assert_eq!(found, ["#read(\"x\")", "steps.who"]);
 }

@@ -4,11 +4,18 @@ use super::{
     block::{Block, Shape},
     column::{self, Column},
     csv::{Header, Splitter},
-    json::{self, Unknown},
+    json,
+    key::KeyHasher,
+    personal::{Pseudonyms, Redactor},
     quarantine::{self, Reason, Violation},
+    strangers::{Strangers, Unknown},
 };
-use crate::contract::Contract;
-use arrow::{array::RecordBatch, error::ArrowError};
+use crate::contract::{Contract, UnknownFields};
+use arrow::{
+    array::{ArrayRef, RecordBatch, StringArray},
+    error::ArrowError,
+};
+use std::sync::Arc;
 
 /// What came out of a block.
 #[derive(Debug)]
@@ -27,6 +34,8 @@ pub struct Parsed {
     pub refused: Vec<quarantine::Row>,
     /// Fields that the contract does not name.
     pub unknown: Unknown,
+    /// Their names in the order in which they were seen first.
+    pub unknown_names: Vec<String>,
     /// Records seen.
     pub records: u64,
     /// Bytes of the block, decompressed.
@@ -38,17 +47,28 @@ struct Parser<'a> {
     key: Vec<usize>,
     latest: Option<usize>,
     columns: Vec<Column>,
+    strangers: Strangers,
+    /// What the contract does not name, of each row, when it is kept.
+    rest: Vec<Option<String>>,
+    redactor: Option<Redactor<'a>>,
     out: Parsed,
 }
 
 /// Parses a block.
-pub(super) fn parse(block: Block, contract: &Contract) -> Result<Parsed, ArrowError> {
+pub(super) fn parse(
+    block: Block,
+    contract: &Contract,
+    pseudonyms: &Arc<Pseudonyms>,
+) -> Result<Parsed, ArrowError> {
     let position = |name: &String| contract.fields.iter().position(|field| field.name == *name);
     let mut parser = Parser {
         contract,
         key: contract.key.iter().filter_map(position).collect(),
         latest: contract.latest.as_ref().and_then(position),
-        columns: column::columns(&contract.fields),
+        columns: column::columns(&contract.fields, pseudonyms),
+        strangers: Strangers::new(contract.unknown),
+        rest: Vec::new(),
+        redactor: Redactor::of(contract),
         out: Parsed {
             file: block.file,
             batch: None,
@@ -57,6 +77,7 @@ pub(super) fn parse(block: Block, contract: &Contract) -> Result<Parsed, ArrowEr
             order: Vec::new(),
             refused: Vec::new(),
             unknown: Unknown::new(),
+            unknown_names: Vec::new(),
             records: 0,
             bytes: block.bytes.len() as u64,
         },
@@ -66,11 +87,10 @@ pub(super) fn parse(block: Block, contract: &Contract) -> Result<Parsed, ArrowEr
         Shape::Csv(header) => parser.csv(&block.bytes, block.first_line, &header),
         Shape::Refused(violation) => {
             parser.out.records = 1;
-            parser.refuse(block.first_line, &block.bytes, violation);
+            parser.refuse(block.first_line, &block.bytes, violation, None);
         }
     }
-    parser.out.batch = column::batch(parser.columns, &contract.fields)?;
-    Ok(parser.out)
+    parser.end()
 }
 
 impl Parser<'_> {
@@ -86,11 +106,11 @@ impl Parser<'_> {
                     text,
                     &self.contract.fields,
                     &mut self.columns,
-                    &mut self.out.unknown,
+                    &mut self.strangers,
                 ),
                 Err(error) => Err(invalid_utf8(error)),
             };
-            self.done(line, raw, read);
+            self.done(line, raw, read, None);
         }
     }
 
@@ -110,21 +130,40 @@ impl Parser<'_> {
                         text,
                         &self.contract.fields,
                         &mut self.columns,
-                        &mut self.out.unknown,
+                        &mut self.strangers,
                     ),
                     Err(error) => Err(invalid_utf8(error)),
                 };
-                self.done(line, trim(raw), read);
+                self.done(line, trim(raw), read, Some(header));
             }
             line += lines;
         }
-        header.count_unknown(&mut self.out.unknown, self.out.records);
+        header.count_unknown(&mut self.strangers, self.out.records);
     }
 
-    fn done(&mut self, line: u64, raw: &[u8], read: Result<(), Violation>) {
-        if let Err(violation) = read {
-            self.refuse(line, raw, violation);
-            return;
+    /// Takes a record that was read, or refuses it; `header` is that of a CSV file.
+    fn done(
+        &mut self,
+        line: u64,
+        raw: &[u8],
+        read: Result<(), Violation>,
+        header: Option<&Header>,
+    ) {
+        let kept = read.and_then(|()| self.strangers.take());
+        match kept {
+            Ok(rest) if self.contract.unknown == UnknownFields::Keep => {
+                let text = rest.map(|rest| retrocast_domain::canonical::json(&rest));
+                self.rest.push(text);
+            }
+            Ok(_) => {}
+            Err(violation) => {
+                let rows = self.out.lines.len();
+                self.columns
+                    .iter_mut()
+                    .for_each(|column| column.truncate(rows));
+                self.refuse(line, raw, violation, header);
+                return;
+            }
         }
         self.out.lines.push(line);
         if let Some(latest) = self.latest {
@@ -133,22 +172,43 @@ impl Parser<'_> {
         if self.key.is_empty() {
             return;
         }
-        let mut hasher = blake3::Hasher::new();
+        let mut hasher = KeyHasher::default();
         for index in &self.key {
             self.columns[*index].hash_last(&mut hasher);
         }
-        let mut half = [0; 16];
-        half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        self.out.keys.push(u128::from_le_bytes(half));
+        self.out.keys.push(hasher.finish());
     }
 
-    fn refuse(&mut self, line: u64, raw: &[u8], violation: Violation) {
-        let raw = quarantine::raw(raw);
+    fn refuse(&mut self, line: u64, raw: &[u8], mut violation: Violation, header: Option<&Header>) {
+        let raw = match (&self.redactor, header) {
+            (None, _) => quarantine::raw(raw),
+            (Some(redactor), None) => redactor.json(raw),
+            (Some(redactor), Some(header)) => redactor.csv(raw, header),
+        };
+        if let Some(redactor) = &self.redactor {
+            redactor.hide(&mut violation);
+        }
         self.out.refused.push(quarantine::Row {
             line,
             violation,
             raw,
         });
+    }
+
+    /// What came out.
+    fn end(self) -> Result<Parsed, ArrowError> {
+        let mut out = self.out;
+        out.unknown = self.strangers.counts;
+        out.unknown_names = self.strangers.names;
+        out.batch = if self.contract.unknown == UnknownFields::Keep {
+            let mut arrays = column::arrays(self.columns, &self.contract.fields)?;
+            arrays.push(Arc::new(StringArray::from(self.rest)) as ArrayRef);
+            let batch = RecordBatch::try_new(self.contract.schema(), arrays)?;
+            Some(batch).filter(|batch| batch.num_rows() > 0)
+        } else {
+            column::batch(self.columns, &self.contract.fields)?
+        };
+        Ok(out)
     }
 }
 
@@ -161,3 +221,7 @@ fn invalid_utf8(error: std::str::Utf8Error) -> Violation {
     violation.column = Some(error.valid_up_to() as u64 + 1);
     violation
 }
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;

@@ -25,10 +25,14 @@ pub enum Reason {
     MissingRequired,
     /// A number outside the limits.
     OutOfRange,
-    /// A value that is not one of those allowed.
+    /// A value that is not one of those allowed, or does not match the pattern.
     NotAllowed,
     /// A text, or the record itself, beyond the limit of length.
     TooLong,
+    /// A text below the limit of length.
+    TooShort,
+    /// A field that the contract does not name, where it wants none.
+    UnknownField,
 }
 
 impl Reason {
@@ -43,6 +47,8 @@ impl Reason {
             Self::OutOfRange => "out of range",
             Self::NotAllowed => "not allowed",
             Self::TooLong => "too long",
+            Self::TooShort => "too short",
+            Self::UnknownField => "unknown field",
         }
     }
 }
@@ -78,13 +84,18 @@ impl Violation {
 
     /// The same, seen from the value that contains it.
     pub(crate) fn within(&mut self, outer: &str) {
-        let dot = if self.field.is_empty() || self.field.starts_with('[') {
-            ""
-        } else {
-            "."
-        };
-        self.field = format!("{outer}{dot}{}", self.field);
+        self.field = prefixed(outer, &self.field);
     }
+}
+
+/// A path seen from the value that contains it.
+pub(super) fn prefixed(outer: &str, path: &str) -> String {
+    let dot = if path.is_empty() || path.starts_with('[') {
+        ""
+    } else {
+        "."
+    };
+    format!("{outer}{dot}{path}")
 }
 
 /// A record that was left out.

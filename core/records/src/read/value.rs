@@ -26,8 +26,17 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 pub(super) fn push_null(field: &Field, column: &mut Column) -> Checked {
+    push_missing(field, column, "the value is null")
+}
+
+/// What stands in for a value that is not there: the field's default, else null, which `message` is
+/// about when the field is required.
+pub(super) fn push_missing(field: &Field, column: &mut Column, message: &str) -> Checked {
+    if let Some(default) = &field.default {
+        return super::json::push_value(default, field, column);
+    }
     if field.required {
-        return Err(Violation::new(Reason::MissingRequired, "the value is null"));
+        return Err(Violation::new(Reason::MissingRequired, message));
     }
     column.push_null();
     Ok(())
@@ -87,7 +96,8 @@ pub(super) fn push_text(field: &Field, column: &mut Column, value: &str) -> Chec
             if !field.allowed.is_empty() && !field.allowed.iter().any(|allowed| allowed == value) {
                 return Err(not_allowed(&quoted(value), &field.allowed));
             }
-            not_too_long(field, value)?;
+            of_length(field, value)?;
+            of_pattern(field, value)?;
             column.push_text(value);
         }
         FieldKind::Timestamp => match timestamp(value) {
@@ -118,21 +128,46 @@ pub(super) fn push_json(field: &Field, column: &mut Column, value: &serde_json::
         return push_null(field, column);
     }
     let text = retrocast_domain::canonical::json(value);
-    not_too_long(field, &text)?;
+    of_length(field, &text)?;
     column.push_text(&text);
     Ok(())
 }
 
-fn not_too_long(field: &Field, value: &str) -> Checked {
-    match field.max_length {
-        // Bytes are never fewer than characters, so most texts need no counting.
-        Some(most) if value.len() > most => match value.chars().count() {
-            length if length > most => Err(Violation::new(
-                Reason::TooLong,
-                format!("the text has {length} characters, {most} are allowed"),
-            )),
-            _ => Ok(()),
-        },
+fn of_length(field: &Field, value: &str) -> Checked {
+    // Bytes are never fewer than characters, so most texts need no counting.
+    let may_be_long = field.max_length.is_some_and(|most| value.len() > most);
+    if !may_be_long && field.min_length.is_none() {
+        return Ok(());
+    }
+    let length = value.chars().count();
+    let told = |limit: usize| {
+        let characters = if length == 1 {
+            "character"
+        } else {
+            "characters"
+        };
+        format!("the text has {length} {characters}, {limit}")
+    };
+    match (field.min_length, field.max_length) {
+        (_, Some(most)) if length > most => Err(Violation::new(
+            Reason::TooLong,
+            format!("{} are allowed", told(most)),
+        )),
+        (Some(least), _) if length < least => Err(Violation::new(
+            Reason::TooShort,
+            format!("{} are needed", told(least)),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn of_pattern(field: &Field, value: &str) -> Checked {
+    match &field.pattern {
+        Some(pattern) if !pattern.fits(value) => {
+            let shown = cut(pattern.as_str(), 200);
+            let message = format!("{} does not match the pattern {shown}", quoted(value));
+            Err(Violation::new(Reason::NotAllowed, message))
+        }
         _ => Ok(()),
     }
 }

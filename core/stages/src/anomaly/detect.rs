@@ -5,7 +5,6 @@ use crate::{
     Context,
     series::{Aggregate, Group, SeriesSet, words},
 };
-use rayon::prelude::*;
 use retrocast_stats::{
     anomaly::{Options, Quantity, Score, features, score},
     isolation_forest::{self, IsolationForest},
@@ -57,28 +56,24 @@ pub(super) fn examine<'a>(
 ) -> Vec<Examined<'a>> {
     let aggregate = params.aggregate();
     let (from, window) = region(context, params, lines);
-    let mut examined: Vec<Examined> = lines
-        .groups
-        .par_iter()
-        .filter(|line| lines.is_enough(line, options.need()))
-        .map(|line| {
-            context.stop.check();
-            let scores = score(&line.values, quantity(aggregate, &line.values), options);
-            let points = features(&scores);
-            let forest = IsolationForest::grow(
-                &points,
-                isolation_forest::Options::default(),
-                words::group_seed(context.seed, &line.label),
-            );
-            let forest = points.iter().map(|point| forest.score(point)).collect();
-            Examined {
-                line,
-                scores,
-                forest,
-                events: Vec::new(),
-            }
+    let work = |line: &'a Group| {
+        let scores = score(&line.values, quantity(aggregate, &line.values), options);
+        let points = features(&scores);
+        let forest = IsolationForest::grow(
+            &points,
+            isolation_forest::Options::default(),
+            words::group_seed(context.seed, &line.label),
+        );
+        let forest = points.iter().map(|point| forest.score(point)).collect();
+        Some(Examined {
+            line,
+            scores,
+            forest,
+            events: Vec::new(),
         })
-        .collect();
+    };
+    let examined = lines.of_enough(context, |_| options.need(), work);
+    let mut examined: Vec<Examined> = examined.into_iter().flatten().collect();
     let tested = |range: std::ops::Range<usize>| -> usize {
         examined
             .iter()

@@ -3,9 +3,8 @@
 use super::Params;
 use crate::{
     Context,
-    series::{SeriesSet, words},
+    series::{Group, SeriesSet, words},
 };
-use rayon::prelude::*;
 use retrocast_domain::{
     Cell,
     number::{self},
@@ -64,31 +63,23 @@ pub(super) fn search_all(
 ) -> Vec<Option<Searched>> {
     let wanted = 2.0 * set.groups.len() as f64 / params.alpha().max(1e-4);
     let simulations = (wanted as usize).clamp(SIMULATIONS.0, SIMULATIONS.1);
-    let found: Vec<Option<(Shifts, Vec<usize>)>> = set
-        .groups
-        .par_iter()
-        .map(|group| {
-            context.stop.check();
-            if !set.is_enough(group, need) {
-                return None;
-            }
-            let adjusted = seasonally_adjusted(&group.values, set.period.season());
-            let there = |i: &usize| group.values[*i].is_some();
-            let places: Vec<usize> = (0..group.values.len()).filter(there).collect();
-            let pick = |from: &[Option<f64>]| -> Vec<f64> {
-                places.iter().filter_map(|i| from[*i]).collect()
-            };
-            let search = Search {
-                segment_min,
-                shifts_max: params.shifts_max,
-                alpha: params.alpha(),
-                simulations,
-                seed: words::group_seed(context.seed, &group.label),
-            };
-            let found = mean_shifts(&pick(&group.values), &pick(&adjusted), &search)?;
-            Some((found, places))
-        })
-        .collect();
+    let search = |group: &Group| -> Option<(Shifts, Vec<usize>)> {
+        let adjusted = seasonally_adjusted(&group.values, set.period.season());
+        let there = |i: &usize| group.values[*i].is_some();
+        let places: Vec<usize> = (0..group.values.len()).filter(there).collect();
+        let pick =
+            |from: &[Option<f64>]| -> Vec<f64> { places.iter().filter_map(|i| from[*i]).collect() };
+        let search = Search {
+            segment_min,
+            shifts_max: params.shifts_max,
+            alpha: params.alpha(),
+            simulations,
+            seed: words::group_seed(context.seed, &group.label),
+        };
+        let found = mean_shifts(&pick(&group.values), &pick(&adjusted), &search)?;
+        Some((found, places))
+    };
+    let found = set.of_enough(context, |_| need, search);
     // A group with shifts is represented by each of them, one without by its best candidate.
     let p: Vec<f64> = found
         .iter()

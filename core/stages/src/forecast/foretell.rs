@@ -8,7 +8,6 @@ use crate::{
         period::{Period, Step},
     },
 };
-use rayon::prelude::*;
 use retrocast_stats::{
     forecast::{self as numerics, CLEAR, Options, Outlook, Stretch, current_stretch},
     seasonal::interpolate,
@@ -69,33 +68,27 @@ pub(super) fn foretell<'a>(
     params: &Params,
     lines: &'a SeriesSet,
 ) -> Vec<Foretold<'a>> {
-    lines
-        .groups
-        .par_iter()
-        .filter_map(|line| {
-            context.stop.check();
-            if !lines.is_enough(line, need(context, params, line.known())) {
-                return None;
-            }
-            let first = line.begin();
-            let first = first.max(line.values.len().saturating_sub(HISTORY_MAX));
-            let values = interpolate(&line.values[first..]);
-            let outlook =
-                numerics::forecast(&values, &options(context, params, values.len())).ok()?;
-            let breach = params.capacity.and_then(|capacity| {
-                let options = options(context, params, values.len());
-                let stretch = current_stretch(&values, options.period)?;
-                let horizon = params.horizon as usize * lines.period.per_day();
-                let level = *params.level.last()?;
-                Some((breach(&stretch, horizon, level, &capacity)?, stretch))
-            });
-            Some(Foretold {
-                line,
-                outlook,
-                breach,
-            })
+    let work = |line: &'a Group| {
+        let first = line.begin();
+        let first = first.max(line.values.len().saturating_sub(HISTORY_MAX));
+        let values = interpolate(&line.values[first..]);
+        let outlook = numerics::forecast(&values, &options(context, params, values.len())).ok()?;
+        let breach = params.capacity.and_then(|capacity| {
+            let options = options(context, params, values.len());
+            let stretch = current_stretch(&values, options.period)?;
+            let horizon = params.horizon as usize * lines.period.per_day();
+            let level = *params.level.last()?;
+            Some((breach(&stretch, horizon, level, &capacity)?, stretch))
+        });
+        Some(Foretold {
+            line,
+            outlook,
+            breach,
         })
-        .collect()
+    };
+    let needs = |line: &Group| need(context, params, line.known());
+    let foretold = lines.of_enough(context, needs, work);
+    foretold.into_iter().flatten().collect()
 }
 
 /// When the line reaches the limit's share.

@@ -2,6 +2,7 @@
 
 use super::{Group, SeriesSet, coverage::Coverage, period::Period};
 use crate::{Context, Input, frame::Times};
+use rayon::prelude::*;
 use retrocast_domain::{number::plural, window::long};
 
 /// Fewest records behind a series of counts, and fewest periods that hold one: with fewer, every
@@ -52,6 +53,27 @@ impl SeriesSet {
     /// Whether a group has enough for a method that needs this many periods.
     pub(crate) fn is_enough(&self, group: &Group, periods: usize) -> bool {
         self.lacks(group, periods).is_none()
+    }
+
+    /// What `work` makes of each group, in their order; nothing of one without as many periods as it
+    /// `needs`. On all threads, and not for longer than somebody waits.
+    pub(crate) fn of_enough<'a, T: Send>(
+        &'a self,
+        context: &Context,
+        needs: impl Fn(&Group) -> usize + Sync,
+        work: impl Fn(&'a Group) -> Option<T> + Sync,
+    ) -> Vec<Option<T>> {
+        self.groups
+            .par_iter()
+            .map(|group| {
+                context.stop.check();
+                if self.is_enough(group, needs(group)) {
+                    work(group)
+                } else {
+                    None
+                }
+            })
+            .collect()
     }
 
     /// What a group lacks: "have 9 days, need 21".

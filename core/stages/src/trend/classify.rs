@@ -1,8 +1,10 @@
 //! Which way each group goes: test, line, class.
 
 use super::Params;
-use crate::{Context, series::SeriesSet};
-use rayon::prelude::*;
+use crate::{
+    Context,
+    series::{Group, SeriesSet},
+};
 use retrocast_stats::{
     change_point::{Search, mean_shifts},
     test::benjamini_hochberg,
@@ -28,18 +30,11 @@ pub(super) fn classify(
     need: usize,
     counts: bool,
 ) -> Vec<Option<Tested>> {
-    let tested: Vec<Option<(Trend, Vec<Option<f64>>)>> = set
-        .groups
-        .par_iter()
-        .map(|group| {
-            context.stop.check();
-            if !set.is_enough(group, need) {
-                return None;
-            }
-            let adjusted = seasonally_adjusted(&group.values, set.period.season());
-            Some((trend(&adjusted)?, adjusted))
-        })
-        .collect();
+    let work = |group: &Group| -> Option<(Trend, Vec<Option<f64>>)> {
+        let adjusted = seasonally_adjusted(&group.values, set.period.season());
+        Some((trend(&adjusted)?, adjusted))
+    };
+    let tested = set.of_enough(context, |_| need, work);
     let p: Vec<f64> = tested
         .iter()
         .flatten()

@@ -1,40 +1,53 @@
-//! Records from files into a dataset: read, decompressed, checked, counted, committed once.
+//! Records from files into a dataset, as increments: what is new is read, checked, counted and
+//! committed once; what was taken before stays.
 //!
-//! One thread reads files in order and cuts them into blocks of whole records; several threads
-//! parse blocks; this one takes the results in the order of the blocks. So rows are the same
-//! whatever the number of threads, and no more than a few blocks are in memory.
+//! ```text
+//! listing + manifest -> changes -> take (read, check, count) -> resolve (keys) -> one commit
+//! ```
+//!
+//! The commit of the rows is what counts: it names the versions of manifest and quarantine that go
+//! with it. A process that dies before it leaves files that nobody refers to, and one that dies after
+//! it leaves nothing to do.
 
-mod block;
-mod column;
-mod csv;
-mod json;
-mod parse;
-mod produce;
-pub mod quarantine;
-mod tally;
-pub(crate) mod value;
+mod changes;
+pub mod manifest;
+mod note;
+mod refused;
+mod resolve;
+mod take;
 
-pub use block::{Format, RECORD_BYTES_MAX};
-pub(crate) use column::time_range;
+pub use resolve::Gone;
 
 use crate::{
     contract::Contract,
-    dataset::{Lake, Properties, Scan},
-    error::StoreError,
-    source::{Glance, Listing},
+    dataset::{Lake, MADE_FROM, Prepared, Properties, Scan},
+    error::{SourceError, StoreError},
+    origin,
+    source::{Glance, Listing, SourceFile, settled},
 };
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow_schema::SchemaRef;
+use changes::Changes;
 use datafusion::{
     error::DataFusionError, execution::SendableRecordBatchStream,
     physical_plan::stream::RecordBatchStreamAdapter,
 };
 use futures::StreamExt;
-use produce::Producer;
+use manifest::{Held, Object};
+use resolve::Existing;
 use retrocast_domain::{cell::DatasetRef, report::SourceNote};
-use std::{path::Path, sync::Arc};
+use retrocast_records::{Format, Hashes, read::personal};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
+use take::{Taken, Taking};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+/// Raised when the same records could give other rows: then every source is read anew.
+const INGEST: &str = "ingest 2";
 
 /// A source of a job, checked.
 #[derive(Debug, Clone)]
@@ -65,6 +78,12 @@ pub struct Progress {
 pub struct Control {
     /// Threads that parse; 0 means one.
     pub threads: usize,
+    /// Whether everything is read again, whatever was taken before.
+    pub anew: bool,
+    /// Hashes of files that are known already.
+    pub known: Hashes,
+    /// What personal data is hashed with.
+    pub hash_key: Option<Arc<[u8]>>,
     /// Stops the work before anything is committed.
     pub cancel: CancellationToken,
     /// Told after every block.
@@ -76,7 +95,7 @@ pub struct Control {
 pub struct Ingested {
     /// The accepted records.
     pub dataset: DatasetRef,
-    /// The refused ones, when there are any; see [`quarantine::schema`].
+    /// The refused ones, when there are any; see [`retrocast_records::read::quarantine::schema`].
     pub quarantine: Option<DatasetRef>,
     /// Counts for the report.
     pub note: SourceNote,
@@ -89,7 +108,13 @@ pub fn quarantine_name(source: &str) -> String {
     format!("{source}__quarantine")
 }
 
-/// Reads a source into the lake. Relative URIs begin at `base`.
+/// Name of the dataset that says what was taken of a source.
+pub fn manifest_name(source: &str) -> String {
+    format!("{source}__manifest")
+}
+
+/// Takes what is new of a source into the lake. Relative URIs begin at `base`. One process at a time
+/// may do this for a source.
 pub async fn ingest(
     spec: &SourceSpec,
     base: &Path,
@@ -98,74 +123,59 @@ pub async fn ingest(
     control: &Control,
 ) -> Result<Ingested, StoreError> {
     let listing = Listing::find(&spec.name, &spec.uri, base, spec.required).await?;
-    let formats = formats(spec, &listing)?;
-    let schema = spec.contract.schema();
-    let (records_in, records_out) = mpsc::channel(4);
-    let (refused_in, refused_out) = mpsc::channel(4);
-    // Removed when dropped, also when nobody waits for the end any more.
-    let staging = if spec.contract.key.is_empty() {
-        None
-    } else {
-        Some(lake.staging(&spec.name)?)
-    };
-    let destination = staging.as_deref().unwrap_or(lake);
-
-    let producer = Producer {
-        spec: spec.clone(),
-        listing: listing.clone(),
-        formats,
-        control: control.clone(),
-        runtime: tokio::runtime::Handle::current(),
-        records: records_in,
-        refused: refused_in,
-    };
-    let producing = tokio::task::spawn_blocking(move || producer.run());
-    let quarantine = quarantine_name(&spec.name);
-    let (tally, written, refused) = tokio::join!(
-        producing,
-        destination.write(
-            &spec.name,
-            received(schema.clone(), records_out),
-            properties
-        ),
-        write_refused(lake, &quarantine, refused_out, properties),
-    );
-    let stopped = |_| StoreError::Stopped {
-        name: spec.name.clone(),
-    };
-    let outcome = match tally.map_err(stopped)? {
-        // The reader stops when the writer does; then the writer knows why.
-        Err(StoreError::Stopped { .. }) if written.is_err() => Err(written.unwrap_err()),
-        Err(error) => Err(error),
-        Ok(tally) => written.map(|dataset| (tally, dataset)),
-    };
-    let (tally, mut dataset) = outcome?;
-    if let Some(staging) = staging {
-        let superseded = tally.superseded();
-        dataset = keep_last(&staging, &dataset, superseded, lake, properties).await?;
+    let held = Held::read(lake, &spec.name).await?;
+    if let Some(held) = &held {
+        held.teach(&control.known);
     }
-    let range = lake
-        .time_range(&dataset, spec.contract.time.as_deref())
-        .await?;
-    let (note, warnings) = tally.note(spec, &listing, &dataset, range);
+    let hashes = listing.hashes(control.threads, &control.known).await?;
+    let key = control.hash_key.as_deref();
+    let meaning = manifest::meaning(spec, key);
+    // Made by a process that died before it could say so: asked for anew or not, it is there.
+    let made = properties.get(MADE_FROM);
+    let done = |held: &Held| made.is_some() && held.made_from.as_ref() == made;
+    let start = held.filter(|held| held.means(&meaning) && (!control.anew || done(held)));
+    let objects = start.as_ref().map_or(&[][..], |held| &held.objects[..]);
+    let keyed = !spec.contract.key.is_empty();
+    let changes = Changes::between(&listing, &hashes, objects, keyed);
+    let increment = Increment {
+        spec,
+        listing: &listing,
+        hashes: &hashes,
+        lake,
+        properties,
+        control,
+        meaning: &meaning,
+        changes: &changes,
+    };
+    let (dataset, quarantine, objects) = match start {
+        Some(held) if changes.none() => (held.rows, held.quarantine, held.objects),
+        start => increment.make(start).await?,
+    };
+    let time = spec.contract.time.as_deref();
+    let range = lake.time_range(&dataset, time).await?;
+    let (note, mut warnings) = note::note(spec, &listing, &objects, &changes, &dataset, range);
+    warnings.extend(personal::warning(&spec.contract, &spec.name, key));
     Ok(Ingested {
         dataset,
-        quarantine: refused?,
+        quarantine,
         note,
         warnings,
     })
 }
 
 /// A hash of everything that the source would read: equal exactly when ingest would give the same.
+/// Files that `lake` has taken and that are as they were are not read for it.
 pub async fn source_identity(
     spec: &SourceSpec,
     base: &Path,
-    threads: usize,
+    lake: &Lake,
+    control: &Control,
 ) -> Result<String, StoreError> {
-    Listing::find(&spec.name, &spec.uri, base, spec.required)
-        .await?
-        .identity(threads)
-        .await
+    let listing = Listing::find(&spec.name, &spec.uri, base, spec.required).await?;
+    if let Some(held) = Held::read(lake, &spec.name).await? {
+        held.teach(&control.known);
+    }
+    Ok(listing.identity(control.threads, &control.known).await?)
 }
 
 /// What can be said of a source without reading it: cheap enough to be asked every few seconds.
@@ -179,16 +189,204 @@ pub async fn glance(
     Ok(listing.glance())
 }
 
-fn formats(spec: &SourceSpec, listing: &Listing) -> Result<Vec<Format>, StoreError> {
-    let told = |name: &str| {
-        spec.format
-            .or_else(|| Format::of(name))
-            .ok_or_else(|| StoreError::Format {
-                name: spec.name.clone(),
-                file: name.to_string(),
+/// One increment on its way into the lake.
+struct Increment<'a> {
+    spec: &'a SourceSpec,
+    listing: &'a Listing,
+    hashes: &'a [blake3::Hash],
+    lake: &'a Lake,
+    properties: &'a Properties,
+    control: &'a Control,
+    meaning: &'a str,
+    changes: &'a Changes,
+}
+
+/// Where the rows are before they are committed.
+enum Waiting {
+    /// In a lake of their own, since some may not count.
+    Staged(crate::staging::Staging, DatasetRef),
+    /// In the dataset's files, with nobody referring to them.
+    Prepared(Prepared),
+}
+
+impl Increment<'_> {
+    /// Reads what is new and commits it.
+    async fn make(
+        &self,
+        start: Option<Held>,
+    ) -> Result<(DatasetRef, Option<DatasetRef>, Vec<Object>), StoreError> {
+        let next = start.iter().flat_map(|held| &held.objects);
+        let next = next.map(|object| object.number + 1).max().unwrap_or(0);
+        let files = self.files()?;
+        let numbers: Vec<u32> = (next..).take(files.len()).collect();
+        let old = start.as_ref().map(|held| held.rows.clone());
+        let refused = start.and_then(|held| held.quarantine);
+        let (mut taken, waiting, quarantine) = self
+            .take(&files, &numbers, old.as_ref(), refused.as_ref())
+            .await?;
+        let mut kept = self.changes.keep.clone();
+        let gone = match &old {
+            Some(rows) => self.settle(rows, &files, &mut taken, &mut kept).await?,
+            None => Gone::new(),
+        };
+        let objects = self.objects(kept, &files, &numbers, &taken);
+        self.something_readable(&objects)?;
+        let prepared = match waiting {
+            Waiting::Prepared(prepared) => prepared,
+            Waiting::Staged(staging, staged) => {
+                let rows = without(&staging, &staged, taken.superseded).await?;
+                let name = &self.spec.name;
+                self.lake.prepare(name, rows, old.as_ref()).await?
+            }
+        };
+        let (lake, name) = (self.lake, &self.spec.name);
+        let listed = manifest::write(lake, name, &objects, self.properties).await?;
+        let properties =
+            manifest::properties(self.properties, self.meaning, &listed, quarantine.as_ref());
+        let rows = match &old {
+            None => lake.replace(name, prepared, &properties).await?,
+            Some(old) => lake.extend(old, prepared, &gone, &properties).await?,
+        };
+        Ok((rows, quarantine, objects))
+    }
+
+    /// The files to read, with how their records are written.
+    fn files(&self) -> Result<Vec<(SourceFile, Format)>, StoreError> {
+        let told = |file: &SourceFile| {
+            self.spec
+                .format
+                .or_else(|| Format::of(&file.name))
+                .ok_or_else(|| SourceError::Format {
+                    name: self.spec.name.clone(),
+                    file: file.name.clone(),
+                })
+        };
+        let files = self.changes.take.iter().map(|index| &self.listing.files[*index]);
+        let files = files.map(|file| Ok((file.clone(), told(file)?)));
+        Ok(files.collect::<Result<_, SourceError>>()?)
+    }
+
+    /// Reads the files; rows and what was refused are written on the way, but not yet committed.
+    async fn take(
+        &self,
+        files: &[(SourceFile, Format)],
+        numbers: &[u32],
+        old: Option<&DatasetRef>,
+        refused: Option<&DatasetRef>,
+    ) -> Result<(Taken, Waiting, Option<DatasetRef>), StoreError> {
+        let name = &self.spec.name;
+        let schema = origin::with_origin(&self.spec.contract.schema());
+        let (rows_in, rows_out) = mpsc::channel(4);
+        let (refused_in, refused_out) = mpsc::channel(4);
+        let taking = Taking {
+            spec: self.spec.clone(),
+            listing: self.listing.clone(),
+            files: files.to_vec(),
+            numbers: numbers.to_vec(),
+            control: self.control.clone(),
+            runtime: tokio::runtime::Handle::current(),
+            rows: rows_in,
+            refused: refused_in,
+            schema: schema.clone(),
+        };
+        let reading = tokio::task::spawn_blocking(move || taking.run());
+        let rows = received(schema, rows_out);
+        let writing = async {
+            if self.spec.contract.key.is_empty() {
+                let prepared = self.lake.prepare(name, rows, old).await?;
+                return Ok(Waiting::Prepared(prepared));
+            }
+            // Removed when dropped, also when nobody waits for the end any more.
+            let staging = self.lake.staging(name)?;
+            let staged = staging.write(name, rows, &Properties::new()).await?;
+            Ok(Waiting::Staged(staging, staged))
+        };
+        let quarantine = quarantine_name(name);
+        let (lake, properties) = (self.lake, self.properties);
+        let dropped = self.changes.dropped();
+        let (taken, written, refused) = tokio::join!(
+            reading,
+            writing,
+            refused::write(lake, &quarantine, refused, &dropped, refused_out, properties),
+        );
+        let stopped = |_| StoreError::Stopped { name: name.clone() };
+        let taken = match taken.map_err(stopped)? {
+            // The reader stops when the writer does; then the writer knows why.
+            Err(StoreError::Stopped { .. }) if written.is_err() => {
+                return Err(written.err().unwrap_or(StoreError::Cancelled));
+            }
+            other => other?,
+        };
+        Ok((taken, written?, refused?))
+    }
+
+    /// Which rows count, of those taken now and those in the dataset.
+    async fn settle(
+        &self,
+        rows: &DatasetRef,
+        files: &[(SourceFile, Format)],
+        taken: &mut Taken,
+        kept: &mut [Object],
+    ) -> Result<Gone, StoreError> {
+        let paths: BTreeMap<u32, String> = kept
+            .iter()
+            .map(|object| (object.number, object.path.clone()))
+            .collect();
+        let new_paths: Vec<String> = files.iter().map(|(file, _)| file.path.to_string()).collect();
+        let dropped: BTreeSet<u32> = self.changes.dropped();
+        let existing = Existing {
+            lake: self.lake,
+            rows,
+            contract: &self.spec.contract,
+            dropped: &dropped,
+            paths: &paths,
+        };
+        existing.settle(taken, &new_paths, kept).await
+    }
+
+    /// All objects that the dataset holds from now on.
+    fn objects(
+        &self,
+        mut kept: Vec<Object>,
+        files: &[(SourceFile, Format)],
+        numbers: &[u32],
+        taken: &Taken,
+    ) -> Vec<Object> {
+        let run = self.properties.get("run").cloned().unwrap_or_default();
+        for (index, (file, _)) in files.iter().enumerate() {
+            let modified = i64::try_from(file.modified.as_nanosecond()).unwrap_or(0);
+            kept.push(Object {
+                number: numbers[index],
+                name: file.name.clone(),
+                path: file.path.to_string(),
+                size: file.size,
+                modified: if settled(file) { modified } else { 0 },
+                hash: self.hashes[self.changes.take[index]].to_hex().to_string(),
+                run: run.clone(),
+                counts: taken.counts[index].clone(),
+            });
+        }
+        kept
+    }
+
+    /// An empty dataset would say that there was nothing; but nobody knows what there was.
+    fn something_readable(&self, objects: &[Object]) -> Result<(), StoreError> {
+        let records: u64 = objects.iter().map(|object| object.counts.records).sum();
+        let broken = objects.iter().filter_map(|object| {
+            Some(crate::source::Skipped {
+                name: object.name.clone(),
+                reason: object.counts.broken.clone()?,
             })
-    };
-    listing.files.iter().map(|file| told(&file.name)).collect()
+        });
+        let broken: Vec<_> = broken.collect();
+        if records > 0 || broken.is_empty() {
+            return Ok(());
+        }
+        Err(StoreError::Source(SourceError::NothingReadable {
+            name: self.spec.name.clone(),
+            files: broken.into_iter().chain(self.listing.skipped.clone()).collect(),
+        }))
+    }
 }
 
 /// Batches on their way to a writer. The end is said aloud: a channel that just closes must not
@@ -213,31 +411,14 @@ fn received(schema: SchemaRef, channel: mpsc::Receiver<Message>) -> SendableReco
     Box::pin(RecordBatchStreamAdapter::new(schema, stream))
 }
 
-async fn write_refused(
-    lake: &Lake,
-    name: &str,
-    mut channel: mpsc::Receiver<Message>,
-    properties: &Properties,
-) -> Result<Option<DatasetRef>, StoreError> {
-    let Some(Message::Rows(first)) = channel.recv().await else {
-        return Ok(None);
-    };
-    let schema = quarantine::schema();
-    let rest = received(schema.clone(), channel);
-    let all = futures::stream::iter([Ok(first)]).chain(rest);
-    let stream = Box::pin(RecordBatchStreamAdapter::new(schema, all));
-    lake.write(name, stream, properties).await.map(Some)
-}
-
-/// Copies a staged dataset without the rows that a later row of the same key replaces.
-async fn keep_last(
+/// Staged rows without those that another of their key took the place of.
+async fn without(
     staging: &Lake,
     staged: &DatasetRef,
-    superseded: Vec<u64>,
-    lake: &Lake,
-    properties: &Properties,
-) -> Result<DatasetRef, StoreError> {
-    let stream = staging.scan(staged, &Scan::default()).await?;
+    mut superseded: Vec<u64>,
+) -> Result<SendableRecordBatchStream, StoreError> {
+    superseded.sort_unstable();
+    let stream = staging.scan_all(staged, &Scan::default()).await?;
     let schema = stream.schema();
     let mut row = 0_u64;
     let mut next = superseded.into_iter().peekable();
@@ -257,8 +438,7 @@ async fn keep_last(
             &BooleanArray::from(keep),
         )?)
     });
-    let stream = Box::pin(RecordBatchStreamAdapter::new(schema, kept));
-    lake.write(&staged.name, stream, properties).await
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, kept)))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::sql::{Sql, SqlTable};
+use retrocast_records::read::RECORD_BYTES_MAX;
 use std::{fmt::Write as _, io::Write as _, path::PathBuf};
 
 const TICKET: &str = r#"

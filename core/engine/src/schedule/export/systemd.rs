@@ -26,7 +26,7 @@ pub fn systemd(call: &Call<'_>) -> [Unit; 2] {
 }
 
 fn service(call: &Call<'_>) -> String {
-    let words: Vec<String> = call.words(&[]).iter().map(|word| command(word)).collect();
+    let command = command(&call.words(&[]));
     let user = match &call.user {
         Some(user) => format!("User={}\n", specifiers(user)),
         None => String::new(),
@@ -80,7 +80,6 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 ",
         job = specifiers(call.job),
-        command = words.join(" "),
         writes = writes.join(" "),
     )
 }
@@ -138,17 +137,40 @@ fn specifiers(text: &str) -> String {
     text.replace('%', "%%")
 }
 
-/// A word of a command.
-fn command(word: &str) -> String {
-    quoted(&specifiers(word).replace('$', "$$"))
+/// A command line (systemd.service(5), "Command lines"). In the first word, which names the program,
+/// a dollar sign is one; in the others it begins a variable. A program whose path has quotes,
+/// backslashes or control characters is refused, so a shell is asked to start it.
+fn command(words: &[String]) -> String {
+    let argument = |word: &String| quoted(&specifiers(word).replace('$', "$$"));
+    let refused = |c: char| c.is_control() || "'\"\\".contains(c);
+    let (first, rest) = match words.split_first() {
+        Some((program, rest)) if !program.contains(refused) => (quoted(&specifiers(program)), rest),
+        _ => (SHELL.to_string(), words),
+    };
+    let rest = rest.iter().map(argument);
+    std::iter::once(first)
+        .chain(rest)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
+/// Starts the program that its words name, in its own place.
+const SHELL: &str = r#"/bin/sh -c "exec \"$$0\" \"$$@\"""#;
+
+/// A word that stays one: in double quotes, with C-style escapes, where it has to be.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@+%$".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
-        word.to_string()
-    } else {
-        let word = word.replace('\\', "\\\\").replace('"', "\\\"");
-        format!("\"{word}\"")
+        return word.to_string();
     }
+    let mut out = String::from("\"");
+    for c in word.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
 }

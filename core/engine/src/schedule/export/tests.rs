@@ -122,6 +122,83 @@ fn units_for_systemd() {
     has(&timer, "Unit=retrocast-weekly-review.service");
 }
 
+/// The command of a unit for a program at this path.
+fn command_of(program: &str) -> String {
+    let [service, _] = with("weekly-review", "7 9 * * MON", &[60], |call| {
+        let program = program.into();
+        systemd(&Call {
+            program,
+            ..call.clone()
+        })
+    });
+    let lines = service.text.lines();
+    let mut commands = lines.filter_map(|line| line.strip_prefix("ExecStart="));
+    commands.next().unwrap().to_string()
+}
+
+const REST: &str = "--workspace \"/srv/my \\\"50%%\\\" $$reports\" schedule tick weekly-review";
+
+#[test]
+fn the_program_of_a_unit_is_named_as_systemd_reads_it() {
+    for (program, word) in [
+        ("/opt/a$b/retrocast", "/opt/a$b/retrocast"),
+        ("/opt/${USER}/retrocast", "\"/opt/${USER}/retrocast\""),
+        ("/opt/50 %/retrocast", "\"/opt/50 %%/retrocast\""),
+        ("/opt/größe/retrocast", "\"/opt/größe/retrocast\""),
+    ] {
+        assert_eq!(command_of(program), format!("{word} {REST}"));
+    }
+    let shell = r#"/bin/sh -c "exec \"$$0\" \"$$@\"""#;
+    for (program, word) in [
+        ("/opt/it's/$x", "\"/opt/it's/$$x\""),
+        ("/opt/a\"b", "\"/opt/a\\\"b\""),
+        ("/opt/a\nb\\", "\"/opt/a\\x0ab\\\\\""),
+    ] {
+        assert_eq!(command_of(program), format!("{shell} {word} {REST}"));
+    }
+}
+
+/// systemd finds programs of such names, where it is installed.
+#[cfg(target_os = "linux")]
+#[test]
+fn systemd_finds_the_program_of_a_unit() {
+    use std::{fs, process::Command};
+    if Command::new("systemd-analyze")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        eprintln!("SKIPPED: systemd_finds_the_program_of_a_unit: there is no systemd-analyze");
+        return;
+    }
+    let folder = crate::trial::Folder::new();
+    for name in [
+        "a$b", "${HOME}", "$", "50 % c", "it's", "a\"b", "a\\b", "größe",
+    ] {
+        let program = folder.join(name).join("retrocast");
+        fs::create_dir_all(folder.join(name)).unwrap();
+        // What it is does not matter, as long as it can be started.
+        fs::copy("/bin/true", &program).unwrap();
+        let unit = folder.join("retrocast-test.service");
+        let command = command_of(program.to_str().unwrap());
+        fs::write(
+            &unit,
+            format!("[Service]\nType=oneshot\nExecStart={command}\n"),
+        )
+        .unwrap();
+        let ended = Command::new("systemd-analyze")
+            .arg("verify")
+            .arg(&unit)
+            .output();
+        let said = String::from_utf8_lossy(&ended.unwrap().stderr).into_owned();
+        let ours: Vec<&str> = said
+            .lines()
+            .filter(|line| line.contains("retrocast"))
+            .collect();
+        assert_eq!(ours, [""; 0], "{command}");
+    }
+}
+
 #[test]
 fn cron_jobs_for_kubernetes() {
     let text = with("weekly-review", "0 9 * * MON", &[60], |call| {

@@ -1,7 +1,7 @@
 //! What becomes of runs that are missed, fail, die, are cancelled, and of clocks that are set.
 
 use super::*;
-use crate::schedule::State;
+use crate::schedule::{State, calendar::SEARCHES};
 
 /// The machine is off from one time to another, and what is run afterwards is told.
 #[track_caller]
@@ -84,6 +84,28 @@ fn what_is_not_caught_up_is_counted_and_told() {
     assert_eq!((none.open[0].state, none.passed_over), (State::TooLate, 30));
     assert_eq!(none.look_again, none.next_due);
     assert_eq!(none.overdue, Some(instant("2026-03-02T09:00:00Z")));
+}
+
+/// Months of due times that nobody looked after cost a look for each of their last days, not for
+/// each minute.
+#[test]
+fn a_neglected_job_is_cheap_to_look_at() {
+    let mut world = World::new("* * * * *", "Europe/London", "2026-01-01T12:00:00Z");
+    world.takes = SignedDuration::from_secs(1);
+    world.tick();
+    world.schedule.missed = Missed::All;
+    for months in [1, 6] {
+        world.now = instant("2026-01-01T12:00:30Z") + months * 30 * 24 * HOUR;
+        let before = SEARCHES.get();
+        let standing = world.look();
+        let searches = SEARCHES.get() - before;
+        assert_eq!((standing.open.len(), standing.passed_over), (10, 9_990));
+        let newest = instant("2026-01-01T12:00:00Z") + months * 30 * 24 * HOUR;
+        assert_eq!(standing.open[9].due, newest);
+        assert_eq!(standing.open[0].due, newest - 9 * MINUTE);
+        // Ten thousand minutes are seven days.
+        assert!(searches < 20, "{searches} searches");
+    }
 }
 
 #[test]

@@ -1,0 +1,233 @@
+//! `retrocast contract`: drafts of contracts, records held to them, and what contracts there are.
+
+use super::{job, print, print_json};
+use crate::{Exit, arguments::ContractCommand, diagnose::WrongUsage, workspace::Workspace};
+use anyhow::Context as _;
+use retrocast_domain::number::plural;
+use retrocast_records::{Contract, Input, Remedy, SourceError, check, infer, near};
+use serde_json::json;
+use std::{
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+pub fn contract(workspace: &Workspace, command: ContractCommand) -> anyhow::Result<Exit> {
+    match command {
+        ContractCommand::Infer {
+            uri,
+            name,
+            out,
+            records,
+        } => draft(workspace, &uri, name, out.as_deref(), records),
+        ContractCommand::Check {
+            uri,
+            contract,
+            json,
+            records,
+        } => hold(workspace, &uri, &contract, json, records),
+        ContractCommand::List { json } => list(workspace, json),
+    }
+}
+
+/// Prints or writes a draft.
+fn draft(
+    workspace: &Workspace,
+    uri: &str,
+    name: Option<String>,
+    out: Option<&Path>,
+    records: u64,
+) -> anyhow::Result<Exit> {
+    if let Some(out) = out.filter(|out| out.exists()) {
+        let out = out.display();
+        let told = format!("{out} is there already; name another file, or remove it");
+        return Err(WrongUsage(told).into());
+    }
+    let stem = |path: &Path| Some(path.file_stem()?.to_str()?.to_string());
+    let name = name
+        .or_else(|| out.and_then(stem))
+        .unwrap_or_else(|| name_of(uri));
+    let input = input(&name, uri, Some(records));
+    let drafted = runtime()?.block_on(infer::infer(&input, &workspace.root));
+    let drafted = drafted.map_err(failed)?;
+    let Some(out) = out else {
+        print(&drafted.text)?;
+        return Ok(Exit::Done);
+    };
+    let failed = || format!("cannot write {}", out.display());
+    if let Some(folder) = out.parent() {
+        fs::create_dir_all(folder).with_context(failed)?;
+    }
+    let mut file = fs::File::create_new(out).with_context(failed)?;
+    file.write_all(drafted.text.as_bytes())
+        .with_context(failed)?;
+    print(&format!(
+        "{}: a draft, made from {} in {}; read it, decide where it says so, then: \
+         retrocast contract check {uri:?} --contract {}",
+        out.display(),
+        plural(drafted.records, "record"),
+        plural(drafted.files, "file"),
+        out.display(),
+    ))?;
+    Ok(Exit::Done)
+}
+
+/// Holds records to a contract.
+fn hold(
+    workspace: &Workspace,
+    uri: &str,
+    contract: &str,
+    as_json: bool,
+    records: Option<u64>,
+) -> anyhow::Result<Exit> {
+    let contract = match Contract::read(&contract_file(workspace, contract)?) {
+        Ok(contract) => contract,
+        Err(SourceError::Contract { file, diagnostics }) => {
+            job::print_diagnostics(&diagnostics, "");
+            eprintln!(
+                "error: {} in {file}",
+                plural(diagnostics.len() as u64, "mistake")
+            );
+            return Ok(job::unusable());
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let input = input(&contract.name, uri, records);
+    let now = jiff::Timestamp::now();
+    let checking = check::check(&input, &workspace.root, &contract, now);
+    let checked = runtime()?.block_on(checking).map_err(failed)?;
+    if as_json {
+        print_json(&checked)?;
+    } else {
+        print(&checked.to_string())?;
+    }
+    Ok(if checked.is_good() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
+}
+
+/// Names and titles of the contracts of the jobs folder.
+fn list(workspace: &Workspace, as_json: bool) -> anyhow::Result<Exit> {
+    let folder = workspace.jobs.join("contracts");
+    let mut contracts = Vec::new();
+    for name in names(&folder) {
+        let read = Contract::read(&folder.join(format!("{name}.toml")));
+        contracts.push((name, read.map(|contract| contract.title)));
+    }
+    if as_json {
+        let all: Vec<_> = contracts
+            .iter()
+            .map(|(name, read)| match read {
+                Ok(title) => json!({ "name": name, "title": title }),
+                Err(error) => json!({ "name": name, "error": error.to_string() }),
+            })
+            .collect();
+        print_json(&all)?;
+    } else if contracts.is_empty() {
+        let folder = folder.display();
+        print(&format!(
+            "there are no contracts in {folder}; `retrocast contract infer` drafts one"
+        ))?;
+    } else {
+        let mut text = String::new();
+        for (name, read) in &contracts {
+            let words = match read {
+                Ok(title) => title.clone(),
+                Err(error) => format!("cannot be used: {error}"),
+            };
+            let _ = writeln!(text, "{name:<24} {words}");
+        }
+        print(&text)?;
+    }
+    let sound = contracts.iter().all(|(_, read)| read.is_ok());
+    Ok(if sound { Exit::Done } else { Exit::Failed })
+}
+
+fn input(name: &str, uri: &str, records: Option<u64>) -> Input {
+    Input {
+        records,
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        ..Input::of(name, uri)
+    }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+}
+
+/// What was typed is at fault, unless it may do better the next time.
+fn failed(error: SourceError) -> anyhow::Error {
+    match error.remedy() {
+        Remedy::Change => WrongUsage(error.to_string()).into(),
+        _ => error.into(),
+    }
+}
+
+/// A name from that of the files: "tickets" of `data/raw/tickets/**/*.jsonl`.
+fn name_of(uri: &str) -> String {
+    let part = uri
+        .rsplit('/')
+        .map(|part| part.split('.').next().unwrap_or_default())
+        .find(|part| !part.is_empty() && !part.contains(['*', '?', '[']));
+    let plain = |c: char| if c.is_alphanumeric() { c } else { '_' };
+    part.unwrap_or("record").chars().map(plain).collect()
+}
+
+/// The file of a contract, by its name or path.
+fn contract_file(workspace: &Workspace, contract: &str) -> anyhow::Result<PathBuf> {
+    let path = Path::new(contract);
+    if contract.contains('/') || path.extension().is_some_and(|ending| ending == "toml") {
+        return Ok(path.to_path_buf());
+    }
+    let folder = workspace.jobs.join("contracts");
+    let file = folder.join(format!("{contract}.toml"));
+    if file.is_file() {
+        return Ok(file);
+    }
+    let names = names(&folder);
+    let help = match near(contract, names.iter().map(String::as_str)) {
+        Some(meant) => format!("did you mean {meant:?}?"),
+        None if names.is_empty() => {
+            "there are none; `retrocast contract infer` drafts one".to_string()
+        }
+        None => format!("contracts there: {}", names.join(", ")),
+    };
+    let file = file.display();
+    Err(WrongUsage(format!(
+        "no contract {contract:?}: {file} is not there; {help}"
+    ))
+    .into())
+}
+
+/// Names of the contracts in a folder, sorted.
+fn names(folder: &Path) -> Vec<String> {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = files
+        .filter_map(|entry| {
+            let path = entry.path();
+            let name = path.file_stem()?.to_str()?.to_string();
+            let is_contract = path.extension()? == "toml" && !name.starts_with('.');
+            is_contract.then_some(name)
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name_of;
+
+    #[test]
+    fn contracts_are_named_after_files_and_folders() {
+        assert_eq!(name_of("data/raw/tickets/**/*.jsonl"), "tickets");
+        assert_eq!(name_of("a/nyc taxi.csv.gz"), "nyc_taxi");
+        assert_eq!(name_of("**/*.csv"), "record");
+    }
+}

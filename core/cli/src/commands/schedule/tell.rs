@@ -1,0 +1,82 @@
+//! Mail to the administrator of a scheduled job, else to its owner, of runs that could not be made.
+
+use super::{Scheduled, Teller};
+use crate::{diagnose, signals, workspace::Workspace};
+use jiff::Timestamp;
+use retrocast_deliver::{Alert, Told};
+use retrocast_engine::{Lease, Standing, schedule::Tell};
+
+/// Tells the administrator, else the job's owner, of failures: once, which the run's folder
+/// remembers. When mail cannot be sent, that is said, and the next look tries again.
+pub(super) fn of_failures(
+    found: &Scheduled,
+    standing: &Standing,
+    tell: &Tell,
+    teller: &mut Teller,
+) {
+    let Some(to) = found.admin() else { return };
+    let failed = tell.failed.iter().map(|attempt| {
+        let word = || attempt.status.word().to_string();
+        let error = attempt.error.clone().unwrap_or_else(word);
+        (found.calendar.words(attempt.started), error)
+    });
+    let alert = Alert {
+        to: to.to_string(),
+        job: found.job.name.clone(),
+        window: tell.attempt.window.clone(),
+        due: found.calendar.words(tell.attempt.due),
+        attempts: failed.collect(),
+        next: found.calendar.next_words(tell, standing),
+    };
+    let told = retrocast_deliver::alert(&tell.attempt.folder, &alert, &is_stopped);
+    say_told(found, told, teller);
+}
+
+/// Mail that hangs must not hold up the end of the program.
+fn is_stopped() -> bool {
+    signals::stop().is_cancelled()
+}
+
+fn say_told(found: &Scheduled, told: Result<Told, retrocast_deliver::Error>, teller: &mut Teller) {
+    match told {
+        Ok(Told::Now(sent)) => eprintln!("{}: told {} that it fails", found.name, sent.to),
+        Ok(Told::Before(_)) => {}
+        Err(error) => teller.say(
+            &found.name,
+            "nobody could be told that it fails",
+            &error.to_string(),
+        ),
+    }
+}
+
+/// Tells that what is due could not even begin for lack of room on the disk. There is no folder of a
+/// run to note that in, so it is noted beside the leases, as far as there is room.
+pub(super) fn of_no_room(
+    workspace: &Workspace,
+    found: &Scheduled,
+    error: &anyhow::Error,
+    teller: &mut Teller,
+) {
+    let standing = found.standing(workspace);
+    // A run that left a folder is an attempt like others, and told of as these are.
+    let (Some(due), Some(to)) = (standing.now().next(), found.admin()) else {
+        return;
+    };
+    let window = found.job.window_for(found.calendar.date(due.due), None);
+    let words = |instant| found.calendar.words(instant);
+    let alert = Alert {
+        to: to.to_string(),
+        job: found.job.name.clone(),
+        window: window.map_or_else(|_| String::new(), |window| window.label()),
+        due: words(due.due),
+        attempts: vec![(words(Timestamp::now()), diagnose::in_one_line(error))],
+        next: "It is tried again at the next look, and made when there is room on the disk."
+            .to_string(),
+    };
+    let lease = Lease::of_schedule(&workspace.lake, &found.job.name);
+    let folder = lease.parent().unwrap_or(&workspace.lake);
+    // Where there is no room for a folder either, the mail is sent again at the next look.
+    let _ = std::fs::create_dir_all(folder);
+    let told = retrocast_deliver::alert_without_run(folder, &alert, &is_stopped);
+    say_told(found, told, teller);
+}

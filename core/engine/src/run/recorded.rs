@@ -1,0 +1,137 @@
+//! What an earlier run was made from, for a run that repeats it: the sources as they were, not as
+//! they are.
+
+use super::{Identities, Runner, UNREADABLE};
+use crate::{
+    boundary::{Failure, RunContext},
+    fingerprint::Fingerprint,
+    journal::{EventKind, Journal, PLAN},
+    outcome_store::Record,
+    plan::Node,
+};
+use serde::Deserialize;
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+/// The sources of an earlier run, each by the node's full name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordedSources {
+    /// What they held.
+    pub records: BTreeMap<String, String>,
+    /// What was made of it, as its kept outcome is called.
+    pub outcomes: BTreeMap<String, Fingerprint>,
+}
+
+impl RecordedSources {
+    /// Reads what the plan and the journal in a run's folder say of its sources.
+    pub fn read(folder: &Path) -> io::Result<Self> {
+        #[derive(Deserialize)]
+        struct Planned {
+            records: BTreeMap<String, String>,
+        }
+        let Planned { records } = serde_json::from_slice(&fs::read(folder.join(PLAN))?)?;
+        let made = Journal::read(folder)?
+            .into_iter()
+            .filter(|event| matches!(event.event, EventKind::NodeFinished | EventKind::NodeReused));
+        let outcomes = made.filter_map(|event| Some((event.node?, event.fingerprint?)));
+        let outcomes = outcomes
+            .filter(|(node, _)| records.contains_key(node))
+            .collect();
+        Ok(Self { records, outcomes })
+    }
+
+    /// What the sources held, as a run asks for it.
+    pub(super) fn identities(&self) -> Identities {
+        let known = self.records.iter().map(|(name, records)| {
+            let records = match records.strip_prefix(UNREADABLE) {
+                Some(why) => Err(Failure::data(format!("could not be read then: {why}"))),
+                None => Ok(records.clone()),
+            };
+            (name.clone(), records)
+        });
+        known.collect()
+    }
+}
+
+impl Runner {
+    /// What the run that is repeated made of a source. That contract or program are others now does
+    /// not matter: its dataset is the one that was reported on.
+    pub(super) async fn as_recorded(&self, node: &Node, ctx: &RunContext) -> Option<Record> {
+        let made = self.options.recorded.as_ref()?.outcomes.get(&node.name)?;
+        let record = self.store.get(made)?;
+        let usable = self.executor.usable(node, &record.outcome, ctx).await;
+        (usable && record.node == node.name).then_some(record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        boundary::Quiet,
+        run::{RunOptions, RunResult},
+        trial::{self, Folder, TrialClock, TrialExecutor},
+    };
+    use retrocast_domain::RunStatus;
+    use std::sync::Arc;
+
+    /// Runs the job; its contract of tickets is this one.
+    async fn run(
+        folder: &Folder,
+        executor: &Arc<TrialExecutor>,
+        contract: &str,
+        recorded: Option<RecordedSources>,
+    ) -> RunResult {
+        let mut options = RunOptions::new(folder.join("lake"), folder.join("reports"), "0.1.0");
+        options.recorded = recorded;
+        let clock = Arc::new(TrialClock::default());
+        let runner = Runner::new(executor.clone(), clock, Arc::new(Quiet), options);
+        let (job, mut plan) = (trial::job(trial::JOB), trial::plan(trial::JOB));
+        let tickets = plan.nodes.iter_mut().find(|n| n.name == "source.tickets");
+        tickets.unwrap().contract_hash = contract.to_string();
+        runner.run(Arc::new(job), Arc::new(plan)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_source_whose_contract_changed_comes_back_as_it_was() {
+        let (folder, executor) = (Folder::new(), Arc::new(TrialExecutor::default()));
+        let first = run(&folder, &executor, "old", None).await;
+        executor.take_done();
+        // Since then records and contract have changed, and a newer run read them in.
+        let other = ("source.tickets".to_string(), "other".to_string());
+        executor.records.lock().unwrap().extend([other]);
+        let newer = run(&folder, &executor, "new", None).await;
+        assert_ne!(newer.run, first.run);
+        executor.take_done();
+
+        let recorded = RecordedSources::read(&first.folder).unwrap();
+        assert_eq!(recorded.outcomes.len(), 2);
+        let again = run(&folder, &executor, "new", Some(recorded.clone())).await;
+        assert_eq!(again.status, RunStatus::Complete);
+        assert_eq!(executor.take_done(), [""; 0], "all was made of it before");
+        let datasets = |result: &RunResult| result.outcomes["source.tickets"].datasets.clone();
+        assert_eq!(datasets(&again), datasets(&first));
+        assert_ne!(datasets(&again), datasets(&newer));
+        let told = Journal::read(&again.folder).unwrap();
+        let told = told
+            .iter()
+            .find(|event| event.node.as_deref() == Some("source.tickets"));
+        let told = told.unwrap().message.clone().unwrap();
+        assert_eq!(told, "as the repeated run read it in, reuse");
+
+        // Without its dataset there is no way back, and that is said with what to do.
+        executor
+            .gone
+            .lock()
+            .unwrap()
+            .insert("source.tickets".to_string());
+        let gone = run(&folder, &executor, "new", Some(recorded)).await;
+        assert_eq!(gone.status, RunStatus::Failed);
+        let (node, failure) = &gone.failed[0];
+        let said = failure.to_string();
+        assert_eq!(node, "source.tickets");
+        for words in ["no longer in the lake", "contract changed", "--current"] {
+            assert!(said.contains(words), "{said}");
+        }
+        assert!(!executor.take_done().contains(node), "nothing is read in");
+    }
+}

@@ -1,0 +1,151 @@
+//! Everything that can go wrong between a URI and the records of a repository.
+
+use std::path::Path;
+
+/// What happened, where, why, and what to do about it. No message holds a user or a password.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// The URI cannot be understood.
+    #[error("the uri {uri:?} {reason}")]
+    Uri {
+        /// As it was given, without user and password.
+        uri: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// There is no repository in the folder.
+    #[error(
+        "{place} is no git repository: {reason}; name the folder that holds .git, or a bare repository"
+    )]
+    NoRepository {
+        /// The repository.
+        place: String,
+        /// What was found instead.
+        reason: String,
+    },
+    /// The repository is stored in a way that this build does not read.
+    #[error("{place} cannot be read: {reason}")]
+    Unsupported {
+        /// The repository.
+        place: String,
+        /// What it is, and what to do.
+        reason: String,
+    },
+    /// Older commits are not there, so the oldest ones that are would seem to add every file.
+    #[error(
+        "{place} is a shallow clone: its older commits are missing, and the figures of the oldest ones left \
+         would be wrong; complete it with `git fetch --unshallow`"
+    )]
+    Shallow {
+        /// The repository.
+        place: String,
+    },
+    /// The repository has no commit yet.
+    #[error(
+        "{place} has no commit on {branch} yet; commit something, or name another branch in the uri"
+    )]
+    Empty {
+        /// The repository.
+        place: String,
+        /// The branch that is checked out.
+        branch: String,
+    },
+    /// The branch is not there.
+    #[error("{place} has no branch {branch:?}{hint}; mend `branch` in the uri")]
+    Branch {
+        /// The repository.
+        place: String,
+        /// As the URI has it.
+        branch: String,
+        /// Which it has; may be empty.
+        hint: String,
+    },
+    /// The server asked for a user and a password, or refused them.
+    #[error(
+        "{place} wants a user and a password, and {given}; put valid ones into the uri, as https://user:password@host/…"
+    )]
+    Credentials {
+        /// The repository.
+        place: String,
+        /// What was given.
+        given: &'static str,
+    },
+    /// The server could not be reached, or did not do its part.
+    #[error("{place} could not be fetched: {reason}; check the address and the network")]
+    Fetch {
+        /// The repository.
+        place: String,
+        /// What the server or the network said.
+        reason: String,
+        /// Whether trying again may do.
+        may_pass: bool,
+    },
+    /// An object of the repository is missing or damaged.
+    #[error("{place}: {object} cannot be read: {reason}; look into it with `git fsck`")]
+    Object {
+        /// The repository.
+        place: String,
+        /// Which, such as "commit 1a2b…".
+        object: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A commit changes more files than a record set can take.
+    #[error(
+        "{place}: commit {commit} changes more than {limit} files, more than can be compared; \
+         leave it out with `since` in the uri"
+    )]
+    TooManyFiles {
+        /// The repository.
+        place: String,
+        /// The commit.
+        commit: String,
+        /// The most that is taken.
+        limit: usize,
+    },
+    /// The local file system refused something.
+    #[error("{action} {file:?}: {reason}")]
+    Io {
+        /// What was tried, such as "reading".
+        action: &'static str,
+        /// The file.
+        file: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The records could not be handed on.
+    #[error("the records of the repository could not be written: {0}")]
+    Output(#[from] std::io::Error),
+    /// The run was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl HistoryError {
+    /// The local file system refused something.
+    pub(crate) fn io(action: &'static str, file: &Path, error: &std::io::Error) -> Self {
+        Self::Io {
+            action,
+            file: file.display().to_string(),
+            reason: error.to_string(),
+        }
+    }
+
+    /// Whether the same may work when tried again, because a network or a server is the cause.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Fetch { may_pass: true, .. })
+    }
+}
+
+/// Everything that an error of the git library says, from the outside to the cause, on one line.
+pub(crate) fn chain(error: &gix::Error) -> String {
+    let mut said: Vec<String> = Vec::new();
+    for part in error.iter_errors() {
+        let part = part.to_string();
+        let part = part.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        if !part.is_empty() && !said.iter().any(|before| before.contains(&part)) {
+            said.push(part);
+        }
+    }
+    said.join(": ")
+}

@@ -1,0 +1,22 @@
+//! "Did you mean": the name that a misspelt one was probably meant to be.
+
+/// The candidate nearest to `name`, if it is near enough to be a slip of the hand.
+pub fn near<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| {
+            let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
+            (distance, candidate)
+        })
+        .min_by_key(|(distance, candidate)| (*distance, candidate.len()))
+        .filter(|(distance, candidate)| {
+            *distance <= 1.max(name.chars().count().min(candidate.chars().count()) / 3)
+        })
+        .map(|(_, candidate)| candidate)
+}
+
+/// A sentence to add to an error about an unknown name.
+pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    near(name, candidates).map_or_else(String::new, |found| format!(", did you mean `{found}`?"))
+}

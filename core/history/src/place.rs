@@ -1,0 +1,341 @@
+//! A URI taken apart: which repository, which branch, from when on, and what of it.
+
+use crate::{HistoryError, near::did_you_mean};
+use gix::bstr::ByteSlice;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use std::{fmt, path::PathBuf};
+
+/// What the records are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// One record for each commit.
+    Commits,
+    /// One record for each file that a commit changes.
+    FileChanges,
+}
+
+impl What {
+    /// The word for it in a URI.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Commits => "commits",
+            Self::FileChanges => "file_changes",
+        }
+    }
+}
+
+/// Where a repository is.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// On this machine.
+    Folder(PathBuf),
+    /// On a server.
+    Server {
+        /// Address without user and password.
+        url: String,
+        /// User and password, for when the server asks.
+        account: Option<Account>,
+    },
+}
+
+/// User and password. It has no `Debug` and no `Display`, so that it cannot be written by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub user: String,
+    pub password: String,
+}
+
+/// Which records of which repository: a checked URI.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Place {
+    home: Home,
+    what: What,
+    branch: Option<String>,
+    since: Option<Timestamp>,
+}
+
+const KEYS: [&str; 2] = ["branch", "since"];
+const SCHEMES: [&str; 3] = ["git+file", "git+https", "git+http"];
+
+impl Place {
+    /// Understands `git+file:///folder`, `git+https://host/path` and `git+http://host/path`, with
+    /// `?branch=…&since=…` and `#commits` or `#file_changes` behind it.
+    pub fn parse(uri: &str) -> Result<Self, HistoryError> {
+        let uri = uri.trim();
+        Parts::of(uri)
+            .and_then(Parts::place)
+            .map_err(|reason| HistoryError::Uri {
+                uri: without_account(uri),
+                reason,
+            })
+    }
+
+    /// Whether a URI is one of ours, right or wrong.
+    pub fn is_meant_by(uri: &str) -> bool {
+        uri.trim_start().starts_with("git+")
+    }
+
+    /// What the records are about.
+    pub fn what(&self) -> What {
+        self.what
+    }
+
+    /// The branch; where none is named, the one that is checked out.
+    pub fn branch(&self) -> Option<&str> {
+        self.branch.as_deref()
+    }
+
+    /// Only commits made at or after this time are told of.
+    pub fn since(&self) -> Option<Timestamp> {
+        self.since
+    }
+
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
+    }
+}
+
+/// The repository, without user and password.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.home {
+            Home::Folder(path) => write!(f, "{}", path.display()),
+            Home::Server { url, .. } => f.write_str(url),
+        }
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place")
+            .field("home", &self.to_string())
+            .field("what", &self.what)
+            .field("branch", &self.branch)
+            .field("since", &self.since)
+            .finish()
+    }
+}
+
+/// A URI cut at its marks.
+struct Parts<'a> {
+    scheme: &'a str,
+    /// Between the scheme and the query.
+    rest: &'a str,
+    query: Option<&'a str>,
+    fragment: Option<&'a str>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(uri: &'a str) -> Result<Self, String> {
+        let (scheme, rest) = uri
+            .split_once("://")
+            .ok_or("has no scheme; begin it with git+file://, git+https:// or git+http://")?;
+        if !SCHEMES.contains(&scheme) {
+            return Err(format!(
+                "begins with {scheme}://, which is not read{}; write git+file://, git+https:// or \
+                 git+http://, or clone the repository and name the clone",
+                did_you_mean(scheme, SCHEMES)
+            ));
+        }
+        let (rest, fragment) = cut(rest, '#');
+        let (rest, query) = cut(rest, '?');
+        let parts = Self {
+            scheme,
+            rest,
+            query,
+            fragment,
+        };
+        Ok(parts)
+    }
+
+    fn place(self) -> Result<Place, String> {
+        // The repository first: a password with a `/` or `?` in it must not be taken for a query.
+        let home = if self.scheme == "git+file" {
+            folder(self.rest)?
+        } else {
+            self.server()?
+        };
+        let what = match self.fragment {
+            None | Some("commits") => What::Commits,
+            Some("file_changes") => What::FileChanges,
+            Some(other) => {
+                return Err(format!(
+                    "asks for {other:?}, which there is not{}; write #commits or #file_changes",
+                    did_you_mean(other, ["commits", "file_changes"])
+                ));
+            }
+        };
+        let (branch, since) = query(self.query)?;
+        Ok(Place {
+            home,
+            what,
+            branch,
+            since,
+        })
+    }
+
+    fn server(&self) -> Result<Home, String> {
+        let (authority, path) = self.rest.split_once('/').unwrap_or((self.rest, ""));
+        let behind = [Some(path), self.query, self.fragment];
+        if behind.iter().flatten().any(|part| part.contains('@')) {
+            return Err(
+                "has an @ behind the host; write it %40 there, and in a user or password write / as %2F, \
+                 ? as %3F, # as %23 and @ as %40"
+                    .to_string(),
+            );
+        }
+        let (account, host) = match authority.rsplit_once('@') {
+            Some((account, host)) => (Some(account), host),
+            None => (None, authority),
+        };
+        if !is_host(host) {
+            return Err("has no valid host; write git+https://host/path".to_string());
+        }
+        if path.trim_matches('/').is_empty() {
+            return Err("names no repository on the host; write git+https://host/path".to_string());
+        }
+        if path.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err("has blanks in its path; write them %20".to_string());
+        }
+        let account = account.map(account_of).transpose()?;
+        if account.is_some() && self.scheme == "git+http" {
+            return Err("would send the password unprotected; use git+https:// for it".to_string());
+        }
+        let scheme = self.scheme.trim_start_matches("git+");
+        Ok(Home::Server {
+            url: format!("{scheme}://{host}/{path}"),
+            account,
+        })
+    }
+}
+
+fn folder(path: &str) -> Result<Home, String> {
+    if !path.starts_with('/') {
+        return Err("needs three slashes: git+file:///folder".to_string());
+    }
+    let path = decoded(path)?;
+    if path.contains(&0) {
+        return Err("holds a NUL character; remove it".to_string());
+    }
+    let path = path
+        .to_path()
+        .map_err(|_| "has a path that this system cannot take; rename the folder".to_string())?;
+    Ok(Home::Folder(path.to_path_buf()))
+}
+
+fn account_of(written: &str) -> Result<Account, String> {
+    let text = |part: &str| {
+        String::from_utf8(decoded(part)?)
+            .map_err(|_| "has a user or password that is not UTF-8".to_string())
+    };
+    let (user, password) = written.split_once(':').unwrap_or((written, ""));
+    Ok(Account {
+        user: text(user)?,
+        password: text(password)?,
+    })
+}
+
+/// A name or an address in brackets, and perhaps a port.
+fn is_host(host: &str) -> bool {
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+        _ => (host, None),
+    };
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let address = |c: char| c.is_ascii_hexdigit() || matches!(c, '.' | ':');
+    let named = match name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+    {
+        Some(inner) => !inner.is_empty() && inner.chars().all(address),
+        None => !name.is_empty() && name.chars().all(plain),
+    };
+    named && port.is_none_or(|port| port.parse::<u16>().is_ok())
+}
+
+fn query(query: Option<&str>) -> Result<(Option<String>, Option<Timestamp>), String> {
+    let (mut branch, mut since) = (None, None);
+    for pair in query.into_iter().flat_map(|query| query.split('&')) {
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| format!("has {pair:?} behind the `?`; write key=value"))?;
+        let value = String::from_utf8(decoded(value)?)
+            .map_err(|_| format!("has a `{key}` that is not UTF-8"))?;
+        let twice = match key {
+            "branch" => branch.replace(branch_of(&value)?).is_some(),
+            "since" => since.replace(since_of(&value)?).is_some(),
+            _ => {
+                return Err(format!(
+                    "has the unknown key `{key}`{}; there are `branch` and `since`",
+                    did_you_mean(key, KEYS)
+                ));
+            }
+        };
+        if twice {
+            return Err(format!("has `{key}` twice; keep one"));
+        }
+    }
+    Ok((branch, since))
+}
+
+fn branch_of(value: &str) -> Result<String, String> {
+    let short = value.strip_prefix("refs/heads/").unwrap_or(value);
+    let full = format!("refs/heads/{short}");
+    if short.is_empty() || gix::refs::FullName::try_from(full).is_err() {
+        return Err(format!(
+            "has the branch {value:?}, which no branch can be called; name a branch, or leave `branch` out"
+        ));
+    }
+    Ok(short.to_string())
+}
+
+fn since_of(value: &str) -> Result<Timestamp, String> {
+    let day = || {
+        let date: Date = value.parse().ok()?;
+        let plain = value.len() == 10;
+        Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp()).filter(|_| plain)
+    };
+    value.parse().ok().or_else(day).ok_or_else(|| {
+        format!(
+            "has the `since` {value:?}, which is no time; write a day such as 2025-01-31, or a time such \
+             as 2025-01-31T08:00:00Z"
+        )
+    })
+}
+
+/// The part before the first mark, and the part behind it if there is one.
+fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
+    text.split_once(mark)
+        .map_or((text, None), |(before, behind)| (before, Some(behind)))
+}
+
+/// `%HH` as the byte that it stands for.
+fn decoded(text: &str) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let digits = rest.get(..2).and_then(|digits| digits.to_str().ok());
+        let byte = digits
+            .filter(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()))
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .ok_or("has a % without two hexadecimal digits behind it; write a plain % as %25")?;
+        bytes.push(byte);
+        rest = &rest[2..];
+    }
+    Ok(bytes)
+}
+
+/// A URI that may be wrong in any way, without what may be a user and a password.
+fn without_account(uri: &str) -> String {
+    let is_folder = uri.starts_with("git+file://") || uri.starts_with("file://");
+    match (uri.split_once("://"), uri.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, behind))) if !is_folder => format!("{scheme}://…@{behind}"),
+        (None, Some((_, behind))) => format!("…@{behind}"),
+        _ => uri.to_string(),
+    }
+}

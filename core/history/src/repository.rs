@@ -1,0 +1,245 @@
+//! A repository that is open at a certain commit, and its records.
+
+use crate::{
+    HistoryError, What,
+    changes::Changes,
+    error::chain,
+    mirror,
+    near::did_you_mean,
+    objects::Objects,
+    place::{Home, Place},
+    record::{CommitRecord, FileChangeRecord, VERSION},
+    walk,
+};
+use gix::ObjectId;
+use std::{
+    io::Write,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// Memory for objects that are looked at again and again: the folders of a tree.
+const OBJECT_CACHE: usize = 64 << 20;
+
+/// A repository, open at the commit at the head of the branch.
+pub struct Repository {
+    objects: Objects,
+    head: ObjectId,
+    place: Place,
+}
+
+impl Repository {
+    /// Opens the repository that a place names. One on this machine is read where it is; nothing is
+    /// written into it. One on a server is fetched into a mirror below the folder `cache`, which later
+    /// openings bring up to date: two of the same address wait for each other.
+    pub fn open(place: &Place, cache: &Path, cancel: &AtomicBool) -> Result<Self, HistoryError> {
+        let (mut git, head) = match place.home() {
+            Home::Folder(folder) => {
+                let git = open_folder(place, folder)?;
+                let head = head(&git, place)?;
+                (git, head)
+            }
+            Home::Server { url, account } => {
+                mirror::fetched(place, url, account.as_ref(), cache, cancel)?
+            }
+        };
+        let shown = place.to_string();
+        if git.is_shallow().unwrap_or(false) {
+            return Err(HistoryError::Shallow { place: shown });
+        }
+        git.object_cache_size(OBJECT_CACHE);
+        Ok(Self {
+            objects: Objects::new(&git, shown),
+            head,
+            place: place.clone(),
+        })
+    }
+
+    /// The id of the newest commit that is told of.
+    pub fn head(&self) -> String {
+        self.head.to_string()
+    }
+
+    /// 32 hexadecimal digits that change exactly when the records could: they stand for the commit at
+    /// the head, what is told of it and from when on, and how records are made.
+    pub fn identity(&self) -> String {
+        let since = self
+            .place
+            .since()
+            .map_or_else(|| "-".to_string(), |since| since.to_string());
+        let what = self.place.what().name();
+        let text = format!(
+            "retrocast history {VERSION}\n{what}\n{}\n{since}\n",
+            self.head
+        );
+        blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
+    }
+
+    /// Writes the records as JSON Lines, oldest first, and gives their number. A parent's records stand
+    /// before its children's; otherwise the committer's time decides, then the id; the files of a commit
+    /// are in order of their paths. No more than one commit's records are held in memory.
+    pub fn write(&self, out: &mut dyn Write, cancel: &AtomicBool) -> Result<u64, HistoryError> {
+        let commits = walk::commits(&self.objects, self.head, self.place.since(), cancel)?;
+        let (mut buffer, mut parent_buffer) = (Vec::new(), Vec::new());
+        let head = walk::read(&self.objects, self.head, &mut buffer)?.tree;
+        let mut changes = Changes::new(&self.objects, &head, cancel)?;
+        let mut lines = Lines {
+            out,
+            line: Vec::new(),
+            count: 0,
+        };
+        for id in commits {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(HistoryError::Cancelled);
+            }
+            let commit = walk::read(&self.objects, id, &mut buffer)?;
+            let changed = match commit.parents[..] {
+                [] => changes.of(&id, None, &commit.tree)?,
+                [parent] => {
+                    let before = walk::read(&self.objects, parent, &mut parent_buffer)?.tree;
+                    changes.of(&id, Some(&before), &commit.tree)?
+                }
+                // As `git log` does, which compares merges with nothing.
+                _ => Vec::new(),
+            };
+            match self.place.what() {
+                What::Commits => lines.write(&CommitRecord::new(&id, &commit, &changed))?,
+                What::FileChanges => {
+                    for change in &changed {
+                        lines.write(&FileChangeRecord::new(&id, &commit, change))?;
+                    }
+                }
+            }
+        }
+        lines.out.flush()?;
+        Ok(lines.count)
+    }
+}
+
+/// JSON Lines on their way out.
+struct Lines<'a> {
+    out: &'a mut dyn Write,
+    line: Vec<u8>,
+    count: u64,
+}
+
+impl Lines<'_> {
+    fn write(&mut self, record: &impl serde::Serialize) -> Result<(), HistoryError> {
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, record).map_err(std::io::Error::from)?;
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)?;
+        self.count += 1;
+        Ok(())
+    }
+}
+
+/// What a repository is opened with: of all configuration only its own, and no replaced objects.
+pub fn options() -> gix::open::Options {
+    gix::open::Options::isolated().config_overrides(["core.useReplaceRefs=false"])
+}
+
+fn open_folder(place: &Place, folder: &Path) -> Result<gix::Repository, HistoryError> {
+    let none = |reason: String| HistoryError::NoRepository {
+        place: place.to_string(),
+        reason,
+    };
+    match std::fs::metadata(folder) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return Err(none("it is a file".to_string())),
+        Err(error) => return Err(none(error.to_string())),
+    }
+    let git = options()
+        .open(folder)
+        .map_err(|error| none(chain(&error)))?
+        .to_thread_local();
+    let storage = git.config_snapshot().string("extensions.refStorage");
+    match storage {
+        Some(storage) if storage != "files" => Err(HistoryError::Unsupported {
+            place: place.to_string(),
+            reason: format!(
+                "its branches are stored as {storage}, which is not read yet; convert them with \
+                 `git refs migrate --ref-format=files`"
+            ),
+        }),
+        _ => Ok(git),
+    }
+}
+
+/// The commit at the head of the branch that the place names, or of the one that is checked out.
+fn head(git: &gix::Repository, place: &Place) -> Result<ObjectId, HistoryError> {
+    let damaged = |object: String, error: &gix::Error| HistoryError::Object {
+        place: place.to_string(),
+        object,
+        reason: chain(error),
+    };
+    let Some(branch) = place.branch() else {
+        let head = git
+            .head()
+            .map_err(|error| damaged("HEAD".to_string(), &error))?;
+        if head.is_unborn() {
+            let name = head.referent_name().map(|name| name.shorten().to_string());
+            return Err(HistoryError::Empty {
+                place: place.to_string(),
+                branch: name.unwrap_or_else(|| "HEAD".to_string()),
+            });
+        }
+        let id = git
+            .head_id()
+            .map_err(|error| damaged("HEAD".to_string(), &error))?;
+        return Ok(id.detach());
+    };
+    for name in [
+        format!("refs/heads/{branch}"),
+        format!("refs/remotes/{branch}"),
+    ] {
+        let found = git
+            .try_find_reference(name.as_str())
+            .map_err(|error| damaged(name.clone(), &error))?;
+        if let Some(mut found) = found {
+            let id = found
+                .peel_to_id()
+                .map_err(|error| damaged(name.clone(), &error))?;
+            return Ok(id.detach());
+        }
+    }
+    Err(HistoryError::Branch {
+        place: place.to_string(),
+        branch: branch.to_string(),
+        hint: hint(branch, &branches(git)),
+    })
+}
+
+/// Names of all branches, those of remotes with the remote's name.
+fn branches(git: &gix::Repository) -> Vec<String> {
+    let mut names = Vec::new();
+    let Ok(platform) = git.references() else {
+        return names;
+    };
+    for all in [platform.local_branches(), platform.remote_branches()]
+        .into_iter()
+        .flatten()
+    {
+        names.extend(
+            all.flatten()
+                .map(|found| found.name().shorten().to_string()),
+        );
+    }
+    names
+}
+
+/// What to say about a branch that there is not.
+pub fn hint(branch: &str, names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let near = did_you_mean(branch, names.iter().map(String::as_str));
+    match names.len() {
+        _ if !near.is_empty() => near,
+        0 => String::new(),
+        1..=SHOWN => format!(" (it has {})", names.join(", ")),
+        more => format!(
+            " (it has {} and {} more)",
+            names[..SHOWN].join(", "),
+            more - SHOWN
+        ),
+    }
+}

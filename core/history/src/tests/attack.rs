@@ -1,0 +1,215 @@
+//! Repositories that are incomplete, broken or made to do harm.
+
+use super::{
+    fixture::{Fixture, error, records},
+    oracle::same_as_git,
+};
+
+#[test]
+fn what_is_no_repository_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display();
+    let said = error(&format!("git+file://{path}/none"));
+    assert!(
+        said.contains("is no git repository: No such file or directory"),
+        "{said}"
+    );
+    let said = error(&format!("git+file://{path}"));
+    assert!(said.contains("is no git repository: "), "{said}");
+    assert!(
+        said.ends_with("name the folder that holds .git, or a bare repository"),
+        "{said}"
+    );
+    std::fs::write(folder.path().join("file"), "x").unwrap();
+    let said = error(&format!("git+file://{path}/file"));
+    assert!(
+        said.contains("is no git repository: it is a file"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_empty_repository_is_told() {
+    let repo = Fixture::new();
+    let said = error(&repo.uri(""));
+    assert!(said.contains("has no commit on main yet"), "{said}");
+}
+
+#[test]
+fn a_shallow_clone_is_refused() {
+    let mut repo = Fixture::new();
+    repo.write("a", "1\n");
+    repo.commit("one");
+    repo.write("a", "2\n");
+    repo.commit("two");
+    let clone = repo.path.with_file_name("clone");
+    let from = format!("file://{}", repo.path.display());
+    repo.git(&[
+        "clone",
+        "-q",
+        "--depth",
+        "1",
+        &from,
+        clone.to_str().unwrap(),
+    ]);
+    let said = error(&format!("git+file://{}", clone.display()));
+    assert!(
+        said.contains("is a shallow clone: its older commits are missing"),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("complete it with `git fetch --unshallow`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_partial_clone_is_told_when_something_is_missing() {
+    let mut repo = Fixture::new();
+    repo.write("a", "1\n");
+    repo.commit("one");
+    repo.git(&["config", "uploadpack.allowFilter", "true"]);
+    let clone = repo.path.with_file_name("clone");
+    let from = format!("file://{}", repo.path.display());
+    repo.git(&[
+        "clone",
+        "-q",
+        "--bare",
+        "--filter=blob:none",
+        &from,
+        clone.to_str().unwrap(),
+    ]);
+    let said = error(&format!("git+file://{}", clone.display()));
+    assert!(
+        said.contains("it is missing, as after a clone with --filter"),
+        "{said}"
+    );
+}
+
+#[test]
+fn damage_is_told_with_the_object() {
+    let mut repo = Fixture::new();
+    repo.write("a", "1\n");
+    repo.commit("one");
+    let id = repo.git(&["rev-parse", "HEAD:a"]);
+    let file = repo.path.join(".git/objects").join(&id[..2]).join(&id[2..]);
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, "rubbish").unwrap();
+    let said = error(&repo.uri(""));
+    assert!(
+        said.contains(&format!("blob {id} cannot be read: ")),
+        "{said}"
+    );
+}
+
+#[test]
+fn branches_stored_as_reftable_are_told() {
+    let mut repo = Fixture::with(&["--ref-format=reftable"]);
+    repo.write("a", "1\n");
+    repo.commit("one");
+    let said = error(&repo.uri(""));
+    assert!(
+        said.contains("git refs migrate --ref-format=files"),
+        "{said}"
+    );
+    let said = error(&repo.uri("?branch=main"));
+    assert!(
+        said.contains("git refs migrate --ref-format=files"),
+        "{said}"
+    );
+}
+
+#[test]
+fn replaced_objects_are_not_followed() {
+    let mut repo = Fixture::new();
+    repo.write("a", "1\n");
+    let one = repo.commit("one");
+    repo.write("a", "2\n");
+    let two = repo.commit("two");
+    repo.git(&["replace", &two, &one]);
+    let subjects: Vec<String> = repo
+        .records("")
+        .iter()
+        .map(|record| record["subject"].to_string())
+        .collect();
+    assert_eq!(subjects, ["\"one\"", "\"two\""]);
+}
+
+#[test]
+fn commits_of_odd_programs_are_read() {
+    let mut repo = Fixture::new();
+    repo.write("a", "1\n");
+    let parent = repo.commit("one");
+    let tree = repo.git(&["rev-parse", "HEAD^{tree}"]);
+    let mut last = parent;
+    let people = [
+        "A <a@b> 1700000000 +0000",
+        "<> 1700000000 +0000",
+        "A B <a@b>> 1700000000 +9999",
+        "A <a@b> 99999999999999999 +0000",
+        "A <a@b>",
+        "A <a <b>> 1700000000 -0000",
+    ];
+    for person in people {
+        let commit =
+            format!("tree {tree}\nparent {last}\nauthor {person}\ncommitter {person}\n\nodd\n");
+        last = repo.object("commit", commit.as_bytes());
+    }
+    repo.git(&["update-ref", "refs/heads/main", &last]);
+    let commits = repo.records("");
+    assert_eq!(commits.len(), 7);
+    assert_eq!(
+        commits[4]["committed_at"], "1970-01-01T00:00:00Z",
+        "no calendar has it"
+    );
+    assert_eq!(commits[3]["author_email"], "a@b");
+}
+
+#[test]
+fn trees_of_odd_programs_are_read() {
+    let mut repo = Fixture::new();
+    repo.write("a", "1\n");
+    repo.commit("one");
+    let blob = repo.git(&["rev-parse", "HEAD:a"]);
+    let bytes: Vec<u8> = (0..20)
+        .map(|n| u8::from_str_radix(&blob[n * 2..n * 2 + 2], 16).unwrap())
+        .collect();
+    let entry =
+        |mode: &str, name: &str| [format!("{mode} {name}\0").as_bytes(), &bytes[..]].concat();
+    // Old programs wrote who may write; some write zeros in front, and names that lead elsewhere.
+    let tree = [
+        entry("100664", "a"),
+        entry("100644", "a/../b"),
+        entry("100755", "b"),
+    ]
+    .concat();
+    let tree = repo.object("tree", &tree);
+    let parent = repo.git(&["rev-parse", "HEAD"]);
+    let who = "A <a@b> 1700000000 +0000";
+    let commit = format!("tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\nodd\n");
+    let commit = repo.object("commit", commit.as_bytes());
+    repo.git(&["update-ref", "refs/heads/main", &commit]);
+    assert_eq!(repo.files(&commit), ["a/../b added +1 -0", "b added +1 -0"]);
+    same_as_git(&repo.path);
+}
+
+#[test]
+fn a_tree_that_holds_itself_many_times_is_refused() {
+    let repo = Fixture::new();
+    let mut id = repo.object("blob", b"bomb\n");
+    let mut mode = "100644";
+    for _ in 0..10 {
+        let bytes: Vec<u8> = (0..20)
+            .map(|n| u8::from_str_radix(&id[n * 2..n * 2 + 2], 16).unwrap())
+            .collect();
+        let entries = (0..10).map(|n| [format!("{mode} f{n}\0").as_bytes(), &bytes[..]].concat());
+        id = repo.object("tree", &entries.collect::<Vec<_>>().concat());
+        mode = "40000";
+    }
+    let who = "A <a@b> 1700000000 +0000";
+    let commit = format!("tree {id}\nauthor {who}\ncommitter {who}\n\nbomb\n");
+    let commit = repo.object("commit", commit.as_bytes());
+    repo.git(&["update-ref", "refs/heads/main", &commit]);
+    let said = records(&repo.uri("")).unwrap_err().to_string();
+    assert!(said.contains("more than 20000 "), "{said}");
+}

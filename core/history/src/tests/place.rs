@@ -1,0 +1,115 @@
+//! URIs, right and wrong.
+
+use crate::{Place, What};
+
+fn wrong(uri: &str) -> String {
+    Place::parse(uri).expect_err(uri).to_string()
+}
+
+#[test]
+fn uris_are_taken_apart() {
+    let place = Place::parse("git+file:///srv/repo").unwrap();
+    assert_eq!(place.to_string(), "/srv/repo");
+    assert_eq!(place.what(), What::Commits);
+    assert_eq!((place.branch(), place.since()), (None, None));
+    let uri = "git+https://host:8443/owner/repo.git?branch=release/1&since=2025-01-01#file_changes";
+    let place = Place::parse(uri).unwrap();
+    assert_eq!(place.to_string(), "https://host:8443/owner/repo.git");
+    assert_eq!(place.what(), What::FileChanges);
+    assert_eq!(place.branch(), Some("release/1"));
+    assert_eq!(place.since().unwrap().to_string(), "2025-01-01T00:00:00Z");
+    let place = Place::parse("git+file:///a%20b%3F%23/c?since=2025-01-01T02:00:00%2B02:00#commits");
+    let place = place.unwrap();
+    assert_eq!(place.to_string(), "/a b?#/c");
+    assert_eq!(place.since().unwrap().to_string(), "2025-01-01T00:00:00Z");
+    assert!(Place::parse("git+http://[::1]:80/repo").is_ok());
+    assert!(Place::is_meant_by("git+ssh://x") && !Place::is_meant_by("data/*.jsonl"));
+}
+
+#[test]
+fn mistakes_are_told_with_what_to_do() {
+    let cases = [
+        ("git+ssh://host/repo", "git+ssh://, which is not read"),
+        ("git+htps://host/repo", "did you mean `git+https`?"),
+        ("/srv/repo", "has no scheme; begin it with git+file://"),
+        (
+            "git+file://srv/repo",
+            "needs three slashes: git+file:///folder",
+        ),
+        ("git+https:///repo", "has no valid host"),
+        ("git+https://host:99999/repo", "has no valid host"),
+        ("git+https://host", "names no repository on the host"),
+        ("git+https://host/a b", "has blanks in its path"),
+        (
+            "git+file:///r#comits",
+            "asks for \"comits\", which there is not, did you mean `commits`?",
+        ),
+        ("git+file:///r#", "asks for \"\""),
+        (
+            "git+file:///r?brnch=a",
+            "has the unknown key `brnch`, did you mean `branch`?",
+        ),
+        (
+            "git+file:///r?depth=1",
+            "has the unknown key `depth`; there are `branch` and `since`",
+        ),
+        ("git+file:///r?branch", "write key=value"),
+        ("git+file:///r?branch=", "which no branch can be called"),
+        ("git+file:///r?branch=a..b", "which no branch can be called"),
+        (
+            "git+file:///r?branch=a&branch=b",
+            "has `branch` twice; keep one",
+        ),
+        (
+            "git+file:///r?since=yesterday",
+            "which is no time; write a day such as 2025-01-31",
+        ),
+        ("git+file:///r?since=2025-02-30", "which is no time"),
+        (
+            "git+file:///r?since=2025-01-01T00:00:00",
+            "which is no time",
+        ),
+        ("git+file:///r%2", "% without two hexadecimal digits"),
+        ("git+file:///r%00", "holds a NUL character"),
+        (
+            "git+http://user:word@host/repo",
+            "would send the password unprotected",
+        ),
+    ];
+    for (uri, expected) in cases {
+        let said = wrong(uri);
+        assert!(said.contains(expected), "{uri}: {said}");
+    }
+}
+
+#[test]
+fn users_and_passwords_are_never_shown() {
+    let place = Place::parse("git+https://ann:s%40crt@host/repo?branch=main").unwrap();
+    let shown = format!("{place} {place:?}");
+    assert!(!shown.contains("ann") && !shown.contains("crt"), "{shown}");
+    assert_eq!(place.to_string(), "https://host/repo");
+    let wrong_ones = [
+        "git+https://ann:s3crt@host/repo#wrong",
+        "git+https://ann:s3crt@host:x/repo",
+        "git+https://ann:s3/crt@host/repo",
+        "git+https://ann:33/s3crt@host/repo",
+        "git+https://ann:33?s3crt@host/repo",
+        "git+https://ann:33#s3crt@host/repo",
+        "git+https://ann:s3#crt@host/repo?branch=x",
+        "git+https://ann:s3?crt@host/repo",
+        "git+https://ann:s3@crt@host/repo#wrong",
+        "git+http://ann:s3crt@host/repo",
+        "git+ssh://ann:s3crt@host/repo",
+        "https://ann:s3crt@host/repo",
+        "ann:s3crt@host/repo",
+        "git+https://ann:s3crt@host/repo?since=x",
+        "git+https://ann:s3%crt@host/repo",
+    ];
+    for uri in wrong_ones {
+        let said = wrong(uri);
+        let secret = ["ann", "s3", "crt"]
+            .iter()
+            .find(|secret| said.contains(**secret));
+        assert_eq!(secret, None, "{uri}: {said}");
+    }
+}

@@ -1,0 +1,299 @@
+//! Repositories on a server: fetched, brought up to date, and not left half done.
+
+use super::{
+    fixture::{Fixture, GO, written},
+    web::{ASK, BREAK, BUSY, NONE, SPOIL, WELL, Web},
+};
+use crate::{HistoryError, Place, Repository};
+use serde_json::Value;
+use std::{path::Path, sync::atomic::AtomicBool};
+
+/// A repository with a server in front of it, and a cache.
+struct Served {
+    repo: Fixture,
+    web: Web,
+    cache: tempfile::TempDir,
+}
+
+impl Served {
+    fn start(arguments: &[&str]) -> Option<Self> {
+        let mut repo = Fixture::with(arguments);
+        let web = Web::start(repo.path.parent().unwrap())?;
+        for n in 0..40_u64 {
+            let line = |m: u64| format!("{n} {m} {}\n", n * m * 2_654_435_761 % 1_000_003);
+            repo.write(format!("file {n}"), (0..400).map(line).collect::<String>());
+        }
+        repo.commit("one");
+        repo.write("file 1", "other\n");
+        repo.commit("two");
+        let cache = tempfile::tempdir().unwrap();
+        Some(Self { repo, web, cache })
+    }
+
+    fn open(&self, behind: &str) -> Result<Repository, HistoryError> {
+        let uri = format!("git+http://{}/repo/.git{behind}", self.web.address);
+        Repository::open(&Place::parse(&uri).unwrap(), self.cache.path(), &GO)
+    }
+
+    fn records(&self, behind: &str) -> Vec<Value> {
+        written(&self.open(behind).unwrap()).unwrap()
+    }
+
+    fn error(&self, behind: &str) -> HistoryError {
+        self.open(behind).err().expect("an error")
+    }
+
+    /// Every file of the cache below the mirror's folder.
+    fn files(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut open = vec![self.cache.path().to_path_buf()];
+        while let Some(folder) = open.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().flatten() {
+                if entry.path().is_dir() {
+                    open.push(entry.path());
+                } else {
+                    names.push(entry.path().display().to_string());
+                }
+            }
+        }
+        names
+    }
+
+    fn packs(&self) -> usize {
+        let files = self.files();
+        files.iter().filter(|name| is(name, "pack")).count()
+    }
+}
+
+fn is(name: &str, extension: &str) -> bool {
+    Path::new(name)
+        .extension()
+        .is_some_and(|found| found == extension)
+}
+
+#[test]
+fn a_server_is_cloned_once_and_then_brought_up_to_date() {
+    let Some(mut served) = Served::start(&[]) else {
+        return;
+    };
+    for what in ["", "#file_changes"] {
+        assert_eq!(served.records(what), served.repo.records(what));
+    }
+    assert_eq!(served.packs(), 1);
+    let (whole, first) = (served.web.sent(), served.open("").unwrap().identity());
+    served.repo.write("file 2", "new\n");
+    served.repo.commit("three");
+    assert_eq!(served.records(""), served.repo.records(""));
+    assert_ne!(served.open("").unwrap().identity(), first);
+    let update = served.web.sent() - whole;
+    assert!(
+        update * 10 < whole,
+        "{update} bytes after {whole}: only what is new"
+    );
+    assert!(!served.files().iter().any(|name| is(name, "keep")));
+    let config = std::fs::read_to_string(
+        served
+            .files()
+            .iter()
+            .find(|name| name.ends_with("/config"))
+            .unwrap(),
+    );
+    assert!(config.unwrap().contains("bare = true"));
+}
+
+#[test]
+fn branches_share_a_mirror_and_may_be_rewritten() {
+    let Some(mut served) = Served::start(&[]) else {
+        return;
+    };
+    served.repo.git(&["checkout", "-q", "-b", "a", "HEAD~"]);
+    served.repo.write("file 3", "a\n");
+    served.repo.commit("on a");
+    assert_eq!(served.records("?branch=main").len(), 2);
+    assert_eq!(served.records("?branch=a").len(), 2);
+    assert_eq!(
+        served.records("")[1]["subject"],
+        "on a",
+        "what is checked out"
+    );
+    served
+        .repo
+        .git(&["commit", "-q", "--amend", "-m", "rewritten"]);
+    assert_eq!(served.records("?branch=a")[1]["subject"], "rewritten");
+    served.repo.git(&["branch", "-m", "a", "a/b"]);
+    assert_eq!(served.records("?branch=a/b").len(), 2);
+    let said = served.error("?branch=mian").to_string();
+    assert!(
+        said.ends_with("has no branch \"mian\", did you mean `main`?; mend `branch` in the uri"),
+        "{said}"
+    );
+    let folders = std::fs::read_dir(served.cache.path()).unwrap().flatten();
+    assert_eq!(folders.filter(|entry| entry.path().is_dir()).count(), 1);
+}
+
+#[test]
+fn an_interrupted_clone_is_taken_up_again() {
+    let Some(served) = Served::start(&[]) else {
+        return;
+    };
+    for mood in [BREAK, SPOIL] {
+        served.web.mood(mood);
+        let error = served.error("");
+        assert!(matches!(error, HistoryError::Fetch { .. }), "{error}");
+        assert_eq!(served.packs(), 0, "nothing half done counts");
+    }
+    // What is left by a process that was killed.
+    let config = served
+        .files()
+        .into_iter()
+        .find(|name| name.ends_with("/config"))
+        .unwrap();
+    let folder = Path::new(&config).parent().unwrap();
+    std::fs::create_dir_all(folder.join("objects/pack")).unwrap();
+    std::fs::write(folder.join("objects/pack/.tmp123"), "half").unwrap();
+    std::fs::create_dir_all(folder.with_extension("new")).unwrap();
+    std::fs::write(folder.with_extension("new").join("HEAD"), "").unwrap();
+    served.web.mood(WELL);
+    assert_eq!(served.records(""), served.repo.records(""));
+    assert!(!served.files().iter().any(|name| name.contains("/.tmp123")));
+}
+
+#[test]
+fn an_update_that_breaks_leaves_the_mirror_as_it_was() {
+    let Some(mut served) = Served::start(&[]) else {
+        return;
+    };
+    served.records("");
+    let line = |n: u64| format!("{}\n", n * 2_654_435_761 % 1_000_003);
+    served
+        .repo
+        .write("more", (0..9000).map(line).collect::<String>());
+    served.repo.commit("three");
+    served.web.mood(BREAK);
+    served.error("");
+    served.web.mood(WELL);
+    assert_eq!(served.records(""), served.repo.records(""));
+}
+
+#[test]
+fn a_damaged_mirror_is_made_anew() {
+    let Some(served) = Served::start(&[]) else {
+        return;
+    };
+    served.records("");
+    let damages: [fn(&str) -> bool; 3] = [
+        |name| name.ends_with("/HEAD"),
+        |name| is(name, "idx"),
+        |name| is(name, "pack"),
+    ];
+    for damage in damages {
+        for name in served.files().iter().filter(|name| damage(name)) {
+            let _ = std::fs::remove_file(name);
+            std::fs::write(name, "").unwrap();
+        }
+        assert_eq!(served.records(""), served.repo.records(""));
+    }
+}
+
+#[test]
+fn a_server_names_objects_by_sha_256() {
+    let Some(served) = Served::start(&["--object-format=sha256"]) else {
+        return;
+    };
+    assert_eq!(served.records(""), served.repo.records(""));
+    assert_eq!(served.records("#file_changes").len(), 41);
+}
+
+#[test]
+fn what_a_server_refuses_is_told() {
+    let Some(served) = Served::start(&[]) else {
+        return;
+    };
+    let address = format!("http://{}/repo/.git", served.web.address);
+    served.web.mood(ASK);
+    let error = served.error("");
+    assert!(matches!(error, HistoryError::Credentials { .. }), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("{address} wants a user and a password"))
+    );
+    served.web.mood(NONE);
+    let error = served.error("");
+    assert!(
+        error.to_string().contains("404") && !error.may_pass(),
+        "{error}"
+    );
+    served.web.mood(BUSY);
+    let error = served.error("");
+    assert!(
+        error.to_string().contains("503") && error.may_pass(),
+        "{error}"
+    );
+    let place = Place::parse("git+http://127.0.0.1:1/repo").unwrap();
+    let error = Repository::open(&place, served.cache.path(), &GO)
+        .err()
+        .unwrap();
+    assert!(
+        error
+            .to_string()
+            .starts_with("http://127.0.0.1:1/repo could not be fetched: "),
+        "{error}"
+    );
+    assert!(error.may_pass(), "{error}");
+}
+
+#[test]
+fn an_empty_repository_on_a_server_is_told() {
+    let repo = Fixture::new();
+    let Some(web) = Web::start(repo.path.parent().unwrap()) else {
+        return;
+    };
+    let cache = tempfile::tempdir().unwrap();
+    let uri = format!("git+http://{}/repo/.git", web.address);
+    let open = |behind: &str| {
+        let place = Place::parse(&format!("{uri}{behind}")).unwrap();
+        Repository::open(&place, cache.path(), &GO)
+            .err()
+            .unwrap()
+            .to_string()
+    };
+    assert!(open("").contains("has no commit on"), "{}", open(""));
+    assert!(
+        open("?branch=main").contains("has no branch \"main\""),
+        "{}",
+        open("?branch=main")
+    );
+}
+
+#[test]
+fn cancelling_ends_a_fetch() {
+    let Some(served) = Served::start(&[]) else {
+        return;
+    };
+    let uri = format!("git+http://{}/repo/.git", served.web.address);
+    let stop = AtomicBool::new(true);
+    let result = Repository::open(&Place::parse(&uri).unwrap(), served.cache.path(), &stop);
+    assert_eq!(result.err().unwrap().to_string(), "cancelled");
+    assert_eq!(served.records("").len(), 2);
+}
+
+#[test]
+fn two_at_once_wait_for_each_other() {
+    let Some(served) = Served::start(&[]) else {
+        return;
+    };
+    let uri = format!("git+http://{}/repo/.git", served.web.address);
+    let place = Place::parse(&uri).unwrap();
+    let open =
+        || Repository::open(&place, served.cache.path(), &GO).map(|repository| repository.head());
+    let heads: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap().unwrap())
+            .collect()
+    });
+    assert!(heads.iter().all(|head| *head == heads[0]));
+    assert_eq!(served.packs(), 1);
+}

@@ -1,0 +1,380 @@
+//! Records held to a contract without being taken in: what would be accepted, what refused and why.
+
+mod text;
+
+use crate::{
+    contract::Contract,
+    error::SourceError,
+    input::{Found, Input},
+    read::{
+        Parsed, Told, Unknown, count_unknown,
+        quarantine::{Reason, Row},
+        time_range,
+        value::DAY_MICROS,
+    },
+    source::without_credentials,
+};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{TimeUnit, TimestampMicrosecondType};
+use arrow_schema::DataType;
+use jiff::Timestamp;
+use retrocast_domain::report::Expectation;
+use serde::Serialize;
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+};
+
+/// Refused records that are shown of each reason.
+const EXAMPLES: usize = 5;
+/// Days that are shown of those with too few or too many records.
+const DAYS: usize = 5;
+
+/// What a contract makes of some records.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Checked {
+    /// Where they were read from, without credentials.
+    pub uri: String,
+    /// Name of the contract.
+    pub contract: String,
+    /// Files that were found.
+    pub files: u64,
+    /// Records that were looked at.
+    pub records: u64,
+    /// Whether all records were looked at.
+    pub complete: bool,
+    /// Records that meet the contract, duplicates included.
+    pub accepted: u64,
+    /// Those that do not, by reason, the most frequent first.
+    pub refused: Vec<Refused>,
+    /// Accepted records whose key a later one has, too.
+    pub duplicates: u64,
+    /// Fields that the contract does not name, with how many records had them.
+    pub unknown_fields: Vec<(String, u64)>,
+    /// Fields of the contract that no accepted record had.
+    pub missing_fields: Vec<String>,
+    /// Fields whose values had another type, with how many records were refused for it.
+    pub retyped_fields: Vec<(String, u64)>,
+    /// How often each field was null in accepted records.
+    pub nulls: Vec<Nulls>,
+    /// First and last time; `None` without a time field or an accepted record.
+    pub times: Option<(Timestamp, Timestamp)>,
+    /// Hours from the last time to the moment that was asked for.
+    pub age_hours: Option<f64>,
+    /// What the contract expects of all records together, and whether they meet it.
+    pub expected: Vec<Expected>,
+    /// Files that could not be read to their end, and what else was left out, with the reason.
+    pub broken_files: Vec<(String, String)>,
+}
+
+/// Records that were refused for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// The class.
+    pub reason: String,
+    /// How many.
+    pub records: u64,
+    /// The first of them.
+    pub examples: Vec<Example>,
+}
+
+/// A record that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Example {
+    /// File, as a user would name it.
+    pub file: String,
+    /// Line at which the record begins, from 1.
+    pub line: u64,
+    /// Byte in the line, from 1, where that is known.
+    pub column: Option<u64>,
+    /// Path of the field; empty for the record as a whole.
+    pub field: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Nulls of one field.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Nulls {
+    /// Name of the field.
+    pub field: String,
+    /// Accepted records in which it is null.
+    pub records: u64,
+    /// Their share of all accepted records.
+    pub share: f64,
+}
+
+/// One expectation of the contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Expected {
+    /// What is expected, in words.
+    pub what: String,
+    /// Whether it is so.
+    pub met: bool,
+    /// What was found, in words.
+    pub found: String,
+}
+
+impl Checked {
+    /// Whether every record meets the contract, every file could be read, and all that is expected of
+    /// them together is so.
+    pub fn is_good(&self) -> bool {
+        self.refused.is_empty()
+            && self.broken_files.is_empty()
+            && self.expected.iter().all(|expected| expected.met)
+    }
+}
+
+/// Holds what a URI names to a contract; relative URIs begin at `base`. Freshness is told as of `now`.
+pub async fn check(
+    input: &Input,
+    base: &Path,
+    contract: &Contract,
+    now: Timestamp,
+) -> Result<Checked, SourceError> {
+    let found = input.find(base).await?;
+    let stopped = |_| SourceError::Stopped {
+        name: input.name.clone(),
+    };
+    let (input, contract) = (input.clone(), contract.clone());
+    let checking = tokio::task::spawn_blocking(move || {
+        let tally = Tally::of(&found, &contract, input.records)?;
+        Ok(tally.told(&input, &contract, &found, now))
+    });
+    checking.await.map_err(stopped)?
+}
+
+/// What is counted on the way.
+#[derive(Default)]
+struct Tally {
+    records: u64,
+    ended: bool,
+    accepted: u64,
+    refused: BTreeMap<Reason, (u64, Vec<Example>)>,
+    keys: HashSet<u128>,
+    duplicates: u64,
+    unknown: Unknown,
+    retyped: Unknown,
+    nulls: Vec<u64>,
+    times: Option<(i64, i64)>,
+    days: BTreeMap<i64, u64>,
+    broken: Vec<(String, String)>,
+}
+
+impl Tally {
+    fn of(found: &Found, contract: &Contract, most: Option<u64>) -> Result<Self, SourceError> {
+        let mut tally = Self {
+            ended: true,
+            nulls: vec![0; contract.fields.len()],
+            ..Self::default()
+        };
+        let name = |file: usize| {
+            let file = found.files.get(file);
+            file.map(|(file, _)| file.name.clone()).unwrap_or_default()
+        };
+        found.read(&found.files, contract, &mut |told| {
+            match told {
+                Told::Records(parsed) => tally.block(contract, &parsed, &name(parsed.file)),
+                Told::End { file, broken } => {
+                    let broken = broken.map(|reason| (name(file), reason));
+                    tally.broken.extend(broken);
+                }
+            }
+            tally.ended = most.is_none_or(|most| tally.records < most);
+            tally.ended
+        })?;
+        Ok(tally)
+    }
+
+    fn block(&mut self, contract: &Contract, parsed: &Parsed, file: &str) {
+        self.records += parsed.records;
+        self.accepted += parsed.lines.len() as u64;
+        for key in &parsed.keys {
+            self.duplicates += u64::from(!self.keys.insert(*key));
+        }
+        for (name, n) in &parsed.unknown {
+            count_unknown(&mut self.unknown, name, *n);
+        }
+        for row in &parsed.refused {
+            self.refuse(row, file);
+        }
+        if let Some(batch) = &parsed.batch {
+            for (nulls, column) in self.nulls.iter_mut().zip(batch.columns()) {
+                *nulls += column.null_count() as u64;
+            }
+            if let Some(time) = &contract.time {
+                self.time(batch, time);
+            }
+        }
+    }
+
+    fn refuse(&mut self, row: &Row, file: &str) {
+        let violation = &row.violation;
+        if violation.reason == Reason::WrongType {
+            count_unknown(&mut self.retyped, &without_places(&violation.field), 1);
+        }
+        let (n, examples) = self.refused.entry(violation.reason).or_default();
+        *n += 1;
+        if examples.len() < EXAMPLES {
+            examples.push(Example {
+                file: file.to_string(),
+                line: row.line,
+                column: violation.column,
+                field: violation.field.clone(),
+                message: violation.message.clone(),
+            });
+        }
+    }
+
+    fn time(&mut self, batch: &RecordBatch, name: &str) {
+        let Some(column) = batch.column_by_name(name) else {
+            return;
+        };
+        if let Some((first, last)) = time_range(column) {
+            let (least, greatest) = self.times.unwrap_or((first, last));
+            self.times = Some((least.min(first), greatest.max(last)));
+        }
+        let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let Ok(times) = arrow::compute::cast(column, &micros) else {
+            return;
+        };
+        for at in times
+            .as_primitive::<TimestampMicrosecondType>()
+            .iter()
+            .flatten()
+        {
+            *self.days.entry(at.div_euclid(DAY_MICROS)).or_default() += 1;
+        }
+    }
+
+    fn told(self, input: &Input, contract: &Contract, found: &Found, now: Timestamp) -> Checked {
+        let moment = |micros| Timestamp::from_microsecond(micros).ok();
+        let times = self
+            .times
+            .and_then(|(first, last)| Some((moment(first)?, moment(last)?)));
+        let age =
+            times.map(|(_, last)| (now.as_microsecond() - last.as_microsecond()) as f64 / 3.6e9);
+        let expected = self.expected(&contract.expect, age);
+        let mut refused: Vec<Refused> = self
+            .refused
+            .into_iter()
+            .map(|(reason, (records, examples))| Refused {
+                reason: reason.text().to_string(),
+                records,
+                examples,
+            })
+            .collect();
+        refused.sort_by(|a, b| {
+            b.records
+                .cmp(&a.records)
+                .then_with(|| a.reason.cmp(&b.reason))
+        });
+        let nulls: Vec<Nulls> = contract
+            .fields
+            .iter()
+            .zip(&self.nulls)
+            .filter(|_| self.accepted > 0)
+            .map(|(field, records)| Nulls {
+                field: field.name.clone(),
+                records: *records,
+                share: *records as f64 / self.accepted as f64,
+            })
+            .collect();
+        let missing = nulls.iter().filter(|nulls| nulls.records == self.accepted);
+        let skipped = found.listing.skipped.iter();
+        let skipped = skipped.map(|skipped| (skipped.name.clone(), skipped.reason.clone()));
+        Checked {
+            uri: without_credentials(&input.uri),
+            contract: contract.name.clone(),
+            files: (found.listing.files.len() + found.listing.skipped.len()) as u64,
+            records: self.records,
+            complete: self.ended,
+            accepted: self.accepted,
+            refused,
+            duplicates: self.duplicates,
+            unknown_fields: most_first(self.unknown),
+            missing_fields: missing.map(|nulls| nulls.field.clone()).collect(),
+            retyped_fields: most_first(self.retyped),
+            nulls,
+            times,
+            age_hours: age,
+            expected,
+            broken_files: self.broken.into_iter().chain(skipped).collect(),
+        }
+    }
+
+    /// Whether what the contract expects of all records is so. The first and the last day may be cut
+    /// off by where the files begin and end, so they are not counted.
+    fn expected(&self, expect: &Expectation, age: Option<f64>) -> Vec<Expected> {
+        let mut out = Vec::new();
+        if let Some(hours) = expect.fresh_hours {
+            out.push(Expected {
+                what: format!("the newest record is at most {hours} hours old"),
+                met: age.is_some_and(|age| age <= hours),
+                found: age.map_or("no record".to_string(), |age| format!("{age:.1} hours")),
+            });
+        }
+        let whole = || {
+            let first = self.days.keys().next().map_or(0, |day| day + 1);
+            let last = self.days.keys().next_back().copied().unwrap_or(0);
+            (first..last).map(|day| (day, self.days.get(&day).copied().unwrap_or(0)))
+        };
+        if let Some(least) = expect.daily_records_min {
+            let few = whole().filter(|(_, n)| (*n as f64) < least);
+            let what = format!("a day has at least {least} records");
+            out.push(of_days(what, "fewer", few));
+        }
+        if let Some(most) = expect.daily_records_max {
+            let many = whole().filter(|(_, n)| (*n as f64) > most);
+            let what = format!("a day has at most {most} records");
+            out.push(of_days(what, "more", many));
+        }
+        out
+    }
+}
+
+/// An expectation of days, with the days that do not meet it.
+fn of_days(what: String, how: &str, days: impl Iterator<Item = (i64, u64)>) -> Expected {
+    let (mut n, mut shown) = (0_u64, Vec::new());
+    for (day, records) in days {
+        n += 1;
+        if shown.len() < DAYS {
+            let at = Timestamp::from_microsecond(day.saturating_mul(DAY_MICROS));
+            let date = at.map(|at| at.to_string()[..10].to_string());
+            shown.push(format!("{} ({records})", date.unwrap_or_default()));
+        }
+    }
+    let found = match n {
+        0 => format!("no day has {how}"),
+        1 => format!("1 day has {how}: {}", shown.join(", ")),
+        n => format!("{n} days have {how}: {}", shown.join(", ")),
+    };
+    Expected {
+        what,
+        met: n == 0,
+        found,
+    }
+}
+
+/// `updates[2].at` -> `updates[].at`.
+fn without_places(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut inside = false;
+    for c in path.chars() {
+        inside &= c != ']';
+        if !(inside && c.is_ascii_digit()) {
+            out.push(c);
+        }
+        inside |= c == '[';
+    }
+    out
+}
+
+fn most_first(counts: Unknown) -> Vec<(String, u64)> {
+    let mut counts: Vec<(String, u64)> = counts.into_iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    counts
+}
+
+#[cfg(test)]
+mod tests;

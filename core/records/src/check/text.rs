@@ -1,0 +1,120 @@
+//! What a check found, for people.
+
+use super::{Checked, Example};
+use retrocast_domain::number::{NBSP, count, percent, plural};
+use std::fmt;
+
+/// Names that are listed before the rest is counted.
+const NAMES: usize = 12;
+
+impl fmt::Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let refused: u64 = self.refused.iter().map(|refused| refused.records).sum();
+        writeln!(
+            f,
+            "{} in {} of {} held to {:?}: {} accepted, {} refused",
+            plural(self.records, "record"),
+            plural(self.files, "file"),
+            self.uri,
+            self.contract,
+            count(self.accepted),
+            count(refused),
+        )?;
+        if !self.complete {
+            writeln!(f, "  not all records were looked at")?;
+        }
+        for refused in &self.refused {
+            writeln!(
+                f,
+                "{}: {}",
+                refused.reason,
+                plural(refused.records, "record")
+            )?;
+            for example in &refused.examples {
+                writeln!(f, "  {example}")?;
+            }
+            let more = refused.records - refused.examples.len() as u64;
+            if more > 0 {
+                writeln!(f, "  and {} more", count(more))?;
+            }
+        }
+        for (file, reason) in &self.broken_files {
+            writeln!(f, "not read to its end: {file:?}: {reason}")?;
+        }
+        if self.duplicates > 0 {
+            let of = plural(self.duplicates, "record");
+            writeln!(
+                f,
+                "duplicates: {of} with a key that was seen before; the last counts"
+            )?;
+        }
+        let names = |pairs: &[(String, u64)]| {
+            let named = pairs
+                .iter()
+                .map(|(name, n)| format!("{name} ({})", count(*n)));
+            some(named.collect())
+        };
+        if !self.unknown_fields.is_empty() {
+            let fields = names(&self.unknown_fields);
+            writeln!(f, "fields that the contract does not name: {fields}")?;
+        }
+        if !self.missing_fields.is_empty() {
+            let fields = some(self.missing_fields.clone());
+            writeln!(f, "fields that no record had: {fields}")?;
+        }
+        if !self.retyped_fields.is_empty() {
+            let fields = names(&self.retyped_fields);
+            writeln!(f, "fields of another type: {fields}")?;
+        }
+        let sometimes = self
+            .nulls
+            .iter()
+            .filter(|nulls| nulls.records > 0 && !self.missing_fields.contains(&nulls.field));
+        let sometimes: Vec<String> = sometimes
+            .map(|nulls| format!("{} {}", nulls.field, percent(nulls.share)))
+            .collect();
+        if !sometimes.is_empty() {
+            writeln!(f, "null: {}", some(sometimes))?;
+        }
+        if let Some((first, last)) = self.times {
+            let age = self.age_hours.unwrap_or_default();
+            writeln!(f, "times: {first} to {last}, the newest {} ago", hours(age))?;
+        }
+        for expected in &self.expected {
+            let met = if expected.met { "met" } else { "not met" };
+            writeln!(f, "expected, {met}: {}; {}", expected.what, expected.found)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Example {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)?;
+        if let Some(column) = self.column {
+            write!(f, ":{column}")?;
+        }
+        if !self.field.is_empty() {
+            write!(f, " {}", self.field)?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+fn some(mut names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(NAMES);
+    names.truncate(NAMES);
+    if more > 0 {
+        names.push(format!("and {} more", count(more as u64)));
+    }
+    names.join(", ")
+}
+
+/// Hours, as days when there are many.
+fn hours(hours: f64) -> String {
+    if hours.abs() < 72.0 {
+        format!("{hours:.1}{NBSP}hours")
+    } else {
+        format!("{:.0}{NBSP}days", hours / 24.0)
+    }
+}

@@ -1,0 +1,144 @@
+//! Regular expressions of contracts: what a whole text must match.
+//!
+//! Matching takes time linear in the text, whatever the pattern: there is no backtracking, and a
+//! pattern that would need a large automaton is refused.
+
+use regex::{Error, Regex, RegexBuilder};
+use serde::{Serialize, Serializer};
+
+/// Bytes that a compiled pattern may have.
+const SIZE_MAX: usize = 4 << 20;
+
+/// A regular expression that a whole text must match.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    text: String,
+    regex: Regex,
+}
+
+/// Why a pattern cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unusable {
+    /// What is wrong, in words.
+    pub message: String,
+    /// Byte of the pattern at which it is, where that is known.
+    pub at: Option<usize>,
+}
+
+impl Pattern {
+    pub(super) fn new(text: &str) -> Result<Self, Unusable> {
+        compile(text).map_err(|error| unusable(text, &error))?;
+        // Alone it is sound, so here it can only end in a comment that swallows the bracket.
+        let regex = compile(&format!(r"\A(?:{text})\z")).map_err(|error| match error {
+            Error::CompiledTooBig(_) => unusable(text, &error),
+            _ => Unusable {
+                message: "it ends in a comment".to_string(),
+                at: None,
+            },
+        })?;
+        Ok(Self {
+            text: text.to_string(),
+            regex,
+        })
+    }
+
+    /// Whether the whole text matches.
+    pub fn fits(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+
+    /// As the contract has it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Serialize for Pattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+fn compile(text: &str) -> Result<Regex, Error> {
+    RegexBuilder::new(text)
+        .size_limit(SIZE_MAX)
+        .dfa_size_limit(SIZE_MAX)
+        .build()
+}
+
+/// The library marks the place by a caret under a copy of the pattern, and says why in the last line.
+fn unusable(text: &str, error: &Error) -> Unusable {
+    let Error::Syntax(told) = error else {
+        return Unusable {
+            message: format!(
+                "it needs more than {} MiB; shorten its counts",
+                SIZE_MAX >> 20
+            ),
+            at: None,
+        };
+    };
+    let last = told.lines().last().unwrap_or_default();
+    let message = last.strip_prefix("error: ").unwrap_or(last).to_string();
+    let indented = format!("    {text}");
+    let mut lines = told.lines().skip_while(|line| *line != indented).skip(1);
+    let caret = lines.next().and_then(|line| line.find('^'));
+    let at = caret
+        .and_then(|column| column.checked_sub(4))
+        .map(|column| {
+            let byte = text.char_indices().nth(column);
+            byte.map_or(text.len(), |(byte, _)| byte)
+        });
+    Unusable { message, at }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_text_must_match() {
+        let fits = |pattern: &str, text: &str| Pattern::new(pattern).unwrap().fits(text);
+        assert!(fits("a|ab", "ab"), "not the first alternative that matches");
+        assert!(!fits("a|ab", "abc"));
+        assert!(!fits("[0-9]+", "12\n"), "a line break is part of the text");
+        assert!(fits("[A-ZÄ]{2}-\\d+", "ÄB-17"));
+        assert!(fits("(?x) a b # and a comment\n", "ab"));
+    }
+
+    #[test]
+    fn what_cannot_be_compiled_says_why_and_where() {
+        let check = |pattern: &str, message: &str, at: Option<usize>| {
+            let found = Pattern::new(pattern).unwrap_err();
+            let expected = Unusable {
+                message: message.to_string(),
+                at,
+            };
+            assert_eq!(found, expected, "{pattern}");
+        };
+        check("é(b", "unclosed group", Some(2));
+        check("a)(b", "unopened group", Some(1));
+        check("(?x) a # note", "it ends in a comment", None);
+        check(
+            r"\w{1000}{1000}",
+            "it needs more than 4 MiB; shorten its counts",
+            None,
+        );
+        assert!(Pattern::new(&"(".repeat(100_000)).is_err());
+        assert!(Pattern::new("a\n(").is_err());
+    }
+
+    /// A pattern that takes a backtracking matcher exponential time.
+    #[test]
+    fn time_is_linear_in_the_text() {
+        let pattern = Pattern::new("(a+)+").unwrap();
+        let begun = std::time::Instant::now();
+        assert!(!pattern.fits(&format!("{}b", "a".repeat(1_000_000))));
+        assert!(begun.elapsed().as_secs() < 5);
+    }
+}

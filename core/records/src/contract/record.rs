@@ -1,0 +1,226 @@
+//! What a contract says of a record as a whole: its key, its time, which one is the latest, what
+//! becomes of fields that nobody named, and what is expected of all records together.
+
+use super::{
+    Field, FieldKind, Personal, REST, UnknownFields,
+    limits::plausible,
+    reader::{Reader, declared},
+};
+use crate::{near::near, read};
+use retrocast_domain::report::Expectation;
+use std::ops::Range;
+use toml::de::DeTable;
+
+const EXPECT_KEYS: [&str; 3] = ["fresh_hours", "daily_records_min", "daily_records_max"];
+
+impl Reader<'_> {
+    pub(super) fn key(&mut self, root: &DeTable, fields: &mut [Field]) -> Vec<String> {
+        let Some(value) = root.get("key") else {
+            return Vec::new();
+        };
+        let Some(items) = value.get_ref().as_array() else {
+            self.wrong_type("key", value, "a list of field names");
+            return Vec::new();
+        };
+        let mut key = Vec::new();
+        for item in items {
+            let Some(name) = item.get_ref().as_str() else {
+                self.wrong_type("key", item, "a list of field names");
+                continue;
+            };
+            let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
+            let Some(field) = fields.iter_mut().find(|field| field.name == name) else {
+                if !declared(root, name) {
+                    self.no_field(name, item.span(), &names);
+                }
+                continue;
+            };
+            match unfit_for_key(field) {
+                Some(why) => {
+                    let message = format!("`{name}` cannot be part of the key: {why}");
+                    self.error(item.span(), message, None);
+                }
+                None => {
+                    field.required = true;
+                    key.push(name.to_string());
+                }
+            }
+        }
+        key
+    }
+
+    pub(super) fn latest(
+        &mut self,
+        root: &DeTable,
+        key: &[String],
+        fields: &[Field],
+    ) -> Option<String> {
+        let (span, name) = self.text(root, "latest")?;
+        if key.is_empty() && !root.contains_key("key") {
+            let help = "it says which of several records with the same key counts: add `key`";
+            self.error(span, "`latest` without a `key`", Some(help.into()));
+            return None;
+        }
+        let Some(field) = fields.iter().find(|field| field.name == name) else {
+            if !declared(root, &name) {
+                let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
+                self.no_field(&name, span, &names);
+            }
+            return None;
+        };
+        let ordered = matches!(
+            field.kind,
+            FieldKind::Timestamp | FieldKind::Date | FieldKind::Integer | FieldKind::Number
+        );
+        if ordered && field.personal != Personal::Drop {
+            return Some(name);
+        }
+        let help = if ordered {
+            "its values are dropped: take `personal` away, or name another field"
+        } else {
+            "name a timestamp, date, integer or number"
+        };
+        let message = format!("`{name}` cannot tell which record is the latest");
+        self.error(span, message, Some(help.into()));
+        None
+    }
+
+    pub(super) fn time(&mut self, root: &DeTable, fields: &mut [Field]) -> Option<String> {
+        let (span, name) = self.text(root, "time")?;
+        let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
+        let Some(field) = fields.iter_mut().find(|field| field.name == name) else {
+            if !declared(root, &name) {
+                self.no_field(&name, span, &names);
+            }
+            return None;
+        };
+        if !matches!(field.kind, FieldKind::Timestamp | FieldKind::Date) {
+            let message = format!("the time field `{name}` is not a timestamp or date");
+            self.error(span, message, Some("give it type `timestamp`".into()));
+            return None;
+        }
+        if field.personal == Personal::Drop {
+            let message = format!("the time field `{name}` is dropped");
+            let help = "take its `personal` away, or name another field";
+            self.error(span, message, Some(help.into()));
+            return None;
+        }
+        plausible(field);
+        let unfit = field.default.as_ref().map(|value| read::fits(value, field));
+        if let Some(Err(violation)) = unfit {
+            let message = format!(
+                "the default of the time field `{name}` does not fit: {}",
+                violation.message
+            );
+            let help = "times of records are within 1970 to 2099 unless `min` and `max` say else";
+            self.error(span, message, Some(help.into()));
+        }
+        Some(name)
+    }
+
+    /// What becomes of fields that the contract does not name.
+    pub(super) fn unknown(&mut self, root: &DeTable, fields: &[Field]) -> UnknownFields {
+        const CHOICES: [(&str, UnknownFields); 3] = [
+            ("count", UnknownFields::Count),
+            ("keep", UnknownFields::Keep),
+            ("refuse", UnknownFields::Refuse),
+        ];
+        let unknown = self.choice(root, "unknown", &CHOICES).unwrap_or_default();
+        let taken = fields.iter().any(|field| field.name == REST);
+        if let (true, UnknownFields::Keep, Some(value)) = (taken, unknown, root.get("unknown")) {
+            let message = format!("the field `{REST}` is in the way of `unknown = \"keep\"`");
+            let help = format!("unknown fields are kept in a column `{REST}`: rename the field");
+            self.error(value.span(), message, Some(help));
+        }
+        unknown
+    }
+
+    /// What is expected of all records together.
+    pub(super) fn expect(&mut self, root: &DeTable) -> Expectation {
+        let Some(value) = root.get("expect") else {
+            return Expectation::default();
+        };
+        let Some(table) = value.get_ref().as_table() else {
+            self.wrong_type("expect", value, "a table");
+            return Expectation::default();
+        };
+        self.known(table, &EXPECT_KEYS, "`[expect]`");
+        if !table.is_empty() && !root.contains_key("time") {
+            let help = "how new records are, and how many a day has, is told by their time: \
+                        add `time`";
+            self.error(
+                value.span(),
+                "`[expect]` without a `time`",
+                Some(help.into()),
+            );
+        }
+        let found = Expectation {
+            fresh_hours: self.amount(table, "fresh_hours", false),
+            daily_records_min: self.amount(table, "daily_records_min", true),
+            daily_records_max: self.amount(table, "daily_records_max", true),
+        };
+        let most = table.get("daily_records_max");
+        if let (Some(least), Some(limit), Some(most)) =
+            (found.daily_records_min, found.daily_records_max, most)
+            && least > limit
+        {
+            let message =
+                format!("`daily_records_max` {limit} is below `daily_records_min` {least}");
+            self.error(most.span(), message, None);
+        }
+        found
+    }
+
+    /// A number above zero, or from zero.
+    fn amount(&mut self, table: &DeTable, key: &str, zero: bool) -> Option<f64> {
+        let number = self.number(table, key)?;
+        if number > 0.0 || (zero && number == 0.0) {
+            return Some(number);
+        }
+        let least = if zero { "0 or more" } else { "above 0" };
+        let span = table.get(key).map_or(0..0, toml::Spanned::span);
+        self.error(span, format!("`{key}` must be {least}"), None);
+        None
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        table: &DeTable,
+        key: &str,
+        choices: &[(&str, T)],
+    ) -> Option<T> {
+        let (span, text) = self.text(table, key)?;
+        if let Some((_, found)) = choices.iter().find(|(name, _)| *name == text) {
+            return Some(*found);
+        }
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let help = match near(&text, names.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("`{key}` may be: {}", names.join(", ")),
+        };
+        self.error(span, format!("`{key}` cannot be {text:?}"), Some(help));
+        None
+    }
+
+    fn no_field(&mut self, name: &str, span: Range<usize>, names: &[String]) {
+        let help = match near(name, names.iter().map(String::as_str)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("fields are: {}", names.join(", ")),
+        };
+        self.error(span, format!("there is no field `{name}`"), Some(help));
+    }
+}
+
+/// Why a field cannot be part of a key.
+fn unfit_for_key(field: &Field) -> Option<&'static str> {
+    if matches!(field.kind, FieldKind::List(_) | FieldKind::Struct(_)) {
+        Some("it holds several values")
+    } else if field.personal == Personal::Drop {
+        Some("its values are dropped")
+    } else if field.default.is_some() {
+        Some("all records that take its default would be the same one")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,156 @@
+//! What texts a field may have, what stands in for a missing value, and what is personal.
+
+use super::{
+    Field, FieldKind, Pattern, Personal,
+    reader::{Reader, innermost},
+};
+use crate::read;
+use serde_json::Value as Json;
+use std::ops::Range;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+impl Reader<'_> {
+    /// A whole number of characters.
+    pub(super) fn length(&mut self, table: &DeTable, key: &str) -> Option<usize> {
+        let length = self.number(table, key)?;
+        if length >= 1.0 && length.fract() == 0.0 {
+            return Some(length as usize);
+        }
+        let span = table.get(key).map_or(0..0, Spanned::span);
+        self.error(span, format!("`{key}` must be a whole number from 1"), None);
+        None
+    }
+
+    /// Fewest and most characters.
+    pub(super) fn lengths(&mut self, table: &DeTable) -> (Option<usize>, Option<usize>) {
+        let (least, most) = (
+            self.length(table, "min_length"),
+            self.length(table, "max_length"),
+        );
+        if let (Some(shortest), Some(longest), Some(value)) = (least, most, table.get("max_length"))
+            && shortest > longest
+        {
+            let message = format!("`max_length` {longest} is below `min_length` {shortest}");
+            self.error(value.span(), message, None);
+        }
+        (least, most)
+    }
+
+    pub(super) fn pattern(&mut self, table: &DeTable) -> Option<Pattern> {
+        let (span, text) = self.text(table, "pattern")?;
+        match Pattern::new(&text) {
+            Ok(pattern) => Some(pattern),
+            Err(unusable) => {
+                let place = unusable
+                    .at
+                    .and_then(|at| self.within_text(&span, &text, at));
+                let message = format!("`pattern` cannot be used: {}", unusable.message);
+                let help = "it is a regular expression that the whole text must match; \
+                            a backslash needs 'single quotes' around it";
+                self.error(place.unwrap_or(span), message, Some(help.into()));
+                None
+            }
+        }
+    }
+
+    /// The place in the file of a byte of a text, when the file has the text as it is.
+    fn within_text(&self, span: &Range<usize>, text: &str, at: usize) -> Option<Range<usize>> {
+        let written = self.text.get(span.clone())?;
+        let inside = written.get(1..written.len().checked_sub(1)?)?;
+        let start = span.start + 1 + at.min(text.len());
+        let width = text.get(at..).and_then(|rest| rest.chars().next());
+        (inside == text).then(|| start..start + width.map_or(1, char::len_utf8))
+    }
+
+    pub(super) fn personal(&mut self, table: &DeTable) -> Personal {
+        const CHOICES: [(&str, Personal); 3] = [
+            ("keep", Personal::Keep),
+            ("hash", Personal::Hash),
+            ("drop", Personal::Drop),
+        ];
+        self.choice(table, "personal", &CHOICES).unwrap_or_default()
+    }
+
+    /// Reads and checks what stands in for a missing value; the field's limits are known by now.
+    pub(super) fn default(&mut self, field: &mut Field, table: &DeTable) {
+        let Some(value) = table.get("default") else {
+            return;
+        };
+        if field.personal == Personal::Drop {
+            let message = format!("field `{}` has a `default` but is dropped", field.name);
+            let help = "take away `default`, or `personal = \"drop\"`";
+            self.error(value.span(), message, Some(help.into()));
+            return;
+        }
+        let Some(json) = json(value.get_ref()) else {
+            self.wrong_type("default", value, "a finite number");
+            return;
+        };
+        match read::fits(&json, field) {
+            Ok(()) => field.default = Some(json),
+            Err(violation) => {
+                let path = if violation.field.is_empty() {
+                    String::new()
+                } else {
+                    format!(" at {}", violation.field)
+                };
+                let message = format!(
+                    "`default` does not fit field `{}`{path}: {}",
+                    field.name, violation.message
+                );
+                self.error(value.span(), message, None);
+            }
+        }
+    }
+
+    /// What is said of texts where there are none.
+    pub(super) fn fitting_texts(&mut self, field: &Field, table: &DeTable) {
+        let kind = innermost(&field.kind);
+        let textual = matches!(kind, FieldKind::String | FieldKind::Json);
+        let mut wrong = |key: &str, what: &str, help: &str| {
+            if let Some(value) = table.get(key) {
+                let message = format!("`{what}` does not fit field `{}`", field.name);
+                self.error(value.span(), message, Some(help.to_string()));
+            }
+        };
+        if !textual {
+            wrong("max_length", "max_length", "`max_length` is for strings");
+            wrong("min_length", "min_length", "`min_length` is for strings");
+        }
+        if !matches!(kind, FieldKind::String) {
+            wrong("pattern", "pattern", "`pattern` is for strings");
+        }
+        if field.personal == Personal::Hash && !textual {
+            let help = "a hash is a text, so only strings and json can be hashed: use \"drop\"";
+            wrong("personal", "personal = \"hash\"", help);
+        }
+    }
+}
+
+/// A value of a contract as records would have it; `None` for numbers that no record can have.
+fn json(value: &DeValue) -> Option<Json> {
+    Some(match value {
+        DeValue::String(text) => Json::String(text.to_string()),
+        DeValue::Integer(integer) => {
+            Json::from(i64::from_str_radix(integer.as_str(), integer.radix()).ok()?)
+        }
+        DeValue::Float(float) => {
+            serde_json::Number::from_f64(float.as_str().parse().ok()?).map(Json::Number)?
+        }
+        DeValue::Boolean(value) => Json::Bool(*value),
+        DeValue::Datetime(time) => Json::String(time.to_string()),
+        DeValue::Array(items) => {
+            let items = items.iter().map(|item| json(item.get_ref()));
+            Json::Array(items.collect::<Option<_>>()?)
+        }
+        DeValue::Table(table) => {
+            let pairs = table
+                .iter()
+                .map(|(key, value)| Some((key.get_ref().to_string(), json(value.get_ref())?)));
+            Json::Object(pairs.collect::<Option<_>>()?)
+        }
+    })
+}

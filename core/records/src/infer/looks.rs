@@ -1,0 +1,289 @@
+//! What names and texts tell: units, and personal data.
+
+/// What the last word of a name says of its unit.
+const UNITS: [(&[&str], &str); 17] = [
+    (&["ns", "nanos", "nanoseconds"], "ns"),
+    (&["us", "micros", "microseconds"], "µs"),
+    (&["ms", "millis", "milliseconds"], "ms"),
+    (&["s", "sec", "secs", "seconds"], "s"),
+    (&["minutes", "mins"], "min"),
+    (&["h", "hours", "hrs"], "h"),
+    (&["days"], "d"),
+    (&["bytes"], "bytes"),
+    (&["kb"], "kB"),
+    (&["mb"], "MB"),
+    (&["gb"], "GB"),
+    (&["kib"], "KiB"),
+    (&["mib"], "MiB"),
+    (&["gib"], "GiB"),
+    (&["percent", "pct", "percentage"], "%"),
+    (&["tokens"], "tokens"),
+    (&["rpm"], "rpm"),
+];
+const CURRENCIES: [&str; 6] = ["usd", "eur", "gbp", "chf", "jpy", "cny"];
+const SHARES: [&str; 5] = ["rate", "ratio", "share", "fraction", "probability"];
+/// Words of names of what is counted or measured from zero.
+const FROM_ZERO: [&str; 16] = [
+    "age", "attempts", "bytes", "count", "counts", "duration", "elapsed", "errors", "failures",
+    "latency", "length", "retries", "size", "total", "wait", "width",
+];
+/// Words of names of personal data.
+const PERSONAL: [&str; 15] = [
+    "email",
+    "mail",
+    "phone",
+    "mobile",
+    "telephone",
+    "fax",
+    "ip",
+    "user",
+    "username",
+    "login",
+    "author",
+    "assignee",
+    "reporter",
+    "surname",
+    "address",
+];
+/// What stands before "name" when a person has it.
+const PERSONS: [&str; 14] = [
+    "first", "last", "full", "given", "family", "middle", "user", "customer", "contact", "person",
+    "employee", "owner", "author", "display",
+];
+/// Words that say that something is about a machine after all.
+const IMPERSONAL: [&str; 11] = [
+    "agent", "type", "kind", "count", "counts", "role", "plan", "status", "version", "cpu", "mem",
+];
+
+/// The words of a name: of `startedAt`, `started_at` and `Started at` the same.
+pub(super) fn words(name: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut lower_before = false;
+    for c in name.chars() {
+        if !c.is_alphanumeric() || (c.is_uppercase() && lower_before) {
+            words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty()));
+        }
+        if c.is_alphanumeric() {
+            word.extend(c.to_lowercase());
+        }
+        lower_before = c.is_lowercase() || c.is_numeric();
+    }
+    words.extend(Some(word).filter(|word| !word.is_empty()));
+    words
+}
+
+/// The unit that a name tells, such as `ms` of `latency_ms` or `K` of `Air temperature [K]`.
+pub(super) fn unit(name: &str, range: Option<(f64, f64)>) -> Option<String> {
+    let bracketed = name
+        .trim_end()
+        .strip_suffix([']', ')'])
+        .and_then(|head| head.rsplit_once(['[', '(']))
+        .map(|(_, unit)| unit.trim());
+    if let Some(unit) = bracketed.filter(|unit| !unit.is_empty() && unit.chars().count() <= 12) {
+        return Some(unit.to_string());
+    }
+    let words = words(name);
+    let (last, before) = words.split_last()?;
+    if before.is_empty() && last.len() < 3 {
+        return None;
+    }
+    let known = UNITS
+        .iter()
+        .find(|(names, _)| names.contains(&last.as_str()));
+    let within = range.is_some_and(|(least, greatest)| least >= 0.0 && greatest <= 1.0);
+    if let Some((_, unit)) = known {
+        Some((*unit).to_string())
+    } else if CURRENCIES.contains(&last.as_str()) {
+        Some(last.to_uppercase())
+    } else if within && SHARES.contains(&last.as_str()) {
+        Some("share".to_string())
+    } else {
+        None
+    }
+}
+
+/// Whether values of such a name and unit cannot be below zero.
+pub(super) fn from_zero(name: &str, unit: Option<&str>) -> bool {
+    let units = UNITS.iter().map(|(_, unit)| *unit).chain(["share"]);
+    let by_unit = unit.is_some_and(|unit| units.clone().any(|known| known == unit));
+    by_unit
+        || words(name)
+            .iter()
+            .any(|word| FROM_ZERO.contains(&word.as_str()))
+}
+
+/// Whether a name is one of personal data.
+pub(super) fn personal_name(name: &str) -> bool {
+    let words = words(name);
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    if has(&IMPERSONAL) {
+        return false;
+    }
+    let named = words.last().is_some_and(|last| last == "name");
+    has(&PERSONAL) || (named && (words.len() == 1 || has(&PERSONS)))
+}
+
+/// Whether a text looks like an address for mail or of a network, or like a number to be called.
+pub(super) fn personal(text: &str) -> bool {
+    let text = text.trim();
+    is_mail(text) || is_network(text) || is_phone(text)
+}
+
+fn is_mail(text: &str) -> bool {
+    let plain = text.len() <= 254 && !text.contains(|c: char| c.is_whitespace() || c == '/');
+    let parts = text.split_once('@').filter(|_| plain);
+    parts.is_some_and(|(person, host)| {
+        let ending = host.rsplit_once('.').map(|(_, ending)| ending);
+        let ends = ending
+            .is_some_and(|ending| ending.len() >= 2 && ending.chars().all(char::is_alphabetic));
+        !person.is_empty() && !host.contains('@') && ends
+    })
+}
+
+fn is_network(text: &str) -> bool {
+    text.parse::<std::net::Ipv4Addr>().is_ok()
+        || (text.matches(':').count() >= 3 && text.parse::<std::net::Ipv6Addr>().is_ok())
+}
+
+/// With a country's code, or with its area in brackets: other digits may be anything.
+fn is_phone(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let begins = text.starts_with('+') || text.starts_with('(');
+    let only = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || b"+()-. /".contains(&byte));
+    begins && only && (7..=15).contains(&digits)
+}
+
+/// Names of fields that identify a record, the surest first.
+pub(super) fn key_rank(name: &str) -> Option<usize> {
+    const ALONE: [&str; 5] = ["id", "uuid", "guid", "key", "uid"];
+    let words = words(name);
+    let last = words.last()?;
+    let rank = ALONE.iter().position(|known| known == last)?;
+    Some(if words.len() == 1 {
+        rank
+    } else {
+        ALONE.len() + rank
+    })
+}
+
+/// Names of fields that say when a record happened, the surest first.
+pub(super) fn time_rank(name: &str) -> Option<usize> {
+    const NAMES: [&str; 15] = [
+        "created at",
+        "timestamp",
+        "ts",
+        "time",
+        "at",
+        "started at",
+        "occurred at",
+        "authored at",
+        "event time",
+        "start time",
+        "created",
+        "started",
+        "datetime",
+        "date",
+        "day",
+    ];
+    const ENDINGS: [&str; 5] = ["at", "time", "timestamp", "on", "date"];
+    let words = words(name);
+    let whole = words.join(" ");
+    let ending = || {
+        let last = words.last()?;
+        let rank = ENDINGS.iter().position(|known| known == last)?;
+        Some(NAMES.len() + rank)
+    };
+    NAMES
+        .iter()
+        .position(|known| *known == whole)
+        .or_else(ending)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fall_into_words() {
+        assert_eq!(words("startedAt"), ["started", "at"]);
+        assert_eq!(words("Air temperature [K]"), ["air", "temperature", "k"]);
+        assert_eq!(words("userID2"), ["user", "id2"]);
+        assert_eq!(words("__"), [""; 0]);
+    }
+
+    #[test]
+    fn units_are_told_by_names() {
+        let check = |name: &str, range, expected: Option<&str>| {
+            assert_eq!(unit(name, range).as_deref(), expected, "{name}");
+        };
+        check("latency_ms", None, Some("ms"));
+        check("durationSeconds", None, Some("s"));
+        check("cost_usd", None, Some("USD"));
+        check("cpu_percent", None, Some("%"));
+        check("Air temperature [K]", None, Some("K"));
+        check("Tool wear [min]", None, Some("min"));
+        check("error_rate", Some((0.0, 0.4)), Some("share"));
+        check("error_rate", Some((0.0, 40.0)), None);
+        check("s", None, None);
+        check("items", None, None);
+        assert!(from_zero("latency_ms", Some("ms")) && from_zero("retries", None));
+        assert!(!from_zero("temperature", None) && !from_zero("balance_usd", Some("USD")));
+    }
+
+    #[test]
+    fn personal_data_is_suspected_by_name_and_by_look() {
+        for name in [
+            "email",
+            "customer_name",
+            "name",
+            "ipAddress",
+            "user_id",
+            "author",
+            "Phone",
+        ] {
+            assert!(personal_name(name), "{name}");
+        }
+        for name in [
+            "service_name",
+            "user_agent",
+            "user_cpu",
+            "description",
+            "ship",
+            "user_count",
+        ] {
+            assert!(!personal_name(name), "{name}");
+        }
+        for text in [
+            "a.b@c.org",
+            "192.168.0.1",
+            "2001:db8:0:0::1",
+            "+49 30 123456",
+            "(030) 12-34567",
+        ] {
+            assert!(personal(text), "{text}");
+        }
+        for text in [
+            "12:30:45",
+            "2026-01-01",
+            "1.2.3",
+            "a @ b",
+            "git@host:a/b",
+            "+",
+            "123456789",
+        ] {
+            assert!(!personal(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_and_times_are_ranked() {
+        assert!(key_rank("id") < key_rank("order_id") && key_rank("order_id").is_some());
+        assert_eq!(key_rank("idea"), None);
+        assert!(time_rank("createdAt") < time_rank("updated_at"));
+        assert!(time_rank("date") < time_rank("resolved_at"));
+        assert_eq!(time_rank("title"), None);
+    }
+}

@@ -1,0 +1,174 @@
+//! What the values of one field look like: counted as they pass, with bounded memory.
+
+use super::{looks, value};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Different texts that are remembered, and one more to know that there are others.
+pub(super) const DISTINCT: usize = 12;
+/// Fields of an object beyond which it is taken for a map with data as keys.
+pub(super) const FIELDS: usize = 100;
+/// Objects and lists inside each other beyond which they are kept as JSON.
+const DEPTH: usize = 6;
+/// Digits that a number surely keeps.
+const SURE_DIGITS: usize = 15;
+/// Longest text that can be one of a few.
+const WORD: usize = 64;
+
+/// What was seen of one field.
+#[derive(Debug, Default)]
+pub(super) struct Profile {
+    /// Values that are not null.
+    pub seen: u64,
+    pub nulls: u64,
+    /// Values that were cells of CSV files, where everything is text.
+    pub cells: u64,
+    pub booleans: u64,
+    pub integers: u64,
+    /// Integers of cells that are 0 or 1.
+    pub flags: u64,
+    /// Numbers with a fraction, or beyond 64 bits.
+    pub numbers: u64,
+    pub texts: u64,
+    pub objects: u64,
+    pub arrays: u64,
+    /// Texts that are times, and those that are days.
+    pub times: u64,
+    pub dates: u64,
+    /// Texts with white space.
+    pub spaced: u64,
+    /// Texts that look like personal data.
+    pub personal: u64,
+    /// Least and greatest number.
+    pub range: Option<(f64, f64)>,
+    /// Earliest and latest time, in microseconds since 1970 UTC.
+    pub span: Option<(i64, i64)>,
+    /// Characters of the longest text.
+    pub longest: usize,
+    /// How often each text was seen; of no use when there are more than [`DISTINCT`].
+    pub words: BTreeMap<String, u64>,
+    /// Fields of objects, in order of their names.
+    pub fields: BTreeMap<String, Profile>,
+    /// Values of lists.
+    pub items: Option<Box<Profile>>,
+    /// Whether something is too deep, or an object has too many fields, to be looked into.
+    pub opaque: bool,
+}
+
+impl Profile {
+    /// Takes in one value.
+    pub fn add(&mut self, value: &Value, cell: bool) {
+        self.add_at(value, cell, 0);
+    }
+
+    fn add_at(&mut self, value: &Value, cell: bool, depth: usize) {
+        match value {
+            Value::Null => {
+                self.nulls += 1;
+                return;
+            }
+            Value::Bool(_) => self.booleans += 1,
+            Value::Number(number) => self.number(number.as_i64(), number.as_f64()),
+            Value::String(text) if cell => self.cell(text),
+            Value::String(text) => self.text(text, text),
+            Value::Array(items) => {
+                self.arrays += 1;
+                self.list(items, depth);
+            }
+            Value::Object(fields) => {
+                self.objects += 1;
+                self.object(fields, depth);
+            }
+        }
+        self.seen += 1;
+        self.cells += u64::from(cell);
+    }
+
+    fn number(&mut self, integer: Option<i64>, number: Option<f64>) {
+        if integer.is_some() {
+            self.integers += 1;
+        } else {
+            self.numbers += 1;
+        }
+        if let Some(number) = number {
+            let (least, greatest) = self.range.unwrap_or((number, number));
+            self.range = Some((least.min(number), greatest.max(number)));
+        }
+    }
+
+    /// A text; `trimmed` is what would be read as a time.
+    fn text(&mut self, text: &str, trimmed: &str) {
+        self.texts += 1;
+        self.longest = self.longest.max(text.chars().count());
+        let day = value::date(trimmed).map(|days| i64::from(days) * value::DAY_MICROS);
+        let time = value::timestamp(trimmed);
+        self.dates += u64::from(day.is_some());
+        self.times += u64::from(time.is_some());
+        if let Some(at) = day.or(time) {
+            let (first, last) = self.span.unwrap_or((at, at));
+            self.span = Some((first.min(at), last.max(at)));
+        }
+        self.spaced += u64::from(text.contains(char::is_whitespace));
+        self.personal += u64::from(looks::personal(text));
+        if self.words.len() <= DISTINCT {
+            let word = if text.chars().count() <= WORD {
+                text
+            } else {
+                ""
+            };
+            *self.words.entry(word.to_string()).or_default() += 1;
+        }
+    }
+
+    /// A cell of a CSV file, which is not empty.
+    fn cell(&mut self, cell: &str) {
+        let trimmed = cell.trim();
+        let digits = trimmed.strip_prefix('-').unwrap_or(trimmed);
+        // What begins with zeros, or has more digits than a number keeps, is a name made of digits.
+        let padded = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
+        let begins = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+        let long = digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.len() > SURE_DIGITS;
+        let number = trimmed.parse::<f64>().ok().filter(|n| n.is_finite());
+        let nested = trimmed.starts_with(['[', '{']);
+        if let Some(number) = number.filter(|_| begins && !padded && !long) {
+            let integer = trimmed.parse::<i64>().ok();
+            self.flags += u64::from(matches!(integer, Some(0 | 1)) && trimmed.len() == 1);
+            self.number(integer, Some(number));
+        } else if trimmed.eq_ignore_ascii_case("true") || trimmed.eq_ignore_ascii_case("false") {
+            self.booleans += 1;
+        } else if nested && serde_json::from_str::<Value>(cell).is_ok() {
+            self.objects += 1;
+            self.opaque = true;
+        } else {
+            self.text(cell, trimmed);
+        }
+        self.longest = self.longest.max(cell.chars().count());
+    }
+
+    fn list(&mut self, items: &[Value], depth: usize) {
+        if depth >= DEPTH {
+            self.opaque = true;
+            return;
+        }
+        let profile = self.items.get_or_insert_default();
+        for item in items {
+            profile.add_at(item, false, depth + 1);
+        }
+    }
+
+    fn object(&mut self, fields: &serde_json::Map<String, Value>, depth: usize) {
+        let new = fields
+            .keys()
+            .filter(|name| !self.fields.contains_key(*name));
+        if depth >= DEPTH || self.fields.len() + new.count() > FIELDS {
+            self.opaque = true;
+        }
+        if self.opaque {
+            return;
+        }
+        for (name, value) in fields {
+            let field = self.fields.entry(name.clone()).or_default();
+            field.add_at(value, false, depth + 1);
+        }
+    }
+}

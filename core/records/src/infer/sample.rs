@@ -1,0 +1,210 @@
+//! Records taken from all files of a source, evenly, and what their fields look like.
+
+use super::{looks, profile::Profile};
+use crate::{
+    contract::{Contract, REST, UnknownFields},
+    error::SourceError,
+    input::Found,
+    read::{Format, Parsed, Told},
+    source::SourceFile,
+};
+use arrow::array::{Array, AsArray};
+use retrocast_domain::report::Expectation;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
+};
+
+/// Files that records are taken from, evenly spaced when there are more.
+const FILES: usize = 200;
+/// Fields beyond which no more are described.
+const FIELDS: usize = 500;
+/// Fields that are looked at for a key.
+const KEY_FIELDS: usize = 64;
+
+/// What was seen of the records.
+#[derive(Default)]
+pub(super) struct Sample {
+    /// Records that could be taken apart.
+    pub records: u64,
+    /// Records that could not.
+    pub broken: u64,
+    /// Names of fields, in the order in which they were seen first.
+    pub names: Vec<String>,
+    /// What their values look like; nothing for columns that are always empty.
+    pub profiles: BTreeMap<String, Profile>,
+    /// A hash of each record's value, of fields that every record has.
+    pub hashes: BTreeMap<String, Vec<u64>>,
+    /// Each file that was read, and the line of the last record taken from it.
+    pub files: Vec<((SourceFile, Format), u64)>,
+    /// Files that could not be read to their end.
+    pub damaged: Vec<(String, String)>,
+}
+
+/// A contract that names nothing and keeps everything.
+fn anything() -> Contract {
+    Contract {
+        name: String::new(),
+        title: String::new(),
+        description: String::new(),
+        key: Vec::new(),
+        latest: None,
+        time: None,
+        unknown: UnknownFields::Keep,
+        expect: Expectation::default(),
+        fields: Vec::new(),
+    }
+}
+
+/// Takes about as many records; all when `most` is `None`.
+pub(super) fn take(found: &Found, most: Option<u64>) -> Result<Sample, SourceError> {
+    let mut sample = Sample::default();
+    let all = found.files.len();
+    let files: Vec<usize> = if most.is_none() || all <= FILES {
+        (0..all).collect()
+    } else {
+        (0..FILES).map(|index| index * all / FILES).collect()
+    };
+    for (done, index) in files.iter().enumerate() {
+        let file = &found.files[*index];
+        let left = (files.len() - done) as u64;
+        let room = most.map_or(u64::MAX, |most| {
+            most.saturating_sub(sample.records).div_ceil(left)
+        });
+        if room == 0 {
+            break;
+        }
+        let mut taking = Taking {
+            sample: &mut sample,
+            cells: file.1 == Format::Csv,
+            room,
+            line: 0,
+        };
+        let mut damage = None;
+        found.read(
+            std::slice::from_ref(file),
+            &anything(),
+            &mut |told| match told {
+                Told::Records(parsed) => taking.block(&parsed),
+                Told::End { broken, .. } => {
+                    damage = broken;
+                    false
+                }
+            },
+        )?;
+        let line = taking.line;
+        sample.files.push((file.clone(), line));
+        let damage = damage.map(|reason| (file.0.name.clone(), reason));
+        sample.damaged.extend(damage);
+    }
+    Ok(sample)
+}
+
+/// Taking records from one file.
+struct Taking<'a> {
+    sample: &'a mut Sample,
+    cells: bool,
+    room: u64,
+    line: u64,
+}
+
+impl Taking<'_> {
+    /// Takes in a block; `false` when there is no room for more.
+    fn block(&mut self, parsed: &Parsed) -> bool {
+        for name in &parsed.unknown_names {
+            if self.sample.names.len() < FIELDS && !self.sample.names.contains(name) {
+                self.sample.names.push(name.clone());
+            }
+        }
+        let kept = parsed.batch.as_ref().and_then(|batch| {
+            let column = batch.column_by_name(REST)?;
+            column.as_string_opt::<i32>()
+        });
+        for (row, line) in parsed.lines.iter().enumerate() {
+            // Records on one line, as in a list of JSON, are taken or left together.
+            if self.room == 0 && *line != self.line {
+                break;
+            }
+            let text = kept
+                .filter(|kept| kept.is_valid(row))
+                .map(|kept| kept.value(row));
+            self.record(text.unwrap_or("{}"));
+            self.line = *line;
+            self.room = self.room.saturating_sub(1);
+        }
+        let ended = self.room == 0;
+        let refused = parsed
+            .refused
+            .iter()
+            .filter(|row| !ended || row.line <= self.line);
+        self.sample.broken += refused.count() as u64;
+        if !ended {
+            let last = parsed.refused.last().map_or(0, |row| row.line);
+            self.line = self.line.max(last);
+        }
+        !ended
+    }
+
+    fn record(&mut self, text: &str) {
+        let Ok(Value::Object(fields)) = serde_json::from_str(text) else {
+            return;
+        };
+        let sample = &mut *self.sample;
+        for (name, value) in &fields {
+            if !sample.profiles.contains_key(name) {
+                if sample.profiles.len() >= FIELDS {
+                    continue;
+                }
+                // Only what every record has from the first on can be a key.
+                if sample.records == 0 && sample.hashes.len() < KEY_FIELDS {
+                    sample.hashes.insert(name.clone(), Vec::new());
+                }
+            }
+            let profile = sample.profiles.entry(name.clone()).or_default();
+            profile.add(value, self.cells);
+            if let Some(hashes) = sample.hashes.get_mut(name) {
+                hashes.extend(hash(value));
+            }
+        }
+        sample.records += 1;
+        let records = sample.records as usize;
+        sample.hashes.retain(|_, hashes| hashes.len() == records);
+    }
+}
+
+/// A hash of a value that can be part of a key; the same moment has one, however it is written.
+fn hash(value: &Value) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    match value {
+        Value::String(text) => match super::value::timestamp(text.trim()) {
+            Some(micros) => micros.hash(&mut hasher),
+            None => text.hash(&mut hasher),
+        },
+        Value::Number(number) => number.to_string().hash(&mut hasher),
+        _ => return None,
+    }
+    Some(hasher.finish())
+}
+
+impl Sample {
+    /// Whether every record has another value of a field, or of two together.
+    pub fn unique(&self, names: &[&str]) -> bool {
+        let columns: Option<Vec<_>> = names.iter().map(|name| self.hashes.get(*name)).collect();
+        let Some(columns) = columns.filter(|columns| !columns.is_empty()) else {
+            return false;
+        };
+        let mut rows: Vec<Vec<u64>> = (0..self.records as usize)
+            .map(|row| columns.iter().map(|column| column[row]).collect())
+            .collect();
+        rows.sort_unstable();
+        rows.windows(2).all(|pair| pair[0] != pair[1])
+    }
+
+    /// Whether a field's values look personal, by its name or by themselves.
+    pub fn is_personal(name: &str, profile: &Profile) -> bool {
+        let inner = profile.items.as_deref().unwrap_or(profile);
+        let looks_so = inner.personal > 0 && inner.personal * 2 >= inner.texts;
+        looks_so || looks::personal_name(name)
+    }
+}

@@ -1,0 +1,115 @@
+//! The files that somebody wants looked at, outside of any job.
+
+use crate::{
+    contract::Contract,
+    error::SourceError,
+    read::{Format, Reading, Told},
+    source::{Listing, SourceFile},
+};
+use std::path::Path;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+/// What is looked at, and how much of it.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Name for it: that of the dataset it would become, or of the contract.
+    pub name: String,
+    /// Which files; see [`crate::source`].
+    pub uri: String,
+    /// How records are written; told by each file's name when `None`.
+    pub format: Option<Format>,
+    /// Records to look at, about; all when `None`.
+    pub records: Option<u64>,
+    /// Threads that parse; 0 means one.
+    pub threads: usize,
+    /// Stops the work.
+    pub cancel: CancellationToken,
+}
+
+impl Input {
+    /// What a URI names, with its records as the names of its files say.
+    pub fn of(name: &str, uri: &str) -> Self {
+        Self {
+            name: name.to_string(),
+            uri: uri.to_string(),
+            format: None,
+            records: None,
+            threads: 1,
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    /// Finds the files; relative URIs begin at `base`.
+    pub(crate) async fn find(&self, base: &Path) -> Result<Found, SourceError> {
+        let listing = Listing::find(&self.name, &self.uri, base, true).await?;
+        let format = |name: &str| {
+            let told = self.format.or_else(|| Format::of(name));
+            told.ok_or_else(|| SourceError::Format {
+                name: self.name.clone(),
+                file: name.to_string(),
+            })
+        };
+        let files = listing.files.iter();
+        let files = files.map(|file| format(&file.name).map(|format| (file.clone(), format)));
+        Ok(Found {
+            files: files.collect::<Result<_, _>>()?,
+            listing,
+            threads: self.threads,
+            cancel: self.cancel.clone(),
+            runtime: Handle::current(),
+        })
+    }
+}
+
+/// Files that were found, ready to be read.
+pub(crate) struct Found {
+    pub listing: Listing,
+    pub files: Vec<(SourceFile, Format)>,
+    threads: usize,
+    cancel: CancellationToken,
+    runtime: Handle,
+}
+
+/// Why reading ended before its end.
+enum Halt {
+    Enough,
+    Failed(SourceError),
+}
+
+impl From<SourceError> for Halt {
+    fn from(error: SourceError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Found {
+    /// Reads files under a contract until the listener has enough, which it says by `false`. Blocks.
+    pub fn read(
+        &self,
+        files: &[(SourceFile, Format)],
+        contract: &Contract,
+        listener: &mut dyn FnMut(Told) -> bool,
+    ) -> Result<(), SourceError> {
+        let reading = Reading {
+            listing: &self.listing,
+            files,
+            contract,
+            hash_key: None,
+            threads: self.threads,
+            cancel: &self.cancel,
+            runtime: &self.runtime,
+        };
+        let read = reading.run(&mut |told| {
+            if listener(told) {
+                Ok(())
+            } else {
+                Err(Halt::Enough)
+            }
+        });
+        match read {
+            Ok(()) | Err(Halt::Enough) => Ok(()),
+            Err(Halt::Failed(error)) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Fields that the contract does not name: counted, kept or a reason to refuse, as it says.
+
+use super::quarantine::{Reason, Violation, cut, prefixed};
+use crate::contract::UnknownFields;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// How many records had each field that the contract does not name.
+pub type Unknown = BTreeMap<String, u64>;
+
+/// Names that a source can have beyond the contract before they are counted together.
+const UNKNOWN_NAMES: usize = 1000;
+/// Characters of a name that are shown.
+const NAME_CHARACTERS: usize = 100;
+
+/// Counts a field that the contract does not name.
+pub fn count_unknown(unknown: &mut Unknown, name: &str, n: u64) {
+    if let Some(count) = unknown.get_mut(name) {
+        *count += n;
+    } else if unknown.len() < UNKNOWN_NAMES {
+        unknown.insert(name.to_string(), n);
+    } else {
+        *unknown.entry("(other fields)".to_string()).or_default() += n;
+    }
+}
+
+/// The fields of some records that the contract does not name.
+#[derive(Debug, Default)]
+pub(super) struct Strangers {
+    pub policy: UnknownFields,
+    pub counts: Unknown,
+    /// Names in the order in which they were seen first.
+    pub names: Vec<String>,
+    /// Paths and values in the record that is being read, when they are kept. Paths begin at the
+    /// object that is being read, and grow on the way out.
+    rest: Vec<(String, Value)>,
+}
+
+impl Strangers {
+    pub fn new(policy: UnknownFields) -> Self {
+        Self {
+            policy,
+            ..Self::default()
+        }
+    }
+
+    /// A new record begins.
+    pub fn clear(&mut self) {
+        self.rest.clear();
+    }
+
+    /// Counts a field; `outer` is the path of the object that has it, empty for the record itself.
+    pub fn count(&mut self, outer: &str, name: &str, n: u64) {
+        let path;
+        let shown = if outer.is_empty() && name.len() <= NAME_CHARACTERS {
+            name
+        } else {
+            let dot = if outer.is_empty() { "" } else { "." };
+            path = format!("{outer}{dot}{}", cut(name, NAME_CHARACTERS));
+            &path
+        };
+        if !self.counts.contains_key(shown) && self.counts.len() < UNKNOWN_NAMES {
+            self.names.push(shown.to_string());
+        }
+        count_unknown(&mut self.counts, shown, n);
+    }
+
+    /// What a record with such a field is refused for.
+    pub fn refusal(name: &str) -> Violation {
+        let message = "the contract does not name this field; \
+                       name it, or let `unknown` be \"count\" or \"keep\"";
+        Violation::new(Reason::UnknownField, message).of(&cut(name, NAME_CHARACTERS))
+    }
+
+    /// Keeps a field's name; its value is to follow.
+    pub fn keep(&mut self, name: &str, value: Value) {
+        self.rest.push((name.to_string(), value));
+    }
+
+    /// Gives the field that was kept last its value.
+    pub fn complete(&mut self, value: Value) {
+        if let Some((_, last)) = self.rest.last_mut() {
+            *last = value;
+        }
+    }
+
+    /// How many fields are kept of this record so far.
+    pub fn kept(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Fields from `start` on are seen from the value that contains them.
+    pub fn within(&mut self, start: usize, outer: &str) {
+        for (path, _) in self.rest.iter_mut().skip(start) {
+            *path = prefixed(outer, path);
+        }
+    }
+
+    /// The fields kept of this record as one JSON object; `None` when there are none.
+    pub fn take(&mut self) -> Result<Option<Value>, Violation> {
+        let mut all = Map::new();
+        for (path, value) in self.rest.drain(..) {
+            if all.contains_key(&path) {
+                let twice = Violation::new(Reason::BrokenJson, "the field is there twice");
+                return Err(twice.of(&cut(&path, NAME_CHARACTERS)));
+            }
+            all.insert(path, value);
+        }
+        Ok((!all.is_empty()).then_some(Value::Object(all)))
+    }
+}

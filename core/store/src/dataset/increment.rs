@@ -1,0 +1,183 @@
+//! Versions that follow from the one before: rows added, rows gone, one commit.
+
+use super::{Lake, Prepared, Properties, Scan, dataset_error, reference};
+use crate::{error::StoreError, ingest::Gone};
+use datafusion::execution::SendableRecordBatchStream;
+use lance::{
+    Dataset,
+    dataset::{
+        CommitBuilder, InsertBuilder, WriteMode, WriteParams,
+        transaction::{Operation, TransactionBuilder, UpdateMode},
+    },
+};
+use retrocast_domain::cell::DatasetRef;
+use std::{collections::HashMap, sync::Arc};
+
+/// The column in which Lance says where a row is: its fragment above 32 bits, its place below.
+pub(crate) const ROW_ADDRESS: &str = "_rowaddr";
+/// Versions that are looked through for a property: compaction makes versions without any.
+const LOOK_BACK: u64 = 16;
+
+impl Lake {
+    /// Writes rows into the files of a dataset, for a version that is yet to be committed: one that
+    /// follows `base`, or one that begins anew.
+    pub(crate) async fn prepare(
+        &self,
+        name: &str,
+        rows: SendableRecordBatchStream,
+        base: Option<&DatasetRef>,
+    ) -> Result<Prepared, StoreError> {
+        let failed = |error: lance::Error| dataset_error(name, "written", &error);
+        let uri = self.make_folder(name)?;
+        let params = WriteParams {
+            mode: match base {
+                Some(_) => WriteMode::Append,
+                None => WriteMode::Overwrite,
+            },
+            session: Some(self.session.clone()),
+            ..WriteParams::default()
+        };
+        let builder = match base {
+            Some(base) => InsertBuilder::new(self.open(base).await?),
+            None => InsertBuilder::new(uri.as_str()),
+        };
+        builder
+            .with_params(&params)
+            .execute_uncommitted_stream(rows)
+            .await
+            .map(Prepared)
+            .map_err(failed)
+    }
+
+    /// Commits prepared rows as a version of its own.
+    pub(crate) async fn replace(
+        &self,
+        name: &str,
+        prepared: Prepared,
+        properties: &Properties,
+    ) -> Result<DatasetRef, StoreError> {
+        if let Some(made) = self.made_before(name, properties).await? {
+            return Ok(made);
+        }
+        let mut transaction = prepared.0;
+        transaction.transaction_properties = Some(remembered(properties));
+        let uri = self.uri(name)?;
+        let written = self.commit(name, &uri, transaction).await?;
+        reference(name, &written).await
+    }
+
+    /// Commits prepared rows behind those of `base`, without the rows that are gone.
+    pub(crate) async fn extend(
+        &self,
+        base: &DatasetRef,
+        prepared: Prepared,
+        gone: &Gone,
+        properties: &Properties,
+    ) -> Result<DatasetRef, StoreError> {
+        let failed = |error: lance::Error| dataset_error(&base.name, "written", &error);
+        let dataset = self.open(base).await?;
+        let new_fragments = match prepared.0.operation {
+            Operation::Append { fragments } => fragments,
+            other => {
+                return Err(StoreError::Dataset {
+                    name: base.name.clone(),
+                    action: "written",
+                    reason: format!("rows were prepared for {other}, not to be added"),
+                });
+            }
+        };
+        let (mut updated, mut removed) = (Vec::new(), Vec::new());
+        for (fragment, offsets) in gone {
+            let found = dataset.get_fragment(*fragment as usize);
+            let found = found.ok_or_else(|| StoreError::Dataset {
+                name: base.name.clone(),
+                action: "read",
+                reason: format!("it has no fragment {fragment}"),
+            })?;
+            match found.extend_deletions(offsets.iter().copied()).await {
+                Ok(Some(rest)) => updated.push(rest.metadata().clone()),
+                Ok(None) => removed.push(u64::from(*fragment)),
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        let operation = Operation::Update {
+            removed_fragment_ids: removed,
+            updated_fragments: updated,
+            new_fragments,
+            fields_modified: Vec::new(),
+            compacted_sstables: Vec::new(),
+            fields_for_preserving_frag_bitmap: Vec::new(),
+            update_mode: Some(UpdateMode::RewriteRows),
+            inserted_rows_filter: None,
+            updated_fragment_offsets: None,
+        };
+        let transaction = TransactionBuilder::new(dataset.version_id(), operation)
+            .transaction_properties(Some(remembered(properties)))
+            .build();
+        let written = CommitBuilder::new(dataset)
+            .with_session(self.session.clone())
+            .execute(transaction)
+            .await
+            .map_err(failed)?;
+        reference(&base.name, &written).await
+    }
+
+    /// The properties of the newest version up to this one that has the given one.
+    pub(crate) async fn properties_with(
+        &self,
+        dataset: &DatasetRef,
+        property: &str,
+    ) -> Result<Option<Properties>, StoreError> {
+        let opened = self.open(dataset).await?;
+        let first = dataset.version.saturating_sub(LOOK_BACK) + 1;
+        for version in (first.max(1)..=dataset.version).rev() {
+            let properties = transaction_properties(&opened, version).await;
+            if let Some(properties) = properties.filter(|found| found.contains_key(property)) {
+                return Ok(Some(properties));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads columns with the address of each row, in order; hidden columns too.
+    pub(crate) async fn scan_addresses(
+        &self,
+        dataset: &DatasetRef,
+        columns: &[String],
+    ) -> Result<impl futures::Stream<Item = lance::Result<arrow::array::RecordBatch>> + Unpin, StoreError>
+    {
+        let failed = |error: lance::Error| dataset_error(&dataset.name, "read", &error);
+        let opened = self.open(dataset).await?;
+        let mut scanner = opened.scan();
+        scanner.scan_in_order(true).with_row_address();
+        scanner.project(columns).map_err(failed)?;
+        Box::pin(scanner.try_into_stream()).await.map_err(failed)
+    }
+
+    /// Reads rows with all columns, those of their origin too.
+    pub(crate) async fn scan_all(
+        &self,
+        dataset: &DatasetRef,
+        scan: &Scan,
+    ) -> Result<SendableRecordBatchStream, StoreError> {
+        let opened = self.open(dataset).await?;
+        let schema = arrow_schema::Schema::from(opened.schema());
+        let names = schema.fields().iter().map(|field| field.name().clone());
+        let scan = Scan {
+            columns: Some(names.collect()),
+            ..scan.clone()
+        };
+        self.scan(dataset, &scan).await
+    }
+}
+
+/// What was remembered with a version; `None` when that cannot be told.
+async fn transaction_properties(dataset: &Dataset, version: u64) -> Option<Properties> {
+    let transaction = dataset.read_transaction_by_version(version).await.ok()??;
+    let properties = transaction.transaction_properties?;
+    Some(properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
+}
+
+fn remembered(properties: &Properties) -> Arc<HashMap<String, String>> {
+    Arc::new(properties.clone().into_iter().collect())
+}

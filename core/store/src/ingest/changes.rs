@@ -1,0 +1,80 @@
+//! What of a listing has to be taken, and what was taken and is no more.
+//!
+//! Content decides, not names: an object whose bytes were taken is not taken again, a copy of another
+//! counts once, and one that changed is replaced as a whole.
+
+use super::manifest::Object;
+use crate::source::Listing;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What an increment has to do.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Indices of the files that have to be read, in order.
+    pub take: Vec<usize>,
+    /// Objects that stay as they are.
+    pub keep: Vec<Object>,
+    /// Objects whose rows have to go: replaced, gone, or to be read again.
+    pub drop: Vec<Object>,
+    /// Files that hold exactly what another one does, with that one.
+    pub copies: Vec<(String, String)>,
+}
+
+impl Changes {
+    /// Compares a listing, whose contents have these hashes, with what was taken.
+    ///
+    /// With `keyed`, rows of one object can have taken the place of another's. When such a row goes,
+    /// the other has to come back, so objects that lost rows are read again.
+    pub fn between(
+        listing: &Listing,
+        hashes: &[blake3::Hash],
+        held: &[Object],
+        keyed: bool,
+    ) -> Self {
+        let mut changes = Self::default();
+        let mut first: BTreeMap<&[u8], &str> = BTreeMap::new();
+        let mut before: BTreeMap<(&str, String), &Object> = held
+            .iter()
+            .map(|object| ((object.path.as_str(), object.hash.clone()), object))
+            .collect();
+        let mut kept = Vec::new();
+        for (index, (file, hash)) in listing.files.iter().zip(hashes).enumerate() {
+            if file.size > 0
+                && let Some(original) = first.get(hash.as_bytes().as_slice())
+            {
+                let copy = (file.name.clone(), (*original).to_string());
+                changes.copies.push(copy);
+                continue;
+            }
+            first.insert(hash.as_bytes(), &file.name);
+            match before.remove(&(file.path.as_ref(), hash.to_hex().to_string())) {
+                Some(object) => kept.push((index, object)),
+                None => changes.take.push(index),
+            }
+        }
+        changes.drop = before.into_values().cloned().collect();
+        let resurface = keyed && !changes.drop.is_empty();
+        for (index, object) in kept {
+            if resurface && object.counts.superseded > 0 {
+                changes.take.push(index);
+                changes.drop.push(object.clone());
+            } else {
+                changes.keep.push(object.clone());
+            }
+        }
+        changes.take.sort_unstable();
+        changes.drop.sort_by_key(|object| object.number);
+        changes.keep.sort_by_key(|object| object.number);
+        changes
+    }
+
+    /// Whether there is nothing to do.
+    pub fn none(&self) -> bool {
+        self.take.is_empty() && self.drop.is_empty()
+    }
+
+    /// Numbers of the objects whose rows have to go.
+    pub fn dropped(&self) -> BTreeSet<u32> {
+        self.drop.iter().map(|object| object.number).collect()
+    }
+}

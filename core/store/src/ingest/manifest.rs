@@ -1,0 +1,316 @@
+//! What has been taken of a source: every object with its size, time of writing, hash and counts.
+//!
+//! The manifest is a dataset beside the rows, `<source>__manifest`. Which of its versions counts is
+//! said by the version of the rows, in the one commit that makes an increment: so rows, manifest and
+//! quarantine change together or not at all, and a manifest that a dead process left behind is
+//! nobody's.
+
+use super::{INGEST, SourceSpec, manifest_name, quarantine_name};
+use crate::{
+    dataset::{Lake, MADE_FROM, Properties, Scan},
+    error::StoreError,
+};
+use arrow::{
+    array::{ArrayRef, AsArray as _, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array},
+    datatypes::{Int64Type, UInt32Type, UInt64Type},
+};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use jiff::Timestamp;
+use retrocast_domain::cell::DatasetRef;
+use retrocast_records::{Hashes, read::personal};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Property of a version of the rows: which version of the manifest says what is in it.
+const MANIFEST: &str = "manifest";
+/// Property: which version of the quarantine holds what was refused; 0 for none.
+const QUARANTINE: &str = "quarantine";
+/// Property: rows of that version.
+const QUARANTINE_ROWS: &str = "quarantine_rows";
+/// Property: what the records were held to, and by which way of reading.
+const MEANING: &str = "meaning";
+
+/// How often something was seen, by name.
+pub type Counted = BTreeMap<String, u64>;
+
+/// What became of the records of one object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records seen.
+    pub records: u64,
+    /// Records that met the contract.
+    pub accepted: u64,
+    /// Of these, how many a record of the same key took the place of.
+    pub superseded: u64,
+    /// Records left out, by reason.
+    pub quarantined: Counted,
+    /// Records with a field that the contract does not name, by field.
+    pub unknown: Counted,
+    /// Records left out for a value of another type, by field.
+    pub retyped: Counted,
+    /// Values that are there, by field of the contract.
+    pub present: Counted,
+    /// Why it was not read to its end.
+    pub broken: Option<String>,
+}
+
+/// One object that was taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Object {
+    /// The number that its rows carry.
+    pub number: u32,
+    /// As a user would name it.
+    pub name: String,
+    /// Path below the fixed part of the URI.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// Time of writing in nanoseconds since 1970; 0 when it was so late that it need not tell of
+    /// another write.
+    pub modified: i64,
+    /// Hash of its content.
+    pub hash: String,
+    /// The run that took it.
+    pub run: String,
+    /// What became of its records.
+    pub counts: Counts,
+}
+
+/// What a source's newest version holds.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// The rows.
+    pub rows: DatasetRef,
+    /// The records that were left out.
+    pub quarantine: Option<DatasetRef>,
+    /// The objects, by number.
+    pub objects: Vec<Object>,
+    /// What the version was made from.
+    pub made_from: Option<String>,
+    /// What the records were held to.
+    meaning: String,
+}
+
+/// What records are held to: rows of another meaning cannot stand beside each other.
+pub fn meaning(spec: &SourceSpec, hash_key: Option<&[u8]>) -> String {
+    let key = personal::key_id(hash_key).unwrap_or_default();
+    let contract = spec.contract.meaning();
+    format!("{INGEST} {contract} {:?} {key}", spec.format)
+}
+
+impl Held {
+    /// What the newest version holds; `None` without one, or with one that is no source's.
+    pub async fn read(lake: &Lake, source: &str) -> Result<Option<Self>, StoreError> {
+        let Some(rows) = lake.latest(source).await? else {
+            return Ok(None);
+        };
+        let Some(properties) = lake.properties_with(&rows, MANIFEST).await? else {
+            return Ok(None);
+        };
+        let number = |key: &str| properties.get(key).and_then(|text| text.parse().ok());
+        let Some(version) = number(MANIFEST) else {
+            return Ok(None);
+        };
+        let manifest = DatasetRef {
+            name: manifest_name(source),
+            version,
+            rows: 0,
+        };
+        // Whoever removed it has to read the source again.
+        let Ok((_, batches)) = lake.read(&manifest, &Scan::default()).await else {
+            return Ok(None);
+        };
+        let quarantine = number(QUARANTINE)
+            .filter(|version| *version > 0)
+            .map(|version| DatasetRef {
+                name: quarantine_name(source),
+                version,
+                rows: number(QUARANTINE_ROWS).unwrap_or(0),
+            });
+        Ok(Some(Self {
+            rows,
+            quarantine,
+            objects: batches.iter().flat_map(objects).collect(),
+            made_from: properties.get(MADE_FROM).cloned(),
+            meaning: properties.get(MEANING).cloned().unwrap_or_default(),
+        }))
+    }
+
+    /// Whether its records were held to the same.
+    pub fn means(&self, meaning: &str) -> bool {
+        self.meaning == meaning
+    }
+
+    /// Spares others from reading what was read.
+    pub fn teach(&self, known: &Hashes) {
+        for object in &self.objects {
+            let written = Timestamp::from_nanosecond(i128::from(object.modified));
+            let hash = blake3::Hash::from_hex(&object.hash);
+            if let (true, Ok(written), Ok(hash)) = (object.modified != 0, written, hash) {
+                known.recall(&object.name, object.size, written, hash);
+            }
+        }
+    }
+}
+
+/// The properties of a version of the rows.
+pub fn properties(
+    base: &Properties,
+    meaning: &str,
+    manifest: &DatasetRef,
+    quarantine: Option<&DatasetRef>,
+) -> Properties {
+    let mut properties = base.clone();
+    let refused = quarantine.map_or((0, 0), |dataset| (dataset.version, dataset.rows));
+    properties.extend([
+        (MANIFEST.to_string(), manifest.version.to_string()),
+        (QUARANTINE.to_string(), refused.0.to_string()),
+        (QUARANTINE_ROWS.to_string(), refused.1.to_string()),
+        (MEANING.to_string(), meaning.to_string()),
+    ]);
+    properties
+}
+
+/// Writes the manifest as a version of its own.
+pub async fn write(
+    lake: &Lake,
+    source: &str,
+    objects: &[Object],
+    properties: &Properties,
+) -> Result<DatasetRef, StoreError> {
+    let batch = batch(objects)?;
+    lake.write_batches(&manifest_name(source), schema(), vec![batch], properties)
+        .await
+}
+
+/// Schema of every manifest.
+pub fn schema() -> SchemaRef {
+    let text = |name: &str| Field::new(name, DataType::Utf8, true);
+    let number = |name: &str| Field::new(name, DataType::UInt64, true);
+    Arc::new(Schema::new(vec![
+        Field::new("object", DataType::UInt32, true),
+        text("name"),
+        text("path"),
+        number("bytes"),
+        Field::new("modified_ns", DataType::Int64, true),
+        text("hash"),
+        text("run"),
+        number("records"),
+        number("accepted"),
+        number("superseded"),
+        text("quarantined"),
+        text("unknown_fields"),
+        text("retyped_fields"),
+        text("present"),
+        text("broken"),
+    ]))
+}
+
+fn batch(objects: &[Object]) -> Result<RecordBatch, StoreError> {
+    let text = |value: fn(&Object) -> &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(objects.iter().map(value)))
+    };
+    let number = |value: fn(&Object) -> u64| -> ArrayRef {
+        Arc::new(UInt64Array::from_iter_values(objects.iter().map(value)))
+    };
+    let counted = |value: fn(&Counts) -> &Counted| -> ArrayRef {
+        let texts = objects.iter().map(|object| {
+            serde_json::to_string(value(&object.counts)).unwrap_or_else(|_| "{}".to_string())
+        });
+        Arc::new(StringArray::from_iter_values(texts))
+    };
+    let broken = objects.iter().map(|object| object.counts.broken.as_deref());
+    Ok(RecordBatch::try_new(
+        schema(),
+        vec![
+            Arc::new(UInt32Array::from_iter_values(
+                objects.iter().map(|object| object.number),
+            )),
+            text(|object| &object.name),
+            text(|object| &object.path),
+            number(|object| object.size),
+            Arc::new(Int64Array::from_iter_values(
+                objects.iter().map(|object| object.modified),
+            )),
+            text(|object| &object.hash),
+            text(|object| &object.run),
+            number(|object| object.counts.records),
+            number(|object| object.counts.accepted),
+            number(|object| object.counts.superseded),
+            counted(|counts| &counts.quarantined),
+            counted(|counts| &counts.unknown),
+            counted(|counts| &counts.retyped),
+            counted(|counts| &counts.present),
+            Arc::new(broken.collect::<StringArray>()),
+        ],
+    )?)
+}
+
+fn objects(batch: &RecordBatch) -> Vec<Object> {
+    let text = |column: usize, row: usize| {
+        let texts = batch.column(column).as_string_opt::<i32>();
+        texts.map_or("", |texts| texts.value(row)).to_string()
+    };
+    let number = |column: usize, row: usize| {
+        let numbers = batch.column(column).as_primitive_opt::<UInt64Type>();
+        numbers.map_or(0, |numbers| numbers.value(row))
+    };
+    let counted = |column: usize, row: usize| -> Counted {
+        serde_json::from_str(&text(column, row)).unwrap_or_default()
+    };
+    let numbers = batch.column(0).as_primitive_opt::<UInt32Type>();
+    let modified = batch.column(4).as_primitive_opt::<Int64Type>();
+    (0..batch.num_rows())
+        .map(|row| Object {
+            number: numbers.map_or(0, |numbers| numbers.value(row)),
+            name: text(1, row),
+            path: text(2, row),
+            size: number(3, row),
+            modified: modified.map_or(0, |times| times.value(row)),
+            hash: text(5, row),
+            run: text(6, row),
+            counts: Counts {
+                records: number(7, row),
+                accepted: number(8, row),
+                superseded: number(9, row),
+                quarantined: counted(10, row),
+                unknown: counted(11, row),
+                retyped: counted(12, row),
+                present: counted(13, row),
+                broken: Some(text(14, row)).filter(|text| !text.is_empty()),
+            },
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_come_back_as_they_were_written() {
+        let counted = |name: &str, n| Counted::from([(name.to_string(), n)]);
+        let objects = vec![
+            Object {
+                number: 7,
+                name: "raw/é.jsonl".into(),
+                path: "é.jsonl".into(),
+                size: 12,
+                modified: 1_700_000_000_123_456_789,
+                hash: "ab".into(),
+                run: "r1".into(),
+                counts: Counts {
+                    records: 4,
+                    accepted: 3,
+                    superseded: 1,
+                    quarantined: counted("wrong type", 1),
+                    unknown: counted("who", 2),
+                    retyped: counted("minutes", 1),
+                    present: counted("id", 3),
+                    broken: Some("corrupt deflate stream".into()),
+                },
+            },
+            Object::default(),
+        ];
+        assert_eq!(super::objects(&batch(&objects).unwrap()), objects);
+    }
+}

@@ -1,0 +1,116 @@
+//! What became of the records of a source, in numbers and sentences.
+
+use super::{
+    SourceSpec,
+    changes::Changes,
+    manifest::{Counted, Object},
+};
+use crate::source::{Listing, Skipped, without_credentials};
+use retrocast_domain::{cell::DatasetRef, number::plural, report::SourceNote};
+
+/// The sum of the counts of all objects, by name.
+fn total(objects: &[Object], counted: fn(&Object) -> &Counted) -> Counted {
+    let mut sum = Counted::new();
+    for (name, n) in objects.iter().flat_map(counted) {
+        *sum.entry(name.clone()).or_default() += n;
+    }
+    sum
+}
+
+/// The same, the most frequent first.
+fn ranked(objects: &[Object], counted: fn(&Object) -> &Counted) -> Vec<(String, u64)> {
+    let mut all: Vec<(String, u64)> = total(objects, counted).into_iter().collect();
+    all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    all
+}
+
+/// Everything that a report says of a source, and what its owner should know.
+pub(super) fn note(
+    spec: &SourceSpec,
+    listing: &Listing,
+    objects: &[Object],
+    changes: &Changes,
+    dataset: &DatasetRef,
+    range: (String, String),
+) -> (SourceNote, Vec<String>) {
+    let sum = |of: fn(&Object) -> u64| objects.iter().map(of).sum::<u64>();
+    let accepted = sum(|object| object.counts.accepted);
+    let present = total(objects, |object| &object.counts.present);
+    let missing = spec.contract.fields.iter().filter(|field| {
+        accepted > 0 && present.get(&field.name).copied().unwrap_or(0) == 0
+    });
+    let mut broken: Vec<(String, String)> = objects
+        .iter()
+        .filter_map(|object| Some((object.name.clone(), object.counts.broken.clone()?)))
+        .collect();
+    broken.sort();
+    let skipped = listing
+        .skipped
+        .iter()
+        .map(|skipped| (skipped.name.clone(), skipped.reason.clone()));
+    let note = SourceNote {
+        name: spec.name.clone(),
+        uri: without_credentials(&spec.uri),
+        contract: spec.contract.name.clone(),
+        files: (listing.files.len() + listing.skipped.len()) as u64,
+        records: sum(|object| object.counts.records),
+        accepted: dataset.rows,
+        quarantined: ranked(objects, |object| &object.counts.quarantined),
+        duplicates: sum(|object| object.counts.superseded),
+        broken_files: broken.iter().cloned().chain(skipped).collect(),
+        unknown_fields: ranked(objects, |object| &object.counts.unknown),
+        missing_fields: missing.map(|field| field.name.clone()).collect(),
+        retyped_fields: ranked(objects, |object| &object.counts.retyped),
+        expectation: spec.contract.expect.clone(),
+        first_time: range.0,
+        last_time: range.1,
+    };
+    let mut warnings = warnings(&note, &broken, &listing.skipped);
+    if let [(copy, original), rest @ ..] = changes.copies.as_slice() {
+        let others = match rest.len() {
+            0 => String::new(),
+            n => format!(", and {} more the same way", plural(n as u64, "file")),
+        };
+        warnings.push(format!(
+            "{copy:?} of source {:?} holds exactly what {original:?} does: its records were taken \
+             once{others}.",
+            spec.name
+        ));
+    }
+    (note, warnings)
+}
+
+fn warnings(note: &SourceNote, broken: &[(String, String)], skipped: &[Skipped]) -> Vec<String> {
+    let mut out = Vec::new();
+    let (name, uri, contract) = (&note.name, &note.uri, &note.contract);
+    if note.files == 0 {
+        out.push(format!(
+            "Source {name:?} has no files: nothing fits {uri:?}."
+        ));
+    } else if note.records == 0 && note.broken_files.is_empty() {
+        out.push(format!(
+            "Source {name:?} holds no records, although {uri:?} has files."
+        ));
+    } else if note.accepted == 0 && note.records > 0 {
+        let why = note
+            .quarantined
+            .first()
+            .map_or("unknown", |(reason, _)| reason.as_str());
+        out.push(format!(
+            "No record of source {name:?} meets the contract {contract:?} ({} seen; most often: {why}). \
+             Is it the right contract?",
+            note.records
+        ));
+    }
+    for (file, reason) in broken {
+        out.push(format!(
+            "The file {file:?} of source {name:?} could not be read to its end: {reason}."
+        ));
+    }
+    for Skipped { name: file, reason } in skipped {
+        out.push(format!(
+            "{file:?} was left out of source {name:?}: {reason}."
+        ));
+    }
+    out
+}

@@ -1,0 +1,167 @@
+//! Which of several rows with the same key counts, when some are in the dataset already.
+//!
+//! The greatest value of the contract's `latest` field wins, and among equals the last in the order of
+//! paths and lines: whatever the order in which objects came. What is in the dataset is only looked
+//! through, with the few columns that this takes; what is held in memory is the keys of the increment.
+
+use super::{manifest::Object, take::Taken};
+use crate::{
+    contract::Contract,
+    dataset::{Lake, ROW_ADDRESS, dataset_error},
+    error::StoreError,
+    origin,
+};
+use arrow::{
+    array::{ArrayRef, AsArray as _, RecordBatch},
+    datatypes::{UInt32Type, UInt64Type},
+};
+use futures::StreamExt as _;
+use retrocast_domain::cell::DatasetRef;
+use retrocast_records::read::key;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// A row of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub row: u64,
+    /// What its `latest` field says; 0 without one.
+    pub order: i64,
+}
+
+/// Hashes of keys are as good as random already.
+#[derive(Default)]
+pub(super) struct FirstBytes(u64);
+
+impl std::hash::Hasher for FirstBytes {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for (slot, byte) in bytes.iter().take(8).enumerate() {
+            self.0 ^= u64::from(*byte) << (8 * slot);
+        }
+    }
+    fn write_u128(&mut self, value: u128) {
+        self.0 = value as u64;
+    }
+}
+
+pub(super) type Keys = HashMap<u128, Seen, std::hash::BuildHasherDefault<FirstBytes>>;
+
+/// Rows of the dataset that have to go: offsets by fragment.
+pub type Gone = BTreeMap<u32, Vec<u32>>;
+
+/// What is in the dataset.
+pub(super) struct Existing<'a> {
+    pub lake: &'a Lake,
+    pub rows: &'a DatasetRef,
+    pub contract: &'a Contract,
+    /// Objects whose rows go in any case.
+    pub dropped: &'a BTreeSet<u32>,
+    /// Paths of those that stay.
+    pub paths: &'a BTreeMap<u32, String>,
+}
+
+impl Existing<'_> {
+    /// Finds the rows that go, and counts out those of the increment that older rows outdo. Objects
+    /// that stay are told how many rows they lose.
+    pub async fn settle(
+        &self,
+        taken: &mut Taken,
+        new_paths: &[String],
+        kept: &mut [Object],
+    ) -> Result<Gone, StoreError> {
+        let mut gone = Gone::new();
+        let keyed = !taken.keys.is_empty();
+        if !keyed && self.dropped.is_empty() {
+            return Ok(gone);
+        }
+        let mut columns = vec![origin::OBJECT.to_string()];
+        if keyed {
+            columns.extend(self.contract.key.iter().cloned());
+            columns.extend(self.contract.latest.clone());
+        }
+        columns.dedup();
+        let mut lost: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut stream = self.lake.scan_addresses(self.rows, &columns).await?;
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(|error| dataset_error(&self.rows.name, "read", &error))?;
+            self.look_through(&batch, taken, new_paths, &mut gone, &mut lost)?;
+        }
+        for object in kept {
+            object.counts.superseded += lost.get(&object.number).copied().unwrap_or(0);
+        }
+        Ok(gone)
+    }
+
+    fn look_through(
+        &self,
+        batch: &RecordBatch,
+        taken: &mut Taken,
+        new_paths: &[String],
+        gone: &mut Gone,
+        lost: &mut BTreeMap<u32, u64>,
+    ) -> Result<(), StoreError> {
+        let column = |name: &str| -> Result<ArrayRef, StoreError> {
+            let column = batch.column_by_name(name).cloned();
+            column.ok_or_else(|| StoreError::Dataset {
+                name: self.rows.name.clone(),
+                action: "read",
+                reason: format!("it has no column {name:?}"),
+            })
+        };
+        let objects = column(origin::OBJECT)?;
+        let objects = objects.as_primitive::<UInt32Type>();
+        let addresses = column(ROW_ADDRESS)?;
+        let addresses = addresses.as_primitive::<UInt64Type>();
+        let (mut keys, mut orders) = (Vec::new(), Vec::new());
+        if !taken.keys.is_empty() {
+            let names = self.contract.key.iter();
+            let parts = names.map(|name| column(name)).collect::<Result<Vec<_>, _>>()?;
+            keys = key::hashes(&parts)?;
+            if let Some(latest) = &self.contract.latest {
+                orders = key::orders(&column(latest)?)?;
+            }
+        }
+        for row in 0..batch.num_rows() {
+            let object = objects.value(row);
+            let goes = self.dropped.contains(&object) || {
+                let order = orders.get(row).copied().unwrap_or(0);
+                let outdone = keys.get(row).is_some_and(|key| {
+                    self.is_outdone(*key, order, object, taken, new_paths)
+                });
+                *lost.entry(object).or_default() += u64::from(outdone);
+                outdone
+            };
+            if goes {
+                let address = addresses.value(row);
+                let fragment = (address >> 32) as u32;
+                gone.entry(fragment).or_default().push(address as u32);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a row of the dataset has to make way for one of the increment; when it is the other way
+    /// round, that one is counted out.
+    fn is_outdone(
+        &self,
+        key: u128,
+        order: i64,
+        object: u32,
+        taken: &mut Taken,
+        new_paths: &[String],
+    ) -> bool {
+        let Some(new) = taken.keys.get(&key).copied() else {
+            return false;
+        };
+        let old_path = self.paths.get(&object).map_or("", String::as_str);
+        let new_path = new_paths[taken.object_of(new.row)].as_str();
+        if (order, old_path) <= (new.order, new_path) {
+            return true;
+        }
+        taken.keys.remove(&key);
+        taken.supersede(new.row);
+        false
+    }
+}

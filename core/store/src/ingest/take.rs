@@ -1,0 +1,211 @@
+//! Objects read, their rows and what was refused handed to the writers, everything counted.
+
+use super::{
+    Control, Message, Progress, SourceSpec,
+    manifest::Counts,
+    resolve::{Keys, Seen},
+};
+use crate::{
+    contract::Contract,
+    error::StoreError,
+    origin,
+    source::{Listing, SourceFile},
+};
+use arrow::array::Array as _;
+use arrow_schema::SchemaRef;
+use retrocast_records::{
+    Format, SourceError,
+    read::{self, Parsed, Reading, Told, quarantine},
+};
+use std::collections::hash_map::Entry;
+use tokio::sync::mpsc;
+
+/// Objects that are read now.
+pub(super) struct Taking {
+    pub spec: SourceSpec,
+    pub listing: Listing,
+    pub files: Vec<(SourceFile, Format)>,
+    /// The number of each, which its rows carry.
+    pub numbers: Vec<u32>,
+    pub control: Control,
+    pub runtime: tokio::runtime::Handle,
+    pub rows: mpsc::Sender<Message>,
+    pub refused: mpsc::Sender<Message>,
+    /// Of the rows, with their origin.
+    pub schema: SchemaRef,
+}
+
+/// What became of them.
+#[derive(Default)]
+pub(super) struct Taken {
+    /// Of each object.
+    pub counts: Vec<Counts>,
+    /// The first row of each object.
+    pub starts: Vec<u64>,
+    /// Rows in all.
+    pub rows: u64,
+    /// The row of each key that counts so far; only looked up, never walked through.
+    pub keys: Keys,
+    /// Rows that another of their key took the place of.
+    pub superseded: Vec<u64>,
+}
+
+impl Taken {
+    /// Index of the object that a row is of.
+    pub fn object_of(&self, row: u64) -> usize {
+        self.starts.partition_point(|start| *start <= row) - 1
+    }
+
+    /// Counts a row out: another of its key counts.
+    pub fn supersede(&mut self, row: u64) {
+        let object = self.object_of(row);
+        self.counts[object].superseded += 1;
+        self.superseded.push(row);
+    }
+}
+
+impl Taking {
+    /// Reads everything. Blocks.
+    pub fn run(self) -> Result<Taken, StoreError> {
+        let mut taken = Taken {
+            counts: vec![Counts::default(); self.files.len()],
+            ..Taken::default()
+        };
+        let mut progress = Progress::default();
+        let reading = Reading {
+            listing: &self.listing,
+            files: &self.files,
+            contract: &self.spec.contract,
+            hash_key: self.control.hash_key.as_deref(),
+            threads: self.control.threads,
+            cancel: &self.control.cancel,
+            runtime: &self.runtime,
+        };
+        reading.run(&mut |told| match told {
+            Told::End { file, broken } => {
+                taken.counts[file].broken = broken;
+                Ok(())
+            }
+            Told::Records(parsed) => {
+                progress.records += parsed.records;
+                progress.bytes += parsed.bytes;
+                self.pass_on(parsed, &mut taken)?;
+                if let Some(tell) = &self.control.progress {
+                    tell(progress);
+                }
+                Ok::<(), StoreError>(())
+            }
+        })?;
+        taken.starts.resize(self.files.len(), taken.rows);
+        self.send(&self.refused, Message::End)?;
+        self.send(&self.rows, Message::End)?;
+        Ok(taken)
+    }
+
+    fn pass_on(&self, parsed: Parsed, taken: &mut Taken) -> Result<(), StoreError> {
+        let (file, number) = (parsed.file, self.numbers[parsed.file]);
+        // Objects without a row begin where the next one does.
+        taken.starts.resize(taken.starts.len().max(file + 1), taken.rows);
+        count(&parsed, &self.spec.contract, &mut taken.counts[file]);
+        if !parsed.refused.is_empty() {
+            let name = &self.files[file].0.name;
+            let rows = quarantine::batch(&self.spec.name, name, &parsed.refused)?;
+            let rows = super::refused::with_object(&rows, number)?;
+            self.send(&self.refused, Message::Rows(rows))?;
+        }
+        let Some(batch) = parsed.batch else {
+            return Ok(());
+        };
+        self.note_keys(&parsed.keys, &parsed.order, taken);
+        taken.rows += batch.num_rows() as u64;
+        let batch = origin::add(&batch, &self.schema, number, parsed.lines)?;
+        self.send(&self.rows, Message::Rows(batch))
+    }
+
+    /// Of the rows of one key the latest counts, and of equally late ones the last.
+    fn note_keys(&self, keys: &[u128], order: &[i64], taken: &mut Taken) {
+        for (offset, key) in keys.iter().enumerate() {
+            let seen = Seen {
+                row: taken.rows + offset as u64,
+                order: order.get(offset).copied().unwrap_or(0),
+            };
+            let loser = match taken.keys.entry(*key) {
+                Entry::Vacant(empty) => {
+                    empty.insert(seen);
+                    continue;
+                }
+                Entry::Occupied(mut held) if held.get().order <= seen.order => {
+                    held.insert(seen).row
+                }
+                Entry::Occupied(_) => seen.row,
+            };
+            taken.supersede(loser);
+        }
+    }
+
+    fn send(&self, channel: &mpsc::Sender<Message>, message: Message) -> Result<(), StoreError> {
+        channel.blocking_send(message).map_err(|_| {
+            StoreError::from(SourceError::Stopped {
+                name: self.spec.name.clone(),
+            })
+        })
+    }
+}
+
+/// Counts what is in a block.
+fn count(parsed: &Parsed, contract: &Contract, counts: &mut Counts) {
+    counts.records += parsed.records;
+    for (name, n) in &parsed.unknown {
+        read::count_unknown(&mut counts.unknown, name, *n);
+    }
+    for row in &parsed.refused {
+        let (reason, field) = (row.violation.reason, &row.violation.field);
+        *counts.quarantined.entry(reason.text().into()).or_default() += 1;
+        if reason == quarantine::Reason::WrongType && !field.is_empty() {
+            read::count_unknown(&mut counts.retyped, &without_places(field), 1);
+        }
+    }
+    let Some(batch) = &parsed.batch else { return };
+    counts.accepted += batch.num_rows() as u64;
+    for (field, column) in contract.fields.iter().zip(batch.columns()) {
+        let there = (column.len() - column.null_count()) as u64;
+        *counts.present.entry(field.name.clone()).or_default() += there;
+    }
+}
+
+/// The path of a field without the places in lists: `updates[2].at` is `updates[].at`.
+fn without_places(field: &str) -> String {
+    let mut out = String::new();
+    let mut inside = false;
+    for c in field.chars() {
+        inside = (inside && c != ']') || c == '[';
+        if !inside || c == '[' {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_in_lists_are_one_field() {
+        assert_eq!(without_places("updates[12].at"), "updates[].at");
+        assert_eq!(without_places("a.b"), "a.b");
+        assert_eq!(without_places("a[1][2]"), "a[][]");
+    }
+
+    #[test]
+    fn rows_belong_to_the_object_that_began_last() {
+        let taken = Taken {
+            counts: vec![Counts::default(); 4],
+            starts: vec![0, 3, 3, 5],
+            rows: 6,
+            ..Taken::default()
+        };
+        let objects: Vec<usize> = (0..6).map(|row| taken.object_of(row)).collect();
+        assert_eq!(objects, [0, 0, 0, 2, 2, 3]);
+    }
+}

@@ -1,0 +1,46 @@
+//! Where each row of a source comes from: columns beside those of the contract, which ingest keeps for
+//! itself. Queries and stages do not see them.
+
+use arrow::{
+    array::{RecordBatch, UInt32Array, UInt64Array},
+    error::ArrowError,
+};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use std::sync::Arc;
+
+/// Number of the object, as the source's manifest has it.
+pub const OBJECT: &str = "_object";
+/// Line in the object at which the record begins.
+pub const LINE: &str = "_line";
+
+/// Whether a column is kept from queries and stages.
+pub fn is_hidden(column: &str) -> bool {
+    column == OBJECT || column == LINE
+}
+
+/// Names of the columns that everybody may see.
+pub fn visible(schema: &Schema) -> Vec<String> {
+    let names = schema.fields().iter().map(|field| field.name().clone());
+    names.filter(|name| !is_hidden(name)).collect()
+}
+
+/// The schema with the columns of origin behind the others.
+pub fn with_origin(schema: &Schema) -> SchemaRef {
+    let mut fields = schema.fields().to_vec();
+    fields.push(Arc::new(Field::new(OBJECT, DataType::UInt32, true)));
+    fields.push(Arc::new(Field::new(LINE, DataType::UInt64, true)));
+    Arc::new(Schema::new(fields))
+}
+
+/// The same rows with their origin, which is one object.
+pub fn add(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+    object: u32,
+    lines: Vec<u64>,
+) -> Result<RecordBatch, ArrowError> {
+    let mut columns = batch.columns().to_vec();
+    columns.push(Arc::new(UInt32Array::from_value(object, batch.num_rows())));
+    columns.push(Arc::new(UInt64Array::from(lines)));
+    RecordBatch::try_new(schema.clone(), columns)
+}
