@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use retrocast_domain::Outcome;
 use retrocast_engine::{Executor, Failure, Node, Progress, RunContext, plan};
 use retrocast_store::{
-    Before, Contract, Control, Format, Hashes, Lake, Properties, Remedy, Room, Share, SourceSpec, Sql,
+    Before, Contract, Control, Dialect, Format, Hashes, Lake, Properties, Remedy, Room, Share, SourceSpec, Sql,
     StoreError,
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -92,9 +92,12 @@ impl Work {
             contract: self.contract(text("contract"))?,
             format: match text("format") {
                 "csv" => Some(Format::Csv),
+                "json" => Some(Format::Json),
                 "jsonl" => Some(Format::Jsonl),
+                "parquet" => Some(Format::Parquet),
                 _ => None,
             },
+            dialect: dialect(node)?,
             required: node.config["required"].as_bool().unwrap_or(true),
         })
     }
@@ -166,6 +169,29 @@ fn nothing_met(note: &retrocast_domain::report::SourceNote) -> Failure {
         reasons.join(", ")
     ))
     .hint("compare a record with the contract; the job may name another contract or other files")
+}
+
+/// How a source's CSV is written.
+fn dialect(node: &Node) -> Result<Dialect, Failure> {
+    let mark = |key: &str| {
+        let text = node.config[key].as_str()?;
+        text.bytes().next()
+    };
+    let columns = node.config["columns"].as_array().map(|columns| {
+        let names = columns.iter().filter_map(serde_json::Value::as_str);
+        names.map(str::to_string).collect()
+    });
+    let dialect = Dialect {
+        delimiter: mark("delimiter"),
+        quote: mark("quote").or(Dialect::AS_FOUND.quote),
+        comment: mark("comment"),
+        header: node.config["header"].as_bool().unwrap_or(true),
+        columns,
+    };
+    match dialect.check() {
+        Ok(()) => Ok(dialect),
+        Err(reason) => Err(Failure::data(format!("its CSV cannot be read: {reason}"))),
+    }
 }
 
 /// What personal data is hashed with, when there is something.

@@ -9,8 +9,9 @@ use std::path::Path;
 pub enum SourceError {
     /// The URI names a kind of storage that this build does not read.
     #[error(
-        "source {name:?}: {uri:?} is in {scheme}:// storage, but this build reads local files only; \
-         {scheme}:// needs a build with that storage, or copy the records into a folder and name that"
+        "source {name:?}: {uri:?} is in {scheme}:// storage, which this build does not read: it reads \
+         folders, {}, git+file:// and git+https://; name one of these, or copy the records into one",
+        crate::storage::SCHEMES.iter().map(|scheme| format!("{scheme}://")).collect::<Vec<_>>().join(", ")
     )]
     Scheme {
         /// Source.
@@ -19,6 +20,14 @@ pub enum SourceError {
         uri: String,
         /// Scheme of the URI.
         scheme: String,
+    },
+    /// A repository cannot be read.
+    #[error("source {name:?}: {reason}")]
+    History {
+        /// Source.
+        name: String,
+        /// What is wrong, and what to do.
+        reason: String,
     },
     /// The URI cannot be understood.
     #[error("source {name:?}: the uri {uri:?} {reason}")]
@@ -225,7 +234,9 @@ impl SourceError {
     /// What can be done about it.
     pub fn remedy(&self) -> Remedy {
         match self {
-            Self::Unreadable { reason, .. } | Self::Io { reason, .. } => remedy_of(reason),
+            Self::Unreadable { reason, .. }
+            | Self::History { reason, .. }
+            | Self::Io { reason, .. } => remedy_of(reason),
             _ => Remedy::Change,
         }
     }

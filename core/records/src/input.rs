@@ -3,7 +3,7 @@
 use crate::{
     contract::Contract,
     error::SourceError,
-    read::{Format, Reading, Told},
+    read::{Dialect, Format, Reading, Told},
     source::{Listing, SourceFile},
 };
 use std::path::Path;
@@ -44,7 +44,7 @@ impl Input {
     pub(crate) async fn find(&self, base: &Path) -> Result<Found, SourceError> {
         let listing = Listing::find(&self.name, &self.uri, base, true).await?;
         let format = |name: &str| {
-            let told = self.format.or_else(|| Format::of(name));
+            let told = self.format.or(listing.format()).or_else(|| Format::of(name));
             told.ok_or_else(|| SourceError::Format {
                 name: self.name.clone(),
                 file: name.to_string(),
@@ -94,6 +94,7 @@ impl Found {
         let reading = Reading {
             listing: &self.listing,
             files,
+            dialect: &Dialect::AS_FOUND,
             contract,
             hash_key: None,
             threads: self.threads,

@@ -10,13 +10,13 @@
 
 pub mod contract;
 pub mod source;
+pub mod storage;
 
 pub mod read;
 
 pub mod check;
 pub mod infer;
 mod input;
-
 pub mod dictionary;
 
 pub mod error;
@@ -26,5 +26,5 @@ pub use contract::Contract;
 pub use error::{Remedy, SourceError};
 pub use input::Input;
 pub use near::near;
-pub use read::Format;
+pub use read::{Dialect, Format};
 pub use source::{Glance, Hashes, Listing, Skipped, SourceFile};

@@ -7,16 +7,22 @@
 mod block;
 mod column;
 mod csv;
+mod decode;
+mod format;
 mod json;
+mod json_scan;
 pub mod key;
+mod parquet;
 mod parse;
 pub mod personal;
 pub mod quarantine;
 mod strangers;
 pub mod value;
 
-pub use block::{Format, RECORD_BYTES_MAX};
+pub use block::RECORD_BYTES_MAX;
 pub use column::time_range;
+pub use csv::Dialect;
+pub use format::Format;
 pub(crate) use json::fits;
 pub use parse::Parsed;
 pub use strangers::{Unknown, count_unknown};
@@ -26,9 +32,12 @@ use crate::{
     error::SourceError,
     source::{Listing, SourceFile},
 };
-use block::{Block, Stop};
+use block::{Block, Emit, Stop};
 use personal::Pseudonyms;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::{
+    io::Read,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+};
 use tokio_util::sync::CancellationToken;
 
 /// What is to be read, and with what.
@@ -37,6 +46,8 @@ pub struct Reading<'a> {
     pub listing: &'a Listing,
     /// Those to read, in this order, each with how its records are written.
     pub files: &'a [(SourceFile, Format)],
+    /// How those of comma-separated values are written.
+    pub dialect: &'a Dialect,
     /// What a record must look like.
     pub contract: &'a Contract,
     /// What personal data is hashed with; see [`personal`].
@@ -112,15 +123,7 @@ impl Reading<'_> {
                     && steps.send(Step::Block(parsed)).is_ok()
                     && work.send((block, reply)).is_ok()
             };
-            let fields = &self.contract.fields;
-            let opened = self.listing.open(file, self.runtime).and_then(|reader| {
-                block::decoded(reader, &file.name).map_err(|error| error.to_string())
-            });
-            let read = match opened {
-                Ok(reader) => block::read_file(reader, index, *format, fields, &mut emit),
-                Err(reason) => Err(Stop::Broken(reason)),
-            };
-            let broken = match read {
+            let broken = match self.read_file(index, file, *format, &mut emit) {
                 Ok(()) => None,
                 Err(Stop::Unwanted) => return,
                 Err(Stop::Broken(reason)) => Some(reason),
@@ -129,6 +132,25 @@ impl Reading<'_> {
                 return;
             }
         }
+    }
+
+    fn read_file(
+        &self,
+        index: usize,
+        file: &SourceFile,
+        format: Format,
+        emit: Emit<'_>,
+    ) -> Result<(), Stop> {
+        if format == Format::Parquet {
+            let ranges = self.listing.ranges(file, self.runtime);
+            return parquet::read_file(&ranges, index, self.contract, emit);
+        }
+        let opened = self.listing.open(file, self.runtime);
+        let reader = opened.map_err(Stop::Broken)?;
+        let text =
+            decode::decoded(reader, &file.name).map_err(|error| Stop::Broken(error.to_string()))?;
+        let fields = &self.contract.fields;
+        block::read_text(text, index, format, self.dialect, fields, emit)
     }
 
     /// Takes what was parsed in order and passes it on.
@@ -165,15 +187,76 @@ pub(crate) fn block_of(
     format: Format,
     contract: &Contract,
 ) -> Result<Parsed, arrow::error::ArrowError> {
-    let mut blocks = Vec::new();
-    let reader = Box::new(std::io::Cursor::new(bytes.to_vec()));
-    let _ = block::read_file(reader, 0, format, &contract.fields, &mut |block| {
-        blocks.push(block);
-        true
+    let told = from_bytes(bytes, format, &Dialect::AS_FOUND, contract);
+    let told = told.into_iter().flatten();
+    let mut parsed = told.filter_map(|told| match told {
+        Told::Records(parsed) => Some(parsed),
+        Told::End { .. } => None,
     });
-    let pseudonyms = Arc::new(Pseudonyms::new("t", None));
-    parse::parse(blocks.remove(0), contract, &pseudonyms)
+    parsed
+        .next()
+        .ok_or_else(|| arrow::error::ArrowError::ParseError("no block".to_string()))
 }
 
+/// Reads what a reader gives as one file, on this thread: for records that are in no file, and for
+/// looking at a few. All that is told is in memory; so is a Parquet file, whose end is read first.
+/// Personal data is hashed without a key.
+pub fn from_reader(
+    mut reader: impl Read + Send,
+    format: Format,
+    dialect: &Dialect,
+    contract: &Contract,
+) -> Result<Vec<Told>, SourceError> {
+    let mut told = Vec::new();
+    let mut failed = None;
+    let pseudonyms = Arc::new(Pseudonyms::new("", None));
+    let mut emit = |block| match parse::parse(block, contract, &pseudonyms) {
+        Ok(parsed) => {
+            told.push(Told::Records(parsed));
+            true
+        }
+        Err(error) => {
+            failed = Some(error);
+            false
+        }
+    };
+    let broken = |error: std::io::Error| Stop::Broken(error.to_string());
+    let fields = &contract.fields;
+    let read = if format == Format::Parquet {
+        let mut bytes = Vec::new();
+        reader
+            .read_to_end(&mut bytes)
+            .map_err(broken)
+            .and_then(|_| parquet::read_file(&bytes::Bytes::from(bytes), 0, contract, &mut emit))
+    } else {
+        decode::decoded(Box::new(reader), "")
+            .map_err(broken)
+            .and_then(|text| block::read_text(text, 0, format, dialect, fields, &mut emit))
+    };
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    let broken = match read {
+        Err(Stop::Broken(reason)) => Some(reason),
+        Ok(()) | Err(Stop::Unwanted) => None,
+    };
+    told.push(Told::End { file: 0, broken });
+    Ok(told)
+}
+
+/// Reads bytes as one file, on this thread.
+pub fn from_bytes(
+    bytes: &[u8],
+    format: Format,
+    dialect: &Dialect,
+    contract: &Contract,
+) -> Result<Vec<Told>, SourceError> {
+    from_reader(bytes, format, dialect, contract)
+}
+
+#[cfg(test)]
+mod limit_tests;
+#[cfg(test)]
+mod tests;
 #[cfg(test)]
 mod simulated_tests;

@@ -1,18 +1,27 @@
 //! Sources: which files a URI names, and what identifies their content.
 //!
-//! All storage is seen through [`object_store`]. This build opens local folders; the URI decides.
+//! The URI decides: a path or `file://` is on this machine, `s3://` and the like are object storage
+//! (see [`crate::storage`]), `git+file://` and `git+https://` are the history of a repository.
 //! In a pattern `*` and `?` stay within one folder, `**` spans any number of folders, `[a-z]` and
 //! `[!a-z]` are sets of characters. Names that begin with a full stop are only found by patterns
 //! that begin with one.
 
+mod bucket;
+mod git;
 mod pattern;
 mod place;
+mod ranges;
 
-use crate::error::SourceError;
+use crate::{
+    error::SourceError,
+    read::Format,
+    storage::{Address, cause},
+};
 use futures::StreamExt;
 use jiff::Timestamp;
 use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt, path::Path as StorePath};
 use place::Place;
+pub(crate) use ranges::Ranges;
 use std::{
     collections::HashMap,
     io::Read,
@@ -30,10 +39,14 @@ pub struct SourceFile {
     pub name: String,
     /// Path below the fixed part of the URI, which does not change when the folder is moved.
     pub path: StorePath,
+    /// Path in the storage.
+    pub location: StorePath,
     /// Bytes.
     pub size: u64,
     /// When it was written last.
     pub modified: Timestamp,
+    /// What the storage calls this content, where it calls it anything.
+    pub etag: Option<String>,
 }
 
 /// What is known of a source without reading a file.
@@ -43,8 +56,8 @@ pub struct Glance {
     pub hash: String,
     /// When the newest file was written; `None` when there are none.
     pub newest: Option<Timestamp>,
-    /// The folder that holds all of them.
-    pub folder: PathBuf,
+    /// The folder that holds all of them, when it is on this machine.
+    pub folder: Option<PathBuf>,
 }
 
 /// Something that a pattern fits but that is not read.
@@ -56,14 +69,23 @@ pub struct Skipped {
     pub reason: String,
 }
 
+/// Where the content of files comes from.
+#[derive(Debug, Clone)]
+enum Stored {
+    /// Folders and object storage.
+    Objects(Arc<dyn ObjectStore>),
+    /// The history of a repository.
+    History(git::History),
+}
+
 /// The files that a URI names, in order of their paths.
 #[derive(Debug, Clone)]
 pub struct Listing {
-    store: Arc<dyn ObjectStore>,
+    stored: Stored,
     /// Name of the source, for messages.
     pub source: String,
-    /// The folder that holds all files.
-    folder: PathBuf,
+    /// The folder that holds all files, when it is on this machine.
+    folder: Option<PathBuf>,
     /// Files in the order in which they are read.
     pub files: Vec<SourceFile>,
     /// What is left out.
@@ -79,11 +101,20 @@ impl Listing {
         base: &Path,
         required: bool,
     ) -> Result<Self, SourceError> {
-        let place = Place::of(source, uri, base)?;
-        let named = (source.to_string(), uri.to_string());
-        let folder = place.folder().to_path_buf();
-        let listing = tokio::task::spawn_blocking(move || place.list(&named.0, &named.1));
-        let listing = listing.await.map_err(|_| SourceError::Stopped {
+        let (listing, folder) = if retrocast_history::Place::is_meant_by(uri) {
+            let named = (source.to_string(), uri.to_string());
+            let opening = tokio::task::spawn_blocking(move || git::list(&named.0, &named.1));
+            (opening.await, None)
+        } else if let Some(address) = Address::of(uri) {
+            (Ok(bucket::list(source, uri, &address).await), None)
+        } else {
+            let place = Place::of(source, uri, base)?;
+            let named = (source.to_string(), uri.to_string());
+            let folder = Some(place.folder().to_path_buf());
+            let listing = tokio::task::spawn_blocking(move || place.list(&named.0, &named.1));
+            (listing.await, folder)
+        };
+        let listing = listing.map_err(|_| SourceError::Stopped {
             name: source.to_string(),
         })?;
         match listing {
@@ -92,7 +123,7 @@ impl Listing {
                 | SourceError::NoFile { .. }
                 | SourceError::NoMatch { .. },
             ) if !required => Ok(Self {
-                store: Arc::new(object_store::memory::InMemory::new()),
+                stored: Stored::Objects(Arc::new(object_store::memory::InMemory::new())),
                 source: source.to_string(),
                 folder,
                 files: Vec::new(),
@@ -108,7 +139,11 @@ impl Listing {
         file: &SourceFile,
         runtime: &tokio::runtime::Handle,
     ) -> Result<Box<dyn Read + Send>, String> {
-        let result = runtime.block_on(self.store.get(&file.path));
+        let store = match &self.stored {
+            Stored::History(history) => return history.open().map_err(|error| error.to_string()),
+            Stored::Objects(store) => store,
+        };
+        let result = runtime.block_on(store.get(&file.location));
         let result = result.map_err(|error| cause(&error))?;
         // A file that grows meanwhile is read as far as it was when it was listed.
         Ok(match result.payload {
@@ -119,6 +154,18 @@ impl Listing {
                 chunk: bytes::Bytes::new(),
             }),
         })
+    }
+
+    /// How the records are written, when their source alone says so.
+    pub fn format(&self) -> Option<Format> {
+        matches!(self.stored, Stored::History(_)).then_some(Format::Jsonl)
+    }
+
+    /// Threads that are worth their while for reading files: those of storage far away mostly wait.
+    fn readers(&self, threads: usize) -> usize {
+        let far = self.folder.is_none();
+        let threads = if far { threads.max(READERS_FAR_AWAY) } else { threads };
+        threads.clamp(1, self.files.len().max(1))
     }
 
     /// What can be said without reading a file.
@@ -184,7 +231,7 @@ impl Listing {
             .map(|_| Mutex::new(blake3::hash(b"")))
             .collect();
         std::thread::scope(|scope| {
-            for _ in 0..threads.clamp(1, self.files.len().max(1)) {
+            for _ in 0..self.readers(threads) {
                 scope.spawn(|| {
                     loop {
                         let index = next.fetch_add(1, Ordering::Relaxed);
@@ -209,6 +256,9 @@ impl Listing {
     }
 
     fn hash_file(&self, file: &SourceFile, runtime: &tokio::runtime::Handle) -> blake3::Hash {
+        if let Stored::History(history) = &self.stored {
+            return blake3::hash(history.identity.as_bytes());
+        }
         let mut hasher = blake3::Hasher::new();
         let read = self.open(file, runtime).and_then(|reader| {
             let read = hasher.update_reader(reader).map(drop);
@@ -230,31 +280,51 @@ impl Listing {
 pub struct Hashes(Arc<Mutex<HashMap<String, (Seen, blake3::Hash)>>>);
 
 /// What a listing says of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
     size: u64,
     modified: Timestamp,
+    etag: Option<String>,
 }
 
+/// Files of storage far away that are read at once.
+const READERS_FAR_AWAY: usize = 8;
 /// A file written as lately as this may be written again without its time of writing changing.
 const SETTLED: jiff::SignedDuration = jiff::SignedDuration::from_secs(2);
+
+impl Seen {
+    fn of(file: &SourceFile) -> Self {
+        Self {
+            size: file.size,
+            modified: file.modified,
+            etag: file.etag.clone(),
+        }
+    }
+}
 
 impl Hashes {
     /// Remembers a file, unless it was written just now.
     pub fn learn(&self, file: &SourceFile, hash: blake3::Hash) {
-        if !settled(file) {
-            return;
+        if settled(file) {
+            self.lock()
+                .insert(file.name.clone(), (Seen::of(file), hash));
         }
-        let seen = Seen {
-            size: file.size,
-            modified: file.modified,
-        };
-        self.lock().insert(file.name.clone(), (seen, hash));
     }
 
     /// Remembers what somebody wrote down of a file.
-    pub fn recall(&self, name: &str, size: u64, modified: Timestamp, hash: blake3::Hash) {
-        let seen = Seen { size, modified };
+    pub fn recall(
+        &self,
+        name: &str,
+        size: u64,
+        modified: Timestamp,
+        etag: Option<String>,
+        hash: blake3::Hash,
+    ) {
+        let seen = Seen {
+            size,
+            modified,
+            etag,
+        };
         let mut held = self.lock();
         held.entry(name.to_string()).or_insert((seen, hash));
     }
@@ -263,7 +333,7 @@ impl Hashes {
     pub fn get(&self, file: &SourceFile) -> Option<blake3::Hash> {
         let held = self.lock();
         let (seen, hash) = held.get(&file.name)?;
-        (seen.size == file.size && seen.modified == file.modified).then_some(*hash)
+        (*seen == Seen::of(file)).then_some(*hash)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (Seen, blake3::Hash)>> {
@@ -274,15 +344,6 @@ impl Hashes {
 /// Whether a file's time of writing would tell if it were written again.
 pub fn settled(file: &SourceFile) -> bool {
     Timestamp::now().duration_since(file.modified) > SETTLED
-}
-
-/// What the system said at last, without the storage's words about its own doings.
-fn cause(error: &object_store::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }
 
 /// A stream of chunks as a blocking reader.
@@ -385,7 +446,8 @@ mod tests {
             "raw/*.csv.gz",
             "no file in \"BASE/raw/\" fits \"raw/*.csv.gz\" (it holds",
         );
-        check("s3://key:secret@bucket/a/*.jsonl", "local files only");
+        check("s3://key:secret@bucket/a/*.jsonl", "belong in the environment");
+        check("ftp://host/a/*.jsonl", "which this build does not read");
         check("", "is empty");
         check("raw/c.jsonl/*.csv", "for a folder");
         check("file://raw/c", "three slashes");

@@ -27,7 +27,7 @@ pub use retrocast_records::Contract;
 pub use dataset::{Before, Lake, MADE_FROM, Properties, Scan, VersionNote};
 pub use error::{Remedy, SqlError, StoreError};
 pub use ingest::{Control, Ingested, Progress, SourceSpec, glance, ingest, source_identity};
-pub use retrocast_records::{Format, Hashes, SourceError};
+pub use retrocast_records::{Dialect, Format, Hashes, SourceError};
 pub use room::{Limits, Room, Share};
 pub use source::Glance;
 pub use sql::{Sql, SqlTable};

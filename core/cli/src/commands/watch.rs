@@ -171,7 +171,9 @@ impl Watch<'_> {
             let glance = job::glance(self.workspace, node, required);
             let glance = self.waiting.block_on(glance);
             let glance = glance.map_err(|error| diagnose::in_one_line(&error))?;
-            self.events.follow(&glance.folder);
+            if let Some(folder) = &glance.folder {
+                self.events.follow(folder);
+            }
             let _ = write!(all, " {}={}", node.short(), glance.hash);
         }
         Ok(all)

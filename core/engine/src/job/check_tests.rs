@@ -173,7 +173,10 @@ fn the_shape_is_checked() {
     check(
         "contract = \"ticket\"",
         "contract = \"ticket\"\nformat = \"xml\"",
-        &["11:10 \"xml\": `format` is not one of the allowed values; allowed: \"jsonl\", \"csv\""],
+        &[
+            "11:10 \"xml\": `format` is not one of the allowed values; \
+             allowed: \"jsonl\", \"json\", \"csv\", \"parquet\"",
+        ],
     );
     check(
         "kind = \"count\"\n",

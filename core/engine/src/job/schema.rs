@@ -160,6 +160,19 @@ struct SourceFile {
     contract: String,
     /// How records are written; by default what the file name says.
     format: Option<Format>,
+    /// What stands between the cells of CSV; by default what the file shows.
+    #[schemars(length(min = 1, max = 1))]
+    delimiter: Option<String>,
+    /// What stands around cells of CSV that hold a delimiter; by default ".
+    #[schemars(length(min = 1, max = 1))]
+    quote: Option<String>,
+    /// With what lines of CSV begin that are no records.
+    #[schemars(length(min = 1, max = 1))]
+    comment: Option<String>,
+    /// Whether CSV begins with the names of its columns.
+    header: Option<bool>,
+    /// Names of the columns of CSV, in place of those in the file.
+    columns: Option<Vec<String>>,
     /// Whether the run fails when there are no files.
     #[serde(default = "yes")]
     required: bool,
@@ -180,8 +193,12 @@ fn yes() -> bool {
 enum Format {
     /// One JSON object a line.
     Jsonl,
+    /// Arrays of JSON objects, or objects one after another.
+    Json,
     /// Comma-separated values under a header.
     Csv,
+    /// Apache Parquet.
+    Parquet,
 }
 
 /// What every stage has besides the params of its kind.

@@ -1,47 +1,32 @@
 //! Files cut into blocks of whole records, with bounded memory, in the order of files and lines.
+//!
+//! What is read is kept in one buffer, whose whole records become a block without being copied. A
+//! record too long for it is refused while the rest of it is read and forgotten.
+
+mod csv;
+mod input;
+mod lines;
+mod values;
 
 use super::{
-    csv::{Header, Splitter},
+    csv::{Dialect, Header},
+    decode::Text,
+    format::Format,
+    json_scan::{self, Layout},
     quarantine::{Reason, Violation},
 };
 use crate::contract::Field;
-use std::{
-    io::{self, BufRead, BufReader, Read},
-    sync::Arc,
-};
+use input::Input;
+use std::{io, sync::Arc};
 
 /// A record longer than this is left out.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
 /// Size at which a block is handed on.
-const BLOCK_BYTES: usize = 4 << 20;
-const BUFFER_BYTES: usize = 256 << 10;
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-
-/// How the records of a file are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// One JSON object a line.
-    Jsonl,
-    /// Comma-separated values (also `;`, tab or `|`) under a header.
-    Csv,
-}
-
-impl Format {
-    /// The format that a file's name tells, compression aside.
-    pub fn of(name: &str) -> Option<Self> {
-        let name = name.to_ascii_lowercase();
-        let name = [".gz", ".zst", ".zstd"]
-            .iter()
-            .find_map(|ending| name.strip_suffix(ending))
-            .unwrap_or(&name);
-        match name.rsplit_once('.')?.1 {
-            "jsonl" | "ndjson" | "json" => Some(Self::Jsonl),
-            "csv" | "tsv" => Some(Self::Csv),
-            _ => None,
-        }
-    }
-}
+const BLOCK_BYTES: usize = 2 << 20;
+/// Bytes kept of a record that is refused unread.
+const HEAD_BYTES: usize = 64 << 10;
+/// Bytes that tell how the values of a JSON file are laid out.
+const GLANCE_BYTES: usize = 64 << 10;
 
 /// Whole records of one file.
 #[derive(Debug)]
@@ -54,13 +39,32 @@ pub(super) struct Block {
 
 #[derive(Debug)]
 pub(super) enum Shape {
-    Jsonl,
+    /// One JSON record a line.
+    Lines,
+    /// JSON records here and there.
+    Values(Vec<Span>),
     Csv(Arc<Header>),
+    /// Rows of columns; there are no bytes.
+    Rows(super::parquet::Rows),
     /// One record that cannot even be taken apart; the bytes are its beginning.
     Refused(Violation),
 }
 
+/// Where a record lies.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    /// First byte in the block.
+    pub start: usize,
+    /// The byte after its last.
+    pub end: usize,
+    /// Line of the file on which it begins, from 1.
+    pub line: u64,
+    /// Byte of that line with which it begins, from 1.
+    pub column: u64,
+}
+
 /// Why reading a file ended before its end.
+#[derive(Debug)]
 pub(super) enum Stop {
     /// Nobody wants more.
     Unwanted,
@@ -68,83 +72,77 @@ pub(super) enum Stop {
     Broken(String),
 }
 
-/// Takes compression off, told by the first bytes or else by the name.
-pub(super) fn decoded(
-    reader: Box<dyn Read + Send>,
-    name: &str,
-) -> io::Result<Box<dyn BufRead + Send>> {
-    let mut raw = BufReader::with_capacity(BUFFER_BYTES, reader);
-    let head = raw.fill_buf()?;
-    let name = name.to_ascii_lowercase();
-    let named = |ending: &str| !head.is_empty() && name.ends_with(ending);
-    let gzip = head.starts_with(b"\x1f\x8b") || named(".gz");
-    let zstd = head.starts_with(b"\x28\xb5\x2f\xfd") || named(".zst") || named(".zstd");
-    Ok(if gzip {
-        let decoder = flate2::bufread::MultiGzDecoder::new(raw);
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder))
-    } else if zstd {
-        let decoder = zstd::stream::read::Decoder::with_buffer(raw)?;
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder))
-    } else {
-        Box::new(raw)
-    })
-}
+/// Where blocks go; `false` when nobody wants more.
+pub(super) type Emit<'a> = &'a mut dyn FnMut(Block) -> bool;
 
-/// Reads one file to its end.
-pub(super) fn read_file(
-    reader: Box<dyn BufRead + Send>,
+/// Reads one file of text to its end.
+pub(super) fn read_text(
+    text: Text<'_>,
     file: usize,
     format: Format,
+    dialect: &Dialect,
     fields: &[Field],
-    emit: &mut dyn FnMut(Block) -> bool,
+    emit: Emit<'_>,
 ) -> Result<(), Stop> {
     let mut cutter = Cutter {
-        lines: Lines {
-            reader,
-            pushed: Vec::new(),
-            at: 0,
-        },
+        input: Input::new(text),
         file,
         line: 1,
-        block: Vec::new(),
-        first_line: 1,
-        shape: Shape::Jsonl,
         emit,
     };
-    let read = match format {
-        Format::Jsonl => cutter.jsonl(),
-        Format::Csv => cutter.csv(fields),
-    };
-    // What was read before the file broke is kept.
-    match read {
-        Err(Stop::Unwanted) => Err(Stop::Unwanted),
-        other => cutter.flush().and(other),
+    if format == Format::Csv {
+        return cutter.csv(dialect, fields);
+    }
+    cutter.fill(GLANCE_BYTES);
+    match json_scan::layout(&cutter.input.bytes) {
+        Layout::Lines => cutter.lines(),
+        Layout::Values => cutter.values(),
     }
 }
 
-struct Cutter<'a> {
-    lines: Lines,
+struct Cutter<'a, 'r> {
+    input: Input<'r>,
     file: usize,
-    /// Line that comes next.
+    /// The line with which the buffer begins.
     line: u64,
-    block: Vec<u8>,
-    first_line: u64,
-    shape: Shape,
-    emit: &'a mut dyn FnMut(Block) -> bool,
+    emit: Emit<'a>,
 }
 
-impl Cutter<'_> {
-    fn flush(&mut self) -> Result<(), Stop> {
-        let bytes = std::mem::take(&mut self.block);
-        let first_line = std::mem::replace(&mut self.first_line, self.line);
-        let shape = match &self.shape {
-            Shape::Csv(header) => Shape::Csv(Arc::clone(header)),
-            _ => Shape::Jsonl,
-        };
-        if bytes.is_empty() {
+impl Cutter<'_, '_> {
+    /// Has so many bytes in the buffer, or all that there are; `false` when there are no more.
+    ///
+    /// An error of the file is told when what was read before it has been handed on.
+    fn fill(&mut self, least: usize) -> bool {
+        self.input.fill(least);
+        self.input.more()
+    }
+
+    /// Why the file ended early, if it did. The lines before the buffer were read.
+    fn ended(&self) -> Result<(), Stop> {
+        match self.input.error() {
+            None => Ok(()),
+            Some(error) => Err(self.broken(error)),
+        }
+    }
+
+    fn broken(&self, error: &io::Error) -> Stop {
+        Stop::Broken(format!("{error}; lines before {} were read", self.line))
+    }
+
+    /// Hands on the first bytes of the buffer as whole records.
+    fn emit(&mut self, length: usize, shape: Shape) -> Result<(), Stop> {
+        if length == 0 {
             return Ok(());
         }
-        self.emit(Block {
+        let bytes = self.input.take(length);
+        self.give_bytes(bytes, shape)
+    }
+
+    /// Hands on whole records with which the line being read begins.
+    fn give_bytes(&mut self, bytes: Vec<u8>, shape: Shape) -> Result<(), Stop> {
+        let first_line = self.line;
+        self.line += memchr::memchr_iter(b'\n', &bytes).count() as u64;
+        self.give(Block {
             file: self.file,
             first_line,
             bytes,
@@ -152,7 +150,7 @@ impl Cutter<'_> {
         })
     }
 
-    fn emit(&mut self, block: Block) -> Result<(), Stop> {
+    fn give(&mut self, block: Block) -> Result<(), Stop> {
         if (self.emit)(block) {
             Ok(())
         } else {
@@ -160,190 +158,41 @@ impl Cutter<'_> {
         }
     }
 
-    /// Hands on one record that is refused unread, after what came before it.
-    fn refuse(&mut self, bytes: &[u8], line: u64, violation: Violation) -> Result<(), Stop> {
-        let bytes = bytes[..bytes.len().min(BUFFER_BYTES)].to_vec();
-        let shape = Shape::Refused(violation);
-        self.emit(Block {
+    /// Hands on the beginning of the buffer as one record that is refused unread. What becomes of the
+    /// rest of it is up to the caller.
+    fn refuse(&mut self, length: usize, violation: Violation) -> Result<(), Stop> {
+        let head = self.input.bytes[..length.min(HEAD_BYTES)].to_vec();
+        self.refuse_bytes(&head, violation)
+    }
+
+    fn refuse_bytes(&mut self, record: &[u8], violation: Violation) -> Result<(), Stop> {
+        self.give(Block {
             file: self.file,
-            first_line: line,
-            bytes,
-            shape,
+            first_line: self.line,
+            bytes: record[..record.len().min(HEAD_BYTES)].to_vec(),
+            shape: Shape::Refused(violation),
         })
     }
 
-    fn broken(&self, error: &io::Error) -> Stop {
-        Stop::Broken(format!("{error}; lines before {} were read", self.line))
-    }
-
-    fn too_long() -> Violation {
-        let message = format!("the record is longer than {} MiB", RECORD_BYTES_MAX >> 20);
-        Violation::new(Reason::TooLong, message)
-    }
-
-    fn jsonl(&mut self) -> Result<(), Stop> {
+    /// Forgets what is left of the line with which the buffer begins.
+    fn skip_line(&mut self) {
         loop {
-            let start = self.block.len();
-            let read = match self.lines.next(&mut self.block, RECORD_BYTES_MAX) {
-                Ok(read) => read,
-                Err(error) => {
-                    self.block.truncate(start);
-                    return Err(self.broken(&error));
-                }
-            };
-            if read == 0 {
-                return Ok(());
-            }
-            if read > RECORD_BYTES_MAX {
-                let head = self.block.split_off(start);
-                self.flush()?;
-                self.refuse(&head, self.line, Self::too_long())?;
-                let skipped = self.lines.skip();
+            if let Some(end) = memchr::memchr(b'\n', &self.input.bytes) {
+                self.input.forget(end + 1);
                 self.line += 1;
-                self.first_line = self.line;
-                skipped.map_err(|error| self.broken(&error))?;
-                continue;
+                return;
             }
-            if self.line == 1 && self.block.starts_with(BYTE_ORDER_MARK) {
-                self.block.drain(..BYTE_ORDER_MARK.len());
-            }
-            self.line += 1;
-            if self.block.len() >= BLOCK_BYTES {
-                self.flush()?;
+            self.input.forget(self.input.bytes.len());
+            self.input.fill(HEAD_BYTES);
+            if self.input.bytes.is_empty() {
+                return;
             }
         }
-    }
-
-    fn csv(&mut self, fields: &[Field]) -> Result<(), Stop> {
-        let mut record = Vec::new();
-        // The delimiter is known once the header is; a header's own line breaks are in quotes.
-        if !self.csv_record(&mut record, b',')? {
-            return Ok(());
-        }
-        let bytes = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&record);
-        let text = std::str::from_utf8(bytes)
-            .map_err(|_| Stop::Broken("the header is not UTF-8".to_string()))?;
-        let header = Arc::new(Header::parse(text, fields).map_err(Stop::Broken)?);
-        self.first_line = self.line;
-        self.shape = Shape::Csv(Arc::clone(&header));
-        loop {
-            record.clear();
-            if !self.csv_record(&mut record, header.delimiter)? {
-                return Ok(());
-            }
-            self.block.extend_from_slice(&record);
-            if self.block.len() >= BLOCK_BYTES {
-                self.flush()?;
-            }
-        }
-    }
-
-    /// Reads the next whole record; `false` at the end. Records that cannot be taken apart are
-    /// refused on the way: then only their first line is lost, and reading goes on with the next.
-    fn csv_record(&mut self, record: &mut Vec<u8>, delimiter: u8) -> Result<bool, Stop> {
-        'record: loop {
-            record.clear();
-            let mut splitter = Splitter::default();
-            let mut lines = 0;
-            loop {
-                let start = record.len();
-                let room = RECORD_BYTES_MAX - start;
-                let read = self
-                    .lines
-                    .next(record, room)
-                    .map_err(|error| self.broken(&error))?;
-                let ended = splitter.end(&record[start..], delimiter).is_some();
-                lines += 1;
-                if ended && read <= room {
-                    self.line += lines;
-                    return Ok(true);
-                }
-                let at_end = read == 0 || (read <= room && !record.ends_with(b"\n"));
-                if at_end && !splitter.in_quotes() {
-                    self.line += lines;
-                    return Ok(!record.is_empty());
-                }
-                if !at_end && read <= room {
-                    continue;
-                }
-                self.refuse_csv(record, splitter.in_quotes())?;
-                continue 'record;
-            }
-        }
-    }
-
-    fn refuse_csv(&mut self, record: &[u8], in_quotes: bool) -> Result<(), Stop> {
-        self.flush()?;
-        let first = record
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .map_or(record.len(), |at| at + 1);
-        let violation = if in_quotes && first < record.len() {
-            Violation::new(Reason::BrokenCsv, "a quoted cell is not closed")
-        } else if record.len() <= RECORD_BYTES_MAX {
-            Violation::new(
-                Reason::BrokenCsv,
-                "a quoted cell is not closed before the file ends",
-            )
-        } else {
-            Self::too_long()
-        };
-        self.refuse(&record[..first], self.line, violation)?;
-        if first < record.len() {
-            self.lines.push_back(&record[first..]);
-        } else if !record.ends_with(b"\n") {
-            self.lines.skip().map_err(|error| self.broken(&error))?;
-        }
-        self.line += 1;
-        self.first_line = self.line;
-        Ok(())
     }
 }
 
-/// Lines of bounded length, some of which can be given back.
-struct Lines {
-    reader: Box<dyn BufRead + Send>,
-    pushed: Vec<u8>,
-    at: usize,
-}
-
-impl Lines {
-    /// Appends the next line with its line break; when it is longer than `room`, `room + 1` bytes
-    /// of it. Returns the bytes appended; 0 at the end.
-    fn next(&mut self, out: &mut Vec<u8>, room: usize) -> io::Result<usize> {
-        let mut read = 0;
-        if self.at < self.pushed.len() {
-            let rest = &self.pushed[self.at..];
-            let rest = &rest[..rest.len().min(room + 1)];
-            let end = rest.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
-            let taken = &rest[..end.unwrap_or(rest.len())];
-            out.extend_from_slice(taken);
-            read = taken.len();
-            self.at += read;
-            if end.is_some() || read > room {
-                return Ok(read);
-            }
-        }
-        let left = (room + 1 - read) as u64;
-        Ok(read + (&mut self.reader).take(left).read_until(b'\n', out)?)
-    }
-
-    /// Reads on to the end of the line and forgets it.
-    fn skip(&mut self) -> io::Result<()> {
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let read = self.next(&mut line, BUFFER_BYTES)?;
-            if read <= BUFFER_BYTES || line.ends_with(b"\n") {
-                return Ok(());
-            }
-        }
-    }
-
-    fn push_back(&mut self, bytes: &[u8]) {
-        let rest = self.pushed.split_off(self.at);
-        self.pushed = bytes.to_vec();
-        self.pushed.extend(rest);
-        self.at = 0;
-    }
+/// What is said of a record beyond [`RECORD_BYTES_MAX`].
+pub(super) fn too_long() -> Violation {
+    let message = format!("the record is longer than {} MiB", RECORD_BYTES_MAX >> 20);
+    Violation::new(Reason::TooLong, message)
 }

@@ -192,7 +192,9 @@ impl Column {
             Values::Date(values) => values.last().map(|value| Part::Date(*value)),
             Values::Text(ends, bytes) => {
                 let start = ends.len().checked_sub(2);
-                Some(Part::Text(&bytes[start.map_or(0, |last| ends[last] as usize)..]))
+                Some(Part::Text(
+                    &bytes[start.map_or(0, |last| ends[last] as usize)..],
+                ))
             }
             Values::List(..) | Values::Struct(_) => None,
         };

@@ -75,7 +75,12 @@ pub(super) fn read_value(
     let violation = cx.violation.take();
     let Err(error) = read else { return Ok(()) };
     column.truncate(rows);
-    Err(violation.unwrap_or_else(|| broken(&error)))
+    // Where the text begins in its file is not known here.
+    Err(violation.unwrap_or_else(|| Violation {
+        column: None,
+        below: 0,
+        ..broken(&error)
+    }))
 }
 
 /// Pushes a value that was read before, such as a field's default.
@@ -122,6 +127,7 @@ fn broken(error: &serde_json::Error) -> Violation {
     let column = Some(error.column() as u64).filter(|column| *column > 0);
     Violation {
         column,
+        below: (error.line() as u64).saturating_sub(1),
         ..Violation::new(Reason::BrokenJson, message)
     }
 }

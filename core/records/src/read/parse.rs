@@ -1,11 +1,12 @@
 //! A block of records becomes a batch of rows, and the bad ones rows of the quarantine.
 
 use super::{
-    block::{Block, Shape},
+    block::{Block, Shape, Span},
     column::{self, Column},
-    csv::{Header, Splitter},
+    csv::Header,
     json,
     key::KeyHasher,
+    parquet::Rows,
     personal::{Pseudonyms, Redactor},
     quarantine::{self, Reason, Violation},
     strangers::{Strangers, Unknown},
@@ -83,8 +84,10 @@ pub(super) fn parse(
         },
     };
     match block.shape {
-        Shape::Jsonl => parser.jsonl(&block.bytes, block.first_line),
+        Shape::Lines => parser.lines(&block.bytes, block.first_line),
+        Shape::Values(spans) => parser.values(&block.bytes, &spans),
         Shape::Csv(header) => parser.csv(&block.bytes, block.first_line, &header),
+        Shape::Rows(rows) => parser.rows(&rows, block.first_line),
         Shape::Refused(violation) => {
             parser.out.records = 1;
             parser.refuse(block.first_line, &block.bytes, violation, None);
@@ -94,51 +97,98 @@ pub(super) fn parse(
 }
 
 impl Parser<'_> {
-    fn jsonl(&mut self, bytes: &[u8], first_line: u64) {
-        for (line, raw) in (first_line..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
-            let raw = trim(raw);
-            if raw.is_empty() {
-                continue;
+    fn lines(&mut self, bytes: &[u8], first_line: u64) {
+        let mut start = 0;
+        let ends = memchr::memchr_iter(b'\n', bytes).chain([bytes.len()]);
+        for (line, end) in (first_line..).zip(ends) {
+            let raw = bytes[start..end].trim_ascii_end();
+            start = end + 1;
+            if !raw.is_empty() {
+                self.json(line, raw);
             }
-            self.out.records += 1;
-            let read = match std::str::from_utf8(raw) {
-                Ok(text) => json::read_record(
-                    text,
-                    &self.contract.fields,
-                    &mut self.columns,
-                    &mut self.strangers,
-                ),
-                Err(error) => Err(invalid_utf8(error)),
-            };
-            self.done(line, raw, read, None);
         }
     }
 
-    fn csv(&mut self, mut bytes: &[u8], first_line: u64, header: &Header) {
+    fn values(&mut self, bytes: &[u8], spans: &[Span]) {
+        for span in spans {
+            let before = self.out.refused.len();
+            self.json(span.line, bytes[span.start..span.end].trim_ascii_end());
+            // Bytes are told from the beginning of the line, of which the record may be a part.
+            for refused in &mut self.out.refused[before..] {
+                if let Some(column) = &mut refused.violation.column {
+                    *column += span.column - 1;
+                }
+            }
+        }
+    }
+
+    fn json(&mut self, line: u64, raw: &[u8]) {
+        self.out.records += 1;
+        let read = match std::str::from_utf8(raw) {
+            Ok(text) => json::read_record(
+                text,
+                &self.contract.fields,
+                &mut self.columns,
+                &mut self.strangers,
+            ),
+            Err(error) => Err(invalid_utf8(raw, error)),
+        };
+        self.done(line, raw, read, None);
+    }
+
+    fn csv(&mut self, bytes: &[u8], first_line: u64, header: &Header) {
+        // Whether a record is text is asked of each only where the block is not.
+        let text = std::str::from_utf8(bytes).ok();
+        let mut cells = Vec::new();
         let mut line = first_line;
-        while !bytes.is_empty() {
-            let end = Splitter::default()
-                .end(bytes, header.delimiter)
-                .unwrap_or(bytes.len());
-            let (raw, rest) = bytes.split_at(end);
-            bytes = rest;
-            let lines = raw.iter().filter(|byte| **byte == b'\n').count() as u64;
-            if !trim(raw).is_empty() {
+        let mut start = 0;
+        while start < bytes.len() {
+            let rest = &bytes[start..];
+            let delimiter = header.marks.delimiter;
+            let comment = header.marks.is_comment(rest);
+            let end = if comment {
+                memchr::memchr(b'\n', rest).map(|end| end + 1)
+            } else {
+                header.marks.first_end(rest)
+            };
+            let end = start + end.unwrap_or(rest.len());
+            let raw = &bytes[start..end];
+            let blank = |byte: &u8| byte.is_ascii_whitespace() && *byte != delimiter;
+            if !comment && !raw.iter().all(blank) {
                 self.out.records += 1;
-                let read = match std::str::from_utf8(raw) {
-                    Ok(text) => header.read_record(
-                        text,
+                let record = match text {
+                    Some(text) => Ok(&text[start..end]),
+                    None => std::str::from_utf8(raw).map_err(|error| invalid_utf8(raw, error)),
+                };
+                let read = record.and_then(|record| {
+                    header.read_record(
+                        record,
+                        &mut cells,
                         &self.contract.fields,
                         &mut self.columns,
                         &mut self.strangers,
-                    ),
-                    Err(error) => Err(invalid_utf8(error)),
-                };
-                self.done(line, trim(raw), read, Some(header));
+                    )
+                });
+                self.done(line, raw.trim_ascii_end(), read, Some(header));
             }
-            line += lines;
+            line += memchr::memchr_iter(b'\n', raw).count() as u64;
+            start = end;
         }
         header.count_unknown(&mut self.strangers, self.out.records);
+    }
+
+    fn rows(&mut self, rows: &Rows, first_row: u64) {
+        let fields = &self.contract.fields;
+        let table = rows.table(fields, self.contract.unknown);
+        for (row, line) in (0..rows.len()).zip(first_row..) {
+            self.out.records += 1;
+            let read = table.read_row(row, fields, &mut self.columns, &mut self.strangers);
+            // Only a row that is refused is written out.
+            let shown = read.as_ref().err().map(|_| rows.shown(row));
+            self.done(line, shown.unwrap_or_default().as_bytes(), read, None);
+        }
+        rows.count_unknown(&mut self.strangers);
+        self.out.bytes = rows.bytes();
     }
 
     /// Takes a record that was read, or refuses it; `header` is that of a CSV file.
@@ -188,6 +238,14 @@ impl Parser<'_> {
         if let Some(redactor) = &self.redactor {
             redactor.hide(&mut violation);
         }
+        // Where the record goes over several lines, the line with the mistake is named, too.
+        if violation.below > 0 {
+            let at = line + violation.below;
+            violation.message += &match violation.column.take() {
+                Some(column) => format!(" (line {at}, byte {column})"),
+                None => format!(" (line {at})"),
+            };
+        }
         self.out.refused.push(quarantine::Row {
             line,
             violation,
@@ -212,14 +270,14 @@ impl Parser<'_> {
     }
 }
 
-fn trim(line: &[u8]) -> &[u8] {
-    line.trim_ascii()
-}
-
-fn invalid_utf8(error: std::str::Utf8Error) -> Violation {
-    let mut violation = Violation::new(Reason::InvalidUtf8, "the bytes are not UTF-8 text");
-    violation.column = Some(error.valid_up_to() as u64 + 1);
-    violation
+fn invalid_utf8(raw: &[u8], error: std::str::Utf8Error) -> Violation {
+    let good = &raw[..error.valid_up_to()];
+    let line = memchr::memrchr(b'\n', good).map_or(0, |end| end + 1);
+    Violation {
+        column: Some((good.len() - line) as u64 + 1),
+        below: memchr::memchr_iter(b'\n', good).count() as u64,
+        ..Violation::new(Reason::InvalidUtf8, "the bytes are not UTF-8 text")
+    }
 }
 
 #[cfg(test)]

@@ -5,12 +5,15 @@ use arrow::array::{Array, AsArray};
 /// Reads records under a contract; a header makes them those of a CSV file.
 fn read(contract: &str, header: Option<&str>, records: &str) -> Parsed {
     let contract = contract::parse("t", "t.toml", &format!("title = \"T\"\n{contract}")).unwrap();
-    let header = header.map(|line| Arc::new(Header::parse(line, &contract.fields).unwrap()));
+    let header = header.map(|line| {
+        let marks = crate::read::Dialect::AS_FOUND.marks(line);
+        Arc::new(Header::parse(line, marks, &contract.fields).unwrap())
+    });
     let block = Block {
         file: 0,
         first_line: 1,
         bytes: records.as_bytes().to_vec(),
-        shape: header.map_or(Shape::Jsonl, Shape::Csv),
+        shape: header.map_or(Shape::Lines, Shape::Csv),
     };
     parse(block, &contract, &Arc::new(Pseudonyms::new("t", None))).unwrap()
 }

@@ -92,7 +92,7 @@ fn hidden(everything: &str) {
 fn values_become_hashes_and_nulls() {
     let good = r#"{"id":"1","n":1,"email":"ada@b.org","phone":5551,"user":{"name":"Lovelace","plan":"team"},"ips":["10.9.8.7",null],"notes":[{"text":"whispered"}]}"#;
     let other = r#"{"id":"2","email":"ada@b.org","user":{"name":"Ada Lovelace"}}"#;
-    let parsed = read(Shape::Jsonl, &format!("{good}\n{other}\n"));
+    let parsed = read(Shape::Lines, &format!("{good}\n{other}\n"));
     assert!(parsed.refused.is_empty(), "{:?}", refusals(&parsed));
     let batch = parsed.batch.unwrap();
     hidden(&format!("{batch:?}"));
@@ -110,7 +110,7 @@ const KEYED_ADA: &str = "75cfe1096b01be56c8a774e0f9bdefe4";
 #[test]
 fn refused_records_and_messages_hold_no_personal_data() {
     let check = |record: &str, expected: &str| {
-        let parsed = read(Shape::Jsonl, record);
+        let parsed = read(Shape::Lines, record);
         let told = refusals(&parsed).join("\n");
         hidden(&told);
         assert_eq!(told, expected, "{record}");
@@ -171,7 +171,7 @@ fn a_record_cut_anywhere_tells_nothing() {
     let whole =
         r#"{"id":"1","n":"x","email":"ada@b.org","user":{"name":"Lovelace"},"ips":["10.9.8.7"]}"#;
     for end in 1..whole.len() {
-        let parsed = read(Shape::Jsonl, &whole[..end]);
+        let parsed = read(Shape::Lines, &whole[..end]);
         assert_eq!(parsed.refused.len(), 1);
         hidden(&refusals(&parsed).join("\n"));
     }
@@ -180,7 +180,9 @@ fn a_record_cut_anywhere_tells_nothing() {
 #[test]
 fn csv_records_are_told_without_personal_cells() {
     let contract = contract::parse("t", "t.toml", CONTRACT).unwrap();
-    let header = Header::parse("id;email;nick;user;n", &contract.fields).unwrap();
+    let line = "id;email;nick;user;n";
+    let marks = crate::Dialect::AS_FOUND.marks(line);
+    let header = Header::parse(line, marks, &contract.fields).unwrap();
     let shape = || Shape::Csv(Arc::new(header.clone()));
     let told = |text: &str| {
         let told = refusals(&read(shape(), text)).join("\n");
@@ -260,6 +262,7 @@ async fn reading_hashes_with_the_key_it_is_given_or_the_name_of_the_source() {
             let reading = read::Reading {
                 listing: &listing,
                 files: &files,
+                dialect: &read::Dialect::AS_FOUND,
                 contract: &contract::parse("t", "t.toml", CONTRACT).unwrap(),
                 hash_key,
                 threads: 1,

@@ -64,6 +64,8 @@ pub struct Violation {
     pub message: String,
     /// Byte in the line, from 1, where that is known.
     pub column: Option<u64>,
+    /// How many lines below the record's first that byte is.
+    pub below: u64,
 }
 
 impl Violation {
@@ -73,6 +75,7 @@ impl Violation {
             field: String::new(),
             message: message.into(),
             column: None,
+            below: 0,
         }
     }
 
@@ -83,6 +86,12 @@ impl Violation {
     }
 
     /// The same, seen from the value that contains it.
+    pub(crate) fn inside(mut self, outer: &str) -> Self {
+        self.within(outer);
+        self
+    }
+
+    /// Becomes what it is seen from the value that contains it.
     pub(crate) fn within(&mut self, outer: &str) {
         self.field = prefixed(outer, &self.field);
     }

@@ -102,7 +102,7 @@ pub(super) fn push_text(field: &Field, column: &mut Column, value: &str) -> Chec
         }
         FieldKind::Timestamp => match timestamp(value) {
             Some(micros) => {
-                in_time(field, micros, value)?;
+                in_time(field, micros, &|| quoted(value))?;
                 column.push_integer(micros);
             }
             None => {
@@ -112,13 +112,43 @@ pub(super) fn push_text(field: &Field, column: &mut Column, value: &str) -> Chec
         },
         FieldKind::Date => match date(value) {
             Some(days) => {
-                in_time(field, i64::from(days) * DAY_MICROS, value)?;
+                in_time(field, i64::from(days) * DAY_MICROS, &|| quoted(value))?;
                 column.push_date(days);
             }
             None => return Err(wrong_type(field, &format!("string {}", quoted(value)))),
         },
         _ => return Err(wrong_type(field, &format!("string {}", quoted(value)))),
     }
+    Ok(())
+}
+
+/// A moment that is no text: microseconds since 1970 UTC.
+pub(super) fn push_micros(field: &Field, column: &mut Column, micros: i64) -> Checked {
+    let Ok(moment) = Timestamp::from_microsecond(micros) else {
+        let message = format!("{micros} µs since 1970 is no time that can be kept");
+        return Err(Violation::new(Reason::OutOfRange, message));
+    };
+    if !matches!(field.kind, FieldKind::Timestamp) {
+        return Err(wrong_type(field, &format!("a time, {moment}")));
+    }
+    in_time(field, micros, &|| moment.to_string())?;
+    column.push_integer(micros);
+    Ok(())
+}
+
+/// A day that is no text: days since 1970.
+pub(super) fn push_days(field: &Field, column: &mut Column, days: i32) -> Checked {
+    let micros = i64::from(days) * DAY_MICROS;
+    let Ok(moment) = Timestamp::from_microsecond(micros) else {
+        let message = format!("{days} days since 1970 is no day that can be kept");
+        return Err(Violation::new(Reason::OutOfRange, message));
+    };
+    let day = || moment.to_zoned(jiff::tz::TimeZone::UTC).date().to_string();
+    if !matches!(field.kind, FieldKind::Date) {
+        return Err(wrong_type(field, &format!("a day, {}", day())));
+    }
+    in_time(field, micros, &day)?;
+    column.push_date(days);
     Ok(())
 }
 
@@ -178,10 +208,10 @@ fn not_allowed(found: &str, allowed: &[String]) -> Violation {
 }
 
 /// Microseconds since 1970 within the limits of the field.
-fn in_time(field: &Field, micros: i64, shown: &str) -> Checked {
+fn in_time(field: &Field, micros: i64, shown: &dyn Fn() -> String) -> Checked {
     let out = |side: &str, limit: i64| {
         let limit = Timestamp::from_microsecond(limit).map_or(String::new(), |at| at.to_string());
-        let message = format!("{} is {side} allowed, {limit}", quoted(shown));
+        let message = format!("{} is {side} allowed, {limit}", shown());
         Err(Violation::new(Reason::OutOfRange, message))
     };
     match (field.earliest, field.latest) {

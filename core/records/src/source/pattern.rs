@@ -33,6 +33,24 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
     pattern[p..].iter().all(|&c| c == '*')
 }
 
+/// Whether a path fits a pattern, segment by segment; `**` stands for any number of folders, and at the
+/// end for all files below.
+pub(super) fn fits_path(pattern: &[String], path: &[&str]) -> bool {
+    match (pattern, path) {
+        ([], []) => true,
+        ([deep], [.., _]) if deep == "**" => path.iter().all(|name| !name.starts_with('.')),
+        ([deep, rest @ ..], _) if deep == "**" => {
+            fits_path(rest, path)
+                || matches!(path, [first, below @ ..]
+                    if !first.starts_with('.') && fits_path(pattern, below))
+        }
+        ([segment, rest @ ..], [name, below @ ..]) => {
+            fits(segment, name) && fits_path(rest, below)
+        }
+        _ => false,
+    }
+}
+
 /// Where the pattern goes on when its element at `p` takes the character.
 fn one(pattern: &[char], p: usize, c: char) -> Option<usize> {
     match pattern.get(p)? {
@@ -70,6 +88,25 @@ fn set(pattern: &[char], p: usize, c: char) -> Option<(usize, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_fit_as_folders_are_walked() {
+        let check = |pattern: &str, path: &str, expected: bool| {
+            let pattern: Vec<String> = pattern.split('/').map(str::to_string).collect();
+            let path: Vec<&str> = path.split('/').collect();
+            assert_eq!(fits_path(&pattern, &path), expected, "{pattern:?} {path:?}");
+        };
+        check("*.jsonl", "a.jsonl", true);
+        check("*.jsonl", "b/a.jsonl", false);
+        check("**/*.jsonl", "a.jsonl", true);
+        check("**/*.jsonl", "x/y/a.jsonl", true);
+        check("**/*.jsonl", "x/.y/a.jsonl", false);
+        check("**", "x/y/a", true);
+        check("**", ".x/a", false);
+        check("dt=2026-*/*.csv", "dt=2026-11-01/a.csv", true);
+        check("*/b/**/c", "a/b/c", true);
+        check("*/b/**/c", "a/b/x/c/d", false);
+    }
 
     fn check(pattern: &str, yes: &[&str], no: &[&str]) {
         for name in yes {

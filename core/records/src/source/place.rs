@@ -5,7 +5,7 @@
 //! circles or has a name that cannot be told is left out, and said to be.
 
 use super::{
-    Listing, Skipped, SourceFile,
+    Listing, Skipped, SourceFile, Stored,
     pattern::{fits, is_pattern},
     without_credentials,
 };
@@ -126,9 +126,9 @@ impl Place {
             });
         }
         Ok(Listing {
-            store,
+            stored: Stored::Objects(store),
             source: source.to_string(),
-            folder: self.folder.clone(),
+            folder: Some(self.folder.clone()),
             files: found.files,
             skipped: found.skipped,
         })
@@ -196,9 +196,11 @@ impl Place {
         Ok(Found {
             files: vec![SourceFile {
                 name: shown,
+                location: path.clone(),
                 path,
                 size: meta.len(),
                 modified: modified(&meta),
+                etag: None,
             }],
             skipped: Vec::new(),
         })
@@ -377,11 +379,14 @@ impl Walk {
             .files
             .into_iter()
             .filter_map(|(path, (size, modified))| {
+                let location = path_in_store(&path).ok()?;
                 Some(SourceFile {
                     name: format!("{shown}{path}"),
-                    path: path_in_store(&path).ok()?,
+                    path: location.clone(),
+                    location,
                     size,
                     modified,
+                    etag: None,
                 })
             });
         let skipped = self.skipped.into_iter().map(|(path, reason)| Skipped {

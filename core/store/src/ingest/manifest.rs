@@ -67,6 +67,8 @@ pub struct Object {
     /// Time of writing in nanoseconds since 1970; 0 when it was so late that it need not tell of
     /// another write.
     pub modified: i64,
+    /// What its storage calls the content; empty when nothing.
+    pub etag: String,
     /// Hash of its content.
     pub hash: String,
     /// The run that took it.
@@ -94,7 +96,7 @@ pub struct Held {
 pub fn meaning(spec: &SourceSpec, hash_key: Option<&[u8]>) -> String {
     let key = personal::key_id(hash_key).unwrap_or_default();
     let contract = spec.contract.meaning();
-    format!("{INGEST} {contract} {:?} {key}", spec.format)
+    format!("{INGEST} {contract} {:?} {:?} {key}", spec.format, spec.dialect)
 }
 
 impl Held {
@@ -146,7 +148,8 @@ impl Held {
             let written = Timestamp::from_nanosecond(i128::from(object.modified));
             let hash = blake3::Hash::from_hex(&object.hash);
             if let (true, Ok(written), Ok(hash)) = (object.modified != 0, written, hash) {
-                known.recall(&object.name, object.size, written, hash);
+                let etag = Some(object.etag.clone()).filter(|etag| !etag.is_empty());
+                known.recall(&object.name, object.size, written, etag, hash);
             }
         }
     }
@@ -192,6 +195,7 @@ pub fn schema() -> SchemaRef {
         text("path"),
         number("bytes"),
         Field::new("modified_ns", DataType::Int64, true),
+        text("etag"),
         text("hash"),
         text("run"),
         number("records"),
@@ -231,6 +235,7 @@ fn batch(objects: &[Object]) -> Result<RecordBatch, StoreError> {
             Arc::new(Int64Array::from_iter_values(
                 objects.iter().map(|object| object.modified),
             )),
+            text(|object| &object.etag),
             text(|object| &object.hash),
             text(|object| &object.run),
             number(|object| object.counts.records),
@@ -266,17 +271,18 @@ fn objects(batch: &RecordBatch) -> Vec<Object> {
             path: text(2, row),
             size: number(3, row),
             modified: modified.map_or(0, |times| times.value(row)),
-            hash: text(5, row),
-            run: text(6, row),
+            etag: text(5, row),
+            hash: text(6, row),
+            run: text(7, row),
             counts: Counts {
-                records: number(7, row),
-                accepted: number(8, row),
-                superseded: number(9, row),
-                quarantined: counted(10, row),
-                unknown: counted(11, row),
-                retyped: counted(12, row),
-                present: counted(13, row),
-                broken: Some(text(14, row)).filter(|text| !text.is_empty()),
+                records: number(8, row),
+                accepted: number(9, row),
+                superseded: number(10, row),
+                quarantined: counted(11, row),
+                unknown: counted(12, row),
+                retyped: counted(13, row),
+                present: counted(14, row),
+                broken: Some(text(15, row)).filter(|text| !text.is_empty()),
             },
         })
         .collect()
@@ -296,6 +302,7 @@ mod tests {
                 path: "é.jsonl".into(),
                 size: 12,
                 modified: 1_700_000_000_123_456_789,
+                etag: "e".into(),
                 hash: "ab".into(),
                 run: "r1".into(),
                 counts: Counts {

@@ -36,7 +36,7 @@ use futures::StreamExt;
 use manifest::{Held, Object};
 use resolve::Existing;
 use retrocast_domain::{cell::DatasetRef, report::SourceNote};
-use retrocast_records::{Format, Hashes, read::personal};
+use retrocast_records::{Dialect, Format, Hashes, read::personal};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -60,6 +60,8 @@ pub struct SourceSpec {
     pub contract: Contract,
     /// How records are written; told by each file's name when `None`.
     pub format: Option<Format>,
+    /// How CSV is written, where it is not as it is found.
+    pub dialect: Dialect,
     /// Whether it is an error when there is no file.
     pub required: bool,
 }
@@ -255,6 +257,7 @@ impl Increment<'_> {
         let told = |file: &SourceFile| {
             self.spec
                 .format
+                .or(self.listing.format())
                 .or_else(|| Format::of(&file.name))
                 .ok_or_else(|| SourceError::Format {
                     name: self.spec.name.clone(),
@@ -361,6 +364,7 @@ impl Increment<'_> {
                 path: file.path.to_string(),
                 size: file.size,
                 modified: if settled(file) { modified } else { 0 },
+                etag: file.etag.clone().unwrap_or_default(),
                 hash: self.hashes[self.changes.take[index]].to_hex().to_string(),
                 run: run.clone(),
                 counts: taken.counts[index].clone(),

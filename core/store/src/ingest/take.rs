@@ -14,7 +14,7 @@ use crate::{
 use arrow::array::Array as _;
 use arrow_schema::SchemaRef;
 use retrocast_records::{
-    Format, SourceError,
+    Dialect, Format, SourceError,
     read::{self, Parsed, Reading, Told, quarantine},
 };
 use std::collections::hash_map::Entry;
@@ -75,7 +75,9 @@ impl Taking {
         let reading = Reading {
             listing: &self.listing,
             files: &self.files,
+            dialect: &Dialect::AS_FOUND,
             contract: &self.spec.contract,
+            dialect: &self.spec.dialect,
             hash_key: self.control.hash_key.as_deref(),
             threads: self.control.threads,
             cancel: &self.control.cancel,

@@ -50,6 +50,7 @@ impl Bench {
             uri: uri.into(),
             contract: crate::contract::parse("ticket", "ticket.toml", contract).unwrap(),
             format: None,
+            dialect: crate::Dialect::AS_FOUND,
             required: true,
         }
     }

@@ -1,0 +1,82 @@
+//! The bytes of a file, a bounded number of them at a time.
+
+use crate::read::decode::Text;
+use std::io::{self, Read};
+
+/// What is in memory of a file, and the rest of it.
+pub(super) struct Input<'r> {
+    rest: Box<dyn Read + Send + 'r>,
+    /// What was read and not yet taken.
+    pub bytes: Vec<u8>,
+    end: Option<Result<(), io::Error>>,
+    /// Whether lines end with a carriage return alone.
+    returns: bool,
+}
+
+impl<'r> Input<'r> {
+    pub fn new(text: Text<'r>) -> Self {
+        Self {
+            rest: text.rest,
+            bytes: text.head,
+            end: None,
+            returns: false,
+        }
+    }
+
+    /// Reads until there are so many bytes, or all that there are.
+    pub fn fill(&mut self, least: usize) {
+        if self.end.is_some() || self.bytes.len() >= least {
+            return;
+        }
+        let before = self.bytes.len();
+        let wanted = least - before;
+        // Room for all of it at once: growing would copy, and leave room that is never used.
+        self.bytes.reserve_exact(wanted);
+        let read = (&mut self.rest)
+            .take(wanted as u64)
+            .read_to_end(&mut self.bytes);
+        match read {
+            Ok(read) if read == wanted => {}
+            Ok(_) => self.end = Some(Ok(())),
+            Err(error) => self.end = Some(Err(error)),
+        }
+        if self.returns {
+            lines_end(&mut self.bytes[before..]);
+        }
+    }
+
+    /// Lines end with a carriage return alone, as they did on old Macintoshes.
+    pub fn returns_end_lines(&mut self) {
+        self.returns = true;
+        lines_end(&mut self.bytes);
+    }
+
+    /// Whether there may be more than what is in the buffer.
+    pub fn more(&self) -> bool {
+        self.end.is_none()
+    }
+
+    /// What ended the file before its end.
+    pub fn error(&self) -> Option<&io::Error> {
+        self.end.as_ref().and_then(|end| end.as_ref().err())
+    }
+
+    /// The first bytes, which leave the buffer.
+    pub fn take(&mut self, length: usize) -> Vec<u8> {
+        let rest = self.bytes.split_off(length);
+        std::mem::replace(&mut self.bytes, rest)
+    }
+
+    /// Drops the first bytes.
+    pub fn forget(&mut self, length: usize) {
+        self.bytes.drain(..length);
+    }
+}
+
+fn lines_end(bytes: &mut [u8]) {
+    for byte in bytes {
+        if *byte == b'\r' {
+            *byte = b'\n';
+        }
+    }
+}

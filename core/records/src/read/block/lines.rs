@@ -1,0 +1,33 @@
+//! JSON records, one a line.
+
+use super::{BLOCK_BYTES, Cutter, RECORD_BYTES_MAX, Shape, Stop, too_long};
+
+impl Cutter<'_, '_> {
+    pub(super) fn lines(&mut self) -> Result<(), Stop> {
+        let mut wanted = BLOCK_BYTES;
+        loop {
+            let more = self.fill(wanted);
+            let bytes = &self.input.bytes;
+            // All lines but the first of a longer buffer began within the last block read.
+            let first = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
+            if first > RECORD_BYTES_MAX {
+                self.refuse(first, too_long())?;
+                self.skip_line();
+                wanted = BLOCK_BYTES;
+                continue;
+            }
+            let last = memchr::memrchr(b'\n', bytes).map(|end| end + 1);
+            // Half a line is a record when the file ends with it, none when the file is broken there.
+            let whole = if more || self.input.error().is_some() {
+                last.unwrap_or(0)
+            } else {
+                bytes.len()
+            };
+            self.emit(whole, Shape::Lines)?;
+            if !more {
+                return self.ended();
+            }
+            wanted = self.input.bytes.len() + BLOCK_BYTES;
+        }
+    }
+}

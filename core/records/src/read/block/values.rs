@@ -1,0 +1,274 @@
+//! JSON records in arrays, or one after another over any number of lines.
+//!
+//! Between records brackets of arrays, commas and blanks are passed over, and nothing is made of a
+//! comma too many or too few. What follows a broken record is taken up again at the next line that
+//! begins, no deeper indented than it did, with a bracket.
+
+use super::{BLOCK_BYTES, Cutter, RECORD_BYTES_MAX, Shape, Span, Stop, too_long};
+use crate::read::json_scan::{Scan, Step, is_blank};
+
+/// Blanks at most that a line is looked at for.
+const INDENT_MAX: u64 = 4096;
+
+/// Where the reader is. All indices are into the buffer.
+#[derive(Default)]
+struct Place {
+    /// The next byte to look at.
+    at: usize,
+    /// Lines of the buffer passed.
+    lines: u64,
+    /// Bytes of the line being read that lie before `line_start`, in blocks already handed on.
+    line_before: u64,
+    /// Where the line being read begins in the buffer.
+    line_start: usize,
+    /// Whether an outer array is open.
+    in_array: bool,
+    spans: Vec<Span>,
+}
+
+impl Place {
+    /// Byte of its line, from 1.
+    fn column(&self, at: usize) -> u64 {
+        self.line_before + (at - self.line_start) as u64 + 1
+    }
+
+    /// Goes on to `to`, and knows the lines between.
+    fn pass(&mut self, bytes: &[u8], to: usize) {
+        let passed = &bytes[self.at..to];
+        if let Some(last) = memchr::memrchr(b'\n', passed) {
+            self.lines += memchr::memchr_iter(b'\n', passed).count() as u64;
+            self.line_start = self.at + last + 1;
+            self.line_before = 0;
+        }
+        self.at = to;
+    }
+}
+
+impl Cutter<'_, '_> {
+    pub(super) fn values(&mut self) -> Result<(), Stop> {
+        let mut place = Place::default();
+        loop {
+            if place.at >= BLOCK_BYTES {
+                self.give_values(&mut place)?;
+            }
+            if self.between(&mut place) {
+                self.value(&mut place)?;
+                continue;
+            }
+            if !self.fill(place.at + BLOCK_BYTES) && place.at == self.input.bytes.len() {
+                break;
+            }
+        }
+        self.give_values(&mut place)?;
+        self.ended()?;
+        if place.in_array {
+            let line = self.line;
+            return Err(Stop::Broken(format!(
+                "the array is not closed, so the file may have been cut off; lines to {line} were read"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Hands on what was passed.
+    fn give_values(&mut self, place: &mut Place) -> Result<(), Stop> {
+        let spans = std::mem::take(&mut place.spans);
+        place.line_before += (place.at - place.line_start) as u64;
+        place.line_start = 0;
+        place.lines = 0;
+        let length = std::mem::take(&mut place.at);
+        if spans.is_empty() {
+            let passed = self.input.take(length);
+            self.line += memchr::memchr_iter(b'\n', &passed).count() as u64;
+            return Ok(());
+        }
+        self.emit(length, Shape::Values(spans))
+    }
+
+    /// Goes to where the next value begins, if that is in the buffer.
+    fn between(&self, place: &mut Place) -> bool {
+        let bytes = &self.input.bytes;
+        let mut at = place.at;
+        while let Some(byte) = bytes.get(at) {
+            match byte {
+                b'[' if !place.in_array => place.in_array = true,
+                b']' if place.in_array => place.in_array = false,
+                b',' => {}
+                byte if is_blank(*byte) => {}
+                _ => break,
+            }
+            at += 1;
+        }
+        place.pass(bytes, at);
+        at < bytes.len()
+    }
+
+    /// Follows the value that begins here to its end.
+    fn value(&mut self, place: &mut Place) -> Result<(), Stop> {
+        let start = place.at;
+        let indent = place.column(start) - 1;
+        let mut scan = Scan::default();
+        let mut scanned = start;
+        loop {
+            let step = match scan.step(&self.input.bytes[scanned..]) {
+                Step::End(end) => Step::End(scanned + end),
+                Step::Broken(at) => Step::Broken(scanned + at),
+                Step::More => Step::More,
+            };
+            scanned = self.input.bytes.len();
+            let end = match step {
+                Step::End(end) | Step::Broken(end) => end,
+                Step::More => scanned,
+            };
+            if end - start > RECORD_BYTES_MAX {
+                return self.long_value(place, start, step, scan, indent);
+            }
+            match step {
+                Step::End(_) => {
+                    self.span(place, start, end);
+                    return Ok(());
+                }
+                Step::Broken(_) => return self.broken_value(place, start, end, indent),
+                Step::More if self.fill(scanned + BLOCK_BYTES) => {}
+                Step::More if self.input.bytes.len() > scanned => {}
+                // A value that the end of the file cuts short is one record; if the file is broken
+                // there, none.
+                Step::More => {
+                    if self.input.error().is_none() {
+                        self.span(place, start, end);
+                    } else {
+                        self.input.bytes.truncate(start);
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn span(&self, place: &mut Place, start: usize, end: usize) {
+        place.spans.push(Span {
+            start,
+            end,
+            line: self.line + place.lines,
+            column: place.column(start),
+        });
+        place.pass(&self.input.bytes, end);
+    }
+
+    /// Refuses a value that is too long, and forgets it as it is read.
+    fn long_value(
+        &mut self,
+        place: &mut Place,
+        start: usize,
+        step: Step,
+        mut scan: Scan,
+        indent: u64,
+    ) -> Result<(), Stop> {
+        self.give_values(place)?;
+        self.refuse(self.input.bytes.len(), too_long())?;
+        let mut step = match step {
+            Step::End(end) => Step::End(end - start),
+            Step::Broken(at) => Step::Broken(at - start),
+            Step::More => Step::More,
+        };
+        loop {
+            match step {
+                Step::End(end) => {
+                    place.pass(&self.input.bytes, end);
+                    return self.give_values(place);
+                }
+                Step::Broken(at) => {
+                    place.pass(&self.input.bytes, at);
+                    return self.resume(place, indent);
+                }
+                Step::More => {
+                    place.pass(&self.input.bytes, self.input.bytes.len());
+                    self.give_values(place)?;
+                    self.fill(BLOCK_BYTES);
+                    if self.input.bytes.is_empty() {
+                        return Ok(());
+                    }
+                    step = scan.step(&self.input.bytes);
+                }
+            }
+        }
+    }
+
+    /// Hands on a value that is not JSON, for the parser to say why, and looks for the next.
+    fn broken_value(
+        &mut self,
+        place: &mut Place,
+        start: usize,
+        at: usize,
+        indent: u64,
+    ) -> Result<(), Stop> {
+        // When the next record shows it, that one begins at its own line.
+        let bytes = &self.input.bytes;
+        let line = memchr::memrchr(b'\n', &bytes[start..at]).map(|end| start + end + 1);
+        let end = match line {
+            Some(line) if bytes[line..at].iter().all(|byte| is_blank(*byte)) => line,
+            _ if bytes[at] == b'\n' => at,
+            _ => at + 1,
+        };
+        self.span(place, start, end);
+        self.resume(place, indent)
+    }
+
+    /// Passes over lines until one begins, no deeper than `indent`, with a bracket.
+    fn resume(&mut self, place: &mut Place, indent: u64) -> Result<(), Stop> {
+        let from = self.line + place.lines;
+        let mut lost = false;
+        loop {
+            let at_start = place.at == place.line_start && place.line_before == 0;
+            if at_start && self.begins(place, indent) {
+                return Ok(());
+            }
+            let rest = &self.input.bytes[place.at..];
+            let line = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+            lost |= !rest[..line].iter().copied().all(is_blank);
+            let to = place.at + line;
+            place.pass(&self.input.bytes, to);
+            if to < self.input.bytes.len() {
+                continue;
+            }
+            self.give_values(place)?;
+            self.fill(BLOCK_BYTES);
+            if self.input.bytes.is_empty() {
+                self.ended()?;
+                let reason = format!(
+                    "what follows the broken record in line {from} could not be taken apart"
+                );
+                return if lost {
+                    Err(Stop::Broken(reason))
+                } else {
+                    Ok(())
+                };
+            }
+        }
+    }
+
+    /// Whether another record, or the end of all, can begin with this line; goes to there.
+    fn begins(&mut self, place: &mut Place, indent: u64) -> bool {
+        let indent = indent.min(INDENT_MAX) as usize;
+        self.fill(place.at + indent + 1);
+        let line = &self.input.bytes[place.at..];
+        let blanks = line
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t'))
+            .count();
+        let at = place.at + blanks;
+        match line.get(blanks) {
+            _ if blanks > indent => false,
+            Some(b'{' | b'[' | b']') => {
+                place.pass(&self.input.bytes, at);
+                true
+            }
+            // The end of the broken record.
+            Some(b'}') => {
+                place.pass(&self.input.bytes, at + 1);
+                true
+            }
+            _ => false,
+        }
+    }
+}

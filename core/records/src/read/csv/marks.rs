@@ -1,0 +1,278 @@
+//! Where CSV records and cells end.
+//!
+//! A quote opens a quoted cell only at the cell's beginning, as spreadsheets write it; elsewhere it is
+//! text. Within, two quotes stand for one, and delimiters and line breaks are text.
+
+use memchr::{memchr, memrchr};
+use std::borrow::Cow;
+
+/// The characters that give a CSV text its structure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Marks {
+    pub delimiter: u8,
+    pub quote: Option<u8>,
+    pub comment: Option<u8>,
+}
+
+/// What the records in some bytes come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ends {
+    /// After the line break of the last whole record; 0 when there is none.
+    pub last: usize,
+    /// Whether the bytes end inside a quoted cell.
+    pub open: bool,
+}
+
+impl Marks {
+    /// Whether this line, which is not inside a cell, is no record.
+    pub fn is_comment(self, line: &[u8]) -> bool {
+        self.comment.is_some() && line.first().copied() == self.comment
+    }
+
+    /// The first quote from `from` on that opens a cell. Outside of quotes only.
+    fn opening(self, bytes: &[u8], from: usize) -> Option<usize> {
+        let quote = self.quote?;
+        let mut at = from;
+        loop {
+            let found = at + memchr(quote, &bytes[at..])?;
+            at = found + 1;
+            let opens = match found.checked_sub(1).map(|before| bytes[before]) {
+                None | Some(b'\n') => true,
+                Some(before) => before == self.delimiter,
+            };
+            if !opens {
+                continue;
+            }
+            if !self.in_comment(bytes, from, found) {
+                return Some(found);
+            }
+            at += memchr(b'\n', &bytes[at..])?;
+        }
+    }
+
+    /// Whether the line of this byte is a comment. There are no quoted cells from `from` to there.
+    fn in_comment(self, bytes: &[u8], from: usize, at: usize) -> bool {
+        if self.comment.is_none() {
+            return false;
+        }
+        match memrchr(b'\n', &bytes[from..at]) {
+            Some(end) => self.is_comment(&bytes[from + end + 1..]),
+            None => from == 0 && self.is_comment(bytes),
+        }
+    }
+
+    /// The byte after the quote that closes the cell whose text begins at `at`.
+    fn closing(quote: u8, bytes: &[u8], mut at: usize) -> Option<usize> {
+        loop {
+            at += memchr(quote, &bytes[at..])? + 1;
+            if bytes.get(at) != Some(&quote) {
+                return Some(at);
+            }
+            at += 1;
+        }
+    }
+
+    /// Where the last whole record ends of bytes that begin with a record.
+    pub fn ends(self, bytes: &[u8]) -> Ends {
+        let (mut last, mut at) = (0, 0);
+        loop {
+            let opening = self.opening(bytes, at);
+            let plain = &bytes[at..opening.unwrap_or(bytes.len())];
+            last = memrchr(b'\n', plain).map_or(last, |end| at + end + 1);
+            let Some((opening, quote)) = opening.zip(self.quote) else {
+                return Ends { last, open: false };
+            };
+            match Self::closing(quote, bytes, opening + 1) {
+                Some(after) => at = after,
+                None => return Ends { last, open: true },
+            }
+        }
+    }
+
+    /// Where the first record ends: after its line break.
+    pub fn first_end(self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        loop {
+            let line = at + memchr(b'\n', &bytes[at..])? + 1;
+            let opening = self.opening(&bytes[..line], at);
+            let Some((opening, quote)) = opening.zip(self.quote) else {
+                return Some(line);
+            };
+            at = Self::closing(quote, bytes, opening + 1)?;
+        }
+    }
+
+    /// How many cells a record has.
+    pub fn count(self, record: &str) -> usize {
+        self.cells(record, 0, &mut Vec::new())
+    }
+
+    /// The cells of a record, without its line break, up to so many; how many it has.
+    pub fn cells<'t>(self, record: &'t str, most: usize, cells: &mut Vec<Cow<'t, str>>) -> usize {
+        let record = record.strip_suffix('\n').unwrap_or(record);
+        let record = record.strip_suffix('\r').unwrap_or(record);
+        let quote = self
+            .quote
+            .filter(|quote| memchr(*quote, record.as_bytes()).is_some());
+        let (mut at, mut count) = (0, 0);
+        loop {
+            let (cell, end) = self.cell(record, at, quote);
+            count += 1;
+            if count <= most {
+                cells.push(cell);
+            }
+            if end == record.len() {
+                return count;
+            }
+            at = end + 1;
+        }
+    }
+
+    /// The cell that begins here, and where it ends.
+    fn cell(self, record: &str, at: usize, quote: Option<u8>) -> (Cow<'_, str>, usize) {
+        let bytes = record.as_bytes();
+        let until = |from: usize| {
+            memchr(self.delimiter, &bytes[from..]).map_or(bytes.len(), |found| from + found)
+        };
+        let Some(quote) = quote.filter(|quote| bytes.get(at) == Some(quote)) else {
+            let end = until(at);
+            return (Cow::Borrowed(&record[at..end]), end);
+        };
+        let Some(after) = Self::closing(quote, bytes, at + 1) else {
+            return (unquoted(&record[at + 1..], quote), bytes.len());
+        };
+        let inner = unquoted(&record[at + 1..after - 1], quote);
+        let end = until(after);
+        if end == after {
+            return (inner, end);
+        }
+        let mut cell = inner.into_owned();
+        cell.push_str(&record[after..end]);
+        (Cow::Owned(cell), end)
+    }
+}
+
+/// The text between quotes, with one quote for every two.
+fn unquoted(text: &str, quote: u8) -> Cow<'_, str> {
+    if memchr(quote, text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let quote = char::from(quote);
+    let two: String = [quote, quote].iter().collect();
+    Cow::Owned(text.replace(&two, &quote.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMMA: Marks = Marks {
+        delimiter: b',',
+        quote: Some(b'"'),
+        comment: None,
+    };
+
+    fn check(record: &str, marks: Marks, expected: &[&str]) {
+        let mut cells = Vec::new();
+        assert_eq!(marks.cells(record, 9, &mut cells), expected.len());
+        assert_eq!(cells, expected, "{record:?}");
+    }
+
+    #[test]
+    fn cells_are_split_as_spreadsheets_write_them() {
+        check("a,b,c\r\n", COMMA, &["a", "b", "c"]);
+        check(
+            "\"a,1\",\"say \"\"hi\"\"\",\"two\nlines\"\n",
+            COMMA,
+            &["a,1", "say \"hi\"", "two\nlines"],
+        );
+        check("5\" pipe,é;x", COMMA, &["5\" pipe", "é;x"]);
+        check(",,", COMMA, &["", "", ""]);
+        check("", COMMA, &[""]);
+        check("\"\",\"\"\"\"", COMMA, &["", "\""]);
+        check("\"a\"b,c", COMMA, &["ab", "c"]);
+        check("\"a\"b\"c,d", COMMA, &["ab\"c", "d"]);
+        check("\"a,b", COMMA, &["a,b"]);
+        let semicolon = Marks {
+            delimiter: b';',
+            ..COMMA
+        };
+        check("a;\"b;c\"", semicolon, &["a", "b;c"]);
+        let apostrophe = Marks {
+            quote: Some(b'\''),
+            ..COMMA
+        };
+        check("'a,''b',\"c", apostrophe, &["a,'b", "\"c"]);
+        let none = Marks {
+            quote: None,
+            ..COMMA
+        };
+        check("\"a,b\"", none, &["\"a", "b\""]);
+    }
+
+    #[test]
+    fn more_cells_than_wanted_are_only_counted() {
+        let mut cells = Vec::new();
+        assert_eq!(COMMA.cells("a,b,c,d", 2, &mut cells), 4);
+        assert_eq!(cells, ["a", "b"]);
+    }
+
+    /// Byte by byte, as the format is explained.
+    fn slow(bytes: &[u8]) -> (Option<usize>, Ends) {
+        #[derive(PartialEq)]
+        enum State {
+            Start,
+            Plain,
+            Quoted,
+            Quote,
+        }
+        let (mut state, mut first, mut last) = (State::Start, None, 0);
+        for (index, &byte) in bytes.iter().enumerate() {
+            state = match (state, byte) {
+                (State::Quoted, b'"') => State::Quote,
+                (State::Quoted, _) | (State::Quote, b'"') => State::Quoted,
+                (_, b'\n') => {
+                    last = index + 1;
+                    first = first.or(Some(last));
+                    State::Start
+                }
+                (State::Start, b'"') => State::Quoted,
+                (_, b',') => State::Start,
+                _ => State::Plain,
+            };
+        }
+        let open = state == State::Quoted;
+        (first, Ends { last, open })
+    }
+
+    #[test]
+    fn records_end_where_a_slow_reader_says() {
+        // All texts of up to 8 of the characters that matter.
+        let alphabet = [b'"', b',', b'\n', b'x'];
+        for length in 0..=8_u32 {
+            for number in 0..4_usize.pow(length) {
+                let text: Vec<u8> = (0..length)
+                    .map(|digit| alphabet[number / 4_usize.pow(digit) % 4])
+                    .collect();
+                let expected = slow(&text);
+                let shown = String::from_utf8_lossy(&text);
+                assert_eq!(COMMA.ends(&text), expected.1, "{shown:?}");
+                assert_eq!(COMMA.first_end(&text), expected.0, "{shown:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn quotes_in_comments_open_nothing() {
+        let marks = Marks {
+            comment: Some(b'#'),
+            ..COMMA
+        };
+        let text = b"a,b\n# \"x,\"y\nc,\"d\n#\"\n";
+        let ends = marks.ends(text);
+        assert_eq!((ends.last, ends.open), (text.len(), false));
+        assert_eq!(marks.first_end(&text[4..]), Some(8));
+        let text = b"\"a\n#b\",\"c\nd\"\n";
+        assert_eq!(marks.first_end(text), Some(text.len()));
+    }
+}

@@ -1,0 +1,81 @@
+//! Bytes of a file into text: compression taken off within limits, UTF-16 turned into UTF-8.
+
+mod bounded;
+mod utf16;
+
+use bounded::{Bounded, Counted};
+use std::io::{self, BufRead, BufReader, Read};
+
+const BUFFER_BYTES: usize = 256 << 10;
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// The window of a zstd stream is memory that its writer asks for: 2^27 bytes (128 MiB), which all
+/// levels of the zstd tool keep to, and no more.
+const WINDOW_LOG_MAX: u32 = 27;
+
+/// What other ways of packing begin with, and their names.
+const UNREAD: [(&[u8], &str); 4] = [
+    (b"BZh", "bzip2"),
+    (b"\xFD7zXZ\0", "xz"),
+    (b"PK\x03\x04", "zip"),
+    (b"7z\xBC\xAF\x27\x1C", "7z"),
+];
+
+/// A file's text as the formats want it: unpacked, in UTF-8, without a byte-order mark.
+pub(super) struct Text<'a> {
+    /// Its first bytes.
+    pub head: Vec<u8>,
+    /// What follows.
+    pub rest: Box<dyn Read + Send + 'a>,
+}
+
+/// The text of a file, told by its first bytes and its name.
+pub(super) fn decoded<'a>(reader: Box<dyn Read + Send + 'a>, name: &str) -> io::Result<Text<'a>> {
+    let mut rest = unpacked(reader, name)?;
+    let mut head = Vec::new();
+    (&mut rest)
+        .take(BYTE_ORDER_MARK.len() as u64)
+        .read_to_end(&mut head)?;
+    if let Some(order) = utf16::Order::of(&head) {
+        let bytes = io::Cursor::new(head).chain(rest);
+        return Ok(Text {
+            head: Vec::new(),
+            rest: Box::new(utf16::Transcoder::new(bytes, order)),
+        });
+    }
+    if head == BYTE_ORDER_MARK {
+        head.clear();
+    }
+    Ok(Text { head, rest })
+}
+
+/// Takes compression off, told by the first bytes or else by the name.
+fn unpacked<'a>(
+    reader: Box<dyn Read + Send + 'a>,
+    name: &str,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
+    let (counted, taken) = Counted::new(reader);
+    let mut raw = BufReader::with_capacity(BUFFER_BYTES, counted);
+    let head = raw.fill_buf()?;
+    let name = name.to_ascii_lowercase();
+    let named = |ending: &str| !head.is_empty() && name.ends_with(ending);
+    if let Some((_, kind)) = UNREAD.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return Err(io::Error::other(format!(
+            "the file is packed with {kind}, which is not read; unpack it, or pack it with gzip or zstd"
+        )));
+    }
+    let gzip = head.starts_with(b"\x1f\x8b") || named(".gz");
+    let zstd = head.starts_with(b"\x28\xb5\x2f\xfd") || named(".zst") || named(".zstd");
+    Ok(if gzip {
+        let decoder = flate2::bufread::MultiGzDecoder::new(raw);
+        Box::new(Bounded::new(decoder, taken))
+    } else if zstd {
+        let mut decoder = zstd::stream::read::Decoder::with_buffer(raw)?;
+        decoder.window_log_max(WINDOW_LOG_MAX)?;
+        Box::new(Bounded::new(decoder, taken))
+    } else {
+        Box::new(raw)
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Unpacking that ends before a small file becomes a flood.
+
+use std::{
+    io::{self, Read},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// A file may become this many times as long as it is. Logs and tables become 5 to 50 times as long;
+/// what gzip cannot exceed is 1032.
+pub(super) const TIMES_MAX: u64 = 200;
+/// Below this nothing is said, however small the file.
+pub(super) const FREE_BYTES: u64 = 1 << 30;
+
+/// Counts the bytes that are taken from a reader.
+pub(super) struct Counted<R> {
+    inner: R,
+    taken: Arc<AtomicU64>,
+}
+
+impl<R> Counted<R> {
+    /// The reader, and the count.
+    pub fn new(inner: R) -> (Self, Arc<AtomicU64>) {
+        let taken = Arc::new(AtomicU64::new(0));
+        let counted = Self {
+            inner,
+            taken: Arc::clone(&taken),
+        };
+        (counted, taken)
+    }
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(out)?;
+        self.taken.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// What a decoder gives, up to a limit.
+pub(super) struct Bounded<R> {
+    inner: R,
+    taken: Arc<AtomicU64>,
+    given: u64,
+    free: u64,
+}
+
+impl<R> Bounded<R> {
+    /// `taken` is what the decoder took so far.
+    pub fn new(inner: R, taken: Arc<AtomicU64>) -> Self {
+        Self {
+            inner,
+            taken,
+            given: 0,
+            free: FREE_BYTES,
+        }
+    }
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(out).map_err(told)?;
+        self.given += read as u64;
+        let most = self.taken.load(Ordering::Relaxed).saturating_mul(TIMES_MAX);
+        if self.given > most.max(self.free) {
+            return Err(io::Error::other(format!(
+                "unpacked, the file is more than {TIMES_MAX} times as long as packed; \
+                 if that is meant, unpack it before"
+            )));
+        }
+        Ok(read)
+    }
+}
+
+/// What a decoder says, in words that tell what to do.
+fn told(error: io::Error) -> io::Error {
+    let words = error.to_string();
+    let lower = words.to_lowercase();
+    if error.kind() == io::ErrorKind::UnexpectedEof || lower.contains("incomplete frame") {
+        return io::Error::new(error.kind(), "the packed file ends before its end");
+    }
+    if lower.contains("too much memory") {
+        return io::Error::other(
+            "unpacking needs more than 128 MiB of memory; pack the file without `--long` or `--ultra`",
+        );
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unpacking_ends_at_the_limit() {
+        let given = |given: u64, taken: u64, free: u64| {
+            let mut bounded = Bounded::new(io::repeat(b'x').take(given), Arc::default());
+            bounded.free = free;
+            bounded.taken.store(taken, Ordering::Relaxed);
+            let mut out = Vec::new();
+            let read = bounded.read_to_end(&mut out).map_err(|e| e.to_string());
+            (read.is_ok(), out.len() as u64)
+        };
+        assert_eq!(given(200_000, 1000, 0), (true, 200_000));
+        assert_eq!(given(90_000, 0, 90_000), (true, 90_000));
+        let (ok, length) = given(10_000_000, 1000, 0);
+        assert!(!ok && length <= 200_000, "{length}");
+    }
+}

@@ -1,0 +1,75 @@
+use super::*;
+
+fn text(bytes: &[u8], name: &str) -> Result<String, String> {
+    let told = |error: io::Error| error.to_string();
+    let mut text = decoded(Box::new(bytes), name).map_err(told)?;
+    let mut rest = Vec::new();
+    text.rest.read_to_end(&mut rest).map_err(told)?;
+    text.head.extend(rest);
+    Ok(String::from_utf8_lossy(&text.head).into_owned())
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    flate2::read::GzEncoder::new(text, flate2::Compression::fast())
+        .read_to_end(&mut out)
+        .unwrap();
+    out
+}
+
+#[test]
+fn text_is_unpacked_and_without_a_mark() {
+    let check = |bytes: &[u8], expected: &str| assert_eq!(text(bytes, "x").unwrap(), expected);
+    check(b"", "");
+    check(b"a", "a");
+    check("\u{FEFF}ab".as_bytes(), "ab");
+    check(b"\xFF\xFEa\0b\0", "ab");
+    let two = [gzip("\u{FEFF}one\n".as_bytes()), gzip(b"two\n")].concat();
+    check(&two, "one\ntwo\n");
+    let zstd = zstd::stream::encode_all(&b"\xFE\xFF\0a\0b"[..], 3).unwrap();
+    check(&[zstd.clone(), zstd].concat(), "ab\u{FEFF}ab");
+}
+
+#[test]
+fn what_cannot_be_unpacked_is_told() {
+    let check = |bytes: &[u8], name: &str, words: &str| {
+        let said = text(bytes, name).unwrap_err();
+        assert!(said.contains(words), "{said}");
+    };
+    let whole = gzip("some text ".repeat(1000).as_bytes());
+    check(&whole[..whole.len() / 2], "x", "ends before its end");
+    let whole = zstd::stream::encode_all(&b"some text"[..], 3).unwrap();
+    check(&whole[..whole.len() - 2], "x", "ends before its end");
+    check(b"BZh91AY", "x", "packed with bzip2, which is not read");
+    check(b"PK\x03\x04....", "x", "packed with zip");
+    check(b"id,name\n1,one and more\n", "x.csv.gz", "gzip");
+    check(b"id,name\n1,one and more\n", "x.csv.zst", "frame");
+}
+
+#[test]
+fn a_window_beyond_the_limit_is_refused() {
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(28).unwrap();
+    io::Write::write_all(&mut encoder, b"some text").unwrap();
+    let packed = encoder.finish().unwrap();
+    let said = text(&packed, "x").unwrap_err();
+    assert!(said.contains("more than 128 MiB of memory"), "{said}");
+}
+
+#[test]
+fn a_small_file_does_not_become_a_flood() {
+    // 2 GiB of zeros are some 70 kB.
+    let bomb = zstd::stream::encode_all(io::repeat(0).take(2 << 30), 1).unwrap();
+    let mut flood = decoded(Box::new(&bomb[..]), "x").unwrap();
+    let mut chunk = vec![0; 1 << 20];
+    let mut given = 0;
+    let said = loop {
+        match flood.rest.read(&mut chunk) {
+            Ok(0) => panic!("unpacked to its end"),
+            Ok(read) => given += read,
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(given <= 1 << 30, "{given}");
+    assert!(said.contains("more than 200 times as long"), "{said}");
+}

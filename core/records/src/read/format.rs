@@ -1,0 +1,52 @@
+//! How the records of a file are written.
+
+use serde::{Deserialize, Serialize};
+
+/// How the records of a file are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// One JSON object a line.
+    Jsonl,
+    /// Arrays of JSON objects, or objects one after another, over any number of lines.
+    Json,
+    /// Comma-separated values (also `;`, tab or `|`) under a header.
+    Csv,
+    /// Columns in row groups, as Apache Parquet lays them out.
+    Parquet,
+}
+
+impl Format {
+    /// The format that a file's name tells, compression aside.
+    pub fn of(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase();
+        let name = [".gz", ".zst", ".zstd"]
+            .iter()
+            .find_map(|ending| name.strip_suffix(ending))
+            .unwrap_or(&name);
+        match name.rsplit_once('.')?.1 {
+            "jsonl" | "ndjson" => Some(Self::Jsonl),
+            "json" => Some(Self::Json),
+            "csv" | "tsv" => Some(Self::Csv),
+            "parquet" | "pq" => Some(Self::Parquet),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_the_format() {
+        let check = |name: &str, format: Option<Format>| assert_eq!(Format::of(name), format);
+        check("a/b.JSONL.gz", Some(Format::Jsonl));
+        check("b.ndjson", Some(Format::Jsonl));
+        check("b.json.zst", Some(Format::Json));
+        check("b.tsv", Some(Format::Csv));
+        check("part-0.snappy.parquet", Some(Format::Parquet));
+        check("b.txt", None);
+        check("json", None);
+    }
+}

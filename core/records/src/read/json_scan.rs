@@ -1,0 +1,237 @@
+//! Where JSON values end, without taking them apart.
+//!
+//! A value is followed by its brackets and strings, however its bytes arrive. What cannot be JSON is
+//! seen as soon as it shows where records end: a string that a line ends, a bracket closed by the other
+//! kind, an object where a name must stand. So one broken record does not swallow those after it.
+
+/// How the values of a file are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// One a line.
+    Lines,
+    /// In arrays, or several on a line, or over several lines.
+    Values,
+}
+
+/// What the first bytes of a file say of its layout.
+pub(super) fn layout(bytes: &[u8]) -> Layout {
+    let start = bytes
+        .iter()
+        .position(|byte| !is_blank(*byte))
+        .unwrap_or(bytes.len());
+    let bytes = &bytes[start..];
+    match bytes.first() {
+        Some(b'[') => return Layout::Values,
+        Some(b'{') => {}
+        _ => return Layout::Lines,
+    }
+    let line = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
+    match Scan::default().step(bytes) {
+        Step::Broken(_) => Layout::Lines,
+        Step::End(end) if end > line => Layout::Values,
+        Step::End(end) => match bytes[end..line].trim_ascii().first() {
+            Some(b',' | b'{' | b'[') => Layout::Values,
+            _ => Layout::Lines,
+        },
+        Step::More if line < bytes.len() => Layout::Values,
+        Step::More => Layout::Lines,
+    }
+}
+
+/// Whether JSON has nothing to say there.
+pub(super) fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+/// How far following a value has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The value goes on.
+    More,
+    /// It ends before this byte.
+    End(usize),
+    /// It is not JSON, as this byte shows.
+    Broken(usize),
+}
+
+/// Follows one value from its first byte on.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Scan {
+    /// Open brackets.
+    depth: u64,
+    /// Of the innermost 128, which are of objects: the lowest bit is the innermost.
+    objects: u128,
+    in_string: bool,
+    escaped: bool,
+    /// A value without brackets and quotes, such as a number.
+    bare: bool,
+    /// The last byte outside of strings that gives structure.
+    before: u8,
+}
+
+impl Scan {
+    /// Goes on with these bytes.
+    pub fn step(&mut self, bytes: &[u8]) -> Step {
+        let mut at = 0;
+        while at < bytes.len() {
+            if self.in_string {
+                match self.string(bytes, &mut at) {
+                    Step::More => continue,
+                    step => return step,
+                }
+            }
+            let byte = bytes[at];
+            let fits = match byte {
+                b'"' if !self.bare => {
+                    self.in_string = true;
+                    true
+                }
+                b'{' | b'[' if !self.bare => self.open(byte),
+                b'}' | b']' if self.depth > 0 => {
+                    if !self.close(byte) {
+                        return Step::Broken(at);
+                    }
+                    if self.depth == 0 {
+                        return Step::End(at + 1);
+                    }
+                    true
+                }
+                b':' | b',' if self.depth > 0 => {
+                    self.before = byte;
+                    true
+                }
+                _ if self.depth > 0 => true,
+                // Outside of brackets: a bare value, which ends where another thing begins.
+                b',' | b']' | b'{' | b'[' | b'"' if self.bare => return Step::End(at),
+                byte if is_blank(byte) => return Step::End(at),
+                _ => {
+                    self.bare = true;
+                    true
+                }
+            };
+            if !fits {
+                return Step::Broken(at);
+            }
+            at += 1;
+        }
+        Step::More
+    }
+
+    /// Goes on inside of a string, to the byte after what was read of it.
+    fn string(&mut self, bytes: &[u8], at: &mut usize) -> Step {
+        if self.escaped && bytes[*at] != b'\n' {
+            self.escaped = false;
+            *at += 1;
+            return Step::More;
+        }
+        let Some(found) = memchr::memchr3(b'"', b'\\', b'\n', &bytes[*at..]) else {
+            *at = bytes.len();
+            return Step::More;
+        };
+        *at += found + 1;
+        match bytes[*at - 1] {
+            b'\\' => self.escaped = true,
+            b'\n' => return Step::Broken(*at - 1),
+            _ => {
+                self.in_string = false;
+                self.before = b'"';
+                if self.depth == 0 {
+                    return Step::End(*at);
+                }
+            }
+        }
+        Step::More
+    }
+
+    /// Opens a bracket, if one may stand there.
+    fn open(&mut self, byte: u8) -> bool {
+        let in_object = self.depth > 0 && self.objects & 1 == 1;
+        if in_object && self.before != b':' {
+            return false;
+        }
+        self.depth += 1;
+        self.objects = (self.objects << 1) | u128::from(byte == b'{');
+        self.before = byte;
+        true
+    }
+
+    /// Closes a bracket, if it is of the kind that was opened.
+    fn close(&mut self, byte: u8) -> bool {
+        // Deeper than can be remembered no record is taken anyhow.
+        let known = self.depth <= 128;
+        if known && (self.objects & 1 == 1) != (byte == b'}') {
+            return false;
+        }
+        self.depth -= 1;
+        self.objects >>= 1;
+        self.before = byte;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(text: &str) -> Step {
+        let whole = Scan::default().step(text.as_bytes());
+        for cut in 1..text.len() {
+            let (left, right) = text.as_bytes().split_at(cut);
+            let mut scan = Scan::default();
+            let step = match scan.step(left) {
+                Step::More => match scan.step(right) {
+                    Step::End(end) => Step::End(cut + end),
+                    Step::Broken(at) => Step::Broken(cut + at),
+                    Step::More => Step::More,
+                },
+                step => step,
+            };
+            assert_eq!(step, whole, "{text:?} cut at {cut}");
+        }
+        whole
+    }
+
+    #[test]
+    fn values_end_where_they_end() {
+        assert_eq!(step(r#"{"a":[1,{"b":"}\"]\\"}]}, {"#), Step::End(24));
+        assert_eq!(step("{\n \"a\": 1\n}\n"), Step::End(11));
+        assert_eq!(step("[[],{}]]"), Step::End(7));
+        assert_eq!(step("17,"), Step::End(2));
+        assert_eq!(step("tru]"), Step::End(3));
+        assert_eq!(step("null\n"), Step::End(4));
+        assert_eq!(step(r#""a,\"b" ,"#), Step::End(7));
+        assert_eq!(step("}"), Step::More);
+        assert_eq!(step(r#"{"a":1"#), Step::More);
+        let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+        assert_eq!(Scan::default().step(deep.as_bytes()), Step::End(600));
+    }
+
+    #[test]
+    fn what_is_no_json_is_seen_where_it_shows() {
+        assert_eq!(step("{\"a\":\"b\n"), Step::Broken(7));
+        assert_eq!(step("{\"a\":\"b\\\n"), Step::Broken(8));
+        assert_eq!(step(r#"{"a":[1}"#), Step::Broken(7));
+        assert_eq!(step(r#"{"a":1,{"#), Step::Broken(7));
+        assert_eq!(step("{\"a\":{\"b\":1},\n{"), Step::Broken(14));
+    }
+
+    #[test]
+    fn the_first_bytes_tell_the_layout() {
+        let check = |text: &str, layout_: Layout| {
+            assert_eq!(layout(text.as_bytes()), layout_, "{text:?}");
+        };
+        check("", Layout::Lines);
+        check("\n [", Layout::Values);
+        check("{\"a\":1}\n{\"a\":2}\n", Layout::Lines);
+        check("{\"a\":1} x\n{\"a\":2}\n", Layout::Lines);
+        check("{\"a\":1}", Layout::Lines);
+        check("{\"a\":1}{\"a\":2}", Layout::Values);
+        check("{\"a\":1},\n{\"a\":2}", Layout::Values);
+        check("{\n \"a\":1}\n", Layout::Values);
+        check("{\"a\":[\n{}]}\n", Layout::Values);
+        // Lines whose first is broken.
+        check("{\"a\":5,\n{\"a\":2}\n", Layout::Lines);
+        check("{\"a\":\"b\n{\"a\":2}\n", Layout::Lines);
+        check("nonsense\n{\"a\":2}\n", Layout::Lines);
+    }
+}

@@ -1,0 +1,328 @@
+//! Apache Parquet: row groups, of which only the columns that the contract names are read.
+//!
+//! One row group after the other is read, [`BATCH_ROWS`] rows at a time, after its pages were found to
+//! be what they claim. A row group whose wanted columns are longer than [`GROUP_BYTES_MAX`], packed, is
+//! not read. Rows are numbered from 1, in place of lines. A row group that is broken is told, and those
+//! after it are read.
+//!
+//! Texts are read as views, so that one long text that a dictionary gives to all rows is there once.
+
+mod cells;
+mod guard;
+mod plan;
+mod rows;
+mod thrift;
+
+pub(super) use rows::Rows;
+
+use super::block::{Block, Emit, Shape, Stop};
+use crate::{contract::Contract, source::Ranges};
+use arrow::array::RecordBatch;
+use bytes::{Buf, Bytes};
+use guard::Chunk;
+use parquet::{
+    arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder},
+    errors::ParquetError,
+    file::{
+        metadata::{ParquetMetaDataReader, RowGroupMetaData},
+        reader::{ChunkReader, Length},
+    },
+};
+use plan::Plan;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+/// Rows in memory at a time.
+const BATCH_ROWS: usize = 8192;
+/// Bytes of a row group that are in memory, as they are in the file.
+const GROUP_BYTES_MAX: u64 = 1 << 30;
+/// Bytes of the metadata at the end of a file.
+const FOOTER_BYTES_MAX: u64 = 32 << 20;
+/// What a file may become, as for packed text: so many times its length.
+const TIMES_MAX: u64 = 200;
+const FREE_BYTES: u64 = 1 << 30;
+
+const MAGIC: &[u8] = b"PAR1";
+const MAGIC_ENCRYPTED: &[u8] = b"PARE";
+
+/// Reads one file to its end.
+pub(super) fn read_file(
+    ranges: &dyn Ranges,
+    file: usize,
+    contract: &Contract,
+    emit: Emit<'_>,
+) -> Result<(), Stop> {
+    let metadata = caught(|| metadata(ranges)).map_err(Stop::Broken)?;
+    let plan = Plan::of(&metadata, &contract.fields, contract.unknown).map_err(Stop::Broken)?;
+    let mut reader = Reader {
+        ranges,
+        file,
+        plan: Arc::new(plan),
+        first_row: 1,
+        unpacked: 0,
+        emit,
+    };
+    let groups = metadata.metadata().row_groups();
+    let mut troubles = Vec::new();
+    for (index, group) in groups.iter().enumerate() {
+        let first_row = reader.first_row;
+        match reader.group(&metadata, index, group) {
+            Ok(()) => {}
+            Err(Stop::Unwanted) => return Err(Stop::Unwanted),
+            Err(Stop::Broken(reason)) => troubles.push(format!(
+                "row group {} of {}: {reason}; rows before {} were read",
+                index + 1,
+                groups.len(),
+                reader.first_row
+            )),
+        }
+        reader.first_row = first_row.saturating_add(rows_of(group));
+        if reader.is_flood() {
+            troubles.push(format!(
+                "read, the file is more than {TIMES_MAX} times as long as it is; \
+                 row groups to {} of {} were read",
+                index + 1,
+                groups.len()
+            ));
+            break;
+        }
+    }
+    match troubles.len() {
+        0 => Ok(()),
+        1 => Err(Stop::Broken(troubles.remove(0))),
+        n => Err(Stop::Broken(format!(
+            "{}; and {} more row groups that could not be read to their end",
+            troubles[0],
+            n - 1
+        ))),
+    }
+}
+
+/// What the end of the file says of it.
+fn metadata(ranges: &dyn Ranges) -> Result<ArrowReaderMetadata, String> {
+    let size = ranges.size();
+    let no_parquet = "the file is not a Parquet file, or its end is missing";
+    if size < 12 {
+        return Err(no_parquet.to_string());
+    }
+    let tail = ranges.read(size - 8..size)?;
+    if tail.ends_with(MAGIC_ENCRYPTED) {
+        return Err("the file is encrypted; only plain Parquet is read".to_string());
+    }
+    if tail.len() != 8 || !tail.ends_with(MAGIC) {
+        return Err(no_parquet.to_string());
+    }
+    let length = u64::from((&tail[..4]).get_u32_le());
+    if length > FOOTER_BYTES_MAX.min(size - 12) {
+        return Err(format!(
+            "its end claims {length} bytes of metadata, more than there are or than are read"
+        ));
+    }
+    let footer = ranges.read(size - 8 - length..size - 8)?;
+    guard::footer(&footer).map_err(|bad| format!("its metadata cannot be read: {bad}"))?;
+    let told = |error: ParquetError| format!("its metadata cannot be read: {}", words(&error));
+    let metadata = ParquetMetaDataReader::decode_metadata(&footer).map_err(told)?;
+    plan::with_views(Arc::new(metadata)).map_err(told)
+}
+
+/// What the library says, without its name for the kind of error.
+fn words(error: &ParquetError) -> String {
+    let text = error.to_string();
+    ["Parquet error: ", "Arrow: ", "EOF: ", "External: "]
+        .iter()
+        .find_map(|prefix| text.strip_prefix(prefix))
+        .unwrap_or(&text)
+        .to_string()
+}
+
+/// The library panics on some damaged files (a slice out of range in its decoders of levels, an
+/// `unwrap` of what a page should have). Such a file is broken, and nothing else is.
+fn caught<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        Err("it is damaged in a way that its reader did not expect".to_string())
+    })
+}
+
+fn rows_of(group: &RowGroupMetaData) -> u64 {
+    u64::try_from(group.num_rows()).unwrap_or(0)
+}
+
+struct Reader<'a> {
+    ranges: &'a dyn Ranges,
+    file: usize,
+    plan: Arc<Plan>,
+    /// Number of the row that comes next, from 1.
+    first_row: u64,
+    /// Bytes that the rows were in memory.
+    unpacked: u64,
+    emit: Emit<'a>,
+}
+
+impl Reader<'_> {
+    fn is_flood(&self) -> bool {
+        let most = self.ranges.size().saturating_mul(TIMES_MAX);
+        self.unpacked > most.max(FREE_BYTES)
+    }
+
+    fn group(
+        &mut self,
+        metadata: &ArrowReaderMetadata,
+        index: usize,
+        group: &RowGroupMetaData,
+    ) -> Result<(), Stop> {
+        let chunks = self.chunks(group).map_err(Stop::Broken)?;
+        let mut batches = caught(|| {
+            ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, metadata.clone())
+                .with_row_groups(vec![index])
+                .with_projection(self.plan.mask.clone())
+                .with_batch_size(BATCH_ROWS)
+                .build()
+                .map_err(|error| words(&error))
+        })
+        .map_err(Stop::Broken)?;
+        let mut left = rows_of(group);
+        loop {
+            let next = caught(|| match batches.next() {
+                None => Ok(None),
+                Some(Ok(batch)) => Ok(Some(batch)),
+                Some(Err(error)) => Err(error.to_string()),
+            });
+            let Some(batch) = next.map_err(Stop::Broken)? else {
+                break;
+            };
+            let rows = batch.num_rows() as u64;
+            if rows == 0 || rows > left {
+                return Err(Stop::Broken("it has other rows than it says".to_string()));
+            }
+            left -= rows;
+            // What pages unpack to is counted when they are read; nulls and repeated values are in
+            // none.
+            let least = rows * self.plan.leaves.len() as u64;
+            self.unpacked = self.unpacked.saturating_add(least);
+            self.give(&batch)?;
+            if self.is_flood() {
+                return Ok(());
+            }
+        }
+        match left {
+            0 => Ok(()),
+            _ => Err(Stop::Broken("it has fewer rows than it says".to_string())),
+        }
+    }
+
+    /// Hands on rows, in parts whose texts are bounded.
+    fn give(&mut self, batch: &RecordBatch) -> Result<(), Stop> {
+        for rows in Rows::parts(batch, &self.plan) {
+            let block = Block {
+                file: self.file,
+                first_line: self.first_row,
+                bytes: Vec::new(),
+                shape: Shape::Rows(rows.clone()),
+            };
+            self.first_row += rows.len() as u64;
+            if !(self.emit)(block) {
+                return Err(Stop::Unwanted);
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes of the wanted columns of a row group, found to be what they claim.
+    fn chunks(&mut self, group: &RowGroupMetaData) -> Result<Chunks, String> {
+        let size = self.ranges.size();
+        let mut parts = Vec::new();
+        let mut total = 0_u64;
+        for leaf in &self.plan.leaves {
+            let column = group
+                .columns()
+                .get(*leaf)
+                .ok_or("it has fewer columns than the file")?;
+            let start = column
+                .dictionary_page_offset()
+                .unwrap_or(column.data_page_offset());
+            let range = u64::try_from(start)
+                .ok()
+                .zip(u64::try_from(column.compressed_size()).ok())
+                .and_then(|(start, length)| Some(start..start.checked_add(length)?))
+                .filter(|range| range.end <= size)
+                .ok_or("a column of it lies outside of the file")?;
+            total += range.end - range.start;
+            if total > GROUP_BYTES_MAX {
+                return Err(format!(
+                    "its columns that are wanted are longer than {} MiB; \
+                     write the file with smaller row groups",
+                    GROUP_BYTES_MAX >> 20
+                ));
+            }
+            let chunk = Chunk {
+                compression: column.compression(),
+                lists: column.column_descr().max_rep_level() > 0,
+                rows: rows_of(group),
+            };
+            parts.push((range, chunk));
+        }
+        let mut chunks = Chunks {
+            size,
+            parts: Vec::new(),
+        };
+        for (range, chunk) in parts {
+            let bytes = self.ranges.read(range.clone())?;
+            if bytes.len() as u64 != range.end - range.start {
+                return Err("the file ends before a column of it does".to_string());
+            }
+            let unpacked = chunk.check(&bytes)?;
+            self.unpacked = self.unpacked.saturating_add(unpacked);
+            chunks.parts.push((range.start, bytes));
+        }
+        Ok(chunks)
+    }
+}
+
+/// The parts of a file that are in memory, for the library to read.
+struct Chunks {
+    size: u64,
+    /// Where each begins.
+    parts: Vec<(u64, Bytes)>,
+}
+
+impl Chunks {
+    fn from(&self, start: u64) -> Result<Bytes, ParquetError> {
+        let rest = self.parts.iter().find_map(|(begins, bytes)| {
+            let at = usize::try_from(start.checked_sub(*begins)?).ok()?;
+            (at < bytes.len()).then(|| bytes.slice(at..))
+        });
+        rest.ok_or_else(|| ParquetError::EOF("a page lies outside of its column".to_string()))
+    }
+}
+
+impl Length for Chunks {
+    fn len(&self) -> u64 {
+        self.size
+    }
+}
+
+impl ChunkReader for Chunks {
+    type T = bytes::buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        Ok(self.from(start)?.reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        if length == 0 {
+            return Ok(Bytes::new());
+        }
+        let rest = self.from(start)?;
+        if length > rest.len() {
+            return Err(ParquetError::EOF(
+                "a page ends after its column".to_string(),
+            ));
+        }
+        Ok(rest.slice(..length))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,374 @@
+//! Values of a column, whatever Parquet keeps them as, given to the checks that all formats share.
+
+use super::rows::{keep, rest, value_of};
+use crate::{
+    contract::{Field, FieldKind, UnknownFields},
+    read::{
+        column::{Column, Values},
+        json,
+        quarantine::{Reason, Violation},
+        strangers::Strangers,
+        value,
+    },
+};
+use arrow::{
+    array::{
+        Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, Date32Array, Float64Array,
+        Int64Array, StringArray, StringViewArray, UInt64Array,
+    },
+    buffer::NullBuffer,
+    compute::cast,
+    datatypes::{
+        Date64Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
+        TimestampNanosecondType, TimestampSecondType,
+    },
+};
+use arrow_schema::{DataType, TimeUnit};
+use std::{ops::Range, sync::Arc};
+
+/// The values of a column, one for each row.
+pub(super) struct Cells {
+    nulls: Option<NullBuffer>,
+    kind: Kind,
+}
+
+enum Kind {
+    Boolean(BooleanArray),
+    Integer(Int64Array),
+    Unsigned(UInt64Array),
+    Number(Float64Array),
+    /// Decimal numbers, as they are written.
+    Decimal(StringArray),
+    /// Moments, and how many of their units are a second.
+    Moment(Int64Array, i64),
+    Day(Date32Array),
+    Text(StringViewArray),
+    Bytes(BinaryViewArray),
+    /// For each row where its items lie.
+    List(Vec<Range<usize>>, Box<Cells>),
+    /// For each field of the contract its values, where there are any; and what no field has.
+    Struct(Vec<Option<Cells>>, Vec<(String, ArrayRef)>),
+    /// Anything, for a field of JSON.
+    Json(ArrayRef),
+    /// What no field takes, by name.
+    Other(String),
+}
+
+impl Cells {
+    /// The values of a column as a field sees them.
+    pub fn of(array: &ArrayRef, field: &Field, unknown: UnknownFields) -> Self {
+        Self {
+            nulls: array.logical_nulls(),
+            kind: Kind::of(array, field, unknown),
+        }
+    }
+
+    /// Puts the value of a row into a column of a record or struct.
+    pub fn push_within(
+        &self,
+        row: usize,
+        field: &Field,
+        column: &mut Column,
+        strangers: &mut Strangers,
+    ) -> Result<(), Violation> {
+        let kept = strangers.kept();
+        self.push(row, field, column, strangers)?;
+        strangers.within(kept, &field.name);
+        Ok(())
+    }
+
+    /// Puts the value of a row into a column, if it is one that the field may have.
+    pub fn push(
+        &self,
+        row: usize,
+        field: &Field,
+        column: &mut Column,
+        strangers: &mut Strangers,
+    ) -> Result<(), Violation> {
+        if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+            return value::push_null(field, column);
+        }
+        match &self.kind {
+            Kind::Boolean(values) => value::push_boolean(field, column, values.value(row)),
+            Kind::Integer(values) => value::push_integer(field, column, values.value(row)),
+            Kind::Unsigned(values) => value::push_unsigned(field, column, values.value(row)),
+            Kind::Number(values) => {
+                let number = values.value(row);
+                if !number.is_finite() {
+                    return Err(value::wrong_type(field, &format!("number {number}")));
+                }
+                value::push_number(field, column, number)
+            }
+            Kind::Decimal(values) => push_decimal(field, column, values.value(row)),
+            Kind::Moment(values, second) => push_moment(field, column, values.value(row), *second),
+            Kind::Day(values) => value::push_days(field, column, values.value(row)),
+            Kind::Text(values) => push_text(field, column, values.value(row), strangers),
+            Kind::Bytes(values) => match std::str::from_utf8(values.value(row)) {
+                Ok(text) => push_text(field, column, text, strangers),
+                Err(_) => Err(Violation::new(
+                    Reason::InvalidUtf8,
+                    "the bytes are not UTF-8 text",
+                )),
+            },
+            Kind::List(ranges, items) => push_list(field, column, strangers, &ranges[row], items),
+            Kind::Struct(children, rest) => {
+                push_struct(field, column, strangers, row, children)?;
+                keep(rest, row, strangers);
+                Ok(())
+            }
+            Kind::Json(values) => push_json(field, column, values, row),
+            Kind::Other(name) => Err(value::wrong_type(field, name)),
+        }
+    }
+}
+
+impl Kind {
+    fn of(array: &ArrayRef, field: &Field, unknown: UnknownFields) -> Self {
+        Self::known(array, field, unknown).unwrap_or_else(|| Self::Other(name(array.data_type())))
+    }
+
+    /// `None` for what no field of this kind takes.
+    fn known(array: &ArrayRef, field: &Field, unknown: UnknownFields) -> Option<Self> {
+        let textual = matches!(array.data_type(), DataType::Utf8View | DataType::BinaryView);
+        if matches!(field.kind, FieldKind::Json) && !textual {
+            return Some(Self::Json(Arc::clone(array)));
+        }
+        let to = |kind: &DataType| cast(array, kind).ok();
+        let integers = |array: &ArrayRef| array.as_primitive::<Int64Type>().clone();
+        Some(match array.data_type() {
+            // Nothing but nulls.
+            DataType::Null => Self::Other("nothing".to_string()),
+            DataType::Boolean => Self::Boolean(array.as_boolean().clone()),
+            DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::UInt8
+            | DataType::UInt16
+            | DataType::UInt32 => Self::Integer(integers(&to(&DataType::Int64)?)),
+            DataType::UInt64 => Self::Unsigned(array.as_primitive().clone()),
+            DataType::Float16 | DataType::Float32 | DataType::Float64 => {
+                Self::Number(to(&DataType::Float64)?.as_primitive().clone())
+            }
+            DataType::Decimal32(..)
+            | DataType::Decimal64(..)
+            | DataType::Decimal128(..)
+            | DataType::Decimal256(..) => Self::Decimal(to(&DataType::Utf8)?.as_string().clone()),
+            DataType::Timestamp(unit, _) => {
+                let (values, second) = moments(array, *unit);
+                Self::Moment(values, second)
+            }
+            DataType::Date32 => Self::Day(array.as_primitive().clone()),
+            DataType::Date64 => {
+                let day = |millis: i64| millis.div_euclid(86_400_000) as i32;
+                Self::Day(array.as_primitive::<Date64Type>().unary(day))
+            }
+            DataType::Utf8View => Self::Text(array.as_string_view().clone()),
+            DataType::BinaryView => Self::Bytes(array.as_binary_view().clone()),
+            DataType::Struct(_) => {
+                let FieldKind::Struct(fields) = &field.kind else {
+                    return None;
+                };
+                let columns = array.as_struct();
+                let child = |field: &Field| {
+                    let column = columns.column_by_name(&field.name)?;
+                    Some(Cells::of(column, field, unknown))
+                };
+                let all = columns.fields().iter().zip(columns.columns());
+                let rest = rest(all, fields, unknown);
+                Self::Struct(fields.iter().map(child).collect(), rest)
+            }
+            _ => {
+                let FieldKind::List(item) = &field.kind else {
+                    return None;
+                };
+                let (ranges, items) = lists(array)?;
+                Self::List(ranges, Box::new(Cells::of(&items, item, unknown)))
+            }
+        })
+    }
+}
+
+/// Moments as they are kept, and how many of their units are a second.
+fn moments(array: &ArrayRef, unit: TimeUnit) -> (Int64Array, i64) {
+    match unit {
+        TimeUnit::Second => (
+            array
+                .as_primitive::<TimestampSecondType>()
+                .reinterpret_cast(),
+            1,
+        ),
+        TimeUnit::Millisecond => (
+            array
+                .as_primitive::<TimestampMillisecondType>()
+                .reinterpret_cast(),
+            1_000,
+        ),
+        TimeUnit::Microsecond => (
+            array
+                .as_primitive::<TimestampMicrosecondType>()
+                .reinterpret_cast(),
+            1_000_000,
+        ),
+        TimeUnit::Nanosecond => (
+            array
+                .as_primitive::<TimestampNanosecondType>()
+                .reinterpret_cast(),
+            1_000_000_000,
+        ),
+    }
+}
+
+/// Where the items of each list lie, and the items; `None` when they are no lists.
+fn lists(array: &ArrayRef) -> Option<(Vec<Range<usize>>, ArrayRef)> {
+    let ranges = |ends: Vec<usize>| ends.windows(2).map(|two| two[0]..two[1]).collect();
+    Some(match array.data_type() {
+        DataType::List(_) => {
+            let lists = array.as_list::<i32>();
+            let ends = lists.value_offsets().iter().map(|end| *end as usize);
+            (ranges(ends.collect()), Arc::clone(lists.values()))
+        }
+        DataType::LargeList(_) => {
+            let lists = array.as_list::<i64>();
+            let ends = lists.value_offsets().iter().map(|end| *end as usize);
+            (ranges(ends.collect()), Arc::clone(lists.values()))
+        }
+        DataType::FixedSizeList(_, n) => {
+            let lists = array.as_fixed_size_list();
+            let n = *n as usize;
+            let ends = (0..=array.len()).map(|row| row * n);
+            (ranges(ends.collect()), Arc::clone(lists.values()))
+        }
+        _ => return None,
+    })
+}
+
+/// What a message calls a value that no field takes.
+fn name(kind: &DataType) -> String {
+    match kind {
+        DataType::Struct(_) => "an object".to_string(),
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
+            "a list".to_string()
+        }
+        DataType::Map(..) => "a map".to_string(),
+        DataType::Time32(_) | DataType::Time64(_) => "a time of day".to_string(),
+        DataType::Interval(_) | DataType::Duration(_) => "a span of time".to_string(),
+        DataType::FixedSizeBinary(_) => "bytes".to_string(),
+        other => format!("a value of type {other}"),
+    }
+}
+
+fn push_decimal(field: &Field, column: &mut Column, text: &str) -> Result<(), Violation> {
+    let wrong = || value::wrong_type(field, &format!("number {text}"));
+    if let Ok(integer) = text.parse::<i64>() {
+        return value::push_integer(field, column, integer);
+    }
+    match field.kind {
+        FieldKind::Integer
+            if text
+                .trim_start_matches('-')
+                .bytes()
+                .all(|b| b.is_ascii_digit()) =>
+        {
+            Err(Violation::new(
+                Reason::OutOfRange,
+                format!("{text} does not fit an integer of 64 bits"),
+            ))
+        }
+        FieldKind::Number => value::push_number(field, column, text.parse().map_err(|_| wrong())?),
+        _ => Err(wrong()),
+    }
+}
+
+fn push_moment(
+    field: &Field,
+    column: &mut Column,
+    moment: i64,
+    second: i64,
+) -> Result<(), Violation> {
+    let micros = match second {
+        1_000_000_000 => Some(moment.div_euclid(1000)),
+        second => moment.checked_mul(1_000_000 / second),
+    };
+    match micros {
+        Some(micros) => value::push_micros(field, column, micros),
+        None => Err(Violation::new(
+            Reason::OutOfRange,
+            format!("{moment} is no time that can be kept"),
+        )),
+    }
+}
+
+/// A text, which may be the JSON of a value with a structure, as in a cell of CSV.
+fn push_text(
+    field: &Field,
+    column: &mut Column,
+    text: &str,
+    strangers: &mut Strangers,
+) -> Result<(), Violation> {
+    match field.kind {
+        FieldKind::Json | FieldKind::List(_) | FieldKind::Struct(_) => {
+            json::read_value(text, field, column, strangers)
+        }
+        _ => value::push_text(field, column, text),
+    }
+}
+
+fn push_list(
+    field: &Field,
+    column: &mut Column,
+    strangers: &mut Strangers,
+    range: &Range<usize>,
+    items: &Cells,
+) -> Result<(), Violation> {
+    let (FieldKind::List(item), Values::List(_, into)) = (&field.kind, &mut column.values) else {
+        return Err(value::wrong_type(field, "a list"));
+    };
+    for (index, row) in range.clone().enumerate() {
+        let kept = strangers.kept();
+        let place = || format!("[{index}]");
+        items
+            .push(row, item, into, strangers)
+            .map_err(|violation| violation.inside(&place()))?;
+        if strangers.kept() > kept {
+            strangers.within(kept, &place());
+        }
+    }
+    column.close();
+    Ok(())
+}
+
+fn push_struct(
+    field: &Field,
+    column: &mut Column,
+    strangers: &mut Strangers,
+    row: usize,
+    children: &[Option<Cells>],
+) -> Result<(), Violation> {
+    let (FieldKind::Struct(fields), Values::Struct(into)) = (&field.kind, &mut column.values)
+    else {
+        return Err(value::wrong_type(field, "an object"));
+    };
+    for ((field, column), cells) in fields.iter().zip(into).zip(children) {
+        let pushed = match cells {
+            Some(cells) => cells.push_within(row, field, column, strangers),
+            None => value::push_missing(field, column, "the field is missing"),
+        };
+        pushed.map_err(|violation| violation.inside(&field.name))?;
+    }
+    column.close();
+    Ok(())
+}
+
+/// Any value as JSON.
+fn push_json(
+    field: &Field,
+    column: &mut Column,
+    values: &ArrayRef,
+    row: usize,
+) -> Result<(), Violation> {
+    match value_of(values, row) {
+        Some(json) => value::push_json(field, column, &json),
+        None => Err(value::wrong_type(field, "a value that JSON does not have")),
+    }
+}

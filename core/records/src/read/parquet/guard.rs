@@ -1,0 +1,233 @@
+//! What a Parquet file claims, held against what it has, before the library believes it.
+
+use super::thrift::{Bad, LIST, STRUCT, TRUE, Walk};
+use parquet::basic::Compression;
+use std::io::Read;
+
+/// Schemas nested deeper are not read.
+const DEPTH_MAX: usize = 64;
+/// Columns of a file, those within structs and lists included.
+const COLUMNS_MAX: u64 = 10_000;
+/// A page is read as a whole; writers make them of about a megabyte.
+const PAGE_BYTES_MAX: u64 = 256 << 20;
+/// Values of one column in one row group, where rows hold lists: a whole row is in memory.
+const VALUES_MAX: u64 = 1 << 26;
+
+/// Whether the metadata at the end of a file can be given to the library.
+pub(super) fn footer(bytes: &[u8]) -> Result<(), Bad> {
+    let mut children = Vec::new();
+    Walk::new(bytes).fields(&mut |walk, id, kind| match (id, kind) {
+        (2, LIST) => walk.list(&mut |walk, kind| {
+            children.push(schema_element(walk, kind)?);
+            Ok(())
+        }),
+        _ => walk.skip(kind),
+    })?;
+    tree(&children)
+}
+
+/// How many children an element of the schema says it has.
+fn schema_element(walk: &mut Walk<'_>, kind: u8) -> Result<u64, Bad> {
+    if kind != STRUCT {
+        return Err("its schema is none");
+    }
+    let mut children = 0;
+    walk.fields(&mut |walk, id, kind| match id {
+        5 => {
+            children = u64::try_from(walk.integer(kind)?).map_err(|_| "its schema is none")?;
+            Ok(())
+        }
+        _ => walk.skip(kind),
+    })?;
+    Ok(children)
+}
+
+/// Whether elements with so many children each make one tree, and not too deep a one.
+fn tree(children: &[u64]) -> Result<(), Bad> {
+    if children.len() as u64 > COLUMNS_MAX {
+        return Err("it has more than 10,000 columns");
+    }
+    // Of each group that is open, how many children are to come.
+    let mut open: Vec<u64> = vec![1];
+    for count in children {
+        while open.last() == Some(&0) {
+            open.pop();
+        }
+        let Some(left) = open.last_mut() else {
+            return Err("its schema is more than one");
+        };
+        *left -= 1;
+        if *count > 0 {
+            open.push(*count);
+        }
+        if open.len() > DEPTH_MAX {
+            return Err("its schema is nested too deep");
+        }
+    }
+    if open.iter().any(|left| *left > 0) {
+        return Err("its schema is not whole");
+    }
+    Ok(())
+}
+
+/// What is known of the pages of a column in a row group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chunk {
+    pub compression: Compression,
+    /// Whether rows may have several values.
+    pub lists: bool,
+    /// Rows of the row group.
+    pub rows: u64,
+}
+
+/// What a page says of itself.
+#[derive(Debug, Default)]
+struct Page {
+    unpacked: i64,
+    packed: i64,
+    dictionary: Option<i64>,
+    values: Option<i64>,
+    nulls: i64,
+    rows: i64,
+    /// Bytes before those that are packed.
+    plain: i64,
+    unpacked_only: bool,
+}
+
+impl Chunk {
+    /// Whether the pages can be given to the library; what they come to, unpacked.
+    pub fn check(&self, mut bytes: &[u8]) -> Result<u64, Bad> {
+        let most = if self.lists { VALUES_MAX } else { self.rows };
+        let (mut values, mut total) = (0_u64, 0_u64);
+        while !bytes.is_empty() {
+            let mut walk = Walk::new(bytes);
+            let page = page(&mut walk)?;
+            bytes = &bytes[bytes.len() - walk.left()..];
+            let unpacked = size(page.unpacked)?;
+            let packed = usize::try_from(size(page.packed)?).unwrap_or(usize::MAX);
+            total = total.saturating_add(unpacked);
+            if unpacked > PAGE_BYTES_MAX {
+                return Err("a page is longer than 256 MiB");
+            }
+            let (body, rest) = bytes.split_at_checked(packed).ok_or(CUT)?;
+            bytes = rest;
+            let dictionary = size(page.dictionary.unwrap_or(0))?;
+            let plain = size(page.plain)?;
+            if plain > unpacked || plain > packed as u64 || dictionary > unpacked {
+                return Err(CUT);
+            }
+            let here = size(page.values.unwrap_or(0))?;
+            values = values.saturating_add(here);
+            if values > most {
+                return Err("a column has more values than the row group has rows");
+            }
+            if size(page.nulls)? > here || size(page.rows)? > self.rows {
+                return Err(CUT);
+            }
+            if !page.unpacked_only {
+                self.unpacks(&body[plain as usize..], unpacked - plain)?;
+            }
+        }
+        Ok(total)
+    }
+
+    /// Whether a page becomes no longer than it says. The library unpacks these to their end,
+    /// however far off that is; all others it gives room for what they say, and no more.
+    fn unpacks(&self, packed: &[u8], unpacked: u64) -> Result<(), Bad> {
+        let most = unpacked + 1;
+        let count = |reader: &mut dyn Read| {
+            std::io::copy(&mut reader.take(most), &mut std::io::sink()).map_err(|_| CUT)
+        };
+        let length = match self.compression {
+            // Deflate makes at most 1032 bytes of one.
+            Compression::GZIP(_) if packed.len() as u64 * 1032 > PAGE_BYTES_MAX => {
+                count(&mut flate2::read::MultiGzDecoder::new(packed))?
+            }
+            Compression::ZSTD(_) => {
+                let decoder = zstd::stream::read::Decoder::with_buffer(packed);
+                count(&mut decoder.map_err(|_| CUT)?)?
+            }
+            _ => 0,
+        };
+        if length > unpacked {
+            return Err("a page is longer than it says");
+        }
+        Ok(())
+    }
+}
+
+const CUT: Bad = "a page is damaged";
+
+fn size(value: i64) -> Result<u64, Bad> {
+    u64::try_from(value).map_err(|_| CUT)
+}
+
+/// Reads the header of a page.
+fn page(walk: &mut Walk<'_>) -> Result<Page, Bad> {
+    let mut page = Page::default();
+    walk.fields(&mut |walk, id, kind| {
+        match (id, kind) {
+            (2, _) => page.unpacked = walk.integer(kind)?,
+            (3, _) => page.packed = walk.integer(kind)?,
+            (5, STRUCT) => walk.fields(&mut |walk, id, kind| match id {
+                1 => set(walk, kind, &mut page.values),
+                _ => walk.skip(kind),
+            })?,
+            (7, STRUCT) => walk.fields(&mut |walk, id, kind| match id {
+                1 => set(walk, kind, &mut page.dictionary),
+                _ => walk.skip(kind),
+            })?,
+            (8, STRUCT) => walk.fields(&mut |walk, id, kind| {
+                match id {
+                    1 => set(walk, kind, &mut page.values)?,
+                    2 => page.nulls = walk.integer(kind)?,
+                    3 => page.rows = walk.integer(kind)?,
+                    5 | 6 => page.plain = page.plain.saturating_add(length(walk, kind)?),
+                    7 => page.unpacked_only = kind != TRUE,
+                    _ => walk.skip(kind)?,
+                }
+                Ok(())
+            })?,
+            _ => walk.skip(kind)?,
+        }
+        Ok(())
+    })?;
+    Ok(page)
+}
+
+fn set(walk: &mut Walk<'_>, kind: u8, slot: &mut Option<i64>) -> Result<(), Bad> {
+    *slot = Some(walk.integer(kind)?);
+    Ok(())
+}
+
+fn length(walk: &mut Walk<'_>, kind: u8) -> Result<i64, Bad> {
+    match walk.integer(kind)? {
+        length if length < 0 => Err(CUT),
+        length => Ok(length),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schemas_are_one_tree() {
+        assert_eq!(tree(&[2, 0, 1, 0]), Ok(()));
+        assert_eq!(tree(&[1]), Err("its schema is not whole"));
+        assert_eq!(tree(&[1, 0, 0]), Err("its schema is more than one"));
+        assert_eq!(tree(&[1; 100]), Err("its schema is nested too deep"));
+    }
+
+    #[test]
+    fn a_page_that_unpacks_to_a_flood_is_seen() {
+        let bomb = zstd::stream::encode_all(std::io::repeat(0).take(64 << 20), 1).unwrap();
+        let chunk = Chunk {
+            compression: Compression::ZSTD(parquet::basic::ZstdLevel::default()),
+            lists: false,
+            rows: 1,
+        };
+        assert!(chunk.unpacks(&bomb, 1000).is_err());
+        assert_eq!(chunk.unpacks(&bomb, 64 << 20), Ok(()));
+    }
+}

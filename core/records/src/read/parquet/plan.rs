@@ -1,0 +1,185 @@
+//! Which columns of a file are read, and as what types.
+
+use crate::contract::{Field, FieldKind, UnknownFields};
+use arrow_schema::{DataType, Field as ArrowField, FieldRef, Fields, Schema, TimeUnit};
+use parquet::{
+    arrow::{
+        ProjectionMask,
+        arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions},
+    },
+    basic::Type,
+    errors::ParquetError,
+    file::metadata::ParquetMetaData,
+    schema::types::SchemaDescriptor,
+};
+use std::sync::Arc;
+
+/// What of a file is read.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// The columns, by their number among all that hold values.
+    pub leaves: Vec<usize>,
+    pub mask: ProjectionMask,
+    /// Paths of those that the contract does not name.
+    pub unknown: Vec<String>,
+    /// Whether those are read as well.
+    keep: bool,
+}
+
+impl Plan {
+    /// The columns that the contract names; the error is a reason why the file cannot be read.
+    pub fn of(
+        metadata: &ArrowReaderMetadata,
+        fields: &[Field],
+        unknown: UnknownFields,
+    ) -> Result<Self, String> {
+        let schema = metadata.parquet_schema();
+        let columns = metadata.schema().fields();
+        let mut plan = Self {
+            leaves: Vec::new(),
+            mask: ProjectionMask::all(),
+            unknown: Vec::new(),
+            keep: unknown == UnknownFields::Keep,
+        };
+        let mut next = 0;
+        plan.select_fields(columns, fields, "", &mut next)?;
+        if next != schema.num_columns() || next == 0 {
+            return Err("the file has no columns that can be read".to_string());
+        }
+        // Rows are there only as far as a column has them.
+        if plan.leaves.is_empty() {
+            plan.leaves.push(0);
+        }
+        plan.mask = ProjectionMask::leaves(schema, plan.leaves.iter().copied());
+        Ok(plan)
+    }
+
+    fn select_fields(
+        &mut self,
+        columns: &Fields,
+        fields: &[Field],
+        outer: &str,
+        next: &mut usize,
+    ) -> Result<(), String> {
+        let mut seen = vec![false; fields.len()];
+        for column in columns {
+            let dot = if outer.is_empty() { "" } else { "." };
+            let path = format!("{outer}{dot}{}", column.name());
+            let found = fields.iter().position(|field| field.name == *column.name());
+            match found {
+                Some(index) if std::mem::replace(&mut seen[index], true) => {
+                    return Err(format!("the file has the column {path:?} twice"));
+                }
+                Some(index) => self.select(column, &fields[index].kind, &path, next)?,
+                None => {
+                    let first = *next;
+                    *next += leaves(column.data_type());
+                    if self.keep {
+                        self.leaves.extend(first..*next);
+                    }
+                    self.unknown.push(path);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn select(
+        &mut self,
+        column: &ArrowField,
+        kind: &FieldKind,
+        path: &str,
+        next: &mut usize,
+    ) -> Result<(), String> {
+        match (kind, column.data_type()) {
+            (FieldKind::Struct(fields), DataType::Struct(columns)) => {
+                self.select_fields(columns, fields, path, next)
+            }
+            (
+                FieldKind::List(item),
+                DataType::List(column)
+                | DataType::LargeList(column)
+                | DataType::FixedSizeList(column, _),
+            ) => self.select(column, &item.kind, path, next),
+            (_, other) => {
+                let first = *next;
+                *next += leaves(other);
+                self.leaves.extend(first..*next);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Columns of values that a column of this type consists of.
+fn leaves(kind: &DataType) -> usize {
+    match kind {
+        DataType::Struct(columns) => columns
+            .iter()
+            .map(|column| leaves(column.data_type()))
+            .sum(),
+        DataType::List(column)
+        | DataType::LargeList(column)
+        | DataType::FixedSizeList(column, _)
+        | DataType::Map(column, _) => leaves(column.data_type()),
+        _ => 1,
+    }
+}
+
+/// The metadata with the types in which columns are read: texts as views, and the times of 96 bits,
+/// which reach beyond what nanoseconds can, as microseconds.
+pub(super) fn with_views(
+    metadata: Arc<ParquetMetaData>,
+) -> Result<ArrowReaderMetadata, ParquetError> {
+    let plain = ArrowReaderOptions::new();
+    let known = ArrowReaderMetadata::try_new(Arc::clone(&metadata), plain.clone())
+        // What Arrow left in the file may be damaged, and is not needed.
+        .or_else(|_| {
+            ArrowReaderMetadata::try_new(
+                Arc::clone(&metadata),
+                plain.with_skip_arrow_metadata(true),
+            )
+        })?;
+    let mut next = 0;
+    let columns = viewed_all(known.schema().fields(), known.parquet_schema(), &mut next);
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(columns)));
+    ArrowReaderMetadata::try_new(metadata, options)
+}
+
+fn viewed_all(columns: &Fields, schema: &SchemaDescriptor, next: &mut usize) -> Fields {
+    columns
+        .iter()
+        .map(|column| viewed(column, schema, next))
+        .collect()
+}
+
+fn viewed(column: &FieldRef, schema: &SchemaDescriptor, next: &mut usize) -> FieldRef {
+    let kind = match column.data_type() {
+        DataType::Struct(columns) => DataType::Struct(viewed_all(columns, schema, next)),
+        DataType::List(item) => DataType::List(viewed(item, schema, next)),
+        DataType::LargeList(item) => DataType::LargeList(viewed(item, schema, next)),
+        DataType::FixedSizeList(item, n) => DataType::FixedSizeList(viewed(item, schema, next), *n),
+        DataType::Map(entries, sorted) => DataType::Map(viewed(entries, schema, next), *sorted),
+        kind => {
+            let leaf = *next;
+            *next += 1;
+            let bits96 =
+                leaf < schema.num_columns() && schema.column(leaf).physical_type() == Type::INT96;
+            if bits96 {
+                DataType::Timestamp(TimeUnit::Microsecond, None)
+            } else {
+                view(kind)
+            }
+        }
+    };
+    Arc::new(column.as_ref().clone().with_data_type(kind))
+}
+
+fn view(kind: &DataType) -> DataType {
+    match kind {
+        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+        DataType::Dictionary(_, values) => view(values),
+        other => other.clone(),
+    }
+}

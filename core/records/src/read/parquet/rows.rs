@@ -1,0 +1,254 @@
+//! Rows of columns, in parts that fit into memory, each row held to the contract.
+
+use super::{cells::Cells, plan::Plan};
+use crate::{
+    contract::{Field, UnknownFields},
+    read::{
+        block::{RECORD_BYTES_MAX, too_long},
+        column::Column,
+        quarantine::Violation,
+        strangers::Strangers,
+        value,
+    },
+};
+use arrow::{
+    array::{Array, ArrayRef, AsArray, RecordBatch},
+    json::LineDelimitedWriter,
+};
+use arrow_schema::{DataType, Field as ArrowField, FieldRef, Schema};
+use std::{ops::Range, sync::Arc};
+
+/// Bytes that rows handed on together may come to. A text that a dictionary gives to all rows is in
+/// the file once, and in what is made of it as often as there are rows.
+const PART_BYTES: u64 = RECORD_BYTES_MAX as u64;
+
+/// Some rows of a file.
+#[derive(Debug, Clone)]
+pub(in crate::read) struct Rows {
+    batch: RecordBatch,
+    plan: Arc<Plan>,
+    /// One row, longer than a record may be.
+    too_long: bool,
+}
+
+/// Rows with their values at hand.
+pub(in crate::read) struct Table<'a> {
+    /// For each field of the contract its values; `None` when the file has no such column.
+    cells: Vec<Option<Cells>>,
+    /// The columns that no field has, when they are kept.
+    rest: Vec<(String, ArrayRef)>,
+    /// A column for which every row is refused.
+    unwanted: Option<&'a str>,
+    rows: &'a Rows,
+}
+
+impl Rows {
+    /// A batch in parts of bounded size.
+    pub(super) fn parts(batch: &RecordBatch, plan: &Arc<Plan>) -> Vec<Self> {
+        let part = |rows: Range<usize>, too_long| Self {
+            batch: batch.slice(rows.start, rows.len()),
+            plan: Arc::clone(plan),
+            too_long,
+        };
+        let weigh = |rows: Range<usize>| -> u64 {
+            let columns = batch.columns().iter();
+            columns.map(|column| weight(column, rows.clone())).sum()
+        };
+        let rows = batch.num_rows();
+        if weigh(0..rows) <= PART_BYTES {
+            return vec![part(0..rows, false)];
+        }
+        let mut parts = Vec::new();
+        let (mut start, mut bytes) = (0, 0);
+        for row in 0..rows {
+            let here = weigh(row..row + 1);
+            if row > start && bytes + here > PART_BYTES {
+                parts.push(part(start..row, false));
+                (start, bytes) = (row, 0);
+            }
+            bytes += here;
+            if here > RECORD_BYTES_MAX as u64 {
+                parts.push(part(row..row + 1, true));
+                (start, bytes) = (row + 1, 0);
+            }
+        }
+        if start < rows {
+            parts.push(part(start..rows, false));
+        }
+        parts
+    }
+
+    pub fn len(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// Bytes of the rows.
+    pub fn bytes(&self) -> u64 {
+        let columns = self.batch.columns().iter();
+        columns.map(|column| weight(column, 0..self.len())).sum()
+    }
+
+    /// The rows as these fields see them.
+    pub fn table(&self, fields: &[Field], unknown: UnknownFields) -> Table<'_> {
+        let cells = fields.iter().map(|field| {
+            let column = self.batch.column_by_name(&field.name)?;
+            Some(Cells::of(column, field, unknown))
+        });
+        let schema = self.batch.schema();
+        let columns = schema.fields().iter().zip(self.batch.columns());
+        let first = self.plan.unknown.first().map(String::as_str);
+        Table {
+            cells: cells.collect(),
+            rest: rest(columns, fields, unknown),
+            unwanted: first.filter(|_| unknown == UnknownFields::Refuse),
+            rows: self,
+        }
+    }
+
+    /// Counts the columns that the contract does not have.
+    pub fn count_unknown(&self, strangers: &mut Strangers) {
+        for path in &self.plan.unknown {
+            strangers.count("", path, self.len() as u64);
+        }
+    }
+
+    /// A row as JSON, as far as it was read.
+    pub fn shown(&self, row: usize) -> String {
+        if self.too_long {
+            return String::new();
+        }
+        json_of(&self.batch.slice(row, 1)).unwrap_or_default()
+    }
+}
+
+impl Table<'_> {
+    /// Reads one row into a new row of the columns, or says what is wrong; then the columns are left
+    /// as far as it came.
+    pub fn read_row(
+        &self,
+        row: usize,
+        fields: &[Field],
+        columns: &mut [Column],
+        strangers: &mut Strangers,
+    ) -> Result<(), Violation> {
+        strangers.clear();
+        if self.rows.too_long {
+            return Err(too_long());
+        }
+        if let Some(path) = self.unwanted {
+            return Err(Strangers::refusal(path));
+        }
+        for ((field, column), cells) in fields.iter().zip(columns).zip(&self.cells) {
+            let pushed = match cells {
+                Some(cells) => cells.push_within(row, field, column, strangers),
+                None => value::push_missing(field, column, "the column is missing"),
+            };
+            pushed.map_err(|violation| violation.inside(&field.name))?;
+        }
+        keep(&self.rest, row, strangers);
+        Ok(())
+    }
+}
+
+/// The columns that no field has, when they are to be kept.
+pub(super) fn rest<'c>(
+    columns: impl Iterator<Item = (&'c FieldRef, &'c ArrayRef)>,
+    fields: &[Field],
+    unknown: UnknownFields,
+) -> Vec<(String, ArrayRef)> {
+    if unknown != UnknownFields::Keep {
+        return Vec::new();
+    }
+    columns
+        .filter(|(column, _)| !fields.iter().any(|field| field.name == *column.name()))
+        .map(|(column, values)| (column.name().clone(), Arc::clone(values)))
+        .collect()
+}
+
+/// Keeps what the contract does not name of a row.
+pub(super) fn keep(rest: &[(String, ArrayRef)], row: usize, strangers: &mut Strangers) {
+    for (name, values) in rest {
+        if let Some(value) = value_of(values, row).filter(|value| !value.is_null()) {
+            strangers.keep(name, value);
+        }
+    }
+}
+
+/// One value as JSON; `None` when JSON does not have the like. Written and read again: values that no
+/// field says more of are few.
+pub(super) fn value_of(values: &ArrayRef, row: usize) -> Option<serde_json::Value> {
+    if values.is_null(row) {
+        return Some(serde_json::Value::Null);
+    }
+    let name = "value";
+    let schema = Schema::new(vec![ArrowField::new(
+        name,
+        values.data_type().clone(),
+        true,
+    )]);
+    let batch = RecordBatch::try_new(Arc::new(schema), vec![values.slice(row, 1)]).ok()?;
+    let mut value: serde_json::Value = serde_json::from_str(&json_of(&batch)?).ok()?;
+    value.get_mut(name).map(serde_json::Value::take)
+}
+
+/// One row as JSON.
+fn json_of(row: &RecordBatch) -> Option<String> {
+    let mut writer = LineDelimitedWriter::new(Vec::new());
+    writer.write(row).ok()?;
+    let text = String::from_utf8(writer.into_inner()).ok()?;
+    Some(text.trim_end().to_string())
+}
+
+/// About how many bytes some rows come to, written out.
+fn weight(array: &dyn Array, rows: Range<usize>) -> u64 {
+    let list = |child: &dyn Array, range: Range<usize>| {
+        let items = range.len() as u64;
+        4 * items + weight(child, range)
+    };
+    match array.data_type() {
+        DataType::Utf8View => views(array.as_string_view().views(), rows),
+        DataType::BinaryView => views(array.as_binary_view().views(), rows),
+        DataType::Struct(_) => {
+            let columns = array.as_struct().columns().iter();
+            columns.map(|column| weight(column, rows.clone())).sum()
+        }
+        DataType::List(_) => {
+            let lists = array.as_list::<i32>();
+            let ends = lists.value_offsets();
+            list(
+                lists.values(),
+                ends[rows.start] as usize..ends[rows.end] as usize,
+            )
+        }
+        DataType::LargeList(_) => {
+            let lists = array.as_list::<i64>();
+            let ends = lists.value_offsets();
+            list(
+                lists.values(),
+                ends[rows.start] as usize..ends[rows.end] as usize,
+            )
+        }
+        DataType::FixedSizeList(_, n) => {
+            let n = *n as usize;
+            list(
+                array.as_fixed_size_list().values(),
+                rows.start * n..rows.end * n,
+            )
+        }
+        DataType::Map(..) => {
+            let maps = array.as_map();
+            let ends = maps.value_offsets();
+            list(
+                maps.entries(),
+                ends[rows.start] as usize..ends[rows.end] as usize,
+            )
+        }
+        DataType::FixedSizeBinary(n) => *n as u64 * rows.len() as u64,
+        _ => 8 * rows.len() as u64,
+    }
+}
+
+/// The lengths of texts: the lowest 32 bits of their views.
+fn views(views: &[u128], rows: Range<usize>) -> u64 {
+    views[rows].iter().map(|view| u64::from(*view as u32)).sum()
+}

@@ -1,0 +1,196 @@
+//! Walking through Thrift's compact protocol before the library reads it.
+//!
+//! The library makes room for as many elements as a list says it has, and follows a schema as deep as
+//! it goes; both end the whole program when a file lies. So what it will read is walked through first:
+//! after that every list has the elements it claims.
+//! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>
+
+/// Why bytes cannot be read.
+pub(super) type Bad = &'static str;
+
+const ENDS_EARLY: Bad = "it ends before its end";
+/// Structs within structs; those of Parquet are 6 deep.
+const DEPTH_MAX: u32 = 32;
+/// Elements of one list. Each is some hundred bytes in memory.
+const ELEMENTS_MAX: u64 = 1 << 20;
+
+/// Types, as field headers tell them.
+pub(super) const TRUE: u8 = 1;
+const FALSE: u8 = 2;
+const BYTE: u8 = 3;
+const I16: u8 = 4;
+const I32: u8 = 5;
+const I64: u8 = 6;
+const DOUBLE: u8 = 7;
+const BINARY: u8 = 8;
+pub(super) const LIST: u8 = 9;
+const SET: u8 = 10;
+const MAP: u8 = 11;
+pub(super) const STRUCT: u8 = 12;
+
+/// A place in some bytes.
+pub(super) struct Walk<'a> {
+    bytes: &'a [u8],
+    depth: u32,
+}
+
+impl<'a> Walk<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, depth: 0 }
+    }
+
+    /// Bytes not yet walked.
+    pub fn left(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn byte(&mut self) -> Result<u8, Bad> {
+        let (first, rest) = self.bytes.split_first().ok_or(ENDS_EARLY)?;
+        self.bytes = rest;
+        Ok(*first)
+    }
+
+    fn varint(&mut self) -> Result<u64, Bad> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7F) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err("a number in it is too long")
+    }
+
+    /// A whole number with a sign.
+    pub fn integer(&mut self, kind: u8) -> Result<i64, Bad> {
+        if !matches!(kind, I16 | I32 | I64) {
+            return Err("a number in it is none");
+        }
+        let value = self.varint()?;
+        Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+    }
+
+    fn pass(&mut self, length: u64) -> Result<(), Bad> {
+        let length = usize::try_from(length).map_err(|_| ENDS_EARLY)?;
+        self.bytes = self.bytes.get(length..).ok_or(ENDS_EARLY)?;
+        Ok(())
+    }
+
+    /// Walks through a value of this type.
+    pub fn skip(&mut self, kind: u8) -> Result<(), Bad> {
+        match kind {
+            TRUE | FALSE => Ok(()),
+            BYTE => self.pass(1),
+            I16 | I32 | I64 => self.varint().map(drop),
+            DOUBLE => self.pass(8),
+            BINARY => {
+                let length = self.varint()?;
+                self.pass(length)
+            }
+            LIST | SET => self.list(&mut |walk, kind| walk.element(kind)),
+            MAP => {
+                let pairs = self.varint()?;
+                if pairs == 0 {
+                    return Ok(());
+                }
+                let kinds = self.byte()?;
+                for _ in 0..pairs {
+                    self.element(kinds >> 4)?;
+                    self.element(kinds & 0x0F)?;
+                }
+                Ok(())
+            }
+            STRUCT => self.fields(&mut |walk, _, kind| walk.skip(kind)),
+            _ => Err("a type in it is unknown"),
+        }
+    }
+
+    /// Walks through an element of a list, where unlike in a field a truth is a byte.
+    fn element(&mut self, kind: u8) -> Result<(), Bad> {
+        match kind {
+            TRUE | FALSE => self.pass(1),
+            kind => self.skip(kind),
+        }
+    }
+
+    /// Walks through a list; `each` walks through an element.
+    pub fn list(
+        &mut self,
+        each: &mut dyn FnMut(&mut Self, u8) -> Result<(), Bad>,
+    ) -> Result<(), Bad> {
+        let head = self.byte()?;
+        let length = match head >> 4 {
+            15 => self.varint()?,
+            short => u64::from(short),
+        };
+        if length > ELEMENTS_MAX {
+            return Err("a list in it is too long");
+        }
+        for _ in 0..length {
+            each(self, head & 0x0F)?;
+        }
+        Ok(())
+    }
+
+    /// Walks through a struct; `each` gets a field's number and type, and walks through its value.
+    pub fn fields(
+        &mut self,
+        each: &mut dyn FnMut(&mut Self, i64, u8) -> Result<(), Bad>,
+    ) -> Result<(), Bad> {
+        if self.depth == DEPTH_MAX {
+            return Err("it is nested too deep");
+        }
+        self.depth += 1;
+        let mut id = 0_i64;
+        loop {
+            let head = self.byte()?;
+            let kind = head & 0x0F;
+            if kind == 0 {
+                self.depth -= 1;
+                return Ok(());
+            }
+            id = match head >> 4 {
+                0 => self.integer(I16)?,
+                step => id + i64::from(step),
+            };
+            each(self, id, kind)?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn skip(bytes: &[u8]) -> Result<(), Bad> {
+        Walk::new(bytes).skip(STRUCT)
+    }
+
+    #[test]
+    fn what_claims_more_than_is_there_is_refused() {
+        // One field: i32 = -3; then the end.
+        assert_eq!(skip(&[0x15, 5, 0]), Ok(()));
+        assert_eq!(skip(&[0x15, 5]), Err(ENDS_EARLY));
+        // A binary of 100 bytes; a list of 2^19 structs; a list of too many.
+        assert_eq!(skip(&[0x18, 100, 1, 2, 0]), Err(ENDS_EARLY));
+        assert_eq!(skip(&[0x19, 0xFC, 0x80, 0x80, 0x20, 0]), Err(ENDS_EARLY));
+        let many = [0x19, 0xFC, 0xFF, 0xFF, 0xFF, 0xFF, 7, 0];
+        assert_eq!(skip(&many), Err("a list in it is too long"));
+        assert_eq!(skip(&[0x1C; 100]), Err("it is nested too deep"));
+        assert_eq!(skip(&[0x1E, 0]), Err("a type in it is unknown"));
+    }
+
+    #[test]
+    fn fields_are_numbered_by_steps() {
+        let mut seen = Vec::new();
+        // Fields 1 and 3 by steps, then 100 by its number.
+        Walk::new(&[0x15, 2, 0x25, 4, 0x05, 200, 1, 6, 0])
+            .fields(&mut |walk, id, kind| {
+                seen.push((id, walk.integer(kind)?));
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(seen, [(1, 1), (3, 2), (100, 3)]);
+    }
+}

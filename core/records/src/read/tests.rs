@@ -1,0 +1,324 @@
+//! Whole files through the reader: what is accepted, what is refused with which line, what is broken.
+
+use super::*;
+use std::io;
+
+const CONTRACT: &str = r#"
+title = "T"
+key = ["id"]
+[field.id]
+type = "string"
+[field.n]
+type = "integer"
+max = 99
+[field.tags]
+type = "list<string>"
+"#;
+
+pub(super) fn contract() -> Contract {
+    crate::contract::parse("t", "t.toml", CONTRACT).unwrap()
+}
+
+/// What a file came to: rows with their lines, those refused, and why it was not read to its end.
+#[derive(Debug, PartialEq, Eq, Default)]
+pub(super) struct Came {
+    pub lines: Vec<u64>,
+    pub refused: Vec<String>,
+    pub broken: Option<String>,
+}
+
+pub(super) fn gather(told: Vec<Told>) -> Came {
+    let mut read = Came::default();
+    for told in told {
+        match told {
+            Told::Records(parsed) => {
+                let rows = parsed
+                    .batch
+                    .as_ref()
+                    .map_or(0, arrow::array::RecordBatch::num_rows);
+                assert_eq!(rows, parsed.lines.len());
+                assert_eq!(rows + parsed.refused.len(), parsed.records as usize);
+                read.lines.extend(parsed.lines);
+                for row in parsed.refused {
+                    let column = row.violation.column;
+                    let at = column.map_or(String::new(), |column| format!(":{column}"));
+                    read.refused
+                        .push(format!("{}{at} {}", row.line, row.violation.message));
+                }
+            }
+            Told::End { broken, .. } => read.broken = broken,
+        }
+    }
+    read
+}
+
+/// Gives its bytes so many at a time.
+struct Dribble<'a>(&'a [u8], usize);
+
+impl Read for Dribble<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let n = self.1.min(out.len());
+        self.0.read(&mut out[..n])
+    }
+}
+
+/// Reads bytes at once and in small pieces, which must come to the same.
+fn read_as(bytes: &[u8], format: Format, dialect: &Dialect) -> Came {
+    let contract = contract();
+    let whole = gather(from_bytes(bytes, format, dialect, &contract).unwrap());
+    for size in [1, 7] {
+        if bytes.len() > 10_000 * size {
+            continue;
+        }
+        let pieces = from_reader(Dribble(bytes, size), format, dialect, &contract).unwrap();
+        assert_eq!(gather(pieces), whole);
+    }
+    whole
+}
+
+fn read(text: &str, format: Format) -> Came {
+    read_as(text.as_bytes(), format, &Dialect::AS_FOUND)
+}
+
+fn check(text: &str, format: Format, lines: &[u64], refused: &[&str], broken: Option<&str>) {
+    let expected = Came {
+        lines: lines.to_vec(),
+        refused: refused.iter().map(ToString::to_string).collect(),
+        broken: broken.map(str::to_string),
+    };
+    assert_eq!(read(text, format), expected, "{text}");
+}
+
+#[test]
+fn lines_of_json() {
+    let text = "\n{\"id\":\"1\"}\r\n  \n nonsense\n{\"id\":\"2\",\"n\":1}";
+    let wrong = ["4:3 expected ident"];
+    check(text, Format::Jsonl, &[2, 5], &wrong, None);
+    check("", Format::Jsonl, &[], &[], None);
+    check("\n\n", Format::Json, &[], &[], None);
+}
+
+#[test]
+fn arrays_of_json_are_read_however_they_are_laid_out() {
+    for format in [Format::Json, Format::Jsonl] {
+        check("[]", format, &[], &[], None);
+        check(r#"[{"id":"1"},{"id":"2"}]"#, format, &[1, 1], &[], None);
+        check(
+            "[\n{\"id\":\"1\"},\n{\"id\":\"2\"}\n]\n",
+            format,
+            &[2, 3],
+            &[],
+            None,
+        );
+        let pretty = "[\n  {\n    \"id\": \"a]\\\"\",\n    \"tags\": [\n      \"x\"\n    ]\n  },\n  {\n    \"id\": \"2\"\n  }\n]\n";
+        check(pretty, format, &[2, 8], &[], None);
+        // Arrays one after another; a comma too many.
+        check(
+            "[{\"id\":\"1\"},]\n[{\"id\":\"2\"}]",
+            format,
+            &[1, 2],
+            &[],
+            None,
+        );
+    }
+}
+
+#[test]
+fn objects_one_after_another_are_read() {
+    check(
+        "{\n  \"id\": \"1\"\n}\n{\n  \"id\": \"2\"\n}\n",
+        Format::Json,
+        &[1, 4],
+        &[],
+        None,
+    );
+    check(
+        "{\"id\":\"1\"}{\"id\":\"2\"}\n",
+        Format::Json,
+        &[1, 1],
+        &[],
+        None,
+    );
+    check(
+        "{\"id\":\"1\"},\n{\"id\":\"2\"}\n",
+        Format::Json,
+        &[1, 2],
+        &[],
+        None,
+    );
+}
+
+#[test]
+fn records_of_an_array_are_refused_with_their_place() {
+    check(
+        "[{\"id\":\"1\"}, {\"id\":2},\n 17, \"a\", [1],\n {\"id\":\"3\" \"n\":1},\n {\n  \"id\": \"4\",\n  \"n\": }\n]",
+        Format::Json,
+        &[1],
+        &[
+            "1 expected a string, found number 2",
+            "2:3 invalid type: integer `17`, expected a record, which is a JSON object",
+            "2:8 invalid type: string \"a\", expected a record, which is a JSON object",
+            "2:11 invalid type: sequence, expected a record, which is a JSON object",
+            "3:12 expected `,` or `}`",
+            "4 expected value (line 6, byte 8)",
+        ],
+        None,
+    );
+}
+
+#[test]
+fn a_broken_record_does_not_swallow_those_after_it() {
+    // A string without its end, a bracket of the wrong kind, a bracket missing.
+    let text = "[\n{\"id\":\"1},\n{\"id\":\"2\"},\n{\"id\":\"3\",\"tags\":[\"x\"}},\n{\"id\":\"4\"},\n{\"id\":\"5\",\"tags\":[],\n{\"id\":\"6\"}\n]";
+    check(
+        text,
+        Format::Json,
+        &[3, 5, 7],
+        &[
+            "2:10 EOF while parsing a string",
+            "4:22 expected `,` or `]`",
+            "6:20 EOF while parsing a value",
+        ],
+        None,
+    );
+    let pretty = "[\n {\n  \"id\": \"1,\n  \"n\": 1\n },\n {\n  \"id\": \"2\"\n }\n]";
+    let read = read(pretty, Format::Json);
+    assert_eq!(
+        (read.lines, read.refused.len(), read.broken),
+        (vec![6], 1, None)
+    );
+}
+
+#[test]
+fn arrays_cut_off_are_told() {
+    check(
+        "[{\"id\":\"1\"},\n{\"id\":\"2\"",
+        Format::Json,
+        &[1],
+        &["2:9 EOF while parsing an object"],
+        Some("the array is not closed, so the file may have been cut off; lines to 2 were read"),
+    );
+    let text = "[{\"id\":\"1\"},{\"id\":[1},{\"id\":\"3\"}]";
+    let read = read(text, Format::Json);
+    assert_eq!((&read.lines[..], read.refused.len()), (&[1][..], 1));
+    let broken = "what follows the broken record in line 1 could not be taken apart";
+    assert_eq!(read.broken.as_deref(), Some(broken));
+}
+
+#[test]
+fn many_records_keep_their_lines_over_blocks() {
+    let records = 60_000_u64;
+    let record = |n: u64| format!("{{\"id\":\"{n}\",\n\"tags\":[\"{}\"]}}", "x".repeat(80));
+    let array: Vec<String> = (0..records).map(record).collect();
+    let text = format!("[{}]", array.join(",\n"));
+    assert!(text.len() > 6 << 20);
+    let read = read(&text, Format::Json);
+    assert_eq!((read.refused.len(), read.broken), (0, None));
+    assert!(
+        read.lines
+            .iter()
+            .copied()
+            .eq((0..records).map(|n| 2 * n + 1))
+    );
+}
+
+#[test]
+fn csv_of_many_kinds() {
+    check(
+        "id,n,\"tags\"\n1,5,\"[\"\"x\"\"]\"\n\n2,,\n3,x,\n4\n",
+        Format::Csv,
+        &[2, 4],
+        &[
+            "5 expected an integer, found text \"x\"",
+            "6 the record has 1 cell, the header 3",
+        ],
+        None,
+    );
+    // Line ends of old Macintoshes, and of Windows.
+    check("id;n\r1;2\r3;4\r", Format::Csv, &[2, 3], &[], None);
+    check("id;n\r\n1;2\r\n3;4", Format::Csv, &[2, 3], &[], None);
+    // Only blanks in between: cells of a table with tabs.
+    check(
+        "id\tn\n1\t\n\t\n",
+        Format::Csv,
+        &[2],
+        &["3 the value is null"],
+        None,
+    );
+    check(
+        "id,id\n1,1\n",
+        Format::Csv,
+        &[],
+        &[],
+        Some("the header names the column \"id\" twice"),
+    );
+    check("", Format::Csv, &[], &[], None);
+    check("id,n", Format::Csv, &[], &[], None);
+}
+
+#[test]
+fn csv_as_its_author_says() {
+    let said = |dialect: &Dialect, text: &str| {
+        let read = read_as(text.as_bytes(), Format::Csv, dialect);
+        (read.lines, read.refused.len(), read.broken)
+    };
+    let columns = Some(vec!["id".to_string(), "n".to_string()]);
+    let plain = Dialect {
+        header: false,
+        columns: columns.clone(),
+        ..Dialect::AS_FOUND
+    };
+    assert_eq!(said(&plain, "a,1\nb,2\n"), (vec![1, 2], 0, None));
+    let named = Dialect {
+        columns,
+        ..Dialect::AS_FOUND
+    };
+    assert_eq!(said(&named, "who,what\nb,2\n"), (vec![2], 0, None));
+    let marked = Dialect {
+        delimiter: Some(b':'),
+        quote: Some(b'\''),
+        comment: Some(b'#'),
+        ..Dialect::AS_FOUND
+    };
+    let text = "# a 'note\n\nid:n\n'a:b':1\n#:'\n\"c:2\n";
+    assert_eq!(said(&marked, text), (vec![4, 6], 0, None));
+    let wrong = Dialect {
+        header: false,
+        ..Dialect::AS_FOUND
+    };
+    assert!(said(&wrong, "a,1\n").2.unwrap().contains("must be named"));
+}
+
+#[test]
+fn utf16_is_read() {
+    let text = "id;n\nä;1\n";
+    let bytes: Vec<u8> = [0xFEFF]
+        .into_iter()
+        .chain(text.encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let read = read_as(&bytes, Format::Csv, &Dialect::AS_FOUND);
+    assert_eq!(
+        (read.lines, read.refused.len(), read.broken),
+        (vec![2], 0, None)
+    );
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused_with_their_place() {
+    let refused = |bytes: &[u8], format| {
+        let read = read_as(bytes, format, &Dialect::AS_FOUND);
+        (read.lines, read.refused)
+    };
+    let lines = b"{\"id\":\"1\"}\n{\"id\":\"\xFF\"}\n{\"id\":\"3\"}\n";
+    let told = vec!["2:8 the bytes are not UTF-8 text".to_string()];
+    assert_eq!(refused(lines, Format::Jsonl), (vec![1, 3], told.clone()));
+    let array = b"[{\"id\":\"1\"},\n{\"id\":\"\xFF\"},\n{\"id\":\"3\"}]\n";
+    assert_eq!(refused(array, Format::Json), (vec![1, 3], told));
+    let pretty = b"{\n\"id\":\"\xFF\"}";
+    let told = vec!["1 the bytes are not UTF-8 text (line 2, byte 7)".to_string()];
+    assert_eq!(refused(pretty, Format::Json), (vec![], told));
+    let csv = b"id,n\n1,1\n\xFF,2\n3,3\n";
+    let told = vec!["3:1 the bytes are not UTF-8 text".to_string()];
+    assert_eq!(refused(csv, Format::Csv), (vec![2, 4], told));
+}

@@ -1,0 +1,118 @@
+//! Git repositories as sources: one file of records, made as it is read.
+
+use super::{Listing, SourceFile, Stored};
+use crate::error::SourceError;
+use jiff::Timestamp;
+use object_store::path::Path as StorePath;
+use retrocast_history::{HistoryError, Place, Repository};
+use std::{
+    io::{self, Read},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// A repository that is open at a commit.
+#[derive(Clone)]
+pub(super) struct History {
+    repository: Arc<Mutex<Repository>>,
+    /// Stands for the records.
+    pub identity: String,
+}
+
+impl std::fmt::Debug for History {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "History({})", self.identity)
+    }
+}
+
+/// Opens the repository that a URI names; blocks, also on the network.
+pub(super) fn list(source: &str, uri: &str) -> Result<Listing, SourceError> {
+    let failed = |error: HistoryError| SourceError::History {
+        name: source.to_string(),
+        reason: error.to_string(),
+    };
+    let place = Place::parse(uri).map_err(failed)?;
+    let never = AtomicBool::new(false);
+    let repository = Repository::open(&place, &cache(), &never).map_err(failed)?;
+    let file = SourceFile {
+        name: place.to_string(),
+        path: StorePath::from(format!("{}.jsonl", place.what().name())),
+        location: StorePath::default(),
+        size: 0,
+        modified: Timestamp::UNIX_EPOCH,
+        etag: Some(repository.identity()),
+    };
+    Ok(Listing {
+        stored: Stored::History(History {
+            identity: repository.identity(),
+            repository: Arc::new(Mutex::new(repository)),
+        }),
+        source: source.to_string(),
+        folder: None,
+        files: vec![file],
+        skipped: Vec::new(),
+    })
+}
+
+/// Where mirrors of repositories on servers are kept.
+fn cache() -> PathBuf {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let folder = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let folder = folder.or_else(home).unwrap_or_else(std::env::temp_dir);
+    folder.join("retrocast/git")
+}
+
+impl History {
+    /// The records as JSON Lines, made by a thread of their own while they are read.
+    pub fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        let (reader, mut writer) = io::pipe()?;
+        let repository = self.repository.clone();
+        let cancel = Arc::new(AtomicBool::new(false));
+        let told = cancel.clone();
+        let thread = std::thread::Builder::new().name("history".to_string());
+        let writing = thread.spawn(move || {
+            let repository = repository.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut buffered = io::BufWriter::with_capacity(256 << 10, &mut writer);
+            repository.write(&mut buffered, &told).map(drop)
+        })?;
+        Ok(Box::new(Records {
+            reader,
+            cancel,
+            writing: Some(writing),
+        }))
+    }
+}
+
+/// The reading end of a repository's records.
+struct Records {
+    reader: io::PipeReader,
+    cancel: Arc<AtomicBool>,
+    writing: Option<std::thread::JoinHandle<Result<(), HistoryError>>>,
+}
+
+impl Read for Records {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(out)?;
+        // The end of the pipe may be the end of the writer alone.
+        if read == 0
+            && !out.is_empty()
+            && let Some(writing) = self.writing.take()
+        {
+            return match writing.join() {
+                Ok(Ok(())) => Ok(0),
+                Ok(Err(error)) => Err(io::Error::other(error)),
+                Err(_) => Err(io::Error::other("reading the repository stopped")),
+            };
+        }
+        Ok(read)
+    }
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        self.cancel.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,64 @@
+//! Files read here and there, as formats with an index at their end need it.
+
+use super::{Listing, SourceFile, Stored};
+use crate::storage::cause;
+use bytes::Bytes;
+use object_store::ObjectStoreExt;
+use std::ops::Range;
+
+/// The bytes of a file, by place.
+pub trait Ranges {
+    /// How many there are.
+    fn size(&self) -> u64;
+
+    /// Those from one place to another, or why they cannot be had. Blocks.
+    fn read(&self, range: Range<u64>) -> Result<Bytes, String>;
+}
+
+impl Ranges for Bytes {
+    fn size(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn read(&self, range: Range<u64>) -> Result<Bytes, String> {
+        let end = range.end.min(self.size()) as usize;
+        let start = range.start.min(end as u64) as usize;
+        Ok(self.slice(start..end))
+    }
+}
+
+/// A file in folders or object storage.
+struct InStorage<'a> {
+    listing: &'a Listing,
+    file: &'a SourceFile,
+    runtime: &'a tokio::runtime::Handle,
+}
+
+impl Ranges for InStorage<'_> {
+    fn size(&self) -> u64 {
+        self.file.size
+    }
+
+    fn read(&self, range: Range<u64>) -> Result<Bytes, String> {
+        let Stored::Objects(store) = &self.listing.stored else {
+            return Err("records that are made as they are read have no places".to_string());
+        };
+        let read = store.get_range(&self.file.location, range);
+        self.runtime.block_on(read).map_err(|error| cause(&error))
+    }
+}
+
+impl Listing {
+    /// Reads a file here and there in a blocking thread.
+    pub(crate) fn ranges<'a>(
+        &'a self,
+        file: &'a SourceFile,
+        runtime: &'a tokio::runtime::Handle,
+    ) -> impl Ranges + 'a {
+        InStorage {
+            listing: self,
+            file,
+            runtime,
+        }
+    }
+}

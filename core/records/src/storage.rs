@@ -1,0 +1,159 @@
+//! Object storage by its address: `s3://bucket/…`, and `gs://` and `az://` in builds that have them.
+//!
+//! What is not in the address comes from the environment, as other tools have it: for S3
+//! `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION` and
+//! `AWS_ENDPOINT_URL` (any compatible server; buckets are part of the path unless
+//! `AWS_VIRTUAL_HOSTED_STYLE_REQUEST` is true), or the role of the machine.
+
+use object_store::{ObjectStore, aws::AmazonS3Builder};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+/// Schemes of object storage that this build reads and writes.
+pub const SCHEMES: &[&str] = &[
+    "s3",
+    #[cfg(feature = "gcp")]
+    "gs",
+    #[cfg(feature = "azure")]
+    "az",
+];
+
+/// How long a request is tried again before it fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often.
+const ATTEMPTS: usize = 12;
+
+/// An address of object storage taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// Such as `s3`.
+    pub scheme: String,
+    /// Bucket or container.
+    pub bucket: String,
+    /// What follows, without the slash before it.
+    pub key: String,
+}
+
+impl Address {
+    /// Takes an address apart; `None` when it is not one of storage that this build knows.
+    pub fn of(uri: &str) -> Option<Self> {
+        let (scheme, rest) = uri.split_once("://")?;
+        let scheme = scheme.to_ascii_lowercase();
+        let scheme = if scheme == "s3a" { "s3" } else { scheme.as_str() };
+        if !SCHEMES.contains(&scheme) {
+            return None;
+        }
+        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        Some(Self {
+            scheme: scheme.to_string(),
+            bucket: bucket.to_string(),
+            key: key.to_string(),
+        })
+    }
+
+    /// The bucket as an address.
+    pub fn root(&self) -> String {
+        format!("{}://{}", self.scheme, self.bucket)
+    }
+}
+
+/// Opens a bucket, once for the process: connections are kept. The error says why not.
+pub fn open(address: &Address) -> Result<Arc<dyn ObjectStore>, String> {
+    static OPEN: OnceLock<Mutex<BTreeMap<String, Arc<dyn ObjectStore>>>> = OnceLock::new();
+    if address.bucket.is_empty() || address.bucket.contains('@') {
+        let scheme = &address.scheme;
+        return Err(format!(
+            "must name a bucket: {scheme}://BUCKET/PATH; credentials belong in the environment"
+        ));
+    }
+    let mut open = OPEN
+        .get_or_init(Mutex::default)
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    if let Some(store) = open.get(&address.root()) {
+        return Ok(store.clone());
+    }
+    let store = build(address).map_err(|error| {
+        let reason = cause(&error);
+        format!("names storage that cannot be opened: {reason}; check the environment")
+    })?;
+    open.insert(address.root(), store.clone());
+    Ok(store)
+}
+
+fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
+    let retry = object_store::RetryConfig {
+        max_retries: ATTEMPTS,
+        retry_timeout: PATIENCE,
+        ..object_store::RetryConfig::default()
+    };
+    let client = object_store::ClientOptions::new()
+        .with_connect_timeout(Duration::from_secs(10))
+        .with_timeout(PATIENCE);
+    match address.scheme.as_str() {
+        #[cfg(feature = "gcp")]
+        "gs" => {
+            let builder = object_store::gcp::GoogleCloudStorageBuilder::from_env()
+                .with_bucket_name(&address.bucket)
+                .with_client_options(client)
+                .with_retry(retry);
+            Ok(Arc::new(builder.build()?))
+        }
+        #[cfg(feature = "azure")]
+        "az" => {
+            let builder = object_store::azure::MicrosoftAzureBuilder::from_env()
+                .with_container_name(&address.bucket)
+                .with_client_options(client)
+                .with_retry(retry);
+            Ok(Arc::new(builder.build()?))
+        }
+        _ => {
+            let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
+            let endpoint = endpoint.iter().find_map(|name| std::env::var(name).ok());
+            // Who names a server without encryption wants it.
+            let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
+            let builder = AmazonS3Builder::from_env()
+                .with_bucket_name(&address.bucket)
+                .with_client_options(client.with_allow_http(plain))
+                .with_retry(retry);
+            Ok(Arc::new(builder.build()?))
+        }
+    }
+}
+
+/// What the system said at last, without the storage's words about its own doings.
+pub fn cause(error: &object_store::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let told = cause.to_string();
+    // The answer of a server: its first line is enough, and may be a whole page.
+    let line = told.lines().find(|line| !line.trim().is_empty());
+    line.unwrap_or("no reason was given").chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_taken_apart() {
+        let address = Address::of("s3://records/tickets/**/*.jsonl.gz").unwrap();
+        assert_eq!(address.root(), "s3://records");
+        assert_eq!(address.key, "tickets/**/*.jsonl.gz");
+        assert_eq!(Address::of("S3A://b").unwrap().root(), "s3://b");
+        assert_eq!(Address::of("ftp://b/k"), None);
+        assert_eq!(Address::of("data/raw"), None);
+    }
+
+    #[test]
+    fn credentials_in_an_address_are_refused() {
+        let address = Address::of("s3://key:secret@bucket/a").unwrap();
+        let error = open(&address).unwrap_err();
+        assert!(error.contains("environment") && !error.contains("secret"));
+    }
+}
