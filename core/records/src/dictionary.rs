@@ -7,9 +7,9 @@ mod page;
 pub mod results;
 mod text;
 
-use crate::contract::{Contract, Field, FieldKind};
+use crate::contract::{Contract, Field, FieldKind, Personal, UnknownFields};
 use jiff::Timestamp;
-use retrocast_domain::number::count;
+use retrocast_domain::number::{count, plural, sensible};
 
 pub use page::html;
 pub use results::{ResultColumn, ResultTable, results};
@@ -29,6 +29,12 @@ struct Entry {
     allowed: Vec<String>,
     /// Other limits, in words.
     limits: String,
+    /// What the whole text must match; empty for anything.
+    pattern: String,
+    /// What stands for a missing value; empty for nothing.
+    default: String,
+    /// What becomes of personal data, in one word; empty when it is none.
+    personal: &'static str,
     meaning: String,
 }
 
@@ -57,6 +63,16 @@ fn gather(fields: &[Field], outer: &str, depth: usize, out: &mut Vec<Entry>) {
             unit: field.unit.clone().unwrap_or_default(),
             allowed,
             limits: limits(field),
+            pattern: field
+                .pattern
+                .as_ref()
+                .map_or_else(String::new, |p| p.as_str().to_string()),
+            default: field.default.as_ref().map(shown).unwrap_or_default(),
+            personal: match field.personal {
+                Personal::Keep => "",
+                Personal::Hash => "hashed",
+                Personal::Drop => "dropped",
+            },
             meaning: field.description.clone(),
         });
         if let Some(fields) = inner(&field.kind) {
@@ -108,11 +124,54 @@ fn many(item: &FieldKind) -> String {
 fn limits(field: &Field) -> String {
     let numbers = range(field.min.map(number), field.max.map(number));
     let times = range(field.earliest.map(moment), field.latest.map(moment));
-    let length = field
-        .max_length
-        .map(|most| format!("at most {} characters", count(most as u64)));
-    let parts = [numbers, times, length];
+    let parts = [numbers, times, length(field)];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn length(field: &Field) -> Option<String> {
+    let [least, most] = [field.min_length, field.max_length]
+        .map(|length| length.map(|length| count(length as u64)));
+    match (least, most) {
+        (Some(least), Some(most)) => Some(format!("{least} to {most} characters")),
+        (Some(least), None) => Some(format!("at least {least} characters")),
+        (None, Some(most)) => Some(format!("at most {most} characters")),
+        (None, None) => None,
+    }
+}
+
+/// A value as it stands in a contract, texts without their quotes.
+fn shown(value: &serde_json::Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_string)
+}
+
+/// What is expected of the records as a whole, and what becomes of fields without a name here.
+fn expectations(contract: &Contract) -> Vec<String> {
+    let expect = &contract.expect;
+    let mut out = Vec::new();
+    out.extend(expect.fresh_hours.map(|hours| {
+        let hours = match hours {
+            whole if whole.fract() == 0.0 && whole >= 0.0 => plural(whole as u64, "hour"),
+            hours => format!("{} hours", sensible(hours)),
+        };
+        format!("The newest record is at most {hours} old.")
+    }));
+    let daily = range(
+        expect.daily_records_min.map(number),
+        expect.daily_records_max.map(number),
+    );
+    out.extend(daily.map(|range| format!("Records a day: {range}.")));
+    match contract.unknown {
+        UnknownFields::Count => {}
+        UnknownFields::Keep => {
+            out.push("Fields that are not named here are kept, too.".to_string());
+        }
+        UnknownFields::Refuse => {
+            out.push("A record with a field that is not named here is left out.".to_string());
+        }
+    }
+    out
 }
 
 fn range(least: Option<String>, most: Option<String>) -> Option<String> {

@@ -1,6 +1,6 @@
 //! The dictionary as one page of HTML that needs nothing else: for screens, dark ones too, and paper.
 
-use super::{Entry, entries, plain, results::ResultTable, rules};
+use super::{Entry, entries, expectations, plain, results::ResultTable, rules};
 use crate::contract::Contract;
 use retrocast_domain::number::plural;
 use std::fmt::Write as _;
@@ -93,6 +93,10 @@ fn record(out: &mut String, contract: &Contract) {
         }
         out.push_str("</dl>\n");
     }
+    let expected = expectations(contract);
+    if !expected.is_empty() {
+        let _ = writeln!(out, "<p class=\"values\">{}</p>", safe(&expected.join(" ")));
+    }
     open_table(out, &contract.title, "Field");
     for entry in entries(contract) {
         line(out, &entry);
@@ -116,6 +120,9 @@ fn result(out: &mut String, table: &ResultTable) {
                 unit: column.unit.to_string(),
                 allowed: Vec::new(),
                 limits: String::new(),
+                pattern: String::new(),
+                default: String::new(),
+                personal: "",
                 meaning: column.description.to_string(),
             },
         );
@@ -151,11 +158,15 @@ fn line(out: &mut String, entry: &Entry) {
         "<tr><th scope=\"row\" class=\"in-{indent}\">{}",
         code(&entry.name)
     );
-    let marks = [
-        (entry.in_key, "key"),
-        (entry.required && !entry.in_key, "required"),
-    ];
-    for (_, mark) in marks.iter().filter(|(is, _)| *is) {
+    let needed = match (entry.in_key, entry.required) {
+        (true, _) => "key",
+        (_, true) => "required",
+        _ => "",
+    };
+    for mark in [needed, entry.personal]
+        .iter()
+        .filter(|mark| !mark.is_empty())
+    {
         let _ = write!(out, " <span class=\"mark\">{mark}</span>");
     }
     let _ = write!(out, "</th><td class=\"type\">{}", safe(&entry.kind));
@@ -177,6 +188,13 @@ fn line(out: &mut String, entry: &Entry) {
             "<span class=\"values\">{}</span>",
             safe(&capital(&entry.limits))
         );
+    }
+    let texts = [
+        ("Matches", &entry.pattern),
+        ("When missing:", &entry.default),
+    ];
+    for (what, text) in texts.iter().filter(|(_, text)| !text.is_empty()) {
+        let _ = write!(out, "<span class=\"values\">{what} {}</span>", code(text));
     }
     out.push_str("</td></tr>\n");
 }

@@ -6,9 +6,14 @@ description = "What is sent & *when*."
 key = ["id"]
 latest = "seen"
 time = "at"
+unknown = "refuse"
+expect = { fresh_hours = 26 }
 [field.id]
 type = "string"
+min_length = 2
 max_length = 64
+pattern = "[A-Z]<+"
+personal = "hash"
 description = "Identity | of the parcel."
 [field.at]
 type = "timestamp"
@@ -23,6 +28,7 @@ type = "number"
 unit = "kg"
 min = 0.5
 max = 30000
+default = 1
 description = "Weight."
 [field."`|<x"]
 type = "string"
@@ -58,7 +64,7 @@ fn every_field_stands_with_its_limits() {
     assert_eq!(
         shown,
         [
-            "0 id | text |  |  | at most 64 characters",
+            "0 id | text |  |  | 2 to 64 characters",
             "0 at | time |  |  | 1970-01-01 to 2099-12-31",
             "0 seen | whole number |  |  | 0 or more",
             "0 weight | number | kg |  | 0.5 to 30\u{202f}000",
@@ -78,6 +84,16 @@ fn texts_of_contracts_are_never_markup() {
         "{page}"
     );
     assert!(page.contains("<code>&lt;i&gt;b&lt;/i&gt;</code>"));
+    assert!(page.contains("Matches <code>[A-Z]&lt;+</code>"), "{page}");
+    assert!(
+        page.contains("<span class=\"mark\">hashed</span>"),
+        "{page}"
+    );
+    assert!(page.contains("When missing: <code>1"), "{page}");
+    assert!(
+        page.contains("The newest record is at most 26\u{a0}hours old. A record with"),
+        "{page}"
+    );
     assert!(!page.contains("<b>") && !page.contains("<i>") && !page.contains('\u{202e}'));
     for mark in ["<section", "<table", "<tr", "<code", "<span"] {
         let end = mark.replace('<', "</");
@@ -93,7 +109,7 @@ fn texts_of_contracts_are_never_markup() {
         "{text}"
     );
     assert!(text.contains(
-        "| `id` | text | yes |  | at most 64 characters | Identity \\| of the parcel. |"
+        "| `id` | text | yes |  | 2 to 64 characters; matches `[A-Z]<+`; personal: hashed | Identity \\| of the parcel. |"
     ));
     assert!(text.contains("| `` `\\|<x `` | text |"), "{text}");
     assert!(text.contains("- Key: `id`\n- Time: `at`\n- Latest by: `seen`\n"));

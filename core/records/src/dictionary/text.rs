@@ -1,6 +1,6 @@
 //! The dictionary as Markdown.
 
-use super::{Entry, entries, plain, results::ResultTable, rules};
+use super::{Entry, entries, expectations, plain, results::ResultTable, rules};
 use crate::contract::Contract;
 use std::fmt::Write as _;
 
@@ -21,6 +21,9 @@ pub fn markdown(contracts: &[Contract], results: &[ResultTable]) -> String {
         for (what, fields) in rules(contract) {
             let fields: Vec<String> = fields.iter().map(|field| code(field)).collect();
             let _ = writeln!(out, "- {what}: {}", fields.join(", "));
+        }
+        for sentence in expectations(contract) {
+            let _ = writeln!(out, "- {}", words(&sentence));
         }
         out.push_str("\n| field | type | required | unit | values | meaning |\n");
         out.push_str("|---|---|---|---|---|---|\n");
@@ -54,12 +57,17 @@ pub fn markdown(contracts: &[Contract], results: &[ResultTable]) -> String {
 }
 
 fn line(out: &mut String, entry: &Entry) {
-    let values = if entry.allowed.is_empty() {
-        entry.limits.clone()
-    } else {
-        let allowed: Vec<String> = entry.allowed.iter().map(|value| code(value)).collect();
-        allowed.join(", ")
-    };
+    let allowed: Vec<String> = entry.allowed.iter().map(|value| code(value)).collect();
+    let mut values = vec![allowed.join(", "), entry.limits.clone()];
+    for (what, text) in [
+        ("matches", &entry.pattern),
+        ("when missing:", &entry.default),
+    ] {
+        values.extend((!text.is_empty()).then(|| format!("{what} {}", code(text))));
+    }
+    values.extend((!entry.personal.is_empty()).then(|| format!("personal: {}", entry.personal)));
+    values.retain(|value| !value.is_empty());
+    let values = values.join("; ");
     let _ = writeln!(
         out,
         "| {} | {} | {} | {} | {values} | {} |",
