@@ -156,7 +156,7 @@ pub async fn analyse(
         // After its records, a source names what was left out of them, when anything was.
         let refused = outcome.datasets.get(1).filter(|_| asks);
         if let Some(refused) = refused.filter(|_| outcome.source.is_some()) {
-            wanted.push((refused, as_it_stood()));
+            wanted.push((refused, only_raw()));
         }
         for (dataset, scan) in &wanted {
             let size = lake.estimate(dataset, scan).await.map_err(failure)?;
@@ -214,7 +214,7 @@ pub async fn analyse(
 }
 
 /// The records that were left out, as text.
-fn as_it_stood() -> Scan {
+fn only_raw() -> Scan {
     Scan {
         columns: Some(vec!["raw".to_string()]),
         ..Scan::default()
