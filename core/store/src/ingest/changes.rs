@@ -5,6 +5,7 @@
 
 use super::manifest::Object;
 use crate::source::Listing;
+use retrocast_records::Format;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What an increment has to do.
@@ -20,6 +21,20 @@ pub struct Changes {
     pub copies: Vec<(String, String)>,
 }
 
+/// What a file's name says of how it is read: the same bytes read in another way are other records.
+type Reading = (Option<&'static str>, String);
+
+fn reading(name: &str) -> Reading {
+    let format = Format::of(name).map(|format| match format {
+        Format::Jsonl => "jsonl",
+        Format::Json => "json",
+        Format::Csv => "csv",
+        Format::Parquet => "parquet",
+    });
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    (format, ending.to_ascii_lowercase())
+}
+
 impl Changes {
     /// Compares a listing, whose contents have these hashes, with what was taken.
     ///
@@ -32,21 +47,22 @@ impl Changes {
         keyed: bool,
     ) -> Self {
         let mut changes = Self::default();
-        let mut first: BTreeMap<&[u8], &str> = BTreeMap::new();
+        let mut first: BTreeMap<(&[u8], Reading), &str> = BTreeMap::new();
         let mut before: BTreeMap<(&str, String), &Object> = held
             .iter()
             .map(|object| ((object.path.as_str(), object.hash.clone()), object))
             .collect();
         let mut kept = Vec::new();
         for (index, (file, hash)) in listing.files.iter().zip(hashes).enumerate() {
+            let content = (hash.as_bytes().as_slice(), reading(&file.name));
             if file.size > 0
-                && let Some(original) = first.get(hash.as_bytes().as_slice())
+                && let Some(original) = first.get(&content)
             {
                 let copy = (file.name.clone(), (*original).to_string());
                 changes.copies.push(copy);
                 continue;
             }
-            first.insert(hash.as_bytes(), &file.name);
+            first.insert(content, &file.name);
             match before.remove(&(file.path.as_ref(), hash.to_hex().to_string())) {
                 Some(object) => kept.push((index, object)),
                 None => changes.take.push(index),

@@ -330,7 +330,7 @@ fn hostile_files() {
         &[b"[".repeat(100_000), b"\n".to_vec()].concat(),
         0,
         "broken JSON",
-        "",
+        "the array is not closed",
     );
     check(
         "other.jsonl",

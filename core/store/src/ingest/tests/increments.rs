@@ -66,7 +66,10 @@ fn take(
     run: &str,
     patience: Option<u64>,
 ) -> Option<Ingested> {
-    let spec = Bench::spec("raw/**/*.jsonl", contract);
+    let spec = SourceSpec {
+        required: false,
+        ..Bench::spec("raw/**/*.jsonl", contract)
+    };
     let properties = Properties::from([("run".to_string(), run.to_string())]);
     bench.runtime.block_on(async {
         let control = Control::default();
