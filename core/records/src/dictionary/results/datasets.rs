@@ -304,6 +304,18 @@ pub(super) const DATASETS: &[ResultTable] = &[
                 "share",
                 "Records of the window, against the windows before, when they dropped.",
             ),
+            column(
+                "shape",
+                "number",
+                "share",
+                "Fields that are there and of the contract's type, none unknown.",
+            ),
+            column(
+                "flagged",
+                "boolean",
+                "",
+                "Whether the score or one of its parts is below its limit.",
+            ),
         ],
     },
 ];

@@ -89,7 +89,12 @@ fn datasets_have_columns_that_stages_write() {
         }
         for column in table.columns {
             let name = column.name;
-            let written = [format!("\"{name}\" =>"), format!("\"{name}\".into()")];
+            let written = [
+                format!("\"{name}\" =>"),
+                format!("\"{name}\".into()"),
+                // The parts of a score are named by what they are.
+                format!("=> \"{name}\""),
+            ];
             // The ends of intervals are named by their level.
             let made = name.ends_with('_') && text.contains(&format!("\"{name}{{per_cent}}\""));
             let is_there = written.iter().any(|written| text.contains(written));
