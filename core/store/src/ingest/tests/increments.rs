@@ -71,20 +71,21 @@ fn take(
         ..Bench::spec("raw/**/*.jsonl", contract)
     };
     let properties = Properties::from([("run".to_string(), run.to_string())]);
-    bench.runtime.block_on(async {
-        let control = Control::default();
-        let work = ingest(&spec, bench.folder.path(), lake, &properties, &control);
-        match patience {
-            None => Some(work.await.unwrap()),
-            Some(micros) => {
-                let limit = std::time::Duration::from_micros(micros);
-                tokio::time::timeout(limit, work)
-                    .await
-                    .ok()
-                    .map(Result::unwrap)
-            }
-        }
-    })
+    let control = Control::default();
+    let work = ingest(&spec, bench.folder.path(), lake, &properties, &control);
+    let Some(micros) = patience else {
+        return Some(bench.runtime.block_on(work).unwrap());
+    };
+    // On threads of its own, which end with it: whoever is killed goes on with nothing.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let limit = std::time::Duration::from_micros(micros);
+    let ended = runtime.block_on(async { tokio::time::timeout(limit, work).await });
+    drop(runtime);
+    ended.ok().map(Result::unwrap)
 }
 
 fn consistent(found: &Ingested) {
