@@ -51,15 +51,34 @@ pub struct Arguments {
     /// Folder of report templates [default: templates, else those built in]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Folders")]
     pub templates: Option<PathBuf>,
-    /// Folder of Lance datasets and kept outcomes [default: data/lake]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Folders")]
+    /// Place of Lance datasets and kept outcomes: a folder, or `s3://BUCKET/PATH` [default: data/lake]
+    #[arg(long, global = true, value_name = "PLACE", help_heading = "Folders")]
     pub lake: Option<PathBuf>,
-    /// Folder of the archive [default: reports]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Folders")]
+    /// Place of the archive: a folder, or `s3://BUCKET/PATH` [default: reports]
+    #[arg(long, global = true, value_name = "PLACE", help_heading = "Folders")]
     pub reports: Option<PathBuf>,
     /// Say more: -v for information, -vv for everything (or set `RUST_LOG`)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+impl Command {
+    /// Whether it looks at runs of the archive before it does anything.
+    pub fn reads_archive(&self) -> bool {
+        matches!(
+            self,
+            Self::Rerun { .. }
+                | Self::Backfill { .. }
+                | Self::Status { .. }
+                | Self::List { .. }
+                | Self::Show { .. }
+                | Self::Diff { .. }
+                | Self::Evaluate { .. }
+                | Self::Lake {
+                    command: LakeCommand::Gc { .. }
+                }
+        )
+    }
 }
 
 /// The commands, in the order in which a new user needs them.

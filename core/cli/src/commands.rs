@@ -29,6 +29,9 @@ use std::io::Write as _;
 /// Does what was typed.
 pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     let workspace = Workspace::new(&arguments)?;
+    if arguments.command.reads_archive() {
+        workspace.fetch()?;
+    }
     match arguments.command {
         Command::Init { folder } => init::init(&folder),
         Command::Check { job, json } => check::check(&workspace, &job, json),

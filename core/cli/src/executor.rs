@@ -51,7 +51,7 @@ impl Work {
     }
 
     fn lake(&self, ctx: &RunContext) -> Result<Lake, Failure> {
-        Lake::new(&ctx.lake, &ctx.job.name).map_err(failure)
+        Lake::new(&self.workspace.places.root, &ctx.job.name).map_err(failure)
     }
 
     fn sql(&self, ctx: &RunContext) -> Sql {

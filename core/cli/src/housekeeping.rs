@@ -75,7 +75,7 @@ fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>>
             let _ = fs::remove_dir(window);
         }
     }
-    OutcomeStore::of_lake(&workspace.lake).forget(&job.name, &names);
+    OutcomeStore::of_lake(&workspace.places.files).forget(&job.name, &names);
     let notice = format!(
         "The disk was full on {today}: {} on windows up to {} went, {} in all, as the job's \
          retention ({}) allows.",

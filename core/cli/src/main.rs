@@ -3,6 +3,7 @@
 
 mod arguments;
 mod commands;
+mod depot;
 mod diagnose;
 mod events;
 mod executor;

@@ -1,7 +1,15 @@
 //! Where jobs, templates, the lake and the archive are.
 
+mod places;
+
 use crate::{arguments::Arguments, diagnose::WrongUsage};
-use std::path::{Path, PathBuf};
+use anyhow::Context as _;
+pub use places::LakePlaces;
+use retrocast_engine::Mirror;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// A job of 100,000 stages, made by a program, has 5 MB; what is larger is something else.
 const MOST_BYTES: u64 = 16 << 20;
@@ -16,9 +24,15 @@ pub struct Workspace {
     /// Templates, when the folder is there.
     pub templates: Option<PathBuf>,
     /// Lance datasets and kept outcomes.
+    pub places: LakePlaces,
+    /// The lake's folder on this machine; of a lake in object storage what is on its way.
     pub lake: PathBuf,
-    /// The archive.
+    /// The archive's folder on this machine.
     pub reports: PathBuf,
+    /// What that is a mirror of, when the archive is in object storage.
+    pub mirror: Option<Arc<Mirror>>,
+    /// Lake and archive as they were named, where they are not in folders.
+    pub addresses: [Option<String>; 2],
 }
 
 impl Workspace {
@@ -54,13 +68,42 @@ impl Workspace {
             })
         };
         let templates = folder(&arguments.templates, "templates");
+        let places = places::lake("--lake", &folder(&arguments.lake, "data/lake"))?;
+        let (reports, mirror) =
+            places::archive("--reports", &folder(&arguments.reports, "reports"))?;
+        let addresses = [
+            places.files.depot().map(|depot| depot.address()),
+            mirror.as_ref().map(|mirror| mirror.address()),
+        ];
         Ok(Self {
             jobs: folder(&arguments.jobs, "jobs"),
             templates: (arguments.templates.is_some() || templates.is_dir()).then_some(templates),
-            lake: folder(&arguments.lake, "data/lake"),
-            reports: folder(&arguments.reports, "reports"),
+            lake: places.files.folder().to_path_buf(),
+            places,
+            reports,
+            mirror,
+            addresses,
             root,
         })
+    }
+
+    /// Fetches what other machines added to an archive in object storage; nothing is to be done for one
+    /// in a folder.
+    pub fn fetch(&self) -> anyhow::Result<()> {
+        match &self.mirror {
+            Some(mirror) => places::fetch(mirror, &self.places.files),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends what was added here to an archive in object storage.
+    pub fn send(&self) -> anyhow::Result<()> {
+        let Some(mirror) = &self.mirror else {
+            return Ok(());
+        };
+        let sent = mirror.send();
+        let failed = || format!("cannot send to the archive {}", mirror.address());
+        sent.map(|_| ()).with_context(failed)
     }
 
     /// The file of a job, by name or path, with its text.

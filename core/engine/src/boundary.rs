@@ -261,8 +261,6 @@ pub struct RunContext {
     pub parent: Option<String>,
     /// Folder of the run.
     pub folder: PathBuf,
-    /// Folder of datasets and kept outcomes.
-    pub lake: PathBuf,
     /// Folder of the archive.
     pub reports: PathBuf,
     /// Threads for analysis.

@@ -4,7 +4,8 @@
 //! the lock ends with it, so there is nothing to unlock by hand. The file says who holds it, for
 //! messages, and counts how often it changed hands: before anything is committed the holder looks
 //! whether the count is still its own, so that one whose lock went astray (a network file system, a
-//! lake that was swept away and made anew) commits nothing.
+//! lake that was swept away and made anew) commits nothing. A lake in object storage has the same
+//! leases once more as objects, for what other machines do ([`far`]).
 //!
 //! ```text
 //! lake/leases/<job>/<window>.lease         one run at a time
@@ -12,6 +13,12 @@
 //! lake/leases/<job>/nodes/<node>.lease     one writer of a node's dataset at a time
 //! ```
 
+mod far;
+
+pub use far::at_work;
+
+use crate::depot::{Depot, LakeFiles};
+use far::FarLease;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -20,6 +27,7 @@ use std::{
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -48,6 +56,38 @@ impl fmt::Display for Holder {
     }
 }
 
+/// Where a lease is.
+#[derive(Debug, Clone)]
+pub struct Place {
+    path: PathBuf,
+    far: Option<(Arc<dyn Depot>, String)>,
+}
+
+impl Place {
+    /// `names` lead from the lake to the lease.
+    fn new(lake: &LakeFiles, names: &[&str]) -> Self {
+        let key = format!("leases/{}.lease", names.join("/"));
+        Self {
+            path: lake.folder().join(&key),
+            far: lake.depot().map(|depot| (depot.clone(), key)),
+        }
+    }
+
+    /// The file on this machine.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.far {
+            Some((depot, key)) => write!(f, "{}/{key}", depot.address()),
+            None => write!(f, "{}", self.path.display()),
+        }
+    }
+}
+
 /// What came of asking for a lease.
 #[derive(Debug)]
 pub enum Asked {
@@ -63,28 +103,30 @@ pub struct Lease {
     file: File,
     path: PathBuf,
     holder: Holder,
+    /// The same between machines.
+    far: Option<FarLease>,
 }
 
 impl Lease {
-    /// The file of the lease on a job's window.
-    pub fn of_window(lake: &Path, job: &str, window: &str) -> PathBuf {
-        let folder = lake.join("leases").join(job);
-        folder.join(format!("{window}.lease"))
+    /// Where the lease on a job's window is.
+    pub fn of_window(lake: &LakeFiles, job: &str, window: &str) -> Place {
+        Place::new(lake, &[job, window])
     }
 
-    /// The file of the lease on a job's schedule. No window is called so.
-    pub fn of_schedule(lake: &Path, job: &str) -> PathBuf {
+    /// Where the lease on a job's schedule is. No window is called so.
+    pub fn of_schedule(lake: &LakeFiles, job: &str) -> Place {
         Self::of_window(lake, job, "schedule")
     }
 
-    /// The file of the lease on what a node writes.
-    pub fn of_node(lake: &Path, job: &str, node: &str) -> PathBuf {
-        let folder = lake.join("leases").join(job).join("nodes");
-        folder.join(format!("{node}.lease"))
+    /// Where the lease on what a node writes is.
+    pub fn of_node(lake: &LakeFiles, job: &str, node: &str) -> Place {
+        Place::new(lake, &[job, "nodes", node])
     }
 
-    /// Asks for a lease, without waiting.
-    pub fn ask(path: &Path, run: &str, now: Timestamp) -> io::Result<Asked> {
+    /// Asks for a lease, without waiting: first among the processes of this machine, then among
+    /// machines.
+    pub fn ask(place: &Place, run: &str, now: Timestamp) -> io::Result<Asked> {
+        let path = place.path();
         let mut file = open(path)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -92,15 +134,29 @@ impl Lease {
             Err(TryLockError::Error(error)) => return Err(error),
         }
         let token = read(&mut file).map_or(0, |holder| holder.token) + 1;
-        let holder = Holder {
+        let mut holder = Holder {
             run: run.to_string(),
             pid: std::process::id(),
             host: host(),
             since: now,
             token,
         };
-        let path = path.to_path_buf();
-        let mut lease = Self { file, path, holder };
+        let far = match &place.far {
+            None => None,
+            Some((depot, key)) => match far::ask(depot, key, holder.clone())? {
+                far::Asked::Held(holder) => return Ok(Asked::Held(holder)),
+                far::Asked::Granted(lease) => Some(lease),
+            },
+        };
+        if let Some(far) = &far {
+            holder.token = far.token();
+        }
+        let mut lease = Self {
+            file,
+            path: path.to_path_buf(),
+            holder,
+            far,
+        };
         lease.write()?;
         Ok(Asked::Granted(lease))
     }
@@ -108,6 +164,9 @@ impl Lease {
     /// Says which run it is held for.
     pub fn name(&mut self, run: &str) -> io::Result<()> {
         self.holder.run = run.to_string();
+        if let Some(far) = &self.far {
+            far.name(run)?;
+        }
         self.write()
     }
 
@@ -119,9 +178,10 @@ impl Lease {
     /// Whether it is still ours: the file at its place is the one we locked, and says so.
     pub fn is_held(&self) -> bool {
         let id = |file: &File| file.metadata().map(|data| (data.dev(), data.ino())).ok();
-        File::open(&self.path).is_ok_and(|mut file| {
+        let here = File::open(&self.path).is_ok_and(|mut file| {
             id(&file) == id(&self.file) && read(&mut file).as_ref() == Some(&self.holder)
-        })
+        });
+        here && self.far.as_ref().is_none_or(FarLease::is_held)
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -178,8 +238,12 @@ mod tests {
     use super::*;
     use crate::trial::Folder;
 
-    fn granted(path: &Path) -> Lease {
-        match Lease::ask(path, "1a", Timestamp::UNIX_EPOCH).unwrap() {
+    fn files(folder: &Folder) -> LakeFiles {
+        LakeFiles::from(&**folder)
+    }
+
+    fn granted(place: &Place) -> Lease {
+        match Lease::ask(place, "1a", Timestamp::UNIX_EPOCH).unwrap() {
             Asked::Granted(lease) => lease,
             Asked::Held(holder) => panic!("held by {holder:?}"),
         }
@@ -188,10 +252,10 @@ mod tests {
     #[test]
     fn a_lease_has_one_holder_who_is_named() {
         let folder = Folder::new();
-        let path = Lease::of_window(&folder, "review", "2026-W46");
-        let mut lease = granted(&path);
+        let place = Lease::of_window(&files(&folder), "review", "2026-W46");
+        let mut lease = granted(&place);
         lease.name("1a2b3c4d").unwrap();
-        let Asked::Held(Some(holder)) = Lease::ask(&path, "2", Timestamp::UNIX_EPOCH).unwrap()
+        let Asked::Held(Some(holder)) = Lease::ask(&place, "2", Timestamp::UNIX_EPOCH).unwrap()
         else {
             panic!("granted twice");
         };
@@ -205,9 +269,9 @@ mod tests {
     #[test]
     fn a_lease_ends_with_its_holder_and_counts_hands() {
         let folder = Folder::new();
-        let path = Lease::of_node(&folder, "review", "stage.rhythm");
-        drop(granted(&path));
-        let second = granted(&path);
+        let place = Lease::of_node(&files(&folder), "review", "stage.rhythm");
+        drop(granted(&place));
+        let second = granted(&place);
         assert_eq!(second.token(), 2);
         assert!(second.is_held());
     }
@@ -215,20 +279,21 @@ mod tests {
     #[test]
     fn a_lease_that_was_swept_away_is_not_held() {
         let folder = Folder::new();
-        let path = Lease::of_window(&folder, "review", "2026-W46");
-        let first = granted(&path);
-        fs::remove_file(&path).unwrap();
+        let place = Lease::of_window(&files(&folder), "review", "2026-W46");
+        let first = granted(&place);
+        fs::remove_file(place.path()).unwrap();
         assert!(!first.is_held(), "its file is gone");
-        let second = granted(&path);
+        let second = granted(&place);
         assert!(!first.is_held() && second.is_held());
     }
 
     #[test]
     fn damaged_files_do_no_harm() {
         let folder = Folder::new();
-        let path = folder.join("a.lease");
-        fs::write(&path, "{\"run\":").unwrap();
-        let lease = granted(&path);
+        let place = Lease::of_schedule(&files(&folder), "review");
+        fs::create_dir_all(place.path().parent().unwrap()).unwrap();
+        fs::write(place.path(), "{\"run\":").unwrap();
+        let lease = granted(&place);
         assert_eq!(lease.token(), 1);
         assert!(lease.is_held());
     }

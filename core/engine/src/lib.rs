@@ -7,7 +7,8 @@
 //! Modules are listed in the order in which a job becomes a run: the [`boundary`] it works through,
 //! the [`job`] file, the [`plan`], [`fingerprint`]s that decide what can be reused, the
 //! [`outcome_store`] they are looked up in, the [`journal`] that tells what happened, the [`lease`] that keeps
-//! two runs out of each other's way, the [`run`], and the [`schedule`] that says when the next is due.
+//! two runs out of each other's way, the [`run`], and the [`schedule`] that says when the next is due. What
+//! machines share of it is in a [`depot`], the archive by way of a [`mirror`].
 
 pub mod boundary;
 
@@ -17,11 +18,15 @@ pub mod plan;
 
 pub mod fingerprint;
 
+pub mod depot;
+
 pub mod outcome_store;
 
 pub mod journal;
 
 pub mod lease;
+
+pub mod mirror;
 
 pub mod run;
 
@@ -34,10 +39,12 @@ pub use boundary::{
     Clock, Environment, Executor, Failure, FailureKind, Kinds, Progress, Quiet, RunContext,
     SqlError, SystemClock,
 };
+pub use depot::{Depot, LakeFiles};
 pub use fingerprint::{Components, Decision, Fingerprint};
 pub use job::{CheckOptions, Checked, Job, check, render};
 pub use journal::{Event, EventKind, Journal, RunStatus, RunSummary};
 pub use lease::{Holder, Lease};
+pub use mirror::Mirror;
 pub use outcome_store::{OutcomeStore, Record};
 pub use plan::{Node, Plan, PlanOptions};
 pub use run::{EngineError, Force, RecordedSources, RunOptions, RunResult, Runner};

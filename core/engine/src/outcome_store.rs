@@ -6,12 +6,18 @@
 //! lake/outcomes/.parts/              what is being written
 //! lake/outcomes/last/<job>.jsonl     what the job's nodes were last known by
 //! ```
+//!
+//! Of a lake in object storage the same is there under the same names; the folder of this machine
+//! keeps what was fetched or made here.
 
 mod last;
 
 pub use last::Last;
 
-use crate::fingerprint::{Components, Fingerprint};
+use crate::{
+    depot::{Depot, LakeFiles},
+    fingerprint::{Components, Fingerprint},
+};
 use jiff::Timestamp;
 use retrocast_domain::Outcome;
 use serde::{Deserialize, Serialize};
@@ -19,7 +25,10 @@ use std::{
     collections::BTreeSet,
     fs, io,
     path::{Component, Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// An outcome with what it depends on.
@@ -41,17 +50,19 @@ pub struct Record {
     pub outcome: Outcome,
 }
 
-/// Kept outcomes in a folder.
+/// Kept outcomes in a folder, and in what is behind it.
 #[derive(Debug, Clone)]
 pub struct OutcomeStore {
     folder: PathBuf,
+    depot: Option<Arc<dyn Depot>>,
 }
 
 impl OutcomeStore {
     /// The outcomes of a lake.
-    pub fn of_lake(lake: &Path) -> Self {
+    pub fn of_lake(lake: &LakeFiles) -> Self {
         Self {
-            folder: lake.join("outcomes"),
+            folder: lake.folder().join("outcomes"),
+            depot: lake.depot().cloned(),
         }
     }
 
@@ -71,6 +82,37 @@ impl OutcomeStore {
     /// The record of a fingerprint. One that is damaged or lacks a file counts as not there: the
     /// node is run again and the record replaced.
     pub fn get(&self, fingerprint: &Fingerprint) -> Option<Record> {
+        self.here(fingerprint).or_else(|| {
+            self.fetch(fingerprint)
+                .inspect_err(|error| {
+                    tracing::warn!("cannot fetch the outcome {fingerprint}: {error}");
+                })
+                .ok()?;
+            self.here(fingerprint)
+        })
+    }
+
+    /// Fetches a record with its files from what is behind the folder, if it is there.
+    fn fetch(&self, fingerprint: &Fingerprint) -> io::Result<()> {
+        let Some(depot) = &self.depot else {
+            return Ok(());
+        };
+        let Some((text, _)) = depot.get(&key_of(fingerprint))? else {
+            return Ok(());
+        };
+        let record: Record = serde_json::from_slice(&text)?;
+        let files = self.files_of(fingerprint);
+        for name in record.outcome.files.iter().filter(|name| is_inside(name)) {
+            let Some((bytes, _)) = depot.get(&format!("outcomes/{fingerprint}/{name}"))? else {
+                return Ok(());
+            };
+            write_whole(&files.join(name), &bytes)?;
+        }
+        write_whole(&self.record_of(fingerprint), &text)
+    }
+
+    /// The record of a fingerprint in the folder.
+    fn here(&self, fingerprint: &Fingerprint) -> Option<Record> {
         let text = fs::read(self.record_of(fingerprint)).ok()?;
         let record: Record = serde_json::from_slice(&text).ok()?;
         let files = self.files_of(fingerprint);
@@ -118,12 +160,38 @@ impl OutcomeStore {
             if has_files && record.job == job && runs.contains(&record.run) {
                 let _ = fs::remove_dir_all(path.with_extension(""));
                 let _ = fs::remove_file(path);
+                self.forget_behind(&record);
             }
         }
     }
 
-    /// Keeps a record, with its files from the run's folder.
+    /// Removes a record behind the folder, and then its files. What fails costs room, nothing else.
+    fn forget_behind(&self, record: &Record) {
+        let Some(depot) = &self.depot else { return };
+        let fingerprint = &record.fingerprint;
+        let _ = depot.delete(&key_of(fingerprint));
+        for name in &record.outcome.files {
+            let _ = depot.delete(&format!("outcomes/{fingerprint}/{name}"));
+        }
+    }
+
+    /// Keeps a record, with its files from the run's folder; behind the folder the record comes last,
+    /// too.
     pub fn put(&self, record: &Record, run_folder: &Path) -> io::Result<()> {
+        self.put_here(record, run_folder)?;
+        let Some(depot) = &self.depot else {
+            return Ok(());
+        };
+        let fingerprint = &record.fingerprint;
+        for name in &record.outcome.files {
+            let bytes = fs::read(self.files_of(fingerprint).join(name))?;
+            depot.put(&format!("outcomes/{fingerprint}/{name}"), bytes)?;
+        }
+        depot.put(&key_of(fingerprint), serde_json::to_vec(record)?)?;
+        Ok(())
+    }
+
+    fn put_here(&self, record: &Record, run_folder: &Path) -> io::Result<()> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let part = self.parts().join(format!("{}-{n}", std::process::id()));
@@ -166,10 +234,35 @@ impl OutcomeStore {
             .try_for_each(|name| copy(name, &files, run_folder))
     }
 
-    /// What the nodes of a job were last known by.
+    /// What the nodes of a job were last known by, to whichever machine.
     pub fn last(&self, job: &str) -> Last {
-        Last::read(self.folder.join("last").join(format!("{job}.jsonl")))
+        let path = self.last_of(job);
+        let behind = self.depot.as_ref().map(|depot| depot.get(&last_key(job)));
+        if let Some(Ok(Some((text, _)))) = behind {
+            let _ = write_whole(&path, &text);
+        }
+        Last::read(path)
     }
+
+    /// Lets other machines know of it. It decides nothing, so that it fails is no harm.
+    pub fn share_last(&self, job: &str) {
+        if let (Some(depot), Ok(text)) = (&self.depot, fs::read(self.last_of(job))) {
+            let _ = depot.put(&last_key(job), text);
+        }
+    }
+
+    fn last_of(&self, job: &str) -> PathBuf {
+        self.folder.join("last").join(format!("{job}.jsonl"))
+    }
+}
+
+/// The name of a record behind the folder.
+fn key_of(fingerprint: &Fingerprint) -> String {
+    format!("outcomes/{fingerprint}.json")
+}
+
+fn last_key(job: &str) -> String {
+    format!("outcomes/last/{job}.jsonl")
 }
 
 /// Renames a finished folder to its name. An old one there gives way.
@@ -258,7 +351,7 @@ mod tests {
     #[test]
     fn records_come_back_with_their_files_and_can_be_replaced() {
         let folder = trial::Folder::new();
-        let store = OutcomeStore::of_lake(&folder.join("lake"));
+        let store = OutcomeStore::of_lake(&folder.join("lake").into());
         let (run, again) = (folder.join("run"), folder.join("again"));
         fs::create_dir_all(run.join("charts")).unwrap();
         fs::write(run.join("charts/a.svg"), "<svg/>").unwrap();
@@ -280,7 +373,7 @@ mod tests {
     #[test]
     fn outcomes_of_runs_that_went_are_forgotten_with_their_files() {
         let folder = trial::Folder::new();
-        let store = OutcomeStore::of_lake(&folder.join("lake"));
+        let store = OutcomeStore::of_lake(&folder.join("lake").into());
         fs::create_dir_all(folder.join("run")).unwrap();
         fs::write(folder.join("run/a.pdf"), "x").unwrap();
         let record = record(&["a.pdf"]);
@@ -299,9 +392,44 @@ mod tests {
     }
 
     #[test]
+    fn what_one_machine_kept_another_finds() {
+        let folder = trial::Folder::new();
+        let depot: Arc<dyn Depot> = Arc::new(trial::Bucket::default());
+        let store = |machine: &str| {
+            OutcomeStore::of_lake(&LakeFiles::shared(folder.join(machine), depot.clone()))
+        };
+        fs::create_dir_all(folder.join("run/charts")).unwrap();
+        fs::write(folder.join("run/charts/a.svg"), "<svg/>").unwrap();
+        let record = record(&["charts/a.svg"]);
+        store("a").put(&record, &folder.join("run")).unwrap();
+        store("a")
+            .last("review")
+            .set("stage.a", &record.fingerprint)
+            .unwrap();
+        store("a").share_last("review");
+        let other = store("b");
+        assert_eq!(other.get(&record.fingerprint), Some(record.clone()));
+        other.restore(&record, &folder.join("again")).unwrap();
+        assert_eq!(
+            fs::read(folder.join("again/charts/a.svg")).unwrap(),
+            b"<svg/>"
+        );
+        assert_eq!(
+            other.last("review").of("stage.a"),
+            Some(&record.fingerprint)
+        );
+        other.forget(&record.job, &BTreeSet::from([record.run.clone()]));
+        assert_eq!(store("c").get(&record.fingerprint), None);
+        assert!(
+            depot.list("outcomes/").unwrap().len() == 1,
+            "only what was known last"
+        );
+    }
+
+    #[test]
     fn damaged_records_count_as_not_there() {
         let folder = trial::Folder::new();
-        let store = OutcomeStore::of_lake(&folder.join("lake"));
+        let store = OutcomeStore::of_lake(&folder.join("lake").into());
         fs::create_dir_all(folder.join("run")).unwrap();
         fs::write(folder.join("run/a.pdf"), "x").unwrap();
         let record = record(&["a.pdf"]);
@@ -316,7 +444,7 @@ mod tests {
     #[test]
     fn what_a_dead_process_was_writing_is_swept_away() {
         let folder = trial::Folder::new();
-        let store = OutcomeStore::of_lake(&folder.join("lake"));
+        let store = OutcomeStore::of_lake(&folder.join("lake").into());
         let part = |pid: u32| store.parts().join(format!("{pid}-0"));
         // No process has the highest number there is.
         let (dead, alive) = (part(u32::MAX), part(std::process::id()));

@@ -16,10 +16,12 @@ pub use recorded::RecordedSources;
 
 use crate::{
     boundary::{Clock, Environment, Executor, Failure, Progress, RunContext},
+    depot::LakeFiles,
     fingerprint::{Components, Decision, Fingerprint, identity},
     job::Job,
     journal::{ALERT, EventKind, JOB, JOURNAL, Journal, PLAN, RunStatus, write_json},
-    lease::{Asked, Holder, Lease},
+    lease::{Asked, Holder, Lease, at_work},
+    mirror::{Following, Mirror},
     outcome_store::{Last, OutcomeStore, Record, write_whole},
     plan::{Node, Plan},
 };
@@ -60,10 +62,22 @@ pub enum EngineError {
         holder: Option<Box<Holder>>,
     },
     /// The lease went to somebody else while the run was under way.
-    #[error("the lease {} is no longer ours: another run has taken over, or the lake was replaced", path.display())]
+    #[error(
+        "the lease {place} is no longer ours: another run has taken over, or the lake was replaced"
+    )]
     Lost {
-        /// File of the lease.
-        path: PathBuf,
+        /// Where the lease is.
+        place: String,
+    },
+    /// The archive that machines share cannot be fetched or sent.
+    #[error(
+        "the archive {address} cannot be kept: {source}; run the job again when it can be reached"
+    )]
+    Archive {
+        /// Where it is.
+        address: String,
+        /// Why.
+        source: io::Error,
     },
     /// A part of the engine itself ended unexpectedly.
     #[error("the run broke off: {0}")]
@@ -79,6 +93,11 @@ fn writing(path: &Path) -> impl FnOnce(io::Error) -> EngineError + '_ {
         path: path.to_path_buf(),
         source,
     }
+}
+
+fn archive_of(mirror: &Mirror) -> impl FnOnce(io::Error) -> EngineError {
+    let address = mirror.address();
+    move |source| EngineError::Archive { address, source }
 }
 
 /// What is run although its outcome is kept.
@@ -107,10 +126,12 @@ impl Force {
 /// How plans are run.
 #[derive(Clone)]
 pub struct RunOptions {
-    /// Folder of datasets and kept outcomes.
-    pub lake: PathBuf,
+    /// Leases and kept outcomes.
+    pub lake: LakeFiles,
     /// Folder of the archive.
     pub reports: PathBuf,
+    /// What the archive is a mirror of, when machines share it.
+    pub mirror: Option<Arc<Mirror>>,
     /// Threads for analysis; also how many nodes are worked on at once.
     pub threads: usize,
     /// Version of the program.
@@ -137,10 +158,11 @@ pub struct RunOptions {
 
 impl RunOptions {
     /// The usual: one thread a core, two more tries beginning after half a second.
-    pub fn new(lake: impl Into<PathBuf>, reports: impl Into<PathBuf>, build: &str) -> Self {
+    pub fn new(lake: impl Into<LakeFiles>, reports: impl Into<PathBuf>, build: &str) -> Self {
         Self {
             lake: lake.into(),
             reports: reports.into(),
+            mirror: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             build: build.to_string(),
             force: Force::Nothing,
@@ -308,7 +330,6 @@ impl Runner {
             identity: String::new(),
             parent: None,
             folder: PathBuf::new(),
-            lake: self.options.lake.clone(),
             reports: self.options.reports.clone(),
             threads: self.options.threads.max(1),
             build: self.options.build.clone(),
@@ -351,9 +372,12 @@ impl Runner {
         let mut ctx = self.context(&job, &plan);
         let mut lease = self.lease(&plan)?;
         self.store.sweep();
+        let following = self.mirrored()?;
         let records = self.identities(&ctx).await;
         let (journal, begun) = self.open_folder(&mut ctx, &records)?;
-        lease.name(&ctx.run).map_err(writing(&self.options.lake))?;
+        lease
+            .name(&ctx.run)
+            .map_err(writing(self.options.lake.folder()))?;
         let recorder = Recorder::new(journal, self.clock.clone(), self.progress.clone());
         let recorder = Arc::new(recorder.map_err(writing(&ctx.folder))?);
         recorder.record_for_good(begun, |event| {
@@ -372,6 +396,11 @@ impl Runner {
             event.status = Some(result.status);
             event.duration_ms = Some(milliseconds(started, self.clock.now()));
         });
+        self.store.share_last(&plan.job);
+        // While the lease is ours: who has it next must see that this run is over.
+        if let Some((mirror, following)) = following {
+            following.end().map_err(archive_of(mirror))?;
+        }
         drop(lease);
         match recorder.take_error() {
             Some(error) => Err(writing(&result.folder.join(JOURNAL))(error)),
@@ -379,10 +408,30 @@ impl Runner {
         }
     }
 
+    /// Fetches what other machines left in the archive, and sends from now on what this run leaves.
+    fn mirrored(&self) -> Result<Option<(&Mirror, Following)>, EngineError> {
+        let Some(mirror) = &self.options.mirror else {
+            return Ok(None);
+        };
+        let failed = archive_of(mirror);
+        let begin = || {
+            let at_work = match self.options.lake.depot() {
+                Some(depot) => at_work(&**depot)?,
+                None => BTreeSet::new(),
+            };
+            mirror.fetch(&at_work)?;
+            mirror.follow()
+        };
+        begin()
+            .map(|following| Some((&**mirror, following)))
+            .map_err(failed)
+    }
+
     /// The lease on the job's window: no second run gets in this one's way.
     fn lease(&self, plan: &Plan) -> Result<Lease, EngineError> {
-        let path = Lease::of_window(&self.options.lake, &plan.job, &plan.label);
-        match Lease::ask(&path, "", self.clock.now()).map_err(writing(&path))? {
+        let place = Lease::of_window(&self.options.lake, &plan.job, &plan.label);
+        let asked = Lease::ask(&place, "", self.clock.now());
+        match asked.map_err(writing(Path::new(&place.to_string())))? {
             Asked::Granted(lease) => Ok(lease),
             Asked::Held(holder) => Err(EngineError::Held {
                 job: plan.job.clone(),

@@ -2,6 +2,7 @@
 
 use crate::{
     boundary::{Clock, Executor, Failure, Kinds, Progress, RunContext, SqlError, TableSchema},
+    depot::{Depot, Entry, Mark},
     job::{CheckOptions, Checked, Job, check},
     plan::{Node, Plan, PlanOptions},
 };
@@ -11,6 +12,7 @@ use retrocast_domain::{Cell, DatasetRef, Diagnostic, Outcome};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     ops::Deref,
     path::Path,
     sync::{
@@ -65,6 +67,78 @@ impl Deref for Folder {
     type Target = Path;
     fn deref(&self) -> &Path {
         self.0.path()
+    }
+}
+
+/// Object storage in memory.
+#[derive(Debug, Default)]
+pub struct Bucket {
+    objects: Mutex<BTreeMap<String, (Vec<u8>, u64)>>,
+    writes: AtomicI64,
+    loses: AtomicBool,
+}
+
+impl Bucket {
+    /// What is written next is written, and the writer's client, which heard nothing, tries again.
+    pub fn lose_next_answer(&self) {
+        self.loses.store(true, Ordering::SeqCst);
+    }
+
+    fn next(&self) -> u64 {
+        self.writes.fetch_add(1, Ordering::SeqCst) as u64
+    }
+}
+
+impl Depot for Bucket {
+    fn address(&self) -> String {
+        "memory://bucket".to_string()
+    }
+
+    fn get(&self, key: &str) -> io::Result<Option<(Vec<u8>, Mark)>> {
+        let objects = self.objects.lock().unwrap();
+        let found = objects.get(key);
+        Ok(found.map(|(bytes, mark)| (bytes.clone(), mark.to_string())))
+    }
+
+    fn put(&self, key: &str, bytes: Vec<u8>) -> io::Result<Mark> {
+        let mark = self.next();
+        let mut objects = self.objects.lock().unwrap();
+        objects.insert(key.to_string(), (bytes, mark));
+        Ok(mark.to_string())
+    }
+
+    fn put_if(
+        &self,
+        key: &str,
+        bytes: Vec<u8>,
+        expected: Option<&Mark>,
+    ) -> io::Result<Option<Mark>> {
+        let mark = self.next();
+        let mut objects = self.objects.lock().unwrap();
+        let there = objects.get(key).map(|(_, mark)| mark.to_string());
+        if there.as_ref() != expected {
+            return Ok(None);
+        }
+        objects.insert(key.to_string(), (bytes, mark));
+        let lost = self.loses.swap(false, Ordering::SeqCst);
+        Ok((!lost).then(|| mark.to_string()))
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
+        let objects = self.objects.lock().unwrap();
+        let below = objects.iter().filter(|(key, _)| key.starts_with(folder));
+        Ok(below
+            .map(|(key, (_, mark))| Entry {
+                key: key.clone(),
+                mark: mark.to_string(),
+                modified: Timestamp::now(),
+            })
+            .collect())
+    }
+
+    fn delete(&self, key: &str) -> io::Result<()> {
+        self.objects.lock().unwrap().remove(key);
+        Ok(())
     }
 }
 

@@ -5,9 +5,10 @@
 //! `AWS_ENDPOINT_URL` (any compatible server; buckets are part of the path unless
 //! `AWS_VIRTUAL_HOSTED_STYLE_REQUEST` is true), or the role of the machine.
 
-use object_store::{ObjectStore, aws::AmazonS3Builder};
+use object_store::{ObjectStore, aws::AmazonS3Builder, client::SpawnedReqwestConnector};
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -62,9 +63,34 @@ impl Address {
         })
     }
 
+    /// What is called so below it.
+    #[must_use]
+    pub fn join(&self, name: &str) -> Self {
+        let key = match self.key.trim_end_matches('/') {
+            "" => name.to_string(),
+            key => format!("{key}/{name}"),
+        };
+        let (scheme, bucket) = (self.scheme.clone(), self.bucket.clone());
+        Self {
+            scheme,
+            bucket,
+            key,
+        }
+    }
+
     /// The bucket as an address.
     pub fn root(&self) -> String {
         format!("{}://{}", self.scheme, self.bucket)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (root, key) = (self.root(), self.key.trim_end_matches('/'));
+        match key {
+            "" => f.write_str(&root),
+            key => write!(f, "{root}/{key}"),
+        }
     }
 }
 
@@ -98,6 +124,8 @@ fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
         retry_timeout: PATIENCE,
         ..object_store::RetryConfig::default()
     };
+    // Requests are made on threads of their own, whoever asks from wherever.
+    let connector = SpawnedReqwestConnector::new(runtime().clone());
     let client = object_store::ClientOptions::new()
         .with_connect_timeout(Duration::from_secs(10))
         // A large object may take its time, as long as something comes.
@@ -109,6 +137,7 @@ fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
             let builder = object_store::gcp::GoogleCloudStorageBuilder::from_env()
                 .with_bucket_name(&address.bucket)
                 .with_client_options(client)
+                .with_http_connector(connector)
                 .with_retry(retry);
             Ok(Arc::new(builder.build()?))
         }
@@ -117,6 +146,7 @@ fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
             let builder = object_store::azure::MicrosoftAzureBuilder::from_env()
                 .with_container_name(&address.bucket)
                 .with_client_options(client)
+                .with_http_connector(connector)
                 .with_retry(retry);
             Ok(Arc::new(builder.build()?))
         }
@@ -128,6 +158,7 @@ fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
             let builder = AmazonS3Builder::from_env()
                 .with_bucket_name(&address.bucket)
                 .with_client_options(client.with_allow_http(plain))
+                .with_http_connector(connector)
                 .with_retry(retry);
             Ok(Arc::new(builder.build()?))
         }
@@ -175,6 +206,13 @@ mod tests {
         assert_eq!(address.root(), "s3://records");
         assert_eq!(address.key, "tickets/**/*.jsonl.gz");
         assert_eq!(Address::of("S3A://b").unwrap().root(), "s3://b");
+        let lake = Address::of("s3://b/lake/").unwrap();
+        assert_eq!(lake.to_string(), "s3://b/lake");
+        assert_eq!(lake.join("review").to_string(), "s3://b/lake/review");
+        assert_eq!(
+            Address::of("s3://b").unwrap().join("x").to_string(),
+            "s3://b/x"
+        );
         assert_eq!(Address::of("ftp://b/k"), None);
         assert_eq!(Address::of("data/raw"), None);
     }

@@ -67,26 +67,17 @@ pub struct Sweep {
 
 impl Lake {
     /// Names of all datasets, sorted.
-    pub fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.folder()).into_iter().flatten();
-        let mut names: Vec<String> = entries
-            .flatten()
-            .filter_map(|entry| {
-                let name = entry.file_name().into_string().ok()?;
-                name.strip_suffix(".lance").map(str::to_string)
-            })
-            .collect();
-        names.sort();
-        names
+    pub async fn names(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.place().names().await?.into_iter().collect())
     }
 
     /// Every dataset with its newest version.
     pub async fn list(&self) -> Result<Vec<Listed>, StoreError> {
         let mut all = Vec::new();
-        for name in self.names() {
+        for name in self.names().await? {
             if let Some(latest) = self.latest(&name).await? {
                 all.push(Listed {
-                    bytes: bytes_below(&self.path(&name)?),
+                    bytes: self.place().bytes(&name).await?,
                     version: latest.version,
                     rows: latest.rows,
                     name,
@@ -101,7 +92,7 @@ impl Lake {
         let missing = |version| StoreError::NoDataset {
             name: name.to_string(),
             version,
-            folder: self.folder().display().to_string(),
+            folder: self.place().to_string(),
             reason: "there is none".to_string(),
         };
         let Some(latest) = self.latest(name).await? else {
@@ -234,17 +225,6 @@ impl Lake {
 
 fn tag(version: u64) -> String {
     format!("{TAG}{version}")
-}
-
-fn bytes_below(folder: &std::path::Path) -> u64 {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .map(|entry| match entry.metadata() {
-            Ok(data) if data.is_dir() => bytes_below(&entry.path()),
-            Ok(data) => data.len(),
-            Err(_) => 0,
-        })
-        .sum()
 }
 
 #[cfg(test)]

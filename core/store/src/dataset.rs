@@ -1,13 +1,19 @@
 //! The lake: Lance datasets of one job, each with its versions.
 //!
-//! A dataset is a folder `<root>/<job>/<name>.lance`. Every write makes one new version by one
+//! A dataset is a folder `<root>/<job>/<name>.lance`, on this machine or in object storage. Every write makes one new version by one
 //! commit; older versions stay readable, so a report can always cite what it was made from.
 
 mod increment;
 
 pub(crate) use increment::ROW_ADDRESS;
 
-use crate::{bridge, error::StoreError, origin, staging::Staging};
+use crate::{
+    bridge,
+    error::StoreError,
+    origin,
+    root::{LakeRoot, session},
+    staging::Staging,
+};
 use arrow::array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use datafusion::{
@@ -26,12 +32,7 @@ use lance::{
 };
 use polars::prelude::DataFrame;
 use retrocast_domain::cell::DatasetRef;
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 /// What is remembered with a version, such as the run that wrote it.
 pub type Properties = BTreeMap<String, String>;
@@ -39,9 +40,6 @@ pub type Properties = BTreeMap<String, String>;
 /// The property that says what a version was made from. The same again makes no new version.
 pub const MADE_FROM: &str = "fingerprint";
 
-/// Memory for Lance's metadata; its own default of several GiB is for servers.
-const METADATA_CACHE_BYTES: usize = 128 << 20;
-const INDEX_CACHE_BYTES: usize = 16 << 20;
 /// How often a version is offered when others write the same dataset, and the pause between, which
 /// grows with each attempt.
 const COMMIT_ATTEMPTS: u32 = 20;
@@ -54,7 +52,7 @@ const BATCH_ROWS: usize = 8192;
 /// The datasets of one job.
 #[derive(Clone)]
 pub struct Lake {
-    folder: PathBuf,
+    place: LakeRoot,
     session: Arc<Session>,
 }
 
@@ -125,37 +123,31 @@ pub struct VersionNote {
 
 impl Lake {
     /// The lake of a job below `root`. Nothing is created until something is written.
-    pub fn new(root: &Path, job: &str) -> Result<Self, StoreError> {
+    pub fn new(root: impl Into<LakeRoot>, job: &str) -> Result<Self, StoreError> {
         named(job)?;
         Ok(Self {
-            folder: absolute(&root.join(job))?,
+            place: root.into().join(job)?,
             session: session(),
         })
     }
 
-    /// An empty lake inside this one for rows that are not yet to be seen.
+    /// An empty lake on this machine for rows that are not yet to be seen.
     pub(crate) fn staging(&self, name: &str) -> Result<Staging, StoreError> {
         named(name)?;
-        Staging::new(&self.folder, name)
+        Staging::new(self.place.scratch(), name)
     }
 
     /// A lake in this folder; its own session, since caches go by path and version.
     pub(crate) fn in_folder(folder: PathBuf) -> Self {
         Self {
-            folder,
+            place: LakeRoot::Folder(folder),
             session: session(),
         }
     }
 
-    /// Folder of the job's datasets.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Folder of a dataset.
-    pub fn path(&self, name: &str) -> Result<PathBuf, StoreError> {
-        named(name)?;
-        Ok(self.folder.join(format!("{name}.lance")))
+    /// Where the job's datasets are.
+    pub(crate) fn place(&self) -> &LakeRoot {
+        &self.place
     }
 
     /// Writes a stream as a new version, by one commit. Others may write the same dataset at the
@@ -173,14 +165,14 @@ impl Lake {
     /// The folder of a dataset as Lance takes it, with the lake around it made.
     fn make_folder(&self, name: &str) -> Result<String, StoreError> {
         let uri = self.uri(name)?;
-        std::fs::create_dir_all(&self.folder)
-            .map_err(|error| StoreError::io("creating the folder", &self.folder, &error))?;
+        self.place.make()?;
         Ok(uri)
     }
 
     /// The address of a dataset as Lance takes it.
     fn uri(&self, name: &str) -> Result<String, StoreError> {
-        Ok(self.path(name)?.to_string_lossy().into_owned())
+        named(name)?;
+        Ok(self.place.uri(name))
     }
 
     /// The newest version, when it was made from the same: by a process that died before it could
@@ -221,6 +213,9 @@ impl Lake {
                 .await;
             match committed {
                 Err(error) if attempt < COMMIT_ATTEMPTS && somebody_was_faster(&error) => {
+                    if let Some(ours) = self.committed(name, &transaction).await? {
+                        return Ok(ours);
+                    }
                     attempt += 1;
                     tokio::time::sleep(COMMIT_PAUSE * attempt).await;
                     transaction.read_version = match self.latest(name).await? {
@@ -231,6 +226,25 @@ impl Lake {
                 other => return other.map_err(|error| dataset_error(name, "written", &error)),
             }
         }
+    }
+
+    /// The newest version, when it is the one of this transaction: somebody was faster, and that was us,
+    /// when the storage wrote it and its answer was lost on the way.
+    async fn committed(
+        &self,
+        name: &str,
+        transaction: &Transaction,
+    ) -> Result<Option<Dataset>, StoreError> {
+        let Some(latest) = self.latest(name).await? else {
+            return Ok(None);
+        };
+        let opened = self.open(&latest).await?;
+        let newest = opened
+            .read_transaction_by_version(latest.version)
+            .await
+            .map_err(|error| dataset_error(name, "read", &error))?;
+        let ours = newest.is_some_and(|newest| newest.uuid == transaction.uuid);
+        Ok(ours.then(|| (*opened).clone()))
     }
 
     /// Writes batches as a new version; an empty list makes an empty dataset.
@@ -259,8 +273,7 @@ impl Lake {
 
     /// Opens a dataset at a version.
     pub(crate) async fn open(&self, dataset: &DatasetRef) -> Result<Arc<Dataset>, StoreError> {
-        let path = self.path(&dataset.name)?;
-        let opened = DatasetBuilder::from_uri(path.to_string_lossy())
+        let opened = DatasetBuilder::from_uri(self.uri(&dataset.name)?)
             .with_session(self.session.clone())
             .with_version(dataset.version)
             .load()
@@ -268,22 +281,22 @@ impl Lake {
         opened.map(Arc::new).map_err(|error| StoreError::NoDataset {
             name: dataset.name.clone(),
             version: dataset.version,
-            folder: self.folder.display().to_string(),
+            folder: self.place.to_string(),
             reason: short(&error),
         })
     }
 
     /// The newest version, when there is one.
     pub async fn latest(&self, name: &str) -> Result<Option<DatasetRef>, StoreError> {
-        let path = self.path(name)?;
-        if !path.is_dir() {
+        let uri = self.uri(name)?;
+        if self.place.lacks(name) {
             return Ok(None);
         }
         let params = ReadParams {
             session: Some(self.session.clone()),
             ..ReadParams::default()
         };
-        let opened = DatasetBuilder::from_uri(path.to_string_lossy())
+        let opened = DatasetBuilder::from_uri(uri)
             .with_read_params(params)
             .load()
             .await;
@@ -459,14 +472,6 @@ impl Lake {
     }
 }
 
-fn session() -> Arc<Session> {
-    Arc::new(Session::new(
-        INDEX_CACHE_BYTES,
-        METADATA_CACHE_BYTES,
-        Arc::default(),
-    ))
-}
-
 /// Whether a commit failed only because another one took its place.
 fn somebody_was_faster(error: &lance::Error) -> bool {
     matches!(
@@ -521,14 +526,6 @@ fn named(name: &str) -> Result<(), StoreError> {
     }
     Err(StoreError::Name {
         name: name.to_string(),
-    })
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
-    std::path::absolute(path).map_err(|error| StoreError::Io {
-        action: "finding the folder",
-        file: path.display().to_string(),
-        reason: error.to_string(),
     })
 }
 

@@ -75,6 +75,16 @@ pub enum StoreError {
         /// How much there is.
         has: String,
     },
+    /// Object storage refused something.
+    #[error("{action} {address:?}: {reason}")]
+    Storage {
+        /// What was tried, such as "listing".
+        action: &'static str,
+        /// Where.
+        address: String,
+        /// What the storage said.
+        reason: String,
+    },
     /// The local file system refused something.
     #[error("{action} {file:?}: {reason}")]
     Io {
@@ -124,6 +134,7 @@ impl StoreError {
             Self::Source(error) => error.remedy(),
             Self::NoDataset { reason, .. }
             | Self::Dataset { reason, .. }
+            | Self::Storage { reason, .. }
             | Self::Io { reason, .. } => remedy_of(reason),
             // A query's own words may be anything; only a full disk is looked for.
             Self::Sql(error) => match remedy_of(&error.message) {

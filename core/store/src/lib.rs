@@ -21,6 +21,7 @@ pub mod sql;
 pub mod error;
 mod origin;
 pub mod room;
+pub mod root;
 mod staging;
 
 pub use arrow_schema::Schema;
@@ -30,5 +31,6 @@ pub use ingest::{Control, Ingested, Progress, SourceSpec, glance, ingest, source
 pub use retrocast_records::Contract;
 pub use retrocast_records::{Dialect, Format, Hashes, SourceError};
 pub use room::{Limits, Room, Share};
+pub use root::LakeRoot;
 pub use source::Glance;
 pub use sql::{Sql, SqlTable};

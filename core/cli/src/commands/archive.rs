@@ -25,13 +25,14 @@ pub fn write_failure(workspace: &Workspace, result: &RunResult) {
     }
 }
 
-/// Writes the archive's pages anew.
+/// Writes the archive's pages anew, over what other machines added, too.
 pub fn rebuild(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    workspace.fetch()?;
     reconcile(workspace);
-    Ok(retrocast_deliver::rebuild_with(
-        &workspace.reports,
-        workspace.templates.as_deref(),
-    )?)
+    let templates = workspace.templates.as_deref();
+    let index = retrocast_deliver::rebuild_with(&workspace.reports, templates)?;
+    workspace.send()?;
+    Ok(index)
 }
 
 /// Every run of the archive, newest first, each as it stands: a run whose process died gets its

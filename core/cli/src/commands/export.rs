@@ -96,6 +96,16 @@ fn folders(workspace: &Workspace, root: &Path) -> anyhow::Result<Vec<String>> {
         ("--reports", Some(&workspace.reports), "reports"),
     ];
     for (option, folder, usual) in others {
+        let [lake, reports] = &workspace.addresses;
+        let address = match option {
+            "--lake" => lake,
+            "--reports" => reports,
+            _ => &None,
+        };
+        if let Some(address) = address {
+            options.extend([option.to_string(), address.clone()]);
+            continue;
+        }
         let Some(folder) = folder else { continue };
         let folder = std::path::absolute(folder)
             .with_context(|| format!("cannot find {}", folder.display()))?;

@@ -79,7 +79,7 @@ pub fn load(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<L
         .unwrap_or(&workspace.jobs);
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     // The job's datasets are kept under its name.
-    Lake::new(&workspace.lake, &name).map_err(|error| {
+    Lake::new(&workspace.places.root, &name).map_err(|error| {
         let path = path.display();
         WrongUsage(format!("{path}: {error}; rename the file"))
     })?;

@@ -43,7 +43,7 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
     | LakeCommand::Versions { job, .. }
     | LakeCommand::Gc { job, .. }
     | LakeCommand::Query { job, .. }) = &command;
-    let lake = open(workspace, job)?;
+    let lake = open(&runtime, workspace, job)?;
     match command {
         LakeCommand::List { json, .. } => list(&runtime, &lake, json)?,
         LakeCommand::Show { dataset, json, .. } => show(&runtime, &lake, &dataset, json)?,
@@ -76,13 +76,12 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
     Ok(Exit::Done)
 }
 
-fn open(workspace: &Workspace, job: &str) -> anyhow::Result<Lake> {
-    let lake = Lake::new(&workspace.lake, job).map_err(|error| WrongUsage(error.to_string()))?;
-    if lake.names().is_empty() {
-        let folder = workspace.lake.join(job);
+fn open(runtime: &Runtime, workspace: &Workspace, job: &str) -> anyhow::Result<Lake> {
+    let root = &workspace.places.root;
+    let lake = Lake::new(root, job).map_err(|error| WrongUsage(error.to_string()))?;
+    if runtime.block_on(lake.names())?.is_empty() {
         let message = format!(
-            "the job {job:?} has no datasets in {}: run it, or name the lake with --lake",
-            folder.display()
+            "the job {job:?} has no datasets in {root}: run it, or name the lake with --lake"
         );
         return Err(WrongUsage(message).into());
     }
@@ -131,7 +130,7 @@ fn named(runtime: &Runtime, lake: &Lake, text: &str) -> anyhow::Result<DatasetRe
             (name, Some(version.parse().map_err(|_| wrong())?))
         }
     };
-    let names = lake.names();
+    let names = runtime.block_on(lake.names())?;
     if !names.iter().any(|known| known == name) {
         let message = match retrocast_records::near(name, names.iter().map(String::as_str)) {
             Some(near) => format!("no dataset {name:?}; did you mean {near:?}?"),
@@ -266,7 +265,7 @@ fn clean(
     };
     let none = BTreeSet::new();
     let mut all = Vec::new();
-    for name in lake.names() {
+    for name in runtime.block_on(lake.names())? {
         let cited = cited.get(&name).unwrap_or(&none);
         all.push(runtime.block_on(lake.sweep(&name, cited, sweep))?);
     }

@@ -83,7 +83,8 @@ pub fn run_and_tell(
     report_failures(&result);
     if !means.json {
         let milliseconds = started.elapsed().as_millis() as u64;
-        print(&closing(&result, &index, milliseconds))?;
+        let address = workspace.addresses[1].as_deref();
+        print(&closing(&result, &index, address, milliseconds))?;
     }
     Ok(exit(result.status))
 }
@@ -202,7 +203,8 @@ pub fn runner(
     listener: Arc<dyn Progress>,
     set: impl FnOnce(&mut RunOptions),
 ) -> anyhow::Result<Threads> {
-    let mut options = RunOptions::new(&workspace.lake, &workspace.reports, BUILD);
+    let mut options = RunOptions::new(&workspace.places.files, &workspace.reports, BUILD);
+    options.mirror.clone_from(&workspace.mirror);
     if let Some(threads) = means.threads {
         options.threads = threads.max(1);
     }
@@ -253,7 +255,7 @@ pub fn report_failures(result: &RunResult) {
     }
 }
 
-fn closing(result: &RunResult, index: &Path, milliseconds: u64) -> String {
+fn closing(result: &RunResult, index: &Path, address: Option<&str>, milliseconds: u64) -> String {
     let word = match result.status {
         RunStatus::Complete => "complete",
         RunStatus::Partial => "partial: something optional is missing",
@@ -278,5 +280,8 @@ fn closing(result: &RunResult, index: &Path, milliseconds: u64) -> String {
         let _ = writeln!(text, "  {:<10} {}", "failure", failure.display());
     }
     let _ = writeln!(text, "  {:<10} {}", "archive", index.display());
+    if let Some(address) = address {
+        let _ = writeln!(text, "  {:<10} {address}", "sent to");
+    }
     text
 }

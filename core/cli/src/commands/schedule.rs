@@ -226,10 +226,14 @@ fn look(
         }
     };
     let (mut worst, mut done) = (Exit::Done, BTreeSet::new());
+    workspace.fetch()?;
     loop {
         let standing = found.standing(workspace);
         for tell in &standing.tell {
             tell::of_failures(&found, &standing, tell, teller);
+        }
+        if !standing.tell.is_empty() {
+            workspace.send()?;
         }
         let mut open = standing.open.iter();
         let next = open.find(|open| is_to_run(open, looking.again) && !done.contains(&open.due));
@@ -259,15 +263,15 @@ fn look(
 
 /// Asks for the lease on a job's schedule; on a full disk once more, when room could be made.
 fn ask(workspace: &Workspace, found: &Scheduled) -> anyhow::Result<Asked> {
-    let path = Lease::of_schedule(&workspace.lake, &found.job.name);
-    let ask = || Lease::ask(&path, "", Timestamp::now());
+    let place = Lease::of_schedule(&workspace.places.files, &found.job.name);
+    let ask = || Lease::ask(&place, "", Timestamp::now());
     let asked = match ask() {
         Err(error) if is_full(&error) && made_room(workspace, found) => ask(),
         asked => asked,
     };
     asked.map_err(|error| {
         let advice = if is_full(&error) { NOTHING_RUNS } else { "" };
-        let what = format!("cannot write {}{advice}", path.display());
+        let what = format!("cannot write {place}{advice}");
         anyhow::Error::new(error).context(what)
     })
 }

@@ -300,7 +300,7 @@ impl<'a> Course<'a> {
     }
 
     fn remember(&mut self, node: &str, fingerprint: &Fingerprint) -> Result<(), EngineError> {
-        let lake = &self.runner.options.lake;
+        let lake = self.runner.options.lake.folder();
         self.last.set(node, fingerprint).map_err(writing(lake))
     }
 

@@ -254,8 +254,8 @@ impl Effort {
     fn keep(&self, outcome: &Outcome) -> Result<(), EngineError> {
         let (job, lake) = (&self.ctx.plan.job, &self.options.lake);
         if !self.lease.is_held() {
-            let path = Lease::of_window(lake, job, &self.ctx.plan.label);
-            return Err(EngineError::Lost { path });
+            let place = Lease::of_window(lake, job, &self.ctx.plan.label).to_string();
+            return Err(EngineError::Lost { place });
         }
         let record = Record {
             job: job.clone(),
@@ -268,7 +268,7 @@ impl Effort {
         };
         OutcomeStore::of_lake(lake)
             .put(&record, &self.ctx.folder)
-            .map_err(writing(lake))
+            .map_err(writing(lake.folder()))
     }
 
     fn forced(&self) -> bool {
@@ -277,11 +277,11 @@ impl Effort {
 
     /// The lease on what the node writes; waits for runs of other windows that write it too.
     async fn writing_lease(&self) -> Result<Lease, Failure> {
-        let path = Lease::of_node(&self.options.lake, &self.ctx.plan.job, &self.node.name);
+        let place = Lease::of_node(&self.options.lake, &self.ctx.plan.job, &self.node.name);
         let mut told = false;
         loop {
-            let asked = Lease::ask(&path, &self.ctx.run, self.clock.now()).map_err(|error| {
-                Failure::transient(format!("cannot take the lease {}: {error}", path.display()))
+            let asked = Lease::ask(&place, &self.ctx.run, self.clock.now()).map_err(|error| {
+                Failure::transient(format!("cannot take the lease {place}: {error}"))
             })?;
             let holder = match asked {
                 Asked::Granted(lease) => return Ok(lease),

@@ -140,15 +140,15 @@ async fn a_run_whose_lease_was_swept_away_commits_nothing_more() {
     let folder = Folder::new();
     let token = CancellationToken::new();
     let executor = Arc::new(TrialExecutor::new([("stage.daily", Order::Cancel(token))]));
-    let path = Lease::of_window(&folder.join("lake"), "review", "2026-W46");
+    let place = Lease::of_window(&folder.join("lake").into(), "review", "2026-W46");
     executor
         .sweep
         .lock()
         .unwrap()
-        .insert("stage.daily".to_string(), path.clone());
+        .insert("stage.daily".to_string(), place.path().to_path_buf());
     let error = run_in(&folder, &executor).await.unwrap_err();
     assert!(
-        matches!(&error, EngineError::Lost { path: lost } if *lost == path),
+        matches!(&error, EngineError::Lost { place: lost } if *lost == place.to_string()),
         "{error}"
     );
 }

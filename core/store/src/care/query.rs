@@ -35,7 +35,7 @@ impl Lake {
                 Some((dataset, version)) => (dataset, Some(number(&name, version)?)),
                 None => (name.as_str(), None),
             };
-            let known = self.names();
+            let known = self.names().await?;
             if !known.iter().any(|known| known == dataset) {
                 return Err(unknown(dataset, &known).into());
             }

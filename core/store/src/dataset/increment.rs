@@ -114,11 +114,17 @@ impl Lake {
         let transaction = TransactionBuilder::new(dataset.version_id(), operation)
             .transaction_properties(Some(remembered(properties)))
             .build();
-        let written = CommitBuilder::new(dataset)
+        let committed = CommitBuilder::new(dataset)
             .with_session(self.session.clone())
-            .execute(transaction)
-            .await
-            .map_err(failed)?;
+            .execute(transaction.clone())
+            .await;
+        let written = match committed {
+            Err(error) => match self.committed(&base.name, &transaction).await? {
+                Some(ours) => ours,
+                None => return Err(failed(error)),
+            },
+            Ok(written) => written,
+        };
         reference(&base.name, &written).await
     }
 

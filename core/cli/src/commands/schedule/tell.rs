@@ -73,8 +73,8 @@ pub(super) fn of_no_room(
         next: "It is tried again at the next look, and made when there is room on the disk."
             .to_string(),
     };
-    let lease = Lease::of_schedule(&workspace.lake, &found.job.name);
-    let folder = lease.parent().unwrap_or(&workspace.lake);
+    let lease = Lease::of_schedule(&workspace.places.files, &found.job.name);
+    let folder = lease.path().parent().unwrap_or(&workspace.lake);
     // Where there is no room for a folder either, the mail is sent again at the next look.
     let _ = std::fs::create_dir_all(folder);
     let told = retrocast_deliver::alert_without_run(folder, &alert, &is_stopped);

@@ -1,0 +1,132 @@
+//! Lake and archive: in folders, or in object storage with a folder of this machine before it.
+
+use crate::{depot::Bucket, diagnose::WrongUsage};
+use anyhow::Context as _;
+use retrocast_engine::{LakeFiles, Mirror, lease};
+use retrocast_records::storage::{Address, SCHEMES};
+use retrocast_store::LakeRoot;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Names the folder for what is kept of lakes and archives in object storage.
+const CACHE: &str = "RETROCAST_CACHE";
+
+/// Where a job's datasets, leases and kept outcomes are.
+#[derive(Debug, Clone)]
+pub struct LakePlaces {
+    /// Datasets.
+    pub root: LakeRoot,
+    /// Leases and kept outcomes.
+    pub files: LakeFiles,
+}
+
+/// A lake where it was named; `option` is how.
+pub fn lake(option: &str, named: &Path) -> Result<LakePlaces, WrongUsage> {
+    let Some(address) = address(option, named)? else {
+        return Ok(LakePlaces {
+            root: LakeRoot::from(named),
+            files: LakeFiles::from(named),
+        });
+    };
+    let folder = cache(&address)?;
+    let depot = Arc::new(bucket(option, &address)?);
+    Ok(LakePlaces {
+        root: LakeRoot::Bucket {
+            address,
+            scratch: folder.join("staging"),
+        },
+        files: LakeFiles::shared(folder, depot),
+    })
+}
+
+/// The folder of an archive where it was named, and what it is the mirror of.
+pub fn archive(option: &str, named: &Path) -> Result<(PathBuf, Option<Arc<Mirror>>), WrongUsage> {
+    let Some(address) = address(option, named)? else {
+        return Ok((named.to_path_buf(), None));
+    };
+    let folder = cache(&address)?;
+    let depot = Arc::new(bucket(option, &address)?);
+    let mirror = Arc::new(Mirror::new(&folder, depot));
+    Ok((folder, Some(mirror)))
+}
+
+/// Fetches what other machines added to an archive.
+pub fn fetch(mirror: &Mirror, lake: &LakeFiles) -> anyhow::Result<()> {
+    let at_work = match lake.depot() {
+        None => BTreeSet::new(),
+        Some(depot) => lease::at_work(&**depot)
+            .with_context(|| format!("cannot look who is at work in {}", depot.address()))?,
+    };
+    mirror
+        .fetch(&at_work)
+        .map(|_| ())
+        .with_context(|| format!("cannot fetch the archive {}", mirror.address()))
+}
+
+/// The address of object storage, when it is one.
+fn address(option: &str, named: &Path) -> Result<Option<Address>, WrongUsage> {
+    let Some((scheme, _)) = named.to_str().and_then(|text| text.split_once("://")) else {
+        return Ok(None);
+    };
+    let shown = named.display();
+    match named.to_str().and_then(Address::of) {
+        Some(address) => Ok(Some(address)),
+        None => Err(WrongUsage(format!(
+            "{option} {shown}: this build knows no {scheme}://; name a folder, or an address that \
+             begins with {}",
+            SCHEMES
+                .iter()
+                .map(|scheme| format!("{scheme}://"))
+                .collect::<Vec<_>>()
+                .join(" or ")
+        ))),
+    }
+}
+
+fn bucket(option: &str, address: &Address) -> Result<Bucket, WrongUsage> {
+    Bucket::open(address.clone())
+        .map_err(|reason| WrongUsage(format!("{option} {address}: {reason}")))
+}
+
+/// The folder of this machine for what is at an address: below `RETROCAST_CACHE`, or where the system
+/// keeps such things.
+fn cache(address: &Address) -> Result<PathBuf, WrongUsage> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let below = variable(CACHE)
+        .map(PathBuf::from)
+        .or_else(|| variable("XDG_CACHE_HOME").map(|folder| Path::new(&folder).join("retrocast")))
+        .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".cache/retrocast")));
+    let below = below.ok_or_else(|| {
+        WrongUsage(format!(
+            "{address} needs a folder of this machine for what is on its way: name one by {CACHE}"
+        ))
+    })?;
+    // Readable, and different for different addresses.
+    let name: String = address
+        .to_string()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    let hash = retrocast_domain::canonical::hash(&address.to_string());
+    Ok(below.join(format!("{name}-{}", &hash[..8])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_folders_and_unknown_storage_is_refused() {
+        let places = lake("--lake", Path::new("data/lake")).unwrap();
+        assert_eq!(places.root, LakeRoot::from(Path::new("data/lake")));
+        assert!(places.files.depot().is_none());
+        let error = lake("--lake", Path::new("ftp://host/lake")).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("ftp://") && text.contains("s3://"), "{text}");
+        let error = archive("--reports", Path::new("s3://key:secret@b/x")).unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+}

@@ -1,0 +1,101 @@
+//! Object storage behind a folder, for what several machines share: leases, kept outcomes, the archive.
+//!
+//! Work is done in a folder of this machine; a [`Depot`] holds what the others have to see. Two things
+//! make that safe: an object is written whole, and it can be written on the condition that nobody else
+//! did so first.
+
+use jiff::Timestamp;
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// What tells one content of an object from another; an `ETag`.
+pub type Mark = String;
+
+/// An object of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name below the depot.
+    pub key: String,
+    /// Its content.
+    pub mark: Mark,
+    /// When it was written, by the clock of the storage.
+    pub modified: Timestamp,
+}
+
+/// Objects below an address. Every request is tried again by the storage's own client; an error is one
+/// that did not pass.
+pub trait Depot: fmt::Debug + Send + Sync {
+    /// Where it is, for messages.
+    fn address(&self) -> String;
+
+    /// An object's content; `None` when there is no such object.
+    fn get(&self, key: &str) -> io::Result<Option<(Vec<u8>, Mark)>>;
+
+    /// Writes an object, whether it is there or not.
+    fn put(&self, key: &str, bytes: Vec<u8>) -> io::Result<Mark>;
+
+    /// Writes an object when its content is the expected one, or when it is not there and `None` is
+    /// expected. `None` comes back when somebody else was faster.
+    fn put_if(
+        &self,
+        key: &str,
+        bytes: Vec<u8>,
+        expected: Option<&Mark>,
+    ) -> io::Result<Option<Mark>>;
+
+    /// All objects whose names begin with a folder's, sorted by name.
+    fn list(&self, folder: &str) -> io::Result<Vec<Entry>>;
+
+    /// Removes an object; one that is not there is no error.
+    fn delete(&self, key: &str) -> io::Result<()>;
+}
+
+/// Leases and kept outcomes of a lake: in a folder, and in the depot behind it when the lake is in
+/// object storage.
+#[derive(Debug, Clone)]
+pub struct LakeFiles {
+    folder: PathBuf,
+    depot: Option<Arc<dyn Depot>>,
+}
+
+impl LakeFiles {
+    /// Of a lake that machines share; the folder keeps what this one knows of it.
+    pub fn shared(folder: impl Into<PathBuf>, depot: Arc<dyn Depot>) -> Self {
+        Self {
+            folder: folder.into(),
+            depot: Some(depot),
+        }
+    }
+
+    /// The folder on this machine.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What is behind it.
+    pub fn depot(&self) -> Option<&Arc<dyn Depot>> {
+        self.depot.as_ref()
+    }
+}
+
+impl From<PathBuf> for LakeFiles {
+    fn from(folder: PathBuf) -> Self {
+        let depot = None;
+        Self { folder, depot }
+    }
+}
+
+impl From<&Path> for LakeFiles {
+    fn from(folder: &Path) -> Self {
+        Self::from(folder.to_path_buf())
+    }
+}
+
+impl From<&LakeFiles> for LakeFiles {
+    fn from(files: &LakeFiles) -> Self {
+        files.clone()
+    }
+}

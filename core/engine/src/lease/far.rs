@@ -1,0 +1,440 @@
+//! Leases between machines: an object that is written on the condition that it is as it was seen.
+//!
+//! The holder writes it anew every quarter of a minute. One that was not written for a minute belongs to
+//! a process that died, or that is cut off from the storage; then it goes to whoever asks first, and the
+//! count of hands tells the old holder that it has lost it. A process of the same machine can be looked
+//! up, so what it leaves behind is free at once.
+
+use super::Holder;
+use crate::depot::{Depot, Mark};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+/// How long a lease is good without being renewed.
+pub(crate) const GOOD_FOR: Duration = Duration::from_secs(60);
+/// How often it is renewed.
+const RENEWED_EVERY: Duration = Duration::from_secs(15);
+
+/// What the object of a lease says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Claim {
+    pub holder: Holder,
+    /// The process, for those who can look it up.
+    process: Process,
+    /// Which of the claims of its process.
+    number: u64,
+    /// When it was last written.
+    renewed: Timestamp,
+    /// Whether the holder has given it back.
+    ended: bool,
+}
+
+/// A process as it can be told from all others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Process {
+    /// The start of the machine and the table in which its number counts.
+    table: String,
+    pid: u32,
+    /// When it was started, in ticks of the machine: numbers are used again.
+    born: String,
+}
+
+impl Process {
+    fn this() -> Self {
+        let pid = std::process::id();
+        Self {
+            table: table(),
+            pid,
+            born: born(pid).unwrap_or_default(),
+        }
+    }
+
+    /// Whether it certainly lives no more.
+    fn is_dead(&self) -> bool {
+        !self.table.is_empty()
+            && self.table == table()
+            && born(self.pid).as_deref() != Some(&self.born)
+    }
+}
+
+/// Which machine, since when, and which numbering of its processes; empty where that cannot be told.
+fn table() -> String {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    let space = fs::read_link("/proc/self/ns/pid");
+    match (boot, space) {
+        (Ok(boot), Ok(space)) => format!("{} {}", boot.trim(), space.display()),
+        _ => String::new(),
+    }
+}
+
+/// When a process was started; `None` when there is none.
+fn born(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
+    // The name of the program stands in brackets and may hold anything.
+    let (_, rest) = stat.rsplit_once(')')?;
+    // State first; a process that has ended and was not yet buried is dead.
+    let mut fields = rest.split_whitespace();
+    if fields.next()? == "Z" {
+        return None;
+    }
+    fields.nth(18).map(str::to_string)
+}
+
+impl Claim {
+    fn of(holder: Holder, now: Timestamp) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        Self {
+            holder,
+            process: Process::this(),
+            number: COUNT.fetch_add(1, Ordering::Relaxed),
+            renewed: now,
+            ended: false,
+        }
+    }
+
+    /// Whether somebody holds it at this moment.
+    pub fn is_held(&self, now: Timestamp) -> bool {
+        let good_for = SignedDuration::try_from(GOOD_FOR).unwrap_or(SignedDuration::MAX);
+        !self.ended && now.duration_since(self.renewed) < good_for && !self.process.is_dead()
+    }
+
+    /// Whether it is the same grant, whatever was written of it since.
+    fn is_same(&self, other: &Self) -> bool {
+        (&self.process, self.number, self.holder.token)
+            == (&other.process, other.number, other.holder.token)
+    }
+
+    fn bytes(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+/// What came of asking.
+pub(super) enum Asked {
+    Granted(FarLease),
+    Held(Option<Holder>),
+}
+
+/// A lease that is held, and renewed by a thread of its own.
+#[derive(Debug)]
+pub(super) struct FarLease {
+    object: Arc<Object>,
+    /// Dropped to end the thread.
+    end: Option<Sender<()>>,
+    renewing: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Object {
+    depot: Arc<dyn Depot>,
+    key: String,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    claim: Claim,
+    mark: Mark,
+    /// When it was last written, by a clock that cannot be set.
+    renewed: Instant,
+    lost: bool,
+}
+
+/// Asks for a lease; `holder` comes back with the count of hands.
+pub(super) fn ask(depot: &Arc<dyn Depot>, key: &str, mut holder: Holder) -> io::Result<Asked> {
+    let now = Timestamp::now();
+    let found = read(&**depot, key)?;
+    let mark = match found {
+        None => None,
+        Some((Some(claim), _)) if claim.is_held(now) => return Ok(Asked::Held(Some(claim.holder))),
+        Some((claim, mark)) => {
+            holder.token = claim.map_or(0, |claim| claim.holder.token) + 1;
+            Some(mark)
+        }
+    };
+    let claim = Claim::of(holder, now);
+    let renewed = Instant::now();
+    let mark = match depot.put_if(key, claim.bytes()?, mark.as_ref())? {
+        Some(mark) => mark,
+        // Ours, when the answer to the first try was lost and the second found it.
+        None => match read(&**depot, key)? {
+            Some((Some(there), mark)) if there.is_same(&claim) => mark,
+            Some((there, _)) => return Ok(Asked::Held(there.map(|claim| claim.holder))),
+            None => return Ok(Asked::Held(None)),
+        },
+    };
+    let state = State {
+        claim,
+        mark,
+        renewed,
+        lost: false,
+    };
+    FarLease::new(Object {
+        depot: depot.clone(),
+        key: key.to_string(),
+        state: Mutex::new(state),
+    })
+    .map(Asked::Granted)
+}
+
+/// An object as it is; without a claim when what it holds is none.
+fn read(depot: &dyn Depot, key: &str) -> io::Result<Option<(Option<Claim>, Mark)>> {
+    let found = depot.get(key)?;
+    Ok(found.map(|(bytes, mark)| (serde_json::from_slice(&bytes).ok(), mark)))
+}
+
+impl FarLease {
+    fn new(object: Object) -> io::Result<Self> {
+        let object = Arc::new(object);
+        let (end, ended) = mpsc::channel::<()>();
+        let renewed = object.clone();
+        let renew = move || {
+            while ended.recv_timeout(RENEWED_EVERY) == Err(RecvTimeoutError::Timeout) {
+                // What fails is tried again next time, as long as the lease is good.
+                let _ = renewed.write(|_| ());
+            }
+        };
+        let thread = std::thread::Builder::new().name("lease".to_string());
+        Ok(Self {
+            object,
+            end: Some(end),
+            renewing: Some(thread.spawn(renew)?),
+        })
+    }
+
+    /// The count of hands.
+    pub fn token(&self) -> u64 {
+        self.object.state().claim.holder.token
+    }
+
+    /// Says which run it is held for.
+    pub fn name(&self, run: &str) -> io::Result<()> {
+        self.object
+            .write(|claim| claim.holder.run = run.to_string())
+    }
+
+    /// Whether it is still ours, as the storage says; when it cannot be asked, as long as it was
+    /// renewed in time.
+    pub fn is_held(&self) -> bool {
+        let state = self.object.state();
+        if state.lost {
+            return false;
+        }
+        match read(&*self.object.depot, &self.object.key) {
+            Ok(Some((Some(there), _))) => there.is_same(&state.claim) && !there.ended,
+            Ok(_) => false,
+            Err(_) => state.renewed.elapsed() < GOOD_FOR,
+        }
+    }
+}
+
+impl Drop for FarLease {
+    fn drop(&mut self) {
+        self.end = None;
+        if let Some(thread) = self.renewing.take() {
+            let _ = thread.join();
+        }
+        // Where that fails it ends by itself, a little later.
+        let _ = self.object.write(|claim| claim.ended = true);
+    }
+}
+
+impl Object {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the claim anew, changed.
+    fn write(&self, change: impl FnOnce(&mut Claim)) -> io::Result<()> {
+        let mut state = self.state();
+        if state.lost {
+            return Err(lost(&self.key));
+        }
+        let mut claim = state.claim.clone();
+        change(&mut claim);
+        claim.renewed = Timestamp::now();
+        let renewed = Instant::now();
+        let put = self
+            .depot
+            .put_if(&self.key, claim.bytes()?, Some(&state.mark))?;
+        state.mark = match put {
+            Some(mark) => mark,
+            None => match read(&*self.depot, &self.key)? {
+                Some((Some(there), mark)) if there == claim => mark,
+                _ => {
+                    state.lost = true;
+                    return Err(lost(&self.key));
+                }
+            },
+        };
+        state.claim = claim;
+        state.renewed = renewed;
+        Ok(())
+    }
+}
+
+fn lost(key: &str) -> io::Error {
+    io::Error::other(format!("the lease {key} went to somebody else"))
+}
+
+/// Runs that other processes are at, as the leases on windows say: `<job>/<window>/<run>`.
+pub fn at_work(depot: &dyn Depot) -> io::Result<BTreeSet<String>> {
+    let now = Timestamp::now();
+    let recent = SignedDuration::try_from(GOOD_FOR * 3).unwrap_or(SignedDuration::MAX);
+    let mut runs = BTreeSet::new();
+    for entry in depot.list("leases")? {
+        let Some((job, window)) = of_window(&entry.key) else {
+            continue;
+        };
+        // By the storage's clock; ours may be off by more than it is worth asking again.
+        if now.duration_since(entry.modified) > recent {
+            continue;
+        }
+        if let Some((Some(claim), _)) = read(depot, &entry.key)?
+            && claim.is_held(now)
+            && claim.process != Process::this()
+        {
+            runs.insert(format!("{job}/{window}/{}", claim.holder.run));
+        }
+    }
+    Ok(runs)
+}
+
+/// Job and window of a lease's name; `None` for those on schedules and nodes.
+fn of_window(key: &str) -> Option<(&str, &str)> {
+    let (job, rest) = key.strip_prefix("leases/")?.split_once('/')?;
+    let window = rest.strip_suffix(".lease")?;
+    let is_window = !window.contains('/') && window != "schedule";
+    is_window.then_some((job, window))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::Bucket;
+
+    fn holder(pid: u32) -> Holder {
+        Holder {
+            run: String::new(),
+            pid,
+            host: "a".to_string(),
+            since: Timestamp::UNIX_EPOCH,
+            token: 1,
+        }
+    }
+
+    fn granted(depot: &Arc<dyn Depot>) -> FarLease {
+        match ask(depot, "leases/review/2026-W46.lease", holder(1)).unwrap() {
+            Asked::Granted(lease) => lease,
+            Asked::Held(holder) => panic!("held by {holder:?}"),
+        }
+    }
+
+    /// The object of the lease, changed from outside.
+    fn tamper(depot: &Arc<dyn Depot>, change: impl FnOnce(&mut Claim)) {
+        let key = "leases/review/2026-W46.lease";
+        let (claim, _) = read(&**depot, key).unwrap().unwrap();
+        let mut claim = claim.unwrap();
+        change(&mut claim);
+        depot.put(key, claim.bytes().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn one_holds_it_and_who_comes_next_counts_on() {
+        let depot: Arc<dyn Depot> = Arc::new(Bucket::default());
+        let first = granted(&depot);
+        first.name("1a2b").unwrap();
+        let Asked::Held(Some(holder)) =
+            ask(&depot, "leases/review/2026-W46.lease", holder(2)).unwrap()
+        else {
+            panic!("granted twice");
+        };
+        assert_eq!(holder.run, "1a2b");
+        drop(first);
+        let second = granted(&depot);
+        assert_eq!(second.token(), 2);
+        assert!(second.is_held());
+    }
+
+    #[test]
+    fn what_is_not_renewed_goes_to_the_next_and_the_old_holder_sees_it() {
+        let depot: Arc<dyn Depot> = Arc::new(Bucket::default());
+        let first = granted(&depot);
+        tamper(&depot, |claim| {
+            claim.renewed -= SignedDuration::from_secs(61);
+            claim.process.table = "another machine".to_string();
+        });
+        let second = granted(&depot);
+        assert_eq!(second.token(), 2);
+        assert!(second.is_held() && !first.is_held());
+        assert!(first.name("1a2b").is_err());
+        drop(first);
+        assert!(second.is_held(), "who lost it does not give it back");
+    }
+
+    #[test]
+    fn what_a_dead_process_of_this_machine_holds_is_free_at_once() {
+        let depot: Arc<dyn Depot> = Arc::new(Bucket::default());
+        let first = granted(&depot);
+        tamper(&depot, |claim| claim.process.born = "0".to_string());
+        assert_eq!(granted(&depot).token(), 2);
+        drop(first);
+    }
+
+    #[test]
+    fn an_answer_that_was_lost_is_no_second_holder() {
+        let depot = Arc::new(Bucket::default());
+        depot.lose_next_answer();
+        let shared: Arc<dyn Depot> = depot.clone();
+        let lease = granted(&shared);
+        depot.lose_next_answer();
+        lease.name("1a2b").unwrap();
+        assert!(lease.is_held());
+    }
+
+    #[test]
+    fn of_many_who_ask_at_once_one_gets_it() {
+        for _ in 0..60 {
+            let depot: Arc<dyn Depot> = Arc::new(Bucket::default());
+            let leases = std::thread::scope(|scope| {
+                let asked: Vec<_> = (0..8)
+                    .map(|pid| {
+                        let depot = depot.clone();
+                        scope.spawn(move || ask(&depot, "leases/a/b.lease", holder(pid)).unwrap())
+                    })
+                    .collect();
+                let leases = asked.into_iter().map(|thread| thread.join().unwrap());
+                leases.collect::<Vec<_>>()
+            });
+            let granted = leases
+                .iter()
+                .filter(|asked| matches!(asked, Asked::Granted(_)));
+            assert_eq!(granted.count(), 1);
+        }
+    }
+
+    #[test]
+    fn those_at_work_are_known() {
+        let depot: Arc<dyn Depot> = Arc::new(Bucket::default());
+        let lease = granted(&depot);
+        lease.name("1a2b").unwrap();
+        assert!(at_work(&*depot).unwrap().is_empty(), "that is us");
+        tamper(&depot, |claim| claim.process.table = "another".to_string());
+        let told = at_work(&*depot).unwrap();
+        assert_eq!(told, BTreeSet::from(["review/2026-W46/1a2b".to_string()]));
+    }
+}

@@ -1,0 +1,507 @@
+//! The archive of several machines: a folder of this one, kept the same as a depot.
+//!
+//! Runs are made and read in the folder, as they are without a depot. Before an archive is read, what
+//! others added is fetched; while a run is under way and when it is over, what it wrote is sent. A run's
+//! folder has one writer, who holds the lease on its window, so the two sides rarely differ. When they
+//! do, the depot is right, except for a journal, which only grows: the longer one is the newer.
+//!
+//! Pages over many runs follow from the rest. They are sent and not fetched: who sends them makes them
+//! anew first.
+//!
+//! ```text
+//! <folder>/.mirror.json   what was the same on both sides when it was last looked
+//! <folder>/.mirror.lock   one process at a time looks
+//! ```
+
+use crate::{
+    depot::{Depot, Entry, Mark},
+    journal::{JOURNAL, Journal},
+    outcome_store::write_whole,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+const STATE: &str = ".mirror.json";
+const LOCK: &str = ".mirror.lock";
+/// How many objects are on their way at once.
+const AT_ONCE: usize = 16;
+/// How often a run under way is sent.
+const SENT_EVERY: Duration = Duration::from_secs(5);
+/// Name of the summary in a run's folder: whoever finds it may expect the rest.
+const SUMMARY: &str = "run.json";
+
+/// A folder and a depot with the same in them.
+#[derive(Debug)]
+pub struct Mirror {
+    folder: PathBuf,
+    depot: Arc<dyn Depot>,
+}
+
+/// Sends what a run writes while it is under way, so that others can go on with it should it die.
+#[derive(Debug)]
+pub struct Following {
+    mirror: Arc<Mirror>,
+    /// Dropped to end the thread.
+    end: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Following {
+    /// Sends what is left.
+    pub fn end(mut self) -> io::Result<()> {
+        self.stop();
+        self.mirror.send().map(|_| ())
+    }
+
+    fn stop(&mut self) {
+        self.end = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A file that is the same on both sides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Same {
+    mark: Mark,
+    size: u64,
+    /// When it was written here, in nanoseconds.
+    modified: i128,
+}
+
+/// By name below the folder.
+type Known = BTreeMap<String, Same>;
+
+/// What was moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Files.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Mirror {
+    /// Nothing is moved yet.
+    pub fn new(folder: impl Into<PathBuf>, depot: Arc<dyn Depot>) -> Self {
+        Self {
+            folder: folder.into(),
+            depot,
+        }
+    }
+
+    /// Where the others see it.
+    pub fn address(&self) -> String {
+        self.depot.address()
+    }
+
+    /// Fetches what others added, and removes here what they removed. Runs that others are `at_work` on
+    /// (`<job>/<window>/<run>`) are left out: half a run would look like one that died.
+    pub fn fetch(&self, at_work: &BTreeSet<String>) -> io::Result<Moved> {
+        let _lock = self.lock()?;
+        let mut known = self.known();
+        let there = self.depot.list("")?;
+        let busy = |key: &str| {
+            run_of(key).is_some_and(|run| {
+                at_work.contains(run) || Journal::is_being_written(&self.folder.join(run))
+            })
+        };
+        let wanted: Vec<&Entry> = there
+            .iter()
+            .filter(|entry| is_fetched(&entry.key) && !busy(&entry.key))
+            .filter(|entry| {
+                let same = known.get(&entry.key);
+                // A file that is gone from here is not wanted any more; its removal is still to be sent.
+                same.is_none_or(|same| same.mark != entry.mark)
+            })
+            .collect();
+        let fetched = self.all(&wanted, |entry| self.fetch_one(entry))?;
+        let mut moved = Moved::default();
+        for (key, same) in fetched.into_iter().flatten() {
+            moved.files += 1;
+            moved.bytes += same.size;
+            known.insert(key, same);
+        }
+        let names: BTreeSet<&str> = there.iter().map(|entry| entry.key.as_str()).collect();
+        let gone: Vec<String> = known
+            .keys()
+            .filter(|key| !names.contains(key.as_str()))
+            .cloned()
+            .collect();
+        for key in gone {
+            let path = self.folder.join(&key);
+            // What was changed here since is sent again.
+            if known.remove(&key).is_some_and(|same| is_as(&path, &same)) {
+                fs::remove_file(&path)?;
+                remove_empty(&self.folder, &path);
+            }
+        }
+        self.remember(&known)?;
+        Ok(moved)
+    }
+
+    /// Sends what is new or changed here, and removes there what was removed here.
+    pub fn send(&self) -> io::Result<Moved> {
+        let _lock = self.lock()?;
+        let mut known = self.known();
+        let here = files_below(&self.folder)?;
+        let mut changed: Vec<&String> = here
+            .iter()
+            .filter(|key| {
+                known
+                    .get(*key)
+                    .is_none_or(|same| !is_as(&self.folder.join(key), same))
+            })
+            .collect();
+        let mut moved = Moved::default();
+        // What others judge a run by comes behind what it speaks of, and pages come last.
+        changed.sort_by_key(|key| (rank(key), (*key).clone()));
+        for group in changed.chunk_by(|a, b| rank(a) == rank(b)) {
+            for (key, same) in self
+                .all(group, |key| self.send_one(key))?
+                .into_iter()
+                .flatten()
+            {
+                moved.files += 1;
+                moved.bytes += same.size;
+                known.insert(key, same);
+            }
+        }
+        let gone: Vec<String> = known
+            .keys()
+            .filter(|key| !here.contains(*key))
+            .cloned()
+            .collect();
+        for key in gone {
+            self.depot.delete(&key)?;
+            known.remove(&key);
+        }
+        self.remember(&known)?;
+        Ok(moved)
+    }
+
+    /// Sends what changes every few seconds, until what comes back is ended or dropped.
+    pub fn follow(self: &Arc<Self>) -> io::Result<Following> {
+        let mirror = self.clone();
+        let (end, ended) = mpsc::channel::<()>();
+        let follow = move || {
+            while ended.recv_timeout(SENT_EVERY) == Err(RecvTimeoutError::Timeout) {
+                // What fails is sent at the end, where it counts.
+                if let Err(error) = mirror.send() {
+                    tracing::debug!("{error}");
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("archive".to_string());
+        Ok(Following {
+            mirror: self.clone(),
+            end: Some(end),
+            thread: Some(thread.spawn(follow)?),
+        })
+    }
+
+    fn fetch_one(&self, entry: &Entry) -> io::Result<Option<(String, Same)>> {
+        let path = self.folder.join(&entry.key);
+        let Some((bytes, mark)) = self.depot.get(&entry.key)? else {
+            return Ok(None);
+        };
+        let is_journal = path.file_name().is_some_and(|name| name == JOURNAL);
+        // Ours is the newer one, not sent yet.
+        if is_journal && fs::metadata(&path).is_ok_and(|data| data.len() > bytes.len() as u64) {
+            return Ok(None);
+        }
+        write_whole(&path, &bytes)?;
+        let same = Same::of(&path, mark)?;
+        Ok(Some((entry.key.clone(), same)))
+    }
+
+    /// `None` when the file went away meanwhile.
+    fn send_one(&self, key: &str) -> io::Result<Option<(String, Same)>> {
+        let path = self.folder.join(key);
+        let read = Same::of(&path, Mark::new()).and_then(|same| Ok((same, fs::read(&path)?)));
+        let (mut same, bytes) = match read {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // A journal that grew between the two looks is sent once more next time.
+        same.mark = self.depot.put(key, bytes)?;
+        Ok(Some((key.to_string(), same)))
+    }
+
+    /// Does something for each, several at once; the first error counts.
+    fn all<T: Sync, R: Send>(
+        &self,
+        of: &[T],
+        work: impl Fn(&T) -> io::Result<R> + Sync,
+    ) -> io::Result<Vec<R>> {
+        let (next, done) = (Mutex::new(of.iter()), Mutex::new(Vec::new()));
+        let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
+        std::thread::scope(|scope| {
+            for _ in 0..AT_ONCE.min(of.len()) {
+                scope.spawn(|| {
+                    while let Some(item) = take() {
+                        let result = work(item);
+                        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                        done.push(result);
+                    }
+                });
+            }
+        });
+        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.into_iter().collect()
+    }
+
+    /// Held while the two sides are compared.
+    fn lock(&self) -> io::Result<File> {
+        fs::create_dir_all(&self.folder)?;
+        let file = File::create(self.folder.join(LOCK))?;
+        file.lock()?;
+        Ok(file)
+    }
+
+    /// What was the same; nothing when that cannot be told, then all is compared anew.
+    fn known(&self) -> Known {
+        let text = fs::read(self.folder.join(STATE)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    fn remember(&self, known: &Known) -> io::Result<()> {
+        let text = serde_json::to_vec(known)?;
+        write_whole(&self.folder.join(STATE), &text)
+    }
+}
+
+impl Same {
+    fn of(path: &Path, mark: Mark) -> io::Result<Self> {
+        let data = fs::metadata(path)?;
+        Ok(Self {
+            mark,
+            size: data.len(),
+            modified: modified(&data),
+        })
+    }
+}
+
+fn modified(data: &fs::Metadata) -> i128 {
+    i128::from(data.mtime()) * 1_000_000_000 + i128::from(data.mtime_nsec())
+}
+
+/// Whether a file is as it was.
+fn is_as(path: &Path, same: &Same) -> bool {
+    fs::metadata(path).is_ok_and(|data| data.len() == same.size && modified(&data) == same.modified)
+}
+
+/// The run in whose folder a file is: `<job>/<window>/<run>`.
+fn run_of(key: &str) -> Option<&str> {
+    let mut slashes = key.match_indices('/').map(|(at, _)| at);
+    slashes.nth(2).map(|at| &key[..at])
+}
+
+/// Whether a file of the depot is wanted here. Names that would lead out of the folder are not.
+fn is_fetched(key: &str) -> bool {
+    let plain = key
+        .split('/')
+        .all(|part| !part.is_empty() && !part.starts_with('.'));
+    plain && !is_page(key)
+}
+
+/// Pages over many runs, and the page of a run.
+fn is_page(key: &str) -> bool {
+    key == "feed.xml" || key == "index.html" || key.ends_with("/index.html")
+}
+
+/// In which turn a file is sent.
+fn rank(key: &str) -> u8 {
+    match key.rsplit('/').next() {
+        _ if is_page(key) => 3,
+        Some(SUMMARY) => 2,
+        Some(JOURNAL) => 1,
+        _ => 0,
+    }
+}
+
+/// Names of all files of a folder, without hidden ones and those that are being written.
+fn files_below(folder: &Path) -> io::Result<BTreeSet<String>> {
+    let mut files = BTreeSet::new();
+    let mut folders = vec![String::new()];
+    while let Some(prefix) = folders.pop() {
+        let entries = match fs::read_dir(folder.join(&prefix)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            let kind = entry.file_type()?;
+            let key = format!("{prefix}{name}");
+            if name.starts_with('.') || name.contains(".part-") {
+                continue;
+            }
+            if kind.is_dir() {
+                folders.push(format!("{key}/"));
+            } else if kind.is_file() {
+                files.insert(key);
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Removes the folders that a removed file leaves empty.
+fn remove_empty(root: &Path, file: &Path) {
+    let above = file
+        .ancestors()
+        .skip(1)
+        .take_while(|folder| *folder != root);
+    for folder in above {
+        // Stays when something is in it.
+        if fs::remove_dir(folder).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::{Bucket, Folder};
+
+    struct World {
+        depot: Arc<dyn Depot>,
+        folder: Folder,
+    }
+
+    impl World {
+        fn new() -> Self {
+            Self {
+                depot: Arc::new(Bucket::default()),
+                folder: Folder::new(),
+            }
+        }
+
+        fn machine(&self, name: &str) -> Mirror {
+            Mirror::new(self.folder.join(name), self.depot.clone())
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            write_whole(&self.folder.join(path), text.as_bytes()).unwrap();
+        }
+
+        fn read(&self, path: &str) -> Option<String> {
+            fs::read_to_string(self.folder.join(path)).ok()
+        }
+    }
+
+    fn nobody() -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
+    #[test]
+    fn what_one_machine_sends_another_fetches_once() {
+        let world = World::new();
+        let (a, b) = (world.machine("a"), world.machine("b"));
+        world.write("a/review/2026-W46/1a/charts/x.svg", "<svg/>");
+        world.write("a/review/2026-W46/1a/run.json", "{}");
+        world.write("a/review/2026-W46/1a/index.html", "page");
+        world.write("a/index.html", "front");
+        assert_eq!(a.send().unwrap().files, 4);
+        assert_eq!(a.send().unwrap(), Moved::default());
+        assert_eq!(b.fetch(&nobody()).unwrap().files, 2, "pages are made anew");
+        assert_eq!(b.fetch(&nobody()).unwrap(), Moved::default());
+        let chart = world.read("b/review/2026-W46/1a/charts/x.svg");
+        assert_eq!(chart.as_deref(), Some("<svg/>"));
+        assert_eq!(world.read("b/index.html"), None);
+        assert_eq!(b.send().unwrap(), Moved::default());
+    }
+
+    #[test]
+    fn what_one_removes_goes_everywhere() {
+        let world = World::new();
+        let (a, b) = (world.machine("a"), world.machine("b"));
+        world.write("a/review/2026-W01/1a/run.json", "{}");
+        world.write("a/review/2026-W02/2b/run.json", "{}");
+        a.send().unwrap();
+        b.fetch(&nobody()).unwrap();
+        fs::remove_dir_all(world.folder.join("a/review/2026-W01")).unwrap();
+        a.send().unwrap();
+        b.fetch(&nobody()).unwrap();
+        assert_eq!(world.read("b/review/2026-W01/1a/run.json"), None);
+        assert!(!world.folder.join("b/review/2026-W01").exists());
+        assert!(world.read("b/review/2026-W02/2b/run.json").is_some());
+    }
+
+    #[test]
+    fn a_removal_is_sent_although_somebody_looked_before() {
+        let world = World::new();
+        let a = world.machine("a");
+        world.write("a/review/2026-W01/1a/run.json", "{}");
+        a.send().unwrap();
+        fs::remove_file(world.folder.join("a/review/2026-W01/1a/run.json")).unwrap();
+        a.fetch(&nobody()).unwrap();
+        a.send().unwrap();
+        assert_eq!(world.depot.list("").unwrap(), []);
+    }
+
+    #[test]
+    fn the_longer_journal_is_the_newer() {
+        let world = World::new();
+        let (a, b) = (world.machine("a"), world.machine("b"));
+        let path = |machine| format!("{machine}/review/2026-W46/1a/journal.jsonl");
+        world.write(&path("a"), "1\n");
+        a.send().unwrap();
+        b.fetch(&nobody()).unwrap();
+        // Machine `a` died after a line it could not send; the other goes on and sends two.
+        world.write(&path("a"), "1\n2\n");
+        a.fetch(&nobody()).unwrap();
+        assert_eq!(world.read(&path("a")).as_deref(), Some("1\n2\n"));
+        world.write(&path("b"), "1\n2b\n3\n");
+        b.send().unwrap();
+        a.fetch(&nobody()).unwrap();
+        assert_eq!(world.read(&path("a")).as_deref(), Some("1\n2b\n3\n"));
+    }
+
+    #[test]
+    fn runs_that_others_are_at_work_on_are_left_out() {
+        let world = World::new();
+        let (a, b) = (world.machine("a"), world.machine("b"));
+        world.write("a/review/2026-W46/1a/plan.json", "{}");
+        world.write("a/review/2026-W45/0f/plan.json", "{}");
+        a.send().unwrap();
+        let busy = BTreeSet::from(["review/2026-W46/1a".to_string()]);
+        assert_eq!(b.fetch(&busy).unwrap().files, 1);
+        assert_eq!(world.read("b/review/2026-W46/1a/plan.json"), None);
+        assert_eq!(b.fetch(&nobody()).unwrap().files, 1);
+    }
+
+    #[test]
+    fn names_that_lead_out_of_the_folder_are_not_fetched() {
+        let world = World::new();
+        for key in ["../x", "review/../../x", "/etc/x", ".hidden", "a//b"] {
+            world.depot.put(key, b"x".to_vec()).unwrap();
+        }
+        let moved = world.machine("b").fetch(&nobody()).unwrap();
+        assert_eq!(moved, Moved::default());
+    }
+}

@@ -1,0 +1,239 @@
+//! Where lakes are: below a folder, or below an address in object storage.
+//!
+//! Lance reaches object storage through the same clients as everything else here, so credentials,
+//! endpoints, patience and connections are the same for records and for datasets.
+
+use crate::error::StoreError;
+use futures::TryStreamExt as _;
+use lance::session::Session;
+use lance_io::object_store::{
+    DEFAULT_CLOUD_IO_PARALLELISM, DEFAULT_DOWNLOAD_RETRY_COUNT, ObjectStore as LanceStore,
+    ObjectStoreParams, ObjectStoreProvider, ObjectStoreRegistry,
+};
+use object_store::{ObjectStore, path::Path as Key};
+use retrocast_records::storage::{self, Address};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use url::Url;
+
+/// Memory for Lance's metadata; its own default of several GiB is for servers.
+const METADATA_CACHE_BYTES: usize = 128 << 20;
+const INDEX_CACHE_BYTES: usize = 16 << 20;
+
+/// Where the lakes of all jobs are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LakeRoot {
+    /// In a folder of this machine.
+    Folder(PathBuf),
+    /// In object storage.
+    Bucket {
+        /// Where.
+        address: Address,
+        /// A folder of this machine for what is not yet to be seen.
+        scratch: PathBuf,
+    },
+}
+
+impl From<&Path> for LakeRoot {
+    fn from(folder: &Path) -> Self {
+        Self::Folder(folder.to_path_buf())
+    }
+}
+
+impl From<&PathBuf> for LakeRoot {
+    fn from(folder: &PathBuf) -> Self {
+        Self::Folder(folder.clone())
+    }
+}
+
+impl From<&LakeRoot> for LakeRoot {
+    fn from(root: &LakeRoot) -> Self {
+        root.clone()
+    }
+}
+
+impl fmt::Display for LakeRoot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(folder) => write!(f, "{}", folder.display()),
+            Self::Bucket { address, .. } => write!(f, "{address}"),
+        }
+    }
+}
+
+impl LakeRoot {
+    /// The place of a job's datasets.
+    pub(crate) fn join(&self, job: &str) -> Result<Self, StoreError> {
+        Ok(match self {
+            Self::Folder(folder) => Self::Folder(absolute(&folder.join(job))?),
+            Self::Bucket { address, scratch } => Self::Bucket {
+                address: address.join(job),
+                scratch: absolute(&scratch.join(job))?,
+            },
+        })
+    }
+
+    /// A dataset as Lance takes it.
+    pub(crate) fn uri(&self, name: &str) -> String {
+        let name = format!("{name}.lance");
+        match self {
+            Self::Folder(folder) => folder.join(name).to_string_lossy().into_owned(),
+            Self::Bucket { address, .. } => address.join(&name).to_string(),
+        }
+    }
+
+    /// The folder of this machine for what is not yet to be seen.
+    pub(crate) fn scratch(&self) -> &Path {
+        match self {
+            Self::Folder(folder) => folder,
+            Self::Bucket { scratch, .. } => scratch,
+        }
+    }
+
+    /// Makes the folder; object storage has none.
+    pub(crate) fn make(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Folder(folder) => std::fs::create_dir_all(folder)
+                .map_err(|error| StoreError::io("creating the folder", folder, &error)),
+            Self::Bucket { .. } => Ok(()),
+        }
+    }
+
+    /// Whether a dataset certainly was never written.
+    pub(crate) fn lacks(&self, name: &str) -> bool {
+        match self {
+            Self::Folder(folder) => !folder.join(format!("{name}.lance")).is_dir(),
+            Self::Bucket { .. } => false,
+        }
+    }
+
+    /// Names of all datasets.
+    pub(crate) async fn names(&self) -> Result<BTreeSet<String>, StoreError> {
+        let folders: Vec<String> = match self {
+            Self::Folder(folder) => {
+                let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+                entries
+                    .filter_map(|entry| entry.file_name().into_string().ok())
+                    .collect()
+            }
+            Self::Bucket { address, .. } => {
+                let store = open(address)?;
+                let key = key(address);
+                let listed = store.list_with_delimiter(Some(&key)).await;
+                let listed = listed.map_err(|error| refused("listing", address, &error))?;
+                let prefixes = listed.common_prefixes.iter();
+                prefixes
+                    .filter_map(|prefix| prefix.filename().map(str::to_string))
+                    .collect()
+            }
+        };
+        let names = folders
+            .iter()
+            .filter_map(|name| name.strip_suffix(".lance"));
+        Ok(names.map(str::to_string).collect())
+    }
+
+    /// Bytes of all versions of a dataset.
+    pub(crate) async fn bytes(&self, name: &str) -> Result<u64, StoreError> {
+        match self {
+            Self::Folder(folder) => Ok(bytes_below(&folder.join(format!("{name}.lance")))),
+            Self::Bucket { address, .. } => {
+                let address = address.join(&format!("{name}.lance"));
+                let store = open(&address)?;
+                let key = key(&address);
+                let sizes = store.list(Some(&key)).map_ok(|object| object.size);
+                sizes
+                    .try_fold(0, |sum, size| async move { Ok(sum + size) })
+                    .await
+                    .map_err(|error| refused("listing", &address, &error))
+            }
+        }
+    }
+}
+
+fn open(address: &Address) -> Result<Arc<dyn ObjectStore>, StoreError> {
+    storage::open(address).map_err(|reason| StoreError::Storage {
+        action: "opening",
+        address: address.to_string(),
+        reason,
+    })
+}
+
+fn refused(action: &'static str, address: &Address, error: &object_store::Error) -> StoreError {
+    StoreError::Storage {
+        action,
+        address: address.to_string(),
+        reason: storage::cause(error),
+    }
+}
+
+fn key(address: &Address) -> Key {
+    Key::from(address.key.as_str())
+}
+
+fn bytes_below(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(data) if data.is_dir() => bytes_below(&entry.path()),
+            Ok(data) => data.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
+    std::path::absolute(path).map_err(|error| StoreError::Io {
+        action: "finding the folder",
+        file: path.display().to_string(),
+        reason: error.to_string(),
+    })
+}
+
+/// A session of Lance that knows object storage.
+pub(crate) fn session() -> Arc<Session> {
+    let registry = ObjectStoreRegistry::default();
+    for scheme in storage::SCHEMES {
+        registry.insert(scheme, Arc::new(Buckets));
+    }
+    Arc::new(Session::new(
+        INDEX_CACHE_BYTES,
+        METADATA_CACHE_BYTES,
+        Arc::new(registry),
+    ))
+}
+
+/// Gives Lance the clients of this program.
+#[derive(Debug)]
+struct Buckets;
+
+#[async_trait::async_trait]
+impl ObjectStoreProvider for Buckets {
+    async fn new_store(
+        &self,
+        base_path: Url,
+        params: &ObjectStoreParams,
+    ) -> lance::Result<LanceStore> {
+        let wrong = |reason: String| lance::Error::invalid_input(format!("{base_path} {reason}"));
+        let address = Address::of(base_path.as_str())
+            .ok_or_else(|| wrong("is no address of object storage".to_string()))?;
+        let store = storage::open(&address).map_err(wrong)?;
+        let ordered = true;
+        let constant_parts = false;
+        Ok(LanceStore::new(
+            store,
+            base_path,
+            params.block_size,
+            None,
+            constant_parts,
+            ordered,
+            DEFAULT_CLOUD_IO_PARALLELISM,
+            DEFAULT_DOWNLOAD_RETRY_COUNT,
+            params.storage_options(),
+        ))
+    }
+}
