@@ -31,7 +31,8 @@ fn end(child: Child) {
     assert_eq!(output.status.code(), Some(0), "{stderr}");
 }
 
-fn few_records(scratch: &Scratch) -> std::path::PathBuf {
+/// Enough records for a run of a few seconds.
+pub fn few_records(scratch: &Scratch) -> std::path::PathBuf {
     let out = scratch.join("records");
     let folder = out.display().to_string();
     let arguments = ["simulate", &folder, "--seed", "1", "--records", "25000"];

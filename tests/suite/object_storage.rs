@@ -1,7 +1,7 @@
-//! Records in object storage: what comes out is what comes out of the same records in a folder, also
-//! when every tenth request goes wrong.
+//! Records, lake and archive in object storage: what comes out is what comes out in a folder, also when
+//! every tenth request goes wrong, and machines that share a lake keep out of each other's way.
 
-use super::support::*;
+use super::{killed::few_records, support::*};
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
@@ -56,18 +56,28 @@ impl Server {
         (counts[0], counts[1])
     }
 
-    fn retrocast(&self, folder: &Path, arguments: &[&str]) -> Ended {
-        let output = Command::new(program())
+    /// The program on a machine: its current folder, and what it keeps for itself below that.
+    fn command(&self, machine: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        command
             .args(arguments)
             .args(["--jobs".as_ref(), root().join("jobs").as_os_str()])
             .args(["--templates".as_ref(), root().join("templates").as_os_str()])
-            .current_dir(folder)
+            .current_dir(machine)
             .env_remove("RUST_LOG")
+            .env("RETROCAST_CACHE", machine.join("cache"))
             .env("AWS_ENDPOINT_URL", &self.address)
             .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .output()
-            .unwrap();
+            .env("AWS_SECRET_ACCESS_KEY", "test");
+        command
+    }
+
+    fn retrocast(&self, machine: &Path, arguments: &[&str]) -> Ended {
+        let output = self.command(machine, arguments).output().unwrap();
+        Self::ended(&output)
+    }
+
+    fn ended(output: &std::process::Output) -> Ended {
         Ended {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -206,4 +216,218 @@ fn what_is_not_there_is_told() {
     let ended = run("s3://key:secret@records/x").expect(1);
     says(&ended, &["credentials belong in the environment"]);
     assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
+}
+
+/// A lake and an archive in the server's bucket.
+const FAR: [&str; 4] = [
+    "--lake",
+    "s3://records/lake",
+    "--reports",
+    "s3://records/reports",
+];
+const RECORDS: [&str; 2] = ["--set", "records=s3://records/operations"];
+
+/// The one run of a machine's archive.
+fn only_run(server: &Server, machine: &Path, places: &[&str]) -> serde_json::Value {
+    let list = [&["list", "--json"][..], places].concat();
+    let ended = server.retrocast(machine, &list).expect(0);
+    let runs: Vec<serde_json::Value> = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(runs.len(), 1, "{}", ended.stdout);
+    runs[0].clone()
+}
+
+/// The files of a run as they are in a machine's archive, wherever that is kept.
+fn files(below: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut folders = vec![below.to_path_buf()];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push((
+                    path.strip_prefix(below).unwrap().into(),
+                    fs::read(&path).unwrap(),
+                ));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The folder of a machine's only run.
+fn run_below(folder: &Path) -> PathBuf {
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        if folder.join("plan.json").is_file() {
+            return folder;
+        }
+        let entries = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        folders.extend(entries.filter(|path| path.is_dir()));
+    }
+    panic!("no run below {}", folder.display());
+}
+
+fn lake_and_archive_there(test: &str, faults: bool) {
+    let Some(server) = Server::start(test, operations(), faults) else {
+        return;
+    };
+    let run = [
+        &["run", "weekly-operations", "--date", "2026-11-16"][..],
+        &RECORDS,
+    ]
+    .concat();
+    let near = Scratch::new();
+    server.retrocast(near.path(), &run).expect(0);
+    let far = Scratch::new();
+    let run_far = [&run[..], &FAR].concat();
+    let ended = server.retrocast(far.path(), &run_far).expect(0);
+    says(&ended, &["s3://records/reports"]);
+    assert!(!far.join("data").exists() && !far.join("reports").exists());
+
+    // What a run leaves is the same, but for what it says of time.
+    let timed = ["journal.jsonl", "run.json", "index.html"];
+    let plain = |folder: &Path| {
+        let mut files = files(&run_below(folder));
+        files.retain(|(name, _)| !timed.iter().any(|timed| name.ends_with(timed)));
+        files
+    };
+    let (ours, theirs) = (plain(far.path()), plain(near.path()));
+    let names = |files: &[(PathBuf, Vec<u8>)]| -> Vec<PathBuf> {
+        files.iter().map(|(name, _)| name.clone()).collect()
+    };
+    assert_eq!(names(&ours), names(&theirs));
+    assert!(names(&ours).contains(&PathBuf::from("executive.pdf")));
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        assert!(ours.1 == theirs.1, "{} differs", ours.0.display());
+    }
+
+    // Another machine finds the run, its outcomes and its rows.
+    let other = Scratch::new();
+    assert_eq!(only_run(&server, other.path(), &FAR)["status"], "complete");
+    for (ours, theirs) in plain(other.path()).iter().zip(&ours) {
+        assert!(ours == theirs, "{} differs", ours.0.display());
+    }
+    let again = server.retrocast(other.path(), &run_far).expect(0);
+    assert!(
+        again.stdout.contains("0 nodes executed, 23 reused"),
+        "{}",
+        again.stdout
+    );
+    let query = "select count(*) as n, sum(minutes_to_resolve) as minutes from tickets";
+    let ask = |machine: &Path, places: &[&str]| {
+        let asked = [
+            &["lake", "query", "weekly-operations", query, "--csv"][..],
+            places,
+        ]
+        .concat();
+        server.retrocast(machine, &asked).expect(0).stdout
+    };
+    assert_eq!(ask(other.path(), &FAR), ask(near.path(), &[]));
+    let gc = [&["lake", "gc", "weekly-operations"][..], &FAR].concat();
+    server.retrocast(other.path(), &gc).expect(0);
+    assert_eq!(ask(far.path(), &FAR), ask(near.path(), &[]));
+    let (requests, wrong) = server.end();
+    eprintln!("{test}: {requests} requests, {wrong} went wrong");
+    assert_eq!(wrong > 0, faults);
+}
+
+#[test]
+fn lake_and_archive_in_object_storage_are_what_they_are_in_a_folder() {
+    lake_and_archive_there("lake in object storage", false);
+}
+
+#[test]
+fn a_lake_in_a_storage_that_fails_every_tenth_time_is_the_same() {
+    lake_and_archive_there("lake in a storage that fails", true);
+}
+
+/// How many times machines race for a window; more when `RETROCAST_ROUNDS` says so.
+fn rounds() -> u32 {
+    let asked = std::env::var("RETROCAST_ROUNDS").ok();
+    asked.map_or(3, |text| text.parse().unwrap())
+}
+
+#[test]
+fn of_eight_machines_at_once_one_runs() {
+    let scratch = Scratch::new();
+    let records = few_records(&scratch);
+    let test = "eight machines at once";
+    let Some(server) = Server::start(test, &records, false) else {
+        return;
+    };
+    for round in 1..=rounds() {
+        let machines: Vec<Scratch> = (0..8).map(|_| Scratch::new()).collect();
+        let lake = format!("s3://records/lake-{round}");
+        let reports = format!("s3://records/reports-{round}");
+        let mut processes = Vec::new();
+        for machine in &machines {
+            let run = ["run", "weekly-operations", "--date", "2026-11-16"];
+            let places = ["--lake", &lake, "--reports", &reports];
+            let mut command =
+                server.command(machine.path(), &[&run[..], &RECORDS, &places].concat());
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            processes.push(command.spawn().unwrap());
+        }
+        let mut ran = 0;
+        for process in processes {
+            let ended = Server::ended(&process.wait_with_output().unwrap());
+            if ended.code == 0 {
+                ran += 1;
+            } else {
+                let ended = ended.expect(4);
+                says(
+                    &ended,
+                    &["is being run for 2026-W46 already by ", "process "],
+                );
+            }
+        }
+        assert_eq!(ran, 1, "round {round}");
+    }
+}
+
+/// A machine dies in the middle of a run: another finds what it finished, and leaves the same.
+#[test]
+fn what_a_killed_machine_began_another_ends() {
+    let scratch = Scratch::new();
+    let records = few_records(&scratch);
+    let test = "a machine that dies";
+    let Some(server) = Server::start(test, &records, false) else {
+        return;
+    };
+    let run = [
+        &["run", "weekly-operations", "--date", "2026-11-16"][..],
+        &RECORDS,
+    ]
+    .concat();
+    let near = Scratch::new();
+    server.retrocast(near.path(), &run).expect(0);
+    let run_far = [&run[..], &FAR].concat();
+    let (first, second) = (Scratch::new(), Scratch::new());
+    let mut command = server.command(first.path(), &run_far);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    // In the middle: some nodes have ended, and the reports have not.
+    let told = BufReader::new(process.stderr.take().unwrap()).lines();
+    let done = told
+        .map_while(Result::ok)
+        .filter(|line| line.starts_with("done"));
+    assert_eq!(done.take(7).count(), 7);
+    process.kill().unwrap();
+    process.wait().unwrap();
+    let ended = server.retrocast(second.path(), &run_far).expect(0);
+    let reused = ended
+        .stdout
+        .split(", ")
+        .find_map(|part| part.strip_suffix(" reused"));
+    let reused: u32 = reused.unwrap().parse().unwrap();
+    assert!(reused >= 7, "{}", ended.stdout);
+    let sums = |folder: &Path| fs::read_to_string(run_below(folder).join("checksums.b3")).unwrap();
+    assert_eq!(sums(second.path()), sums(near.path()));
+    // The dead machine's folder learns of it, too.
+    assert_eq!(only_run(&server, first.path(), &FAR)["status"], "complete");
 }

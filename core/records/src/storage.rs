@@ -5,6 +5,8 @@
 //! `AWS_ENDPOINT_URL` (any compatible server; buckets are part of the path unless
 //! `AWS_VIRTUAL_HOSTED_STYLE_REQUEST` is true), or the role of the machine.
 
+mod sure;
+
 use object_store::{ObjectStore, aws::AmazonS3Builder, client::SpawnedReqwestConnector};
 use std::{
     collections::BTreeMap,
@@ -12,6 +14,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
+use sure::Sure;
 
 /// Schemes of object storage that this build reads and writes.
 pub const SCHEMES: &[&str] = &[
@@ -110,12 +113,45 @@ pub fn open(address: &Address) -> Result<Arc<dyn ObjectStore>, String> {
     if let Some(store) = open.get(&address.root()) {
         return Ok(store.clone());
     }
+    if address.scheme == "s3" {
+        check_endpoint()?;
+    }
     let store = build(address).map_err(|error| {
         let reason = cause(&error);
         format!("names storage that cannot be opened: {reason}; check the environment")
     })?;
+    let store: Arc<dyn ObjectStore> = Arc::new(Sure::new(store));
     open.insert(address.root(), store.clone());
     Ok(store)
+}
+
+/// The server that the environment names, with the variable that does.
+fn endpoint() -> Option<(&'static str, String)> {
+    let names = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
+    let mut set = names
+        .iter()
+        .filter_map(|name| Some((*name, std::env::var(name).ok()?)));
+    set.next()
+}
+
+/// The client takes whatever it is given, and falls over it with the first request.
+fn check_endpoint() -> Result<(), String> {
+    match endpoint() {
+        Some((name, value)) if !is_endpoint(&value) => Err(format!(
+            "cannot be reached: {name} is {value:?} in the environment; it must be an address such as \
+             https://storage.example.com:9000, or not be set"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn is_endpoint(value: &str) -> bool {
+    let host = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| value.strip_prefix(scheme));
+    host.is_some_and(|host| {
+        !host.is_empty() && !host.starts_with(['/', ':']) && !host.contains(char::is_whitespace)
+    })
 }
 
 fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
@@ -151,10 +187,8 @@ fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
             Ok(Arc::new(builder.build()?))
         }
         _ => {
-            let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
-            let endpoint = endpoint.iter().find_map(|name| std::env::var(name).ok());
             // Who names a server without encryption wants it.
-            let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
+            let plain = endpoint().is_some_and(|(_, endpoint)| endpoint.starts_with("http://"));
             let builder = AmazonS3Builder::from_env()
                 .with_bucket_name(&address.bucket)
                 .with_client_options(client.with_allow_http(plain))
@@ -215,6 +249,23 @@ mod tests {
         );
         assert_eq!(Address::of("ftp://b/k"), None);
         assert_eq!(Address::of("data/raw"), None);
+    }
+
+    #[test]
+    fn an_endpoint_is_an_address() {
+        for good in ["http://127.0.0.1:9000", "https://storage.example.com/"] {
+            assert!(is_endpoint(good), "{good}");
+        }
+        for bad in [
+            "",
+            "127.0.0.1:9000",
+            "http://",
+            "http:///x",
+            "ftp://x",
+            "http://a b",
+        ] {
+            assert!(!is_endpoint(bad), "{bad}");
+        }
     }
 
     #[test]

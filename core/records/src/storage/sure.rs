@@ -1,0 +1,284 @@
+//! Writing on condition over a network that loses answers.
+//!
+//! The client tries a write on condition again when the server says that it could not take it, but not
+//! when the connection breaks: the first try may have been the one that counted, and then the second
+//! fails for what the first wrote. Here it is looked what is there. Our own bytes mean that we were the
+//! ones; whoever writes on condition writes what no other would (who, and when).
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, RenameOptions, Result, path::Path,
+};
+use std::{fmt, ops::Range, sync::Arc, time::Duration};
+
+/// How often a write is tried whose fate is unknown, and the pause before the second try, which is
+/// doubled each time.
+const ATTEMPTS: u32 = 6;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A store whose writes on condition come to a certain end.
+#[derive(Debug)]
+pub struct Sure {
+    inner: Arc<dyn ObjectStore>,
+}
+
+impl Sure {
+    /// The same store, but for writes on condition.
+    pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
+        Self { inner }
+    }
+
+    /// What is there, if it is what was to be written.
+    async fn ours(&self, location: &Path, payload: &PutPayload) -> Result<Option<PutResult>> {
+        let got = match self.inner.get(location).await {
+            Err(Error::NotFound { .. }) => return Ok(None),
+            got => got?,
+        };
+        if got.meta.size != payload.content_length() as u64 {
+            return Ok(None);
+        }
+        let meta = got.meta.clone();
+        let there = got.bytes().await?;
+        let same = there == Bytes::from(payload.clone());
+        Ok(same.then_some(PutResult {
+            e_tag: meta.e_tag,
+            version: meta.version,
+            extensions: Default::default(),
+        }))
+    }
+
+    async fn put_on_condition(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        opts: PutOptions,
+    ) -> Result<PutResult> {
+        let mut attempt = 0;
+        loop {
+            let put = self.inner.put_opts(location, payload.clone(), opts.clone());
+            let error = match put.await {
+                Ok(result) => return Ok(result),
+                Err(error) => error,
+            };
+            if let Some(result) = self.ours(location, &payload).await? {
+                return Ok(result);
+            }
+            attempt += 1;
+            if is_certain(&error) || attempt == ATTEMPTS {
+                return Err(error);
+            }
+            tokio::time::sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
+        }
+    }
+}
+
+/// Whether another try would end the same.
+fn is_certain(error: &Error) -> bool {
+    !matches!(error, Error::Generic { .. })
+}
+
+impl fmt::Display for Sure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl ObjectStore for Sure {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        opts: PutOptions,
+    ) -> Result<PutResult> {
+        match opts.mode {
+            PutMode::Overwrite => self.inner.put_opts(location, payload, opts).await,
+            PutMode::Create | PutMode::Update(_) => {
+                self.put_on_condition(location, payload, opts).await
+            }
+        }
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        opts: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(location, opts).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.inner.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+
+    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        self.inner.rename_opts(from, to, options).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object_store::memory::InMemory;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// Breaks the connection: before a write is done, or after.
+    #[derive(Debug)]
+    struct Breaking {
+        inner: InMemory,
+        before: AtomicU32,
+        after: AtomicU32,
+    }
+
+    impl fmt::Display for Breaking {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("breaking")
+        }
+    }
+
+    fn is_due(count: &AtomicU32) -> bool {
+        let take = |left: u32| left.checked_sub(1);
+        count
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
+            .is_ok()
+    }
+
+    fn broken() -> Error {
+        Error::Generic {
+            store: "test",
+            source: "connection reset".into(),
+        }
+    }
+
+    #[async_trait]
+    impl ObjectStore for Breaking {
+        async fn put_opts(
+            &self,
+            location: &Path,
+            payload: PutPayload,
+            opts: PutOptions,
+        ) -> Result<PutResult> {
+            if is_due(&self.before) {
+                return Err(broken());
+            }
+            let done = self.inner.put_opts(location, payload, opts).await?;
+            if is_due(&self.after) {
+                return Err(broken());
+            }
+            Ok(done)
+        }
+
+        async fn put_multipart_opts(
+            &self,
+            location: &Path,
+            opts: PutMultipartOptions,
+        ) -> Result<Box<dyn MultipartUpload>> {
+            self.inner.put_multipart_opts(location, opts).await
+        }
+
+        async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+            self.inner.get_opts(location, options).await
+        }
+
+        fn delete_stream(
+            &self,
+            locations: BoxStream<'static, Result<Path>>,
+        ) -> BoxStream<'static, Result<Path>> {
+            self.inner.delete_stream(locations)
+        }
+
+        fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+            self.inner.list(prefix)
+        }
+
+        async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+            self.inner.list_with_delimiter(prefix).await
+        }
+
+        async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+            self.inner.copy_opts(from, to, options).await
+        }
+    }
+
+    async fn create(store: &Sure, text: &'static str) -> Result<PutResult> {
+        store
+            .put_opts(&Path::from("a"), text.into(), PutMode::Create.into())
+            .await
+    }
+
+    fn breaking(before: u32, after: u32) -> Sure {
+        Sure::new(Arc::new(Breaking {
+            inner: InMemory::new(),
+            before: before.into(),
+            after: after.into(),
+        }))
+    }
+
+    #[tokio::test]
+    async fn a_write_whose_answer_was_lost_was_ours() {
+        for (before, after) in [(0, 1), (1, 0), (2, 1), (3, 0)] {
+            let store = breaking(before, after);
+            let made = create(&store, "ours").await.unwrap();
+            let again = create(&store, "theirs").await.unwrap_err();
+            assert!(matches!(again, Error::AlreadyExists { .. }), "{again}");
+            let mode = PutMode::Update(made.into());
+            let path = Path::from("a");
+            store
+                .put_opts(&path, "next".into(), mode.clone().into())
+                .await
+                .unwrap();
+            let late = store.put_opts(&path, "late".into(), mode.into()).await;
+            assert!(matches!(late, Err(Error::Precondition { .. })));
+        }
+    }
+
+    #[tokio::test]
+    async fn somebody_elses_write_is_not_ours() {
+        let store = breaking(0, 0);
+        create(&store, "theirs").await.unwrap();
+        let error = create(&store, "our's!").await.unwrap_err();
+        assert!(matches!(error, Error::AlreadyExists { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_stays_broken_is_told() {
+        let error = create(&breaking(100, 0), "ours").await.unwrap_err();
+        assert!(error.to_string().contains("connection reset"), "{error}");
+    }
+}
