@@ -13,6 +13,7 @@ mod suite {
     mod mistakes;
     mod object_storage;
     mod pages;
+    mod python_readers;
     mod schedule;
     mod truth;
     mod watching;

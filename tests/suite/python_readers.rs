@@ -1,0 +1,199 @@
+//! Datasets as others open them: pylance, polars and DuckDB find in a lake what the program says is
+//! there, also as it was.
+
+use super::support::*;
+use serde_json::{Value, json};
+use std::{ffi::OsString, path::Path, process::Command};
+
+/// Names a Python with pylance, polars and DuckDB in it, as `.ci/run` installs them.
+const PYTHON: &str = "RETROCAST_READERS_PYTHON";
+
+/// The Python, or a loud line.
+fn python(test: &str) -> Option<OsString> {
+    let python = std::env::var_os(PYTHON);
+    if python.is_none() {
+        let why = format!("{PYTHON} names no Python with pylance, polars and DuckDB");
+        skipped(test, &why);
+    }
+    python
+}
+
+/// What Python finds in the datasets of a job.
+fn found(python: &OsString, folder: &Path, questions: &Value) -> Vec<Value> {
+    let output = Command::new(python)
+        .arg(root().join("tests/suite/readers.py.txt"))
+        .arg(folder)
+        .arg(questions.to_string())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let answers: Value = serde_json::from_slice(&output.stdout).unwrap();
+    answers.as_array().unwrap().clone()
+}
+
+/// What the program says of a lake.
+fn lake(scratch: &Scratch, command: &str, job: &str, arguments: &[&str]) -> Value {
+    let jobs = root().join("jobs").display().to_string();
+    let mut all = vec!["lake", command, job];
+    all.extend(arguments);
+    all.push("--json");
+    // A scratch workspace has jobs of its own, or runs those of the project.
+    if !scratch.join("jobs").is_dir() {
+        all.extend(["--jobs", &jobs]);
+    }
+    let ended = retrocast_in(scratch.path(), &all).expect(0);
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+fn column_names(shown: &Value) -> Vec<&str> {
+    let columns = shown["columns"].as_array().unwrap().iter();
+    columns
+        .map(|column| column["name"].as_str().unwrap())
+        .collect()
+}
+
+/// Each reader found these rows, this sum and this last time.
+fn agree(answer: &Value, expected: &Value, what: &str) {
+    assert_eq!(answer["pylance_rows"], expected["rows"], "{what}");
+    let readers = answer["readers"].as_object().unwrap();
+    assert_eq!(readers.len(), 5);
+    for (reader, found) in readers {
+        assert_eq!(found["rows"], expected["rows"], "{what}: {reader}");
+        assert_eq!(found["last"], expected["last"], "{what}: {reader}");
+        let (found, sum) = (found["sum"].as_f64(), expected["sum"].as_f64());
+        assert_eq!(found.is_some(), sum.is_some(), "{what}: {reader}");
+        // Numbers are added up in different orders.
+        let near = |found: f64, sum: f64| (found - sum).abs() <= 1e-9 * sum.abs();
+        assert!(
+            found.zip(sum).is_none_or(|(found, sum)| near(found, sum)),
+            "{what}: {reader} adds up to {found:?}, the program to {sum:?}"
+        );
+    }
+}
+
+#[test]
+fn every_dataset_of_a_job_opens_in_python() {
+    let Some(python) = python("datasets in Python") else {
+        return;
+    };
+    let (scratch, _) = demo();
+    let job = "weekly-operations";
+    let listed = lake(scratch, "list", job, &[]);
+    let listed = listed.as_array().unwrap();
+    assert!(listed.len() > 25, "{}", listed.len());
+    let questions = listed
+        .iter()
+        .map(|dataset| json!({ "dataset": dataset["name"] }));
+    let folder = scratch.join("data/lake").join(job);
+    let answers = found(&python, &folder, &questions.collect());
+    assert_eq!(answers.len(), listed.len());
+    for (dataset, answer) in listed.iter().zip(&answers) {
+        let name = dataset["name"].as_str().unwrap();
+        agree(answer, &json!({ "rows": dataset["rows"] }), name);
+        assert_eq!(answer["version"], dataset["version"], "{name}");
+        // Two more than `lake show` shows: what object and line a row is from.
+        let columns = answer["columns"].as_array().unwrap().iter();
+        let columns: Vec<&str> = columns
+            .map(|column| column.as_str().unwrap())
+            .filter(|column| !["_object", "_line"].contains(column))
+            .collect();
+        let shown = lake(scratch, "show", job, &[name]);
+        assert_eq!(columns, column_names(&shown), "{name}");
+    }
+}
+
+#[test]
+fn python_adds_up_to_what_the_program_does() {
+    let Some(python) = python("sums in Python") else {
+        return;
+    };
+    let (scratch, _) = demo();
+    let job = "weekly-operations";
+    let asked = [
+        ("tickets", "minutes_to_resolve", Some("created_at")),
+        ("decisions", "tokens", Some("time")),
+        ("metrics", "latency_ms", Some("time")),
+        ("pipelines", "duration_s", Some("started_at")),
+        ("memory_outlook", "expected", None),
+        ("tickets__quarantine", "line", None),
+        ("tickets__manifest", "bytes", None),
+    ];
+    let questions = asked.map(
+        |(dataset, number, time)| json!({ "dataset": dataset, "number": number, "time": time }),
+    );
+    let folder = scratch.join("data/lake").join(job);
+    let answers = found(&python, &folder, &json!(questions));
+    for ((dataset, number, time), answer) in asked.into_iter().zip(&answers) {
+        let last = time.map_or("null".to_string(), |time| format!("max({time})"));
+        let query =
+            format!("select count(*) as rows, sum({number}) as sum, {last} as last from {dataset}");
+        let expected = lake(scratch, "query", job, &[&query]);
+        agree(answer, &expected[0], dataset);
+        assert_ne!(expected[0]["sum"], json!(0), "{dataset}");
+    }
+}
+
+/// A job that counts tickets.
+const COUNT: &str = r#"title = "Numbers"
+window = "week"
+
+[source.tickets]
+uri = "records/*.jsonl"
+contract = "ticket"
+
+[stage.counted]
+kind = "sql"
+query = "select count(*) as tickets from tickets"
+
+[report.executive]
+"#;
+
+/// Tickets of these numbers.
+fn tickets(numbers: std::ops::RangeInclusive<u32>) -> String {
+    numbers
+        .map(|id| format!("{{\"id\": {id}, \"at\": \"2026-11-10T{id:02}:00:00Z\"}}\n"))
+        .collect()
+}
+
+#[test]
+fn python_finds_a_dataset_as_it_was() {
+    let Some(python) = python("versions in Python") else {
+        return;
+    };
+    let scratch = workspace_of("numbers", COUNT);
+    let run = || retrocast_in(scratch.path(), &["run", "numbers", "--date", "2026-11-16"]);
+    scratch.write("records/first.jsonl", tickets(1..=3));
+    scratch.write("records/second.jsonl", tickets(4..=5));
+    run().expect(0);
+    // One file changes, so that rows are deleted from a file of the dataset, and one comes.
+    scratch.write("records/second.jsonl", tickets(5..=7));
+    scratch.write("records/third.jsonl", tickets(8..=9));
+    run().expect(0);
+    let asked = [
+        (json!(1), "tickets@1", 1, 15),
+        (json!("cited-1"), "tickets@1", 1, 15),
+        (json!(2), "tickets@2", 2, 41),
+        (json!("cited-2"), "tickets", 2, 41),
+        (Value::Null, "tickets", 2, 41),
+    ];
+    let questions = asked.each_ref().map(|(version, ..)| {
+        json!({ "dataset": "tickets", "version": version, "number": "id", "time": "at" })
+    });
+    let folder = scratch.join("data/lake/numbers");
+    let answers = found(&python, &folder, &json!(questions));
+    let versions = lake(&scratch, "versions", "numbers", &["tickets"]);
+    assert_eq!(versions.as_array().unwrap().len(), 2);
+    for ((version, table, number, sum), answer) in asked.iter().zip(&answers) {
+        let query =
+            format!("select count(*) as rows, sum(id) as sum, max(at) as last from {table}");
+        let expected = lake(&scratch, "query", "numbers", &[&query]);
+        let what = version.to_string();
+        agree(answer, &expected[0], &what);
+        assert_eq!(expected[0]["sum"], json!(sum), "{what}");
+        assert_eq!(answer["version"], json!(number), "{what}");
+        assert_eq!(answer["versions"], json!([1, 2]), "{what}");
+        let tags = json!({ "cited-1": 1, "cited-2": 2 });
+        assert_eq!(answer["tags"], tags, "{what}");
+    }
+}
