@@ -1,11 +1,11 @@
-//! Datasets as others open them: pylance, polars and DuckDB find in a lake what the program says is
+//! Datasets as others open them: pylance, polars and `DuckDB` find in a lake what the program says is
 //! there, also as it was.
 
 use super::support::*;
 use serde_json::{Value, json};
 use std::{ffi::OsString, path::Path, process::Command};
 
-/// Names a Python with pylance, polars and DuckDB in it, as `.ci/run` installs them.
+/// Names a Python with pylance, polars and `DuckDB` in it, as `.ci/run` installs them.
 const PYTHON: &str = "RETROCAST_READERS_PYTHON";
 
 /// The Python, or a loud line.

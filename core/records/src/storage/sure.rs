@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    CopyOptions, Error, Extensions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload,
     PutResult, RenameOptions, Result, path::Path,
 };
@@ -47,7 +47,7 @@ impl Sure {
         Ok(same.then_some(PutResult {
             e_tag: meta.e_tag,
             version: meta.version,
-            extensions: Default::default(),
+            extensions: Extensions::default(),
         }))
     }
 
