@@ -1,9 +1,11 @@
 //! `cargo xtask`: everything that is done to the project, with nothing but cargo and this crate.
 
 mod engine;
+mod ingest;
 mod measure;
 mod peers;
 mod tidy_times;
+mod venv;
 
 use measure::Measured;
 use std::{
@@ -22,6 +24,7 @@ Usage: cargo xtask <command>
   ci              format, lints, tests: what has to hold before a change lands
   bench [...]     benchmarks: the hot parts, the engine, then whole runs with peak memory
   bench engine    what the engine costs: no-op jobs as whole processes, beside other schedulers
+  bench ingest    what taking records in costs: seconds, MB/s, peak memory, beside other readers
   bless           write anew what is generated and kept: jobs/job.schema.json
   new-stage NAME  write the skeleton of a stage kind and say what is left to do
 
@@ -30,7 +33,8 @@ Examples:
   cargo xtask run github-incidents --set records=DIR --date 2026-08-10
   cargo xtask test -p retrocast-stats
   cargo xtask bench --records 1000000
-  cargo xtask bench engine --no-peers";
+  cargo xtask bench engine --no-peers
+  cargo xtask bench ingest --gigabytes 5 --times 3";
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = env::args().skip(1).collect();
@@ -175,8 +179,10 @@ fn ci() -> Result<(), String> {
 /// The hot parts and the engine, then the main job as a whole process; or the engine alone.
 fn bench(arguments: &[String]) -> Result<(), String> {
     build()?;
-    if arguments.first().is_some_and(|word| word == "engine") {
-        return engine::bench(&arguments[1..]);
+    match arguments.first().map(String::as_str) {
+        Some("engine") => return engine::bench(&arguments[1..]),
+        Some("ingest") => return ingest::bench(&arguments[1..]),
+        _ => {}
     }
     if !arguments.iter().any(|argument| argument == "--whole-only") {
         cargo(&["bench", "--package", "retrocast-cli", "--bench", "hot"])?;
@@ -208,7 +214,9 @@ fn whole_runs(records: u64) -> Result<(), String> {
     let measure = |name: &str, arguments: &[&str]| -> Result<f64, String> {
         let mut command = Command::new(program());
         command.args(arguments).current_dir(root());
-        let Measured { seconds, peak_kib } = measure::once(&mut command, &log)?;
+        let Measured {
+            seconds, peak_kib, ..
+        } = measure::once(&mut command, &log)?;
         println!(
             "{name:<28} {seconds:>8.2} s   peak {:>6} MiB",
             peak_kib / 1024

@@ -1,4 +1,4 @@
-//! Wall time and peak memory of whole processes.
+//! Wall time, peak memory and bytes read of whole processes.
 
 use std::{
     fs::{self, File},
@@ -19,6 +19,9 @@ pub struct Measured {
     pub seconds: f64,
     /// The largest resident memory; what comes in the last millisecond may be missed.
     pub peak_kib: u64,
+    /// Bytes it had from the kernel, whether or not they came from a disk (`rchar`); what it maps into
+    /// its memory is not among them.
+    pub read_bytes: u64,
 }
 
 /// Runs a command to its end. What it says goes into a file, whose end is told when it fails.
@@ -30,12 +33,12 @@ pub fn once(command: &mut Command, log: &Path) -> Result<Measured, String> {
     let start = Instant::now();
     let mut child = command.stderr(file).spawn().map_err(told)?;
     let (process, ended) = (child.id(), AtomicBool::new(false));
-    let (status, seconds, peak_kib) = thread::scope(|scope| {
-        let watch = scope.spawn(|| peak_until(process, &ended));
+    let (status, seconds, (peak_kib, read_bytes)) = thread::scope(|scope| {
+        let watch = scope.spawn(|| watch_until(process, &ended));
         let status = child.wait();
         let seconds = start.elapsed().as_secs_f64();
         ended.store(true, Ordering::Relaxed);
-        (status, seconds, watch.join().unwrap_or(0))
+        (status, seconds, watch.join().unwrap_or((0, 0)))
     });
     let status = status.map_err(told)?;
     // 3: done, but something optional is missing.
@@ -45,22 +48,29 @@ pub fn once(command: &mut Command, log: &Path) -> Result<Measured, String> {
         let last = lines[lines.len().saturating_sub(5)..].join("\n  ");
         return Err(format!("{name}: {status}\n  {last}"));
     }
-    Ok(Measured { seconds, peak_kib })
+    Ok(Measured {
+        seconds,
+        peak_kib,
+        read_bytes,
+    })
 }
 
-fn peak_until(process: u32, ended: &AtomicBool) -> u64 {
-    let mut peak = 0;
+/// The high-water mark of a process's resident memory in KiB, and the bytes it read, as the kernel
+/// keeps them.
+fn watch_until(process: u32, ended: &AtomicBool) -> (u64, u64) {
+    let (mut peak, mut read) = (0, 0);
     while !ended.load(Ordering::Relaxed) {
-        peak = peak.max(peak_memory_kib(process));
+        peak = peak.max(told(process, "status", "VmHWM:"));
+        read = read.max(told(process, "io", "rchar:"));
         thread::sleep(LOOK);
     }
-    peak
+    (peak, read)
 }
 
-/// The high-water mark of a process's resident memory, as the kernel keeps it.
-fn peak_memory_kib(process: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+/// A number that the kernel keeps of a process.
+fn told(process: u32, file: &str, key: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(key));
     line.and_then(|line| line.trim().split(' ').next()?.parse().ok())
         .unwrap_or(0)
 }
@@ -118,6 +128,7 @@ mod tests {
             Ok(Measured {
                 seconds: seconds[i],
                 peak_kib: i as u64,
+                read_bytes: 2 * i as u64,
             })
         });
         let series = series.unwrap();
@@ -134,7 +145,7 @@ mod tests {
         assert!(error.contains("why") && error.contains('7'), "{error}");
         let mut command = Command::new("sh");
         let measured = once(command.args(["-c", "sleep 0.05"]), &log).unwrap();
-        assert!(measured.seconds >= 0.05 && measured.peak_kib > 0);
+        assert!(measured.seconds >= 0.05 && measured.peak_kib > 0 && measured.read_bytes > 0);
         fs::remove_file(log).unwrap();
     }
 }

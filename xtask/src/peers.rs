@@ -6,7 +6,7 @@
 use crate::{
     engine::{self, WIDTH},
     measure::{self, Measured, Series},
-    target,
+    venv,
 };
 use std::{
     fs,
@@ -148,30 +148,13 @@ impl Peer {
         })
     }
 
-    /// The folder of its virtual environment, made when it is not there.
+    /// The folder of its virtual environment.
     fn environment(&self) -> Result<PathBuf, String> {
-        let package = self.name.to_lowercase();
-        let (peers, name) = (
-            target().join("peers"),
-            format!("{package}-{}", self.version),
-        );
-        let folder = peers.join(&name);
-        // Written last, so a broken-off installation is made again.
-        let ready = folder.join("ready");
-        if ready.exists() {
-            return Ok(folder);
-        }
-        println!("installing {} {}", self.name, self.version);
-        let log = peers.join(format!("{name}.log"));
-        fs::create_dir_all(&peers).map_err(|error| error.to_string())?;
-        let mut python = Command::new("python3");
-        measure::once(python.args(["-m", "venv", "--clear"]).arg(&folder), &log)?;
-        let mut pip = Command::new(folder.join("bin/pip"));
-        pip.args(["install", "--quiet", "--disable-pip-version-check"])
-            .arg(format!("{package}=={}", self.version));
-        measure::once(&mut pip, &log)?;
-        fs::write(ready, "").map_err(|error| error.to_string())?;
-        Ok(folder)
+        let (package, version) = (self.name.to_lowercase(), self.version);
+        venv::environment(
+            &format!("{package}-{version}"),
+            &[format!("{package}=={version}")],
+        )
     }
 
     fn prepare(&self, work: &Path) -> Result<(), String> {

@@ -15,6 +15,7 @@ pub mod key;
 mod parquet;
 mod parse;
 pub mod personal;
+mod plain;
 pub mod quarantine;
 mod strangers;
 pub mod value;

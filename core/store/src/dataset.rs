@@ -3,6 +3,7 @@
 //! A dataset is a folder `<root>/<job>/<name>.lance`, on this machine or in object storage. Every write makes one new version by one
 //! commit; older versions stay readable, so a report can always cite what it was made from.
 
+mod adopt;
 mod increment;
 
 pub(crate) use increment::ROW_ADDRESS;

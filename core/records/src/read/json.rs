@@ -331,7 +331,9 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
                 cx.within(&field.name);
                 return Err(error);
             }
-            cx.strangers.within(kept, &field.name);
+            if cx.strangers.kept() > kept {
+                cx.strangers.within(kept, &field.name);
+            }
             expected = index + 1;
         }
         for (field, column) in fields.iter().zip(columns.iter_mut()) {

@@ -10,6 +10,10 @@ use arrow::{
     error::ArrowError,
 };
 use arrow_schema::{DataType, TimeUnit};
+use std::{
+    hash::{BuildHasher as _, DefaultHasher, Hasher as _, RandomState},
+    sync::OnceLock,
+};
 
 /// A part of a key.
 pub(super) enum Part<'a> {
@@ -20,29 +24,44 @@ pub(super) enum Part<'a> {
     Text(&'a [u8]),
 }
 
-/// Hashes the parts of a key, unambiguously. BLAKE3, since records are hostile: whoever could make two
-/// keys of one hash could make a record vanish.
-#[derive(Default)]
-pub(super) struct KeyHasher(blake3::Hasher);
+/// Hashes the parts of a key, unambiguously. Records are hostile: whoever could make two keys of one
+/// hash could make a record vanish. So it is `SipHash` with a key that is drawn for each process, twice
+/// with different beginnings, for 128 bits. Hashes of different processes have nothing in common.
+pub(super) struct KeyHasher([DefaultHasher; 2]);
+
+impl Default for KeyHasher {
+    fn default() -> Self {
+        static DRAWN: OnceLock<RandomState> = OnceLock::new();
+        let drawn = DRAWN.get_or_init(RandomState::new);
+        Self([0, 1].map(|half| {
+            let mut hasher = drawn.build_hasher();
+            hasher.write_u64(half);
+            hasher
+        }))
+    }
+}
 
 impl KeyHasher {
     pub fn part(&mut self, part: Part) {
         match part {
-            Part::Boolean(value) => self.0.update(&[u8::from(value)]),
-            Part::Integer(value) => self.0.update(&value.to_le_bytes()),
-            Part::Number(value) => self.0.update(&value.to_bits().to_le_bytes()),
-            Part::Date(value) => self.0.update(&value.to_le_bytes()),
+            Part::Boolean(value) => self.write(&[u8::from(value)]),
+            Part::Integer(value) => self.write(&value.to_le_bytes()),
+            Part::Number(value) => self.write(&value.to_bits().to_le_bytes()),
+            Part::Date(value) => self.write(&value.to_le_bytes()),
             Part::Text(bytes) => {
-                self.0.update(&(bytes.len() as u64).to_le_bytes());
-                self.0.update(bytes)
+                self.write(&(bytes.len() as u64).to_le_bytes());
+                self.write(bytes);
             }
-        };
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.iter_mut().for_each(|half| half.write(bytes));
     }
 
     pub fn finish(&self) -> u128 {
-        let mut half = [0; 16];
-        half.copy_from_slice(&self.0.finalize().as_bytes()[..16]);
-        u128::from_le_bytes(half)
+        let [low, high] = [0, 1].map(|half: usize| u128::from(self.0[half].finish()));
+        high << 64 | low
     }
 }
 

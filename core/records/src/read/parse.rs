@@ -8,6 +8,7 @@ use super::{
     key::KeyHasher,
     parquet::Rows,
     personal::{Pseudonyms, Redactor},
+    plain::Plain,
     quarantine::{self, Reason, Violation},
     strangers::{Strangers, Unknown},
 };
@@ -48,6 +49,7 @@ struct Parser<'a> {
     key: Vec<usize>,
     latest: Option<usize>,
     columns: Vec<Column>,
+    plain: Plain,
     strangers: Strangers,
     /// What the contract does not name, of each row, when it is kept.
     rest: Vec<Option<String>>,
@@ -67,6 +69,7 @@ pub(super) fn parse(
         key: contract.key.iter().filter_map(position).collect(),
         latest: contract.latest.as_ref().and_then(position),
         columns: column::columns(&contract.fields, pseudonyms),
+        plain: Plain::default(),
         strangers: Strangers::new(contract.unknown),
         rest: Vec::new(),
         redactor: Redactor::of(contract),
@@ -98,21 +101,28 @@ pub(super) fn parse(
 
 impl Parser<'_> {
     fn lines(&mut self, bytes: &[u8], first_line: u64) {
+        // Whether a record is text is asked of each only where the block is not.
+        let text = std::str::from_utf8(bytes).ok();
         let mut start = 0;
         let ends = memchr::memchr_iter(b'\n', bytes).chain([bytes.len()]);
         for (line, end) in (first_line..).zip(ends) {
             let raw = bytes[start..end].trim_ascii_end();
-            start = end + 1;
             if !raw.is_empty() {
-                self.json(line, raw);
+                let text = text.map(|text| &text[start..start + raw.len()]);
+                self.json(line, raw, text);
             }
+            start = end + 1;
         }
     }
 
     fn values(&mut self, bytes: &[u8], spans: &[Span]) {
         for span in spans {
             let before = self.out.refused.len();
-            self.json(span.line, bytes[span.start..span.end].trim_ascii_end());
+            self.json(
+                span.line,
+                bytes[span.start..span.end].trim_ascii_end(),
+                None,
+            );
             // Bytes are told from the beginning of the line, of which the record may be a part.
             for refused in &mut self.out.refused[before..] {
                 if let Some(column) = &mut refused.violation.column {
@@ -122,15 +132,15 @@ impl Parser<'_> {
         }
     }
 
-    fn json(&mut self, line: u64, raw: &[u8]) {
+    /// Reads a record; `text` is what it is known to be as text.
+    fn json(&mut self, line: u64, raw: &[u8], text: Option<&str>) {
         self.out.records += 1;
-        let read = match std::str::from_utf8(raw) {
-            Ok(text) => json::read_record(
-                text,
-                &self.contract.fields,
-                &mut self.columns,
-                &mut self.strangers,
-            ),
+        let text = text.map_or_else(|| std::str::from_utf8(raw), Ok);
+        let fields = &self.contract.fields;
+        self.strangers.clear();
+        let read = match text {
+            Ok(text) if self.plain.read_record(text, fields, &mut self.columns) => Ok(()),
+            Ok(text) => json::read_record(text, fields, &mut self.columns, &mut self.strangers),
             Err(error) => Err(invalid_utf8(raw, error)),
         };
         self.done(line, raw, read, None);

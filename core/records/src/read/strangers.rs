@@ -98,6 +98,9 @@ impl Strangers {
 
     /// The fields kept of this record as one JSON object; `None` when there are none.
     pub fn take(&mut self) -> Result<Option<Value>, Violation> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
         let mut all = Map::new();
         for (path, value) in self.rest.drain(..) {
             if all.contains_key(&path) {

@@ -210,6 +210,6 @@ async fn transaction_properties(dataset: &Dataset, version: u64) -> Option<Prope
     )
 }
 
-fn remembered(properties: &Properties) -> Arc<HashMap<String, String>> {
+pub(super) fn remembered(properties: &Properties) -> Arc<HashMap<String, String>> {
     Arc::new(properties.clone().into_iter().collect())
 }

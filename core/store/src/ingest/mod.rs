@@ -10,12 +10,14 @@
 //! it leaves nothing to do.
 
 mod changes;
+mod keys;
 pub mod manifest;
 mod note;
 mod refused;
 mod resolve;
 mod take;
 
+pub(crate) use keys::Rows;
 pub use resolve::Gone;
 
 use crate::{
@@ -233,23 +235,58 @@ impl Increment<'_> {
         };
         let objects = self.objects(kept, &files, &numbers, &taken);
         self.something_readable(&objects)?;
-        let prepared = match waiting {
-            Waiting::Prepared(prepared) => *prepared,
-            Waiting::Staged(staging, staged) => {
-                let rows = without(&staging, &staged, taken.superseded).await?;
-                let name = &self.spec.name;
-                self.lake.prepare(name, rows, old.as_ref()).await?
-            }
-        };
-        let (lake, name) = (self.lake, &self.spec.name);
-        let listed = manifest::write(lake, name, &objects, self.properties).await?;
+        let listed = manifest::write(self.lake, &self.spec.name, &objects, self.properties).await?;
         let properties =
             manifest::properties(self.properties, self.meaning, &listed, quarantine.as_ref());
+        let superseded = taken.superseded;
         let rows = match &old {
-            None => lake.replace(name, prepared, &properties).await?,
-            Some(old) => lake.extend(old, prepared, &gone, &properties).await?,
+            None => self.begin(waiting, superseded, &properties).await?,
+            Some(old) => {
+                let prepared = self.prepared(waiting, superseded, Some(old)).await?;
+                self.lake.extend(old, prepared, &gone, &properties).await?
+            }
         };
         Ok((rows, quarantine, objects))
+    }
+
+    /// Commits rows as a version that begins anew. Staged rows are written again only where so many
+    /// of them do not count that they would be in the way.
+    async fn begin(
+        &self,
+        waiting: Waiting,
+        superseded: Rows,
+        properties: &Properties,
+    ) -> Result<DatasetRef, StoreError> {
+        let (lake, name) = (self.lake, &self.spec.name);
+        let prepared = match waiting {
+            Waiting::Staged(staging, staged) if superseded.len() == 0 => {
+                lake.take_files(&staging, &staged).await?
+            }
+            Waiting::Staged(staging, staged)
+                if superseded.len() <= staged.rows / 10 && lake.is_free(name)? =>
+            {
+                let whole = lake.take_whole(&staging, &staged, &superseded, properties);
+                return whole.await;
+            }
+            waiting => self.prepared(waiting, superseded, None).await?,
+        };
+        lake.replace(name, prepared, properties).await
+    }
+
+    /// The rows that count in the dataset's files, with nobody referring to them.
+    async fn prepared(
+        &self,
+        waiting: Waiting,
+        superseded: Rows,
+        old: Option<&DatasetRef>,
+    ) -> Result<Prepared, StoreError> {
+        match waiting {
+            Waiting::Prepared(prepared) => Ok(*prepared),
+            Waiting::Staged(staging, staged) => {
+                let rows = without(&staging, &staged, superseded).await?;
+                self.lake.prepare(&self.spec.name, rows, old).await
+            }
+        }
     }
 
     /// The files to read, with how their records are written.
@@ -285,6 +322,11 @@ impl Increment<'_> {
         let schema = origin::with_origin(&self.spec.contract.schema());
         let (rows_in, rows_out) = mpsc::channel(4);
         let (refused_in, refused_out) = mpsc::channel(4);
+        // Removed when dropped, also when nobody waits for the end any more.
+        let staging = match self.spec.contract.key.is_empty() {
+            true => None,
+            false => Some(self.lake.staging(name)?),
+        };
         let taking = Taking {
             spec: self.spec.clone(),
             listing: self.listing.clone(),
@@ -295,16 +337,16 @@ impl Increment<'_> {
             rows: rows_in,
             refused: refused_in,
             schema: schema.clone(),
+            spill: staging.as_ref().map(|lake| lake.folder().to_path_buf()),
+            lookups: old.is_some(),
         };
         let reading = tokio::task::spawn_blocking(move || taking.run());
         let rows = received(schema, rows_out);
         let writing = async {
-            if self.spec.contract.key.is_empty() {
+            let Some(staging) = staging else {
                 let prepared = self.lake.prepare(name, rows, old).await?;
                 return Ok(Waiting::Prepared(Box::new(prepared)));
-            }
-            // Removed when dropped, also when nobody waits for the end any more.
-            let staging = self.lake.staging(name)?;
+            };
             let staged = staging.write(name, rows, &Properties::new()).await?;
             Ok(Waiting::Staged(staging, staged))
         };
@@ -436,24 +478,19 @@ fn received(schema: SchemaRef, channel: mpsc::Receiver<Message>) -> SendableReco
 async fn without(
     staging: &Lake,
     staged: &DatasetRef,
-    mut superseded: Vec<u64>,
+    superseded: Rows,
 ) -> Result<SendableRecordBatchStream, StoreError> {
-    superseded.sort_unstable();
     let stream = staging.scan_all(staged, &Scan::default()).await?;
     let schema = stream.schema();
     let mut row = 0_u64;
-    let mut next = superseded.into_iter().peekable();
     let kept = stream.map(move |batch| {
         let batch = batch?;
-        let end = row + batch.num_rows() as u64;
-        if next.peek().is_none_or(|first| *first >= end) {
-            row = end;
+        let (start, end) = (row, row + batch.num_rows() as u64);
+        row = end;
+        if superseded.between(start, end).next().is_none() {
             return Ok(batch);
         }
-        let keep: Vec<bool> = (row..end)
-            .map(|row| next.next_if_eq(&row).is_none())
-            .collect();
-        row = end;
+        let keep: Vec<bool> = (start..end).map(|row| !superseded.contains(row)).collect();
         Ok(arrow::compute::filter_record_batch(
             &batch,
             &BooleanArray::from(keep),

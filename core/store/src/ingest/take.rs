@@ -2,8 +2,9 @@
 
 use super::{
     Control, Message, Progress, SourceSpec,
+    keys::{Gathered, Rows},
     manifest::Counts,
-    resolve::{Keys, Seen},
+    resolve::Keys,
 };
 use crate::{
     contract::Contract,
@@ -17,7 +18,7 @@ use retrocast_records::{
     Format, SourceError,
     read::{self, Parsed, Reading, Told, quarantine},
 };
-use std::collections::hash_map::Entry;
+use std::path::PathBuf;
 use tokio::sync::mpsc;
 
 /// Objects that are read now.
@@ -33,6 +34,10 @@ pub(super) struct Taking {
     pub refused: mpsc::Sender<Message>,
     /// Of the rows, with their origin.
     pub schema: SchemaRef,
+    /// Where keys go that do not fit into memory; `None` when the contract has no key.
+    pub spill: Option<PathBuf>,
+    /// Whether it is asked afterwards which row of a key counts.
+    pub lookups: bool,
 }
 
 /// What became of them.
@@ -44,10 +49,10 @@ pub(super) struct Taken {
     pub starts: Vec<u64>,
     /// Rows in all.
     pub rows: u64,
-    /// The row of each key that counts so far; only looked up, never walked through.
+    /// The row of each key that counts, when that is asked for; only looked up, never walked through.
     pub keys: Keys,
     /// Rows that another of their key took the place of.
-    pub superseded: Vec<u64>,
+    pub superseded: Rows,
 }
 
 impl Taken {
@@ -60,7 +65,7 @@ impl Taken {
     pub fn supersede(&mut self, row: u64) {
         let object = self.object_of(row);
         self.counts[object].superseded += 1;
-        self.superseded.push(row);
+        self.superseded.insert(row);
     }
 }
 
@@ -71,6 +76,7 @@ impl Taking {
             counts: vec![Counts::default(); self.files.len()],
             ..Taken::default()
         };
+        let mut gathered = self.spill.as_deref().map(Gathered::new);
         let mut progress = Progress::default();
         let reading = Reading {
             listing: &self.listing,
@@ -90,7 +96,7 @@ impl Taking {
             Told::Records(parsed) => {
                 progress.records += parsed.records;
                 progress.bytes += parsed.bytes;
-                self.pass_on(parsed, &mut taken)?;
+                self.pass_on(parsed, &mut taken, gathered.as_mut())?;
                 if let Some(tell) = &self.control.progress {
                     tell(progress);
                 }
@@ -100,10 +106,18 @@ impl Taking {
         taken.starts.resize(self.files.len(), taken.rows);
         self.send(&self.refused, Message::End)?;
         self.send(&self.rows, Message::End)?;
+        if let Some(gathered) = gathered {
+            taken.keys = gathered.resolve(self.lookups, &mut |row| taken.supersede(row))?;
+        }
         Ok(taken)
     }
 
-    fn pass_on(&self, parsed: Parsed, taken: &mut Taken) -> Result<(), StoreError> {
+    fn pass_on(
+        &self,
+        parsed: Parsed,
+        taken: &mut Taken,
+        gathered: Option<&mut Gathered>,
+    ) -> Result<(), StoreError> {
         let (file, number) = (parsed.file, self.numbers[parsed.file]);
         // Objects without a row begin where the next one does.
         taken
@@ -119,31 +133,12 @@ impl Taking {
         let Some(batch) = parsed.batch else {
             return Ok(());
         };
-        self.note_keys(&parsed.keys, &parsed.order, taken);
+        if let Some(gathered) = gathered {
+            gathered.add(taken.rows, &parsed.keys, &parsed.order)?;
+        }
         taken.rows += batch.num_rows() as u64;
         let batch = origin::add(&batch, &self.schema, number, parsed.lines)?;
         self.send(&self.rows, Message::Rows(batch))
-    }
-
-    /// Of the rows of one key the latest counts, and of equally late ones the last.
-    fn note_keys(&self, keys: &[u128], order: &[i64], taken: &mut Taken) {
-        for (offset, key) in keys.iter().enumerate() {
-            let seen = Seen {
-                row: taken.rows + offset as u64,
-                order: order.get(offset).copied().unwrap_or(0),
-            };
-            let loser = match taken.keys.entry(*key) {
-                Entry::Vacant(empty) => {
-                    empty.insert(seen);
-                    continue;
-                }
-                Entry::Occupied(mut held) if held.get().order <= seen.order => {
-                    held.insert(seen).row
-                }
-                Entry::Occupied(_) => seen.row,
-            };
-            taken.supersede(loser);
-        }
     }
 
     fn send(&self, channel: &mpsc::Sender<Message>, message: Message) -> Result<(), StoreError> {

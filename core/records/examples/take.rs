@@ -1,0 +1,52 @@
+//! How fast records are read and held to a contract, with nothing behind it:
+//! `take CONTRACT URI [THREADS]`.
+
+use retrocast_records::{
+    contract,
+    read::{Dialect, Format, Reading, Told},
+    source::Listing,
+};
+use std::{error::Error, path::Path, time::Instant};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [contract, uri, rest @ ..] = &arguments[..] else {
+        return Err("usage: take CONTRACT URI [THREADS]".into());
+    };
+    let threads = rest.first().map_or(Ok(1), |text| text.parse())?;
+    let contract = contract::parse("take", contract, &std::fs::read_to_string(contract)?)
+        .map_err(|error| format!("{error:?}"))?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let listing = runtime.block_on(Listing::find("take", uri, Path::new("."), true))?;
+    let formatted = |name: &str| Format::of(name).ok_or("a file's name does not tell its format");
+    let files = listing.files.iter();
+    let files = files.map(|file| formatted(&file.name).map(|format| (file.clone(), format)));
+    let files = files.collect::<Result<Vec<_>, _>>()?;
+    let start = Instant::now();
+    let reading = Reading {
+        listing: &listing,
+        files: &files,
+        dialect: &Dialect::AS_FOUND,
+        contract: &contract,
+        hash_key: None,
+        threads,
+        cancel: &tokio_util::sync::CancellationToken::new(),
+        runtime: runtime.handle(),
+    };
+    let (mut rows, mut refused, mut bytes) = (0, 0, 0);
+    reading.run(&mut |told| {
+        if let Told::Records(parsed) = told {
+            rows += parsed.lines.len();
+            refused += parsed.refused.len();
+            bytes += parsed.bytes;
+        }
+        Ok::<(), retrocast_records::SourceError>(())
+    })?;
+    let seconds = start.elapsed().as_secs_f64();
+    let megabytes = bytes as f64 / 1e6;
+    println!(
+        "{rows} rows, {refused} refused, {megabytes:.0} MB in {seconds:.2} s: {:.0} MB/s",
+        megabytes / seconds
+    );
+    Ok(())
+}

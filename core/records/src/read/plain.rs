@@ -1,0 +1,213 @@
+//! JSON records as most programs write them: one flat object on a line, without escapes, that meets its
+//! contract. They are read here in one go, straight from the bytes of the line.
+//!
+//! Whatever is not like that is left to the general reader in `json.rs`, which also says what is wrong
+//! with it: so what is accepted and what is told is the same as without this module.
+
+use super::{column::Column, value};
+use crate::contract::{Field, FieldKind};
+
+/// Records that are tried before it is asked whether it is worth it.
+const TRIED_MIN: u32 = 64;
+
+/// Whether records of a block are like that, learned on the way.
+#[derive(Debug, Default)]
+pub(super) struct Plain {
+    tried: u32,
+    read: u32,
+}
+
+impl Plain {
+    /// Reads one line into one new row; otherwise leaves the columns as they were.
+    pub fn read_record(&mut self, line: &str, fields: &[Field], columns: &mut [Column]) -> bool {
+        if self.tried >= TRIED_MIN && self.read < self.tried / 2 {
+            return false;
+        }
+        self.tried += 1;
+        let rows = columns.first().map_or(0, Column::len);
+        let read = Line { text: line, at: 0 }
+            .record(fields, columns, rows)
+            .is_some();
+        if !read {
+            columns.iter_mut().for_each(|column| column.truncate(rows));
+        }
+        self.read += u32::from(read);
+        read
+    }
+}
+
+/// A line, and how far it has been read. Every step is `None` when the line is another's business.
+struct Line<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Line<'t> {
+    fn record(mut self, fields: &[Field], columns: &mut [Column], rows: usize) -> Option<()> {
+        self.expect(b'{')?;
+        // Records of one source mostly have their fields in the same order.
+        let mut expected = 0;
+        loop {
+            self.expect(b'"')?;
+            let name = self.string()?;
+            let index = match fields.get(expected) {
+                Some(field) if field.name == name => expected,
+                _ => fields.iter().position(|field| field.name == name)?,
+            };
+            expected = index + 1;
+            self.expect(b':')?;
+            let column = columns
+                .get_mut(index)
+                .filter(|column| column.len() == rows)?;
+            self.value(&fields[index], column)?;
+            match self.next()? {
+                b',' => {}
+                b'}' => break,
+                _ => return None,
+            }
+        }
+        self.blanks();
+        if self.at < self.text.len() {
+            return None;
+        }
+        for (field, column) in fields.iter().zip(columns.iter_mut()) {
+            if column.len() == rows {
+                value::push_missing(field, column, "").ok()?;
+            }
+        }
+        Some(())
+    }
+
+    fn value(&mut self, field: &Field, column: &mut Column) -> Option<()> {
+        if matches!(field.kind, FieldKind::Json) {
+            return None;
+        }
+        let pushed = match self.next()? {
+            b'"' => value::push_text(field, column, self.string()?),
+            b'n' => self.word("ull").map(|()| value::push_null(field, column))?,
+            b't' => self
+                .word("rue")
+                .map(|()| value::push_boolean(field, column, true))?,
+            b'f' => self
+                .word("alse")
+                .map(|()| value::push_boolean(field, column, false))?,
+            b'-' | b'0'..=b'9' => return self.number(field, column),
+            _ => return None,
+        };
+        pushed.ok()
+    }
+
+    /// Goes on with the number whose first byte was read.
+    fn number(&mut self, field: &Field, column: &mut Column) -> Option<()> {
+        let start = self.at - 1;
+        let bytes = self.text.as_bytes();
+        let negative = bytes[start] == b'-';
+        let whole = self.digits(start + usize::from(negative));
+        let digits = &bytes[start + usize::from(negative)..whole];
+        let leading = digits.first() == Some(&b'0') && digits.len() > 1;
+        if digits.is_empty() || leading {
+            return None;
+        }
+        let mut end = whole;
+        if bytes.get(end) == Some(&b'.') {
+            end = self.digits(whole + 1);
+            if end == whole + 1 {
+                return None;
+            }
+        }
+        self.at = end;
+        if matches!(bytes.get(end), Some(b'e' | b'E')) {
+            return None;
+        }
+        if end > whole {
+            let number: f64 = self.text[start..end].parse().ok()?;
+            return value::push_number(field, column, number).ok();
+        }
+        // Less than 19 digits fit; minus nought is no whole number.
+        if digits.len() > 18 || (negative && digits == b"0") {
+            return None;
+        }
+        let number = digits
+            .iter()
+            .fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+        let number = if negative { -number } else { number };
+        value::push_integer(field, column, number).ok()
+    }
+
+    /// Where the digits end that begin here.
+    fn digits(&self, from: usize) -> usize {
+        let rest = &self.text.as_bytes()[from..];
+        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        from + count
+    }
+
+    /// The string whose opening quote was read, if nothing in it has to be unescaped.
+    fn string(&mut self) -> Option<&'t str> {
+        let start = self.at;
+        let bytes = self.text.as_bytes();
+        let mut at = start;
+        // Eight bytes at a time; the place of the first that matters is told by the lowest bit.
+        while let Some(eight) = bytes.get(at..at + 8) {
+            let word = u64::from_le_bytes(eight.try_into().ok()?);
+            let found = special(word);
+            if found != 0 {
+                at += found.trailing_zeros() as usize / 8;
+                return self.close(start, at);
+            }
+            at += 8;
+        }
+        let rest = bytes.get(at..)?;
+        let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+        let end = at + rest.iter().position(special)?;
+        self.close(start, end)
+    }
+
+    /// Ends a string where a byte was found that cannot be part of it as it is.
+    fn close(&mut self, start: usize, end: usize) -> Option<&'t str> {
+        if self.text.as_bytes()[end] != b'"' {
+            return None;
+        }
+        self.at = end + 1;
+        self.text.get(start..end)
+    }
+
+    fn word(&mut self, rest: &str) -> Option<()> {
+        let end = self.at + rest.len();
+        let there = self.text.as_bytes().get(self.at..end)? == rest.as_bytes();
+        self.at = end;
+        there.then_some(())
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.next()? == byte).then_some(())
+    }
+
+    /// The next byte that is not blank.
+    fn next(&mut self) -> Option<u8> {
+        self.blanks();
+        let byte = self.text.as_bytes().get(self.at)?;
+        self.at += 1;
+        Some(*byte)
+    }
+
+    fn blanks(&mut self) {
+        let bytes = self.text.as_bytes();
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = bytes.get(self.at) {
+            self.at += 1;
+        }
+    }
+}
+
+/// The highest bit of the first byte that is a quote, a backslash or a control character. Bits above
+/// that one may be wrong (Mycroft's test for zero bytes, which borrows upwards).
+fn special(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let control = word.wrapping_sub(0x20 * ONES) & !word & HIGH;
+    zero(word ^ (0x22 * ONES)) | zero(word ^ (0x5C * ONES)) | control
+}
+
+#[cfg(test)]
+#[path = "plain_tests.rs"]
+mod tests;

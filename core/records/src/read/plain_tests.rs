@@ -1,0 +1,148 @@
+use super::*;
+use crate::{
+    contract::{self, Contract},
+    read::{column, json, personal::Pseudonyms, strangers::Strangers},
+};
+use std::sync::Arc;
+
+const CONTRACT: &str = "title = \"T\"\n[field.a]\ntype = \"string\"\nmax_length = 12\n\
+    [field.b]\ntype = \"integer\"\nrequired = true\nmax = 100\n[field.c]\ntype = \"number\"\n\
+    [field.d]\ntype = \"boolean\"\n[field.e]\ntype = \"timestamp\"\n[field.f]\ntype = \"date\"\n\
+    [field.g]\ntype = \"integer\"\ndefault = 7\n";
+
+fn contract() -> Contract {
+    contract::parse("t", "t.toml", CONTRACT).unwrap()
+}
+
+/// What both readers make of a line: the plain one may decline, but must not differ.
+fn check(line: &str) -> bool {
+    let contract = contract();
+    let pseudonyms = Arc::new(Pseudonyms::new("", None));
+    let row = |read: &mut dyn FnMut(&mut [Column]) -> bool| {
+        let mut columns = column::columns(&contract.fields, &pseudonyms);
+        // Something before it, which has to stay as it is.
+        for (field, column) in contract.fields.iter().zip(&mut columns) {
+            match field.name.as_str() {
+                "b" => column.push_integer(1),
+                _ => column.push_null(),
+            }
+        }
+        let read = read(&mut columns);
+        (read, column::batch(columns, &contract.fields).unwrap())
+    };
+    let plain = row(&mut |columns| Plain::default().read_record(line, &contract.fields, columns));
+    let general = row(&mut |columns| {
+        let mut strangers = Strangers::new(contract.unknown);
+        json::read_record(line, &contract.fields, columns, &mut strangers).is_ok()
+    });
+    if plain.0 {
+        assert_eq!(plain, general, "{line}");
+    } else {
+        assert_eq!(plain.1.unwrap().num_rows(), 1, "{line}");
+    }
+    plain.0
+}
+
+#[test]
+fn plain_records_are_read_as_the_general_reader_does() {
+    for line in [
+        r#"{"a":"x","b":1,"c":2.50,"d":true,"e":"2026-01-01T00:00:00Z","f":"2026-01-01","g":3}"#,
+        r#"{"b":-99}"#,
+        " {\t\"g\" : null , \"b\" : 0 }  ",
+        r#"{"c":0.1,"b":5,"a":"ä€𝄞"}"#,
+        r#"{"c":123456789012345678,"b":5,"a":""}"#,
+        r#"{"c":0.30000000000000004,"b":5,"a":"0123456789"}"#,
+        r#"{"c":-0.0,"b":5,"d":false,"a":null}"#,
+        r#"{"c":1234567890123456789012345.678901234567890,"b":5}"#,
+    ] {
+        assert!(check(line), "{line}");
+    }
+}
+
+#[test]
+fn everything_else_is_left_to_the_general_reader() {
+    for line in [
+        "",
+        "{}",
+        "[]",
+        "{",
+        r#"{"b":1"#,
+        r#"{"b":1}}"#,
+        r#"{"b":1,}"#,
+        r#"{"b":1,"b":2}"#,
+        r#"{"b":1,"z":2}"#,
+        r#"{"b":01}"#,
+        r#"{"b":-}"#,
+        r#"{"b":-0}"#,
+        r#"{"b":1.}"#,
+        r#"{"b":.5}"#,
+        r#"{"b":1e2}"#,
+        r#"{"b":1,"c":1E5}"#,
+        r#"{"b":101}"#,
+        r#"{"b":"1"}"#,
+        r#"{"b":99999999999999999999}"#,
+        r#"{"b":1,"a":"\u00e4"}"#,
+        r#"{"b":1,"a":"\""}"#,
+        "{\"b\":1,\"a\":\"\u{1}\"}",
+        "{\"b\":1,\"a\":\"a longer\u{1f} text\"}",
+        r#"{"b":1,"a":"longer than twelve"}"#,
+        r#"{"b":1,"a":[]}"#,
+        r#"{"b":1,"a":{"b":1}}"#,
+        r#"{"b":1,"d":tru}"#,
+        r#"{"b":1,"d":nul"#,
+        r#"{"a":"x"}"#,
+        r#"{"b":1,"e":"yesterday"}"#,
+        r#"{"b" 1}"#,
+        r"{'b':1}",
+        r"{b:1}",
+    ] {
+        assert!(!check(line), "{line}");
+    }
+}
+
+#[test]
+fn records_cut_or_changed_anywhere_are_read_alike() {
+    let line = r#"{"a":"x y","b":12,"c":-2.5,"d":true,"e":"2026-01-01T00:00:00Z","g":null}"#;
+    for at in 0..line.len() {
+        check(&line[..at]);
+        for byte in [
+            b'"', b'\\', b'}', b'{', b',', b':', b'0', b'-', b'.', b' ', b'e', 1,
+        ] {
+            let mut bytes = line.as_bytes().to_vec();
+            bytes[at] = byte;
+            check(std::str::from_utf8(&bytes).unwrap());
+            bytes.insert(at, byte);
+            check(std::str::from_utf8(&bytes).unwrap());
+        }
+    }
+}
+
+#[test]
+fn where_records_are_not_plain_it_is_no_longer_tried() {
+    let contract = contract();
+    let mut columns = column::columns(&contract.fields, &Arc::new(Pseudonyms::new("", None)));
+    let mut plain = Plain::default();
+    for _ in 0..1000 {
+        assert!(!plain.read_record(r#"{"b":1,"z":1}"#, &contract.fields, &mut columns));
+    }
+    assert_eq!(plain.tried, TRIED_MIN);
+}
+
+#[test]
+fn the_first_special_byte_is_found() {
+    let mut numbers = 1_u64;
+    for _ in 0..200_000 {
+        numbers = numbers
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        // Mostly ordinary bytes, so that the first special one is anywhere.
+        let bytes: [u8; 8] = numbers.rotate_left(17).to_le_bytes();
+        let bytes = bytes.map(|byte| if byte % 3 == 0 { byte } else { byte | 0x61 });
+        let expected = bytes
+            .iter()
+            .position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+        let found = special(u64::from_le_bytes(bytes));
+        let found = (found != 0).then(|| found.trailing_zeros() as usize / 8);
+        assert_eq!(found, expected, "{bytes:?}");
+    }
+}

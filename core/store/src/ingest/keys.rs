@@ -1,0 +1,274 @@
+//! Which of the records read now with the same key counts, in bounded memory.
+//!
+//! Only at the end is it known which record of a key is the last. Until then what tells is gathered in
+//! parts by the keys' first bits, so that all of one key are in the same part; beyond a limit the parts
+//! go to files. Then one part after the other is looked through.
+
+use super::resolve::{Keys, Seen};
+use crate::error::StoreError;
+use std::{
+    fs::{self, File},
+    io::{self, BufReader, Read, Write},
+    path::{Path, PathBuf},
+};
+
+/// Parts that keys fall into: a power of two.
+const PARTS: usize = 256;
+/// Entries in memory before they go to files: 128 MiB.
+const HELD_MAX: usize = 4 << 20;
+/// Bytes of an entry in a file.
+const ENTRY_BYTES: usize = 32;
+
+/// A key and what is known of its row. In two halves, so that it takes 32 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    key: [u64; 2],
+    seen: Seen,
+}
+
+impl Entry {
+    fn key(&self) -> u128 {
+        u128::from(self.key[0]) << 64 | u128::from(self.key[1])
+    }
+
+    fn bytes(&self) -> [u8; ENTRY_BYTES] {
+        let words = [
+            self.key[0],
+            self.key[1],
+            self.seen.row,
+            self.seen.order as u64,
+        ];
+        let mut bytes = [0; ENTRY_BYTES];
+        for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
+
+    fn of(bytes: &[u8; ENTRY_BYTES]) -> Self {
+        let word = |at: usize| {
+            let mut word = [0; 8];
+            word.copy_from_slice(&bytes[8 * at..8 * at + 8]);
+            u64::from_le_bytes(word)
+        };
+        Self {
+            key: [word(0), word(1)],
+            seen: Seen {
+                row: word(2),
+                order: word(3) as i64,
+            },
+        }
+    }
+}
+
+/// The keys of all rows read, in the order of the rows.
+pub(super) struct Gathered {
+    parts: Vec<Vec<Entry>>,
+    held: usize,
+    held_max: usize,
+    /// Where files go, and whether there are some.
+    folder: PathBuf,
+    spilled: bool,
+}
+
+impl Gathered {
+    /// Nothing yet; `folder` is for what does not fit into memory, and somebody else's to remove.
+    pub fn new(folder: &Path) -> Self {
+        Self::with_room(folder, HELD_MAX)
+    }
+
+    fn with_room(folder: &Path, held_max: usize) -> Self {
+        Self {
+            parts: vec![Vec::new(); PARTS],
+            held: 0,
+            held_max,
+            folder: folder.to_path_buf(),
+            spilled: false,
+        }
+    }
+
+    /// Adds the keys of rows that begin at `first`; `order` is empty when nothing but the place counts.
+    pub fn add(&mut self, first: u64, keys: &[u128], order: &[i64]) -> Result<(), StoreError> {
+        for (offset, key) in keys.iter().enumerate() {
+            let key = [(key >> 64) as u64, *key as u64];
+            self.parts[key[0] as usize % PARTS].push(Entry {
+                key,
+                seen: Seen {
+                    row: first + offset as u64,
+                    order: order.get(offset).copied().unwrap_or(0),
+                },
+            });
+        }
+        self.held += keys.len();
+        if self.held >= self.held_max {
+            self.spill()?;
+        }
+        Ok(())
+    }
+
+    fn spill(&mut self) -> Result<(), StoreError> {
+        self.spilled = true;
+        self.held = 0;
+        for number in 0..PARTS {
+            let mut bytes = Vec::with_capacity(self.parts[number].len() * ENTRY_BYTES);
+            for entry in self.parts[number].drain(..) {
+                bytes.extend_from_slice(&entry.bytes());
+            }
+            let path = self.file(number);
+            let opened = File::options().create(true).append(true).open(&path);
+            opened
+                .and_then(|mut file| file.write_all(&bytes))
+                .map_err(|error| StoreError::io("writing the file", &path, &error))?;
+        }
+        Ok(())
+    }
+
+    fn file(&self, part: usize) -> PathBuf {
+        self.folder.join(format!("keys-{part}"))
+    }
+
+    /// Tells the rows that another of their key takes the place of: of the rows of one key the latest
+    /// counts, and of equally late ones the last. With `wanted`, gives those that count.
+    pub fn resolve(
+        mut self,
+        wanted: bool,
+        superseded: &mut dyn FnMut(u64),
+    ) -> Result<Keys, StoreError> {
+        let mut all = Keys::default();
+        let mut keys = Keys::default();
+        for number in 0..PARTS {
+            if self.spilled {
+                self.read(number, &mut |entry| note(&mut keys, entry, superseded))?;
+            }
+            for entry in std::mem::take(&mut self.parts[number]) {
+                note(&mut keys, &entry, superseded);
+            }
+            if wanted {
+                all.extend(keys.drain());
+            } else {
+                keys.clear();
+            }
+        }
+        Ok(all)
+    }
+
+    /// Reads the entries of a part that are in a file, which is removed.
+    fn read(&self, part: usize, each: &mut dyn FnMut(&Entry)) -> Result<(), StoreError> {
+        let path = self.file(part);
+        let failed = |error: io::Error| StoreError::io("reading the file", &path, &error);
+        let mut file = BufReader::with_capacity(256 << 10, File::open(&path).map_err(failed)?);
+        let entries = fs::metadata(&path).map_err(failed)?.len() / ENTRY_BYTES as u64;
+        let mut bytes = [0; ENTRY_BYTES];
+        for _ in 0..entries {
+            file.read_exact(&mut bytes).map_err(failed)?;
+            each(&Entry::of(&bytes));
+        }
+        fs::remove_file(&path).map_err(failed)
+    }
+}
+
+/// Notes a row, after all before it.
+fn note(keys: &mut Keys, entry: &Entry, superseded: &mut dyn FnMut(u64)) {
+    use std::collections::hash_map::Entry::{Occupied, Vacant};
+    match keys.entry(entry.key()) {
+        Vacant(empty) => {
+            empty.insert(entry.seen);
+        }
+        Occupied(mut held) if held.get().order <= entry.seen.order => {
+            superseded(held.insert(entry.seen).row);
+        }
+        Occupied(_) => superseded(entry.seen.row),
+    }
+}
+
+/// A set of rows: one bit for each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Rows {
+    words: Vec<u64>,
+    count: u64,
+}
+
+impl Rows {
+    /// Adds a row.
+    pub fn insert(&mut self, row: u64) {
+        let (word, bit) = ((row / 64) as usize, 1 << (row % 64));
+        if self.words.len() <= word {
+            self.words.resize(word + 1, 0);
+        }
+        self.count += u64::from(self.words[word] & bit == 0);
+        self.words[word] |= bit;
+    }
+
+    /// Whether a row is in it.
+    pub fn contains(&self, row: u64) -> bool {
+        let word = self.words.get((row / 64) as usize);
+        word.is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        self.count
+    }
+
+    /// Those from `start` up to `end`, in order.
+    pub fn between(&self, start: u64, end: u64) -> impl Iterator<Item = u64> + '_ {
+        let words = start / 64..end.div_ceil(64).min(self.words.len() as u64);
+        let filled = words.filter(|word| self.words[*word as usize] != 0);
+        let rows = filled.flat_map(|word| word * 64..word * 64 + 64);
+        rows.filter(move |row| (start..end).contains(row) && self.contains(*row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn the_latest_and_then_the_last_counts_whether_or_not_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        // Keys that are all in few parts, and orders that go up and down.
+        let keys: Vec<u128> = (0..5000_u128).map(|n| (n * 7919 % 1500) << 63).collect();
+        let order: Vec<i64> = (0..5000_i64).map(|n| n * 31 % 17 - 8).collect();
+        let mut expected: BTreeMap<u128, (i64, u64)> = BTreeMap::new();
+        for (row, (key, order)) in (0_u64..).zip(keys.iter().zip(&order)) {
+            let best = expected.entry(*key).or_insert((*order, row));
+            *best = (*best).max((*order, row));
+        }
+        for room in [1, 1000, 1 << 20] {
+            let mut gathered = Gathered::with_room(folder.path(), room);
+            for start in (0..keys.len()).step_by(700) {
+                let end = (start + 700).min(keys.len());
+                gathered
+                    .add(start as u64, &keys[start..end], &order[start..end])
+                    .unwrap();
+            }
+            let mut superseded = Rows::default();
+            let counts = gathered.resolve(true, &mut |row| superseded.insert(row));
+            let counts = counts.unwrap();
+            assert_eq!(counts.len(), expected.len());
+            for (key, (order, row)) in &expected {
+                assert_eq!(
+                    counts.get(key).map(|seen| (seen.order, seen.row)),
+                    Some((*order, *row))
+                );
+            }
+            assert_eq!(superseded.len(), (keys.len() - expected.len()) as u64);
+            assert!(expected.values().all(|(_, row)| !superseded.contains(*row)));
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+    }
+
+    #[test]
+    fn rows_are_told_in_order() {
+        let mut rows = Rows::default();
+        for row in [5, 700, 64, 63, 5] {
+            rows.insert(row);
+        }
+        assert_eq!(rows.len(), 4);
+        assert_eq!(rows.between(0, 1000).collect::<Vec<_>>(), [5, 63, 64, 700]);
+        assert_eq!(rows.between(6, 64).collect::<Vec<_>>(), [63]);
+        assert_eq!(rows.between(64, 65).collect::<Vec<_>>(), [64]);
+        assert_eq!(rows.between(701, 9000).count(), 0);
+    }
+}

@@ -1,0 +1,109 @@
+//! Other readers of tables, each as a program of a few lines that does the same.
+
+use crate::{
+    measure::{self, Measured},
+    venv,
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Another reader.
+pub struct Peer {
+    name: &'static str,
+    /// Its packages, the first of which is it.
+    packages: &'static [&'static str],
+    script: &'static str,
+}
+
+/// Those that ours is compared with.
+pub const PEERS: [Peer; 3] = [
+    Peer {
+        name: "DuckDB",
+        packages: &["duckdb==2.0.0"],
+        script: include_str!("duckdb.py.txt"),
+    },
+    Peer {
+        name: "polars",
+        packages: &["polars==2.1.0"],
+        script: include_str!("polars.py.txt"),
+    },
+    Peer {
+        name: "pandas",
+        packages: &["pandas==3.1.1", "pyarrow==26.0.1"],
+        script: include_str!("pandas.py.txt"),
+    },
+];
+
+/// A reader that can be run.
+pub struct Ready {
+    /// Name and version.
+    pub name: String,
+    environment: PathBuf,
+    script: &'static str,
+}
+
+impl Peer {
+    /// Installs it, or says why that cannot be.
+    pub fn ready(&self) -> Result<Ready, String> {
+        let version = self.packages[0].split("==").nth(1).unwrap_or_default();
+        let name = format!("{} {version}", self.name);
+        let packages: Vec<String> = self.packages.iter().map(ToString::to_string).collect();
+        let folder = self.packages[0].replace("==", "-");
+        match venv::environment(&folder, &packages) {
+            Ok(environment) => Ok(Ready {
+                name,
+                environment,
+                script: self.script,
+            }),
+            Err(why) => Err(format!("{name}: {why}")),
+        }
+    }
+}
+
+impl Ready {
+    /// Reads files; the rows that it kept and the records that it refused come, too.
+    pub fn read(
+        &self,
+        files: &Path,
+        form: &str,
+        threads: usize,
+        work: &Path,
+    ) -> Result<(Measured, (u64, u64)), String> {
+        fresh(work)?;
+        let mut command = self.command(self.script, work)?;
+        command.arg(files).arg(form).arg(threads.to_string());
+        let measured = measure::once(&mut command, &work.join("log"))?;
+        let counts = fs::read_to_string(work.join("counts")).unwrap_or_default();
+        let mut counts = counts.split(' ').map(|word| word.parse().unwrap_or(0));
+        let counts = (counts.next().unwrap_or(0), counts.next().unwrap_or(0));
+        fs::remove_dir_all(work).map_err(|error| error.to_string())?;
+        Ok((measured, counts))
+    }
+
+    /// Makes Parquet files of the JSON Lines in a folder; for `DuckDB`.
+    pub fn write_parquet(&self, folder: &Path, work: &Path) -> Result<(), String> {
+        fresh(work)?;
+        let mut command = self.command(include_str!("parquet.py.txt"), work)?;
+        measure::once(command.arg(folder), &work.join("log")).map(drop)
+    }
+
+    fn command(&self, script: &str, work: &Path) -> Result<Command, String> {
+        let path = work.join("script.py");
+        fs::write(&path, script).map_err(|error| format!("{}: {error}", path.display()))?;
+        let mut command = Command::new(self.environment.join("bin/python"));
+        command.arg("script.py").current_dir(work);
+        Ok(command)
+    }
+}
+
+/// An empty folder.
+pub fn fresh(folder: &Path) -> Result<(), String> {
+    let told = |error: std::io::Error| format!("{}: {error}", folder.display());
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(told)?;
+    }
+    fs::create_dir_all(folder).map_err(told)
+}

@@ -1,0 +1,319 @@
+//! Tickets for the comparison of readers: one file a week, as JSON Lines and as CSV.
+//!
+//! One record in fifty breaks the contract, and one in two hundred repeats the id of one before it. The
+//! same number of bytes gives the same records on every machine.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+/// Weeks of the full load; one more is the increment.
+pub const WEEKS: u64 = 52;
+/// The contract that all records are held to.
+pub const CONTRACT: &str = r#"title = "Ticket"
+key   = ["id"]
+time  = "opened"
+
+[field.id]
+type       = "string"
+required   = true
+max_length = 40
+
+[field.customer]
+type = "string"
+required = true
+
+[field.service]
+type     = "string"
+required = true
+allowed  = ["billing", "search", "login", "export", "mail", "payments", "reports", "api"]
+
+[field.channel]
+type    = "string"
+allowed = ["phone", "chat", "mail", "form"]
+
+[field.priority]
+type     = "integer"
+required = true
+min      = 1
+max      = 5
+
+[field.opened]
+type     = "timestamp"
+required = true
+
+[field.closed]
+type = "timestamp"
+
+[field.reopened]
+type     = "boolean"
+required = true
+
+[field.cost]
+type     = "number"
+required = true
+min      = 0
+max      = 100000
+
+[field.score]
+type = "integer"
+min  = 1
+max  = 10
+
+[field.subject]
+type       = "string"
+max_length = 200
+"#;
+
+const SERVICES: [&str; 8] = [
+    "billing", "search", "login", "export", "mail", "payments", "reports", "api",
+];
+const CHANNELS: [&str; 4] = ["phone", "chat", "mail", "form"];
+const WORDS: [&str; 16] = [
+    "cannot",
+    "order",
+    "slow",
+    "after",
+    "update",
+    "customer",
+    "invoice",
+    "page",
+    "shows",
+    "wrong",
+    "amount",
+    "since",
+    "yesterday",
+    "again",
+    "report",
+    "timeout",
+];
+/// 2025-01-06, the Monday with which the first week begins, in days since 1970.
+const FIRST_DAY: u64 = 20_094;
+const WEEK_SECONDS: u64 = 7 * 86_400;
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// One JSON object a line.
+    Jsonl,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+/// The file of a week.
+pub fn week(folder: &Path, number: u64, ending: &str) -> PathBuf {
+    folder.join(format!("week-{number:02}.{ending}"))
+}
+
+/// Writes records of one week, the first of which is number `first` of all; how many bytes they take.
+pub fn write(path: &Path, form: Form, number: u64, first: u64, records: u64) -> io::Result<u64> {
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    if form == Form::Csv {
+        out.write_all(
+            b"id,customer,service,channel,priority,opened,closed,reopened,cost,score,subject\n",
+        )?;
+    }
+    let mut subject = String::new();
+    for index in first..first + records {
+        let ticket = Ticket::of(index, number, index - first, records, &mut subject);
+        match form {
+            Form::Jsonl => ticket.json(&mut out)?,
+            Form::Csv => ticket.csv(&mut out)?,
+        }
+    }
+    out.flush()?;
+    drop(out);
+    fs::metadata(path).map(|meta| meta.len())
+}
+
+/// A ticket; what is `None` is null.
+struct Ticket<'a> {
+    id: u64,
+    customer: u64,
+    service: &'a str,
+    channel: Option<&'a str>,
+    priority: u64,
+    opened: Option<u64>,
+    closed: Option<u64>,
+    reopened: bool,
+    cents: i64,
+    score: Option<u64>,
+    subject: &'a str,
+}
+
+impl<'a> Ticket<'a> {
+    /// Record `place` of the `records` of a week.
+    fn of(index: u64, week: u64, place: u64, records: u64, subject: &'a mut String) -> Self {
+        let mut dice = Dice(index);
+        let opened =
+            FIRST_DAY * 86_400 + (week - 1) * WEEK_SECONDS + place * WEEK_SECONDS / records;
+        let closed = (dice.below(10) > 0).then(|| opened + 600 + dice.below(400_000));
+        subject.clear();
+        for word in 0..6 + dice.below(5) {
+            if word > 0 {
+                subject.push(' ');
+            }
+            subject.push_str(dice.of(&WORDS));
+        }
+        let repeats = dice.below(200) == 0 && index > 5_000;
+        let back = dice.below(5_000);
+        let mut ticket = Self {
+            id: if repeats { index - back } else { index },
+            customer: dice.below(100_000),
+            service: dice.of(&SERVICES),
+            channel: (dice.below(20) > 0).then(|| dice.of(&CHANNELS)),
+            priority: 1 + dice.below(5),
+            opened: Some(opened),
+            closed,
+            reopened: dice.below(10) == 0,
+            cents: dice.below(2_000_000) as i64,
+            score: (dice.below(3) == 0).then(|| 1 + dice.below(10)),
+            subject,
+        };
+        match dice.below(200) {
+            0 => ticket.service = "unknown",
+            1 => ticket.priority = 9,
+            2 => ticket.opened = None,
+            3 => ticket.cents = -100,
+            _ => {}
+        }
+        ticket
+    }
+
+    fn json(&self, out: &mut impl Write) -> io::Result<()> {
+        write!(
+            out,
+            r#"{{"id":"T-{:010}","customer":"customer-{:05}","service":"{}","channel":"#,
+            self.id, self.customer, self.service
+        )?;
+        match self.channel {
+            Some(channel) => write!(out, r#""{channel}""#)?,
+            None => write!(out, "null")?,
+        }
+        write!(out, r#","priority":{},"opened":"#, self.priority)?;
+        match self.opened {
+            Some(at) => write!(out, r#""{}""#, Moment(at))?,
+            None => write!(out, "null")?,
+        }
+        write!(out, r#","closed":"#)?;
+        match self.closed {
+            Some(at) => write!(out, r#""{}""#, Moment(at))?,
+            None => write!(out, "null")?,
+        }
+        let (euros, cents) = (self.cents / 100, self.cents.abs() % 100);
+        write!(
+            out,
+            r#","reopened":{},"cost":{euros}.{cents:02},"score":"#,
+            self.reopened
+        )?;
+        match self.score {
+            Some(score) => write!(out, "{score}")?,
+            None => write!(out, "null")?,
+        }
+        writeln!(out, r#","subject":"{}"}}"#, self.subject)
+    }
+
+    fn csv(&self, out: &mut impl Write) -> io::Result<()> {
+        let text = |moment: Option<u64>| moment.map(|at| Moment(at).to_string());
+        let (euros, cents) = (self.cents / 100, self.cents.abs() % 100);
+        writeln!(
+            out,
+            "T-{:010},customer-{:05},{},{},{},{},{},{},{euros}.{cents:02},{},{}",
+            self.id,
+            self.customer,
+            self.service,
+            self.channel.unwrap_or_default(),
+            self.priority,
+            text(self.opened).unwrap_or_default(),
+            text(self.closed).unwrap_or_default(),
+            self.reopened,
+            self.score
+                .map_or_else(String::new, |score| score.to_string()),
+            self.subject
+        )
+    }
+}
+
+/// A second since 1970 as text.
+struct Moment(u64);
+
+impl std::fmt::Display for Moment {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let (days, seconds) = (self.0 / 86_400, self.0 % 86_400);
+        // Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
+        let days = days + 719_468;
+        let (era, of_era) = (days / 146_097, days % 146_097);
+        let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year + year / 4 - year / 100);
+        let shifted = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * shifted + 2) / 5 + 1;
+        let month = if shifted < 10 {
+            shifted + 3
+        } else {
+            shifted - 9
+        };
+        let year = year + era * 400 + u64::from(month <= 2);
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+            seconds / 3600,
+            seconds / 60 % 60,
+            seconds % 60
+        )
+    }
+}
+
+/// `SplitMix64` (Steele, Lea, Flood 2014), begun anew for each record.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % sides
+    }
+
+    fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
+        all[self.below(all.len() as u64) as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_calendar_dates() {
+        let first = FIRST_DAY * 86_400;
+        assert_eq!(Moment(first).to_string(), "2025-01-06T00:00:00Z");
+        assert_eq!(
+            Moment(first + 52 * WEEK_SECONDS).to_string(),
+            "2026-01-05T00:00:00Z"
+        );
+    }
+
+    #[test]
+    fn records_are_the_same_in_both_forms() {
+        let folder = std::env::temp_dir().join(format!("xtask-records-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (json, csv) = (week(&folder, 3, "jsonl"), week(&folder, 3, "csv"));
+        write(&json, Form::Jsonl, 3, 70_000, 1_000).unwrap();
+        write(&csv, Form::Csv, 3, 70_000, 1_000).unwrap();
+        let (json, csv) = (fs::read_to_string(json), fs::read_to_string(csv));
+        let (json, csv) = (json.unwrap(), csv.unwrap());
+        assert_eq!((json.lines().count(), csv.lines().count()), (1_000, 1_001));
+        for (json, csv) in json.lines().zip(csv.lines().skip(1)) {
+            let id = csv.split(',').next().unwrap();
+            assert!(
+                json.starts_with(&format!("{{\"id\":\"{id}\"")),
+                "{json}\n{csv}"
+            );
+        }
+        assert!(json.matches("\"unknown\"").count() > 0);
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,33 @@
+//! Programs of others, each at one version in a virtual environment of its own under the target folder.
+
+use crate::{measure, target};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The folder of an environment with these packages, such as `luigi==3.8.1`, made when it is not there.
+pub fn environment(name: &str, packages: &[String]) -> Result<PathBuf, String> {
+    let peers = target().join("peers");
+    let folder = peers.join(name);
+    // Written last, so a broken-off installation is made again.
+    let ready = folder.join("ready");
+    if ready.exists() {
+        return Ok(folder);
+    }
+    println!("installing {name}");
+    fs::create_dir_all(&peers).map_err(|error| error.to_string())?;
+    install(&folder, packages, &peers.join(format!("{name}.log")))?;
+    fs::write(ready, "").map_err(|error| error.to_string())?;
+    Ok(folder)
+}
+
+fn install(folder: &Path, packages: &[String], log: &Path) -> Result<(), String> {
+    let mut python = Command::new("python3");
+    measure::once(python.args(["-m", "venv", "--clear"]).arg(folder), log)?;
+    let mut pip = Command::new(folder.join("bin/pip"));
+    pip.args(["install", "--quiet", "--disable-pip-version-check"])
+        .args(packages);
+    measure::once(&mut pip, log).map(drop)
+}
