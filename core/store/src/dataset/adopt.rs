@@ -1,118 +1,102 @@
 //! What was staged becomes a dataset without being written again.
 
-use super::{Lake, Prepared, Properties, dataset_error, increment::remembered, reference};
-use crate::{error::StoreError, ingest::Rows};
-use lance::{
-    Dataset,
-    dataset::{
-        CommitBuilder,
-        cleanup::{CleanupPolicyBuilder, cleanup_old_versions},
-        transaction::{Operation, TransactionBuilder},
-    },
-};
+use super::{Lake, Prepared, dataset_error};
+use crate::{error::StoreError, ingest::Rows, root::LakeRoot};
+use lance::dataset::transaction::{Operation, TransactionBuilder};
+use lance_table::{format::Fragment, io::deletion::relative_deletion_file_path};
 use retrocast_domain::cell::DatasetRef;
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 impl Lake {
-    /// Whether nothing is at the place of a dataset, not even what somebody left behind.
-    pub(crate) fn is_free(&self, name: &str) -> Result<bool, StoreError> {
-        Ok(!self.path(name)?.exists())
-    }
-
-    /// Moves the files of a dataset of another lake here, for a version that begins anew.
+    /// Moves the files of a dataset of another lake here, for a version that begins anew; rows that do
+    /// not count are marked as deleted. `None` when the files have to be written again: this lake is
+    /// elsewhere, or the marks would not fit, for they go by the numbers of fragments, which are the same
+    /// only where the dataset is new and no fragment is left out.
     pub(crate) async fn take_files(
         &self,
         from: &Lake,
         staged: &DatasetRef,
-    ) -> Result<Prepared, StoreError> {
+        without: &Rows,
+    ) -> Result<Option<Prepared>, StoreError> {
+        let (LakeRoot::Folder(source), LakeRoot::Folder(here)) = (from.place(), self.place())
+        else {
+            return Ok(None);
+        };
         let name = &staged.name;
+        let latest = self.latest(name).await?;
+        if without.len() > 0 && latest.is_some() {
+            return Ok(None);
+        }
+        let Some(fragments) = from.marked(staged, without).await? else {
+            return Ok(None);
+        };
         self.make_folder(name)?;
-        let (source, here) = (from.path(name)?.join("data"), self.path(name)?.join("data"));
-        let opened = from.open(staged).await?;
-        let mut fragments = Vec::new();
-        for fragment in opened.get_fragments() {
-            let mut metadata = fragment.metadata().clone();
-            // It gets a number when it is committed.
-            metadata.id = 0;
-            std::fs::create_dir_all(&here)
-                .map_err(|error| StoreError::io("creating the folder", &here, &error))?;
-            for file in &metadata.files {
-                rename(&source.join(&file.path), &here.join(&file.path))?;
+        let folder = format!("{name}.lance");
+        let (source, here) = (source.join(&folder), here.join(&folder));
+        let mut taken = Vec::new();
+        for mut fragment in fragments {
+            for file in &fragment.files {
+                let file = Path::new("data").join(&file.path);
+                rename(&source.join(&file), &here.join(&file))?;
             }
-            fragments.push(metadata);
+            if let Some(deletions) = &fragment.deletion_file {
+                let file = relative_deletion_file_path(fragment.id, deletions);
+                rename(&source.join(&file), &here.join(&file))?;
+            }
+            // It gets its number when it is committed.
+            fragment.id = 0;
+            taken.push(fragment);
         }
         let operation = Operation::Overwrite {
-            fragments,
-            schema: opened.schema().clone(),
+            fragments: taken,
+            schema: from.open(staged).await?.schema().clone(),
             config_upsert_values: None,
             initial_bases: None,
         };
-        let version = self.latest(name).await?.map_or(0, |latest| latest.version);
-        Ok(Prepared(
-            TransactionBuilder::new(version, operation).build(),
-        ))
+        let version = latest.map_or(0, |latest| latest.version);
+        let transaction = TransactionBuilder::new(version, operation).build();
+        Ok(Some(Prepared(transaction)))
     }
 
-    /// Moves a dataset of another lake here as a whole, without some of its rows: those are marked as
-    /// deleted. There must be none of its name. The move is what commits it.
-    pub(crate) async fn take_whole(
+    /// The fragments of a dataset in order, with rows marked as deleted that are counted over all of
+    /// them. `None` when one of them would be empty, and the numbers of those behind it shifted.
+    async fn marked(
         &self,
-        from: &Lake,
         staged: &DatasetRef,
         without: &Rows,
-        properties: &Properties,
-    ) -> Result<DatasetRef, StoreError> {
-        let name = &staged.name;
-        let failed = |error: lance::Error| dataset_error(name, "written", &error);
-        let opened = from.open(staged).await?;
-        let operation = deletion(&opened, without).await.map_err(failed)?;
-        let transaction = TransactionBuilder::new(opened.version_id(), operation)
-            .transaction_properties(Some(remembered(properties)))
-            .build();
-        let committed = CommitBuilder::new(opened).execute(transaction).await;
-        let committed = committed.map_err(failed)?;
-        // Nobody is to find the rows that do not count in an older version.
-        let before = CleanupPolicyBuilder::default()
-            .versions(vec![staged.version])
-            .map_err(failed)?
-            .build();
-        cleanup_old_versions(&committed, before)
-            .await
-            .map_err(failed)?;
-        let taken = reference(name, &committed).await?;
-        self.make_folder(name)?;
-        rename(&from.path(name)?, &self.path(name)?)?;
-        Ok(taken)
+    ) -> Result<Option<Vec<Fragment>>, StoreError> {
+        let failed = |error: lance::Error| dataset_error(&staged.name, "written", &error);
+        let opened = self.open(staged).await?;
+        let mut fragments = Vec::new();
+        let mut first = 0_u64;
+        for (number, fragment) in opened.get_fragments().into_iter().enumerate() {
+            if fragment.id() != number {
+                return Ok(None);
+            }
+            let end = first + fragment.physical_rows().await.map_err(failed)? as u64;
+            let gone: Vec<u32> = without
+                .between(first, end)
+                .map(|row| (row - first) as u32)
+                .collect();
+            first = end;
+            if gone.is_empty() {
+                fragments.push(fragment.metadata().clone());
+                continue;
+            }
+            match fragment.extend_deletions(gone).await.map_err(failed)? {
+                Some(rest) => fragments.push(rest.metadata().clone()),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(fragments))
     }
 }
 
-/// Marks rows of a dataset as deleted, counted over all fragments.
-async fn deletion(dataset: &Arc<Dataset>, rows: &Rows) -> lance::Result<Operation> {
-    let (mut updated_fragments, mut deleted_fragment_ids) = (Vec::new(), Vec::new());
-    let mut first = 0_u64;
-    for fragment in dataset.get_fragments() {
-        let end = first + fragment.physical_rows().await? as u64;
-        let gone: Vec<u32> = rows
-            .between(first, end)
-            .map(|row| (row - first) as u32)
-            .collect();
-        first = end;
-        if gone.is_empty() {
-            continue;
-        }
-        let id = fragment.id() as u64;
-        match fragment.extend_deletions(gone).await? {
-            Some(rest) => updated_fragments.push(rest.metadata().clone()),
-            None => deleted_fragment_ids.push(id),
-        }
-    }
-    Ok(Operation::Delete {
-        updated_fragments,
-        deleted_fragment_ids,
-        predicate: "another row of its key counts".to_string(),
-    })
-}
-
+/// Moves a file into a folder that is made when it is missing.
 fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    if let Some(folder) = to.parent() {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| StoreError::io("creating the folder", folder, &error))?;
+    }
     std::fs::rename(from, to).map_err(|error| StoreError::io("moving the file", from, &error))
 }

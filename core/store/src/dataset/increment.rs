@@ -210,6 +210,6 @@ async fn transaction_properties(dataset: &Dataset, version: u64) -> Option<Prope
     )
 }
 
-pub(super) fn remembered(properties: &Properties) -> Arc<HashMap<String, String>> {
+fn remembered(properties: &Properties) -> Arc<HashMap<String, String>> {
     Arc::new(properties.clone().into_iter().collect())
 }

@@ -258,17 +258,15 @@ impl Increment<'_> {
         properties: &Properties,
     ) -> Result<DatasetRef, StoreError> {
         let (lake, name) = (self.lake, &self.spec.name);
-        let prepared = match waiting {
-            Waiting::Staged(staging, staged) if superseded.len() == 0 => {
-                lake.take_files(&staging, &staged).await?
+        let taken = match &waiting {
+            Waiting::Staged(staging, staged) if superseded.len() <= staged.rows / 10 => {
+                lake.take_files(staging, staged, &superseded).await?
             }
-            Waiting::Staged(staging, staged)
-                if superseded.len() <= staged.rows / 10 && lake.is_free(name)? =>
-            {
-                let whole = lake.take_whole(&staging, &staged, &superseded, properties);
-                return whole.await;
-            }
-            waiting => self.prepared(waiting, superseded, None).await?,
+            _ => None,
+        };
+        let prepared = match taken {
+            Some(taken) => taken,
+            None => self.prepared(waiting, superseded, None).await?,
         };
         lake.replace(name, prepared, properties).await
     }
@@ -323,9 +321,10 @@ impl Increment<'_> {
         let (rows_in, rows_out) = mpsc::channel(4);
         let (refused_in, refused_out) = mpsc::channel(4);
         // Removed when dropped, also when nobody waits for the end any more.
-        let staging = match self.spec.contract.key.is_empty() {
-            true => None,
-            false => Some(self.lake.staging(name)?),
+        let staging = if self.spec.contract.key.is_empty() {
+            None
+        } else {
+            Some(self.lake.staging(name)?)
         };
         let taking = Taking {
             spec: self.spec.clone(),
@@ -337,7 +336,9 @@ impl Increment<'_> {
             rows: rows_in,
             refused: refused_in,
             schema: schema.clone(),
-            spill: staging.as_ref().map(|lake| lake.folder().to_path_buf()),
+            spill: staging
+                .as_ref()
+                .map(|lake| lake.place().scratch().to_path_buf()),
             lookups: old.is_some(),
         };
         let reading = tokio::task::spawn_blocking(move || taking.run());
