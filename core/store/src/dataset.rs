@@ -27,11 +27,7 @@ use datafusion::{
 use futures::{StreamExt, TryStreamExt};
 use lance::{
     Dataset,
-    dataset::{
-        CommitBuilder, ReadParams,
-        builder::DatasetBuilder,
-        transaction::{Operation, Transaction},
-    },
+    dataset::{CommitBuilder, ReadParams, builder::DatasetBuilder, transaction::Transaction},
     io::RecordBatchStream as _,
     session::Session,
 };
@@ -217,11 +213,7 @@ impl Lake {
                 .execute(transaction.clone())
                 .await;
             match committed {
-                Err(error)
-                    if attempt < COMMIT_ATTEMPTS
-                        && somebody_was_faster(&error)
-                        && !has_marks(&transaction) =>
-                {
+                Err(error) if attempt < COMMIT_ATTEMPTS && somebody_was_faster(&error) => {
                     if let Some(ours) = self.committed(name, &transaction).await? {
                         return Ok(ours);
                     }
@@ -478,18 +470,6 @@ impl Lake {
         Ok(range
             .map(|(first, last)| (text(first), text(last)))
             .unwrap_or_default())
-    }
-}
-
-/// Whether rows are marked as deleted by the numbers that fragments have in a new dataset: behind
-/// somebody else's version they would have others.
-fn has_marks(transaction: &Transaction) -> bool {
-    match &transaction.operation {
-        Operation::Overwrite { fragments, .. } => {
-            let mut marks = fragments.iter().map(|fragment| &fragment.deletion_file);
-            marks.any(Option::is_some)
-        }
-        _ => false,
     }
 }
 

@@ -249,8 +249,8 @@ impl Increment<'_> {
         Ok((rows, quarantine, objects))
     }
 
-    /// Commits rows as a version that begins anew. Staged rows are written again only where so many
-    /// of them do not count that they would be in the way.
+    /// Commits rows as a version that begins anew. Staged rows are written again only where some of
+    /// them do not count.
     async fn begin(
         &self,
         waiting: Waiting,
@@ -259,8 +259,8 @@ impl Increment<'_> {
     ) -> Result<DatasetRef, StoreError> {
         let (lake, name) = (self.lake, &self.spec.name);
         let taken = match &waiting {
-            Waiting::Staged(staging, staged) if superseded.len() <= staged.rows / 10 => {
-                lake.take_files(staging, staged, &superseded).await?
+            Waiting::Staged(staging, staged) if superseded.len() == 0 => {
+                lake.take_files(staging, staged).await?
             }
             _ => None,
         };
