@@ -9,11 +9,14 @@ pub use report::{is_full, templates};
 
 use crate::workspace::Workspace;
 use async_trait::async_trait;
-use retrocast_domain::Outcome;
-use retrocast_engine::{Executor, Failure, Node, Progress, RunContext, plan};
+use jiff::civil::Date;
+use retrocast_domain::{Outcome, Window};
+use retrocast_engine::{
+    Executor, Failure, Node, Progress, RunContext, job::retention::before, plan,
+};
 use retrocast_store::{
-    Before, Contract, Control, Dialect, Format, Hashes, Lake, Properties, Remedy, Room, Share,
-    SourceSpec, Sql, StoreError,
+    Before, Contract, Control, Days, Dialect, Format, Hashes, Lake, Properties, Remedy, Room,
+    Share, SourceSpec, Sql, StoreError,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -89,6 +92,7 @@ impl Work {
         Ok(SourceSpec {
             name: node.short().to_string(),
             uri: ctx.reveal(text("uri"))?,
+            days: Some(days(node, &ctx.window)),
             contract: self.contract(text("contract"))?,
             format: match text("format") {
                 "csv" => Some(Format::Csv),
@@ -194,6 +198,19 @@ fn dialect(node: &Node) -> Result<Dialect, Failure> {
     match dialect.check() {
         Ok(()) => Ok(dialect),
         Err(reason) => Err(Failure::data(format!("its CSV cannot be read: {reason}"))),
+    }
+}
+
+/// The days of dated files that a run on a window reads. Folders may be named by the days of another
+/// time zone: one day more on either side.
+pub fn days(source: &Node, window: &Window) -> Days {
+    let first = match source.config["history"].as_str() {
+        Some(history) => before(window.start, history),
+        None => Date::MIN,
+    };
+    Days {
+        first: first.yesterday().unwrap_or(Date::MIN),
+        end: window.end.tomorrow().unwrap_or(Date::MAX),
     }
 }
 

@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let contract = contract::parse("take", contract, &std::fs::read_to_string(contract)?)
         .map_err(|error| format!("{error:?}"))?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let listing = runtime.block_on(Listing::find("take", uri, Path::new("."), true))?;
+    let listing = runtime.block_on(Listing::find("take", uri, Path::new("."), true, None))?;
     let formatted = |name: &str| Format::of(name).ok_or("a file's name does not tell its format");
     let files = listing.files.iter();
     let files = files.map(|file| formatted(&file.name).map(|format| (file.clone(), format)));

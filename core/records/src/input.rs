@@ -42,7 +42,7 @@ impl Input {
 
     /// Finds the files; relative URIs begin at `base`.
     pub(crate) async fn find(&self, base: &Path) -> Result<Found, SourceError> {
-        let listing = Listing::find(&self.name, &self.uri, base, true).await?;
+        let listing = Listing::find(&self.name, &self.uri, base, true, None).await?;
         let format = |name: &str| {
             let told = self
                 .format

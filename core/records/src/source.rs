@@ -4,10 +4,12 @@
 //! (see [`crate::storage`]), `git+file://` and `git+https://` are the history of a repository.
 //! In a pattern `*` and `?` stay within one folder, `**` spans any number of folders, `[a-z]` and
 //! `[!a-z]` are sets of characters. Names that begin with a full stop are only found by patterns
-//! that begin with one.
+//! that begin with one. `{year}`, `{month}`, `{day}` and `{date}` in a pattern stand for dates: of
+//! records that are kept by day only the days that are asked for are listed (see [`Days`]).
 
 mod bucket;
 mod git;
+mod partition;
 mod pattern;
 mod place;
 mod ranges;
@@ -20,6 +22,7 @@ use crate::{
 use futures::StreamExt;
 use jiff::Timestamp;
 use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt, path::Path as StorePath};
+pub use partition::Days;
 use place::Place;
 pub(crate) use ranges::Ranges;
 use std::{
@@ -94,12 +97,14 @@ pub struct Listing {
 
 impl Listing {
     /// Lists what `uri` names. Relative URIs begin at `base`. With `required` false there may be no
-    /// folder and no file; then the listing is empty.
+    /// folder and no file; then the listing is empty. Of dated folders and files only those of the
+    /// `days` are listed; all when `None`.
     pub async fn find(
         source: &str,
         uri: &str,
         base: &Path,
         required: bool,
+        days: Option<Days>,
     ) -> Result<Self, SourceError> {
         let (listing, folder) = if retrocast_history::Place::is_meant_by(uri) {
             let named = (source.to_string(), uri.to_string());
@@ -107,10 +112,10 @@ impl Listing {
             (opening.await, None)
         } else if let Some(address) = Address::of(uri) {
             let named = (source.to_string(), uri.to_string());
-            let listing = async move { bucket::list(&named.0, &named.1, &address).await };
+            let listing = async move { bucket::list(&named.0, &named.1, &address, days).await };
             (storage::runtime().spawn(listing).await, None)
         } else {
-            let place = Place::of(source, uri, base)?;
+            let place = Place::of(source, uri, base, days)?;
             let named = (source.to_string(), uri.to_string());
             let folder = Some(place.folder().to_path_buf());
             let listing = tokio::task::spawn_blocking(move || place.list(&named.0, &named.1));
@@ -415,7 +420,7 @@ mod tests {
             .build()
             .unwrap();
         runtime
-            .block_on(Listing::find("s", uri, folder.path(), true))
+            .block_on(Listing::find("s", uri, folder.path(), true, None))
             .map(|listing| listing.files.into_iter().map(|file| file.name).collect())
             .map_err(|error| {
                 error
@@ -435,6 +440,12 @@ mod tests {
         assert_eq!(names("./raw/20??/[ab].jsonl").unwrap().len(), 2);
         assert_eq!(names("raw/**").unwrap().len(), 4);
         assert_eq!(names("raw/d e#1.csv").unwrap(), ["raw/d e#1.csv"]);
+        let dated = names("raw/{year}/*.jsonl").unwrap();
+        assert_eq!(dated, ["raw/2026/a.jsonl", "raw/2026/b.jsonl"]);
+        assert!(
+            names("raw/{year}/{day}.jsonl").is_err(),
+            "a day of which month?"
+        );
     }
 
     #[test]
@@ -480,7 +491,7 @@ mod tests {
             .unwrap();
         let identity = |threads| {
             runtime.block_on(async {
-                let listing = Listing::find("s", "raw/**/*.jsonl", folder.path(), true)
+                let listing = Listing::find("s", "raw/**/*.jsonl", folder.path(), true, None)
                     .await
                     .unwrap();
                 listing.identity(threads, &Hashes::default()).await.unwrap()

@@ -32,5 +32,5 @@ pub use retrocast_records::Contract;
 pub use retrocast_records::{Dialect, Format, Hashes, SourceError};
 pub use room::{Limits, Room, Share};
 pub use root::LakeRoot;
-pub use source::Glance;
+pub use source::{Days, Glance};
 pub use sql::{Sql, SqlTable};

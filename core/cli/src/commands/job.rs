@@ -245,10 +245,17 @@ pub fn force(planned: &Planned, again: &AgainArguments) -> Result<Force, WrongUs
 }
 
 /// What a source holds by name, size and time: cheap, and good enough to see whether to look closer.
-pub async fn glance(workspace: &Workspace, node: &Node, required: bool) -> anyhow::Result<Glance> {
+pub async fn glance(
+    workspace: &Workspace,
+    plan: &Plan,
+    node: &Node,
+    required: bool,
+) -> anyhow::Result<Glance> {
     let uri = node.config["uri"].as_str().unwrap_or_default();
     let uri = reveal(uri, &process_environment())?;
-    Ok(retrocast_store::glance(node.short(), &uri, &workspace.root, required).await?)
+    let days = Some(executor::days(node, &plan.window));
+    let (name, base) = (node.short(), &workspace.root);
+    Ok(retrocast_store::glance(name, &uri, base, required, days).await?)
 }
 
 /// The day it is there now.

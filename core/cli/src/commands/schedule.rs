@@ -348,7 +348,7 @@ fn inputs(workspace: &Workspace, plan: &Plan) -> anyhow::Result<Vec<Input>> {
     let sources = sources.filter(|node| node.is_source() && !node.optional);
     let input = |node: &retrocast_engine::Node| {
         // No file at all is no error here, but a reason to wait.
-        let glance = job::glance(workspace, node, false);
+        let glance = job::glance(workspace, plan, node, false);
         Ok(Input {
             source: node.short().to_string(),
             newest: runtime.block_on(glance)?.newest,

@@ -168,7 +168,7 @@ impl Watch<'_> {
         let mut all = format!("{} {}", plan.label, plan.config_hash);
         for node in plan.nodes.iter().filter(|node| node.is_source()) {
             let required = node.config["required"].as_bool().unwrap_or(true);
-            let glance = job::glance(self.workspace, node, required);
+            let glance = job::glance(self.workspace, plan, node, required);
             let glance = self.waiting.block_on(glance);
             let glance = glance.map_err(|error| diagnose::in_one_line(&error))?;
             if let Some(folder) = &glance.folder {

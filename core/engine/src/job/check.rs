@@ -5,6 +5,7 @@ use super::{
     document::{Entry, Item, Span},
     elaborate::elaborate,
     params::{ParamKind, ParamSpec},
+    retention::span,
     suggest, values_of,
 };
 use jiff::{civil::date, tz::TimeZone};
@@ -315,6 +316,9 @@ impl Said<'_> {
                 );
             }
         }
+        for entry in entries(document, "source") {
+            self.history(entry);
+        }
         for table in ["source", "stage"] {
             for entry in entries(document, table) {
                 let Some(item) = entry.item.get("timeout") else {
@@ -329,6 +333,32 @@ impl Said<'_> {
                     );
                 }
             }
+        }
+    }
+
+    /// How far back a source goes, which its uri must be able to tell.
+    fn history(&mut self, source: &Entry) {
+        let Some(item) = source.item.get("history") else {
+            return;
+        };
+        if item.text().is_some_and(|text| span(text).is_none()) {
+            let message = format!("{} is not a time of whole days", item.describe());
+            self.error(
+                &item.span,
+                message,
+                "use such as \"60 weeks\" or \"2 years\"",
+            );
+        }
+        let uri = source
+            .item
+            .get("uri")
+            .and_then(Item::text)
+            .unwrap_or_default();
+        if !uri.contains("{year}") && !uri.contains("{date}") {
+            let message = "`history` needs days in the uri".to_string();
+            let help =
+                "write {date}, or {year}, {month} and {day}, where its folders or files have them";
+            self.error(&item.span, message, help);
         }
     }
 

@@ -346,6 +346,22 @@ fn times_are_checked() {
 }
 
 #[test]
+fn a_history_is_a_time_before_days_that_the_uri_tells() {
+    let dated = "uri = \"tickets/{date}/*.jsonl\"\nhistory = \"60 weeks\"";
+    let plain = "uri = \"tickets/*.jsonl\"";
+    let text = trial::JOB.replace(plain, dated);
+    assert!(trial::checked(&text).diagnostics.is_empty());
+    let messages = |text: &str| -> Vec<String> {
+        let said = trial::checked(text).diagnostics;
+        said.into_iter().map(|said| said.message).collect()
+    };
+    let soon = messages(&text.replace("60 weeks", "soon"));
+    assert!(soon[0].ends_with("is not a time of whole days"), "{soon:?}");
+    let undated = messages(&text.replace("{date}", "*"));
+    assert_eq!(undated, ["`history` needs days in the uri"]);
+}
+
+#[test]
 fn syntax_errors_are_said_once_and_the_rest_is_checked() {
     check(
         "[params.least]",

@@ -18,13 +18,20 @@ pub struct Retention {
 impl Retention {
     /// Windows that ended on this day or before may be removed.
     pub fn limit(&self, today: Date) -> Date {
-        span(&self.keep)
-            .and_then(|span| today.checked_sub(span).ok())
-            .unwrap_or(Date::MIN)
+        before(today, &self.keep)
     }
 }
 
-fn span(text: &str) -> Option<Span> {
+/// The day that lies so long before another, as a job file has it; the first of all where that cannot
+/// be told.
+pub fn before(day: Date, time: &str) -> Date {
+    span(time)
+        .and_then(|span| day.checked_sub(span).ok())
+        .unwrap_or(Date::MIN)
+}
+
+/// A time of whole days as a job file has it, such as "26 weeks".
+pub(super) fn span(text: &str) -> Option<Span> {
     let span: Span = text.parse().ok()?;
     // Whole days: nothing else moves the day on which a report may go.
     let day = jiff::civil::date(2000, 1, 1);

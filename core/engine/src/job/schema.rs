@@ -153,7 +153,8 @@ struct ParamFile {
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SourceFile {
-    /// Where the records are; *, **, ? and [..] stand for many files.
+    /// Where the records are; *, **, ? and [..] stand for many files, {year}, {month}, {day} and
+    /// {date} for days, of which only those of the window are read.
     #[schemars(length(min = 1))]
     uri: String,
     /// What a record must be like: a file in contracts/.
@@ -173,6 +174,8 @@ struct SourceFile {
     header: Option<bool>,
     /// Names of the columns of CSV, in place of those in the file.
     columns: Option<Vec<String>>,
+    /// How far before the window days in the uri go back, such as "60 weeks"; by default all.
+    history: Option<String>,
     /// Whether the run fails when there are no files.
     #[serde(default = "yes")]
     required: bool,

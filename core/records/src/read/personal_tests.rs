@@ -247,7 +247,7 @@ async fn reading_hashes_with_the_key_it_is_given_or_the_name_of_the_source() {
     let folder = tempfile::tempdir().unwrap();
     let record = r#"{"id":"1","email":"ada@b.org"}"#;
     std::fs::write(folder.path().join("a.jsonl"), record).unwrap();
-    let listing = Listing::find("people", "a.jsonl", folder.path(), true)
+    let listing = Listing::find("people", "a.jsonl", folder.path(), true, None)
         .await
         .unwrap();
     let runtime = tokio::runtime::Handle::current();

@@ -37,7 +37,7 @@ fn contract(name: &str) -> Contract {
 fn read(folder: &Path, source: &str, contract: &Contract) -> (SourceTruth, usize) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let uri = format!("{source}/**/*");
-    let listing = Listing::find(source, &uri, folder, true);
+    let listing = Listing::find(source, &uri, folder, true, None);
     let listing = runtime.block_on(listing).unwrap();
     let files: Vec<_> = listing
         .files

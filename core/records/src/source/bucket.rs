@@ -2,7 +2,8 @@
 
 use super::{
     Listing, SourceFile, Stored,
-    pattern::{fits_path, is_pattern},
+    partition::{Days, Partition, is_dated, undated},
+    pattern::{fits, fits_path, is_pattern},
 };
 use crate::{
     error::SourceError,
@@ -21,6 +22,7 @@ pub(super) async fn list(
     source: &str,
     uri: &str,
     address: &Address,
+    days: Option<Days>,
 ) -> Result<Listing, SourceError> {
     let wrong = |reason: String| SourceError::Uri {
         name: source.to_string(),
@@ -32,14 +34,18 @@ pub(super) async fn list(
     if segments.iter().any(|segment| segment == "..") {
         return Err(wrong("has `..`, which storage does not know".to_string()));
     }
-    let fixed = segments.iter().position(|segment| is_pattern(segment));
+    let open = |segment: &String| is_pattern(segment) || is_dated(segment);
+    let fixed = segments.iter().position(open);
+    let pattern = &segments[fixed.unwrap_or(segments.len().saturating_sub(1))..];
+    let partition = Partition::of(pattern, days).map_err(wrong)?;
     let place = Place {
         source,
         uri,
         store,
         root: address.root(),
         prefix: segments[..fixed.unwrap_or(segments.len().saturating_sub(1))].join("/"),
-        pattern: segments[fixed.unwrap_or(segments.len().saturating_sub(1))..].to_vec(),
+        pattern: pattern.iter().map(|segment| undated(segment)).collect(),
+        partition,
     };
     let files = match fixed {
         None => vec![place.one().await?],
@@ -63,6 +69,8 @@ struct Place<'a> {
     /// The part of the path that is certain, without a slash at its end.
     prefix: String,
     pattern: Vec<String>,
+    /// The days that are asked for, where paths tell them.
+    partition: Option<Partition>,
 }
 
 impl Place<'_> {
@@ -108,22 +116,23 @@ impl Place<'_> {
     }
 
     async fn matching(&self) -> Result<Vec<SourceFile>, SourceError> {
-        let prefix = StorePath::from(self.prefix.as_str());
-        let within = (!self.prefix.is_empty()).then_some(&prefix);
-        let mut listed = self.store.list(within);
         let (mut files, mut others) = (Vec::new(), Vec::new());
-        while let Some(meta) = listed
-            .try_next()
-            .await
-            .map_err(|error| self.unreadable(&error))?
-        {
-            let path = meta.location.as_ref();
-            let below = path.strip_prefix(prefix.as_ref()).unwrap_or(path);
-            let below: Vec<&str> = below.trim_start_matches('/').split('/').collect();
-            if fits_path(&self.pattern, &below) {
-                files.push(self.file(&meta));
-            } else if others.len() <= SEEN {
-                others.push(below.join("/"));
+        for prefix in self.prefixes(&mut others).await? {
+            let within = (!prefix.as_ref().is_empty()).then_some(&prefix);
+            let mut listed = self.store.list(within);
+            while let Some(meta) = listed
+                .try_next()
+                .await
+                .map_err(|error| self.unreadable(&error))?
+            {
+                let below = self.below(&meta.location);
+                let admitted = |partition: &Partition| partition.admits(&below);
+                if fits_path(&self.pattern, &below) && self.partition.as_ref().is_none_or(admitted)
+                {
+                    files.push(self.file(&meta));
+                } else if others.len() <= SEEN {
+                    others.push(below.join("/"));
+                }
             }
         }
         files.sort_by(|a, b| a.path.as_ref().cmp(b.path.as_ref()));
@@ -131,6 +140,43 @@ impl Place<'_> {
             return Err(self.nothing(others));
         }
         Ok(files)
+    }
+
+    /// The names of a path below the part that is certain.
+    fn below<'p>(&self, path: &'p StorePath) -> Vec<&'p str> {
+        let path = path.as_ref();
+        let below = path.strip_prefix(&self.prefix).unwrap_or(path);
+        below.trim_start_matches('/').split('/').collect()
+    }
+
+    /// What to list whole: the part that is certain, or the dated folders below it that may hold a day
+    /// that is asked for.
+    async fn prefixes(&self, others: &mut Vec<String>) -> Result<Vec<StorePath>, SourceError> {
+        let mut prefixes = vec![StorePath::from(self.prefix.as_str())];
+        let Some(partition) = &self.partition else {
+            return Ok(prefixes);
+        };
+        // The last segment is that of objects.
+        let depth = partition.depth().min(self.pattern.len() - 1);
+        for segment in &self.pattern[..depth] {
+            let mut next = Vec::new();
+            for prefix in prefixes {
+                let within = (!prefix.as_ref().is_empty()).then_some(&prefix);
+                let listed = self.store.list_with_delimiter(within).await;
+                let listed = listed.map_err(|error| self.unreadable(&error))?;
+                for folder in listed.common_prefixes {
+                    let below = self.below(&folder);
+                    let name = below.last().copied().unwrap_or_default();
+                    if fits(segment, name) && partition.admits(&below) {
+                        next.push(folder);
+                    } else if others.len() <= SEEN {
+                        others.push(below.join("/"));
+                    }
+                }
+            }
+            prefixes = next;
+        }
+        Ok(prefixes)
     }
 
     fn nothing(&self, mut others: Vec<String>) -> SourceError {
@@ -163,5 +209,51 @@ impl Place<'_> {
             modified: Timestamp::from_microsecond(modified).unwrap_or(Timestamp::UNIX_EPOCH),
             etag: meta.e_tag.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+    use object_store::{PutPayload, memory::InMemory};
+
+    #[tokio::test]
+    async fn dated_folders_outside_of_the_days_are_not_looked_into() {
+        let store = InMemory::new();
+        for key in [
+            "t/year=2025/month=12/a.jsonl",
+            "t/year=2026/month=10/a.jsonl",
+            "t/year=2026/month=11/a.jsonl",
+            "t/year=2026/month=11/b.csv",
+            "t/year=2026/month=12/a.jsonl",
+            "t/notes/a.jsonl",
+        ] {
+            let path = StorePath::from(key);
+            store.put(&path, PutPayload::new()).await.unwrap();
+        }
+        let pattern = ["year={year}", "month={month}", "*.jsonl"].map(str::to_string);
+        let days = Days {
+            first: date(2026, 10, 26),
+            end: date(2026, 11, 17),
+        };
+        let place = Place {
+            source: "tickets",
+            uri: "s3://b/t/year={year}/month={month}/*.jsonl",
+            store: Arc::new(store),
+            root: "s3://b".to_string(),
+            prefix: "t".to_string(),
+            pattern: pattern.iter().map(|segment| undated(segment)).collect(),
+            partition: Partition::of(&pattern, Some(days)).unwrap(),
+        };
+        let prefixes = place.prefixes(&mut Vec::new()).await.unwrap();
+        let prefixes: Vec<&str> = prefixes.iter().map(AsRef::as_ref).collect();
+        assert_eq!(prefixes, ["t/year=2026/month=10", "t/year=2026/month=11"]);
+        let files = place.matching().await.unwrap();
+        let names: Vec<&str> = files.iter().map(|file| file.path.as_ref()).collect();
+        assert_eq!(
+            names,
+            ["year=2026/month=10/a.jsonl", "year=2026/month=11/a.jsonl"]
+        );
     }
 }

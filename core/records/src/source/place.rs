@@ -6,6 +6,7 @@
 
 use super::{
     Listing, Skipped, SourceFile, Stored,
+    partition::{Days, Partition, is_dated, undated},
     pattern::{fits, is_pattern},
     without_credentials,
 };
@@ -30,10 +31,17 @@ pub(super) struct Place {
     pattern: Vec<String>,
     /// Whether the pattern is to be taken letter by letter.
     plain: bool,
+    /// The days that are asked for, where paths tell them.
+    partition: Option<Partition>,
 }
 
 impl Place {
-    pub fn of(source: &str, uri: &str, base: &Path) -> Result<Self, SourceError> {
+    pub fn of(
+        source: &str,
+        uri: &str,
+        base: &Path,
+        days: Option<Days>,
+    ) -> Result<Self, SourceError> {
         let wrong = |reason: &str| SourceError::Uri {
             name: source.to_string(),
             uri: uri.to_string(),
@@ -70,13 +78,14 @@ impl Place {
             });
         }
         let segments: Vec<&str> = path.split('/').collect();
-        let plain = whole.exists() || !segments.iter().any(|segment| is_pattern(segment));
+        let open = |segment: &&str| is_pattern(segment) || is_dated(segment);
+        let plain = whole.exists() || !segments.iter().any(|segment| open(&segment));
         let fixed = if plain {
             segments.len() - 1
         } else {
             segments
                 .iter()
-                .position(|segment| is_pattern(segment))
+                .position(|segment| open(&segment))
                 .unwrap_or(0)
         };
         let shown: String = segments[..fixed]
@@ -91,11 +100,20 @@ impl Place {
         if pattern.iter().any(|segment| segment == "..") {
             return Err(wrong("has `..` after a pattern; write the folder first"));
         }
+        let partition = match plain {
+            true => None,
+            false => Partition::of(&pattern, days).map_err(|reason| wrong(&reason))?,
+        };
         Ok(Self {
             folder: base.join(&shown),
             shown,
-            pattern,
+            pattern: if plain {
+                pattern
+            } else {
+                pattern.iter().map(|segment| undated(segment)).collect()
+            },
             plain,
+            partition,
         })
     }
 
@@ -260,6 +278,12 @@ impl Place {
         }
         let slash = if step.path.is_empty() { "" } else { "/" };
         let path = format!("{}{slash}{name}", step.path);
+        if let Some(partition) = &self.partition {
+            let names: Vec<&str> = path.split('/').collect();
+            if !partition.admits(&names) {
+                return None;
+            }
+        }
         let meta = match std::fs::metadata(on_disk) {
             Ok(meta) => meta,
             Err(error) => {

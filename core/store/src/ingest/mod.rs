@@ -58,6 +58,8 @@ pub struct SourceSpec {
     pub name: String,
     /// Which files; see [`crate::source`].
     pub uri: String,
+    /// Of dated files those to read; all when `None`.
+    pub days: Option<Days>,
     /// What a record must look like.
     pub contract: Contract,
     /// How records are written; told by each file's name when `None`.
@@ -126,7 +128,7 @@ pub async fn ingest(
     properties: &Properties,
     control: &Control,
 ) -> Result<Ingested, StoreError> {
-    let listing = Listing::find(&spec.name, &spec.uri, base, spec.required).await?;
+    let listing = Listing::find(&spec.name, &spec.uri, base, spec.required, spec.days).await?;
     let held = Held::read(lake, &spec.name).await?;
     if let Some(held) = &held {
         held.teach(&control.known);
@@ -175,7 +177,7 @@ pub async fn source_identity(
     lake: &Lake,
     control: &Control,
 ) -> Result<String, StoreError> {
-    let listing = Listing::find(&spec.name, &spec.uri, base, spec.required).await?;
+    let listing = Listing::find(&spec.name, &spec.uri, base, spec.required, spec.days).await?;
     if let Some(held) = Held::read(lake, &spec.name).await? {
         held.teach(&control.known);
     }
@@ -188,8 +190,9 @@ pub async fn glance(
     uri: &str,
     base: &Path,
     required: bool,
+    days: Option<Days>,
 ) -> Result<Glance, StoreError> {
-    let listing = Listing::find(name, uri, base, required).await?;
+    let listing = Listing::find(name, uri, base, required, days).await?;
     Ok(listing.glance())
 }
 

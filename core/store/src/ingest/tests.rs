@@ -48,6 +48,7 @@ impl Bench {
         SourceSpec {
             name: "tickets".into(),
             uri: uri.into(),
+            days: None,
             contract: crate::contract::parse("ticket", "ticket.toml", contract).unwrap(),
             format: None,
             dialect: crate::Dialect::AS_FOUND,

@@ -1,0 +1,277 @@
+//! Paths with dates in them: what lies outside of the days that are asked for is neither listed nor read.
+//!
+//! `{year}`, `{month}`, `{day}` and `{date}` (`2026-11-09`) stand for digits in a pattern, in as many of
+//! its segments as they are written in. A folder is walked into when the days it may hold and those that
+//! are asked for have one in common.
+
+use super::pattern::is_pattern;
+use jiff::civil::Date;
+
+/// Placeholders with the number of their digits.
+const FIELDS: [(&str, &str); 4] = [
+    ("{year}", "[0-9][0-9][0-9][0-9]"),
+    ("{month}", "[0-9][0-9]"),
+    ("{day}", "[0-9][0-9]"),
+    ("{date}", "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"),
+];
+
+/// Days from the first up to, and without, the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Days {
+    /// The first.
+    pub first: Date,
+    /// The first that is left out.
+    pub end: Date,
+}
+
+/// The dated segments of a pattern, and the days that are asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Partition {
+    /// The segments of the pattern as they are written, from the first to the last dated one.
+    segments: Vec<String>,
+    days: Option<Days>,
+}
+
+/// What a path says of its day so far.
+#[derive(Debug, Clone, Copy, Default)]
+struct Said {
+    year: Option<i16>,
+    month: Option<i8>,
+    day: Option<i8>,
+}
+
+/// Whether a segment of a pattern holds a date.
+pub(super) fn is_dated(segment: &str) -> bool {
+    FIELDS.iter().any(|(field, _)| segment.contains(field))
+}
+
+/// A segment with patterns in the place of its dates.
+pub(super) fn undated(segment: &str) -> String {
+    FIELDS
+        .iter()
+        .fold(segment.to_string(), |text, (field, digits)| {
+            text.replace(field, digits)
+        })
+}
+
+impl Partition {
+    /// Of the segments of a pattern behind its fixed part; `None` when no date is in them. The error says
+    /// what cannot be.
+    pub fn of(pattern: &[String], days: Option<Days>) -> Result<Option<Self>, String> {
+        let Some(last) = pattern.iter().rposition(|segment| is_dated(segment)) else {
+            return Ok(None);
+        };
+        let segments = &pattern[..=last];
+        if segments.iter().any(|segment| segment == "**") {
+            return Err(
+                "has ** before a date, so no folder could be left out; write the folders that lead \
+                 to it"
+                    .to_string(),
+            );
+        }
+        let all = segments.concat();
+        let has = |field: &str| all.matches(field).count();
+        let parts = [has("{year}"), has("{month}"), has("{day}")];
+        let whole = match (has("{date}"), parts) {
+            (1, [0, 0, 0]) => true,
+            (0, [1, month, day]) => month <= 1 && day <= month,
+            _ => false,
+        };
+        if !whole {
+            return Err(
+                "must name its days as {date}, or as {year}, {year} with {month}, or both with {day}, \
+                 each once"
+                    .to_string(),
+            );
+        }
+        let mixed = |segment: &&String| is_dated(segment) && is_pattern(&undated_rest(segment));
+        if let Some(segment) = segments.iter().find(mixed) {
+            return Err(format!(
+                "has {segment:?}: beside a date a segment cannot have * or ? or [, since it would not \
+                 be certain where the date is"
+            ));
+        }
+        Ok(Some(Self {
+            segments: segments.to_vec(),
+            days,
+        }))
+    }
+
+    /// How many segments lead to the last date.
+    pub fn depth(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Whether a path, or the beginning of one, may hold a day that is asked for.
+    pub fn admits(&self, path: &[&str]) -> bool {
+        let mut said = Said::default();
+        for (segment, name) in self.segments.iter().zip(path) {
+            if is_dated(segment) && !said.take(segment, name) {
+                return false;
+            }
+        }
+        let Some((first, end)) = said.days() else {
+            // Digits that are no date, such as a month 13.
+            return said.year.is_none();
+        };
+        self.days
+            .is_none_or(|days| first < days.end && days.first < end)
+    }
+}
+
+/// What is left of a segment without its dates.
+fn undated_rest(segment: &str) -> String {
+    FIELDS.iter().fold(segment.to_string(), |text, (field, _)| {
+        text.replace(field, "")
+    })
+}
+
+impl Said {
+    /// Reads the dates of a name; false when it does not fit the segment.
+    fn take(&mut self, segment: &str, name: &str) -> bool {
+        let (mut segment, mut name) = (segment, name);
+        while let Some((at, field)) = next_field(segment) {
+            let Some(rest) = name.strip_prefix(&segment[..at]) else {
+                return false;
+            };
+            let length = match field {
+                "{year}" => 4,
+                "{date}" => 10,
+                _ => 2,
+            };
+            let Some((digits, rest)) = rest.split_at_checked(length) else {
+                return false;
+            };
+            if !self.read(field, digits) {
+                return false;
+            }
+            (segment, name) = (&segment[at + field.len()..], rest);
+        }
+        segment == name
+    }
+
+    fn read(&mut self, field: &str, text: &str) -> bool {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        match field {
+            "{date}" => match text.parse::<Date>() {
+                Ok(date) => {
+                    self.year = Some(date.year());
+                    self.month = Some(date.month());
+                    self.day = Some(date.day());
+                    true
+                }
+                Err(_) => false,
+            },
+            _ if !digits(text) => false,
+            "{year}" => text.parse().map(|year| self.year = Some(year)).is_ok(),
+            "{month}" => text.parse().map(|month| self.month = Some(month)).is_ok(),
+            _ => text.parse().map(|day| self.day = Some(day)).is_ok(),
+        }
+    }
+
+    /// The days that are meant, with the first behind them; `None` when that is no time at all, or when
+    /// nothing was said yet.
+    fn days(&self) -> Option<(Date, Date)> {
+        let year = self.year?;
+        let first = Date::new(year, self.month.unwrap_or(1), self.day.unwrap_or(1)).ok()?;
+        let one = match (self.month, self.day) {
+            (_, Some(_)) => jiff::Span::new().days(1),
+            (Some(_), None) => jiff::Span::new().months(1),
+            (None, None) => jiff::Span::new().years(1),
+        };
+        Some((first, first.checked_add(one).unwrap_or(Date::MAX)))
+    }
+}
+
+/// The first placeholder of a segment and where it begins.
+fn next_field(segment: &str) -> Option<(usize, &'static str)> {
+    let found = FIELDS
+        .iter()
+        .filter_map(|(field, _)| Some((segment.find(field)?, *field)));
+    found.min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    fn pattern(text: &str) -> Vec<String> {
+        text.split('/').map(str::to_string).collect()
+    }
+
+    fn admits(text: &str, path: &str) -> bool {
+        let days = Days {
+            first: date(2026, 10, 26),
+            end: date(2026, 11, 16),
+        };
+        let partition = Partition::of(&pattern(text), Some(days)).unwrap().unwrap();
+        let path: Vec<&str> = path.split('/').collect();
+        partition.admits(&path)
+    }
+
+    #[test]
+    fn folders_are_entered_when_they_may_hold_a_day_that_is_asked_for() {
+        let text = "year={year}/month={month}/day={day}/*.jsonl";
+        for inside in [
+            "year=2026",
+            "year=2026/month=10",
+            "year=2026/month=11",
+            "year=2026/month=10/day=26",
+            "year=2026/month=11/day=15/a.jsonl",
+        ] {
+            assert!(admits(text, inside), "{inside}");
+        }
+        for outside in [
+            "year=2025",
+            "year=2026/month=09",
+            "year=2026/month=12",
+            "year=2026/month=10/day=25",
+            "year=2026/month=11/day=16/a.jsonl",
+            "year=2026/month=13",
+            "year=2026/month=11/day=31",
+            "year=20xx",
+            "month=11",
+        ] {
+            assert!(!admits(text, outside), "{outside}");
+        }
+    }
+
+    #[test]
+    fn dates_stand_in_names_too() {
+        let text = "*/tickets-{date}.jsonl";
+        assert!(admits(text, "eu"));
+        assert!(admits(text, "eu/tickets-2026-11-01.jsonl"));
+        assert!(!admits(text, "eu/tickets-2026-11-16.jsonl"));
+        assert!(!admits(text, "eu/tickets-2026-11-01.jsonl.gz"));
+        assert!(!admits(text, "eu/tickets-2026-11-1é.jsonl"));
+        assert!(admits("{year}-{month}.csv", "2026-10.csv"));
+        assert!(!admits("{year}-{month}.csv", "2026-09.csv"));
+        assert_eq!(
+            undated("dt={year}{month}"),
+            "dt=[0-9][0-9][0-9][0-9][0-9][0-9]"
+        );
+    }
+
+    #[test]
+    fn without_days_all_that_is_a_date_is_admitted() {
+        let partition = Partition::of(&pattern("{date}/*"), None).unwrap().unwrap();
+        assert!(partition.admits(&["1999-01-01", "a"]));
+        assert!(!partition.admits(&["1999-02-30", "a"]));
+        assert!(Partition::of(&pattern("a/*"), None).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_told_apart_is_refused() {
+        for wrong in [
+            "**/{date}/*.jsonl",
+            "{month}/{day}/*",
+            "{year}/{day}/*",
+            "{year}/{year}/*",
+            "{date}/{year}/*",
+            "*{date}.jsonl",
+        ] {
+            assert!(Partition::of(&pattern(wrong), None).is_err(), "{wrong}");
+        }
+    }
+}
