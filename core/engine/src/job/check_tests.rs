@@ -1,5 +1,5 @@
-use super::*;
-use crate::trial::{JOB, TrialKinds, checked};
+use crate::trial;
+use crate::trial::{self, JOB, TrialKinds, checked};
 use crate::{job::job_schema, render};
 
 /// What is said about a job file: place, message, marked text, advice.

@@ -171,7 +171,7 @@ impl Said {
 
     /// The days that are meant, with the first behind them; `None` when that is no time at all, or when
     /// nothing was said yet.
-    fn days(&self) -> Option<(Date, Date)> {
+    fn days(self) -> Option<(Date, Date)> {
         let year = self.year?;
         let first = Date::new(year, self.month.unwrap_or(1), self.day.unwrap_or(1)).ok()?;
         let one = match (self.month, self.day) {

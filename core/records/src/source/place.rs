@@ -79,14 +79,11 @@ impl Place {
         }
         let segments: Vec<&str> = path.split('/').collect();
         let open = |segment: &&str| is_pattern(segment) || is_dated(segment);
-        let plain = whole.exists() || !segments.iter().any(|segment| open(&segment));
+        let plain = whole.exists() || !segments.iter().any(open);
         let fixed = if plain {
             segments.len() - 1
         } else {
-            segments
-                .iter()
-                .position(|segment| open(&segment))
-                .unwrap_or(0)
+            segments.iter().position(open).unwrap_or(0)
         };
         let shown: String = segments[..fixed]
             .iter()
@@ -100,9 +97,10 @@ impl Place {
         if pattern.iter().any(|segment| segment == "..") {
             return Err(wrong("has `..` after a pattern; write the folder first"));
         }
-        let partition = match plain {
-            true => None,
-            false => Partition::of(&pattern, days).map_err(|reason| wrong(&reason))?,
+        let partition = if plain {
+            None
+        } else {
+            Partition::of(&pattern, days).map_err(|reason| wrong(&reason))?
         };
         Ok(Self {
             folder: base.join(&shown),

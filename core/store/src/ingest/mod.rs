@@ -25,7 +25,7 @@ use crate::{
     dataset::{Lake, MADE_FROM, Prepared, Properties, Scan},
     error::{SourceError, StoreError},
     origin,
-    source::{Glance, Listing, SourceFile, settled},
+    source::{Days, Glance, Listing, SourceFile, settled},
 };
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow_schema::SchemaRef;
