@@ -1,5 +1,5 @@
 //! What the fuzz targets run. Each target is one function here, so that ordinary tests of the crates can
-//! run it over the corpus, without a nightly toolchain (`the_corpus_is_survived`).
+//! run it, over the corpus and over inputs made from it ([`pass`]), without a nightly toolchain.
 //!
 //! ```text
 //! cargo install cargo-fuzz
@@ -9,4 +9,5 @@
 //! What a target finds becomes a file in `corpus/TARGET`.
 
 pub mod job;
+pub mod pass;
 pub mod records;

@@ -1,21 +1,58 @@
-//! What the fuzz target of job files found and began with, without a fuzzer.
+//! What the fuzz target of job files found and began with, and inputs made from it, without a fuzzer.
 
+#[path = "../../../fuzz/src/pass.rs"]
+mod pass;
 #[path = "../../../fuzz/src/job.rs"]
 mod target;
 
-use std::{fs, path::Path};
+use pass::Target;
+use std::path::PathBuf;
+
+const JOB: Target = Target {
+    name: "job",
+    run: target::job,
+    words: &[
+        "[source.a]\n",
+        "[stage.a]\n",
+        "[report.executive]\n",
+        "[[stage.a.metrics]]\n",
+        "[schedule]\ncron = \"0 9 * * MON\"\n",
+        "cron = \"* * 31 2 *\"\n",
+        "[params.a]\n",
+        "[retention]\nkeep = \"26 weeks\"\n",
+        "kind = \"count\"\n",
+        "input = \"a\"\n",
+        "query = \"select 1 from a\"\n",
+        "uri = \"s3://a/**/{a,b}/*.jsonl\"\n",
+        "contract = \"ticket\"\n",
+        "window = \"week\"\n",
+        "timezone = \"Europe/London\"\n",
+        "compare = [\"previous\", \"99999999 weeks\"]\n",
+        "${params.a}",
+        "${params.",
+        "for_each = { a = [1, 2] }\n",
+        "9223372036854775808",
+        "1979-05-27T07:32:00Z",
+        "nan",
+        "\"\"\"",
+        "a.b.c.",
+        "[[",
+        "{a={a={a=",
+        "\\u0000",
+        "\u{e9}",
+    ],
+};
+
+fn corpus() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus")
+}
 
 #[test]
 fn the_corpus_is_survived() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/job");
-    let mut files: Vec<_> = fs::read_dir(&folder)
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.sort();
-    assert!(!files.is_empty(), "{} is empty", folder.display());
-    for file in files {
-        println!("{}", file.display());
-        target::job(&fs::read(&file).unwrap());
-    }
+    JOB.replay(&corpus());
+}
+
+#[test]
+fn damaged_job_files_are_survived() {
+    JOB.attack(&corpus(), 4000);
 }

@@ -43,7 +43,8 @@ pub(super) fn key(sample: &Sample) -> Choice {
         return chosen(&[name.as_str()], format!("unique in {seen}"));
     }
     if sample.records < FEW {
-        let why = format!("no key: {seen} are too few to tell one by; decide");
+        let are = if sample.records == 1 { "is" } else { "are" };
+        let why = format!("no key: {seen} {are} too few to tell one by; decide");
         return chosen(&[], why);
     }
     let mut texts: Vec<&str> = names.iter().map(|name| name.as_str()).collect();

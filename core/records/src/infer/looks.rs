@@ -75,6 +75,7 @@ pub(super) fn words(name: &str) -> Vec<String> {
 
 /// The unit that a name tells, such as `ms` of `latency_ms` or `K` of `Air temperature [K]`.
 pub(super) fn unit(name: &str, range: Option<(f64, f64)>) -> Option<String> {
+    let name = as_written(name);
     let bracketed = name
         .trim_end()
         .strip_suffix([']', ')'])
@@ -100,6 +101,17 @@ pub(super) fn unit(name: &str, range: Option<(f64, f64)>) -> Option<String> {
         Some("share".to_string())
     } else {
         None
+    }
+}
+
+/// A name without the number that the reader puts behind that of a column without one of its own.
+fn as_written(name: &str) -> &str {
+    let numbered = name
+        .strip_suffix(')')
+        .and_then(|name| name.rsplit_once("(column "));
+    match numbered {
+        Some((head, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => head.trim_end(),
+        _ => name,
     }
 }
 
@@ -227,6 +239,9 @@ mod tests {
         check("Tool wear [min]", None, Some("min"));
         check("error_rate", Some((0.0, 0.4)), Some("share"));
         check("error_rate", Some((0.0, 40.0)), None);
+        check("a (column 2)", None, None);
+        check("(column 6)", None, None);
+        check("latency_ms (column 3)", None, Some("ms"));
         check("s", None, None);
         check("items", None, None);
         assert!(from_zero("latency_ms", Some("ms")) && from_zero("retries", None));

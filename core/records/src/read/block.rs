@@ -9,7 +9,7 @@ mod lines;
 mod values;
 
 use super::{
-    csv::{Dialect, Header},
+    csv::{Dialect, Header, Marks},
     decode::Text,
     format::Format,
     json_scan::{self, Layout},
@@ -23,6 +23,9 @@ use std::{io, sync::Arc};
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
 /// Size at which a block is handed on.
 const BLOCK_BYTES: usize = 2 << 20;
+/// Records at which a block is handed on, however short they are: what is told of a refused record
+/// takes 100 times the room of `{}`.
+const BLOCK_RECORDS: usize = 1 << 16;
 /// Bytes kept of a record that is refused unread.
 const HEAD_BYTES: usize = 64 << 10;
 /// Bytes that tell how the values of a JSON file are laid out.
@@ -140,8 +143,31 @@ impl Cutter<'_, '_> {
 
     /// Hands on whole records with which the line being read begins.
     fn give_bytes(&mut self, bytes: Vec<u8>, shape: Shape) -> Result<(), Stop> {
+        let lines = memchr::memchr_iter(b'\n', &bytes).count();
+        let marks = match &shape {
+            _ if lines <= BLOCK_RECORDS => return self.give_lines(bytes, lines, shape),
+            Shape::Lines => None,
+            Shape::Csv(header) => Some(header.marks),
+            // These are counted where they are found.
+            _ => return self.give_lines(bytes, lines, shape),
+        };
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let (length, lines) = few(rest, marks);
+            let shape = match &shape {
+                Shape::Csv(header) => Shape::Csv(Arc::clone(header)),
+                _ => Shape::Lines,
+            };
+            self.give_lines(rest[..length].to_vec(), lines, shape)?;
+            rest = &rest[length..];
+        }
+        Ok(())
+    }
+
+    /// Hands on whole records in so many lines.
+    fn give_lines(&mut self, bytes: Vec<u8>, lines: usize, shape: Shape) -> Result<(), Stop> {
         let first_line = self.line;
-        self.line += memchr::memchr_iter(b'\n', &bytes).count() as u64;
+        self.line += lines as u64;
         self.give(Block {
             file: self.file,
             first_line,
@@ -188,6 +214,25 @@ impl Cutter<'_, '_> {
                 return;
             }
         }
+    }
+}
+
+/// How many bytes hold the first [`BLOCK_RECORDS`] lines, and the rest of the last record of them; and
+/// how many lines that is.
+fn few(bytes: &[u8], marks: Option<Marks>) -> (usize, usize) {
+    let mut wanted = BLOCK_RECORDS;
+    loop {
+        let ends = memchr::memchr_iter(b'\n', bytes);
+        let Some(end) = ends.map(|end| end + 1).nth(wanted - 1) else {
+            return (bytes.len(), memchr::memchr_iter(b'\n', bytes).count());
+        };
+        let whole = marks.map_or(end, |marks| marks.ends(&bytes[..end]).last);
+        if whole > 0 {
+            let lines = memchr::memchr_iter(b'\n', &bytes[..whole]).count();
+            return (whole, lines);
+        }
+        // One record of more lines than that.
+        wanted *= 2;
     }
 }
 

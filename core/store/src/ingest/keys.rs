@@ -14,8 +14,9 @@ use std::{
 
 /// Parts that keys fall into: a power of two.
 const PARTS: usize = 256;
-/// Entries in memory before they go to files: 128 MiB.
-const HELD_MAX: usize = 4 << 20;
+/// Entries in memory before they go to files: 96 MiB. The parts then have room for 128 MiB, since 12 288
+/// entries of a part fit into 16 384 places.
+const HELD_MAX: usize = 3 << 20;
 /// Bytes of an entry in a file.
 const ENTRY_BYTES: usize = 32;
 

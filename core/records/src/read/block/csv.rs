@@ -14,6 +14,11 @@ use std::sync::Arc;
 /// with its line, or records made for it would keep a program busy for days.
 const REREAD_MAX: usize = 8 * RECORD_BYTES_MAX;
 
+/// Whether there is no record in a line.
+fn says_nothing(line: &[u8], comment: Option<u8>) -> bool {
+    line.trim_ascii().is_empty() || (comment.is_some() && line.first().copied() == comment)
+}
+
 impl Cutter<'_, '_> {
     pub(super) fn csv(&mut self, dialect: &Dialect, fields: &[Field]) -> Result<(), Stop> {
         dialect.check().map_err(Stop::Broken)?;
@@ -32,12 +37,11 @@ impl Cutter<'_, '_> {
     /// Reads the header; `None` when there is nothing.
     fn header(&mut self, dialect: &Dialect, fields: &[Field]) -> Result<Option<Header>, Stop> {
         let marks = loop {
+            self.pass_unsaid(dialect.comment);
             let line = self.grow(|bytes| memchr::memchr(b'\n', bytes).map(|end| end + 1))?;
             let bytes = &self.input.bytes;
-            let marks = dialect.marks(&String::from_utf8_lossy(&bytes[..line]));
-            let blank = bytes[..line].trim_ascii().is_empty();
-            if !blank && !marks.is_comment(bytes) {
-                break marks;
+            if !says_nothing(&bytes[..line], dialect.comment) {
+                break dialect.marks(&String::from_utf8_lossy(&bytes[..line]));
             }
             if line == bytes.len() && !self.input.more() {
                 return Ok(None);
@@ -59,6 +63,21 @@ impl Cutter<'_, '_> {
         let header = header.map_err(Stop::Broken)?;
         self.pass(end);
         Ok(Some(header))
+    }
+
+    /// Drops all whole lines with which the buffer begins that are blank or comments. Dropped one by
+    /// one, each would move the rest of the buffer.
+    fn pass_unsaid(&mut self, comment: Option<u8>) {
+        let bytes = &self.input.bytes;
+        let mut at = 0;
+        while let Some(end) = memchr::memchr(b'\n', &bytes[at..]).map(|end| at + end + 1)
+            && says_nothing(&bytes[at..end], comment)
+        {
+            at = end;
+        }
+        if at > 0 {
+            self.pass(at);
+        }
     }
 
     /// Has the first record in the buffer; where it ends.

@@ -4,7 +4,7 @@
 //! comma too many or too few. What follows a broken record is taken up again at the next line that
 //! begins, no deeper indented than it did, with a bracket.
 
-use super::{BLOCK_BYTES, Cutter, RECORD_BYTES_MAX, Shape, Span, Stop, too_long};
+use super::{BLOCK_BYTES, BLOCK_RECORDS, Cutter, RECORD_BYTES_MAX, Shape, Span, Stop, too_long};
 use crate::read::json_scan::{Scan, Step, is_blank};
 
 /// Blanks at most that a line is looked at for.
@@ -48,7 +48,7 @@ impl Cutter<'_, '_> {
     pub(super) fn values(&mut self) -> Result<(), Stop> {
         let mut place = Place::default();
         loop {
-            if place.at >= BLOCK_BYTES {
+            if place.at >= BLOCK_BYTES || place.spans.len() >= BLOCK_RECORDS {
                 self.give_values(&mut place)?;
             }
             if self.between(&mut place) {
