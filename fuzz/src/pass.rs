@@ -105,7 +105,7 @@ impl Target {
     }
 }
 
-/// Numbers that are the same in every run (SplitMix64).
+/// Numbers that are the same in every run (`SplitMix64`).
 struct Chance(u64);
 
 impl Chance {

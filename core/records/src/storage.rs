@@ -5,7 +5,10 @@
 //! `AWS_ENDPOINT_URL` (any compatible server; buckets are part of the path unless
 //! `AWS_VIRTUAL_HOSTED_STYLE_REQUEST` is true), or the role of the machine.
 
+mod bucket;
 mod sure;
+
+pub use bucket::{Bucket, Mark, Object};
 
 use object_store::{ObjectStore, aws::AmazonS3Builder, client::SpawnedReqwestConnector};
 use std::{

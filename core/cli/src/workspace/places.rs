@@ -1,9 +1,9 @@
 //! Lake and archive: in folders, or in object storage with a folder of this machine before it.
 
-use crate::{depot::Bucket, diagnose::WrongUsage};
+use crate::{depot::Shared, diagnose::WrongUsage};
 use anyhow::Context as _;
 use retrocast_engine::{LakeFiles, Mirror, lease};
-use retrocast_records::storage::{Address, SCHEMES};
+use retrocast_records::storage::{Address, Bucket, SCHEMES};
 use retrocast_store::LakeRoot;
 use std::{
     collections::BTreeSet,
@@ -86,8 +86,9 @@ fn address(option: &str, named: &Path) -> Result<Option<Address>, WrongUsage> {
     }
 }
 
-fn bucket(option: &str, address: &Address) -> Result<Bucket, WrongUsage> {
+fn bucket(option: &str, address: &Address) -> Result<Shared, WrongUsage> {
     Bucket::open(address.clone())
+        .map(Shared)
         .map_err(|reason| WrongUsage(format!("{option} {address}: {reason}")))
 }
 

@@ -1,4 +1,4 @@
-use crate::trial;
+use super::*;
 use crate::trial::{self, JOB, TrialKinds, checked};
 use crate::{job::job_schema, render};
 

@@ -1,0 +1,245 @@
+//! Whole objects below an address, written at once and if need be on condition, for threads that wait.
+
+use super::{Address, cause, open, runtime};
+use futures::TryStreamExt as _;
+use jiff::Timestamp;
+use object_store::{
+    Error, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutResult, UpdateVersion,
+    path::Path as Key,
+};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+};
+
+/// What tells one content of an object from another; an `ETag`.
+pub type Mark = String;
+
+/// An object of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its name below the address.
+    pub name: String,
+    /// Its content.
+    pub mark: Mark,
+    /// When it was written, by the clock of the storage.
+    pub modified: Timestamp,
+}
+
+/// Objects below an address.
+#[derive(Debug)]
+pub struct Bucket {
+    address: Address,
+    store: Arc<dyn ObjectStore>,
+    /// What some storages want to have back besides the mark, by name.
+    versions: Mutex<BTreeMap<String, (Mark, String)>>,
+}
+
+impl Bucket {
+    /// Opens a place; nothing is asked of it yet. The error says why not.
+    pub fn open(address: Address) -> Result<Self, String> {
+        Ok(Self {
+            store: open(&address)?,
+            address,
+            versions: Mutex::default(),
+        })
+    }
+
+    fn key(&self, name: &str) -> Key {
+        Key::from(self.address.join(name).key)
+    }
+
+    /// Does something on the threads that make all requests, and waits for it.
+    fn wait<T: Send + 'static, F>(
+        &self,
+        work: impl FnOnce(Arc<dyn ObjectStore>) -> F,
+    ) -> object_store::Result<T>
+    where
+        F: Future<Output = object_store::Result<T>> + Send + 'static,
+    {
+        let (tell, told) = mpsc::sync_channel(1);
+        let work = work(self.store.clone());
+        runtime().spawn(async move {
+            let _ = tell.send(work.await);
+        });
+        told.recv().unwrap_or_else(|_| {
+            Err(Error::Generic {
+                store: "storage",
+                source: "the request broke off".into(),
+            })
+        })
+    }
+
+    fn failed(&self, action: &str, name: &str, error: &Error) -> io::Error {
+        let kind = match error {
+            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+                io::ErrorKind::PermissionDenied
+            }
+            _ => io::ErrorKind::Other,
+        };
+        let place = self.address.join(name);
+        io::Error::new(kind, format!("{action} {place}: {}", cause(error)))
+    }
+
+    /// The mark of what was written or read; a version that belongs to it is remembered.
+    fn mark(&self, name: &str, mark: Option<String>, version: Option<String>) -> Mark {
+        let mark = mark.unwrap_or_default();
+        if let Some(version) = version {
+            let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+            versions.insert(name.to_string(), (mark.clone(), version));
+        }
+        mark
+    }
+
+    fn written(&self, name: &str, result: PutResult) -> Mark {
+        self.mark(name, result.e_tag, result.version)
+    }
+
+    fn mode(&self, name: &str, expected: Option<&Mark>) -> PutMode {
+        let Some(expected) = expected else {
+            return PutMode::Create;
+        };
+        let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = versions.get(name).filter(|(mark, _)| mark == expected);
+        PutMode::Update(UpdateVersion {
+            e_tag: Some(expected.clone()),
+            version: version.map(|(_, version)| version.clone()),
+        })
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// An object's content; `None` when there is no such object.
+    pub fn get(&self, name: &str) -> io::Result<Option<(Vec<u8>, Mark)>> {
+        let key = self.key(name);
+        let got = self.wait(|store| async move {
+            let got = store.get(&key).await?;
+            let meta = got.meta.clone();
+            Ok((got.bytes().await?, meta))
+        });
+        match got {
+            Ok((bytes, meta)) => {
+                let mark = self.mark(name, meta.e_tag, meta.version);
+                Ok(Some((bytes.to_vec(), mark)))
+            }
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed("reading", name, &error)),
+        }
+    }
+
+    /// Writes an object, whether it is there or not.
+    pub fn put(&self, name: &str, bytes: Vec<u8>) -> io::Result<Mark> {
+        let key = self.key(name);
+        let put = self.wait(|store| async move { store.put(&key, bytes.into()).await });
+        put.map(|result| self.written(name, result))
+            .map_err(|error| self.failed("writing", name, &error))
+    }
+
+    /// Writes an object when its content is the expected one, or when it is not there and `None` is
+    /// expected. `None` comes back when somebody else was faster.
+    pub fn put_if(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        expected: Option<&Mark>,
+    ) -> io::Result<Option<Mark>> {
+        let (key, mode) = (self.key(name), self.mode(name, expected));
+        let put =
+            self.wait(|store| async move { store.put_opts(&key, bytes.into(), mode.into()).await });
+        match put {
+            Ok(result) => Ok(Some(self.written(name, result))),
+            Err(
+                Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotFound { .. },
+            ) => Ok(None),
+            Err(error) => Err(self.failed("writing", name, &error)),
+        }
+    }
+
+    /// All objects below a folder, sorted by name; below the address for an empty one.
+    pub fn list(&self, folder: &str) -> io::Result<Vec<Object>> {
+        let root = Key::from(self.address.key.as_str());
+        let below = self.key(folder.trim_end_matches('/'));
+        let below = if folder.is_empty() {
+            root.clone()
+        } else {
+            below
+        };
+        let listed = self.wait(|store| async move {
+            store
+                .list(Some(&below))
+                .try_collect::<Vec<ObjectMeta>>()
+                .await
+        });
+        let listed = listed.map_err(|error| self.failed("listing", folder, &error))?;
+        let entry = |object: ObjectMeta| {
+            let parts = object.location.prefix_match(&root)?;
+            let names: Vec<String> = parts.map(|part| part.as_ref().to_string()).collect();
+            Some(Object {
+                name: names.join("/"),
+                mark: object.e_tag.unwrap_or_default(),
+                modified: Timestamp::from_microsecond(object.last_modified.timestamp_micros())
+                    .unwrap_or(Timestamp::UNIX_EPOCH),
+            })
+        };
+        let mut entries: Vec<Object> = listed.into_iter().filter_map(entry).collect();
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    /// Removes an object; one that is not there is no error.
+    pub fn delete(&self, name: &str) -> io::Result<()> {
+        let key = self.key(name);
+        match self.wait(|store| async move { store.delete(&key).await }) {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.failed("removing", name, &error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object_store::memory::InMemory;
+
+    fn bucket() -> Bucket {
+        Bucket {
+            address: Address::of("s3://records/lake/").unwrap(),
+            store: Arc::new(InMemory::new()),
+            versions: Mutex::default(),
+        }
+    }
+
+    #[test]
+    fn names_are_below_the_address_and_what_is_not_there_is_none() {
+        let bucket = bucket();
+        assert_eq!(bucket.get("leases/a/b.lease").unwrap(), None);
+        let mark = bucket.put("leases/a/b.lease", b"1".to_vec()).unwrap();
+        bucket.put("other/x", b"2".to_vec()).unwrap();
+        let listed = bucket.list("leases").unwrap();
+        let names: Vec<_> = listed.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(names, ["leases/a/b.lease"]);
+        assert_eq!(listed[0].mark, mark);
+        assert_eq!(bucket.list("").unwrap().len(), 2);
+        bucket.delete("other/x").unwrap();
+        bucket.delete("other/x").unwrap();
+        assert_eq!(bucket.list("").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_first_stays() {
+        let bucket = bucket();
+        let first = bucket.put_if("a", b"1".to_vec(), None).unwrap().unwrap();
+        assert_eq!(bucket.put_if("a", b"2".to_vec(), None).unwrap(), None);
+        let second = bucket.put_if("a", b"3".to_vec(), Some(&first)).unwrap();
+        assert!(second.is_some());
+        assert_eq!(
+            bucket.put_if("a", b"4".to_vec(), Some(&first)).unwrap(),
+            None
+        );
+        assert_eq!(bucket.get("a").unwrap().unwrap().0, b"3");
+    }
+}
