@@ -27,17 +27,21 @@ pub(super) enum Part<'a> {
 /// Hashes the parts of a key, unambiguously. Records are hostile: whoever could make two keys of one
 /// hash could make a record vanish. So it is `SipHash` with a key that is drawn for each process, twice
 /// with different beginnings, for 128 bits. Hashes of different processes have nothing in common.
+#[derive(Clone)]
 pub(super) struct KeyHasher([DefaultHasher; 2]);
 
 impl Default for KeyHasher {
     fn default() -> Self {
-        static DRAWN: OnceLock<RandomState> = OnceLock::new();
-        let drawn = DRAWN.get_or_init(RandomState::new);
-        Self([0, 1].map(|half| {
-            let mut hasher = drawn.build_hasher();
-            hasher.write_u64(half);
-            hasher
-        }))
+        static BEGUN: OnceLock<KeyHasher> = OnceLock::new();
+        let begin = || {
+            let drawn = RandomState::new();
+            Self([0, 1].map(|half| {
+                let mut hasher = drawn.build_hasher();
+                hasher.write_u64(half);
+                hasher
+            }))
+        };
+        BEGUN.get_or_init(begin).clone()
     }
 }
 

@@ -18,7 +18,13 @@ use arrow::{
 use futures::StreamExt as _;
 use retrocast_domain::cell::DatasetRef;
 use retrocast_records::read::key;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+/// Batches of the dataset whose keys are hashed at once.
+const HASHED_AT_ONCE: usize = 4;
 
 /// A row of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,10 +89,29 @@ impl Existing<'_> {
         }
         columns.dedup();
         let mut lost: BTreeMap<u32, u64> = BTreeMap::new();
-        let mut stream = self.lake.scan_addresses(self.rows, &columns).await?;
-        while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(|error| dataset_error(&self.rows.name, "read", &error))?;
-            self.look_through(&batch, taken, new_paths, &mut gone, &mut lost)?;
+        let key: Arc<[String]> = if keyed {
+            self.contract.key.clone().into()
+        } else {
+            Arc::default()
+        };
+        let stream = self.lake.scan_addresses(self.rows, &columns).await?;
+        // Hashing is most of the work; the order of the batches stays.
+        let mut hashed = stream
+            .map(|batch| {
+                let (key, name) = (Arc::clone(&key), self.rows.name.clone());
+                tokio::task::spawn_blocking(move || {
+                    let batch = batch.map_err(|error| dataset_error(&name, "read", &error))?;
+                    let keys = key_hashes(&batch, &key, &name)?;
+                    Ok::<_, StoreError>((batch, keys))
+                })
+            })
+            .buffered(HASHED_AT_ONCE);
+        while let Some(done) = hashed.next().await {
+            let stopped = |_| StoreError::Stopped {
+                name: self.rows.name.clone(),
+            };
+            let (batch, keys) = done.map_err(stopped)??;
+            self.look_through(&batch, &keys, taken, new_paths, &mut gone, &mut lost)?;
         }
         for object in kept {
             object.counts.superseded += lost.get(&object.number).copied().unwrap_or(0);
@@ -97,34 +122,21 @@ impl Existing<'_> {
     fn look_through(
         &self,
         batch: &RecordBatch,
+        keys: &[u128],
         taken: &mut Taken,
         new_paths: &[String],
         gone: &mut Gone,
         lost: &mut BTreeMap<u32, u64>,
     ) -> Result<(), StoreError> {
-        let column = |name: &str| -> Result<ArrayRef, StoreError> {
-            let column = batch.column_by_name(name).cloned();
-            column.ok_or_else(|| StoreError::Dataset {
-                name: self.rows.name.clone(),
-                action: "read",
-                reason: format!("it has no column {name:?}"),
-            })
-        };
+        let column = |name: &str| column(batch, name, &self.rows.name);
         let objects = column(origin::OBJECT)?;
         let objects = objects.as_primitive::<UInt32Type>();
         let addresses = column(ROW_ADDRESS)?;
         let addresses = addresses.as_primitive::<UInt64Type>();
-        let (mut keys, mut orders) = (Vec::new(), Vec::new());
-        if !taken.keys.is_empty() {
-            let names = self.contract.key.iter();
-            let parts = names
-                .map(|name| column(name))
-                .collect::<Result<Vec<_>, _>>()?;
-            keys = key::hashes(&parts)?;
-            if let Some(latest) = &self.contract.latest {
-                orders = key::orders(&column(latest)?)?;
-            }
-        }
+        let orders = match &self.contract.latest {
+            Some(latest) if !keys.is_empty() => key::orders(&column(latest)?)?,
+            _ => Vec::new(),
+        };
         for row in 0..batch.num_rows() {
             let object = objects.value(row);
             let goes = self.dropped.contains(&object) || {
@@ -132,7 +144,9 @@ impl Existing<'_> {
                 let outdone = keys
                     .get(row)
                     .is_some_and(|key| self.is_outdone(*key, order, object, taken, new_paths));
-                *lost.entry(object).or_default() += u64::from(outdone);
+                if outdone {
+                    *lost.entry(object).or_default() += 1;
+                }
                 outdone
             };
             if goes {
@@ -166,4 +180,20 @@ impl Existing<'_> {
         taken.supersede(new.row);
         false
     }
+}
+
+/// The hash of each row's key; nothing without a key.
+fn key_hashes(batch: &RecordBatch, key: &[String], dataset: &str) -> Result<Vec<u128>, StoreError> {
+    let parts = key.iter().map(|name| column(batch, name, dataset));
+    let parts = parts.collect::<Result<Vec<_>, _>>()?;
+    Ok(key::hashes(&parts)?)
+}
+
+fn column(batch: &RecordBatch, name: &str, dataset: &str) -> Result<ArrayRef, StoreError> {
+    let column = batch.column_by_name(name).cloned();
+    column.ok_or_else(|| StoreError::Dataset {
+        name: dataset.to_string(),
+        action: "read",
+        reason: format!("it has no column {name:?}"),
+    })
 }
