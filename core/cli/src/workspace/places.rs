@@ -71,7 +71,7 @@ fn address(option: &str, named: &Path) -> Result<Option<Address>, WrongUsage> {
     let Some((scheme, _)) = named.to_str().and_then(|text| text.split_once("://")) else {
         return Ok(None);
     };
-    let shown = named.display();
+    let shown = without_credentials(&named.to_string_lossy());
     match named.to_str().and_then(Address::of) {
         Some(address) => Ok(Some(address)),
         None => Err(WrongUsage(format!(
@@ -87,9 +87,20 @@ fn address(option: &str, named: &Path) -> Result<Option<Address>, WrongUsage> {
 }
 
 fn bucket(option: &str, address: &Address) -> Result<Shared, WrongUsage> {
-    Bucket::open(address.clone())
-        .map(Shared)
-        .map_err(|reason| WrongUsage(format!("{option} {address}: {reason}")))
+    Bucket::open(address.clone()).map(Shared).map_err(|reason| {
+        let shown = without_credentials(&address.to_string());
+        WrongUsage(format!("{option} {shown}: {reason}"))
+    })
+}
+
+/// An address without what stands before an @ in the name of its bucket or host.
+fn without_credentials(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return address.to_string();
+    };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
 }
 
 /// The folder of this machine for what is at an address: below `RETROCAST_CACHE`, or where the system
@@ -128,6 +139,8 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains("ftp://") && text.contains("s3://"), "{text}");
         let error = archive("--reports", Path::new("s3://key:secret@b/x")).unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+        let error = lake("--lake", Path::new("ftp://key:secret@host/lake")).unwrap_err();
         assert!(!error.to_string().contains("secret"), "{error}");
     }
 }
