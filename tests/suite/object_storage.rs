@@ -286,7 +286,11 @@ fn lake_and_archive_there(test: &str, faults: bool) {
     let far = Scratch::new();
     let run_far = [&run[..], &FAR].concat();
     let ended = server.retrocast(far.path(), &run_far).expect(0);
-    says(&ended, &["s3://records/reports"]);
+    assert!(
+        ended.stdout.contains("s3://records/reports"),
+        "{}",
+        ended.stdout
+    );
     assert!(!far.join("data").exists() && !far.join("reports").exists());
 
     // What a run leaves is the same, but for what it says of time.

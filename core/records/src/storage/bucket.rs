@@ -11,7 +11,12 @@ use std::{
     collections::BTreeMap,
     io,
     sync::{Arc, Mutex, PoisonError, mpsc},
+    time::Duration,
 };
+
+/// How often what breaks off is asked for, and the pause before the second time, doubled each time.
+const ATTEMPTS: u32 = 6;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What tells one content of an object from another; an `ETag`.
 pub type Mark = String;
@@ -71,6 +76,25 @@ impl Bucket {
         })
     }
 
+    /// The same for what may be done more than once: an answer that breaks off is asked for again.
+    fn again<T: Send + 'static, F>(
+        &self,
+        work: impl Fn(Arc<dyn ObjectStore>) -> F,
+    ) -> object_store::Result<T>
+    where
+        F: Future<Output = object_store::Result<T>> + Send + 'static,
+    {
+        let mut pause = PAUSE;
+        for _ in 1..ATTEMPTS {
+            match self.wait(&work) {
+                Err(Error::Generic { .. }) => std::thread::sleep(pause),
+                done => return done,
+            }
+            pause *= 2;
+        }
+        self.wait(&work)
+    }
+
     fn failed(&self, action: &str, name: &str, error: &Error) -> io::Error {
         let kind = match error {
             Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
@@ -116,10 +140,13 @@ impl Bucket {
     /// An object's content; `None` when there is no such object.
     pub fn get(&self, name: &str) -> io::Result<Option<(Vec<u8>, Mark)>> {
         let key = self.key(name);
-        let got = self.wait(|store| async move {
-            let got = store.get(&key).await?;
-            let meta = got.meta.clone();
-            Ok((got.bytes().await?, meta))
+        let got = self.again(|store| {
+            let key = key.clone();
+            async move {
+                let got = store.get(&key).await?;
+                let meta = got.meta.clone();
+                Ok((got.bytes().await?, meta))
+            }
         });
         match got {
             Ok((bytes, meta)) => {
@@ -134,7 +161,10 @@ impl Bucket {
     /// Writes an object, whether it is there or not.
     pub fn put(&self, name: &str, bytes: Vec<u8>) -> io::Result<Mark> {
         let key = self.key(name);
-        let put = self.wait(|store| async move { store.put(&key, bytes.into()).await });
+        let put = self.again(|store| {
+            let (key, bytes) = (key.clone(), bytes.clone());
+            async move { store.put(&key, bytes.into()).await }
+        });
         put.map(|result| self.written(name, result))
             .map_err(|error| self.failed("writing", name, &error))
     }
@@ -168,11 +198,12 @@ impl Bucket {
         } else {
             below
         };
-        let listed = self.wait(|store| async move {
-            store
-                .list(Some(&below))
-                .try_collect::<Vec<ObjectMeta>>()
-                .await
+        let listed = self.again(|store| {
+            let below = below.clone();
+            async move {
+                let listed = store.list(Some(&below));
+                listed.try_collect::<Vec<ObjectMeta>>().await
+            }
         });
         let listed = listed.map_err(|error| self.failed("listing", folder, &error))?;
         let entry = |object: ObjectMeta| {
@@ -193,7 +224,11 @@ impl Bucket {
     /// Removes an object; one that is not there is no error.
     pub fn delete(&self, name: &str) -> io::Result<()> {
         let key = self.key(name);
-        match self.wait(|store| async move { store.delete(&key).await }) {
+        let deleted = self.again(|store| {
+            let key = key.clone();
+            async move { store.delete(&key).await }
+        });
+        match deleted {
             Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.failed("removing", name, &error)),
         }

@@ -64,11 +64,14 @@ impl Sure {
                 Ok(result) => return Ok(result),
                 Err(error) => error,
             };
-            if let Some(result) = self.ours(location, &payload).await? {
-                return Ok(result);
-            }
+            let known = match self.ours(location, &payload).await {
+                Ok(Some(result)) => return Ok(result),
+                Ok(None) => is_certain(&error),
+                // What is there cannot be told now: the next try will show.
+                Err(_) => false,
+            };
             attempt += 1;
-            if is_certain(&error) || attempt == ATTEMPTS {
+            if known || attempt == ATTEMPTS {
                 return Err(error);
             }
             tokio::time::sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
