@@ -75,7 +75,28 @@ fn root() -> PathBuf {
 
 fn cargo(arguments: &[&str]) -> Result<(), String> {
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_string());
-    run(Command::new(cargo).args(arguments).current_dir(root()))
+    let mut command = Command::new(cargo);
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(is_of_this_package) {
+            command.env_remove(name);
+        }
+    }
+    run(command.args(arguments).current_dir(root()))
+}
+
+/// Whether a variable is what cargo tells a program of its package. Passed on, build scripts that look
+/// at it (that of `ring` does) would run again in every clone, and all of Lance be compiled again.
+fn is_of_this_package(variable: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_"]
+        .iter()
+        .any(|prefix| variable.starts_with(prefix))
+        || [
+            "CARGO_BIN_NAME",
+            "CARGO_CRATE_NAME",
+            "CARGO_PRIMARY_PACKAGE",
+            "OUT_DIR",
+        ]
+        .contains(&variable)
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
