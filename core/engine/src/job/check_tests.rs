@@ -138,7 +138,8 @@ fn the_shape_is_checked() {
         "",
         &[
             "8:9 tickets: missing key `uri` in [source.tickets]; uri: Where the records are; *, **, ? \
-           and [..] stand for many files.",
+           and [..] stand for many files, {year}, {month}, {day} and {date} for days, of which only \
+           those of the window are read.",
         ],
     );
     check(
