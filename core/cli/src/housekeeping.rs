@@ -10,10 +10,11 @@ use anyhow::Context as _;
 use jiff::civil::Date;
 use retrocast_domain::{Window, number::plural};
 use retrocast_engine::{Job, Journal, OutcomeStore, Plan, journal, schedule::conditions::bytes};
+use retrocast_store::bytes_below;
 use std::{
     collections::BTreeSet,
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 /// A folder of the archive that may go.
@@ -102,18 +103,6 @@ fn runs(workspace: &Workspace, job: &str) -> Vec<Kept> {
         .into_iter()
         .filter_map(read)
         .collect()
-}
-
-/// Bytes of all files below a folder.
-fn bytes_below(folder: &Path) -> u64 {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .map(|entry| match entry.metadata() {
-            Ok(data) if data.is_dir() => bytes_below(&entry.path()),
-            Ok(data) => data.len(),
-            Err(_) => 0,
-        })
-        .sum()
 }
 
 fn file(workspace: &Workspace, job: &str) -> PathBuf {

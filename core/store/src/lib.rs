@@ -31,6 +31,6 @@ pub use ingest::{Control, Ingested, Progress, SourceSpec, glance, ingest, source
 pub use retrocast_records::Contract;
 pub use retrocast_records::{Dialect, Format, Hashes, SourceError};
 pub use room::{Limits, Room, Share};
-pub use root::LakeRoot;
+pub use root::{LakeRoot, bytes_below};
 pub use source::{Days, Glance};
 pub use sql::{Sql, SqlTable};

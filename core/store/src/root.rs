@@ -175,7 +175,8 @@ fn key(address: &Address) -> Key {
     Key::from(address.key.as_str())
 }
 
-fn bytes_below(folder: &Path) -> u64 {
+/// Bytes of all files below a folder.
+pub fn bytes_below(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .map(|entry| match entry.metadata() {

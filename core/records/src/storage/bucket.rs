@@ -198,12 +198,9 @@ impl Bucket {
         } else {
             below
         };
-        let listed = self.again(|store| {
-            let below = below.clone();
-            async move {
-                let listed = store.list(Some(&below));
-                listed.try_collect::<Vec<ObjectMeta>>().await
-            }
+        let listed = self.wait(|store| async move {
+            let listed = store.list(Some(&below));
+            listed.try_collect::<Vec<ObjectMeta>>().await
         });
         let listed = listed.map_err(|error| self.failed("listing", folder, &error))?;
         let entry = |object: ObjectMeta| {

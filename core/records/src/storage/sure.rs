@@ -1,13 +1,19 @@
-//! Writing on condition over a network that loses answers.
+//! Writing on condition, and listing, over a network that loses answers.
 //!
 //! The client tries a write on condition again when the server says that it could not take it, but not
 //! when the connection breaks: the first try may have been the one that counted, and then the second
 //! fails for what the first wrote. Here it is looked what is there. Our own bytes mean that we were the
 //! ones; whoever writes on condition writes what no other would (who, and when).
+//!
+//! Nor does the client ask again for a page of a listing that broke off in the middle. Here a listing is
+//! read whole before anything of it is given on, and read again when it breaks off.
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::{
+    StreamExt as _, TryStreamExt as _,
+    stream::{self, BoxStream},
+};
 use object_store::{
     CopyOptions, Error, Extensions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload,
@@ -15,19 +21,19 @@ use object_store::{
 };
 use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
-/// How often a write is tried whose fate is unknown, and the pause before the second try, which is
+/// How often a request is made whose answer breaks off, and the pause before the second time, which is
 /// doubled each time.
 const ATTEMPTS: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A store whose writes on condition come to a certain end.
+/// A store whose writes on condition and listings come to a certain end.
 #[derive(Debug)]
 pub struct Sure {
     inner: Arc<dyn ObjectStore>,
 }
 
 impl Sure {
-    /// The same store, but for writes on condition.
+    /// The same store, but for writes on condition and listings.
     pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
         Self { inner }
     }
@@ -74,9 +80,34 @@ impl Sure {
             if known || attempt == ATTEMPTS {
                 return Err(error);
             }
-            tokio::time::sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
+            pause(attempt).await;
         }
     }
+}
+
+async fn pause(attempt: u32) {
+    tokio::time::sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
+}
+
+/// Asks again for what may be asked for more than once.
+async fn again<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F) -> Result<T> {
+    for attempt in 1..ATTEMPTS {
+        match ask().await {
+            Err(error) if !is_certain(&error) => pause(attempt).await,
+            answer => return answer,
+        }
+    }
+    ask().await
+}
+
+/// A listing that is read whole before its first object is given on.
+fn whole(
+    list: impl Fn() -> BoxStream<'static, Result<ObjectMeta>> + Send + Sync + 'static,
+) -> BoxStream<'static, Result<ObjectMeta>> {
+    stream::once(again(move || list().try_collect::<Vec<_>>()))
+        .map_ok(|objects| stream::iter(objects.into_iter().map(Ok)))
+        .try_flatten()
+        .boxed()
 }
 
 /// Whether another try would end the same.
@@ -131,7 +162,8 @@ impl ObjectStore for Sure {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
+        let (inner, prefix) = (self.inner.clone(), prefix.cloned());
+        whole(move || inner.list(prefix.as_ref()))
     }
 
     fn list_with_offset(
@@ -139,11 +171,12 @@ impl ObjectStore for Sure {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list_with_offset(prefix, offset)
+        let (inner, prefix, offset) = (self.inner.clone(), prefix.cloned(), offset.clone());
+        whole(move || inner.list_with_offset(prefix.as_ref(), &offset))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
+        again(|| self.inner.list_with_delimiter(prefix)).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
@@ -161,12 +194,13 @@ mod tests {
     use object_store::memory::InMemory;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    /// Breaks the connection: before a write is done, or after.
+    /// Breaks the connection: before a write is done, or after, or in the middle of a listing.
     #[derive(Debug)]
     struct Breaking {
         inner: InMemory,
         before: AtomicU32,
         after: AtomicU32,
+        listings: AtomicU32,
     }
 
     impl fmt::Display for Breaking {
@@ -227,10 +261,18 @@ mod tests {
         }
 
         fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-            self.inner.list(prefix)
+            let listed = self.inner.list(prefix);
+            if is_due(&self.listings) {
+                let rest = stream::once(async { Err(broken()) });
+                return listed.take(1).chain(rest).boxed();
+            }
+            listed
         }
 
         async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+            if is_due(&self.listings) {
+                return Err(broken());
+            }
             self.inner.list_with_delimiter(prefix).await
         }
 
@@ -246,10 +288,15 @@ mod tests {
     }
 
     fn breaking(before: u32, after: u32) -> Sure {
+        over(InMemory::new(), before, after, 0)
+    }
+
+    fn over(inner: InMemory, before: u32, after: u32, listings: u32) -> Sure {
         Sure::new(Arc::new(Breaking {
-            inner: InMemory::new(),
+            inner,
             before: before.into(),
             after: after.into(),
+            listings: listings.into(),
         }))
     }
 
@@ -277,6 +324,28 @@ mod tests {
         create(&store, "theirs").await.unwrap();
         let error = create(&store, "our's!").await.unwrap_err();
         assert!(matches!(error, Error::AlreadyExists { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_listing_that_breaks_off_is_read_again() {
+        for broken_off in [0, 1, 2] {
+            assert_eq!(names_listed(broken_off).await.unwrap(), [3, 2, 3]);
+        }
+        assert!(names_listed(100).await.is_err());
+    }
+
+    async fn names_listed(broken_off: u32) -> Result<[usize; 3]> {
+        let inner = InMemory::new();
+        for name in ["d/a", "d/b", "d/c"] {
+            inner.put(&Path::from(name), "x".into()).await?;
+        }
+        let store = || over(inner.fork(), 0, 0, broken_off);
+        let (folder, first) = (Path::from("d"), Path::from("d/a"));
+        let all = store().list(Some(&folder)).try_collect::<Vec<_>>().await?;
+        let after = store().list_with_offset(Some(&folder), &first);
+        let after = after.try_collect::<Vec<_>>().await?;
+        let here = store().list_with_delimiter(Some(&folder)).await?;
+        Ok([all.len(), after.len(), here.objects.len()])
     }
 
     #[tokio::test]
