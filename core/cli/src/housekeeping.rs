@@ -11,11 +11,7 @@ use jiff::civil::Date;
 use retrocast_domain::{Window, number::plural};
 use retrocast_engine::{Job, Journal, OutcomeStore, Plan, journal, schedule::conditions::bytes};
 use retrocast_store::bytes_below;
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::PathBuf,
-};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// A folder of the archive that may go.
 struct Kept {

@@ -126,6 +126,24 @@ impl Workspace {
         }
     }
 
+    /// Which job may have been meant.
+    pub fn jobs_instead(&self, job: &str) -> String {
+        let names = self.job_names();
+        let near = names
+            .iter()
+            .map(|name| (strsim::jaro_winkler(name, job), name))
+            .filter(|(nearness, _)| *nearness > 0.75)
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        match near {
+            Some((_, name)) => format!("did you mean {name:?}?"),
+            None if names.is_empty() => format!(
+                "there are no jobs in {}; `retrocast init` writes a starter workspace",
+                self.jobs.display()
+            ),
+            None => format!("jobs there: {}", names.join(", ")),
+        }
+    }
+
     fn no_job(&self, job: &str, path: &Path, error: &std::io::Error) -> String {
         if error.kind() == std::io::ErrorKind::InvalidData {
             return format!("{} is not text in UTF-8: save it as UTF-8", path.display());
@@ -133,20 +151,7 @@ impl Workspace {
         if error.kind() != std::io::ErrorKind::NotFound {
             return format!("cannot read {}: {error}", path.display());
         }
-        let names = self.job_names();
-        let near = names
-            .iter()
-            .map(|name| (strsim::jaro_winkler(name, job), name))
-            .filter(|(nearness, _)| *nearness > 0.75)
-            .max_by(|a, b| a.0.total_cmp(&b.0));
-        let help = match near {
-            Some((_, name)) => format!("did you mean {name:?}?"),
-            None if names.is_empty() => format!(
-                "there are no jobs in {}; `retrocast init` writes a starter workspace",
-                self.jobs.display()
-            ),
-            None => format!("jobs there: {}", names.join(", ")),
-        };
+        let help = self.jobs_instead(job);
         format!("no job {job:?}: {} is not there; {help}", path.display())
     }
 

@@ -211,12 +211,21 @@ pub struct RunSummary {
     pub nodes: BTreeMap<String, EventKind>,
 }
 
+/// What a run's summary takes of its plan, which may have many nodes.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Planned {
+    job: String,
+    label: String,
+    run: String,
+    parent: Option<String>,
+}
+
 impl RunSummary {
     /// Reads a run's folder: `<archive>/<job>/<window>/<run>`.
     pub fn read(folder: &Path) -> io::Result<Self> {
         let events = Journal::read(folder)?;
-        let plan: serde_json::Value = serde_json::from_slice(&fs::read(folder.join(PLAN))?)?;
-        let text = |key: &str| plan[key].as_str().unwrap_or_default().to_string();
+        let planned: Planned = serde_json::from_slice(&fs::read(folder.join(PLAN))?)?;
         let end = events
             .iter()
             .rev()
@@ -230,14 +239,14 @@ impl RunSummary {
             .iter()
             .filter(|event| !matches!(event.event, EventKind::RunStarted | EventKind::RunResumed));
         Ok(Self {
-            job: text("job"),
-            window: text("label"),
-            run: text("run"),
+            job: planned.job,
+            window: planned.label,
+            run: planned.run,
             folder: folder.to_path_buf(),
             status,
             started: events.first().map(|event| event.time),
             finished: end.map(|event| event.time),
-            parent: plan["parent"].as_str().map(str::to_string),
+            parent: planned.parent,
             nodes: nodes
                 .filter_map(|event| Some((event.node.clone()?, event.event)))
                 .collect(),

@@ -25,6 +25,8 @@ use std::collections::BTreeSet;
 /// Fragments from which on a dataset is compacted.
 const MANY_FRAGMENTS: usize = 32;
 const TAG: &str = "cited-";
+/// How many versions are told where one was asked for that is not there.
+const VERSIONS_TOLD: usize = 8;
 
 /// A dataset as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -102,7 +104,20 @@ impl Lake {
             return Ok(latest);
         };
         let asked = DatasetRef { version, ..latest };
-        let opened = self.open(&asked).await?;
+        let opened = match self.open(&asked).await {
+            Ok(opened) => opened,
+            Err(error) => {
+                let there = self.versions(name).await?;
+                return Err(match there.iter().any(|note| note.version == version) {
+                    true => error,
+                    false => StoreError::NoVersion {
+                        name: name.to_string(),
+                        version,
+                        there: numbers(&there),
+                    },
+                });
+            }
+        };
         let rows = opened.count_rows(None).await;
         let rows = rows.map_err(|error| dataset_error(name, "read", &error))? as u64;
         Ok(DatasetRef { rows, ..asked })
@@ -225,6 +240,17 @@ impl Lake {
 
 fn tag(version: u64) -> String {
     format!("{TAG}{version}")
+}
+
+/// The numbers of versions in words: of many only the last.
+fn numbers(versions: &[VersionNote]) -> String {
+    let first = versions.len().saturating_sub(VERSIONS_TOLD);
+    let told: Vec<String> = versions[first..]
+        .iter()
+        .map(|note| note.version.to_string())
+        .collect();
+    let older = if first > 0 { "older ones, " } else { "" };
+    format!("{older}{}", told.join(", "))
 }
 
 #[cfg(test)]

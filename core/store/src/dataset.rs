@@ -514,7 +514,8 @@ fn short(error: &lance::Error) -> String {
     }
 }
 
-fn named(name: &str) -> Result<(), StoreError> {
+/// Checks that jobs and datasets may be called so.
+pub fn named(name: &str) -> Result<(), StoreError> {
     let first = name
         .chars()
         .next()

@@ -33,6 +33,16 @@ pub enum StoreError {
         /// What the storage said.
         reason: String,
     },
+    /// A dataset has no such version.
+    #[error("dataset {name:?} has no version {version}; there are: {there}")]
+    NoVersion {
+        /// Dataset.
+        name: String,
+        /// Version that was asked for.
+        version: u64,
+        /// The numbers of those that are there.
+        there: String,
+    },
     /// A dataset could not be written or read.
     #[error("dataset {name:?} could not be {action}: {reason}")]
     Dataset {

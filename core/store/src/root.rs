@@ -10,7 +10,10 @@ use lance_io::object_store::{
     DEFAULT_CLOUD_IO_PARALLELISM, DEFAULT_DOWNLOAD_RETRY_COUNT, ObjectStore as LanceStore,
     ObjectStoreParams, ObjectStoreProvider, ObjectStoreRegistry,
 };
-use object_store::{ObjectStore, path::Path as Key};
+use object_store::{
+    ObjectStore, ObjectStoreExt as _, PutMode, WriteMultipart, local::LocalFileSystem,
+    path::Path as Key,
+};
 use retrocast_records::storage::{self, Address};
 use std::{
     collections::BTreeSet,
@@ -23,6 +26,11 @@ use url::Url;
 /// Memory for Lance's metadata; its own default of several GiB is for servers.
 const METADATA_CACHE_BYTES: usize = 128 << 20;
 const INDEX_CACHE_BYTES: usize = 16 << 20;
+/// Folder of a dataset's manifests.
+const VERSIONS: &str = "_versions";
+/// Bytes of a part of a large object, and how many are under way at once.
+const PART_BYTES: usize = 8 << 20;
+const PARTS_AT_ONCE: usize = 4;
 
 /// Where the lakes of all jobs are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,6 +145,37 @@ impl LakeRoot {
         Ok(names.map(str::to_string).collect())
     }
 
+    /// Writes the files of a dataset's folder into object storage: the manifest last, and only where there
+    /// is none, since it is what makes them a dataset.
+    pub(crate) async fn upload(&self, name: &str, folder: &Path) -> Result<(), StoreError> {
+        let Self::Bucket { address, .. } = self else {
+            return Ok(());
+        };
+        let address = address.join(&format!("{name}.lance"));
+        let failed = |error: object_store::Error| refused("writing", &address, &error);
+        let (there, below) = (open(&address)?, key(&address));
+        let here = LocalFileSystem::new_with_prefix(folder).map_err(failed)?;
+        let mut files: Vec<Key> = here
+            .list(None)
+            .map_ok(|file| file.location)
+            .try_collect()
+            .await
+            .map_err(failed)?;
+        files.sort_by_key(|file| file.prefix_matches(&Key::from(VERSIONS)));
+        for file in files {
+            let mode = if file.prefix_matches(&Key::from(VERSIONS)) {
+                PutMode::Create
+            } else {
+                PutMode::Overwrite
+            };
+            let to = below.parts().chain(file.parts()).collect();
+            send(&here, &file, there.as_ref(), &to, mode)
+                .await
+                .map_err(failed)?;
+        }
+        Ok(())
+    }
+
     /// Bytes of all versions of a dataset.
     pub(crate) async fn bytes(&self, name: &str) -> Result<u64, StoreError> {
         match self {
@@ -153,6 +192,36 @@ impl LakeRoot {
             }
         }
     }
+}
+
+/// Writes a file as an object: a large one in parts.
+async fn send(
+    here: &LocalFileSystem,
+    file: &Key,
+    there: &dyn ObjectStore,
+    to: &Key,
+    mode: PutMode,
+) -> object_store::Result<()> {
+    let found = here.get(file).await?;
+    if found.meta.size <= PART_BYTES as u64 || mode == PutMode::Create {
+        let bytes = found.bytes().await?;
+        return there
+            .put_opts(to, bytes.into(), mode.into())
+            .await
+            .map(|_| ());
+    }
+    let upload = there.put_multipart(to).await?;
+    let mut parts = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
+    let mut read = found.into_stream();
+    while let Some(bytes) = read.try_next().await? {
+        if let Err(error) = parts.wait_for_capacity(PARTS_AT_ONCE).await {
+            // The server would keep the parts.
+            parts.abort().await?;
+            return Err(error);
+        }
+        parts.put(bytes);
+    }
+    parts.finish().await.map(|_| ())
 }
 
 fn open(address: &Address) -> Result<Arc<dyn ObjectStore>, StoreError> {

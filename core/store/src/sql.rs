@@ -104,7 +104,11 @@ impl Sql {
             }
             // Planning over tables in memory never waits for anything.
             let frame = futures::executor::block_on(plan(&context, sql))?;
-            let schema = result_schema(frame.schema().as_arrow())?;
+            let schema = frame.schema().as_arrow();
+            let schema = match names {
+                Names::Kept => result_schema(schema)?,
+                Names::Shown => bridge::storable_schema(&apart(schema))?,
+            };
             let (state, plan) = frame.into_parts();
             // What does not fit together, such as a time and a text, is found by the analyzer.
             let options = state.config_options().clone();
@@ -130,6 +134,26 @@ impl Sql {
         sql: &str,
         tables: &[SqlTable],
     ) -> Result<SendableRecordBatchStream, StoreError> {
+        self.rows(lake, sql, tables, Names::Kept).await
+    }
+
+    /// The same for rows that are only shown: columns need no names that a dataset could have.
+    pub async fn shown(
+        &self,
+        lake: &Lake,
+        sql: &str,
+        tables: &[SqlTable],
+    ) -> Result<SendableRecordBatchStream, StoreError> {
+        self.rows(lake, sql, tables, Names::Shown).await
+    }
+
+    async fn rows(
+        &self,
+        lake: &Lake,
+        sql: &str,
+        tables: &[SqlTable],
+        names: Names,
+    ) -> Result<SendableRecordBatchStream, StoreError> {
         let context = self.context()?;
         for table in tables {
             let dataset = lake.open(&table.dataset).await?;
@@ -138,7 +162,7 @@ impl Sql {
             );
             self.register(&context, &table.name, provider, table.before.as_ref())?;
         }
-        let (schema, plan) = planned(context.clone(), sql.to_string()).await?;
+        let (schema, plan) = planned(context.clone(), sql.to_string(), names).await?;
         let rows = execute_stream(plan, context.task_ctx()).map_err(|error| explain(&error))?;
         let kept = schema.clone();
         let rows = rows.map(move |batch| {
@@ -304,13 +328,18 @@ fn local(data_type: &DataType, timezone: &str) -> DataType {
 async fn planned(
     context: SessionContext,
     sql: String,
+    names: Names,
 ) -> Result<(SchemaRef, Arc<dyn ExecutionPlan>), StoreError> {
     parse::check(&sql)?;
     let (done, waiting) = tokio::sync::oneshot::channel();
     let runtime = tokio::runtime::Handle::current();
     let plan = async move {
         let frame = plan(&context, &sql).await?;
-        let schema = result_schema(frame.schema().as_arrow())?;
+        let schema = frame.schema().as_arrow();
+        let schema = match names {
+            Names::Kept => result_schema(schema)?,
+            Names::Shown => bridge::storable_schema(&apart(schema))?,
+        };
         let physical = ordered(frame)?.create_physical_plan().await;
         Ok((schema, physical.map_err(|error| explain(&error))?))
     };
@@ -345,6 +374,27 @@ fn functions(context: &SessionContext) -> Vec<String> {
     names.extend(state.window_functions().keys().cloned());
     names.sort();
     names
+}
+
+/// What becomes of the rows of a query, and with them of the names of its columns.
+#[derive(Debug, Clone, Copy)]
+enum Names {
+    /// A dataset.
+    Kept,
+    /// A table that somebody reads.
+    Shown,
+}
+
+/// The schema with names that are there more than once numbered.
+fn apart(schema: &Schema) -> Schema {
+    let mut seen = BTreeSet::new();
+    let fields = schema.fields().iter().map(|field| {
+        let numbered = (2..).map(|number| format!("{}_{number}", field.name()));
+        let mut names = std::iter::once(field.name().clone()).chain(numbered);
+        let name = names.find(|name| seen.insert(name.clone()));
+        field.as_ref().clone().with_name(name.unwrap_or_default())
+    });
+    Schema::new(fields.collect::<Vec<_>>())
 }
 
 /// The schema of the result as datasets keep it; names must be fit for columns.

@@ -15,7 +15,7 @@ use retrocast_engine::{
     boundary::{process_environment, reveal},
     render,
 };
-use retrocast_store::{Glance, Lake};
+use retrocast_store::Glance;
 use serde_json::{Value, json};
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -79,7 +79,7 @@ pub fn load(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<L
         .unwrap_or(&workspace.jobs);
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     // The job's datasets are kept under its name.
-    Lake::new(&workspace.places.root, &name).map_err(|error| {
+    retrocast_store::named(&name).map_err(|error| {
         let path = path.display();
         WrongUsage(format!("{path}: {error}; rename the file"))
     })?;

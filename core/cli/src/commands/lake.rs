@@ -80,9 +80,11 @@ fn open(runtime: &Runtime, workspace: &Workspace, job: &str) -> anyhow::Result<L
     let root = &workspace.places.root;
     let lake = Lake::new(root, job).map_err(|error| WrongUsage(error.to_string()))?;
     if runtime.block_on(lake.names())?.is_empty() {
-        let message = format!(
-            "the job {job:?} has no datasets in {root}: run it, or name the lake with --lake"
-        );
+        let help = match workspace.job_names().iter().any(|known| known == job) {
+            true => "run it, or name the lake with --lake".to_string(),
+            false => workspace.jobs_instead(job),
+        };
+        let message = format!("the job {job:?} has no datasets in {root}: {help}");
         return Err(WrongUsage(message).into());
     }
     Ok(lake)
@@ -191,9 +193,12 @@ fn show(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow::Re
     Ok(print(&text)?)
 }
 
-fn versions(runtime: &Runtime, lake: &Lake, name: &str, as_json: bool) -> anyhow::Result<()> {
-    let dataset = named(runtime, lake, name)?;
-    let notes = runtime.block_on(lake.versions(&dataset.name))?;
+fn versions(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow::Result<()> {
+    let dataset = named(runtime, lake, text)?;
+    let mut notes = runtime.block_on(lake.versions(&dataset.name))?;
+    if text.contains('@') {
+        notes.retain(|note| note.version == dataset.version);
+    }
     let cited = runtime.block_on(lake.cited(&dataset.name))?;
     if as_json {
         let all: Vec<Value> = notes

@@ -7,10 +7,12 @@ use crate::{
     sql,
 };
 use arrow::{
-    array::RecordBatch,
+    array::{Array as _, ArrayRef, AsArray as _, RecordBatch},
+    datatypes::{DataType, TimeUnit, TimestampMicrosecondType},
     util::display::{ArrayFormatter, FormatOptions},
 };
 use futures::StreamExt as _;
+use jiff::{Timestamp, tz::TimeZone};
 
 /// The answer to a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +30,10 @@ pub struct Answer {
 impl Lake {
     /// Answers a query with at most so many rows. A table may be named with a version: `tickets@42`.
     pub async fn ask(&self, sql: &Sql, query: &str, most: usize) -> Result<Answer, StoreError> {
+        let zone = TimeZone::get(&sql.timezone).map_err(|_| {
+            SqlError::new(format!("{:?} is no time zone", sql.timezone))
+                .help("they are named such as UTC or Europe/Berlin")
+        })?;
         let query = quoted_versions(query);
         let mut tables = Vec::new();
         for name in sql::tables(&query)? {
@@ -45,7 +51,7 @@ impl Lake {
                 before: None,
             });
         }
-        let mut stream = sql.stream(self, &query, &tables).await?;
+        let mut stream = sql.shown(self, &query, &tables).await?;
         let schema = stream.schema();
         let fields = schema.fields().iter();
         let mut answer = Answer {
@@ -60,7 +66,7 @@ impl Lake {
             answer.more = batch.num_rows() > room;
             answer
                 .rows
-                .extend(texts(&batch.slice(0, room.min(batch.num_rows())))?);
+                .extend(texts(&batch.slice(0, room.min(batch.num_rows())), &zone)?);
             if answer.more {
                 break;
             }
@@ -86,21 +92,39 @@ fn unknown(name: &str, known: &[String]) -> SqlError {
     SqlError::new(format!("there is no dataset {name:?}")).help(help)
 }
 
-fn texts(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>, StoreError> {
-    let options = FormatOptions::default();
+fn texts(batch: &RecordBatch, zone: &TimeZone) -> Result<Vec<Vec<Option<String>>>, StoreError> {
     let columns = batch
         .columns()
         .iter()
-        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok((0..batch.num_rows())
-        .map(|row| {
-            let cells = batch.columns().iter().zip(&columns);
-            cells
-                .map(|(column, shown)| (!column.is_null(row)).then(|| shown.value(row).to_string()))
-                .collect()
+        .map(|column| match column.data_type() {
+            DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => Ok(moments(column, zone)),
+            _ => plain(column),
+        });
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    let row = |row: usize| columns.iter().map(|cells| cells[row].clone()).collect();
+    Ok((0..batch.num_rows()).map(row).collect())
+}
+
+fn plain(column: &ArrayRef) -> Result<Vec<Option<String>>, StoreError> {
+    let options = FormatOptions::default();
+    let shown = ArrayFormatter::try_new(column.as_ref(), &options)?;
+    let cell = |row| (!column.is_null(row)).then(|| shown.value(row).to_string());
+    Ok((0..column.len()).map(cell).collect())
+}
+
+/// Times as clocks of the zone show them, with their distance from UTC.
+fn moments(column: &ArrayRef, zone: &TimeZone) -> Vec<Option<String>> {
+    let moments = column.as_primitive::<TimestampMicrosecondType>();
+    let cell = |micros: Option<i64>| {
+        let moment = Timestamp::from_microsecond(micros?).ok()?;
+        Some(match zone {
+            zone if *zone == TimeZone::UTC => moment.to_string(),
+            zone => moment
+                .display_with_offset(zone.to_offset(moment))
+                .to_string(),
         })
-        .collect())
+    };
+    moments.iter().map(cell).collect()
 }
 
 /// The query with each `name@version` in quotes, so that it is one name. Texts, names that are quoted

@@ -1,56 +1,101 @@
-//! What was staged becomes a dataset without being written again.
+//! What was staged becomes a dataset as it is: its files are moved, not written again.
+//!
+//! A dataset begins in this way with the version that was staged last, and with that one alone. It is
+//! the same whether the lake is a folder or in object storage, where the manifest is written last and
+//! only when there is none.
 
-use super::{Lake, Prepared};
-use crate::{error::StoreError, root::LakeRoot};
-use lance::dataset::transaction::{Operation, TransactionBuilder};
+use super::{Lake, Prepared, Properties, dataset_error};
+use crate::{
+    error::StoreError,
+    ingest::{Gone, Rows},
+    root::LakeRoot,
+};
+use lance::dataset::cleanup::{CleanupPolicyBuilder, cleanup_old_versions};
 use retrocast_domain::cell::DatasetRef;
 use std::path::Path;
 
+/// Of so many rows one may be left out by a mark; of more, all are better written again.
+const MARKED_MOST: u64 = 10;
+
 impl Lake {
-    /// Moves the files of a dataset of another lake here, for a version that begins anew. `None` when
-    /// this lake is elsewhere, and the rows have to be written again.
-    pub(crate) async fn take_files(
+    /// Makes a staged dataset this lake's, without the rows that do not count. `None`, with nothing
+    /// done, when so many do not count that the others had better be written again. There must be no
+    /// dataset of the name here.
+    pub(crate) async fn adopt(
         &self,
-        from: &Lake,
+        staging: &Lake,
         staged: &DatasetRef,
-    ) -> Result<Option<Prepared>, StoreError> {
-        let (LakeRoot::Folder(source), LakeRoot::Folder(here)) = (from.place(), self.place())
-        else {
+        superseded: &Rows,
+        properties: &Properties,
+    ) -> Result<Option<DatasetRef>, StoreError> {
+        if superseded.len() > staged.rows / MARKED_MOST {
             return Ok(None);
-        };
-        let name = &staged.name;
-        self.make_folder(name)?;
-        let folder = format!("{name}.lance");
-        let (source, here) = (source.join(&folder), here.join(&folder));
-        let opened = from.open(staged).await?;
-        let mut fragments = Vec::new();
-        for fragment in opened.get_fragments() {
-            let mut metadata = fragment.metadata().clone();
-            for file in &metadata.files {
-                let file = Path::new("data").join(&file.path);
-                rename(&source.join(&file), &here.join(&file))?;
-            }
-            // It gets a number when it is committed.
-            metadata.id = 0;
-            fragments.push(metadata);
         }
-        let operation = Operation::Overwrite {
-            fragments,
-            schema: opened.schema().clone(),
-            config_upsert_values: None,
-            initial_bases: None,
-        };
-        let version = self.latest(name).await?.map_or(0, |latest| latest.version);
-        let transaction = TransactionBuilder::new(version, operation).build();
-        Ok(Some(Prepared(transaction)))
+        let mut last = staged.clone();
+        if superseded.len() > 0 {
+            let gone = staging.addresses(staged, superseded).await?;
+            last = staging
+                .extend(staged, Prepared::nothing(), &gone, properties)
+                .await?;
+            staging.forget(&last, staged.version).await?;
+        }
+        self.take(staging, &last.name).await?;
+        Ok(Some(last))
+    }
+
+    /// Where the rows of these numbers are, by the order in which they were written.
+    async fn addresses(&self, dataset: &DatasetRef, rows: &Rows) -> Result<Gone, StoreError> {
+        let opened = self.open(dataset).await?;
+        let mut gone = Gone::new();
+        let mut first = 0;
+        for fragment in opened.get_fragments() {
+            let count = fragment.physical_rows().await;
+            let count = count.map_err(|error| dataset_error(&dataset.name, "read", &error))?;
+            let end = first + count as u64;
+            let offsets: Vec<u32> = rows
+                .between(first, end)
+                .map(|row| (row - first) as u32)
+                .collect();
+            if !offsets.is_empty() {
+                gone.insert(fragment.id() as u32, offsets);
+            }
+            first = end;
+        }
+        Ok(gone)
+    }
+
+    /// Removes what only an older version of a dataset has.
+    async fn forget(&self, dataset: &DatasetRef, version: u64) -> Result<(), StoreError> {
+        let failed = |error: lance::Error| dataset_error(&dataset.name, "cleaned", &error);
+        let policy = CleanupPolicyBuilder::default()
+            .versions(vec![version])
+            .map_err(failed)?
+            .build();
+        let opened = self.open(dataset).await?;
+        let done = cleanup_old_versions(&opened, policy).await;
+        done.map(|_| ()).map_err(failed)
+    }
+
+    /// Takes the files of a dataset of a lake in a folder. There is none of the name here; what a
+    /// process that died may have left of one goes.
+    async fn take(&self, from: &Lake, name: &str) -> Result<(), StoreError> {
+        self.place().make()?;
+        let folder = format!("{name}.lance");
+        let source = from.place().scratch().join(&folder);
+        match self.place() {
+            LakeRoot::Folder(here) => {
+                let here = here.join(&folder);
+                let left = from.place().scratch().join("left");
+                if here.exists() {
+                    rename(&here, &left)?;
+                }
+                rename(&source, &here)
+            }
+            there @ LakeRoot::Bucket { .. } => there.upload(name, &source).await,
+        }
     }
 }
 
-/// Moves a file into a folder that is made when it is missing.
 fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
-    if let Some(folder) = to.parent() {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| StoreError::io("creating the folder", folder, &error))?;
-    }
-    std::fs::rename(from, to).map_err(|error| StoreError::io("moving the file", from, &error))
+    std::fs::rename(from, to).map_err(|error| StoreError::io("moving the folder", from, &error))
 }

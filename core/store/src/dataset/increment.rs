@@ -18,6 +18,14 @@ pub(crate) const ROW_ADDRESS: &str = "_rowaddr";
 /// Versions that are looked through for a property: compaction makes versions without any.
 const LOOK_BACK: u64 = 16;
 
+impl Prepared {
+    /// No rows, to be added.
+    pub(crate) fn nothing() -> Self {
+        let fragments = Vec::new();
+        Self(TransactionBuilder::new(0, Operation::Append { fragments }).build())
+    }
+}
+
 impl Lake {
     /// Writes rows into the files of a dataset, for a version that is yet to be committed: one that
     /// follows `base`, or one that begins anew.

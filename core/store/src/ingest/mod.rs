@@ -26,6 +26,7 @@ use crate::{
     error::{SourceError, StoreError},
     origin,
     source::{Days, Glance, Listing, SourceFile, settled},
+    staging::Staging,
 };
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow_schema::SchemaRef;
@@ -211,7 +212,7 @@ struct Increment<'a> {
 /// Where the rows are before they are committed.
 enum Waiting {
     /// In a lake of their own, since some may not count.
-    Staged(crate::staging::Staging, DatasetRef),
+    Staged(Staging, Box<Prepared>),
     /// In the dataset's files, with nobody referring to them.
     Prepared(Box<Prepared>),
 }
@@ -245,15 +246,14 @@ impl Increment<'_> {
         let rows = match &old {
             None => self.begin(waiting, superseded, &properties).await?,
             Some(old) => {
-                let prepared = self.prepared(waiting, superseded, Some(old)).await?;
-                self.lake.extend(old, prepared, &gone, &properties).await?
+                self.add(waiting, superseded, old, &gone, &properties)
+                    .await?
             }
         };
         Ok((rows, quarantine, objects))
     }
 
-    /// Commits rows as a version that begins anew. Staged rows are written again only where some of
-    /// them do not count.
+    /// Commits rows as a version that begins anew.
     async fn begin(
         &self,
         waiting: Waiting,
@@ -261,33 +261,55 @@ impl Increment<'_> {
         properties: &Properties,
     ) -> Result<DatasetRef, StoreError> {
         let (lake, name) = (self.lake, &self.spec.name);
-        let taken = match &waiting {
-            Waiting::Staged(staging, staged) if superseded.len() == 0 => {
-                lake.take_files(staging, staged).await?
+        let prepared = match waiting {
+            Waiting::Prepared(prepared) => *prepared,
+            Waiting::Staged(staging, prepared) => {
+                let staged = staging.replace(name, *prepared, properties).await?;
+                if lake.latest(name).await?.is_none()
+                    && let Some(adopted) = lake
+                        .adopt(&staging, &staged, &superseded, properties)
+                        .await?
+                {
+                    return Ok(adopted);
+                }
+                self.written_again(&staging, &staged, superseded, None)
+                    .await?
             }
-            _ => None,
-        };
-        let prepared = match taken {
-            Some(taken) => taken,
-            None => self.prepared(waiting, superseded, None).await?,
         };
         lake.replace(name, prepared, properties).await
     }
 
-    /// The rows that count in the dataset's files, with nobody referring to them.
-    async fn prepared(
+    /// Commits rows behind those of the version before, without the rows that are gone.
+    async fn add(
         &self,
         waiting: Waiting,
         superseded: Rows,
+        old: &DatasetRef,
+        gone: &Gone,
+        properties: &Properties,
+    ) -> Result<DatasetRef, StoreError> {
+        let prepared = match waiting {
+            Waiting::Prepared(prepared) => *prepared,
+            Waiting::Staged(staging, prepared) => {
+                let name = &self.spec.name;
+                let staged = staging.replace(name, *prepared, properties).await?;
+                self.written_again(&staging, &staged, superseded, Some(old))
+                    .await?
+            }
+        };
+        self.lake.extend(old, prepared, gone, properties).await
+    }
+
+    /// The staged rows that count in the dataset's files, with nobody referring to them.
+    async fn written_again(
+        &self,
+        staging: &Staging,
+        staged: &DatasetRef,
+        superseded: Rows,
         old: Option<&DatasetRef>,
     ) -> Result<Prepared, StoreError> {
-        match waiting {
-            Waiting::Prepared(prepared) => Ok(*prepared),
-            Waiting::Staged(staging, staged) => {
-                let rows = without(&staging, &staged, superseded).await?;
-                self.lake.prepare(&self.spec.name, rows, old).await
-            }
-        }
+        let rows = without(staging, staged, superseded).await?;
+        self.lake.prepare(&self.spec.name, rows, old).await
     }
 
     /// The files to read, with how their records are written.
@@ -351,8 +373,8 @@ impl Increment<'_> {
                 let prepared = self.lake.prepare(name, rows, old).await?;
                 return Ok(Waiting::Prepared(Box::new(prepared)));
             };
-            let staged = staging.write(name, rows, &Properties::new()).await?;
-            Ok(Waiting::Staged(staging, staged))
+            let prepared = staging.prepare(name, rows, None).await?;
+            Ok(Waiting::Staged(staging, Box::new(prepared)))
         };
         let quarantine = quarantine_name(name);
         let (lake, properties) = (self.lake, self.properties);

@@ -549,5 +549,6 @@ type = "string"
 }
 
 /// Files that are missing, broken or none, and several ingests at once.
+mod adopted;
 mod increments;
 mod sources;

@@ -107,7 +107,7 @@ fn parse(sql: &str) -> Result<Parsed, SqlError> {
         }
         _ => explain(&error),
     })?;
-    let only = "a stage's query is one SELECT, with WITH before it if need be";
+    let only = "a query is one SELECT, with WITH before it if need be";
     let (first, more) = (statements.pop_front(), statements.len());
     match first {
         None => Err(SqlError::new("the query is empty").help(only)),

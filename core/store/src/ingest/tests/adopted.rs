@@ -1,0 +1,130 @@
+//! Staged rows that become the dataset without being written again.
+
+use super::*;
+
+/// Lines of these ids, each with its place as minutes.
+fn lines(ids: impl IntoIterator<Item = u32>) -> String {
+    let line = |(place, id): (usize, u32)| {
+        format!("{{\"id\":\"{id}\",\"at\":\"2026-01-01T00:00:00Z\",\"minutes\":{place}}}\n")
+    };
+    ids.into_iter().enumerate().map(line).collect()
+}
+
+/// Id and minutes of each row.
+fn pairs(bench: &Bench, dataset: &DatasetRef) -> Vec<(u32, usize)> {
+    let rows = bench.rows(dataset);
+    let pair = |row: &String| {
+        let cells: Vec<&str> = row.split('|').collect();
+        let minutes: f64 = cells[2].parse().unwrap();
+        (cells[0].parse().unwrap(), minutes as usize)
+    };
+    rows.iter().map(pair).collect()
+}
+
+fn versions(bench: &Bench) -> Vec<u64> {
+    let versions = bench.runtime.block_on(bench.lake().versions("tickets"));
+    versions.unwrap().iter().map(|note| note.version).collect()
+}
+
+fn is_clean(bench: &Bench) -> bool {
+    !bench.folder.path().join("lake/job/.staging").exists()
+}
+
+#[test]
+fn few_rows_that_do_not_count_stay_in_the_files_unseen() {
+    // Of 103 rows, three are outdone by the last three.
+    let text = lines((0..100).chain([5, 50, 95]));
+    let bench = Bench::new(&[("raw/1.jsonl", text.as_bytes())]);
+    let found = bench.ingest("raw/*.jsonl").unwrap();
+    assert_eq!((found.note.duplicates, found.note.accepted), (3, 100));
+    assert_eq!(found.dataset.rows, 100);
+    let expected = (0..103).filter(|row| ![5, 50, 95].contains(row));
+    let expected = expected.map(|row| match row {
+        100.. => ([5, 50, 95][row - 100], row),
+        _ => (row as u32, row),
+    });
+    let expected: Vec<(u32, usize)> = expected.collect();
+    assert_eq!(pairs(&bench, &found.dataset), expected);
+    // No older version shows them either.
+    assert_eq!(versions(&bench), [found.dataset.version]);
+    assert!(is_clean(&bench));
+    let deletions = bench
+        .folder
+        .path()
+        .join("lake/job/tickets.lance/_deletions");
+    assert_eq!(std::fs::read_dir(deletions).unwrap().count(), 1);
+
+    // The same again is nothing new; more takes the place of what was there.
+    let again = bench.ingest("raw/*.jsonl").unwrap();
+    assert_eq!(again.dataset, found.dataset);
+    let more = lines([7, 50]);
+    std::fs::write(bench.folder.path().join("raw/2.jsonl"), more).unwrap();
+    let found = bench.ingest("raw/*.jsonl").unwrap();
+    assert_eq!((found.note.duplicates, found.dataset.rows), (5, 100));
+    let mut expected = expected;
+    expected.retain(|(id, _)| ![7, 50].contains(id));
+    expected.extend([(7, 0), (50, 1)]);
+    assert_eq!(pairs(&bench, &found.dataset), expected);
+
+    // What was outdone comes back when what outdid it goes.
+    std::fs::remove_file(bench.folder.path().join("raw/2.jsonl")).unwrap();
+    let found = bench.ingest("raw/*.jsonl").unwrap();
+    let mut pairs = pairs(&bench, &found.dataset);
+    pairs.sort_unstable();
+    assert_eq!((pairs.len(), pairs[7], pairs[50]), (100, (7, 7), (50, 101)));
+}
+
+#[test]
+fn where_a_dataset_is_rows_are_written_again_as_its_next_version() {
+    let text = lines(0..40);
+    let bench = Bench::new(&[("raw/1.jsonl", text.as_bytes())]);
+    let first = bench.ingest("raw/*.jsonl").unwrap().dataset;
+    assert_eq!((first.version, first.rows), (1, 40));
+    for (text, duplicates, rows) in [(lines(0..30), 0, 30), (lines((0..30).chain([3])), 1, 30)] {
+        std::fs::write(bench.folder.path().join("raw/1.jsonl"), text).unwrap();
+        let control = Control {
+            anew: true,
+            ..Control::default()
+        };
+        let spec = Bench::spec("raw/*.jsonl", TICKET);
+        let found = bench.ingest_with(&spec, &control).unwrap();
+        assert_eq!(
+            (found.note.duplicates, found.dataset.rows),
+            (duplicates, rows)
+        );
+        assert_eq!(pairs(&bench, &found.dataset).len() as u64, rows);
+        // What reports cite stays as it was.
+        assert_eq!(pairs(&bench, &first).len(), 40);
+    }
+    assert_eq!(versions(&bench), [1, 2, 3]);
+    assert!(is_clean(&bench));
+}
+
+#[test]
+fn what_a_process_left_behind_is_not_taken_for_rows() {
+    let text = lines((0..100).chain([5]));
+    let bench = Bench::new(&[("raw/1.jsonl", text.as_bytes())]);
+    let left = bench.folder.path().join("lake/job/tickets.lance/data");
+    std::fs::create_dir_all(&left).unwrap();
+    std::fs::write(left.join("left.lance"), "half").unwrap();
+    let found = bench.ingest("raw/*.jsonl").unwrap();
+    assert_eq!(found.dataset.rows, 100);
+    assert_eq!(pairs(&bench, &found.dataset).len(), 100);
+    assert!(!left.join("left.lance").exists());
+    assert!(is_clean(&bench));
+}
+
+#[test]
+fn of_many_rows_that_do_not_count_none_stays_in_the_files() {
+    let text = lines((0..100).chain(0..50));
+    let bench = Bench::new(&[("raw/1.jsonl", text.as_bytes())]);
+    let found = bench.ingest("raw/*.jsonl").unwrap();
+    assert_eq!((found.note.duplicates, found.dataset.rows), (50, 100));
+    let expected: Vec<(u32, usize)> = (50..100)
+        .map(|row| (row as u32, row))
+        .chain((100..150).map(|row| (row as u32 - 100, row)))
+        .collect();
+    assert_eq!(pairs(&bench, &found.dataset), expected);
+    let folder = bench.folder.path().join("lake/job/tickets.lance");
+    assert!(!folder.join("_deletions").exists());
+}
