@@ -18,13 +18,18 @@ pub fn init_tracing(verbose: u8) {
         2 => "info",
         _ => "debug",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let told = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(crate::diagnose::colour(std::io::stderr().is_terminal()))
-        .without_time()
-        .try_init();
+        .without_time();
+    let asked = EnvFilter::try_from_default_env();
+    let _ = match asked {
+        // A filter that takes directives apart is memory that a quiet run can do without.
+        Err(_) if verbose == 0 => told.with_max_level(tracing::Level::ERROR).try_init(),
+        asked => told
+            .with_env_filter(asked.unwrap_or_else(|_| EnvFilter::new(level)))
+            .try_init(),
+    };
 }
 
 /// The listener that fits where the output goes.

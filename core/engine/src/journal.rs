@@ -9,11 +9,12 @@
 use crate::{fingerprint::Fingerprint, outcome_store::write_whole};
 use jiff::Timestamp;
 pub use retrocast_domain::RunStatus;
+use retrocast_domain::Window;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     fs::{self, File, TryLockError},
-    io::{self, Write as _},
+    io::{self, BufReader, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -149,7 +150,7 @@ impl Journal {
 
     /// The events in a run's folder. A last line that was cut off is left out.
     pub fn read(folder: &Path) -> io::Result<Vec<Event>> {
-        Ok(events(&fs::read(folder.join(JOURNAL))?))
+        Ok(events(&fs::read(folder.join(JOURNAL))?).collect())
     }
 
     /// Whether the run of a folder came to its end.
@@ -167,11 +168,9 @@ impl Journal {
 }
 
 /// The events of a journal's bytes. Lines that were damaged are left out.
-fn events(bytes: &[u8]) -> Vec<Event> {
+fn events(bytes: &[u8]) -> impl Iterator<Item = Event> + '_ {
     let lines = bytes.split(|byte| *byte == b'\n');
-    lines
-        .filter_map(|line| serde_json::from_slice(line).ok())
-        .collect()
+    lines.filter_map(|line| serde_json::from_slice(line).ok())
 }
 
 /// A journal's bytes without a last line that was cut off.
@@ -193,8 +192,14 @@ fn is_at_end(bytes: &[u8]) -> bool {
 pub struct RunSummary {
     /// Name of the job.
     pub job: String,
+    /// Its title.
+    pub title: String,
     /// Name of the window.
     pub window: String,
+    /// From when to when.
+    pub period: Option<Window>,
+    /// Date the run was made for.
+    pub date: String,
     /// Id of the run.
     pub run: String,
     /// Folder of the run.
@@ -209,6 +214,8 @@ pub struct RunSummary {
     pub parent: Option<String>,
     /// Last event of each node.
     pub nodes: BTreeMap<String, EventKind>,
+    /// The first node that failed, and was not mended when the run was gone on with, and why.
+    pub failure: Option<String>,
 }
 
 /// What a run's summary takes of its plan, which may have many nodes.
@@ -216,7 +223,10 @@ pub struct RunSummary {
 #[serde(default)]
 struct Planned {
     job: String,
+    title: String,
     label: String,
+    window: Option<Window>,
+    date: String,
     run: String,
     parent: Option<String>,
 }
@@ -224,32 +234,49 @@ struct Planned {
 impl RunSummary {
     /// Reads a run's folder: `<archive>/<job>/<window>/<run>`.
     pub fn read(folder: &Path) -> io::Result<Self> {
-        let events = Journal::read(folder)?;
-        let planned: Planned = serde_json::from_slice(&fs::read(folder.join(PLAN))?)?;
-        let end = events
-            .iter()
-            .rev()
-            .find(|event| event.event == EventKind::RunFinished);
-        let status = match end.and_then(|event| event.status) {
+        let planned = BufReader::new(File::open(folder.join(PLAN))?);
+        let planned: Planned = serde_json::from_reader(planned)?;
+        let (mut started, mut end) = (None, None);
+        let (mut nodes, mut failed) = (BTreeMap::new(), Vec::new());
+        for event in events(&fs::read(folder.join(JOURNAL))?) {
+            started.get_or_insert(event.time);
+            match (event.event, event.node) {
+                (EventKind::RunStarted | EventKind::RunResumed, _) => {}
+                (EventKind::RunFinished, _) => end = Some((event.time, event.status)),
+                (kind, Some(node)) => {
+                    if let (EventKind::NodeFailed, Some(message)) = (kind, event.message) {
+                        failed.push((node.clone(), message));
+                    }
+                    nodes.insert(node, kind);
+                }
+                (_, None) => {}
+            }
+        }
+        let status = match end.and_then(|(_, status)| status) {
             Some(status) => status,
             None if Journal::is_being_written(folder) => RunStatus::Running,
             None => RunStatus::Interrupted,
         };
-        let nodes = events
+        let mut stayed = failed
             .iter()
-            .filter(|event| !matches!(event.event, EventKind::RunStarted | EventKind::RunResumed));
+            .filter(|(node, _)| nodes.get(node) == Some(&EventKind::NodeFailed));
+        let failure = stayed
+            .next()
+            .map(|(node, message)| format!("{node}: {message}"));
         Ok(Self {
             job: planned.job,
+            title: planned.title,
             window: planned.label,
+            period: planned.window,
+            date: planned.date,
             run: planned.run,
             folder: folder.to_path_buf(),
             status,
-            started: events.first().map(|event| event.time),
-            finished: end.map(|event| event.time),
+            started,
+            finished: end.map(|(time, _)| time),
             parent: planned.parent,
-            nodes: nodes
-                .filter_map(|event| Some((event.node.clone()?, event.event)))
-                .collect(),
+            nodes,
+            failure,
         })
     }
 

@@ -104,11 +104,7 @@ impl Sql {
             }
             // Planning over tables in memory never waits for anything.
             let frame = futures::executor::block_on(plan(&context, sql))?;
-            let schema = frame.schema().as_arrow();
-            let schema = match names {
-                Names::Kept => result_schema(schema)?,
-                Names::Shown => bridge::storable_schema(&apart(schema))?,
-            };
+            let schema = result_schema(frame.schema().as_arrow())?;
             let (state, plan) = frame.into_parts();
             // What does not fit together, such as a time and a text, is found by the analyzer.
             let options = state.config_options().clone();

@@ -70,38 +70,26 @@ fn reconciled(folder: &Path) -> anyhow::Result<RunSummary> {
 /// its run was over leaves the same as one that did not.
 fn from_folder(folder: &Path) -> anyhow::Result<RunSummary> {
     let run = journal::RunSummary::read(folder)?;
-    let plan: serde_json::Value = read(&folder.join(journal::PLAN))?;
-    let text = |key: &str| plan[key].as_str().unwrap_or_default().to_string();
-    let window = serde_json::from_value::<retrocast_domain::Window>(plan["window"].clone());
     let nodes = |kind: journal::EventKind| {
         run.nodes.values().filter(|event| **event == kind).count() as u64
     };
-    let failed = Journal::read(folder)?
-        .into_iter()
-        // What failed before a run was gone on with may be mended since.
-        .filter(|event| {
-            let last = event.node.as_ref().and_then(|node| run.nodes.get(node));
-            last == Some(&journal::EventKind::NodeFailed)
-                && event.event == journal::EventKind::NodeFailed
-        })
-        .find_map(|event| Some(format!("{}: {}", event.node?, event.message?)));
     let report: Option<Report> = read(&folder.join("report.json")).ok();
     let headline = report.map(|report| match report.headlines.first() {
         Some(finding) => finding.sentence.clone(),
         None => report.verdict,
     });
     Ok(RunSummary {
-        title: text("title"),
-        period: window.map(|window| window.words()).unwrap_or_default(),
-        date: text("date"),
+        headline: headline.or_else(|| run.failure.clone()).unwrap_or_default(),
+        period: run.period.map(|window| window.words()).unwrap_or_default(),
         status: run.status,
-        headline: headline.or_else(|| failed.clone()).unwrap_or_default(),
         started: run.started.map(|time| time.to_string()).unwrap_or_default(),
         finished: run.finished.map(|time| time.to_string()),
         reused: nodes(journal::EventKind::NodeReused),
         executed: nodes(journal::EventKind::NodeFinished),
         parent: run.parent,
-        error: failed,
+        error: run.failure,
+        title: run.title,
+        date: run.date,
         run: run.run,
         job: run.job,
         window: run.window,

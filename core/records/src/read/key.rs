@@ -140,6 +140,29 @@ pub fn hashes(columns: &[ArrayRef]) -> Result<Vec<u128>, ArrowError> {
         .collect())
 }
 
+/// Bytes of a text that tell its place.
+const PLACE_BYTES: usize = 16;
+
+/// The place of each row's key in the order of keys, from the first column of the key: a greater key is
+/// never at a lesser place. Of texts only the beginning counts, so many keys may be at one place.
+pub fn places(column: &ArrayRef) -> Result<Vec<u128>, ArrowError> {
+    let values = Values::of(column)?;
+    let signed = |value: i64| (value as u64 ^ 1 << 63).into();
+    let place = |row| match values.part(row) {
+        Part::Boolean(value) => u128::from(value),
+        Part::Integer(value) => signed(value),
+        Part::Number(value) => signed(ordered(value)),
+        Part::Date(value) => signed(value.into()),
+        Part::Text(text) => {
+            let mut bytes = [0; PLACE_BYTES];
+            let length = text.len().min(PLACE_BYTES);
+            bytes[..length].copy_from_slice(&text[..length]);
+            u128::from_be_bytes(bytes)
+        }
+    };
+    Ok((0..column.len()).map(place).collect())
+}
+
 /// By what each row is ordered among those of its key: null comes first.
 pub fn orders(column: &ArrayRef) -> Result<Vec<i64>, ArrowError> {
     let values = Values::of(column)?;
@@ -176,6 +199,40 @@ mod tests {
         let mut sorted = parsed.order.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, [parsed.order[2], parsed.order[1], parsed.order[0]]);
+    }
+
+    #[test]
+    fn places_keep_the_order_of_keys() {
+        let check = |column: ArrayRef| {
+            let places = places(&column).unwrap();
+            assert!(places.is_sorted(), "{column:?}: {places:?}");
+            assert_ne!(places.first(), places.last());
+        };
+        check(std::sync::Arc::new(Int64Array::from(vec![
+            i64::MIN,
+            -1,
+            0,
+            1,
+            i64::MAX,
+        ])));
+        check(std::sync::Arc::new(Float64Array::from(vec![
+            -7e9, -0.5, 0.0, 0.25, 1e300,
+        ])));
+        check(std::sync::Arc::new(Date32Array::from(vec![
+            -400, 0, 20_000,
+        ])));
+        check(std::sync::Arc::new(BooleanArray::from(vec![false, true])));
+        let texts = [
+            "",
+            "T",
+            "T-1",
+            "T-10",
+            "T-2",
+            "T-2222222222222222",
+            "T-2222222222222223",
+            "é",
+        ];
+        check(std::sync::Arc::new(StringArray::from(texts.to_vec())));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Versions that follow from the one before: rows added, rows gone, one commit.
 
 use super::{Lake, Prepared, Properties, Scan, dataset_error, reference};
-use crate::{error::StoreError, ingest::Gone};
-use datafusion::execution::SendableRecordBatchStream;
+use crate::{error::StoreError, ingest::Gone, origin};
+use datafusion::{
+    execution::SendableRecordBatchStream,
+    logical_expr::{ident, lit},
+};
 use lance::{
     Dataset,
     dataset::{
@@ -11,7 +14,10 @@ use lance::{
     },
 };
 use retrocast_domain::cell::DatasetRef;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 /// The column in which Lance says where a row is: its fragment above 32 bits, its place below.
 pub(crate) const ROW_ADDRESS: &str = "_rowaddr";
@@ -172,11 +178,13 @@ impl Lake {
         Ok(None)
     }
 
-    /// Reads columns with the address of each row, in order; hidden columns too.
+    /// Reads columns with the address of each row, in order; hidden columns too. Only rows of some objects
+    /// when these are named.
     pub(crate) async fn scan_addresses(
         &self,
         dataset: &DatasetRef,
         columns: &[String],
+        objects: Option<&BTreeSet<u32>>,
     ) -> Result<
         impl futures::Stream<Item = lance::Result<arrow::array::RecordBatch>> + Unpin,
         StoreError,
@@ -186,6 +194,10 @@ impl Lake {
         let mut scanner = opened.scan();
         scanner.scan_in_order(true).with_row_address();
         scanner.project(columns).map_err(failed)?;
+        if let Some(objects) = objects {
+            let objects = objects.iter().map(|object| lit(*object)).collect();
+            scanner.filter_expr(ident(origin::OBJECT).in_list(objects, false));
+        }
         Box::pin(scanner.try_into_stream()).await.map_err(failed)
     }
 

@@ -53,6 +53,9 @@ pub struct Counts {
     pub present: Counted,
     /// Why it was not read to its end.
     pub broken: Option<String>,
+    /// The least and the greatest place of a key, see [`retrocast_records::read::key::places`]; `None`
+    /// when that is not known.
+    pub places: Option<(u128, u128)>,
 }
 
 /// One object that was taken.
@@ -214,6 +217,8 @@ pub fn schema() -> SchemaRef {
         text("retyped_fields"),
         text("present"),
         text("broken"),
+        text("least_key"),
+        text("greatest_key"),
     ]))
 }
 
@@ -231,6 +236,11 @@ fn batch(objects: &[Object]) -> Result<RecordBatch, StoreError> {
         Arc::new(StringArray::from_iter_values(texts))
     };
     let broken = objects.iter().map(|object| object.counts.broken.as_deref());
+    let place = |value: fn((u128, u128)) -> u128| -> ArrayRef {
+        let places = objects.iter().map(|object| object.counts.places.map(value));
+        let texts = places.map(|place| place.map(|place| format!("{place:032x}")));
+        Arc::new(texts.collect::<StringArray>())
+    };
     Ok(RecordBatch::try_new(
         schema(),
         vec![
@@ -254,6 +264,8 @@ fn batch(objects: &[Object]) -> Result<RecordBatch, StoreError> {
             counted(|counts| &counts.retyped),
             counted(|counts| &counts.present),
             Arc::new(broken.collect::<StringArray>()),
+            place(|places| places.0),
+            place(|places| places.1),
         ],
     )?)
 }
@@ -269,6 +281,11 @@ fn objects(batch: &RecordBatch) -> Vec<Object> {
     };
     let counted = |column: usize, row: usize| -> Counted {
         serde_json::from_str(&text(column, row)).unwrap_or_default()
+    };
+    // Earlier manifests have no places.
+    let place = |column: usize, row: usize| {
+        let texts = batch.columns().get(column)?.as_string_opt::<i32>()?;
+        u128::from_str_radix(texts.value(row), 16).ok()
     };
     let numbers = batch.column(0).as_primitive_opt::<UInt32Type>();
     let modified = batch.column(4).as_primitive_opt::<Int64Type>();
@@ -291,6 +308,7 @@ fn objects(batch: &RecordBatch) -> Vec<Object> {
                 retyped: counted(13, row),
                 present: counted(14, row),
                 broken: Some(text(15, row)).filter(|text| !text.is_empty()),
+                places: place(16, row).zip(place(17, row)),
             },
         })
         .collect()
@@ -322,6 +340,7 @@ mod tests {
                     retyped: counted("minutes", 1),
                     present: counted("id", 3),
                     broken: Some("corrupt deflate stream".into()),
+                    places: Some((7, u128::MAX)),
                 },
             },
             Object::default(),

@@ -16,6 +16,7 @@ mod note;
 mod refused;
 mod resolve;
 mod take;
+mod touched;
 
 pub(crate) use keys::Rows;
 pub use resolve::Gone;
@@ -48,6 +49,7 @@ use std::{
 use take::{Taken, Taking};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use touched::Touched;
 
 /// Raised when the same records could give other rows: then every source is read anew.
 const INGEST: &str = "ingest 2";
@@ -364,7 +366,10 @@ impl Increment<'_> {
             spill: staging
                 .as_ref()
                 .map(|lake| lake.place().scratch().to_path_buf()),
-            lookups: old.is_some(),
+            beside: old.is_some().then(|| {
+                let kept = self.changes.keep.iter();
+                Touched::new(kept.map(|object| (object.number, object.counts.places)))
+            }),
         };
         let reading = tokio::task::spawn_blocking(move || taking.run());
         let rows = received(schema, rows_out);

@@ -79,7 +79,11 @@ impl Existing<'_> {
     ) -> Result<Gone, StoreError> {
         let mut gone = Gone::new();
         let keyed = !taken.keys.is_empty();
-        if !keyed && self.dropped.is_empty() {
+        let mut asked = self.dropped.clone();
+        if keyed {
+            asked.extend(&taken.touched);
+        }
+        if asked.is_empty() {
             return Ok(gone);
         }
         let mut columns = vec![origin::OBJECT.to_string()];
@@ -94,7 +98,9 @@ impl Existing<'_> {
         } else {
             Arc::default()
         };
-        let stream = self.lake.scan_addresses(self.rows, &columns).await?;
+        let all = self.paths.len() + self.dropped.len();
+        let some = (asked.len() < all).then_some(&asked);
+        let stream = self.lake.scan_addresses(self.rows, &columns, some).await?;
         // Hashing is most of the work; the order of the batches stays.
         let mut hashed = stream
             .map(|batch| {

@@ -5,6 +5,7 @@ use super::{
     keys::{Gathered, Rows},
     manifest::Counts,
     resolve::Keys,
+    touched::Touched,
 };
 use crate::{
     contract::Contract,
@@ -12,13 +13,13 @@ use crate::{
     origin,
     source::{Listing, SourceFile},
 };
-use arrow::array::Array as _;
+use arrow::array::{Array as _, RecordBatch};
 use arrow_schema::SchemaRef;
 use retrocast_records::{
     Format, SourceError,
-    read::{self, Parsed, Reading, Told, quarantine},
+    read::{self, Parsed, Reading, Told, key, quarantine},
 };
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 use tokio::sync::mpsc;
 
 /// Objects that are read now.
@@ -36,8 +37,9 @@ pub(super) struct Taking {
     pub schema: SchemaRef,
     /// Where keys go that do not fit into memory; `None` when the contract has no key.
     pub spill: Option<PathBuf>,
-    /// Whether it is asked afterwards which row of a key counts.
-    pub lookups: bool,
+    /// The objects whose rows are in the dataset and stay, where there are any: it is asked afterwards
+    /// which row of a key counts.
+    pub beside: Option<Touched>,
 }
 
 /// What became of them.
@@ -53,6 +55,8 @@ pub(super) struct Taken {
     pub keys: Keys,
     /// Rows that another of their key took the place of.
     pub superseded: Rows,
+    /// Objects in the dataset that may have a row of one of the keys.
+    pub touched: BTreeSet<u32>,
 }
 
 impl Taken {
@@ -71,7 +75,8 @@ impl Taken {
 
 impl Taking {
     /// Reads everything. Blocks.
-    pub fn run(self) -> Result<Taken, StoreError> {
+    pub fn run(mut self) -> Result<Taken, StoreError> {
+        let mut beside = self.beside.take();
         let mut taken = Taken {
             counts: vec![Counts::default(); self.files.len()],
             ..Taken::default()
@@ -96,7 +101,7 @@ impl Taking {
             Told::Records(parsed) => {
                 progress.records += parsed.records;
                 progress.bytes += parsed.bytes;
-                self.pass_on(parsed, &mut taken, gathered.as_mut())?;
+                self.pass_on(parsed, &mut taken, gathered.as_mut(), beside.as_mut())?;
                 if let Some(tell) = &self.control.progress {
                     tell(progress);
                 }
@@ -107,8 +112,9 @@ impl Taking {
         self.send(&self.refused, Message::End)?;
         self.send(&self.rows, Message::End)?;
         if let Some(gathered) = gathered {
-            taken.keys = gathered.resolve(self.lookups, &mut |row| taken.supersede(row))?;
+            taken.keys = gathered.resolve(beside.is_some(), &mut |row| taken.supersede(row))?;
         }
+        taken.touched = beside.map(|beside| beside.objects()).unwrap_or_default();
         Ok(taken)
     }
 
@@ -117,6 +123,7 @@ impl Taking {
         parsed: Parsed,
         taken: &mut Taken,
         gathered: Option<&mut Gathered>,
+        beside: Option<&mut Touched>,
     ) -> Result<(), StoreError> {
         let (file, number) = (parsed.file, self.numbers[parsed.file]);
         // Objects without a row begin where the next one does.
@@ -135,10 +142,28 @@ impl Taking {
         };
         if let Some(gathered) = gathered {
             gathered.add(taken.rows, &parsed.keys, &parsed.order)?;
+            let places = self.places(&batch)?;
+            if let Some(beside) = beside {
+                places.iter().for_each(|place| beside.touch(*place));
+            }
+            let known = taken.counts[file].places.into_iter();
+            let all = known.flat_map(|(least, greatest)| [least, greatest]);
+            let all = all.chain(places);
+            taken.counts[file].places = all.fold(None, |range, place| match range {
+                None => Some((place, place)),
+                Some((least, greatest)) => Some((least.min(place), greatest.max(place))),
+            });
         }
         taken.rows += batch.num_rows() as u64;
         let batch = origin::add(&batch, &self.schema, number, parsed.lines)?;
         self.send(&self.rows, Message::Rows(batch))
+    }
+
+    /// The places of the rows' keys.
+    fn places(&self, batch: &RecordBatch) -> Result<Vec<u128>, StoreError> {
+        let first = self.spec.contract.key.first();
+        let column = first.and_then(|name| batch.column_by_name(name));
+        Ok(column.map(key::places).transpose()?.unwrap_or_default())
     }
 
     fn send(&self, channel: &mpsc::Sender<Message>, message: Message) -> Result<(), StoreError> {
