@@ -21,7 +21,7 @@ mod strangers;
 pub mod value;
 
 pub use block::RECORD_BYTES_MAX;
-pub use column::time_range;
+pub use column::{time_range, times};
 pub use csv::Dialect;
 pub use format::Format;
 pub(crate) use json::fits;

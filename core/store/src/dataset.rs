@@ -24,7 +24,7 @@ use datafusion::{
     logical_expr::{Expr, ident, lit},
     physical_plan::stream::RecordBatchStreamAdapter,
 };
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use lance::{
     Dataset,
     dataset::{CommitBuilder, ReadParams, builder::DatasetBuilder, transaction::Transaction},
@@ -427,49 +427,6 @@ impl Lake {
             .div_ceil(u128::from(rows))
             .try_into()
             .unwrap_or(u64::MAX))
-    }
-
-    /// The first and last time of a dataset as ISO text; empty without a time column or times.
-    pub async fn time_range(
-        &self,
-        dataset: &DatasetRef,
-        time: Option<&str>,
-    ) -> Result<(String, String), StoreError> {
-        let Some(time) = time else {
-            return Ok(Default::default());
-        };
-        let columns = Some(vec![time.to_string()]);
-        let mut stream = self
-            .scan(
-                dataset,
-                &Scan {
-                    columns,
-                    ..Scan::default()
-                },
-            )
-            .await?;
-        let is_date = stream.schema().field(0).data_type() == &DataType::Date32;
-        let mut range: Option<(i64, i64)> = None;
-        while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(|error| StoreError::Dataset {
-                name: dataset.name.clone(),
-                action: "read",
-                reason: error.strip_backtrace(),
-            })?;
-            let found = retrocast_records::read::time_range(batch.column(0).as_ref());
-            range = match (range, found) {
-                (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
-                (a, b) => a.or(b),
-            };
-        }
-        let text = |micros| match jiff::Timestamp::from_microsecond(micros) {
-            Ok(time) if is_date => time.to_string().chars().take(10).collect(),
-            Ok(time) => time.to_string(),
-            Err(_) => String::new(),
-        };
-        Ok(range
-            .map(|(first, last)| (text(first), text(last)))
-            .unwrap_or_default())
     }
 }
 

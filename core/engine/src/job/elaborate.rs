@@ -7,7 +7,7 @@ use super::{
     document::{Entry, Item, Node, Span, StringMap},
     params::Params,
     references::{ReferenceError, Resolved, Values, resolve, resolve_query},
-    schema::job_schema,
+    schema::schema_for,
     shape::{NamedColumn, NamedDataset, Walk},
     suggest,
 };
@@ -60,7 +60,7 @@ pub(crate) fn elaborate(
         ..
     } = replacing;
 
-    let schema = job_schema(options.kinds);
+    let schema = schema_for(options.kinds, &tree);
     let found = Walk::new(options.file, &schema).run(&tree);
     let mut sense = Sense {
         options,

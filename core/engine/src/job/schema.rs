@@ -7,13 +7,14 @@
 #![allow(dead_code)]
 
 use super::{
+    document::Item,
     params::ParamKind,
     schedule::{MOST, RETRY},
 };
 use crate::boundary::Kinds;
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Names the key whose value tells the variants of a `oneOf` apart.
 pub const DISCRIMINATOR: &str = "x-discriminator";
@@ -249,16 +250,41 @@ struct ReportFile {
 
 /// The JSON Schema of a job file, for these kinds of stage.
 pub fn job_schema(kinds: &dyn Kinds) -> Value {
+    schema_with(kinds, &kinds.names())
+}
+
+/// The same with only the kinds that a document names, as long as all of them are known: most jobs use
+/// few, and a check makes the schema anew.
+pub(super) fn schema_for(kinds: &dyn Kinds, document: &Item) -> Value {
+    let known = kinds.names();
+    let stages = document.get("stage").map_or(&[][..], Item::entries);
+    let named = stages
+        .iter()
+        .map(|stage| stage.item.get("kind").and_then(Item::text));
+    match named.collect::<Option<BTreeSet<&str>>>() {
+        Some(named)
+            if named
+                .iter()
+                .all(|kind| known.iter().any(|name| name == kind)) =>
+        {
+            let used: Vec<String> = named.into_iter().map(str::to_string).collect();
+            schema_with(kinds, &used)
+        }
+        _ => schema_with(kinds, &known),
+    }
+}
+
+fn schema_with(kinds: &dyn Kinds, names: &[String]) -> Value {
     let mut schema = schemars::schema_for!(JobFile).to_value();
     schema["title"] = "Retrocast job".into();
     let common = schema["$defs"]["StageFile"].clone();
     let mut variants = Vec::new();
     let mut definitions = Map::new();
-    for kind in kinds.names() {
-        let Some(mut params) = kinds.schema(&kind) else {
+    for kind in names {
+        let Some(mut params) = kinds.schema(kind) else {
             continue;
         };
-        rename_definitions(&mut params, &kind);
+        rename_definitions(&mut params, kind);
         if let Some(Value::Object(own)) = params
             .as_object_mut()
             .and_then(|params| params.remove("$defs"))
@@ -268,7 +294,7 @@ pub fn job_schema(kinds: &dyn Kinds) -> Value {
             }
         }
         let name = format!("stage.{kind}");
-        definitions.insert(name.clone(), stage_schema(&kind, &common, &params));
+        definitions.insert(name.clone(), stage_schema(kind, &common, &params));
         variants.push(json!({ "$ref": format!("#/$defs/{name}") }));
     }
     if let Some(all) = schema["$defs"].as_object_mut() {

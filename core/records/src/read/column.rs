@@ -296,8 +296,8 @@ pub(super) fn arrays(columns: Vec<Column>, fields: &[Field]) -> Result<Vec<Array
         .collect()
 }
 
-/// The least and greatest time of a time column, in microseconds since 1970 UTC.
-pub fn time_range(array: &dyn Array) -> Option<(i64, i64)> {
+/// The times of a time column, in microseconds since 1970 UTC; `None` for a column of something else.
+pub fn times(array: &dyn Array) -> Option<TimestampMicrosecondArray> {
     let cast = match array.data_type() {
         DataType::Date32 | DataType::Timestamp(..) => {
             let micros = DataType::Timestamp(arrow_schema::TimeUnit::Microsecond, None);
@@ -305,6 +305,11 @@ pub fn time_range(array: &dyn Array) -> Option<(i64, i64)> {
         }
         _ => return None,
     };
-    let micros = cast.as_any().downcast_ref::<TimestampMicrosecondArray>()?;
-    Some((arrow::compute::min(micros)?, arrow::compute::max(micros)?))
+    cast.as_any().downcast_ref().cloned()
+}
+
+/// The least and greatest time of a time column, in microseconds since 1970 UTC.
+pub fn time_range(array: &dyn Array) -> Option<(i64, i64)> {
+    let micros = times(array)?;
+    Some((arrow::compute::min(&micros)?, arrow::compute::max(&micros)?))
 }

@@ -4,7 +4,7 @@ mod bounded;
 mod utf16;
 
 use bounded::{Bounded, Counted};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 
 const BUFFER_BYTES: usize = 256 << 10;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -12,6 +12,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// levels of the zstd tool keep to, and no more.
 const WINDOW_LOG_MAX: u32 = 27;
 
+/// Most bytes that a way of packing begins with.
+const MAGIC_BYTES: u64 = 6;
 /// What other ways of packing begin with, and their names.
 const UNREAD: [(&[u8], &str); 4] = [
     (b"BZh", "bzip2"),
@@ -53,9 +55,12 @@ fn unpacked<'a>(
     reader: Box<dyn Read + Send + 'a>,
     name: &str,
 ) -> io::Result<Box<dyn Read + Send + 'a>> {
-    let (counted, taken) = Counted::new(reader);
-    let mut raw = BufReader::with_capacity(BUFFER_BYTES, counted);
-    let head = raw.fill_buf()?;
+    let (mut counted, taken) = Counted::new(reader);
+    // A reader may give less at a time than it takes to tell.
+    let mut head = Vec::new();
+    (&mut counted).take(MAGIC_BYTES).read_to_end(&mut head)?;
+    let all = io::Cursor::new(head.clone()).chain(counted);
+    let raw = BufReader::with_capacity(BUFFER_BYTES, all);
     let name = name.to_ascii_lowercase();
     let named = |ending: &str| !head.is_empty() && name.ends_with(ending);
     if let Some((_, kind)) = UNREAD.iter().find(|(magic, _)| head.starts_with(magic)) {

@@ -5,7 +5,10 @@
 //! quarantine change together or not at all, and a manifest that a dead process left behind is
 //! nobody's.
 
-use super::{INGEST, SourceSpec, manifest_name, quarantine_name};
+use super::{
+    INGEST, SourceSpec, manifest_name, quarantine_name,
+    times::{self, Times},
+};
 use crate::{
     dataset::{Lake, MADE_FROM, Properties, Scan},
     error::StoreError,
@@ -95,6 +98,8 @@ pub struct Held {
     pub objects: Vec<Object>,
     /// What the version was made from.
     pub made_from: Option<String>,
+    /// First and last time of the rows, when that was remembered.
+    pub(super) times: Option<Times>,
     /// What the records were held to.
     meaning: String,
 }
@@ -144,6 +149,7 @@ impl Held {
             quarantine,
             objects: batches.iter().flat_map(objects).collect(),
             made_from: properties.get(MADE_FROM).cloned(),
+            times: times::remembered(&properties),
             meaning: properties.get(MEANING).cloned().unwrap_or_default(),
         }))
     }

@@ -16,6 +16,7 @@ mod note;
 mod refused;
 mod resolve;
 mod take;
+mod times;
 mod touched;
 
 pub(crate) use keys::Rows;
@@ -23,7 +24,7 @@ pub use resolve::Gone;
 
 use crate::{
     contract::Contract,
-    dataset::{Lake, MADE_FROM, Prepared, Properties, Scan},
+    dataset::{Lake, MADE_FROM, Prepared, Properties, ROW_ADDRESS, Scan},
     error::{SourceError, StoreError},
     origin,
     source::{Days, Glance, Listing, SourceFile, settled},
@@ -38,7 +39,7 @@ use datafusion::{
 };
 use futures::StreamExt;
 use manifest::{Held, Object};
-use resolve::Existing;
+use resolve::{Existing, Settled};
 use retrocast_domain::{cell::DatasetRef, report::SourceNote};
 use retrocast_records::{Dialect, Format, Hashes, read::personal};
 use std::{
@@ -47,6 +48,7 @@ use std::{
     sync::Arc,
 };
 use take::{Taken, Taking};
+use times::Times;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use touched::Touched;
@@ -156,12 +158,24 @@ pub async fn ingest(
         meaning: &meaning,
         changes: &changes,
     };
-    let (dataset, quarantine, objects) = match start {
-        Some(held) if changes.none() => (held.rows, held.quarantine, held.objects),
+    let Made {
+        rows: dataset,
+        quarantine,
+        objects,
+        times,
+    } = match start {
+        Some(held) if changes.none() => held.into(),
         start => increment.make(start).await?,
     };
-    let time = spec.contract.time.as_deref();
-    let range = lake.time_range(&dataset, time).await?;
+    let times = match times {
+        Some(times) => times,
+        // Taken by a build that did not remember them.
+        None => {
+            lake.times_without(&dataset, increment.time(), &Gone::new())
+                .await?
+        }
+    };
+    let range = times::words(times, &spec.contract);
     let (note, mut warnings) = note::note(spec, &listing, &objects, &changes, &dataset, range);
     warnings.extend(personal::warning(&spec.contract, &spec.name, key));
     Ok(Ingested {
@@ -211,6 +225,35 @@ struct Increment<'a> {
     changes: &'a Changes,
 }
 
+/// What a source's newest version holds.
+struct Made {
+    rows: DatasetRef,
+    quarantine: Option<DatasetRef>,
+    objects: Vec<Object>,
+    /// First and last time of the rows, when that is known.
+    times: Option<Times>,
+}
+
+impl From<Held> for Made {
+    fn from(held: Held) -> Self {
+        Self {
+            rows: held.rows,
+            quarantine: held.quarantine,
+            objects: held.objects,
+            times: held.times,
+        }
+    }
+}
+
+/// What is to be committed beside the rows themselves.
+struct Commit {
+    /// Rows taken now that do not count.
+    superseded: Rows,
+    /// First and last time of all rows taken now.
+    taken: Times,
+    properties: Properties,
+}
+
 /// Where the rows are before they are committed.
 enum Waiting {
     /// In a lake of their own, since some may not count.
@@ -220,98 +263,123 @@ enum Waiting {
 }
 
 impl Increment<'_> {
+    fn time(&self) -> Option<&str> {
+        self.spec.contract.time.as_deref()
+    }
+
     /// Reads what is new and commits it.
-    async fn make(
-        &self,
-        start: Option<Held>,
-    ) -> Result<(DatasetRef, Option<DatasetRef>, Vec<Object>), StoreError> {
-        let next = start.iter().flat_map(|held| &held.objects);
+    async fn make(&self, held: Option<Held>) -> Result<Made, StoreError> {
+        let next = held.iter().flat_map(|held| &held.objects);
         let next = next.map(|object| object.number + 1).max().unwrap_or(0);
         let files = self.files()?;
         let numbers: Vec<u32> = (next..).take(files.len()).collect();
-        let old = start.as_ref().map(|held| held.rows.clone());
-        let refused = start.and_then(|held| held.quarantine);
-        let (mut taken, waiting, quarantine) = self
-            .take(&files, &numbers, old.as_ref(), refused.as_ref())
-            .await?;
+        let (mut taken, waiting, quarantine) = self.take(&files, &numbers, held.as_ref()).await?;
         let mut kept = self.changes.keep.clone();
-        let gone = match &old {
-            Some(rows) => self.settle(rows, &files, &mut taken, &mut kept).await?,
-            None => Gone::new(),
+        let settled = match &held {
+            Some(held) => self.settle(held, &files, &mut taken, &mut kept).await?,
+            None => Settled::default(),
         };
         let objects = self.objects(kept, &files, &numbers, &taken);
         self.something_readable(&objects)?;
         let listed = manifest::write(self.lake, &self.spec.name, &objects, self.properties).await?;
-        let properties =
-            manifest::properties(self.properties, self.meaning, &listed, quarantine.as_ref());
-        let superseded = taken.superseded;
-        let rows = match &old {
-            None => self.begin(waiting, superseded, &properties).await?,
-            Some(old) => {
-                self.add(waiting, superseded, old, &gone, &properties)
-                    .await?
-            }
+        let commit = Commit {
+            superseded: taken.superseded,
+            taken: taken.times,
+            properties: manifest::properties(
+                self.properties,
+                self.meaning,
+                &listed,
+                quarantine.as_ref(),
+            ),
         };
-        Ok((rows, quarantine, objects))
+        let (rows, times) = match &held {
+            None => self.begin(waiting, commit).await?,
+            Some(held) => self.add(waiting, commit, held, settled).await?,
+        };
+        Ok(Made {
+            rows,
+            quarantine,
+            objects,
+            times: Some(times),
+        })
     }
 
     /// Commits rows as a version that begins anew.
     async fn begin(
         &self,
         waiting: Waiting,
-        superseded: Rows,
-        properties: &Properties,
-    ) -> Result<DatasetRef, StoreError> {
+        mut commit: Commit,
+    ) -> Result<(DatasetRef, Times), StoreError> {
         let (lake, name) = (self.lake, &self.spec.name);
-        let prepared = match waiting {
-            Waiting::Prepared(prepared) => *prepared,
-            Waiting::Staged(staging, prepared) => {
-                let staged = staging.replace(name, *prepared, properties).await?;
-                if lake.latest(name).await?.is_none()
-                    && let Some(adopted) = lake
-                        .adopt(&staging, &staged, &superseded, properties)
-                        .await?
-                {
-                    return Ok(adopted);
-                }
-                self.written_again(&staging, &staged, superseded, None)
-                    .await?
+        let (staging, prepared) = match waiting {
+            Waiting::Prepared(prepared) => {
+                times::remember(commit.taken, &mut commit.properties);
+                let rows = lake.replace(name, *prepared, &commit.properties).await?;
+                return Ok((rows, commit.taken));
             }
+            Waiting::Staged(staging, prepared) => (staging, prepared),
         };
-        lake.replace(name, prepared, properties).await
+        let mut times = commit.taken;
+        let all_count = commit.superseded.len() == 0;
+        if all_count {
+            times::remember(times, &mut commit.properties);
+        }
+        let staged = staging.replace(name, *prepared, &commit.properties).await?;
+        if !all_count {
+            let superseded = &commit.superseded;
+            times = staging.times_of(&staged, self.time(), superseded).await?;
+            times::remember(times, &mut commit.properties);
+        }
+        let Commit {
+            superseded,
+            properties,
+            ..
+        } = commit;
+        if lake.latest(name).await?.is_none()
+            && let Some(adopted) = lake
+                .adopt(&staging, &staged, &superseded, &properties)
+                .await?
+        {
+            return Ok((adopted, times));
+        }
+        let rows = without(&staging, &staged, superseded).await?;
+        let prepared = lake.prepare(name, rows, None).await?;
+        Ok((lake.replace(name, prepared, &properties).await?, times))
     }
 
     /// Commits rows behind those of the version before, without the rows that are gone.
     async fn add(
         &self,
         waiting: Waiting,
-        superseded: Rows,
-        old: &DatasetRef,
-        gone: &Gone,
-        properties: &Properties,
-    ) -> Result<DatasetRef, StoreError> {
+        mut commit: Commit,
+        held: &Held,
+        settled: Settled,
+    ) -> Result<(DatasetRef, Times), StoreError> {
+        let (lake, name) = (self.lake, &self.spec.name);
+        let mut new = commit.taken;
         let prepared = match waiting {
             Waiting::Prepared(prepared) => *prepared,
             Waiting::Staged(staging, prepared) => {
-                let name = &self.spec.name;
-                let staged = staging.replace(name, *prepared, properties).await?;
-                self.written_again(&staging, &staged, superseded, Some(old))
-                    .await?
+                let staged = staging.replace(name, *prepared, &commit.properties).await?;
+                if commit.superseded.len() > 0 {
+                    let superseded = &commit.superseded;
+                    new = staging.times_of(&staged, self.time(), superseded).await?;
+                }
+                let rows = without(&staging, &staged, commit.superseded).await?;
+                lake.prepare(name, rows, Some(&held.rows)).await?
             }
         };
-        self.lake.extend(old, prepared, gone, properties).await
-    }
-
-    /// The staged rows that count in the dataset's files, with nobody referring to them.
-    async fn written_again(
-        &self,
-        staging: &Staging,
-        staged: &DatasetRef,
-        superseded: Rows,
-        old: Option<&DatasetRef>,
-    ) -> Result<Prepared, StoreError> {
-        let rows = without(staging, staged, superseded).await?;
-        self.lake.prepare(&self.spec.name, rows, old).await
+        let told = held.times.and_then(|_| settled.ends.with(new));
+        let times = match told {
+            Some(times) => times,
+            None => {
+                let rest = lake.times_without(&held.rows, self.time(), &settled.gone);
+                times::both(rest.await?, new)
+            }
+        };
+        times::remember(times, &mut commit.properties);
+        let rows = lake.extend(&held.rows, prepared, &settled.gone, &commit.properties);
+        Ok((rows.await?, times))
     }
 
     /// The files to read, with how their records are written.
@@ -340,9 +408,10 @@ impl Increment<'_> {
         &self,
         files: &[(SourceFile, Format)],
         numbers: &[u32],
-        old: Option<&DatasetRef>,
-        refused: Option<&DatasetRef>,
+        held: Option<&Held>,
     ) -> Result<(Taken, Waiting, Option<DatasetRef>), StoreError> {
+        let old = held.map(|held| &held.rows);
+        let refused = held.and_then(|held| held.quarantine.as_ref());
         let name = &self.spec.name;
         let schema = origin::with_origin(&self.spec.contract.schema());
         let (rows_in, rows_out) = mpsc::channel(4);
@@ -410,11 +479,11 @@ impl Increment<'_> {
     /// Which rows count, of those taken now and those in the dataset.
     async fn settle(
         &self,
-        rows: &DatasetRef,
+        held: &Held,
         files: &[(SourceFile, Format)],
         taken: &mut Taken,
         kept: &mut [Object],
-    ) -> Result<Gone, StoreError> {
+    ) -> Result<Settled, StoreError> {
         let paths: BTreeMap<u32, String> = kept
             .iter()
             .map(|object| (object.number, object.path.clone()))
@@ -426,10 +495,11 @@ impl Increment<'_> {
         let dropped: BTreeSet<u32> = self.changes.dropped();
         let existing = Existing {
             lake: self.lake,
-            rows,
+            rows: &held.rows,
             contract: &self.spec.contract,
             dropped: &dropped,
             paths: &paths,
+            times: held.times.flatten(),
         };
         existing.settle(taken, &new_paths, kept).await
     }

@@ -4,7 +4,11 @@
 //! paths and lines: whatever the order in which objects came. What is in the dataset is only looked
 //! through, with the few columns that this takes; what is held in memory is the keys of the increment.
 
-use super::{manifest::Object, take::Taken};
+use super::{
+    manifest::Object,
+    take::Taken,
+    times::{self, Ends, Times},
+};
 use crate::{
     contract::Contract,
     dataset::{Lake, ROW_ADDRESS, dataset_error},
@@ -66,6 +70,17 @@ pub(super) struct Existing<'a> {
     pub dropped: &'a BTreeSet<u32>,
     /// Paths of those that stay.
     pub paths: &'a BTreeMap<u32, String>,
+    /// First and last time of its rows; nothing of it when that is not known.
+    pub times: Times,
+}
+
+/// What an increment makes of the rows before it.
+#[derive(Default)]
+pub(super) struct Settled {
+    /// Those that go.
+    pub gone: Gone,
+    /// What is left of the ends of their times.
+    pub ends: Ends,
 }
 
 impl Existing<'_> {
@@ -76,22 +91,27 @@ impl Existing<'_> {
         taken: &mut Taken,
         new_paths: &[String],
         kept: &mut [Object],
-    ) -> Result<Gone, StoreError> {
-        let mut gone = Gone::new();
+    ) -> Result<Settled, StoreError> {
+        let mut settled = Settled {
+            gone: Gone::new(),
+            ends: Ends::of(self.times),
+        };
         let keyed = !taken.keys.is_empty();
         let mut asked = self.dropped.clone();
         if keyed {
             asked.extend(&taken.touched);
         }
         if asked.is_empty() {
-            return Ok(gone);
+            return Ok(settled);
         }
         let mut columns = vec![origin::OBJECT.to_string()];
         if keyed {
             columns.extend(self.contract.key.iter().cloned());
             columns.extend(self.contract.latest.clone());
         }
-        columns.dedup();
+        columns.extend(self.contract.time.clone());
+        let mut named = BTreeSet::new();
+        columns.retain(|column| named.insert(column.clone()));
         let mut lost: BTreeMap<u32, u64> = BTreeMap::new();
         let key: Arc<[String]> = if keyed {
             self.contract.key.clone().into()
@@ -117,12 +137,12 @@ impl Existing<'_> {
                 name: self.rows.name.clone(),
             };
             let (batch, keys) = done.map_err(stopped)??;
-            self.look_through(&batch, &keys, taken, new_paths, &mut gone, &mut lost)?;
+            self.look_through(&batch, &keys, taken, new_paths, &mut settled, &mut lost)?;
         }
         for object in kept {
             object.counts.superseded += lost.get(&object.number).copied().unwrap_or(0);
         }
-        Ok(gone)
+        Ok(settled)
     }
 
     fn look_through(
@@ -131,7 +151,7 @@ impl Existing<'_> {
         keys: &[u128],
         taken: &mut Taken,
         new_paths: &[String],
-        gone: &mut Gone,
+        settled: &mut Settled,
         lost: &mut BTreeMap<u32, u64>,
     ) -> Result<(), StoreError> {
         let column = |name: &str| column(batch, name, &self.rows.name);
@@ -142,6 +162,10 @@ impl Existing<'_> {
         let orders = match &self.contract.latest {
             Some(latest) if !keys.is_empty() => key::orders(&column(latest)?)?,
             _ => Vec::new(),
+        };
+        let times = match &self.contract.time {
+            Some(time) => times::of_rows(column(time)?.as_ref()),
+            None => Vec::new(),
         };
         for row in 0..batch.num_rows() {
             let object = objects.value(row);
@@ -158,7 +182,11 @@ impl Existing<'_> {
             if goes {
                 let address = addresses.value(row);
                 let fragment = (address >> 32) as u32;
-                gone.entry(fragment).or_default().push(address as u32);
+                let offsets = settled.gone.entry(fragment).or_default();
+                offsets.push(address as u32);
+                if let Some(time) = times.get(row).copied().flatten() {
+                    settled.ends.lose(time);
+                }
             }
         }
         Ok(())

@@ -5,6 +5,7 @@ use super::{
     keys::{Gathered, Rows},
     manifest::Counts,
     resolve::Keys,
+    times::{self, Times},
     touched::Touched,
 };
 use crate::{
@@ -55,6 +56,8 @@ pub(super) struct Taken {
     pub keys: Keys,
     /// Rows that another of their key took the place of.
     pub superseded: Rows,
+    /// First and last time of all rows.
+    pub times: Times,
     /// Objects in the dataset that may have a row of one of the keys.
     pub touched: BTreeSet<u32>,
 }
@@ -140,6 +143,9 @@ impl Taking {
         let Some(batch) = parsed.batch else {
             return Ok(());
         };
+        let time = self.spec.contract.time.as_deref();
+        let times = time.and_then(|name| read::time_range(batch.column_by_name(name)?.as_ref()));
+        taken.times = times::both(taken.times, times);
         if let Some(gathered) = gathered {
             gathered.add(taken.rows, &parsed.keys, &parsed.order)?;
             let places = self.places(&batch)?;

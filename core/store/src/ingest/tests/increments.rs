@@ -3,10 +3,12 @@
 use super::*;
 use std::{collections::BTreeSet, fs, path::Path};
 
-const KEYED: &str = "title = \"T\"\nkey = [\"id\"]\nlatest = \"rev\"\n\
-    [field.id]\ntype = \"string\"\n[field.rev]\ntype = \"integer\"\n[field.text]\ntype = \"string\"\n";
-const PLAIN: &str = "title = \"T\"\n\
-    [field.id]\ntype = \"string\"\n[field.rev]\ntype = \"integer\"\n[field.text]\ntype = \"string\"\n";
+const KEYED: &str = "title = \"T\"\nkey = [\"id\"]\nlatest = \"rev\"\ntime = \"at\"\n\
+    [field.id]\ntype = \"string\"\n[field.rev]\ntype = \"integer\"\n[field.text]\ntype = \"string\"\n\
+    [field.at]\ntype = \"timestamp\"\n";
+const PLAIN: &str = "title = \"T\"\ntime = \"at\"\n\
+    [field.id]\ntype = \"string\"\n[field.rev]\ntype = \"integer\"\n[field.text]\ntype = \"string\"\n\
+    [field.at]\ntype = \"timestamp\"\n";
 
 /// A generator of numbers that is small and the same everywhere (Steele et al., `SplitMix64`).
 struct Numbers(u64);
@@ -30,8 +32,12 @@ fn lines(numbers: &mut Numbers) -> Vec<String> {
     let mut lines = Vec::new();
     for key in 0..40 {
         for rev in 0..=numbers.below(3) {
+            let at = match numbers.below(10) {
+                0 => String::new(),
+                _ => format!(",\"at\":\"2026-01-{:02}T00:00:00Z\"", 1 + numbers.below(28)),
+            };
             lines.push(format!(
-                "{{\"id\":\"k{key}\",\"rev\":{rev},\"text\":\"{key} at {rev}\"}}\n"
+                "{{\"id\":\"k{key}\",\"rev\":{rev},\"text\":\"{key} at {rev}\"{at}}}\n"
             ));
         }
     }
@@ -88,8 +94,14 @@ fn take(
     ended.ok().map(Result::unwrap)
 }
 
-fn consistent(found: &Ingested) {
+fn consistent(bench: &Bench, lake: &Lake, found: &Ingested) {
     let note = &found.note;
+    let rows = rows(bench, lake);
+    let times = rows.iter().filter_map(|row| row.rsplit('|').next());
+    let mut times: Vec<&str> = times.filter(|time| *time != "null").collect();
+    times.sort_unstable();
+    let ends = [times.first(), times.last()].map(|time| time.copied().unwrap_or_default());
+    assert_eq!([note.first_time.as_str(), note.last_time.as_str()], ends);
     let refused: u64 = note.quarantined.iter().map(|(_, n)| n).sum();
     assert_eq!(
         note.records,
@@ -136,7 +148,11 @@ fn check(seed: u64, contract: &str, doubled: bool) {
     let bench = Bench::new(&[("raw/all.jsonl", lines.concat().as_bytes())]);
     let root = bench.folder.path();
     let clean = Lake::new(&root.join("clean"), "job").unwrap();
-    consistent(&take(&bench, &clean, contract, "clean", None).unwrap());
+    consistent(
+        &bench,
+        &clean,
+        &take(&bench, &clean, contract, "clean", None).unwrap(),
+    );
     let expected = rows(&bench, &clean);
     fs::remove_dir_all(root.join("raw")).unwrap();
 
@@ -171,21 +187,29 @@ fn check(seed: u64, contract: &str, doubled: bool) {
             continue;
         }
         if let Some(found) = take(&bench, &lake, contract, &format!("r{step}"), patience) {
-            consistent(&found);
+            consistent(&bench, &lake, &found);
         }
         if done.len() == files.len() {
             break;
         }
     }
     // Copies of files that were put there meanwhile stay: they hold nothing new.
-    consistent(&take(&bench, &lake, contract, "last", None).unwrap());
+    consistent(
+        &bench,
+        &lake,
+        &take(&bench, &lake, contract, "last", None).unwrap(),
+    );
     assert_eq!(rows(&bench, &lake), expected, "seed {seed}");
     let versions = bench
         .runtime
         .block_on(lake.versions("tickets"))
         .unwrap()
         .len();
-    consistent(&take(&bench, &lake, contract, "again", None).unwrap());
+    consistent(
+        &bench,
+        &lake,
+        &take(&bench, &lake, contract, "again", None).unwrap(),
+    );
     let after = bench
         .runtime
         .block_on(lake.versions("tickets"))

@@ -1,0 +1,207 @@
+//! The first and the last time of a dataset's rows, without reading them all for every increment.
+//!
+//! Each version remembers them. Of the next one they follow from those, from what the increment brings,
+//! and from whether a row at one of the ends is gone.
+
+use super::{Gone, ROW_ADDRESS, Rows};
+use crate::{
+    contract::Contract,
+    dataset::{Lake, Properties, dataset_error},
+    error::StoreError,
+};
+use arrow::{
+    array::{Array, AsArray as _},
+    datatypes::UInt64Type,
+};
+use arrow_schema::DataType;
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use retrocast_domain::cell::DatasetRef;
+use retrocast_records::read::{time_range, times};
+
+/// Property of a version of the rows.
+const TIMES: &str = "times";
+
+/// First and last time in microseconds since 1970 UTC; `None` when no row has one.
+pub(super) type Times = Option<(i64, i64)>;
+
+/// From the first of both to the last of both.
+pub(super) fn both(a: Times, b: Times) -> Times {
+    match (a, b) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Remembers the times of a version's rows with it.
+pub(super) fn remember(times: Times, properties: &mut Properties) {
+    let text = times.map_or(String::new(), |(first, last)| format!("{first} {last}"));
+    properties.insert(TIMES.to_string(), text);
+}
+
+/// What was remembered; `None` when nothing was.
+pub(super) fn remembered(properties: &Properties) -> Option<Times> {
+    let text = properties.get(TIMES)?;
+    if text.is_empty() {
+        return Some(None);
+    }
+    let (first, last) = text.split_once(' ')?;
+    Some(Some((first.parse().ok()?, last.parse().ok()?)))
+}
+
+/// The ends of a dataset's times, and whether rows at them are gone.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Ends {
+    times: Times,
+    lost: (bool, bool),
+}
+
+impl Ends {
+    /// Nothing is gone yet.
+    pub fn of(times: Times) -> Self {
+        Self {
+            times,
+            lost: (false, false),
+        }
+    }
+
+    /// A row of this time goes.
+    pub fn lose(&mut self, time: i64) {
+        if let Some((first, last)) = self.times {
+            self.lost.0 |= time <= first;
+            self.lost.1 |= time >= last;
+        }
+    }
+
+    /// The times together with new ones; `None` when they do not tell.
+    pub fn with(self, new: Times) -> Option<Times> {
+        let all = both(self.times, new);
+        let covered = |reaches: fn((i64, i64), (i64, i64)) -> bool| {
+            new.zip(all).is_some_and(|(new, all)| reaches(new, all))
+        };
+        let first = !self.lost.0 || covered(|new, all| new.0 == all.0);
+        let last = !self.lost.1 || covered(|new, all| new.1 == all.1);
+        (first && last).then_some(all)
+    }
+}
+
+impl Lake {
+    /// The times of staged rows without those that do not count, by their numbers.
+    pub(super) async fn times_of(
+        &self,
+        staged: &DatasetRef,
+        time: Option<&str>,
+        superseded: &Rows,
+    ) -> Result<Times, StoreError> {
+        let mut number = 0;
+        self.times_where(staged, time, |_| {
+            number += 1;
+            !superseded.contains(number - 1)
+        })
+        .await
+    }
+
+    /// The times of a dataset's rows without those that are gone.
+    pub(super) async fn times_without(
+        &self,
+        rows: &DatasetRef,
+        time: Option<&str>,
+        gone: &Gone,
+    ) -> Result<Times, StoreError> {
+        self.times_where(rows, time, |address| {
+            let offsets = gone.get(&((address >> 32) as u32));
+            offsets.is_none_or(|offsets| offsets.binary_search(&(address as u32)).is_err())
+        })
+        .await
+    }
+
+    async fn times_where(
+        &self,
+        dataset: &DatasetRef,
+        time: Option<&str>,
+        mut counts: impl FnMut(u64) -> bool,
+    ) -> Result<Times, StoreError> {
+        let Some(time) = time else {
+            return Ok(None);
+        };
+        let columns = [time.to_string()];
+        let mut stream = self.scan_addresses(dataset, &columns, None).await?;
+        let mut all = None;
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(|error| dataset_error(&dataset.name, "read", &error))?;
+            let addresses = batch.column_by_name(ROW_ADDRESS);
+            let (Some(column), Some(addresses)) = (batch.column_by_name(time), addresses) else {
+                continue;
+            };
+            let kept: Vec<bool> = addresses
+                .as_primitive::<UInt64Type>()
+                .values()
+                .iter()
+                .map(|address| counts(*address))
+                .collect();
+            let range = if kept.iter().all(|kept| *kept) {
+                time_range(column.as_ref())
+            } else {
+                let kept = arrow::compute::filter(column, &kept.into())?;
+                time_range(kept.as_ref())
+            };
+            all = both(all, range);
+        }
+        Ok(all)
+    }
+}
+
+/// Both as ISO text, a column of days as days; empty without times.
+pub(super) fn words(times: Times, contract: &Contract) -> (String, String) {
+    let field = contract.time.as_ref().and_then(|name| {
+        let mut fields = contract.fields.iter();
+        fields.find(|field| field.name == *name)
+    });
+    let is_date = field.is_some_and(|field| field.kind.arrow() == DataType::Date32);
+    let text = |micros| match Timestamp::from_microsecond(micros) {
+        Ok(time) if is_date => time.to_string().chars().take(10).collect(),
+        Ok(time) => time.to_string(),
+        Err(_) => String::new(),
+    };
+    times.map_or_else(Default::default, |(first, last)| (text(first), text(last)))
+}
+
+/// The time of each row of a column, when it is one of times.
+pub(super) fn of_rows(column: &dyn Array) -> Vec<Option<i64>> {
+    times(column).map_or_else(Vec::new, |times| times.iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_remembered_comes_back() {
+        for times in [None, Some((-5, 7))] {
+            let mut properties = Properties::new();
+            assert_eq!(remembered(&properties), None);
+            remember(times, &mut properties);
+            assert_eq!(remembered(&properties), Some(times));
+        }
+    }
+
+    #[test]
+    fn ends_that_are_gone_tell_nothing_but_where_new_rows_reach_further() {
+        let after = |gone: &[i64], new: Times| {
+            let mut ends = Ends::of(Some((10, 20)));
+            gone.iter().for_each(|time| ends.lose(*time));
+            ends.with(new)
+        };
+        assert_eq!(after(&[], None), Some(Some((10, 20))));
+        assert_eq!(after(&[15], Some((12, 30))), Some(Some((10, 30))));
+        assert_eq!(after(&[20], Some((12, 30))), Some(Some((10, 30))));
+        assert_eq!(after(&[20], Some((12, 20))), Some(Some((10, 20))));
+        assert_eq!(after(&[20], Some((12, 19))), None);
+        assert_eq!(after(&[10], Some((12, 30))), None);
+        assert_eq!(after(&[10], Some((9, 11))), Some(Some((9, 20))));
+        assert_eq!(after(&[10, 20], None), None);
+        let mut none = Ends::of(None);
+        none.lose(3);
+        assert_eq!(none.with(Some((1, 2))), Some(Some((1, 2))));
+    }
+}
