@@ -10,6 +10,7 @@ use lance::{
     Dataset,
     dataset::{
         CommitBuilder, InsertBuilder, WriteMode, WriteParams,
+        scanner::MaterializationStyle,
         transaction::{Operation, TransactionBuilder, UpdateMode},
     },
 };
@@ -197,6 +198,8 @@ impl Lake {
         if let Some(objects) = objects {
             let objects = objects.iter().map(|object| lit(*object)).collect();
             scanner.filter_expr(ident(origin::OBJECT).in_list(objects, false));
+            // Of the other rows nothing but their object is read, in folders and in object storage.
+            scanner.materialization_style(MaterializationStyle::AllLate);
         }
         Box::pin(scanner.try_into_stream()).await.map_err(failed)
     }
