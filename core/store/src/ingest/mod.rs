@@ -47,7 +47,7 @@ use std::{
     path::Path,
     sync::Arc,
 };
-use take::{Taken, Taking};
+use take::{Outgoing, Taken, Taking, Ways};
 use times::Times;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -429,18 +429,20 @@ impl Increment<'_> {
             numbers: numbers.to_vec(),
             control: self.control.clone(),
             runtime: tokio::runtime::Handle::current(),
-            rows: rows_in,
-            refused: refused_in,
             schema: schema.clone(),
             spill: staging
                 .as_ref()
                 .map(|lake| lake.place().scratch().to_path_buf()),
+        };
+        let ways = Ways {
+            rows: Outgoing::new(name, rows_in),
+            refused: Outgoing::new(name, refused_in),
             beside: old.is_some().then(|| {
                 let kept = self.changes.keep.iter();
                 Touched::new(kept.map(|object| (object.number, object.counts.places)))
             }),
         };
-        let reading = tokio::task::spawn_blocking(move || taking.run());
+        let reading = tokio::task::spawn_blocking(move || taking.run(ways));
         let rows = received(schema, rows_out);
         let writing = async {
             let Some(staging) = staging else {

@@ -23,6 +23,11 @@ use retrocast_records::{
 use std::{collections::BTreeSet, path::PathBuf};
 use tokio::sync::mpsc;
 
+/// Rows and bytes from which on a batch goes to its writer as it is. A writer has work and memory with
+/// every batch, so those of many small objects go together.
+const BATCH_ROWS: usize = 4096;
+const BATCH_BYTES: usize = 4 << 20;
+
 /// Objects that are read now.
 pub(super) struct Taking {
     pub spec: SourceSpec,
@@ -32,12 +37,16 @@ pub(super) struct Taking {
     pub numbers: Vec<u32>,
     pub control: Control,
     pub runtime: tokio::runtime::Handle,
-    pub rows: mpsc::Sender<Message>,
-    pub refused: mpsc::Sender<Message>,
     /// Of the rows, with their origin.
     pub schema: SchemaRef,
     /// Where keys go that do not fit into memory; `None` when the contract has no key.
     pub spill: Option<PathBuf>,
+}
+
+/// Where what is read goes.
+pub(super) struct Ways {
+    pub rows: Outgoing,
+    pub refused: Outgoing,
     /// The objects whose rows are in the dataset and stay, where there are any: it is asked afterwards
     /// which row of a key counts.
     pub beside: Option<Touched>,
@@ -78,8 +87,7 @@ impl Taken {
 
 impl Taking {
     /// Reads everything. Blocks.
-    pub fn run(mut self) -> Result<Taken, StoreError> {
-        let mut beside = self.beside.take();
+    pub fn run(self, mut ways: Ways) -> Result<Taken, StoreError> {
         let mut taken = Taken {
             counts: vec![Counts::default(); self.files.len()],
             ..Taken::default()
@@ -104,7 +112,7 @@ impl Taking {
             Told::Records(parsed) => {
                 progress.records += parsed.records;
                 progress.bytes += parsed.bytes;
-                self.pass_on(parsed, &mut taken, gathered.as_mut(), beside.as_mut())?;
+                self.pass_on(parsed, &mut taken, gathered.as_mut(), &mut ways)?;
                 if let Some(tell) = &self.control.progress {
                     tell(progress);
                 }
@@ -112,12 +120,16 @@ impl Taking {
             }
         })?;
         taken.starts.resize(self.files.len(), taken.rows);
-        self.send(&self.refused, Message::End)?;
-        self.send(&self.rows, Message::End)?;
+        ways.refused.end()?;
+        ways.rows.end()?;
         if let Some(gathered) = gathered {
-            taken.keys = gathered.resolve(beside.is_some(), &mut |row| taken.supersede(row))?;
+            taken.keys =
+                gathered.resolve(ways.beside.is_some(), &mut |row| taken.supersede(row))?;
         }
-        taken.touched = beside.map(|beside| beside.objects()).unwrap_or_default();
+        taken.touched = ways
+            .beside
+            .map(|beside| beside.objects())
+            .unwrap_or_default();
         Ok(taken)
     }
 
@@ -126,7 +138,7 @@ impl Taking {
         parsed: Parsed,
         taken: &mut Taken,
         gathered: Option<&mut Gathered>,
-        beside: Option<&mut Touched>,
+        ways: &mut Ways,
     ) -> Result<(), StoreError> {
         let (file, number) = (parsed.file, self.numbers[parsed.file]);
         // Objects without a row begin where the next one does.
@@ -138,7 +150,7 @@ impl Taking {
             let name = &self.files[file].0.name;
             let rows = quarantine::batch(&self.spec.name, name, &parsed.refused)?;
             let rows = super::refused::with_object(&rows, number)?;
-            self.send(&self.refused, Message::Rows(rows))?;
+            ways.refused.send(rows)?;
         }
         let Some(batch) = parsed.batch else {
             return Ok(());
@@ -149,7 +161,7 @@ impl Taking {
         if let Some(gathered) = gathered {
             gathered.add(taken.rows, &parsed.keys, &parsed.order)?;
             let places = self.places(&batch)?;
-            if let Some(beside) = beside {
+            if let Some(beside) = &mut ways.beside {
                 places.iter().for_each(|place| beside.touch(*place));
             }
             let known = taken.counts[file].places.into_iter();
@@ -162,7 +174,7 @@ impl Taking {
         }
         taken.rows += batch.num_rows() as u64;
         let batch = origin::add(&batch, &self.schema, number, parsed.lines)?;
-        self.send(&self.rows, Message::Rows(batch))
+        ways.rows.send(batch)
     }
 
     /// The places of the rows' keys.
@@ -171,11 +183,63 @@ impl Taking {
         let column = first.and_then(|name| batch.column_by_name(name));
         Ok(column.map(key::places).transpose()?.unwrap_or_default())
     }
+}
 
-    fn send(&self, channel: &mpsc::Sender<Message>, message: Message) -> Result<(), StoreError> {
-        channel.blocking_send(message).map_err(|_| {
+/// Batches on their way to a writer, small ones together.
+pub(super) struct Outgoing {
+    /// Of which source, for messages.
+    name: String,
+    channel: mpsc::Sender<Message>,
+    held: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Outgoing {
+    /// Nothing is on its way yet.
+    pub fn new(name: &str, channel: mpsc::Sender<Message>) -> Self {
+        Self {
+            name: name.to_string(),
+            channel,
+            held: Vec::new(),
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    fn send(&mut self, batch: RecordBatch) -> Result<(), StoreError> {
+        self.rows += batch.num_rows();
+        self.bytes += batch.get_array_memory_size();
+        self.held.push(batch);
+        if self.rows < BATCH_ROWS && self.bytes < BATCH_BYTES {
+            return Ok(());
+        }
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        (self.rows, self.bytes) = (0, 0);
+        let held = std::mem::take(&mut self.held);
+        let Some(first) = held.first() else {
+            return Ok(());
+        };
+        let together = match held.len() {
+            1 => first.clone(),
+            _ => arrow::compute::concat_batches(&first.schema(), &held)?,
+        };
+        self.tell(Message::Rows(together))
+    }
+
+    /// What was held back, and that nothing more comes.
+    fn end(&mut self) -> Result<(), StoreError> {
+        self.flush()?;
+        self.tell(Message::End)
+    }
+
+    fn tell(&self, message: Message) -> Result<(), StoreError> {
+        self.channel.blocking_send(message).map_err(|_| {
             StoreError::from(SourceError::Stopped {
-                name: self.spec.name.clone(),
+                name: self.name.clone(),
             })
         })
     }
