@@ -108,13 +108,13 @@ impl Lake {
             Ok(opened) => opened,
             Err(error) => {
                 let there = self.versions(name).await?;
-                return Err(match there.iter().any(|note| note.version == version) {
-                    true => error,
-                    false => StoreError::NoVersion {
-                        name: name.to_string(),
-                        version,
-                        there: numbers(&there),
-                    },
+                if there.iter().any(|note| note.version == version) {
+                    return Err(error);
+                }
+                return Err(StoreError::NoVersion {
+                    name: name.to_string(),
+                    version,
+                    there: numbers(&there),
                 });
             }
         };

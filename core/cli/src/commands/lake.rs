@@ -80,9 +80,10 @@ fn open(runtime: &Runtime, workspace: &Workspace, job: &str) -> anyhow::Result<L
     let root = &workspace.places.root;
     let lake = Lake::new(root, job).map_err(|error| WrongUsage(error.to_string()))?;
     if runtime.block_on(lake.names())?.is_empty() {
-        let help = match workspace.job_names().iter().any(|known| known == job) {
-            true => "run it, or name the lake with --lake".to_string(),
-            false => workspace.jobs_instead(job),
+        let help = if workspace.job_names().iter().any(|known| known == job) {
+            "run it, or name the lake with --lake".to_string()
+        } else {
+            workspace.jobs_instead(job)
         };
         let message = format!("the job {job:?} has no datasets in {root}: {help}");
         return Err(WrongUsage(message).into());
