@@ -2,6 +2,7 @@
 
 use super::{Lake, Prepared, Properties, Scan, dataset_error, reference};
 use crate::{error::StoreError, ingest::Gone, origin};
+use arrow::{array::AsArray as _, datatypes::UInt32Type};
 use datafusion::{
     execution::SendableRecordBatchStream,
     logical_expr::{ident, lit},
@@ -10,6 +11,7 @@ use lance::{
     Dataset,
     dataset::{
         CommitBuilder, InsertBuilder, WriteMode, WriteParams,
+        fragment::FileFragment,
         scanner::MaterializationStyle,
         transaction::{Operation, TransactionBuilder, UpdateMode},
     },
@@ -196,6 +198,9 @@ impl Lake {
         scanner.scan_in_order(true).with_row_address();
         scanner.project(columns).map_err(failed)?;
         if let Some(objects) = objects {
+            let fragments = fragments_with(&opened, objects).await.map_err(failed)?;
+            let fragments = fragments.iter().map(|fragment| fragment.metadata().clone());
+            scanner.with_fragments(fragments.collect());
             let objects = objects.iter().map(|object| lit(*object)).collect();
             scanner.filter_expr(ident(origin::OBJECT).in_list(objects, false));
             // Of the other rows nothing but their object is read, in folders and in object storage.
@@ -219,6 +224,31 @@ impl Lake {
         };
         self.scan(dataset, &scan).await
     }
+}
+
+/// The fragments that may have rows of these objects. Rows are in the order of their objects' numbers:
+/// increments are taken, added and compacted in it. So the first and the last row of a fragment tell.
+async fn fragments_with(
+    dataset: &Dataset,
+    objects: &BTreeSet<u32>,
+) -> lance::Result<Vec<FileFragment>> {
+    let projection = dataset.schema().project(&[origin::OBJECT])?;
+    let mut found = Vec::new();
+    for fragment in dataset.get_fragments() {
+        let Some(last) = fragment.count_rows(None).await?.checked_sub(1) else {
+            continue;
+        };
+        let ends = fragment.take(&[0, last as u32], &projection).await?;
+        let ends = ends.column(0).as_primitive_opt::<UInt32Type>();
+        let may_have = ends.is_none_or(|ends| {
+            let (first, last) = (ends.value(0), ends.value(1));
+            objects.range(first..=last.max(first)).next().is_some()
+        });
+        if may_have {
+            found.push(fragment);
+        }
+    }
+    Ok(found)
 }
 
 /// What was remembered with a version; `None` when that cannot be told.
