@@ -167,7 +167,7 @@ fn same_as_from_a_folder(test: &str, faults: bool) {
     }
     let before = rows(scratch.path(), "select count(*) from tickets__manifest");
     let again = server.retrocast(scratch.path(), &run).expect(0);
-    assert!(again.stdout.contains("23 reused"), "{}", again.stdout);
+    executed_nothing(&again);
     assert_eq!(
         rows(scratch.path(), "select count(*) from tickets__manifest"),
         before
@@ -226,6 +226,12 @@ const FAR: [&str; 4] = [
     "s3://records/reports",
 ];
 const RECORDS: [&str; 2] = ["--set", "records=s3://records/operations"];
+
+/// The run found everything as it was.
+fn executed_nothing(ran: &Ended) {
+    let told = ran.stdout.replace('\u{a0}', " ");
+    assert!(told.contains(": 0 nodes executed, 23 reused"), "{told}");
+}
 
 /// The one run of a machine's archive.
 fn only_run(server: &Server, machine: &Path, places: &[&str]) -> serde_json::Value {
@@ -317,8 +323,7 @@ fn lake_and_archive_there(test: &str, faults: bool) {
         assert!(ours == theirs, "{} differs", ours.0.display());
     }
     let again = server.retrocast(other.path(), &run_far).expect(0);
-    let told = again.stdout.replace('\u{a0}', " ");
-    assert!(told.contains(": 0 nodes executed, 23 reused"), "{told}");
+    executed_nothing(&again);
     let query = "select count(*) as n, sum(minutes_to_resolve) as minutes from tickets";
     let ask = |machine: &Path, places: &[&str]| {
         let asked = [

@@ -255,15 +255,16 @@ impl Bench {
         }
     }
 
-    /// All weeks but the last, then that one, then nothing new.
+    /// All weeks but the last, then that one, then nothing new; and the last one into an empty lake.
     fn week_more(&self, form: &str) -> Result<(), String> {
         let (files, threads) = (self.files(form), self.options.threads);
         let workspace = Workspace::new(&self.folder.join("work"))?;
         let full = workspace.run(&files, threads)?;
         let last = records::week(&self.folder.join(form), WEEKS + 1, form);
-        fs::rename(self.later(form), last).map_err(|error| error.to_string())?;
+        fs::rename(self.later(form), &last).map_err(|error| error.to_string())?;
         let week = workspace.run(&files, threads)?;
         let unchanged = workspace.run(&files, threads)?;
+        let alone = Workspace::new(&self.folder.join("work"))?.run(&last, threads)?;
         println!(
             "\n{:<26} {:>10} {:>16} {:>10} {:>10}",
             "one week more", "seconds", "bytes read", "of full", "peak"
@@ -272,6 +273,7 @@ impl Bench {
             ("full load, 52 weeks", full),
             ("week 53", week),
             ("nothing new", unchanged),
+            ("week 53 in an empty lake", alone),
         ] {
             println!(
                 "{name:<26} {:>10.2} {:>13.1} MB {:>8.1} % {:>6.0} MiB",

@@ -63,7 +63,7 @@ pub enum SourceError {
     /// The folder is there but no file in it fits.
     #[error(
         "source {name:?}: no file in {folder:?} fits {uri:?}{seen}; \
-         mend the pattern, or say `required = false` if there may be none"
+         mend the pattern, or say `required = false` in the job if there may be none"
     )]
     NoMatch {
         /// Source.

@@ -1,12 +1,14 @@
 //! The lake: Lance datasets of one job, each with its versions.
 //!
-//! A dataset is a folder `<root>/<job>/<name>.lance`, on this machine or in object storage. Every write makes one new version by one
-//! commit; older versions stay readable, so a report can always cite what it was made from.
+//! A dataset is a folder `<root>/<job>/<name>.lance`, on this machine or in object storage. Every write
+//! makes one new version by one commit; older versions stay readable, so a report can always cite what
+//! it was made from.
 
 mod adopt;
 mod increment;
+mod strict;
 
-pub(crate) use increment::ROW_ADDRESS;
+pub(crate) use increment::{Part, ROW_ADDRESS};
 
 use crate::{
     bridge,

@@ -53,6 +53,12 @@ pub enum StoreError {
         /// What the storage said.
         reason: String,
     },
+    /// Somebody else wrote the dataset in the meantime.
+    #[error("dataset {name:?} was written by another process in the meantime; run the job again")]
+    Overtaken {
+        /// Dataset.
+        name: String,
+    },
     /// A query is wrong, or failed.
     #[error(transparent)]
     Sql(#[from] SqlError),

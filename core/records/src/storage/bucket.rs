@@ -1,6 +1,6 @@
 //! Whole objects below an address, written at once and if need be on condition, for threads that wait.
 
-use super::{Address, cause, open, runtime};
+use super::{Address, cause, open, runtime, sure::again};
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use object_store::{
@@ -11,12 +11,7 @@ use std::{
     collections::BTreeMap,
     io,
     sync::{Arc, Mutex, PoisonError, mpsc},
-    time::Duration,
 };
-
-/// How often what breaks off is asked for, and the pause before the second time, doubled each time.
-const ATTEMPTS: u32 = 6;
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// What tells one content of an object from another; an `ETag`.
 pub type Mark = String;
@@ -79,20 +74,12 @@ impl Bucket {
     /// The same for what may be done more than once: an answer that breaks off is asked for again.
     fn again<T: Send + 'static, F>(
         &self,
-        work: impl Fn(Arc<dyn ObjectStore>) -> F,
+        work: impl Fn(Arc<dyn ObjectStore>) -> F + Send + Sync + 'static,
     ) -> object_store::Result<T>
     where
         F: Future<Output = object_store::Result<T>> + Send + 'static,
     {
-        let mut pause = PAUSE;
-        for _ in 1..ATTEMPTS {
-            match self.wait(&work) {
-                Err(Error::Generic { .. }) => std::thread::sleep(pause),
-                done => return done,
-            }
-            pause *= 2;
-        }
-        self.wait(&work)
+        self.wait(|store| again(move || work(store.clone())))
     }
 
     fn failed(&self, action: &str, name: &str, error: &Error) -> io::Error {
@@ -140,7 +127,7 @@ impl Bucket {
     /// An object's content; `None` when there is no such object.
     pub fn get(&self, name: &str) -> io::Result<Option<(Vec<u8>, Mark)>> {
         let key = self.key(name);
-        let got = self.again(|store| {
+        let got = self.again(move |store| {
             let key = key.clone();
             async move {
                 let got = store.get(&key).await?;
@@ -161,7 +148,7 @@ impl Bucket {
     /// Writes an object, whether it is there or not.
     pub fn put(&self, name: &str, bytes: Vec<u8>) -> io::Result<Mark> {
         let key = self.key(name);
-        let put = self.again(|store| {
+        let put = self.again(move |store| {
             let (key, bytes) = (key.clone(), bytes.clone());
             async move { store.put(&key, bytes.into()).await }
         });
@@ -221,7 +208,7 @@ impl Bucket {
     /// Removes an object; one that is not there is no error.
     pub fn delete(&self, name: &str) -> io::Result<()> {
         let key = self.key(name);
-        let deleted = self.again(|store| {
+        let deleted = self.again(move |store| {
             let key = key.clone();
             async move { store.delete(&key).await }
         });

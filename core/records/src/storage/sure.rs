@@ -90,7 +90,7 @@ async fn pause(attempt: u32) {
 }
 
 /// Asks again for what may be asked for more than once.
-async fn again<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F) -> Result<T> {
+pub(super) async fn again<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F) -> Result<T> {
     for attempt in 1..ATTEMPTS {
         match ask().await {
             Err(error) if !is_certain(&error) => pause(attempt).await,

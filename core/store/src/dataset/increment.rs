@@ -1,7 +1,13 @@
 //! Versions that follow from the one before: rows added, rows gone, one commit.
 
-use super::{Lake, Prepared, Properties, Scan, dataset_error, reference};
-use crate::{error::StoreError, ingest::Gone, origin};
+use super::{
+    Lake, Prepared, Properties, Scan, dataset_error, reference, somebody_was_faster, strict::Next,
+};
+use crate::{
+    error::StoreError,
+    ingest::{Gone, Rows},
+    origin,
+};
 use arrow::{array::AsArray as _, datatypes::UInt32Type};
 use datafusion::{
     execution::SendableRecordBatchStream,
@@ -16,6 +22,7 @@ use lance::{
         transaction::{Operation, TransactionBuilder, UpdateMode},
     },
 };
+use lance_table::format::Fragment;
 use retrocast_domain::cell::DatasetRef;
 use std::{
     collections::{BTreeSet, HashMap},
@@ -27,11 +34,35 @@ pub(crate) const ROW_ADDRESS: &str = "_rowaddr";
 /// Versions that are looked through for a property: compaction makes versions without any.
 const LOOK_BACK: u64 = 16;
 
+/// Which rows of a dataset are read.
+pub(crate) enum Part<'a> {
+    All,
+    /// Those of some objects.
+    Objects(&'a BTreeSet<u32>),
+    /// Those that are prepared to follow it.
+    Prepared(&'a Prepared),
+}
+
 impl Prepared {
     /// No rows, to be added.
     pub(crate) fn nothing() -> Self {
-        let fragments = Vec::new();
+        Self::behind(Vec::new())
+    }
+
+    fn behind(fragments: Vec<Fragment>) -> Self {
         Self(TransactionBuilder::new(0, Operation::Append { fragments }).build())
+    }
+
+    /// The files with the rows, to be added behind others.
+    fn fragments(&self, name: &str) -> Result<&[Fragment], StoreError> {
+        match &self.0.operation {
+            Operation::Append { fragments } => Ok(fragments),
+            other => Err(StoreError::Dataset {
+                name: name.to_string(),
+                action: "written",
+                reason: format!("rows were prepared for {other}, not to be added"),
+            }),
+        }
     }
 }
 
@@ -83,7 +114,38 @@ impl Lake {
         reference(name, &written).await
     }
 
-    /// Commits prepared rows behind those of `base`, without the rows that are gone.
+    /// Marks prepared rows that do not count, by their numbers. The marks go by the numbers that the files
+    /// get when they follow `base`, as [`extend`](Self::extend) has them do.
+    pub(crate) async fn leave_out(
+        &self,
+        base: &DatasetRef,
+        prepared: Prepared,
+        superseded: &Rows,
+    ) -> Result<Prepared, StoreError> {
+        if superseded.len() == 0 {
+            return Ok(prepared);
+        }
+        let dataset = self.open(base).await?;
+        let next = dataset.manifest().max_fragment_id().map_or(0, |id| id + 1);
+        let (mut first, mut marked) = (0, Vec::new());
+        for (id, fragment) in (next..).zip(prepared.fragments(&base.name)?) {
+            let mut fragment = fragment.clone();
+            fragment.id = id;
+            let found = FileFragment::new(dataset.clone(), fragment);
+            let failed = |error: lance::Error| dataset_error(&base.name, "written", &error);
+            let end = first + found.physical_rows().await.map_err(failed)? as u64;
+            let gone = superseded
+                .between(first, end)
+                .map(|row| (row - first) as u32);
+            let rest = found.extend_deletions(gone).await.map_err(failed)?;
+            marked.extend(rest.map(|rest| rest.metadata().clone()));
+            first = end;
+        }
+        Ok(Prepared::behind(marked))
+    }
+
+    /// Commits prepared rows behind those of `base`, without the rows that are gone: as the version that
+    /// follows `base`, or not at all when somebody else made that one.
     pub(crate) async fn extend(
         &self,
         base: &DatasetRef,
@@ -93,16 +155,7 @@ impl Lake {
     ) -> Result<DatasetRef, StoreError> {
         let failed = |error: lance::Error| dataset_error(&base.name, "written", &error);
         let dataset = self.open(base).await?;
-        let new_fragments = match prepared.0.operation {
-            Operation::Append { fragments } => fragments,
-            other => {
-                return Err(StoreError::Dataset {
-                    name: base.name.clone(),
-                    action: "written",
-                    reason: format!("rows were prepared for {other}, not to be added"),
-                });
-            }
-        };
+        let new_fragments = prepared.fragments(&base.name)?.to_vec();
         let (mut updated, mut removed) = (Vec::new(), Vec::new());
         for (fragment, offsets) in gone {
             let found = dataset.get_fragment(*fragment as usize);
@@ -133,11 +186,17 @@ impl Lake {
             .build();
         let committed = CommitBuilder::new(dataset)
             .with_session(self.session.clone())
+            .with_commit_handler(Arc::new(Next::after(base.version)))
             .execute(transaction.clone())
             .await;
         let written = match committed {
             Err(error) => match self.committed(&base.name, &transaction).await? {
                 Some(ours) => ours,
+                None if somebody_was_faster(&error) => {
+                    return Err(StoreError::Overtaken {
+                        name: base.name.clone(),
+                    });
+                }
                 None => return Err(failed(error)),
             },
             Ok(written) => written,
@@ -181,13 +240,12 @@ impl Lake {
         Ok(None)
     }
 
-    /// Reads columns with the address of each row, in order; hidden columns too. Only rows of some objects
-    /// when these are named.
+    /// Reads columns with the address of each row, in order; hidden columns too.
     pub(crate) async fn scan_addresses(
         &self,
         dataset: &DatasetRef,
         columns: &[String],
-        objects: Option<&BTreeSet<u32>>,
+        part: Part<'_>,
     ) -> Result<
         impl futures::Stream<Item = lance::Result<arrow::array::RecordBatch>> + Unpin,
         StoreError,
@@ -197,14 +255,19 @@ impl Lake {
         let mut scanner = opened.scan();
         scanner.scan_in_order(true).with_row_address();
         scanner.project(columns).map_err(failed)?;
-        if let Some(objects) = objects {
-            let fragments = fragments_with(&opened, objects).await.map_err(failed)?;
-            let fragments = fragments.iter().map(|fragment| fragment.metadata().clone());
-            scanner.with_fragments(fragments.collect());
-            let objects = objects.iter().map(|object| lit(*object)).collect();
-            scanner.filter_expr(ident(origin::OBJECT).in_list(objects, false));
-            // Of the other rows nothing but their object is read, in folders and in object storage.
-            scanner.materialization_style(MaterializationStyle::AllLate);
+        match part {
+            Part::All => {}
+            Part::Objects(objects) => {
+                let fragments = fragments_with(&opened, objects).await.map_err(failed)?;
+                scanner.with_fragments(fragments);
+                let objects = objects.iter().map(|object| lit(*object)).collect();
+                scanner.filter_expr(ident(origin::OBJECT).in_list(objects, false));
+                // Of the other rows nothing but their object is read, in folders and in object storage.
+                scanner.materialization_style(MaterializationStyle::AllLate);
+            }
+            Part::Prepared(prepared) => {
+                scanner.with_fragments(prepared.fragments(&dataset.name)?.to_vec());
+            }
         }
         Box::pin(scanner.try_into_stream()).await.map_err(failed)
     }
@@ -231,7 +294,7 @@ impl Lake {
 async fn fragments_with(
     dataset: &Dataset,
     objects: &BTreeSet<u32>,
-) -> lance::Result<Vec<FileFragment>> {
+) -> lance::Result<Vec<Fragment>> {
     let projection = dataset.schema().project(&[origin::OBJECT])?;
     let mut found = Vec::new();
     for fragment in dataset.get_fragments() {
@@ -242,10 +305,10 @@ async fn fragments_with(
         let ends = ends.column(0).as_primitive_opt::<UInt32Type>();
         let may_have = ends.is_none_or(|ends| {
             let (first, last) = (ends.value(0), ends.value(1));
-            objects.range(first..=last.max(first)).next().is_some()
+            first > last || objects.range(first..=last).next().is_some()
         });
         if may_have {
-            found.push(fragment);
+            found.push(fragment.metadata().clone());
         }
     }
     Ok(found)

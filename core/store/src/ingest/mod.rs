@@ -38,7 +38,7 @@ use datafusion::{
     physical_plan::stream::RecordBatchStreamAdapter,
 };
 use futures::StreamExt;
-use manifest::{Held, Object};
+use manifest::{Counts, Held, Object};
 use resolve::{Existing, Settled};
 use retrocast_domain::{cell::DatasetRef, report::SourceNote};
 use retrocast_records::{Dialect, Format, Hashes, read::personal};
@@ -55,6 +55,8 @@ use touched::Touched;
 
 /// Raised when the same records could give other rows: then every source is read anew.
 const INGEST: &str = "ingest 2";
+/// How often a source is begun when others write its datasets at the same time.
+const ATTEMPTS: u32 = 3;
 
 /// A source of a job, checked.
 #[derive(Debug, Clone)]
@@ -125,8 +127,25 @@ pub fn manifest_name(source: &str) -> String {
 }
 
 /// Takes what is new of a source into the lake. Relative URIs begin at `base`. One process at a time
-/// may do this for a source.
+/// should do this for a source: of several, those that are overtaken begin again.
 pub async fn ingest(
+    spec: &SourceSpec,
+    base: &Path,
+    lake: &Lake,
+    properties: &Properties,
+    control: &Control,
+) -> Result<Ingested, StoreError> {
+    let mut attempt = 1;
+    loop {
+        match once(spec, base, lake, properties, control).await {
+            Err(StoreError::Overtaken { .. }) if attempt < ATTEMPTS => attempt += 1,
+            done => return done,
+        }
+    }
+}
+
+/// Takes what is new, unless somebody else does so at the same time.
+async fn once(
     spec: &SourceSpec,
     base: &Path,
     lake: &Lake,
@@ -254,12 +273,12 @@ struct Commit {
     properties: Properties,
 }
 
-/// Where the rows are before they are committed.
-enum Waiting {
-    /// In a lake of their own, since some may not count.
-    Staged(Staging, Box<Prepared>),
-    /// In the dataset's files, with nobody referring to them.
-    Prepared(Box<Prepared>),
+/// Rows in files that nobody refers to yet.
+struct Waiting {
+    /// The files of the dataset; or, when it begins with rows that may not count, of a lake of their own.
+    prepared: Prepared,
+    /// That lake, where there are keys: it also holds those that do not fit into memory.
+    staging: Option<Staging>,
 }
 
 impl Increment<'_> {
@@ -279,7 +298,8 @@ impl Increment<'_> {
             Some(held) => self.settle(held, &files, &mut taken, &mut kept).await?,
             None => Settled::default(),
         };
-        let objects = self.objects(kept, &files, &numbers, &taken);
+        let counts = std::mem::take(&mut taken.counts);
+        let objects = self.objects(kept, &files, &numbers, counts);
         self.something_readable(&objects)?;
         let listed = manifest::write(self.lake, &self.spec.name, &objects, self.properties).await?;
         let commit = Commit {
@@ -311,20 +331,18 @@ impl Increment<'_> {
         mut commit: Commit,
     ) -> Result<(DatasetRef, Times), StoreError> {
         let (lake, name) = (self.lake, &self.spec.name);
-        let (staging, prepared) = match waiting {
-            Waiting::Prepared(prepared) => {
-                times::remember(commit.taken, &mut commit.properties);
-                let rows = lake.replace(name, *prepared, &commit.properties).await?;
-                return Ok((rows, commit.taken));
-            }
-            Waiting::Staged(staging, prepared) => (staging, prepared),
+        let Waiting { prepared, staging } = waiting;
+        let Some(staging) = staging else {
+            times::remember(commit.taken, &mut commit.properties);
+            let rows = lake.replace(name, prepared, &commit.properties).await?;
+            return Ok((rows, commit.taken));
         };
         let mut times = commit.taken;
         let all_count = commit.superseded.len() == 0;
         if all_count {
             times::remember(times, &mut commit.properties);
         }
-        let staged = staging.replace(name, *prepared, &commit.properties).await?;
+        let staged = staging.replace(name, prepared, &commit.properties).await?;
         if !all_count {
             let superseded = &commit.superseded;
             times = staging.times_of(&staged, self.time(), superseded).await?;
@@ -355,30 +373,24 @@ impl Increment<'_> {
         held: &Held,
         settled: Settled,
     ) -> Result<(DatasetRef, Times), StoreError> {
-        let (lake, name) = (self.lake, &self.spec.name);
-        let mut new = commit.taken;
-        let prepared = match waiting {
-            Waiting::Prepared(prepared) => *prepared,
-            Waiting::Staged(staging, prepared) => {
-                let staged = staging.replace(name, *prepared, &commit.properties).await?;
-                if commit.superseded.len() > 0 {
-                    let superseded = &commit.superseded;
-                    new = staging.times_of(&staged, self.time(), superseded).await?;
-                }
-                let rows = without(&staging, &staged, commit.superseded).await?;
-                lake.prepare(name, rows, Some(&held.rows)).await?
-            }
+        let (lake, base) = (self.lake, &held.rows);
+        let superseded = &commit.superseded;
+        let prepared = lake.leave_out(base, waiting.prepared, superseded).await?;
+        let new = if superseded.len() > 0 {
+            lake.times_behind(base, &prepared, self.time()).await?
+        } else {
+            commit.taken
         };
         let told = held.times.and_then(|_| settled.ends.with(new));
         let times = match told {
             Some(times) => times,
             None => {
-                let rest = lake.times_without(&held.rows, self.time(), &settled.gone);
+                let rest = lake.times_without(base, self.time(), &settled.gone);
                 times::both(rest.await?, new)
             }
         };
         times::remember(times, &mut commit.properties);
-        let rows = lake.extend(&held.rows, prepared, &settled.gone, &commit.properties);
+        let rows = lake.extend(base, prepared, &settled.gone, &commit.properties);
         Ok((rows.await?, times))
     }
 
@@ -445,12 +457,11 @@ impl Increment<'_> {
         let reading = tokio::task::spawn_blocking(move || taking.run(ways));
         let rows = received(schema, rows_out);
         let writing = async {
-            let Some(staging) = staging else {
-                let prepared = self.lake.prepare(name, rows, old).await?;
-                return Ok(Waiting::Prepared(Box::new(prepared)));
+            let prepared = match &staging {
+                Some(staging) if old.is_none() => staging.prepare(name, rows, None).await?,
+                _ => self.lake.prepare(name, rows, old).await?,
             };
-            let prepared = staging.prepare(name, rows, None).await?;
-            Ok(Waiting::Staged(staging, Box::new(prepared)))
+            Ok(Waiting { prepared, staging })
         };
         let quarantine = quarantine_name(name);
         let (lake, properties) = (self.lake, self.properties);
@@ -512,10 +523,10 @@ impl Increment<'_> {
         mut kept: Vec<Object>,
         files: &[(SourceFile, Format)],
         numbers: &[u32],
-        taken: &Taken,
+        counts: Vec<Counts>,
     ) -> Vec<Object> {
         let run = self.properties.get("run").cloned().unwrap_or_default();
-        for (index, (file, _)) in files.iter().enumerate() {
+        for (index, ((file, _), counts)) in files.iter().zip(counts).enumerate() {
             let modified = i64::try_from(file.modified.as_nanosecond()).unwrap_or(0);
             kept.push(Object {
                 number: numbers[index],
@@ -526,7 +537,7 @@ impl Increment<'_> {
                 etag: file.etag.clone().unwrap_or_default(),
                 hash: self.hashes[self.changes.take[index]].to_hex().to_string(),
                 run: run.clone(),
-                counts: taken.counts[index].clone(),
+                counts,
             });
         }
         kept

@@ -1,14 +1,14 @@
 //! The quarantine: what was refused of all objects, as one dataset beside the rows.
 
-use super::{Message, received};
+use super::{Gone, Message, received};
 use crate::{
-    dataset::{Lake, Properties, Scan},
+    dataset::{Lake, Part, Prepared, Properties, ROW_ADDRESS, Scan, dataset_error},
     error::StoreError,
     origin,
 };
 use arrow::{
     array::{AsArray as _, BooleanArray, RecordBatch, UInt32Array},
-    datatypes::UInt32Type,
+    datatypes::{UInt32Type, UInt64Type},
     error::ArrowError,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
@@ -50,58 +50,97 @@ pub(super) async fn write(
         Some(Message::Rows(first)) => Some(first),
         _ => None,
     };
-    let old = match before {
-        Some(before) => Some(kept(lake, before, dropped).await?),
-        None => None,
+    let Some(before) = before else {
+        let Some(first) = first else {
+            return Ok(None);
+        };
+        let all = with_first(first, channel);
+        return lake.write(name, all, properties).await.map(Some);
     };
-    let (old, stays) = old.unwrap_or_default();
-    if first.is_none() && stays {
-        return Ok(before.cloned());
+    let gone = gone(lake, before, dropped).await?;
+    if first.is_none() && gone.is_empty() {
+        return Ok(Some(before.clone()));
     }
-    if first.is_none() && old.is_empty() {
+    let lost: usize = gone.values().map(Vec::len).sum();
+    if first.is_none() && lost as u64 == before.rows {
         return Ok(None);
     }
-    let rest: SendableRecordBatchStream = if first.is_some() {
-        received(schema(), channel)
-    } else {
-        let none = futures::stream::empty();
-        Box::pin(RecordBatchStreamAdapter::new(schema(), none))
+    if lake.latest(name).await?.as_ref() != Some(before) {
+        // A version that the rows do not name: of a compaction, or of a process that died.
+        let kept = kept(lake, before, dropped).await?;
+        let all: SendableRecordBatchStream = match first {
+            Some(first) => chained(kept, with_first(first, channel)),
+            None => kept,
+        };
+        return lake.write(name, all, properties).await.map(Some);
+    }
+    let new = match first {
+        Some(first) => {
+            let rows = with_first(first, channel);
+            lake.prepare(name, rows, Some(before)).await?
+        }
+        None => Prepared::nothing(),
     };
-    let all = futures::stream::iter(old.into_iter().chain(first).map(Ok)).chain(rest);
-    let stream = Box::pin(RecordBatchStreamAdapter::new(schema(), all));
-    lake.write(name, stream, properties).await.map(Some)
+    lake.extend(before, new, &gone, properties).await.map(Some)
 }
 
-/// What was refused of the objects that stay, and whether that is all of it.
+/// What is refused now.
+fn with_first(first: RecordBatch, channel: mpsc::Receiver<Message>) -> SendableRecordBatchStream {
+    let first = futures::stream::once(async { Ok(first) });
+    let first = Box::pin(RecordBatchStreamAdapter::new(schema(), first));
+    chained(first, received(schema(), channel))
+}
+
+fn chained(
+    first: SendableRecordBatchStream,
+    then: SendableRecordBatchStream,
+) -> SendableRecordBatchStream {
+    Box::pin(RecordBatchStreamAdapter::new(schema(), first.chain(then)))
+}
+
+/// The rows of objects that go.
+async fn gone(
+    lake: &Lake,
+    before: &DatasetRef,
+    dropped: &BTreeSet<u32>,
+) -> Result<Gone, StoreError> {
+    let mut gone = Gone::new();
+    if dropped.is_empty() {
+        return Ok(gone);
+    }
+    let columns = [origin::OBJECT.to_string()];
+    let part = Part::Objects(dropped);
+    let mut rows = lake.scan_addresses(before, &columns, part).await?;
+    while let Some(batch) = rows.next().await {
+        let batch = batch.map_err(|error| dataset_error(&before.name, "read", &error))?;
+        let Some(addresses) = batch.column_by_name(ROW_ADDRESS) else {
+            continue;
+        };
+        for address in addresses.as_primitive::<UInt64Type>().values() {
+            let offsets = gone.entry((address >> 32) as u32).or_default();
+            offsets.push(*address as u32);
+        }
+    }
+    Ok(gone)
+}
+
+/// What was refused of the objects that stay.
 async fn kept(
     lake: &Lake,
     before: &DatasetRef,
     dropped: &BTreeSet<u32>,
-) -> Result<(Vec<RecordBatch>, bool), StoreError> {
-    let columns = schema()
-        .fields()
-        .iter()
-        .map(|field| field.name().clone())
-        .collect();
-    let scan = Scan {
-        columns: Some(columns),
-        ..Scan::default()
-    };
-    let (_, batches) = lake.read(before, &scan).await?;
-    let mut all = true;
-    let mut out = Vec::new();
-    for batch in batches {
+) -> Result<SendableRecordBatchStream, StoreError> {
+    let dropped = dropped.clone();
+    let rows = lake.scan_all(before, &Scan::default()).await?;
+    let kept = rows.map(move |batch| {
+        let batch = batch?;
         let objects = batch.column(batch.num_columns() - 1);
         let objects = objects.as_primitive::<UInt32Type>();
         let keep: BooleanArray = objects
             .iter()
             .map(|object| Some(object.is_some_and(|object| !dropped.contains(&object))))
             .collect();
-        all &= keep.true_count() == batch.num_rows();
-        let batch = arrow::compute::filter_record_batch(&batch, &keep)?;
-        if batch.num_rows() > 0 {
-            out.push(batch);
-        }
-    }
-    Ok((out, all))
+        Ok(arrow::compute::filter_record_batch(&batch, &keep)?)
+    });
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema(), kept)))
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     contract::Contract,
-    dataset::{Lake, ROW_ADDRESS, dataset_error},
+    dataset::{Lake, Part, ROW_ADDRESS, dataset_error},
     error::StoreError,
     origin,
 };
@@ -119,8 +119,12 @@ impl Existing<'_> {
             Arc::default()
         };
         let all = self.paths.len() + self.dropped.len();
-        let some = (asked.len() < all).then_some(&asked);
-        let stream = self.lake.scan_addresses(self.rows, &columns, some).await?;
+        let part = if asked.len() < all {
+            Part::Objects(&asked)
+        } else {
+            Part::All
+        };
+        let stream = self.lake.scan_addresses(self.rows, &columns, part).await?;
         // Hashing is most of the work; the order of the batches stays.
         let mut hashed = stream
             .map(|batch| {

@@ -550,5 +550,6 @@ type = "string"
 
 /// Files that are missing, broken or none, and several ingests at once.
 mod adopted;
+mod behind;
 mod increments;
 mod sources;

@@ -6,7 +6,7 @@
 use super::{Gone, ROW_ADDRESS, Rows};
 use crate::{
     contract::Contract,
-    dataset::{Lake, Properties, dataset_error},
+    dataset::{Lake, Part, Prepared, Properties, dataset_error},
     error::StoreError,
 };
 use arrow::{
@@ -94,11 +94,22 @@ impl Lake {
         superseded: &Rows,
     ) -> Result<Times, StoreError> {
         let mut number = 0;
-        self.times_where(staged, time, |_| {
+        self.times_where(staged, Part::All, time, |_| {
             number += 1;
             !superseded.contains(number - 1)
         })
         .await
+    }
+
+    /// The times of rows that are prepared to follow those of a dataset.
+    pub(super) async fn times_behind(
+        &self,
+        base: &DatasetRef,
+        prepared: &Prepared,
+        time: Option<&str>,
+    ) -> Result<Times, StoreError> {
+        self.times_where(base, Part::Prepared(prepared), time, |_| true)
+            .await
     }
 
     /// The times of a dataset's rows without those that are gone.
@@ -108,7 +119,7 @@ impl Lake {
         time: Option<&str>,
         gone: &Gone,
     ) -> Result<Times, StoreError> {
-        self.times_where(rows, time, |address| {
+        self.times_where(rows, Part::All, time, |address| {
             let offsets = gone.get(&((address >> 32) as u32));
             offsets.is_none_or(|offsets| offsets.binary_search(&(address as u32)).is_err())
         })
@@ -118,6 +129,7 @@ impl Lake {
     async fn times_where(
         &self,
         dataset: &DatasetRef,
+        part: Part<'_>,
         time: Option<&str>,
         mut counts: impl FnMut(u64) -> bool,
     ) -> Result<Times, StoreError> {
@@ -125,7 +137,7 @@ impl Lake {
             return Ok(None);
         };
         let columns = [time.to_string()];
-        let mut stream = self.scan_addresses(dataset, &columns, None).await?;
+        let mut stream = self.scan_addresses(dataset, &columns, part).await?;
         let mut all = None;
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(|error| dataset_error(&dataset.name, "read", &error))?;

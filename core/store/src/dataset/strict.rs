@@ -1,0 +1,71 @@
+//! Commits that are the version after a certain one, or nothing.
+//!
+//! Left alone, Lance puts a commit behind whatever came in between when the two do not touch the same
+//! rows. For an increment that is wrong: what came in between may have taken the same records. So who
+//! was overtaken, such as a process that slept beyond its lease, is told so and commits nothing.
+
+use lance::{Error, io::ObjectStore};
+use lance_table::{
+    format::{IndexMetadata, Manifest, Transaction},
+    io::commit::{
+        CommitError, CommitHandler, ConditionalPutCommitHandler, ManifestLocation,
+        ManifestNamingScheme, ManifestWriter,
+    },
+};
+use object_store::path::Path;
+
+/// Commits one version by a conditional put, as Lance does in folders and in object storage, and no other.
+#[derive(Debug)]
+pub(super) struct Next {
+    version: u64,
+    storage: ConditionalPutCommitHandler,
+}
+
+impl Next {
+    /// Commits the version that follows this one.
+    pub fn after(version: u64) -> Self {
+        Self {
+            version: version + 1,
+            storage: ConditionalPutCommitHandler,
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl CommitHandler for Next {
+    fn is_version_not_found_definitive(&self) -> bool {
+        self.storage.is_version_not_found_definitive()
+    }
+
+    fn propagate_commit_error_after_success(&self) -> bool {
+        self.storage.propagate_commit_error_after_success()
+    }
+
+    async fn commit(
+        &self,
+        manifest: &mut Manifest,
+        indices: Option<Vec<IndexMetadata>>,
+        base_path: &Path,
+        object_store: &ObjectStore,
+        manifest_writer: ManifestWriter,
+        naming_scheme: ManifestNamingScheme,
+        transaction: Option<Transaction>,
+    ) -> Result<ManifestLocation, CommitError> {
+        if manifest.version != self.version {
+            let reason = format!("version {} was made by somebody else", self.version);
+            let overtaken = Error::commit_conflict_source(self.version, reason.into());
+            return Err(CommitError::OtherError(overtaken));
+        }
+        self.storage
+            .commit(
+                manifest,
+                indices,
+                base_path,
+                object_store,
+                manifest_writer,
+                naming_scheme,
+                transaction,
+            )
+            .await
+    }
+}

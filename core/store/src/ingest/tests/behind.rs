@@ -1,0 +1,198 @@
+//! What an increment writes behind what is there, and who was overtaken meanwhile.
+
+use super::*;
+
+const LATEST: &str = "title = \"T\"\nkey = [\"id\"]\nlatest = \"rev\"\ntime = \"at\"\n\
+    [field.id]\ntype = \"string\"\n[field.rev]\ntype = \"integer\"\n\
+    [field.at]\ntype = \"timestamp\"\n";
+const PLAIN: &str =
+    "title = \"T\"\n[field.id]\ntype = \"string\"\n[field.rev]\ntype = \"integer\"\n";
+
+fn line(id: u32, rev: u32, day: u32) -> String {
+    format!("{{\"id\":\"{id}\",\"rev\":{rev},\"at\":\"2026-01-{day:02}T00:00:00Z\"}}\n")
+}
+
+/// A record that no contract here takes.
+fn broken(id: u32) -> String {
+    format!("{{\"id\":\"{id}\",\"rev\":\"x\"}}\n")
+}
+
+impl Bench {
+    fn put(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    /// Names of the files with a dataset's rows.
+    fn data(&self, dataset: &str) -> BTreeSet<String> {
+        let folder = self
+            .folder
+            .path()
+            .join(format!("lake/job/{dataset}.lance/data"));
+        let files = std::fs::read_dir(folder).unwrap();
+        files
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
+    fn take(&self, contract: &str) -> Ingested {
+        let spec = Self::spec("raw/*.jsonl", contract);
+        self.ingest_with(&spec, &Control::default()).unwrap()
+    }
+
+    /// Sorted rows of the quarantine: file, line and text.
+    fn refused(&self, found: &Ingested) -> Vec<String> {
+        let quarantine = found.quarantine.as_ref().unwrap();
+        let columns = ["file", "line", "raw"].map(String::from).to_vec();
+        let scan = Scan {
+            columns: Some(columns),
+            ..Scan::default()
+        };
+        let read = self.runtime.block_on(self.lake().read(quarantine, &scan));
+        let mut rows: Vec<String> = read.unwrap().1.iter().flat_map(text_rows).collect();
+        assert_eq!(rows.len() as u64, quarantine.rows);
+        rows.sort();
+        rows
+    }
+}
+
+#[test]
+fn an_increment_writes_its_own_rows_once() {
+    let first = line(1, 1, 5) + &line(2, 1, 6) + &broken(3);
+    let bench = Bench::new(&[("raw/1.jsonl", first.as_bytes())]);
+    bench.take(LATEST);
+    let before = ["tickets", "tickets__quarantine"].map(|name| bench.data(name));
+    assert_eq!([before[0].len(), before[1].len()], [1, 1]);
+
+    // One row is outdone by its neighbour, another one by an older row.
+    let second = line(7, 1, 20) + &line(7, 2, 10) + &line(1, 0, 30) + &broken(8);
+    bench.put("raw/2.jsonl", &second);
+    let found = bench.take(LATEST);
+    let after = ["tickets", "tickets__quarantine"].map(|name| bench.data(name));
+    assert_eq!([after[0].len(), after[1].len()], [2, 2]);
+    assert!(before[0].is_subset(&after[0]) && before[1].is_subset(&after[1]));
+    assert_eq!(
+        bench.rows(&found.dataset),
+        [
+            "1|1|2026-01-05T00:00:00Z",
+            "2|1|2026-01-06T00:00:00Z",
+            "7|2|2026-01-10T00:00:00Z"
+        ]
+    );
+    assert_eq!((found.dataset.rows, found.note.duplicates), (3, 2));
+    // Rows that do not count tell no times.
+    let ends = (
+        found.note.first_time.as_str(),
+        found.note.last_time.as_str(),
+    );
+    assert_eq!(ends, ("2026-01-05T00:00:00Z", "2026-01-10T00:00:00Z"));
+    assert_eq!(found.quarantine.unwrap().rows, 2);
+
+    // Rows of which none counts.
+    bench.put("raw/3.jsonl", &(line(1, 0, 1) + &line(2, 0, 31)));
+    let found = bench.take(LATEST);
+    assert_eq!((found.dataset.rows, found.note.duplicates), (3, 4));
+    assert_eq!(bench.rows(&found.dataset).len(), 3);
+    assert_eq!(found.note.last_time, "2026-01-10T00:00:00Z");
+
+    // What was outdone comes back when what outdid it goes.
+    std::fs::remove_file(bench.folder.path().join("raw/1.jsonl")).unwrap();
+    let found = bench.take(LATEST);
+    let mut rows = bench.rows(&found.dataset);
+    rows.sort();
+    assert_eq!(
+        rows,
+        [
+            "1|0|2026-01-01T00:00:00Z",
+            "2|0|2026-01-31T00:00:00Z",
+            "7|2|2026-01-10T00:00:00Z"
+        ]
+    );
+    assert_eq!(
+        bench.refused(&found),
+        [format!("raw/2.jsonl|4|{}", broken(8).trim_end())]
+    );
+}
+
+#[test]
+fn a_quarantine_that_the_rows_do_not_name_is_not_added_to() {
+    let first = line(1, 1, 5) + &broken(3);
+    let bench = Bench::new(&[("raw/1.jsonl", first.as_bytes())]);
+    let found = bench.take(PLAIN);
+    // A process that died left a version with more in it.
+    let quarantine = found.quarantine.unwrap();
+    let scan = Scan::default();
+    let lake = bench.lake();
+    let left = async {
+        let rows = lake.scan_all(&quarantine, &scan).await?;
+        let more = lake
+            .prepare(&quarantine.name, rows, Some(&quarantine))
+            .await?;
+        lake.extend(&quarantine, more, &Gone::new(), &Properties::new())
+            .await
+    };
+    assert_eq!(bench.runtime.block_on(left).unwrap().rows, 2);
+
+    bench.put("raw/2.jsonl", &(line(2, 1, 6) + &broken(4) + &broken(5)));
+    let found = bench.take(PLAIN);
+    let expected = [
+        format!("raw/1.jsonl|2|{}", broken(3).trim_end()),
+        format!("raw/2.jsonl|2|{}", broken(4).trim_end()),
+        format!("raw/2.jsonl|3|{}", broken(5).trim_end()),
+    ];
+    assert_eq!(bench.refused(&found), expected);
+
+    // With the objects go their records, and with the last record the quarantine.
+    bench.put("raw/2.jsonl", &line(2, 1, 6));
+    assert_eq!(bench.refused(&bench.take(PLAIN)), expected[..1]);
+    std::fs::remove_file(bench.folder.path().join("raw/1.jsonl")).unwrap();
+    let found = bench.take(PLAIN);
+    assert_eq!((found.quarantine, found.dataset.rows), (None, 1));
+}
+
+#[test]
+fn who_is_overtaken_commits_nothing() {
+    let bench = Bench::new(&[("raw/1.jsonl", line(1, 1, 5).as_bytes())]);
+    let base = bench.take(PLAIN).dataset;
+    let lake = bench.lake();
+    let add = async |properties: &Properties| {
+        let rows = lake.scan_all(&base, &Scan::default()).await?;
+        let more = lake.prepare(&base.name, rows, Some(&base)).await?;
+        lake.extend(&base, more, &Gone::new(), properties).await
+    };
+    let none = Properties::new();
+    let (first, second) = bench
+        .runtime
+        .block_on(async { (add(&none).await, add(&none).await) });
+    assert_eq!(first.unwrap().version, base.version + 1);
+    assert!(
+        matches!(second, Err(StoreError::Overtaken { .. })),
+        "{second:?}"
+    );
+    let newest = bench
+        .runtime
+        .block_on(lake.latest("tickets"))
+        .unwrap()
+        .unwrap();
+    assert_eq!((newest.version, newest.rows), (base.version + 1, 2));
+}
+
+#[test]
+fn several_that_take_the_same_at_once_double_nothing() {
+    let first: String = (0..20).map(|id| line(id, 1, 5)).collect::<String>() + &broken(90);
+    let bench = Bench::new(&[("raw/1.jsonl", first.as_bytes())]);
+    bench.take(PLAIN);
+    let spec = Bench::spec("raw/*.jsonl", PLAIN);
+    for round in 2..8_u32 {
+        let more: String = (0..20).map(|id| line(id, round, 5)).collect();
+        bench.put(&format!("raw/{round}.jsonl"), &(more + &broken(90)));
+        std::thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| bench.take(PLAIN));
+            }
+        });
+        let found = bench.ingest_with(&spec, &Control::default()).unwrap();
+        assert_eq!(found.dataset.rows, u64::from(round) * 20);
+        assert_eq!(bench.rows(&found.dataset).len(), 20 * round as usize);
+        assert_eq!(bench.refused(&found).len(), round as usize);
+    }
+}
