@@ -10,6 +10,7 @@ mod suite {
     mod ends;
     mod incidents;
     mod killed;
+    mod lake;
     mod mistakes;
     mod object_storage;
     mod pages;

@@ -3,7 +3,7 @@
 mod contract;
 mod lake;
 
-pub use contract::ContractCommand;
+pub use contract::{ContractCommand, Form, Written};
 pub use lake::{LakeCommand, SweepArguments};
 
 use clap::{Args, Parser, Subcommand};

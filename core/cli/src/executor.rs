@@ -287,6 +287,17 @@ impl Executor for Work {
         }
     }
 
+    async fn show(&self, node: &Node, outcome: &Outcome, ctx: &RunContext) -> Result<(), Failure> {
+        let lake = self.lake(ctx)?;
+        match &outcome.cell.output {
+            Some(rows) => lake
+                .show(rows)
+                .await
+                .map_err(|error| failure_of(node, error)),
+            None => Ok(()),
+        }
+    }
+
     async fn usable(&self, _node: &Node, outcome: &Outcome, ctx: &RunContext) -> bool {
         if outcome.datasets.is_empty() {
             return true;

@@ -1,10 +1,12 @@
 //! What a run tells while it runs: a bar on a terminal, plain lines elsewhere, JSON when asked.
 
+use crate::terminal::clean;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use retrocast_domain::number;
 use retrocast_engine::{Event, EventKind, Progress};
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     io::{IsTerminal as _, Write as _},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -68,18 +70,22 @@ impl Progress for Lines {
 /// What is said about an event; nothing about those that say nothing to a person.
 fn line(event: &Event) -> Option<String> {
     let node = event.node.as_deref().unwrap_or_default();
-    let message = event.message.as_deref().unwrap_or_default();
+    let message = clean(event.message.as_deref().unwrap_or_default());
     let rows = event
         .rows
         .map(|n| format!("  {}", number::plural(n, "row")))
         .unwrap_or_default();
     let text = match event.event {
         EventKind::NodeFinished => {
-            format!(
+            let mut text = format!(
                 "{:<9}{node:<32}{:>9}{rows}",
                 "done",
                 duration(event.duration_ms?)
-            )
+            );
+            for remark in message.lines() {
+                let _ = write!(text, "\n{:<9}{remark}", "");
+            }
+            text
         }
         EventKind::NodeReused => format!("{:<9}{node:<32}{:>9}{rows}", "reused", ""),
         EventKind::NodeRetried => format!("{:<9}{node}: {message}", "retry"),

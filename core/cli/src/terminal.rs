@@ -19,11 +19,14 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// One line of at most so many characters; what was cut off is counted.
+/// Characters of the words for what was cut off.
+const CUT: usize = 24;
+
+/// One line of about so many characters; what was cut off is counted, unless that takes as much room.
 pub fn line(text: &str, most: usize) -> String {
     let text = text.replace(['\n', '\r', '\t'], " ");
     let all = text.chars().count();
-    if all <= most {
+    if all <= most + CUT {
         return text;
     }
     let kept: String = text.chars().take(most).collect();
@@ -51,8 +54,10 @@ mod tests {
     fn long_lines_are_cut_and_say_so() {
         assert_eq!(line("a\nb", 5), "a b");
         assert_eq!(
-            line(&"é".repeat(12), 10),
-            format!("{}… (2 more characters)", "é".repeat(10))
+            line(&"é".repeat(35), 10),
+            format!("{}… (25 more characters)", "é".repeat(10))
         );
+        // The words would take as much room as what they are for.
+        assert_eq!(line(&"é".repeat(34), 10), "é".repeat(34));
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     cell::{Cell, DatasetRef, Kpi},
     effect::Effect,
     finding::Finding,
+    number::{count, plural},
 };
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +98,42 @@ pub struct SourceNote {
     pub first_time: String,
     /// Last time, ISO.
     pub last_time: String,
+    /// What else the owner of the source should know, as sentences.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+impl SourceNote {
+    /// What whoever runs the job should know of what was taken, as sentences without a full stop.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        let refused = self.quarantined.iter().map(|(_, n)| n).sum();
+        if refused > 0 {
+            let reasons: Vec<String> = self
+                .quarantined
+                .iter()
+                .map(|(reason, n)| format!("{reason} {}", count(*n)))
+                .collect();
+            let were = if refused == 1 { "was" } else { "were" };
+            remarks.push(format!(
+                "{} {were} set aside: {}",
+                plural(refused, "record"),
+                reasons.join(", ")
+            ));
+        }
+        if let [(file, reason), rest @ ..] = self.broken_files.as_slice() {
+            let others = match rest.len() {
+                0 => String::new(),
+                n => format!(", and {} more", plural(n as u64, "file")),
+            };
+            remarks.push(format!(
+                "{file} could not be read to its end: {reason}{others}"
+            ));
+        }
+        let warnings = self.warnings.iter();
+        remarks.extend(warnings.map(|warning| warning.trim_end_matches('.').to_string()));
+        remarks
+    }
 }
 
 /// Who made the report from what.

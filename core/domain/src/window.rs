@@ -35,9 +35,11 @@ pub struct WindowError {
 }
 
 /// The texts that [`WindowSpec`] and explicit windows accept, for help messages.
-pub const WINDOW_HELP: &str = "use \"week\", \"month\", \"quarter\", \"day\" or \"14 days\"; \
-                               on the command line also 2026-W46, 2026-11, 2026-Q4, 2026-11-15 \
-                               or 2026-11-01..2026-11-16 (end excluded)";
+pub const WINDOW_HELP: &str = "use \"week\", \"month\", \"quarter\", \"day\" or \"14 days\"";
+/// What to write where one window is named.
+pub const ONE_WINDOW_HELP: &str = "name one that there is: 2026-W46, 2026-11, 2026-Q4, 2026-11-15, or \
+                                   2026-11-01..2026-11-16 with the later day left out; without \
+                                   --window it is the last complete one before --date";
 
 impl FromStr for WindowSpec {
     type Err = WindowError;

@@ -33,7 +33,7 @@ use params::{Param, ParamSpec, Params};
 use retention::Retention;
 use retrocast_domain::{
     Diagnostic, Window, WindowSpec,
-    window::{Comparison, WINDOW_HELP},
+    window::{Comparison, ONE_WINDOW_HELP},
 };
 use std::collections::BTreeMap;
 
@@ -120,7 +120,7 @@ impl Job {
     /// The window of a run: the explicit one, else the last complete one before the date.
     #[expect(clippy::result_large_err, reason = "asked once a run")]
     pub fn window_for(&self, date: Date, explicit: Option<&str>) -> Result<Window, Diagnostic> {
-        let error = |message: String| Diagnostic::error("--window", message).help(WINDOW_HELP);
+        let error = |message: String| Diagnostic::error("--window", message).help(ONE_WINDOW_HELP);
         let Some(text) = explicit else {
             if !YEARS.contains(&date.year()) {
                 return Err(Diagnostic::error(

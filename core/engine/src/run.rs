@@ -511,7 +511,19 @@ fn last_and_next(window: &Path, identity: &str) -> (Option<String>, String) {
 
 /// The part of a run's id that follows from what is run on what.
 fn identity_of(plan: &Plan, texts: &BTreeMap<&String, String>) -> String {
-    let hash = canonical::hash(&(&plan.job, &plan.window, &plan.params, plan.seed, texts));
+    let sources = plan.nodes.iter().filter(|node| node.is_source());
+    let contracts: Vec<_> = sources
+        .map(|node| (&node.name, &node.contract_hash))
+        .collect();
+    let parts = (
+        &plan.job,
+        &plan.window,
+        &plan.params,
+        plan.seed,
+        texts,
+        contracts,
+    );
+    let hash = canonical::hash(&parts);
     hash[..8].to_string()
 }
 

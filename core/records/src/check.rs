@@ -3,7 +3,7 @@
 mod text;
 
 use crate::{
-    contract::Contract,
+    contract::{Contract, Personal},
     error::SourceError,
     input::{Found, Input},
     read::{
@@ -273,7 +273,8 @@ impl Tally {
             .fields
             .iter()
             .zip(&self.nulls)
-            .filter(|_| self.accepted > 0)
+            // What is dropped is never there afterwards.
+            .filter(|(field, _)| self.accepted > 0 && field.personal != Personal::Drop)
             .map(|(field, records)| Nulls {
                 field: field.name.clone(),
                 records: *records,
@@ -322,19 +323,24 @@ impl Tally {
         if let Some(least) = expect.daily_records_min {
             let few = whole().filter(|(_, n)| (*n as f64) < least);
             let what = format!("a day has at least {least} records");
-            out.push(of_days(what, "fewer", few));
+            out.push(of_days(what, "fewer", few, whole().next().is_some()));
         }
         if let Some(most) = expect.daily_records_max {
             let many = whole().filter(|(_, n)| (*n as f64) > most);
             let what = format!("a day has at most {most} records");
-            out.push(of_days(what, "more", many));
+            out.push(of_days(what, "more", many, whole().next().is_some()));
         }
         out
     }
 }
 
 /// An expectation of days, with the days that do not meet it.
-fn of_days(what: String, how: &str, days: impl Iterator<Item = (i64, u64)>) -> Expected {
+fn of_days(
+    what: String,
+    how: &str,
+    days: impl Iterator<Item = (i64, u64)>,
+    some_looked_at: bool,
+) -> Expected {
     let (mut n, mut shown) = (0_u64, Vec::new());
     for (day, records) in days {
         n += 1;
@@ -345,6 +351,10 @@ fn of_days(what: String, how: &str, days: impl Iterator<Item = (i64, u64)>) -> E
         }
     }
     let found = match n {
+        0 if !some_looked_at => {
+            "nothing to tell it by: the first and the last day do not count, and there is no other"
+                .to_string()
+        }
         0 => format!("no day has {how}"),
         1 => format!("1 day has {how}: {}", shown.join(", ")),
         n => format!("{n} days have {how}: {}", shown.join(", ")),

@@ -109,6 +109,15 @@ pub enum Personal {
     Drop,
 }
 
+/// Columns that datasets have for themselves.
+const TAKEN: [&str; 2] = ["_object", "_line"];
+
+/// Whether a field can be called so.
+pub(crate) fn nameable(name: &str) -> bool {
+    let taken = name.starts_with("_row") || TAKEN.contains(&name);
+    !(name.is_empty() || name.contains(['.', '\0']) || taken)
+}
+
 /// The column that holds fields which the contract does not name, as canonical JSON.
 pub const REST: &str = "_rest";
 

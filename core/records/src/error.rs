@@ -1,7 +1,7 @@
 //! Everything that can go wrong between a URI and the records that it names.
 
 use crate::source::Skipped;
-use retrocast_domain::Diagnostic;
+use retrocast_domain::{Diagnostic, number::plural};
 use std::path::Path;
 
 /// What happened, where, why, and what to do about it.
@@ -88,6 +88,19 @@ pub enum SourceError {
         /// A pattern that reads the folder.
         suggestion: String,
     },
+    /// The object storage does not give what was asked for.
+    #[error(
+        "source {name:?}: {uri:?} cannot be read: {reason}; check the address, the credentials and the \
+         network"
+    )]
+    Storage {
+        /// Source.
+        name: String,
+        /// Its address, without credentials.
+        uri: String,
+        /// What the storage said, or the network.
+        reason: String,
+    },
     /// The file or folder is there but may not be read.
     #[error("source {name:?}: {file:?} cannot be read: {reason}; check its permissions")]
     Unreadable {
@@ -124,19 +137,21 @@ pub enum SourceError {
     #[error(
         "{name:?}: no record has a field that a contract can name, so there is nothing to draft a \
          contract from{}; \
-         name files that hold records, or say how they are written by `format`",
-        broken_of(*.broken)
+         name files that hold records, or say how they are written by --format",
+        broken_of(*.broken, .first.as_ref())
     )]
     NothingToDescribe {
         /// What the contract was to be called.
         name: String,
         /// Records that could not be taken apart.
         broken: u64,
+        /// The first of them, or the first file that could not be read: where, and why.
+        first: Option<String>,
     },
     /// Neither the job file nor the file's name says how the records are written.
     #[error(
         "source {name:?}: the name of {file:?} does not say how its records are written; \
-         add `format = \"jsonl\"` or `format = \"csv\"` to the source"
+         add `format = \"jsonl\"` or `format = \"csv\"` to the source in the job, or say --format"
     )]
     Format {
         /// Source.
@@ -145,7 +160,7 @@ pub enum SourceError {
         file: String,
     },
     /// The contract cannot be used.
-    #[error("the contract {file:?} has {} error(s); the first: {}", .diagnostics.len(),
+    #[error("the contract {file:?} has {}; the first: {}", plural(.diagnostics.len() as u64, "mistake"),
         .diagnostics.first().map_or("", |first| first.message.as_str()))]
     Contract {
         /// The contract's file.
@@ -235,6 +250,7 @@ impl SourceError {
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Unreadable { reason, .. }
+            | Self::Storage { reason, .. }
             | Self::History { reason, .. }
             | Self::Io { reason, .. } => remedy_of(reason),
             _ => Remedy::Change,
@@ -256,12 +272,14 @@ fn troubles(files: &[Skipped]) -> String {
     shown.join("; ")
 }
 
-fn broken_of(n: u64) -> String {
-    match n {
-        0 => String::new(),
-        n => {
-            let records = retrocast_domain::number::plural(n, "record");
-            format!(" ({records} could not be taken apart)")
+fn broken_of(n: u64, first: Option<&String>) -> String {
+    match (n, first) {
+        (0, None) => String::new(),
+        (0, Some(first)) => format!(" ({first})"),
+        (n, first) => {
+            let first = first.iter().map(|first| format!("; the first: {first}"));
+            let first: String = first.collect();
+            format!(" ({} could not be taken apart{first})", plural(n, "record"))
         }
     }
 }

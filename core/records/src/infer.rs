@@ -30,7 +30,7 @@ mod sample;
 mod write;
 
 use crate::{
-    contract::{self, Contract},
+    contract::{self, Contract, nameable},
     error::SourceError,
     input::{Found, Input},
     read::{Told, value},
@@ -71,12 +71,19 @@ pub async fn infer(input: &Input, base: &Path) -> Result<Draft, SourceError> {
     drafting.await.map_err(stopped)?
 }
 
+/// Where and why the first file could not be read.
+fn damaged(files: &[(String, String)]) -> Option<String> {
+    let (file, reason) = files.first()?;
+    Some(format!("{}: {reason}", shown(file)))
+}
+
 fn draft(name: &str, found: &Found, most: Option<u64>) -> Result<Draft, SourceError> {
     let sample = sample::take(found, most)?;
     let Some(body) = write::draft(name, &sample) else {
         return Err(SourceError::NothingToDescribe {
             name: name.to_string(),
             broken: sample.broken,
+            first: sample.first_broken.or_else(|| damaged(&sample.damaged)),
         });
     };
     let parsed = |text: &str| {
@@ -139,11 +146,6 @@ fn unmet(
     let do_not = if unmet == 1 { "does not" } else { "do not" };
     let told = format!("{} of the sample {do_not} meet this draft.", records(unmet));
     Ok((unmet, std::iter::once(told).chain(first).collect()))
-}
-
-/// Whether a contract can name a field so.
-fn nameable(name: &str) -> bool {
-    !(name.is_empty() || name.contains(['.', '\0']) || name.starts_with("_row"))
 }
 
 /// "819 records".

@@ -19,6 +19,8 @@ pub struct Input {
     pub uri: String,
     /// How records are written; told by each file's name when `None`.
     pub format: Option<Format>,
+    /// How CSV is written, where it is not as it is found.
+    pub dialect: Dialect,
     /// Records to look at, about; all when `None`.
     pub records: Option<u64>,
     /// Threads that parse; 0 means one.
@@ -34,6 +36,7 @@ impl Input {
             name: name.to_string(),
             uri: uri.to_string(),
             format: None,
+            dialect: Dialect::AS_FOUND,
             records: None,
             threads: 1,
             cancel: CancellationToken::new(),
@@ -58,6 +61,7 @@ impl Input {
         Ok(Found {
             files: files.collect::<Result<_, _>>()?,
             listing,
+            dialect: self.dialect.clone(),
             threads: self.threads,
             cancel: self.cancel.clone(),
             runtime: Handle::current(),
@@ -69,6 +73,7 @@ impl Input {
 pub(crate) struct Found {
     pub listing: Listing,
     pub files: Vec<(SourceFile, Format)>,
+    dialect: Dialect,
     threads: usize,
     cancel: CancellationToken,
     runtime: Handle,
@@ -97,7 +102,7 @@ impl Found {
         let reading = Reading {
             listing: &self.listing,
             files,
-            dialect: &Dialect::AS_FOUND,
+            dialect: &self.dialect,
             contract,
             hash_key: None,
             threads: self.threads,

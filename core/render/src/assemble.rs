@@ -11,6 +11,7 @@ mod verdict;
 mod tests;
 
 pub use notes::{without_name, without_prefix};
+pub use verdict::POOR_SHARE;
 
 use jiff::civil::Date;
 use retrocast_domain::{

@@ -132,7 +132,7 @@ fn figure(chart: &Chart, width: f64, number: u32) -> String {
         chart::svg(chart, &small)
     );
     if let Some(table) = &chart.table {
-        out.push_str(&data_table(table));
+        out.push_str(&data_table(&chart.title, table));
     }
     out
 }
@@ -140,13 +140,14 @@ fn figure(chart: &Chart, width: f64, number: u32) -> String {
 /// Rows of a data table that a page can carry; the rest is in `report.json`.
 const DATA_ROWS_MAX: usize = 400;
 
-fn data_table(table: &Table) -> String {
+/// The numbers of a chart, under its title.
+fn data_table(title: &str, table: &Table) -> String {
     let table = table.clone().top(DATA_ROWS_MAX);
     let mut out = String::from(
         "<details class=\"data\"><summary>Data</summary><div class=\"scroll\" tabindex=\"0\"><table>",
     );
-    if !table.caption.is_empty() {
-        let _ = write!(out, "<caption>{}</caption>", chart::escape(&table.caption));
+    if !title.is_empty() {
+        let _ = write!(out, "<caption>{}</caption>", chart::escape(title));
     }
     let side = |column: usize| match table.columns.get(column).map(|c| c.align) {
         Some(Align::Right) => " class=\"number\"",

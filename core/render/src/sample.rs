@@ -132,6 +132,7 @@ fn sources() -> Vec<SourceNote> {
         expectation: retrocast_domain::report::Expectation::default(),
         first_time: "2025-11-17T00:00:12Z".to_string(),
         last_time: "2026-11-15T23:59:41Z".to_string(),
+        warnings: Vec::new(),
     };
     let mut tickets = note(
         "tickets",

@@ -12,7 +12,7 @@ mod kpi;
 pub use crate::words::{date_parts, shorten};
 
 use crate::{
-    assemble::{HEADLINES_PRINTED, findings},
+    assemble::{HEADLINES_PRINTED, POOR_SHARE, findings},
     stage_map,
     words::{capital, words_of_date},
 };
@@ -36,6 +36,7 @@ pub const HALF: f64 = 81.0;
 pub const WORD: f64 = 20.0;
 
 const CHARTS_MAX: usize = 6;
+const FORECASTS: [&str; 3] = ["forecast", "capacity", "prediction"];
 const FORECASTS_MAX: usize = 3;
 const EFFECTS_MAX: usize = 8;
 /// With more rows than these, the page has no room for a drawing.
@@ -73,6 +74,8 @@ pub struct View {
     /// Charts of the performance page.
     charts: Vec<ChartView>,
     forecasts: Vec<FindingView>,
+    /// How many there are beyond these.
+    forecasts_more: u64,
     effects: Vec<EffectView>,
     /// The effects of the improvements page, in fewer words.
     ledger: Vec<EffectView>,
@@ -151,6 +154,8 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
             .map(|finding| finding::finding(finding, SHORT))
             .collect()
     };
+    let kinds = all.iter().map(|finding| finding.kind.as_str());
+    let forecasts = kinds.filter(|kind| FORECASTS.contains(kind)).count();
     let view = View {
         title: shorten(&report.title, 90),
         job: report.job.clone(),
@@ -182,7 +187,8 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
                 ..drawings.add(chart, HALF, false)
             })
             .collect(),
-        forecasts: of_kind(&["forecast", "capacity", "prediction"], FORECASTS_MAX),
+        forecasts: of_kind(&FORECASTS, FORECASTS_MAX),
+        forecasts_more: forecasts.saturating_sub(FORECASTS_MAX) as u64,
         recommendations: of_kind(&["recommendation"], RECOMMENDATIONS_MAX),
         outcomes: of_kind(&["recommendation_outcome"], RECOMMENDATIONS_MAX),
         notes,
@@ -194,7 +200,11 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
         findings_more: all.len().saturating_sub(FINDINGS_MAX) as u64,
         map: stage_map::draw(&report.plan).map(|map| drawings.add_svg(map)),
         plan: report.plan.iter().map(data::plan_node).collect(),
-        sources: report.sources.iter().map(data::source).collect(),
+        sources: report
+            .sources
+            .iter()
+            .map(|source| data::source(source, &report.timezone))
+            .collect(),
         cells: report
             .cells
             .iter()
@@ -318,7 +328,7 @@ fn health(report: &Report) -> Health {
         accepted as f64 / records as f64
     };
     let empty = report.sources.iter().any(|source| source.accepted == 0);
-    let level = if share < 0.95 || empty {
+    let level = if share < POOR_SHARE || empty {
         "poor"
     } else if share < 0.99 || report.status == ReportStatus::Partial {
         "fair"

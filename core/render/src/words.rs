@@ -73,12 +73,22 @@ pub(crate) fn brief(date: Date) -> String {
     format!("{}{NBSP}{month}{NBSP}{}", date.day(), date.year())
 }
 
-/// "2026-11-15T23:59:59Z" -> "2026-11-15 23:59".
-pub(crate) fn minute(time: &str) -> String {
+/// "2026-11-15T23:59:59Z" as "2026-11-15 23:59".
+fn minute(time: &str) -> String {
     time.chars()
         .take(16)
         .map(|c| if c == 'T' { ' ' } else { c })
         .collect()
+}
+
+/// The same of a moment, as clocks of a time zone show it; of a day, that day.
+pub(crate) fn minute_in(time: &str, timezone: &str) -> String {
+    let moment = time.parse::<jiff::Timestamp>().ok();
+    let local = moment.and_then(|moment| moment.in_tz(timezone).ok());
+    local.map_or_else(
+        || minute(time),
+        |local| local.strftime("%Y-%m-%d %H:%M").to_string(),
+    )
 }
 
 /// Year, month and day; the epoch for a date that cannot be read.
@@ -141,6 +151,11 @@ mod tests {
         assert_eq!(short_date("2026-09-21"), "21\u{a0}Sep\u{a0}2026");
         assert_eq!(date_parts("soon"), [1970, 1, 1]);
         assert_eq!(minute("2026-11-15T23:59:59Z"), "2026-11-15 23:59");
+        assert_eq!(
+            minute_in("2026-04-19T23:17:09Z", "Europe/London"),
+            "2026-04-20 00:17"
+        );
+        assert_eq!(minute_in("2026-04-19", "Europe/London"), "2026-04-19");
     }
 
     #[test]

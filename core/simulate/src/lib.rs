@@ -11,6 +11,7 @@
 //! All is determined by the seed. Records are streamed: one day is in memory at a time.
 
 use jiff::civil::{Date, date};
+use retrocast_domain::number::plural;
 use std::{
     io,
     path::{Path, PathBuf},
@@ -22,6 +23,7 @@ mod company;
 mod facts;
 mod hostile;
 mod output;
+mod own;
 mod random;
 
 mod decisions;
@@ -146,6 +148,19 @@ pub enum Error {
         /// Name asked for.
         timezone: String,
     },
+    /// The folder holds files of somebody else.
+    #[error(
+        "{} holds {file:?}{others}, which no simulation made and which would be gone; move it away, or \
+         simulate into another folder", .path.display()
+    )]
+    Strangers {
+        /// Folder.
+        path: PathBuf,
+        /// One of the files.
+        file: String,
+        /// That there are more, such as " and 2 more files"; may be empty.
+        others: String,
+    },
     /// The system refused to read or write.
     #[error("cannot {action} {}: {source}", .path.display())]
     Io {
@@ -174,7 +189,8 @@ impl Error {
             | Error::Records { .. }
             | Error::Dates { .. }
             | Error::Timezone { .. }
-            | Error::Occupied { .. } => true,
+            | Error::Occupied { .. }
+            | Error::Strangers { .. } => true,
             Error::Io { .. } | Error::Truth { .. } => false,
         }
     }
@@ -244,11 +260,29 @@ fn check(config: &Config) -> Result<(), Error> {
         }
     };
     if occupied {
-        Err(Error::Occupied {
+        return Err(Error::Occupied {
             path: config.out.clone(),
-        })
-    } else {
-        Ok(())
+        });
+    }
+    if !config.out.exists() {
+        return Ok(());
+    }
+    let strangers = own::strangers(&config.out).map_err(|source| Error::Io {
+        action: "read",
+        path: config.out.clone(),
+        source,
+    })?;
+    let mut strangers = strangers.into_iter();
+    match (strangers.next(), strangers.count() as u64) {
+        (None, _) => Ok(()),
+        (Some(file), more) => Err(Error::Strangers {
+            path: config.out.clone(),
+            file,
+            others: match more {
+                0 => String::new(),
+                more => format!(" and {}", plural(more, "more file")),
+            },
+        }),
     }
 }
 
@@ -304,6 +338,7 @@ fn write_all(root: &Path, company: &company::Company, config: &Config) -> Result
     })?;
     text.push('\n');
     std::fs::write(&path, text).map_err(|e| Error::write(&path, e))?;
+    own::note(root).map_err(|e| Error::write(root, e))?;
     Ok(truth)
 }
 

@@ -77,7 +77,8 @@ impl Lake {
     pub async fn list(&self) -> Result<Vec<Listed>, StoreError> {
         let mut all = Vec::new();
         for name in self.names().await? {
-            if let Some(latest) = self.latest(&name).await? {
+            if self.latest(&name).await?.is_some() {
+                let latest = self.find(&name, None).await?;
                 all.push(Listed {
                     bytes: self.place().bytes(&name).await?,
                     version: latest.version,
@@ -89,7 +90,8 @@ impl Lake {
         Ok(all)
     }
 
-    /// A dataset at a version, or at its newest; an error when there is none.
+    /// A dataset at a version, or as it is now; an error when there is none. As it is now, a quarantine or
+    /// a manifest is what the rows of its source name.
     pub async fn find(&self, name: &str, version: Option<u64>) -> Result<DatasetRef, StoreError> {
         let missing = |version| StoreError::NoDataset {
             name: name.to_string(),
@@ -99,6 +101,10 @@ impl Lake {
         };
         let Some(latest) = self.latest(name).await? else {
             return Err(missing(version.unwrap_or(1)));
+        };
+        let version = match version {
+            Some(version) => Some(version),
+            None => ingest::manifest::named(self, name).await?,
         };
         let Some(version) = version.filter(|version| *version != latest.version) else {
             return Ok(latest);
@@ -167,7 +173,7 @@ impl Lake {
         };
         if !sweep.dry && self.compact(&latest).await? {
             swept.compacted = true;
-            latest = self.find(name, None).await?;
+            latest = self.latest(name).await?.unwrap_or(latest);
         }
         let needed = self.needed(name, latest.version).await?;
         let versions = self.versions(name).await?;

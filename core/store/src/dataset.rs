@@ -43,6 +43,10 @@ pub type Properties = BTreeMap<String, String>;
 /// The property that says what a version was made from. The same again makes no new version.
 pub const MADE_FROM: &str = "fingerprint";
 
+/// The property that says which version it was made behind, and from which number on its objects count:
+/// what was made from the same, but behind something else, is something else.
+pub(crate) const BEHIND: &str = "behind";
+
 /// How often a version is offered when others write the same dataset, and the pause between, which
 /// grows with each attempt.
 const COMMIT_ATTEMPTS: u32 = 20;
@@ -196,7 +200,9 @@ impl Lake {
             .await
             .map_err(|error| dataset_error(name, "read", &error))?;
         let before = transaction.and_then(|found| found.transaction_properties);
-        let same = before.is_some_and(|before| before.get(MADE_FROM) == Some(made_from));
+        let same = before.is_some_and(|before| {
+            before.get(MADE_FROM) == Some(made_from) && before.get(BEHIND) == properties.get(BEHIND)
+        });
         Ok(same.then_some(latest))
     }
 
@@ -463,14 +469,20 @@ pub(crate) fn dataset_error(name: &str, action: &'static str, error: &lance::Err
     }
 }
 
-/// The first line of an error, without the place in somebody's source code that Lance adds.
+/// The first line of an error, without the places in somebody's source code that Lance adds.
 fn short(error: &lance::Error) -> String {
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
-    match line.rfind(", /").or_else(|| line.rfind(", rust/")) {
-        Some(at) => line[..at].to_string(),
-        None => line.to_string(),
-    }
+    without_places(line)
+}
+
+/// A line without what stands between `, ` and a line number in a Rust file: `, /src/io.rs:44:9`.
+fn without_places(line: &str) -> String {
+    let parts = line.split(", ").filter(|part| {
+        let place = part.split(".rs:").nth(1);
+        !place.is_some_and(|place| place.starts_with(|c: char| c.is_ascii_digit()))
+    });
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// Checks that jobs and datasets may be called so.
@@ -493,6 +505,19 @@ pub fn named(name: &str) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_in_source_code_are_left_out() {
+        let told = "LanceError(IO): Not found: a, b.manifest, /x/lance-14.0.2/src/io.rs:44:9, rust/c.rs:1:2";
+        assert_eq!(
+            without_places(told),
+            "LanceError(IO): Not found: a, b.manifest"
+        );
+        assert_eq!(
+            without_places("no place, in main.rs: none"),
+            "no place, in main.rs: none"
+        );
+    }
 
     #[tokio::test]
     async fn the_same_made_again_is_no_new_version() {

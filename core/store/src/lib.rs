@@ -24,7 +24,7 @@ pub mod room;
 pub mod root;
 mod staging;
 
-pub use arrow_schema::Schema;
+pub use arrow_schema::{DataType, Schema};
 pub use dataset::{Before, Lake, MADE_FROM, Properties, Scan, VersionNote, named};
 pub use error::{Remedy, SqlError, StoreError};
 pub use ingest::{Control, Ingested, Progress, SourceSpec, glance, ingest, source_identity};

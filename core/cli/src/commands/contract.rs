@@ -1,10 +1,17 @@
 //! `retrocast contract`: drafts of contracts, records held to them, and what contracts there are.
 
 use super::{job, print, print_json};
-use crate::{Exit, arguments::ContractCommand, diagnose::WrongUsage, workspace::Workspace};
+use crate::{
+    Exit,
+    arguments::{ContractCommand, Form, Written},
+    diagnose::WrongUsage,
+    workspace::Workspace,
+};
 use anyhow::Context as _;
 use retrocast_domain::number::plural;
-use retrocast_records::{Contract, Input, Remedy, SourceError, check, infer, near};
+use retrocast_records::{
+    Contract, Dialect, Format, Input, Remedy, SourceError, check, infer, near,
+};
 use serde_json::json;
 use std::{
     fmt::Write as _,
@@ -13,6 +20,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Mistakes of a contract that are told; a file with more is something else.
+const MISTAKES_SHOWN: usize = 20;
+
 pub fn contract(workspace: &Workspace, command: ContractCommand) -> anyhow::Result<Exit> {
     match command {
         ContractCommand::Infer {
@@ -20,13 +30,21 @@ pub fn contract(workspace: &Workspace, command: ContractCommand) -> anyhow::Resu
             name,
             out,
             records,
-        } => draft(workspace, &uri, name, out.as_deref(), records),
+            written,
+        } => {
+            let written = (format_of(&written), dialect(&written)?);
+            draft(workspace, &uri, name, out.as_deref(), records, written)
+        }
         ContractCommand::Check {
             uri,
             contract,
             json,
             records,
-        } => hold(workspace, &uri, &contract, json, records),
+            written,
+        } => {
+            let written = (format_of(&written), dialect(&written)?);
+            hold(workspace, &uri, &contract, json, records, written)
+        }
         ContractCommand::List { json } => list(workspace, json),
     }
 }
@@ -38,6 +56,7 @@ fn draft(
     name: Option<String>,
     out: Option<&Path>,
     records: u64,
+    written: (Option<Format>, Dialect),
 ) -> anyhow::Result<Exit> {
     if let Some(out) = out.filter(|out| out.exists()) {
         let out = out.display();
@@ -48,7 +67,7 @@ fn draft(
     let name = name
         .or_else(|| out.and_then(stem))
         .unwrap_or_else(|| name_of(uri));
-    let input = input(&name, uri, Some(records));
+    let input = input(&name, uri, Some(records), written);
     let drafted = runtime()?.block_on(infer::infer(&input, &workspace.root));
     let drafted = drafted.map_err(failed)?;
     let Some(out) = out else {
@@ -80,11 +99,17 @@ fn hold(
     contract: &str,
     as_json: bool,
     records: Option<u64>,
+    written: (Option<Format>, Dialect),
 ) -> anyhow::Result<Exit> {
     let contract = match Contract::read(&contract_file(workspace, contract)?) {
         Ok(contract) => contract,
         Err(SourceError::Contract { file, diagnostics }) => {
-            job::print_diagnostics(&diagnostics, "");
+            let shown = &diagnostics[..diagnostics.len().min(MISTAKES_SHOWN)];
+            job::print_diagnostics(shown, "");
+            if shown.len() < diagnostics.len() {
+                let shown = plural(shown.len() as u64, "mistake");
+                eprintln!("only the first {shown}; is this a contract?");
+            }
             eprintln!(
                 "error: {} in {file}",
                 plural(diagnostics.len() as u64, "mistake")
@@ -93,7 +118,7 @@ fn hold(
         }
         Err(error) => return Err(failed(error)),
     };
-    let input = input(&contract.name, uri, records);
+    let input = input(&contract.name, uri, records, written);
     let now = jiff::Timestamp::now();
     let checking = check::check(&input, &workspace.root, &contract, now);
     let checked = runtime()?.block_on(checking).map_err(failed)?;
@@ -146,9 +171,48 @@ fn list(workspace: &Workspace, as_json: bool) -> anyhow::Result<Exit> {
     Ok(if sound { Exit::Done } else { Exit::Failed })
 }
 
-fn input(name: &str, uri: &str, records: Option<u64>) -> Input {
+fn format_of(written: &Written) -> Option<Format> {
+    written.format.map(|form| match form {
+        Form::Jsonl => Format::Jsonl,
+        Form::Json => Format::Json,
+        Form::Csv => Format::Csv,
+        Form::Parquet => Format::Parquet,
+    })
+}
+
+fn dialect(written: &Written) -> Result<Dialect, WrongUsage> {
+    let delimiter = match written.delimiter.as_deref().map(str::as_bytes) {
+        None => None,
+        Some(b"\\t") => Some(b'\t'),
+        Some([mark]) => Some(*mark),
+        Some(_) => {
+            let told = "--delimiter: write one ASCII character, or \\t for a tab";
+            return Err(WrongUsage(told.to_string()));
+        }
+    };
+    let columns = Some(written.columns.clone()).filter(|columns| !columns.is_empty());
+    let dialect = Dialect {
+        delimiter,
+        columns,
+        header: !written.no_header,
+        ..Dialect::AS_FOUND
+    };
+    match dialect.check() {
+        Ok(()) => Ok(dialect),
+        Err(reason) => Err(WrongUsage(format!("the records cannot be read: {reason}"))),
+    }
+}
+
+fn input(
+    name: &str,
+    uri: &str,
+    records: Option<u64>,
+    (format, dialect): (Option<Format>, Dialect),
+) -> Input {
     Input {
         records,
+        format,
+        dialect,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         ..Input::of(name, uri)
     }

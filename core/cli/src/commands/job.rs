@@ -174,7 +174,7 @@ fn print_lines(diagnostics: &[Value]) -> anyhow::Result<()> {
 }
 
 /// The plan of a checked job; `tell` hears of mistakes and doubts, with the text they are in.
-fn plan_and_tell(
+pub fn plan_and_tell(
     loaded: Loaded,
     arguments: &JobArguments,
     tell: &mut dyn FnMut(&[Diagnostic], &str) -> anyhow::Result<()>,

@@ -15,7 +15,7 @@ use retrocast_domain::{
 };
 use retrocast_engine::journal::run_folders_of;
 use retrocast_store::{
-    Lake, Limits, Room, Sql,
+    DataType, Lake, Limits, Room, Sql,
     care::{Answer, Sweep},
 };
 use serde_json::{Value, json};
@@ -29,6 +29,15 @@ use tokio::runtime::Runtime;
 
 /// Memory of a query before it spills, and what it may spill.
 const QUERY_BYTES: u64 = 1 << 30;
+/// What is told of what is remembered with a version.
+const TOLD: [&str; 6] = [
+    "fingerprint",
+    "manifest",
+    "node",
+    "quarantine",
+    "quarantine_rows",
+    "run",
+];
 /// Widest cell of a table on a terminal, in characters.
 const CELL: usize = 60;
 
@@ -155,7 +164,7 @@ fn show(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow::Re
     let columns: Vec<(String, String)> = schema
         .fields()
         .iter()
-        .map(|field| (field.name().clone(), field.data_type().to_string()))
+        .map(|field| (field.name().clone(), type_word(field.data_type())))
         .collect();
     if as_json {
         let columns: Vec<Value> = columns
@@ -175,9 +184,12 @@ fn show(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow::Re
         plural(dataset.rows, "row")
     );
     if let Some(note) = note {
-        let _ = writeln!(text, "  committed  {:.0}", note.committed);
+        let _ = writeln!(text, "  {:<14} {:.0}", "committed", note.committed);
+        // What ingest remembers for itself is in --json.
         for (name, value) in &note.properties {
-            let _ = writeln!(text, "  {name:<9}  {value}");
+            if TOLD.contains(&name.as_str()) {
+                let _ = writeln!(text, "  {:<14} {value}", name.replace('_', " "));
+            }
         }
     }
     text.push('\n');
@@ -192,6 +204,30 @@ fn show(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow::Re
     };
     text.push_str(&table(&answer));
     Ok(print(&text)?)
+}
+
+/// A type as contracts call it.
+fn type_word(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "string".to_string(),
+        DataType::Int64 | DataType::UInt64 | DataType::Int32 | DataType::UInt32 => {
+            "integer".to_string()
+        }
+        DataType::Float64 | DataType::Float32 => "number".to_string(),
+        DataType::Boolean => "boolean".to_string(),
+        DataType::Date32 => "date".to_string(),
+        DataType::Timestamp(..) => "timestamp".to_string(),
+        DataType::List(item) | DataType::LargeList(item) => {
+            format!("list<{}>", type_word(item.data_type()))
+        }
+        DataType::Struct(fields) => {
+            let fields = fields.iter();
+            let fields =
+                fields.map(|field| format!("{}: {}", field.name(), type_word(field.data_type())));
+            format!("struct<{}>", fields.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
 }
 
 fn versions(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow::Result<()> {
@@ -319,6 +355,10 @@ fn clean(
 }
 
 fn tell(answer: &Answer, csv: bool, as_json: bool) -> anyhow::Result<()> {
+    let shown = plural(answer.rows.len() as u64, "row");
+    if answer.more && (csv || as_json) {
+        eprintln!("warning: only the first {shown}; --rows N gives more");
+    }
     if as_json {
         let rows: Vec<Value> = answer.rows.iter().map(|row| object(answer, row)).collect();
         return print_json(&rows);
@@ -332,7 +372,6 @@ fn tell(answer: &Answer, csv: bool, as_json: bool) -> anyhow::Result<()> {
     }
     let mut text = table(answer);
     if answer.more {
-        let shown = plural(answer.rows.len() as u64, "row");
         let _ = writeln!(text, "only the first {shown}; --rows N shows more");
     }
     Ok(print(&text)?)

@@ -7,6 +7,7 @@ use crate::{
     executor::{self, Catalogue},
     workspace::Workspace,
 };
+use serde_json::Value;
 use std::fmt::Write as _;
 
 /// The list of stage kinds, or the manual page of one with its params.
@@ -42,7 +43,7 @@ pub fn kinds(name: Option<&str>) -> anyhow::Result<Exit> {
             "required".to_string()
         } else {
             match &property["default"] {
-                serde_json::Value::Null => "optional".to_string(),
+                Value::Null => "optional".to_string(),
                 default => format!("default {default}"),
             }
         };
@@ -51,9 +52,56 @@ pub fn kinds(name: Option<&str>) -> anyhow::Result<Exit> {
             .unwrap_or_default()
             .replace('\n', " ");
         let _ = writeln!(text, "{name} ({state})\n    {words}");
+        let mut choices = Vec::new();
+        choices_of(&schema, property, &mut choices);
+        if !choices.is_empty() {
+            let _ = writeln!(text, "    One of: {}.", choices.join(", "));
+        }
+        let mut fields = Vec::new();
+        fields_of(&schema, property, &mut fields);
+        for (name, field) in fields {
+            let words = field["description"].as_str().unwrap_or_default();
+            let _ = writeln!(text, "    - {name}: {}", words.replace('\n', " "));
+            let mut choices = Vec::new();
+            choices_of(&schema, field, &mut choices);
+            if !choices.is_empty() {
+                let _ = writeln!(text, "      One of: {}.", choices.join(", "));
+            }
+        }
     }
     print(&text)?;
     Ok(Exit::Done)
+}
+
+/// What a part of a schema stands for: itself, or what it names.
+fn meant<'a>(root: &'a Value, part: &'a Value) -> &'a Value {
+    let named = part["$ref"]
+        .as_str()
+        .and_then(|name| name.rsplit('/').next());
+    named.map_or(part, |name| &root["$defs"][name])
+}
+
+/// The parts of which a value has to fit one, or of which a list is made.
+fn parts(part: &Value) -> impl Iterator<Item = &Value> {
+    let several = ["anyOf", "oneOf", "allOf"].map(|key| part[key].as_array());
+    let several = several.into_iter().flatten().flatten();
+    several.chain(part.get("items"))
+}
+
+/// The texts that a value may be, where there are only some.
+fn choices_of(root: &Value, part: &Value, found: &mut Vec<String>) {
+    let part = meant(root, part);
+    let named = part["enum"].as_array().into_iter().flatten();
+    let named = named.chain(part.get("const")).filter_map(Value::as_str);
+    found.extend(named.map(|name| format!("{name:?}")));
+    parts(part).for_each(|part| choices_of(root, part, found));
+}
+
+/// The fields of the tables that a value may be.
+fn fields_of<'a>(root: &'a Value, part: &'a Value, found: &mut Vec<(&'a String, &'a Value)>) {
+    let part = meant(root, part);
+    found.extend(part["properties"].as_object().into_iter().flatten());
+    parts(part).for_each(|part| fields_of(root, part, found));
 }
 
 /// The JSON Schema of job files.

@@ -257,13 +257,13 @@ pub fn report_failures(result: &RunResult) {
 
 fn closing(result: &RunResult, index: &Path, address: Option<&str>, milliseconds: u64) -> String {
     let word = match result.status {
-        RunStatus::Complete => "complete",
-        RunStatus::Partial => "partial: something optional is missing",
-        RunStatus::Cancelled => "cancelled",
+        RunStatus::Complete => "is complete",
+        RunStatus::Partial => "is partial: something optional is missing",
+        RunStatus::Cancelled => "was cancelled",
         _ => "failed",
     };
     let mut text = format!(
-        "\nrun {} is {word}: {} executed, {} reused, in {}\n",
+        "\nrun {} {word}: {} executed, {} reused, in {}\n",
         result.run,
         plural(result.executed.len() as u64, "node"),
         result.reused.len(),

@@ -160,13 +160,7 @@ impl Said<'_> {
         text.parse()
             .map_err(|_| {
                 let help = suggest::nearest(text, ["week", "month", "quarter", "day"]).map_or_else(
-                    || {
-                        WINDOW_HELP
-                            .split(';')
-                            .next()
-                            .unwrap_or_default()
-                            .to_string()
-                    },
+                    || WINDOW_HELP.to_string(),
                     |near| format!("did you mean \"{near}\"?"),
                 );
                 self.error(&item.span, format!("\"{text}\" is not a window"), help);

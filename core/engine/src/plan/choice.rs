@@ -51,7 +51,8 @@ pub(super) fn chosen(
                 },
                 |near| format!("did you mean `{near}`?"),
             );
-            let error = Diagnostic::error("--select", format!("no node is called `{bare}`"));
+            let place = "--select or --until";
+            let error = Diagnostic::error(place, format!("no node is called `{bare}`"));
             diagnostics.push(error.help(help));
         }
         let mut reached: BTreeSet<String> = matching.iter().map(|node| node.name.clone()).collect();

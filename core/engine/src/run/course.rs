@@ -15,7 +15,7 @@ use crate::{
     outcome_store::{Last, Record},
     plan::{Node, positions, readers},
 };
-use retrocast_domain::{Cell, CellStatus, Finding, Outcome, canonical};
+use retrocast_domain::{Cell, CellStatus, Finding, Outcome, canonical, report::SourceNote};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
@@ -162,10 +162,18 @@ impl<'a> Course<'a> {
             .runner
             .decide(&node, &self.ctx, &parts, &fingerprint, &self.last)
             .await;
-        if let Some(record) = record
-            && self.reuse(index, record, &decision)?
-        {
-            return Ok(());
+        if let Some(record) = record {
+            // As recorded is how it was then, not how it is now.
+            if node.is_source() && self.runner.options.recorded.is_none() {
+                let shown = self.runner.executor.show(&node, &record.outcome, &self.ctx);
+                if let Err(failure) = shown.await {
+                    self.fail(index, failure, 0);
+                    return Ok(());
+                }
+            }
+            if self.reuse(index, record, &decision)? {
+                return Ok(());
+            }
         }
         if node.is_source() && self.runner.options.recorded.is_some() {
             let why = decision.reasons.join("; ");
@@ -339,6 +347,9 @@ impl<'a> Course<'a> {
             event.fingerprint = Some(fingerprint.clone());
             event.duration_ms = Some(duration_ms);
             event.rows = outcome.datasets.first().map(|dataset| dataset.rows);
+            let remarks = outcome.source.as_ref().map(SourceNote::remarks);
+            let remarks = remarks.filter(|remarks| !remarks.is_empty());
+            event.message = remarks.map(|remarks| remarks.join("\n"));
         });
         let state = self.done(index, &fingerprint, outcome, false);
         self.ends.push((index, state));

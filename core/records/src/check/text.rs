@@ -78,7 +78,12 @@ impl fmt::Display for Checked {
         }
         if let Some((first, last)) = self.times {
             let age = self.age_hours.unwrap_or_default();
-            writeln!(f, "times: {first} to {last}, the newest {} ago", hours(age))?;
+            let newest = if age < 0.0 {
+                format!("{} from now", hours(-age))
+            } else {
+                format!("{} ago", hours(age))
+            };
+            writeln!(f, "times: {first} to {last}, the newest {newest}")?;
         }
         for expected in &self.expected {
             let met = if expected.met { "met" } else { "not met" };

@@ -187,8 +187,9 @@ impl Reader<'_> {
 
     fn field(&mut self, key: &Spanned<toml::de::DeString>, value: &Value) -> Option<Field> {
         let name = key.get_ref().to_string();
-        if name.is_empty() || name.contains(['.', '\0']) || name.starts_with("_row") {
-            let help = "a field's name may not be empty, hold a full stop, or begin with `_row`";
+        if !super::nameable(&name) {
+            let help = "a field's name may not be empty, hold a full stop, begin with `_row`, or be `_object` or \
+                        `_line`, which datasets have for themselves";
             self.error(
                 key.span(),
                 format!("{name:?} cannot name a field"),

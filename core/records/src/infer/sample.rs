@@ -30,6 +30,8 @@ pub(super) struct Sample {
     pub records: u64,
     /// Records that could not.
     pub broken: u64,
+    /// Where the first of these is, and why.
+    pub first_broken: Option<String>,
     /// Names of fields, in the order in which they were seen first.
     pub names: Vec<String>,
     /// What their values look like; nothing for columns that are always empty.
@@ -77,6 +79,7 @@ pub(super) fn take(found: &Found, most: Option<u64>) -> Result<Sample, SourceErr
         }
         let mut taking = Taking {
             sample: &mut sample,
+            file: &file.0.name,
             cells: file.1 == Format::Csv,
             room,
             line: 0,
@@ -104,6 +107,7 @@ pub(super) fn take(found: &Found, most: Option<u64>) -> Result<Sample, SourceErr
 /// Taking records from one file.
 struct Taking<'a> {
     sample: &'a mut Sample,
+    file: &'a str,
     cells: bool,
     room: u64,
     line: u64,
@@ -138,7 +142,13 @@ impl Taking<'_> {
             .refused
             .iter()
             .filter(|row| !ended || row.line <= self.line);
-        self.sample.broken += refused.count() as u64;
+        for row in refused {
+            self.sample.broken += 1;
+            self.sample.first_broken.get_or_insert_with(|| {
+                let message = &row.violation.message;
+                format!("{}, line {}: {message}", self.file, row.line)
+            });
+        }
         if !ended {
             let last = parsed.refused.last().map_or(0, |row| row.line);
             self.line = self.line.max(last);

@@ -175,10 +175,20 @@ fn what_cannot_be_drafted_says_so() {
     };
     let told = drafted("17\n[]\n").unwrap_err().to_string();
     assert!(
-        told.contains("nothing to draft a contract from (2\u{a0}records could not be taken apart)"),
+        told.contains(
+            "nothing to draft a contract from (2\u{a0}records could not be taken apart; the first: \
+             a.jsonl, line 1: invalid type: integer `17`, expected a record"
+        ),
         "{told}"
     );
     assert!(drafted("{}\n").is_err());
+    std::fs::write(folder.path().join("b.jsonl.gz"), "{\"a\":1}\n").unwrap();
+    let told = wait(infer(&Input::of("b", "b.jsonl.gz"), folder.path())).unwrap_err();
+    let told = told.to_string();
+    assert!(
+        told.contains("(b.jsonl.gz: its name says that it is packed"),
+        "{told}"
+    );
     assert!(
         drafted("{\"a.b\":1,\"\":2}\n").is_err(),
         "no field that can be named"
@@ -258,7 +268,7 @@ impl Dice {
 
     /// An object without a field twice.
     fn object(&mut self, depth: u64) -> String {
-        const NAMES: [&str; 10] = [
+        const NAMES: [&str; 11] = [
             "id",
             "created_at",
             "x",
@@ -269,6 +279,7 @@ impl Dice {
             "name",
             "size_bytes",
             "_rest",
+            "_line",
         ];
         let mut fields = Vec::new();
         for name in NAMES {

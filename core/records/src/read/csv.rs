@@ -205,11 +205,16 @@ fn read_cell(
     match field.kind {
         FieldKind::String => value::push_text(field, column, cell),
         FieldKind::Timestamp | FieldKind::Date => {
-            value::push_text(field, column, trimmed).map_err(|_| wrong())
+            let pushed = value::push_text(field, column, trimmed);
+            pushed.map_err(|violation| match violation.reason {
+                Reason::WrongType => wrong(),
+                _ => violation,
+            })
         }
         FieldKind::Integer => {
-            let number = trimmed.parse().map_err(|_| wrong())?;
-            value::push_integer(field, column, number)
+            let with_point = || value::whole(trimmed.parse().ok()?);
+            let number = trimmed.parse().ok().or_else(with_point);
+            value::push_integer(field, column, number.ok_or_else(wrong)?)
         }
         FieldKind::Number => {
             let number: f64 = trimmed.parse().map_err(|_| wrong())?;

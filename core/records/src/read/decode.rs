@@ -12,6 +12,9 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// levels of the zstd tool keep to, and no more.
 const WINDOW_LOG_MAX: u32 = 27;
 
+/// What files that are packed begin with.
+const GZIP: &[u8] = b"\x1f\x8b";
+const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 /// Most bytes that a way of packing begins with.
 const MAGIC_BYTES: u64 = 6;
 /// What other ways of packing begin with, and their names.
@@ -68,8 +71,13 @@ fn unpacked<'a>(
             "the file is packed with {kind}, which is not read; unpack it, or pack it with gzip or zstd"
         )));
     }
-    let gzip = head.starts_with(b"\x1f\x8b") || named(".gz");
-    let zstd = head.starts_with(b"\x28\xb5\x2f\xfd") || named(".zst") || named(".zstd");
+    let is_gzip = head.starts_with(&GZIP[..GZIP.len().min(head.len())]);
+    let gzip = head.starts_with(GZIP) || named(".gz");
+    let zstd = head.starts_with(ZSTD) || named(".zst") || named(".zstd");
+    if gzip && !is_gzip {
+        let told = "its name says that it is packed with gzip, and it is not; name it otherwise, or pack it";
+        return Err(io::Error::other(told));
+    }
     Ok(if gzip {
         let decoder = flate2::bufread::MultiGzDecoder::new(raw);
         Box::new(Bounded::new(decoder, taken))

@@ -73,6 +73,8 @@ fn records_are_taken_or_refused_with_the_reason() {
     let bottomless = format!(r#"{{"id":"a","who":{}"#, "[".repeat(1_000_000));
     check(&[
         (r#"{"id":"1"}"#, "ok"),
+        (r#"{"id":"1","n":5.0}"#, "ok"),
+        (r#"{"id":"1","n":-0}"#, "ok"),
         (
             r#"{"id":"2","n":3,"x":4,"at":"2026-01-01T00:00:00Z","kind":"a","any":{"b":[1,2.5]},"tags":["x",null],"steps":[{"at":"2026-01-01T00:00:00Z","ok":true}]}"#,
             "ok",
@@ -91,8 +93,16 @@ fn records_are_taken_or_refused_with_the_reason() {
             r#"wrong type | n | expected an integer, found string "5""#,
         ),
         (
-            r#"{"id":"a","n":5.0}"#,
-            "wrong type | n | expected an integer, found number 5",
+            r#"{"id":"a","n":5.5}"#,
+            "wrong type | n | expected an integer, found number 5.5",
+        ),
+        (
+            r#"{"id":"a","n":9007199254740993.0}"#,
+            "wrong type | n | expected an integer, found number 9007199254740992",
+        ),
+        (
+            r#"{"id":"a","n":1e300}"#,
+            "wrong type | n | expected an integer, found number 1e300",
         ),
         (
             r#"{"id":"a","n":18446744073709551615}"#,

@@ -50,7 +50,7 @@ impl KeyHasher {
         match part {
             Part::Boolean(value) => self.write(&[u8::from(value)]),
             Part::Integer(value) => self.write(&value.to_le_bytes()),
-            Part::Number(value) => self.write(&value.to_bits().to_le_bytes()),
+            Part::Number(value) => self.write(&unsigned_zero(value).to_bits().to_le_bytes()),
             Part::Date(value) => self.write(&value.to_le_bytes()),
             Part::Text(bytes) => {
                 self.write(&(bytes.len() as u64).to_le_bytes());
@@ -69,9 +69,14 @@ impl KeyHasher {
     }
 }
 
+/// Zero is one number, whatever its sign.
+fn unsigned_zero(value: f64) -> f64 {
+    if value == 0.0 { 0.0 } else { value }
+}
+
 /// A number as an integer that orders as numbers do.
 pub(super) fn ordered(value: f64) -> i64 {
-    let bits = value.to_bits() as i64;
+    let bits = unsigned_zero(value).to_bits() as i64;
     if bits < 0 { bits ^ i64::MAX } else { bits }
 }
 

@@ -69,6 +69,13 @@ pub fn key_id(key: Option<&[u8]>) -> Option<String> {
     Some(hasher.update(key).finalize().to_hex()[..16].to_string())
 }
 
+/// Whether a field of the contract, at any depth, is kept as a hash.
+pub fn is_hashed(contract: &Contract) -> bool {
+    let mut hashed = Vec::new();
+    paths(&contract.fields, "", Personal::Hash, &mut hashed);
+    !hashed.is_empty()
+}
+
 /// What the owner of a source should know about how its personal data is hashed.
 pub fn warning(contract: &Contract, source: &str, key: Option<&[u8]>) -> Option<String> {
     let mut hashed = Vec::new();

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::contract::{Field, FieldKind};
 use jiff::{Timestamp, civil};
+use std::cmp::Ordering;
 
 type Checked = Result<(), Violation>;
 
@@ -53,7 +54,7 @@ pub(super) fn push_boolean(field: &Field, column: &mut Column, value: bool) -> C
 pub(super) fn push_integer(field: &Field, column: &mut Column, value: i64) -> Checked {
     match field.kind {
         FieldKind::Integer => {
-            in_range(field, value as f64, &value)?;
+            in_range(field, &|limit| compare(value, limit), &value)?;
             if !field.allowed_integers.is_empty() && !field.allowed_integers.contains(&value) {
                 let allowed: Vec<_> = field.allowed_integers.iter().map(i64::to_string).collect();
                 return Err(not_allowed(&value.to_string(), &allowed));
@@ -61,7 +62,7 @@ pub(super) fn push_integer(field: &Field, column: &mut Column, value: i64) -> Ch
             column.push_integer(value);
         }
         FieldKind::Number => {
-            in_range(field, value as f64, &value)?;
+            in_range(field, &|limit| compare(value, limit), &value)?;
             column.push_number(value as f64);
         }
         _ => return Err(wrong_type(field, &format!("number {value}"))),
@@ -81,13 +82,43 @@ pub(super) fn push_unsigned(field: &Field, column: &mut Column, value: u64) -> C
     }
 }
 
+/// A number as it was written with a point or an exponent. Programs that know no integers write 5 as 5.0.
 pub(super) fn push_number(field: &Field, column: &mut Column, value: f64) -> Checked {
-    if !matches!(field.kind, FieldKind::Number) {
-        return Err(wrong_type(field, &format!("number {value}")));
+    match (&field.kind, whole(value)) {
+        (FieldKind::Number, _) => {
+            let order = |limit| value.partial_cmp(&limit).unwrap_or(Ordering::Equal);
+            in_range(field, &order, &shown(value))?;
+            column.push_number(value);
+            Ok(())
+        }
+        (FieldKind::Integer, Some(value)) => push_integer(field, column, value),
+        _ => Err(wrong_type(field, &format!("number {}", shown(value)))),
     }
-    in_range(field, value, &value)?;
-    column.push_number(value);
-    Ok(())
+}
+
+/// A number as an integer, where it is surely that one: from 2^53 on it may stand for others.
+pub(super) fn whole(value: f64) -> Option<i64> {
+    let exact = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
+    exact.then_some(value as i64)
+}
+
+/// How a message shows a number: very large and very small ones by their exponent.
+fn shown(value: f64) -> String {
+    if value == 0.0 || (1e-6..1e16).contains(&value.abs()) {
+        value.to_string()
+    } else {
+        format!("{value:e}")
+    }
+}
+
+/// An integer beside a limit, without making it inexact.
+fn compare(value: i64, limit: f64) -> Ordering {
+    let below = limit.floor();
+    let order = i128::from(value).cmp(&(below as i128));
+    match order {
+        Ordering::Equal if limit > below => Ordering::Less,
+        order => order,
+    }
 }
 
 pub(super) fn push_text(field: &Field, column: &mut Column, value: &str) -> Checked {
@@ -103,6 +134,14 @@ pub(super) fn push_text(field: &Field, column: &mut Column, value: &str) -> Chec
         FieldKind::Timestamp => match timestamp(value) {
             Some(micros) => {
                 in_time(field, micros, &|| quoted(value))?;
+                if Timestamp::from_microsecond(micros).is_err() {
+                    let (first, last) = (Timestamp::MIN, Timestamp::MAX);
+                    let message = format!(
+                        "{} is no time that can be kept: they go from {first:.0} to {last:.0}",
+                        quoted(value)
+                    );
+                    return Err(Violation::new(Reason::OutOfRange, message));
+                }
                 column.push_integer(micros);
             }
             None => {
@@ -139,11 +178,12 @@ pub(super) fn push_micros(field: &Field, column: &mut Column, micros: i64) -> Ch
 /// A day that is no text: days since 1970.
 pub(super) fn push_days(field: &Field, column: &mut Column, days: i32) -> Checked {
     let micros = i64::from(days) * DAY_MICROS;
-    let Ok(moment) = Timestamp::from_microsecond(micros) else {
+    let since = jiff::Span::new().try_days(days);
+    let Ok(day) = since.and_then(|days| civil::date(1970, 1, 1).checked_add(days)) else {
         let message = format!("{days} days since 1970 is no day that can be kept");
         return Err(Violation::new(Reason::OutOfRange, message));
     };
-    let day = || moment.to_zoned(jiff::tz::TimeZone::UTC).date().to_string();
+    let day = || day.to_string();
     if !matches!(field.kind, FieldKind::Date) {
         return Err(wrong_type(field, &format!("a day, {}", day())));
     }
@@ -221,7 +261,12 @@ fn in_time(field: &Field, micros: i64, shown: &dyn Fn() -> String) -> Checked {
     }
 }
 
-fn in_range(field: &Field, value: f64, shown: &dyn std::fmt::Display) -> Checked {
+/// A value within the limits of the field; `order` says where it is from a limit.
+fn in_range(
+    field: &Field,
+    order: &dyn Fn(f64) -> Ordering,
+    value: &dyn std::fmt::Display,
+) -> Checked {
     let unit = || {
         field
             .unit
@@ -229,12 +274,15 @@ fn in_range(field: &Field, value: f64, shown: &dyn std::fmt::Display) -> Checked
             .map_or(String::new(), |unit| format!(" {unit}"))
     };
     let out = |side: &str, limit: f64| {
-        let message = format!("{shown}{} is {side} {limit}{}", unit(), unit());
+        let limit = shown(limit);
+        let message = format!("{value}{} is {side} {limit}{}", unit(), unit());
         Err(Violation::new(Reason::OutOfRange, message))
     };
     match (field.min, field.max) {
-        (Some(min), _) if value < min => out("below the least allowed,", min),
-        (_, Some(max)) if value > max => out("above the greatest allowed,", max),
+        (Some(min), _) if order(min) == Ordering::Less => out("below the least allowed,", min),
+        (_, Some(max)) if order(max) == Ordering::Greater => {
+            out("above the greatest allowed,", max)
+        }
         _ => Ok(()),
     }
 }

@@ -75,9 +75,9 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn unreadable(&self, error: &object_store::Error) -> SourceError {
-        SourceError::Unreadable {
+        SourceError::Storage {
             name: self.source.to_string(),
-            file: super::without_credentials(self.uri),
+            uri: super::without_credentials(self.uri),
             reason: cause(error),
         }
     }

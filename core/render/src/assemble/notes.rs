@@ -95,6 +95,7 @@ pub(super) fn source_notes(source: &SourceNote) -> Vec<String> {
             "{name}: {fields} {verb} not in the contract: {named}."
         ));
     }
+    notes.extend(source.warnings.iter().cloned());
     notes
 }
 

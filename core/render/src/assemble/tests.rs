@@ -25,6 +25,7 @@ fn source(name: &str) -> SourceNote {
         expectation: retrocast_domain::report::Expectation::default(),
         first_time: String::new(),
         last_time: String::new(),
+        warnings: Vec::new(),
     }
 }
 
@@ -164,6 +165,66 @@ fn verdict_counts_what_the_data_says() {
     assert_eq!(
         verdict(WindowSpec::Month, &facts),
         "No record was accepted for this month, so nothing can be said about it."
+    );
+}
+
+#[test]
+fn much_that_was_set_aside_is_in_the_verdict_and_so_is_what_was_not_compared() {
+    let kpi = |previous| Kpi {
+        name: "Score".to_string(),
+        subject: "all".to_string(),
+        value: Some(96.5),
+        interval: None,
+        unit: "points".to_string(),
+        text: "96.5".to_string(),
+        interval_text: String::new(),
+        previous,
+        delta_text: String::new(),
+        baseline: None,
+        baseline_delta_text: String::new(),
+        significant: false,
+        direction: Direction::None,
+        lower_is_better: false,
+        target: None,
+        target_text: String::new(),
+        history: Vec::new(),
+        n: 100,
+    };
+    let told = |refused, kpis: &[Kpi]| {
+        let sources = [SourceNote {
+            records: 100,
+            accepted: 100 - refused,
+            quarantined: vec![("wrong type".to_string(), refused)],
+            ..source("tickets")
+        }];
+        let facts = Facts {
+            cells: &[],
+            sources: &sources,
+            kpis,
+            effects: &[],
+            asks: 0,
+        };
+        plain(&verdict(WindowSpec::Week, &facts))
+    };
+    let steady = "A steady week: no finding asks for action";
+    assert_eq!(told(5, &[]), format!("{steady}."));
+    assert_eq!(
+        told(14, &[]),
+        format!(
+            "{steady}; 14.0 % of the records were set aside, so all figures rest on the others."
+        )
+    );
+    assert_eq!(
+        told(0, &[kpi(None)]),
+        format!("{steady}; the key figure has none before it to be compared with.")
+    );
+    assert_eq!(
+        told(0, &[kpi(None), kpi(None)]),
+        format!("{steady}; none of two key figures has one before it to be compared with.")
+    );
+    assert_eq!(
+        told(0, &[kpi(None), kpi(Some(90.0))]),
+        format!("{steady}; none of two key figures changed more than chance would.")
     );
 }
 

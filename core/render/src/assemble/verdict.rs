@@ -3,10 +3,13 @@
 use super::{good_news, misses_target, notes::NOT_RUN};
 use retrocast_domain::{
     Cell, CellStatus, Effect, Kpi, Severity, Verdict, WindowSpec,
-    number::{count, list, plural_of},
+    number::{count, list, percent, plural_of},
     report::SourceNote,
     window::long,
 };
+
+/// Share of accepted records below which the data is poor.
+pub const POOR_SHARE: f64 = 0.95;
 
 /// What the verdict counts.
 pub(super) struct Facts<'a> {
@@ -62,6 +65,7 @@ pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
     clauses.extend(kpi_clause(facts.kpis));
     clauses.extend(effect_clause(facts.effects));
     clauses.extend(failure_clause(facts.cells));
+    clauses.extend(refused_clause(sources));
     if facts.cells.iter().any(|cell| !cell.notices.is_empty()) {
         clauses.push("read it with care, as the first of the notes says".to_string());
     }
@@ -164,7 +168,15 @@ fn kpi_clause(kpis: &[Kpi]) -> Option<String> {
     let worse = of(&|kpi| good_news(kpi) == Some(false));
     let missed = of(&misses_target);
     let figures = several(total, "key figure");
+    // What has no value before it was not tested for a change.
+    let compared = of(&|kpi| kpi.value.is_some() && kpi.previous.is_some());
     let mut text = match (better, worse, total) {
+        (0, 0, 1) if compared == 0 => {
+            "the key figure has none before it to be compared with".to_string()
+        }
+        (0, 0, _) if compared == 0 => {
+            format!("none of {figures} has one before it to be compared with")
+        }
         (0, 0, 1) => "the key figure changed no more than chance would".to_string(),
         (0, 0, _) => format!("none of {figures} changed more than chance would"),
         (n, 0, _) => format!("{} of {figures} {} better than before", word(n), be(n)),
@@ -183,6 +195,17 @@ fn kpi_clause(kpis: &[Kpi]) -> Option<String> {
         n => text.push_str(&format!(", {} missing their targets", word(n))),
     }
     Some(text)
+}
+
+/// That much of what was read does not count: then all figures rest on the rest.
+fn refused_clause(sources: &[SourceNote]) -> Option<String> {
+    let records: u64 = sources.iter().map(|source| source.records).sum();
+    let refused = sources.iter().flat_map(|source| &source.quarantined);
+    let share = refused.map(|(_, n)| n).sum::<u64>() as f64 / records.max(1) as f64;
+    (share > 1.0 - POOR_SHARE).then(|| {
+        let refused = percent(share);
+        format!("{refused} of the records were set aside, so all figures rest on the others")
+    })
 }
 
 pub(super) fn effect_clause(effects: &[Effect]) -> Option<String> {

@@ -1,7 +1,7 @@
 //! The plan, the sources and the provenance in words.
 
 use super::TABLE_ROWS_MAX;
-use crate::words::{minute, shorten};
+use crate::words::{minute_in, shorten};
 use retrocast_domain::{
     Report,
     number::{count, percent},
@@ -45,7 +45,7 @@ pub(super) fn plan_node(node: &PlanNode) -> PlanView {
     }
 }
 
-pub(super) fn source(source: &SourceNote) -> SourceView {
+pub(super) fn source(source: &SourceNote, timezone: &str) -> SourceView {
     let share = source.accepted as f64 / source.records.max(1) as f64;
     let counted = |items: &[(String, u64)]| -> Vec<[String; 2]> {
         items
@@ -71,8 +71,8 @@ pub(super) fn source(source: &SourceNote) -> SourceView {
         span: match (source.first_time.is_empty(), source.last_time.is_empty()) {
             (false, false) => format!(
                 "{} to {}",
-                minute(&source.first_time),
-                minute(&source.last_time)
+                minute_in(&source.first_time, timezone),
+                minute_in(&source.last_time, timezone)
             ),
             _ => String::new(),
         },

@@ -348,6 +348,7 @@ fn accounts_of_records_are_compared() {
         expectation: retrocast_domain::report::Expectation::default(),
         first_time: String::new(),
         last_time: String::new(),
+        warnings: Vec::new(),
     };
     assert!(evaluate(&truth, &[], &[], std::slice::from_ref(&note)).sources[0].ok);
     note.quarantined.push(("too long".to_string(), 1));

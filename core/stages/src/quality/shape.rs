@@ -63,6 +63,11 @@ pub(super) fn finding(context: &Context, input: &Input) -> Option<Finding> {
     finding.magnitude = Some(Magnitude::point(share, "share"));
     finding.n = source.records;
     finding.baseline = Some(format!("the contract {}", source.contract));
+    // Counted over everything that was read.
+    let days = [&source.first_time, &source.last_time].map(|time| time.get(..10));
+    if let [Some(first), Some(last)] = days {
+        finding.period = format!("{first} to {last}");
+    }
     // A field nobody asked for takes nothing away.
     let takes_away = !source.missing_fields.is_empty() || !source.retyped_fields.is_empty();
     finding.severity = if takes_away {
@@ -72,7 +77,7 @@ pub(super) fn finding(context: &Context, input: &Input) -> Option<Finding> {
     };
     finding.confidence = 1.0;
     finding.sentence = format!(
-        "{} of {} {} from the contract: {}.",
+        "{} of {} {} from the contract in all records read: {}.",
         plural(differ as u64, "field"),
         input.dataset.name,
         if differ == 1 { "differs" } else { "differ" },

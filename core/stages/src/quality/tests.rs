@@ -30,6 +30,7 @@ pub(super) fn source(records: u64, bad: u64, duplicates: u64) -> SourceNote {
         expectation: Expectation::default(),
         first_time: String::new(),
         last_time: String::new(),
+        warnings: Vec::new(),
     }
 }
 
@@ -258,13 +259,13 @@ fn fields_that_differ_from_the_contract() {
     check(
         |note| note.unknown_fields = vec![("colour".to_string(), 1000)],
         2.0 / 3.0,
-        "1 field of tickets differs from the contract: not in the contract: colour (1000 records).",
+        "1 field of tickets differs from the contract in all records read: not in the contract: colour (1000 records).",
         Severity::Info,
     );
     check(
         |note| note.missing_fields = vec!["component".to_string()],
         0.5,
-        "1 field of tickets differs from the contract: in no record: component.",
+        "1 field of tickets differs from the contract in all records read: in no record: component.",
         Severity::Notice,
     );
     check(
@@ -273,7 +274,7 @@ fn fields_that_differ_from_the_contract() {
             note.unknown_fields = ["a", "b", "c", "d"].map(|f| (f.to_string(), 1)).to_vec();
         },
         0.95 * 2.0 / 2.004,
-        "5 fields of tickets differ from the contract: not in the contract: a (1 record), b (1 \
+        "5 fields of tickets differ from the contract in all records read: not in the contract: a (1 record), b (1 \
          record), c (1 record) and 1 more; of another type, left out: at (100 records).",
         Severity::Notice,
     );

@@ -32,7 +32,12 @@ fn reading(name: &str) -> Reading {
         Format::Parquet => "parquet",
     });
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    (format, ending.to_ascii_lowercase())
+    let ending = match ending.to_ascii_lowercase() {
+        // Two names of one way of writing.
+        same if same == "ndjson" => "jsonl".to_string(),
+        ending => ending,
+    };
+    (format, ending)
 }
 
 impl Changes {

@@ -136,13 +136,12 @@ impl Held {
         let Ok((_, batches)) = lake.read(&manifest, &Scan::default()).await else {
             return Ok(None);
         };
-        let quarantine = number(QUARANTINE)
-            .filter(|version| *version > 0)
-            .map(|version| DatasetRef {
-                name: quarantine_name(source),
-                version,
-                rows: number(QUARANTINE_ROWS).unwrap_or(0),
-            });
+        let quarantine = quarantine(source, &properties);
+        if let Some(quarantine) = &quarantine
+            && !lake.exists(quarantine).await
+        {
+            return Ok(None);
+        }
         Ok(Some(Self {
             rows,
             manifest,
@@ -170,6 +169,39 @@ impl Held {
             }
         }
     }
+}
+
+/// The version of the quarantine that a version of the rows with these properties names.
+fn quarantine(source: &str, properties: &Properties) -> Option<DatasetRef> {
+    let number = |key: &str| properties.get(key).and_then(|text| text.parse().ok());
+    let version = number(QUARANTINE).filter(|version| *version > 0)?;
+    Some(DatasetRef {
+        name: quarantine_name(source),
+        version,
+        rows: number(QUARANTINE_ROWS).unwrap_or(0),
+    })
+}
+
+/// The version of a quarantine or manifest that the newest rows of its source name. A newer one may be of
+/// a process that died before its rows were there. `None` when the dataset is no such, or none is named.
+pub(crate) async fn named(lake: &Lake, dataset: &str) -> Result<Option<u64>, StoreError> {
+    let parts = [manifest_name, quarantine_name].map(|of| {
+        let source = dataset.strip_suffix(&of(""))?;
+        (of(source) == dataset).then_some(source)
+    });
+    let Some(source) = parts.into_iter().flatten().next() else {
+        return Ok(None);
+    };
+    let Some(rows) = lake.latest(source).await? else {
+        return Ok(None);
+    };
+    let Some(properties) = lake.properties_with(&rows, MANIFEST).await? else {
+        return Ok(None);
+    };
+    if dataset == manifest_name(source) {
+        return Ok(properties.get(MANIFEST).and_then(|text| text.parse().ok()));
+    }
+    Ok(quarantine(source, &properties).map(|dataset| dataset.version))
 }
 
 /// The properties of a version of the rows.

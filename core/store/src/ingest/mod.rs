@@ -24,7 +24,7 @@ pub use resolve::Gone;
 
 use crate::{
     contract::Contract,
-    dataset::{Lake, MADE_FROM, Prepared, Properties, ROW_ADDRESS, Scan},
+    dataset::{BEHIND, Lake, MADE_FROM, Prepared, Properties, ROW_ADDRESS, Scan},
     error::{SourceError, StoreError},
     origin,
     source::{Days, Glance, Listing, SourceFile, settled},
@@ -54,7 +54,7 @@ use tokio_util::sync::CancellationToken;
 use touched::Touched;
 
 /// Raised when the same records could give other rows: then every source is read anew.
-const INGEST: &str = "ingest 2";
+const INGEST: &str = "ingest 3";
 /// How often a source is begun when others write its datasets at the same time.
 const ATTEMPTS: u32 = 3;
 
@@ -167,15 +167,21 @@ async fn once(
     let objects = start.as_ref().map_or(&[][..], |held| &held.objects[..]);
     let keyed = !spec.contract.key.is_empty();
     let changes = Changes::between(&listing, &hashes, objects, keyed);
+    let next = objects.iter().map(|object| object.number + 1).max();
+    let next = next.unwrap_or(0);
+    let behind = start.as_ref().map_or(0, |held| held.rows.version);
+    let mut properties = properties.clone();
+    properties.insert(BEHIND.to_string(), format!("{behind} {next}"));
     let increment = Increment {
         spec,
         listing: &listing,
         hashes: &hashes,
         lake,
-        properties,
+        properties: &properties,
         control,
         meaning: &meaning,
         changes: &changes,
+        next,
     };
     let Made {
         rows: dataset,
@@ -195,11 +201,14 @@ async fn once(
         }
     };
     let range = times::words(times, &spec.contract);
-    let (note, mut warnings) = note::note(spec, &listing, &objects, &changes, &dataset, range);
-    warnings.extend(personal::warning(&spec.contract, &spec.name, key));
+    let (mut note, mut warnings) = note::note(spec, &listing, &objects, &changes, &dataset, range);
+    if let Some(warning) = personal::warning(&spec.contract, &spec.name, key) {
+        note.warnings.push(warning.clone());
+        warnings.push(warning);
+    }
     Ok(Ingested {
         dataset,
-        quarantine,
+        quarantine: quarantine.filter(|refused| refused.rows > 0),
         note,
         warnings,
     })
@@ -217,7 +226,13 @@ pub async fn source_identity(
     if let Some(held) = Held::read(lake, &spec.name).await? {
         held.teach(&control.known);
     }
-    Ok(listing.identity(control.threads, &control.known).await?)
+    let records = listing.identity(control.threads, &control.known).await?;
+    // With another key, personal data is other data.
+    let key = personal::key_id(control.hash_key.as_deref());
+    Ok(match key.filter(|_| personal::is_hashed(&spec.contract)) {
+        Some(key) => format!("{records} hashed with key {key}"),
+        None => records,
+    })
 }
 
 /// What can be said of a source without reading it: cheap enough to be asked every few seconds.
@@ -242,6 +257,8 @@ struct Increment<'a> {
     control: &'a Control,
     meaning: &'a str,
     changes: &'a Changes,
+    /// The number of the first object that is taken now.
+    next: u32,
 }
 
 /// What a source's newest version holds.
@@ -288,10 +305,8 @@ impl Increment<'_> {
 
     /// Reads what is new and commits it.
     async fn make(&self, held: Option<Held>) -> Result<Made, StoreError> {
-        let next = held.iter().flat_map(|held| &held.objects);
-        let next = next.map(|object| object.number + 1).max().unwrap_or(0);
         let files = self.files()?;
-        let numbers: Vec<u32> = (next..).take(files.len()).collect();
+        let numbers: Vec<u32> = (self.next..).take(files.len()).collect();
         let (mut taken, waiting, quarantine) = self.take(&files, &numbers, held.as_ref()).await?;
         let mut kept = self.changes.keep.clone();
         let settled = match &held {

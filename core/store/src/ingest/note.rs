@@ -7,6 +7,7 @@ use super::{
 };
 use crate::source::{Listing, Skipped, without_credentials};
 use retrocast_domain::{cell::DatasetRef, number::plural, report::SourceNote};
+use retrocast_records::contract::Personal;
 
 /// The sum of the counts of all objects, by name.
 fn total(objects: &[Object], counted: fn(&Object) -> &Counted) -> Counted {
@@ -36,11 +37,10 @@ pub(super) fn note(
     let sum = |of: fn(&Object) -> u64| objects.iter().map(of).sum::<u64>();
     let accepted = sum(|object| object.counts.accepted);
     let present = total(objects, |object| &object.counts.present);
-    let missing = spec
-        .contract
-        .fields
-        .iter()
-        .filter(|field| accepted > 0 && present.get(&field.name).copied().unwrap_or(0) == 0);
+    let kept = spec.contract.fields.iter();
+    let kept = kept.filter(|field| field.personal != Personal::Drop);
+    let missing =
+        kept.filter(|field| accepted > 0 && present.get(&field.name).copied().unwrap_or(0) == 0);
     let mut broken: Vec<(String, String)> = objects
         .iter()
         .filter_map(|object| Some((object.name.clone(), object.counts.broken.clone()?)))
@@ -66,20 +66,27 @@ pub(super) fn note(
         expectation: spec.contract.expect.clone(),
         first_time: range.0,
         last_time: range.1,
+        warnings: copies(spec, changes),
     };
     let mut warnings = warnings(&note, &broken, &listing.skipped);
+    warnings.extend(note.warnings.iter().cloned());
+    (note, warnings)
+}
+
+/// That files are copies of others.
+fn copies(spec: &SourceSpec, changes: &Changes) -> Vec<String> {
     if let [(copy, original), rest @ ..] = changes.copies.as_slice() {
         let others = match rest.len() {
             0 => String::new(),
             n => format!(", and {} more the same way", plural(n as u64, "file")),
         };
-        warnings.push(format!(
+        return vec![format!(
             "{copy:?} of source {:?} holds exactly what {original:?} does: its records were taken \
              once{others}.",
             spec.name
-        ));
+        )];
     }
-    (note, warnings)
+    Vec::new()
 }
 
 fn warnings(note: &SourceNote, broken: &[(String, String)], skipped: &[Skipped]) -> Vec<String> {

@@ -35,8 +35,9 @@ pub(super) fn with_object(batch: &RecordBatch, object: u32) -> Result<RecordBatc
     RecordBatch::try_new(schema(), columns)
 }
 
-/// Writes what is refused now behind what was refused before, without the objects that go; `None` when
-/// there is nothing, and nothing is written when nothing changes.
+/// Writes what is refused now behind what was refused before, without the objects that go. Nothing is
+/// written when nothing changes, and `None` comes back when there never was anything. What was there and
+/// is no more leaves an empty version: whoever looks at the newest one sees that.
 pub(super) async fn write(
     lake: &Lake,
     name: &str,
@@ -51,19 +52,17 @@ pub(super) async fn write(
         _ => None,
     };
     let Some(before) = before else {
-        let Some(first) = first else {
-            return Ok(None);
+        let all = match first {
+            Some(first) => with_first(first, channel),
+            // What another contract refused, or a process that died.
+            None if lake.latest(name).await?.is_some_and(|left| left.rows > 0) => nothing(),
+            None => return Ok(None),
         };
-        let all = with_first(first, channel);
         return lake.write(name, all, properties).await.map(Some);
     };
     let gone = gone(lake, before, dropped).await?;
     if first.is_none() && gone.is_empty() {
         return Ok(Some(before.clone()));
-    }
-    let lost: usize = gone.values().map(Vec::len).sum();
-    if first.is_none() && lost as u64 == before.rows {
-        return Ok(None);
     }
     if lake.latest(name).await?.as_ref() != Some(before) {
         // A version that the rows do not name: of a compaction, or of a process that died.
@@ -89,6 +88,11 @@ fn with_first(first: RecordBatch, channel: mpsc::Receiver<Message>) -> SendableR
     let first = futures::stream::once(async { Ok(first) });
     let first = Box::pin(RecordBatchStreamAdapter::new(schema(), first));
     chained(first, received(schema(), channel))
+}
+
+fn nothing() -> SendableRecordBatchStream {
+    let none = futures::stream::empty();
+    Box::pin(RecordBatchStreamAdapter::new(schema(), none))
 }
 
 fn chained(

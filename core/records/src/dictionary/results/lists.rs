@@ -340,6 +340,12 @@ pub(super) const LISTS: &[ResultTable] = &[
             ),
             column("first_time", "text", "", "First time in the records."),
             column("last_time", "text", "", "Last time in the records."),
+            column(
+                "warnings",
+                "list of texts",
+                "",
+                "What else the owner of the source should know, as sentences.",
+            ),
         ],
     },
     ResultTable {

@@ -160,6 +160,8 @@ fn numbers_of_every_width() {
         "1 n: 18446744073709551615 does not fit an integer of 64 bits",
     );
     check("x", Arc::new(Int32Array::from(vec![3])), "3.0");
+    // As programs write integers some of which are not there.
+    check("n", Arc::new(Float64Array::from(vec![5.0])), "5");
     check("x", Arc::new(Float32Array::from(vec![0.5])), "0.5");
     check(
         "x",
@@ -168,8 +170,8 @@ fn numbers_of_every_width() {
     );
     check(
         "n",
-        Arc::new(Float64Array::from(vec![5.0])),
-        "1 n: expected an integer, found number 5",
+        Arc::new(Float64Array::from(vec![5.5])),
+        "1 n: expected an integer, found number 5.5",
     );
     let decimal = |value, precision, scale| -> ArrayRef {
         let values = Decimal128Array::from(vec![value]);

@@ -147,6 +147,149 @@ fn a_quarantine_that_the_rows_do_not_name_is_not_added_to() {
     std::fs::remove_file(bench.folder.path().join("raw/1.jsonl")).unwrap();
     let found = bench.take(PLAIN);
     assert_eq!((found.quarantine, found.dataset.rows), (None, 1));
+    // Whoever looks at the newest version sees that there is nothing any more.
+    let newest = lake.latest("tickets__quarantine");
+    assert_eq!(bench.runtime.block_on(newest).unwrap().unwrap().rows, 0);
+    bench.put("raw/3.jsonl", &broken(6));
+    assert_eq!(bench.refused(&bench.take(PLAIN)).len(), 1);
+}
+
+#[test]
+fn what_another_contract_refused_is_not_shown_any_more() {
+    let bench = Bench::new(&[("raw/1.jsonl", (line(1, 1, 5) + &broken(3)).as_bytes())]);
+    assert_eq!(bench.take(PLAIN).quarantine.unwrap().rows, 1);
+    let mended = PLAIN.replace("integer", "string");
+    std::fs::write(bench.folder.path().join("raw/1.jsonl"), broken(3)).unwrap();
+    let found = bench.take(&mended);
+    assert_eq!((found.quarantine, found.dataset.rows), (None, 1));
+    let shown = bench.lake();
+    let shown = bench
+        .runtime
+        .block_on(shown.find("tickets__quarantine", None));
+    assert_eq!(shown.unwrap().rows, 0);
+}
+
+#[test]
+fn what_a_process_that_died_refused_is_neither_shown_nor_counted() {
+    let bench = Bench::new(&[("raw/a.jsonl", (line(1, 1, 5) + &broken(3)).as_bytes())]);
+    let lake = bench.lake();
+    let spec = Bench::spec("raw/*.jsonl", PLAIN);
+    // As the engine has it: the same records have the same fingerprint.
+    let take = |records: &str, dies: bool| {
+        let made_from = (MADE_FROM.to_string(), records.to_string());
+        let properties = Properties::from([made_from]);
+        let control = Control::default();
+        let blocked = bench
+            .folder
+            .path()
+            .join("lake/job/tickets__manifest.lance/data");
+        if dies {
+            std::fs::rename(&blocked, blocked.with_file_name("away")).unwrap();
+            std::fs::write(&blocked, "").unwrap();
+        }
+        let found = bench.runtime.block_on(ingest(
+            &spec,
+            bench.folder.path(),
+            &lake,
+            &properties,
+            &control,
+        ));
+        if dies {
+            assert!(found.is_err());
+            std::fs::remove_file(&blocked).unwrap();
+            std::fs::rename(blocked.with_file_name("away"), &blocked).unwrap();
+            return None;
+        }
+        Some(found.unwrap())
+    };
+    let shown = || {
+        let shown = bench
+            .runtime
+            .block_on(lake.find("tickets__quarantine", None));
+        shown.unwrap().rows
+    };
+    let remove = |name: &str| std::fs::remove_file(bench.folder.path().join(name)).unwrap();
+    take("a", false);
+    let b = line(2, 1, 5) + &broken(4);
+    bench.put("raw/b.jsonl", &b);
+    take("a b", true);
+    assert_eq!(shown(), 1, "b is not in the lake");
+    remove("raw/b.jsonl");
+    bench.put("raw/c.jsonl", &line(5, 1, 5));
+    take("a c", false);
+    assert_eq!(shown(), 1);
+    // What the dead process left has b under another number.
+    remove("raw/c.jsonl");
+    bench.put("raw/b.jsonl", &b);
+    assert_eq!(take("a b", false).unwrap().quarantine.unwrap().rows, 2);
+    remove("raw/b.jsonl");
+    bench.put("raw/d.jsonl", &line(6, 1, 5));
+    let found = take("a d", false).unwrap();
+    assert_eq!(found.dataset.rows, 2);
+    assert_eq!(
+        bench.refused(&found),
+        [format!("raw/a.jsonl|2|{}", broken(3).trim_end())]
+    );
+}
+
+#[test]
+fn rows_of_an_older_version_are_shown_again_and_added_to() {
+    let bench = Bench::new(&[("raw/1.jsonl", (line(1, 1, 5) + &broken(3)).as_bytes())]);
+    let lake = bench.lake();
+    let one = bench.take(LATEST).dataset;
+    bench.put(
+        "raw/2.jsonl",
+        &(line(1, 2, 6) + &line(2, 1, 7) + &broken(4)),
+    );
+    let two = bench.take(LATEST).dataset;
+    let newest = || {
+        bench
+            .runtime
+            .block_on(lake.latest("tickets"))
+            .unwrap()
+            .unwrap()
+    };
+    bench.runtime.block_on(lake.show(&two)).unwrap();
+    assert_eq!(newest(), two, "nothing to do");
+    bench.runtime.block_on(lake.show(&one)).unwrap();
+    let shown = newest();
+    assert_eq!((shown.version, shown.rows), (3, 1));
+    assert_eq!(bench.rows(&shown), ["1|1|2026-01-05T00:00:00Z"]);
+    let refused = bench
+        .runtime
+        .block_on(lake.find("tickets__quarantine", None));
+    assert_eq!(refused.unwrap().rows, 1);
+    bench.runtime.block_on(lake.show(&one)).unwrap();
+    assert_eq!(newest(), shown, "it is shown already");
+    // The files of both are there: the second one is taken again.
+    let found = bench.take(LATEST);
+    assert_eq!(found.dataset.rows, 2);
+    assert_eq!(
+        bench.rows(&found.dataset),
+        ["1|2|2026-01-06T00:00:00Z", "2|1|2026-01-07T00:00:00Z"]
+    );
+    assert_eq!(bench.refused(&found).len(), 2);
+}
+
+#[test]
+fn another_key_makes_other_records_of_personal_data() {
+    let hashed = "title = \"T\"\n[field.id]\ntype = \"string\"\npersonal = \"hash\"\n";
+    let bench = Bench::new(&[("raw/1.jsonl", line(1, 1, 5).as_bytes())]);
+    let identity = |contract: &str, key: Option<&[u8]>| {
+        let control = Control {
+            hash_key: key.map(Into::into),
+            ..Control::default()
+        };
+        let spec = Bench::spec("raw/*.jsonl", contract);
+        let root = bench.folder.path();
+        let lake = bench.lake();
+        let asked = source_identity(&spec, root, &lake, &control);
+        bench.runtime.block_on(asked).unwrap()
+    };
+    let [none, one, other] = [None, Some(&b"one"[..]), Some(b"other")].map(|k| identity(hashed, k));
+    assert!(none != one && one != other && none != other);
+    assert!(!one.contains("one"));
+    assert_eq!(identity(PLAIN, None), identity(PLAIN, Some(b"one")));
 }
 
 #[test]

@@ -1,0 +1,67 @@
+//! Which files of a folder a simulation made: what somebody else put there is not replaced with them.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// Names the files of a simulation, one on each line, beside them.
+const LIST: &str = ".simulated";
+
+/// Notes which files are there.
+pub fn note(root: &Path) -> io::Result<()> {
+    let names: Vec<String> = files(root)?.into_iter().collect();
+    fs::write(root.join(LIST), names.join("\n") + "\n")
+}
+
+/// Files that came later, from somewhere else; none where nothing was noted.
+pub fn strangers(root: &Path) -> io::Result<Vec<String>> {
+    let noted = match fs::read_to_string(root.join(LIST)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        noted => noted?,
+    };
+    let noted: BTreeSet<&str> = noted.lines().chain([LIST]).collect();
+    let found = files(root)?.into_iter();
+    Ok(found
+        .filter(|name| !noted.contains(name.as_str()))
+        .collect())
+}
+
+/// Names of all files below a folder, by their paths from there.
+fn files(root: &Path) -> io::Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(root.join(&folder))? {
+            let entry = entry?;
+            let path = folder.join(entry.file_name());
+            if entry.file_type()?.is_dir() {
+                folders.push(path);
+            } else {
+                names.insert(path.to_string_lossy().into_owned());
+            }
+        }
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_later_is_strange() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        fs::write(root.join("a/b/1"), "").unwrap();
+        fs::write(root.join("2"), "").unwrap();
+        assert_eq!(strangers(root).unwrap(), [""; 0]);
+        note(root).unwrap();
+        assert_eq!(strangers(root).unwrap(), [""; 0]);
+        fs::remove_file(root.join("2")).unwrap();
+        fs::write(root.join("a/mine"), "").unwrap();
+        assert_eq!(strangers(root).unwrap(), ["a/mine"]);
+    }
+}

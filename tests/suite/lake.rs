@@ -1,0 +1,128 @@
+//! What the lake shows after one run and another: what the last one read, and nothing of what was
+//! mended, taken away or never committed.
+
+use super::support::*;
+use std::process::Command;
+
+const JOB: &str = r#"title = "Small"
+window = "week"
+
+[source.tickets]
+uri = "records/*"
+contract = "ticket"
+
+[report.executive]
+"#;
+
+/// A contract whose field of numbers is of this type, and with mail addresses hashed.
+fn contract(number: &str) -> String {
+    format!(
+        "title = \"Ticket\"\nkey = [\"mail\"]\n[field.mail]\ntype = \"string\"\npersonal = \"hash\"\n\
+         [field.n]\ntype = \"{number}\"\n[field.ip]\ntype = \"string\"\npersonal = \"drop\"\n"
+    )
+}
+
+fn workspace() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.write("jobs/small.toml", JOB);
+    scratch.write("jobs/contracts/ticket.toml", contract("integer"));
+    scratch
+}
+
+fn run(scratch: &Scratch) -> Ended {
+    retrocast_in(scratch.path(), &["run", "small", "--date", "2026-11-16"]).expect(0)
+}
+
+fn line(mail: &str, n: &str) -> String {
+    format!("{{\"mail\":\"{mail}@example.org\",\"n\":{n},\"ip\":\"192.0.2.7\"}}\n")
+}
+
+/// The answer to a query as CSV, without its header.
+fn ask(scratch: &Scratch, query: &str) -> Vec<String> {
+    let asked = ["lake", "query", "small", query, "--csv"];
+    let answer = retrocast_in(scratch.path(), &asked).expect(0).stdout;
+    answer.lines().skip(1).map(str::to_string).collect()
+}
+
+#[test]
+fn what_was_mended_is_taken_in_and_leaves_the_quarantine() {
+    let scratch = workspace();
+    scratch.write("records/a.jsonl", line("a", "1.0") + &line("b", "\"x\""));
+    let ran = run(&scratch);
+    says(&ran, &["1\u{a0}record was set aside: wrong type 1"]);
+    let refused = "select file, line from tickets__quarantine";
+    assert_eq!(ask(&scratch, refused), ["records/a.jsonl,2"]);
+    // The contract is mended: the record comes in by itself.
+    scratch.write("jobs/contracts/ticket.toml", contract("json"));
+    run(&scratch);
+    assert_eq!(ask(&scratch, refused), [""; 0]);
+    assert_eq!(ask(&scratch, "select count(*) from tickets"), ["2"]);
+    // Or the records are.
+    scratch.write("jobs/contracts/ticket.toml", contract("integer"));
+    run(&scratch);
+    assert_eq!(ask(&scratch, refused), ["records/a.jsonl,2"]);
+    scratch.write("records/a.jsonl", line("a", "1") + &line("b", "2"));
+    run(&scratch);
+    assert_eq!(ask(&scratch, refused), [""; 0]);
+    assert_eq!(
+        ask(&scratch, "select n from tickets order by n"),
+        ["1", "2"]
+    );
+}
+
+#[test]
+fn the_lake_shows_what_the_last_run_read_also_when_that_was_reused() {
+    let scratch = workspace();
+    let one = line("a", "1");
+    scratch.write("records/a.jsonl", &one);
+    run(&scratch);
+    scratch.write("records/b.jsonl", line("b", "2"));
+    run(&scratch);
+    let rows = "select n from tickets order by n";
+    assert_eq!(ask(&scratch, rows), ["1", "2"]);
+    std::fs::remove_file(scratch.join("records/b.jsonl")).unwrap();
+    let ran = run(&scratch);
+    says(&ran, &["reused   source.tickets"]);
+    assert_eq!(ask(&scratch, rows), ["1"]);
+    let versions = || ask(&scratch, "select count(*) from tickets__manifest");
+    assert_eq!(versions(), ["1"]);
+    // What is shown already is not made once more.
+    let before = retrocast_in(scratch.path(), &["lake", "versions", "small", "tickets"]);
+    run(&scratch);
+    let after = retrocast_in(scratch.path(), &["lake", "versions", "small", "tickets"]);
+    assert_eq!(before.expect(0).stdout, after.expect(0).stdout);
+    // What comes next follows what is shown.
+    scratch.write("records/c.jsonl", line("c", "3"));
+    run(&scratch);
+    assert_eq!(ask(&scratch, rows), ["1", "3"]);
+}
+
+#[test]
+fn another_key_hashes_personal_data_anew() {
+    let scratch = workspace();
+    scratch.write("records/a.jsonl", line("a", "1"));
+    let ran = run(&scratch);
+    says(&ran, &["hashed without a key", "Set RETROCAST_HASH_KEY"]);
+    let mails = || ask(&scratch, "select mail, ip from tickets");
+    let unkeyed = mails();
+    let keyed = |key: &str| {
+        let ended = Command::new(program())
+            .args(["run", "small", "--date", "2026-11-16"])
+            .current_dir(scratch.path())
+            .env("RETROCAST_HASH_KEY", key)
+            .output()
+            .unwrap();
+        assert!(ended.status.success());
+        assert!(!String::from_utf8_lossy(&ended.stderr).contains("RETROCAST_HASH_KEY"));
+        mails()
+    };
+    let one = keyed("a text that is long enough to be a key, 1");
+    let two = keyed("a text that is long enough to be a key, 2");
+    assert!(unkeyed != one && one != two && unkeyed != two);
+    assert_eq!(keyed("a text that is long enough to be a key, 2"), two);
+    // Dropped is dropped, and not a field that the records lack.
+    assert!(two[0].ends_with(','), "{two:?}");
+    let checked = ["contract", "check", "records/*", "--contract", "ticket"];
+    let checked = retrocast_in(scratch.path(), &checked).expect(0);
+    assert!(!checked.stdout.contains("ip"), "{}", checked.stdout);
+}
