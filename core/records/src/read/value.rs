@@ -134,12 +134,8 @@ pub(super) fn push_text(field: &Field, column: &mut Column, value: &str) -> Chec
         FieldKind::Timestamp => match timestamp(value) {
             Some(micros) => {
                 in_time(field, micros, &|| quoted(value))?;
-                if Timestamp::from_microsecond(micros).is_err() {
-                    let (first, last) = (Timestamp::MIN, Timestamp::MAX);
-                    let message = format!(
-                        "{} is no time that can be kept: they go from {first:.0} to {last:.0}",
-                        quoted(value)
-                    );
+                if time_text(micros).is_none() {
+                    let message = format!("{} is no time that can be kept", quoted(value));
                     return Err(Violation::new(Reason::OutOfRange, message));
                 }
                 column.push_integer(micros);
@@ -163,16 +159,30 @@ pub(super) fn push_text(field: &Field, column: &mut Column, value: &str) -> Chec
 
 /// A moment that is no text: microseconds since 1970 UTC.
 pub(super) fn push_micros(field: &Field, column: &mut Column, micros: i64) -> Checked {
-    let Ok(moment) = Timestamp::from_microsecond(micros) else {
+    let Some(moment) = time_text(micros) else {
         let message = format!("{micros} µs since 1970 is no time that can be kept");
         return Err(Violation::new(Reason::OutOfRange, message));
     };
     if !matches!(field.kind, FieldKind::Timestamp) {
         return Err(wrong_type(field, &format!("a time, {moment}")));
     }
-    in_time(field, micros, &|| moment.to_string())?;
+    in_time(field, micros, &|| moment.clone())?;
     column.push_integer(micros);
     Ok(())
+}
+
+/// A moment in words, of microseconds since 1970 UTC: to the end of the year 9999, which stands for
+/// "never" in many a record, and which the usual type of moments does not reach.
+pub fn time_text(micros: i64) -> Option<String> {
+    if let Ok(moment) = Timestamp::from_microsecond(micros) {
+        return Some(moment.to_string());
+    }
+    let (days, rest) = (micros.div_euclid(DAY_MICROS), micros.rem_euclid(DAY_MICROS));
+    let days = jiff::Span::new().try_days(days).ok()?;
+    let date = civil::date(1970, 1, 1).checked_add(days).ok()?;
+    let rest = jiff::SignedDuration::from_micros(rest);
+    let moment = date.at(0, 0, 0, 0).checked_add(rest).ok()?;
+    Some(format!("{moment}Z"))
 }
 
 /// A day that is no text: days since 1970.
@@ -402,6 +412,40 @@ fn two(text: &[u8]) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_time_is_told_too() {
+        let told = |text: &str| time_text(timestamp(text).unwrap());
+        for text in [
+            "2026-11-09T13:30:00.25Z",
+            "9999-12-30T22:00:00Z",
+            "9999-12-31T23:59:59Z",
+            "9999-12-31T23:59:59.999999Z",
+        ] {
+            assert_eq!(told(text).as_deref(), Some(text));
+        }
+        assert_eq!(told("9999-12-31T23:59:59-01:00"), None);
+        assert_eq!(time_text(i64::MAX), None);
+        assert_eq!(time_text(i64::MIN), None);
+    }
+
+    #[test]
+    fn integers_are_compared_with_limits_exactly() {
+        let big = 9_007_199_254_740_992_i64;
+        assert_eq!(compare(big + 1, big as f64), Ordering::Greater);
+        assert_eq!(compare(big, big as f64), Ordering::Equal);
+        assert_eq!(compare(2, 2.5), Ordering::Less);
+        assert_eq!(compare(3, 2.5), Ordering::Greater);
+        assert_eq!(compare(-3, -2.5), Ordering::Less);
+        assert_eq!(compare(i64::MAX, f64::INFINITY), Ordering::Less);
+        assert_eq!(whole(5.0), Some(5));
+        assert_eq!(whole(-0.0), Some(0));
+        assert_eq!(whole(5.5), None);
+        assert_eq!(whole(f64::NAN), None);
+        assert_eq!(whole(9_007_199_254_740_992.0), None);
+        assert_eq!(shown(1e300), "1e300");
+        assert_eq!(shown(-2.5), "-2.5");
+    }
 
     #[test]
     fn times_agree_with_a_general_parser() {

@@ -13,6 +13,7 @@ use arrow::{
 };
 use futures::StreamExt as _;
 use jiff::{Timestamp, tz::TimeZone};
+use retrocast_records::read::value::time_text;
 
 /// The answer to a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +117,10 @@ fn plain(column: &ArrayRef) -> Result<Vec<Option<String>>, StoreError> {
 fn moments(column: &ArrayRef, zone: &TimeZone) -> Vec<Option<String>> {
     let moments = column.as_primitive::<TimestampMicrosecondType>();
     let cell = |micros: Option<i64>| {
-        let moment = Timestamp::from_microsecond(micros?).ok()?;
+        let Ok(moment) = Timestamp::from_microsecond(micros?) else {
+            // No clock of a zone is known for it.
+            return time_text(micros?);
+        };
         Some(match zone {
             zone if *zone == TimeZone::UTC => moment.to_string(),
             zone => moment

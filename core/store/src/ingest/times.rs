@@ -15,9 +15,8 @@ use arrow::{
 };
 use arrow_schema::DataType;
 use futures::StreamExt as _;
-use jiff::Timestamp;
 use retrocast_domain::cell::DatasetRef;
-use retrocast_records::read::{time_range, times};
+use retrocast_records::read::{time_range, times, value::time_text};
 
 /// Property of a version of the rows.
 const TIMES: &str = "times";
@@ -170,10 +169,13 @@ pub(super) fn words(times: Times, contract: &Contract) -> (String, String) {
         fields.find(|field| field.name == *name)
     });
     let is_date = field.is_some_and(|field| field.kind.arrow() == DataType::Date32);
-    let text = |micros| match Timestamp::from_microsecond(micros) {
-        Ok(time) if is_date => time.to_string().chars().take(10).collect(),
-        Ok(time) => time.to_string(),
-        Err(_) => String::new(),
+    let text = |micros| {
+        let time = time_text(micros).unwrap_or_default();
+        if is_date {
+            time.chars().take(10).collect()
+        } else {
+            time
+        }
     };
     times.map_or_else(Default::default, |(first, last)| (text(first), text(last)))
 }
