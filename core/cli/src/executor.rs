@@ -287,14 +287,12 @@ impl Executor for Work {
         }
     }
 
-    async fn show(&self, node: &Node, outcome: &Outcome, ctx: &RunContext) -> Result<(), Failure> {
-        let lake = self.lake(ctx)?;
-        match &outcome.cell.output {
-            Some(rows) => lake
-                .show(rows)
-                .await
-                .map_err(|error| failure_of(node, error)),
-            None => Ok(()),
+    async fn show(&self, node: &Node, outcome: &Outcome, ctx: &RunContext) {
+        let (Ok(lake), Some(rows)) = (self.lake(ctx), &outcome.cell.output) else {
+            return;
+        };
+        if let Err(error) = lake.show(rows).await {
+            tracing::warn!("{}: the lake still shows other rows: {error}", node.name);
         }
     }
 

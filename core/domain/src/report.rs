@@ -127,7 +127,7 @@ impl SourceNote {
                 n => format!(", and {} more", plural(n as u64, "file")),
             };
             remarks.push(format!(
-                "{file} could not be read to its end: {reason}{others}"
+                "{file:?} could not be read whole: {reason}{others}"
             ));
         }
         let warnings = self.warnings.iter();

@@ -184,15 +184,8 @@ pub trait Executor: Send + Sync {
     ) -> Result<Outcome, Failure>;
 
     /// A source's kept outcome is reused: what it wrote is what the source's dataset shows from now on, as
-    /// if it had been run.
-    async fn show(
-        &self,
-        _node: &Node,
-        _outcome: &Outcome,
-        _ctx: &RunContext,
-    ) -> Result<(), Failure> {
-        Ok(())
-    }
+    /// if it had been run. Nothing else depends on it, so it cannot fail.
+    async fn show(&self, _node: &Node, _outcome: &Outcome, _ctx: &RunContext) {}
 
     /// Whether what a kept outcome points to is still there. When not, the node is run again.
     async fn usable(&self, _node: &Node, _outcome: &Outcome, _ctx: &RunContext) -> bool {

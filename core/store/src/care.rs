@@ -104,7 +104,17 @@ impl Lake {
         };
         let version = match version {
             Some(version) => Some(version),
-            None => ingest::manifest::named(self, name).await?,
+            None => {
+                let named = ingest::manifest::named(self, name).await?;
+                let named = named.map(|version| DatasetRef {
+                    version,
+                    ..latest.clone()
+                });
+                match named {
+                    Some(named) if self.exists(&named).await => Some(named.version),
+                    _ => None,
+                }
+            }
         };
         let Some(version) = version.filter(|version| *version != latest.version) else {
             return Ok(latest);

@@ -21,10 +21,16 @@ pub fn check(
     });
     // The job itself first, then the window and the nodes that were asked for.
     let mut told: Vec<(Vec<Diagnostic>, String)> = Vec::new();
-    job::plan_and_tell(loaded, arguments, &mut |diagnostics, text| {
-        told.push((diagnostics.to_vec(), text.to_string()));
-        Ok(())
-    })?;
+    let asked =
+        arguments.window.is_some() || !arguments.select.is_empty() || !arguments.until.is_empty();
+    if asked {
+        job::plan_and_tell(loaded, arguments, &mut |diagnostics, text| {
+            told.push((diagnostics.to_vec(), text.to_string()));
+            Ok(())
+        })?;
+    } else {
+        told.push((loaded.checked.diagnostics, loaded.text));
+    }
     let all = told.iter().flat_map(|(diagnostics, _)| diagnostics);
     let errors = all
         .filter(|diagnostic| diagnostic.level == Level::Error)

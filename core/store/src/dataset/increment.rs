@@ -1,12 +1,11 @@
 //! Versions that follow from the one before: rows added, rows gone, one commit.
 
 use super::{
-    Lake, MADE_FROM, Prepared, Properties, Scan, dataset_error, reference, somebody_was_faster,
-    strict::Next,
+    Lake, Prepared, Properties, Scan, dataset_error, reference, somebody_was_faster, strict::Next,
 };
 use crate::{
     error::StoreError,
-    ingest::{Gone, Rows, manifest::MANIFEST},
+    ingest::{Gone, Rows},
     origin,
 };
 use arrow::{array::AsArray as _, datatypes::UInt32Type};
@@ -32,8 +31,6 @@ use std::{
 
 /// The column in which Lance says where a row is: its fragment above 32 bits, its place below.
 pub(crate) const ROW_ADDRESS: &str = "_rowaddr";
-/// Property: the version whose rows are shown again.
-const RESTORED: &str = "restored";
 /// Versions that are looked through for a property: compaction makes versions without any.
 const LOOK_BACK: u64 = 16;
 
@@ -207,36 +204,37 @@ impl Lake {
         reference(&base.name, &written).await
     }
 
-    /// Has the newest version of a source's rows be this one again, as it would be if its records were
-    /// taken once more: what was taken since then is not what they are now.
-    pub async fn show(&self, dataset: &DatasetRef) -> Result<(), StoreError> {
-        let Some(latest) = self.latest(&dataset.name).await? else {
-            return Ok(());
-        };
-        if latest.version == dataset.version {
-            return Ok(());
-        }
-        let asked = self.properties_with(dataset, MANIFEST).await?;
-        let shown = self.properties_with(&latest, MANIFEST).await?;
-        let Some(mut properties) = asked.filter(|asked| !is_same(asked, shown.as_ref())) else {
-            return Ok(());
-        };
-        properties.insert(RESTORED.to_string(), dataset.version.to_string());
+    /// Makes an older version the newest again, behind `latest` and nothing else; `false` when somebody
+    /// else commits at this moment.
+    pub(crate) async fn restore(
+        &self,
+        dataset: &DatasetRef,
+        latest: &DatasetRef,
+        properties: &Properties,
+    ) -> Result<bool, StoreError> {
         let version = dataset.version;
         let transaction = TransactionBuilder::new(latest.version, Operation::Restore { version })
-            .transaction_properties(Some(remembered(&properties)))
+            .transaction_properties(Some(remembered(properties)))
             .build();
-        let committed = CommitBuilder::new(self.open(&latest).await?)
+        let committed = CommitBuilder::new(self.open(latest).await?)
             .with_session(self.session.clone())
             .with_commit_handler(Arc::new(Next::after(latest.version)))
             .execute(transaction)
             .await;
         match committed {
-            // Somebody takes records at this moment: that is newer still.
-            Err(error) if somebody_was_faster(&error) => Ok(()),
+            Ok(_) => Ok(true),
+            Err(error) if somebody_was_faster(&error) => Ok(false),
             Err(error) => Err(dataset_error(&dataset.name, "written", &error)),
-            Ok(_) => Ok(()),
         }
+    }
+
+    /// What was remembered with just this version.
+    pub(crate) async fn properties_of(
+        &self,
+        dataset: &DatasetRef,
+    ) -> Result<Option<Properties>, StoreError> {
+        let opened = self.open(dataset).await?;
+        Ok(transaction_properties(&opened, dataset.version).await)
     }
 
     /// The properties of the newest version up to this one that has the given one.
@@ -347,12 +345,6 @@ async fn fragments_with(
         }
     }
     Ok(found)
-}
-
-/// Whether two versions of rows go with the same manifest: then they are the same rows.
-fn is_same(one: &Properties, other: Option<&Properties>) -> bool {
-    let parts = [MANIFEST, MADE_FROM];
-    other.is_some_and(|other| parts.iter().all(|part| one.get(*part) == other.get(*part)))
 }
 
 /// What was remembered with a version; `None` when that cannot be told.

@@ -182,6 +182,39 @@ fn quarantine(source: &str, properties: &Properties) -> Option<DatasetRef> {
     })
 }
 
+/// The datasets that a version of the rows goes with.
+pub(super) struct Named {
+    /// What was taken.
+    pub manifest: DatasetRef,
+    /// What was left out.
+    pub quarantine: Option<DatasetRef>,
+}
+
+impl Named {
+    /// Those of a version with these properties; `None` when it is of no source.
+    pub fn of(source: &str, properties: &Properties) -> Option<Self> {
+        let version = properties.get(MANIFEST)?.parse().ok()?;
+        Some(Self {
+            manifest: DatasetRef {
+                name: manifest_name(source),
+                version,
+                rows: 0,
+            },
+            quarantine: quarantine(source, properties),
+        })
+    }
+
+    /// Whether nobody removed them.
+    pub async fn are_there(&self, lake: &Lake) -> bool {
+        for dataset in std::iter::once(&self.manifest).chain(&self.quarantine) {
+            if !lake.exists(dataset).await {
+                return false;
+            }
+        }
+        true
+    }
+}
+
 /// The version of a quarantine or manifest that the newest rows of its source name. A newer one may be of
 /// a process that died before its rows were there. `None` when the dataset is no such, or none is named.
 pub(crate) async fn named(lake: &Lake, dataset: &str) -> Result<Option<u64>, StoreError> {

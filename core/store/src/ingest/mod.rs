@@ -15,6 +15,7 @@ pub mod manifest;
 mod note;
 mod refused;
 mod resolve;
+mod show;
 mod take;
 mod times;
 mod touched;

@@ -83,6 +83,14 @@ pub(super) async fn write(
     lake.extend(before, new, &gone, properties).await.map(Some)
 }
 
+/// Leaves an empty version of a quarantine that holds what no rows name.
+pub(super) async fn clear(lake: &Lake, name: &str) -> Result<(), StoreError> {
+    if lake.latest(name).await?.is_some_and(|left| left.rows > 0) {
+        lake.write(name, nothing(), &Properties::new()).await?;
+    }
+    Ok(())
+}
+
 /// What is refused now.
 fn with_first(first: RecordBatch, channel: mpsc::Receiver<Message>) -> SendableRecordBatchStream {
     let first = futures::stream::once(async { Ok(first) });

@@ -252,6 +252,14 @@ fn rows_of_an_older_version_are_shown_again_and_added_to() {
     bench.runtime.block_on(lake.show(&two)).unwrap();
     assert_eq!(newest(), two, "nothing to do");
     bench.runtime.block_on(lake.show(&one)).unwrap();
+    assert_eq!(
+        newest(),
+        two,
+        "what no report cites may be gone at any moment"
+    );
+    let cited = [one.clone()];
+    bench.runtime.block_on(lake.cite(&cited)).unwrap();
+    bench.runtime.block_on(lake.show(&one)).unwrap();
     let shown = newest();
     assert_eq!((shown.version, shown.rows), (3, 1));
     assert_eq!(bench.rows(&shown), ["1|1|2026-01-05T00:00:00Z"]);
@@ -269,6 +277,54 @@ fn rows_of_an_older_version_are_shown_again_and_added_to() {
         ["1|2|2026-01-06T00:00:00Z", "2|1|2026-01-07T00:00:00Z"]
     );
     assert_eq!(bench.refused(&found).len(), 2);
+}
+
+#[test]
+fn rows_that_name_no_quarantine_are_shown_with_none() {
+    let bench = Bench::new(&[("raw/1.jsonl", line(1, 1, 5).as_bytes())]);
+    let lake = bench.lake();
+    let one = bench.take(PLAIN).dataset;
+    bench.put("raw/2.jsonl", &(line(2, 1, 6) + &broken(4)));
+    let two = bench.take(PLAIN).dataset;
+    bench
+        .runtime
+        .block_on(lake.cite(&[one.clone(), two.clone()]))
+        .unwrap();
+    let refused = || {
+        let shown = bench
+            .runtime
+            .block_on(lake.find("tickets__quarantine", None));
+        shown.unwrap().rows
+    };
+    assert_eq!(refused(), 1);
+    bench.runtime.block_on(lake.show(&one)).unwrap();
+    assert_eq!(refused(), 0);
+    bench.runtime.block_on(lake.show(&two)).unwrap();
+    assert_eq!(refused(), 1);
+    // With what it names gone, nothing is shown in its place, and nothing is broken.
+    bench.runtime.block_on(lake.show(&one)).unwrap();
+    std::fs::remove_file(bench.folder.path().join("raw/2.jsonl")).unwrap();
+    let manifests = bench
+        .folder
+        .path()
+        .join("lake/job/tickets__manifest.lance/_versions");
+    for entry in std::fs::read_dir(&manifests).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        // Named by how far they are from the greatest number.
+        if name.starts_with("18446744073709551613") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let newest = || {
+        let newest = bench.runtime.block_on(bench.lake().latest("tickets"));
+        newest.unwrap().unwrap()
+    };
+    let before = newest();
+    bench.runtime.block_on(bench.lake().show(&two)).unwrap();
+    assert_eq!(newest(), before);
+    let found = bench.take(PLAIN);
+    assert_eq!((found.dataset.rows, found.note.records), (1, 1));
 }
 
 #[test]

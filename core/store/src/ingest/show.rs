@@ -1,0 +1,67 @@
+//! What the lake shows of a source when its rows are not read anew.
+
+use super::{manifest, quarantine_name, refused};
+use crate::{
+    dataset::{Lake, MADE_FROM, Properties},
+    error::StoreError,
+};
+use retrocast_domain::cell::DatasetRef;
+
+/// Property: the version whose rows are shown again.
+const RESTORED: &str = "restored";
+
+impl Lake {
+    /// Has the newest version of a source's rows be this one again, as it would be if its records were
+    /// taken once more: what was taken since then is not what they are now.
+    ///
+    /// Only versions that a report cites are shown again, for these nobody removes meanwhile, and only
+    /// with the manifest and the quarantine that they name. Otherwise all stays as it is: nothing but
+    /// what is shown depends on it.
+    pub async fn show(&self, dataset: &DatasetRef) -> Result<(), StoreError> {
+        let Some(latest) = self.latest(&dataset.name).await? else {
+            return Ok(());
+        };
+        let Some(mut properties) = self.properties_of(dataset).await? else {
+            return Ok(());
+        };
+        let Some(named) = manifest::Named::of(&dataset.name, &properties) else {
+            return Ok(());
+        };
+        if !self.is_shown(dataset, &latest, &properties).await? {
+            if !self.cited(&dataset.name).await?.contains(&dataset.version)
+                || !named.are_there(self).await
+            {
+                return Ok(());
+            }
+            properties.insert(RESTORED.to_string(), dataset.version.to_string());
+            if !self.restore(dataset, &latest, &properties).await? {
+                // Somebody takes records at this moment: that is newer still.
+                return Ok(());
+            }
+        }
+        if named.quarantine.is_none() {
+            refused::clear(self, &quarantine_name(&dataset.name)).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the newest rows are those of this version: it is the newest, or one that was compacted, or
+    /// that was shown again before.
+    async fn is_shown(
+        &self,
+        dataset: &DatasetRef,
+        latest: &DatasetRef,
+        properties: &Properties,
+    ) -> Result<bool, StoreError> {
+        if latest.version == dataset.version {
+            return Ok(true);
+        }
+        let newest = self.properties_with(latest, manifest::MANIFEST).await?;
+        let parts = [manifest::MANIFEST, MADE_FROM];
+        Ok(newest.is_some_and(|newest| {
+            parts
+                .iter()
+                .all(|part| newest.get(*part) == properties.get(*part))
+        }))
+    }
+}
