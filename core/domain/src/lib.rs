@@ -11,6 +11,8 @@ pub mod window;
 
 pub mod finding;
 
+pub mod estimate;
+
 pub mod effect;
 
 pub mod table;
@@ -30,7 +32,8 @@ pub mod sentence;
 pub use cell::{Cell, CellStatus, DatasetRef, Kpi, Outcome, ParamLine};
 pub use chart::{Chart, ChartKind};
 pub use diagnostic::{Diagnostic, Level};
-pub use effect::{Effect, Verdict};
+pub use effect::{Effect, EffectTest, Verdict};
+pub use estimate::{Estimate, Standing};
 pub use finding::{Direction, Evidence, Finding, Magnitude, Severity};
 pub use mail::is_mail_address;
 pub use report::{Report, ReportStatus, RunStatus};

@@ -100,7 +100,7 @@ pub fn sensible(value: f64) -> String {
 }
 
 /// Whether no digit of a text is other than 0.
-fn reads_zero(text: &str) -> bool {
+pub(crate) fn reads_zero(text: &str) -> bool {
     !text.bytes().any(|b| (b'1'..=b'9').contains(&b))
 }
 
@@ -135,15 +135,30 @@ pub fn interval(lower: f64, upper: f64) -> String {
     format!("{low} to {high}")
 }
 
-/// A share as per cent: 0.9723 -> `97.2 %`.
+/// A share as per cent: 0.9723 -> `97.2 %`. What is next to nothing or next to all reads so:
+/// `< 0.01 %`, `> 99.99 %`.
 pub fn percent(share: f64) -> String {
     format!("{}{NBSP}%", percent_digits(share * 100.0))
 }
 
+/// Per cent below which a share is the rounding of a computation, not a share.
+const NOISE: f64 = 1e-9;
+
 fn percent_digits(value: f64) -> String {
     let size = value.abs();
-    if size != 0.0 && size < 0.01 {
-        return sensible(value);
+    if size < NOISE {
+        return "0".to_string();
+    }
+    if value > 0.0 && size < 0.01 {
+        return "< 0.01".to_string();
+    }
+    if (99.995..100.0).contains(&value) {
+        return if 100.0 - value < NOISE {
+            "100"
+        } else {
+            "> 99.99"
+        }
+        .to_string();
     }
     let decimals = if (99.95..100.0).contains(&size) {
         2
@@ -277,7 +292,7 @@ pub fn with_unit(value: f64, unit: &str) -> String {
 }
 
 /// A number's text with its unit, which is in the singular after 1.
-fn with_noun(text: &str, unit: &str) -> String {
+pub(crate) fn with_noun(text: &str, unit: &str) -> String {
     match unit {
         "" => text.to_string(),
         unit if text == "1" => format!("1{NBSP}{}", singular_of(unit)),
@@ -385,8 +400,11 @@ mod tests {
             (sensible(-0.000_03), "-3.0 × 10⁻⁵"),
             (sensible(0.000_3), "0.00030"),
             (sensible(1e300), "1.0 × 10³⁰⁰"),
-            (percent(0.000_000_2), "2.0 × 10⁻⁵ %"),
-            (percent(0.000_05), "0.0050 %"),
+            (percent(0.000_000_2), "< 0.01 %"),
+            (percent(0.000_05), "< 0.01 %"),
+            (percent(5.6e-17), "0 %"),
+            (percent(0.999_99), "> 99.99 %"),
+            (percent(1.0 - 1e-15), "100 %"),
             (change(0.000_3), "+0.030 %"),
             (change(1e-12), "0.0 %"),
             (minutes(-75.0), "-75 min"),

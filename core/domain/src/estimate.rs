@@ -1,0 +1,589 @@
+//! An estimate with its interval, and the only words in which reports state one.
+//!
+//! A sentence never claims more than its interval: what the test does not support is given as an
+//! estimate that is "not proven", never as "stable" or "no effect". Rounding happens here once, to
+//! the digits that the interval's width supports, so that value and interval never disagree.
+
+use crate::number::{NBSP, fixed, reads_zero, sensible, signed, with_noun};
+
+/// How far the data supports a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The test rejects "no difference", and the interval excludes it.
+    Proven,
+    /// The interval excludes "no difference", but the test, corrected for all tests made, does not.
+    Likely,
+    /// The interval includes "no difference", or there is none.
+    Open,
+}
+
+/// The scale on which a difference is given.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Scale<'a> {
+    /// A share of what it is compared with: −0.33 is 33 % lower.
+    Relative,
+    /// A share less a share, given in percentage points.
+    Points,
+    /// An amount in a unit.
+    Amount(&'a str),
+}
+
+/// A difference with its 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate<'a> {
+    value: f64,
+    /// Lower and upper bound; `None` where the data gives none.
+    interval: Option<[f64; 2]>,
+    scale: Scale<'a>,
+    tested: bool,
+}
+
+/// From this factor on a difference reads as "3.4 times as high" instead of "240 % higher".
+const TIMES_FROM: f64 = 3.0;
+/// Decimals that no reader needs more than.
+const DECIMALS_MAX: usize = 12;
+
+impl<'a> Estimate<'a> {
+    /// A difference relative to what it is compared with, both not negative: −0.33 is 33 % lower.
+    /// `proven` is the result of the test, corrected for all tests made.
+    pub fn relative(value: f64, interval: Option<[f64; 2]>, proven: bool) -> Self {
+        // An amount that cannot be negative falls by 100 % at most.
+        let floor = |bound: f64| if bound < -1.0 { -1.0 } else { bound };
+        Self {
+            value: floor(value),
+            interval: interval.map(|bounds| bounds.map(floor)),
+            scale: Scale::Relative,
+            tested: proven,
+        }
+        .ordered()
+    }
+
+    /// A difference between two shares, given in percentage points.
+    pub fn points(value: f64, interval: Option<[f64; 2]>, proven: bool) -> Self {
+        Self {
+            value,
+            interval,
+            scale: Scale::Points,
+            tested: proven,
+        }
+        .ordered()
+    }
+
+    /// A difference in a unit, such as "min" or "failures per day".
+    pub fn amount(value: f64, interval: Option<[f64; 2]>, unit: &'a str, proven: bool) -> Self {
+        let scale = match unit {
+            "share" => Scale::Points,
+            unit => Scale::Amount(unit),
+        };
+        Self {
+            value,
+            interval,
+            scale,
+            tested: proven,
+        }
+        .ordered()
+    }
+
+    /// The same with the lower bound first, and without bounds that are not numbers.
+    fn ordered(mut self) -> Self {
+        self.interval = self
+            .interval
+            .filter(|bounds| bounds.iter().all(|bound| !bound.is_nan()))
+            .map(|[a, b]| [a.min(b), a.max(b)]);
+        self
+    }
+
+    /// How far the data supports the difference.
+    pub fn standing(&self) -> Standing {
+        match self.interval {
+            Some([low, high]) if low > 0.0 || high < 0.0 => {
+                if self.tested {
+                    Standing::Proven
+                } else {
+                    Standing::Likely
+                }
+            }
+            _ => Standing::Open,
+        }
+    }
+
+    /// Whether the test and the interval both support it.
+    pub fn is_proven(&self) -> bool {
+        self.standing() == Standing::Proven
+    }
+
+    /// The whole claim: "33 % lower than before (95 % interval 45 to 14 % lower)", "probably 33 %
+    /// lower than before (45 to 14 % lower); not yet proven", "4 % lower than before (12 % lower to
+    /// 5 % higher); not proven". `than` follows the size, such as "than before"; it may be empty.
+    pub fn claim(&self, than: &str) -> String {
+        if !self.value.is_finite() {
+            return "cannot be estimated".to_string();
+        }
+        let size = self.compared(than);
+        let range = self.range();
+        match (self.standing(), range.is_empty()) {
+            (Standing::Proven, true) => size,
+            (Standing::Proven, false) => format!("{size} (95{NBSP}% interval {range})"),
+            (Standing::Likely, true) => format!("probably {size}; not yet proven"),
+            (Standing::Likely, false) => {
+                format!("probably {size} ({range}); not yet proven")
+            }
+            (Standing::Open, true) => format!("{size}; not proven"),
+            (Standing::Open, false) => format!("{size} ({range}); not proven"),
+        }
+    }
+
+    /// The size with what it is compared with, and nothing of its interval: "33 % lower than before",
+    /// "3.4 times as high as before". For what is proven, or next to words that say that it is not.
+    pub fn compared(&self, than: &str) -> String {
+        let size = self.size();
+        match than {
+            "" => size,
+            than if size.ends_with("as high") || size == SAME => {
+                format!("{size} {}", than.replacen("than", "as", 1))
+            }
+            than => format!("{size} {than}"),
+        }
+    }
+
+    /// The claim without its interval, for headings: "33 % lower", "probably 33 % lower, not yet
+    /// proven", "not proven".
+    pub fn heading(&self) -> String {
+        match self.standing() {
+            _ if !self.value.is_finite() => "cannot be estimated".to_string(),
+            Standing::Proven => self.size(),
+            Standing::Likely => format!("probably {}, not yet proven", self.size()),
+            Standing::Open => format!("{}, not proven", self.size()),
+        }
+    }
+
+    /// The size with its side: "33 % lower", "2.1 min higher", "3.4 times as high".
+    pub fn size(&self) -> String {
+        if !self.value.is_finite() {
+            return "cannot be estimated".to_string();
+        }
+        if self.is_times() {
+            return format!("{} times as high", self.factor(self.value));
+        }
+        let text = self.text(self.value);
+        if reads_zero(&text) {
+            return SAME.to_string();
+        }
+        format!("{text} {}", side(self.value))
+    }
+
+    /// The size without its side: "33 %", "2.1 min".
+    pub fn bare_size(&self) -> String {
+        self.text(self.value)
+    }
+
+    /// The interval in the same words: "45 to 14 % lower", "12 % lower to 5 % higher"; empty where
+    /// there is none or it has no width.
+    pub fn range(&self) -> String {
+        let Some([low, high]) = self.interval.filter(|[low, high]| low < high) else {
+            return String::new();
+        };
+        if self.is_times() {
+            let top = if high.is_finite() {
+                format!("{} to {} times", self.factor(low), self.factor(high))
+            } else {
+                format!("at least {} times", self.factor(low))
+            };
+            return top;
+        }
+        match [low, high].map(f64::is_finite) {
+            [false, false] => return String::new(),
+            [true, false] => return format!("at least {}", self.end(low)),
+            [false, true] => return format!("at most {}", self.end(high)),
+            [true, true] => {}
+        }
+        let [low_text, high_text] = [self.text(low), self.text(high)];
+        let zero = [&low_text, &high_text].map(|text| reads_zero(text));
+        match (low < 0.0, high > 0.0) {
+            _ if zero == [true, true] => String::new(),
+            // Both on one side: the bound farther from zero comes first below it, last above.
+            (true, false) => format!("{} to {high_text} lower", self.bare(low)),
+            (false, true) => format!("{} to {high_text} higher", self.bare(low)),
+            _ => format!("{} to {}", self.end(low), self.end(high)),
+        }
+    }
+
+    /// The signed value for a table: "−33 %", "+2.1 min".
+    pub fn signed(&self) -> String {
+        if !self.value.is_finite() {
+            return "–".to_string();
+        }
+        self.signed_text(self.value)
+    }
+
+    /// The signed interval for a table: "−45 to −14 %"; empty where there is none.
+    pub fn signed_range(&self) -> String {
+        match self.interval {
+            Some([low, high]) if low < high && low.is_finite() && high.is_finite() => {
+                let low = signed(low * self.factor_of_scale(), self.decimals(low));
+                format!("{low} to {}", self.signed_text(high))
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// A bound with its side: "12 % lower".
+    fn end(&self, bound: f64) -> String {
+        let text = self.text(bound);
+        if reads_zero(&text) {
+            return "no difference".to_string();
+        }
+        format!("{text} {}", side(bound))
+    }
+
+    fn is_times(&self) -> bool {
+        let factor = 1.0 + self.value;
+        let apart = self.interval.is_none_or(|[low, _]| low > 0.0);
+        self.scale == Scale::Relative && factor >= TIMES_FROM && apart
+    }
+
+    fn factor(&self, relative: f64) -> String {
+        let width = self.interval.map_or(0.0, |[low, high]| high - low);
+        let factor = 1.0 + relative;
+        if width > 0.0 && width.is_finite() {
+            fixed(factor, decimals_of(width))
+        } else {
+            sensible(factor)
+        }
+    }
+
+    fn factor_of_scale(&self) -> f64 {
+        match self.scale {
+            Scale::Relative | Scale::Points => 100.0,
+            Scale::Amount(_) => 1.0,
+        }
+    }
+
+    /// Decimals for one of the numbers: those that the interval supports, more where it would read
+    /// as zero and is not.
+    fn decimals(&self, value: f64) -> usize {
+        let scale = self.factor_of_scale();
+        let width = self.interval.map_or(f64::NAN, |[low, high]| high - low) * scale;
+        let base = if width.is_finite() && width > 0.0 {
+            decimals_of(width)
+        } else {
+            decimals_of(2.0 * value.abs() * scale)
+        };
+        let size = value.abs() * scale;
+        (base..=DECIMALS_MAX)
+            .find(|decimals| size < 1e-9 || !reads_zero(&fixed(size, *decimals)))
+            .unwrap_or(base)
+    }
+
+    /// The size of a number without sign and unit.
+    fn bare(&self, value: f64) -> String {
+        fixed(value.abs() * self.factor_of_scale(), self.decimals(value))
+    }
+
+    /// The size of a number with its unit.
+    fn text(&self, value: f64) -> String {
+        with_noun(&self.bare(value), self.noun())
+    }
+
+    fn signed_text(&self, value: f64) -> String {
+        let text = signed(value * self.factor_of_scale(), self.decimals(value));
+        with_noun(&text, self.noun())
+    }
+
+    fn noun(&self) -> &'a str {
+        match self.scale {
+            Scale::Relative => "%",
+            Scale::Points => "percentage points",
+            Scale::Amount("%") => "percentage points",
+            Scale::Amount(unit) => unit,
+        }
+    }
+}
+
+const SAME: &str = "the same";
+
+fn side(value: f64) -> &'static str {
+    if value < 0.0 { "lower" } else { "higher" }
+}
+
+/// Decimals that a number with an interval of this width supports: those that give the width two
+/// digits, none from a width of 10 on.
+fn decimals_of(width: f64) -> usize {
+    if width <= 0.0 || !width.is_finite() {
+        return 0;
+    }
+    (1.0 - width.log10().floor()).clamp(0.0, DECIMALS_MAX as f64) as usize
+}
+
+/// Levels that are compared, with equally many decimals: those that the narrower of their
+/// intervals' widths supports, and enough to tell them apart where they differ.
+pub fn levels<const N: usize>(values: [f64; N], width: Option<f64>, unit: &str) -> [String; N] {
+    let (scale, noun) = match unit {
+        "share" => (100.0, "%"),
+        unit => (1.0, unit),
+    };
+    let scaled = values.map(|value| value * scale);
+    let least = scaled
+        .iter()
+        .filter(|value| value.is_finite() && **value != 0.0)
+        .fold(f64::INFINITY, |least, value| least.min(value.abs()));
+    let base = match width {
+        Some(width) if width > 0.0 && width.is_finite() => decimals_of(width * scale),
+        _ if scaled.iter().all(|value| value.fract() == 0.0) => 0,
+        _ if least.is_finite() => decimals_of(least / 5.0),
+        _ => 0,
+    };
+    let differ = |i: usize, j: usize| values[i] != values[j];
+    let tells_apart = |decimals: usize| {
+        let texts = scaled.map(|value| fixed(value, decimals));
+        (0..N).all(|i| (0..i).all(|j| !differ(i, j) || texts[i] != texts[j]))
+    };
+    let decimals = (base..=DECIMALS_MAX)
+        .find(|decimals| tells_apart(*decimals))
+        .unwrap_or(base);
+    scaled.map(|value| with_noun(&fixed(value, decimals), noun))
+}
+
+/// A level and its interval: "24.1 ms" and "20.3 to 27.9 ms", with the decimals that the interval's
+/// width supports. Where values are `whole`, as counts are, so are the bounds, and none is moved inwards.
+pub fn level_with_interval(value: f64, interval: [f64; 2], unit: &str, whole: bool) -> [String; 2] {
+    let (scale, noun) = match unit {
+        "share" => (100.0, "%"),
+        unit => (1.0, unit),
+    };
+    let [low, high] = if whole {
+        [(interval[0] + 1e-6).floor(), (interval[1] - 1e-6).ceil()]
+    } else {
+        interval.map(|bound| bound * scale)
+    };
+    let value = value * scale;
+    let width = high - low;
+    let base = match width {
+        _ if whole && (value.abs() >= 10.0 || (value - value.round()).abs() < 1e-6) => 0,
+        width if width > 0.0 && width.is_finite() => decimals_of(width),
+        _ if value.fract() == 0.0 => 0,
+        _ => decimals_of(value.abs() / 50.0),
+    };
+    let decimals = if whole {
+        (base..=2)
+            .find(|decimals| !reads_zero(&fixed(value, *decimals)))
+            .unwrap_or(0)
+    } else {
+        base
+    };
+    let bounds = [low, high].map(|bound| fixed(bound, if whole { 0 } else { base }));
+    [
+        with_noun(&fixed(value, decimals), noun),
+        with_noun(&bounds.join(" to "), noun),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::number::{MINUS, THIN};
+
+    fn plain(text: &str) -> String {
+        text.replace([NBSP, THIN], " ").replace(MINUS, "-")
+    }
+
+    #[test]
+    fn a_claim_says_what_is_proven_and_what_is_not() {
+        let relative = |value, low, high, proven| {
+            plain(&Estimate::relative(value, Some([low, high]), proven).claim("than before"))
+        };
+        let amount = |value, low, high, unit, proven| {
+            plain(&Estimate::amount(value, Some([low, high]), unit, proven).claim("than before"))
+        };
+        let cases = [
+            (
+                relative(-0.33, -0.45, -0.14, true),
+                "33 % lower than before (95 % interval 45 to 14 % lower)",
+            ),
+            (
+                relative(-0.33, -0.45, -0.14, false),
+                "probably 33 % lower than before (45 to 14 % lower); not yet proven",
+            ),
+            (
+                relative(-0.04, -0.12, 0.05, false),
+                "4 % lower than before (12 % lower to 5 % higher); not proven",
+            ),
+            // The test alone proves nothing that the interval does not exclude.
+            (
+                relative(-0.04, -0.12, 0.05, true),
+                "4 % lower than before (12 % lower to 5 % higher); not proven",
+            ),
+            (
+                relative(2.4, 1.5, 3.4, true),
+                "3.4 times as high as before (95 % interval 2.5 to 4.4 times)",
+            ),
+            (
+                relative(0.0, -0.1, 0.1, false),
+                "the same as before (10 % lower to 10 % higher); not proven",
+            ),
+            (
+                relative(-1.12, -1.5, -0.8, true),
+                "100 % lower than before (95 % interval 100 to 80 % lower)",
+            ),
+            (
+                relative(-0.02, -0.2, -0.000_4, true),
+                "2 % lower than before (95 % interval 20 to 0.04 % lower)",
+            ),
+            (
+                amount(-2.14, -3.9, -0.4, "min", true),
+                "2.1 min lower than before (95 % interval 3.9 to 0.4 min lower)",
+            ),
+            (
+                amount(0.012, 0.010, 0.014, "share", true),
+                "1.20 percentage points higher than before (95 % interval 1.00 to 1.40 percentage points higher)",
+            ),
+            (relative(f64::NAN, 0.0, 1.0, false), "cannot be estimated"),
+        ];
+        for (got, want) in cases {
+            assert_eq!(got, want);
+        }
+        let point = Estimate::relative(0.5, None, true);
+        assert_eq!(plain(&point.claim("")), "50 % higher; not proven");
+        let certain = Estimate::relative(-0.33, Some([-0.33, -0.33]), true);
+        assert_eq!(plain(&certain.claim("")), "33 % lower");
+    }
+
+    #[test]
+    fn tables_have_signs() {
+        let one = Estimate::relative(-0.33, Some([-0.45, -0.14]), true);
+        assert_eq!(plain(&one.signed()), "-33 %");
+        assert_eq!(plain(&one.signed_range()), "-45 to -14 %");
+        assert_eq!(one.heading(), format!("33{NBSP}% lower"));
+        assert_eq!(
+            plain(&one.compared("than in May")),
+            "33 % lower than in May"
+        );
+        let high = Estimate::relative(2.4, Some([1.5, 3.4]), true);
+        assert_eq!(high.compared("than in May"), "3.4 times as high as in May");
+    }
+
+    #[test]
+    fn levels_share_their_digits_and_stay_apart() {
+        let check = |values: [f64; 2], width, unit, want: &str| {
+            assert_eq!(plain(&levels(values, width, unit).join(" to ")), want);
+        };
+        check([6.1667, 7.25], Some(1.0), "", "6.2 to 7.2");
+        check([0.0612, 0.11], None, "", "0.061 to 0.110");
+        check([1041.0, 638.0], Some(120.0), "", "1041 to 638");
+        check([50.001, 50.002], Some(4.0), "%", "50.001 % to 50.002 %");
+        check([3.0, 3.0], None, "", "3 to 3");
+        check([0.0, 5.0], None, "failures", "0 failures to 5 failures");
+    }
+
+    #[test]
+    fn levels_have_the_digits_of_their_interval() {
+        let check = |value, interval, unit, whole, want: [&str; 2]| {
+            let got = level_with_interval(value, interval, unit, whole);
+            assert_eq!(got.map(|text| plain(&text)), want);
+        };
+        check(
+            24.134,
+            [20.31, 27.94],
+            "ms",
+            false,
+            ["24.1 ms", "20.3 to 27.9 ms"],
+        );
+        check(
+            0.1634,
+            [0.144, 0.183],
+            "share",
+            false,
+            ["16.3 %", "14.4 to 18.3 %"],
+        );
+        check(168.0, [143.7, 169.0], "", true, ["168", "143 to 169"]);
+        check(
+            167.6,
+            [144.000_000_1, 169.2],
+            "",
+            true,
+            ["168", "144 to 170"],
+        );
+        check(7.24, [5.5, 8.9], "runs", true, ["7.2 runs", "5 to 9 runs"]);
+        check(0.04, [0.0, 1.3], "", true, ["0.04", "0 to 2"]);
+        check(0.0, [0.0, 1.0], "", true, ["0", "0 to 1"]);
+        check(6.78, [6.78, 6.78], "", false, ["6.78", "6.78 to 6.78"]);
+        check(-0.000_01, [-2.0, 2.0], "", false, ["0.0", "-2.0 to 2.0"]);
+        let slope = Estimate::amount(0.2512, Some([0.22, 0.28]), "%", true);
+        assert_eq!(plain(&slope.bare_size()), "0.251 percentage points");
+    }
+
+    /// Deterministic numbers of all sizes (a linear congruential generator by Knuth).
+    fn numbers() -> impl FnMut() -> f64 {
+        let mut state: u64 = 1;
+        move || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 11) as f64 / (1u64 << 53) as f64
+        }
+    }
+
+    #[test]
+    fn a_level_lies_within_its_printed_interval_whatever_the_numbers() {
+        let mut random = numbers();
+        for round in 0..20_000 {
+            let size = 10f64.powf(random() * 14.0 - 6.0);
+            let value = size * random();
+            let [below, above] = [random(), random()].map(|share| share * size * random());
+            let whole = round % 2 == 0;
+            let texts = level_with_interval(value, [value - below, value + above], "", whole)
+                .map(|text| plain(&text).replace(' ', ""));
+            let (low, high) = texts[1].split_once("to").expect("two bounds");
+            let parsed = [low, &texts[0], high].map(|text| text.parse::<f64>().expect("a number"));
+            assert!(
+                parsed.is_sorted(),
+                "{value} {below} {above} {whole}: {texts:?}"
+            );
+            assert!(!texts.iter().any(|text| text == "-0"), "{texts:?}");
+            assert!(low != high || whole, "{value} {below} {above}: {texts:?}");
+        }
+    }
+
+    #[test]
+    fn no_claim_exceeds_its_interval_whatever_the_numbers() {
+        let mut random = numbers();
+        for round in 0..60_000 {
+            let size = 10f64.powf(random() * 12.0 - 8.0);
+            let value = (random() - 0.5) * size;
+            let spread = [random(), random()].map(|share| share * size * random());
+            let interval = [value - spread[0], value + spread[1]];
+            let proven = random() < 0.5;
+            let estimate = match round % 3 {
+                0 => Estimate::relative(value, Some(interval), proven),
+                1 => Estimate::points(value, Some(interval), proven),
+                _ => Estimate::amount(value, Some(interval), "failures per day", proven),
+            };
+            let includes_none = interval[0] <= 0.0 && interval[1] >= 0.0;
+            let all = [
+                estimate.claim("than before"),
+                estimate.heading(),
+                format!("{} {}", estimate.signed(), estimate.signed_range()),
+            ];
+            for text in &all {
+                let text = plain(text);
+                let context = || format!("{value} {interval:?} {proven}: {text:?}");
+                for bad in [
+                    "n/a", "NaN", "inf", "e-", "10⁻", "× ", "+0 to +0", " ()", "  ",
+                ] {
+                    assert!(!text.contains(bad), "{bad:?} in {}", context());
+                }
+                let zero_signed = text.split([' ', '(']).any(|word| {
+                    let number = word.trim_end_matches([')', ';', ',']);
+                    number.starts_with(['-', '+']) && reads_zero(&number[1..]) && number.len() > 1
+                });
+                assert!(!zero_signed, "signed zero in {}", context());
+            }
+            let claim = &all[0];
+            if includes_none || !proven {
+                assert!(claim.contains("proven"), "{claim:?}");
+            } else {
+                assert!(!claim.contains("proven"), "{claim:?}");
+            }
+        }
+    }
+}
