@@ -215,7 +215,7 @@ impl Tally {
         }
         let (n, examples) = self.refused.entry(violation.reason).or_default();
         *n += 1;
-        if examples.len() < EXAMPLES {
+        if has_room(examples, &violation.field) {
             examples.push(Example {
                 file: file.to_string(),
                 line: row.line,
@@ -332,6 +332,28 @@ impl Tally {
         }
         out
     }
+}
+
+/// Makes room for an example of a field. A full list drops an example of a field that it has several
+/// of, so that every field with errors is shown.
+fn has_room(examples: &mut Vec<Example>, field: &str) -> bool {
+    if examples.len() < EXAMPLES {
+        return true;
+    }
+    let field = without_places(field);
+    let fields: Vec<String> = examples
+        .iter()
+        .map(|one| without_places(&one.field))
+        .collect();
+    if fields.contains(&field) {
+        return false;
+    }
+    let again = |index: &usize| fields[..*index].contains(&fields[*index]);
+    let last = (0..fields.len()).rev().find(again);
+    last.is_some_and(|index| {
+        examples.remove(index);
+        true
+    })
 }
 
 /// An expectation of days, with the days that do not meet it.

@@ -12,6 +12,7 @@
 //! [expect]                   # of the records as a whole
 //! fresh_hours = 26           # hours between the newest record and the moment of the report
 //! daily_records_min = 100
+//! silence = "zero"           # no records mean that nothing happened; usually they may be missing
 //! [field.id]
 //! type = "string"            # or integer, number, boolean, timestamp, date, json, struct, list<…>
 //! max_length = 64
@@ -37,18 +38,65 @@
 //! forgotten. Neither reaches a dataset, a message, or the text that is kept of a refused record. It is
 //! values of *named* fields that are guarded: what `unknown = "keep"` keeps, it keeps as it is.
 //!
+//! **Silence.** After the last record of a source nothing happened, or its records are missing: nobody
+//! can tell from the records. Days without any are left out of what is judged, and the quality stage
+//! warns. Where records are of rare events, such as incidents, `silence = "zero"` says that nothing
+//! happened: until the end of the window (of one that is not over: until the day of the run), or until
+//! `fresh_hours` after the last record, where that is given. `fresh_hours` of 1440 or more, 60 days, say
+//! so alone: no delivery is so late. SQL stages that pass on the records of such a source one by one,
+//! with their time, inherit it; others do not.
+//!
+//! **How values are written.** Numbers, times and booleans are read as most programs write them; what
+//! differs is declared, for the whole contract or for a field:
+//!
+//! ```toml
+//! null_words = ["NULL", "?"]  # texts that stand for no value
+//! decimal    = ","            # before decimals of numbers in text: "." or ","
+//! thousands  = "."            # between groups of three digits: ".", ",", " ", "'" or "_"
+//! zone       = "Europe/Berlin" # of times without an offset; usually UTC
+//! [field.opened]
+//! type   = "timestamp"
+//! format = "%d/%m/%Y %H:%M"   # or a list, tried in order; or epoch_s, epoch_ms, epoch_us, epoch_ns
+//! [field.urgent]
+//! type        = "boolean"
+//! true_words  = ["J"]
+//! false_words = ["N"]
+//! [field.status]
+//! type = "integer"
+//! from = "http.status"        # what records call it: exactly so, else by this path
+//! ```
+//!
+//! - *Null words* stand for no value in cells of CSV, and in texts of JSON and Parquet where the field
+//!   is no string; blanks around them do not count. Usual are `NULL`, `\N`, `NA`, `N/A`, `NaN`, `NaT`,
+//!   `None`, `nil`, `-` and `#N/A`, in any case, but not in strings: a person may be called Null. Words
+//!   that are declared replace them, match exactly, and hold for strings of CSV, too. An empty cell
+//!   never is a value.
+//! - *Marks of numbers* hold for cells of CSV, and make texts of JSON and Parquet numbers, too; numbers
+//!   of JSON are what they are. Beside a decimal comma, points and blanks may separate thousands. Groups
+//!   have three digits, so that `1.29,99` is refused and not misread.
+//! - *Times* are usually read in every form whose meaning is certain: ISO 8601 as programs write it, with
+//!   `UTC`, `GMT` or an offset behind a blank, too, and RFC 2822. A declared `format` replaces these
+//!   forms. Its directives are those of strptime; without `%z`, `%:z` or `%Q` times are those of the
+//!   `zone`. Hours that clocks skip or have twice have the offset before the change, a leap second is
+//!   read as the second before it, and digits beyond microseconds are cut off, toward the past.
+//! - *Words for true and false* are usually true, t, yes, y, on, 1 and false, f, no, n, off, 0, in any
+//!   case; numbers 1 and 0 of JSON and Parquet are booleans, too. Declared words match exactly.
+//!
 //! **Plausible times.** A record whose time (`time`) lies before 1970 or after 2099 is refused as out of
 //! range: such times stand for "unknown" or "never", and one of them would stretch every series over
 //! centuries. Where they are meant, `min` and `max` of the field say what is allowed instead. Other
 //! timestamps and dates have no limits but their own `min` and `max`. A day as a `max` is allowed to
-//! its end; times without an offset are UTC.
+//! its end; days and times without an offset are those of the field's `zone`, else UTC.
 
 mod limits;
+mod notation;
 mod pattern;
 mod reader;
 mod record;
 mod texts;
 
+pub use notation::{EpochUnit, Notation, TimeFormat, Zone};
+pub(crate) use notation::{database, numeral_mark};
 pub use pattern::Pattern;
 
 use crate::error::SourceError;
@@ -124,8 +172,18 @@ pub const REST: &str = "_rest";
 /// One field of a record.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Field {
-    /// Name, as records write it.
+    /// Name: of the column, and of what records have unless `from` says else.
     pub name: String,
+    /// What records call it: first a key, header or column of exactly this name, else the path of a
+    /// field within objects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// How records write its values.
+    #[serde(skip_serializing_if = "Notation::is_usual")]
+    pub notation: Notation,
+    /// The table of the contract that declares it, such as `field.user.field.name`, for messages.
+    #[serde(skip)]
+    pub table: String,
     /// What values it holds.
     pub kind: FieldKind,
     /// Whether a record without it is refused. Fields of the key are required.
@@ -183,6 +241,20 @@ pub enum FieldKind {
 }
 
 impl Field {
+    /// What records call it.
+    pub fn key(&self) -> &str {
+        self.from.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Whether records may have it in an object of this path.
+    pub(crate) fn is_within(&self, path: &str) -> bool {
+        let inner = self
+            .from
+            .as_deref()
+            .and_then(|from| from.strip_prefix(path));
+        inner.is_some_and(|inner| inner.starts_with('.'))
+    }
+
     /// Removes what is for people only.
     fn strip(&mut self) {
         self.description.clear();
@@ -345,6 +417,8 @@ pub fn parse(name: &str, file: &str, text: &str) -> Result<Contract, Vec<Diagnos
     let mut reader = Reader {
         file,
         text,
+        shared: Notation::default(),
+        outer: String::new(),
         diagnostics: Vec::new(),
     };
     let contract = reader.contract(name, root.get_ref());

@@ -9,7 +9,10 @@ mod text;
 
 use crate::contract::{Contract, Field, FieldKind, Personal, UnknownFields};
 use jiff::Timestamp;
-use retrocast_domain::number::{count, plural, sensible};
+use retrocast_domain::{
+    number::{count, plural, sensible},
+    report::Silence,
+};
 
 pub use page::html;
 pub use results::{ResultColumn, ResultTable, results};
@@ -162,6 +165,9 @@ fn expectations(contract: &Contract) -> Vec<String> {
         expect.daily_records_max.map(number),
     );
     out.extend(daily.map(|range| format!("Records a day: {range}.")));
+    if expect.silence == Silence::Zero {
+        out.push("No records mean that nothing happened.".to_string());
+    }
     match contract.unknown {
         UnknownFields::Count => {}
         UnknownFields::Keep => {

@@ -6,23 +6,33 @@
 //!
 //! - **Types**: the narrowest that fits all values. Values that no type fits alone are `json`, or in
 //!   CSV files `string`, and a comment counts what they are. Digits with zeros before them, or with
-//!   more than 15 places, are names and no numbers. Objects with many keys, each of them in few
-//!   objects, are maps and are kept as JSON.
+//!   more than 15 places, are names and no numbers, and so are ids in cells; whole numbers beyond 64
+//!   bits with a sign are `json`, which keeps all digits. Objects with many keys, each of them in few
+//!   objects, are maps and are kept as JSON. Columns of one name are a list.
+//! - **How values are written**, each with the evidence, and only where all values agree. `format`:
+//!   `epoch_…` for numbers that are times of 2000 to 2049 in one unit, in a field named like a time;
+//!   days in figures where some value shows whether the day or the month comes first. `null_words`
+//!   beside numbers, times and booleans. `decimal` and `thousands` where the other reading is
+//!   impossible. Words for true and false where both were seen. Where two readings fit, the field is
+//!   a `string`, and a comment names the lines for either. Times without an offset get a comment.
+//! - **`from`** where what records call a field cannot name it, such as `http.status`.
 //! - **`required`** where the field was always there, with how often that was.
 //! - **`allowed`** where 2 to 12 different texts were seen, each twice or more, ten times on average.
 //! - **Limits of length** of four times the longest text, rounded up to a power of two; **`min = 0`**
 //!   for what is counted or measured from zero by its unit or name. Other numbers only get a comment
 //!   with their range.
 //! - **The key**: unique over the sample, and named like one; else the first text without spaces that
-//!   is unique, a time, or two of these together, when there are 20 records or more.
+//!   is unique, a time, or two or three of these together, or with numbers that count, such as
+//!   `build_number`, when there are 20 records or more.
 //! - **The time**: of the times that every record has the one with the surest name.
 //! - **Personal data**: by names, and by texts of which half look like addresses of mail or networks,
 //!   or numbers to be called.
 //!
-//! The draft is held to the records that it was made from before it is given out, and says so when
-//! some do not meet it.
+//! The draft is held to the records that it was made from before it is given out. Fields with values
+//! that do not fit after all become texts; what else is not met, the draft says.
 
 mod choose;
+mod evidence;
 mod kind;
 mod looks;
 mod profile;
@@ -33,14 +43,23 @@ use crate::{
     contract::{self, Contract, nameable},
     error::SourceError,
     input::{Found, Input},
-    read::{Told, value},
+    read::{
+        Told,
+        quarantine::{Reason, Row},
+        value,
+    },
 };
 use retrocast_domain::number::plural;
 use sample::Sample;
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 /// Records that are looked at when nobody says how many.
 pub const RECORDS: u64 = 10_000;
+/// Maximum number of drafts, each without the types that did not fit in the last.
+const ATTEMPTS: u32 = 4;
 
 /// A draft of a contract.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,43 +97,60 @@ fn damaged(files: &[(String, String)]) -> Option<String> {
 }
 
 fn draft(name: &str, found: &Found, most: Option<u64>) -> Result<Draft, SourceError> {
-    let sample = sample::take(found, most)?;
-    let Some(body) = write::draft(name, &sample) else {
-        return Err(SourceError::NothingToDescribe {
-            name: name.to_string(),
-            broken: sample.broken,
-            first: sample.first_broken.or_else(|| damaged(&sample.damaged)),
-        });
-    };
+    let mut sample = sample::take(found, most)?;
     let parsed = |text: &str| {
         contract::parse(name, name, text).map_err(|diagnostics| SourceError::Contract {
             file: name.to_string(),
             diagnostics,
         })
     };
-    let contract = parsed(&body)?;
-    let (unmet, told) = unmet(found, &contract, &sample)?;
-    let text = write::head(&sample, &told) + &body;
-    Ok(Draft {
-        contract: parsed(&text)?,
-        text,
-        records: sample.records,
-        files: sample.files.len() as u64,
+    for attempt in 1.. {
+        let Some(body) = write::draft(name, &sample) else {
+            break;
+        };
+        let contract = parsed(&body)?;
+        let held = hold(found, &contract, &sample)?;
+        // Fields whose values do not fit their types after all are kept as they are.
+        if attempt < ATTEMPTS && sample.simplify(&held.misread) {
+            continue;
+        }
+        // Those that cannot be taken apart are refused by any contract.
+        let unmet = held.refused - sample.broken.min(held.refused);
+        let do_not = if unmet == 1 { "does not" } else { "do not" };
+        let met = format!("{} of the sample {do_not} meet this draft.", records(unmet));
+        let sentences = std::iter::once(met).chain(held.first).filter(|_| unmet > 0);
+        let text = write::head(&sample, &sentences.collect::<Vec<_>>()) + &body;
+        return Ok(Draft {
+            contract: parsed(&text)?,
+            text,
+            records: sample.records,
+            files: sample.files.len() as u64,
+            broken: sample.broken,
+            unmet,
+        });
+    }
+    Err(SourceError::NothingToDescribe {
+        name: name.to_string(),
         broken: sample.broken,
-        unmet,
+        first: sample.first_broken.or_else(|| damaged(&sample.damaged)),
     })
 }
 
-/// How many records of the sample a draft refuses, and sentences about it. It is none, but for records
-/// that no contract can tell from sound ones before it names their fields, such as those that have a
-/// field twice.
-fn unmet(
-    found: &Found,
-    contract: &Contract,
-    sample: &Sample,
-) -> Result<(u64, Vec<String>), SourceError> {
-    let mut refused = 0;
-    let mut first = None;
+/// The result of checking the sample against a draft.
+#[derive(Default)]
+struct Held {
+    /// Records that it refuses. It is none, but for records that no contract can tell from sound ones
+    /// before it names their fields, such as those that have a field twice.
+    refused: u64,
+    /// The first of them.
+    first: Option<String>,
+    /// Fields, as records call them, with values that do not fit.
+    misread: BTreeSet<String>,
+}
+
+/// Holds the sample to a draft.
+fn hold(found: &Found, contract: &Contract, sample: &Sample) -> Result<Held, SourceError> {
+    let mut held = Held::default();
     for (file, last) in &sample.files {
         found.read(
             std::slice::from_ref(file),
@@ -122,15 +158,7 @@ fn unmet(
             &mut |told| match told {
                 Told::Records(parsed) => {
                     let rows = parsed.refused.iter().filter(|row| row.line <= *last);
-                    for row in rows {
-                        refused += 1;
-                        first.get_or_insert_with(|| {
-                            let v = &row.violation;
-                            let (name, line) = (shown(&file.0.name), row.line);
-                            let (field, why) = (shown(&v.field), shown(&v.message));
-                            format!("The first: {name}, line {line}, field {field}: {why}")
-                        });
-                    }
+                    rows.for_each(|row| held.refuse(contract, row, &file.0.name));
                     let line = parsed.lines.last().copied().unwrap_or(0);
                     line < *last
                 }
@@ -138,14 +166,60 @@ fn unmet(
             },
         )?;
     }
-    // Those that cannot be taken apart are refused by any contract.
-    let unmet = refused - sample.broken.min(refused);
-    if unmet == 0 {
-        return Ok((0, Vec::new()));
+    Ok(held)
+}
+
+impl Held {
+    fn refuse(&mut self, contract: &Contract, row: &Row, file: &str) {
+        self.refused += 1;
+        let violation = &row.violation;
+        self.first.get_or_insert_with(|| {
+            let (name, line) = (shown(file), row.line);
+            let (field, why) = (shown(&violation.field), shown(&violation.message));
+            format!("The first: {name}, line {line}, field {field}: {why}")
+        });
+        if matches!(violation.reason, Reason::BrokenJson | Reason::BrokenCsv) {
+            return;
+        }
+        let fields = contract.fields.iter().filter(|field| {
+            let rest = violation.field.strip_prefix(field.name.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        });
+        self.misread
+            .extend(fields.map(|field| field.key().to_string()));
     }
-    let do_not = if unmet == 1 { "does not" } else { "do not" };
-    let told = format!("{} of the sample {do_not} meet this draft.", records(unmet));
-    Ok((unmet, std::iter::once(told).chain(first).collect()))
+}
+
+/// Names the fields of records as a contract can: by their own names where possible, else by names made
+/// of those. Fields of which none can be made are left out.
+fn field_names<'n>(names: impl Iterator<Item = &'n String> + Clone) -> BTreeMap<&'n str, String> {
+    let all: BTreeSet<&str> = names.clone().map(String::as_str).collect();
+    let mut called = BTreeMap::new();
+    let mut taken = BTreeSet::new();
+    for name in names.map(String::as_str) {
+        if called.contains_key(name) || name.is_empty() || name.contains('\0') {
+            continue;
+        }
+        let plain = name.replace('.', "_");
+        let plain = plain.trim_start_matches('_');
+        let numbered = (2..).map(|n| format!("{plain}_{n}"));
+        let mut possible = [name.to_string(), plain.to_string()]
+            .into_iter()
+            .chain(numbered);
+        let free = |new: &String| {
+            nameable(new) && (new == name || !(all.contains(new.as_str()) || taken.contains(new)))
+        };
+        let found = if plain.is_empty() && !nameable(name) {
+            None
+        } else {
+            possible.find(free)
+        };
+        if let Some(found) = found {
+            taken.insert(found.clone());
+            called.insert(name, found);
+        }
+    }
+    called
 }
 
 /// "819 records".

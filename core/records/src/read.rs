@@ -18,6 +18,8 @@ pub mod personal;
 mod plain;
 pub mod quarantine;
 mod strangers;
+mod text;
+pub(crate) mod time;
 pub mod value;
 
 pub use block::RECORD_BYTES_MAX;
@@ -27,6 +29,7 @@ pub use format::Format;
 pub(crate) use json::fits;
 pub use parse::Parsed;
 pub use strangers::{Unknown, count_unknown};
+pub(crate) use text::numeral;
 
 use crate::{
     contract::Contract,

@@ -44,7 +44,8 @@ Examples:
   retrocast contract infer export.log --format csv --delimiter ';'
 
 A draft says what records look like, not what they must look like: it has comments where somebody
-has to decide. Records are taken from all files evenly.")]
+has to decide. How times, numbers and missing values are written is declared where all records agree,
+each with the evidence. Records are taken from all files evenly.")]
     Infer {
         /// Which files: a path or pattern, as in a job file
         uri: String,

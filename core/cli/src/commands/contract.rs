@@ -81,12 +81,21 @@ fn draft(
     let mut file = fs::File::create_new(out).with_context(failed)?;
     file.write_all(drafted.text.as_bytes())
         .with_context(failed)?;
+    let left: Vec<String> = [
+        (drafted.broken, "could not be taken apart"),
+        (drafted.unmet, "refused by it"),
+    ]
+    .into_iter()
+    .filter(|(records, _)| *records > 0)
+    .map(|(records, why)| format!(" ({} {why})", plural(records, "record")))
+    .collect();
     print(&format!(
-        "{}: a draft, made from {} in {}; read it, decide where it says so, then: \
+        "{}: a draft, made from {} in {}{}; read it, decide where it says so, then: \
          retrocast contract check {uri:?} --contract {}",
         out.display(),
         plural(drafted.records, "record"),
         plural(drafted.files, "file"),
+        left.concat(),
         out.display(),
     ))?;
     Ok(Exit::Done)
@@ -108,9 +117,9 @@ fn hold(
             job::print_diagnostics(shown, "");
             if shown.len() < diagnostics.len() {
                 let shown = plural(shown.len() as u64, "mistake");
-                eprintln!("only the first {shown}; is this a contract?");
+                crate::terminal::message!("only the first {shown}; is this a contract?");
             }
-            eprintln!(
+            crate::terminal::message!(
                 "error: {} in {file}",
                 plural(diagnostics.len() as u64, "mistake")
             );

@@ -13,7 +13,7 @@ use std::{
 };
 
 /// Raised whenever a source could become other rows though records and contract are the same.
-const SOURCE_CODE_VERSION: u32 = 2;
+const SOURCE_CODE_VERSION: u32 = 3;
 
 /// Kinds of stage and contracts.
 pub struct Catalogue {

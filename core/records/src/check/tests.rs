@@ -158,3 +158,17 @@ fn the_place_in_a_list_is_not_part_of_a_field() {
     assert_eq!(without_places("a[0][1]"), "a[][]");
     assert_eq!(without_places("p50[3]"), "p50[]");
 }
+
+#[test]
+fn what_is_wrong_with_each_field_is_told() {
+    let mut records = "{\"id\":\"1\",\"n\":\"x\"}\n".repeat(9);
+    records += "{\"id\":\"2\",\"at\":\"soon\"}\n";
+    for index in 0..9 {
+        let before = "{},".repeat(index);
+        records += &format!("{{\"id\":\"3\",\"steps\":[{before}{{\"n\":true}}]}}\n");
+    }
+    let checked = check_records(&records, None);
+    let examples = checked.refused.iter().flat_map(|refused| &refused.examples);
+    let fields: Vec<&str> = examples.map(|example| example.field.as_str()).collect();
+    assert_eq!(fields, ["n", "n", "n", "at", "steps[0].n"], "{checked}");
+}

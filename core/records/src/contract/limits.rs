@@ -4,7 +4,11 @@ use super::{
     Field, FieldKind,
     reader::{Reader, Value, innermost},
 };
-use crate::read::value::{self, DAY_MICROS};
+use crate::read::{
+    time::{self, DAY_MICROS, Time},
+    value,
+};
+use jiff::tz::TimeZone;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
@@ -13,7 +17,8 @@ const PLAUSIBLE: Range<i64> = 0..4_102_444_800_000_000;
 
 impl Reader<'_> {
     /// Everything about a field but its type.
-    pub(super) fn limits(&mut self, name: &str, table: &DeTable, is_time: bool) -> Field {
+    pub(super) fn limits(&mut self, name: &str, table: &DeTable, kind: &str) -> Field {
+        let notation = self.notation(name, kind, table);
         let required = match table.get("required") {
             None => false,
             Some(value) => value.get_ref().as_bool().unwrap_or_else(|| {
@@ -23,9 +28,11 @@ impl Reader<'_> {
         };
         let (allowed, allowed_integers) = self.allowed(table);
         let (mut min, mut max, mut earliest, mut latest) = (None, None, None, None);
-        if is_time {
-            earliest = self.moment(table, "min").map(|day| day.0);
-            latest = self.moment(table, "max").map(|day| day.1);
+        if matches!(kind, "timestamp" | "date") {
+            // Days are days in every zone.
+            let zone = notation.zone_rules().filter(|_| kind == "timestamp");
+            earliest = self.moment(table, "min", zone).map(|day| day.0);
+            latest = self.moment(table, "max", zone).map(|day| day.1);
         } else {
             (min, max) = (self.number(table, "min"), self.number(table, "max"));
         }
@@ -38,6 +45,9 @@ impl Reader<'_> {
         let (min_length, max_length) = self.lengths(table);
         Field {
             name: name.to_string(),
+            from: self.from(name, table),
+            notation,
+            table: self.outer.clone(),
             kind: FieldKind::Json,
             required,
             description: self
@@ -59,18 +69,37 @@ impl Reader<'_> {
         }
     }
 
-    /// The first and last microsecond since 1970 of a limit: a time, or a whole day.
-    fn moment(&mut self, table: &DeTable, key: &str) -> Option<(i64, i64)> {
+    /// What records call a field, where that is not its name.
+    fn from(&mut self, name: &str, table: &DeTable) -> Option<String> {
+        let (span, from) = self.text(table, "from")?;
+        if from.is_empty() || from.contains('\0') {
+            self.error(
+                span,
+                format!("{from:?} cannot name what records have"),
+                None,
+            );
+            return None;
+        }
+        Some(from).filter(|from| from != name)
+    }
+
+    /// The first and last microsecond since 1970 of a limit: a time, or a whole day, in a zone.
+    fn moment(
+        &mut self,
+        table: &DeTable,
+        key: &str,
+        zone: Option<&TimeZone>,
+    ) -> Option<(i64, i64)> {
         let value = table.get(key)?;
         let text = match value.get_ref() {
             DeValue::String(text) => text.to_string(),
             DeValue::Datetime(time) => time.to_string(),
             _ => String::new(),
         };
-        let day = value::date(&text).map(|days| i64::from(days) * DAY_MICROS);
-        let found = match day {
-            Some(first) => Some((first, first + DAY_MICROS - 1)),
-            None => value::timestamp(&text).map(|at| (at, at)),
+        let begin = |days: i64| Time::Local(days * DAY_MICROS).in_zone(zone);
+        let found = match value::date(&text).map(i64::from) {
+            Some(day) => Some((begin(day), begin(day + 1) - 1)),
+            None => time::certain(&text).map(|at| (at.in_zone(zone), at.in_zone(zone))),
         };
         if found.is_none() {
             self.wrong_type(key, value, "a day or time such as 1990-01-01");

@@ -1,6 +1,6 @@
 //! From the tree of a contract's file to the contract, with every mistake at its place.
 
-use super::{Contract, Field, FieldKind};
+use super::{Contract, Field, FieldKind, Notation};
 use crate::near::near;
 use retrocast_domain::Diagnostic;
 use std::ops::Range;
@@ -11,18 +11,23 @@ use toml::{
 
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
 
-const CONTRACT_KEYS: [&str; 8] = [
+const CONTRACT_KEYS: [&str; 12] = [
     "title",
     "description",
     "key",
     "latest",
     "time",
     "unknown",
+    "null_words",
+    "decimal",
+    "thousands",
+    "zone",
     "expect",
     "field",
 ];
-const FIELD_KEYS: [&str; 13] = [
+const FIELD_KEYS: [&str; 21] = [
     "type",
+    "from",
     "required",
     "default",
     "description",
@@ -34,6 +39,13 @@ const FIELD_KEYS: [&str; 13] = [
     "min_length",
     "max_length",
     "personal",
+    "null_words",
+    "decimal",
+    "thousands",
+    "zone",
+    "format",
+    "true_words",
+    "false_words",
     "field",
 ];
 const TYPES: [&str; 9] = [
@@ -70,6 +82,10 @@ pub(super) struct Reader<'a> {
     pub file: &'a str,
     /// The file's text.
     pub text: &'a str,
+    /// How records write values, as the contract declares it for all its fields.
+    pub shared: Notation,
+    /// The table whose fields are being read, such as `field.user.`; empty at the top.
+    pub outer: String,
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -96,6 +112,7 @@ impl Reader<'_> {
                 Some("add `title = \"…\"`".into()),
             );
         }
+        self.shared = self.shared_notation(root);
         let mut fields = match root.get("field") {
             Some(value) => self.fields(value),
             None => {
@@ -179,10 +196,22 @@ impl Reader<'_> {
                 Some("add `[field.NAME]`".into()),
             );
         }
-        entries
-            .into_iter()
-            .filter_map(|(key, value)| self.field(key, value))
-            .collect()
+        let mut fields: Vec<Field> = Vec::new();
+        for (key, value) in entries {
+            let Some(field) = self.field(key, value) else {
+                continue;
+            };
+            if let Some(other) = fields.iter().find(|other| other.key() == field.key()) {
+                let (other, name, from) = (&other.name, &field.name, field.key());
+                let message = format!(
+                    "the fields `{other}` and `{name}` are both called {from:?} by records"
+                );
+                let help = "give one of them another `from`";
+                self.error(key.span(), message, Some(help.into()));
+            }
+            fields.push(field);
+        }
+        fields
     }
 
     fn field(&mut self, key: &Spanned<toml::de::DeString>, value: &Value) -> Option<Field> {
@@ -214,11 +243,15 @@ impl Reader<'_> {
                 return None;
             }
         };
+        let within = self.outer.len();
+        self.outer.push_str(&format!("field.{}", bare(&name)));
+        let limits = self.limits(&name, table, item_type(&kind_text.1));
+        self.outer.push('.');
         let children = table
             .get("field")
             .map(|value| (value.span(), self.fields(value)));
+        self.outer.truncate(within);
         let has_children = children.as_ref().map(|(span, _)| span.clone());
-        let limits = self.limits(&name, table, is_time(&kind_text.1));
         let kind = self.kind(&kind_text.1, &kind_text.0, children, &limits)?;
         if let Some(span) = has_children
             && !holds_struct(&kind)
@@ -283,15 +316,25 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a type is one of times, or a list of them.
-fn is_time(mut kind: &str) -> bool {
+/// The type of values, be they items of a list.
+fn item_type(mut kind: &str) -> &str {
     while let Some(item) = kind
         .strip_prefix("list<")
         .and_then(|rest| rest.strip_suffix('>'))
     {
         kind = item.trim();
     }
-    matches!(kind, "timestamp" | "date")
+    kind
+}
+
+/// A name as a key of TOML.
+fn bare(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if !name.is_empty() && name.chars().all(plain) {
+        name.to_string()
+    } else {
+        format!("{name:?}")
+    }
 }
 
 pub(super) fn innermost(kind: &FieldKind) -> &FieldKind {

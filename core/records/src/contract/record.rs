@@ -7,11 +7,17 @@ use super::{
     reader::{Reader, declared},
 };
 use crate::{near::near, read};
-use retrocast_domain::report::Expectation;
+use retrocast_domain::report::{Expectation, Silence};
 use std::ops::Range;
 use toml::de::DeTable;
 
-const EXPECT_KEYS: [&str; 3] = ["fresh_hours", "daily_records_min", "daily_records_max"];
+const EXPECT_KEYS: [&str; 4] = [
+    "fresh_hours",
+    "daily_records_min",
+    "daily_records_max",
+    "silence",
+];
+const SILENCES: [(&str, Silence); 2] = [("unknown", Silence::Unknown), ("zero", Silence::Zero)];
 
 impl Reader<'_> {
     pub(super) fn key(&mut self, root: &DeTable, fields: &mut [Field]) -> Vec<String> {
@@ -158,6 +164,7 @@ impl Reader<'_> {
             fresh_hours: self.amount(table, "fresh_hours", false),
             daily_records_min: self.amount(table, "daily_records_min", true),
             daily_records_max: self.amount(table, "daily_records_max", true),
+            silence: self.choice(table, "silence", &SILENCES).unwrap_or_default(),
         };
         let most = table.get("daily_records_max");
         if let (Some(least), Some(limit), Some(most)) =

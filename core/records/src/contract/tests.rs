@@ -186,11 +186,14 @@ fn unknown_fields_are_counted_kept_or_a_reason_to_refuse() {
 #[test]
 fn what_is_expected_of_all_records_is_read_and_checked() {
     let expect = |lines: &str| format!("{}[expect]\n{lines}", with("time = \"at\"\n", THREE));
-    let text = expect("fresh_hours = 26\ndaily_records_min = 0\ndaily_records_max = 1e4\n");
+    let text = expect(
+        "fresh_hours = 26\ndaily_records_min = 0\ndaily_records_max = 1e4\nsilence = \"zero\"\n",
+    );
     let expected = Expectation {
         fresh_hours: Some(26.0),
         daily_records_min: Some(0.0),
         daily_records_max: Some(1e4),
+        silence: retrocast_domain::report::Silence::Zero,
     };
     assert_eq!(parse("x", "x.toml", &text).unwrap().expect, expected);
     check(
@@ -200,6 +203,10 @@ fn what_is_expected_of_all_records_is_read_and_checked() {
             "11:15 `fresh_hours` must be above 0 | ",
             "12:21 `daily_records_min` must be 0 or more | ",
         ],
+    );
+    check(
+        &expect("silence = \"none\"\n"),
+        &["10:11 `silence` cannot be \"none\" | `silence` may be: unknown, zero"],
     );
     check(
         &expect("daily_records_min = 9\ndaily_records_max = 8\n"),
@@ -421,4 +428,210 @@ fn an_empty_contract_is_no_contract() {
         "title = \"T\"\n[field]\n",
         &["2:1 there are no fields | add `[field.NAME]`"],
     );
+}
+
+#[test]
+fn how_values_are_written_is_declared_for_all_fields_and_for_each() {
+    let text = "title = \"T\"\nnull_words = [\"NULL\"]\ndecimal = \",\"\nthousands = \".\"\n\
+                zone = \"Europe/Berlin\"\n[field.n]\ntype = \"number\"\n[field.point]\n\
+                type = \"number\"\ndecimal = \".\"\n[field.at]\ntype = \"list<timestamp>\"\n\
+                format = [\"%d.%m.%Y\", \"epoch_ms\"]\nzone = \"Asia/Tokyo\"\n[field.text]\n\
+                type = \"string\"\n[field.any]\ntype = \"json\"\n[field.ok]\ntype = \"boolean\"\n\
+                true_words = [\"J\"]\nnull_words = []\n[field.status]\ntype = \"integer\"\n\
+                from = \"http.status\"\n";
+    let contract = parse("x", "x.toml", text).unwrap();
+    let written: Vec<String> = contract
+        .fields
+        .iter()
+        .map(|field| serde_json::to_string(&field.notation).unwrap())
+        .collect();
+    assert_eq!(
+        written,
+        [
+            r#"{"null_words":["NULL"],"decimal":",","thousands":"."}"#,
+            r#"{"null_words":["NULL"],"decimal":"."}"#,
+            r#"{"null_words":["NULL"],"zone":"Asia/Tokyo","format":["%d.%m.%Y","epoch_ms"]}"#,
+            r#"{"null_words":["NULL"]}"#,
+            "{}",
+            r#"{"null_words":[],"true_words":["J"]}"#,
+            r#"{"null_words":["NULL"],"decimal":",","thousands":"."}"#,
+        ]
+    );
+    let status = &contract.fields[6];
+    assert_eq!(
+        (status.key(), status.name.as_str()),
+        ("http.status", "status")
+    );
+    assert!(
+        status.is_within("http") && !status.is_within("htt") && !status.is_within("http.status")
+    );
+}
+
+#[test]
+fn what_is_declared_of_writing_is_checked() {
+    let field =
+        |kind: &str, lines: &str| with("", &format!("[field.x]\ntype = \"{kind}\"\n{lines}\n"));
+    let wrong = |kind: &str, lines: &str, expected: &str| check(&field(kind, lines), &[expected]);
+    wrong(
+        "number",
+        "decimal = \";\"",
+        "4:11 `decimal` cannot be \";\" | `decimal` may be: \".\", \",\"",
+    );
+    wrong(
+        "number",
+        "thousands = \".\"",
+        "4:13 `thousands` and `decimal` are both '.' | \
+         beside `thousands = \".\"`, write `decimal = \",\"`",
+    );
+    wrong(
+        "number",
+        "decimal = \",\"\nthousands = \",\"",
+        "5:13 `thousands` and `decimal` are both ',' | \
+         beside `thousands = \",\"`, write `decimal = \".\"`",
+    );
+    wrong(
+        "string",
+        "decimal = \",\"",
+        "4:11 `decimal` does not fit field `x` | `decimal` is for numbers and integers",
+    );
+    wrong(
+        "timestamp",
+        "zone = \"Europe/Berlni\"",
+        "4:8 `zone` \"Europe/Berlni\" is not a time zone | did you mean `Europe/Berlin`?",
+    );
+    wrong(
+        "timestamp",
+        "zone = \"here\"",
+        "4:8 `zone` \"here\" is not a time zone | use an IANA name such as \"Europe/Berlin\" or \"UTC\"",
+    );
+    wrong(
+        "timestamp",
+        "format = 5",
+        "4:10 `format` must be a string or a list of strings, found integer | ",
+    );
+    wrong(
+        "timestamp",
+        "format = \"epoch\"",
+        "4:10 `format` \"epoch\" has no directive | \
+         numbers since 1970 are epoch_s, epoch_ms, epoch_us or epoch_ns",
+    );
+    wrong(
+        "timestamp",
+        "format = \"epoch_sec\"",
+        "4:10 `format` \"epoch_sec\" has no directive | did you mean `epoch_s`?",
+    );
+    wrong(
+        "number",
+        "format = \"%Y\"",
+        "4:10 `format` does not fit field `x` | `format` is for timestamps and dates",
+    );
+    wrong(
+        "boolean",
+        "true_words = [\"f\"]",
+        "4:14 \"f\" stands for true and for false | the usual words hold for what is not declared: \
+         declare both `true_words` and `false_words`",
+    );
+    wrong(
+        "boolean",
+        "true_words = \"J\"",
+        "4:14 `true_words` must be a list of strings, found string | ",
+    );
+    wrong(
+        "json",
+        "null_words = [\"NULL\"]",
+        "4:14 `null_words` does not fit field `x` | `null_words` is for all types but json and struct",
+    );
+    wrong(
+        "string",
+        "from = \"\"",
+        "4:8 \"\" cannot name what records have | ",
+    );
+    let place = |lines: &str| {
+        let text = field("timestamp", lines);
+        let found = parse("x", "x.toml", &text).unwrap_err();
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(
+            found[0]
+                .help
+                .as_deref()
+                .is_some_and(|help| help.contains("%d %e day"))
+        );
+        let (line, column) = found[0].line_column(&text).unwrap();
+        format!("{line}:{column} {}", found[0].message)
+    };
+    assert_eq!(
+        place("format = \"%d/%i/%Y\""),
+        "4:14 `%i` is not a directive that can be read"
+    );
+    assert_eq!(
+        place("format = [\"%d/%m/%Y\", \"%d %Z\"]"),
+        "4:27 `%Z` is not a directive that can be read"
+    );
+    assert_eq!(
+        place("format = \"%d %\""),
+        "4:14 `format` ends in the middle of a directive"
+    );
+    assert_eq!(
+        place("format = \"%d/%m\""),
+        "4:10 `format` \"%d/%m\" does not give the day"
+    );
+    assert_eq!(
+        place("format = \"%d/%m/%Y %I:%M\""),
+        "4:10 `format` \"%d/%m/%Y %I:%M\" has hours of 12 without AM or PM"
+    );
+    check(
+        "title = \"T\"\nzone = \"Berlin\"\ndecimal = 1\n[field.x]\ntype = \"string\"\n",
+        &[
+            "3:11 `decimal` must be a string, found integer | ",
+            "2:8 `zone` \"Berlin\" is not a time zone | use an IANA name such as \"Europe/Berlin\" or \"UTC\"",
+        ],
+    );
+    check(
+        "title = \"T\"\n[field.a]\ntype = \"string\"\n[field.b]\ntype = \"string\"\nfrom = \"a\"\n",
+        &[
+            "4:8 the fields `a` and `b` are both called \"a\" by records | give one of them another `from`",
+        ],
+    );
+}
+
+#[test]
+fn limits_of_times_are_those_of_the_zone() {
+    let text = "title = \"T\"\nzone = \"Europe/Berlin\"\n[field.at]\ntype = \"timestamp\"\n\
+                min = 1970-01-02\nmax = 1970-01-02\n[field.day]\ntype = \"date\"\nmin = 1970-01-02\n";
+    let contract = parse("x", "x.toml", text).unwrap();
+    let at = &contract.fields[0];
+    assert_eq!(at.earliest, Some(82_800_000_000));
+    assert_eq!(at.latest, Some(82_800_000_000 + 86_400_000_000 - 1));
+    assert_eq!(contract.fields[1].earliest, Some(86_400_000_000));
+}
+
+#[test]
+fn the_meaning_changes_with_how_values_are_written_and_only_then() {
+    let meaning = |lines: &str| {
+        let text = with("", &format!("[field.x]\ntype = \"number\"\n{lines}"));
+        parse("x", "x.toml", &text).unwrap().meaning()
+    };
+    // As it was before contracts could declare any of this.
+    let before =
+        r#"{"description":"","expect":EXPECT,"fields":[{"allowed":[],"allowed_integers":[],"#;
+    let before = before.to_string()
+        + r#""default":null,"description":"","earliest":null,"kind":"number","latest":null,"max":null,"#
+        + r#""max_length":null,"min":null,"min_length":null,"name":"x","pattern":null,"#
+        + r#""personal":"keep","required":false,"unit":null}],"key":[],"latest":null,"name":"x","#
+        + r#""time":null,"title":"","unknown":"count"}"#;
+    let expect = serde_json::to_string(&Expectation::default()).unwrap();
+    let before: serde_json::Value =
+        serde_json::from_str(&before.replace("EXPECT", &expect)).unwrap();
+    let before = retrocast_domain::canonical::json(&before);
+    let before = blake3::hash(before.as_bytes()).to_hex()[..32].to_string();
+    assert_eq!(meaning(""), before);
+    assert_eq!(meaning("from = \"x\"\n"), meaning(""));
+    let others = [
+        "decimal = \",\"\n",
+        "null_words = [\"NULL\"]\n",
+        "from = \"y\"\n",
+    ];
+    for lines in others {
+        assert_ne!(meaning(lines), meaning(""), "{lines}");
+    }
 }

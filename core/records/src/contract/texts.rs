@@ -57,7 +57,12 @@ impl Reader<'_> {
     }
 
     /// The place in the file of a byte of a text, when the file has the text as it is.
-    fn within_text(&self, span: &Range<usize>, text: &str, at: usize) -> Option<Range<usize>> {
+    pub(super) fn within_text(
+        &self,
+        span: &Range<usize>,
+        text: &str,
+        at: usize,
+    ) -> Option<Range<usize>> {
         let written = self.text.get(span.clone())?;
         let inside = written.get(1..written.len().checked_sub(1)?)?;
         let start = span.start + 1 + at.min(text.len());

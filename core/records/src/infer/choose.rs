@@ -1,17 +1,22 @@
 //! Which fields identify a record, and which says when it happened.
 
 use super::{
-    kind::{Kind, kind},
-    looks, nameable,
+    kind::{Kind, Reading},
+    looks,
     sample::Sample,
 };
+use std::collections::BTreeMap;
 
 /// Below this many records, that all values differ says little.
 const FEW: u64 = 20;
+/// Minimum number of records for fields that are named as parts of a key.
+const FEW_NAMED: u64 = 4;
 /// Longest text that can be an identity.
 const NAME: usize = 128;
 /// Fields tried in pairs.
 const PAIRS: usize = 20;
+/// Fields tried by threes.
+const TRIPLES: usize = 10;
 /// Times that a record can well have, in microseconds since 1970 UTC.
 const PLAUSIBLE: std::ops::Range<i64> = 0..4_102_444_800_000_000;
 
@@ -21,113 +26,167 @@ pub(super) struct Choice {
     pub why: String,
 }
 
-/// Fields that together identify a record.
-pub(super) fn key(sample: &Sample) -> Choice {
-    let seen = super::records(sample.records);
-    let names: Vec<&String> = sample
-        .names
-        .iter()
-        .filter(|name| sample.hashes.contains_key(*name) && nameable(name))
-        .collect();
-    let chosen = |fields: &[&str], why: String| Choice {
-        fields: fields.iter().map(ToString::to_string).collect(),
-        why,
-    };
-    // The first of those with the best name.
-    let mut named: Vec<&String> = names.clone();
-    named.retain(|name| looks::key_rank(name).is_some() && is_name(sample, name));
-    named.sort_by_key(|name| looks::key_rank(name));
-    if sample.records > 1
-        && let Some(name) = named.iter().find(|name| sample.unique(&[name.as_str()]))
-    {
-        return chosen(&[name.as_str()], format!("unique in {seen}"));
-    }
-    if sample.records < FEW {
-        let are = if sample.records == 1 { "is" } else { "are" };
-        let why = format!("no key: {seen} {are} too few to tell one by; decide");
-        return chosen(&[], why);
-    }
-    let mut texts: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
-    texts.retain(|name| is_name(sample, name) && is(sample, name, &Kind::Text));
-    if let Some(name) = texts.iter().find(|name| sample.unique(&[name])) {
-        return chosen(&[name], format!("decide: unique in {seen}"));
-    }
-    let is_time =
-        |name: &&&String| is(sample, name, &Kind::Timestamp) || is(sample, name, &Kind::Date);
-    let times: Vec<&str> = names
-        .iter()
-        .filter(is_time)
-        .map(|name| name.as_str())
-        .collect();
-    let numbered = named.iter().map(|name| name.as_str());
-    let mut parts: Vec<&str> = numbered.chain(texts).collect();
-    parts.truncate(PAIRS);
-    parts.dedup();
-    let with_time = parts
-        .iter()
-        .flat_map(|part| times.iter().map(move |time| [*part, *time]));
-    let of_two = parts.iter().enumerate().flat_map(|(index, first)| {
-        parts[index + 1..]
-            .iter()
-            .map(move |second| [*first, *second])
-    });
-    // One time for one record is a series.
-    if let Some(time) = times.iter().find(|time| sample.unique(&[time])) {
-        return chosen(&[time], format!("decide: unique in {seen}"));
-    }
-    let mut pairs = with_time.chain(of_two);
-    match pairs.find(|pair| pair[0] != pair[1] && sample.unique(pair)) {
-        Some(pair) => chosen(&pair, format!("decide: unique together in {seen}")),
-        None => chosen(
-            &[],
-            "no key: no field, and no two, are unique; decide".to_string(),
-        ),
-    }
+/// The fields to choose from: what is known of them, and how each is read.
+pub(super) struct Fields<'a> {
+    pub sample: &'a Sample,
+    pub readings: &'a BTreeMap<&'a str, Reading>,
 }
 
-/// Whether a field is of a type.
-fn is(sample: &Sample, name: &str, wanted: &Kind) -> bool {
-    let profile = sample.profiles.get(name);
-    profile.is_some_and(|profile| kind(profile).0 == *wanted)
-}
-
-/// Whether a field's values can be names of something, rather than measures or prose.
-fn is_name(sample: &Sample, name: &str) -> bool {
-    let Some(profile) = sample.profiles.get(name) else {
-        return false;
-    };
-    match kind(profile).0 {
-        Kind::Text => profile.longest <= NAME && profile.spaced == 0,
-        Kind::Integer => looks::key_rank(name).is_some(),
-        _ => false,
+impl Fields<'_> {
+    /// Fields that together identify a record.
+    pub fn key(&self) -> Choice {
+        let sample = self.sample;
+        let seen = super::records(sample.records);
+        let chosen = |fields: &[&str], why: String| Choice {
+            fields: fields.iter().map(ToString::to_string).collect(),
+            why,
+        };
+        let names: Vec<&str> = sample.names.iter().map(String::as_str).collect();
+        let names: Vec<&str> = names
+            .into_iter()
+            .filter(|name| self.can_identify(name))
+            .collect();
+        // The first of those with the best name.
+        let mut named: Vec<&str> = names.clone();
+        named.retain(|name| looks::key_rank(name).is_some() && self.is_name(name));
+        named.sort_by_key(|name| looks::key_rank(name));
+        if sample.records > 1
+            && let Some(name) = named.iter().find(|name| sample.unique(&[name]))
+        {
+            return chosen(&[name], format!("unique in {seen}"));
+        }
+        let mut ordinals: Vec<&str> = names.clone();
+        ordinals.retain(|name| self.is(name, &[Kind::Integer]) && looks::ordinal_name(name));
+        let together =
+            |fields: &[&str]| chosen(fields, format!("decide: unique together in {seen}"));
+        if sample.records < FEW {
+            let parts: Vec<&str> = named.iter().chain(&ordinals).copied().collect();
+            let pair = pairs(&parts).find(|pair| sample.unique(pair));
+            if let Some(pair) = pair.filter(|_| sample.records >= FEW_NAMED) {
+                return together(&pair);
+            }
+            let are = if sample.records == 1 { "is" } else { "are" };
+            let why = format!("no key: {seen} {are} too few to tell one by; decide");
+            return chosen(&[], why);
+        }
+        let mut texts: Vec<&str> = names.clone();
+        texts.retain(|name| self.is_name(name) && self.is(name, &[Kind::Text]));
+        if let Some(name) = texts.iter().find(|name| sample.unique(&[name])) {
+            return chosen(&[name], format!("decide: unique in {seen}"));
+        }
+        let mut times: Vec<&str> = names.clone();
+        times.retain(|name| self.is(name, &[Kind::Timestamp, Kind::Date]));
+        // One time for one record is a series.
+        if let Some(time) = times.iter().find(|time| sample.unique(&[time])) {
+            return chosen(&[time], format!("decide: unique in {seen}"));
+        }
+        let mut parts: Vec<&str> = Vec::new();
+        for part in named.into_iter().chain(texts).chain(ordinals).take(PAIRS) {
+            if !parts.contains(&part) {
+                parts.push(part);
+            }
+        }
+        match self.unique_together(&parts, &times) {
+            Some(fields) => together(&fields),
+            None => chosen(
+                &[],
+                "no key: no field, and no two or three, are unique; decide".to_string(),
+            ),
+        }
     }
-}
 
-/// The field that says when a record happened; `None` without one.
-pub(super) fn time(sample: &Sample) -> Option<Choice> {
-    let candidate = |name: &&String| {
-        let Some(profile) = sample.profiles.get(*name).filter(|_| nameable(name)) else {
+    /// Two or three fields that are unique together, if possible with a time.
+    fn unique_together<'n>(&self, parts: &[&'n str], times: &[&'n str]) -> Option<Vec<&'n str>> {
+        let with_time = |parts: &[&'n str]| -> Vec<Vec<&'n str>> {
+            times
+                .iter()
+                .map(|time| [parts, &[*time]].concat())
+                .collect()
+        };
+        let few = &parts[..parts.len().min(TRIPLES)];
+        let of_two = parts.iter().flat_map(|part| with_time(&[*part]));
+        let of_two = of_two.chain(pairs(parts).map(Vec::from));
+        let of_three = pairs(few).flat_map(|pair| with_time(&pair));
+        let of_three = of_three.chain(triples(few).map(Vec::from));
+        of_two
+            .chain(of_three)
+            .find(|fields| self.sample.unique(fields))
+    }
+
+    /// Checks that a contract can name a field, and that every record has a value of it.
+    fn can_identify(&self, name: &str) -> bool {
+        let reading = self.readings.get(name);
+        self.sample.hashes.contains_key(name) && reading.is_some_and(|reading| reading.nothing == 0)
+    }
+
+    /// Checks that a field has one of some types.
+    fn is(&self, name: &str, wanted: &[Kind]) -> bool {
+        let reading = self.readings.get(name);
+        reading.is_some_and(|reading| wanted.contains(&reading.kind))
+    }
+
+    /// Checks that a field's values can be names of something, rather than measures or prose.
+    fn is_name(&self, name: &str) -> bool {
+        let found = self.sample.profiles.get(name).zip(self.readings.get(name));
+        let Some((profile, reading)) = found else {
             return false;
         };
-        let timed = matches!(kind(profile).0, Kind::Timestamp | Kind::Date);
-        let whole = profile.nulls == 0 && profile.seen == sample.records;
-        let plausible = profile
-            .span
-            .is_some_and(|(first, last)| PLAUSIBLE.contains(&first) && PLAUSIBLE.contains(&last));
-        timed && whole && plausible
-    };
-    let mut names: Vec<&String> = sample.names.iter().filter(candidate).collect();
-    names.sort_by_key(|name| looks::time_rank(name).unwrap_or(usize::MAX));
-    let (first, others) = names.split_first()?;
-    let why = if others.is_empty() {
-        "the only time that every record has".to_string()
-    } else {
-        let mut others: Vec<String> = others.iter().map(|name| super::shown(name)).collect();
-        others.truncate(5);
-        format!("decide: others are {}", others.join(", "))
-    };
-    Some(Choice {
-        fields: vec![(*first).clone()],
-        why,
+        match reading.kind {
+            Kind::Text => profile.longest <= NAME && profile.spaced == 0,
+            Kind::Integer => looks::key_rank(name).is_some(),
+            Kind::Json => profile.integers + profile.numbers == profile.seen,
+            _ => false,
+        }
+    }
+
+    /// The field that says when a record happened; `None` without one.
+    pub fn time(&self) -> Option<Choice> {
+        let sample = self.sample;
+        let candidate = |name: &&String| {
+            let found = sample
+                .profiles
+                .get(*name)
+                .zip(self.readings.get(name.as_str()));
+            let Some((profile, reading)) = found else {
+                return false;
+            };
+            let timed = matches!(reading.kind, Kind::Timestamp | Kind::Date);
+            let seen = profile.seen.saturating_sub(reading.nothing);
+            let whole = profile.nulls == 0 && seen == sample.records;
+            let plausible = reading.span.is_some_and(|(first, last)| {
+                PLAUSIBLE.contains(&first) && PLAUSIBLE.contains(&last)
+            });
+            timed && whole && plausible
+        };
+        let mut names: Vec<&String> = sample.names.iter().filter(candidate).collect();
+        names.sort_by_key(|name| looks::time_rank(name).unwrap_or(usize::MAX));
+        let (first, others) = names.split_first()?;
+        let why = if others.is_empty() {
+            "the only time that every record has".to_string()
+        } else {
+            let mut others: Vec<String> = others.iter().map(|name| super::shown(name)).collect();
+            others.truncate(5);
+            format!("decide: others are {}", others.join(", "))
+        };
+        Some(Choice {
+            fields: vec![(*first).clone()],
+            why,
+        })
+    }
+}
+
+/// All pairs of some names.
+fn pairs<'n>(names: &[&'n str]) -> impl Iterator<Item = [&'n str; 2]> {
+    names.iter().enumerate().flat_map(|(index, first)| {
+        names[index + 1..]
+            .iter()
+            .map(move |second| [*first, *second])
+    })
+}
+
+/// All triples of some names.
+fn triples<'n>(names: &[&'n str]) -> impl Iterator<Item = [&'n str; 3]> {
+    names.iter().enumerate().flat_map(|(index, first)| {
+        pairs(&names[index + 1..]).map(move |[second, third]| [*first, second, third])
     })
 }

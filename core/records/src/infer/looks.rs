@@ -214,9 +214,124 @@ pub(super) fn time_rank(name: &str) -> Option<usize> {
         .or_else(ending)
 }
 
+/// Recognizes names of times, such as `ts`, `created` or `updated_ms`.
+pub(super) fn time_name(name: &str) -> bool {
+    const WORDS: [&str; 32] = [
+        "at",
+        "closed",
+        "created",
+        "date",
+        "datetime",
+        "day",
+        "end",
+        "ended",
+        "epoch",
+        "expires",
+        "finished",
+        "from",
+        "micros",
+        "millis",
+        "modified",
+        "ms",
+        "nanos",
+        "ns",
+        "opened",
+        "received",
+        "resolved",
+        "seen",
+        "sent",
+        "since",
+        "start",
+        "started",
+        "time",
+        "timestamp",
+        "ts",
+        "until",
+        "updated",
+        "us",
+    ];
+    let is_one = |word: &String| WORDS.contains(&word.as_str());
+    time_rank(name).is_some() || words(name).iter().any(is_one)
+}
+
+/// Recognizes names of booleans, such as `is_open`.
+pub(super) fn flag_name(name: &str) -> bool {
+    let words = words(name);
+    let begins = |first: &String| ["is", "has", "was", "can"].contains(&first.as_str());
+    words.len() > 1 && words.first().is_some_and(begins)
+}
+
+/// Recognizes names of numbers that count within something, such as the line of an order: both together
+/// can identify a record.
+pub(super) fn ordinal_name(name: &str) -> bool {
+    const WORDS: [&str; 26] = [
+        "attempt",
+        "build",
+        "day",
+        "hour",
+        "index",
+        "item",
+        "line",
+        "month",
+        "nr",
+        "no",
+        "num",
+        "number",
+        "page",
+        "part",
+        "partition",
+        "port",
+        "position",
+        "revision",
+        "row",
+        "run",
+        "seq",
+        "sequence",
+        "shard",
+        "step",
+        "version",
+        "week",
+    ];
+    let words = words(name);
+    let last = words.last().map(String::as_str);
+    last.is_some_and(|last| last == "year" || WORDS.contains(&last))
+}
+
+/// The name of a column without the number that the reader gives to those after the first of one name.
+pub(super) fn shared_name(name: &str) -> Option<&str> {
+    let shared = as_written(name);
+    (shared.len() < name.len() && !shared.is_empty()).then_some(shared)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_times_flags_and_ordinals() {
+        let check = |known: fn(&str) -> bool, names: [&str; 3], others: [&str; 2]| {
+            assert!(names.into_iter().all(known), "{names:?}");
+            assert!(!others.into_iter().any(known), "{others:?}");
+        };
+        check(
+            time_name,
+            ["ts", "createdMs", "last_seen"],
+            ["status", "amount"],
+        );
+        check(
+            flag_name,
+            ["is_open", "hasError", "was closed"],
+            ["issue", "is"],
+        );
+        check(
+            ordinal_name,
+            ["build_number", "line", "Year"],
+            ["lines_total", "amount"],
+        );
+        assert_eq!(shared_name("Label (column 12)"), Some("Label"));
+        assert_eq!(shared_name("(column 12)"), None);
+        assert_eq!(shared_name("Label (column x)"), None);
+    }
 
     #[test]
     fn names_fall_into_words() {

@@ -1,6 +1,9 @@
 //! What the values of one field look like: counted as they pass, with bounded memory.
 
-use super::{looks, value};
+use super::{
+    evidence::{Evidence, SURE_DIGITS},
+    looks, value,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -10,8 +13,6 @@ pub(super) const DISTINCT: usize = 12;
 pub(super) const FIELDS: usize = 100;
 /// Objects and lists inside each other beyond which they are kept as JSON.
 const DEPTH: usize = 6;
-/// Digits that a number surely keeps.
-const SURE_DIGITS: usize = 15;
 /// Longest text that can be one of a few.
 const WORD: usize = 64;
 
@@ -25,10 +26,12 @@ pub(super) struct Profile {
     pub cells: u64,
     pub booleans: u64,
     pub integers: u64,
-    /// Integers of cells that are 0 or 1.
+    /// Numbers that are 0 or 1.
     pub flags: u64,
     /// Numbers with a fraction, or beyond 64 bits.
     pub numbers: u64,
+    /// Those of them that are whole and need all of 64 bits, without a sign.
+    pub unsigned: u64,
     pub texts: u64,
     pub objects: u64,
     pub arrays: u64,
@@ -53,6 +56,10 @@ pub(super) struct Profile {
     pub items: Option<Box<Profile>>,
     /// Whether something is too deep, or an object has too many fields, to be looked into.
     pub opaque: bool,
+    /// Evidence of how values are written.
+    pub evidence: Evidence,
+    /// Set when values are kept as they are, since some do not fit the type of the others.
+    pub plain: bool,
 }
 
 impl Profile {
@@ -68,7 +75,11 @@ impl Profile {
                 return;
             }
             Value::Bool(_) => self.booleans += 1,
-            Value::Number(number) => self.number(number.as_i64(), number.as_f64()),
+            Value::Number(number) => {
+                self.number(number.as_i64(), number.as_f64());
+                self.unsigned += u64::from(number.as_i64().is_none() && number.is_u64());
+                self.flags += u64::from(matches!(number.as_f64(), Some(0.0 | 1.0)));
+            }
             Value::String(text) if cell => self.cell(text),
             Value::String(text) => self.text(text, text),
             Value::Array(items) => {
@@ -110,6 +121,7 @@ impl Profile {
         }
         self.spaced += u64::from(text.contains(char::is_whitespace));
         self.personal += u64::from(looks::personal(text));
+        self.evidence.text(trimmed.trim());
         if self.words.len() <= DISTINCT {
             let word = if text.chars().count() <= WORD {
                 text
@@ -132,7 +144,8 @@ impl Profile {
         let nested = trimmed.starts_with(['[', '{']);
         if let Some(number) = number.filter(|_| begins && !padded && !long) {
             let integer = trimmed.parse::<i64>().ok();
-            self.flags += u64::from(matches!(integer, Some(0 | 1)) && trimmed.len() == 1);
+            self.flags += u64::from(matches!(trimmed, "0" | "1" | "0.0" | "1.0"));
+            self.evidence.number(trimmed);
             self.number(integer, Some(number));
         } else if trimmed.eq_ignore_ascii_case("true") || trimmed.eq_ignore_ascii_case("false") {
             self.booleans += 1;

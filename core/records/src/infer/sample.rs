@@ -1,6 +1,6 @@
 //! Records taken from all files of a source, evenly, and what their fields look like.
 
-use super::{looks, profile::Profile};
+use super::{evidence::is_nothing, looks, profile::Profile};
 use crate::{
     contract::{Contract, REST, UnknownFields},
     error::SourceError,
@@ -12,7 +12,7 @@ use arrow::array::{Array, AsArray};
 use retrocast_domain::report::Expectation;
 use serde_json::Value;
 use std::{
-    collections::{BTreeMap, hash_map::DefaultHasher},
+    collections::{BTreeMap, BTreeSet, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
 };
 
@@ -38,6 +38,9 @@ pub(super) struct Sample {
     pub profiles: BTreeMap<String, Profile>,
     /// A hash of each record's value, of fields that every record has.
     pub hashes: BTreeMap<String, Vec<u64>>,
+    /// Names that several columns of one CSV file have, with how many records have a value in any of
+    /// them. Their profiles are of all cells.
+    pub repeated: BTreeMap<String, u64>,
     /// Each file that was read, and the line of the last record taken from it.
     pub files: Vec<((SourceFile, Format), u64)>,
     /// Files that could not be read to their end.
@@ -117,8 +120,12 @@ impl Taking<'_> {
     /// Takes in a block; `false` when there is no room for more.
     fn block(&mut self, parsed: &Parsed) -> bool {
         for name in &parsed.unknown_names {
-            if self.sample.names.len() < FIELDS && !self.sample.names.contains(name) {
-                self.sample.names.push(name.clone());
+            let names = &mut self.sample.names;
+            let shared = looks::shared_name(name).filter(|_| self.cells);
+            if let Some(shared) = shared.filter(|shared| names.iter().any(|name| name == shared)) {
+                self.sample.repeat(shared);
+            } else if names.len() < FIELDS && !names.contains(name) {
+                names.push(name.clone());
             }
         }
         let kept = parsed.batch.as_ref().and_then(|batch| {
@@ -161,7 +168,19 @@ impl Taking<'_> {
             return;
         };
         let sample = &mut *self.sample;
+        let mut gathered = BTreeSet::new();
         for (name, value) in &fields {
+            let shared = looks::shared_name(name).unwrap_or(name);
+            if self.cells
+                && let Some(records) = sample.repeated.get_mut(shared)
+            {
+                // Cells that stand for no value are left out of lists.
+                let nothing = value.as_str().is_some_and(is_nothing);
+                *records += u64::from(!nothing && gathered.insert(shared));
+                let profile = sample.profiles.entry(shared.to_string()).or_default();
+                profile.add(value, true);
+                continue;
+            }
             if !sample.profiles.contains_key(name) {
                 if sample.profiles.len() >= FIELDS {
                     continue;
@@ -198,7 +217,26 @@ fn hash(value: &Value) -> Option<u64> {
 }
 
 impl Sample {
-    /// Whether every record has another value of a field, or of two together.
+    /// Records that several columns have this name.
+    fn repeat(&mut self, name: &str) {
+        let seen = |profile: &Profile| profile.seen - profile.evidence.nothing();
+        let seen = self.profiles.get(name).map_or(0, seen);
+        self.repeated.entry(name.to_string()).or_insert(seen);
+        self.hashes.remove(name);
+    }
+
+    /// Keeps fields as they are from now on; `false` when all of them already were.
+    pub fn simplify(&mut self, names: &BTreeSet<String>) -> bool {
+        let mut changed = false;
+        for name in names {
+            if let Some(profile) = self.profiles.get_mut(name) {
+                changed |= !std::mem::replace(&mut profile.plain, true);
+            }
+        }
+        changed
+    }
+
+    /// Checks that every record has another value of a field, or of several together.
     pub fn unique(&self, names: &[&str]) -> bool {
         let columns: Option<Vec<_>> = names.iter().map(|name| self.hashes.get(*name)).collect();
         let Some(columns) = columns.filter(|columns| !columns.is_empty()) else {

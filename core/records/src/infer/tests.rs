@@ -107,6 +107,10 @@ max_length = 64
 type = "json"
 [field.mixed]
 type = "json"
+required = true
+[field.a_b]
+type = "integer"
+from = "a.b"
 required = true"#;
     assert_eq!(bare_lines(&draft).join("\n"), expected, "{}", draft.text);
     for comment in [
@@ -116,7 +120,6 @@ required = true"#;
         "# decide: mixed, 39 integers and 1 string",
         "# in 26 of 40",
         "# longest seen: 4",
-        "# Left to be counted as unknown: \"a.b\" (no name for a field)",
     ] {
         assert!(draft.text.contains(comment), "{comment}:\n{}", draft.text);
     }
@@ -124,10 +127,10 @@ required = true"#;
 
 #[test]
 fn cells_are_numbers_only_when_nothing_is_lost() {
-    let mut records = "\u{feff}code;n;share_rate;flag;seen on;;empty;n\n".to_string();
+    let mut records = "\u{feff}code;n;share_rate;flag;seen on;;empty;order_id\n".to_string();
     for i in 0..30 {
         records += &format!(
-            "0{i};{i};0.{i};{};2026-01-01 0{}:00;;;x\n",
+            "0{i};{i};0.{i};{};2026-01-01 0{}:00;;;{i}\n",
             i % 2 == 0,
             i % 7
         );
@@ -135,12 +138,15 @@ fn cells_are_numbers_only_when_nothing_is_lost() {
     let draft = draft_of("m", "m.csv", &records);
     let expected = r#"title = "M"
 description = ""
-key = ["code"]
+key = ["order_id"]
 time = "seen on"
 [field.code]
 type = "string"
 required = true
 max_length = 64
+[field.n]
+type = "integer"
+required = true
 [field.share_rate]
 type = "number"
 required = true
@@ -152,7 +158,7 @@ required = true
 [field."seen on"]
 type = "timestamp"
 required = true
-[field."n (column 8)"]
+[field.order_id]
 type = "string"
 required = true
 max_length = 64
@@ -164,6 +170,375 @@ type = "string""#;
             .text
             .contains("unknown: \"(column 6)\" (always empty)")
     );
+}
+
+/// The lines of the first field after the type, and all comments of the draft, with what is said of it.
+#[track_caller]
+fn check_field(file: &str, records: &str, lines: &[&str], comments: &[&str]) -> Draft {
+    let draft = draft_of("a", file, records);
+    let bare = bare_lines(&draft);
+    let start = bare
+        .iter()
+        .position(|line| line.starts_with("[field.x") || line.starts_with("[field.\"x"));
+    let start = start.unwrap_or_else(|| panic!("no field:\n{}", draft.text));
+    let told = |line: &&&str| !line.starts_with("max_length") && **line != "required = true";
+    let field = bare[start..]
+        .iter()
+        .skip(1)
+        .take_while(|line| !line.starts_with('['));
+    let field: Vec<&str> = field.filter(told).copied().collect();
+    assert_eq!(field, lines, "{records}\n{}", draft.text);
+    for comment in comments {
+        assert!(draft.text.contains(comment), "{comment}:\n{}", draft.text);
+    }
+    assert_eq!((draft.unmet, draft.broken), (0, 0), "{}", draft.text);
+    draft
+}
+
+/// Drafts from a CSV file with one column `x…` beside another.
+#[track_caller]
+fn check_cells(name: &str, cells: &[&str], lines: &[&str], comments: &[&str]) -> Draft {
+    let rows: Vec<String> = cells.iter().map(|cell| format!("a b;{cell}\n")).collect();
+    let records = format!("note;{name}\n{}", rows.concat());
+    check_field("a.csv", &records, lines, comments)
+}
+
+/// Drafts from records of JSON with one field `x…`.
+#[track_caller]
+fn check_values(name: &str, values: &[&str], lines: &[&str], comments: &[&str]) -> Draft {
+    let records = values
+        .iter()
+        .map(|value| format!("{{\"{name}\":{value}}}\n"));
+    check_field("a.jsonl", &records.collect::<String>(), lines, comments)
+}
+
+#[test]
+fn numbers_that_count_from_1970_are_times() {
+    let check = |name: &str, values: &[&str], format: Option<&str>| {
+        let Some(format) = format else {
+            let draft = draft_of("a", "a.jsonl", &json(name, values));
+            return assert!(!draft.text.contains("format ="), "{}", draft.text);
+        };
+        let format = format!("format = \"{format}\"");
+        let lines = ["type = \"timestamp\"", &format];
+        let draft = check_values(name, values, &lines, &["seconds since 1970", "# seen: 20"]);
+        assert_eq!(draft.contract.time.as_deref(), Some(name), "the only time");
+    };
+    check("x_ts", &["1794789000", "1794906000.5"], Some("epoch_s"));
+    check(
+        "x_at",
+        &["1794789000097", "1794789000098"],
+        Some("epoch_ms"),
+    );
+    check("x_time", &["1794789000097000"], Some("epoch_us"));
+    check("x epoch", &["1794789000097000123"], Some("epoch_ns"));
+    check(
+        "xCreatedMs",
+        &["\"1794789000097\"", "1794789000098"],
+        Some("epoch_ms"),
+    );
+    let told =
+        "# decide: if these are seconds since 1970: type = \"timestamp\", format = \"epoch_s\"";
+    check_values("x", &["1794789000"], &["type = \"integer\""], &[told]);
+    check_values("x", &["\"1794789000\""], &["type = \"string\""], &[told]);
+    // Nothing in the name, before 2000, in two units, or no time at all.
+    check("x_id", &["1794789000"], None);
+    check("x_ts", &["894789000", "1794789000"], None);
+    check("x_ts", &["1794789000", "1794789000000"], None);
+    check("x_ms", &["120", "17"], None);
+    let lines = [
+        "type = \"timestamp\"",
+        "format = \"epoch_ns\"",
+        "null_words = [\"-\"]",
+    ];
+    let cells = ["1794789000097000123", "-", "1794789000097000124"];
+    let draft = check_cells("x_date", &cells, &lines, &["1 of 3 values", "# in 2 of 3"]);
+    assert_eq!(draft.contract.time, None, "not every record has it");
+}
+
+/// Records of JSON with one field.
+fn json(name: &str, values: &[&str]) -> String {
+    values
+        .iter()
+        .map(|value| format!("{{\"{name}\":{value}}}\n"))
+        .collect()
+}
+
+#[test]
+fn days_in_figures_are_times_only_when_their_order_is_certain() {
+    let local = "# decide: no offset: they are read as UTC; if they are local, add: zone =";
+    let lines = ["type = \"timestamp\"", "format = \"%d/%m/%Y %H:%M\""];
+    let seen = "# day first: \"13/02/2026 23:59\" was seen";
+    check_cells(
+        "x",
+        &["01/02/2026 9:05", "13/02/2026 23:59"],
+        &lines,
+        &[seen, local],
+    );
+    let lines = ["type = \"timestamp\"", "format = \"%m/%d/%y %I:%M %p\""];
+    let seen = "# month first: \"2/13/26 12:59 PM\" was seen";
+    check_values(
+        "x",
+        &["\"1/2/26 9:05 AM\"", "\"2/13/26 12:59 PM\""],
+        &lines,
+        &[seen, local],
+    );
+    let open = [
+        "# decide: \"01/02/2026\" and all others fit several orders of day and month; one of:",
+        "#   type = \"date\", format = \"%d/%m/%Y\"",
+        "#   type = \"date\", format = \"%m/%d/%Y\"",
+    ];
+    check_cells(
+        "x",
+        &["01/02/2026", "03/04/2026", ""],
+        &["type = \"string\""],
+        &open,
+    );
+    let lines = [
+        "type = \"date\"",
+        "format = \"%d.%m.%Y\"",
+        "null_words = [\"n/a\"]",
+    ];
+    check_cells("x", &["01.02.2026", "n/a"], &lines, &["fits all 1"]);
+    let lines = ["type = \"timestamp\"", "format = \"%d/%b/%Y:%H:%M:%S %z\""];
+    let draft = check_cells(
+        "x",
+        &["17/Nov/2026:09:12:00 +0100"],
+        &lines,
+        &["fits all 1"],
+    );
+    assert!(!draft.text.contains("zone"), "{}", draft.text);
+    let lines = ["type = \"date\"", "format = [\"%Y-%m-%d\", \"%d/%m/%Y\"]"];
+    check_cells("x", &["2026-01-02", "31/01/2026"], &lines, &[]);
+    for cells in [["13/02/2026", "02/13/2026"], ["13/02/2026", "soon"]] {
+        check_cells("x", &cells, &["type = \"string\""], &[]);
+    }
+    let partly = "# decide: 1 of 2 have no offset: they are read as UTC";
+    let cells = ["2026-01-02 10:00", "2026-01-02T10:00:00Z"];
+    check_cells("x", &cells, &["type = \"timestamp\""], &[partly]);
+}
+
+#[test]
+fn words_and_marks_are_declared_as_they_were_seen() {
+    let words = r#"null_words = ["N/A", "NULL", "\\N"]"#;
+    let cells = ["10", "NULL", "N/A", "\\N", "NULL", "", "20"];
+    check_cells(
+        "x",
+        &cells,
+        &["type = \"integer\"", words],
+        &["# 4 of 6 values", "# in 2 of 7"],
+    );
+    check_values("x", &["1", "\"unknown\""], &["type = \"json\""], &[]);
+    check_values(
+        "x",
+        &["1", "\"N/A\""],
+        &["type = \"integer\"", "null_words = [\"N/A\"]"],
+        &[],
+    );
+    let note = "where these mean no value, add null_words: \"NULL\" 2 times";
+    check_cells("x", &["a", "NULL", "NULL"], &["type = \"string\""], &[note]);
+
+    let decimal = ["type = \"number\"", "decimal = \",\""];
+    check_cells(
+        "x",
+        &["12,5", "1.299,99", "7"],
+        &decimal,
+        &["# \"12,5\" was seen"],
+    );
+    check_cells(
+        "x_bytes",
+        &["1.299", "1.299,5"],
+        &["type = \"number\"", "decimal = \",\"", "unit = \"bytes\""],
+        &[],
+    );
+    check_values("x", &["7", "\"12,5\""], &decimal, &[]);
+    check_cells(
+        "x",
+        &["1,299,000", "17"],
+        &["type = \"integer\"", "thousands = \",\""],
+        &[],
+    );
+    check_cells(
+        "x",
+        &["1'299.50"],
+        &["type = \"number\"", "thousands = \"'\""],
+        &[],
+    );
+    let open = "# decide: if \"1,299\" is a number: type = \"number\", decimal = \",\" or thousands = \",\"";
+    check_cells("x", &["1,299", "17"], &["type = \"string\""], &[open]);
+    let open = "# decide: three digits after every point: if it stands between thousands, add: decimal = \",\"";
+    check_cells("x", &["1.299", "17"], &["type = \"number\""], &[open]);
+    let draft = check_cells("x", &["1.299", "0.5"], &["type = \"number\""], &[]);
+    assert!(!draft.text.contains("thousands"), "{}", draft.text);
+    check_cells("x", &["12,5", "7.5"], &["type = \"string\""], &[]);
+    check_cells(
+        "x",
+        &["10.100.200.100"],
+        &["type = \"string\"", "personal = \"hash\""],
+        &[],
+    );
+
+    let boolean = ["type = \"boolean\""];
+    check_cells(
+        "x",
+        &["t", "f", "t"],
+        &boolean,
+        &["# seen: \"f\" 1 time, \"t\" 2 times"],
+    );
+    check_cells(
+        "x",
+        &["Yes", "no", "n/a"],
+        &["type = \"boolean\"", "null_words = [\"n/a\"]"],
+        &[],
+    );
+    check_values("x", &["\"Y\"", "\"N\""], &boolean, &[]);
+    check_values("x", &["true", "0"], &boolean, &[]);
+    check_cells("x", &["Y", "Y"], &["type = \"string\""], &[]);
+    let flags = "# decide: 0 and 1 only; type \"boolean\" reads them as false and true";
+    check_cells("x", &["1", "0"], &["type = \"integer\""], &[flags]);
+    check_cells("x", &["N", "S", "E"], &["type = \"string\""], &[]);
+    let draft = draft_of("a", "a.csv", "is_x,has_y\n1,1.0\n0,0.0\n");
+    let booleans = bare_lines(&draft)
+        .into_iter()
+        .filter(|line| *line == "type = \"boolean\"");
+    assert_eq!((booleans.count(), draft.unmet), (2, 0), "{}", draft.text);
+}
+
+#[test]
+fn ids_keep_their_digits() {
+    let text = ["type = \"string\""];
+    check_cells("x_id", &["10001", "10002"], &text, &["# an id, of digits"]);
+    check_cells("x_id", &["10001.0", ""], &text, &[]);
+    check_cells("x", &["18446744073709551615", "7"], &text, &[]);
+    let whole = ["18446744073709551615", "7"];
+    let draft = check_values("x", &whole, &["type = \"json\""], &["with all digits"]);
+    assert!(!draft.text.contains("number"), "{}", draft.text);
+    check_values("x_id", &["1.5"], &["type = \"json\""], &[]);
+    check_values("x_id", &["7", "8"], &["type = \"integer\""], &[]);
+}
+
+#[test]
+fn keys_of_two_or_three_fields_are_found() {
+    let check = |header: &str, row: &dyn Fn(u32) -> String, records: u32, key: &[&str]| {
+        let rows: String = (0..records).map(|i| row(i) + "\n").collect();
+        let draft = draft_of("a", "a.csv", &format!("{header}\n{rows}"));
+        assert_eq!(draft.contract.key, key, "{}", draft.text);
+        assert_eq!(draft.unmet, 0, "{}", draft.text);
+    };
+    let build = |i: u32| format!("p{},{},{}", i % 3, i / 3, i % 2);
+    check(
+        "project,build_number,failures",
+        &build,
+        30,
+        &["project", "build_number"],
+    );
+    let line = |i: u32| format!("{},{},{}", i / 2, i % 2, i % 3);
+    check("order_id,line,amount", &line, 6, &["order_id", "line"]);
+    check("order_id,line,amount", &line, 3, &[]);
+    let three = |i: u32| format!("h{},s{},{}", i % 2, i / 2 % 2, 2020 + i / 4);
+    check(
+        "host,service,year",
+        &three,
+        40,
+        &["host", "service", "year"],
+    );
+    let measures = |i: u32| format!("h{},{}", i % 2, i / 2);
+    check("host,load", &measures, 40, &[]);
+}
+
+#[test]
+fn columns_of_one_name_are_drafted_as_a_list() {
+    let records = "id,Label,Label,n,Label,n\n1,a,,1,b,2\n2,,,,,\n3,,c,3,,\n";
+    let draft = draft_of("a", "a.csv", records);
+    let expected = [
+        "[field.id]",
+        "type = \"string\"",
+        "required = true",
+        "max_length = 64",
+        "[field.Label]",
+        "type = \"list<string>\"",
+        "max_length = 64",
+        "[field.n]",
+        "type = \"list<integer>\"",
+    ];
+    assert_eq!(bare_lines(&draft)[3..], expected, "{}", draft.text);
+    assert_eq!((draft.unmet, draft.broken), (0, 0));
+    let told = "several columns have this name: gathered, without empty cells";
+    assert!(
+        draft.text.contains(told) && draft.text.contains("# in 2 of 3"),
+        "{}",
+        draft.text
+    );
+
+    // Files of one source have as many such columns as they need, and some may be JSON.
+    let folder = tempfile::tempdir().unwrap();
+    let drafted = |files: &[(&str, &str)]| {
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        wait(infer(&Input::of("a", "*"), folder.path())).unwrap()
+    };
+    let draft = drafted(&[
+        ("1.csv", "id,tag\n1,x\n"),
+        ("2.csv", "id,tag,tag\n2,,\"[y\"\n"),
+    ]);
+    assert!(
+        draft.text.contains("type = \"list<string>\"") && draft.unmet == 0,
+        "{}",
+        draft.text
+    );
+    assert_eq!(
+        draft.text.matches("# in all 2").count(),
+        2,
+        "{}",
+        draft.text
+    );
+    let draft = drafted(&[("3.jsonl", "{\"id\":\"3\",\"tag\":\"z\"}\n")]);
+    let told = "unknown: \"tag\" (several columns of a file, one field of others)";
+    assert!(
+        draft.text.contains(told) && draft.unmet == 0,
+        "{}",
+        draft.text
+    );
+}
+
+#[test]
+fn names_that_cannot_name_a_field_are_called_otherwise() {
+    let records = r#"{"http.status":200,"http_status":"ok","_row":1,"event.created":"2026-01-02T03:04:05Z","n":{"a.b":1,"":2}}"#;
+    let draft = draft_of("a", "a.jsonl", records);
+    let called: Vec<(&str, &str)> = draft
+        .contract
+        .fields
+        .iter()
+        .map(|f| (f.name.as_str(), f.key()))
+        .collect();
+    let expected = [
+        ("http_status_2", "http.status"),
+        ("http_status", "http_status"),
+        ("row", "_row"),
+        ("event_created", "event.created"),
+        ("n", "n"),
+    ];
+    assert_eq!(called, expected, "{}", draft.text);
+    assert_eq!(draft.contract.time.as_deref(), Some("event_created"));
+    assert!(
+        draft.text.contains("[field.n.field.a_b]") && draft.unmet == 0,
+        "{}",
+        draft.text
+    );
+    assert!(
+        draft.text.contains("unknown: \"\" (no name for a field)"),
+        "{}",
+        draft.text
+    );
+    let draft = draft_of("a", "a.csv", "http.status,b.c,b.c\n200,x,y\n");
+    assert_eq!(
+        (draft.unmet, draft.contract.fields.len()),
+        (0, 2),
+        "{}",
+        draft.text
+    );
+    assert!(draft.text.contains("from = \"b.c\""), "{}", draft.text);
 }
 
 #[test]
@@ -189,10 +564,7 @@ fn what_cannot_be_drafted_says_so() {
         told.contains("(\"b.jsonl.gz\": its name says that it is packed"),
         "{told}"
     );
-    assert!(
-        drafted("{\"a.b\":1,\"\":2}\n").is_err(),
-        "no field that can be named"
-    );
+    assert!(drafted("{\"\":2}\n").is_err(), "no field that can be named");
     // A field twice can be told only once the field is named.
     let draft = drafted("{\"a\":{\"b\":1,\"b\":2}}\n{\"a\":{\"b\":1}}\n{\n").unwrap();
     assert_eq!((draft.records, draft.broken, draft.unmet), (2, 1, 1));
@@ -257,7 +629,16 @@ impl Dice {
                 "\"a@b.org\"",
                 "\"é日\\u202e\"",
             ]),
-            6 => format!("\"w{}\"", self.roll(4)),
+            6 => self.pick(&[
+                "\"w1\"",
+                "\"w2\"",
+                "\"N/A\"",
+                "\"no\"",
+                "\"12,5\"",
+                "\"31/01/2026\"",
+                "1794789000.5",
+                "\"1794789000\"",
+            ]),
             7 => {
                 let items: Vec<String> = (0..self.roll(3)).map(|_| self.value(depth - 1)).collect();
                 format!("[{}]", items.join(","))
@@ -268,7 +649,7 @@ impl Dice {
 
     /// An object without a field twice.
     fn object(&mut self, depth: u64) -> String {
-        const NAMES: [&str; 11] = [
+        const NAMES: [&str; 12] = [
             "id",
             "created_at",
             "x",
@@ -278,6 +659,7 @@ impl Dice {
             "é \\\"",
             "name",
             "size_bytes",
+            "ts",
             "_rest",
             "_line",
         ];
@@ -314,12 +696,27 @@ impl Dice {
             "+49 30 1234567",
             " 5 ",
             "é",
+            "NULL",
+            "n/a",
+            "yes",
+            "f",
+            "12,5",
+            "1.299,99",
+            "1,299",
+            "1.299",
+            "13/02/2026",
+            "01/02/2026 10:00",
+            "17-Nov-2026",
+            "1794789000",
+            "1794789000123",
         ])
     }
 }
 
 #[test]
 fn every_draft_is_sound_and_met_by_its_records() {
+    // Fields whose type had to be given up, since some value did not fit it.
+    let mut given_up = 0;
     for seed in 0..300 {
         let mut dice = Dice(seed);
         // Few shapes in a field are as likely as many.
@@ -337,14 +734,23 @@ fn every_draft_is_sound_and_met_by_its_records() {
             );
         }
         let columns = 2 + dice.roll(4);
-        let row = |cells: &mut dyn FnMut() -> String| {
-            let cells: Vec<String> = (0..columns).map(|_| cells()).collect();
-            cells.join(";") + "\n"
-        };
-        let header: Vec<String> = (0..columns).map(|i| format!("c{i}")).collect();
+        // Some columns have one name, some are named like times, ids or flags.
+        let names = ["c0", "c1", "ts", "is_c", "c_id", "c0", "a.b"];
+        let header: Vec<String> = (0..columns).map(|_| dice.pick(&names)).collect();
+        // Columns of a source are mostly of few shapes.
+        let shapes: Vec<Vec<String>> = (0..columns)
+            .map(|_| (0..=dice.roll(3)).map(|_| dice.cell()).collect())
+            .collect();
         let mut text = header.join(";") + "\n";
         for _ in 0..=dice.roll(40) {
-            text += &row(&mut || dice.cell());
+            let cells: Vec<String> = shapes
+                .iter()
+                .map(|shape| match dice.roll(8) {
+                    0 if seed % 2 == 0 => dice.cell(),
+                    _ => shape[dice.roll(shape.len() as u64) as usize].clone(),
+                })
+                .collect();
+            text += &(cells.join(";") + "\n");
         }
         if text
             .lines()
@@ -358,8 +764,10 @@ fn every_draft_is_sound_and_met_by_its_records() {
                 "{seed}:\n{text}\n{}",
                 draft.text
             );
+            given_up += draft.text.matches("decide: kept as it is").count();
         }
     }
+    assert!(given_up < 10, "{given_up}");
 }
 
 /// Real data, each with how many records it has by an independent count.
@@ -416,7 +824,8 @@ fn drafts_of_real_data_are_met_by_all_of_it() {
     );
     let text = check("classification/ai4i2020.csv", 10_000, &[], None);
     assert!(text.contains("unit = \"K\"") && text.contains("\"(column 8)\" (always empty)"));
-    let text = check("root-cause/sock-shop/**/*.csv.gz", 28_311, &[], None);
+    let (uri, time) = ("root-cause/sock-shop/**/*.csv.gz", Some("time"));
+    let text = check(uri, 28_311, &["time"], time);
     assert!(text.contains("in seconds since 1970"));
 }
 

@@ -1,16 +1,17 @@
 //! A draft as the text of a contract.
 
 use super::{
-    choose::{Choice, key, time},
-    kind::{Kind, kind},
-    looks, nameable,
+    choose::{Choice, Fields},
+    field_names,
+    kind::{Kind, Reading, gathered, kind},
+    looks,
     profile::{DISTINCT, Profile},
     quoted, records,
     sample::Sample,
     shown,
 };
 use jiff::Timestamp;
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 /// Texts are a few words when there are 2 to [`DISTINCT`], seen this often on average
 const REPEATED: u64 = 10;
@@ -30,19 +31,30 @@ pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
         fields: 0,
         without: Vec::new(),
     };
+    let field_names = field_names(sample.names.iter().chain(sample.profiles.keys()));
+    let readings = readings(sample, &field_names);
+    let fields = Fields {
+        sample,
+        readings: &readings,
+    };
+    let called = |name: &String| field_names.get(name.as_str()).cloned().unwrap_or_default();
     out.line(&format!("title = {}", quoted(&title(name))), "");
     out.line("description = \"\"", "decide: what such a record is");
-    let key = key(sample);
+    let key = fields.key();
     if key.fields.is_empty() {
         let _ = writeln!(out.text, "# {}", key.why);
     } else {
-        let names: Vec<String> = key.fields.iter().map(|name| quoted(name)).collect();
+        let names: Vec<String> = key
+            .fields
+            .iter()
+            .map(|name| quoted(&called(name)))
+            .collect();
         out.line(&format!("key = [{}]", names.join(", ")), &key.why);
     }
-    match time(sample) {
+    match fields.time() {
         Some(Choice { fields, why }) => {
-            let name = fields.first().map(String::as_str).unwrap_or_default();
-            out.line(&format!("time = {}", quoted(name)), &why);
+            let name = fields.first().map(called).unwrap_or_default();
+            out.line(&format!("time = {}", quoted(&name)), &why);
         }
         None => {
             let none = "# no time: no timestamp or date that every record has, within 1970 to 2099";
@@ -53,12 +65,20 @@ pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
     let place = |name: &str| sample.names.iter().position(|other| other == name);
     names.sort_by_key(|name| place(name).unwrap_or(usize::MAX));
     for name in names {
-        if let Some(profile) = sample.profiles.get(name).filter(|_| !doubled(sample, name)) {
-            let is_key = key.fields.contains(name);
-            out.field("field", name, profile, sample.records, is_key);
-        }
+        let Some((profile, reading)) = sample.profiles.get(name).zip(readings.get(name.as_str()))
+        else {
+            out.without
+                .push(format!("{} ({})", shown(name), why_without(sample, name)));
+            continue;
+        };
+        let (of, table) = (sample.records, format!("field.{}", bare(&called(name))));
+        let present = sample.repeated.get(name).copied();
+        let present = present.unwrap_or(profile.seen.saturating_sub(reading.nothing));
+        out.head(&table, name, &called(name), reading);
+        out.presence(present, of);
+        out.values(&table, name, profile, reading, key.fields.contains(name));
     }
-    out.empty_columns(sample);
+    out.empty_columns(sample, &field_names);
     if !out.without.is_empty() {
         let without = out.without.join(", ");
         let _ = write!(out.text, "\n# Left to be counted as unknown: {without}\n");
@@ -66,10 +86,34 @@ pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
     (out.fields > 0).then_some(out.text)
 }
 
-/// Whether a CSV file has another column of the name, so that no contract can name it.
-fn doubled(sample: &Sample, name: &str) -> bool {
-    let other = format!("{name} (column ");
-    sample.names.iter().any(|name| name.starts_with(&other))
+/// The readings of all fields that can be named.
+fn readings<'s>(
+    sample: &'s Sample,
+    field_names: &BTreeMap<&str, String>,
+) -> BTreeMap<&'s str, Reading> {
+    let named = sample.profiles.iter().filter(|(name, profile)| {
+        // One name cannot be that of several cells and of a value in JSON.
+        let both = sample.repeated.contains_key(*name) && profile.cells < profile.seen;
+        field_names.contains_key(name.as_str()) && !both
+    });
+    let readings = named.map(|(name, profile)| {
+        let reading = if sample.repeated.contains_key(name) {
+            gathered(name, profile)
+        } else {
+            kind(name, profile)
+        };
+        (name.as_str(), reading)
+    });
+    readings.collect()
+}
+
+/// The reason why a field is not in the draft.
+fn why_without(sample: &Sample, name: &str) -> &'static str {
+    if sample.repeated.contains_key(name) {
+        "several columns of a file, one field of others"
+    } else {
+        "no name for a field"
+    }
 }
 
 /// `incident_report` -> `Incident report`.
@@ -102,33 +146,58 @@ impl Draft {
         let _ = writeln!(self.text, "{line}{comment}");
     }
 
-    /// The table of one field, and those of the fields within it. `outer` is the path of the table
-    /// that holds it, `of` how many records or objects could have had it.
-    fn field(&mut self, outer: &str, name: &str, profile: &Profile, of: u64, is_key: bool) {
-        if !nameable(name) {
-            self.without
-                .push(format!("{} (no name for a field)", shown(name)));
-            return;
-        }
+    /// The head of a field's table: what it is called, its type and how its values are written.
+    fn head(&mut self, table: &str, name: &str, called: &str, reading: &Reading) {
         self.fields += 1;
-        let (kind, why) = kind(profile);
-        let table = format!("{outer}.{}", bare(name));
         let _ = writeln!(self.text, "\n[{table}]");
-        let type_line = format!("type = {}", quoted(&kind.written()));
-        self.line(&type_line, &why.unwrap_or_default());
-        self.presence(profile, of);
+        let type_line = format!("type = {}", quoted(&reading.kind.written()));
+        self.line(&type_line, reading.why.as_deref().unwrap_or_default());
+        if name != called {
+            self.line(&format!("from = {}", quoted(name)), "as records call it");
+        }
+        for (line, why) in &reading.lines {
+            self.line(line, why);
+        }
+        for note in &reading.notes {
+            let _ = writeln!(self.text, "# {note}");
+        }
+    }
+
+    /// The limits of a field's values, and the tables of the fields within it.
+    fn values(
+        &mut self,
+        table: &str,
+        name: &str,
+        profile: &Profile,
+        reading: &Reading,
+        is_key: bool,
+    ) {
+        let kind = &reading.kind;
         let inner = innermost(profile);
         let personal = !matches!(kind.innermost(), Kind::Struct)
             && Sample::is_personal(name, profile)
             && inner.booleans == 0;
         match kind.innermost() {
-            Kind::Text => self.texts(inner, kind == Kind::Text && !is_key, personal),
-            Kind::Integer | Kind::Number => self.numbers(name, inner, personal),
-            Kind::Timestamp | Kind::Date => self.times(inner),
+            Kind::Text => self.texts(inner, *kind == Kind::Text && !is_key, personal),
+            Kind::Integer | Kind::Number => {
+                self.numbers(name, inner, personal || reading.marked);
+            }
+            Kind::Timestamp | Kind::Date => self.times(reading),
             Kind::Struct => {
-                let within = format!("{table}.field");
+                let names = field_names(inner.fields.keys());
                 for (name, field) in &inner.fields {
-                    self.field(&within, name, field, inner.objects, false);
+                    let Some(called) = names.get(name.as_str()) else {
+                        self.without
+                            .push(format!("{} (no name for a field)", shown(name)));
+                        continue;
+                    };
+                    let (table, reading) = (
+                        format!("{table}.field.{}", bare(called)),
+                        self::kind(name, field),
+                    );
+                    self.head(&table, name, called, &reading);
+                    self.presence(field.seen.saturating_sub(reading.nothing), inner.objects);
+                    self.values(&table, name, field, &reading, false);
                 }
             }
             Kind::Boolean | Kind::Json | Kind::List(_) => {}
@@ -139,12 +208,12 @@ impl Draft {
         }
     }
 
-    /// Whether the field is always there.
-    fn presence(&mut self, profile: &Profile, of: u64) {
-        if profile.seen == of && of > 0 {
+    /// The line that says in how many records the field is present.
+    fn presence(&mut self, present: u64, of: u64) {
+        if present == of && of > 0 {
             self.line("required = true", &format!("in all {of}"));
         } else {
-            let _ = writeln!(self.text, "# in {} of {of}", profile.seen);
+            let _ = writeln!(self.text, "# in {present} of {of}");
         }
     }
 
@@ -170,12 +239,13 @@ impl Draft {
         }
     }
 
-    fn numbers(&mut self, name: &str, profile: &Profile, personal: bool) {
+    /// The unit of numbers, and their range unless it is hidden.
+    fn numbers(&mut self, name: &str, profile: &Profile, hidden: bool) {
         let unit = looks::unit(name, profile.range);
         if let Some(unit) = &unit {
             self.line(&format!("unit = {}", quoted(unit)), "");
         }
-        let Some((least, greatest)) = profile.range.filter(|_| !personal) else {
+        let Some((least, greatest)) = profile.range.filter(|_| !hidden) else {
             return;
         };
         let seen = format!("seen: {} to {}", number(least), number(greatest));
@@ -184,23 +254,10 @@ impl Draft {
         } else {
             let _ = writeln!(self.text, "# {seen}");
         }
-        let epoch = |from: f64, to: f64| least >= from && greatest <= to;
-        let since = if epoch(9e8, 4e9) {
-            "seconds"
-        } else if epoch(9e11, 4e12) {
-            "milliseconds"
-        } else {
-            return;
-        };
-        if looks::time_rank(name).is_some() {
-            let line =
-                format!("# it may be a time, in {since} since 1970; times are read as texts");
-            let _ = writeln!(self.text, "{line}");
-        }
     }
 
-    fn times(&mut self, profile: &Profile) {
-        if let Some((first, last)) = profile.span {
+    fn times(&mut self, reading: &Reading) {
+        if let Some((first, last)) = reading.span {
             let at = |micros| Timestamp::from_microsecond(micros).map(|at| at.to_string());
             if let (Ok(first), Ok(last)) = (at(first), at(last)) {
                 let _ = writeln!(self.text, "# seen: {first} to {last}");
@@ -209,20 +266,25 @@ impl Draft {
     }
 
     /// Columns of CSV files in which nothing was ever written.
-    fn empty_columns(&mut self, sample: &Sample) {
+    fn empty_columns(&mut self, sample: &Sample, field_names: &BTreeMap<&str, String>) {
         let cells = sample.profiles.values().any(|profile| profile.cells > 0);
         for name in sample.names.iter().filter(|_| cells) {
-            if sample.profiles.contains_key(name) || name.ends_with('…') || doubled(sample, name)
-            {
+            if sample.profiles.contains_key(name) || name.ends_with('…') {
                 continue;
             }
-            if !nameable(name) || name.starts_with("(column ") {
+            let called = field_names
+                .get(name.as_str())
+                .filter(|_| !name.starts_with("(column "));
+            let Some(called) = called else {
                 self.without.push(format!("{} (always empty)", shown(name)));
                 continue;
-            }
-            self.fields += 1;
-            let _ = writeln!(self.text, "\n[field.{}]", bare(name));
-            self.line("type = \"string\"", "always empty");
+            };
+            let reading = if sample.repeated.contains_key(name) {
+                Reading::empty().listed()
+            } else {
+                Reading::empty()
+            };
+            self.head(&format!("field.{}", bare(called)), name, called, &reading);
         }
     }
 }

@@ -7,18 +7,21 @@ pub use dialect::Dialect;
 pub(crate) use marks::Marks;
 
 use super::{
-    column::Column,
-    json,
+    column::{Column, Values},
     quarantine::{Reason, Violation},
     strangers::Strangers,
-    value,
+    text, value,
 };
 use crate::contract::{Field, FieldKind, UnknownFields};
+use retrocast_domain::number::list;
 use serde_json::Value;
 use std::borrow::Cow;
 
 /// A header that names more columns than this is not one.
 const COLUMNS_MAX: usize = 10_000;
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// Columns that a message names.
+const COLUMNS_SHOWN: usize = 12;
 
 /// Which cell belongs to which field.
 #[derive(Debug, Clone)]
@@ -28,6 +31,11 @@ pub(super) struct Header {
     fields: Vec<Option<usize>>,
     /// For each cell its name.
     names: Vec<String>,
+    /// Fields whose lists are gathered from several columns of one name, with the indices of their
+    /// cells.
+    gathered: Vec<(usize, Vec<usize>)>,
+    /// The line that names them; empty without one.
+    line: Vec<u8>,
 }
 
 impl Header {
@@ -41,7 +49,21 @@ impl Header {
                  is it a table with a header?"
             ));
         }
-        Self::of(cells.iter().map(AsRef::as_ref), marks, fields)
+        let header = Self::of(cells.iter().map(AsRef::as_ref), marks, fields)?;
+        Ok(header.written(line.as_bytes()))
+    }
+
+    /// The header, as the file writes it.
+    pub fn written(mut self, line: &[u8]) -> Self {
+        self.line = line.trim_ascii_end().to_vec();
+        self
+    }
+
+    /// Recognizes the header in a later line, as in joined files. With one column it may be a record.
+    pub fn is_again(&self, line: &[u8]) -> bool {
+        let line = line.trim_ascii_end();
+        let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+        self.names.len() > 1 && line == self.line
     }
 
     /// Columns of these names.
@@ -60,21 +82,27 @@ impl Header {
         let names = apart(names, fields);
         let found: Vec<Option<usize>> = names
             .iter()
-            .map(|name| fields.iter().position(|field| field.name == *name))
+            .map(|name| fields.iter().position(|field| field.key() == name))
             .collect();
-        let mut taken = vec![false; fields.len()];
-        for (name, index) in names.iter().zip(&found) {
-            let Some(taken) = index.and_then(|index| taken.get_mut(index)) else {
-                continue;
-            };
-            if std::mem::replace(taken, true) {
-                return Err(format!("the header names the column {name:?} twice"));
+        let mut gathered = Vec::new();
+        for (index, field) in fields.iter().enumerate() {
+            let places = found
+                .iter()
+                .zip(0..)
+                .filter(|(found, _)| **found == Some(index));
+            let places: Vec<usize> = places.map(|(_, place)| place).collect();
+            match field.kind {
+                _ if places.len() < 2 => {}
+                FieldKind::List(_) => gathered.push((index, places)),
+                _ => return Err(repeated(field, &places, &names)),
             }
         }
         Ok(Self {
             marks,
             fields: found,
             names,
+            gathered,
+            line: Vec::new(),
         })
     }
 
@@ -161,9 +189,28 @@ impl Header {
                 }
                 continue;
             };
+            if self.gathered.iter().any(|(gathered, _)| *gathered == index) {
+                continue;
+            }
             let field = &fields[index];
             let kept = strangers.kept();
-            read_cell(cell, field, &mut columns[index], strangers)
+            let read = match field.kind {
+                FieldKind::List(_) if !is_json(cell) => {
+                    gather(&[cell], field, &mut columns[index], strangers)
+                }
+                _ => text::push_cell(cell, field, &mut columns[index], strangers),
+            };
+            read.map_err(|violation| violation.inside(&field.name))?;
+            strangers.within(kept, &field.name);
+        }
+        for (index, places) in &self.gathered {
+            let field = &fields[*index];
+            let cells: Vec<_> = places
+                .iter()
+                .filter_map(|place| cells.get(*place))
+                .collect();
+            let kept = strangers.kept();
+            gather(&cells, field, &mut columns[*index], strangers)
                 .map_err(|violation| violation.inside(&field.name))?;
             strangers.within(kept, &field.name);
         }
@@ -183,7 +230,7 @@ impl Header {
 fn apart(mut names: Vec<String>, fields: &[Field]) -> Vec<String> {
     for index in 1..names.len() {
         let name = &names[index];
-        let known = fields.iter().any(|field| field.name == *name);
+        let known = fields.iter().any(|field| field.key() == name);
         if !known && names[..index].contains(name) {
             names[index] = format!("{name} (column {})", index + 1);
         }
@@ -191,50 +238,71 @@ fn apart(mut names: Vec<String>, fields: &[Field]) -> Vec<String> {
     names
 }
 
-fn read_cell(
-    cell: &str,
+/// The reason why a file is not read whose header names the column of a single value several times.
+fn repeated(field: &Field, places: &[usize], names: &[String]) -> String {
+    let numbers: Vec<String> = places.iter().map(|place| (place + 1).to_string()).collect();
+    let kind = match field.kind.expected().rsplit_once(' ') {
+        Some((_, kind)) if kind != "object" => kind,
+        _ => "json",
+    };
+    let mut named = names.to_vec();
+    for (place, number) in places.iter().zip(1..).skip(1) {
+        if let Some(name) = named.get_mut(*place) {
+            *name = format!("{name}_{number}");
+        }
+    }
+    let columns = if named.len() <= COLUMNS_SHOWN {
+        format!("`columns = {named:?}`")
+    } else {
+        format!(
+            "`columns` with a name for each of the {} columns",
+            named.len()
+        )
+    };
+    format!(
+        "the header names {:?} in columns {}, and the contract's field `{}` holds one value: let its \
+         type be `list<{kind}>`, which gathers them, or name the columns in the source: {columns}",
+        field.key(),
+        list(&numbers),
+        field.name,
+    )
+}
+
+/// Recognizes a cell that holds a whole list, rather than one item of it.
+fn is_json(cell: &str) -> bool {
+    let cell = cell.trim();
+    cell.starts_with('[') || cell == "null"
+}
+
+/// Puts the cells that are not empty into a column as one list.
+fn gather(
+    cells: &[&Cow<'_, str>],
     field: &Field,
     column: &mut Column,
     strangers: &mut Strangers,
 ) -> Result<(), Violation> {
-    if cell.is_empty() {
+    let (FieldKind::List(item), Values::List(_, items)) = (&field.kind, &mut column.values) else {
+        return Err(value::wrong_type(field, "several cells"));
+    };
+    let is_empty = |cell: &str| {
+        cell.trim().is_empty()
+            || match item.kind {
+                FieldKind::String => item.notation.is_declared_null(cell),
+                _ => item.notation.is_null(cell),
+            }
+    };
+    let mut index = 0;
+    for cell in cells.iter().filter(|cell| !is_empty(cell)) {
+        let place = format!("[{index}]");
+        let kept = strangers.kept();
+        text::push_cell(cell, item, items, strangers)
+            .map_err(|violation| violation.inside(&place))?;
+        strangers.within(kept, &place);
+        index += 1;
+    }
+    if index == 0 {
         return value::push_null(field, column);
     }
-    let trimmed = cell.trim();
-    let wrong = || value::wrong_type(field, &format!("text {}", value::quoted(cell)));
-    match field.kind {
-        FieldKind::String => value::push_text(field, column, cell),
-        FieldKind::Timestamp | FieldKind::Date => {
-            let pushed = value::push_text(field, column, trimmed);
-            pushed.map_err(|violation| match violation.reason {
-                Reason::WrongType => wrong(),
-                _ => violation,
-            })
-        }
-        FieldKind::Integer => {
-            let with_point = || value::whole(trimmed.parse().ok()?);
-            let number = trimmed.parse().ok().or_else(with_point);
-            value::push_integer(field, column, number.ok_or_else(wrong)?)
-        }
-        FieldKind::Number => {
-            let number: f64 = trimmed.parse().map_err(|_| wrong())?;
-            if !number.is_finite() {
-                return Err(wrong());
-            }
-            value::push_number(field, column, number)
-        }
-        FieldKind::Boolean => {
-            let found = match trimmed {
-                "1" => true,
-                "0" => false,
-                _ if trimmed.eq_ignore_ascii_case("true") => true,
-                _ if trimmed.eq_ignore_ascii_case("false") => false,
-                _ => return Err(wrong()),
-            };
-            value::push_boolean(field, column, found)
-        }
-        FieldKind::Json | FieldKind::List(_) | FieldKind::Struct(_) => {
-            json::read_value(cell, field, column, strangers)
-        }
-    }
+    column.close();
+    Ok(())
 }

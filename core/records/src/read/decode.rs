@@ -1,16 +1,17 @@
 //! Bytes of a file into text: compression taken off within limits, UTF-16 turned into UTF-8.
 
 mod bounded;
+mod members;
 mod utf16;
 
 use bounded::{Bounded, Counted};
+use flate2::bufread::GzDecoder;
+use members::Members;
 use std::io::{self, BufReader, Read};
+use zstd::stream::read::Decoder as ZstdDecoder;
 
 const BUFFER_BYTES: usize = 256 << 10;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-/// The window of a zstd stream is memory that its writer asks for: 2^27 bytes (128 MiB), which all
-/// levels of the zstd tool keep to, and no more.
-const WINDOW_LOG_MAX: u32 = 27;
 
 /// What files that are packed begin with.
 const GZIP: &[u8] = b"\x1f\x8b";
@@ -79,12 +80,11 @@ fn unpacked<'a>(
         return Err(io::Error::other(told));
     }
     Ok(if gzip {
-        let decoder = flate2::bufread::MultiGzDecoder::new(raw);
-        Box::new(Bounded::new(decoder, taken))
+        let members = Members::<GzDecoder<_>>::new(raw)?;
+        Box::new(Bounded::new(members, taken))
     } else if zstd {
-        let mut decoder = zstd::stream::read::Decoder::with_buffer(raw)?;
-        decoder.window_log_max(WINDOW_LOG_MAX)?;
-        Box::new(Bounded::new(decoder, taken))
+        let members = Members::<ZstdDecoder<'static, _>>::new(raw)?;
+        Box::new(Bounded::new(members, taken))
     } else {
         Box::new(raw)
     })

@@ -8,7 +8,7 @@ use super::{
     personal::Pseudonyms,
     quarantine::{Reason, Violation},
     strangers::Strangers,
-    value,
+    text, value,
 };
 use crate::contract::{Field, FieldKind, UnknownFields};
 use serde::de::{
@@ -30,6 +30,7 @@ pub(super) fn read_record(
         violation: None,
         strangers,
         outer: String::new(),
+        own: false,
     };
     let mut json = serde_json::Deserializer::from_str(line);
     let record = Object {
@@ -64,6 +65,7 @@ pub(super) fn read_value(
         violation: None,
         strangers,
         outer: field.name.clone(),
+        own: false,
     };
     let mut json = serde_json::Deserializer::from_str(text);
     let seed = Item {
@@ -83,24 +85,31 @@ pub(super) fn read_value(
     }))
 }
 
-/// Pushes a value that was read before, such as a field's default.
-pub(super) fn push_value(
-    value: &Value,
-    field: &Field,
-    column: &mut Column,
-) -> Result<(), Violation> {
-    let rows = column.len();
+/// Pushes a value that the contract itself has: a field's default.
+pub(super) fn push_own(value: &Value, field: &Field, column: &mut Column) -> Result<(), Violation> {
     let mut cx = Context {
         violation: None,
         strangers: &mut Strangers::default(),
         outer: String::new(),
+        own: true,
     };
-    let seed = Item {
+    push_value(value, field, column, &mut cx)
+}
+
+/// Pushes a value that was read before.
+fn push_value(
+    value: &Value,
+    field: &Field,
+    column: &mut Column,
+    cx: &mut Context<'_>,
+) -> Result<(), Violation> {
+    let rows = column.len();
+    let read = Item {
         field,
-        column,
-        cx: &mut cx,
-    };
-    let read = seed.deserialize(value);
+        column: &mut *column,
+        cx: &mut *cx,
+    }
+    .deserialize(value);
     let violation = cx.violation.take();
     let Err(error) = read else { return Ok(()) };
     column.truncate(rows);
@@ -110,7 +119,7 @@ pub(super) fn push_value(
 /// Whether a value meets a field's type and limits.
 pub(crate) fn fits(value: &Value, field: &Field) -> Result<(), Violation> {
     let pseudonyms = Arc::new(Pseudonyms::new("", None));
-    push_value(value, field, &mut Column::new(field, &pseudonyms))
+    push_own(value, field, &mut Column::new(field, &pseudonyms))
 }
 
 fn broken(error: &serde_json::Error) -> Violation {
@@ -138,6 +147,8 @@ struct Context<'a> {
     strangers: &'a mut Strangers,
     /// Path of the object being read, for names that the contract does not know.
     outer: String,
+    /// Whether the contract itself has the value, written as contracts write values.
+    own: bool,
 }
 
 impl Context<'_> {
@@ -206,7 +217,12 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, found: &str) -> Result<(), E> {
-        self.checked(|field, column| value::push_text(field, column, found))
+        let origin = if self.cx.own {
+            text::Origin::Contract
+        } else {
+            text::Origin::String
+        };
+        self.checked(|field, column| text::push(found, field, column, origin))
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
@@ -304,19 +320,34 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
         let rows = columns.first().map_or(0, Column::len);
         // Records of one source mostly have their fields in the same order.
         let mut expected = 0;
-        while let Some(index) = map.next_key_seed(Key {
+        let mut around: Vec<(String, Value)> = Vec::new();
+        while let Some(named) = map.next_key_seed(Key {
             fields,
             expected,
             cx: &mut *cx,
         })? {
-            let Some((field, column)) = fields.get(index).zip(columns.get_mut(index)) else {
-                if cx.strangers.policy == UnknownFields::Keep {
+            let index = match named {
+                Named::Field(index) => index,
+                Named::Around(name) if around.iter().any(|(other, _)| *other == name) => {
+                    let twice = Violation::new(Reason::BrokenJson, "the field is there twice");
+                    return Err(cx.stop(twice.of(&name)));
+                }
+                Named::Around(name) => {
+                    around.push((name, map.next_value()?));
+                    continue;
+                }
+                Named::Stranger if cx.strangers.policy == UnknownFields::Keep => {
                     let value = map.next_value()?;
                     cx.strangers.complete(value);
-                } else {
-                    map.next_value::<Unread>()?;
+                    continue;
                 }
-                continue;
+                Named::Stranger => {
+                    map.next_value::<Unread>()?;
+                    continue;
+                }
+            };
+            let Some((field, column)) = fields.get(index).zip(columns.get_mut(index)) else {
+                return Err(A::Error::custom("there is no such field"));
             };
             let kept = cx.strangers.kept();
             if column.len() > rows {
@@ -336,6 +367,10 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
             }
             expected = index + 1;
         }
+        for (name, value) in around {
+            push_within(&name, value, fields, columns, rows, cx)
+                .map_err(|violation| cx.stop(violation))?;
+        }
         for (field, column) in fields.iter().zip(columns.iter_mut()) {
             if column.len() > rows {
                 continue;
@@ -349,6 +384,42 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// Takes from a value what fields call by a path that leads through it; the rest are strangers. What a
+/// record has under exactly that name was read before, and counts.
+fn push_within(
+    path: &str,
+    value: Value,
+    fields: &[Field],
+    columns: &mut [Column],
+    rows: usize,
+    cx: &mut Context<'_>,
+) -> Result<(), Violation> {
+    let mut found = fields.iter().zip(columns.iter_mut());
+    let found = found.find(|(field, _)| field.key() == path);
+    if let Some((field, column)) = found.filter(|(_, column)| column.len() == rows) {
+        let kept = cx.strangers.kept();
+        push_value(&value, field, column, cx).map_err(|found| found.inside(&field.name))?;
+        cx.strangers.within(kept, &field.name);
+        return Ok(());
+    }
+    match value {
+        Value::Object(inner) if fields.iter().any(|field| field.is_within(path)) => {
+            for (name, value) in inner {
+                push_within(&format!("{path}.{name}"), value, fields, columns, rows, cx)?;
+            }
+        }
+        value => {
+            cx.strangers.count(&cx.outer, path, 1);
+            match cx.strangers.policy {
+                UnknownFields::Count => {}
+                UnknownFields::Keep => cx.strangers.keep(path, value),
+                UnknownFields::Refuse => return Err(Strangers::refusal(path)),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A value that nobody asked for. Unlike serde's own `IgnoredAny` it goes through the parser, whose
@@ -403,7 +474,17 @@ impl<'de> Visitor<'de> for Unread {
     }
 }
 
-/// The name of a field: its index, or `usize::MAX` for one that the contract does not name.
+/// What the name of a field is to the contract.
+enum Named {
+    /// That of a field, by its index.
+    Field(usize),
+    /// That of an object through which the path of a field leads.
+    Around(String),
+    /// One that it does not name.
+    Stranger,
+}
+
+/// The name of a field.
 struct Key<'a, 'c> {
     fields: &'a [Field],
     expected: usize,
@@ -411,30 +492,33 @@ struct Key<'a, 'c> {
 }
 
 impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
-    type Value = usize;
+    type Value = Named;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Named, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
 impl Visitor<'_> for Key<'_, '_> {
-    type Value = usize;
+    type Value = Named;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str("a field name")
     }
 
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<usize, E> {
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Named, E> {
         if self
             .fields
             .get(self.expected)
-            .is_some_and(|field| field.name == name)
+            .is_some_and(|field| field.key() == name)
         {
-            return Ok(self.expected);
+            return Ok(Named::Field(self.expected));
         }
-        if let Some(index) = self.fields.iter().position(|field| field.name == name) {
-            return Ok(index);
+        if let Some(index) = self.fields.iter().position(|field| field.key() == name) {
+            return Ok(Named::Field(index));
+        }
+        if self.fields.iter().any(|field| field.is_within(name)) {
+            return Ok(Named::Around(name.to_string()));
         }
         let Context {
             strangers, outer, ..
@@ -445,7 +529,7 @@ impl Visitor<'_> for Key<'_, '_> {
             UnknownFields::Keep => strangers.keep(name, Value::Null),
             UnknownFields::Refuse => return Err(self.cx.stop(Strangers::refusal(name))),
         }
-        Ok(usize::MAX)
+        Ok(Named::Stranger)
     }
 }
 

@@ -90,7 +90,7 @@ fn records_are_taken_or_refused_with_the_reason() {
         ),
         (
             r#"{"id":"a","n":"5"}"#,
-            r#"wrong type | n | expected an integer, found string "5""#,
+            r#"wrong type | n | expected an integer, found string "5"; add `decimal = "."` to [field.n]"#,
         ),
         (
             r#"{"id":"a","n":5.5}"#,
@@ -118,7 +118,11 @@ fn records_are_taken_or_refused_with_the_reason() {
         ),
         (
             r#"{"id":"a","at":"soon"}"#,
-            r#"wrong type | at | expected a timestamp, found string "soon""#,
+            concat!(
+                r#"wrong type | at | expected a timestamp, found string "soon"; accepted are times such "#,
+                "as 2026-11-17T09:12:00Z, 2026-11-17 09:12:00 +0100 and Tue, 17 Nov 2026 09:12:00 GMT; ",
+                "for others add `format` to [field.at]"
+            ),
         ),
         (
             r#"{"id":"a","kind":"c"}"#,
@@ -176,4 +180,89 @@ fn unknown_fields_are_counted_by_path() {
     read_record(line, &contract.fields, &mut columns, &mut strangers).unwrap();
     let found: Vec<_> = strangers.counts.keys().map(String::as_str).collect();
     assert_eq!(found, ["#read(\"x\")", "steps.who"]);
+}
+
+/// Reads lines under a contract whose fields have paths: the rows, what is kept of the rest, refusals.
+fn read_paths(unknown: &str, lines: &str) -> (Vec<String>, Vec<String>) {
+    let text = format!(
+        "title = \"T\"\nunknown = \"{unknown}\"\n[field.id]\ntype = \"string\"\n[field.status]\n\
+         type = \"integer\"\nfrom = \"http.response.status\"\n[field.tags]\ntype = \"list<string>\"\n\
+         from = \"http.tags\"\n[field.user]\ntype = \"struct\"\n[field.user.field.name]\n\
+         type = \"string\"\nfrom = \"full.name\"\nrequired = true\n"
+    );
+    let contract = crate::contract::parse("t", "t.toml", &text).unwrap();
+    let format = crate::Format::Jsonl;
+    let parsed = crate::read::block_of(lines.as_bytes(), format, &contract).unwrap();
+    let mut rows = Vec::new();
+    if let Some(batch) = &parsed.batch {
+        let mut writer = arrow::json::LineDelimitedWriter::new(&mut rows);
+        writer.write(batch).unwrap();
+    }
+    let rows = String::from_utf8(rows).unwrap();
+    let refused = parsed.refused.iter().map(|row| {
+        let found = &row.violation;
+        format!(
+            "{} | {} | {}",
+            found.reason.text(),
+            found.field,
+            found.message
+        )
+    });
+    let refused = refused.collect();
+    let mut rows: Vec<String> = rows.lines().map(str::to_string).collect();
+    let unknown = parsed.unknown.iter().map(|(name, n)| format!("{name} {n}"));
+    rows.extend(unknown);
+    (rows, refused)
+}
+
+#[test]
+fn fields_are_found_by_their_exact_name_or_by_their_path() {
+    let lines = concat!(
+        r#"{"id":"flat","http.response.status":200,"http.tags":["a"]}"#,
+        "\n",
+        r#"{"id":"nested","http":{"response":{"status":404,"ms":1},"tags":["b"]},"user":{"full":{"name":"c"}}}"#,
+        "\n",
+        r#"{"id":"half","http":{"response.status":500}}"#,
+        "\n",
+        r#"{"id":"both","http":{"response":{"status":1}},"http.response.status":2}"#,
+        "\n",
+        r#"{"id":"none","http":5}"#,
+        "\n",
+        r#"{"id":"wrong","http":{"response":{"status":"many"}}}"#,
+        "\n",
+        r#"{"id":"twice","http":{},"http":{}}"#,
+        "\n",
+    );
+    let (rows, refused) = read_paths("keep", lines);
+    assert_eq!(
+        rows,
+        [
+            r#"{"id":"flat","status":200,"tags":["a"]}"#,
+            r#"{"id":"nested","status":404,"tags":["b"],"user":{"name":"c"},"_rest":"{\"http.response.ms\":1}"}"#,
+            r#"{"id":"half","status":500}"#,
+            r#"{"id":"both","status":2,"_rest":"{\"http.response.status\":1}"}"#,
+            r#"{"id":"none","_rest":"{\"http\":5}"}"#,
+            "http 1",
+            "http.response.ms 1",
+            "http.response.status 1",
+        ]
+    );
+    assert_eq!(
+        refused,
+        [
+            "wrong type | status | expected an integer, found string \"many\"",
+            "broken JSON | http | the field is there twice",
+        ]
+    );
+    let (_, refused) = read_paths("refuse", r#"{"http":{"response":{"status":1},"ms":2}}"#);
+    assert_eq!(refused.len(), 1);
+    assert!(
+        refused[0].starts_with("unknown field | http.ms | "),
+        "{refused:?}"
+    );
+    let (_, refused) = read_paths("count", r#"{"user":{"full":{}}}"#);
+    assert_eq!(
+        refused,
+        ["missing required | user.name | the field is missing"]
+    );
 }

@@ -164,7 +164,7 @@ impl Parser<'_> {
             let end = start + end.unwrap_or(rest.len());
             let raw = &bytes[start..end];
             let blank = |byte: &u8| byte.is_ascii_whitespace() && *byte != delimiter;
-            if !comment && !raw.iter().all(blank) {
+            if !comment && !raw.iter().all(blank) && !header.is_again(raw) {
                 self.out.records += 1;
                 let record = match text {
                     Some(text) => Ok(&text[start..end]),

@@ -226,7 +226,7 @@ fn concerns(fields: &[Field], path: &str) -> bool {
 
 fn redact_fields(record: &mut Value, fields: &[Field]) {
     for (name, value) in record.as_object_mut().into_iter().flatten() {
-        match fields.iter().find(|field| field.name == *name) {
+        match fields.iter().find(|field| field.key() == name) {
             Some(field) => redact(value, field),
             None => *value = Value::from(UNNAMED),
         }

@@ -51,8 +51,8 @@ impl<'t> Line<'t> {
             self.expect(b'"')?;
             let name = self.string()?;
             let index = match fields.get(expected) {
-                Some(field) if field.name == name => expected,
-                _ => fields.iter().position(|field| field.name == name)?,
+                Some(field) if field.key() == name => expected,
+                _ => fields.iter().position(|field| field.key() == name)?,
             };
             expected = index + 1;
             self.expect(b':')?;

@@ -10,13 +10,23 @@ const CONTRACT: &str = "title = \"T\"\n[field.a]\ntype = \"string\"\nmax_length 
     [field.d]\ntype = \"boolean\"\n[field.e]\ntype = \"timestamp\"\n[field.f]\ntype = \"date\"\n\
     [field.g]\ntype = \"integer\"\ndefault = 7\n";
 
+/// The same fields, with all that can be said of how their values are written.
+const WRITTEN: &str = "title = \"T\"\nnull_words = [\"NULL\"]\ndecimal = \",\"\nzone = \"Europe/Berlin\"\n\
+    [field.a]\ntype = \"string\"\nmax_length = 12\n[field.b]\ntype = \"integer\"\nrequired = true\n\
+    max = 100\n[field.c]\ntype = \"number\"\nfrom = \"c.d\"\n[field.d]\ntype = \"boolean\"\n\
+    true_words = [\"J\", \"2\"]\n[field.e]\ntype = \"timestamp\"\nformat = [\"%d.%m.%Y %H:%M\", \"epoch_s\"]\n\
+    [field.f]\ntype = \"date\"\nformat = \"%Y%m%d\"\n[field.g]\ntype = \"integer\"\ndefault = 7\n";
+
 fn contract() -> Contract {
     contract::parse("t", "t.toml", CONTRACT).unwrap()
 }
 
 /// What both readers make of a line: the plain one may decline, but must not differ.
 fn check(line: &str) -> bool {
-    let contract = contract();
+    check_under(&contract(), line)
+}
+
+fn check_under(contract: &Contract, line: &str) -> bool {
     let pseudonyms = Arc::new(Pseudonyms::new("", None));
     let row = |read: &mut dyn FnMut(&mut [Column]) -> bool| {
         let mut columns = column::columns(&contract.fields, &pseudonyms);
@@ -114,6 +124,49 @@ fn records_cut_or_changed_anywhere_are_read_alike() {
             bytes.insert(at, byte);
             check(std::str::from_utf8(&bytes).unwrap());
         }
+    }
+}
+
+#[test]
+fn values_are_read_alike_however_they_are_written() {
+    let contract = contract::parse("t", "t.toml", WRITTEN).unwrap();
+    for (line, expected) in [
+        (
+            r#"{"b":"1,0","c.d":"1.299,5","d":"J","e":"04.03.2026 05:06","f":"20260304","g":"NULL"}"#,
+            true,
+        ),
+        (
+            r#"{"b":1,"c.d":1.5,"d":2,"e":1772600767.097,"f":20260304}"#,
+            true,
+        ),
+        (
+            r#"{"b":"99","a":"NULL","d":"f","e":"1772600767","c.d":""}"#,
+            true,
+        ),
+        (r#"{"b":0,"d":false,"e":-1,"f":"NULL"}"#, true),
+        (r#"{"b":0,"d":0,"e":1e9}"#, false),
+        (r#"{"b":0,"c":{"d":"1,5"}}"#, false),
+        (r#"{"b":0,"c.d":"1.5"}"#, false),
+        (r#"{"b":"NULL"}"#, false),
+        (r#"{"b":0,"d":1}"#, false),
+    ] {
+        for at in 0..line.len() {
+            assert!(!check_under(&contract, &line[..at]), "{line}");
+        }
+        assert_eq!(check_under(&contract, line), expected, "{line}");
+    }
+    let usual = contract::parse("t", "t.toml", CONTRACT).unwrap();
+    for (line, expected) in [
+        (r#"{"b":1,"c":"NULL","d":"yes","e":"","f":"n/a"}"#, true),
+        (
+            r#"{"b":1,"d":0,"e":"2026-03-04 05:06:07 UTC","f":"2026/03/04"}"#,
+            true,
+        ),
+        (r#"{"b":1,"d":2}"#, false),
+        (r#"{"b":1,"e":1772600767}"#, false),
+        (r#"{"b":1,"c":"1.5"}"#, false),
+    ] {
+        assert_eq!(check_under(&usual, line), expected, "{line}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whole files through the reader: what is accepted, what is refused with which line, what is broken.
 
 use super::*;
+use arrow::array::AsArray;
 use std::io;
 
 const CONTRACT: &str = r#"
@@ -245,15 +246,124 @@ fn csv_of_many_kinds() {
         &["3 the value is null"],
         None,
     );
-    check(
-        "id,id\n1,1\n",
-        Format::Csv,
-        &[],
-        &[],
-        Some("the header names the column \"id\" twice"),
-    );
     check("", Format::Csv, &[], &[], None);
     check("id,n", Format::Csv, &[], &[], None);
+    // Joined files have the header again; of one column it may be a record.
+    let joined = "id,n\n1,2\nid,n\r\n3,4\n\u{feff}id,n\n5,n\n";
+    let wrong = ["6 expected an integer, found text \"n\""];
+    check(joined, Format::Csv, &[2, 4], &wrong, None);
+    check("id\n1\nid\n", Format::Csv, &[2, 3], &[], None);
+}
+
+#[test]
+fn columns_of_one_name_are_gathered_into_a_list() {
+    let lists = |text: &str| {
+        let told = from_bytes(
+            text.as_bytes(),
+            Format::Csv,
+            &Dialect::AS_FOUND,
+            &contract(),
+        );
+        let mut lists = Vec::new();
+        for told in told.unwrap() {
+            let Told::Records(parsed) = told else {
+                continue;
+            };
+            let batch = parsed.batch.unwrap();
+            let tags = batch
+                .column_by_name("tags")
+                .unwrap()
+                .as_list::<i32>()
+                .clone();
+            lists.extend(tags.iter().map(|tags| {
+                let tags = tags?;
+                let tags = tags
+                    .as_string::<i32>()
+                    .iter()
+                    .map(Option::unwrap_or_default);
+                Some(tags.collect::<Vec<_>>().join("+"))
+            }));
+        }
+        lists
+    };
+    let check = |text: &str, expected: &[Option<&str>]| {
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|tags| tags.map(str::to_string))
+            .collect();
+        assert_eq!(lists(text), expected, "{text}");
+    };
+    let text = "tags,id,tags,n,tags\na,1,b,5,c\n,2,\"[x\",, \n,3,,,\n";
+    check(text, &[Some("a+b+c"), Some("[x"), None]);
+    // Exports have as many columns as the record with the most needs.
+    check(
+        "id,tags\n1,a\n2,\n3,\"[\"\"a\"\",\"\"b\"\"]\"\n",
+        &[Some("a"), None, Some("a+b")],
+    );
+    check_csv(
+        "id,n,n\n1,1,1\n",
+        "the header names \"n\" in columns 2 and 3, and the contract's field `n` holds one value: let \
+         its type be `list<integer>`, which gathers them, or name the columns in the source: \
+         `columns = [\"id\", \"n\", \"n_2\"]`",
+    );
+    let wide = format!("id,id{}\n", ",x".repeat(20));
+    check_csv(
+        &wide,
+        "the header names \"id\" in columns 1 and 2, and the contract's field `id` holds one value: let \
+         its type be `list<string>`, which gathers them, or name the columns in the source: `columns` \
+         with a name for each of the 22 columns",
+    );
+}
+
+/// A CSV file of which nothing can be read.
+fn check_csv(text: &str, broken: &str) {
+    check(text, Format::Csv, &[], &[], Some(broken));
+}
+
+#[test]
+fn a_line_above_the_header_names_the_delimiter() {
+    let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        let units = [0xFEFF].into_iter().chain(text.encode_utf16());
+        units.flat_map(bytes).collect()
+    };
+    let of = |bytes: &[u8], dialect: &Dialect| {
+        let read = read_as(bytes, Format::Csv, dialect);
+        (read.lines, read.refused, read.broken)
+    };
+    let refused = "5 expected an integer, found text \"x,y\"";
+    let text = "sep=;\r\nid;n\r\n\"a;b\";1\r\nc;2\r\nd;x,y\r\n";
+    for bytes in [
+        text.as_bytes().to_vec(),
+        format!("\u{feff}{text}").into_bytes(),
+        utf16(text, u16::to_le_bytes),
+        utf16(text, u16::to_be_bytes),
+        text.replace("\r\n", "\r").into_bytes(),
+    ] {
+        let (lines, told, broken) = of(&bytes, &Dialect::AS_FOUND);
+        assert_eq!((lines, broken), (vec![3, 4], None));
+        assert!(told.len() == 1 && told[0].starts_with(refused), "{told:?}");
+    }
+    // A delimiter that could not be told by the header.
+    assert_eq!(of(b"sep=:\nid:n\n1:2\n", &Dialect::AS_FOUND).0, [3]);
+    let declared = |delimiter| Dialect {
+        delimiter: Some(delimiter),
+        ..Dialect::AS_FOUND
+    };
+    assert_eq!(of(b"\nsep=;\nid;n\n1;2\n", &declared(b';')).0, [4]);
+    let (lines, _, broken) = of(b"sep=;\nid;n\n1;2\n", &declared(b','));
+    assert!(
+        lines.is_empty()
+            && broken
+                .unwrap()
+                .starts_with("line 1 names the delimiter ';'")
+    );
+    let unnamed = Dialect {
+        header: false,
+        columns: Some(vec!["id".to_string(), "n".to_string()]),
+        ..Dialect::AS_FOUND
+    };
+    assert_eq!(of(b"sep=;\n1;2\n", &unnamed).0, [2]);
+    assert_eq!(of(b"sep=;", &Dialect::AS_FOUND), (vec![], vec![], None));
 }
 
 #[test]

@@ -34,7 +34,7 @@ const FLAWS: [Flaw; 8] = [
     Flaw::Without("rule"),
     Flaw::Cut,
     Flaw::Value("consecutive", "0", reason::OUT_OF_RANGE),
-    Flaw::Value("value", "\"NaN\"", reason::WRONG_TYPE),
+    Flaw::Value("value", "\"high\"", reason::WRONG_TYPE),
     Flaw::BadText("message"),
     Flaw::Garbage,
 ];

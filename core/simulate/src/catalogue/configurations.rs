@@ -22,7 +22,7 @@ const AUTHORS: [&str; 4] = ["Ana Ruiz", "Bo Lindqvist", "Chidi Okafor", "=cmd('a
 
 const FLAWS: [Flaw; 5] = [
     Flaw::Value("parallel", "0", reason::OUT_OF_RANGE),
-    Flaw::Value("active", "\"yes\"", reason::WRONG_TYPE),
+    Flaw::Value("active", "\"perhaps\"", reason::WRONG_TYPE),
     Flaw::Without("version"),
     Flaw::Value("expected_success_share", "97.5", reason::OUT_OF_RANGE),
     Flaw::Cut,

@@ -40,7 +40,7 @@ const ERRORS: [&str; 3] = [
 
 const MESSAGE_FLAWS: [Flaw; 6] = [
     Flaw::Value("quality_score", "101", reason::OUT_OF_RANGE),
-    Flaw::Value("approved", "\"yes\"", reason::WRONG_TYPE),
+    Flaw::Value("approved", "\"perhaps\"", reason::WRONG_TYPE),
     Flaw::Value("channel", "\"fax\"", reason::NOT_ALLOWED),
     Flaw::Cut,
     Flaw::Value("success", "null", reason::MISSING),
@@ -56,7 +56,7 @@ const ENRICHMENT_FLAWS: [Flaw; 5] = [
 const SCRAPING_FLAWS: [Flaw; 5] = [
     Flaw::Value("http_status", "1000", reason::OUT_OF_RANGE),
     Flaw::Without("site"),
-    Flaw::Value("blocked", "1", reason::WRONG_TYPE),
+    Flaw::Value("blocked", "2", reason::WRONG_TYPE),
     Flaw::RawNull("site"),
     Flaw::Value("time", "\"today\"", reason::WRONG_TYPE),
 ];

@@ -294,6 +294,7 @@ fn effect(fact: &Fact, verdict: Verdict, relative: [f64; 3]) -> Effect {
         relative,
         placebo_p: 0.01,
         placebo_p_corrected: None,
+        test: retrocast_domain::EffectTest::Placebo,
         placebos: 80,
         days_before: 120,
         days_after: 30,

@@ -55,7 +55,7 @@ use tokio_util::sync::CancellationToken;
 use touched::Touched;
 
 /// Raised when the same records could give other rows: then every source is read anew.
-const INGEST: &str = "ingest 3";
+const INGEST: &str = "ingest 4";
 /// How often a source is begun when others write its datasets at the same time.
 const ATTEMPTS: u32 = 3;
 

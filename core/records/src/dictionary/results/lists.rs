@@ -235,13 +235,19 @@ pub(super) const LISTS: &[ResultTable] = &[
                 "placebo_p",
                 "number",
                 "",
-                "p-value: how often dates without a change show as much.",
+                "p-value: how often chance alone shows as much.",
             ),
             column(
                 "placebo_p_corrected",
                 "number",
                 "",
                 "The same, corrected for the number of improvements judged.",
+            ),
+            column(
+                "test",
+                "text",
+                "",
+                "Where the p-value is from: placebo, weeks, constant or none.",
             ),
             column(
                 "placebos",

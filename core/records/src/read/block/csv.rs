@@ -8,7 +8,7 @@ use crate::{
         quarantine::{Reason, Violation},
     },
 };
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 /// Bytes that may be read again because a quoted cell in them is not closed. After that a cell ends
 /// with its line, or records made for it would keep a program busy for days.
@@ -36,12 +36,21 @@ impl Cutter<'_, '_> {
 
     /// Reads the header; `None` when there is nothing.
     fn header(&mut self, dialect: &Dialect, fields: &[Field]) -> Result<Option<Header>, Stop> {
+        let mut dialect = Cow::Borrowed(dialect);
         let marks = loop {
             self.pass_unsaid(dialect.comment);
             let line = self.grow(|bytes| memchr::memchr(b'\n', bytes).map(|end| end + 1))?;
             let bytes = &self.input.bytes;
             if !says_nothing(&bytes[..line], dialect.comment) {
-                break dialect.marks(&String::from_utf8_lossy(&bytes[..line]));
+                let first = String::from_utf8_lossy(&bytes[..line]);
+                let named = Dialect::named_delimiter(&first);
+                let Some(mark) = named.filter(|_| matches!(dialect, Cow::Borrowed(_))) else {
+                    break dialect.marks(&first);
+                };
+                let agreed = dialect.delimited_by(mark, self.line);
+                dialect = Cow::Owned(agreed.map_err(Stop::Broken)?);
+                self.pass(line);
+                continue;
             }
             if line == bytes.len() && !self.input.more() {
                 return Ok(None);
@@ -55,7 +64,8 @@ impl Cutter<'_, '_> {
         };
         let bytes = &self.input.bytes;
         let header = match &dialect.columns {
-            Some(names) => Header::of(names.iter().map(String::as_str), marks, fields),
+            Some(names) => Header::of(names.iter().map(String::as_str), marks, fields)
+                .map(|header| header.written(&bytes[..end])),
             None => std::str::from_utf8(&bytes[..end])
                 .map_err(|_| "the header is not UTF-8 text".to_string())
                 .and_then(|line| Header::parse(line, marks, fields)),

@@ -5,8 +5,8 @@ use super::marks::Marks;
 /// What is known of how CSV files are written. What is not said is told by the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dialect {
-    /// What stands between cells; without it, the one of comma, semicolon, tab and bar that the first
-    /// record has most of.
+    /// What stands between cells; without it, the one that a line `sep=;` above the header names, else
+    /// the one of comma, semicolon, tab and bar that the first record has most of.
     pub delimiter: Option<u8>,
     /// What stands around cells that hold a delimiter or a line break; `None` when nothing does.
     pub quote: Option<u8>,
@@ -49,6 +49,41 @@ impl Dialect {
             Some(columns) if columns.is_empty() => Err("`columns` names none".to_string()),
             _ => Ok(()),
         }
+    }
+
+    /// The delimiter that a line names as spreadsheets do above the header, such as `sep=;`.
+    pub(crate) fn named_delimiter(line: &str) -> Option<u8> {
+        let line = line.trim_end_matches(['\n', '\r']);
+        let inner = line
+            .strip_prefix('"')
+            .and_then(|line| line.strip_suffix('"'));
+        let (key, marks) = inner.unwrap_or(line).split_at_checked(4)?;
+        // A program that saved the file again gave the line the cells of the others.
+        let (mark, more) = marks.as_bytes().split_first()?;
+        let is_named = key.eq_ignore_ascii_case("sep=") && more.iter().all(|byte| byte == mark);
+        is_named.then_some(*mark)
+    }
+
+    /// The dialect of a file in which this line names the delimiter; the error says how that
+    /// contradicts what its author says.
+    pub(crate) fn delimited_by(&self, mark: u8, line: u64) -> Result<Self, String> {
+        let named = char::from(mark);
+        if let Some(declared) = self.delimiter.filter(|declared| *declared != mark) {
+            return Err(format!(
+                "line {line} names the delimiter {named:?} (`sep=`), and the source declares \
+                 {:?}; remove its `delimiter`, or make it {named:?}",
+                char::from(declared)
+            ));
+        }
+        let dialect = Self {
+            delimiter: Some(mark),
+            ..self.clone()
+        };
+        let checked = dialect.check();
+        checked.map_err(|why| {
+            format!("line {line} names the delimiter {named:?} (`sep=`), which cannot be: {why}")
+        })?;
+        Ok(dialect)
     }
 
     /// The marks of a file whose first line this is.
@@ -97,6 +132,39 @@ mod tests {
         check("one", b',');
         check("a\tb\tc,d", b'\t');
         check("\"a;b;c\",d", b',');
+    }
+
+    #[test]
+    fn delimiters_are_named_as_spreadsheets_do() {
+        let check = |line: &str, delimiter: Option<u8>| {
+            assert_eq!(Dialect::named_delimiter(line), delimiter, "{line:?}");
+        };
+        check("sep=;\r\n", Some(b';'));
+        check("SEP=,", Some(b','));
+        check("sep=\t\n", Some(b'\t'));
+        check("\"sep=|\"\n", Some(b'|'));
+        check("sep=;;;\n", Some(b';'));
+        check("sep=;a\n", None);
+        check("sep=", None);
+        check("sep;id\n", None);
+        check("s\u{e9}p=;", None);
+        let semicolon = Dialect {
+            delimiter: Some(b';'),
+            ..Dialect::AS_FOUND
+        };
+        assert_eq!(
+            Dialect::AS_FOUND.delimited_by(b';', 1),
+            Ok(semicolon.clone())
+        );
+        assert_eq!(semicolon.delimited_by(b';', 1), Ok(semicolon.clone()));
+        let told = "line 1 names the delimiter ',' (`sep=`), and the source declares ';'; remove its \
+                    `delimiter`, or make it ','";
+        assert_eq!(semicolon.delimited_by(b',', 1), Err(told.to_string()));
+        let told = Dialect::AS_FOUND.delimited_by(b'"', 3).unwrap_err();
+        assert!(
+            told.contains("line 3") && told.contains("`quote` and `delimiter`"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -31,6 +31,39 @@ fn text_is_unpacked_and_without_a_mark() {
 }
 
 #[test]
+fn zeros_after_members_are_padding() {
+    let zstd = |text: &[u8]| zstd::stream::encode_all(text, 3).unwrap();
+    let skipped = b"\x50\x2a\x4d\x18\x03\0\0\0abc".to_vec();
+    for (pack, noun) in [
+        (&gzip as &dyn Fn(&[u8]) -> Vec<u8>, "gzip member"),
+        (&zstd, "zstd frame"),
+    ] {
+        let (one, two) = (pack(b"one\n"), pack(b"two\n"));
+        let check = |parts: &[&[u8]], expected: Result<&str, &str>| {
+            let came = text(&parts.concat(), "x");
+            match expected {
+                Ok(expected) => assert_eq!(came.as_deref(), Ok(expected)),
+                Err(words) => assert!(came.clone().unwrap_err().contains(words), "{came:?}"),
+            }
+        };
+        let zeros = vec![0; 3 * BUFFER_BYTES];
+        check(&[&one, &zeros], Ok("one\n"));
+        check(&[&one, &[0; 512], &two, &[0; 7]], Ok("one\ntwo\n"));
+        check(&[&one, &pack(b""), &two], Ok("one\ntwo\n"));
+        let told = format!("after the last {noun} there are bytes that are neither");
+        check(&[&one, b"x"], Err(&told));
+        check(&[&one, &[0; 512], b"garbage"], Err(&told));
+        check(&[&one, &two[..2]], Err("ends before its end"));
+        check(
+            &[&one, &[0; 3], &two[..two.len() - 1]],
+            Err("ends before its end"),
+        );
+    }
+    let frames = [zstd(b"one\n"), skipped.clone(), zstd(b"two\n"), skipped].concat();
+    assert_eq!(text(&frames, "x").as_deref(), Ok("one\ntwo\n"));
+}
+
+#[test]
 fn what_cannot_be_unpacked_is_told() {
     let check = |bytes: &[u8], name: &str, words: &str| {
         let said = text(bytes, name).unwrap_err();

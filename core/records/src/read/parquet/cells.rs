@@ -8,6 +8,8 @@ use crate::{
         json,
         quarantine::{Reason, Violation},
         strangers::Strangers,
+        text,
+        time::Time,
         value,
     },
 };
@@ -23,7 +25,7 @@ use arrow::{
         TimestampNanosecondType, TimestampSecondType,
     },
 };
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, Fields, TimeUnit};
 use std::{ops::Range, sync::Arc};
 
 /// The values of a column, one for each row.
@@ -41,6 +43,8 @@ enum Kind {
     Decimal(StringArray),
     /// Moments, and how many of their units are a second.
     Moment(Int64Array, i64),
+    /// Times of clocks in a zone, likewise.
+    Local(Int64Array, i64),
     Day(Date32Array),
     Text(StringViewArray),
     Bytes(BinaryViewArray),
@@ -61,6 +65,20 @@ impl Cells {
             nulls: array.logical_nulls(),
             kind: Kind::of(array, field, unknown),
         }
+    }
+
+    /// The values of a field: those of the column of exactly its name, else of the part of a struct to
+    /// which its path leads.
+    pub fn find(
+        names: &Fields,
+        columns: &[ArrayRef],
+        field: &Field,
+        unknown: UnknownFields,
+    ) -> Option<Self> {
+        let (column, outer) = find(names, columns, field.key())?;
+        let mut cells = Self::of(&column, field, unknown);
+        cells.nulls = NullBuffer::union(cells.nulls.as_ref(), outer.as_ref());
+        Some(cells)
     }
 
     /// Puts the value of a row into a column of a record or struct.
@@ -100,7 +118,12 @@ impl Cells {
                 value::push_number(field, column, number)
             }
             Kind::Decimal(values) => push_decimal(field, column, values.value(row)),
-            Kind::Moment(values, second) => push_moment(field, column, values.value(row), *second),
+            Kind::Moment(values, second) => {
+                push_moment(field, column, values.value(row), *second, Time::Instant)
+            }
+            Kind::Local(values, second) => {
+                push_moment(field, column, values.value(row), *second, Time::Local)
+            }
             Kind::Day(values) => value::push_days(field, column, values.value(row)),
             Kind::Text(values) => push_text(field, column, values.value(row), strangers),
             Kind::Bytes(values) => match std::str::from_utf8(values.value(row)) {
@@ -154,9 +177,12 @@ impl Kind {
             | DataType::Decimal64(..)
             | DataType::Decimal128(..)
             | DataType::Decimal256(..) => Self::Decimal(to(&DataType::Utf8)?.as_string().clone()),
-            DataType::Timestamp(unit, _) => {
+            DataType::Timestamp(unit, zone) => {
                 let (values, second) = moments(array, *unit);
-                Self::Moment(values, second)
+                match zone {
+                    Some(_) => Self::Moment(values, second),
+                    None => Self::Local(values, second),
+                }
             }
             DataType::Date32 => Self::Day(array.as_primitive().clone()),
             DataType::Date64 => {
@@ -171,8 +197,7 @@ impl Kind {
                 };
                 let columns = array.as_struct();
                 let child = |field: &Field| {
-                    let column = columns.column_by_name(&field.name)?;
-                    Some(Cells::of(column, field, unknown))
+                    Cells::find(columns.fields(), columns.columns(), field, unknown)
                 };
                 let all = columns.fields().iter().zip(columns.columns());
                 let rest = rest(all, fields, unknown);
@@ -187,6 +212,20 @@ impl Kind {
             }
         })
     }
+}
+
+/// The column of a name or path, and where what contains it is null.
+fn find(names: &Fields, columns: &[ArrayRef], key: &str) -> Option<(ArrayRef, Option<NullBuffer>)> {
+    let mut all = names.iter().zip(columns);
+    if let Some((_, column)) = all.clone().find(|(name, _)| name.name() == key) {
+        return Some((Arc::clone(column), None));
+    }
+    all.find_map(|(name, column)| {
+        let rest = key.strip_prefix(name.name().as_str())?.strip_prefix('.')?;
+        let inner = column.as_struct_opt()?;
+        let (found, nulls) = find(inner.fields(), inner.columns(), rest)?;
+        Some((found, NullBuffer::union(nulls.as_ref(), inner.nulls())))
+    })
 }
 
 /// Moments as they are kept, and how many of their units are a second.
@@ -264,6 +303,7 @@ fn push_decimal(field: &Field, column: &mut Column, text: &str) -> Result<(), Vi
         return value::push_integer(field, column, integer);
     }
     match field.kind {
+        FieldKind::Timestamp | FieldKind::Date => text::push_digits(text, field, column),
         FieldKind::Integer
             if text
                 .trim_start_matches('-')
@@ -285,13 +325,17 @@ fn push_moment(
     column: &mut Column,
     moment: i64,
     second: i64,
+    time: fn(i64) -> Time,
 ) -> Result<(), Violation> {
     let micros = match second {
         1_000_000_000 => Some(moment.div_euclid(1000)),
         second => moment.checked_mul(1_000_000 / second),
     };
     match micros {
-        Some(micros) => value::push_micros(field, column, micros),
+        Some(micros) => {
+            let micros = time(micros).in_zone(field.notation.zone_rules());
+            value::push_micros(field, column, micros)
+        }
         None => Err(Violation::new(
             Reason::OutOfRange,
             format!("{moment} is no time that can be kept"),

@@ -65,20 +65,44 @@ impl Plan {
         for column in columns {
             let dot = if outer.is_empty() { "" } else { "." };
             let path = format!("{outer}{dot}{}", column.name());
-            let found = fields.iter().position(|field| field.name == *column.name());
+            let found = fields.iter().position(|field| field.key() == column.name());
             match found {
                 Some(index) if std::mem::replace(&mut seen[index], true) => {
                     return Err(format!("the file has the column {path:?} twice"));
                 }
                 Some(index) => self.select(column, &fields[index].kind, &path, next)?,
-                None => {
-                    let first = *next;
-                    *next += leaves(column.data_type());
-                    if self.keep {
-                        self.leaves.extend(first..*next);
-                    }
-                    self.unknown.push(path);
+                None => self.select_within(column, fields, column.name(), path, next)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A column that no field is called by, but whose parts some may be, by a path that leads there.
+    fn select_within(
+        &mut self,
+        column: &ArrowField,
+        fields: &[Field],
+        inner: &str,
+        path: String,
+        next: &mut usize,
+    ) -> Result<(), String> {
+        let found = fields.iter().find(|field| field.key() == inner);
+        match (found, column.data_type()) {
+            (Some(field), _) => self.select(column, &field.kind, &path, next)?,
+            (None, DataType::Struct(columns)) if fields.iter().any(|f| f.is_within(inner)) => {
+                for column in columns {
+                    let inner = format!("{inner}.{}", column.name());
+                    let path = format!("{path}.{}", column.name());
+                    self.select_within(column, fields, &inner, path, next)?;
                 }
+            }
+            (None, kind) => {
+                let first = *next;
+                *next += leaves(kind);
+                if self.keep {
+                    self.leaves.extend(first..*next);
+                }
+                self.unknown.push(path);
             }
         }
         Ok(())

@@ -91,8 +91,8 @@ impl Rows {
     /// The rows as these fields see them.
     pub fn table(&self, fields: &[Field], unknown: UnknownFields) -> Table<'_> {
         let cells = fields.iter().map(|field| {
-            let column = self.batch.column_by_name(&field.name)?;
-            Some(Cells::of(column, field, unknown))
+            let (names, columns) = (self.batch.schema_ref().fields(), self.batch.columns());
+            Cells::find(names, columns, field, unknown)
         });
         let schema = self.batch.schema();
         let columns = schema.fields().iter().zip(self.batch.columns());
@@ -159,10 +159,26 @@ pub(super) fn rest<'c>(
     if unknown != UnknownFields::Keep {
         return Vec::new();
     }
-    columns
-        .filter(|(column, _)| !fields.iter().any(|field| field.name == *column.name()))
-        .map(|(column, values)| (column.name().clone(), Arc::clone(values)))
-        .collect()
+    let mut out = Vec::new();
+    for (column, values) in columns {
+        rest_within(column.name(), values, fields, &mut out);
+    }
+    out
+}
+
+/// Of a column that no field is called by, the parts that no field has a path to.
+fn rest_within(path: &str, values: &ArrayRef, fields: &[Field], out: &mut Vec<(String, ArrayRef)>) {
+    if fields.iter().any(|field| field.key() == path) {
+        return;
+    }
+    match values.as_struct_opt() {
+        Some(inner) if fields.iter().any(|field| field.is_within(path)) => {
+            for (column, values) in inner.fields().iter().zip(inner.columns()) {
+                rest_within(&format!("{path}.{}", column.name()), values, fields, out);
+            }
+        }
+        _ => out.push((path.to_string(), Arc::clone(values))),
+    }
 }
 
 /// Keeps what the contract does not name of a row.

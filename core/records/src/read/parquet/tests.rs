@@ -198,10 +198,13 @@ fn numbers_of_every_width() {
         Arc::new(BooleanArray::from(vec![Some(true), None])),
         "true | ",
     );
+    check("ok", Arc::new(Int32Array::from(vec![1, 0])), "true | false");
     check(
         "ok",
-        Arc::new(Int32Array::from(vec![1])),
-        "1 ok: expected a boolean, found number 1",
+        Arc::new(Int32Array::from(vec![2])),
+        "1 ok: expected a boolean, found number 2; accepted are true, t, yes, y, on, 1, 1.0 for true \
+         and false, f, no, n, off, 0, 0.0 for false, and other words by `true_words` and \
+         `false_words` in [field.ok]",
     );
 }
 
@@ -573,4 +576,89 @@ fn no_byte_changed_makes_it_fall() {
         }
         read(&whole[at..]);
     }
+}
+
+#[test]
+fn values_are_read_as_the_contract_says_they_are_written() {
+    let text = "title = \"T\"\nzone = \"Europe/Berlin\"\n[field.local]\ntype = \"timestamp\"\n\
+                [field.seconds]\ntype = \"timestamp\"\nformat = \"epoch_s\"\n[field.exact]\n\
+                type = \"timestamp\"\nformat = \"epoch_s\"\n[field.n]\ntype = \"number\"\n\
+                decimal = \",\"\n[field.day]\ntype = \"date\"\nformat = \"%Y%m%d\"\n";
+    let contract = crate::contract::parse("t", "t.toml", text).unwrap();
+    let micros = 1_772_600_767_000_000;
+    let exact = Decimal128Array::from(vec![1_772_600_767_097_123_999]);
+    let exact = exact.with_precision_and_scale(20, 9).unwrap();
+    let bytes = file(vec![
+        (
+            "local",
+            Arc::new(TimestampMicrosecondArray::from(vec![micros])),
+        ),
+        ("seconds", Arc::new(Int64Array::from(vec![1_772_600_767]))),
+        ("exact", Arc::new(exact)),
+        ("n", Arc::new(StringArray::from(vec!["1.299,5"]))),
+        ("day", Arc::new(Int32Array::from(vec![20_260_304]))),
+    ]);
+    let read = read_under(&bytes, &contract);
+    assert_eq!(read.refused, Vec::<String>::new());
+    let row = &read.batches[0];
+    let shown: Vec<String> = row
+        .columns()
+        .iter()
+        .map(|column| shown(column, 0))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "2026-03-04T04:06:07",
+            "2026-03-04T05:06:07",
+            "2026-03-04T05:06:07.097123",
+            "1299.5",
+            "2026-03-04"
+        ]
+    );
+}
+
+#[test]
+fn columns_are_found_by_their_exact_name_or_by_their_path() {
+    let text = "title = \"T\"\nunknown = \"keep\"\n[field.status]\ntype = \"integer\"\n\
+                from = \"http.response.status\"\n[field.flat]\ntype = \"integer\"\nfrom = \"a.b\"\n\
+                [field.gone]\ntype = \"integer\"\nfrom = \"http.gone\"\n";
+    let contract = crate::contract::parse("t", "t.toml", text).unwrap();
+    let number = |name: &str, values: Vec<Option<i64>>| {
+        let field = Arc::new(ArrowField::new(name, DataType::Int64, true));
+        (field, Arc::new(Int64Array::from(values)) as ArrayRef)
+    };
+    let response = StructArray::from(vec![
+        number("status", vec![Some(200), Some(404)]),
+        number("ms", vec![Some(1), None]),
+    ]);
+    let kind = response.data_type().clone();
+    let http = StructArray::new(
+        vec![ArrowField::new("response", kind, true)].into(),
+        vec![Arc::new(response)],
+        Some(vec![true, false].into()),
+    );
+    let bytes = file(vec![
+        ("http", Arc::new(http)),
+        ("a.b", Arc::new(Int64Array::from(vec![7, 8]))),
+    ]);
+    let read = read_under(&bytes, &contract);
+    assert_eq!((&read.refused, &read.broken), (&Vec::new(), &None));
+    let batch = &read.batches[0];
+    let column = |name: &str| {
+        let column = batch.column_by_name(name).unwrap();
+        let rows = (0..2).map(|row| {
+            if column.is_null(row) {
+                "-".to_string()
+            } else {
+                shown(column, row)
+            }
+        });
+        rows.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(column("status"), "200 -");
+    assert_eq!(column("flat"), "7 8");
+    assert_eq!(column("gone"), "- -");
+    assert_eq!(column("_rest"), r#"{"http.response.ms":1} -"#);
+    assert_eq!(read.unknown, [("http.response.ms".to_string(), 2)]);
 }

@@ -1,0 +1,419 @@
+//! Evidence of how a field's values are written, for the notation of a draft; counted in bounded memory.
+
+use crate::{
+    contract::{Notation, TimeFormat},
+    read::{
+        numeral,
+        time::{self, DAY_MICROS, Time},
+    },
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
+
+/// Maximum number of formats of one field; with more, its texts are no times.
+const FORMATS: usize = 12;
+/// Words of one kind that are remembered.
+const WORDS: usize = 32;
+/// Digits that a number surely keeps.
+pub(super) const SURE_DIGITS: usize = 15;
+
+/// A way of writing numbers that a contract has to declare.
+#[derive(Debug)]
+pub(super) struct Marks {
+    /// Mark before decimals, if it is declared.
+    pub decimal: Option<char>,
+    /// Mark between thousands, if it is declared.
+    pub thousands: Option<char>,
+}
+
+/// Ways of writing numbers, of those that mean the same the simplest first.
+pub(super) const MARKS: [Marks; 4] = [
+    Marks {
+        decimal: Some(','),
+        thousands: None,
+    },
+    Marks {
+        decimal: None,
+        thousands: Some(','),
+    },
+    Marks {
+        decimal: None,
+        thousands: Some('\''),
+    },
+    Marks {
+        decimal: None,
+        thousands: Some(' '),
+    },
+];
+
+static NOTATIONS: LazyLock<[Notation; 4]> = LazyLock::new(|| {
+    MARKS.map(|marks| Notation {
+        decimal: marks.decimal,
+        thousands: marks.thousands,
+        ..Notation::default()
+    })
+});
+static USUAL: LazyLock<Notation> = LazyLock::new(Notation::default);
+
+/// Order of the numbers of a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    DayFirst,
+    MonthFirst,
+}
+
+const ORDERS: [Order; 2] = [Order::DayFirst, Order::MonthFirst];
+
+/// Evidence from the texts of one field.
+#[derive(Debug, Default)]
+pub(super) struct Evidence {
+    /// Texts that usually stand for no value, with how often each was seen.
+    pub nulls: BTreeMap<String, u64>,
+    /// Texts that usually stand for true or false.
+    pub truths: BTreeMap<String, u64>,
+    /// Texts that are numbers in digits.
+    pub digits: u64,
+    /// The least and greatest of them.
+    pub digit_range: Option<(f64, f64)>,
+    /// Number of texts that are numbers, by each of [`MARKS`].
+    numerals: [u64; 4],
+    /// Set where some value is not a number, by each of [`MARKS`].
+    unlike: [bool; 4],
+    /// First text that needs the marks to be a number, by each of [`MARKS`].
+    pub marked: [Option<String>; 4],
+    /// Set where some number has decimals, by each of [`MARKS`].
+    pub broken: [bool; 4],
+    /// Numbers with a point.
+    pub points: u64,
+    /// Numbers with a point that could stand between thousands.
+    pub grouped: u64,
+    /// Times that have no offset.
+    pub local: u64,
+    /// Texts that have one of a few formats.
+    pub formatted: u64,
+    /// The first of them.
+    pub example: Option<String>,
+    /// Formats of texts.
+    formats: BTreeSet<String>,
+    /// Number of texts that may have the year first instead, and the formats for it.
+    year_first: (u64, BTreeSet<String>),
+    /// First text that fits one order only, by each of [`ORDERS`].
+    only: [Option<String>; 2],
+    /// Earliest and latest time in microseconds since 1970 UTC, by each of [`ORDERS`].
+    spans: [Option<(i64, i64)>; 2],
+    /// Texts that are in no known format.
+    strange: bool,
+}
+
+impl Evidence {
+    /// Takes in a text that is no number of its own; `trimmed` is what would be read.
+    pub fn text(&mut self, trimmed: &str) {
+        if USUAL.is_null(trimmed) {
+            count(&mut self.nulls, trimmed);
+            return;
+        }
+        if USUAL.truth(trimmed).is_some() {
+            count(&mut self.truths, trimmed);
+        }
+        if let Some(number) = digits(trimmed) {
+            self.digits += 1;
+            widen(&mut self.digit_range, number);
+        }
+        self.numeral(trimmed, true);
+        match time::certain(trimmed) {
+            Some(Time::Local(_)) => self.local += 1,
+            Some(Time::Instant(_)) => {}
+            None => self.format(trimmed),
+        }
+    }
+
+    /// Takes in a number, as it was written.
+    pub fn number(&mut self, trimmed: &str) {
+        self.numeral(trimmed, false);
+        if let Some((whole, decimals)) = trimmed.split_once('.') {
+            self.points += 1;
+            let whole = whole.trim_start_matches('-');
+            let groups = matches!(whole.len(), 1..=3) && !whole.starts_with('0');
+            self.grouped += u64::from(groups && decimals.len() == 3);
+        }
+    }
+
+    fn numeral(&mut self, trimmed: &str, is_text: bool) {
+        let plain = trimmed.strip_prefix('-').unwrap_or(trimmed);
+        if !plain.is_empty() && plain.bytes().all(|byte| byte.is_ascii_digit()) {
+            // Names made of digits are no numbers; others are the same by all marks.
+            let is_name = plain.len() > SURE_DIGITS || (plain.len() > 1 && plain.starts_with('0'));
+            self.unlike = self.unlike.map(|unlike| unlike || is_name);
+            self.numerals = self.numerals.map(|numerals| numerals + u64::from(is_text));
+            return;
+        }
+        for (index, notation) in NOTATIONS.iter().enumerate() {
+            if self.unlike[index] {
+                continue;
+            }
+            let number = numeral(trimmed, notation).and_then(|text| text.parse::<f64>().ok());
+            let Some(number) = number.filter(|number| number.is_finite()) else {
+                self.unlike[index] = true;
+                continue;
+            };
+            self.numerals[index] += u64::from(is_text);
+            self.broken[index] |= number.fract() != 0.0;
+            let needs_marks = is_text && trimmed.parse::<f64>().ok() != Some(number);
+            if needs_marks && self.marked[index].is_none() {
+                self.marked[index] = Some(trimmed.to_string());
+            }
+        }
+    }
+
+    fn format(&mut self, trimmed: &str) {
+        if self.strange {
+            return;
+        }
+        let formats = time::formats_of(trimmed);
+        let mut in_order = [false; 2];
+        for format in &formats {
+            let Some(at) = moment(trimmed, format) else {
+                continue;
+            };
+            let own = order_of(format);
+            for (index, order) in ORDERS.into_iter().enumerate() {
+                in_order[index] |= own == Some(order);
+                if own.is_none_or(|own| own == order) {
+                    widen(&mut self.spans[index], at);
+                }
+            }
+            self.formats.insert(format.clone());
+        }
+        let year_first = formats.first().and_then(|format| year_first(format));
+        if let Some(format) = year_first.filter(|format| moment(trimmed, format).is_some()) {
+            self.year_first.0 += 1;
+            self.year_first.1.insert(format);
+        }
+        if in_order[0] != in_order[1] {
+            let only = usize::from(in_order[1]);
+            self.only[only].get_or_insert_with(|| trimmed.to_string());
+        }
+        self.example.get_or_insert_with(|| trimmed.to_string());
+        self.strange = formats.is_empty() || self.formats.len() > FORMATS;
+        self.formatted += u64::from(!formats.is_empty());
+    }
+
+    /// Counts the texts that stand for no value.
+    pub fn nothing(&self) -> u64 {
+        self.nulls.values().sum()
+    }
+
+    /// Counts the words for true and false.
+    pub fn truth(&self) -> u64 {
+        self.truths.values().sum()
+    }
+
+    /// Checks that a word for true, or for false, was seen.
+    pub fn has_truth(&self, truth: bool) -> bool {
+        self.truths
+            .keys()
+            .any(|word| USUAL.truth(word) == Some(truth))
+    }
+
+    /// The ways of writing numbers by which all `texts` are numbers, and with them all numbers.
+    pub fn ways(&self, texts: u64) -> Vec<usize> {
+        let is_way = |index: &usize| {
+            self.numerals[*index] == texts && !self.unlike[*index] && self.marked[*index].is_some()
+        };
+        (0..MARKS.len()).filter(is_way).collect()
+    }
+
+    /// The formats in which all texts are times.
+    pub fn formats(&self) -> Formats {
+        if self.strange || self.formatted == 0 {
+            return Formats::None;
+        }
+        let of = |order: Order| {
+            let fits = |format: &&String| order_of(format).is_none_or(|own| own == order);
+            let formats = self.formats.iter().filter(fits).cloned();
+            formats.collect::<Vec<_>>()
+        };
+        let ordered = self.formats.iter().any(|format| order_of(format).is_some());
+        let chosen = |order: Order, seen: Option<&String>| Formats::Certain {
+            formats: of(order),
+            seen: seen.map(|seen| (order, seen.clone())),
+            span: self.spans[usize::from(order == Order::MonthFirst)],
+        };
+        let found = match &self.only {
+            [Some(_), Some(_)] => Formats::None,
+            [seen @ Some(_), None] => chosen(Order::DayFirst, seen.as_ref()),
+            [None, seen @ Some(_)] => chosen(Order::MonthFirst, seen.as_ref()),
+            [None, None] if ordered => {
+                Formats::Open(vec![of(Order::DayFirst), of(Order::MonthFirst)])
+            }
+            [None, None] => chosen(Order::DayFirst, None),
+        };
+        if self.year_first.0 < self.formatted {
+            return found;
+        }
+        let year_first = self.year_first.1.iter().cloned().collect();
+        match found {
+            Formats::None => Formats::None,
+            Formats::Open(mut orders) => {
+                orders.push(year_first);
+                Formats::Open(orders)
+            }
+            Formats::Certain { formats, .. } => Formats::Open(vec![formats, year_first]),
+        }
+    }
+}
+
+/// Formats in which the texts of a field are times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Formats {
+    /// None, or some with the day first and others with the month first.
+    None,
+    /// Several orders of day, month and year, each with its formats.
+    Open(Vec<Vec<String>>),
+    /// One order, with the text that shows it, and the earliest and latest time.
+    Certain {
+        formats: Vec<String>,
+        seen: Option<(Order, String)>,
+        span: Option<(i64, i64)>,
+    },
+}
+
+/// The order of day and month in a format; `None` where texts cannot have the other order.
+fn order_of(format: &str) -> Option<Order> {
+    let (day, month) = (format.find("%d")?, format.find("%m")?);
+    let year = format.find("%Y").or_else(|| format.find("%y"))?;
+    // Points are between days and months in this order only.
+    if year < day.max(month) || format.contains("%d.%m") {
+        return None;
+    }
+    Some(if day < month {
+        Order::DayFirst
+    } else {
+        Order::MonthFirst
+    })
+}
+
+/// The format with the year first that a text such as `17-11-26` may have instead.
+fn year_first(format: &str) -> Option<String> {
+    let orders = ["%d-%m-%y", "%m-%d-%y"];
+    let order = orders.iter().find(|order| format.starts_with(**order))?;
+    Some(format.replacen(order, "%y-%m-%d", 1))
+}
+
+/// Recognizes formats with a clock time.
+pub(super) fn has_clock(format: &str) -> bool {
+    ["%H", "%I"].iter().any(|hour| format.contains(hour))
+}
+
+/// Recognizes formats with an offset from UTC.
+pub(super) fn has_offset(format: &str) -> bool {
+    format.contains("%z") || format.contains("%:z")
+}
+
+/// A time in a format, in microseconds since 1970 UTC.
+fn moment(text: &str, format: &str) -> Option<i64> {
+    let notation = Notation {
+        format: vec![TimeFormat::Text(format.to_string())],
+        ..Notation::default()
+    };
+    if has_clock(format) {
+        return time::read(text, &notation);
+    }
+    time::read_day(text, &notation).map(|day| i64::from(day) * DAY_MICROS)
+}
+
+/// Recognizes texts that usually stand for no value.
+pub(super) fn is_nothing(text: &str) -> bool {
+    USUAL.is_null(text)
+}
+
+/// A number that consists of digits, and perhaps decimals.
+fn digits(text: &str) -> Option<f64> {
+    let whole = text.split('.').next().unwrap_or_default();
+    let only = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if !only || whole.is_empty() {
+        return None;
+    }
+    text.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+fn widen<T: PartialOrd + Copy>(range: &mut Option<(T, T)>, value: T) {
+    let (least, greatest) = range.unwrap_or((value, value));
+    *range = Some((
+        if value < least { value } else { least },
+        if value > greatest { value } else { greatest },
+    ));
+}
+
+fn count(words: &mut BTreeMap<String, u64>, word: &str) {
+    if words.len() < WORDS || words.contains_key(word) {
+        *words.entry(word.to_string()).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(texts: &[&str]) -> Evidence {
+        let mut evidence = Evidence::default();
+        texts.iter().for_each(|text| evidence.text(text));
+        evidence
+    }
+
+    #[test]
+    fn the_order_of_day_and_month_follows_from_texts() {
+        let check = |texts: &[&str], expected: &str| {
+            let found = match of(texts).formats() {
+                Formats::None => "none".to_string(),
+                Formats::Open(orders) => {
+                    let orders = orders.iter().map(|formats| formats.join(","));
+                    orders.collect::<Vec<_>>().join(" or ")
+                }
+                Formats::Certain { formats, seen, .. } => {
+                    let seen = seen.map_or(String::new(), |(_, text)| format!(" by {text}"));
+                    formats.join(",") + &seen
+                }
+            };
+            assert_eq!(found, expected, "{texts:?}");
+        };
+        check(&["01/02/2026", "13/02/2026"], "%d/%m/%Y by 13/02/2026");
+        check(&["01/02/2026", "02/13/2026"], "%m/%d/%Y by 02/13/2026");
+        check(&["01/02/2026", "03/04/2026"], "%d/%m/%Y or %m/%d/%Y");
+        check(&["13/02/2026", "02/13/2026"], "none");
+        check(&["13/02/2026", "soon"], "none");
+        check(&["01.02.2026"], "%d.%m.%Y");
+        check(&["17-11-26"], "%d-%m-%y or %y-%m-%d");
+        check(&["17-11-26", "31-12-99"], "%d-%m-%y by 17-11-26");
+        check(
+            &["1/2/2026 9:05", "31/12/2026 23:59:59"],
+            "%d/%m/%Y %H:%M,%d/%m/%Y %H:%M:%S by 31/12/2026 23:59:59",
+        );
+        check(&["NULL", "17-Nov-2026", "n/a"], "%d-%b-%Y");
+    }
+
+    #[test]
+    fn marks_of_numbers_follow_from_texts() {
+        let check = |texts: &[&str], numbers: &[&str], expected: &[usize]| {
+            let mut evidence = of(texts);
+            numbers.iter().for_each(|text| evidence.number(text));
+            assert_eq!(
+                evidence.ways(texts.len() as u64),
+                expected,
+                "{texts:?} {numbers:?}"
+            );
+        };
+        check(&["12,5"], &["7"], &[0]);
+        check(&["1.299,99"], &["7", "1.299"], &[0]);
+        check(&["12,5"], &["7.5"], &[]);
+        check(&["1,299,000.5", "1,299"], &["0.5"], &[1]);
+        check(&["1,299"], &["17"], &[0, 1]);
+        check(&["1'299.50"], &[], &[2]);
+        check(&["12,5", "x"], &[], &[]);
+        check(&["007"], &["7"], &[]);
+    }
+}

@@ -1,0 +1,120 @@
+//! Files of several packed members, one after another, with zeros between and after them.
+//!
+//! Tapes, disks and archives pad what they hold with zeros to whole blocks, and joined archives keep
+//! the padding. Bytes after a member that are neither zeros nor another member are an error.
+
+use flate2::bufread::GzDecoder;
+use std::io::{self, BufRead, Read};
+use zstd::stream::read::Decoder as ZstdDecoder;
+
+/// The window of a zstd stream is memory that its writer asks for: 2^27 bytes (128 MiB), which all
+/// levels of the zstd tool keep to, and no more.
+const WINDOW_LOG_MAX: u32 = 27;
+
+/// Unpacks one member.
+pub(super) trait Member: Read + Sized {
+    /// Where the packed bytes come from.
+    type Packed: BufRead;
+    /// Name of a member in messages.
+    const NOUN: &'static str;
+
+    /// Recognizes the first byte of a member.
+    fn begins(byte: u8) -> bool;
+
+    /// Begins to unpack the next member.
+    fn unpack(packed: Self::Packed) -> io::Result<Self>;
+
+    /// Gives back what follows the member.
+    fn into_packed(self) -> Self::Packed;
+}
+
+impl<R: BufRead> Member for GzDecoder<R> {
+    type Packed = R;
+    const NOUN: &'static str = "gzip member";
+
+    fn begins(byte: u8) -> bool {
+        byte == 0x1f
+    }
+
+    fn unpack(packed: R) -> io::Result<Self> {
+        Ok(Self::new(packed))
+    }
+
+    fn into_packed(self) -> R {
+        self.into_inner()
+    }
+}
+
+impl<R: BufRead> Member for ZstdDecoder<'static, R> {
+    type Packed = R;
+    const NOUN: &'static str = "zstd frame";
+
+    /// Frames begin with 28, those to be skipped with 50 to 5F.
+    fn begins(byte: u8) -> bool {
+        matches!(byte, 0x28 | 0x50..=0x5f)
+    }
+
+    fn unpack(packed: R) -> io::Result<Self> {
+        let mut decoder = Self::with_buffer(packed)?.single_frame();
+        decoder.window_log_max(WINDOW_LOG_MAX)?;
+        Ok(decoder)
+    }
+
+    fn into_packed(self) -> R {
+        self.finish()
+    }
+}
+
+/// Unpacks all members of a file.
+pub(super) struct Members<M> {
+    /// The member being unpacked; `None` after the last.
+    member: Option<M>,
+}
+
+impl<M: Member> Members<M> {
+    pub fn new(packed: M::Packed) -> io::Result<Self> {
+        let member = Some(M::unpack(packed)?);
+        Ok(Self { member })
+    }
+
+    /// Passes over zeros to the next member, if there is one.
+    fn advance(&mut self) -> io::Result<()> {
+        let Some(mut packed) = self.member.take().map(M::into_packed) else {
+            return Ok(());
+        };
+        loop {
+            let bytes = packed.fill_buf()?;
+            let Some(first) = bytes.first().copied() else {
+                return Ok(());
+            };
+            let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+            if zeros == 0 && !M::begins(first) {
+                return Err(io::Error::other(format!(
+                    "after the last {} there are bytes that are neither another one nor zeros",
+                    M::NOUN
+                )));
+            }
+            if zeros == 0 {
+                self.member = Some(M::unpack(packed)?);
+                return Ok(());
+            }
+            packed.consume(zeros);
+        }
+    }
+}
+
+impl<M: Member> Read for Members<M> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if out.is_empty() {
+            return Ok(0);
+        }
+        while let Some(member) = &mut self.member {
+            let read = member.read(out)?;
+            if read > 0 {
+                return Ok(read);
+            }
+            self.advance()?;
+        }
+        Ok(0)
+    }
+}

@@ -1,0 +1,306 @@
+//! Texts as values: cells of CSV, strings of JSON and Parquet, and what a contract says itself.
+//!
+//! A refusal names what is accepted, and the line to add to the contract where one would do.
+
+use super::{
+    column::Column,
+    json,
+    quarantine::{Reason, Violation},
+    strangers::Strangers,
+    time,
+    value::{self, Checked, quoted},
+};
+use crate::contract::{Field, FieldKind, Notation, numeral_mark};
+use std::borrow::Cow;
+
+/// Where a text is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A cell of CSV, where everything is text.
+    Cell,
+    /// A string of JSON or Parquet, which tell texts from numbers.
+    String,
+    /// The contract itself, which has no notation but its own.
+    Contract,
+}
+
+/// Puts a cell of CSV into a column.
+pub(super) fn push_cell(
+    cell: &str,
+    field: &Field,
+    column: &mut Column,
+    strangers: &mut Strangers,
+) -> Checked {
+    if cell.is_empty() {
+        return value::push_null(field, column);
+    }
+    match field.kind {
+        FieldKind::Json | FieldKind::List(_) | FieldKind::Struct(_) => {
+            json::read_value(cell, field, column, strangers)
+        }
+        _ => push(cell, field, column, Origin::Cell),
+    }
+}
+
+/// Puts a text into a column.
+pub(super) fn push(text: &str, field: &Field, column: &mut Column, origin: Origin) -> Checked {
+    let notation = &field.notation;
+    let own = origin == Origin::Contract;
+    match field.kind {
+        FieldKind::String if origin == Origin::Cell && notation.is_declared_null(text) => {
+            return value::push_null(field, column);
+        }
+        FieldKind::String => return value::push_string(field, column, text),
+        FieldKind::Timestamp => {
+            let found = if own {
+                time::certain(text).map(|time| time.in_zone(notation.zone_rules()))
+            } else {
+                time::read(text, notation)
+            };
+            if let Some(micros) = found {
+                return value::push_moment(field, column, micros, &|| quoted(text));
+            }
+        }
+        FieldKind::Date => {
+            let found = if own {
+                time::date(text)
+            } else {
+                time::read_day(text, notation)
+            };
+            if let Some(days) = found {
+                return value::push_day(field, column, days, &|| quoted(text));
+            }
+        }
+        FieldKind::Integer if is_numeral(notation, origin) => {
+            let number = numeral(text, notation).and_then(|text| {
+                let with_point = || value::whole(text.parse().ok()?);
+                text.parse().ok().or_else(with_point)
+            });
+            if let Some(number) = number {
+                return value::push_integer(field, column, number);
+            }
+        }
+        FieldKind::Number if is_numeral(notation, origin) => {
+            let number = numeral(text, notation).and_then(|text| text.parse::<f64>().ok());
+            if let Some(number) = number.filter(|number| number.is_finite()) {
+                return value::push_number(field, column, number);
+            }
+        }
+        FieldKind::Boolean if !own => {
+            if let Some(truth) = notation.truth(text.trim()) {
+                return value::push_boolean(field, column, truth);
+            }
+        }
+        FieldKind::Json | FieldKind::List(_) | FieldKind::Struct(_) => {
+            return Err(value::wrong_type(
+                field,
+                &format!("string {}", quoted(text)),
+            ));
+        }
+        _ => {}
+    }
+    if !own && notation.is_null(text) {
+        return value::push_null(field, column);
+    }
+    let noun = if origin == Origin::Cell {
+        "text"
+    } else {
+        "string"
+    };
+    let found = format!("{noun} {}", quoted(text));
+    let advice = if own {
+        String::new()
+    } else {
+        advice(field, text)
+    };
+    let message = format!("expected {}, found {found}{advice}", field.kind.expected());
+    Err(Violation::new(Reason::WrongType, message))
+}
+
+/// A number in a field whose values are no numbers of their own: a time that counts from 1970 or that
+/// is written in digits, or a word for true or false.
+pub(super) fn push_digits(text: &str, field: &Field, column: &mut Column) -> Checked {
+    let notation = &field.notation;
+    let shown = || format!("number {text}");
+    match field.kind {
+        FieldKind::Timestamp if !notation.format.is_empty() => {
+            if let Some(micros) = time::read(text, notation) {
+                return value::push_moment(field, column, micros, &shown);
+            }
+        }
+        FieldKind::Date if !notation.format.is_empty() => {
+            if let Some(days) = time::read_day(text, notation) {
+                return value::push_day(field, column, days, &shown);
+            }
+        }
+        FieldKind::Boolean => {
+            if let Some(truth) = notation.truth(text) {
+                return value::push_boolean(field, column, truth);
+            }
+        }
+        _ => {}
+    }
+    let mut violation = value::wrong_type(field, &shown());
+    if !matches!(field.kind, FieldKind::Integer | FieldKind::Number) {
+        violation.message += &advice(field, text);
+    }
+    Err(violation)
+}
+
+/// Whether texts can be numbers: strings of formats that have numbers only where the contract says how
+/// they are written.
+fn is_numeral(notation: &Notation, origin: Origin) -> bool {
+    match origin {
+        Origin::Cell => true,
+        Origin::String => notation.reads_numerals(),
+        Origin::Contract => false,
+    }
+}
+
+/// A number as programs write it, with a point before decimals and nothing between thousands.
+pub(crate) fn numeral<'t>(text: &'t str, notation: &Notation) -> Option<Cow<'t, str>> {
+    let text = text.trim();
+    if !notation.reads_numerals() {
+        return Some(Cow::Borrowed(text));
+    }
+    let (text, exponent) = match text.find(['e', 'E']) {
+        Some(at) => text.split_at(at),
+        None => (text, ""),
+    };
+    let (whole, decimals) = match text.split_once(notation.decimal_mark()) {
+        Some((whole, decimals)) => (whole, Some(decimals)),
+        None => (text, None),
+    };
+    let (sign, whole) = match whole.strip_prefix(['-', '\u{2212}']) {
+        Some(whole) => ("-", whole),
+        None => ("", whole.strip_prefix('+').unwrap_or(whole)),
+    };
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !decimals.is_none_or(digits) {
+        return None;
+    }
+    let mut groups = vec![whole];
+    let mut marks = whole.chars().map(numeral_mark);
+    if let Some(mark) = marks.find(|mark| notation.separates(*mark)) {
+        groups = whole.split(|c| numeral_mark(c) == mark).collect();
+        let first = groups.first().copied().unwrap_or_default();
+        let sound = matches!(first.len(), 1..=3) && !first.starts_with('0');
+        if !sound || groups.iter().skip(1).any(|group| group.len() != 3) {
+            return None;
+        }
+    }
+    if !groups.iter().copied().all(digits) {
+        return None;
+    }
+    let point = if decimals.is_some() { "." } else { "" };
+    let (whole, decimals) = (groups.concat(), decimals.unwrap_or_default());
+    Some(format!("{sign}{whole}{point}{decimals}{exponent}").into())
+}
+
+/// What a message adds to "expected …, found …": what is accepted, and the line to add. It depends on
+/// the form of a text only.
+fn advice(field: &Field, text: &str) -> String {
+    let table = format!("[{}]", field.table);
+    match field.kind {
+        FieldKind::Timestamp | FieldKind::Date => time_advice(field, text.trim(), &table),
+        FieldKind::Integer | FieldKind::Number => number_advice(field, text.trim(), &table),
+        FieldKind::Boolean => {
+            let words = |truth: bool| field.notation.words_for(truth).join(", ");
+            format!(
+                "; accepted are {} for true and {} for false, and other words by `true_words` and \
+                 `false_words` in {table}",
+                words(true),
+                words(false)
+            )
+        }
+        _ => String::new(),
+    }
+}
+
+fn time_advice(field: &Field, text: &str, table: &str) -> String {
+    let notation = &field.notation;
+    if !notation.format.is_empty() {
+        let formats = notation
+            .format
+            .iter()
+            .map(|format| format!("{:?}", format.as_str()));
+        let formats: Vec<String> = formats.collect();
+        return format!("; the contract has format = {}", formats.join(" or "));
+    }
+    if let Some(unit) = text.parse().ok().and_then(time::epoch_unit) {
+        let (plural, word) = (unit.plural(), unit.word());
+        return format!(
+            "; it looks like {plural} since 1970: add `format = \"{word}\"` to {table}"
+        );
+    }
+    let accepted = match field.kind {
+        FieldKind::Date => "accepted are days such as 2026-11-17",
+        _ => {
+            "accepted are times such as 2026-11-17T09:12:00Z, 2026-11-17 09:12:00 +0100 and \
+             Tue, 17 Nov 2026 09:12:00 GMT"
+        }
+    };
+    if let Some((format, zone)) = named_zone(text) {
+        return format!(
+            "; {accepted}; {zone} stands for several offsets: add `format = \"{format} {zone}\"` and \
+             the zone that is meant, such as `zone = \"America/New_York\"`, to {table}"
+        );
+    }
+    match time::formats_of(text).as_slice() {
+        [] => format!("; {accepted}; for others add `format` to {table}"),
+        [format] => format!("; {accepted}; add `format = {format:?}` to {table}"),
+        [format, other, ..] => {
+            format!("; {accepted}; add `format = {format:?}` to {table} (or {other:?})")
+        }
+    }
+}
+
+/// The format of a time that ends with the abbreviation of a zone, and the abbreviation.
+fn named_zone(text: &str) -> Option<(String, &str)> {
+    let (time, zone) = text.rsplit_once(' ')?;
+    let is_name = matches!(zone.len(), 2..=5) && zone.bytes().all(|byte| byte.is_ascii_uppercase());
+    if !is_name || matches!(zone, "AM" | "PM") {
+        return None;
+    }
+    Some((time::formats_of(time).into_iter().next()?, zone))
+}
+
+fn number_advice(field: &Field, text: &str, table: &str) -> String {
+    let notation = &field.notation;
+    if notation.reads_numerals() {
+        let decimal = notation.decimal_mark();
+        let thousands = notation
+            .thousands
+            .map(|mark| format!(" and thousands = \"{mark}\""));
+        let thousands = thousands.unwrap_or_default();
+        return format!("; the contract has decimal = \"{decimal}\"{thousands}");
+    }
+    let is_read = |decimal, thousands| {
+        let notation = Notation {
+            decimal,
+            thousands,
+            ..Notation::default()
+        };
+        let number = numeral(text, &notation).and_then(|text| text.parse::<f64>().ok());
+        number.is_some_and(f64::is_finite)
+    };
+    let mut lines = Vec::new();
+    if is_read(Some('.'), None) {
+        lines.push("`decimal = \".\"`".to_string());
+    } else {
+        if is_read(Some(','), None) {
+            lines.push("`decimal = \",\"`".to_string());
+        }
+        let marks = [',', ' ', '\'', '_'].into_iter();
+        let marks = marks.filter(|mark| is_read(None, Some(*mark)));
+        lines.extend(marks.map(|mark| format!("`thousands = \"{mark}\"`")));
+    }
+    match lines.as_slice() {
+        [] => String::new(),
+        lines => format!("; add {} to {table}", lines.join(" or ")),
+    }
+}
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+mod tests;

@@ -1,0 +1,446 @@
+//! Texts as values, in every format that has them: what a row became, or why it was refused.
+
+use crate::{
+    contract,
+    read::{Format, block_of},
+};
+use arrow::array::{Array, AsArray};
+
+/// Values of the only field, as text, nulls as "-"; or why a record was refused.
+fn read(records: &str, format: Format, declared: &str) -> Vec<String> {
+    let text = format!("title = \"T\"\n{declared}");
+    let contract = contract::parse("t", "t.toml", &text).unwrap();
+    let parsed = block_of(records.as_bytes(), format, &contract).unwrap();
+    let mut out: Vec<(u64, String)> = parsed
+        .refused
+        .iter()
+        .map(|row| {
+            (
+                row.line,
+                format!("{}: {}", row.violation.reason.text(), row.violation.message),
+            )
+        })
+        .collect();
+    if let Some(batch) = &parsed.batch {
+        let column = batch.column(0);
+        let text = arrow::compute::cast(column, &arrow_schema::DataType::Utf8).unwrap();
+        let text = text.as_string::<i32>();
+        let shown = (0..text.len()).map(|row| {
+            if text.is_null(row) {
+                "-".to_string()
+            } else {
+                text.value(row).to_string()
+            }
+        });
+        out.extend(parsed.lines.iter().copied().zip(shown));
+    }
+    out.sort();
+    out.into_iter().map(|(_, text)| text).collect()
+}
+
+/// Cells of CSV under the declarations of `[field.x]`, after those of the contract.
+fn cells(declared: &str, cells: &[(&str, &str)]) {
+    let quoted = |cell: &str| format!("1,\"{}\"\n", cell.replace('"', "\"\""));
+    let records: String = cells.iter().map(|(cell, _)| quoted(cell)).collect();
+    let found = read(&format!("id,x\n{records}"), Format::Csv, declared);
+    let expected: Vec<&str> = cells.iter().map(|(_, expected)| *expected).collect();
+    assert_eq!(found, expected, "{declared}");
+}
+
+/// Values of JSON, likewise.
+fn values(declared: &str, values: &[(&str, &str)]) {
+    let records: String = values
+        .iter()
+        .map(|(value, _)| format!("{{\"x\":{value}}}\n"))
+        .collect();
+    let found = read(&records, Format::Jsonl, declared);
+    let expected: Vec<&str> = values.iter().map(|(_, expected)| *expected).collect();
+    assert_eq!(found, expected, "{declared}");
+}
+
+fn field(kind: &str, lines: &str) -> String {
+    format!("[field.x]\ntype = \"{kind}\"\n{lines}")
+}
+
+#[test]
+fn usual_words_for_nothing_are_null_but_in_texts() {
+    let words = [
+        "", "NULL", "null", "\\N", "NA", "N/A", "n/a", "nan", "NaN", "None", "nil", "-", "#N/A",
+    ];
+    let none: Vec<(&str, &str)> = words.iter().map(|word| (*word, "-")).collect();
+    for kind in ["integer", "number", "boolean", "timestamp", "date"] {
+        cells(&field(kind, ""), &none);
+        let json: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+        let json: Vec<(&str, &str)> = json.iter().map(|word| (word.as_str(), "-")).collect();
+        values(&field(kind, ""), &json);
+    }
+    cells(
+        &field("number", ""),
+        &[(" NULL ", "-"), ("  ", "-"), ("10", "10.0")],
+    );
+    cells(
+        &field("string", ""),
+        &[("", "-"), ("NULL", "NULL"), (" ", " ")],
+    );
+    values(
+        &field("string", ""),
+        &[("\"NULL\"", "NULL"), ("\"\"", ""), ("null", "-")],
+    );
+    let required = field("number", "required = true\n");
+    cells(&required, &[("NA", "missing required: the value is null")]);
+    cells(&field("integer", "default = 7\n"), &[("N/A", "7")]);
+}
+
+#[test]
+fn declared_words_for_nothing_hold_instead_for_texts_of_csv_too() {
+    let everywhere = |kind: &str| format!("null_words = [\"NULL\", \"n.a.\"]\n{}", field(kind, ""));
+    cells(
+        &everywhere("integer"),
+        &[
+            ("NULL", "-"),
+            (" n.a. ", "-"),
+            ("", "-"),
+            ("1", "1"),
+            (
+                "null",
+                "wrong type: expected an integer, found text \"null\"",
+            ),
+        ],
+    );
+    cells(
+        &everywhere("string"),
+        &[("NULL", "-"), ("n.a.", "-"), ("null", "null"), ("", "-")],
+    );
+    values(&everywhere("string"), &[("\"NULL\"", "NULL")]);
+    let own = format!(
+        "null_words = [\"NULL\"]\n{}",
+        field("string", "null_words = [\"?\"]\n")
+    );
+    cells(&own, &[("?", "-"), ("NULL", "NULL")]);
+    cells(
+        &field("boolean", "true_words = [\"-\"]\n"),
+        &[("-", "true"), ("n", "false")],
+    );
+}
+
+#[test]
+fn numbers_are_read_with_the_marks_that_are_declared() {
+    let comma = |kind: &str| format!("decimal = \",\"\n{}", field(kind, ""));
+    let wrong = |text: &str| {
+        format!(
+            "wrong type: expected a number, found text {text:?}; the contract has decimal = \",\""
+        )
+    };
+    let all = [
+        "1.29,99",
+        "1.2999",
+        "12.5",
+        "0.123",
+        ".123",
+        "1.299.99",
+        "1.299 999",
+        "12,5x",
+        ",",
+    ];
+    let wrong: Vec<String> = all.iter().map(|text| wrong(text)).collect();
+    let wrong: Vec<(&str, &str)> = all
+        .iter()
+        .zip(&wrong)
+        .map(|(text, why)| (*text, why.as_str()))
+        .collect();
+    cells(&comma("number"), &wrong);
+    cells(
+        &comma("number"),
+        &[
+            ("12,5", "12.5"),
+            ("1.299,99", "1299.99"),
+            ("1 299 999,5", "1299999.5"),
+            ("1\u{a0}299,99", "1299.99"),
+            ("1\u{202f}299", "1299.0"),
+            ("7", "7.0"),
+            ("-0,25", "-0.25"),
+            ("\u{2212}3,5", "-3.5"),
+            (",5", "0.5"),
+            ("1,5e3", "1500.0"),
+            ("1299,99", "1299.99"),
+        ],
+    );
+    cells(&comma("integer"), &[("1.299", "1299"), ("7,0", "7")]);
+    values(
+        &comma("number"),
+        &[("\"1.299,99\"", "1299.99"), ("12.5", "12.5"), ("7", "7.0")],
+    );
+    let english = field("number", "thousands = \",\"\n");
+    cells(
+        &english,
+        &[
+            ("1,299.99", "1299.99"),
+            (
+                "1,29.99",
+                "wrong type: expected a number, found text \"1,29.99\"; the contract has decimal = \
+                 \".\" and thousands = \",\"",
+            ),
+        ],
+    );
+    cells(
+        &field("number", "thousands = \"'\"\n"),
+        &[("1’299'000.5", "1299000.5")],
+    );
+    let point = format!("decimal = \",\"\n{}", field("number", "decimal = \".\"\n"));
+    cells(&point, &[("12.5", "12.5")]);
+    values(&point, &[("\"12.5\"", "12.5")]);
+    let usual = field("number", "");
+    let found = "wrong type: expected a number, found";
+    cells(
+        &usual,
+        &[
+            (
+                "12,5",
+                &format!("{found} text \"12,5\"; add `decimal = \",\"` to [field.x]"),
+            ),
+            (
+                "1,299.99",
+                &format!("{found} text \"1,299.99\"; add `thousands = \",\"` to [field.x]"),
+            ),
+            (
+                "1.299,99",
+                &format!("{found} text \"1.299,99\"; add `decimal = \",\"` to [field.x]"),
+            ),
+            (
+                "1,299",
+                &format!(
+                    "{found} text \"1,299\"; add `decimal = \",\"` or `thousands = \",\"` to [field.x]"
+                ),
+            ),
+            ("one", &format!("{found} text \"one\"")),
+            ("inf", &format!("{found} text \"inf\"")),
+            ("1e3", "1000.0"),
+        ],
+    );
+    values(
+        &usual,
+        &[
+            (
+                "\"12.5\"",
+                &format!("{found} string \"12.5\"; add `decimal = \".\"` to [field.x]"),
+            ),
+            (
+                "\"12,5\"",
+                &format!("{found} string \"12,5\"; add `decimal = \",\"` to [field.x]"),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn booleans_are_read_as_programs_write_them() {
+    let usual = field("boolean", "");
+    let yes = ["true", "T", "yes", "Y", "On", "1", "1.0", " true "];
+    let no = ["False", "f", "NO", "n", "off", "0", "0.0"];
+    let all = yes.iter().map(|word| (*word, "true"));
+    let all: Vec<(&str, &str)> = all.chain(no.iter().map(|word| (*word, "false"))).collect();
+    cells(&usual, &all);
+    let accepted = "; accepted are true, t, yes, y, on, 1, 1.0 for true and false, f, no, n, off, 0, \
+                    0.0 for false, and other words by `true_words` and `false_words` in [field.x]";
+    let wrong = |found: &str| format!("wrong type: expected a boolean, found {found}{accepted}");
+    cells(&usual, &[("perhaps", &wrong("text \"perhaps\""))]);
+    values(
+        &usual,
+        &[
+            ("true", "true"),
+            ("1", "true"),
+            ("0", "false"),
+            ("1.0", "true"),
+            ("\"no\"", "false"),
+            ("2", &wrong("number 2")),
+            ("0.5", &wrong("number 0.5")),
+        ],
+    );
+    let declared = field(
+        "boolean",
+        "true_words = [\"J\", \"2\"]\nfalse_words = [\"N\"]\n",
+    );
+    let accepted = "; accepted are J, 2 for true and N for false, and other words by `true_words` and \
+                    `false_words` in [field.x]";
+    let wrong = |found: &str| format!("wrong type: expected a boolean, found {found}{accepted}");
+    cells(
+        &declared,
+        &[
+            ("J", "true"),
+            ("N", "false"),
+            ("yes", &wrong("text \"yes\"")),
+        ],
+    );
+    values(
+        &declared,
+        &[("2", "true"), ("false", "false"), ("1", &wrong("number 1"))],
+    );
+}
+
+#[test]
+fn times_are_read_as_declared_in_every_format() {
+    let day = field(
+        "timestamp",
+        "format = \"%d/%m/%Y %H:%M\"\nzone = \"Europe/Berlin\"\n",
+    );
+    let expected = "2026-03-04T04:06:00Z";
+    let wrong = "wrong type: expected a timestamp, found";
+    let has = "; the contract has format = \"%d/%m/%Y %H:%M\"";
+    cells(
+        &day,
+        &[
+            ("04/03/2026 05:06", expected),
+            (
+                "2026-03-04 05:06",
+                &format!("{wrong} text \"2026-03-04 05:06\"{has}"),
+            ),
+        ],
+    );
+    values(
+        &day,
+        &[
+            ("\"04/03/2026 05:06\"", expected),
+            ("5", &format!("{wrong} number 5{has}")),
+        ],
+    );
+    let several = field("timestamp", "format = [\"%d.%m.%Y\", \"epoch_s\"]\n");
+    cells(
+        &several,
+        &[
+            ("04.03.2026", "2026-03-04T00:00:00Z"),
+            ("1772600767", "2026-03-04T05:06:07Z"),
+        ],
+    );
+    let seconds = field("timestamp", "format = \"epoch_s\"\n");
+    let fraction = "2026-03-04T05:06:07.097Z";
+    cells(&seconds, &[("1772600767.097", fraction)]);
+    values(
+        &seconds,
+        &[
+            ("1772600767.097", fraction),
+            ("1772600767097e-3", fraction),
+            ("\"1772600767.097\"", fraction),
+            ("1772600767.123456", "2026-03-04T05:06:07.123456Z"),
+            ("-1", "1969-12-31T23:59:59Z"),
+            (
+                "18446744073709551615",
+                "out of range: number 18446744073709551615 is no time that can be kept",
+            ),
+        ],
+    );
+    let nanos = field("timestamp", "format = \"epoch_ns\"\n");
+    values(
+        &nanos,
+        &[("1772600767097123999", "2026-03-04T05:06:07.097123Z")],
+    );
+    let numbered = field("date", "format = \"%Y%m%d\"\n");
+    values(
+        &numbered,
+        &[("20260304", "2026-03-04"), ("\"20260304\"", "2026-03-04")],
+    );
+    let zone = format!("zone = \"Europe/Berlin\"\n{}", field("timestamp", ""));
+    cells(
+        &zone,
+        &[
+            ("2026-03-04 05:06", expected),
+            ("2026-03-04 05:06Z", "2026-03-04T05:06:00Z"),
+        ],
+    );
+}
+
+#[test]
+fn refused_times_name_what_is_accepted_and_the_line_to_add() {
+    let accepted = "accepted are times such as 2026-11-17T09:12:00Z, 2026-11-17 09:12:00 +0100 and \
+                    Tue, 17 Nov 2026 09:12:00 GMT";
+    let wrong = "wrong type: expected a timestamp, found";
+    let us = format!(
+        "{wrong} text \"03/04/2026 09:12 AM\"; {accepted}; add `format = \"%m/%d/%Y %I:%M %p\"` to \
+         [field.x] (or \"%d/%m/%Y %I:%M %p\")"
+    );
+    let est = format!(
+        "{wrong} text \"2026-03-04 09:12:00 EST\"; {accepted}; EST stands for several offsets: add \
+         `format = \"%Y-%m-%d %H:%M:%S EST\"` and the zone that is meant, such as `zone = \
+         \"America/New_York\"`, to [field.x]"
+    );
+    let soon = format!("{wrong} text \"soon\"; {accepted}; for others add `format` to [field.x]");
+    let epoch = "; it looks like milliseconds since 1970: add `format = \"epoch_ms\"` to [field.x]";
+    cells(
+        &field("timestamp", ""),
+        &[
+            ("03/04/2026 09:12 AM", &us),
+            ("2026-03-04 09:12:00 EST", &est),
+            ("soon", &soon),
+            (
+                "1772600767097",
+                &format!("{wrong} text \"1772600767097\"{epoch}"),
+            ),
+        ],
+    );
+    values(
+        &field("timestamp", ""),
+        &[
+            (
+                "1772600767097",
+                &format!("{wrong} number 1772600767097{epoch}"),
+            ),
+            (
+                "5",
+                &format!("{wrong} number 5; {accepted}; for others add `format` to [field.x]"),
+            ),
+        ],
+    );
+    values(
+        &field("date", ""),
+        &[(
+            "20260304",
+            "wrong type: expected a date, found number 20260304; accepted are days such as 2026-11-17; \
+             add `format = \"%Y%m%d\"` to [field.x]",
+        )],
+    );
+    let within = "[field.x]\ntype = \"struct\"\n[field.x.field.\"a b\"]\ntype = \"integer\"\n";
+    let text = format!("title = \"T\"\n{within}");
+    let contract = contract::parse("t", "t.toml", &text).unwrap();
+    let records = br#"{"x":{"a b":"5"}}"#;
+    let parsed = block_of(records, Format::Jsonl, &contract).unwrap();
+    assert_eq!(
+        parsed.refused[0].violation.message,
+        "expected an integer, found string \"5\"; add `decimal = \".\"` to [field.x.field.\"a b\"]"
+    );
+}
+
+#[test]
+fn values_of_personal_fields_are_read_and_not_told() {
+    let text = "title = \"T\"\ndecimal = \",\"\n[field.x]\ntype = \"timestamp\"\nformat = \"%d/%m/%Y\"\n\
+                personal = \"drop\"\n[field.y]\ntype = \"number\"\npersonal = \"drop\"\n";
+    let contract = contract::parse("t", "t.toml", text).unwrap();
+    let records = b"x,y\n04/03/2026,\"12,5\"\n03/17/2026,1\n04/03/2026,1.25\n";
+    let parsed = block_of(records, Format::Csv, &contract).unwrap();
+    assert_eq!(parsed.lines, [2]);
+    for row in &parsed.refused {
+        assert_eq!(
+            row.violation.message,
+            "the value has another type than the contract's; it is personal data and not shown"
+        );
+        assert!(
+            !row.raw.contains("17") && !row.raw.contains("1.25"),
+            "{}",
+            row.raw
+        );
+    }
+}
+
+#[test]
+fn defaults_are_written_as_contracts_write_values() {
+    let lines = "format = \"epoch_ms\"\nzone = \"Europe/Berlin\"\ndefault = 2026-01-31T12:00:00\n";
+    values(
+        &field("timestamp", lines),
+        &[("null", "2026-01-31T11:00:00Z")],
+    );
+    let lines = "format = \"%d/%m/%Y\"\ndefault = 2026-01-31\n";
+    values(
+        &field("date", lines),
+        &[("null", "2026-01-31"), ("\"01/02/2026\"", "2026-02-01")],
+    );
+    let lines = "decimal = \",\"\ndefault = 0.5\n";
+    cells(&field("number", lines), &[("", "0.5"), ("1,5", "1.5")]);
+}

@@ -1,0 +1,498 @@
+//! Times as programs write them: forms whose meaning is certain, formats that a contract declares, and
+//! numbers that count from 1970.
+//!
+//! A leap second is read as the second before it, so it never falls into the next day. Digits beyond
+//! microseconds are cut off, toward the past.
+
+mod guess;
+
+pub(crate) use guess::formats_of;
+
+use crate::contract::{EpochUnit, Notation, TimeFormat, database};
+use jiff::{
+    Timestamp, civil,
+    fmt::{rfc2822, strtime::BrokenDownTime},
+    tz::TimeZone,
+};
+
+/// Microseconds of a day.
+pub const DAY_MICROS: i64 = 86_400_000_000;
+const SECOND_MICROS: i64 = 1_000_000;
+
+/// A time as a text has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Time {
+    /// Microseconds since 1970 UTC.
+    Instant(i64),
+    /// A time without an offset: microseconds since 1970 on the clocks of its place.
+    Local(i64),
+}
+
+impl Time {
+    /// Microseconds since 1970 UTC; times without an offset are those of the zone, else UTC. Hours that
+    /// clocks skip or have twice are resolved as RFC 5545 does: with the offset before the change.
+    pub fn in_zone(self, zone: Option<&TimeZone>) -> i64 {
+        let (local, zone) = match (self, zone) {
+            (Self::Instant(micros), _) | (Self::Local(micros), None) => return micros,
+            (Self::Local(local), Some(zone)) => (local, zone),
+        };
+        let civil = Timestamp::from_microsecond(local).map(|at| TimeZone::UTC.to_datetime(at));
+        let moment = civil.and_then(|civil| zone.to_ambiguous_timestamp(civil).compatible());
+        match moment {
+            Ok(moment) => moment.as_microsecond(),
+            // Beyond the moments that the library knows, the offset stays what it was last.
+            Err(_) => {
+                let end = if local < 0 {
+                    Timestamp::MIN
+                } else {
+                    Timestamp::MAX
+                };
+                let offset = i64::from(zone.to_offset(end).seconds()) * SECOND_MICROS;
+                local.saturating_sub(offset)
+            }
+        }
+    }
+}
+
+/// Microseconds since 1970 UTC of a text of a certain form; without an offset it is UTC.
+pub fn timestamp(text: &str) -> Option<i64> {
+    certain(text).map(|time| time.in_zone(None))
+}
+
+/// The time of a text in a form whose meaning is certain: ISO 8601, as far as programs write it, with
+/// some ways of writing UTC, and RFC 2822. A bare day is a date, not a moment.
+pub fn certain(text: &str) -> Option<Time> {
+    if let Some(time) = plain(text.as_bytes()) {
+        return Some(time);
+    }
+    let text = text.trim();
+    iso(text).or_else(|| general(text)).or_else(|| mail(text))
+}
+
+/// What is left to the general parser, such as offsets with seconds and a zone in brackets.
+fn general(text: &str) -> Option<Time> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Some(Time::Instant(time.as_microsecond()));
+    }
+    if text.len() < 16 || text.contains('[') {
+        return None;
+    }
+    text.parse().ok().map(|civil| Time::Local(local(civil)))
+}
+
+/// A time as a field's notation has it: by its formats, else in a form whose meaning is certain.
+pub(crate) fn read(text: &str, notation: &Notation) -> Option<i64> {
+    let zone = notation.zone_rules();
+    if notation.format.is_empty() {
+        return certain(text).map(|time| time.in_zone(zone));
+    }
+    let text = text.trim();
+    let mut times = notation.format.iter().map(|format| formatted(text, format));
+    times.find_map(|time| Some(time?.in_zone(zone)))
+}
+
+/// A day as a field's notation has it; of a moment, the day in the field's zone.
+pub(crate) fn read_day(text: &str, notation: &Notation) -> Option<i32> {
+    if notation.format.is_empty() {
+        return date(text.trim());
+    }
+    let (text, zone) = (text.trim(), notation.zone_rules());
+    let day = |format: &TimeFormat| match format {
+        TimeFormat::Epoch(unit) => epoch(text, *unit).map(|micros| day_of(micros, zone)),
+        TimeFormat::Text(format) => {
+            let parts = BrokenDownTime::parse(format, text).ok()?;
+            match parts.timestamp() {
+                Some(moment) => Some(day_of(moment.as_microsecond(), zone)),
+                None => sound(parts.to_date().ok()?).map(days_of),
+            }
+        }
+    };
+    notation.format.iter().find_map(day)
+}
+
+/// The day in a zone of microseconds since 1970 UTC, as days since 1970.
+fn day_of(micros: i64, zone: Option<&TimeZone>) -> i32 {
+    let there = zone.zip(Timestamp::from_microsecond(micros).ok());
+    match there {
+        Some((zone, moment)) => days_of(zone.to_datetime(moment).date()),
+        None => i32::try_from(micros.div_euclid(DAY_MICROS)).unwrap_or(i32::MAX),
+    }
+}
+
+/// The time of a text in a declared format.
+fn formatted(text: &str, format: &TimeFormat) -> Option<Time> {
+    match format {
+        TimeFormat::Epoch(unit) => epoch(text, *unit).map(Time::Instant),
+        TimeFormat::Text(format) => of_parts(&BrokenDownTime::parse(format, text).ok()?),
+    }
+}
+
+fn of_parts(parts: &BrokenDownTime) -> Option<Time> {
+    let placed =
+        parts.timestamp().is_some() || parts.offset().is_some() || parts.iana_time_zone().is_some();
+    if placed {
+        let moment = parts.to_zoned_with(database()).ok()?.timestamp();
+        return Some(Time::Instant(moment.as_microsecond()));
+    }
+    let civil = parts.to_datetime().ok()?;
+    sound(civil.date())?;
+    Some(Time::Local(local(civil)))
+}
+
+/// A date whose year has four digits: `%Y` takes the 26 of 17/11/26, too.
+fn sound(date: civil::Date) -> Option<civil::Date> {
+    (date.year() >= 1000).then_some(date)
+}
+
+/// Whether a format gives a day, and for a timestamp one time of it; else why not.
+pub(crate) fn usable(format: &str, with_time: bool) -> Result<(), &'static str> {
+    const UNREADABLE: &str = "cannot be read back";
+    let afternoon = civil::date(2026, 11, 17).at(13, 5, 9, 123_456_789);
+    let sample = afternoon.to_zoned(TimeZone::UTC).map_err(|_| UNREADABLE)?;
+    let written = BrokenDownTime::from(&sample).to_string(format);
+    let parts = written.and_then(|text| BrokenDownTime::parse(format, text));
+    let parts = parts.map_err(|_| UNREADABLE)?;
+    let date = match parts.timestamp() {
+        Some(_) => return Ok(()),
+        None => parts.to_date().map_err(|_| "does not give the day")?,
+    };
+    if date != afternoon.date() {
+        return Err("does not give the day");
+    }
+    if !with_time {
+        return Ok(());
+    }
+    let time = parts.to_time().map_err(|_| "does not give the hour")?;
+    if time.hour() == 1 {
+        return Err("has hours of 12 without AM or PM");
+    }
+    Ok(())
+}
+
+/// Microseconds since 1970 of a number that counts units since 1970, exactly, cut off toward the past;
+/// the least or greatest that there is when it lies beyond.
+pub(super) fn epoch(text: &str, unit: EpochUnit) -> Option<i64> {
+    /// Decimals that are looked at; what is beyond only tells whether a number is whole.
+    const DECIMALS: usize = 18;
+    let (negative, text) = match text.strip_prefix('-') {
+        Some(text) => (true, text),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (text, exponent) = match text.split_once(['e', 'E']) {
+        Some((text, exponent)) => (text, exponent.parse::<i32>().ok()?.clamp(-99, 99)),
+        None => (text, 0),
+    };
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(decimals) {
+        return None;
+    }
+    let beyond = if negative { i64::MIN } else { i64::MAX };
+    let whole = whole.trim_start_matches('0');
+    if whole.len() > 19 {
+        return Some(beyond);
+    }
+    let (kept, cut) = decimals.split_at(decimals.len().min(DECIMALS));
+    let scaled: i128 = format!("0{whole}{kept:0<DECIMALS$}").parse().ok()?;
+    let more = cut.bytes().any(|byte| byte != b'0');
+    let power = unit.power() + exponent - DECIMALS as i32;
+    let factor = 10_i128.checked_pow(power.unsigned_abs());
+    let (micros, more) = match (factor, power < 0) {
+        (Some(factor), true) => (scaled / factor, more || scaled % factor != 0),
+        (None, true) => (0, more || scaled != 0),
+        (Some(factor), false) => match scaled.checked_mul(factor) {
+            Some(micros) => (micros, more),
+            None => return Some(beyond),
+        },
+        (None, false) if scaled != 0 => return Some(beyond),
+        (None, false) => (0, more),
+    };
+    let micros = if negative {
+        -micros - i128::from(more)
+    } else {
+        micros
+    };
+    Some(i64::try_from(micros).unwrap_or(beyond))
+}
+
+/// The unit in which a number counts from 1970, if it is one of a time from 1990 to 2099.
+pub(crate) fn epoch_unit(number: f64) -> Option<EpochUnit> {
+    let plausible = 631_152_000_000_000.0..4_102_444_800_000_000.0;
+    let mut units = EpochUnit::ALL.into_iter();
+    units.find(|unit| plausible.contains(&(number * 10_f64.powi(unit.power()))))
+}
+
+/// The common form `YYYY-MM-DDTHH:MM:SS[.f…](Z|±HH:MM)`, without going through a general parser,
+/// which would take a third of all time spent on reading.
+fn plain(text: &[u8]) -> Option<Time> {
+    let (head, rest) = text.split_at_checked(19)?;
+    if head[4] != b'-' || head[7] != b'-' || head[13] != b':' || head[16] != b':' {
+        return None;
+    }
+    if !matches!(head[10], b'T' | b' ') {
+        return None;
+    }
+    let days = days(&head[..10])?;
+    let (hour, minute, second) = (two(&head[11..])?, two(&head[14..])?, two(&head[17..])?);
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let (micros, zone) = match rest.split_first() {
+        Some((b'.', digits)) => {
+            let length = digits
+                .iter()
+                .take_while(|byte| byte.is_ascii_digit())
+                .count();
+            if length == 0 || length > 9 {
+                return None;
+            }
+            let kept = &digits[..length.min(6)];
+            let value = kept
+                .iter()
+                .fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+            (value * 10_i64.pow(6 - kept.len() as u32), &digits[length..])
+        }
+        _ => (0, rest),
+    };
+    let offset = match zone {
+        [] => None,
+        b"Z" => Some(0),
+        [sign @ (b'+' | b'-'), offset @ ..] if offset.len() == 5 && offset[2] == b':' => {
+            let (hours, minutes) = (two(offset)?, two(&offset[3..])?);
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            let seconds = hours * 3600 + minutes * 60;
+            Some(if *sign == b'-' { -seconds } else { seconds })
+        }
+        _ => return None,
+    };
+    let seconds = i64::from(days) * 86_400 + hour * 3600 + minute * 60 + second;
+    Some(placed(seconds * SECOND_MICROS + micros, offset))
+}
+
+/// A time on clocks that are so many seconds ahead of UTC, or of an unknown zone.
+fn placed(local: i64, offset: Option<i64>) -> Time {
+    match offset {
+        Some(seconds) => Time::Instant(local - seconds * SECOND_MICROS),
+        None => Time::Local(local),
+    }
+}
+
+/// ISO 8601 as programs write it: with `-` or `/` between the parts of the day or nothing, minutes
+/// only, a comma before decimals, 24:00 for the end of a day, a blank before the offset, offsets of any
+/// length, and UTC by its names.
+fn iso(text: &str) -> Option<Time> {
+    let mut scan = Scan(text.as_bytes());
+    let mut days = i64::from(scan.day()?);
+    if !(scan.eat(b"T") || scan.eat(b" ")) {
+        return None;
+    }
+    let (mut hour, colon) = (scan.digits(2)?, scan.eat(b":"));
+    let minute = scan.digits(2)?;
+    let seconds = if colon { scan.eat(b":") } else { scan.digit() };
+    let mut second = if seconds { scan.digits(2)? } else { 0 };
+    let micros = if seconds && (scan.eat(b".") || scan.eat(b",")) {
+        scan.decimals()?
+    } else {
+        0
+    };
+    if (hour, minute, second, micros) == (24, 0, 0, 0) {
+        (days, hour) = (days + 1, 0);
+    }
+    if second == 60 {
+        second = 59;
+    }
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let seconds = days * 86_400 + hour * 3600 + minute * 60 + second;
+    scan.placed(seconds * SECOND_MICROS + micros)
+}
+
+/// What is left of a text.
+struct Scan<'t>(&'t [u8]);
+
+impl Scan<'_> {
+    /// Takes this word, in any case, if the text goes on with it.
+    fn eat(&mut self, word: &[u8]) -> bool {
+        let there = self.0.get(..word.len());
+        let found = there.is_some_and(|there| there.eq_ignore_ascii_case(word));
+        if found {
+            self.0 = &self.0[word.len()..];
+        }
+        found
+    }
+
+    /// Whether the text goes on with a digit.
+    fn digit(&self) -> bool {
+        self.0.first().is_some_and(u8::is_ascii_digit)
+    }
+
+    /// A number of so many digits.
+    fn digits(&mut self, count: usize) -> Option<i64> {
+        let (digits, rest) = self.0.split_at_checked(count)?;
+        if !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        self.0 = rest;
+        let number = digits.iter().map(|digit| i64::from(digit - b'0'));
+        Some(number.fold(0, |sum, digit| sum * 10 + digit))
+    }
+
+    /// Decimals of a second as microseconds.
+    fn decimals(&mut self) -> Option<i64> {
+        let count = self
+            .0
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        let (kept, rest) = (count.min(6), &self.0[count..]);
+        let micros = self.digits(kept).filter(|_| count > 0)?;
+        self.0 = rest;
+        Some(micros * 10_i64.pow(6 - kept as u32))
+    }
+
+    /// Days since 1970 of `YYYY-MM-DD`, `YYYY/MM/DD` or `YYYYMMDD`.
+    fn day(&mut self) -> Option<i32> {
+        let year = self.digits(4)?;
+        let mark: &[u8] = match self.0.first()? {
+            b'-' => b"-",
+            b'/' => b"/",
+            _ => b"",
+        };
+        self.eat(mark);
+        let month = self.digits(2)?;
+        if !self.eat(mark) {
+            return None;
+        }
+        days_since(year, month, self.digits(2)?)
+    }
+
+    /// A time on the clocks that the end of the text tells of.
+    fn placed(&mut self, local: i64) -> Option<Time> {
+        if self.0.is_empty() {
+            return Some(Time::Local(local));
+        }
+        self.eat(b" ");
+        let ahead = self.eat(b"+");
+        let offset = if ahead || self.eat(b"-") {
+            let hours = self.digits(2)?;
+            self.eat(b":");
+            let minutes = if self.digit() { self.digits(2)? } else { 0 };
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            let seconds = hours * 3600 + minutes * 60;
+            if seconds == 0 {
+                // As Go writes it.
+                let _ = self.eat(b" UTC") || self.eat(b" GMT");
+            }
+            if ahead { seconds } else { -seconds }
+        } else {
+            let utc = self.eat(b"Z") || self.eat(b"UTC") || self.eat(b"GMT") || self.eat(b"UT");
+            utc.then_some(0)?
+        };
+        self.0.is_empty().then(|| placed(local, Some(offset)))
+    }
+}
+
+/// RFC 2822, as in mail, whose offset is a number or a name of UTC; a comment may name the zone again.
+fn mail(text: &str) -> Option<Time> {
+    let text = match text.strip_suffix(')') {
+        Some(text) => text.rsplit_once('(')?.0.trim_end(),
+        None => text,
+    };
+    let (text, offset) = text.rsplit_once(' ')?;
+    let offset = match offset {
+        "GMT" | "UT" | "UTC" | "Z" => "+0000",
+        offset if offset.len() == 5 && offset.starts_with(['+', '-']) => offset,
+        _ => return None,
+    };
+    let year = |word: &str| word.len() == 4 && word.bytes().all(|byte| byte.is_ascii_digit());
+    if !text.split(' ').any(year) {
+        return None;
+    }
+    let parser = rfc2822::DateTimeParser::new();
+    let moment = parser.parse_timestamp(format!("{text} {offset}")).ok()?;
+    Some(Time::Instant(moment.as_microsecond()))
+}
+
+/// Days since 1970 of `YYYY-MM-DD` or `YYYY/MM/DD`.
+pub fn date(text: &str) -> Option<i32> {
+    let bytes = text.as_bytes();
+    days(bytes).or_else(|| {
+        let mut scan = Scan(bytes);
+        let day = scan.day().filter(|_| bytes.len() == 10);
+        day.filter(|_| scan.0.is_empty())
+    })
+}
+
+fn days(text: &[u8]) -> Option<i32> {
+    if text.len() != 10 || text[4] != b'-' || text[7] != b'-' {
+        return None;
+    }
+    let year = two(text)? * 100 + two(&text[2..])?;
+    days_since(year, two(&text[5..])?, two(&text[8..])?)
+}
+
+/// Days since 1970 of a day, if there is such a one.
+fn days_since(year: i64, month: i64, day: i64) -> Option<i32> {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let last = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if day < 1 || day > last {
+        return None;
+    }
+    // Howard Hinnant, "chrono-compatible low-level date algorithms", days_from_civil.
+    let y = year - i64::from(month <= 2);
+    let era = y.div_euclid(400);
+    let of_era = y.rem_euclid(400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let of_era = of_era * 365 + of_era / 4 - of_era / 100 + of_year;
+    Some((era * 146_097 + of_era - 719_468) as i32)
+}
+
+fn days_of(date: civil::Date) -> i32 {
+    let (month, day) = (i64::from(date.month()), i64::from(date.day()));
+    days_since(i64::from(date.year()), month, day).unwrap_or(i32::MAX)
+}
+
+/// Microseconds since 1970 on the clocks that show this.
+fn local(civil: civil::DateTime) -> i64 {
+    let (hour, minute) = (i64::from(civil.hour()), i64::from(civil.minute()));
+    let second = hour * 3600 + minute * 60 + i64::from(civil.second());
+    let micros = i64::from(civil.subsec_nanosecond().div_euclid(1000));
+    i64::from(days_of(civil.date())) * DAY_MICROS + second * SECOND_MICROS + micros
+}
+
+fn two(text: &[u8]) -> Option<i64> {
+    match text {
+        [a, b, ..] if a.is_ascii_digit() && b.is_ascii_digit() => {
+            Some(i64::from(a - b'0') * 10 + i64::from(b - b'0'))
+        }
+        _ => None,
+    }
+}
+
+/// A moment in words, of microseconds since 1970 UTC: to the end of the year 9999, which stands for
+/// "never" in many a record, and which the usual type of moments does not reach.
+pub fn time_text(micros: i64) -> Option<String> {
+    if let Ok(moment) = Timestamp::from_microsecond(micros) {
+        return Some(moment.to_string());
+    }
+    let (days, rest) = (micros.div_euclid(DAY_MICROS), micros.rem_euclid(DAY_MICROS));
+    let days = jiff::Span::new().try_days(days).ok()?;
+    let date = civil::date(1970, 1, 1).checked_add(days).ok()?;
+    let rest = jiff::SignedDuration::from_micros(rest);
+    let moment = date.at(0, 0, 0, 0).checked_add(rest).ok()?;
+    Some(format!("{moment}Z"))
+}
+
+#[cfg(test)]
+#[path = "time_tests.rs"]
+mod tests;

@@ -1,0 +1,216 @@
+//! The format that a text has, by its shape.
+
+use super::formatted;
+use crate::contract::TimeFormat;
+
+/// Characters of a text that is looked at for the format it has.
+const GUESSED: usize = 64;
+
+/// Formats in which a text is a time, for a contract to declare: several where the order of day and
+/// month is open, none where the text is no time of a known kind.
+pub(crate) fn formats_of(text: &str) -> Vec<String> {
+    let text = text.trim();
+    if text.chars().nth(GUESSED).is_some() {
+        return Vec::new();
+    }
+    let mut formats = shapes(text).unwrap_or_default();
+    formats.retain(|format| formatted(text, &TimeFormat::Text(format.clone())).is_some());
+    formats
+}
+
+/// A part of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part<'t> {
+    Digits(&'t str),
+    Word(&'t str),
+    Mark(char),
+}
+
+/// A text in runs of digits, runs of letters, and other characters.
+fn parts(text: &str) -> Vec<Part<'_>> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let run = |like: fn(&char) -> bool| {
+            let length = rest.chars().take_while(like).count();
+            rest.split_at(length)
+        };
+        let (part, left) = if first.is_ascii_digit() {
+            let (digits, left) = run(char::is_ascii_digit);
+            (Part::Digits(digits), left)
+        } else if first.is_ascii_alphabetic() {
+            let (word, left) = run(char::is_ascii_alphabetic);
+            (Part::Word(word), left)
+        } else {
+            (Part::Mark(first), &rest[first.len_utf8()..])
+        };
+        out.push(part);
+        rest = left;
+    }
+    out
+}
+
+/// Formats that have the shape of a text.
+fn shapes(text: &str) -> Option<Vec<String>> {
+    let all = parts(text);
+    let mut rest = all.as_slice();
+    let mut weekday = String::new();
+    if let [Part::Word(day), after @ ..] = rest
+        && is_weekday(day)
+    {
+        weekday.push_str(if day.len() == 3 { "%a" } else { "%A" });
+        let marks = after
+            .iter()
+            .take_while(|part| matches!(part, Part::Mark(',' | ' ')));
+        let marks = marks.count();
+        rest = &after[marks..];
+        weekday.push_str(if marks > 1 { ", " } else { " " });
+    }
+    let (dates, after) = date_shapes(rest)?;
+    let (clock, by_twelve) = clock_shape(after)?;
+    let mut formats: Vec<String> = dates
+        .into_iter()
+        .map(|date| format!("{weekday}{date}{clock}"))
+        .collect();
+    if by_twelve {
+        // Where noon is 12 PM, the month mostly comes first.
+        formats.reverse();
+    }
+    Some(formats)
+}
+
+fn is_weekday(word: &str) -> bool {
+    let start = word.get(..3).unwrap_or_default().to_ascii_lowercase();
+    ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].contains(&start.as_str())
+}
+
+fn year(digits: &str) -> Option<&'static str> {
+    match digits.len() {
+        4 => Some("%Y"),
+        2 => Some("%y"),
+        _ => None,
+    }
+}
+
+fn month(word: &str) -> &'static str {
+    if word.len() == 3 { "%b" } else { "%B" }
+}
+
+/// Formats of the day with which parts begin, day before month, and what follows.
+fn date_shapes<'p, 't>(parts: &'p [Part<'t>]) -> Option<(Vec<String>, &'p [Part<'t>])> {
+    use Part::{Digits, Mark, Word};
+    Some(match parts {
+        [
+            Digits(y),
+            Mark(a @ ('-' | '/' | '.')),
+            Digits(_),
+            Mark(b),
+            Digits(_),
+            rest @ ..,
+        ] if y.len() == 4 && a == b => (vec![format!("%Y{a}%m{a}%d")], rest),
+        [
+            Digits(_),
+            Mark(a @ ('-' | '/' | '.')),
+            Digits(_),
+            Mark(b),
+            Digits(y),
+            rest @ ..,
+        ] if a == b => {
+            let year = year(y)?;
+            let mut formats = vec![format!("%d{a}%m{a}{year}")];
+            if *a != '.' {
+                formats.push(format!("%m{a}%d{a}{year}"));
+            }
+            (formats, rest)
+        }
+        [
+            Digits(_),
+            Mark(a @ ('-' | '/' | ' ')),
+            Word(m),
+            Mark(b),
+            Digits(y),
+            rest @ ..,
+        ] if a == b => (vec![format!("%d{a}{}{a}{}", month(m), year(y)?)], rest),
+        [
+            Word(m),
+            Mark(' '),
+            Digits(_),
+            Mark(','),
+            Mark(' '),
+            Digits(y),
+            rest @ ..,
+        ] => (vec![format!("{} %d, {}", month(m), year(y)?)], rest),
+        [
+            Word(m),
+            Mark(' '),
+            Digits(_),
+            Mark(' '),
+            Digits(y),
+            rest @ ..,
+        ] if y.len() == 4 => (vec![format!("{} %d %Y", month(m))], rest),
+        [Digits(day), rest @ ..] if day.len() == 8 => (vec!["%Y%m%d".to_string()], rest),
+        _ => return None,
+    })
+}
+
+/// The format of the rest of a time, with the marks before it; whether its hours are those of 12.
+fn clock_shape(parts: &[Part<'_>]) -> Option<(String, bool)> {
+    use Part::{Digits, Mark, Word};
+    let mut format = String::new();
+    let mut rest = parts;
+    while let [Mark(mark @ (' ' | ',' | ':')), after @ ..] = rest {
+        format.push(*mark);
+        rest = after;
+    }
+    if let [Word("T"), after @ ..] = rest {
+        format.push('T');
+        rest = after;
+    }
+    let [Digits(_), Mark(':'), Digits(_), after @ ..] = rest else {
+        return (parts.is_empty()).then_some((format, false));
+    };
+    rest = after;
+    let mut clock = ":%M".to_string();
+    if let [Mark(':'), Digits(_), after @ ..] = rest {
+        clock.push_str(":%S");
+        rest = after;
+    }
+    match rest {
+        [Mark('.'), Digits(_), after @ ..] => {
+            clock.push_str("%.f");
+            rest = after;
+        }
+        [Mark(','), Digits(_), after @ ..] => {
+            clock.push_str(",%f");
+            rest = after;
+        }
+        _ => {}
+    }
+    let half = |word: &str| word.eq_ignore_ascii_case("AM") || word.eq_ignore_ascii_case("PM");
+    let by_twelve = match rest {
+        [Mark(' '), Word(word), after @ ..] if half(word) => {
+            clock.push_str(" %p");
+            rest = after;
+            true
+        }
+        [Word(word), after @ ..] if half(word) => {
+            clock.push_str("%p");
+            rest = after;
+            true
+        }
+        _ => false,
+    };
+    format.push_str(if by_twelve { "%I" } else { "%H" });
+    format.push_str(&clock);
+    if let [Mark(' '), after @ ..] = rest {
+        format.push(' ');
+        rest = after;
+    }
+    match rest {
+        [] => {}
+        [Mark('+' | '-'), Digits(_)] => format.push_str("%z"),
+        [Mark('+' | '-'), Digits(_), Mark(':'), Digits(_)] => format.push_str("%:z"),
+        _ => return None,
+    }
+    Some((format, by_twelve))
+}
