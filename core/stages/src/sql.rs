@@ -6,10 +6,22 @@
 //! the end of the window are not shown to the query. Other stages read the result under this stage's
 //! name.
 //!
-//! Times are those on the clocks of the job's `timezone`: `date_trunc('day', at)` is the local day,
-//! `extract(hour from at)` the local hour, `TIMESTAMP '2026-03-29 00:00:00'` local midnight.
+//! Times are those on the clocks of the job's `timezone`, wherever a time without a zone comes from:
+//! `TIMESTAMP '2026-03-29 00:00:00'` and the day `DATE '2026-03-29'` begin at local midnight,
+//! `cast(text as timestamp)` and `to_timestamp(text, '%d/%m/%Y %H:%M')` read a text by these clocks
+//! unless it names an offset, and so do comparisons with a text. `date_trunc('day', at)` is the local
+//! day, `date_bin(interval '15 minutes', at)` counts from local midnight, `extract(hour from at)` is the
+//! local hour, and `at + interval '1 day'` the same time of the next day. Of a time that clocks show
+//! twice the first is meant; one that they skip is moved forward by the gap.
 //! `${window.start}` and `${window.end}` are the moments at which the window begins and ends there.
-//! A literal of another zone is `TIMESTAMPTZ '2026-03-29T00:00:00Z'`.
+//! A literal of another zone is `TIMESTAMPTZ '2026-03-29T00:00:00Z'`; `at AT TIME ZONE
+//! 'America/New_York'` shows a time on other clocks, and a text or literal right before it is read on
+//! them. Numbers are seconds since 1970 UTC (`to_timestamp(n)`, `to_timestamp_millis(n)`). Formats are
+//! those of `strptime`; where several are given the first that fits counts.
+//!
+//! Whole numbers are exact: a sum, product or difference beyond 64 bits is an error that names the
+//! expression, not another number; cast to `double` or `decimal(38, 0)` to go further. NaN is a missing
+//! value: aggregates leave it out, and the result keeps none.
 //!
 //! ```toml
 //! [stage.daily_failures]
@@ -53,7 +65,7 @@ pub const RESULT: &str = "__result";
 /// The kind `sql`.
 pub const SQL: Kind = Kind {
     name: "sql",
-    code_version: 3,
+    code_version: 4,
     summary: "A dataset made by a SQL query over other datasets.",
     manual: include_str!("sql.rs"),
     schema: || schemars::schema_for!(Params),
@@ -205,6 +217,27 @@ fn first_rows(frame: &DataFrame, total: u64, zone: &TimeZone) -> Table {
     table
 }
 
+/// Whether the whole numbers of a column name something, as identities and years do: they have no
+/// spaces between thousands.
+fn is_name(column: &str) -> bool {
+    const NAMES: [&str; 9] = [
+        "id", "ids", "year", "number", "nr", "no", "key", "code", "port",
+    ];
+    let spaced: String = column
+        .chars()
+        .flat_map(|c| {
+            c.is_uppercase()
+                .then_some(' ')
+                .into_iter()
+                .chain(c.to_lowercase())
+        })
+        .collect();
+    let last = spaced
+        .rsplit(|c: char| !c.is_alphanumeric())
+        .find(|word| !word.is_empty());
+    last.is_some_and(|word| NAMES.contains(&word)) || column == "ID"
+}
+
 /// One value for people; times are those of the zone.
 fn shown_value(column: &Column, row: usize, zone: &TimeZone) -> String {
     let text = match column.get(row) {
@@ -217,6 +250,9 @@ fn shown_value(column: &Column, row: usize, zone: &TimeZone) -> String {
             time_text(value, unit, zone)
         }
         Ok(value) => match value.try_extract::<i64>() {
+            Ok(whole) if value.is_primitive_numeric() && is_name(column.name()) => {
+                whole.to_string()
+            }
             Ok(whole) if value.is_primitive_numeric() => number::integer(whole),
             _ => value.to_string(),
         },
@@ -290,6 +326,23 @@ mod tests {
         let wrong = serde_json::json!({"query": "q", "sentence": "{nothing}"});
         let error = run(&context("2026-11-16"), &wrong, &inputs).expect_err("no such column");
         assert!(error.to_string().contains("nothing"));
+    }
+
+    #[test]
+    fn numbers_that_name_something_have_no_thousands() {
+        let names = ["id", "ticket_id", "TicketId", "ID", "Year", "order number"];
+        assert!(names.into_iter().all(is_name));
+        let amounts = [
+            "failures",
+            "paid",
+            "idle",
+            "n",
+            "total_of_ids_seen",
+            "count",
+        ];
+        assert!(!amounts.into_iter().any(is_name));
+        let frame = df!("ticket_id" => [10_001i64], "n" => [10_001i64]).expect("a frame");
+        assert_eq!(of(frame).cell.tables[0].rows, [["10001", "10\u{202f}001"]]);
     }
 
     #[test]

@@ -6,17 +6,28 @@
 //! A query that only picks rows and columns keeps the dataset's order. One that groups, joins or
 //! otherwise combines rows, and has no `ORDER BY` of its own, is sorted by all its columns.
 //!
-//! **Time.** Tables show their timestamps in the job's time zone, also those inside of lists and
-//! structs, so `date_trunc('day', …)` and `extract(hour from …)` mean local days and hours, and a
-//! literal without a zone is a time on the clocks of that zone, and a day compared with a moment begins
-//! at local midnight. Results are kept as UTC again.
+//! **Time.** A time without a zone means what the clocks of the job's time zone show, wherever it comes
+//! from: a literal, a text that is cast or read by `to_timestamp`, a day that is compared with a moment.
+//! So there are no times without a zone: tables show their timestamps in the job's zone, also those
+//! inside of lists and structs, and `local_times` makes moments of all others. A wall time that clocks
+//! skip is moved forward, of one that they show twice the first is taken. Results are kept as UTC again.
+//!
+//! **Numbers.** Whole numbers never wrap around: `numbers` and `sums` give the exact result or an error.
+//! NaN is a missing value: aggregates leave it out, and results keep null for it.
 
-mod dates;
+mod clocks;
+mod dry_run;
 mod explain;
+mod local_times;
+mod numbers;
 mod order;
 mod parse;
+mod selection;
+mod sums;
+mod times;
 
 pub use parse::tables;
+pub use selection::{Selection, selection};
 
 use crate::{
     bridge,
@@ -25,26 +36,28 @@ use crate::{
     origin,
     room::Room,
 };
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::{
     dataframe::DataFrame,
     datasource::{TableProvider, empty::EmptyTable},
     error::DataFusionError,
     execution::{SendableRecordBatchStream, session_state::SessionStateBuilder},
-    logical_expr::{Expr, cast, ident},
+    logical_expr::{AggregateUDF, Expr, cast, ident},
     optimizer::{Analyzer, AnalyzerRule},
     physical_plan::{ExecutionPlan, execute_stream, stream::RecordBatchStreamAdapter},
     prelude::{SQLOptions, SessionConfig, SessionContext},
     sql::TableReference,
 };
-use dates::LocalDays;
-use explain::{explain, explain_with};
+use explain::{explain, explain_in, explain_with};
 use futures::{StreamExt, TryStreamExt};
 use lance::datafusion::LanceTableProvider;
+use local_times::{LocalTimes, Stage};
+use numbers::{CheckedNumbers, null_for_nan};
 use order::ordered;
 use retrocast_domain::cell::DatasetRef;
 use std::{collections::BTreeSet, sync::Arc};
+use sums::ExactSum;
 
 /// Rows of the batches that flow through a query.
 const BATCH_ROWS: usize = 8192;
@@ -79,8 +92,8 @@ pub(crate) fn explained(error: &DataFusionError) -> SqlError {
 /// What a query may take for being checked.
 const CHECK_BYTES: u64 = 64 << 20;
 
-/// Plans a query over tables of these schemas, in a time zone, without any data: the schema of its
-/// result. Nothing is read or written.
+/// Plans a query over tables of these schemas, in a time zone, exactly as a run does, and computes what
+/// does not depend on rows: the schema of its result. Nothing is read or written.
 pub fn check(
     sql: &str,
     tables: &[(String, SchemaRef)],
@@ -103,16 +116,17 @@ impl Sql {
                 self.register(&context, name, empty, None)?;
             }
             // Planning over tables in memory never waits for anything.
-            let frame = futures::executor::block_on(plan(&context, sql))?;
-            let schema = result_schema(frame.schema().as_arrow())?;
-            let (state, plan) = frame.into_parts();
-            // What does not fit together, such as a time and a text, is found by the analyzer.
-            let options = state.config_options().clone();
-            let analyzed = state
-                .analyzer()
-                .execute_and_check(plan, &options, |_, _| {});
-            analyzed.map_err(|error| explain(&error))?;
-            Ok(schema)
+            futures::executor::block_on(async {
+                let frame = plan(&context, sql).await?;
+                result_schema(frame.schema().as_arrow())?;
+                let (state, plan) = ordered(frame)?.into_parts();
+                let fails = |error| explain_in(&error, sql);
+                let optimized = state.optimize(&plan).map_err(fails)?;
+                dry_run::constants(&optimized).map_err(fails)?;
+                let physical = state.create_physical_plan(&plan).await.map_err(fails)?;
+                dry_run::types(&physical).map_err(fails)?;
+                result_schema(&physical.schema())
+            })
         };
         std::thread::scope(|scope| {
             let thread = parse::roomy().spawn_scoped(scope, plan);
@@ -162,8 +176,7 @@ impl Sql {
         let rows = execute_stream(plan, context.task_ctx()).map_err(|error| explain(&error))?;
         let kept = schema.clone();
         let rows = rows.map(move |batch| {
-            bridge::to_storable(&batch?, &kept)
-                .map_err(|error| DataFusionError::External(Box::new(error)))
+            stored(&batch?, &kept).map_err(|error| DataFusionError::External(Box::new(error)))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
@@ -227,16 +240,27 @@ impl Sql {
         options.execution.time_zone = Some(self.timezone.clone());
         options.sql_parser.collect_spans = true;
         let runtime = self.room.runtime()?;
+        let zone: Arc<str> = self.timezone.as_str().into();
+        let engine = Analyzer::new().rules;
         let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-            vec![Arc::new(LocalDays::new(&self.timezone))];
-        rules.extend(Analyzer::new().rules);
+            vec![Arc::new(LocalTimes::new(&zone, Stage::Written))];
+        rules.extend(engine.iter().cloned());
+        rules.push(Arc::new(LocalTimes::new(&zone, Stage::Coerced)));
+        rules.push(Arc::new(CheckedNumbers));
+        // What became another type is given one with what it meets.
+        rules.extend(engine);
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(runtime)
             .with_default_features()
             .with_analyzer_rules(rules)
             .build();
-        Ok(SessionContext::new_with_state(state))
+        let context = SessionContext::new_with_state(state);
+        for function in times::functions(&zone) {
+            context.register_udf(function);
+        }
+        context.register_udaf(AggregateUDF::from(ExactSum::default()));
+        Ok(context)
     }
 
     fn register(
@@ -331,13 +355,14 @@ async fn planned(
     let runtime = tokio::runtime::Handle::current();
     let plan = async move {
         let frame = plan(&context, &sql).await?;
-        let schema = frame.schema().as_arrow();
-        let schema = match names {
-            Names::Kept => result_schema(schema)?,
-            Names::Shown => bridge::storable_schema(&apart(schema))?,
+        let result = |schema: &Schema| match names {
+            Names::Kept => result_schema(schema),
+            Names::Shown => bridge::storable_schema(&apart(schema)),
         };
+        result(frame.schema().as_arrow())?;
         let physical = ordered(frame)?.create_physical_plan().await;
-        Ok((schema, physical.map_err(|error| explain(&error))?))
+        let physical = physical.map_err(|error| explain_in(&error, &sql))?;
+        Ok((result(&physical.schema())?, physical))
     };
     let thread = move || {
         // Nobody waits any more when the run was cancelled.
@@ -348,6 +373,18 @@ async fn planned(
         let error = SqlError::new("the query could not be planned, for a defect of this program");
         Err(error.help("please report it with the query").into())
     })
+}
+
+/// Rows as datasets keep them: numbers that are none are missing.
+fn stored(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, StoreError> {
+    let batch = bridge::to_storable(batch, schema)?;
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let columns = batch.columns().iter().map(null_for_nan).collect();
+    Ok(RecordBatch::try_new_with_options(
+        Arc::clone(schema),
+        columns,
+        &rows,
+    )?)
 }
 
 /// Plans a query that has been checked.

@@ -1,8 +1,13 @@
 //! `retrocast check`: every mistake of a job file, and of what it is asked for, at once.
 
-use super::{job, print, print_json};
+use super::{
+    job::{self, Planned},
+    print, print_json,
+};
 use crate::{Exit, arguments::JobArguments, workspace::Workspace};
+use anyhow::Context as _;
 use retrocast_domain::{Diagnostic, Level, number::plural};
+use retrocast_store::{SourceError, StoreError};
 
 pub fn check(
     workspace: &Workspace,
@@ -10,53 +15,97 @@ pub fn check(
     as_json: bool,
 ) -> anyhow::Result<Exit> {
     let loaded = job::load(workspace, arguments)?;
-    let fine = loaded.checked.job.as_ref().map(|job| {
+    let counts = loaded.checked.job.as_ref().map(|job| {
         format!(
-            "{}: {}, {}, {}; nothing wrong",
+            "{}: {}, {}, {}",
             job.file,
             plural(job.sources.len() as u64, "source"),
             plural(job.stages.len() as u64, "stage"),
             plural(job.reports.len() as u64, "report"),
         )
     });
+    let text = loaded.text.clone();
     // The job itself first, then the window and the nodes that were asked for.
-    let mut told: Vec<(Vec<Diagnostic>, String)> = Vec::new();
+    let mut reported: Vec<(Vec<Diagnostic>, String)> = Vec::new();
     let asked =
         arguments.window.is_some() || !arguments.select.is_empty() || !arguments.until.is_empty();
-    if asked {
-        job::plan_and_tell(loaded, arguments, &mut |diagnostics, text| {
-            told.push((diagnostics.to_vec(), text.to_string()));
-            Ok(())
-        })?;
-    } else {
-        told.push((loaded.checked.diagnostics, loaded.text));
+    if !asked {
+        reported.push((loaded.checked.diagnostics.clone(), text.clone()));
     }
-    let all = told.iter().flat_map(|(diagnostics, _)| diagnostics);
-    let errors = all
-        .filter(|diagnostic| diagnostic.level == Level::Error)
-        .count();
+    let planned = job::plan_and_tell(loaded, arguments, &mut |diagnostics, text| {
+        // Without being asked for a run, the job need not have all that a run needs.
+        if asked {
+            reported.push((diagnostics.to_vec(), text.to_string()));
+        }
+        Ok(())
+    })?;
+    if let Some(planned) = planned {
+        reported.push((without_files(workspace, &planned)?, text));
+    }
+    let of_level = |level: Level| {
+        let all = reported.iter().flat_map(|(diagnostics, _)| diagnostics);
+        all.filter(|diagnostic| diagnostic.level == level).count() as u64
+    };
+    let (errors, warnings) = (of_level(Level::Error), of_level(Level::Warning));
     if as_json {
-        let located = told
+        let located = reported
             .iter()
             .flat_map(|(diagnostics, text)| job::located(diagnostics, text));
         print_json(&located.collect::<Vec<_>>())?;
     } else {
-        for (diagnostics, text) in &told {
+        for (diagnostics, text) in &reported {
             job::print_diagnostics(diagnostics, text);
         }
     }
     if errors > 0 {
         if !as_json {
-            eprintln!(
-                "error: {} in {}",
-                plural(errors as u64, "mistake"),
-                arguments.job
-            );
+            crate::terminal::message!("error: {} in {}", plural(errors, "mistake"), arguments.job);
         }
         return Ok(job::unusable());
     }
-    if let Some(fine) = fine.filter(|_| !as_json) {
-        print(&fine)?;
+    if let Some(counts) = counts.filter(|_| !as_json) {
+        let wrong = match warnings {
+            0 => "nothing wrong".to_string(),
+            warnings => plural(warnings, "warning"),
+        };
+        print(&format!("{counts}; {wrong}"))?;
     }
     Ok(Exit::Done)
+}
+
+/// Warns of required sources on this machine whose uri names no file now. Object storage is not asked:
+/// a check does not wait for a network.
+fn without_files(workspace: &Workspace, planned: &Planned) -> anyhow::Result<Vec<Diagnostic>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start to list sources")?;
+    let mut warnings = Vec::new();
+    for node in &planned.plan.nodes {
+        let uri = node.config["uri"].as_str().unwrap_or_default();
+        if !node.is_source() || node.optional || uri.contains("://") {
+            continue;
+        }
+        let listed = runtime.block_on(job::glance(workspace, &planned.plan, node, true));
+        let Err(error) = listed else { continue };
+        let Some(StoreError::Source(error)) = error.downcast_ref() else {
+            continue;
+        };
+        let message = match error {
+            SourceError::NoFolder { folder, .. } => format!("there is no folder {folder:?} now"),
+            SourceError::NoFile { file, .. } => format!("there is no file {file:?} now"),
+            SourceError::NoMatch { folder, seen, .. } => {
+                format!("no file in {folder:?} fits now{seen}")
+            }
+            _ => continue,
+        };
+        let mut warning = Diagnostic::error(&planned.job.file, message)
+            .warning()
+            .help("a run fails without records; `required = false` lets it do without");
+        if let Some(span) = planned.job.uri_span(node.short()) {
+            warning = warning.at(span);
+        }
+        warnings.push(warning);
+    }
+    Ok(warnings)
 }

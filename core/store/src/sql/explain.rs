@@ -1,5 +1,6 @@
 //! Errors of the query engine in words for the author of the query.
 
+use super::parse::place_of;
 use crate::error::SqlError;
 use datafusion::{
     common::{Column, SchemaError},
@@ -11,6 +12,37 @@ use std::collections::BTreeSet;
 /// Puts an error of the query engine into words for the author of the query.
 pub(super) fn explain(error: &DataFusionError) -> SqlError {
     explain_with(error, &[])
+}
+
+/// The same for a query whose text is known: a subquery that cannot be run is found in it.
+pub(super) fn explain_in(error: &DataFusionError, sql: &str) -> SqlError {
+    let mut out = explain(error);
+    let root = error.find_root();
+    let text = root.strip_backtrace();
+    let (keyword, what) = match text.split_once("does not support logical expression ") {
+        Some((_, rest)) if rest.starts_with("Exists") => (Some("exists"), "EXISTS"),
+        Some((_, rest)) if rest.starts_with("InSubquery") => (Some("in"), "IN with a subquery"),
+        Some(_) => (None, "this subquery"),
+        // Columns of the query around it, which the engine could not take out of the subquery.
+        None if is_ambiguous(root) => (None, "this subquery"),
+        None => return out,
+    };
+    out.message = format!("{what} cannot be computed here");
+    (out.line, out.column) = (None, None);
+    if let Some(place) = keyword.and_then(|keyword| place_of(sql, keyword)) {
+        (out.line, out.column) = (Some(place.line), Some(place.column));
+    }
+    out.help(
+        "use it as a condition of WHERE that compares columns with =, or join the rows of the \
+         subquery, grouped, with LEFT JOIN",
+    )
+}
+
+fn is_ambiguous(error: &DataFusionError) -> bool {
+    let DataFusionError::SchemaError(error, _) = error else {
+        return false;
+    };
+    matches!(**error, SchemaError::AmbiguousReference { .. })
 }
 
 /// The same, where it is known which functions there are.
@@ -100,6 +132,9 @@ fn clean(text: &str) -> String {
         "Arrow error: ",
         "External error: ",
         "Schema error: ",
+        "Compute error: ",
+        "Cast error: ",
+        "Arithmetic overflow: ",
         "Optimizer rule ",
     ] {
         text = text.strip_prefix(prefix).unwrap_or(text);

@@ -61,6 +61,11 @@ pub(super) fn check(sql: &str) -> Result<(), SqlError> {
     with_room(sql, |sql| parse(sql).map(drop))
 }
 
+/// What a function makes of the parsed query; `None` for a text that is none.
+pub(super) fn parsed<T: Send>(sql: &str, of: impl FnOnce(Parsed) -> Option<T> + Send) -> Option<T> {
+    with_room(sql, |sql| Ok(of(parse(sql)?))).ok().flatten()
+}
+
 /// Does the work on a thread with a stack for any query of the allowed length.
 fn with_room<T: Send>(
     sql: &str,
@@ -163,6 +168,17 @@ fn deepest_bracket(sql: &str) -> Option<Location> {
         }
     }
     deepest.map(|(_, place)| place)
+}
+
+/// Where a keyword stands in a query that has it once.
+pub(super) fn place_of(sql: &str, keyword: &str) -> Option<Location> {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location();
+    let mut places = tokens.ok()?.into_iter().filter(|found| {
+        matches!(&found.token, Token::Word(word)
+            if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(keyword))
+    });
+    let place = places.next()?;
+    places.next().is_none().then_some(place.span.start)
 }
 
 /// Refuses table functions that could read something, statements inside of the query, and what

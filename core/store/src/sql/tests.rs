@@ -34,6 +34,16 @@ fn batch(rows: usize) -> RecordBatch {
 
 impl Bench {
     fn new(rows: usize, threads: usize) -> Self {
+        Self::holding(batch(rows), threads)
+    }
+
+    /// With a table `tickets` of these columns.
+    fn of(columns: Vec<(&str, ArrayRef)>) -> Self {
+        Self::holding(RecordBatch::try_from_iter(columns).unwrap(), 1)
+    }
+
+    fn holding(batch: RecordBatch, threads: usize) -> Self {
+        let rows = batch.num_rows();
         let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
@@ -41,7 +51,6 @@ impl Bench {
             .build()
             .unwrap();
         let lake = Lake::new(&folder.path().join("lake"), "job").unwrap();
-        let batch = batch(rows);
         let parts = (0..rows)
             .step_by(5000)
             .map(|at| batch.slice(at, 5000.min(rows - at)));
@@ -72,6 +81,13 @@ impl Bench {
             room: room(memory_bytes, spill),
             timezone: timezone.into(),
         }
+    }
+
+    /// Runs a query and compares its rows.
+    fn check_rows(&self, timezone: &str, query: &str, expected: &[&str]) {
+        let rows = self.query(timezone, query);
+        let rows = rows.unwrap_or_else(|error| panic!("{timezone}: {query}: {error}"));
+        assert_eq!(rows, expected, "{timezone}: {query}");
     }
 
     fn query(&self, timezone: &str, query: &str) -> Result<Vec<String>, String> {
@@ -355,5 +371,8 @@ fn a_query_is_checked_without_data() {
     );
 }
 
+mod checks;
 mod limits;
+mod numbers;
+mod times;
 mod zones;

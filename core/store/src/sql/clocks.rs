@@ -1,0 +1,255 @@
+//! The clocks of a time zone: what they show at a moment, and the moment at which they show it.
+//!
+//! A *moment* is a count of microseconds since 1970 UTC. A *wall time* is the same count of what the
+//! clocks show, as if they showed UTC. Clocks that change skip some wall times and show others twice:
+//! a skipped one is moved forward by the length of the gap, of two the first is taken. Jiff calls that
+//! "compatible"; windows of jobs begin and end by the same rule.
+
+use datafusion::{
+    arrow::{
+        array::timezone::Tz,
+        compute::kernels::cast_utils::{Parser, string_to_datetime},
+        datatypes::Date32Type,
+    },
+    error::{DataFusionError, Result},
+};
+use jiff::{
+    Timestamp,
+    civil::DateTime,
+    fmt::{strtime, temporal::DateTimeParser},
+    tz::{Offset, TimeZone},
+};
+use std::sync::LazyLock;
+
+/// Microseconds of a day.
+pub(super) const DAY: i64 = 86_400_000_000;
+
+/// The clocks of one time zone.
+#[derive(Debug, Clone)]
+pub(super) struct Clocks {
+    zone: TimeZone,
+}
+
+impl Clocks {
+    /// The clocks of a zone by its IANA name, or of an offset such as `+02:00`.
+    pub fn of(name: &str) -> Result<Self> {
+        static PARSER: DateTimeParser = DateTimeParser::new();
+        let zone = TimeZone::get(name).or_else(|_| PARSER.parse_time_zone(name));
+        let zone = zone.map_err(|_| {
+            DataFusionError::Plan(format!("there is no time zone {:?}", shorten(name)))
+        })?;
+        Ok(Self { zone })
+    }
+
+    /// Microseconds by which the clocks are ahead of UTC at a moment.
+    pub fn offset(&self, moment: i64) -> Result<i64> {
+        let moment = Timestamp::from_microsecond(moment).map_err(out_of_range)?;
+        Ok(i64::from(self.zone.to_offset(moment).seconds()) * 1_000_000)
+    }
+
+    /// The wall time at a moment.
+    pub fn wall(&self, moment: i64) -> Result<i64> {
+        Ok(moment + self.offset(moment)?)
+    }
+
+    /// The moment of a wall time.
+    pub fn moment(&self, wall: i64) -> Result<i64> {
+        let moment = self.zone.to_timestamp(civil(wall)?);
+        Ok(moment.map_err(out_of_range)?.as_microsecond())
+    }
+
+    /// The moment of a wall time, at this offset from UTC where the clocks had it then: of a wall
+    /// time that was shown twice, the pass that the offset belongs to.
+    pub fn moment_near(&self, wall: i64, offset: i64) -> Result<i64> {
+        let near = wall - offset;
+        if self.offset(near)? == offset {
+            return Ok(near);
+        }
+        self.moment(wall)
+    }
+}
+
+/// A wall time as a date and a time of day.
+pub(super) fn civil(wall: i64) -> Result<DateTime> {
+    let wall = Timestamp::from_microsecond(wall).map_err(out_of_range)?;
+    Ok(Offset::UTC.to_datetime(wall))
+}
+
+/// A date and a time of day as a wall time.
+pub(super) fn wall(civil: DateTime) -> Result<i64> {
+    let wall = Offset::UTC.to_timestamp(civil).map_err(out_of_range)?;
+    Ok(wall.as_microsecond())
+}
+
+/// The error for a time beyond the years that there are.
+pub(super) fn out_of_range(_: jiff::Error) -> DataFusionError {
+    DataFusionError::Execution("a time is not within the years -9999 to 9999".to_string())
+}
+
+/// What a text says of a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TimeText {
+    /// With an offset or a zone: a moment.
+    Moment(i64),
+    /// Without: a wall time.
+    Wall(i64),
+}
+
+impl TimeText {
+    /// Reads `2026-11-17`, `2026-11-17 09:17:00.5` or `2026-11-17T09:17:00`, with `Z`, an offset or
+    /// the name of a zone behind it or not.
+    pub fn parse(text: &str) -> Option<Self> {
+        static UTC: LazyLock<Option<Tz>> = LazyLock::new(|| "+00:00".parse().ok());
+        static AHEAD: LazyLock<Option<Tz>> = LazyLock::new(|| "+12:00".parse().ok());
+        let text = text.trim();
+        let read = |zone: &Tz| Some(string_to_datetime(zone, text).ok()?.timestamp_micros());
+        if let Some(found) = read(UTC.as_ref()?) {
+            // Only a time without an offset depends on the zone that it is read in.
+            let same = read(AHEAD.as_ref()?) == Some(found);
+            return Some(if same {
+                Self::Moment(found)
+            } else {
+                Self::Wall(found)
+            });
+        }
+        let day = Date32Type::parse(text).filter(|_| text.len() <= 10)?;
+        Some(Self::Wall(i64::from(day) * DAY))
+    }
+
+    /// Reads a text by a format of `strptime`.
+    pub fn parse_with(text: &str, format: &str) -> Option<Self> {
+        let parts = strtime::parse(format, text.trim()).ok()?;
+        if parts.offset().is_some() || parts.timestamp().is_some() {
+            return Some(Self::Moment(parts.to_timestamp().ok()?.as_microsecond()));
+        }
+        if parts.iana_time_zone().is_some() {
+            return Some(Self::Moment(
+                parts.to_zoned().ok()?.timestamp().as_microsecond(),
+            ));
+        }
+        wall(parts.to_datetime().ok()?).ok().map(Self::Wall)
+    }
+
+    /// The moment that is meant, by these clocks.
+    pub fn moment(self, clocks: &Clocks) -> Result<i64> {
+        match self {
+            Self::Moment(moment) => clocks.offset(moment).map(|_| moment),
+            Self::Wall(wall) => clocks.moment(wall),
+        }
+    }
+
+    /// The day that is meant, by these clocks, in days since 1970.
+    pub fn day(self, clocks: &Clocks) -> Result<i32> {
+        let wall = match self {
+            Self::Moment(moment) => clocks.wall(moment)?,
+            Self::Wall(wall) => wall,
+        };
+        let day = i32::try_from(wall.div_euclid(DAY));
+        day.map_err(|_| DataFusionError::Execution("a day is out of range".to_string()))
+    }
+}
+
+/// The first characters of a text for a message.
+pub(super) fn shorten(text: &str) -> String {
+    const LONGEST: usize = 60;
+    if text.chars().count() <= LONGEST {
+        return text.to_string();
+    }
+    text.chars().take(LONGEST).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn micros(text: &str) -> i64 {
+        text.parse::<Timestamp>().unwrap().as_microsecond()
+    }
+
+    #[test]
+    fn wall_times_become_moments() {
+        let check = |zone: &str, shown: &str, moment: &str| {
+            let clocks = Clocks::of(zone).unwrap();
+            let read = TimeText::parse(shown).unwrap();
+            let found = read.moment(&clocks).unwrap();
+            assert_eq!(found, micros(moment), "{zone} {shown}");
+        };
+        check("UTC", "2026-11-17 09:17:00", "2026-11-17T09:17:00Z");
+        check(
+            "Europe/Berlin",
+            "2026-11-17 09:17:00",
+            "2026-11-17T08:17:00Z",
+        );
+        check("Europe/Berlin", "2026-07-01", "2026-06-30T22:00:00Z");
+        check("Europe/Berlin", "2026-7-1", "2026-06-30T22:00:00Z");
+        check(
+            "Europe/Berlin",
+            "2026-07-01T00:00:00Z",
+            "2026-07-01T00:00:00Z",
+        );
+        check(
+            "Europe/Berlin",
+            "2026-07-01T00:00:00.5+12:00",
+            "2026-06-30T12:00:00.5Z",
+        );
+        check("+05:30", "2026-07-01 00:00:00", "2026-06-30T18:30:00Z");
+        // Skipped, and shown twice.
+        check(
+            "Europe/Berlin",
+            "2026-03-29 02:30:00",
+            "2026-03-29T01:30:00Z",
+        );
+        check(
+            "Europe/Berlin",
+            "2026-10-25 02:30:00",
+            "2026-10-25T00:30:00Z",
+        );
+        check("America/Santiago", "2026-09-06", "2026-09-06T04:00:00Z");
+        check(
+            "Europe/Berlin",
+            "9999-12-30 00:00:00",
+            "9999-12-29T23:00:00Z",
+        );
+    }
+
+    #[test]
+    fn formats_are_those_of_strptime() {
+        let check = |format: &str, text: &str, expected: Option<TimeText>| {
+            assert_eq!(
+                TimeText::parse_with(text, format),
+                expected,
+                "{format} {text}"
+            );
+        };
+        let at = micros("2026-11-17T09:17:00Z");
+        let tool = "%d/%b/%y %I:%M %p";
+        check(tool, "17/Nov/26 9:17 AM", Some(TimeText::Wall(at)));
+        check(tool, "17/Nov/26", None);
+        check("%Y", "17/Nov/26 9:17 AM", None);
+        check(
+            "%d.%m.%Y",
+            "17.11.2026",
+            Some(TimeText::Wall(micros("2026-11-17T00:00:00Z"))),
+        );
+        check(
+            "%F %T %z",
+            "2026-11-17 10:17:00 +0100",
+            Some(TimeText::Moment(at)),
+        );
+        check("%s", "1794907020", Some(TimeText::Moment(at)));
+    }
+
+    #[test]
+    fn an_offset_chooses_between_two_passes() {
+        let clocks = Clocks::of("Europe/Berlin").unwrap();
+        let shown = micros("2026-10-25T02:30:00Z");
+        let hour = 3_600_000_000;
+        let check = |offset: i64, moment: &str| {
+            assert_eq!(clocks.moment_near(shown, offset).unwrap(), micros(moment));
+        };
+        check(2 * hour, "2026-10-25T00:30:00Z");
+        check(hour, "2026-10-25T01:30:00Z");
+        check(5 * hour, "2026-10-25T00:30:00Z");
+        assert!(Clocks::of("Europe/Atlantis").is_err());
+    }
+}

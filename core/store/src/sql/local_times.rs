@@ -1,0 +1,494 @@
+//! One meaning of a time without a zone: what the clocks of the job show.
+//!
+//! The query engine knows two types of times, with a zone and without. Comparing one with the other,
+//! keeping one, or writing one down as a literal follow different rules, so the same text could be two
+//! moments in one query. This rule leaves no times without a zone: whatever gives one becomes a moment
+//! by the clocks of the job, and so does each text or day that meets a moment.
+//!
+//! It is applied twice, before and after the engine finds the types that operands have in common: as
+//! the query is written, and to the casts that the engine puts in.
+
+use super::{
+    clocks::Clocks,
+    times::{Operation, TimeFunction, is_text, moment_type},
+};
+use datafusion::{
+    arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit},
+    catalog::cte_worktable::CteWorkTable,
+    common::{
+        Column, DFSchema,
+        config::ConfigOptions,
+        plan_err,
+        tree_node::{Transformed, TreeNode},
+    },
+    datasource::{provider_as_source, source_as_provider},
+    error::Result,
+    logical_expr::{
+        BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
+        Projection, RecursiveQuery, ScalarUDF, TableScan, TryCast, expr::ScalarFunction,
+        expr_rewriter::NamePreserver, utils::merge_schema,
+    },
+    optimizer::{AnalyzerRule, analyzer::type_coercion::TypeCoercionRewriter},
+};
+use std::{any::Any, mem::take, sync::Arc};
+
+/// Functions whose arguments become one type.
+const ALIKE: [&str; 7] = [
+    "coalesce", "nullif", "nvl", "ifnull", "nvl2", "greatest", "least",
+];
+
+/// When the rule is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// To the query as it is written.
+    Written,
+    /// After operands were given one type.
+    Coerced,
+}
+
+/// Makes moments of times without a zone.
+#[derive(Debug)]
+pub(super) struct LocalTimes {
+    zone: Arc<str>,
+    stage: Stage,
+}
+
+impl LocalTimes {
+    pub fn new(zone: &Arc<str>, stage: Stage) -> Self {
+        Self {
+            zone: Arc::clone(zone),
+            stage,
+        }
+    }
+
+    /// The value as a moment, by the clocks of a zone where it names none.
+    fn moment(value: Expr, zone: &Arc<str>, lenient: bool) -> Expr {
+        let name = if lenient { "try_moment" } else { "moment" };
+        let operation = Operation::Read { lenient };
+        let function = TimeFunction::new(name, operation, Arc::clone(zone));
+        ScalarUDF::from(function).call(vec![value])
+    }
+
+    /// The value as a moment on the clocks of the job.
+    fn local_moment(&self, value: Expr) -> Expr {
+        Self::moment(value, &self.zone, false)
+    }
+
+    fn node(&self, plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+        match plan {
+            LogicalPlan::TableScan(scan) if self.stage == Stage::Written => self.scan(scan),
+            LogicalPlan::Values(mut values) => {
+                let schema = DFSchema::empty();
+                for value in values.values.iter_mut().flatten() {
+                    let changed =
+                        take(value).transform_up(|expr| self.expression(expr, &schema))?;
+                    *value = changed.data;
+                }
+                let values = LogicalPlanBuilder::values(values.values)?.build()?;
+                Ok(Transformed::yes(values))
+            }
+            LogicalPlan::RecursiveQuery(query) if self.stage == Stage::Written => {
+                recursive(query).map(Transformed::yes)
+            }
+            LogicalPlan::Union(union) => {
+                TypeCoercionRewriter::coerce_union(union).map(Transformed::yes)
+            }
+            plan => {
+                let schema = merge_schema(&plan.inputs());
+                let names = NamePreserver::new(&plan);
+                plan.map_expressions(|expr| {
+                    let name = names.save(&expr);
+                    let changed = expr.transform_up(|expr| self.expression(expr, &schema))?;
+                    Ok(changed.update_data(|expr| name.restore(expr)))
+                })?
+                .map_data(LogicalPlan::recompute_schema)
+            }
+        }
+    }
+
+    /// Shows the times without a zone that a table function gives.
+    fn scan(&self, scan: TableScan) -> Result<Transformed<LogicalPlan>> {
+        let schema = Arc::clone(&scan.projected_schema);
+        let plan = LogicalPlan::TableScan(scan);
+        if !schema
+            .fields()
+            .iter()
+            .any(|field| is_bare(field.data_type()))
+        {
+            return Ok(Transformed::no(plan));
+        }
+        let columns = schema.iter().map(|(table, field)| {
+            let column = Expr::Column(Column::new(table.cloned(), field.name()));
+            if is_bare(field.data_type()) {
+                self.local_moment(column)
+                    .alias_qualified(table.cloned(), field.name())
+            } else {
+                column
+            }
+        });
+        let shown = Projection::try_new(columns.collect(), Arc::new(plan))?;
+        Ok(Transformed::yes(LogicalPlan::Projection(shown)))
+    }
+
+    fn expression(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        let kind = |expr: &Expr| expr.get_type(schema).ok();
+        match expr {
+            Expr::Cast(Cast { expr, field }) => Ok(self.cast(*expr, field, false, schema)?),
+            Expr::TryCast(TryCast { expr, field }) => Ok(self.cast(*expr, field, true, schema)?),
+            Expr::BinaryExpr(BinaryExpr {
+                mut left,
+                op,
+                mut right,
+            }) => {
+                let mut changed = false;
+                if self.stage == Stage::Written && (compares(op) || op == Operator::Minus) {
+                    let both = vec![left.as_mut(), right.as_mut()];
+                    changed = self.harmonize(both, compares(op), schema);
+                }
+                let kinds = (kind(&left), kind(&right));
+                let back = op == Operator::Minus;
+                let shifts = back || op == Operator::Plus;
+                match kinds {
+                    // The engine would find 36 hours shorter than a day.
+                    (Some(DataType::Duration(_)), Some(DataType::Interval(_))) if compares(op) => {
+                        *right = self.measure(take(&mut *right));
+                        changed = true;
+                    }
+                    (Some(DataType::Interval(_)), Some(DataType::Duration(_))) if compares(op) => {
+                        *left = self.measure(take(&mut *left));
+                        changed = true;
+                    }
+                    (Some(DataType::Timestamp(..)), Some(DataType::Interval(_))) if shifts => {
+                        return Ok(Transformed::yes(self.shift(*left, *right, back)));
+                    }
+                    (Some(DataType::Interval(_)), Some(DataType::Timestamp(..)))
+                        if op == Operator::Plus =>
+                    {
+                        return Ok(Transformed::yes(self.shift(*right, *left, back)));
+                    }
+                    _ => {}
+                }
+                let expr = Expr::BinaryExpr(BinaryExpr { left, op, right });
+                Ok(self.with_zone(expr, changed, schema))
+            }
+            Expr::Between(mut between) if self.stage == Stage::Written => {
+                let (low, high) = (between.low.as_mut(), between.high.as_mut());
+                let changed = self.harmonize(vec![between.expr.as_mut(), low, high], true, schema);
+                Ok(transformed(Expr::Between(between), changed))
+            }
+            Expr::InList(mut list) if self.stage == Stage::Written => {
+                let mut all = vec![list.expr.as_mut()];
+                all.extend(list.list.iter_mut());
+                let changed = self.harmonize(all, true, schema);
+                Ok(transformed(Expr::InList(list), changed))
+            }
+            Expr::Case(mut case) if self.stage == Stage::Written => {
+                let mut when: Vec<&mut Expr> = case.expr.as_deref_mut().into_iter().collect();
+                let has_value = !when.is_empty();
+                let mut then: Vec<&mut Expr> = case.else_expr.as_deref_mut().into_iter().collect();
+                for (condition, result) in &mut case.when_then_expr {
+                    if has_value {
+                        when.push(condition.as_mut());
+                    }
+                    then.push(result.as_mut());
+                }
+                let mut changed = self.harmonize(when, true, schema);
+                changed |= self.harmonize(then, false, schema);
+                Ok(transformed(Expr::Case(case), changed))
+            }
+            Expr::ScalarFunction(function) if self.stage == Stage::Written => {
+                self.function(function, schema)
+            }
+            expr => Ok(Transformed::no(expr)),
+        }
+    }
+
+    /// A cast to a time or a day, by the clocks.
+    fn cast(
+        &self,
+        value: Expr,
+        field: FieldRef,
+        lenient: bool,
+        schema: &DFSchema,
+    ) -> Result<Transformed<Expr>> {
+        let cast = |value: Expr, to: DataType| {
+            let expr = Box::new(value);
+            if lenient {
+                Expr::TryCast(TryCast::new(expr, to))
+            } else {
+                Expr::Cast(Cast::new(expr, to))
+            }
+        };
+        let same = |value: Expr| {
+            let expr = Box::new(value);
+            Transformed::no(if lenient {
+                Expr::TryCast(TryCast::new_from_field(expr, Arc::clone(&field)))
+            } else {
+                Expr::Cast(Cast::new_from_field(expr, Arc::clone(&field)))
+            })
+        };
+        let Ok(from) = value.get_type(schema) else {
+            return Ok(same(value));
+        };
+        let (unit, zone) = match field.data_type() {
+            DataType::Timestamp(unit, zone) => (*unit, zone.as_ref()),
+            DataType::Date32 if is_text(&from) => {
+                let name = if lenient { "try_day" } else { "day" };
+                let operation = Operation::ReadDay { lenient };
+                let day = TimeFunction::new(name, operation, Arc::clone(&self.zone));
+                return Ok(Transformed::yes(ScalarUDF::from(day).call(vec![value])));
+            }
+            _ => return Ok(same(value)),
+        };
+        let written = self.stage == Stage::Written;
+        if let (true, Some(zone)) = (written, zone) {
+            Clocks::of(zone)?;
+        }
+        // Nanoseconds, which nobody asked for, would end in the year 2262.
+        let unit = match unit {
+            TimeUnit::Nanosecond if written => TimeUnit::Microsecond,
+            unit => unit,
+        };
+        let to = match zone {
+            Some(zone) => DataType::Timestamp(unit, Some(Arc::clone(zone))),
+            None => DataType::Timestamp(unit, Some(Arc::clone(&self.zone))),
+        };
+        let by = zone.unwrap_or(&self.zone);
+        let read = |value: Expr| {
+            let moment = Self::moment(value, by, lenient);
+            Transformed::yes(if to == moment_type(by) {
+                moment
+            } else {
+                cast(moment, to.clone())
+            })
+        };
+        Ok(match from {
+            _ if is_text(&from) => read(value),
+            DataType::Date32 | DataType::Date64 if written || zone.is_some() => read(value),
+            DataType::Timestamp(_, None) if written || zone.is_some() => read(value),
+            DataType::Timestamp(_, Some(_)) if !written && zone.is_none() => {
+                return plan_err!(
+                    "a day is put together with a time; make a time of it: cast(day as timestamp)"
+                );
+            }
+            // What is written right before `at time zone` is read on the clocks of that zone.
+            DataType::Timestamp(_, Some(ref shown))
+                if written && *shown == self.zone && by != shown =>
+            {
+                match bare_argument(value) {
+                    Ok(text) => read(text),
+                    Err(value) => Transformed::yes(cast(value, to)),
+                }
+            }
+            DataType::Timestamp(_, Some(_)) if written && to == from => Transformed::yes(value),
+            DataType::Timestamp(_, Some(_)) if written => Transformed::yes(cast(value, to)),
+            // The engine takes a number for seconds, but only one of 64 bits.
+            _ if written && from.is_numeric() => Transformed::yes(match field.data_type() {
+                DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+                    let seconds = DataType::Timestamp(TimeUnit::Second, Some(Arc::clone(by)));
+                    cast(cast(cast(value, DataType::Int64), seconds), to)
+                }
+                _ => cast(value, to),
+            }),
+            DataType::Null if written => Transformed::yes(cast(value, to)),
+            _ => same(value),
+        })
+    }
+
+    /// A function with texts and days in the place of times made moments, and a result with a zone.
+    fn function(
+        &self,
+        mut function: ScalarFunction,
+        schema: &DFSchema,
+    ) -> Result<Transformed<Expr>> {
+        let name = function.func.name().to_string();
+        let mut changed = false;
+        let place = match name.as_str() {
+            "date_part" => Some(1),
+            "to_char" => Some(0),
+            _ => None,
+        };
+        if let Some(time) = place.and_then(|place| function.args.get_mut(place)) {
+            let kind = time.get_type(schema);
+            if kind.is_ok_and(|kind| is_text(&kind)) {
+                *time = self.local_moment(take(time));
+                changed = true;
+            }
+        }
+        if ALIKE.contains(&name.as_str()) {
+            changed |= self.harmonize(function.args.iter_mut().collect(), false, schema);
+        }
+        let expr = Expr::ScalarFunction(function);
+        if matches!(name.as_str(), "arrow_cast" | "arrow_try_cast") {
+            return self.arrow_cast(expr, schema);
+        }
+        Ok(self.with_zone(expr, changed, schema))
+    }
+
+    /// `arrow_cast` to a time means what `cast` means.
+    fn arrow_cast(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        let field = expr.to_field(schema).map(|(_, field)| field);
+        match (expr, field) {
+            (Expr::ScalarFunction(function), Ok(field)) if is_time(field.data_type()) => {
+                let lenient = function.func.name() == "arrow_try_cast";
+                match function.args.into_iter().next() {
+                    Some(value) => self.cast(value, field, lenient, schema),
+                    None => plan_err!("arrow_cast takes a value and a type"),
+                }
+            }
+            (expr, _) => Ok(Transformed::no(expr)),
+        }
+    }
+
+    /// The result of a function or of arithmetic with a zone, in microseconds.
+    fn with_zone(&self, expr: Expr, changed: bool, schema: &DFSchema) -> Transformed<Expr> {
+        if self.stage == Stage::Coerced {
+            return transformed(expr, changed);
+        }
+        match expr.get_type(schema) {
+            Ok(DataType::Timestamp(_, None)) => Transformed::yes(self.local_moment(expr)),
+            Ok(DataType::Timestamp(TimeUnit::Nanosecond, Some(zone))) => {
+                Transformed::yes(Expr::Cast(Cast::new(Box::new(expr), moment_type(&zone))))
+            }
+            _ => transformed(expr, changed),
+        }
+    }
+
+    /// A time plus or minus an interval.
+    fn shift(&self, time: Expr, interval: Expr, back: bool) -> Expr {
+        let name = if back { "time_minus" } else { "time_plus" };
+        let shift = TimeFunction::new(name, Operation::Shift { back }, Arc::clone(&self.zone));
+        ScalarUDF::from(shift).call(vec![time, interval])
+    }
+
+    /// An interval in the type of the distance of two times.
+    fn measure(&self, interval: Expr) -> Expr {
+        let length = TimeFunction::new("length_of", Operation::Length, Arc::clone(&self.zone));
+        ScalarUDF::from(length).call(vec![interval])
+    }
+
+    /// Makes moments of days, and of texts if asked to, when there are moments among the expressions.
+    fn harmonize(&self, all: Vec<&mut Expr>, of_texts: bool, schema: &DFSchema) -> bool {
+        let kind = |expr: &Expr| expr.get_type(schema).ok();
+        let is_moment = |expr: &Expr| matches!(kind(expr), Some(DataType::Timestamp(..)));
+        if !all.iter().any(|expr| is_moment(expr)) {
+            return false;
+        }
+        let mut changed = false;
+        for expr in all {
+            let meets = match kind(expr) {
+                Some(DataType::Date32 | DataType::Date64) => true,
+                Some(kind) => of_texts && is_text(&kind),
+                None => false,
+            };
+            if meets {
+                *expr = self.local_moment(take(expr));
+                changed = true;
+            }
+        }
+        changed
+    }
+}
+
+impl AnalyzerRule for LocalTimes {
+    fn name(&self) -> &'static str {
+        "local_times"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|plan| self.node(plan))
+            .map(|changed| changed.data)
+    }
+}
+
+/// A recursive query whose term reads what its beginning gives now.
+fn recursive(mut query: RecursiveQuery) -> Result<LogicalPlan> {
+    let given = Arc::clone(query.static_term.schema().inner());
+    let term = Arc::unwrap_or_clone(query.recursive_term).transform_up(|plan| {
+        let LogicalPlan::TableScan(scan) = plan else {
+            return Ok(Transformed::no(plan));
+        };
+        let provider = source_as_provider(&scan.source)?;
+        let table: &dyn Any = provider.as_ref();
+        let is_own = table.downcast_ref::<CteWorkTable>();
+        let Some(table) = is_own.filter(|table| table.name() == query.name) else {
+            return Ok(Transformed::no(LogicalPlan::TableScan(scan)));
+        };
+        let fields = table.schema();
+        let fields = fields.fields().iter().zip(given.fields());
+        let fields = fields.map(|(field, given)| {
+            let field = field.as_ref().clone();
+            field.with_data_type(given.data_type().clone())
+        });
+        let table = CteWorkTable::new(
+            &query.name,
+            Arc::new(Schema::new(fields.collect::<Vec<Field>>())),
+        );
+        let source = provider_as_source(Arc::new(table));
+        let scan = TableScan::try_new(
+            scan.table_name,
+            source,
+            scan.projection,
+            scan.filters,
+            scan.fetch,
+        )?;
+        Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+    });
+    query.recursive_term = Arc::new(term?.data);
+    LogicalPlan::RecursiveQuery(query).recompute_schema()
+}
+
+/// The text, day or wall time that a function of ours makes a moment of; the expression itself when
+/// it is another.
+fn bare_argument(expr: Expr) -> std::result::Result<Expr, Expr> {
+    match expr {
+        Expr::ScalarFunction(mut function) if reads(&function.func) => {
+            match (function.args.pop(), function.args.is_empty()) {
+                (Some(value), true) => Ok(value),
+                (value, _) => {
+                    function.args.extend(value);
+                    Err(Expr::ScalarFunction(function))
+                }
+            }
+        }
+        other => Err(other),
+    }
+}
+
+/// Whether a function is the one that makes moments.
+fn reads(function: &ScalarUDF) -> bool {
+    let function: &dyn Any = function.inner().as_ref();
+    let function = function.downcast_ref::<TimeFunction>();
+    function.is_some_and(|function| matches!(function.operation(), Operation::Read { .. }))
+}
+
+fn transformed(expr: Expr, changed: bool) -> Transformed<Expr> {
+    if changed {
+        Transformed::yes(expr)
+    } else {
+        Transformed::no(expr)
+    }
+}
+
+/// Whether values of a type are times without a zone.
+fn is_bare(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(_, None))
+}
+
+fn is_time(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(..))
+}
+
+fn compares(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+    )
+}

@@ -1,0 +1,305 @@
+//! Numbers that are right or not there: whole numbers never wrap around, and NaN is a missing value.
+//!
+//! The query engine computes with 64 bits and drops what goes beyond them, in sums as in products, and
+//! lets the order of rows decide what the least of 1 and NaN is. Here, whole numbers that do not fit
+//! are errors that name the expression, a sum is exact whatever it goes through, and aggregates leave
+//! NaN out as they do nulls.
+
+use super::clocks::shorten;
+use datafusion::{
+    arrow::{
+        array::{ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray},
+        compute::kernels::numeric,
+        datatypes::{DataType, Float16Type, Float32Type, Float64Type},
+        error::ArrowError,
+    },
+    common::{
+        DFSchema, ScalarValue,
+        config::ConfigOptions,
+        internal_err,
+        tree_node::{Transformed, TreeNode},
+    },
+    error::{DataFusionError, Result},
+    logical_expr::{
+        BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator,
+        ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+        WindowFunctionDefinition, expr_rewriter::NamePreserver, lit, utils::merge_schema,
+    },
+    optimizer::AnalyzerRule,
+    physical_expr_common::datum::apply,
+};
+use std::{any::Any, mem::take, sync::Arc};
+
+/// Checks arithmetic with whole numbers, and keeps NaN from aggregates. Applied after operands were
+/// given one type.
+#[derive(Debug)]
+pub(super) struct CheckedNumbers;
+
+impl CheckedNumbers {
+    fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+        let schema = merge_schema(&plan.inputs());
+        let names = NamePreserver::new(&plan);
+        plan.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let changed = expr.transform_up(|expr| Ok(Self::expression(expr, &schema)))?;
+            Ok(changed.update_data(|expr| name.restore(expr)))
+        })?
+        .map_data(LogicalPlan::recompute_schema)
+    }
+
+    fn expression(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+        let kind = |expr: &Expr| expr.get_type(schema).ok();
+        match expr {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                let whole = kind(&left).filter(DataType::is_integer);
+                let same = whole.is_some() && whole == kind(&right);
+                match Arithmetic::of(op).filter(|_| same) {
+                    Some(arithmetic) => {
+                        Transformed::yes(CheckedArithmetic::call(arithmetic, *left, *right))
+                    }
+                    None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
+                }
+            }
+            Expr::Negative(value) => match kind(&value).filter(DataType::is_signed_integer) {
+                Some(whole) => {
+                    let zero = Expr::Cast(Cast::new(Box::new(lit(0_i64)), whole));
+                    Transformed::yes(CheckedArithmetic::call(Arithmetic::Minus, zero, *value))
+                }
+                None => Transformed::no(Expr::Negative(value)),
+            },
+            Expr::AggregateFunction(mut aggregate) => {
+                let median = aggregate.func.name() == "median";
+                let changed = drop_nan(&mut aggregate.params.args, median, schema);
+                transformed(Expr::AggregateFunction(aggregate), changed)
+            }
+            Expr::WindowFunction(mut window) => {
+                let WindowFunctionDefinition::AggregateUDF(aggregate) = &window.fun else {
+                    return Transformed::no(Expr::WindowFunction(window));
+                };
+                let median = aggregate.name() == "median";
+                let changed = drop_nan(&mut window.params.args, median, schema);
+                transformed(Expr::WindowFunction(window), changed)
+            }
+            expr => Transformed::no(expr),
+        }
+    }
+}
+
+impl AnalyzerRule for CheckedNumbers {
+    fn name(&self) -> &'static str {
+        "checked_numbers"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(Self::node)
+            .map(|changed| changed.data)
+    }
+}
+
+/// The arguments of an aggregate without NaN; those of a median as fractions, since the engine's of
+/// 1 and 2 is 1.
+fn drop_nan(arguments: &mut [Expr], median: bool, schema: &DFSchema) -> bool {
+    let mut changed = false;
+    for argument in arguments.iter_mut().filter(|argument| reads_rows(argument)) {
+        match argument.get_type(schema) {
+            Ok(DataType::Float16 | DataType::Float32 | DataType::Float64) => {
+                *argument = ScalarUDF::from(WithoutNan::new()).call(vec![take(argument)]);
+                changed = true;
+            }
+            Ok(whole) if median && whole.is_integer() => {
+                *argument = Expr::Cast(Cast::new(Box::new(take(argument)), DataType::Float64));
+                changed = true;
+            }
+            _ => {}
+        }
+    }
+    changed
+}
+
+/// Whether a value depends on the row. Constants may have to stay as they are: 0.95 of a percentile.
+fn reads_rows(expr: &Expr) -> bool {
+    let column = |expr: &Expr| matches!(expr, Expr::Column(_) | Expr::OuterReferenceColumn(..));
+    expr.exists(|expr| Ok(column(expr))).unwrap_or(true)
+}
+
+fn transformed(expr: Expr, changed: bool) -> Transformed<Expr> {
+    if changed {
+        Transformed::yes(expr)
+    } else {
+        Transformed::no(expr)
+    }
+}
+
+/// An operation with whole numbers that may have a result beyond them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Arithmetic {
+    Plus,
+    Minus,
+    Times,
+}
+
+impl Arithmetic {
+    fn of(op: Operator) -> Option<Self> {
+        match op {
+            Operator::Plus => Some(Self::Plus),
+            Operator::Minus => Some(Self::Minus),
+            Operator::Multiply => Some(Self::Times),
+            _ => None,
+        }
+    }
+
+    fn sign(self) -> char {
+        match self {
+            Self::Plus => '+',
+            Self::Minus => '-',
+            Self::Times => '*',
+        }
+    }
+}
+
+/// Adds, subtracts or multiplies whole numbers of one type, or fails with the text of the expression.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct CheckedArithmetic {
+    arithmetic: Arithmetic,
+    text: String,
+    signature: Signature,
+}
+
+impl CheckedArithmetic {
+    fn call(arithmetic: Arithmetic, left: Expr, right: Expr) -> Expr {
+        let text = format!(
+            "{} {} {}",
+            describe(&left),
+            arithmetic.sign(),
+            describe(&right)
+        );
+        let checked = Self {
+            arithmetic,
+            text: shorten(&text),
+            signature: Signature::variadic_any(Volatility::Immutable),
+        };
+        ScalarUDF::from(checked).call(vec![left, right])
+    }
+}
+
+/// An expression as its author would write it.
+fn describe(expr: &Expr) -> String {
+    if let Expr::ScalarFunction(function) = expr {
+        let inner: &dyn Any = function.func.inner().as_ref();
+        if let Some(checked) = inner.downcast_ref::<CheckedArithmetic>() {
+            return format!("({})", checked.text);
+        }
+    }
+    shorten(&expr.human_display().to_string())
+}
+
+impl ScalarUDFImpl for CheckedArithmetic {
+    fn name(&self) -> &'static str {
+        match self.arithmetic {
+            Arithmetic::Plus => "checked_plus",
+            Arithmetic::Minus => "checked_minus",
+            Arithmetic::Times => "checked_times",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        match types {
+            [left, _] => Ok(left.clone()),
+            _ => internal_err!("arithmetic takes two numbers"),
+        }
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [left, right] = arguments.args.as_slice() else {
+            return internal_err!("arithmetic takes two numbers");
+        };
+        let result = match self.arithmetic {
+            Arithmetic::Plus => apply(left, right, numeric::add),
+            Arithmetic::Minus => apply(left, right, numeric::sub),
+            Arithmetic::Times => apply(left, right, numeric::mul),
+        };
+        result.map_err(|error| match error.find_root() {
+            DataFusionError::ArrowError(arrow, _)
+                if matches!(**arrow, ArrowError::ArithmeticOverflow(_)) =>
+            {
+                overflow(&self.text, arguments.return_field.data_type())
+            }
+            _ => error,
+        })
+    }
+}
+
+/// The error for a result that its type cannot hold.
+pub(super) fn overflow(text: &str, data_type: &DataType) -> DataFusionError {
+    DataFusionError::Execution(format!(
+        "{text} does not fit in a whole number of type {data_type}; cast an operand to double or \
+         decimal(38, 0)"
+    ))
+}
+
+/// Gives null for NaN.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct WithoutNan {
+    signature: Signature,
+}
+
+impl WithoutNan {
+    fn new() -> Self {
+        Self {
+            signature: Signature::variadic_any(Volatility::Immutable),
+        }
+    }
+}
+
+impl ScalarUDFImpl for WithoutNan {
+    fn name(&self) -> &'static str {
+        "without_nan"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        match types {
+            [of] => Ok(of.clone()),
+            _ => internal_err!("without_nan takes one number"),
+        }
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        match arguments.args.into_iter().next() {
+            Some(ColumnarValue::Array(values)) => Ok(ColumnarValue::Array(null_for_nan(&values))),
+            Some(ColumnarValue::Scalar(value)) => {
+                let values = null_for_nan(&value.to_array()?);
+                ScalarValue::try_from_array(&values, 0).map(ColumnarValue::Scalar)
+            }
+            None => internal_err!("without_nan takes one number"),
+        }
+    }
+}
+
+/// The column with null for NaN.
+pub(super) fn null_for_nan(values: &ArrayRef) -> ArrayRef {
+    fn of<T: ArrowPrimitiveType>(values: &ArrayRef) -> ArrayRef {
+        let numbers = values.as_primitive::<T>();
+        let is_nan = |number: &T::Native| number.partial_cmp(number).is_none();
+        if !numbers.values().iter().any(is_nan) {
+            return Arc::clone(values);
+        }
+        let kept = numbers
+            .iter()
+            .map(|number| number.filter(|number| !is_nan(number)));
+        Arc::new(kept.collect::<PrimitiveArray<T>>())
+    }
+    match values.data_type() {
+        DataType::Float16 => of::<Float16Type>(values),
+        DataType::Float32 => of::<Float32Type>(values),
+        DataType::Float64 => of::<Float64Type>(values),
+        _ => Arc::clone(values),
+    }
+}

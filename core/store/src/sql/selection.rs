@@ -1,0 +1,182 @@
+//! Queries that pass on the records of one dataset one by one.
+
+use super::parse;
+use datafusion::sql::{
+    parser::Statement as Parsed,
+    sqlparser::ast::{
+        Expr, GroupByExpr, Ident, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement,
+        TableFactor, Visit, Visitor, WildcardAdditionalOptions,
+    },
+};
+use std::ops::ControlFlow;
+
+/// A query that picks rows and columns of one dataset, and combines none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selection {
+    /// The dataset.
+    pub table: String,
+    select: Box<Select>,
+}
+
+/// The selection that a query is; `None` where it joins, groups, limits or otherwise combines rows.
+pub fn selection(sql: &str) -> Option<Selection> {
+    parse::parsed(sql, |statement| match statement {
+        Parsed::Statement(statement) => match *statement {
+            Statement::Query(query) => of_query(*query),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+fn of_query(query: Query) -> Option<Selection> {
+    let is_plain = query.with.is_none()
+        && query.limit_clause.is_none()
+        && query.fetch.is_none()
+        && query.pipe_operators.is_empty();
+    let SetExpr::Select(select) = *query.body else {
+        return None;
+    };
+    let groups = match &select.group_by {
+        GroupByExpr::All(_) => true,
+        GroupByExpr::Expressions(by, with) => !(by.is_empty() && with.is_empty()),
+    };
+    let combines = groups
+        || select.distinct.is_some()
+        || select.top.is_some()
+        || select.having.is_some()
+        || select.qualify.is_some()
+        || select.exclude.is_some()
+        || !select.lateral_views.is_empty();
+    let [from] = select.from.as_slice() else {
+        return None;
+    };
+    let TableFactor::Table {
+        name,
+        args: None,
+        sample: None,
+        ..
+    } = &from.relation
+    else {
+        return None;
+    };
+    let [ObjectNamePart::Identifier(table)] = name.0.as_slice() else {
+        return None;
+    };
+    let table = name_of(table);
+    (is_plain && !combines && from.joins.is_empty()).then_some(Selection { table, select })
+}
+
+impl Selection {
+    /// The name under which the result holds this column as it is; `None` where it does not, or where
+    /// rows are picked by it.
+    pub fn column(&self, of: &str) -> Option<String> {
+        let is_picked_by = self.select.selection.as_ref().is_some_and(|filter| {
+            let mut mentions = Mentions(of);
+            filter.visit(&mut mentions).is_break()
+        });
+        if is_picked_by {
+            return None;
+        }
+        self.select.projection.iter().find_map(|item| match item {
+            SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) => {
+                keeps_all(options).then(|| of.to_string())
+            }
+            SelectItem::UnnamedExpr(expr) => is_column(expr, of).then(|| of.to_string()),
+            SelectItem::ExprWithAlias { expr, alias } => {
+                is_column(expr, of).then(|| name_of(alias))
+            }
+            SelectItem::ExprWithAliases { .. } => None,
+        })
+    }
+}
+
+/// Whether a wildcard stands for all columns under their own names.
+fn keeps_all(options: &WildcardAdditionalOptions) -> bool {
+    options.opt_ilike.is_none()
+        && options.opt_exclude.is_none()
+        && options.opt_except.is_none()
+        && options.opt_replace.is_none()
+        && options.opt_rename.is_none()
+        && options.opt_alias.is_none()
+}
+
+/// What a name without quotes means.
+fn name_of(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    }
+}
+
+fn is_column(expr: &Expr, name: &str) -> bool {
+    match expr {
+        Expr::Identifier(ident) => name_of(ident) == name,
+        Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|part| name_of(part) == name),
+        _ => false,
+    }
+}
+
+/// Stops at the first mention of a column.
+struct Mentions<'a>(&'a str);
+
+impl Visitor for Mentions<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if is_column(expr, self.0) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_queries_that_pass_on_records_are_selections() {
+        let check = |sql: &str, want: Option<(&str, &str)>| {
+            let found = selection(sql).and_then(|found| {
+                let column = found.column("opened")?;
+                Some((found.table, column))
+            });
+            let want = want.map(|(table, column)| (table.to_string(), column.to_string()));
+            assert_eq!(found, want, "{sql}");
+        };
+        check(
+            "select 'all' as component, * from incidents",
+            Some(("incidents", "opened")),
+        );
+        check(
+            "select Opened, upper(service) from Incidents where minutes > 3 order by 1",
+            Some(("incidents", "opened")),
+        );
+        check(
+            "select i.opened as at, 1 as n from \"incidents\" i",
+            Some(("incidents", "at")),
+        );
+        check("select i.* from incidents i", Some(("incidents", "opened")));
+        for other in [
+            "select date_trunc('day', opened) as opened, count(*) from incidents group by 1",
+            "select date_trunc('day', opened) as opened from incidents",
+            "select max(opened) as opened from incidents",
+            "select distinct opened from incidents",
+            "select opened from incidents limit 3",
+            "select opened from incidents where opened < now()",
+            "select opened from incidents where not (minutes > 1 and incidents.opened is null)",
+            "select opened from incidents join services on true",
+            "select opened from incidents, services",
+            "select opened from incidents union all select opened from old",
+            "with x as (select * from incidents) select * from x",
+            "select opened from (select * from incidents)",
+            "select * except (opened) from incidents",
+            "select closed from incidents",
+            "not a query",
+        ] {
+            check(other, None);
+        }
+    }
+}

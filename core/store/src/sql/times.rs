@@ -1,0 +1,749 @@
+//! The functions of SQL that read, cut and move times, all by the clocks of one time zone.
+//!
+//! They stand in for the query engine's own. Those take a time without an offset for UTC in one place
+//! and for local time in another, fail on wall times that clocks skip or show twice, and begin the
+//! bins of `date_bin` at midnight UTC. All of these give microseconds with a zone.
+
+use super::clocks::{Clocks, DAY, TimeText, civil, out_of_range, shorten, wall};
+use datafusion::{
+    arrow::{
+        array::{
+            Array, ArrayRef, AsArray, Date32Array, DurationMicrosecondArray, Int64Array,
+            TimestampMicrosecondArray,
+        },
+        compute::{CastOptions, cast_with_options},
+        datatypes::{
+            DataType, Date32Type, Field, FieldRef, Float64Type, Int64Type, IntervalMonthDayNano,
+            IntervalMonthDayNanoType, IntervalUnit, TimeUnit, TimestampMicrosecondType,
+        },
+    },
+    common::{ScalarValue, exec_err, internal_err, plan_err},
+    error::{DataFusionError, Result},
+    functions::datetime,
+    logical_expr::{
+        ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+        Volatility,
+    },
+};
+use jiff::Span;
+use std::sync::Arc;
+
+/// What a function does with times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Operation {
+    /// A text (with formats behind it), a day or a wall time as a moment.
+    Read {
+        /// Gives null for what cannot be read.
+        lenient: bool,
+    },
+    /// A text (with formats behind it) as a day.
+    ReadDay {
+        /// Gives null for what cannot be read.
+        lenient: bool,
+    },
+    /// The same as `Read`, and of numbers: counts of a unit since 1970 UTC.
+    FromUnits {
+        /// Length of the unit.
+        nanoseconds: i64,
+        /// What is cut off from texts and times.
+        microseconds: i64,
+    },
+    /// `from_unixtime`: seconds since 1970 UTC, and the zone in which they are shown.
+    FromUnixTime,
+    /// `to_unixtime`: seconds since 1970 UTC.
+    ToUnixTime,
+    /// `to_local_time`: what the clocks of the time's zone show, on the clocks of the job.
+    ToLocalTime,
+    /// `date_trunc`.
+    Truncate,
+    /// `date_bin`.
+    Bin,
+    /// How long an interval is that has no months, to be compared with the distance of two times.
+    Length,
+    /// A time plus an interval, or minus it.
+    Shift {
+        /// Minus.
+        back: bool,
+    },
+}
+
+/// A function on times.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct TimeFunction {
+    name: &'static str,
+    aliases: Vec<String>,
+    operation: Operation,
+    /// Whose clocks show a time without a zone.
+    zone: Arc<str>,
+    signature: Signature,
+}
+
+/// The functions of queries that stand in for the engine's own.
+pub(super) fn functions(zone: &Arc<str>) -> Vec<ScalarUDF> {
+    let units = |nanoseconds: i64, microseconds: i64| Operation::FromUnits {
+        nanoseconds,
+        microseconds,
+    };
+    let function = |name, alias: &[&str], operation| {
+        let mut function = TimeFunction::new(name, operation, Arc::clone(zone));
+        function.aliases = alias.iter().map(ToString::to_string).collect();
+        ScalarUDF::from(function)
+    };
+    vec![
+        function("to_timestamp", &[], units(1_000_000_000, 1)),
+        function("to_timestamp_seconds", &[], units(1_000_000_000, 1_000_000)),
+        function("to_timestamp_millis", &[], units(1_000_000, 1000)),
+        function("to_timestamp_micros", &[], units(1000, 1)),
+        function("to_timestamp_nanos", &[], units(1, 1)),
+        function("to_date", &[], Operation::ReadDay { lenient: false }),
+        function("from_unixtime", &[], Operation::FromUnixTime),
+        function("to_unixtime", &[], Operation::ToUnixTime),
+        function("to_local_time", &[], Operation::ToLocalTime),
+        function("date_trunc", &["datetrunc"], Operation::Truncate),
+        function("date_bin", &[], Operation::Bin),
+    ]
+}
+
+/// The type of a moment shown in a zone.
+pub(super) fn moment_type(zone: &Arc<str>) -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(zone)))
+}
+
+/// Whether values of a type are texts.
+pub(super) fn is_text(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
+}
+
+/// Whether values of a type are times of day, which have no zone.
+fn is_time_of_day(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Time32(_) | DataType::Time64(_))
+}
+
+impl TimeFunction {
+    pub fn new(name: &'static str, operation: Operation, zone: Arc<str>) -> Self {
+        Self {
+            name,
+            aliases: Vec::new(),
+            operation,
+            zone,
+            signature: Signature::variadic_any(Volatility::Immutable),
+        }
+    }
+
+    /// Which of the arguments is the time.
+    pub fn place_of_time(&self) -> usize {
+        match self.operation {
+            Operation::Truncate | Operation::Bin => 1,
+            _ => 0,
+        }
+    }
+
+    /// What it does.
+    pub fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// How many arguments it takes, at least and at most.
+    fn arguments(&self) -> (usize, usize) {
+        match self.operation {
+            Operation::Read { .. }
+            | Operation::ReadDay { .. }
+            | Operation::FromUnits { .. }
+            | Operation::ToUnixTime => (1, usize::MAX),
+            Operation::FromUnixTime => (1, 2),
+            Operation::ToLocalTime | Operation::Length => (1, 1),
+            Operation::Truncate | Operation::Shift { .. } => (2, 2),
+            Operation::Bin => (2, 3),
+        }
+    }
+
+    /// Whether the function takes a value of this type for its time.
+    fn takes(&self, data_type: &DataType) -> bool {
+        let numbers = matches!(
+            self.operation,
+            Operation::FromUnits { .. } | Operation::FromUnixTime | Operation::ToUnixTime
+        );
+        match data_type {
+            DataType::Null => true,
+            DataType::Interval(_) => self.operation == Operation::Length,
+            _ if self.operation == Operation::Length => false,
+            DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => {
+                self.operation != Operation::FromUnixTime
+            }
+            text if is_text(text) => self.operation != Operation::FromUnixTime,
+            number if number.is_numeric() => {
+                numbers || matches!(self.operation, Operation::ReadDay { .. })
+            }
+            _ => false,
+        }
+    }
+
+    /// The zone in which the result is shown: that of the time, or the job's.
+    fn zone_of<'a>(&'a self, time: &'a DataType) -> &'a Arc<str> {
+        match time {
+            DataType::Timestamp(_, Some(zone)) => zone,
+            _ => &self.zone,
+        }
+    }
+
+    /// Refuses a unit or a width that there is not, as far as it is a constant.
+    fn check_width(&self, data_type: &DataType, constant: Option<&ScalarValue>) -> Result<()> {
+        if self.operation == Operation::Truncate {
+            return match constant.and_then(|unit| unit.try_as_str().flatten()) {
+                Some(unit) => Unit::parse(unit).map(drop),
+                None => plan_err!("the unit of date_trunc must be a text such as 'day'"),
+            };
+        }
+        if !is_interval(data_type) {
+            return plan_err!("the width of date_bin must be an interval such as interval '1 day'");
+        }
+        let interval = DataType::Interval(IntervalUnit::MonthDayNano);
+        match constant.map(|width| width.cast_to(&interval)).transpose()? {
+            Some(ScalarValue::IntervalMonthDayNano(Some(width))) => parse_width(width).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    fn evaluate(&self, columns: &[ArrayRef], arguments: &[ColumnarValue]) -> Result<ArrayRef> {
+        let Some(time) = columns.get(self.place_of_time()) else {
+            return internal_err!("{} has no time", self.name);
+        };
+        let rest = columns.get(1..).unwrap_or_default();
+        let clocks = Clocks::of(&self.zone)?;
+        let with_zone = |moments: TimestampMicrosecondArray, zone: &Arc<str>| -> ArrayRef {
+            Arc::new(moments.with_timezone(Arc::clone(zone)))
+        };
+        let of_time = self.zone_of(time.data_type());
+        Ok(match self.operation {
+            Operation::Read { lenient } => {
+                with_zone(read_moments(time, rest, &clocks, lenient)?, &self.zone)
+            }
+            Operation::ReadDay { lenient } => Arc::new(read_days(time, rest, &clocks, lenient)?),
+            Operation::FromUnits {
+                nanoseconds,
+                microseconds,
+            } => {
+                let read = if time.data_type().is_numeric() {
+                    convert_units(time, nanoseconds)?
+                } else {
+                    let read = read_moments(time, rest, &clocks, false)?;
+                    read.unary(|moment| moment.div_euclid(microseconds) * microseconds)
+                };
+                with_zone(read, &self.zone)
+            }
+            Operation::FromUnixTime => {
+                let zone = arguments.get(1).and_then(constant_text).map(Arc::from);
+                with_zone(
+                    convert_units(time, 1_000_000_000)?,
+                    zone.as_ref().unwrap_or(&self.zone),
+                )
+            }
+            Operation::ToUnixTime if time.data_type().is_numeric() => {
+                cast_exactly(time, &DataType::Int64)?
+            }
+            Operation::ToUnixTime => {
+                let seconds: Int64Array = read_moments(time, rest, &clocks, false)?
+                    .unary(|moment| moment.div_euclid(1_000_000));
+                Arc::new(seconds)
+            }
+            Operation::ToLocalTime => {
+                let read = read_moments(time, &[], &clocks, false)?;
+                if *of_time == self.zone {
+                    return Ok(with_zone(read, &self.zone));
+                }
+                let there = Clocks::of(of_time)?;
+                let read: TimestampMicrosecondArray =
+                    read.try_unary(|moment| clocks.moment(there.wall(moment)?))?;
+                with_zone(read, &self.zone)
+            }
+            Operation::Truncate => {
+                let Some(unit) = arguments.first().and_then(constant_text) else {
+                    return exec_err!("the unit of date_trunc must be a text such as 'day'");
+                };
+                let clocks = Clocks::of(of_time)?;
+                let read = read_moments(time, &[], &clocks, false)?;
+                with_zone(truncate(&read, Unit::parse(&unit)?, &clocks)?, of_time)
+            }
+            Operation::Bin => {
+                let clocks = Clocks::of(of_time)?;
+                let read = read_moments(time, &[], &clocks, false)?;
+                let origins = columns.get(2);
+                let origins = origins.map(|origins| read_moments(origins, &[], &clocks, false));
+                let strides = cast_intervals(columns.first())?;
+                with_zone(
+                    assign_bins(
+                        &read,
+                        strides.as_ref(),
+                        origins.transpose()?.as_ref(),
+                        &clocks,
+                    )?,
+                    of_time,
+                )
+            }
+            Operation::Length => Arc::new(measure(cast_intervals(columns.first())?.as_ref())?),
+            Operation::Shift { back } => {
+                let clocks = Clocks::of(of_time)?;
+                let read = read_moments(time, &[], &clocks, false)?;
+                let by = cast_intervals(columns.get(1))?;
+                with_zone(shift(&read, by.as_ref(), back, &clocks)?, of_time)
+            }
+        })
+    }
+}
+
+impl ScalarUDFImpl for TimeFunction {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        internal_err!("the type of {} depends on its arguments", self.name)
+    }
+
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
+        let fields = arguments.arg_fields;
+        let (least, most) = self.arguments();
+        let Some(time) = fields.get(self.place_of_time()) else {
+            return plan_err!("{} takes at least {least} arguments", self.name);
+        };
+        if !(least..=most).contains(&fields.len()) {
+            return plan_err!("{} takes at most {most} arguments", self.name);
+        }
+        let time = time.data_type();
+        let bins_day = matches!(self.operation, Operation::Truncate | Operation::Bin);
+        if bins_day && is_time_of_day(time) {
+            return Ok(Arc::new(Field::new(self.name, time.clone(), true)));
+        }
+        if !self.takes(time) {
+            return plan_err!("{} takes no values of type {time}", self.name);
+        }
+        if bins_day && let Some(field) = fields.first() {
+            let constant = arguments.scalar_arguments.first().copied().flatten();
+            self.check_width(field.data_type(), constant)?;
+        }
+        let result = match self.operation {
+            Operation::ReadDay { .. } => DataType::Date32,
+            Operation::ToUnixTime => DataType::Int64,
+            Operation::Length => DataType::Duration(TimeUnit::Microsecond),
+            Operation::FromUnixTime if fields.len() > 1 => {
+                let zone = arguments.scalar_arguments.get(1).copied().flatten();
+                let Some(zone) = zone.and_then(|zone| zone.try_as_str().flatten()) else {
+                    return plan_err!("the zone of from_unixtime must be a text");
+                };
+                Clocks::of(zone)?;
+                moment_type(&zone.into())
+            }
+            Operation::Truncate | Operation::Bin | Operation::Shift { .. } => {
+                moment_type(self.zone_of(time))
+            }
+            _ => moment_type(&self.zone),
+        };
+        Ok(Arc::new(Field::new(self.name, result, true)))
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let time = arguments.args.get(self.place_of_time());
+        if time.is_some_and(|time| is_time_of_day(&time.data_type())) {
+            let engine = match self.operation {
+                Operation::Bin => datetime::date_bin(),
+                _ => datetime::date_trunc(),
+            };
+            return engine.invoke_with_args(arguments);
+        }
+        let constant = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
+        let constant = arguments.args.iter().all(constant);
+        let columns = ColumnarValue::values_to_arrays(&arguments.args)?;
+        let result = self.evaluate(&columns, &arguments.args)?;
+        if constant {
+            return ScalarValue::try_from_array(&result, 0).map(ColumnarValue::Scalar);
+        }
+        Ok(ColumnarValue::Array(result))
+    }
+}
+
+/// A cast that fails where a value does not fit.
+fn cast_exactly(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    Ok(cast_with_options(column, to, &options)?)
+}
+
+fn constant_text(value: &ColumnarValue) -> Option<String> {
+    match value {
+        ColumnarValue::Scalar(value) => value.try_as_str().flatten().map(str::to_string),
+        ColumnarValue::Array(_) => None,
+    }
+}
+
+/// Values as moments: texts are read, days and wall times are those of the clocks.
+fn read_moments(
+    column: &ArrayRef,
+    formats: &[ArrayRef],
+    clocks: &Clocks,
+    lenient: bool,
+) -> Result<TimestampMicrosecondArray> {
+    let micros = |zone| DataType::Timestamp(TimeUnit::Microsecond, zone);
+    match column.data_type() {
+        DataType::Timestamp(_, Some(zone)) => {
+            let column = cast_exactly(column, &micros(Some(Arc::clone(zone))))?;
+            Ok(column.as_primitive::<TimestampMicrosecondType>().clone())
+        }
+        DataType::Timestamp(_, None) => {
+            let column = cast_exactly(column, &micros(None))?;
+            let column = column.as_primitive::<TimestampMicrosecondType>();
+            column.try_unary(|wall| clocks.moment(wall))
+        }
+        DataType::Date32 | DataType::Date64 => {
+            let column = cast_exactly(column, &DataType::Date32)?;
+            // Days mostly come in runs.
+            let mut last = None;
+            let begin = |day: Option<i32>| -> Result<Option<i64>> {
+                let Some(day) = day else { return Ok(None) };
+                match last {
+                    Some((same, moment)) if same == day => Ok(Some(moment)),
+                    _ => {
+                        let moment = clocks.moment(i64::from(day) * DAY)?;
+                        last = Some((day, moment));
+                        Ok(Some(moment))
+                    }
+                }
+            };
+            column
+                .as_primitive::<Date32Type>()
+                .iter()
+                .map(begin)
+                .collect()
+        }
+        DataType::Null => Ok(TimestampMicrosecondArray::new_null(column.len())),
+        _ => {
+            let read = read_texts(column, formats, lenient, |read| read.moment(clocks));
+            Ok(read?.into_iter().collect())
+        }
+    }
+}
+
+/// Values as days.
+fn read_days(
+    column: &ArrayRef,
+    formats: &[ArrayRef],
+    clocks: &Clocks,
+    lenient: bool,
+) -> Result<Date32Array> {
+    let column = match column.data_type() {
+        text if is_text(text) => {
+            let read = read_texts(column, formats, lenient, |read| read.day(clocks));
+            return Ok(read?.into_iter().collect());
+        }
+        DataType::Null => return Ok(Date32Array::new_null(column.len())),
+        number if number.is_numeric() => &cast_exactly(column, &DataType::Int32)?,
+        _ => column,
+    };
+    let column = cast_exactly(column, &DataType::Date32)?;
+    Ok(column.as_primitive::<Date32Type>().clone())
+}
+
+/// Reads each text, by the first of the formats that fits where there are any.
+fn read_texts<T>(
+    column: &ArrayRef,
+    formats: &[ArrayRef],
+    lenient: bool,
+    meaning: impl Fn(TimeText) -> Result<T>,
+) -> Result<Vec<Option<T>>> {
+    let column = cast_exactly(column, &DataType::Utf8)?;
+    let column = column.as_string::<i32>();
+    let formats: Vec<ArrayRef> = formats
+        .iter()
+        .map(|formats| cast_exactly(formats, &DataType::Utf8))
+        .collect::<Result<_>>()?;
+    let formats: Vec<_> = formats.iter().map(AsArray::as_string::<i32>).collect();
+    let read = |row: usize| -> Result<Option<T>> {
+        if column.is_null(row) {
+            return Ok(None);
+        }
+        let text = column.value(row);
+        let mut known = formats.iter().filter(|formats| formats.is_valid(row));
+        let found = if formats.is_empty() {
+            TimeText::parse(text)
+        } else {
+            known.find_map(|formats| TimeText::parse_with(text, formats.value(row)))
+        };
+        let found = match found {
+            Some(found) => meaning(found),
+            None => exec_err!(
+                "{:?} is no time {}",
+                shorten(text),
+                if formats.is_empty() {
+                    "that can be read; give its format: to_timestamp(text, '%d/%m/%Y %H:%M')"
+                } else {
+                    "of the given format"
+                }
+            ),
+        };
+        match found {
+            Err(_) if lenient => Ok(None),
+            found => found.map(Some),
+        }
+    };
+    (0..column.len()).map(read).collect()
+}
+
+/// Counts of a unit since 1970 UTC as moments.
+fn convert_units(column: &ArrayRef, nanoseconds: i64) -> Result<TimestampMicrosecondArray> {
+    let is_whole = column.data_type().is_integer();
+    let checked = |moment: Option<i64>| -> Result<i64> {
+        let moment = moment.map(jiff::Timestamp::from_microsecond);
+        match moment {
+            Some(moment) => Ok(moment.map_err(out_of_range)?.as_microsecond()),
+            None => exec_err!("a time is not within the years -9999 to 9999"),
+        }
+    };
+    if is_whole {
+        let column = cast_exactly(column, &DataType::Int64)?;
+        let column = column.as_primitive::<Int64Type>();
+        return column.try_unary(|count| {
+            let micros = (i128::from(count) * i128::from(nanoseconds)).div_euclid(1000);
+            checked(i64::try_from(micros).ok())
+        });
+    }
+    let column = cast_exactly(column, &DataType::Float64)?;
+    let read = column.as_primitive::<Float64Type>().iter().map(|count| {
+        let count = count.filter(|count| !count.is_nan());
+        let micros = count.map(|count| (count * nanoseconds as f64 / 1000.0).round());
+        // Beyond 2^63 the cast gives its greatest value, which is out of range.
+        micros
+            .map(|micros| checked(Some(micros as i64)))
+            .transpose()
+    });
+    read.collect()
+}
+
+/// A column of intervals of whatever unit; none of them when the literal is null.
+fn cast_intervals(column: Option<&ArrayRef>) -> Result<ArrayRef> {
+    let Some(column) = column else {
+        return internal_err!("there is no interval");
+    };
+    cast_exactly(column, &DataType::Interval(IntervalUnit::MonthDayNano))
+}
+
+/// Whether values of a type are intervals, or texts that can be read as some.
+fn is_interval(data_type: &DataType) -> bool {
+    let is = matches!(
+        data_type,
+        DataType::Interval(_) | DataType::Duration(_) | DataType::Null
+    );
+    is || is_text(data_type)
+}
+
+/// How long intervals are; a day has 24 hours, a month no length.
+fn measure(intervals: &dyn Array) -> Result<DurationMicrosecondArray> {
+    let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
+    intervals.try_unary(|interval| {
+        if interval.months != 0 {
+            return exec_err!("a month has no fixed length; write days");
+        }
+        let days = i128::from(interval.days) * i128::from(DAY);
+        let micros = days + i128::from(interval.nanoseconds).div_euclid(1000);
+        i64::try_from(micros).or_else(|_| exec_err!("an interval is too long"))
+    })
+}
+
+/// The moments plus intervals: months and days by the calendar of the zone, the rest exactly.
+fn shift(
+    moments: &TimestampMicrosecondArray,
+    by: &dyn Array,
+    back: bool,
+    clocks: &Clocks,
+) -> Result<TimestampMicrosecondArray> {
+    let by = by.as_primitive::<IntervalMonthDayNanoType>();
+    let shift = |(moment, by): (Option<i64>, Option<IntervalMonthDayNano>)| -> Result<_> {
+        let (Some(moment), Some(by)) = (moment, by) else {
+            return Ok(None);
+        };
+        let sign = if back { -1 } else { 1 };
+        let mut moment = moment;
+        if by.months != 0 || by.days != 0 {
+            let months = Span::new().try_months(i64::from(by.months) * sign);
+            let days = Span::new().try_days(i64::from(by.days) * sign);
+            let shown = civil(clocks.wall(moment)?)?
+                .checked_add(months.map_err(out_of_range)?)
+                .and_then(|shown| shown.checked_add(days?))
+                .map_err(out_of_range)?;
+            moment = clocks.moment(wall(shown)?)?;
+        }
+        let rest = i128::from(by.nanoseconds) * i128::from(sign);
+        let moment = i128::from(moment) + rest.div_euclid(1000);
+        match i64::try_from(moment) {
+            Ok(moment) => clocks.offset(moment).map(|_| Some(moment)),
+            Err(_) => exec_err!("a time is not within the years -9999 to 9999"),
+        }
+    };
+    moments.iter().zip(by.iter()).map(shift).collect()
+}
+
+/// What `date_trunc` cuts to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    /// Of this many microseconds, each within one hour.
+    Short(i64),
+    Day,
+    Week,
+    /// This many months of one year.
+    Months(i8),
+}
+
+impl Unit {
+    fn parse(unit: &str) -> Result<Self> {
+        Ok(match unit.to_lowercase().as_str() {
+            "microsecond" => Self::Short(1),
+            "millisecond" => Self::Short(1000),
+            "second" => Self::Short(1_000_000),
+            "minute" => Self::Short(60_000_000),
+            "hour" => Self::Short(3_600_000_000),
+            "day" => Self::Day,
+            "week" => Self::Week,
+            "month" => Self::Months(1),
+            "quarter" => Self::Months(3),
+            "year" => Self::Months(12),
+            _ => {
+                return exec_err!(
+                    "date_trunc knows no {:?}; units are year, quarter, month, week, day, hour, \
+                     minute, second, millisecond and microsecond",
+                    shorten(unit)
+                );
+            }
+        })
+    }
+}
+
+/// The moments at which the units begin that moments are in.
+fn truncate(
+    moments: &TimestampMicrosecondArray,
+    unit: Unit,
+    clocks: &Clocks,
+) -> Result<TimestampMicrosecondArray> {
+    let mut last = None;
+    let truncate = |moment: i64| -> Result<i64> {
+        let offset = clocks.offset(moment)?;
+        let shown = moment + offset;
+        let day = shown.div_euclid(DAY);
+        let begin = match unit {
+            Unit::Short(micros) => {
+                return clocks.moment_near(shown.div_euclid(micros) * micros, offset);
+            }
+            Unit::Day => day * DAY,
+            // 1970 began on a Thursday.
+            Unit::Week => (day - (day + 3).rem_euclid(7)) * DAY,
+            Unit::Months(months) => {
+                let date = civil(shown)?.date();
+                let month = (date.month() - 1) / months * months + 1;
+                wall(jiff::civil::date(date.year(), month, 1).at(0, 0, 0, 0))?
+            }
+        };
+        // Moments mostly come in runs of one day.
+        match last {
+            Some((same, moment)) if same == begin => Ok(moment),
+            _ => {
+                let moment = clocks.moment(begin)?;
+                last = Some((begin, moment));
+                Ok(moment)
+            }
+        }
+    };
+    try_each(moments, truncate)
+}
+
+/// The moments at which the bins begin that moments are in. Bins are counted on the clocks from their
+/// origin, without one from the beginning of 1970 there.
+fn assign_bins(
+    moments: &TimestampMicrosecondArray,
+    strides: &dyn Array,
+    origins: Option<&TimestampMicrosecondArray>,
+    clocks: &Clocks,
+) -> Result<TimestampMicrosecondArray> {
+    let strides = strides.as_primitive::<IntervalMonthDayNanoType>();
+    let bin = |row: usize| -> Result<Option<i64>> {
+        let no_origin = origins.is_some_and(|origins| origins.is_null(row));
+        if moments.is_null(row) || strides.is_null(row) || no_origin {
+            return Ok(None);
+        }
+        let (moment, stride) = (moments.value(row), strides.value(row));
+        let offset = clocks.offset(moment)?;
+        let shown = moment + offset;
+        let origin = match origins {
+            Some(origins) => clocks.wall(origins.value(row))?,
+            None => 0,
+        };
+        let begin = match parse_width(stride)? {
+            Width::Months(months) => find_month_bin(shown, origin, months)?,
+            Width::Micros(micros) => {
+                let begin = origin + (shown - origin).div_euclid(micros) * micros;
+                // A bin of whole days begins once, also where clocks show its first hour twice.
+                if micros % DAY != 0 {
+                    return clocks.moment_near(begin, offset).map(Some);
+                }
+                begin
+            }
+        };
+        clocks.moment(begin).map(Some)
+    };
+    (0..moments.len()).map(bin).collect()
+}
+
+/// How wide bins are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Width {
+    Months(i64),
+    Micros(i64),
+}
+
+fn parse_width(stride: IntervalMonthDayNano) -> Result<Width> {
+    let micros = i64::from(stride.days).checked_mul(DAY);
+    let micros = micros.and_then(|days| days.checked_add(stride.nanoseconds / 1000));
+    match (stride.months, micros) {
+        (_, None) => exec_err!("a bin cannot be so wide"),
+        (0, Some(micros @ 1..)) => Ok(Width::Micros(micros)),
+        (1.., Some(0)) => Ok(Width::Months(i64::from(stride.months))),
+        (1.., Some(1..)) => exec_err!("date_bin takes months, or days and hours, not both"),
+        _ => exec_err!("the width of a bin must be above zero"),
+    }
+}
+
+/// Where a bin of some months begins, as a wall time.
+fn find_month_bin(shown: i64, origin: i64, months: i64) -> Result<i64> {
+    let (at, first) = (civil(shown)?, civil(origin)?);
+    let number = |of: jiff::civil::DateTime| i64::from(of.year()) * 12 + i64::from(of.month());
+    let mut bin = (number(at) - number(first)).div_euclid(months);
+    loop {
+        let span = Span::new().try_months(bin * months);
+        let begin = first.checked_add(span.map_err(out_of_range)?);
+        let begin = wall(begin.map_err(out_of_range)?)?;
+        if begin <= shown {
+            return Ok(begin);
+        }
+        bin -= 1;
+    }
+}
+
+/// Applies a function with a memory to each moment.
+fn try_each(
+    moments: &TimestampMicrosecondArray,
+    mut each: impl FnMut(i64) -> Result<i64>,
+) -> Result<TimestampMicrosecondArray> {
+    let each = moments
+        .iter()
+        .map(|moment| moment.map(&mut each).transpose());
+    each.collect::<Result<_, DataFusionError>>()
+}
