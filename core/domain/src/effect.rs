@@ -1,16 +1,17 @@
 //! What an improvement did, against what would have happened without it.
 
+use crate::estimate::Estimate;
 use serde::{Deserialize, Serialize};
 
 /// The answer to "did it work?".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// The interval excludes zero in the wanted direction and the placebo test agrees.
+    /// The interval excludes zero in the wanted direction and the test agrees.
     Works,
     /// The data cannot tell.
     Unclear,
-    /// The interval excludes zero in the unwanted direction and the placebo test agrees.
+    /// The interval excludes zero in the unwanted direction and the test agrees.
     Harmful,
     /// Not enough days have passed.
     TooEarly,
@@ -21,9 +22,41 @@ impl Verdict {
     pub fn word(self) -> &'static str {
         match self {
             Verdict::Works => "works",
-            Verdict::Unclear => "unclear",
+            Verdict::Unclear => "not proven",
             Verdict::Harmful => "harmful",
             Verdict::TooEarly => "too early",
+        }
+    }
+
+    /// Whether the data supports an effect, wanted or not.
+    pub fn is_proven(self) -> bool {
+        matches!(self, Verdict::Works | Verdict::Harmful)
+    }
+}
+
+/// The test that the p-value of an effect comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectTest {
+    /// The same estimate at earlier dates at which nothing was changed.
+    #[default]
+    Placebo,
+    /// Weeks before against weeks after, where history is too short for placebo dates.
+    Weeks,
+    /// A metric that had been constant until the change.
+    Constant,
+    /// None: there are too few days for any.
+    None,
+}
+
+impl EffectTest {
+    /// Its name for people; empty for none.
+    pub fn word(self) -> &'static str {
+        match self {
+            EffectTest::Placebo => "placebo test",
+            EffectTest::Weeks => "weeks before and after",
+            EffectTest::Constant => "constant before",
+            EffectTest::None => "",
         }
     }
 }
@@ -49,21 +82,26 @@ pub struct Effect {
     /// Mean in the post-period.
     #[serde(deserialize_with = "crate::lenient::number")]
     pub after: f64,
-    /// Mean of the counterfactual in the post-period.
+    /// Mean of the counterfactual in the post-period; the mean before while it is too early.
     #[serde(deserialize_with = "crate::lenient::number")]
     pub counterfactual: f64,
-    /// after - counterfactual, with its 95 % interval.
+    /// after - counterfactual, with its 95 % interval; zeros while it is too early. For people use
+    /// [`Effect::estimate`].
     #[serde(deserialize_with = "crate::lenient::three")]
     pub absolute: [f64; 3],
-    /// The same relative to the counterfactual (−0.3 = 30 % less).
+    /// The same relative to the counterfactual (−0.3 = 30 % less); zeros where that is not above zero,
+    /// and while it is too early. For people use [`Effect::estimate`].
     #[serde(deserialize_with = "crate::lenient::three")]
     pub relative: [f64; 3],
-    /// Placebo-in-time p-value.
+    /// p-value of the test.
     #[serde(deserialize_with = "crate::lenient::number")]
     pub placebo_p: f64,
     /// The same, corrected for the number of improvements that were judged; `None` when none was.
     #[serde(default)]
     pub placebo_p_corrected: Option<f64>,
+    /// The test.
+    #[serde(default)]
+    pub test: EffectTest,
     /// Number of placebo dates tried.
     pub placebos: u64,
     /// Days before and after.
@@ -74,4 +112,76 @@ pub struct Effect {
     pub controls: Vec<String>,
     /// Did it work?
     pub verdict: Verdict,
+}
+
+/// Upper bound from which on an effect is given as an amount: shares of next to nothing say little.
+const RELATIVE_MAX: f64 = 10.0;
+
+impl Effect {
+    /// The effect for people: relative to what was expected, or as an amount where little or nothing
+    /// was. `None` while it is too early for an estimate.
+    pub fn estimate(&self) -> Option<Estimate<'_>> {
+        let [relative, low, high] = self.relative;
+        let proven = self.verdict.is_proven();
+        if self.verdict == Verdict::TooEarly {
+            return None;
+        }
+        let is_share = self.counterfactual > 0.0
+            && self.after >= 0.0
+            && self.relative.iter().all(|value| value.is_finite())
+            && high < RELATIVE_MAX
+            && (relative != 0.0 || self.absolute[0] == 0.0);
+        if is_share {
+            return Some(Estimate::relative(relative, Some([low, high]), proven));
+        }
+        let [value, low, high] = self.absolute;
+        Some(Estimate::amount(
+            value,
+            Some([low, high]),
+            &self.unit,
+            proven,
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::number::NBSP;
+
+    #[test]
+    fn what_was_not_estimated_has_no_estimate() {
+        let json = serde_json::json!({
+            "improvement": "A", "title": "A", "date": "2026-10-05", "metric": "failures",
+            "unit": "failures per day", "lower_is_better": true, "before": 4.0, "after": 6.0,
+            "counterfactual": 4.0, "absolute": [2.0, 1.0, 3.0], "relative": [0.5, 0.25, 0.75],
+            "placebo_p": 0.01, "placebos": 9, "days_before": 90, "days_after": 30, "controls": [],
+            "verdict": "harmful",
+        });
+        let mut effect: Effect = serde_json::from_value(json).expect("an effect");
+        let claim = |effect: &Effect| {
+            let estimate = effect.estimate()?;
+            Some(estimate.claim("than expected").replace(NBSP, " "))
+        };
+        let check = |effect: &Effect, want: &str| {
+            assert_eq!(claim(effect).as_deref(), Some(want));
+        };
+        check(
+            &effect,
+            "50 % higher than expected (95 % interval 25 to 75 % higher)",
+        );
+        effect.verdict = Verdict::Unclear;
+        check(
+            &effect,
+            "probably 50 % higher than expected (25 to 75 % higher); not yet proven",
+        );
+        (effect.counterfactual, effect.relative) = (0.0, [0.0; 3]);
+        check(
+            &effect,
+            "probably 2.0 failures per day higher than expected (1.0 to 3.0 failures per day \
+             higher); not yet proven",
+        );
+        effect.verdict = Verdict::TooEarly;
+        assert_eq!(claim(&effect), None);
+    }
 }

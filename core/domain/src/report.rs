@@ -6,6 +6,7 @@ use crate::{
     finding::Finding,
     number::{count, plural},
 };
+use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
 /// Whether all of the run is in the report.
@@ -50,6 +51,27 @@ impl RunStatus {
     }
 }
 
+/// The meaning of a time without records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Silence {
+    /// Nothing happened, or records are missing.
+    #[default]
+    Unknown,
+    /// Nothing happened.
+    Zero,
+}
+
+impl Silence {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference"
+    )]
+    fn is_unknown(&self) -> bool {
+        *self == Self::Unknown
+    }
+}
+
 /// What a contract expects of its records as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Expectation {
@@ -59,6 +81,31 @@ pub struct Expectation {
     pub daily_records_min: Option<f64>,
     /// Most records a day.
     pub daily_records_max: Option<f64>,
+    /// The meaning of a time without records.
+    #[serde(default, skip_serializing_if = "Silence::is_unknown")]
+    pub silence: Silence,
+}
+
+impl Expectation {
+    /// From this many hours on, 60 days, `fresh_hours` allows for rare events and not for late
+    /// deliveries.
+    const RARE_HOURS: f64 = 1440.0;
+
+    /// The time until which no records after the `last` one mean that nothing happened, at most
+    /// `end`; `None` where silence may be missing records. A silence longer than `fresh_hours` is one
+    /// that the source's owner did not foresee: it is known to be empty up to that length only.
+    pub fn complete_until(&self, last: DateTime, end: DateTime) -> Option<DateTime> {
+        let is_zero = self.silence == Silence::Zero
+            || self
+                .fresh_hours
+                .is_some_and(|hours| hours >= Self::RARE_HOURS);
+        let foreseen = |hours: f64| {
+            let span = jiff::SignedDuration::try_from_secs_f64(hours * 3600.0).ok()?;
+            last.checked_add(span).ok()
+        };
+        let until = self.fresh_hours.and_then(foreseen);
+        is_zero.then(|| until.map_or(end, |until| until.min(end)))
+    }
 }
 
 /// What became of the records of one source.
@@ -151,6 +198,22 @@ pub struct Provenance {
     pub datasets: Vec<DatasetRef>,
 }
 
+/// The report before this one: the newest complete run of the job on the window before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierReport {
+    /// Label of its window, such as "2026-W45".
+    pub window: String,
+    /// Identities of its findings, sorted.
+    pub findings: Vec<String>,
+}
+
+impl EarlierReport {
+    /// Whether it had this finding.
+    pub fn has(&self, finding: &Finding) -> bool {
+        self.findings.binary_search(&finding.id).is_ok()
+    }
+}
+
 /// Everything that one or more laid-out documents are made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -174,6 +237,12 @@ pub struct Report {
     pub status: ReportStatus,
     /// One sentence: how are we?
     pub verdict: String,
+    /// What a reader must know before trusting any figure, as sentences; the first page prints them.
+    #[serde(default)]
+    pub notices: Vec<String>,
+    /// The report before, against which findings are new or not; `None` where there is none.
+    #[serde(default)]
+    pub earlier: Option<EarlierReport>,
     /// The findings that matter most, in order.
     pub headlines: Vec<Finding>,
     /// Decisions or attention asked of the reader, as sentences.
@@ -207,4 +276,30 @@ pub struct PlanNode {
     pub rows: Option<u64>,
     /// "done", "failed" or "not enough".
     pub status: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_zero_only_where_the_contract_says_so() {
+        let time = |text: &str| text.parse::<DateTime>().expect("a time");
+        let check = |silence: Silence, fresh_hours: Option<f64>, want: Option<&str>| {
+            let expectation = Expectation {
+                fresh_hours,
+                silence,
+                ..Expectation::default()
+            };
+            let found =
+                expectation.complete_until(time("2026-09-16T12:00"), time("2026-10-19T00:00"));
+            assert_eq!(found, want.map(time), "{expectation:?}");
+        };
+        check(Silence::Unknown, None, None);
+        check(Silence::Unknown, Some(26.0), None);
+        check(Silence::Unknown, Some(20_000.0), Some("2026-10-19T00:00"));
+        check(Silence::Zero, None, Some("2026-10-19T00:00"));
+        check(Silence::Zero, Some(48.0), Some("2026-09-18T12:00"));
+        check(Silence::Zero, Some(f64::MAX), Some("2026-10-19T00:00"));
+    }
 }

@@ -64,6 +64,10 @@ impl Components {
             add("window", json!(plan.window));
             add("compare", json!(plan.compare));
             add("seed", json!(plan.seed));
+            // Of a window that is not over, stages see as far as the day of the run.
+            if plan.date < plan.window.end && !node.is_report() {
+                add("date", json!(plan.date));
+            }
         }
         for (name, identity) in inputs {
             add(&format!("input.{name}"), json!(identity));

@@ -5,13 +5,23 @@
 //! each value say what it should have been, without looking at it; only what surprises all of them
 //! counts, so a lasting shift or a slow drift is not taken for an anomaly. Counts are judged by the
 //! negative binomial distribution with the dispersion they show, other values by Student's t on a
-//! robust scale (Huber, 1981; Siegel, 1982; Davies, Fried and Aggregate, 2004). An isolation forest (Liu,
+//! robust scale (Huber, 1981; Siegel, 1982; Davies, Fried and Gather, 2004). An isolation forest (Liu,
 //! Ting and Zhou, 2008) over the scores, their changes and their surroundings has the second vote. A
 //! claim needs both, or a probability twenty times smaller than the limit.
 //!
 //! The limit is corrected for everything that was looked at (Bonferroni): `alpha` is the chance of
 //! any false claim in the whole stage when there is only noise, half of it for the window, half for
 //! the history that `look_back` adds. Neighbouring anomalous steps are one event.
+//!
+//! Without an event the heading says how many steps lie outside the band that 95 % of usual values keep
+//! to, and how many chance alone would put there: what is not proven unusual is not proven usual.
+//!
+//! # Severity
+//! An event before the window is good to know. In the window one on the good side of its `metric_type`,
+//! or of a metric of type `other`, is worth a look; one on the bad side needs attention. It is critical
+//! when it deviates by half or more of what was expected and lasts for three days, or, of work that
+//! fails, waits or is not done, when it is among the last two days. Of type `other` a large event that
+//! lasts needs attention, and nothing is critical.
 //!
 //! # Caveats
 //! An event of more than a week is a new level: see `change_point`. On the last days of the window the
@@ -42,7 +52,7 @@ use shown::{Reporter, frame_of};
 /// The kind, as it is registered.
 pub const ANOMALY: Kind = Kind {
     name: "anomaly",
-    code_version: 2,
+    code_version: 3,
     summary: "Finds days or hours that the usual rhythm does not explain.",
     manual: include_str!("anomaly.rs"),
     schema: || schemars::schema_for!(Params),
@@ -98,13 +108,18 @@ impl MetricType {
         }
     }
 
-    /// Whether a deviation to this side is bad news as far as one can know.
+    /// Whether a deviation to this side is known to be bad news.
     fn is_bad(self, up: bool) -> bool {
         match self {
             Self::Throughput => !up,
-            Self::Other => true,
+            Self::Other => false,
             _ => up,
         }
+    }
+
+    /// Whether people feel it at once: work that fails, waits or is not done.
+    fn is_felt(self) -> bool {
+        matches!(self, Self::Throughput | Self::ErrorRate | Self::Latency)
     }
 }
 
@@ -170,7 +185,7 @@ struct Params {
 
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
     let params: Params = serde_json::from_value(params.clone())?;
-    let input = &inputs[&params.input];
+    let input = crate::input(inputs, &params.input)?;
     let request = Request {
         time: params.time.as_deref(),
         value: params.value.as_deref(),

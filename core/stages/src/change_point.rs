@@ -23,11 +23,14 @@
 //! period = "day"
 //! ```
 //!
+//! Where no shift is proven, the level may have shifted by less than this data can show, or too
+//! lately: see `segment_min`.
+//!
 //! Periods that records cover in part, at either end, are left out unless `part_periods = "keep"`;
 //! the finding's numbers hold the means both ways.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, StageError,
+    Analysis, Context, Inputs, Kind, StageError, input,
     series::{
         self, Aggregate, PartPeriods, Request,
         period::{LongPeriod, Period},
@@ -143,7 +146,7 @@ fn thirty() -> usize {
 /// The kind `change_point`.
 pub const CHANGE_POINT: Kind = Kind {
     name: "change_point",
-    code_version: 2,
+    code_version: 3,
     summary: "Dates at which the level of a series shifted, with the means before and after.",
     manual: include_str!("change_point.rs"),
     schema: || schemars::schema_for!(Params),
@@ -160,9 +163,7 @@ fn run(
     inputs: &Inputs,
 ) -> Result<Analysis, StageError> {
     let params: Params = serde_json::from_value(params.clone())?;
-    let input = inputs
-        .get(&params.input)
-        .ok_or_else(|| StageError::Other(format!("there is no dataset {:?}", params.input)))?;
+    let input = input(inputs, &params.input)?;
     let period = Period::from(params.period);
     let request = Request {
         time: params.time.as_deref(),
@@ -219,9 +220,9 @@ fn run(
         set.measure,
         plural(set.starts.len() as u64, period.noun()),
         if found.is_empty() {
-            "none".to_string()
+            "none is proven".to_string()
         } else {
-            plural(found.len() as u64, "shift")
+            format!("{} proven", plural(found.len() as u64, "shift"))
         },
     );
     if cell.charts.is_empty() {

@@ -9,15 +9,30 @@
 //!
 //! The same estimator is run at every earlier date at which nothing was changed. The placebo p-value
 //! says how often that gives an estimate as large. An improvement "works" only when the interval
-//! excludes zero on the wanted side *and* the placebo p-value, corrected by Holm for the number of
-//! improvements judged, is below 0.05.
+//! excludes zero on the wanted side *and* the p-value, corrected by Holm for the number of
+//! improvements judged, is below 0.05; what got worse in the same sense is "harmful", and all else is
+//! "not proven", which is no proof that there is no effect.
+//!
+//! A placebo test needs 42 days before the change and four times as many as are looked at after it: 162
+//! for 30 days. With less, whole weeks before the change are compared with whole weeks after it by
+//! Student's t, and the larger of its p-value and the structural one counts.
+//!
+//! A metric that was constant on all `n` days before the change, or repeated its week exactly, has no
+//! noise to judge by. That no day departed bounds the share of days that would (at 95 %, about `3/n`:
+//! Hanley and Lippman-Hand, 1983), which gives the interval. The p-value is the larger of two: that of
+//! all departures coming after the change by chance (Fisher), and, as a level may shift and stay, that
+//! of the first of them coming so soon, about `1/(n + 1)`.
+//!
+//! An improvement whose component is `all` or empty concerns all records.
 //!
 //! # Caveats
 //! Without a control an outside event on the same day cannot be told from the improvement; such effects
 //! are marked "uncontrolled". Two changes in one component within the same weeks cannot be told apart.
+//! The t-test of weeks takes weeks as independent of each other. Days after the last record of a source
+//! count as zero only where its contract says so (`silence = "zero"`).
 
 use crate::{
-    Analysis, Context, Inputs, Kind, StageError,
+    Analysis, Context, Inputs, Kind, StageError, input,
     series::{self, Aggregate, PartPeriods, Request, period::Period},
     with_findings,
 };
@@ -33,15 +48,15 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use measure::judge;
-use register::read;
+use measure::{judge, line_of};
+use register::{Improvement, WHOLE, read};
 use shown::{Reporter, did};
 use tables::frame_of;
 
 /// The kind, as it is registered.
 pub const EFFECTIVENESS: Kind = Kind {
     name: "effectiveness",
-    code_version: 2,
+    code_version: 3,
     summary: "Measures what improvements did, against what was expected without them.",
     manual: include_str!("effectiveness.rs"),
     schema: || schemars::schema_for!(Params),
@@ -86,7 +101,8 @@ fn default_true() -> bool {
 #[serde(deny_unknown_fields)]
 struct Params {
     /// Register of improvements: columns `id`, `title`, `component`, `metric`, `date` (a date or a
-    /// timestamp), and optionally `expected_relative` and `lower_is_better`.
+    /// timestamp), and optionally `expected_relative` and `lower_is_better`. A component that is empty
+    /// or `all` stands for all records.
     #[schemars(extend("x-dataset" = true))]
     improvements: String,
     /// Dataset with the metric.
@@ -141,8 +157,18 @@ const GROUPS_MAX: usize = 200;
 
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
     let params: Params = serde_json::from_value(params.clone())?;
-    let input = &inputs[&params.input];
-    let by = [params.component_column.clone()];
+    let records = input(inputs, &params.input)?;
+    let register = input(inputs, &params.improvements)?;
+    let mut notes = Vec::new();
+    let improvements = read(context, &params, register, &mut notes)?;
+    let is_whole = |one: &Improvement| one.component == WHOLE;
+    // Without components nothing but the whole can be looked at.
+    let has_column = records.frame.column(&params.component_column).is_ok();
+    let by = if !has_column && !improvements.is_empty() && improvements.iter().all(is_whole) {
+        Vec::new()
+    } else {
+        vec![params.component_column.clone()]
+    };
     let request = Request {
         time: params.time.as_deref(),
         value: params.value.as_deref(),
@@ -154,7 +180,13 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         groups_max: GROUPS_MAX,
         measure: params.measure.as_deref(),
     };
-    let lines = series::collect(context, input, &request)?;
+    let mut lines = series::collect(context, records, &request)?;
+    if improvements.iter().any(is_whole) && line_of(&lines, WHOLE).is_none() {
+        let whole = Request { by: &[], ..request };
+        lines
+            .groups
+            .extend(series::collect(context, records, &whole)?.groups);
+    }
     let mut cell = Cell::new(&context.stage, EFFECTIVENESS.name);
     cell.title = if context.title.is_empty() {
         "Did the improvements work?".to_string()
@@ -166,8 +198,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     if !lines.describe(&mut cell) {
         return Ok(Analysis { cell, frame: None });
     }
-    let register = &inputs[&params.improvements];
-    let improvements = read(context, &params, register, &mut cell.caveats)?;
+    cell.caveats.extend(notes);
     if improvements.is_empty() {
         let name = &params.improvements;
         cell.status = CellStatus::NotEnough {
@@ -199,7 +230,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         .iter()
         .filter_map(|one| reporter.effect(one))
         .collect();
-    cell.tables.push(Reporter::table(&judged));
+    cell.tables.push(reporter.table(&judged));
     cell.charts = judged
         .iter()
         .filter_map(|one| reporter.chart(one))

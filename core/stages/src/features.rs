@@ -11,7 +11,9 @@
 //! that passed: a day on which the clocks go back has 25, one on which they go forward 23. Days and
 //! weeks are civil days and ISO weeks. The first and the last row may hold a part of a period only.
 //! With `every = "none"` the rows are taken as they are, in the order of their times: for series that
-//! are regular already. Records at or after the end of the window are left out.
+//! are regular already. Records at or after the end of the window are left out, and so are, of regular
+//! series, records so long before all others that they are no part of the history: one of 1970 would
+//! make rows for half a century.
 //!
 //! A period without records is 0 for counts and sums and missing for other aggregates, unless `fill`
 //! says otherwise. Missing is not zero: figures over a window leave it out.
@@ -92,7 +94,7 @@ use rows::Rows;
 /// The kind, as it is registered.
 pub const FEATURES: Kind = Kind {
     name: "features",
-    code_version: 1,
+    code_version: 2,
     summary: "Makes regular series with lags, rolling figures, calendar and holidays beside them.",
     manual: include_str!("features.rs"),
     schema: || schemars::schema_for!(Params),
@@ -106,7 +108,7 @@ const METHOD: &str = "Regular series by aggregation; lags, rolling, expanding an
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
     let params: Params = serde_json::from_value(params.clone())?;
     params.check()?;
-    let input = &inputs[&params.input];
+    let input = crate::input(inputs, &params.input)?;
     let mut cell = Cell::new(&context.stage, FEATURES.name);
     cell.method = METHOD.to_string();
     cell.did = format!("Wanted to make features of {}.", params.input);

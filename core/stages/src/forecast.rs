@@ -5,7 +5,17 @@
 //! smoothing, STL with exponential smoothing) each forecast from up to 24 earlier dates. Their errors
 //! (MASE; Hyndman and Koehler, 2006) choose and weight them. The combination's own errors at each
 //! horizon give conformal intervals (Vovk, Gammerman and Shafer, 2005): nothing is assumed about
-//! their distribution, and the coverage they had on the past is printed beside them.
+//! their distribution, and the coverage they had on the past is printed beside them. How accurate
+//! the forecasts were is said against repeating the last season, from the same dates.
+//!
+//! Short excursions far beyond anything usual, after which the series returned to where it was, are
+//! not carried on: one outage moves no forecast. A shift that lasts is, and so is what comes again a
+//! week later. The errors on the past count such days in full, and intervals allow for as many of
+//! them as there were. When the last days are exceptional, nobody knows whether they will last:
+//! the interval then holds both.
+//!
+//! The forecast begins after the last whole step of the records, which may be before the window's end.
+//! What was never below zero is not forecast below zero.
 //!
 //! With a `capacity`, the stage says when the metric reaches the given share of its limit, and between
 //! which dates. A drift that began weeks ago cannot be tested on earlier dates, so this rests on the
@@ -40,7 +50,7 @@ use shown::Reporter;
 /// The kind, as it is registered.
 pub const FORECAST: Kind = Kind {
     name: "forecast",
-    code_version: 2,
+    code_version: 3,
     summary: "Forecasts a metric with intervals tested on the past, and says when a limit is reached.",
     manual: include_str!("forecast.rs"),
     schema: || schemars::schema_for!(Params),
@@ -117,14 +127,18 @@ impl Params {
     }
 }
 
-const METHOD: &str = "Forecasters chosen and weighted by rolling-origin backtest (MASE; Hyndman and \
-                      Koehler, 2006), conformal intervals (Vovk, Gammerman and Shafer, 2005)";
+const METHOD: &str = "Forecasters on the series without isolated outliers, chosen and weighted by \
+                      rolling-origin backtest (MASE; Hyndman and Koehler, 2006), conformal intervals \
+                      (Vovk, Gammerman and Shafer, 2005)";
 
 /// Most groups that are forecast: the largest.
 const GROUPS_MAX: usize = 200;
 
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
     let params: Params = serde_json::from_value(params.clone())?;
+    if params.level.is_empty() {
+        return Err(StageError::Other("`level` names no coverage".to_string()));
+    }
     if let Some(level) = params
         .level
         .iter()
@@ -134,7 +148,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
             "level {level} is not between 0.01 and 0.999"
         )));
     }
-    let input = &inputs[&params.input];
+    let input = crate::input(inputs, &params.input)?;
     let request = Request {
         time: params.time.as_deref(),
         value: params.value.as_deref(),

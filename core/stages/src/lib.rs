@@ -60,10 +60,30 @@ pub struct Input {
     pub time: Option<String>,
     /// What was left out of a source, its column `raw` at least; only when a param asks for it.
     pub refused: Option<DataFrame>,
+    /// Civil time until which no records mean that nothing happened, where the contract of the source
+    /// says so; `None` where silence may be missing records.
+    pub complete_until: Option<jiff::civil::DateTime>,
+}
+
+impl Input {
+    /// The last time in a column, on the clocks of a time zone.
+    pub fn last_time(&self, column: &str, timezone: &str) -> Option<jiff::civil::DateTime> {
+        let times = frame::times(self, column, timezone).ok()?;
+        times.civil.into_iter().flatten().max()
+    }
 }
 
 /// Datasets by name.
 pub type Inputs = BTreeMap<String, Input>;
+
+/// The dataset of this name, which a param names.
+pub(crate) fn input<'a>(inputs: &'a Inputs, name: &str) -> Result<&'a Input, StageError> {
+    inputs.get(name).ok_or_else(|| {
+        StageError::Other(format!(
+            "no dataset {name:?} is given to the stage; name a source or a stage of the job"
+        ))
+    })
+}
 
 /// What a stage leaves behind.
 #[derive(Debug, Clone)]

@@ -16,7 +16,8 @@
 //! known of sources only; freshness and volume need a time column; completeness needs records before
 //! the window, or `always_filled`, which names fields that no record may lack. A value of another
 //! type counts against shape by the share of records that have it, as does a field that the
-//! contract does not name; a field of the contract that no record has counts in full.
+//! contract does not name. An optional field that no record has costs nothing, unless the records
+//! bring as many fields that the contract does not name: then it may have another name.
 //!
 //! # Gone quiet
 //!
@@ -32,6 +33,23 @@
 //! gone quiet when that probability is below 0.5 % and it was not as silent at any week's end before.
 //! At least seven days with records within two weeks or more are needed.
 //!
+//! Where the contract says that no records mean that nothing happened (`silence = "zero"`), a source
+//! goes quiet only by its `fresh_hours`, and few records are no defect.
+//!
+//! # Days without records
+//!
+//! A stretch of three days or more in the last 53 weeks without a record, whose chance under the
+//! rhythm of all other days is below 0.01 %, is a gap: records are missing. It teaches nothing about
+//! the rhythm, except for the same weeks a year later. If it reaches into the `windows` before the
+//! window, it is a finding and among the report's notes, and completeness is multiplied by the share
+//! of days since then that are not in a gap. With `silence = "zero"` there are no gaps.
+//!
+//! # Values that look alike
+//!
+//! Values of one column that differ only in blanks, upper and lower case, invisible characters or the
+//! Unicode form of their letters (NFC, NFD) count as different groups; they are a finding, a warning
+//! when the difference cannot be seen.
+//!
 //! # Volume
 //!
 //! The contract may expect a number of records a day (`daily_records`), which the mean of the
@@ -46,6 +64,10 @@
 //! owner is told. A stage that may block must not be `optional`. A part that is not known is not
 //! held to a threshold, but a dataset without any record is blocked by every threshold.
 //!
+//! # Words
+//!
+//! `noun` names what the records are, in the plural, such as "builds".
+//!
 //! # Where bad records come from
 //!
 //! `by` names a column, such as the component. Then the share of records left out is told for each
@@ -55,7 +77,7 @@
 //!
 //! # Caveats
 //!
-//! A holiday that the source has not seen before looks like its end. What was refused together, as by
+//! A holiday that the source has not seen before looks like its end, or like a gap. What was refused together, as by
 //! one bad release, counts one by one: the p-values of `by` take such records to be independent.
 //!
 //! ```toml
@@ -73,8 +95,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+mod alike;
 mod completeness;
 mod found;
+mod gaps;
 mod judge;
 mod limits;
 mod origin;
@@ -113,6 +137,22 @@ struct Params {
     #[serde(default = "eight")]
     #[schemars(range(min = 4, max = 520))]
     windows: u32,
+    /// What the records are, in the plural, such as "builds"; "records" by default.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    noun: Option<String>,
+}
+
+impl Params {
+    /// What the records are.
+    fn noun(&self) -> &str {
+        self.noun.as_deref().unwrap_or("records")
+    }
+
+    /// "1 record", "12 builds".
+    fn counted(&self, n: u64) -> String {
+        retrocast_domain::number::with_unit(n as f64, self.noun())
+    }
 }
 
 fn eight() -> u32 {
@@ -122,7 +162,7 @@ fn eight() -> u32 {
 /// The kind `quality`.
 pub const QUALITY: Kind = Kind {
     name: "quality",
-    code_version: 3,
+    code_version: 4,
     summary: "Completeness, validity, uniqueness, freshness, volume and shape of datasets, as one score; flags or blocks the report.",
     manual: include_str!("quality.rs"),
     schema: || schemars::schema_for!(Params),
@@ -144,16 +184,19 @@ fn run(
     let mut found = Vec::new();
     let mut judged = Vec::new();
     for name in &params.inputs {
-        let input = inputs
-            .get(name)
-            .ok_or_else(|| StageError::Other(format!("there is no dataset {name:?}")))?;
+        let input = crate::input(inputs, name)?;
         let quality = judge(context, &params, input)?;
         cell.records = match (cell.records, quality.in_window) {
             (records, Some(now)) => Some(records.unwrap_or(0) + now),
             (records, None) => records,
         };
-        cell.caveats.extend(no_records(context, input, &quality));
+        cell.caveats
+            .extend(no_records(context, &params, input, &quality));
         cell.notices.extend(limits::notice(&params, &quality));
+        cell.notices
+            .extend(quality.missing.notices(name, params.noun()));
+        cell.caveats
+            .extend(quality.missing.caveats(name, params.noun()));
         found.extend(findings(context, &params, input, &quality));
         cell.kpis.push(kpi(&params, &quality));
         judged.push(quality);
@@ -165,12 +208,12 @@ fn run(
         "Judged {}: {}.",
         plural(judged.len() as u64, "dataset"),
         if found.is_empty() {
-            "nothing to complain of".to_string()
+            "no fault found".to_string()
         } else {
             plural(found.len() as u64, "finding")
         }
     );
-    cell.tables.push(scores(&judged));
+    cell.tables.push(scores(&params, &judged));
     cell.tables.push(parts_table(&params, &judged));
     cell.tables.extend(reasons(&params, inputs));
     cell.tables.extend(origins.iter().map(origin::table));
@@ -183,21 +226,28 @@ fn run(
 }
 
 /// Says when nothing of a dataset falls in the window, which may be an end or just a quiet time.
-fn no_records(context: &Context, input: &Input, quality: &Quality) -> Option<String> {
+fn no_records(
+    context: &Context,
+    params: &Params,
+    input: &Input,
+    quality: &Quality,
+) -> Option<String> {
+    let noun = params.noun();
+    let this = crate::kpi::words::noun(context.window.spec);
     let window = context.window.words();
     let name = &input.dataset.name;
     match (quality.in_window, &quality.silence) {
         (None, _) => None,
         (Some(1..), _) => None,
         (Some(0), Some(silence)) => Some(format!(
-            "{name} has no record in this window, {window}; the last is of {}.",
+            "{name} has no {noun} in this {this}, {window}; the last is of {}.",
             retrocast_domain::window::long(silence.last.date())
         )),
         (Some(0), None) if input.frame.height() == 0 => Some(format!(
-            "{name} has no record before the end of the window, {window}."
+            "{name} has no {noun} before the end of the {this}, {window}."
         )),
         (Some(0), None) => Some(format!(
-            "{name} has no record with a time before the end of the window, {window}."
+            "{name} has no {noun} with a time before the end of the {this}, {window}."
         )),
     }
 }

@@ -168,6 +168,12 @@ impl SeriesSet {
         self.starts.partition_point(|other| *other < time)
     }
 
+    /// End of the last period; `None` without any.
+    pub(crate) fn end(&self) -> Option<DateTime> {
+        let last = self.starts.last()?;
+        Some(self.period.after(*last, 1))
+    }
+
     /// First and last day: "2026-08-03 to 2026-11-15".
     pub(crate) fn dates(&self) -> String {
         match (self.starts.first(), self.starts.last()) {
@@ -233,7 +239,7 @@ pub(crate) fn collect(
         nothing: None,
     };
     let values = values(input, request, &mut set.caveats)?;
-    let coverage = Coverage::of(&times, &context.window);
+    let coverage = Coverage::of_input(input, &times, &context.window);
     if let Some(reason) = need::nothing(context, input, time, &times, coverage.as_ref()) {
         set.nothing = Some(reason);
         return Ok(set);
@@ -266,7 +272,24 @@ pub(crate) fn collect(
     fill(
         context, request, &coverage, &records, &span, whole, &mut set,
     );
+    if let Some(end) = set.end() {
+        set.caveats
+            .extend(before_window(context, request.period, end));
+    }
     Ok(set)
+}
+
+/// The caveat for a last whole period that ends before the window, when that is long enough for one.
+pub(crate) fn before_window(context: &Context, period: Period, end: DateTime) -> Option<String> {
+    let window = &context.window;
+    let fits = period.seconds() <= i64::from(window.days()) * Period::Day.seconds();
+    (fits && end <= window.start.at(0, 0, 0, 0)).then(|| {
+        format!(
+            "Records cover no whole {} of this window, {}: all figures are of the time before it.",
+            period.noun(),
+            window.words()
+        )
+    })
 }
 
 /// The value of each row; 1 for counts.

@@ -39,20 +39,22 @@
 //! Weekdays are compared within weeks, hours within days, months within years, so that a trend
 //! cannot pose as a rhythm: a log-linear Poisson model with a level for each week, day or year.
 //! Variances allow for clustering: the largest of Poisson, quasi-Poisson (`McCullagh` and Nelder
-//! 1989) and the sandwich estimator over those blocks (Newey and West 1987). Years are compared
-//! month by month, enlarged for dispersion and autocorrelation; the plain Poisson interval is given
-//! with them. Thresholds are maximally selected statistics (Lausen and Schumacher 1992), compared
-//! within days and shuffled within days; the interval of the cut is that of Hansen (2000). Medians
-//! have order-statistic intervals, their difference that of Zou and Donner (2008), its test is
-//! Mann and Whitney's (1947). All claims of a stage are corrected together (Holm 1979), each after
-//! a correction for the number of days, hours or months among which it was picked.
+//! 1989) and the sandwich estimator over those blocks (Newey and West 1987). A year is compared with
+//! the same part of the year before, with the dispersion and autocorrelation of its months; the plain
+//! Poisson interval stands beside it as `ratio_poisson`. Thresholds are maximally selected statistics
+//! (Lausen and Schumacher 1992), compared within days and shuffled within days; the interval of the
+//! cut is that of Hansen (2000), that of the ratio of its sides has days as clusters. Medians have
+//! order-statistic intervals, their difference that of Zou and Donner (2008), its test is Mann and
+//! Whitney's (1947). All claims of a stage are corrected together (Holm 1979), each after a correction
+//! for the number of days, hours or months among which it was picked.
 //!
-//! A rhythm is told when its corrected p-value is below `alpha` and it is at least `change_min`
-//! large. The textbook chi-square of the counts stands beside it as `chi_square`; it takes records
-//! as independent, which records seldom are.
+//! A rhythm is a finding when its corrected p-value is below `alpha` and it is at least `change_min`
+//! large. Any other is not proven, which does not mean that it is not there: tables and charts give
+//! every estimate with its interval. The textbook chi-square of the counts stands beside it as
+//! `chi_square`; it takes records as independent, which records seldom are.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, StageError,
+    Analysis, Context, Inputs, Kind, StageError, input,
     series::{self},
     with_findings,
 };
@@ -81,7 +83,7 @@ use read::read;
 /// The kind `temporal_pattern`.
 pub const TEMPORAL_PATTERN: Kind = Kind {
     name: "temporal_pattern",
-    code_version: 2,
+    code_version: 3,
     summary: "Weekday, hour, month and year effects, and the volume at which things change.",
     manual: include_str!("temporal_pattern.rs"),
     schema: || schemars::schema_for!(Params),
@@ -167,7 +169,7 @@ struct Candidate {
     large: bool,
     /// Charts in which it would be marked, by index.
     chart: Option<usize>,
-    /// The chart's title when the claim is made.
+    /// The chart's title when the claim is made; later claims come before earlier ones.
     title: String,
 }
 
@@ -202,9 +204,7 @@ fn run(
     inputs: &Inputs,
 ) -> Result<Analysis, StageError> {
     let params: Params = serde_json::from_value(params.clone())?;
-    let input = inputs
-        .get(&params.input)
-        .ok_or_else(|| StageError::Other(format!("there is no dataset {:?}", params.input)))?;
+    let input = input(inputs, &params.input)?;
     let split = match &params.split {
         Some(text) => Some(text.parse::<Date>().map_err(|_| {
             StageError::Other(format!(
@@ -277,9 +277,9 @@ fn run(
         ),
         data.period(),
         if findings.is_empty() {
-            "nothing stands out from chance".to_string()
+            "no pattern is proven".to_string()
         } else {
-            plural(findings.len() as u64, "pattern")
+            format!("{} proven", plural(findings.len() as u64, "pattern"))
         },
     );
     cell.charts = found.charts;

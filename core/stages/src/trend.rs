@@ -1,17 +1,24 @@
-//! Slow movement over many days, weeks or months, for each group: improving, worsening, stable or
-//! volatile.
+//! Slow movement over many days, weeks or months, for each group, as far as it is proven.
 //!
-//! The records are made into one value a period. Days of the week are taken out of daily series
-//! (median of what a running median leaves at each weekday). Whether the series rises or falls is
-//! tested with the Mann-Kendall test, its variance enlarged for autocorrelation (Hamed and Rao
-//! 1998; Yue and Wang 2004); how fast is the Theil-Sen slope with Sen's interval (Sen 1968).
-//! p-values of all groups are corrected together (Benjamini and Hochberg 1995).
+//! The records are made into one value a period. Whether the series rises or falls is tested with the
+//! Mann-Kendall test, days of the week taken out of daily series first (median of what a running
+//! median leaves at each weekday), its variance enlarged for autocorrelation (Hamed and Rao 1998; Yue
+//! and Wang 2004). p-values of all groups are corrected together (Benjamini and Hochberg 1995).
 //!
-//! A group is *improving* or *worsening* when its corrected p-value is below `alpha` and the line
-//! moves by at least `change_min` of its level; otherwise *volatile* when the values scatter widely
-//! around the line (robust standard deviation above 30 % of the level, and for counts more than
-//! twice what chance gives), and *stable* when they do not. Where a single step describes the
-//! series better than the line, the finding says so.
+//! How far it moved is read off a line. Counts and sums that are not negative get a quasi-Poisson line
+//! (`McCullagh` and Nelder 1989), log-linear, square or straight, with a factor for each weekday. Its
+//! interval knows of dispersion and autocorrelation; it never falls below zero, so that nothing falls
+//! by more than 100 %. Other values get the Theil-Sen line with Sen's interval (Sen 1968), or the
+//! quasi-Poisson one where that would end below zero.
+//!
+//! The change from the first to the last period of the line is given with its 95 % interval. It is
+//! proven when the corrected p-value is below `alpha` and the interval excludes no change. A proven
+//! trend is *improving* or *worsening*, or *small* when it moves by less than `change_min` of its
+//! level; only the first two are findings. All others are *not proven*, which does not mean that
+//! there is none: the interval says what may be there. Of those, *volatile* are the ones whose values
+//! scatter widely around the line (robust standard deviation above 30 % of the level, and for counts
+//! more than twice what chance gives). Where a single step describes the series better than the
+//! line, the finding says so.
 //!
 //! ```toml
 //! [stage.memory]
@@ -27,10 +34,11 @@
 //! 0 for counts and sums, and as missing for means and medians.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, StageError,
+    Analysis, Context, Inputs, Kind, StageError, input,
     series::{
         self, Aggregate, PartPeriods, Request,
         period::{LongPeriod, Period},
+        words::share,
     },
     with_findings,
 };
@@ -43,11 +51,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 mod classify;
+mod line;
 mod shown;
 #[cfg(test)]
 mod tests;
 
-use classify::classify;
+use classify::{Tested, classify};
 use shown::{chart, finding, frame_of, table};
 
 /// Params of `trend`.
@@ -143,15 +152,16 @@ fn fifty() -> usize {
 /// The kind `trend`.
 pub const TREND: Kind = Kind {
     name: "trend",
-    code_version: 2,
-    summary: "Slow movement for each group, with its slope: improving, worsening, stable, volatile.",
+    code_version: 3,
+    summary: "Slow movement for each group: improving, worsening, or not proven, with its interval.",
     manual: include_str!("trend.rs"),
     schema: || schemars::schema_for!(Params),
     run,
 };
 
 const METHOD: &str = "Mann-Kendall test, variance corrected for autocorrelation (Hamed and Rao \
-                      1998, Yue and Wang 2004); Theil-Sen slope with Sen's interval (1968); \
+                      1998, Yue and Wang 2004); Theil-Sen slope with Sen's interval (1968), for \
+                      counts and sums a quasi-Poisson line (McCullagh and Nelder 1989); \
                       Benjamini-Hochberg over groups";
 
 fn run(
@@ -160,9 +170,7 @@ fn run(
     inputs: &Inputs,
 ) -> Result<Analysis, StageError> {
     let params: Params = serde_json::from_value(params.clone())?;
-    let input = inputs
-        .get(&params.input)
-        .ok_or_else(|| StageError::Other(format!("there is no dataset {:?}", params.input)))?;
+    let input = input(inputs, &params.input)?;
     let aggregate = Aggregate::chosen(params.aggregate, params.value.as_deref(), Aggregate::Mean);
     let period = Period::from(params.period);
     let request = Request {
@@ -200,7 +208,8 @@ fn run(
         .zip(&results)
         .filter_map(|(group, result)| {
             let result = result.as_ref()?;
-            matches!(result.class, "improving" | "worsening")
+            result
+                .is_finding()
                 .then(|| finding(context, &set, &params, group, result))
         })
         .collect();
@@ -209,10 +218,10 @@ fn run(
         number::count(results.iter().flatten().count() as u64),
         set.measure,
         plural(set.starts.len() as u64, period.noun()),
-        if found.is_empty() {
-            "none".to_string()
-        } else {
-            plural(found.len() as u64, "trend")
+        match (found.len(), results.iter().flatten().any(Tested::is_proven)) {
+            (0, false) => "no trend is proven".to_string(),
+            (0, true) => format!("none of {} or more is proven", share(params.change_min)),
+            (n, _) => format!("{} proven", plural(n as u64, "trend")),
         },
     );
     cell.tables.push(table(&set, &params, &results));

@@ -8,8 +8,18 @@
 //! date, where nothing was changed (placebo in time): `p` says how often an estimate as large as the
 //! real one, in units of its own standard error, comes out of nothing. Placebo periods overlap, so
 //! ranks among them are worth less than their number; see [`placebo_p`].
+//!
+//! Where history is too short for placebos, `p` is the larger of the structural p-value and that of a
+//! t-test of whole weeks before against whole weeks after ([`weeks_p`]). Where the series was
+//! constant before, or repeated its season exactly, there is no noise to judge by, and the argument is
+//! one of counting ([`constant_p`]).
+
+mod fallback;
+
+pub use fallback::{constant_p, weeks_p};
 
 use crate::structural::{Forecast, Noise, forecast, weigh};
+use fallback::Pattern;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// A series around a change.
@@ -36,7 +46,7 @@ pub struct Design<'a> {
 }
 
 /// A measured effect.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Estimate {
     /// Mean before.
     pub before: f64,
@@ -50,21 +60,44 @@ pub struct Estimate {
     pub cumulative: [f64; 3],
     /// Effect relative to the expectation, with its 95 % interval; NaN when that is not positive.
     pub relative: [f64; 3],
-    /// p-value that the structure gives.
+    /// p-value that the structure gives; for a constant series the same as `p`.
     pub structural_p: f64,
-    /// Placebo p-value; 1 when no placebo date was admissible.
-    pub placebo_p: f64,
+    /// p-value of the test; 1 without one.
+    pub p: f64,
+    /// The test.
+    pub test: Test,
+    /// Steps of history that a placebo test needs.
+    pub placebo_steps: usize,
     /// Estimates at placebo dates, in units of their standard errors, oldest first.
     pub placebos: Vec<f64>,
     /// Known steps before.
     pub steps_before: usize,
     /// Known steps after.
     pub steps_after: usize,
+    /// Known steps of all history before the change.
+    pub steps_of_history: usize,
     /// Expected value per step: one step ahead before the change, the counterfactual after it.
     pub expected: Vec<Option<f64>>,
     /// 95 % interval of an observation for each step after the change.
     pub band: Vec<[f64; 2]>,
 }
+
+/// The test that a p-value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Test {
+    /// The estimate among those at earlier dates at which nothing was changed.
+    Placebo,
+    /// Whole weeks before against whole weeks after, and the structure.
+    Weeks,
+    /// A series that was constant, or repeated its season exactly, before the change.
+    Constant,
+    /// None: there is too little for any.
+    #[default]
+    None,
+}
+
+/// Placebo periods that do not overlap, below which a placebo test has hardly any power.
+const INDEPENDENT_MIN: usize = 4;
 
 /// Why there is no estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -110,6 +143,24 @@ pub fn estimate(design: &Design) -> Result<Estimate, EffectError> {
     if steps_after == 0 {
         return Err(EffectError::After);
     }
+    let known = design.values[design.history.min(design.begin)..design.change].iter();
+    let placebo_steps = design.pre_min + INDEPENDENT_MIN * (design.end - design.change);
+    let means = |values: &[Option<f64>]| {
+        values.iter().flatten().sum::<f64>() / values.iter().flatten().count() as f64
+    };
+    let mut estimate = Estimate {
+        before: means(before),
+        after: means(after),
+        steps_before,
+        steps_after,
+        steps_of_history: known.flatten().count(),
+        placebo_steps,
+        ..Estimate::default()
+    };
+    if let Some(pattern) = Pattern::of(before, design.period) {
+        estimate.fill_constant(design, &pattern);
+        return Ok(estimate);
+    }
     let noise = weigh(
         before,
         &cut(design.controls, design.begin, design.change),
@@ -117,58 +168,79 @@ pub fn estimate(design: &Design) -> Result<Estimate, EffectError> {
     );
     let result = at(design, &noise, design.begin, design.change, design.end);
     let n = steps_after as f64;
-    let mean = |values: &[Option<f64>]| {
-        values.iter().flatten().sum::<f64>() / values.iter().flatten().count() as f64
-    };
-    let (observed, expected) = (mean(after), result.sum / n);
     let se = result.sum_variance.sqrt() / n;
     let quantile = t_quantile(result.freedom, 0.975);
-    let (low, high) = (expected - quantile * se, expected + quantile * se);
-    let absolute = [observed - expected, observed - high, observed - low];
-    let relative = if low > 0.0 {
-        [
-            observed / expected - 1.0,
-            observed / high - 1.0,
-            observed / low - 1.0,
-        ]
-    } else if expected > 0.0 {
-        [
-            observed / expected - 1.0,
-            absolute[1] / expected,
-            absolute[2] / expected,
-        ]
+    estimate.set_difference(result.sum / n, quantile * se);
+    let statistic = if se > 0.0 {
+        estimate.absolute[0] / se
     } else {
-        [f64::NAN; 3]
+        0.0
     };
+    estimate.structural_p = t_tail(result.freedom, statistic);
     let placebos = placebos(design, &noise);
-    let statistic = if se > 0.0 { absolute[0] / se } else { 0.0 };
-    Ok(Estimate {
-        before: mean(before),
-        after: observed,
-        counterfactual: expected,
-        absolute,
-        cumulative: absolute.map(|value| value * n),
-        relative,
-        structural_p: t_tail(result.freedom, statistic),
-        placebo_p: placebo_p(statistic, &placebos, independent(design, placebos.len())),
-        placebos,
-        steps_before,
-        steps_after,
-        band: result
-            .mean
+    let periods = independent(design, placebos.len());
+    (estimate.p, estimate.test) = if periods >= INDEPENDENT_MIN as f64 {
+        (placebo_p(statistic, &placebos, periods), Test::Placebo)
+    } else {
+        match weeks_p(design) {
+            Some(p) => (p.max(estimate.structural_p), Test::Weeks),
+            None => (1.0, Test::None),
+        }
+    };
+    estimate.placebos = placebos;
+    estimate.band = result
+        .mean
+        .iter()
+        .zip(&result.variance)
+        .map(|(mean, variance)| {
+            let half = quantile * variance.sqrt();
+            [mean - half, mean + half]
+        })
+        .collect();
+    let ahead = result.mean.into_iter().map(Some);
+    estimate.expected = result.fitted.into_iter().chain(ahead).collect();
+    Ok(estimate)
+}
+
+impl Estimate {
+    /// Sets the counterfactual, give or take `half`, and what follows from it.
+    fn set_difference(&mut self, expected: f64, half: f64) {
+        let (observed, n) = (self.after, self.steps_after as f64);
+        let (low, high) = (expected - half, expected + half);
+        self.counterfactual = expected;
+        self.absolute = [observed - expected, observed - high, observed - low];
+        self.cumulative = self.absolute.map(|value| value * n);
+        self.relative = if low > 0.0 {
+            [expected, high, low].map(|level| observed / level - 1.0)
+        } else if expected > 0.0 {
+            self.absolute.map(|value| value / expected)
+        } else {
+            [f64::NAN; 3]
+        };
+    }
+
+    /// The estimate where the days before followed a pattern without exception.
+    fn fill_constant(&mut self, design: &Design, pattern: &Pattern) {
+        let after = &design.values[design.change..design.end];
+        let first = design.change - design.begin;
+        let expected: Vec<f64> = (0..after.len()).map(|i| pattern.at(first + i)).collect();
+        let pairs = after.iter().zip(&expected);
+        let differences: Vec<f64> = pairs
+            .filter_map(|(value, expected)| Some((*value)? - expected))
+            .map(|difference| pattern.rounded(difference))
+            .collect();
+        let largest = differences
             .iter()
-            .zip(&result.variance)
-            .map(|(mean, variance)| {
-                let half = quantile * variance.sqrt();
-                [mean - half, mean + half]
-            })
-            .collect(),
-        expected: result
-            .fitted
-            .into_iter()
-            .chain(result.mean.into_iter().map(Some))
-            .collect(),
-    })
+            .fold(0.0, |most: f64, d| most.max(d.abs()));
+        let mean = differences.iter().sum::<f64>() / differences.len() as f64;
+        self.set_difference(self.after - mean, pattern.share_max() * largest);
+        self.p = constant_p(pattern.steps, &differences);
+        self.structural_p = self.p;
+        self.test = Test::Constant;
+        self.band = expected.iter().map(|level| [*level; 2]).collect();
+        self.expected = (0..first).map(|i| Some(pattern.at(i))).collect();
+        self.expected.extend(expected.into_iter().map(Some));
+    }
 }
 
 /// The forecast from `begin..change` over `change..end`.
@@ -349,7 +421,7 @@ mod tests {
         let [effect, low, high] = result.absolute;
         eprintln!(
             "{name}: {effect:.3} [{low:.3}, {high:.3}], R {r:?}, p {}",
-            result.placebo_p
+            result.p
         );
         assert!(r[1] <= effect && effect <= r[2], "{name}: {effect}");
         assert_eq!(
@@ -389,8 +461,8 @@ mod tests {
             design.pre_min = 60;
             let result = estimate(&design).unwrap();
             let excludes = result.absolute[1] > 0.0 || result.absolute[2] < 0.0;
-            placebo += f64::from(u8::from(result.placebo_p < 0.05));
-            both += f64::from(u8::from(result.placebo_p < 0.05 && excludes));
+            placebo += f64::from(u8::from(result.p < 0.05));
+            both += f64::from(u8::from(result.p < 0.05 && excludes));
         }
         (placebo / runs as f64, both / runs as f64)
     }
@@ -416,6 +488,119 @@ mod tests {
         });
         eprintln!("power {power}");
         assert!(power > 0.9, "{power}");
+    }
+
+    /// Days without a placebo: `before` and `after` days, and what a step in them is multiplied by.
+    fn short(
+        random: &mut Random,
+        before: usize,
+        after: usize,
+        make: &dyn Fn(&mut Random, f64) -> Vec<f64>,
+        factor: f64,
+    ) -> Estimate {
+        let mut values: Vec<f64> = make(random, 1.0).into_iter().take(before).collect();
+        values.extend(make(random, factor).into_iter().take(after));
+        let values: Vec<Option<f64>> = values.into_iter().map(Some).collect();
+        let mut design = design(&values, &[], before, 7);
+        design.pre_min = 42;
+        estimate(&design).unwrap()
+    }
+
+    fn called(result: &Estimate) -> bool {
+        let excludes = result.absolute[1] > 0.0 || result.absolute[2] < 0.0;
+        result.p < 0.05 && excludes
+    }
+
+    #[test]
+    fn short_histories_call_nothing_an_effect_at_the_nominal_rate() {
+        let correlated = |random: &mut Random, _: f64| {
+            let mut noise = 0.0;
+            (0..130)
+                .map(|i| {
+                    noise = 0.5 * noise + 2.0 * random.normal();
+                    50.0 + noise + if i % 7 == 0 { 8.0 } else { 0.0 }
+                })
+                .collect::<Vec<f64>>()
+        };
+        let counts = |mean: f64| {
+            move |random: &mut Random, factor: f64| -> Vec<f64> {
+                (0..130)
+                    .map(|i| random.poisson(mean * factor * if i % 7 == 0 { 1.7 } else { 1.0 }))
+                    .collect()
+            }
+        };
+        let (rare, some, many) = (counts(0.4), counts(3.0), counts(15.0));
+        let kinds: [(&str, &dyn Fn(&mut Random, f64) -> Vec<f64>); 4] = [
+            ("correlated", &correlated),
+            ("rare", &rare),
+            ("some", &some),
+            ("many", &many),
+        ];
+        for (name, make) in kinds {
+            for (before, after) in [(42, 7), (42, 14), (120, 30)] {
+                let mut wrong = 0.0;
+                for seed in 0..300 {
+                    let mut random = Random(ChaCha8Rng::seed_from_u64(seed));
+                    // One series, so that what is correlated stays so across the change.
+                    let series: Vec<f64> = make(&mut random, 1.0);
+                    let values: Vec<Option<f64>> = series.into_iter().map(Some).collect();
+                    let mut values = values;
+                    values.truncate(before + after);
+                    let mut design = design(&values, &[], before, 7);
+                    design.pre_min = 42;
+                    let result = estimate(&design).unwrap();
+                    assert_ne!(result.test, Test::None, "{name} {before} {after}");
+                    wrong += f64::from(u8::from(called(&result)));
+                }
+                eprintln!("short A/A {name} {before}+{after}: {}", wrong / 300.0);
+                assert!(wrong / 300.0 <= 0.06, "{name} {before}+{after}: {wrong}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_third_fewer_failures_are_seen_in_a_short_history() {
+        let counts = |random: &mut Random, factor: f64| -> Vec<f64> {
+            (0..140)
+                .map(|i| random.poisson(20.0 * factor * if i % 7 == 0 { 1.7 } else { 1.0 }))
+                .collect()
+        };
+        for (before, after, least) in [(42, 28, 0.7), (63, 28, 0.8), (84, 28, 0.9)] {
+            let mut seen = 0.0;
+            for seed in 0..100 {
+                let mut random = Random(ChaCha8Rng::seed_from_u64(seed));
+                let result = short(&mut random, before, after, &counts, 0.65);
+                seen += f64::from(u8::from(called(&result)));
+            }
+            eprintln!("short power {before}+{after}: {}", seen / 100.0);
+            assert!(seen / 100.0 >= least, "{before}+{after}: {seen}");
+        }
+    }
+
+    #[test]
+    fn a_constant_that_changes_is_certain() {
+        let check = |before: f64, after: f64, relative: [f64; 3]| {
+            let values: Vec<Option<f64>> = (0..128)
+                .map(|i| Some(if i < 98 { before } else { after }))
+                .collect();
+            let mut design = design(&values, &[], 98, 7);
+            design.pre_min = 42;
+            let result = estimate(&design).unwrap();
+            assert_eq!(result.test, Test::Constant);
+            for (got, want) in result.relative.iter().zip(relative) {
+                assert!(
+                    (got - want).abs() < 0.005 || (got.is_nan() && want.is_nan()),
+                    "{before} to {after}: {:?}",
+                    result.relative
+                );
+            }
+            assert_eq!(called(&result), before != after, "{result:?}");
+        };
+        check(3.0, 2.0, [-0.333, -0.34, -0.327]);
+        check(5.0, 0.0, [-1.0, -1.0, -1.0]);
+        check(0.0, 5.0, [f64::NAN; 3]);
+        check(7.0, 7.0, [0.0, 0.0, 0.0]);
+        check(0.1, 0.1, [0.0, 0.0, 0.0]);
     }
 
     #[test]

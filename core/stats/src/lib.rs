@@ -3,12 +3,14 @@
 
 pub mod count;
 pub mod describe;
+pub mod dispersion;
 pub mod rate;
 pub mod test;
 pub mod threshold;
 pub mod window;
 
 pub mod change_point;
+pub mod positive_line;
 pub mod trend;
 
 pub mod anomaly;

@@ -474,6 +474,50 @@ pub fn period_ratio(
     })
 }
 
+/// Compares the rates of two sides that are seen in the same clusters, such as the records of a day
+/// above and below a limit. Each cluster gives `(events, exposure)` of the one side and the other.
+///
+/// The log-normal 95 % interval has the variance of the clusters (sandwich), for `shares` (events
+/// are some of the records that are the exposure) at least that of independent records. `None`
+/// without events on both sides, or with fewer than two clusters.
+pub fn clustered_ratio(clusters: &[[(f64, f64); 2]], shares: bool) -> Option<Comparison> {
+    let total = |side: usize| {
+        clusters.iter().fold((0.0, 0.0), |sum, cluster| {
+            (sum.0 + cluster[side].0, sum.1 + cluster[side].1)
+        })
+    };
+    let sides = [total(0), total(1)];
+    let used = clusters.iter().filter(|c| c[0].1 + c[1].1 > 0.0).count() as f64;
+    if used < 2.0 || sides.iter().any(|(events, _)| *events <= 0.0) {
+        return None;
+    }
+    let rates = sides.map(|(events, exposure)| events / exposure);
+    let away = |cluster: &[(f64, f64); 2], side: usize| {
+        let (events, exposure) = cluster[side];
+        (events - rates[side] * exposure) / sides[side].0
+    };
+    let squares: f64 = clusters
+        .iter()
+        .map(|cluster| (away(cluster, 0) - away(cluster, 1)).powi(2))
+        .sum();
+    let independent: f64 = (0..2).map(|i| (1.0 - rates[i]).max(0.0) / sides[i].0).sum();
+    let least = if shares { independent } else { 0.0 };
+    let error = (squares * used / (used - 1.0)).max(least).sqrt();
+    let ratio = rates[0] / rates[1];
+    let df = used - 1.0;
+    let spread = (t_quantile(0.975, df) * error).exp();
+    Some(Comparison {
+        estimate: ratio,
+        lower: ratio / spread,
+        upper: ratio * spread,
+        p: if error > 0.0 {
+            t_p(ratio.ln() / error, df)
+        } else {
+            1.0
+        },
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -670,6 +714,51 @@ mod tests {
             eprintln!("years, rho {rho}: {}", claims as f64 / 400.0);
             assert!(claims as f64 / 400.0 <= most, "{claims} of 400");
         }
+    }
+
+    #[test]
+    fn sides_of_bad_days_are_not_taken_as_independent() {
+        // 60 days of 10 records on each side; on bad days more fail on both sides.
+        let mut random = ChaCha8Rng::seed_from_u64(11);
+        let (mut held, tries) = (0, 300);
+        let mut widths = [0.0; 2];
+        for _ in 0..tries {
+            let clusters: Vec<[(f64, f64); 2]> = (0..60)
+                .map(|_| {
+                    // The bad luck of a day strikes one side.
+                    let luck = [(); 2].map(|()| (0.8 * normal(&mut random)).exp());
+                    [0, 1].map(|side| (poisson(&mut random, 2.0 * luck[side]).min(10.0), 10.0))
+                })
+                .collect();
+            let ratio = clustered_ratio(&clusters, true).unwrap();
+            held += usize::from((ratio.lower..ratio.upper).contains(&1.0));
+            let events: f64 = clusters.iter().map(|c| c[0].0 + c[1].0).sum();
+            widths[0] += (ratio.upper / ratio.lower).ln();
+            widths[1] += 2.0 * 1.96 * (4.0 / events).sqrt();
+        }
+        assert!(held as f64 / f64::from(tries) > 0.92, "{held} of {tries}");
+        assert!(widths[0] > 1.2 * widths[1], "{widths:?}");
+        assert!(clustered_ratio(&[[(1.0, 2.0), (1.0, 2.0)]], true).is_none());
+        assert!(clustered_ratio(&[[(1.0, 2.0), (0.0, 2.0)]; 9], true).is_none());
+    }
+
+    #[test]
+    fn the_honest_interval_of_years_is_the_clustered_one() {
+        // Months of one year swing by a factor of four: records are no independent ones.
+        let year = |level: f64| -> Vec<(f64, f64)> {
+            (0..12)
+                .map(|m| (level * if m % 2 == 0 { 1.6 } else { 0.4 }, 1.0))
+                .collect()
+        };
+        let ratio = period_ratio(&year(300.0), &year(650.0), false).unwrap();
+        assert!(ratio.dispersion > 50.0, "{ratio:?}");
+        assert!(ratio.plain[0] > 2.0 && ratio.plain[1] < 2.3, "{ratio:?}");
+        assert!(
+            ratio.clustered[0] < 1.6 && ratio.clustered[1] > 2.9,
+            "{ratio:?}"
+        );
+        let excludes = ratio.clustered[0] > 1.0;
+        assert_eq!(excludes, ratio.p < 0.05, "{ratio:?}");
     }
 
     #[test]

@@ -54,7 +54,11 @@ pub fn running_median(values: &[f64], half: usize) -> Vec<f64> {
 ///
 /// The level's window spans five periods, at least 15 values.
 pub fn decompose(values: &[f64], period: usize) -> Decomposition {
-    let half = (5 * period.max(1) / 2).max(7);
+    decompose_within(values, period, (5 * period.max(1) / 2).max(7))
+}
+
+/// The same with a level whose window spans `2 * half + 1` values.
+pub(crate) fn decompose_within(values: &[f64], period: usize, half: usize) -> Decomposition {
     let mut season = vec![0.0; period.max(1)];
     let mut level = Vec::new();
     for _ in 0..2 {

@@ -203,6 +203,50 @@ pub fn poisson_rate_ratio(
     }
 }
 
+/// Ratio of two Poisson rates with the exact conditional interval and p-value (Clopper and Pearson
+/// 1934, of the share that the first has in both counts), which agree with each other. Counts need not
+/// be whole.
+pub fn poisson_rate_ratio_exact(
+    a: f64,
+    exposure_a: f64,
+    b: f64,
+    exposure_b: f64,
+    level: f64,
+) -> Comparison {
+    let n = a + b;
+    let tail = (1.0 - level) / 2.0;
+    // The share at which a tail has this probability, by bisection.
+    let solve = |upper_tail: &dyn Fn(f64) -> f64, target: f64| {
+        let (mut low, mut high) = (0.0, 1.0);
+        for _ in 0..100 {
+            let middle = f64::midpoint(low, high);
+            if upper_tail(middle) < target {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        f64::midpoint(low, high)
+    };
+    let lowest = if a > 0.0 {
+        solve(&|share| beta_reg(a, b + 1.0, share), tail)
+    } else {
+        0.0
+    };
+    let highest = if b > 0.0 {
+        solve(&|share| beta_reg(a + 1.0, b, share), 1.0 - tail)
+    } else {
+        1.0
+    };
+    let ratio = |share: f64| share / (1.0 - share) * exposure_b / exposure_a;
+    Comparison {
+        estimate: (a / exposure_a) / (b / exposure_b),
+        lower: ratio(lowest),
+        upper: ratio(highest),
+        p: binomial_p(a, n, exposure_a / (exposure_a + exposure_b)),
+    }
+}
+
 /// Two-sided exact p-value of `count` successes out of `n` at `probability`: twice the smaller tail.
 pub fn binomial_p(count: f64, n: f64, probability: f64) -> f64 {
     if n <= 0.0 || !(0.0..=1.0).contains(&probability) {
@@ -521,5 +565,34 @@ mod tests {
         let rising = |x: &[f64]| x.iter().enumerate().map(|(i, x)| i as f64 * x).sum::<f64>();
         check(permutation_p(&values, 199, 7, rising), 1.0 / 200.0, 1e-12);
         check(permutation_p(&[1.0; 9], 99, 7, rising), 1.0, 1e-12);
+    }
+
+    #[test]
+    fn the_exact_interval_of_a_ratio_agrees_with_its_p() {
+        // R: poisson.test(c(11, 23)): 0.2104 to 1.0220 (binomial 0.1739 to 0.5054), p = 0.0576.
+        let ratio = poisson_rate_ratio_exact(11.0, 1.0, 23.0, 1.0, 0.95);
+        let share = |ratio: f64| ratio / (1.0 + ratio);
+        let rounded = [share(ratio.lower), share(ratio.upper), ratio.p];
+        let rounded = rounded.map(|x| (x * 1e3).round() / 1e3);
+        assert_eq!(rounded, [0.174, 0.505, 0.058]);
+        for (a, b) in [
+            (0.0, 5.0),
+            (0.0, 6.0),
+            (5.0, 0.0),
+            (3.0, 12.0),
+            (3.0, 13.0),
+            (8.5, 20.2),
+        ] {
+            let exact = poisson_rate_ratio_exact(a, 3.0, b, 3.0, 0.95);
+            let excludes = exact.lower > 1.0 || exact.upper < 1.0;
+            assert_eq!(excludes, exact.p < 0.05, "{a} {b}: {exact:?}");
+        }
+        let none = poisson_rate_ratio_exact(0.0, 1.0, 5.0, 1.0, 0.95);
+        assert_eq!((none.estimate, none.lower), (0.0, 0.0));
+        assert!(
+            poisson_rate_ratio_exact(5.0, 1.0, 0.0, 1.0, 0.95)
+                .upper
+                .is_infinite()
+        );
     }
 }

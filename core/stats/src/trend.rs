@@ -1,5 +1,8 @@
 //! Monotone trends in evenly spaced series: is there one, and how steep is it?
 //!
+//! The test looks at signs only. The line is straight ([`TheilSen`]), or for values that cannot be
+//! negative, one that stays above zero ([`PositiveLine`](crate::positive_line::PositiveLine)).
+//!
 //! Operational series repeat themselves from one day to the next, and a test that takes them for
 //! independent calls every slow wave a trend. All variances here are therefore enlarged by the
 //! autocorrelation of what is left when the trend is taken out.
@@ -93,7 +96,7 @@ pub fn trend(values: &[Option<f64>]) -> Option<Trend> {
         .enumerate()
         .map(|(i, v)| v.map(|v| v - intercept - slope * i as f64))
         .collect();
-    let inflation = inflation(&residuals, n);
+    let inflation = inflation(&ranks(&residuals), n);
     let n_effective = n as f64 / inflation;
     let spread = (variance * inflation).sqrt();
     let z = (s - s.signum() * f64::from(s != 0.0)) / spread;
@@ -160,9 +163,8 @@ fn slope_interval(slopes: &mut [f64], half_width: f64) -> [f64; 2] {
     [lower, upper]
 }
 
-/// Factor by which autocorrelation enlarges the variance of the sum of signs.
-fn inflation(residuals: &[Option<f64>], n: usize) -> f64 {
-    let ranks = ranks(residuals);
+/// Factor by which autocorrelation of these scores enlarges the variance of a trend.
+pub(crate) fn inflation(scores: &[Option<f64>], n: usize) -> f64 {
     let size = n as f64;
     let weight = |lag: usize| {
         let left = size - lag as f64;
@@ -173,13 +175,13 @@ fn inflation(residuals: &[Option<f64>], n: usize) -> f64 {
     let limit = 1.96 / size.sqrt();
     let seen: f64 = (1..=lags.min(n / 3))
         .filter_map(|lag| {
-            autocorrelation(&ranks, lag)
+            autocorrelation(scores, lag)
                 .filter(|r| r.abs() > limit)
                 .map(|r| (lag, r))
         })
         .map(|(lag, r)| weight(lag) * r)
         .sum();
-    let first = autocorrelation(&ranks, 1).unwrap_or(0.0);
+    let first = autocorrelation(scores, 1).unwrap_or(0.0);
     let unbiased = ((first + 2.0 / size) / (1.0 - 4.0 / size)).clamp(0.0, 0.98);
     let carried: f64 = (1..=lags)
         .map(|lag| weight(lag) * unbiased.powi(lag as i32))

@@ -1,7 +1,8 @@
 //! Stages: datasets in as frames, an analysis out, its rows back into the lake.
 
 use super::{Work, failure, properties};
-use retrocast_domain::{Outcome, cell::DatasetRef};
+use jiff::civil::DateTime;
+use retrocast_domain::{Outcome, cell::DatasetRef, report::Expectation};
 use retrocast_engine::{Failure, Node, RunContext};
 use retrocast_stages::{Context, Input, Inputs, Kind, Stop};
 use retrocast_store::{Before, Scan, SqlTable};
@@ -13,6 +14,8 @@ use std::{
 
 /// Rows of a query's result that its cell looks at.
 const RESULT_ROWS_SHOWN: u64 = 1000;
+/// Queries upon each other through which a dataset is followed to its source.
+const LINEAGE_MAX: usize = 16;
 /// What an analysis takes of memory for each byte of the frames it is given.
 const WORKING_COPIES: u64 = 2;
 
@@ -95,6 +98,7 @@ pub async fn query(
         source: None,
         time: None,
         refused: None,
+        complete_until: None,
     };
     let result = Inputs::from([(retrocast_stages::sql::RESULT.to_string(), input)]);
     let analysis = (kind(node)?.run)(&context(node, ctx), &node.config, &result)
@@ -146,7 +150,7 @@ pub async fn analyse(
             .collect();
         let columns = named
             .contains(name)
-            .then(|| columns(&node.config, all, time.as_deref()));
+            .then(|| columns(&with_defaults(&shape, &node.config), all, time.as_deref()));
         let scan = Scan {
             columns: columns.flatten(),
             before,
@@ -175,16 +179,16 @@ pub async fn analyse(
         let (Some((dataset, _)), Some(frame)) = (wanted.first(), read.next()) else {
             continue;
         };
-        frames.insert(
-            name.clone(),
-            Input {
-                frame,
-                dataset: (*dataset).clone(),
-                source: outcome.source.clone(),
-                time,
-                refused: read.next(),
-            },
-        );
+        let mut input = Input {
+            frame,
+            dataset: (*dataset).clone(),
+            source: outcome.source.clone(),
+            time,
+            refused: read.next(),
+            complete_until: None,
+        };
+        input.complete_until = complete_until(work, name, &input, ctx)?;
+        frames.insert(name.clone(), input);
     }
     let (stage, params) = (context(node, ctx), node.config.clone());
     let analysis = tokio::task::spawn_blocking(move || {
@@ -211,6 +215,48 @@ pub async fn analyse(
         datasets.push(written);
     }
     Ok(finished(node, inputs, analysis.cell, datasets))
+}
+
+/// Civil time until which no records of a dataset mean that nothing happened, where the contract of the
+/// source behind it says so; of a window that is not over, until the day of the run at most.
+fn complete_until(
+    work: &Work,
+    name: &str,
+    input: &Input,
+    ctx: &RunContext,
+) -> Result<Option<DateTime>, Failure> {
+    let Some((expectation, time)) = expectation(work, name, ctx, LINEAGE_MAX)? else {
+        return Ok(None);
+    };
+    let Some(last) = input.last_time(&time, &ctx.window.timezone) else {
+        return Ok(None);
+    };
+    let end = ctx.window.end.min(ctx.date).at(0, 0, 0, 0);
+    Ok(expectation.complete_until(last, end))
+}
+
+/// What the contract of the source behind a dataset expects, and the dataset's column of its time:
+/// of a source, or of queries that pass on its records one by one.
+fn expectation(
+    work: &Work,
+    name: &str,
+    ctx: &RunContext,
+    steps: usize,
+) -> Result<Option<(Expectation, String)>, Failure> {
+    if let Some(source) = ctx.plan.node(&format!("source.{name}")) {
+        let contract = work.contract(source.config["contract"].as_str().unwrap_or_default())?;
+        return Ok(contract.time.map(|time| (contract.expect, time)));
+    }
+    let query = ctx
+        .plan
+        .node(&format!("stage.{name}"))
+        .filter(|node| node.kind == retrocast_stages::sql::SQL.name && steps > 0)
+        .and_then(|node| node.config["query"].as_str());
+    let Some(selection) = query.and_then(retrocast_store::sql::selection) else {
+        return Ok(None);
+    };
+    let found = expectation(work, &selection.table, ctx, steps - 1)?;
+    Ok(found.and_then(|(expectation, time)| Some((expectation, selection.column(&time)?))))
 }
 
 /// The records that were left out, as text.
@@ -251,6 +297,18 @@ fn column_named(schema: &Value, config: &Value) -> BTreeSet<String> {
         .iter()
         .filter_map(|property| config[property].as_str());
     names.map(str::to_string).collect()
+}
+
+/// The params with the columns that they name where the job file says nothing.
+fn with_defaults(schema: &Value, config: &Value) -> Value {
+    let mut config = config.clone();
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let default = &property["default"];
+        if property.get("x-column").is_some() && default.is_string() && config[name].is_null() {
+            config[name] = default.clone();
+        }
+    }
+    config
 }
 
 /// The columns that params name, and the time; all of them when params name none.

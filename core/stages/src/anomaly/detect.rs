@@ -16,6 +16,30 @@ pub(super) struct Examined<'a> {
     pub(super) scores: Vec<Option<Score>>,
     pub(super) forest: Vec<f64>,
     pub(super) events: Vec<Event>,
+    pub(super) looked_at: LookedAt,
+}
+
+impl Examined<'_> {
+    /// The band that holds 95 % of usual values, not below zero where no value ever was.
+    pub(super) fn band(&self, score: &Score) -> [f64; 2] {
+        let floor = if self.line.values.iter().flatten().all(|value| *value >= 0.0) {
+            0.0
+        } else {
+            f64::NEG_INFINITY
+        };
+        [score.low, score.high].map(|end| end.max(floor))
+    }
+}
+
+/// Numbers of the steps that were looked at in a group.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct LookedAt {
+    /// All of them.
+    pub(super) steps: usize,
+    /// Those outside the 95 % band.
+    pub(super) outside: usize,
+    /// Those that are proven unusual, but by less than is worth a finding.
+    pub(super) small: usize,
 }
 
 /// Neighbouring anomalous steps.
@@ -70,6 +94,7 @@ pub(super) fn examine<'a>(
             scores,
             forest,
             events: Vec::new(),
+            looked_at: LookedAt::default(),
         })
     };
     let examined = lines.of_enough(context, |_| options.need(), work);
@@ -91,7 +116,7 @@ pub(super) fn examine<'a>(
         recent: recent as f64 * share,
     };
     for group in &mut examined {
-        group.events = events(params, group, &corrections);
+        (group.events, group.looked_at) = events(params, group, &corrections);
     }
     examined
 }
@@ -124,17 +149,21 @@ impl Corrections {
     }
 }
 
-fn events(params: &Params, group: &Examined, corrections: &Corrections) -> Vec<Event> {
+fn events(params: &Params, group: &Examined, corrections: &Corrections) -> (Vec<Event>, LookedAt) {
     let sides = if params.direction == Sides::Both {
         2.0
     } else {
         1.0
     };
     let mut events: Vec<Event> = Vec::new();
+    let mut looked_at = LookedAt::default();
     for i in corrections.from..group.scores.len() {
         let Some(score) = group.scores[i] else {
             continue;
         };
+        let outside = score.value < score.low || score.value > score.high;
+        looked_at.steps += 1;
+        looked_at.outside += usize::from(outside);
         let up = score.z > 0.0;
         if params.direction == (if up { Sides::Down } else { Sides::Up }) {
             continue;
@@ -144,11 +173,12 @@ fn events(params: &Params, group: &Examined, corrections: &Corrections) -> Vec<E
         let agreed = group.forest[i] >= FOREST_LIMIT;
         let size = score.expected.abs().max(1e-12);
         let large = (score.value - score.expected).abs() / size >= params.change_min;
-        let outside = score.value < score.low || score.value > score.high;
         let claimed =
             outside && p_adjusted < params.alpha && (agreed || p_adjusted < params.alpha / 20.0);
+        looked_at.small += usize::from(claimed && !large);
         // A step that is clearly unusual next to a claimed one belongs to it.
-        let follows = events.last().is_some_and(|e| e.last + 1 == i && e.up == up) && p < 1e-3;
+        let is_next = events.last().is_some_and(|e| e.last + 1 == i && e.up == up);
+        let follows = outside && is_next && p < 1e-3;
         if !(large && (claimed || follows)) {
             continue;
         }
@@ -175,5 +205,5 @@ fn events(params: &Params, group: &Examined, corrections: &Corrections) -> Vec<E
             _ => events.push(event),
         }
     }
-    events
+    (events, looked_at)
 }

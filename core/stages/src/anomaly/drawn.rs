@@ -43,20 +43,20 @@ impl Reporter<'_> {
             .zip(scores)
             .filter_map(|(time, score)| score.as_ref().map(|score| (*time, score)))
             .collect();
-        let floor = if group
-            .line
-            .values
+        let (lower, upper) = known
             .iter()
-            .flatten()
-            .all(|value| *value >= 0.0)
-        {
-            0.0
-        } else {
-            f64::NEG_INFINITY
-        };
+            .map(|(_, score)| {
+                let [low, high] = group.band(score);
+                (low, high)
+            })
+            .unzip();
         let name = format!("{}{}", self.name, words::in_group(group.line));
         let title = match group.events.last() {
-            None => format!("{} kept to its usual range", words::capitalised(&name)),
+            None => format!(
+                "{}: {}",
+                words::capitalised(&name),
+                self.none_proven(group.looked_at)
+            ),
             Some(event) => {
                 let side = if event.up { "high" } else { "low" };
                 format!(
@@ -73,7 +73,7 @@ impl Reporter<'_> {
                 Finding::identity("chart", &group.line.subject, "anomaly")
             ),
             alt: format!(
-                "{title}. {} from {}, with what was expected and the usual range; {} marked.",
+                "{title}. {} from {}, with what was expected and the 95\u{a0}% band; {} marked.",
                 words::capitalised(&name),
                 self.lines.dates(),
                 number::plural(group.events.len() as u64, "event")
@@ -96,16 +96,10 @@ impl Reporter<'_> {
                     },
                 ],
                 bands: vec![Band {
-                    name: "usual range (95 %)".to_string(),
+                    name: "expected range (95 %)".to_string(),
                     times: known.iter().map(|(time, _)| *time).collect(),
-                    lower: known
-                        .iter()
-                        .map(|(_, score)| score.low.max(floor))
-                        .collect(),
-                    upper: known
-                        .iter()
-                        .map(|(_, score)| score.high.max(floor))
-                        .collect(),
+                    lower,
+                    upper,
                 }],
                 markers: group
                     .events

@@ -1,16 +1,36 @@
 //! Unusual steps as a reader sees them: findings, sentences, tables.
 
 use super::{
-    ANOMALY, METHOD, Params,
-    detect::{Event, Examined, region},
+    ANOMALY, METHOD, MetricType, Params, Sides,
+    detect::{Event, Examined, LookedAt, region},
 };
 use crate::{
     Context, StageError,
     series::{SeriesSet, words},
 };
 use polars::prelude::*;
-use retrocast_domain::{Direction, Finding, Magnitude, Severity, Table, number, sentence::fill};
+use retrocast_domain::{
+    Direction, Estimate, Finding, Magnitude, Severity, Table,
+    estimate::{level_with_interval, levels},
+    number,
+    sentence::fill,
+};
 use retrocast_stats::anomaly::{Options, Score};
+
+/// Days in a row from which on an event lasts.
+const LASTING_DAYS: usize = 3;
+/// Days at the end in which an event is recent.
+const RECENT_DAYS: usize = 2;
+/// Deviation, relative to what was expected, from which on an event is large.
+const LARGE: f64 = 0.5;
+
+/// What was seen at a step and what was expected, in words.
+struct Amounts {
+    value: String,
+    expected: String,
+    /// The band that holds 95 % of usual values.
+    band: String,
+}
 
 /// Words and pictures of what was found.
 pub(super) struct Reporter<'a> {
@@ -21,8 +41,48 @@ pub(super) struct Reporter<'a> {
 }
 
 impl Reporter<'_> {
-    fn amount(&self, value: f64) -> String {
-        number::with_unit(rounded(value), &self.params.unit)
+    /// Value, expected value and band of a step in words.
+    fn amounts(&self, group: &Examined, score: &Score) -> Amounts {
+        let unit = self.params.unit.as_str();
+        let [low, high] = group.band(score);
+        let is_whole = |value: &f64| value.fract() == 0.0;
+        let is_count =
+            self.params.aggregate().adds_up() && group.line.values.iter().flatten().all(is_whole);
+        // Whole numbers within the band: what is outside of it is outside of them, too.
+        let (least, most) = ((low - 1e-9).ceil(), (high + 1e-9).floor());
+        if is_count && least <= most {
+            let [expected, band] = level_with_interval(score.expected, [least, most], unit, true);
+            return Amounts {
+                value: levels([score.value], None, unit).concat(),
+                expected,
+                band: if least < most {
+                    band
+                } else {
+                    levels([least], None, unit).concat()
+                },
+            };
+        }
+        let [expected, band] = level_with_interval(score.expected, [low, high], unit, false);
+        let [value, ..] = levels([score.value, low, high], Some(high - low), unit);
+        Amounts {
+            value,
+            expected,
+            band,
+        }
+    }
+
+    /// By how much a step differs from what was expected.
+    fn difference(&self, group: &Examined, score: &Score) -> Estimate<'_> {
+        let [low, high] = group.band(score);
+        let unit = self.params.unit.as_str();
+        if matches!(unit, "%" | "share") || score.expected <= 1e-9 || score.value < 0.0 {
+            let difference = score.value - score.expected;
+            let interval = [score.value - high, score.value - low];
+            return Estimate::amount(difference, Some(interval), unit, true);
+        }
+        let relative = |expected: f64| score.value / expected - 1.0;
+        let interval = (low > 0.0).then(|| [relative(high), relative(low)]);
+        Estimate::relative(relative(score.expected), interval, true)
     }
 
     pub(super) fn when(&self, event: &Event) -> String {
@@ -34,12 +94,25 @@ impl Reporter<'_> {
         }
     }
 
+    /// How much an event matters. One step alone is critical only when people feel it, it is large, and
+    /// it is among the last: who can still act must know. What has no bad side is never critical.
     pub(super) fn severity(&self, event: &Event, relative: f64) -> Severity {
+        let per_day = self.lines.period.per_day();
+        let lasts = event.last - event.first + 1 >= LASTING_DAYS * per_day;
+        let is_recent = event.last + RECENT_DAYS * per_day >= self.lines.starts.len();
+        let is_large = relative.abs() >= LARGE;
+        let metric_type = self.params.metric_type;
         if event.last < self.lines.index_of(self.context.window.start) {
             Severity::Info
-        } else if !self.params.metric_type.is_bad(event.up) {
+        } else if metric_type == MetricType::Other {
+            if is_large && lasts {
+                Severity::Warning
+            } else {
+                Severity::Notice
+            }
+        } else if !metric_type.is_bad(event.up) {
             Severity::Notice
-        } else if relative.abs() >= 0.5 {
+        } else if is_large && (lasts || (is_recent && metric_type.is_felt())) {
             Severity::Critical
         } else {
             Severity::Warning
@@ -59,23 +132,31 @@ impl Reporter<'_> {
         let Some(peak) = group.scores[event.peak] else {
             return finding;
         };
-        let relative = peak.value / peak.expected - 1.0;
+        let relative = (peak.value - peak.expected) / peak.expected.abs();
         finding.direction = if event.up {
             Direction::Up
         } else {
             Direction::Down
         };
+        let [low, high] = group.band(&peak);
         finding.magnitude = Some(Magnitude {
             value: peak.value - peak.expected,
-            lower: Some(peak.value - peak.high),
-            upper: Some(peak.value - peak.low),
+            lower: Some(peak.value - high),
+            upper: Some(peak.value - low),
             level: Some(0.95),
             unit: self.unit(),
         });
         finding.n = group.line.known() as u64;
         finding.p = Some(event.p);
         finding.p_adjusted = Some(event.p_adjusted);
-        finding.method = METHOD.to_string();
+        finding.method = format!(
+            "{METHOD}; {}",
+            if event.agreed {
+                "residual and isolation forest agree"
+            } else {
+                "the residual alone is extreme"
+            }
+        );
         finding.period = format!("{} to {}", iso(event.first), iso(event.last));
         finding.baseline =
             Some("the level of the weeks before and after, with the weekly season".to_string());
@@ -90,7 +171,7 @@ impl Reporter<'_> {
                 self.lines.period.noun()
             ));
         }
-        finding.sentence = self.sentence(group, event, &peak, relative);
+        finding.sentence = self.sentence(group, event, &peak);
         finding
             .number("type", kind)
             .number("start", iso(event.first))
@@ -99,8 +180,8 @@ impl Reporter<'_> {
             .number("steps", (event.last - event.first + 1) as u64)
             .number("value", peak.value)
             .number("expected", peak.expected)
-            .number("usual_low", peak.low)
-            .number("usual_high", peak.high)
+            .number("usual_low", low)
+            .number("usual_high", high)
             .number("relative", relative)
             .number("z", peak.z)
             .number("forest_score", group.forest[event.peak])
@@ -115,62 +196,75 @@ impl Reporter<'_> {
         }
     }
 
-    pub(super) fn sentence(
-        &self,
-        group: &Examined,
-        event: &Event,
-        peak: &Score,
-        relative: f64,
-    ) -> String {
+    pub(super) fn sentence(&self, group: &Examined, event: &Event, peak: &Score) -> String {
         let noun = self.lines.period.noun();
-        let length = event.last - event.first + 1;
-        let at_peak = if length == 1 {
+        let at_peak = if event.first == event.last {
             String::new()
         } else {
             let peak = self.lines.period.words(self.lines.starts[event.peak]);
-            format!(" at the extreme ({peak})")
+            format!(" on {peak}, the most unusual {noun},")
         };
-        let template = if peak.expected.abs() > 1e-9 {
-            "{Name}{group} {were} unusually {side} {when}: {value} in the {noun}{at_peak} where \
-             {expected} was expected ({change}); {votes}."
-        } else {
-            "{Name}{group} {were} unusually {side} {when}: {value} in the {noun}{at_peak} where \
-             {expected} was expected; {votes}."
-        };
-        let votes = if event.agreed {
-            format!(
-                "residual and isolation forest agree ({} corrected)",
-                number::p_value(event.p_adjusted)
-            )
-        } else {
-            format!(
-                "the residual alone is extreme ({} corrected)",
-                number::p_value(event.p_adjusted)
-            )
-        };
+        let amounts = self.amounts(group, peak);
+        let are = |is_plural: bool| if is_plural { "were" } else { "was" };
         fill(
-            template,
+            "{Name}{group} {were} unusually {side} {when}: {value}{at_peak} where {band} {are} to be \
+             expected (expected {expected}; {difference}).",
             &[
                 ("Name", &words::capitalised(self.name)),
                 ("group", &words::in_group(group.line)),
-                (
-                    "were",
-                    if self.name.ends_with('s') {
-                        "were"
-                    } else {
-                        "was"
-                    },
-                ),
-                ("noun", noun),
+                ("were", are(self.name.ends_with('s'))),
                 ("side", if event.up { "high" } else { "low" }),
                 ("when", &self.when(event)),
-                ("value", &self.amount(peak.value)),
+                ("value", &amounts.value),
                 ("at_peak", &at_peak),
-                ("expected", &self.amount(peak.expected)),
-                ("change", &number::change(relative)),
-                ("votes", &votes),
+                ("band", &amounts.band),
+                ("are", are(amounts.band.contains(" to "))),
+                ("expected", &amounts.expected),
+                ("difference", &self.difference(group, peak).size()),
             ],
         )
+    }
+
+    /// That nothing is proven, and what lies outside the band: "no day in the window is proven unusual
+    /// (2 of 7 lie outside the 95 % band; chance alone gives about 0.4)".
+    pub(super) fn none_proven(&self, looked_at: LookedAt) -> String {
+        let noun = self.lines.period.noun();
+        let (from, window) = region(self.context, self.params, self.lines);
+        let when = if from < window {
+            format!("since {}", self.lines.period.words(self.lines.starts[from]))
+        } else {
+            "in the window".to_string()
+        };
+        let LookedAt {
+            steps,
+            outside,
+            small,
+        } = looked_at;
+        if steps == 0 {
+            return format!("no {noun} {when} could be judged");
+        }
+        let mut unusual = match self.params.direction {
+            Sides::Both => "unusual",
+            Sides::Up => "unusually high",
+            Sides::Down => "unusually low",
+        }
+        .to_string();
+        if small > 0 {
+            unusual += &format!(" by {} or more", words::share(self.params.change_min));
+        }
+        let count = |n: usize| number::count(n as u64);
+        let band = words::share(0.95);
+        let held = match outside {
+            0 => format!("none of {} lies outside the {band} band", count(steps)),
+            n => format!(
+                "{} of {} {} outside the {band} band; chance alone gives about {}",
+                count(n),
+                count(steps),
+                if n == 1 { "lies" } else { "lie" },
+                number::fixed(0.05 * steps as f64, 1)
+            ),
+        };
+        format!("no {noun} {when} is proven {unusual} ({held})")
     }
 
     pub(super) fn did(&self, examined: &[Examined], options: Options) -> String {
@@ -178,9 +272,21 @@ impl Reporter<'_> {
         let events: usize = examined.iter().map(|group| group.events.len()).sum();
         let noun = self.lines.period.noun();
         let days = self.lines.starts.len() - from;
+        let outcome = match events {
+            0 => {
+                let mut all = LookedAt::default();
+                for group in examined {
+                    all.steps += group.looked_at.steps;
+                    all.outside += group.looked_at.outside;
+                    all.small += group.looked_at.small;
+                }
+                self.none_proven(all)
+            }
+            n => number::plural(n as u64, "unusual event"),
+        };
         fill(
-            "Looked at {values} of {name} in {groups} ({recent} of them in the window), against a \
-             season of {period} {noun}s: {events}.",
+            "Looked at {values} of {name} in {groups} ({recent} of them in the window), with a \
+             season of {period} {noun}s: {outcome}.",
             &[
                 ("values", &number::plural(days as u64, noun)),
                 ("name", self.name),
@@ -191,13 +297,7 @@ impl Reporter<'_> {
                 ),
                 ("period", &options.period.to_string()),
                 ("noun", noun),
-                (
-                    "events",
-                    &match events {
-                        0 => "nothing unusual".to_string(),
-                        n => number::plural(n as u64, "unusual event"),
-                    },
-                ),
+                ("outcome", &outcome),
             ],
         )
     }
@@ -217,6 +317,7 @@ impl Reporter<'_> {
                 "<type",
                 ">value",
                 ">expected",
+                ">95\u{a0}% band",
                 ">change",
                 ">p corrected",
             ],
@@ -234,27 +335,20 @@ impl Reporter<'_> {
             let Some(peak) = group.scores[event.peak] else {
                 continue;
             };
+            let amounts = self.amounts(group, &peak);
             table.push([
                 group.line.label.clone(),
                 self.lines.period.iso(self.lines.starts[event.first]),
                 self.lines.period.iso(self.lines.starts[event.last]),
                 self.params.metric_type.event(event.up).replace('_', " "),
-                self.amount(peak.value),
-                self.amount(peak.expected),
-                number::change(peak.value / peak.expected - 1.0),
+                amounts.value,
+                amounts.expected,
+                amounts.band,
+                self.difference(group, &peak).signed(),
                 number::p_bare(event.p_adjusted),
             ]);
         }
         table.top(30)
-    }
-}
-
-/// Expectations of counts are not whole; three digits are enough to read.
-fn rounded(value: f64) -> f64 {
-    if value.abs() >= 10.0 {
-        value.round()
-    } else {
-        value
     }
 }
 

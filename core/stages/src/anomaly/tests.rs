@@ -57,8 +57,11 @@ fn an_outage_in_history_is_found_where_it_is_asked_for() {
     assert!(
         finding
             .sentence
-            .contains("unusually low on 7 October 2026: 5 in the day where")
+            .contains("unusually low on 7 October 2026: 5 where"),
+        "{}",
+        finding.sentence
     );
+    check_words(&analysis);
     assert_eq!(analysis.frame.unwrap().height(), 840);
 }
 
@@ -74,6 +77,7 @@ fn days_in_a_row_in_the_window_are_one_critical_event() {
     assert_eq!(finding.period, "2026-11-11 to 2026-11-13");
     assert_eq!(finding.severity, Severity::Critical);
     assert_eq!(finding.numbers["type"], "error_rate_spike");
+    check_words(&analysis);
     let only_down = json!({"direction": "down"});
     let mut hit = rhythm(5, 40.0);
     hit[416] *= 4.0;
@@ -105,6 +109,128 @@ fn noise_in_ten_groups_makes_no_claim() {
             "{:?}",
             analysis.cell.findings
         );
+        check_words(&analysis);
+    }
+}
+
+/// Numbers between two words of a sentence.
+fn numbers_between(text: &str, from: &str, to: &str) -> Vec<f64> {
+    let part = text.split_once(from).map_or("", |(_, rest)| rest);
+    let part = part.split(to).next().unwrap_or_default();
+    part.split(' ')
+        .filter_map(|word| word.parse().ok())
+        .collect()
+}
+
+/// What is said agrees with what is drawn: values of findings lie outside the band, and headings count
+/// the points outside of it.
+fn check_words(analysis: &Analysis) {
+    use retrocast_domain::ChartKind;
+    for finding in &analysis.cell.findings {
+        let text = finding.sentence.replace('\u{a0}', " ");
+        for word in ["forest", "residual", "vote", "usual range", "p <", "n/a"] {
+            assert!(!text.contains(word), "{word}: {text}");
+        }
+        let band = numbers_between(&text, " where ", " to be expected");
+        let value = text
+            .split(" where ")
+            .next()
+            .and_then(|said| said.rsplit_once(": "))
+            .and_then(|(_, said)| said.split(' ').next()?.parse::<f64>().ok())
+            .unwrap_or_else(|| panic!("{text}"));
+        let expected = numbers_between(&text, "(expected ", ";");
+        assert!(value < band[0] || value > band[band.len() - 1], "{text}");
+        assert!(
+            expected[0] >= band[0] - 0.5 && expected[0] <= band[band.len() - 1] + 0.5,
+            "{text}"
+        );
+    }
+    for chart in &analysis.cell.charts {
+        let ChartKind::Line { series, bands, .. } = &chart.kind else {
+            panic!("{chart:?}")
+        };
+        if !chart.title.contains("is proven") {
+            continue;
+        }
+        let title = chart.title.replace('\u{a0}', " ");
+        let values = series[0].times.iter().zip(&series[0].values);
+        let outside = values.filter(|(time, value)| {
+            let at = bands[0].times.iter().position(|other| other == *time);
+            let (Some(at), Some(value)) = (at, value) else {
+                return false;
+            };
+            *value < bands[0].lower[at] || *value > bands[0].upper[at]
+        });
+        // All that was looked at may be more than what is drawn.
+        let drawn = outside.count();
+        let said = numbers_between(&title, "(", " the ");
+        if title.contains("in the window") {
+            let none = title.contains("none of 7 lies outside");
+            assert!(none || said.first().is_some_and(|n| *n >= 1.0), "{title}");
+            assert!(
+                said.first().is_none_or(|n| none || *n as usize <= drawn),
+                "{title}"
+            );
+        } else {
+            assert!(
+                said.first().is_some_and(|n| *n as usize >= drawn),
+                "{title}"
+            );
+        }
+    }
+}
+
+#[test]
+fn headings_say_what_is_proven_and_what_lies_outside_the_band() {
+    let mut mild = rhythm(5, 60.0);
+    mild[416] = (mild[416] * 1.35).round();
+    let analysis = analyse(&[("billing", mild)], json!({}));
+    assert!(
+        analysis.cell.findings.is_empty(),
+        "{:#?}",
+        analysis.cell.findings
+    );
+    check_words(&analysis);
+    let title = analysis.cell.charts[0].title.replace('\u{a0}', " ");
+    assert_eq!(
+        title,
+        "Failures in billing: no day in the window is proven unusual (1 of 7 lies outside the 95 % \
+         band; chance alone gives about 0.4)"
+    );
+    assert!(
+        analysis.cell.did.contains("is proven unusual"),
+        "{}",
+        analysis.cell.did
+    );
+    let analysis = analyse(&[("billing", rhythm(5, 60.0))], json!({"direction": "up"}));
+    let title = analysis.cell.charts[0].title.replace('\u{a0}', " ");
+    let words =
+        "no day in the window is proven unusually high (none of 7 lies outside the 95 % band)";
+    assert!(title.ends_with(words), "{title}");
+}
+
+#[test]
+fn one_busy_day_is_not_as_bad_as_days_of_failures() {
+    use Severity::{Critical, Notice, Warning};
+    // Days of the window that are multiplied by four.
+    let cases = [
+        ("error_rate", 413..414, Warning),
+        ("error_rate", 413..416, Critical),
+        ("error_rate", 419..420, Critical),
+        ("resource", 419..420, Warning),
+        ("resource", 416..420, Critical),
+        ("throughput", 419..420, Notice),
+        ("other", 419..420, Notice),
+        ("other", 416..420, Warning),
+    ];
+    for (metric_type, days, severity) in cases {
+        let mut hit = rhythm(5, 40.0);
+        hit[days.clone()].iter_mut().for_each(|value| *value *= 4.0);
+        let analysis = analyse(&[("billing", hit)], json!({"metric_type": metric_type}));
+        let [finding] = &analysis.cell.findings[..] else {
+            panic!("{metric_type} {days:?}: {:?}", analysis.cell.findings)
+        };
+        assert_eq!(finding.severity, severity, "{metric_type} {days:?}");
     }
 }
 
@@ -171,11 +297,9 @@ fn an_outage_of_hours_is_found_and_nothing_else() {
             "{}",
             finding.sentence
         );
-        assert!(
-            finding.sentence.contains("corrected"),
-            "{}",
-            finding.sentence
-        );
+        assert!(finding.method.contains("Bonferroni"), "{}", finding.method);
+        assert!(finding.p_adjusted > finding.p, "{finding:?}");
+        check_words(&analysis);
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) fn note_drifts(cell: &mut Cell, set: &SeriesSet, results: &[Option<Se
             format!(" and {} more", more.len())
         };
         cell.caveats.push(format!(
-            "Moving slowly instead of in steps, so no date is claimed: {names}{rest}."
+            "Moving slowly rather than in steps, so no date is claimed: {names}{rest}."
         ));
     }
 }

@@ -8,8 +8,9 @@ use crate::{
 use jiff::{ToSpan, civil::Date};
 use polars::prelude::*;
 use retrocast_domain::{
-    Chart, ChartKind, Direction, Finding, Magnitude, Severity, Table,
+    Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity, Table,
     chart::{Level as ChartLevel, Marker, Role, Series},
+    estimate::levels,
     number::{self, plural},
     sentence::fill,
     window::long,
@@ -35,6 +36,65 @@ impl Stretch<'_> {
         let places = &self.result.places;
         let place = places.get(position).or(places.last()).copied().unwrap_or(0);
         self.set.day(place)
+    }
+
+    /// The change with its interval, proven by the search: as a share where no value is negative, else
+    /// in the unit of the values.
+    pub(super) fn estimate(&self) -> Estimate<'_> {
+        let shift = self.shift();
+        let [step, low, high] = shift.difference;
+        let (before, after) = (shift.before.mean, shift.after.mean);
+        if let Some([ratio, low, high]) = shift.ratio {
+            Estimate::relative(ratio - 1.0, Some([low - 1.0, high - 1.0]), true)
+        } else if before > 0.0 && after == 0.0 && self.is_positive() {
+            let relative = [low, high].map(|bound| bound / before);
+            Estimate::relative(-1.0, Some(relative), true)
+        } else {
+            Estimate::amount(step, Some([low, high]), self.unit(), true)
+        }
+    }
+
+    /// The unit in which a difference is given.
+    fn unit(&self) -> &str {
+        if self.params.unit.is_empty() {
+            &self.set.measure
+        } else {
+            &self.params.unit
+        }
+    }
+
+    /// Whether no value is below zero.
+    fn is_positive(&self) -> bool {
+        self.group
+            .values
+            .iter()
+            .flatten()
+            .all(|value| *value >= 0.0)
+    }
+
+    /// Means before and after, with one digit more than the interval of their difference may support:
+    /// so that they agree with the change that is given with them.
+    fn means(&self) -> [String; 2] {
+        let shift = self.shift();
+        let [_, low, high] = shift.difference;
+        let means = [shift.before.mean, shift.after.mean];
+        levels(means, Some((high - low) / 2.0), &self.params.unit)
+    }
+
+    /// A level with its interval, which does not reach below zero where no value does.
+    fn level(&self, level: &Level) -> String {
+        let least = if self.is_positive() {
+            0.0
+        } else {
+            f64::NEG_INFINITY
+        };
+        let [low, high] = level.interval.map(|bound| bound.max(least));
+        let [_, least, most] = self.shift().difference;
+        let (all, width) = ([level.mean, low, high], Some((most - least) / 2.0));
+        let unit = self.params.unit.as_str();
+        let [mean, ..] = levels(all, width, unit);
+        let [_, low, high] = levels(all, width, if unit == "share" { unit } else { "" });
+        format!("{mean} ({low} to {high})")
     }
 
     /// Mean of a level with the part period beside it, when the series begins or ends there.
@@ -94,16 +154,11 @@ pub(super) fn finding(context: &Context, stretch: &Stretch<'_>) -> Finding {
     } else {
         Direction::Down
     };
-    let unit = if params.unit.is_empty() {
-        set.measure.as_str()
-    } else {
-        params.unit.as_str()
-    };
     finding.magnitude = Some(if let Some([ratio, low, high]) = shift.ratio {
         Magnitude::interval95(ratio, low, high, "ratio")
     } else {
         let [step, low, high] = shift.difference;
-        Magnitude::interval95(step, low, high, number::unit_of_difference(unit))
+        Magnitude::interval95(step, low, high, number::unit_of_difference(stretch.unit()))
     });
     finding.n = result.places.len() as u64;
     finding.p = Some(shift.p);
@@ -145,28 +200,14 @@ fn severity(context: &Context, params: &Params, day: Date, rises: bool) -> Sever
     }
 }
 
-pub(super) fn sentence(stretch: &Stretch<'_>) -> String {
+fn sentence(stretch: &Stretch<'_>) -> String {
     let Stretch {
-        set,
-        params,
-        group,
-        result,
-        ..
+        set, params, group, ..
     } = *stretch;
-    let (shift, p_adjusted) = &result.kept[stretch.shift];
-    let [before, after] =
-        number::two_with_unit([shift.before.mean, shift.after.mean], &params.unit);
-    let ratio = shift.ratio.map_or_else(String::new, |[ratio, low, high]| {
-        format!(
-            " ({}; 95 % interval {} to {})",
-            number::change(ratio - 1.0),
-            number::change(low - 1.0),
-            number::change(high - 1.0)
-        )
-    });
+    let shift = stretch.shift();
+    let [before, after] = stretch.means();
     fill(
-        "{what}{whom} {verb} {when}{between} from a mean of {before} to {after}{ratio}, {p} \
-         corrected, n = {n}.",
+        "{what}{whom} {verb} {when}{between} from a mean of {before} to {after}: {claim}.",
         &[
             ("what", &words::capitalised(&set.measure)),
             ("whom", &words::of_group(&params.by, &group.label)),
@@ -182,9 +223,7 @@ pub(super) fn sentence(stretch: &Stretch<'_>) -> String {
             ("between", &stretch.between()),
             ("before", &before),
             ("after", &after),
-            ("ratio", &ratio),
-            ("p", &number::p_value(*p_adjusted)),
-            ("n", &plural(result.places.len() as u64, set.period.noun())),
+            ("claim", &stretch.estimate().claim("")),
         ],
     )
 }
@@ -239,7 +278,6 @@ pub(super) fn chart(
         result,
         shift,
     };
-    let value = |value: f64| number::with_unit(value, &params.unit);
     let at = |position: usize| {
         let place = result
             .places
@@ -248,18 +286,19 @@ pub(super) fn chart(
             .unwrap_or(times.len().saturating_sub(1));
         times[place]
     };
-    let mut levels = Vec::new();
+    let mut drawn = Vec::new();
     let mut markers = Vec::new();
     for (i, (shift, _)) in result.kept.iter().enumerate() {
-        let before = (i == 0).then_some(&shift.before);
-        for level in before.into_iter().chain([&shift.after]) {
-            levels.push(ChartLevel {
+        let [before, after] = stretch(i).means();
+        let before = (i == 0).then_some((&shift.before, before));
+        for (level, label) in before.into_iter().chain([(&shift.after, after)]) {
+            drawn.push(ChartLevel {
                 start: at(level.start),
                 end: at(level
                     .end
                     .saturating_sub(usize::from(level.end == result.places.len()))),
                 value: level.mean,
-                label: value(level.mean),
+                label,
             });
         }
         let label = set.period.words(stretch(i).day(shift.position));
@@ -275,10 +314,12 @@ pub(super) fn chart(
         words::of_group(&params.by, &group.label)
     );
     let title = match &result.kept[..] {
-        [] => format!("The level of {what} did not shift"),
+        [] => format!(
+            "{}: no shift of the level proven",
+            words::capitalised(&what)
+        ),
         [(shift, _)] => {
-            let [before, after] =
-                number::two_with_unit([shift.before.mean, shift.after.mean], &params.unit);
+            let [before, after] = stretch(0).means();
             let rises = shift.difference[0] > 0.0;
             format!(
                 "{} {} from {before} to {after} {}",
@@ -292,7 +333,7 @@ pub(super) fn chart(
             format!("The level of {what} shifted {count}")
         }
     };
-    let means: Vec<String> = levels
+    let means: Vec<String> = drawn
         .iter()
         .map(|level| format!("{} from {}", level.label, level.start.date()))
         .collect();
@@ -320,7 +361,7 @@ pub(super) fn chart(
             }],
             bands: Vec::new(),
             markers,
-            levels,
+            levels: drawn,
         },
         table: None,
     }
@@ -332,10 +373,11 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Searched
         &[
             "<group",
             "<since",
-            "<95 % interval",
+            "<95 % interval of the date",
             ">before",
             ">after",
-            ">ratio",
+            ">change",
+            ">95 % interval",
             ">p corrected",
         ],
     );
@@ -349,21 +391,16 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Searched
                 result,
                 shift: i,
             };
-            let level = |level: &Level| {
-                let [low, high] = level.interval;
-                let mean = number::with_unit(level.mean, &params.unit);
-                format!("{mean} ({})", number::interval(low, high))
-            };
             let [low, high] = shift.interval.map(|position| stretch.day(position));
+            let estimate = stretch.estimate();
             table.push([
                 group.label.clone(),
                 stretch.day(shift.position).to_string(),
                 format!("{low} to {high}"),
-                level(&shift.before),
-                level(&shift.after),
-                shift
-                    .ratio
-                    .map_or_else(|| "–".to_string(), |r| number::sensible(r[0])),
+                stretch.level(&shift.before),
+                stretch.level(&shift.after),
+                estimate.signed(),
+                estimate.signed_range(),
                 number::p_bare(*p),
             ]);
         }

@@ -1,6 +1,9 @@
 //! What an improvement did: the days around it, its controls, its verdict.
 
-use super::{Controls, Params, register::Improvement};
+use super::{
+    Controls, Params,
+    register::{Improvement, WHOLE},
+};
 use crate::{
     Context, frame,
     series::{Group, SeriesSet, need::RECORDS_MIN},
@@ -8,7 +11,7 @@ use crate::{
 use rayon::prelude::*;
 use retrocast_domain::{Verdict, number, window::long};
 use retrocast_stats::{
-    effect::{Design, Estimate, estimate},
+    effect::{Design, Estimate, Test, estimate},
     seasonal::{decompose, interpolate},
     test::holm,
 };
@@ -69,7 +72,7 @@ pub(super) fn judge<'a>(
         })
         .collect();
     let measured = |one: &Judged| match &one.outcome {
-        Outcome::Measured(measured) => Some(measured.estimate.placebo_p),
+        Outcome::Measured(measured) => Some(measured.estimate.p),
         _ => None,
     };
     let p: Vec<f64> = judged.iter().filter_map(measured).collect();
@@ -102,7 +105,7 @@ pub(super) fn measure(
     improvement: &Improvement,
 ) -> Outcome {
     let component = &improvement.component;
-    let Some(line) = lines.groups.iter().find(|line| line.label == *component) else {
+    let Some(line) = line_of(lines, component) else {
         return Outcome::Not(absent(lines, &params.component_column, component));
     };
     if let Some(lack) = lack(lines, line, improvement) {
@@ -165,17 +168,50 @@ pub(super) fn measure(
     };
     match estimate(&design) {
         Ok(estimate) => Outcome::Measured(Box::new(Measured {
+            caveats: caveats.into_iter().chain(test_caveat(&estimate)).collect(),
             estimate,
             begin,
             change,
             end,
             controls: controls.iter().map(|line| line.label.clone()).collect(),
-            caveats,
             p_adjusted: 1.0,
             judged: 1,
             verdict: Verdict::Unclear,
         })),
         Err(error) => Outcome::Not(error.to_string()),
+    }
+}
+
+/// The series of a component of the register.
+pub(super) fn line_of<'a>(lines: &'a SeriesSet, component: &str) -> Option<&'a Group> {
+    lines.groups.iter().find(|line| line.label == component)
+}
+
+/// Says why there is no placebo test, and what a p-value rests on instead.
+fn test_caveat(estimate: &Estimate) -> Option<String> {
+    let (have, need) = (
+        number::plural(estimate.steps_of_history as u64, "day"),
+        number::plural(estimate.placebo_steps as u64, "day"),
+    );
+    let no_placebo = if estimate.steps_of_history < estimate.placebo_steps {
+        format!("No placebo test is possible: there are {have} before the change, need {need}")
+    } else {
+        "No placebo test is possible: other changes leave too few dates for one".to_string()
+    };
+    match estimate.test {
+        Test::Placebo => None,
+        Test::Weeks => Some(format!(
+            "{no_placebo}. Whole weeks before and after are compared instead, as if weeks did not \
+             depend on each other."
+        )),
+        Test::Constant => Some(format!(
+            "The metric followed one pattern without exception on the {} before the change, so \
+             chance is judged by how often it departed from it: never.",
+            number::plural(estimate.steps_before as u64, "day")
+        )),
+        Test::None => Some(format!(
+            "{no_placebo}, and there is no whole week after the change: nothing can be proven."
+        )),
     }
 }
 
@@ -325,6 +361,8 @@ pub(super) fn controls<'a>(
         .groups
         .iter()
         .filter(|other| other.label != line.label && !changed(&other.label))
+        // The whole is no control of its parts, nor are they of it.
+        .filter(|other| other.label != WHOLE && line.label != WHOLE)
         .filter(|other| other.values[begin..end].iter().all(Option::is_some))
         .collect();
     let limit = 2.6 + (candidates.len().max(1) as f64).ln() / 3.0;

@@ -5,6 +5,9 @@ use crate::{Context, Input, StageError, frame};
 use jiff::civil::Date;
 use retrocast_domain::number;
 
+/// The component of improvements that concern all records.
+pub(super) const WHOLE: &str = "all";
+
 /// A line of the register.
 #[derive(Debug, Clone)]
 pub(super) struct Improvement {
@@ -32,7 +35,11 @@ pub(super) fn read(
     } else {
         ids.clone()
     };
-    let components = frame::texts(register, "component")?;
+    let components = if has("component") {
+        frame::texts(register, "component")?
+    } else {
+        vec![None; height]
+    };
     let metrics = if has("metric") {
         frame::texts(register, "metric")?
     } else {
@@ -59,7 +66,9 @@ pub(super) fn read(
         {
             continue;
         }
-        let (Some(id), Some(component), Some(date)) = (&ids[i], &components[i], dates[i]) else {
+        let component = components[i].clone().filter(|text| !text.trim().is_empty());
+        let component = component.unwrap_or_else(|| WHOLE.to_string());
+        let (Some(id), Some(date)) = (&ids[i], dates[i]) else {
             incomplete += 1;
             continue;
         };
@@ -70,7 +79,7 @@ pub(super) fn read(
         improvements.push(Improvement {
             id: frame::visible(Some(id.clone())),
             title: frame::visible(Some(titles[i].clone().unwrap_or_else(|| id.clone()))),
-            component: frame::visible(Some(component.clone())),
+            component: frame::visible(Some(component)),
             metric,
             date,
             expected_relative: expected[i],
@@ -79,7 +88,7 @@ pub(super) fn read(
     }
     if incomplete > 0 {
         let lines = number::plural(incomplete, "improvement");
-        caveats.push(format!("{lines} without id, component or date left out."));
+        caveats.push(format!("{lines} without id or date left out."));
     }
     if later > 0 {
         let lines = number::plural(later, "improvement");

@@ -3,20 +3,18 @@
 use super::{
     METHOD, Params,
     measure::{Judged, Measured, Outcome},
-    register::Improvement,
+    register::{Improvement, WHOLE},
 };
 use crate::{
     Context,
     series::{SeriesSet, words},
 };
 use retrocast_domain::{
-    Direction, Evidence, Finding, Magnitude, Severity, Verdict, number, sentence::fill,
-    window::long,
+    Direction, EffectTest, Evidence, Finding, Magnitude, Severity, Verdict, estimate::levels,
+    number, sentence::fill, window::long,
 };
+use retrocast_stats::effect::Test;
 use serde_json::Value;
-
-/// Relative bound from which on an effect is told as an amount.
-const RELATIVE_MAX: f64 = 10.0;
 
 pub(super) fn did(judged: &[Judged]) -> String {
     let count = |wanted: Verdict| {
@@ -75,7 +73,9 @@ impl Reporter<'_> {
     }
 
     pub(super) fn unit(&self, improvement: &Improvement) -> String {
-        if self.params.unit.is_empty() {
+        if self.params.unit.is_empty() && !self.lines.adds_up {
+            String::new()
+        } else if self.params.unit.is_empty() {
             format!("{} per day", self.measure(improvement))
         } else {
             self.params.unit.clone()
@@ -147,7 +147,7 @@ impl Reporter<'_> {
     ) -> Finding {
         let estimate = &measured.estimate;
         let verdict = measured.verdict;
-        let decided = matches!(verdict, Verdict::Works | Verdict::Harmful);
+        let decided = verdict.is_proven();
         finding.direction = match (decided, estimate.absolute[0] < 0.0) {
             (false, _) => Direction::None,
             (true, true) => Direction::Down,
@@ -161,7 +161,7 @@ impl Reporter<'_> {
             self.unit(improvement),
         ));
         finding.n = (estimate.steps_before + estimate.steps_after) as u64;
-        finding.p = Some(estimate.placebo_p);
+        finding.p = Some(estimate.p);
         finding.p_adjusted = Some(measured.p_adjusted);
         finding.period = self.span(measured.change, measured.end);
         finding.baseline = Some(format!(
@@ -179,12 +179,6 @@ impl Reporter<'_> {
             0.5
         };
         finding.caveats.clone_from(&measured.caveats);
-        if estimate.placebos.is_empty() {
-            finding.caveats.push(
-                "There is no earlier stretch to run a placebo on, so nothing can be confirmed."
-                    .to_string(),
-            );
-        }
         finding.sentence = self.sentence(improvement, measured);
         let numbers = |values: [f64; 3]| values.map(Value::from).to_vec();
         finding
@@ -195,7 +189,8 @@ impl Reporter<'_> {
             .number("absolute", numbers(estimate.absolute))
             .number("relative", numbers(estimate.relative))
             .number("cumulative", numbers(estimate.cumulative))
-            .number("placebo_p", estimate.placebo_p)
+            .number("placebo_p", estimate.p)
+            .number("test", effect_test(estimate.test).word())
             .number("placebos", estimate.placebos.len() as u64)
             .number("structural_p", estimate.structural_p)
             .number("days_before", estimate.steps_before as u64)
@@ -203,91 +198,86 @@ impl Reporter<'_> {
             .number("controls", measured.controls.clone())
     }
 
+    /// " in billing", and nothing for all records.
+    pub(super) fn place(improvement: &Improvement) -> String {
+        match improvement.component.as_str() {
+            WHOLE => String::new(),
+            component => format!(" in {component}"),
+        }
+    }
+
     pub(super) fn sentence(&self, improvement: &Improvement, measured: &Measured) -> String {
         let estimate = &measured.estimate;
         let measure = self.measure(improvement);
-        let amount = |value: f64| {
-            let value = if value.abs() >= 100.0 {
-                value.round()
-            } else {
-                (value * 10.0).round() / 10.0
-            };
-            number::with_unit(value, &self.params.unit)
+        let effect = self.effect_of(improvement, measured);
+        let than = match measured.verdict {
+            Verdict::Harmful => "since it than expected without it",
+            _ => "than expected without it",
         };
-        let values = [estimate.after, estimate.counterfactual];
-        let mut amounts = values.map(amount);
-        if amounts[0] == amounts[1] {
-            amounts = number::two_with_unit(values, &self.params.unit);
-        }
-        let [after, expected] = amounts;
-        let [relative, low, high] = estimate.relative;
-        let side = if estimate.absolute[0] < 0.0 {
-            "lower"
-        } else {
-            "higher"
-        };
-        // Shares of next to nothing say less than amounts.
-        let (size, range) = if relative.is_finite() && high < RELATIVE_MAX {
-            let ends = format!("{} to {}", number::change(low), number::change(high));
-            (number::change(relative.abs()).replace('+', ""), ends)
-        } else {
-            let [value, low, high] = estimate.absolute;
-            (
-                format!(
-                    "{} a day",
-                    number::difference(value.abs(), &self.params.unit)
-                ),
-                number::interval(low, high),
-            )
-        };
+        let claim = effect.estimate().map(|found| found.claim(than));
+        let [_, low, high] = estimate.absolute;
+        let [after, expected] = levels(
+            [estimate.after, estimate.counterfactual],
+            Some(high - low),
+            &self.params.unit,
+        );
         let template = match measured.verdict {
-            Verdict::Works | Verdict::Harmful => {
-                "{title} {verdict}: {measure} in {component} {are} {size} {side} compared with what was \
-                 expected without it (95 % interval {range}), {after} a day instead of {expected} \
+            Verdict::Works => {
+                "{title} works: {measure}{place} {are} {claim}, {after}{per} instead of {expected} \
                  over {days} ({p})."
             }
+            Verdict::Harmful => {
+                "{title}: {measure}{place} {are} {claim}, {after}{per} instead of {expected} over \
+                 {days} ({p})."
+            }
             _ => {
-                "{title}: no clear effect on {measure} in {component}, {size} {side} compared with \
-                 what was expected without it (95 % interval {range}), {after} a day instead of \
-                 {expected} over {days} ({p})."
+                "{title}: {measure}{place} {are} {claim}: {after}{per}, {expected} expected, over \
+                 {days} ({p})."
             }
         };
         fill(
             template,
             &[
                 ("title", &improvement.title),
-                (
-                    "verdict",
-                    if measured.verdict == Verdict::Works {
-                        "works"
-                    } else {
-                        "does harm"
-                    },
-                ),
                 ("measure", &measure),
-                ("component", &improvement.component),
+                ("place", &Self::place(improvement)),
                 ("are", if measure.ends_with('s') { "are" } else { "is" }),
-                ("size", &size),
-                ("side", side),
-                ("range", &range),
+                ("claim", &claim.unwrap_or_default()),
                 ("after", &after),
+                ("per", if self.lines.adds_up { " a day" } else { "" }),
                 ("expected", &expected),
                 ("days", &number::plural(estimate.steps_after as u64, "day")),
-                ("p", &placebo_words(measured)),
+                ("p", &p_words(measured)),
             ],
         )
     }
 }
 
 /// "placebo p = 0.003; p = 0.007 corrected for 4 improvements".
-fn placebo_words(measured: &Measured) -> String {
-    let placebo = format!("placebo {}", number::p_value(measured.estimate.placebo_p));
+fn p_words(measured: &Measured) -> String {
+    let p = number::p_value(measured.estimate.p);
+    let first = match measured.estimate.test {
+        Test::Placebo => format!("placebo {p}"),
+        Test::Weeks => format!("{p} by weeks before and after"),
+        Test::Constant => format!("{p} after a constant history"),
+        Test::None => return "no test is possible".to_string(),
+    };
     if measured.judged < 2 {
-        return placebo;
+        return first;
     }
     format!(
-        "{placebo}; {} corrected for {}",
+        "{first}; {} corrected for {}",
         number::p_value(measured.p_adjusted),
         number::plural(measured.judged as u64, "improvement")
     )
+}
+
+/// The test as reports name it.
+pub(super) fn effect_test(test: Test) -> EffectTest {
+    match test {
+        Test::Placebo => EffectTest::Placebo,
+        Test::Weeks => EffectTest::Weeks,
+        Test::Constant => EffectTest::Constant,
+        Test::None => EffectTest::None,
+    }
 }

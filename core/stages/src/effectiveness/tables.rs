@@ -1,27 +1,64 @@
 //! Effects as data, tables, charts, and rows for stages that come after.
 
 use super::{
-    measure::{Judged, Measured, Outcome},
+    measure::{Judged, Measured, Outcome, line_of},
     register::Improvement,
-    shown::Reporter,
+    shown::{Reporter, effect_test},
 };
 use crate::StageError;
 use polars::prelude::*;
 use retrocast_domain::{
-    Chart, ChartKind, Effect, Finding, Table, Verdict,
+    Chart, ChartKind, Effect, EffectTest, Finding, Table, Verdict,
     chart::{Band, Role, Series},
+    estimate::levels,
     number,
 };
 
 impl Reporter<'_> {
     pub(super) fn effect(&self, one: &Judged) -> Option<Effect> {
-        let improvement = one.improvement;
+        match &one.outcome {
+            Outcome::Not(_) => None,
+            Outcome::TooEarly(_) => {
+                let mut effect = self.unjudged(one.improvement);
+                self.without_counterfactual(one.improvement, &mut effect);
+                Some(effect)
+            }
+            Outcome::Measured(measured) => Some(self.effect_of(one.improvement, measured)),
+        }
+    }
+
+    /// The measured effect of an improvement.
+    pub(super) fn effect_of(&self, improvement: &Improvement, measured: &Measured) -> Effect {
+        let estimate = &measured.estimate;
+        Effect {
+            before: estimate.before,
+            after: estimate.after,
+            counterfactual: estimate.counterfactual,
+            absolute: estimate.absolute,
+            // JSON has no NaN; zeros beside another absolute effect are read as not defined.
+            relative: estimate
+                .relative
+                .map(|v| if v.is_finite() { v } else { 0.0 }),
+            placebo_p: estimate.p,
+            placebo_p_corrected: Some(measured.p_adjusted),
+            test: effect_test(estimate.test),
+            placebos: estimate.placebos.len() as u64,
+            days_before: estimate.steps_before as u64,
+            days_after: estimate.steps_after as u64,
+            controls: measured.controls.clone(),
+            verdict: measured.verdict,
+            ..self.unjudged(improvement)
+        }
+    }
+
+    /// An effect of which nothing is known yet.
+    fn unjudged(&self, improvement: &Improvement) -> Effect {
         let measure = self.measure(improvement);
-        let mut effect = Effect {
+        Effect {
             improvement: improvement.id.clone(),
             title: improvement.title.clone(),
             date: improvement.date.to_string(),
-            metric: format!("{measure} in {}", improvement.component),
+            metric: format!("{measure}{}", Self::place(improvement)),
             unit: self.unit(improvement),
             lower_is_better: improvement.lower_is_better,
             before: 0.0,
@@ -31,49 +68,21 @@ impl Reporter<'_> {
             relative: [0.0; 3],
             placebo_p: 1.0,
             placebo_p_corrected: None,
+            test: EffectTest::None,
             placebos: 0,
             days_before: 0,
             days_after: 0,
             controls: Vec::new(),
             verdict: Verdict::TooEarly,
-        };
-        match &one.outcome {
-            Outcome::Not(_) => None,
-            Outcome::TooEarly(_) => {
-                self.without_counterfactual(improvement, &mut effect);
-                Some(effect)
-            }
-            Outcome::Measured(measured) => {
-                let estimate = &measured.estimate;
-                effect.before = estimate.before;
-                effect.after = estimate.after;
-                effect.counterfactual = estimate.counterfactual;
-                effect.absolute = estimate.absolute;
-                // JSON has no NaN; a relative effect that is not defined is shown as none.
-                effect.relative = estimate
-                    .relative
-                    .map(|v| if v.is_finite() { v } else { 0.0 });
-                effect.placebo_p = estimate.placebo_p;
-                effect.placebo_p_corrected = Some(measured.p_adjusted);
-                effect.placebos = estimate.placebos.len() as u64;
-                effect.days_before = estimate.steps_before as u64;
-                effect.days_after = estimate.steps_after as u64;
-                effect.controls.clone_from(&measured.controls);
-                effect.verdict = measured.verdict;
-                Some(effect)
-            }
         }
     }
 
     /// Means and days of an improvement that cannot be judged yet: its counterfactual is the mean
     /// before, so that no effect is claimed.
     fn without_counterfactual(&self, improvement: &Improvement, effect: &mut Effect) {
-        let found = self
-            .lines
-            .groups
-            .iter()
-            .find(|line| line.label == improvement.component);
-        let Some(line) = found else { return };
+        let Some(line) = line_of(self.lines, &improvement.component) else {
+            return;
+        };
         let change = self.lines.index_of(improvement.date).min(line.values.len());
         let begin = change.saturating_sub(self.params.pre_days as usize);
         let mean = |values: &[Option<f64>]| {
@@ -86,7 +95,7 @@ impl Reporter<'_> {
         effect.counterfactual = effect.before;
     }
 
-    pub(super) fn table(judged: &[Judged]) -> Table {
+    pub(super) fn table(&self, judged: &[Judged]) -> Table {
         let mut table = Table::new(
             "Improvements and what they did.",
             &[
@@ -98,7 +107,7 @@ impl Reporter<'_> {
                 ">expected",
                 ">effect",
                 ">95 % interval",
-                ">placebo p",
+                ">p",
                 ">p corrected",
                 "<verdict",
             ],
@@ -124,13 +133,17 @@ impl Reporter<'_> {
                 Outcome::Not(_) => {}
                 Outcome::Measured(measured) => {
                     let estimate = &measured.estimate;
-                    let [relative, low, high] = estimate.relative;
-                    row[3] = number::fixed(estimate.before, 1);
-                    row[4] = number::fixed(estimate.after, 1);
-                    row[5] = number::fixed(estimate.counterfactual, 1);
-                    row[6] = number::change(relative);
-                    row[7] = format!("{} to {}", number::change(low), number::change(high));
-                    row[8] = number::p_bare(estimate.placebo_p);
+                    let [_, low, high] = estimate.absolute;
+                    let amounts = [estimate.before, estimate.after, estimate.counterfactual];
+                    let amounts = levels(amounts, Some(high - low), "");
+                    for (cell, amount) in row[3..6].iter_mut().zip(amounts) {
+                        *cell = amount;
+                    }
+                    let effect = self.effect_of(improvement, measured);
+                    if let Some(found) = effect.estimate() {
+                        (row[6], row[7]) = (found.signed(), found.signed_range());
+                    }
+                    row[8] = number::p_bare(estimate.p);
                     row[9] = number::p_bare(measured.p_adjusted);
                     row[10] = measured.verdict.word().to_string();
                 }
@@ -145,11 +158,7 @@ impl Reporter<'_> {
             return None;
         };
         let improvement = one.improvement;
-        let line = self
-            .lines
-            .groups
-            .iter()
-            .find(|line| line.label == improvement.component)?;
+        let line = line_of(self.lines, &improvement.component)?;
         let Measured {
             begin, change, end, ..
         } = **measured;
@@ -161,12 +170,14 @@ impl Reporter<'_> {
         } else {
             f64::NEG_INFINITY
         };
-        let title = format!(
-            "{}: {} ({})",
-            improvement.id,
-            measured.verdict.word(),
-            number::change(estimate.relative[0])
-        );
+        let heading = self
+            .effect_of(improvement, measured)
+            .estimate()
+            .map_or_else(String::new, |found| found.heading());
+        let title = format!("{}: {heading}", improvement.id);
+        let [_, low, high] = estimate.absolute;
+        let amounts = [estimate.after, estimate.counterfactual];
+        let [after, expected] = levels(amounts, Some(high - low), &self.params.unit);
         Some(Chart {
             id: format!(
                 "{}-{}",
@@ -174,12 +185,11 @@ impl Reporter<'_> {
                 Finding::identity("chart", &improvement.component, &improvement.id)
             ),
             alt: format!(
-                "{measure} in {} from {}: {} a day after the change on {}, {} expected without it.",
-                improvement.component,
+                "{measure}{} from {}: {after} a day after the change on {}, {expected} expected without \
+                 it.",
+                Self::place(improvement),
                 self.span(begin, end),
-                number::fixed(estimate.after, 1),
                 improvement.date,
-                number::fixed(estimate.counterfactual, 1),
             ),
             title,
             unit: self.unit(improvement),
@@ -192,7 +202,11 @@ impl Reporter<'_> {
                 },
                 counterfactual: Series {
                     name: "expected without it".to_string(),
-                    values: estimate.expected.clone(),
+                    values: estimate
+                        .expected
+                        .iter()
+                        .map(|value| value.map(|value| value.max(floor)))
+                        .collect(),
                     times: times.clone(),
                     role: Role::Expected,
                 },
@@ -251,7 +265,7 @@ pub(super) fn frame_of(judged: &[Judged]) -> Result<DataFrame, StageError> {
         Column::new("relative".into(), value(&|m| m.estimate.relative[0])),
         Column::new("relative_lower".into(), value(&|m| m.estimate.relative[1])),
         Column::new("relative_upper".into(), value(&|m| m.estimate.relative[2])),
-        Column::new("placebo_p".into(), value(&|m| m.estimate.placebo_p)),
+        Column::new("placebo_p".into(), value(&|m| m.estimate.p)),
         Column::new("verdict".into(), text(&verdict)),
     ])?)
 }

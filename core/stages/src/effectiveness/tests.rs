@@ -111,8 +111,10 @@ fn sentences_never_say_because() {
         found.unwrap().sentence.clone()
     };
     assert!(sentence("IMP-001").starts_with("Change IMP-001 works: failures in billing are"));
-    assert!(sentence("IMP-001").contains("compared with what was expected without it"));
-    assert!(sentence("IMP-002").contains("no clear effect"));
+    assert!(sentence("IMP-001").contains(" lower than expected without it (95\u{a0}% interval "));
+    assert!(!sentence("IMP-001").contains("proven"));
+    assert!(sentence("IMP-002").contains("expected without it ("));
+    assert!(sentence("IMP-002").contains("proven: "));
     assert!(sentence("IMP-003").contains("could not be measured: the data have no component"));
 }
 
@@ -289,4 +291,75 @@ fn a_column_without_values_is_said() {
         sentence.contains("the column \"component\" of records holds no value"),
         "{sentence}"
     );
+}
+
+/// Sentence and verdict of a change from one level to another, after `before` days.
+fn step(levels: [f64; 2], before: i64) -> (String, Option<Verdict>) {
+    let change = jiff::civil::date(2026, 11, 16) - 30.days();
+    let series: Vec<f64> = (0..before + 30)
+        .map(|i| levels[usize::from(i >= before)])
+        .collect();
+    let date = change.to_string();
+    let analysis = analyse(&[("billing", series)], &[("IMP-001", "billing", &date)]);
+    let verdict = analysis.cell.effects.first().map(|effect| effect.verdict);
+    let sentence = analysis.cell.findings[0].sentence.clone();
+    let sentence = sentence.replace(['\u{a0}', '\u{202f}'], " ");
+    (sentence, verdict)
+}
+
+#[test]
+fn what_was_constant_and_changed_is_certain() {
+    let (sentence, verdict) = step([3.0, 2.0], 98);
+    assert_eq!(verdict, Some(Verdict::Works), "{sentence}");
+    assert!(
+        sentence.contains("33 % lower than expected without it (95 % interval")
+            || sentence.contains("33.3 % lower than expected without it (95 % interval"),
+        "{sentence}"
+    );
+    assert!(sentence.contains("after a constant history"), "{sentence}");
+    let (sentence, verdict) = step([5.0, 0.0], 98);
+    assert_eq!(verdict, Some(Verdict::Works), "{sentence}");
+    assert!(sentence.contains("100 % lower"), "{sentence}");
+    let (sentence, verdict) = step([0.0, 5.0], 98);
+    assert_eq!(verdict, Some(Verdict::Harmful), "{sentence}");
+    assert!(
+        sentence.contains("higher since it than expected"),
+        "{sentence}"
+    );
+    let (sentence, verdict) = step([4.0, 4.0], 98);
+    assert_eq!(verdict, Some(Verdict::Unclear), "{sentence}");
+    assert!(sentence.contains("the same as expected without it; not proven"));
+}
+
+#[test]
+fn a_history_too_short_for_placebos_is_said() {
+    let counts = counts(1, 15.0, 0.5);
+    // The factor holds for the last 35 days.
+    let series = counts[420 - 35 - 70..].to_vec();
+    let analysis = analyse(&[("billing", series)], &ROWS[..1]);
+    let finding = &analysis.cell.findings[0];
+    let caveats = finding.caveats.join(" ").replace('\u{a0}', " ");
+    assert!(
+        caveats
+            .contains("No placebo test is possible: there are 70 days before the change, need 162"),
+        "{caveats}"
+    );
+    assert!(finding.sentence.contains("by weeks before and after"));
+    assert_eq!(analysis.cell.effects[0].verdict, Verdict::Works);
+}
+
+#[test]
+fn an_improvement_of_all_components_is_measured_on_their_sum() {
+    let series = [
+        ("billing", counts(1, 15.0, 0.6)),
+        ("search", counts(2, 15.0, 0.6)),
+    ];
+    for component in ["all", ""] {
+        let analysis = analyse(&series, &[("IMP-001", component, "2026-10-12")]);
+        let effect = &analysis.cell.effects[0];
+        assert_eq!(effect.verdict, Verdict::Works, "{effect:?}");
+        assert_eq!(effect.metric, "failures");
+        assert!(effect.before > 30.0, "{effect:?}");
+        assert!(effect.controls.is_empty());
+    }
 }

@@ -4,6 +4,7 @@ use super::params::{Aggregate, Every, Params};
 use crate::{
     Context, Input, StageError,
     frame::{self, Grain, Times},
+    series::coverage::Coverage,
 };
 use jiff::{
     Timestamp, ToSpan,
@@ -76,10 +77,11 @@ impl Rows {
             zone: zone.clone(),
         };
         let end = context.window.end.at(0, 0, 0, 0);
+        let begin = beginning(context, params, &times, caveats);
         let moments = moments(input, time, &times, &zone)?;
         let mut records: Vec<Record> = Vec::with_capacity(ids.len());
         for (row, (civil, moment)) in times.civil.iter().zip(&moments).enumerate() {
-            if let Some(civil) = civil.filter(|civil| *civil < end) {
+            if let Some(civil) = civil.filter(|civil| (begin..end).contains(civil)) {
                 let key = axis.key(civil, *moment);
                 records.push((ids[row], key, *moment, row as u32));
             }
@@ -229,6 +231,22 @@ fn time_column(name: &str, keys: &[i64], has_days: bool) -> Column {
     };
     // Whole numbers are times of these types as they stand.
     column.cast(&dtype).unwrap_or(column)
+}
+
+/// The time with which the history begins: a regular series would reach back to records that lie so
+/// far before all others that they are no part of it, such as those of 1970.
+fn beginning(
+    context: &Context,
+    params: &Params,
+    times: &Times,
+    caveats: &mut Vec<String>,
+) -> DateTime {
+    let coverage = Coverage::of(times, &context.window).filter(|_| params.every != Every::None);
+    let Some(coverage) = coverage else {
+        return DateTime::MIN;
+    };
+    caveats.extend(coverage.isolated().map(str::to_string));
+    coverage.first()
 }
 
 fn too_many(series: usize) -> StageError {

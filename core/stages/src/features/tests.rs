@@ -352,3 +352,32 @@ fn a_million_rows() {
     let frame = frame_of(&analysis);
     println!("{:?} in {:?}", frame.shape(), begun.elapsed());
 }
+
+#[test]
+fn records_of_another_age_make_no_rows() {
+    let from: DateTime = "2026-10-01T00:30:00".parse().expect("a time");
+    let mut rows: Vec<(DateTime, &str, Option<f64>)> = (0..40_i64)
+        .map(|day| (from + day.days(), "a", Some(1.0)))
+        .collect();
+    rows.push((
+        Timestamp::UNIX_EPOCH
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .datetime(),
+        "a",
+        None,
+    ));
+    let check = |every: &str, height: usize, is_said: bool| {
+        let params = json!({"every": every, "by": ["component"], "values": ["minutes"]});
+        let analysis = made(records(&rows), "2026-11-15", params);
+        assert_eq!(frame_of(&analysis).height(), height, "{every}");
+        let caveats = analysis.cell.caveats.join(" ").replace('\u{a0}', " ");
+        let said = "1 record of 1 January 1970 is left out: long before all others, which begin on 1 \
+                    October 2026.";
+        assert_eq!(caveats.contains(said), is_said, "{every}: {caveats}");
+    };
+    check("day", 40, true);
+    check("hour", 39 * 24 + 1, true);
+    check("week", 7, true);
+    // Rows as they are have no axis to fill.
+    check("none", 41, false);
+}

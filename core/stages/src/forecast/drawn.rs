@@ -58,18 +58,9 @@ impl Reporter<'_> {
         let n = self.lines.starts.len();
         let from = n.saturating_sub((3 * ahead.len()).max(60));
         let name = format!("{}{}", self.name, words::in_group(group.line));
-        let title = self.breach(group).map_or_else(
-            || format!("{}: what is expected next", words::capitalised(&name)),
-            // The claim without its interval, which the chart shows.
-            |finding| {
-                finding
-                    .sentence
-                    .split(" (")
-                    .next()
-                    .unwrap_or_default()
-                    .to_string()
-            },
-        );
+        let title = self
+            .breach_claim(group)
+            .unwrap_or_else(|| format!("{}: what is expected next", words::capitalised(&name)));
         let bands = outlook
             .bands
             .iter()
@@ -104,12 +95,12 @@ impl Reporter<'_> {
                 Finding::identity("chart", &group.line.subject, "forecast")
             ),
             alt: format!(
-                "{} from {} and what is expected for {}: from {} to {}.",
+                "{} from {} and what is expected for {}: {} at first, {} at last.",
                 words::capitalised(&name),
                 self.lines.starts[from].date(),
                 number::plural(ahead.len() as u64, self.lines.period.noun()),
-                self.amount(outlook.mean[0]),
-                self.amount(outlook.mean[outlook.mean.len() - 1]),
+                self.step(group, 0),
+                self.step(group, ahead.len() - 1),
             ),
             title,
             unit: self.unit(),

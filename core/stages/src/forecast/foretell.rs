@@ -9,13 +9,17 @@ use crate::{
     },
 };
 use retrocast_stats::{
-    forecast::{self as numerics, CLEAR, Options, Outlook, Stretch, current_stretch},
+    forecast::{self as numerics, CLEAR, Options, Outlook, Stretch, clean, current_stretch},
     seasonal::interpolate,
 };
 
 /// The forecast of one group.
 pub(super) struct Foretold<'a> {
     pub(super) line: &'a Group,
+    /// Position of the first value that is learnt from.
+    pub(super) first: usize,
+    /// The season that is repeated by what the forecast is compared with: "last week".
+    pub(super) season: &'static str,
     pub(super) outlook: Outlook,
     /// With a capacity only: when it is reached, on which line.
     pub(super) breach: Option<(Breach, Stretch)>,
@@ -72,16 +76,21 @@ pub(super) fn foretell<'a>(
         let first = line.begin();
         let first = first.max(line.values.len().saturating_sub(HISTORY_MAX));
         let values = interpolate(&line.values[first..]);
-        let outlook = numerics::forecast(&values, &options(context, params, values.len())).ok()?;
+        let options = options(context, params, values.len());
+        let outlook = numerics::forecast(&values, &options).ok()?;
         let breach = params.capacity.and_then(|capacity| {
-            let options = options(context, params, values.len());
-            let stretch = current_stretch(&values, options.period)?;
+            // One exceptional day bends no line.
+            let usual = clean(&values, options.period).values;
+            let stretch = current_stretch(&usual, options.period)?;
             let horizon = params.horizon as usize * lines.period.per_day();
             let level = *params.level.last()?;
             Some((breach(&stretch, horizon, level, &capacity)?, stretch))
         });
+        let is_week = options.period == 7 * lines.period.per_day();
         Some(Foretold {
             line,
+            first,
+            season: if is_week { "last week" } else { "the last day" },
             outlook,
             breach,
         })

@@ -1,16 +1,20 @@
 //! Forecasts as a reader sees them: findings, sentences, tables.
 
 use super::{
-    FORECAST, METHOD, Params,
+    Capacity, FORECAST, METHOD, Params,
     foretell::{Breach, Foretold, SURE, need},
 };
 use crate::{
     Context,
     series::{Group, SeriesSet, words},
 };
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime};
 use retrocast_domain::{
-    Direction, Finding, Magnitude, Severity, Table, number, sentence::fill, window::long,
+    Direction, Estimate, Finding, Magnitude, Severity, Table,
+    estimate::{level_with_interval, levels},
+    number,
+    sentence::fill,
+    window::{long, month_name},
 };
 use retrocast_stats::forecast::Outlook;
 
@@ -31,13 +35,70 @@ impl Reporter<'_> {
         self.lines.period.after(last, step + 1)
     }
 
-    pub(super) fn amount(&self, value: f64) -> String {
-        let value = if value.abs() >= 10.0 && self.adds_up() {
-            value.round()
-        } else {
-            value
+    /// A level that needs no interval, such as a limit.
+    fn amount(&self, value: f64) -> String {
+        levels([value], None, &self.params.unit).concat()
+    }
+
+    /// What is expected and its interval.
+    fn expected(&self, group: &Foretold, value: f64, interval: [f64; 2]) -> [String; 2] {
+        let is_whole = |value: &f64| value.fract() == 0.0;
+        let whole = self.adds_up() && group.line.values.iter().flatten().all(is_whole);
+        level_with_interval(value, interval, &self.params.unit, whole)
+    }
+
+    /// What is expected of a step ahead.
+    pub(super) fn step(&self, group: &Foretold, step: usize) -> String {
+        let outlook = &group.outlook;
+        let interval = outlook
+            .bands
+            .last()
+            .map_or([outlook.mean[step]; 2], |band| {
+                [band.lower[step], band.upper[step]]
+            });
+        let [expected, _] = self.expected(group, outlook.mean[step], interval);
+        expected
+    }
+
+    /// "28 % more accurate than repeating last week on 24 past dates".
+    fn accuracy(group: &Foretold) -> String {
+        let outlook = &group.outlook;
+        let season = group.season;
+        let dates = number::plural(outlook.origins as u64, "past date");
+        if outlook.naive_error <= 0.0 {
+            return format!("repeating {season} was exact on {dates}");
+        }
+        let gain = gain_words(1.0 - outlook.error / outlook.naive_error);
+        format!("{gain} repeating {season} on {dates}")
+    }
+
+    /// What exceptional values do to the forecast.
+    fn exceptional(&self, group: &Foretold) -> Option<String> {
+        let outlook = &group.outlook;
+        let noun = self.lines.period.noun();
+        let times: Vec<String> = outlook
+            .outliers
+            .iter()
+            .filter_map(|i| self.lines.starts.get(group.first + i))
+            .map(|start| self.lines.period.words(*start))
+            .collect();
+        let last = times.last()?;
+        let what = match times.len() {
+            1 => format!("{last} is exceptional and is not carried on"),
+            2 | 3 => format!(
+                "{} are exceptional and not carried on",
+                number::list(&times)
+            ),
+            n => format!(
+                "{}, the last {last}, are not carried on",
+                number::plural(n as u64, &format!("exceptional {noun}"))
+            ),
         };
-        number::with_unit(value, &self.params.unit)
+        Some(if outlook.open == 0.0 {
+            format!("{what}; the interval allows for such {noun}s.")
+        } else {
+            format!("{what}; whether it lasts is not known yet, and the interval allows for both.")
+        })
     }
 
     fn adds_up(&self) -> bool {
@@ -85,6 +146,7 @@ impl Reporter<'_> {
         let mut evidence = self.lines.evidence.clone();
         evidence.filter = Some(group.line.subject.clone());
         finding.evidence.push(evidence);
+        finding.caveats.extend(self.exceptional(group));
         finding
             .number("mase", group.outlook.mase)
             .number("smape", group.outlook.smape)
@@ -98,20 +160,19 @@ impl Reporter<'_> {
         let outlook = &group.outlook;
         let level = *self.params.level.last()?;
         let steps = self.next_steps(outlook);
-        let shown = self.params.level.len() - 1;
         let share = if self.adds_up() {
             1.0
         } else {
             1.0 / steps as f64
         };
         let value = outlook.total * share;
-        let [low, high] = outlook.total_intervals[shown].map(|end| end * share);
+        let [low, high] = outlook.total_intervals.last()?.map(|end| end * share);
         let mut finding = self.finding(group, &format!("{} in the next window", self.name));
         finding.magnitude = Some(Magnitude {
             value,
-            lower: Some(low),
-            upper: Some(high),
-            level: Some(level),
+            lower: (!outlook.constant).then_some(low),
+            upper: (!outlook.constant).then_some(high),
+            level: (!outlook.constant).then_some(level),
             unit: if self.adds_up() {
                 self.name.to_string()
             } else {
@@ -126,14 +187,27 @@ impl Reporter<'_> {
                 .caveats
                 .push("The horizon is shorter than a window.".to_string());
         }
+        if from < self.context.window.end.at(0, 0, 0, 0) {
+            finding.caveats.push(format!(
+                "Records end before the window does: the forecast begins on {}.",
+                self.lines.period.words(from)
+            ));
+        }
+        let [expected, range] = self.expected(group, value, [low, high]);
+        let known = if outlook.constant {
+            let known = group.line.values[group.first..].iter().flatten().count();
+            let before = number::plural(known as u64, self.lines.period.noun());
+            format!(": each of the {before} before had {}", self.step(group, 0))
+        } else {
+            let level = words::share(level);
+            format!(" ({level} interval {range}; {})", Self::accuracy(group))
+        };
         finding.sentence = fill(
-            "{Name}{group}: {value} expected {how}from {from} to {to} ({level} interval {low} to \
-             {high}; on {origins} past dates the error was {mase} of that of repeating the last \
-             season).",
+            "{Name}{group}: {expected} expected {how}{dates}{known}.",
             &[
                 ("Name", &words::capitalised(self.name)),
                 ("group", &words::in_group(group.line)),
-                ("value", &self.amount(value)),
+                ("expected", &expected),
                 (
                     "how",
                     if self.adds_up() {
@@ -142,13 +216,8 @@ impl Reporter<'_> {
                         "on average "
                     },
                 ),
-                ("from", &long(from.date())),
-                ("to", &long(to.date())),
-                ("level", &words::share(level)),
-                ("low", &self.amount(low)),
-                ("high", &self.amount(high)),
-                ("origins", &outlook.origins.to_string()),
-                ("mase", &number::percent(outlook.mase)),
+                ("dates", &range_of(from.date(), to.date())),
+                ("known", &known),
             ],
         );
         Some(
@@ -159,16 +228,33 @@ impl Reporter<'_> {
         )
     }
 
+    /// That the limit is reached, and when: "Memory in api is expected to reach 80 % of its limit of
+    /// 100 % on 15 December 2026".
+    pub(super) fn breach_claim(&self, group: &Foretold) -> Option<String> {
+        let capacity = self.params.capacity?;
+        let (breach, stretch) = group.breach.as_ref()?;
+        let name = words::capitalised(self.name) + &words::in_group(group.line);
+        let limit = format!("{} of {}", of_limit(capacity), self.amount(capacity.limit));
+        Some(match *breach {
+            Breach::Now => {
+                let (level, half) = (stretch.line(0), stretch.half_width(0, 0.95));
+                let interval = [level - half, level + half];
+                let [level, _] = level_with_interval(level, interval, &self.params.unit, false);
+                format!("{name} is at about {level}, above {limit} already")
+            }
+            Breach::Ahead { likely, .. } => {
+                let day = long(self.ahead(likely).date());
+                format!("{name} is expected to reach {limit} on {day}")
+            }
+        })
+    }
+
     /// When the limit is reached, if it is.
     pub(super) fn breach(&self, group: &Foretold) -> Option<Finding> {
         let capacity = self.params.capacity?;
         let (breach, stretch) = group.breach.as_ref()?;
         let line = capacity.limit * capacity.share;
-        let of_limit = if capacity.share < 1.0 {
-            format!("{} of its limit", words::share(capacity.share))
-        } else {
-            "its limit".to_string()
-        };
+        let of_limit = of_limit(capacity);
         let what = format!("{} reaches {of_limit}", self.name);
         let mut finding = self.finding(group, &what);
         finding.direction = Direction::Up;
@@ -181,12 +267,7 @@ impl Reporter<'_> {
         finding
             .caveats
             .push("The line is carried on; a restart or a release ends it.".to_string());
-        let name = format!(
-            "{}{}",
-            words::capitalised(self.name),
-            words::in_group(group.line)
-        );
-        let limit = self.amount(capacity.limit);
+        let claim = self.breach_claim(group)?;
         let day = |step: usize| long(self.ahead(step).date());
         match *breach {
             Breach::Now => {
@@ -194,10 +275,7 @@ impl Reporter<'_> {
                 finding.magnitude = Some(Magnitude::point(0.0, "days"));
                 let last = self.lines.starts.last()?;
                 finding.period = format!("{} to {}", last.date(), last.date());
-                finding.sentence = fill(
-                    "{name} is above {of_limit} of {limit} already.",
-                    &[("name", &name), ("of_limit", &of_limit), ("limit", &limit)],
-                );
+                finding.sentence = format!("{claim}.");
                 finding = finding.number("breach_date", last.date().to_string());
             }
             Breach::Ahead {
@@ -231,21 +309,18 @@ impl Reporter<'_> {
                     Some(latest) => format!("{} to {}", day(earliest), day(latest)),
                     None => format!("{} at the earliest, the latest date is open", day(earliest)),
                 };
+                let level = *self.params.level.last()?;
+                let half = stretch.slope_half_width(level);
+                let slopes = [stretch.slope - half, stretch.slope + half];
+                let slope = Estimate::amount(stretch.slope, Some(slopes), &self.params.unit, true);
                 finding.sentence = fill(
-                    "{name} is expected to reach {of_limit} of {limit} on {likely} \
-                     ({level} interval: {range}) if it keeps rising by {slope} a {noun} as it has \
-                     since about {began}.",
+                    "{claim} ({level} interval: {range}) if it keeps rising by {slope} a {noun} as \
+                     it has since about {began}.",
                     &[
-                        ("name", &name),
-                        ("of_limit", &of_limit),
-                        ("limit", &limit),
-                        ("likely", &day(likely)),
-                        ("level", &words::share(*self.params.level.last()?)),
+                        ("claim", &claim),
+                        ("level", &words::share(level)),
                         ("range", &range),
-                        (
-                            "slope",
-                            &number::difference(stretch.slope, &self.params.unit),
-                        ),
+                        ("slope", &slope.bare_size()),
                         ("noun", self.lines.period.noun()),
                         ("began", &long(began)),
                     ],
@@ -270,41 +345,56 @@ impl Reporter<'_> {
     }
 
     pub(super) fn did(&self, foretold: &[Foretold]) -> String {
-        let average = |value: &dyn Fn(&Outlook) -> f64| {
-            foretold
-                .iter()
-                .map(|group| value(&group.outlook))
-                .sum::<f64>()
-                / foretold.len() as f64
-        };
         let steps = foretold
             .iter()
             .map(|group| group.outlook.mean.len())
             .max()
             .unwrap_or(0);
-        fill(
-            "Forecast {name} of {groups} for {steps}. On past dates the error was {mase} of that \
-             of repeating the last season, and {nominal} intervals held {coverage} of the values.",
-            &[
-                ("name", self.name),
-                ("groups", &number::plural(foretold.len() as u64, "group")),
-                (
-                    "steps",
-                    &number::plural(steps as u64, self.lines.period.noun()),
-                ),
-                ("mase", &number::percent(average(&|outlook| outlook.mase))),
-                ("nominal", &words::share(foretold[0].outlook.bands[0].level)),
-                (
-                    "coverage",
-                    &number::percent(average(&|outlook| outlook.bands[0].coverage)),
-                ),
-            ],
-        )
+        let mut did = format!(
+            "Forecast {} of {} for {}.",
+            self.name,
+            number::plural(foretold.len() as u64, "group"),
+            number::plural(steps as u64, self.lines.period.noun())
+        );
+        let outlooks = || foretold.iter().map(|group| &group.outlook);
+        if outlooks().all(|outlook| outlook.constant) {
+            return did + " All values of each were the same.";
+        }
+        let ratios: Vec<f64> = outlooks()
+            .filter(|outlook| outlook.naive_error > 0.0)
+            .map(|outlook| outlook.error / outlook.naive_error)
+            .collect();
+        let season = foretold.first().map_or("last week", |group| group.season);
+        let accuracy = match mean_of(&ratios) {
+            Some(ratio) => format!(
+                "the forecasts were {} repeating {season}",
+                gain_words(1.0 - ratio)
+            ),
+            None => format!("repeating {season} was exact"),
+        };
+        let bands = || outlooks().filter_map(|outlook| outlook.bands.first());
+        let coverages: Vec<f64> = bands().map(|band| band.coverage).collect();
+        if let (Some(coverage), Some(band)) = (mean_of(&coverages), bands().next()) {
+            did += &format!(
+                " On past dates {accuracy}, and {} intervals held {} of the values.",
+                words::share(band.level),
+                number::percent(coverage)
+            );
+        }
+        did
     }
 
     pub(super) fn table(&self, foretold: &[Foretold]) -> Table {
+        let steps = foretold.iter().map(|group| self.next_steps(&group.outlook));
+        let last = self.ahead(steps.max().unwrap_or(1) - 1).date();
+        let dates = range_of(self.ahead(0).date(), last);
+        let level = self.params.level.last().map(|level| words::share(*level));
         let mut table = Table::new(
-            format!("Expected {} in the next window.", self.name),
+            format!(
+                "Expected {} {dates}, with {} intervals.",
+                self.name,
+                level.unwrap_or_default()
+            ),
             &[
                 "<group",
                 ">expected",
@@ -327,15 +417,19 @@ impl Reporter<'_> {
                 Some(Breach::Now) => "now".to_string(),
                 Some(Breach::Ahead { likely, .. }) => self.ahead(likely).date().to_string(),
             };
+            let interval =
+                [magnitude.lower, magnitude.upper].map(|end| end.unwrap_or(magnitude.value));
+            let [expected, range] = self.expected(group, magnitude.value, interval);
             table.push([
                 group.line.label.clone(),
-                self.amount(magnitude.value),
-                number::interval(
-                    magnitude.lower.unwrap_or(0.0),
-                    magnitude.upper.unwrap_or(0.0),
-                ),
+                expected,
+                if group.outlook.constant {
+                    "–".to_string()
+                } else {
+                    range
+                },
                 reached,
-                number::sensible(group.outlook.mase),
+                ratio(group.outlook.mase),
                 format!(
                     "{} of {}",
                     number::percent(band.coverage),
@@ -362,12 +456,61 @@ impl Reporter<'_> {
                 table.push([
                     group.line.label.clone(),
                     member.name.to_string(),
-                    number::fixed(member.mase, 3),
+                    ratio(member.mase),
                     number::percent(member.smape),
                     number::percent(member.weight),
                 ]);
             }
         }
         table
+    }
+}
+
+/// "80 % of its limit".
+fn of_limit(capacity: Capacity) -> String {
+    if capacity.share < 1.0 {
+        format!("{} of its limit", words::share(capacity.share))
+    } else {
+        "its limit".to_string()
+    }
+}
+
+/// "28 % more accurate than", for a mean error that is smaller by this share.
+pub(super) fn gain_words(gain: f64) -> String {
+    if gain >= 0.995 {
+        format!("more than 99{}% more accurate than", number::NBSP)
+    } else if gain >= 0.005 {
+        let share = number::fixed(100.0 * gain, 0);
+        format!("{share}{}% more accurate than", number::NBSP)
+    } else if gain > -0.005 {
+        "as accurate as".to_string()
+    } else {
+        "no more accurate than".to_string()
+    }
+}
+
+/// An error relative to another, for tables.
+fn ratio(value: f64) -> String {
+    if value < 1000.0 {
+        number::fixed(value, 2)
+    } else {
+        "> 999".to_string()
+    }
+}
+
+fn mean_of(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// "from 23 to 29 November 2026", or "on 23 November 2026".
+fn range_of(from: Date, to: Date) -> String {
+    if from == to {
+        format!("on {}", long(from))
+    } else if (from.year(), from.month()) == (to.year(), to.month()) {
+        format!("from {} to {}", from.day(), long(to))
+    } else if from.year() == to.year() {
+        format!("from {} {} to {}", from.day(), month_name(from), long(to))
+    } else {
+        format!("from {} to {}", long(from), long(to))
     }
 }

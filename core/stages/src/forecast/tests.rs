@@ -50,6 +50,15 @@ fn a_drifting_metric_reaches_its_limit_and_a_level_one_does_not() {
         .find(|f| f.subject == "component = web")
         .unwrap();
     assert!(!quiet.sentence.contains("limit"));
+    let words = finding.sentence.replace('\u{a0}', " ");
+    let begins = "Memory in api is expected to reach 80 % of its limit of 100 % on ";
+    assert!(words.starts_with(begins), "{words}");
+    assert!(
+        words.contains("percentage points a day as it has since about"),
+        "{words}"
+    );
+    let title = analysis.cell.charts[0].title.replace('\u{a0}', " ");
+    assert!(words.starts_with(&title) && !title.contains('('), "{title}");
     assert_eq!(analysis.cell.charts.len(), 1);
 }
 
@@ -79,5 +88,211 @@ fn little_history_is_said() {
         message
             .replace('\u{a0}', " ")
             .starts_with("not enough: have 9 days, need")
+    );
+}
+
+/// Sentence and caveats of the only finding about these counts of builds, the last of 15 November.
+fn sentence(counts: Vec<f64>) -> (String, String) {
+    let extra = json!({"aggregate": "sum", "unit": "", "measure": "builds", "by": []});
+    let analysis = analyse(&[("api", counts)], extra);
+    let [finding] = &analysis.cell.findings[..] else {
+        panic!("{:?}", analysis.cell.findings)
+    };
+    let plain = |text: &str| text.replace('\u{a0}', " ");
+    let table = &analysis.cell.tables[0];
+    assert!(
+        finding.sentence.contains(&table.rows[0][1])
+            && finding.sentence.contains(&table.rows[0][2])
+            || table.rows[0][2] == "–",
+        "{table:?}"
+    );
+    (plain(&finding.sentence), plain(&finding.caveats.join(" ")))
+}
+
+/// What is said of the next week of builds: expected number, interval, and how accurate that was.
+fn check_builds(name: &str, counts: Vec<f64>, expected: &str, interval: &str, caveat: &str) {
+    let (sentence, caveats) = sentence(counts);
+    let begin = format!(
+        "Builds: {expected} expected altogether from 16 to 22 November 2026 (95 % interval {interval}"
+    );
+    assert!(sentence.starts_with(&begin), "{name}: {sentence}");
+    assert_eq!(caveats, caveat, "{name}");
+}
+
+#[test]
+fn one_outage_moves_no_forecast() {
+    let week = [24.0, 24.0, 24.0, 24.0, 24.0, 10.0, 6.0];
+    let regular = |day: usize, value: f64| -> Vec<f64> {
+        (0..84)
+            .map(|i| if i == day { value } else { week[i % 7] })
+            .collect()
+    };
+    let exceptional =
+        |days: &str| format!("{days} not carried on; the interval allows for such days.");
+    check_builds(
+        "regular",
+        regular(84, 0.0),
+        "136",
+        "135 to 137; repeating last week was exact on 15 past dates).",
+        "",
+    );
+    // The outage is among the days that were forecast, never among those that were learnt from.
+    check_builds(
+        "low",
+        regular(79, 0.0),
+        "136",
+        "112 to 137; as accurate as repeating last week on 15 past dates).",
+        &exceptional("11 November 2026 is exceptional and is"),
+    );
+    check_builds(
+        "high",
+        regular(81, 90.0),
+        "136",
+        "135 to 202; as accurate as repeating last week on 15 past dates).",
+        &exceptional("13 November 2026 is exceptional and is"),
+    );
+    check_builds(
+        "last day",
+        regular(83, 0.0),
+        "136",
+        "94 to 137; as accurate as repeating last week on 15 past dates).",
+        "15 November 2026 is exceptional and is not carried on; whether it lasts is not known yet, and \
+         the interval allows for both.",
+    );
+    let out = |days: &[usize], usual: fn(usize) -> f64| -> Vec<f64> {
+        (0..84)
+            .map(|i| if days.contains(&i) { 0.0 } else { usual(i) })
+            .collect()
+    };
+    let one = exceptional("11 November 2026 is exceptional and is");
+    check_builds("one a day", out(&[79], |_| 1.0), "7", "6 to 8; ", &one);
+    check_builds(
+        "all days alike",
+        out(&[79], |_| 24.0),
+        "168",
+        "144 to 169; ",
+        &one,
+    );
+    check_builds(
+        "two outages",
+        out(&[51, 79], |_| 24.0),
+        "168",
+        "143 to 193; ",
+        &exceptional("14 October 2026 and 11 November 2026 are exceptional and"),
+    );
+    check_builds(
+        "workdays",
+        out(&[], |i| if i % 7 < 5 { 24.0 } else { 0.0 }),
+        "120",
+        "119 to 121; ",
+        "",
+    );
+    check_builds(
+        "noise",
+        out(&[79], |i| 20.0 + (i * 7919 % 5) as f64),
+        "155",
+        "132 to 160; ",
+        &one,
+    );
+}
+
+#[test]
+fn what_never_varied_is_said_without_an_interval() {
+    let (sentence, _) = sentence(vec![24.0; 84]);
+    assert_eq!(
+        sentence,
+        "Builds: 168 expected altogether from 16 to 22 November 2026: each of the 84 days before had 24."
+    );
+}
+
+#[test]
+fn accuracy_is_said_against_last_week() {
+    for (gain, words) in [
+        (0.283, "28 % more accurate than"),
+        (0.9999, "more than 99 % more accurate than"),
+        (0.001, "as accurate as"),
+        (-0.001, "as accurate as"),
+        (-4.0, "no more accurate than"),
+    ] {
+        assert_eq!(shown::gain_words(gain).replace('\u{a0}', " "), words);
+    }
+    let noisy: Vec<f64> = (0..420).map(|i| (60.0 + wobble(i, 20.0)).round()).collect();
+    let (sentence, _) = sentence(noisy);
+    let tail = "% more accurate than repeating last week on 23 past dates).";
+    assert!(sentence.ends_with(tail), "{sentence}");
+    assert!(
+        !sentence.contains('×') && !sentence.contains("error"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn rare_events_are_not_forecast_below_zero() {
+    let rare: Vec<f64> = (0..200)
+        .map(|i| f64::from(u8::from(i * 7919 % 31 == 3)))
+        .collect();
+    let extra = json!({"aggregate": "sum", "unit": "", "measure": "failures"});
+    let analysis = analyse(&[("api", rare)], extra);
+    let CellStatus::NotEnough { .. } = analysis.cell.status else {
+        let frame = analysis.frame.expect("a frame");
+        for name in ["expected", "lower_80", "lower_95"] {
+            let column = frame.column(name).expect("a column");
+            assert!(
+                column
+                    .f64()
+                    .expect("numbers")
+                    .iter()
+                    .flatten()
+                    .all(|value| value >= 0.0)
+            );
+        }
+        let sentence = &analysis.cell.findings[0].sentence;
+        assert!(
+            !sentence.contains('−') && !sentence.contains(" 0 expected"),
+            "{sentence}"
+        );
+        return;
+    };
+    panic!("{:?}", analysis.cell.status);
+}
+
+#[test]
+fn a_forecast_begins_after_the_last_whole_day() {
+    use crate::series::test_data::{context_of, input, records};
+    let frame = records("2026-08-03", 98, &["a"], |day, _| {
+        // The last of 98 days is Sunday 8 November; the next three days are there, the third in part.
+        24 + day % 3
+    });
+    let more = records(
+        "2026-11-09",
+        3,
+        &["a"],
+        |day, _| if day == 2 { 9 } else { 24 },
+    );
+    let frame = frame.vstack(&more).expect("rows");
+    let inputs = Inputs::from([("builds".to_string(), input("builds", frame))]);
+    let window = retrocast_domain::Window::parse("2026-W46", "UTC").expect("a window");
+    let context = context_of("outlook", window);
+    let analysis = run(&context, &json!({"input": "builds"}), &inputs).expect("an analysis");
+    let finding = &analysis.cell.findings[0];
+    let text = finding.sentence.replace('\u{a0}', " ");
+    assert!(
+        text.contains("expected altogether from 11 to 17 November 2026"),
+        "{text}"
+    );
+    let caveats = finding.caveats.join(" ");
+    let begins = "Records end before the window does: the forecast begins on 11 November 2026.";
+    assert!(caveats.contains(begins), "{caveats}");
+}
+
+#[test]
+fn a_dataset_that_is_not_there_is_an_error() {
+    let params = json!({"input": "builds"});
+    let result = run(&context("2026-11-16"), &params, &Inputs::new());
+    assert!(
+        result
+            .expect_err("an error")
+            .to_string()
+            .contains("\"builds\"")
     );
 }

@@ -1,43 +1,27 @@
 //! A figure of one window with its interval and variance, and the test of a change.
 
-use super::metric::{Metric, MetricKind};
+use super::{
+    metric::{Metric, MetricKind},
+    samples::Sample,
+};
+use retrocast_domain::{estimate::Estimate, number};
 use retrocast_stats::{
     describe::{mean, mean_interval, quantile_interval, quantile_sorted, sorted, variance},
+    dispersion::{self, Dispersion, Level, PAIRS_MIN, Part, Rhythm},
     test::{
-        chi_square_upper, mann_whitney, newcombe, poisson_interval, poisson_rate_ratio, t_p,
-        t_quantile, welch, wilson,
+        mann_whitney, newcombe, poisson_interval, poisson_rate_ratio_exact, t_p, t_quantile, welch,
+        wilson,
     },
 };
 
 /// Fewest values of a sum for which an interval can be told.
 const SUM_MIN: usize = 8;
-
-/// Records of one window.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Sample {
-    records: u64,
-    counting: u64,
-    values: Vec<f64>,
-}
-
-impl Sample {
-    pub(super) fn add(&mut self, counts: bool, value: Option<f64>) {
-        self.records += 1;
-        self.counting += u64::from(counts);
-        self.values.extend(value);
-    }
-
-    pub(super) fn with(mut self, other: &Self) -> Self {
-        self.records += other.records;
-        self.counting += other.counting;
-        self.values.extend_from_slice(&other.values);
-        self
-    }
-}
+/// Records in both windows below which counts must pass the exact test, too.
+const FEW: u64 = 50;
 
 /// A figure of one window.
 #[derive(Debug, Clone)]
-pub(super) struct Estimate {
+pub(super) struct Value {
     /// `None` when there were no records to make it from.
     pub(super) value: Option<f64>,
     /// 95 % interval.
@@ -46,33 +30,41 @@ pub(super) struct Estimate {
     variance: f64,
     /// Records behind it.
     pub(super) n: u64,
+    /// Records that have no value.
+    pub(super) without: u64,
 }
 
-impl Estimate {
-    pub(super) fn of(metric: &Metric, sample: &Sample, days: f64) -> Self {
+impl Value {
+    /// A figure of `days` days, whose records vary `factor` times as much as independent ones.
+    pub(super) fn of(metric: &Metric, sample: &Sample, days: f64, factor: f64) -> Self {
         let n = sample.records as f64;
         let none = Self {
             value: None,
             interval: None,
             variance: f64::NAN,
             n: sample.records,
+            without: sample.without,
+        };
+        // So many independent records would say as much.
+        let worth = n / factor;
+        let wider = |value: f64, bounds: Option<[f64; 2]>| {
+            bounds.map(|bounds| bounds.map(|bound| value + (bound - value) * factor.sqrt()))
         };
         match metric.kind {
-            MetricKind::Count => Self {
-                value: Some(n),
-                interval: Some(poisson_interval(n, 0.95)),
-                variance: n.max(1.0),
-                n: sample.records,
-            },
-            MetricKind::Rate => Self::of(
-                &Metric {
-                    kind: MetricKind::Count,
-                    ..clone(metric)
-                },
-                sample,
-                days,
-            )
-            .per(days),
+            MetricKind::Count | MetricKind::Rate => {
+                let scale = if metric.kind == MetricKind::Rate {
+                    days
+                } else {
+                    1.0
+                };
+                let interval = poisson_interval(worth, 0.95).map(|bound| bound * factor / scale);
+                Self {
+                    value: Some(n / scale),
+                    interval: Some(interval),
+                    variance: n.max(1.0) / (scale * scale),
+                    ..none
+                }
+            }
             MetricKind::Share if n == 0.0 => none,
             MetricKind::Share => {
                 let counting = sample.counting as f64;
@@ -80,42 +72,52 @@ impl Estimate {
                 let smooth = (counting + 2.0) / (n + 4.0);
                 Self {
                     value: Some(counting / n),
-                    interval: Some(wilson(counting, n, 0.95)),
+                    interval: Some(wilson(counting / factor, worth, 0.95)),
                     variance: smooth * (1.0 - smooth) / (n + 4.0),
-                    n: sample.records,
+                    ..none
                 }
             }
+            // Nothing happened: it adds up to nothing.
+            MetricKind::Sum if sample.records == 0 && sample.without == 0 => Self {
+                value: Some(0.0),
+                ..none
+            },
             _ if sample.values.is_empty() => none,
             MetricKind::Sum => {
                 let sum: f64 = sample.values.iter().sum();
                 let variance: f64 = sample.values.iter().map(|x| x * x).sum();
-                let half = 1.96 * variance.sqrt();
+                let half = 1.96 * (variance * factor).sqrt();
+                let least = if sample.values.iter().any(|x| *x < 0.0) {
+                    f64::NEG_INFINITY
+                } else {
+                    0.0
+                };
                 // The normal law needs some values to be near.
                 let enough = sample.values.len() >= SUM_MIN;
                 Self {
                     value: Some(sum),
-                    interval: enough.then_some([sum - half, sum + half]),
+                    interval: enough.then_some([(sum - half).max(least), sum + half]),
                     variance: if enough { variance } else { f64::NAN },
                     ..none
                 }
             }
-            MetricKind::Mean => Self {
-                value: Some(mean(&sample.values)),
-                interval: mean_interval(&sample.values, 0.95),
-                variance: variance(&sample.values) / n,
-                ..none
-            },
+            MetricKind::Mean => {
+                let mean = mean(&sample.values);
+                Self {
+                    value: Some(mean),
+                    interval: wider(mean, mean_interval(&sample.values, 0.95)),
+                    variance: variance(&sample.values) / n,
+                    ..none
+                }
+            }
             MetricKind::Median | MetricKind::Percentile => {
-                let p = if metric.kind == MetricKind::Median {
-                    0.5
-                } else {
-                    metric.p
-                };
+                let p = metric.quantile();
                 let values = sorted(&sample.values);
+                let value = quantile_sorted(&values, p);
                 let interval = quantile_interval(&values, p, 0.95);
                 Self {
-                    value: Some(quantile_sorted(&values, p)),
-                    interval,
+                    value: Some(value),
+                    interval: wider(value, interval),
                     variance: interval.map_or(f64::NAN, |[l, u]| ((u - l) / (2.0 * 1.96)).powi(2)),
                     ..none
                 }
@@ -131,102 +133,278 @@ impl Estimate {
                 .interval
                 .map(|interval| interval.map(|bound| bound / scale)),
             variance: self.variance / (scale * scale),
-            n: self.n,
+            ..self.clone()
         }
     }
 
-    fn known(&self) -> Option<(f64, f64)> {
-        Some((self.value?, self.variance)).filter(|(_, variance)| *variance > 0.0)
+    fn level(&self) -> Option<Level> {
+        let (value, variance) = (self.value?, self.variance);
+        (variance > 0.0).then_some(Level { value, variance })
     }
 }
 
-fn clone(metric: &Metric) -> Metric {
-    Metric {
-        name: metric.name.clone(),
-        kind: metric.kind,
-        value: None,
-        where_column: None,
-        equals: Vec::new(),
-        filter_column: None,
-        filter_equals: Vec::new(),
-        p: metric.p,
-        unit: None,
-        lower_is_better: metric.lower_is_better,
-        target: None,
-    }
+/// How much more the records of a figure vary than independent ones, from the days of all covered
+/// windows and from the differences of the earlier ones. `None` where that cannot be told.
+pub(super) fn dispersion(
+    metric: &Metric,
+    samples: &[&Sample],
+    earlier: &[Option<Value>],
+) -> Option<Dispersion> {
+    let levels: Vec<Option<Level>> = earlier
+        .iter()
+        .map(|value| value.as_ref()?.level())
+        .collect();
+    let is_negative = |sample: &&Sample| sample.values.iter().any(|x| *x < 0.0);
+    let rhythm = match metric.kind {
+        MetricKind::Count | MetricKind::Rate => Rhythm::Multiplies,
+        MetricKind::Sum if !samples.iter().any(is_negative) => Rhythm::Multiplies,
+        _ => Rhythm::AddsUp,
+    };
+    let windows: Vec<Vec<Part>> = samples.iter().map(|sample| parts(metric, sample)).collect();
+    dispersion::combined(
+        dispersion::between(&levels),
+        dispersion::within(&windows, rhythm),
+    )
 }
 
-/// The difference between the current window and the one before.
+/// Whether the differences of earlier windows are enough to know their dispersion.
+pub(super) fn is_known_between(covered: &[bool]) -> bool {
+    let pairs = covered.get(1..).unwrap_or_default().windows(2);
+    pairs.filter(|pair| pair[0] && pair[1]).count() >= PAIRS_MIN
+}
+
+/// The days of a window, as parts of its figure.
+fn parts(metric: &Metric, sample: &Sample) -> Vec<Part> {
+    let n = sample.records as f64;
+    let limit = match metric.kind {
+        MetricKind::Median | MetricKind::Percentile if !sample.values.is_empty() => {
+            quantile_sorted(&sorted(&sample.values), metric.quantile())
+        }
+        _ => 0.0,
+    };
+    let below = |values: &[f64]| values.iter().filter(|x| **x <= limit).count() as f64;
+    // Variance of one record.
+    let single = match metric.kind {
+        MetricKind::Count | MetricKind::Rate | MetricKind::Sum => 1.0,
+        MetricKind::Share => {
+            let share = (sample.counting as f64 + 2.0) / (n + 4.0);
+            share * (1.0 - share)
+        }
+        MetricKind::Mean => Some(variance(&sample.values))
+            .filter(|variance| variance.is_finite())
+            .unwrap_or(0.0),
+        MetricKind::Median | MetricKind::Percentile => {
+            let share = (below(&sample.values) + 2.0) / (n + 4.0);
+            share * (1.0 - share)
+        }
+    };
+    sample
+        .days
+        .iter()
+        .map(|day| {
+            let records = day.records as f64;
+            let (sum, exposure, variance) = match metric.kind {
+                MetricKind::Count | MetricKind::Rate => (records, 1.0, records),
+                MetricKind::Sum => (
+                    day.values.iter().sum(),
+                    1.0,
+                    day.values.iter().map(|x| x * x).sum(),
+                ),
+                MetricKind::Share => (day.counting as f64, records, records * single),
+                MetricKind::Mean => (day.values.iter().sum(), records, records * single),
+                MetricKind::Median | MetricKind::Percentile => {
+                    (below(&day.values), records, records * single)
+                }
+            };
+            Part {
+                slot: day.weekday,
+                sum,
+                exposure,
+                variance,
+            }
+        })
+        .collect()
+}
+
+/// The scale on which a change is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scale {
+    /// As a share of the value before.
+    Relative,
+    /// In the figure's unit; shares in percentage points.
+    Amount,
+}
+
+/// How a figure differs from another, such as that of the window before.
 #[derive(Debug, Clone)]
 pub(super) struct Change {
-    /// Difference with its 95 % interval, per day for figures that grow with days.
-    pub(super) difference: [f64; 3],
-    /// p-value.
-    pub(super) p: f64,
+    scale: Scale,
+    size: f64,
+    interval: Option<[f64; 2]>,
+    /// The value it is compared with, for as many days.
+    before: f64,
+    /// p-value; `None` where the dispersion of the records is not known.
+    pub(super) p: Option<f64>,
     /// By how much the variance of independent records is enlarged.
     pub(super) inflation: f64,
 }
 
-/// Fewest pairs of earlier windows from which clustering is judged.
-const PAIRS_MIN: usize = 4;
-
-/// Tests the current window (the first of `scaled`) against the one before.
-pub(super) fn change(
-    metric: &Metric,
-    samples: &[Sample],
-    scaled: &[Option<Estimate>],
-) -> Option<Change> {
-    let (value, variance) = scaled.first()?.as_ref()?.known()?;
-    let (before, variance_before) = scaled.get(1)?.as_ref()?.known()?;
-    let (inflation, df) = inflation(&scaled[1..]);
-    let error = (inflation * (variance + variance_before)).sqrt();
-    let difference = value - before;
-    let half = t_quantile(0.975, df) * error;
-    let p = t_p(difference / error, df).max(independent_p(metric, samples));
-    Some(Change {
-        difference: [difference, difference - half, difference + half],
-        p,
-        inflation,
-    })
-}
-
-/// How much more earlier windows differ from their neighbours than their records explain, and the
-/// degrees of freedom of that estimate; infinite where nothing speaks against independent records.
-fn inflation(earlier: &[Option<Estimate>]) -> (f64, f64) {
-    let squares: Vec<f64> = earlier
-        .windows(2)
-        .filter_map(|pair| {
-            let (a, variance_a) = pair[0].as_ref()?.known()?;
-            let (b, variance_b) = pair[1].as_ref()?.known()?;
-            Some((a - b).powi(2) / (variance_a + variance_b))
+impl Change {
+    /// The difference of two values, without a test. `None` where one of them is missing.
+    pub(super) fn plain(metric: &Metric, value: Option<f64>, before: Option<f64>) -> Option<Self> {
+        let (value, before) = (value?, before?);
+        let is_amount = metric.is_share() || metric.unit() == "%" || before <= 0.0 || value < 0.0;
+        let (scale, size) = if is_amount {
+            (Scale::Amount, value - before)
+        } else {
+            (Scale::Relative, value / before - 1.0)
+        };
+        Some(Self {
+            scale,
+            size,
+            interval: None,
+            before,
+            p: None,
+            inflation: 1.0,
         })
-        .collect();
-    if squares.len() < PAIRS_MIN {
-        return (1.0, f64::INFINITY);
     }
-    let sum: f64 = squares.iter().sum();
-    let pairs = squares.len() as f64;
-    // Neighbouring differences share a window: together they are worth two thirds as many.
-    let df = pairs * 2.0 / 3.0;
-    if chi_square_upper(sum * 2.0 / 3.0, df) > 0.2 {
-        return ((sum / pairs).max(1.0), f64::INFINITY);
-    }
-    (sum / pairs, df)
-}
 
-/// The textbook test that takes records as independent; it guards against small numbers.
-fn independent_p(metric: &Metric, samples: &[Sample]) -> f64 {
-    let [now, before] = samples else { return 0.0 };
-    match metric.kind {
-        MetricKind::Count | MetricKind::Rate if now.records + before.records < 50 => {
-            poisson_rate_ratio(now.records as f64, 1.0, before.records as f64, 1.0, 0.95).p
+    /// Tests the current window (the first of `samples` and of `scaled`) against the one before.
+    /// `lengths` are those of the windows in days.
+    pub(super) fn tested(
+        metric: &Metric,
+        samples: &[Sample],
+        scaled: &[Option<Value>],
+        lengths: [f64; 2],
+        dispersion: Option<Dispersion>,
+    ) -> Option<Self> {
+        let ([now, before], [of_now, of_before]) = (scaled.get(..2)?, samples.get(..2)?) else {
+            return None;
+        };
+        let (now, before) = (now.as_ref()?, before.as_ref()?);
+        let mut change = Self::plain(metric, now.value, before.value)?;
+        let (Some(a), Some(b), Some(Dispersion { factor, df })) =
+            (now.level(), before.level(), dispersion)
+        else {
+            return Some(change);
+        };
+        change.inflation = factor;
+        let t = t_quantile(0.975, df);
+        let is_count = matches!(metric.kind, MetricKind::Count | MetricKind::Rate);
+        // The ratio of positive values varies evenly on the logarithm.
+        let (z, interval) = if change.scale == Scale::Relative && a.value > 0.0 {
+            let relative = |level: Level| level.variance / level.value.powi(2);
+            let error = (factor * (relative(a) + relative(b))).sqrt();
+            let bound = |side: f64| a.value / b.value * (side * t * error).exp() - 1.0;
+            ((a.value / b.value).ln() / error, [bound(-1.0), bound(1.0)])
+        } else if change.scale == Scale::Relative {
+            // Of a count that is zero now, the exact test below knows.
+            (f64::INFINITY, [-1.0, -1.0])
+        } else {
+            let error = (factor * (a.variance + b.variance)).sqrt();
+            let difference = a.value - b.value;
+            (
+                difference / error,
+                [difference - t * error, difference + t * error],
+            )
+        };
+        let is_zero = z == f64::INFINITY;
+        if is_zero && !is_count {
+            return Some(change);
         }
-        MetricKind::Share if now.records > 0 && before.records > 0 => {
-            let [a, b] = [now, before].map(|s| (s.counting as f64, s.records as f64));
-            newcombe(a.0, a.1, b.0, b.1, 0.95).p
+        let mut p = if is_zero { 0.0 } else { t_p(z, df) };
+        let mut hull = interval;
+        let mut also = |test_p: f64, bounds: Option<[f64; 2]>| {
+            p = p.max(test_p);
+            if let Some([low, high]) = bounds {
+                hull = [hull[0].min(low), hull[1].max(high)];
+            }
+        };
+        // The textbook test that takes records as independent guards against small numbers.
+        match metric.kind {
+            _ if is_count && (is_zero || of_now.records + of_before.records < FEW) => {
+                let [x, y] = [of_now, of_before].map(|sample| sample.records as f64 / factor);
+                let exact = poisson_rate_ratio_exact(x, lengths[0], y, lengths[1], 0.95);
+                let bounds = [exact.lower - 1.0, exact.upper - 1.0];
+                also(exact.p, (change.scale == Scale::Relative).then_some(bounds));
+            }
+            MetricKind::Share => {
+                let [x, y] = [of_now, of_before].map(|s| (s.counting as f64, s.records as f64));
+                let score = newcombe(x.0, x.1, y.0, y.1, 0.95);
+                also(score.p, Some([score.lower, score.upper]));
+            }
+            MetricKind::Mean => {
+                let test = welch(&of_now.values, &of_before.values, 0.95);
+                also(test.map_or(1.0, |test| test.p), None);
+            }
+            MetricKind::Median => {
+                let test = mann_whitney(&of_now.values, &of_before.values);
+                also(test.map_or(1.0, |test| test.p), None);
+            }
+            _ => {}
         }
-        MetricKind::Mean => welch(&now.values, &before.values, 0.95).map_or(1.0, |test| test.p),
-        MetricKind::Median => mann_whitney(&now.values, &before.values).map_or(1.0, |test| test.p),
-        _ => 0.0,
+        change.p = Some(p);
+        change.interval = Some(hull);
+        Some(change)
+    }
+
+    /// The difference in words; `proven` is the result of the test, corrected for all tests made.
+    pub(super) fn estimate<'a>(&self, metric: &'a Metric, proven: bool) -> Estimate<'a> {
+        match self.scale {
+            Scale::Relative => Estimate::relative(self.size, self.interval, proven),
+            Scale::Amount if metric.is_share() => {
+                Estimate::points(self.size, self.interval, proven)
+            }
+            Scale::Amount => Estimate::amount(self.size, self.interval, metric.unit(), proven),
+        }
+    }
+
+    /// The signed difference for a table: "+33 %", "+5 builds" where there were none before.
+    pub(super) fn signed(&self, metric: &Metric, proven: bool) -> String {
+        if metric.is_whole() && self.scale == Scale::Amount && self.size.fract() == 0.0 {
+            let size = number::with_unit(self.size, metric.unit());
+            return if self.size > 0.0 {
+                format!("+{size}")
+            } else {
+                size
+            };
+        }
+        self.estimate(metric, proven).signed()
+    }
+
+    /// The difference in the figure's unit, with its bounds where it has some.
+    pub(super) fn difference(&self) -> (f64, Option<[f64; 2]>) {
+        let scale = match self.scale {
+            Scale::Relative => self.before,
+            Scale::Amount => 1.0,
+        };
+        let interval = self
+            .interval
+            .map(|bounds| bounds.map(|bound| bound * scale));
+        (self.size * scale, interval)
+    }
+
+    /// Whether the interval excludes no difference.
+    pub(super) fn is_clear(&self) -> bool {
+        self.interval
+            .is_some_and(|[low, high]| low > 0.0 || high < 0.0)
+    }
+
+    /// Its size relative to the value before; of a share also to what is left of it, if that is more.
+    pub(super) fn relative(&self, metric: &Metric) -> f64 {
+        if self.scale == Scale::Relative {
+            return self.size.abs();
+        }
+        let of = |whole: f64| (self.size / whole.abs().max(f64::MIN_POSITIVE)).abs();
+        if metric.is_share() {
+            of(self.before).max(of(1.0 - self.before))
+        } else {
+            of(self.before)
+        }
+    }
+
+    /// The sign of the difference.
+    pub(super) fn sign(&self) -> std::cmp::Ordering {
+        self.size.total_cmp(&0.0)
     }
 }

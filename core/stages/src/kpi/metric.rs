@@ -1,8 +1,14 @@
 //! One figure of the job file: what is made of the records, and how it is written.
 
-use retrocast_domain::number::{self, NBSP};
+use retrocast_domain::{
+    estimate::{level_with_interval, levels},
+    number,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+/// Minutes from which on a time reads as hours and minutes.
+const HOURS_FROM: f64 = 120.0;
 
 fn upper_percentile() -> f64 {
     0.95
@@ -93,53 +99,73 @@ fn needs_of_kinds() -> serde_json::Value {
 }
 
 impl Metric {
+    /// Fills in the unit that the kind has when the job names none.
+    pub(super) fn with_unit(mut self, noun: Option<&str>) -> Self {
+        let unit = match (self.kind, noun) {
+            (MetricKind::Count, noun) => noun.unwrap_or("records").to_string(),
+            (MetricKind::Rate, Some(noun)) => format!("{noun} per day"),
+            (MetricKind::Rate, None) => "per day".to_string(),
+            (MetricKind::Share, _) => "share".to_string(),
+            _ => String::new(),
+        };
+        self.unit.get_or_insert(unit);
+        self
+    }
+
     pub(super) fn unit(&self) -> &str {
-        match (&self.unit, self.kind) {
-            (Some(unit), _) => unit,
-            (None, MetricKind::Count) => "records",
-            (None, MetricKind::Rate) => "per day",
-            (None, MetricKind::Share) => "share",
-            (None, _) => "",
+        self.unit.as_deref().unwrap_or_default()
+    }
+
+    /// Which quantile of the values it is.
+    pub(super) fn quantile(&self) -> f64 {
+        if self.kind == MetricKind::Median {
+            0.5
+        } else {
+            self.p
         }
     }
 
-    pub(super) fn text(&self, value: f64) -> String {
-        if self.kind == MetricKind::Count && self.unit() != "share" {
-            let count = number::count(value.round().max(0.0) as u64);
-            return if value.round() == 1.0 {
-                number::with_unit(1.0, self.unit())
-            } else if self.unit().is_empty() {
-                count
-            } else {
-                format!("{count}{NBSP}{}", self.unit())
-            };
-        }
-        number::with_unit(value, self.unit())
+    /// Whether it counts whole records.
+    pub(super) fn is_whole(&self) -> bool {
+        self.kind == MetricKind::Count && self.unit() != "share"
     }
 
-    /// "96.8 – 97.6 %": the unit once, after the second bound.
-    pub(super) fn interval_text(&self, [lower, upper]: [f64; 2]) -> String {
-        let (lower, upper) = (self.text(lower), self.text(upper));
-        let unit = upper.split_once(NBSP).map_or("", |(_, unit)| unit);
-        let bare = lower
-            .strip_suffix(unit)
-            .map_or(lower.as_str(), |l| l.trim_end_matches(NBSP));
-        format!(
-            "{} – {upper}",
-            if self.unit() == "min" { &lower } else { bare }
-        )
+    /// A value with the digits that an interval of this width supports; counts have no decimals, and
+    /// means of small counts have those that they need.
+    pub(super) fn text(&self, value: f64, width: Option<f64>) -> String {
+        if self.is_time(value) || self.is_whole() || width.is_none() {
+            return number::with_unit(value, self.unit());
+        }
+        levels([value], width, self.unit()).concat()
     }
 
-    /// "+0.4 points" for shares, else "+12 %"; words where there is nothing to compare with.
-    pub(super) fn delta_text(&self, value: Option<f64>, before: Option<f64>) -> String {
-        match (value, before) {
-            (Some(value), Some(before)) if self.is_share() => number::points(value - before),
-            (Some(value), Some(before)) if value == before => number::change(0.0),
-            (Some(_), Some(0.0)) => "from 0".to_string(),
-            (Some(value), Some(before)) => number::change((value - before) / before.abs()),
-            (Some(_), None) => "no earlier records".to_string(),
-            (None, _) => "no records".to_string(),
+    /// Two values with equally many digits, as many as they need to differ.
+    pub(super) fn two_texts(&self, values: [f64; 2], width: Option<f64>) -> [String; 2] {
+        let texts = values.map(|value| self.text(value, width));
+        let is_time = values.iter().any(|value| self.is_time(*value));
+        match texts[0] == texts[1] {
+            _ if !is_time && !self.is_whole() => levels(values, width, self.unit()),
+            true => number::two_with_unit(values, self.unit()),
+            false => texts,
         }
+    }
+
+    /// A value and its interval: "97.2 %" and "96.8 to 97.6 %"; the interval is empty for none.
+    pub(super) fn with_interval(&self, value: f64, interval: Option<[f64; 2]>) -> [String; 2] {
+        let Some([lower, upper]) = interval else {
+            return [self.text(value, None), String::new()];
+        };
+        if self.is_time(upper) {
+            let [value, lower, upper] =
+                [value, lower, upper].map(|x| number::with_unit(x, self.unit()));
+            return [value, format!("{lower} to {upper}")];
+        }
+        level_with_interval(value, [lower, upper], self.unit(), self.is_whole())
+    }
+
+    /// Whether a value reads as hours and minutes.
+    fn is_time(&self, value: f64) -> bool {
+        self.unit() == "min" && value.abs() >= HOURS_FROM
     }
 
     pub(super) fn is_share(&self) -> bool {

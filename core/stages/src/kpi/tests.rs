@@ -46,6 +46,14 @@ fn runs(
 }
 
 fn measure(frame: DataFrame, params: Value) -> Analysis {
+    measure_until(frame, params, None)
+}
+
+fn measure_until(
+    frame: DataFrame,
+    params: Value,
+    complete_until: Option<jiff::civil::DateTime>,
+) -> Analysis {
     let context = Context {
         stage: "figures".to_string(),
         title: String::new(),
@@ -66,6 +74,7 @@ fn measure(frame: DataFrame, params: Value) -> Analysis {
         source: None,
         time: Some("at".to_string()),
         refused: None,
+        complete_until,
     };
     let mut params = params;
     params["input"] = json!("runs");
@@ -123,13 +132,13 @@ fn a_fall_is_told_with_its_size() {
     assert_eq!(analysis.frame.unwrap().height(), 1);
 }
 
-/// Weeks of 200 in which a change is told although nothing changed.
-fn false_changes(day_noise: f64) -> usize {
+/// Weeks of 200 in which a change is told although nothing changed, after as many weeks.
+fn false_changes(weeks: i64, day_noise: f64) -> usize {
     (0..200)
         .filter(|&seed| {
             let mut noise = Noise(seed * 104_729 + 7);
             let a_day = move |_| 30.0 * f64::exp(day_noise * noise.normal());
-            let frame = runs(11, seed + 1, a_day, |_| 0.95);
+            let frame = runs(weeks, seed + 1, a_day, |_| 0.95);
             let params = json!({"alpha": 0.05, "change_min": 0.0, "metrics": [
                 {"name": "Runs", "kind": "count"},
                 {"name": "Success", "kind": "share", "where_column": "status", "equals": ["ok"]},
@@ -143,11 +152,21 @@ fn false_changes(day_noise: f64) -> usize {
 
 #[test]
 fn changes_that_are_not_there_are_not_told() {
-    for day_noise in [0.0, 0.3, 0.8] {
-        let claims = false_changes(day_noise);
-        println!("day noise {day_noise}: {claims} of 200");
+    for (weeks, day_noise) in [
+        (11, 0.0),
+        (11, 0.3),
+        (11, 0.8),
+        (9, 0.3),
+        (5, 0.3),
+        (3, 0.3),
+    ] {
+        let claims = false_changes(weeks, day_noise);
+        println!("{weeks} weeks, day noise {day_noise}: {claims} of 200");
         // 5 % of 200 and two and a half standard errors.
-        assert!(claims <= 17, "{claims} of 200 with day noise {day_noise}");
+        assert!(
+            claims <= 17,
+            "{claims} of 200 in {weeks} weeks with day noise {day_noise}"
+        );
     }
 }
 
@@ -181,18 +200,18 @@ fn figures_of_a_known_week() {
         texts,
         [
             "10 records",
-            "1.43 per day",
+            "1.4 per day",
             "55 min",
-            "5.50",
+            "5.5",
             "5.5 min",
             "9.10"
         ]
     );
     let deltas: Vec<_> = cell.kpis.iter().map(|kpi| plain(&kpi.delta_text)).collect();
     assert_eq!(deltas[..3], ["+100 %", "+100 %", "-15 %"]);
-    assert_eq!(plain(&cell.kpis[0].interval_text), "5 – 18 records");
+    assert_eq!(plain(&cell.kpis[0].interval_text), "4 to 19 records");
     assert!(cell.kpis[..3].iter().all(|kpi| !kpi.significant));
-    assert!(cell.caveats[0].contains("fewer than 5 earlier windows"));
+    assert!(cell.caveats[0].contains("fewer than 5 earlier weeks"));
 }
 
 #[test]
@@ -244,6 +263,7 @@ fn empty_and_wrong_inputs_are_told() {
             source: None,
             time: Some("at".to_string()),
             refused: None,
+            complete_until: None,
         };
         let params = json!({"input": "runs", "metrics": [metric]});
         let inputs = Inputs::from([("runs".to_string(), input)]);
@@ -266,4 +286,243 @@ fn empty_and_wrong_inputs_are_told() {
         json!({"name": "a", "kind": "mean", "value": "status"}),
         "needs a number",
     );
+}
+
+/// The same records up to the end of a day of the last week, `last` days after its Monday.
+fn until(frame: &DataFrame, last: i64) -> DataFrame {
+    let end = START + (70 + last) * DAY;
+    let at = frame.column("at").unwrap().cast(&DataType::Int64).unwrap();
+    let mask: BooleanChunked = at
+        .i64()
+        .unwrap()
+        .iter()
+        .map(|at| at.map(|at| at < end))
+        .collect();
+    frame.filter(&mask).unwrap()
+}
+
+fn all_metrics() -> Value {
+    json!({"noun": "builds", "metrics": [
+        {"name": "Builds", "kind": "count"},
+        {"name": "Rate", "kind": "rate"},
+        {"name": "Success", "kind": "share", "where_column": "status", "equals": ["ok"]},
+        {"name": "Total", "kind": "sum", "value": "minutes", "unit": "min"},
+        {"name": "Mean", "kind": "mean", "value": "minutes", "unit": "min"},
+        {"name": "Median", "kind": "median", "value": "minutes", "unit": "min"},
+        {"name": "Top", "kind": "percentile", "value": "minutes", "unit": "min"},
+    ]})
+}
+
+#[test]
+fn a_window_without_its_last_days_is_compared_with_the_same_days() {
+    let frame = until(
+        &runs(11, 5, |day| if day % 7 < 5 { 200.0 } else { 20.0 }, |_| 0.9),
+        3,
+    );
+    let analysis = measure(frame, all_metrics());
+    let cell = analysis.cell;
+    for row in &cell.tables[0].rows {
+        println!("{}", plain(&row.join(" | ")));
+    }
+    assert!(cell.findings.is_empty(), "{:#?}", cell.findings);
+    assert_eq!(
+        cell.notices,
+        [
+            "The records of runs end on Wednesday 11 November 2026 at 12:00: all figures compare \
+             Monday to Wednesday with the same days of other weeks."
+        ]
+    );
+    assert!(
+        cell.caveats
+            .iter()
+            .any(|caveat| caveat.starts_with("All figures compare Monday to Wednesday with"))
+    );
+    assert!(
+        cell.tables[0]
+            .caption
+            .contains(", Monday to Wednesday only")
+    );
+    let kpi = |name: &str| cell.kpis.iter().find(|kpi| kpi.name == name).unwrap();
+    let builds = kpi("Builds");
+    assert_eq!(builds.unit, "builds");
+    assert_eq!(kpi("Rate").unit, "builds per day");
+    // Three days of about 200 in every window.
+    for value in [builds.value, builds.previous, builds.baseline] {
+        assert!((500.0..700.0).contains(&value.unwrap()), "{value:?}");
+    }
+    for value in builds.history.iter().flatten() {
+        assert!((500.0..700.0).contains(value), "{value}");
+    }
+    assert_eq!(builds.delta_text, kpi("Rate").delta_text);
+    for kpi in &cell.kpis {
+        let ([low, high], value) = (kpi.interval.unwrap(), kpi.value.unwrap());
+        assert!(low <= value && value <= high, "{kpi:?}");
+        let change = (value / kpi.previous.unwrap() - 1.0).abs();
+        assert!(change < 0.2, "{kpi:?}");
+    }
+    // Twice as many are found in the same days.
+    let lift = |day: i64| if day < 70 { 60.0 } else { 120.0 };
+    let frame = until(&runs(11, 5, lift, |_| 0.9), 3);
+    let cell = measure(frame, all_metrics()).cell;
+    let finding = cell.findings.iter().find(|f| f.what == "Builds").unwrap();
+    println!("{}", plain(&finding.sentence));
+    assert!(
+        finding
+            .sentence
+            .contains("in the same days of the week before: ")
+    );
+    let magnitude = finding.magnitude.as_ref().unwrap();
+    let (low, high) = (magnitude.lower.unwrap(), magnitude.upper.unwrap());
+    assert!(low < magnitude.value && magnitude.value < high && low > 0.0);
+}
+
+#[test]
+fn a_change_is_one_sentence_with_its_interval() {
+    let frame = runs(11, 3, |_| 200.0, |week| if week == 10 { 0.8 } else { 0.97 });
+    let cell = measure(frame, success()).cell;
+    let finding = cell
+        .findings
+        .iter()
+        .find(|finding| finding.what == "Success rate")
+        .unwrap();
+    let sentence = plain(&finding.sentence);
+    println!("{sentence}");
+    assert!(sentence.starts_with("Success rate fell to "), "{sentence}");
+    assert!(sentence.contains(" in the week before: "), "{sentence}");
+    assert!(
+        sentence.contains(" percentage points lower (95 % interval "),
+        "{sentence}"
+    );
+    assert!(
+        sentence.contains("; the 4 weeks before averaged "),
+        "{sentence}"
+    );
+    assert!(!sentence.contains("window"), "{sentence}");
+}
+
+/// A frame of records at these days before the window's end, with these values.
+fn at_days(rows: &[(i64, Option<f64>)]) -> DataFrame {
+    let at: Vec<i64> = rows
+        .iter()
+        .map(|(before, _)| START + (77 - before) * DAY + DAY / 3)
+        .collect();
+    let at = Column::new("at".into(), at)
+        .cast(&DataType::Datetime(TimeUnit::Microseconds, None))
+        .unwrap();
+    let minutes: Vec<Option<f64>> = rows.iter().map(|(_, value)| *value).collect();
+    let columns = vec![at, Column::new("minutes".into(), minutes)];
+    DataFrame::new(rows.len(), columns).unwrap()
+}
+
+#[test]
+fn small_figures_are_consistent() {
+    let count = json!({"metrics": [
+        {"name": "Incidents", "kind": "count", "unit": "incidents", "lower_is_better": true},
+        {"name": "A day", "kind": "rate"},
+        {"name": "Minutes", "kind": "median", "value": "minutes"},
+    ]});
+    // One a week ago four weeks back, one now; no minutes are known.
+    let mut rows = vec![(60, None), (7 * 4, None), (6, None)];
+    let check = |rows: &[(i64, Option<f64>)], want: &[[&str; 5]]| {
+        let cell = measure(at_days(rows), count.clone()).cell;
+        let got: Vec<Vec<String>> = cell
+            .kpis
+            .iter()
+            .map(|kpi| {
+                let baseline = cell.tables[0]
+                    .rows
+                    .iter()
+                    .find(|row| row[0] == kpi.name)
+                    .map_or(String::new(), |row| row[5].clone());
+                [
+                    &kpi.text,
+                    &kpi.interval_text,
+                    &kpi.delta_text,
+                    &baseline,
+                    &kpi.baseline_delta_text,
+                ]
+                .map(|text| plain(text))
+                .to_vec()
+            })
+            .collect();
+        assert_eq!(got, want);
+        for kpi in &cell.kpis {
+            assert!(!kpi.significant);
+        }
+    };
+    check(
+        &rows,
+        &[
+            [
+                "1 incident",
+                "0 to 6 incidents",
+                "+1 incident",
+                "0.25",
+                "+300 %",
+            ],
+            [
+                "0.14 per day",
+                "0.00 to 0.80 per day",
+                "+0.14 per day",
+                "0.04",
+                "+300 %",
+            ],
+            ["no value in 1 record", "", "–", "–", "–"],
+        ],
+    );
+    rows.truncate(2);
+    rows.push((5, Some(3.0)));
+    rows.push((4, None));
+    let cell = measure(at_days(&rows), count.clone()).cell;
+    assert_eq!(plain(&cell.kpis[2].text), "3");
+    assert_eq!(cell.kpis[2].delta_text, "no earlier value");
+}
+
+#[test]
+fn nothing_where_silence_is_zero_is_a_count_of_zero() {
+    // Two incidents a week until three weeks before the end.
+    let rows: Vec<(i64, Option<f64>)> = (21..77)
+        .filter(|day| day % 7 < 2)
+        .map(|day| (day, Some(30.0)))
+        .collect();
+    let params = json!({"metrics": [{"name": "Incidents", "kind": "count"}, {"name": "Lost", "kind": "sum", "value": "minutes"}]});
+    let end = jiff::civil::date(2026, 11, 16).at(0, 0, 0, 0);
+    let cell = measure_until(at_days(&rows), params, Some(end)).cell;
+    assert_eq!(cell.status, CellStatus::Done);
+    let kpi = &cell.kpis[0];
+    assert_eq!(kpi.value, Some(0.0));
+    assert_eq!(plain(&kpi.interval_text), "0 to 4 records");
+    assert_eq!(plain(&kpi.delta_text), "0 records");
+    assert_eq!(plain(&kpi.baseline_delta_text), "-100 %");
+    assert_eq!(cell.kpis[1].value, Some(0.0));
+    assert!(cell.notices.is_empty());
+}
+
+#[test]
+fn a_target_is_missed_when_the_interval_says_so() {
+    let check = |target: f64, words: &str, is_found: bool| {
+        let mut params = success();
+        params["metrics"][0]["target"] = json!(target);
+        let cell = measure(runs(11, 4, |_| 30.0, |_| 0.9), params).cell;
+        let row = &cell.tables[0].rows[0];
+        let said = plain(&row[8]);
+        assert!(said.ends_with(words), "{said}");
+        let found = cell.findings.iter().any(|f| f.what.ends_with("target"));
+        assert_eq!(found, is_found, "{target}");
+    };
+    check(0.97, ": missed", true);
+    check(0.8, ": met", false);
+    let near = measure(runs(11, 4, |_| 30.0, |_| 0.9), success()).cell.kpis[0]
+        .value
+        .unwrap();
+    check(near + 0.001, ": missed, not proven", false);
+    check(near - 0.001, ": met, not proven", false);
+}
+
+#[test]
+fn a_dataset_that_is_not_there_is_an_error() {
+    let context = crate::series::test_data::context("2026-11-16");
+    let params = json!({"input": "none", "metrics": [{"name": "a", "kind": "count"}]});
+    let error = run(&context, &params, &Inputs::new()).err().unwrap();
+    assert!(error.to_string().contains("\"none\""), "{error}");
 }

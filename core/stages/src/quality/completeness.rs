@@ -27,6 +27,21 @@ pub(super) struct Completeness {
     pub(super) gaps: Vec<Gap>,
 }
 
+impl Completeness {
+    /// The same where only this share of the days has records, for the reason.
+    pub(super) fn with_days(mut self, share: f64, basis: &str) -> Self {
+        if basis.is_empty() {
+            return self;
+        }
+        self.share = Some(self.share.unwrap_or(1.0) * share);
+        self.basis = match self.basis.as_str() {
+            "" => basis.to_string(),
+            before => format!("{before}; {basis}"),
+        };
+        self
+    }
+}
+
 /// Share of values that are there, against what is usual, and the columns that lack some.
 pub(super) fn completeness(
     input: &Input,

@@ -1,8 +1,9 @@
 //! What is wrong with a dataset, as findings.
 
 use super::{
-    METHOD, Params,
+    METHOD, Params, alike,
     completeness::Gap,
+    gaps,
     judge::Quality,
     limits::{self, Shortfall},
     shape,
@@ -54,10 +55,12 @@ pub(super) fn findings(
     match gone_quiet(context, params, input, quality) {
         Some(finding) => found.push(finding),
         // A source that stopped has fewer records too: one fact, told once.
-        None => found.extend(odd_volume(context, input, quality)),
+        None => found.extend(odd_volume(context, params, input, quality)),
     }
+    found.extend(gaps::finding(context, params, input, &quality.missing));
+    found.extend(alike::findings(context, params, input));
     found.extend(missing_values(context, input, quality));
-    found.extend(shape::finding(context, input));
+    found.extend(shape::finding(context, params, input));
     found.extend(broken_files(context, input));
     found
 }
@@ -223,7 +226,12 @@ fn chance(p: f64) -> String {
 }
 
 /// Fewer or more records than were to be expected.
-fn odd_volume(context: &Context, input: &Input, quality: &Quality) -> Option<Finding> {
+fn odd_volume(
+    context: &Context,
+    params: &Params,
+    input: &Input,
+    quality: &Quality,
+) -> Option<Finding> {
     let volume = quality.volume.as_ref()?;
     let expected = volume.expected?;
     let is_low = volume.is_low();
@@ -244,13 +252,14 @@ fn odd_volume(context: &Context, input: &Input, quality: &Quality) -> Option<Fin
     if !is_low {
         finding.direction = Direction::Up;
     }
-    let windows = plural(volume.before.len() as u64, "window");
-    let (now, words) = (plural(volume.now, "record"), expected.words());
+    let noun = crate::kpi::words::noun(context.window.spec);
+    let windows = plural(volume.before.len() as u64, noun);
+    let (now, words) = (params.counted(volume.now), expected.words());
     match expected.from {
         From::Contract => {
             finding.baseline = Some("what the contract expects a day".to_string());
             finding.sentence = format!(
-                "{} has {now} in this window where its contract expects {words}.",
+                "{} has {now} in this {noun} where its contract expects {words}.",
                 quality.name
             );
         }
@@ -261,7 +270,7 @@ fn odd_volume(context: &Context, input: &Input, quality: &Quality) -> Option<Fin
             }
             finding.baseline = Some(format!("the same days of the week in the {windows} before"));
             finding.sentence = format!(
-                "{} has {now} in this window where {words} were to be expected (99{}% interval from \
+                "{} has {now} in this {noun} where {words} were to be expected (99{}% interval from \
                  the {windows} before; mean {}).",
                 quality.name,
                 number::NBSP,
@@ -299,9 +308,10 @@ fn missing_values(context: &Context, input: &Input, quality: &Quality) -> Option
         format!(" {} likewise.", plural(more as u64, "more column"))
     };
     finding.sentence = fill(
-        "{name} lacks {now} of the values of {column} in this window, {before} before.{rest}",
+        "{name} lacks {now} of the values of {column} in this {noun}, {before} before.{rest}",
         &[
             ("name", &quality.name),
+            ("noun", crate::kpi::words::noun(context.window.spec)),
             ("now", &number::percent(*now)),
             ("column", column),
             ("before", &number::percent(*before)),

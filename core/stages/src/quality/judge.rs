@@ -3,6 +3,7 @@
 use super::{
     Params,
     completeness::{Gap, completeness},
+    gaps::Gaps,
     rhythm::Silence,
     shape,
     volume::Volume,
@@ -86,6 +87,8 @@ pub(super) struct Quality {
     /// Columns less full than usual, the worst first.
     pub(super) gaps: Vec<Gap>,
     pub(super) silence: Option<Silence>,
+    /// Stretches without records.
+    pub(super) missing: Gaps,
     pub(super) volume: Option<Volume>,
 }
 
@@ -146,22 +149,32 @@ pub(super) fn judge(
     let source = input.source.as_ref();
     let nothing = Expectation::default();
     let expectation = source.map_or(&nothing, |source| &source.expectation);
+    // Where no records mean that nothing happened, none are missing.
+    let is_zero = input.complete_until.is_some();
     let silence = times
         .as_ref()
-        .and_then(|times| Silence::of(times, window, expectation.fresh_hours));
+        .and_then(|times| Silence::of(times, window, expectation.fresh_hours, is_zero));
+    let missing = match &times {
+        Some(times) if !is_zero => Gaps::of(times, window, params.windows),
+        _ => Gaps::default(),
+    };
     let volume = times
         .as_ref()
-        .and_then(|times| Volume::of(times, window, params.windows, expectation));
+        .and_then(|times| Volume::of(times, window, params, expectation, is_zero, &missing));
+    let filled = filled.with_days(
+        missing.share(window, params.windows),
+        &missing.basis(window, params.windows),
+    );
     let of_part = |part: Part| match part {
-        Part::Validity => validity(source),
+        Part::Validity => validity(params, source),
         Part::Completeness => Judged::new(filled.share, &*filled.basis),
         Part::Freshness => freshness(silence.as_ref()),
         Part::Volume => match &volume {
             Some(volume) => Judged::new(volume.share(), volume.basis()),
             None => Judged::default(),
         },
-        Part::Uniqueness => uniqueness(source),
-        Part::Shape => of_shape(source, input.frame.width()),
+        Part::Uniqueness => uniqueness(params, source),
+        Part::Shape => of_shape(params, source, input.frame.width()),
     };
     Ok(Quality {
         name: input.dataset.name.clone(),
@@ -174,6 +187,7 @@ pub(super) fn judge(
         parts: Part::ALL.map(of_part),
         gaps: filled.gaps,
         silence,
+        missing,
         volume,
     })
 }
@@ -184,7 +198,7 @@ pub(super) fn quarantined(source: &SourceNote) -> u64 {
 }
 
 /// Share of records that meet the contract, times the share of files that could be read.
-fn validity(source: Option<&SourceNote>) -> Judged {
+fn validity(params: &Params, source: Option<&SourceNote>) -> Judged {
     let Some(source) = source.filter(|source| source.records > 0) else {
         return Judged::default();
     };
@@ -195,7 +209,7 @@ fn validity(source: Option<&SourceNote>) -> Judged {
     let mut basis = format!(
         "{} of {} left out",
         number::count(refused),
-        plural(source.records, "record")
+        params.counted(source.records)
     );
     if broken > 0 {
         let all = plural(files, "file");
@@ -205,7 +219,7 @@ fn validity(source: Option<&SourceNote>) -> Judged {
 }
 
 /// Share of valid records that were not duplicates.
-fn uniqueness(source: Option<&SourceNote>) -> Judged {
+fn uniqueness(params: &Params, source: Option<&SourceNote>) -> Judged {
     let Some(source) = source else {
         return Judged::default();
     };
@@ -216,9 +230,9 @@ fn uniqueness(source: Option<&SourceNote>) -> Judged {
     Judged::new(
         Some(1.0 - source.duplicates as f64 / valid as f64),
         format!(
-            "{} of {} had a key seen before",
+            "{} of {} that are valid had a key seen before",
             number::count(source.duplicates),
-            plural(valid, "valid record")
+            params.counted(valid)
         ),
     )
 }
@@ -232,18 +246,22 @@ fn freshness(silence: Option<&Silence>) -> Judged {
     let basis = match (silence.allowed_hours, silence.by_contract) {
         (Some(allowed), true) => format!("{age}; the contract allows {}", hours(allowed)),
         (Some(allowed), false) => format!("{age}; its rhythm allows {}", hours(allowed)),
+        (None, _) if silence.is_zero => {
+            format!("{age}; no records mean that nothing happened, as the contract says")
+        }
         (None, _) => format!("{age}; too few days with records to know a rhythm"),
     };
     Judged::new(silence.share(), basis)
 }
 
-fn of_shape(source: Option<&SourceNote>, fields: usize) -> Judged {
+fn of_shape(params: &Params, source: Option<&SourceNote>, fields: usize) -> Judged {
     let Some(source) = source else {
         return Judged::default();
     };
-    let differences = shape::differences(source);
+    let differences = shape::differences(params, source);
     let basis = if differences.is_empty() {
-        format!("{}, all as in the contract", plural(fields as u64, "field"))
+        let fields = plural(fields as u64, "field");
+        format!("{fields}, all as in the contract{}", shape::empty(source))
     } else {
         differences.join("; ")
     };

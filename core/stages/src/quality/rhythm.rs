@@ -1,5 +1,6 @@
 //! How long a source has been silent, and whether its own rhythm allows it.
 
+use super::gaps::{Missing, is_last_years};
 use crate::frame::{Grain, Times};
 use jiff::{
     ToSpan,
@@ -24,6 +25,9 @@ const REGULAR_SPREAD: f64 = 0.35;
 const GAPS_MIN: usize = 8;
 /// Least spread of the logarithms of regular gaps: months have 28 to 31 days.
 const LOG_SPREAD_MIN: f64 = 0.1;
+/// Chance and whole days of a silence in the history from which on records are missing there.
+const GAP_P: f64 = 1e-4;
+const GAP_DAYS: i64 = 3;
 /// Longest silence that is looked for when asking what a rhythm allows.
 const AHEAD_DAYS: i64 = 3650;
 
@@ -40,6 +44,8 @@ pub(super) struct Silence {
     pub(super) hours: f64,
     /// Median and 99 % quantile of the gaps between records, in hours.
     pub(super) gaps: Option<[f64; 2]>,
+    /// Whether no records mean that nothing happened.
+    pub(super) is_zero: bool,
     /// Hours that are allowed, by the contract or by the rhythm.
     pub(super) allowed_hours: Option<f64>,
     /// Whether the contract says so.
@@ -53,18 +59,24 @@ pub(super) struct Silence {
 }
 
 impl Silence {
-    /// Silence at the window's end; `None` without a record before it.
-    pub(super) fn of(times: &Times, window: &Window, fresh_hours: Option<f64>) -> Option<Self> {
+    /// Silence at the window's end; `None` without a record before it. Where no records mean that
+    /// nothing happened, only the contract can say that it is too long.
+    pub(super) fn of(
+        times: &Times,
+        window: &Window,
+        fresh_hours: Option<f64>,
+        is_zero: bool,
+    ) -> Option<Self> {
         let end = window.end.at(0, 0, 0, 0);
-        let before = times.civil.iter().flatten().filter(|time| **time < end);
-        let last = *before.clone().max()?;
-        let from = last.checked_sub(HISTORY_DAYS.days()).unwrap_or(last);
-        let mut recent: Vec<DateTime> = before.filter(|time| **time >= from).copied().collect();
-        recent.sort_unstable();
+        let recent = recent(times, window)?;
+        let last = *recent.last()?;
         let has_hours = times.grain == Grain::Moment;
-        let days = DayEnds::of(&recent, has_hours);
+        let mut days = DayEnds::of(&recent, has_hours);
+        if !is_zero {
+            days.find_gaps();
+        }
         let hours = hours_between(days.last_moment(), end);
-        let gaps = gaps(&recent);
+        let gaps = gaps(&recent, &days.gaps);
         let rhythm = days.rhythm(window.end, gaps.map_or(DAY_HOURS, |gaps| gaps[1]));
         let silences = days.silences_before(window.end);
         let as_silent = silences.iter().filter(|silence| **silence >= hours).count();
@@ -77,9 +89,10 @@ impl Silence {
             has_hours,
             hours,
             gaps,
-            allowed_hours: fresh_hours.or(by_rhythm),
+            is_zero,
+            allowed_hours: fresh_hours.or(by_rhythm.filter(|_| !is_zero)),
             by_contract: fresh_hours.is_some(),
-            p: rhythm.map(|rhythm| rhythm.p),
+            p: rhythm.filter(|_| !is_zero).map(|rhythm| rhythm.p),
             ends_before: [silences.len() as u64, as_silent as u64],
             active_days: days.active.len() as u64,
         })
@@ -93,6 +106,9 @@ impl Silence {
 
     /// The part of the score.
     pub(super) fn share(&self) -> Option<f64> {
+        if self.is_zero && self.allowed_hours.is_none() {
+            return Some(1.0);
+        }
         let allowed = self.allowed_hours?;
         Some(if self.hours <= allowed {
             1.0
@@ -106,11 +122,29 @@ fn hours_between(from: DateTime, to: DateTime) -> f64 {
     to.duration_since(from).as_secs_f64() / 3600.0
 }
 
-/// Median and 99 % quantile of the hours between records of different times.
-fn gaps(times: &[DateTime]) -> Option<[f64; 2]> {
+/// The times of a year and a week up to the newest before the window's end, ascending; `None` without
+/// any.
+fn recent(times: &Times, window: &Window) -> Option<Vec<DateTime>> {
+    let end = window.end.at(0, 0, 0, 0);
+    let before = times.civil.iter().flatten().filter(|time| **time < end);
+    let last = *before.clone().max()?;
+    let from = last.checked_sub(HISTORY_DAYS.days()).unwrap_or(last);
+    let mut recent: Vec<DateTime> = before.filter(|time| **time >= from).copied().collect();
+    recent.sort_unstable();
+    Some(recent)
+}
+
+/// Median and 99 % quantile of the hours between records of different times, except where records are
+/// missing.
+fn gaps(times: &[DateTime], missing: &[Missing]) -> Option<[f64; 2]> {
+    let is_missing = |time: &DateTime| {
+        let next = time.date().tomorrow();
+        next.is_ok_and(|next| missing.iter().any(|gap| gap.first == next))
+    };
     let mut gaps: Vec<f64> = times
         .windows(2)
         .filter(|pair| pair[0] < pair[1])
+        .filter(|pair| pair[0].date() == pair[1].date() || !is_missing(&pair[0]))
         .map(|pair| hours_between(pair[0], pair[1]))
         .collect();
     gaps.sort_by(f64::total_cmp);
@@ -126,13 +160,15 @@ struct Verdict {
 }
 
 /// The last moment with a record of each day that has one, and the days between.
-struct DayEnds {
+pub(super) struct DayEnds {
     /// Days with records, ascending, with the hours of the day at the last record.
     active: Vec<(Date, f64)>,
     /// Records on each day of the week.
     records: [f64; 7],
-    first: Date,
+    pub(super) first: Date,
     last: Date,
+    /// Days between on which records are missing.
+    pub(super) gaps: Vec<Missing>,
 }
 
 impl DayEnds {
@@ -158,7 +194,57 @@ impl DayEnds {
             last: day(active.last()),
             active,
             records,
+            gaps: Vec::new(),
         }
+    }
+
+    /// The days before the window's end with their gaps; `None` without a record.
+    pub(super) fn of_times(times: &Times, window: &Window) -> Option<Self> {
+        let recent = recent(times, window)?;
+        let mut days = Self::of(&recent, times.grain == Grain::Moment);
+        days.find_gaps();
+        Some(days)
+    }
+
+    /// Finds the stretches between days with records that the rhythm of all other days makes next to
+    /// impossible: records are missing there, and they teach nothing about the rhythm. The longest
+    /// comes first, since it hides the others.
+    fn find_gaps(&mut self) {
+        if self.active.len() < ACTIVE_MIN || self.span() < SPAN_MIN {
+            return;
+        }
+        let mut silences: Vec<Missing> = self
+            .active
+            .windows(2)
+            .filter_map(|pair| {
+                let (first, last) = (pair[0].0.tomorrow().ok()?, pair[1].0.yesterday().ok()?);
+                let days = i64::from((last - first).get_days()) + 1;
+                (days >= GAP_DAYS).then_some(Missing { first, last })
+            })
+            .collect();
+        silences.sort_by_key(|gap| (std::cmp::Reverse(gap.days()), gap.first));
+        for silence in silences {
+            self.gaps.push(silence);
+            let mut sorts = Sorts::of(self);
+            let mut p = 1.0;
+            let mut day = silence.first;
+            while silence.holds(day) {
+                p *= sorts.one_more(place(day));
+                day = day.tomorrow().unwrap_or(Date::MAX);
+            }
+            if p >= GAP_P || self.is_regular() {
+                self.gaps.pop();
+                // Shorter ones are no rarer.
+                break;
+            }
+        }
+        self.gaps.sort_by_key(|gap| gap.first);
+    }
+
+    /// Whether most of its gaps are of one length, as those of monthly deliveries are.
+    fn is_regular(&self) -> bool {
+        let sorts = Sorts::of(self);
+        !sorts.usual.contains(&true)
     }
 
     fn last_hour(&self) -> f64 {
@@ -179,7 +265,13 @@ impl DayEnds {
     /// the newest record are left out: the silence that goes on is not its own precedent.
     fn silences_before(&self, end: Date) -> Vec<f64> {
         let silence = |weeks: i64| {
+            let now = end;
             let end = end.checked_sub((7 * weeks).days()).ok()?;
+            let eve = end.yesterday().ok()?;
+            let mut gaps = self.gaps.iter();
+            if gaps.any(|gap| gap.holds(eve) && !is_last_years(*gap, now)) {
+                return None;
+            }
             let known = self.active.partition_point(|(day, _)| *day < end);
             let (day, hour) = self.active.get(known.checked_sub(1)?)?;
             (end <= self.last).then(|| hours_between(moment(*day, *hour), end.at(0, 0, 0, 0)))
@@ -290,6 +382,11 @@ impl Sorts {
         // The first day has a record because the history begins with one: it says nothing.
         for n in 1..ends.span() {
             days[(place(ends.first) + n) % 7] += 1.0;
+        }
+        for gap in &ends.gaps {
+            for n in 0..gap.days() as usize {
+                days[(place(gap.first) + n) % 7] -= 1.0;
+            }
         }
         let mut active = [0.0_f64; 7];
         for (day, _) in ends.active.iter().skip(1) {

@@ -1,6 +1,6 @@
 //! Fields of the records against those of the contract.
 
-use super::found;
+use super::{Params, found};
 use crate::{Context, Input};
 use retrocast_domain::{
     Finding, Magnitude, Severity,
@@ -22,19 +22,33 @@ pub(super) fn share(source: &SourceNote, fields: usize) -> Option<f64> {
         shares.sum::<f64>()
     };
     let named = fields as f64;
-    let wrong = source.missing_fields.len() as f64 + weigh(&source.retyped_fields);
+    let wrong = renamed(source) as f64 + weigh(&source.retyped_fields);
     Some((1.0 - wrong / named).max(0.0) * named / (named + weigh(&source.unknown_fields)))
 }
 
+/// Fields that no record has but may have under another name. Only optional fields can be in no record
+/// of those accepted, and one that is always empty is as its contract allows.
+fn renamed(source: &SourceNote) -> usize {
+    source.missing_fields.len().min(source.unknown_fields.len())
+}
+
+/// "; in no record: `old_path`" where nothing else differs.
+pub(super) fn empty(source: &SourceNote) -> String {
+    if source.missing_fields.is_empty() {
+        return String::new();
+    }
+    format!("; in no record: {}", some(&source.missing_fields))
+}
+
 /// What differs, in words; empty when nothing does.
-pub(super) fn differences(source: &SourceNote) -> Vec<String> {
-    let counted = |(field, n): &(String, u64)| format!("{field} ({})", plural(*n, "record"));
+pub(super) fn differences(params: &Params, source: &SourceNote) -> Vec<String> {
+    let counted = |(field, n): &(String, u64)| format!("{field} ({})", params.counted(*n));
     let mut said = Vec::new();
     let unknown: Vec<String> = source.unknown_fields.iter().map(counted).collect();
     if !unknown.is_empty() {
         said.push(format!("not in the contract: {}", some(&unknown)));
     }
-    if !source.missing_fields.is_empty() {
+    if renamed(source) > 0 {
         let missing = some(&source.missing_fields);
         said.push(format!("in no record: {missing}"));
     }
@@ -54,11 +68,14 @@ fn some(names: &[String]) -> String {
 }
 
 /// The shape has drifted from the contract.
-pub(super) fn finding(context: &Context, input: &Input) -> Option<Finding> {
+pub(super) fn finding(context: &Context, params: &Params, input: &Input) -> Option<Finding> {
     let source = input.source.as_ref()?;
     let share = share(source, input.frame.width()).filter(|share| *share < 1.0)?;
-    let differ =
-        source.unknown_fields.len() + source.missing_fields.len() + source.retyped_fields.len();
+    let missing = match renamed(source) {
+        0 => 0,
+        _ => source.missing_fields.len(),
+    };
+    let differ = source.unknown_fields.len() + missing + source.retyped_fields.len();
     let mut finding = found::start(context, input, "fields differ from the contract");
     finding.magnitude = Some(Magnitude::point(share, "share"));
     finding.n = source.records;
@@ -69,7 +86,7 @@ pub(super) fn finding(context: &Context, input: &Input) -> Option<Finding> {
         finding.period = format!("{first} to {last}");
     }
     // A field nobody asked for takes nothing away.
-    let takes_away = !source.missing_fields.is_empty() || !source.retyped_fields.is_empty();
+    let takes_away = missing > 0 || !source.retyped_fields.is_empty();
     finding.severity = if takes_away {
         Severity::Notice
     } else {
@@ -81,7 +98,7 @@ pub(super) fn finding(context: &Context, input: &Input) -> Option<Finding> {
         plural(differ as u64, "field"),
         input.dataset.name,
         if differ == 1 { "differs" } else { "differ" },
-        differences(source).join("; ")
+        differences(params, source).join("; ")
     );
     Some(
         finding

@@ -15,6 +15,8 @@ use retrocast_domain::{
 pub(super) fn kpi(params: &Params, quality: &Quality) -> Kpi {
     let score = quality.score();
     let text = score.map_or_else(|| "n/a".to_string(), |score| number::fixed(score, 1));
+    // Without a score there is nothing that could meet a target.
+    let target = score.map(|_| flag_score(params));
     Kpi {
         name: "Data quality score".to_string(),
         subject: quality.name.clone(),
@@ -30,8 +32,8 @@ pub(super) fn kpi(params: &Params, quality: &Quality) -> Kpi {
         significant: false,
         direction: Direction::None,
         lower_is_better: false,
-        target: Some(flag_score(params)),
-        target_text: number::sensible(flag_score(params)),
+        target,
+        target_text: target.map_or_else(String::new, number::sensible),
         history: Vec::new(),
         n: quality.records,
     }
@@ -42,7 +44,8 @@ fn shown(share: Option<f64>) -> String {
     share.map_or_else(|| "–".to_string(), number::percent)
 }
 
-pub(super) fn scores(judged: &[Quality]) -> Table {
+pub(super) fn scores(params: &Params, judged: &[Quality]) -> Table {
+    let records = format!(">{}", params.noun());
     let headings = [
         "<dataset",
         ">score",
@@ -52,7 +55,7 @@ pub(super) fn scores(judged: &[Quality]) -> Table {
         ">volume",
         ">uniqueness",
         ">shape",
-        ">records",
+        &records,
         "<last record",
     ];
     let mut table = Table::new("Data quality by dataset.", &headings);
@@ -118,9 +121,15 @@ pub(super) fn parts_table(params: &Params, judged: &[Quality]) -> Table {
 
 /// Why records were left out, over all datasets.
 pub(super) fn reasons(params: &Params, inputs: &Inputs) -> Option<Table> {
+    let records = crate::series::words::capitalised(params.noun());
     let mut table = Table::new(
-        "Records left out, by reason.",
-        &["<dataset", "<reason", ">records", ">share"],
+        format!("{records} left out, by reason."),
+        &[
+            "<dataset",
+            "<reason",
+            &format!(">{}", params.noun()),
+            ">share",
+        ],
     );
     for name in &params.inputs {
         let Some(source) = inputs.get(name).and_then(|input| input.source.as_ref()) else {

@@ -263,9 +263,13 @@ fn fields_that_differ_from_the_contract() {
         Severity::Info,
     );
     check(
-        |note| note.missing_fields = vec!["component".to_string()],
-        0.5,
-        "1 field of tickets differs from the contract in all records read: in no record: component.",
+        |note| {
+            note.missing_fields = vec!["component".to_string()];
+            note.unknown_fields = vec![("part".to_string(), 1000)];
+        },
+        1.0 / 3.0,
+        "2 fields of tickets differ from the contract in all records read: not in the contract: part (1000 \
+         records); in no record: component.",
         Severity::Notice,
     );
     check(
@@ -288,4 +292,143 @@ fn an_empty_dataset_is_no_panic() {
     let analysis = of(empty);
     assert_eq!(analysis.cell.kpis[0].value, None);
     check(&analysis, &[]);
+}
+
+#[test]
+fn an_optional_field_that_is_always_empty_costs_nothing() {
+    let mut empty = input("tickets", tickets(1, 105));
+    let mut note = source(1000, 0, 0);
+    note.missing_fields = vec!["old_path".to_string()];
+    empty.source = Some(note);
+    let analysis = of(empty);
+    check(&analysis, &[]);
+    assert!((score(&analysis) - 100.0).abs() < 1e-9);
+    let shape = &analysis.cell.tables[1].rows[5];
+    assert!(
+        shape[5].ends_with("all as in the contract; in no record: old_path"),
+        "{shape:?}"
+    );
+}
+
+/// Tickets of 105 days without those from one day to before another.
+fn without(from: usize, to: usize) -> DataFrame {
+    let mut noise = Noise(3);
+    records("2026-08-03", 105, &["a"], |day, _| {
+        let count = noise.poisson(if day % 7 < 5 { 20.0 } else { 6.0 });
+        if (from..to).contains(&day) { 0 } else { count }
+    })
+}
+
+#[test]
+fn a_gap_is_said_and_is_no_rhythm() {
+    // 14 September to 4 October; the compared windows begin on 14 September.
+    let gap = of(input("tickets", without(42, 63)));
+    let finding = named(&gap, "days without records");
+    assert_eq!(
+        plain(&finding.sentence),
+        "tickets has no records from 14 September 2026 to 4 October 2026 (21 days), which its own \
+         rhythm does not explain: find out whether they are missing."
+    );
+    assert_eq!(
+        plain(gap.cell.notices.last().expect("a notice")),
+        "No records of tickets from 14 September 2026 to 4 October 2026 (21 days)."
+    );
+    // A third of 63 days: completeness is two thirds, a fifth of the score.
+    let basis = &gap.cell.tables[1].rows;
+    let mut basis = basis.iter().map(|row| plain(&row[5]));
+    let is_said = |text: String| text.contains("no records on 21 of 63 days");
+    assert!(basis.any(is_said));
+    assert!(score(&gap) < 95.0, "{}", score(&gap));
+    // Old gaps are a caveat.
+    let old = of(input("tickets", without(14, 28)));
+    check(&old, &[]);
+    let said = old
+        .cell
+        .caveats
+        .iter()
+        .any(|c| c.contains("17 August 2026 to 30 August"));
+    assert!(said, "{:?}", old.cell.caveats);
+    // Five days of silence after a gap of 21 are still an end.
+    let frame = without(42, 63);
+    let at = frame
+        .column("at")
+        .expect("at")
+        .cast(&DataType::Int64)
+        .expect("i64");
+    let times: Vec<i64> = at.i64().expect("i64").iter().flatten().collect();
+    let last = times.last().expect("a time") - 5 * 86_400_000_000;
+    let until = times.partition_point(|time| *time < last);
+    let stopped = || input("tickets", frame.head(Some(until)));
+    assert!(
+        of(stopped())
+            .cell
+            .findings
+            .iter()
+            .any(|f| f.what == "records stopped")
+    );
+    // Where silence is zero there is neither.
+    let mut zero = stopped();
+    zero.complete_until = Some(jiff::civil::date(2026, 11, 16).at(0, 0, 0, 0));
+    let zero = of(zero);
+    check(&zero, &[]);
+    assert!(zero.cell.notices.is_empty() && (score(&zero) - 100.0).abs() < 1e-9);
+}
+
+#[test]
+fn values_that_look_alike_are_told() {
+    let check = |other: &str, differ: Option<(&str, Severity)>| {
+        let frame = tickets(1, 105);
+        let n = frame.height();
+        let names: Vec<&str> = (0..n)
+            .map(|i| if i % 5 == 0 { other } else { "caf\u{e9} one" })
+            .collect();
+        let frame = frame
+            .hstack(&[Column::new("team".into(), names)])
+            .expect("a frame");
+        let analysis = of(input("tickets", frame));
+        let found = analysis.cell.findings.first();
+        assert_eq!(found.is_some(), differ.is_some(), "{other:?}");
+        if let (Some(found), Some((words, severity))) = (found, differ) {
+            assert!(
+                found.sentence.contains(&format!("differ only in {words} ")),
+                "{}",
+                found.sentence
+            );
+            assert_eq!(found.severity, severity);
+        }
+    };
+    check("caf\u{e9} one ", Some(("blanks", Severity::Warning)));
+    check(
+        "Caf\u{e9} One",
+        Some(("upper and lower case", Severity::Notice)),
+    );
+    check(
+        "cafe\u{301} one",
+        Some(("the Unicode form of their letters", Severity::Warning)),
+    );
+    check(
+        "caf\u{e9}\u{200b} one",
+        Some(("invisible characters", Severity::Warning)),
+    );
+    check("cafe one", None);
+}
+
+#[test]
+fn without_a_score_there_is_no_target() {
+    let analysis = of(input("tickets", tickets(1, 105).head(Some(0))));
+    let kpi = &analysis.cell.kpis[0];
+    assert_eq!(
+        (kpi.value, kpi.target, kpi.target_text.as_str()),
+        (None, None, "")
+    );
+}
+
+#[test]
+fn records_have_a_noun() {
+    let mut builds = input("tickets", tickets(1, 105));
+    builds.source = Some(source(1000, 400, 100));
+    let analysis = with(builds, json!({"noun": "builds"})).expect("an analysis");
+    let parts = &analysis.cell.tables[1].rows;
+    assert_eq!(plain(&parts[0][5]), "400 of 1000 builds left out");
+    assert_eq!(analysis.cell.tables[0].columns[8].title, "builds");
 }

@@ -1,5 +1,6 @@
 //! Records of the window against those that were to be expected.
 
+use super::{Params, gaps::Gaps};
 use crate::frame::Times;
 use jiff::civil::{Date, Weekday};
 use retrocast_domain::{
@@ -26,6 +27,10 @@ pub(super) struct Volume {
     pub(super) before: Vec<u64>,
     /// What was expected, when that can be said.
     pub(super) expected: Option<Expected>,
+    /// Whether few records mean that little happened, and not that some are missing.
+    is_zero: bool,
+    /// What the records are.
+    noun: String,
 }
 
 /// What was expected of the window.
@@ -45,16 +50,19 @@ impl Volume {
     pub(super) fn of(
         times: &Times,
         window: &Window,
-        windows: u32,
+        params: &Params,
         expectation: &Expectation,
+        is_zero: bool,
+        missing: &Gaps,
     ) -> Option<Self> {
         let days = Days::of(times, window.end)?;
         let now = days.count(window);
-        let before: Vec<Window> = (1..=windows)
+        let before: Vec<Window> = (1..=params.windows)
             .rev()
             .map(|n| window.back(n))
             // Records rarely begin at midnight.
             .filter(|window| window.start >= days.first.yesterday().unwrap_or(days.first))
+            .filter(|window| !missing.is_in(window))
             .collect();
         let expected = match by_contract(now, window, expectation) {
             Some(expected) => Some(expected),
@@ -64,12 +72,17 @@ impl Volume {
             now,
             before: before.iter().map(|window| days.count(window)).collect(),
             expected,
+            is_zero,
+            noun: params.noun().to_string(),
         })
     }
 
-    /// Fewer than expected.
+    /// Fewer than expected; than usual only where that means that some are missing.
     pub(super) fn is_low(&self) -> bool {
-        self.expected.is_some_and(|e| (self.now as f64) < e.low)
+        self.expected.is_some_and(|e| {
+            let counts = e.from == From::Contract || !self.is_zero;
+            counts && (self.now as f64) < e.low
+        })
     }
 
     /// More than expected.
@@ -90,7 +103,7 @@ impl Volume {
 
     /// What it rests on, in words.
     pub(super) fn basis(&self) -> String {
-        let records = plural(self.now, "record");
+        let records = retrocast_domain::number::with_unit(self.now as f64, &self.noun);
         let Some(expected) = self.expected else {
             return format!(
                 "{records}; {} before, four are needed",

@@ -3,10 +3,14 @@
 //! A period in which records begin or end has fewer of them for no reason of its own; it is *part*
 //! and must not be compared with whole ones. A silence before the first record or after the last is
 //! told from chance by the same hours of the weeks beside it: where they held several records each,
-//! the records had not begun yet, or had ended.
+//! the records had not begun yet, or had ended. Where the source's contract says that no records mean
+//! that nothing happened (`silence = "zero"`), a silence after the last record is never an end.
 
 use super::period::Period;
-use crate::frame::{Grain, Times};
+use crate::{
+    Input,
+    frame::{Grain, Times},
+};
 use jiff::{
     ToSpan,
     civil::{Date, DateTime},
@@ -32,6 +36,8 @@ pub(crate) struct Coverage {
     window_end: DateTime,
     /// End of the last whole bucket, where times stand for days that end after the window does.
     bucket_end: Option<DateTime>,
+    /// Time until which no records mean that nothing happened, where the source says so.
+    complete_until: Option<DateTime>,
     grain: Grain,
     /// What was left out as not belonging to the history.
     isolated: Option<String>,
@@ -45,7 +51,18 @@ fn seconds(time: DateTime) -> i64 {
 }
 
 impl Coverage {
-    /// What the records before the window's end cover; `None` when there are none.
+    /// What the records of a dataset cover, as far as its source says how complete it is; `None` when
+    /// there are none before the window's end.
+    pub(crate) fn of_input(input: &Input, times: &Times, window: &Window) -> Option<Self> {
+        let coverage = Self::of(times, window)?;
+        Some(Self {
+            complete_until: input.complete_until,
+            ..coverage
+        })
+    }
+
+    /// What the records before the window's end cover, judged by their times alone; `None` when there
+    /// are none.
     pub(crate) fn of(times: &Times, window: &Window) -> Option<Self> {
         let window_end = window.end.at(0, 0, 0, 0);
         let mut sorted: Vec<(i64, DateTime)> = times
@@ -85,6 +102,7 @@ impl Coverage {
             last,
             window_end,
             bucket_end,
+            complete_until: None,
             grain: times.grain,
             isolated,
         })
@@ -100,20 +118,42 @@ impl Coverage {
         self.last
     }
 
+    /// What was left out before it, in words.
+    pub(crate) fn isolated(&self) -> Option<&str> {
+        self.isolated.as_deref()
+    }
+
     /// Whether times have an hour.
     pub(crate) fn has_hours(&self) -> bool {
         self.grain == Grain::Moment
     }
 
-    /// The end of what the records cover, in periods of this length: the window's end, or when a
-    /// silence before it is no chance, the end of the last record's period if that is whole, else the
-    /// last record.
-    pub(crate) fn end(&self, period: Period) -> DateTime {
-        let end = self.bucket_end.unwrap_or(self.window_end);
-        let after = match self.grain {
+    /// Time until which no records mean that nothing happened, where the source says so.
+    pub(crate) fn complete_until(&self) -> Option<DateTime> {
+        self.complete_until
+    }
+
+    /// The end of what records can cover.
+    fn limit(&self) -> DateTime {
+        self.bucket_end.unwrap_or(self.window_end)
+    }
+
+    /// The time from which on there is no record.
+    fn after_last(&self) -> DateTime {
+        match self.grain {
             Grain::Moment => self.last,
             Grain::Day | Grain::DayOfUtc => next_day(self.last.date()),
-        };
+        }
+    }
+
+    /// The end of what the records cover, in periods of this length. Where the source says until when
+    /// it is complete, that; else the window's end, or when a silence before it is no chance, the end
+    /// of the last record's period if that is whole, else the last record.
+    pub(crate) fn end(&self, period: Period) -> DateTime {
+        let (end, after) = (self.limit(), self.after_last());
+        if let Some(until) = self.complete_until {
+            return until.max(after).min(end);
+        }
         if after >= end || !self.is_missing(after, end, period, true) {
             return end;
         }
@@ -197,11 +237,25 @@ impl Coverage {
     /// What a careful reader must know of beginning and end.
     pub(crate) fn caveats(&self, period: Period) -> Vec<String> {
         let mut caveats: Vec<String> = self.isolated.iter().cloned().collect();
-        let end = self.end(period);
+        let (end, after) = (self.end(period), self.after_last());
+        if self.complete_until.is_some() && after < end && self.is_missing(after, end, period, true)
+        {
+            caveats.push(format!(
+                "No record after {}: counted as zero until {}, since the contract says that no \
+                 records mean that nothing happened.",
+                long(self.last.date()),
+                until(end)
+            ));
+        }
         if Some(end) == self.bucket_end {
             caveats.push(format!(
                 "Times are whole days of UTC; {} ends after the window does and is left out.",
                 long(end.date())
+            ));
+        } else if end < self.window_end && self.complete_until.is_some() {
+            caveats.push(format!(
+                "The source is complete until {}, before the window ends.",
+                until(end)
             ));
         } else if end < self.window_end {
             let last = long(self.last.date());
@@ -219,6 +273,15 @@ impl Coverage {
         }
         caveats
     }
+}
+
+/// "the end of 11 October 2026", or the minute within a day.
+fn until(end: DateTime) -> String {
+    let day = end.date();
+    if end == day.at(0, 0, 0, 0) {
+        return format!("the end of {}", long(day.yesterday().unwrap_or(day)));
+    }
+    format!("{}, {:02}:{:02}", long(day), end.hour(), end.minute())
 }
 
 fn next_day(day: Date) -> DateTime {
@@ -398,6 +461,54 @@ mod tests {
             date(2026, 3, 1).at(9, 0, 0, 0),
         ];
         check(rare, date(2025, 1, 3), end);
+    }
+
+    #[test]
+    fn a_source_that_is_complete_says_where_it_ends() {
+        // Four records a day until 25 October, then nothing.
+        let times = even(
+            date(2026, 5, 4).at(0, 0, 0, 0),
+            date(2026, 10, 26).at(0, 0, 0, 0),
+            4,
+        );
+        let check = |until: Option<DateTime>, end: DateTime, caveat: &str| {
+            let coverage = Coverage {
+                complete_until: until,
+                ..coverage(times.clone())
+            };
+            assert_eq!(coverage.end(Period::Day), end, "{until:?}");
+            let caveats = coverage
+                .caveats(Period::Day)
+                .join(" ")
+                .replace('\u{a0}', " ");
+            assert_eq!(caveats, caveat, "{until:?}");
+        };
+        let monday = date(2026, 11, 16).at(0, 0, 0, 0);
+        check(
+            None,
+            date(2026, 10, 26).at(0, 0, 0, 0),
+            "Records end on 25 October 2026, 21 days before the window does.",
+        );
+        let zero = |end: &str| {
+            format!(
+                "No record after 25 October 2026: counted as zero until {end}, since the contract \
+                 says that no records mean that nothing happened."
+            )
+        };
+        check(Some(monday), monday, &zero("the end of 15 November 2026"));
+        check(
+            Some(monday + 9.days()),
+            monday,
+            &zero("the end of 15 November 2026"),
+        );
+        let noon = date(2026, 11, 12).at(12, 0, 0, 0);
+        let complete =
+            "The source is complete until 12 November 2026, 12:00, before the window ends.";
+        check(
+            Some(noon),
+            noon,
+            &format!("{} {complete}", zero("12 November 2026, 12:00")),
+        );
     }
 
     #[test]

@@ -11,7 +11,8 @@ pub(crate) const RECORDS_MIN: u64 = 20;
 pub(crate) const ACTIVE_MIN: usize = 8;
 
 /// Why there is nothing to look at: no records, none with a time, none before the window's end, or
-/// none that reach into the window though they came often before.
+/// none that reach into the window though they came often before. A window of which records cover a
+/// part of a day has something.
 pub(crate) fn nothing(
     context: &Context,
     input: &Input,
@@ -39,11 +40,18 @@ pub(crate) fn nothing(
             "no records in this window: all of {name} are after its end, {window}"
         ));
     };
-    if coverage.end(Period::Day) <= context.window.start.at(0, 0, 0, 0) {
+    let start = context.window.start.at(0, 0, 0, 0);
+    if coverage.last() < start && coverage.end(Period::Day) <= start {
+        let last = long(coverage.last().date());
+        let advice = if coverage.complete_until().is_some() {
+            "have a newer export delivered".to_string()
+        } else {
+            "check whether the source still delivers; if no records mean that nothing happened, say \
+             `silence = \"zero\"` under [expect] in its contract"
+                .to_string()
+        };
         return Some(format!(
-            "no records in this window: those of {name} end on {}, before {window}; check whether \
-             the source still delivers",
-            long(coverage.last().date())
+            "no records in this window: those of {name} end on {last}, before {window}; {advice}"
         ));
     }
     None

@@ -69,6 +69,7 @@ pub(crate) fn input(name: &str, frame: DataFrame) -> Input {
         source: None,
         time,
         refused: None,
+        complete_until: None,
     }
 }
 

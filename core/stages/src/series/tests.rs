@@ -71,6 +71,69 @@ fn a_quiet_weekend_is_zero_but_the_end_of_records_is_the_end() {
 }
 
 #[test]
+fn a_series_that_ends_within_the_first_day_of_the_window_is_looked_at() {
+    let request = request(Period::Day, PartPeriods::LeaveOut);
+    // The window is 9 to 15 November 2026; the export is made on its Monday.
+    for (end, is_part) in [
+        ("2026-11-09T09:00:00", true),
+        ("2026-11-09T00:01:00", false),
+    ] {
+        let frame = hourly("2026-08-03T00:00:00", end, 1);
+        let set = series_in(frame, "2026-W46", "UTC", &request);
+        assert_eq!(set.nothing, None, "{end}");
+        assert_eq!(set.starts.len(), 98, "{end}");
+        assert!(set.groups[0].values.iter().all(|v| *v == Some(24.0)));
+        let caveats = set.caveats.join(" ").replace('\u{a0}', " ");
+        assert_eq!(
+            caveats.contains("Records cover 9 November 2026 in part; it is left out."),
+            is_part,
+            "{end}: {caveats}"
+        );
+        let none = "Records cover no whole day of this window, 9 to 15 November 2026";
+        assert!(caveats.contains(none), "{end}: {caveats}");
+    }
+    let monthly = Request {
+        period: Period::Month,
+        ..request
+    };
+    let set = series_in(
+        hourly("2026-01-01T00:00:00", "2026-11-16T00:00:00", 1),
+        "2026-W46",
+        "UTC",
+        &monthly,
+    );
+    // A week has no room for a month.
+    assert!(!set.caveats.iter().any(|c| c.contains("no whole month")));
+}
+
+#[test]
+fn silence_is_zero_where_the_source_says_so() {
+    // Two records every third day until 15 August, then none.
+    let frame = || {
+        records("2026-01-05", 223, &["a"], |day, _| {
+            2 * usize::from(day % 3 == 0)
+        })
+    };
+    let request = request(Period::Week, PartPeriods::LeaveOut);
+    let set = |until: Option<&str>| {
+        let mut input = input("tickets", frame());
+        input.complete_until = until.map(|time| time.parse().expect("a time"));
+        collect(&context("2026-10-19"), &input, &request).expect("a set")
+    };
+    let reason = set(None).nothing.expect("a reason");
+    assert!(
+        reason.contains("end on 15 August 2026") && reason.contains("`silence = \"zero\"`"),
+        "{reason}"
+    );
+    let complete = set(Some("2026-11-02T08:00:00"));
+    assert_eq!((complete.nothing, complete.starts.len()), (None, 41));
+    assert_eq!(complete.groups[0].values[32..], [Some(0.0); 9]);
+    // An export of last week does not know of this one.
+    let reason = set(Some("2026-10-11T23:00:00")).nothing.expect("a reason");
+    assert!(reason.contains("newer export"), "{reason}");
+}
+
+#[test]
 fn groups_have_their_subjects_and_the_smallest_are_left_out() {
     let frame = records("2026-09-01", 30, &["a", "b", "c"], |_, group| match group {
         "a" => 1,

@@ -6,9 +6,10 @@ use super::{
 };
 use crate::{
     Context, Input, StageError, frame,
-    series::{coverage::Coverage, need, period::Period},
+    series::{before_window, coverage::Coverage, need, period::Period},
 };
-use retrocast_domain::{Cell, Evidence, number::plural};
+use jiff::civil::Date;
+use retrocast_domain::{Cell, Evidence, number::plural, window::long};
 use std::collections::BTreeMap;
 
 /// Takes the records out of the frame; says why when there is none to look at.
@@ -22,7 +23,7 @@ pub(super) fn read<'a>(
     let height = input.frame.height();
     let times = frame::times(input, time, &context.window.timezone)?;
     cell.records = Some(times.in_window(&context.window));
-    let coverage = Coverage::of(&times, &context.window);
+    let coverage = Coverage::of_input(input, &times, &context.window);
     let caveats = &mut cell.caveats;
     if let Some(reason) = need::nothing(context, input, time, &times, coverage.as_ref()) {
         return Ok(Err(reason));
@@ -32,12 +33,14 @@ pub(super) fn read<'a>(
     };
     caveats.extend(coverage.caveats(Period::Day));
     let (first, end) = (coverage.first_day(), coverage.end_day());
+    let part = |day: Date| format!("Records cover {} in part; it is left out.", long(day));
     if first > coverage.first().date() {
-        caveats.push(format!(
-            "Records cover {} in part; it is left out.",
-            retrocast_domain::window::long(coverage.first().date())
-        ));
+        caveats.push(part(coverage.first().date()));
     }
+    if coverage.end(Period::Day) > end.at(0, 0, 0, 0) {
+        caveats.push(part(end));
+    }
+    caveats.extend(before_window(context, Period::Day, end.at(0, 0, 0, 0)));
     let labels = frame::groups(input, &params.by)?;
     let kept = frame::matches(
         input,

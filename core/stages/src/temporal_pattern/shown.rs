@@ -48,16 +48,10 @@ pub(super) fn rows_of(
     lines: &mut Vec<Line>,
 ) {
     let change = |c: &Option<Comparison>| {
-        c.map_or_else(|| "–".to_string(), |c| number::change(c.estimate - 1.0))
+        c.map_or_else(|| "–".to_string(), |c| words::estimate(&c, false).signed())
     };
     let bounds = |c: &Option<Comparison>| {
-        c.map_or_else(String::new, |c| {
-            format!(
-                "{} to {}",
-                number::change(c.lower - 1.0),
-                number::change(c.upper - 1.0)
-            )
-        })
+        c.map_or_else(String::new, |c| words::estimate(&c, false).signed_range())
     };
     for (at, label) in rhythm.labels.iter().enumerate() {
         let (events, exposure) = (fitted.rates.events[at], fitted.rates.exposure[at]);
@@ -108,22 +102,19 @@ pub(super) fn chart_of(
         .iter()
         .zip(&fitted.against_all)
         .map(|(label, comparison)| {
-            let ratio = comparison.map_or(1.0, |c| c.estimate);
-            Bar {
+            let estimate = comparison.map(|c| words::estimate(&c, false));
+            let bar = Bar {
                 label: label.clone(),
-                value: ratio,
+                value: comparison.map_or(1.0, |c| c.estimate),
                 interval: comparison.map(|c| [c.lower, c.upper]),
-                text: number::change(ratio - 1.0),
+                text: estimate.map_or_else(|| "–".to_string(), |estimate| estimate.signed()),
                 highlight: false,
-            }
+            };
+            let interval = estimate.map_or_else(String::new, |estimate| estimate.signed_range());
+            (bar, interval)
         })
         .collect();
-    let title = format!(
-        "No {} of {}{} stands out",
-        rhythm.key,
-        data.measure,
-        data.of(group)
-    );
+    let title = words::unproven(data, group, &format!("{} effect", rhythm.key));
     let id = chart_id(
         &data.context.stage,
         &format!("{}-{at}-{}", rhythm.key, group.label),

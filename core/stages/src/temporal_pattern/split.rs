@@ -4,7 +4,8 @@ use super::{Candidate, Data, Found, Group};
 use crate::series::words::capitalised;
 use jiff::civil::Date;
 use retrocast_domain::{
-    Direction, Magnitude, Severity, Table, number, sentence::fill, window::long,
+    Direction, Estimate, Magnitude, Severity, Table, estimate::levels, number, sentence::fill,
+    window::long,
 };
 use retrocast_stats::{
     describe::{quantile_interval, quantile_sorted, sorted},
@@ -35,6 +36,22 @@ impl Side {
             values,
         })
     }
+
+    fn width(&self) -> f64 {
+        self.interval[1] - self.interval[0]
+    }
+
+    /// The interval of the median in words.
+    fn bounds(&self, unit: &str) -> String {
+        let [low, high] = levels(self.interval, Some(self.width()), unit);
+        format!("{low} to {high}")
+    }
+}
+
+/// Both medians, with the digits that the narrower of their intervals supports.
+fn medians(before: &Side, after: &Side, unit: &str) -> [String; 2] {
+    let width = before.width().min(after.width());
+    levels([before.median, after.median], Some(width), unit)
 }
 
 pub(super) fn look(data: &Data<'_>, day: Date, found: &mut Found) {
@@ -75,14 +92,14 @@ pub(super) fn look(data: &Data<'_>, day: Date, found: &mut Found) {
         let Some(test) = mann_whitney(&after.values, &before.values) else {
             continue;
         };
-        let bounds = |side: &Side| number::interval(side.interval[0], side.interval[1]);
+        let [before_text, after_text] = medians(&before, &after, unit);
         table.push([
             group.label.clone(),
-            number::with_unit(before.median, unit),
-            bounds(&before),
-            number::with_unit(after.median, unit),
-            bounds(&after),
-            number::p_value(test.p),
+            before_text,
+            before.bounds(unit),
+            after_text,
+            after.bounds(unit),
+            number::p_bare(test.p),
         ]);
         found
             .candidates
@@ -115,11 +132,12 @@ fn candidate(
     // Zou and Donner (2008): bounds of a difference from the bounds of its parts.
     let [bl, bu] = before.interval.map(|bound| bound - before.median);
     let [al, au] = after.interval.map(|bound| bound - after.median);
+    let interval = [difference - al.hypot(bu), difference + au.hypot(bl)];
     finding.magnitude = Some(Magnitude::interval95(
         difference,
-        difference - al.hypot(bu),
-        difference + au.hypot(bl),
-        unit.clone(),
+        interval[0],
+        interval[1],
+        number::unit_of_difference(unit),
     ));
     finding.direction = if difference >= 0.0 {
         Direction::Up
@@ -138,20 +156,19 @@ fn candidate(
     finding
         .caveats
         .push("Records are taken as independent of each other.".to_string());
-    let bounds = |side: &Side| number::interval(side.interval[0], side.interval[1]);
+    let [before_text, after_text] = medians(before, after, unit);
     finding.sentence = fill(
-        "The median {value}{of} is {after} from {day} on (95 % interval {after_bounds}, n = \
-         {after_n}), against {before} before ({before_bounds}, n = {before_n}).",
+        "The median {value}{of} is {after} from {day} on and was {before} before: {claim}.",
         &[
             ("value", value),
             ("of", &data.of(group)),
             ("day", &long(day)),
-            ("after", &number::with_unit(after.median, unit)),
-            ("after_bounds", &bounds(after)),
-            ("after_n", &number::count(after.values.len() as u64)),
-            ("before", &number::with_unit(before.median, unit)),
-            ("before_bounds", &bounds(before)),
-            ("before_n", &number::count(before.values.len() as u64)),
+            ("after", &after_text),
+            ("before", &before_text),
+            (
+                "claim",
+                &Estimate::amount(difference, Some(interval), unit, true).claim(""),
+            ),
         ],
     );
     finding = finding

@@ -3,11 +3,13 @@
 use super::{Candidate, Data, Found, Group, Row, words};
 use crate::series::words::{capitalised, chart_id, group_seed};
 use retrocast_domain::{
-    Chart, Direction, Magnitude, Severity, Table, chart::Bar, number, sentence::fill,
+    Chart, Direction, Magnitude, Severity, Table, chart::Bar, estimate::levels, number,
+    sentence::fill,
 };
 use retrocast_stats::{
     describe::{mean, mean_interval, sorted},
-    test::{poisson_rate_ratio, wilson},
+    rate::clustered_ratio,
+    test::{Comparison, wilson},
     threshold::{Threshold, threshold},
 };
 use serde_json::json;
@@ -60,14 +62,15 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
             continue;
         };
         tested += 1;
+        let [above, below] = sides(data, &cut);
         table.push([
             group.label.clone(),
             number::sensible(cut.cut),
             number::interval(cut.cut_interval[0], cut.cut_interval[1]),
-            level(data, cut.mean_below),
-            level(data, cut.mean_above),
+            below,
+            above,
             number::count(cut.n_above as u64),
-            number::p_value(cut.p),
+            number::p_bare(cut.p),
         ]);
         let chart = (tested <= 4).then(|| {
             found.charts.push(chart(data, group, &points, tested));
@@ -75,7 +78,7 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
         });
         found
             .candidates
-            .push(candidate(data, group, &points, &cut, unit, chart));
+            .push(candidate(data, group, &points, &strata, &cut, unit, chart));
     }
     if tested == 0 {
         found.missing.push(format!(
@@ -161,6 +164,42 @@ fn strata(points: &[Point<'_>]) -> (Vec<usize>, &'static str) {
     (points.iter().map(|point| point.row.within).collect(), "")
 }
 
+/// Levels above and up to the cut.
+fn sides(data: &Data<'_>, cut: &Threshold) -> [String; 2] {
+    let unit = if data.params.value.is_none() {
+        "share"
+    } else {
+        &data.params.unit
+    };
+    levels([cut.mean_above, cut.mean_below], None, unit)
+}
+
+/// The level above the cut over that up to it, with the clustering of records in the strata (each
+/// record alone where there are none). `None` where a level is not positive.
+fn ratio_of(
+    data: &Data<'_>,
+    points: &[Point<'_>],
+    strata: &[usize],
+    cut: f64,
+) -> Option<Comparison> {
+    let shares = data.params.value.is_none();
+    if points.iter().any(|point| point.outcome < 0.0) {
+        return None;
+    }
+    let one = strata
+        .first()
+        .is_some_and(|first| strata.iter().all(|s| s == first));
+    let mut clusters: BTreeMap<usize, [(f64, f64); 2]> = BTreeMap::new();
+    for (i, (point, stratum)) in points.iter().zip(strata).enumerate() {
+        let cluster = clusters.entry(if one { i } else { *stratum }).or_default();
+        let side = &mut cluster[usize::from(point.volume <= cut)];
+        side.0 += point.outcome;
+        side.1 += 1.0;
+    }
+    let clusters: Vec<_> = clusters.into_values().collect();
+    clustered_ratio(&clusters, shares)
+}
+
 fn level(data: &Data<'_>, value: f64) -> String {
     if data.params.value.is_none() {
         number::percent(value)
@@ -173,14 +212,15 @@ fn candidate(
     data: &Data<'_>,
     group: &Group,
     points: &[Point<'_>],
+    strata: &[usize],
     cut: &Threshold,
     unit: &str,
     chart: Option<usize>,
 ) -> Candidate {
     let volume = spoken(data);
-    let steady = cut.is_steady();
+    let gradual = cut.is_steady();
     let plural = words::verb(&data.measure) == "are";
-    let kind = if steady {
+    let kind = if gradual {
         "volume_slope"
     } else {
         "volume_threshold"
@@ -200,26 +240,19 @@ fn candidate(
     finding.n = points.len() as u64;
     finding.p = Some(cut.p);
     finding.baseline = Some(format!("{volume} up to {}", number::sensible(cut.cut)));
-    let (above, below) = (cut.n_above as f64, cut.n_below as f64);
-    let ratio = if data.params.value.is_none() {
-        let ratio = poisson_rate_ratio(
-            cut.mean_above * above,
-            above,
-            cut.mean_below * below,
-            below,
-            0.95,
-        );
-        Magnitude::interval95(ratio.estimate, ratio.lower, ratio.upper, "ratio")
-    } else {
-        Magnitude::point(cut.mean_above / cut.mean_below, "ratio")
+    let ratio = ratio_of(data, points, strata, cut.cut);
+    finding.magnitude = match ratio {
+        Some(r) => Some(Magnitude::interval95(r.estimate, r.lower, r.upper, "ratio")),
+        None => Some(cut.mean_above / cut.mean_below)
+            .filter(|ratio| ratio.is_finite())
+            .map(|ratio| Magnitude::point(ratio, "ratio")),
     };
     let share = data.params.value.is_none();
-    let large = if ratio.value.is_finite() {
+    // Within strata and over all of them, the level must move the same way.
+    let agrees = (cut.mean_above >= cut.mean_below) == (cut.z >= 0.0);
+    let is_large = finding.magnitude.as_ref().map_or(share, |ratio| {
         ratio.value.max(1e-9).ln().abs() >= (1.0 + data.params.change_min).ln()
-    } else {
-        share
-    };
-    finding.magnitude = ratio.value.is_finite().then_some(ratio);
+    });
     if unit.is_empty() {
         finding.caveats.push(
             "There are too few records a month to compare within months: a change over time that \
@@ -231,13 +264,17 @@ fn candidate(
             .caveats
             .push(format!("Volumes are compared within the same {unit}."));
     }
-    let template = if steady {
-        "{Measure}{of} {moves} steadily with {volume}, without a sharp threshold: {below} up to \
-         {cut}, {above} above it (n = {n}, {p})."
+    let template = if gradual {
+        "{Measure}{of} {moves} with {volume}, from {below} up to {cut} to {above} above it{claim}; no \
+         sharp threshold is proven."
     } else {
-        "{Measure}{of} {is} {above} once {volume} {pass} {cut} (95 % interval {bounds}), against \
-         {below} up to there (n = {n}, {p})."
+        "{Measure}{of} {is} {above} once {volume} {pass} {cut} (95\u{a0}% interval {bounds}), against \
+         {below} up to there{claim}."
     };
+    let claim = ratio.map_or_else(String::new, |ratio| {
+        format!(": {}", words::estimate(&ratio, true).claim(""))
+    });
+    let [above, below] = sides(data, cut);
     finding.sentence = fill(
         template,
         &[
@@ -260,10 +297,9 @@ fn candidate(
                 "bounds",
                 &number::interval(cut.cut_interval[0], cut.cut_interval[1]),
             ),
-            ("above", &level(data, cut.mean_above)),
-            ("below", &level(data, cut.mean_below)),
-            ("n", &number::count(points.len() as u64)),
-            ("p", &number::p_value(cut.p)),
+            ("above", &above),
+            ("below", &below),
+            ("claim", &claim),
         ],
     );
     finding = finding
@@ -281,11 +317,12 @@ fn candidate(
         finding = finding.number("event", data.filter_words.clone());
     }
     Candidate {
-        title: if steady {
+        title: if gradual {
             format!(
-                "{}{} moves with {volume}",
+                "{}{} {} with {volume}",
                 capitalised(&data.measure),
-                data.of(group)
+                data.of(group),
+                if plural { "move" } else { "moves" }
             )
         } else {
             format!(
@@ -298,7 +335,7 @@ fn candidate(
             )
         },
         p: cut.p,
-        large,
+        large: is_large && agrees,
         finding,
         chart,
     }
@@ -348,18 +385,22 @@ fn chart(data: &Data<'_>, group: &Group, points: &[Point<'_>], at: usize) -> Cha
             } else {
                 mean_interval(outcomes, 0.95)
             };
-            Bar {
+            let bounds = interval.map_or_else(String::new, |[low, high]| {
+                format!("{} to {}", level(data, low), level(data, high))
+            });
+            let bar = Bar {
                 label: class_label(*end),
                 value,
                 interval,
                 text: level(data, value),
                 highlight: false,
-            }
+            };
+            (bar, bounds)
         })
         .collect();
     let volume = spoken(data);
     let title = format!(
-        "{}{} by {volume}",
+        "{}{}: no threshold of {volume} proven",
         capitalised(&data.measure),
         data.of(group)
     );

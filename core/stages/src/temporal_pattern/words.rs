@@ -1,10 +1,9 @@
 //! Words for ratios, shared by all patterns.
 
-use retrocast_domain::{
-    Chart, ChartKind, Finding, Table,
-    chart::Bar,
-    number::{self, NBSP},
-};
+use super::{Data, Group};
+use crate::series::words::{capitalised, share};
+use retrocast_domain::{Chart, ChartKind, Estimate, Finding, Table, chart::Bar};
+use retrocast_stats::test::Comparison;
 
 /// "are" for measures that read as a plural, else "is".
 pub(super) fn verb(measure: &str) -> &'static str {
@@ -15,42 +14,22 @@ pub(super) fn verb(measure: &str) -> &'static str {
     }
 }
 
-/// "73 % higher", "42 % lower", "3.4 times as high".
-pub(super) fn than(ratio: f64) -> String {
-    if ratio >= 3.0 {
-        format!("{} times as high", number::sensible(ratio))
-    } else if ratio >= 1.0 {
-        format!("{} higher", percent(ratio - 1.0))
+/// A ratio as the difference it makes, with its interval where there is one.
+pub(super) fn estimate(ratio: &Comparison, proven: bool) -> Estimate<'static> {
+    let interval = (ratio.upper < f64::MAX).then_some([ratio.lower - 1.0, ratio.upper - 1.0]);
+    Estimate::relative(ratio.estimate - 1.0, interval, proven)
+}
+
+/// The title of a chart without a proven claim that is large enough: "Tickets: no weekday effect of
+/// 10 % or more proven".
+pub(super) fn unproven(data: &Data<'_>, group: &Group, effect: &str) -> String {
+    let what = format!("{}{}", capitalised(&data.measure), data.of(group));
+    if data.params.change_min > 0.0 {
+        let least = share(data.params.change_min);
+        format!("{what}: no {effect} of {least} or more proven")
     } else {
-        format!("{} lower", percent(1.0 - ratio))
+        format!("{what}: no {effect} proven")
     }
-}
-
-/// "61 % to 86 %", in the words of [`than`]; signs where the bounds lie on both sides of none.
-pub(super) fn bounds(ratio: f64, lower: f64, upper: f64) -> String {
-    if ratio >= 3.0 {
-        number::interval(lower, upper)
-    } else if lower >= 1.0 {
-        format!("{} to {}", percent(lower - 1.0), percent(upper - 1.0))
-    } else if upper <= 1.0 {
-        format!("{} to {}", percent(1.0 - upper), percent(1.0 - lower))
-    } else {
-        format!(
-            "{} to {}",
-            number::change(lower - 1.0),
-            number::change(upper - 1.0)
-        )
-    }
-}
-
-/// The word that joins a comparison to what it is compared with: "as" after "times as high".
-pub(super) fn joint(ratio: f64) -> &'static str {
-    if ratio >= 3.0 { "as" } else { "than" }
-}
-
-fn percent(share: f64) -> String {
-    let value = share * 100.0;
-    format!("{}{NBSP}%", number::fixed(value, usize::from(value < 9.95)))
 }
 
 /// Marks the bars that a finding speaks of: those whose labels its `bars` number names.
@@ -71,25 +50,27 @@ pub(super) fn highlight(chart: &mut Chart, finding: &Finding) {
     }
 }
 
-/// A bar chart with its words for those who cannot see it, and its table.
+/// A bar chart with its words for those who cannot see it, and its table. Each bar comes with its
+/// interval in words.
 pub(super) fn bars(
     id: String,
     title: String,
     unit: &str,
-    bars: Vec<Bar>,
+    bars: Vec<(Bar, String)>,
     baseline: f64,
     baseline_label: &str,
 ) -> Chart {
     let parts: Vec<String> = bars
         .iter()
-        .map(|bar| format!("{} {}", bar.label, bar.text))
+        .map(|(bar, _)| format!("{} {}", bar.label, bar.text))
         .collect();
-    let mut table = Table::new(title.clone(), &["<", &format!(">{unit}"), ">95 % interval"]);
-    for bar in &bars {
-        let interval = bar
-            .interval
-            .map_or_else(String::new, |[l, u]| number::interval(l, u));
-        table.push([bar.label.clone(), bar.text.clone(), interval]);
+    // A claim about the bars may give the chart another title.
+    let mut table = Table::new(
+        unit.to_string(),
+        &["<", &format!(">{unit}"), ">95 % interval"],
+    );
+    for (bar, interval) in &bars {
+        table.push([bar.label.clone(), bar.text.clone(), interval.clone()]);
     }
     Chart {
         id,
@@ -97,7 +78,7 @@ pub(super) fn bars(
         unit: unit.to_string(),
         alt: format!("Bars, {unit}: {}.", parts.join(", ")),
         kind: ChartKind::Bars {
-            bars,
+            bars: bars.into_iter().map(|(bar, _)| bar).collect(),
             baseline,
             baseline_label: baseline_label.to_string(),
             horizontal: false,

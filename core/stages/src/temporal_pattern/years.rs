@@ -1,34 +1,190 @@
-//! Each year against the one before, part years marked.
+//! Each year against the one before: part years against the same part of it.
 
 use super::{Candidate, Data, Found, Group, Line, days_between, severity, words};
 use crate::series::words::{capitalised, chart_id};
 use jiff::civil::{Date, date};
-use retrocast_domain::{Direction, Magnitude, Table, chart::Bar, number, sentence::fill};
-use retrocast_stats::rate::{PeriodRatio, period_ratio};
+use retrocast_domain::{
+    Direction, Estimate, Magnitude, Table, chart::Bar, estimate::levels, number, window::long,
+};
+use retrocast_stats::{
+    rate::{PeriodRatio, period_ratio},
+    test::Comparison,
+};
 use serde_json::json;
 
-/// Fewest events in a year for it to be compared.
+/// Fewest events in a year, or the part of it, for it to be compared.
 const EVENTS_MIN: f64 = 20.0;
 
 /// One calendar year of one group.
 struct Year {
     year: i16,
+    /// First day that records cover.
+    start: Date,
+    /// Day after the last.
+    end: Date,
     events: f64,
     /// Share of the year that records cover; records, when rates are per record.
     exposure: f64,
-    /// Whether records cover it in part only.
-    part: bool,
-    /// Events and exposure of its months.
-    months: Vec<(f64, f64)>,
 }
 
 impl Year {
+    /// Whether records cover it in part only.
+    fn is_part(&self) -> bool {
+        self.start > date(self.year, 1, 1) || self.end < next_year(self.year)
+    }
+
     fn label(&self) -> String {
-        if self.part {
+        if self.is_part() {
             format!("{} (part)", self.year)
         } else {
             self.year.to_string()
         }
+    }
+}
+
+/// A day of any year, by month and day; (13, 1) is the first of the next.
+type YearDay = (i8, i8);
+
+fn year_day(day: Date, year: i16) -> YearDay {
+    if day.year() == year {
+        (day.month(), day.day())
+    } else {
+        (13, 1)
+    }
+}
+
+/// The day in a year; 1 March for 29 February where there is none.
+fn in_year(year: i16, (month, day): YearDay) -> Date {
+    if month > 12 {
+        return next_year(year);
+    }
+    Date::new(year, month, day).unwrap_or_else(|_| date(year, 3, 1))
+}
+
+/// The part of a year that is compared.
+struct Part {
+    start: Date,
+    end: Date,
+    events: f64,
+    exposure: f64,
+    /// Events and exposure of its months.
+    months: Vec<(f64, f64)>,
+}
+
+impl Part {
+    fn of(data: &Data<'_>, group: &Group, year: i16, from: YearDay, to: YearDay) -> Self {
+        let (start, end) = (in_year(year, from), in_year(year, to));
+        let days = days_between(start, end).max(1) as f64;
+        let mut months: Vec<(f64, f64)> = (1..=12)
+            .map(|month| {
+                let first = in_year(year, (month, 1)).max(start);
+                let last = in_year(year, (month + 1, 1)).min(end);
+                let exposure = if data.per_record || first >= last {
+                    0.0
+                } else {
+                    days_between(first, last) as f64 / days
+                };
+                (0.0, exposure)
+            })
+            .collect();
+        let within = |row: &&super::Row| (start..end).contains(&row.time.date());
+        for row in group.rows.iter().filter(within) {
+            let month = &mut months[(row.time.month() - 1) as usize];
+            month.0 += row.events;
+            month.1 += f64::from(data.per_record);
+        }
+        months.retain(|month| month.1 > 0.0);
+        Self {
+            start,
+            end,
+            events: months.iter().map(|month| month.0).sum(),
+            exposure: months.iter().map(|month| month.1).sum(),
+            months,
+        }
+    }
+
+    /// "2025", or "1 January 2025 to 20 August 2025" for a part of it.
+    fn words(&self) -> String {
+        let year = self.start.year();
+        if self.start == date(year, 1, 1) && self.end == next_year(year) {
+            return year.to_string();
+        }
+        let last = self.end.yesterday().unwrap_or(self.end);
+        format!("{} to {}", long(self.start), long(last))
+    }
+}
+
+/// A year beside the one before, over the part that records cover of both.
+struct Pair {
+    before: Part,
+    now: Part,
+    is_part: bool,
+    ratio: PeriodRatio,
+}
+
+impl Pair {
+    fn of(data: &Data<'_>, group: &Group, before: &Year, year: &Year) -> Option<Self> {
+        let from = year_day(before.start, before.year).max(year_day(year.start, year.year));
+        let to = year_day(before.end, before.year).min(year_day(year.end, year.year));
+        if from >= to {
+            return None;
+        }
+        let part = |year: &Year| Part::of(data, group, year.year, from, to);
+        let (before, now) = (part(before), part(year));
+        if !data.amounts && (before.events < EVENTS_MIN || now.events < EVENTS_MIN) {
+            return None;
+        }
+        let ratio = period_ratio(&before.months, &now.months, data.amounts)?;
+        Some(Self {
+            before,
+            now,
+            is_part: from != (1, 1) || to != (13, 1),
+            ratio,
+        })
+    }
+
+    /// The ratio with the interval that allows for clustering.
+    fn comparison(&self) -> Comparison {
+        Comparison {
+            estimate: self.ratio.ratio,
+            lower: self.ratio.clustered[0],
+            upper: self.ratio.clustered[1],
+            p: self.ratio.p,
+        }
+    }
+
+    fn estimate(&self, proven: bool) -> Estimate<'static> {
+        words::estimate(&self.comparison(), proven)
+    }
+
+    /// "than in 2024", "than in the same part of 2024".
+    fn than(&self) -> String {
+        let part = if self.is_part {
+            "the same part of "
+        } else {
+            ""
+        };
+        format!("than in {part}{}", self.before.start.year())
+    }
+
+    /// Counts or rates of both, the later first.
+    fn sizes(&self, data: &Data<'_>) -> [String; 2] {
+        let parts = [&self.now, &self.before];
+        if !data.per_record {
+            return levels(parts.map(|part| part.events), None, "");
+        }
+        let unit = if data.params.value.is_none() {
+            "share"
+        } else {
+            &data.params.unit
+        };
+        let [low, high] = self.ratio.clustered;
+        let width = (high - low) * self.before.events / self.before.exposure;
+        levels(
+            parts.map(|part| part.events / part.exposure),
+            Some(width),
+            unit,
+        )
     }
 }
 
@@ -59,20 +215,26 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
         });
         let mut before: Option<&Year> = None;
         for year in &years {
-            let ratio = before.and_then(|before| compared(data, before, year));
-            table.rows.push(row(data, group, year, ratio.as_ref()));
+            let pair = before.and_then(|before| Pair::of(data, group, before, year));
+            table.rows.push(row(data, group, year, pair.as_ref()));
             found.lines.push(Line {
                 group: group.label.clone(),
                 effect: "year",
                 category: year.label(),
                 events: year.events,
                 exposure: year.exposure,
-                ratio: ratio.map(|r| [r.ratio, r.plain[0], r.plain[1]]),
+                ratio: pair.as_ref().map(|pair| {
+                    [
+                        pair.ratio.ratio,
+                        pair.ratio.clustered[0],
+                        pair.ratio.clustered[1],
+                    ]
+                }),
             });
-            if let (Some(before), Some(ratio)) = (before, &ratio) {
+            if let Some(pair) = &pair {
                 found
                     .candidates
-                    .push(candidate(data, group, &years, before, year, ratio, chart));
+                    .push(candidate(data, group, &years, year, pair, chart));
             }
             before = Some(year);
         }
@@ -81,83 +243,35 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
     found.tables.push(table.top(48));
 }
 
-fn compared(data: &Data<'_>, before: &Year, year: &Year) -> Option<PeriodRatio> {
-    if !data.amounts && (before.events < EVENTS_MIN || year.events < EVENTS_MIN) {
-        return None;
-    }
-    period_ratio(&before.months, &year.months, data.amounts)
-}
-
-/// The years that records cover. A complete year has exposure 1, so that ratios of complete years
-/// are ratios of their counts.
+/// The years that records cover. A complete year has exposure 1.
 fn years(data: &Data<'_>, group: &Group) -> Vec<Year> {
     let last = data.end.yesterday().unwrap_or(data.end).year();
     let mut years: Vec<Year> = (data.first.year()..=last)
         .map(|year| {
-            let (start, end) = (date(year, 1, 1), next_year(year));
-            let months: Vec<f64> = (1..=12)
-                .map(|month| {
-                    let start = date(year, month, 1);
-                    let end = if month == 12 {
-                        end
-                    } else {
-                        date(year, month + 1, 1)
-                    };
-                    covered(data, start, end)
-                        / days_between(date(year, 1, 1), next_year(year)) as f64
-                })
-                .collect();
-            let exposure = if data.per_record {
-                0.0
-            } else {
-                months.iter().sum()
-            };
-            let months = months.into_iter().map(|days| (0.0, days)).collect();
-            let part = data.first > start || data.end < end;
+            let (first, next) = (date(year, 1, 1), next_year(year));
+            let (start, end) = (data.first.max(first), data.end.min(next));
+            let covered = days_between(start, end) as f64 / days_between(first, next) as f64;
             Year {
                 year,
+                start,
+                end,
                 events: 0.0,
-                exposure,
-                part,
-                months,
+                exposure: if data.per_record { 0.0 } else { covered },
             }
         })
         .collect();
-    if data.per_record {
-        years
-            .iter_mut()
-            .flat_map(|year| &mut year.months)
-            .for_each(|month| month.1 = 0.0);
-    }
     for row in &group.rows {
         let Some(year) = years.get_mut((row.time.year() - data.first.year()) as usize) else {
             continue;
         };
-        let month = &mut year.months[(row.time.month() - 1) as usize];
-        month.0 += row.events;
         year.events += row.events;
-        if data.per_record {
-            month.1 += 1.0;
-            year.exposure += 1.0;
-        }
-    }
-    for year in &mut years {
-        year.months.retain(|month| month.1 > 0.0);
+        year.exposure += f64::from(data.per_record);
     }
     years
 }
 
 fn next_year(year: i16) -> Date {
     Date::new(year + 1, 1, 1).unwrap_or(Date::MAX)
-}
-
-fn covered(data: &Data<'_>, start: Date, end: Date) -> f64 {
-    let (start, end) = (start.max(data.first), end.min(data.end));
-    if start < end {
-        days_between(start, end) as f64
-    } else {
-        0.0
-    }
 }
 
 fn rate_text(data: &Data<'_>, year: &Year) -> String {
@@ -171,13 +285,14 @@ fn rate_text(data: &Data<'_>, year: &Year) -> String {
     }
 }
 
-fn row(data: &Data<'_>, group: &Group, year: &Year, ratio: Option<&PeriodRatio>) -> Vec<String> {
+fn row(data: &Data<'_>, group: &Group, year: &Year, pair: Option<&Pair>) -> Vec<String> {
+    let estimate = pair.map(|pair| pair.estimate(false));
     let mut row = vec![
         year.label(),
         number::sensible(year.events),
         rate_text(data, year),
-        ratio.map_or_else(|| "–".to_string(), |r| number::with_unit(r.ratio, "ratio")),
-        ratio.map_or_else(String::new, |r| number::interval(r.plain[0], r.plain[1])),
+        estimate.map_or_else(|| "–".to_string(), |estimate| estimate.signed()),
+        estimate.map_or_else(String::new, |estimate| estimate.signed_range()),
     ];
     if !data.params.by.is_empty() {
         row.insert(0, group.label.clone());
@@ -189,12 +304,15 @@ fn candidate(
     data: &Data<'_>,
     group: &Group,
     years: &[Year],
-    before: &Year,
     year: &Year,
-    ratio: &PeriodRatio,
+    pair: &Pair,
     chart: Option<usize>,
 ) -> Candidate {
-    let what = format!("{} in {} against {}", data.measure, year.year, before.year);
+    let Pair {
+        before, now, ratio, ..
+    } = pair;
+    let year_before = before.start.year();
+    let what = format!("{} in {} against {year_before}", data.measure, year.year);
     let mut finding = data.finding("year_rate", group, &what);
     finding.direction = if ratio.ratio >= 1.0 {
         Direction::Up
@@ -202,101 +320,61 @@ fn candidate(
         Direction::Down
     };
     finding.severity = severity(data.params, ratio.ratio, finding.direction);
-    finding.magnitude = Some(Magnitude::interval95(
-        ratio.ratio,
-        ratio.plain[0],
-        ratio.plain[1],
-        "ratio",
-    ));
-    finding.n = (before.events + year.events) as u64;
+    let [low, high] = ratio.clustered;
+    finding.magnitude = Some(Magnitude::interval95(ratio.ratio, low, high, "ratio"));
+    finding.n = (before.events + now.events) as u64;
     finding.p = Some(ratio.p);
-    finding.baseline = Some(before.label());
-    finding.period = format!("{} and {}", before.label(), year.label());
-    if ratio.dispersion > 1.1 && !data.amounts {
+    finding.baseline = Some(before.words());
+    finding.period = format!("{} and {}", before.words(), now.words());
+    if ratio.dispersion > 1.5 && !data.amounts {
         finding.caveats.push(format!(
-            "The interval takes records as independent; with the clustering seen from month to \
-             month it is {}. The p-value allows for it.",
-            number::interval(ratio.clustered[0], ratio.clustered[1])
+            "Months vary {} times as much as independent records would; the interval allows for it.",
+            number::sensible(ratio.dispersion)
         ));
     }
-    if before.part || year.part {
-        finding.caveats.push(
-            "Records cover a year in part: rates are compared, and months differ.".to_string(),
-        );
+    if pair.is_part {
+        finding.caveats.push(format!(
+            "Records cover a year in part: {} is compared with {}.",
+            now.words(),
+            before.words()
+        ));
     }
-    let counts = |year: &Year| {
-        if data.per_record {
-            rate_text(data, year)
+    let [size, size_before] = pair.sizes(data);
+    let estimate = pair.estimate(true);
+    let whose = format!("{}{}", capitalised(&data.measure), data.of(group));
+    finding.sentence = format!(
+        "{whose} {} {} {} {}: {size} against {size_before}.",
+        if pair.is_part { "from" } else { "in" },
+        now.words(),
+        if words::verb(&data.measure) == "are" {
+            "were"
         } else {
-            number::sensible(year.events)
-        }
-    };
-    finding.sentence = fill(
-        "{Measure}{of}: {now} in {year} against {then} in {before}, {rates}{times} times as {much} \
-         (95 % interval {bounds}).",
-        &[
-            ("Measure", &capitalised(&data.measure)),
-            ("of", &data.of(group)),
-            ("now", &counts(year)),
-            ("year", &year.label()),
-            ("then", &counts(before)),
-            ("before", &before.label()),
-            (
-                "rates",
-                if before.part || year.part {
-                    "as a rate "
-                } else {
-                    ""
-                },
-            ),
-            (
-                "much",
-                if data.amounts || data.per_record {
-                    "much"
-                } else {
-                    "many"
-                },
-            ),
-            ("times", &number::fixed(ratio.ratio, 2)),
-            ("bounds", &number::interval(ratio.plain[0], ratio.plain[1])),
-        ],
+            "was"
+        },
+        estimate.claim(&pair.than()),
     );
     let list = |f: fn(&Year) -> serde_json::Value| json!(years.iter().map(f).collect::<Vec<_>>());
     finding = finding
         .number("year", i64::from(year.year))
-        .number("year_before", i64::from(before.year))
-        .number("count", year.events)
+        .number("year_before", i64::from(year_before))
+        .number("count", now.events)
         .number("count_before", before.events)
+        .number("ratio", json!([ratio.ratio, low, high]))
         .number(
-            "ratio",
+            "ratio_poisson",
             json!([ratio.ratio, ratio.plain[0], ratio.plain[1]]),
-        )
-        .number(
-            "ratio_clustered",
-            json!([ratio.ratio, ratio.clustered[0], ratio.clustered[1]]),
         )
         .number("dispersion", ratio.dispersion)
         .number("years", list(|year| json!(year.year)))
         .number("counts", list(|year| json!(year.events)))
-        .number("part", list(|year| json!(year.part)))
+        .number("part", list(|year| json!(year.is_part())))
         .number("bars", json!([year.label()]));
-    let rose = if ratio.ratio >= 1.0 { "more" } else { "fewer" };
     Candidate {
-        title: if data.per_record {
-            format!(
-                "{}{} changed in {}",
-                capitalised(&data.measure),
-                data.of(group),
-                year.label()
-            )
-        } else {
-            format!(
-                "{rose} {}{} in {}",
-                data.measure,
-                data.of(group),
-                year.label()
-            )
-        },
+        title: format!(
+            "{whose} in {}: {}",
+            year.label(),
+            estimate.compared(&pair.than())
+        ),
         p: ratio.p,
         large: ratio.ratio.ln().abs() >= (1.0 + data.params.change_min).ln(),
         finding,
@@ -307,23 +385,26 @@ fn candidate(
 fn chart(data: &Data<'_>, group: &Group, years: &[Year], at: usize) -> retrocast_domain::Chart {
     let bars = years
         .iter()
-        .map(|year| Bar {
-            label: year.label(),
-            value: if data.per_record {
-                year.events / year.exposure.max(1.0)
-            } else {
-                year.events
-            },
-            interval: None,
-            text: if data.per_record {
-                rate_text(data, year)
-            } else {
-                number::sensible(year.events)
-            },
-            highlight: false,
+        .map(|year| {
+            let bar = Bar {
+                label: year.label(),
+                value: if data.per_record {
+                    year.events / year.exposure.max(1.0)
+                } else {
+                    year.events
+                },
+                interval: None,
+                text: if data.per_record {
+                    rate_text(data, year)
+                } else {
+                    number::sensible(year.events)
+                },
+                highlight: false,
+            };
+            (bar, String::new())
         })
         .collect();
-    let title = format!("{}{} by year", capitalised(&data.measure), data.of(group));
+    let title = words::unproven(data, group, "change from year to year");
     let id = chart_id(&data.context.stage, &format!("year-{at}-{}", group.label));
     words::bars(id, title, &data.measure, bars, 0.0, "")
 }

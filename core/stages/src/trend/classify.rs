@@ -1,25 +1,55 @@
 //! Which way each group goes: test, line, class.
 
-use super::Params;
+use super::{Params, line::Line};
 use crate::{
     Context,
     series::{Group, SeriesSet},
 };
+use retrocast_domain::Estimate;
 use retrocast_stats::{
     change_point::{Search, mean_shifts},
     test::benjamini_hochberg,
-    trend::{Trend, seasonally_adjusted, trend},
+    trend::{MannKendall, Trend, seasonally_adjusted, trend},
 };
+
+/// Relative changes from which on an upper bound says nothing to a reader.
+const READABLE: f64 = 1e3;
 
 /// One group with what was found.
 pub(super) struct Tested {
-    pub(super) trend: Trend,
-    pub(super) adjusted: Vec<Option<f64>>,
+    pub(super) test: MannKendall,
+    pub(super) line: Line,
     pub(super) p_adjusted: f64,
-    /// Change of the line from its first to its last position as a share of its level there.
-    pub(super) relative: Option<[f64; 3]>,
+    /// Whether the test, corrected for all groups, finds a trend in the direction of the line.
+    pub(super) is_tested: bool,
     pub(super) class: &'static str,
     pub(super) is_step: bool,
+}
+
+impl Tested {
+    /// The change of the line over the group's stretch: what every sentence, table and title gives.
+    pub(super) fn estimate<'a>(&self, unit: &'a str) -> Estimate<'a> {
+        match self.line.change() {
+            Some([value, low, high]) => {
+                let interval = (high < READABLE).then_some([low, high]);
+                Estimate::relative(value, interval, self.is_tested)
+            }
+            None => {
+                let [value, low, high] = self.line.difference();
+                Estimate::amount(value, Some([low, high]), unit, self.is_tested)
+            }
+        }
+    }
+
+    /// Whether it is a finding: proven, and large enough.
+    pub(super) fn is_finding(&self) -> bool {
+        matches!(self.class, "improving" | "worsening")
+    }
+
+    /// Whether its trend is proven, large or small.
+    pub(super) fn is_proven(&self) -> bool {
+        self.estimate("").is_proven()
+    }
 }
 
 /// Tests every group, corrects all p-values together and names what each group does.
@@ -30,75 +60,65 @@ pub(super) fn classify(
     need: usize,
     counts: bool,
 ) -> Vec<Option<Tested>> {
-    let work = |group: &Group| -> Option<(Trend, Vec<Option<f64>>)> {
-        let adjusted = seasonally_adjusted(&group.values, set.period.season());
-        Some((trend(&adjusted)?, adjusted))
+    let season = set.period.season();
+    let work = |group: &Group| -> Option<(Trend, Line, Vec<Option<f64>>)> {
+        let adjusted = seasonally_adjusted(&group.values, season);
+        let trend = trend(&adjusted)?;
+        let line = Line::of(&trend, &group.values, season, set.adds_up, counts);
+        Some((trend, line, adjusted))
     };
     let tested = set.of_enough(context, |_| need, work);
     let p: Vec<f64> = tested
         .iter()
         .flatten()
-        .map(|(trend, _)| trend.test.p)
+        .map(|(trend, ..)| trend.test.p)
         .collect();
     let mut corrected = benjamini_hochberg(&p).into_iter();
     tested
         .into_iter()
         .map(|tested| {
-            let (trend, adjusted) = tested?;
+            let (trend, line, adjusted) = tested?;
             let p_adjusted = corrected.next().unwrap_or(1.0);
-            let relative = relative_change(&trend, &adjusted);
-            let large = relative.is_none_or(|r| r[0].abs() >= params.change_min);
+            let rises = line.slope()[0] > 0.0;
+            let agrees = rises == (trend.test.s > 0.0);
+            let mut tested = Tested {
+                p_adjusted,
+                is_tested: p_adjusted < params.alpha() && agrees,
+                class: "not proven",
+                is_step: step_fits_better(&line, &adjusted),
+                test: trend.test,
+                line,
+            };
+            let change = tested.line.change();
             // The interval is of the slope alone; the test is corrected for all groups: both must hold.
-            let [low, high] = trend.line.interval;
-            let moves = low > 0.0 || high < 0.0;
-            let class = if p_adjusted < params.alpha() && large && moves {
-                let better = (trend.line.slope < 0.0) == params.lower_is_better;
-                if better { "improving" } else { "worsening" }
-            } else if is_volatile(&trend, &adjusted, counts) {
+            tested.class = if tested.is_proven() {
+                if change.is_some_and(|[change, ..]| change.abs() < params.change_min) {
+                    "small"
+                } else if rises == params.lower_is_better {
+                    "worsening"
+                } else {
+                    "improving"
+                }
+            } else if is_volatile(&tested.line, &adjusted, counts) {
                 "volatile"
             } else {
-                "stable"
+                "not proven"
             };
-            let is_step = step_fits_better(&trend, &adjusted);
-            Some(Tested {
-                trend,
-                adjusted,
-                p_adjusted,
-                relative,
-                class,
-                is_step,
-            })
+            Some(tested)
         })
         .collect()
 }
 
-/// Change over the whole stretch as a share of the level at its start; of the median where the
-/// start is near 0. `None` when neither is positive.
-fn relative_change(trend: &Trend, adjusted: &[Option<f64>]) -> Option<[f64; 3]> {
-    let mut there: Vec<f64> = adjusted.iter().flatten().copied().collect();
-    there.sort_by(f64::total_cmp);
-    let median = *there.get(there.len() / 2)?;
-    let start = trend.line.at(0);
-    let level = if start > 0.25 * median.abs() {
-        start
-    } else {
-        median
-    };
-    let steps = adjusted.len().saturating_sub(1) as f64;
-    let [low, high] = trend.line.interval;
-    (level > 0.0).then(|| [trend.line.slope, low, high].map(|slope| slope * steps / level))
-}
-
-fn residuals(trend: &Trend, adjusted: &[Option<f64>]) -> Vec<f64> {
+fn residuals(line: &Line, adjusted: &[Option<f64>]) -> Vec<f64> {
     adjusted
         .iter()
         .enumerate()
-        .filter_map(|(i, v)| Some((*v)? - trend.line.at(i)))
+        .filter_map(|(i, v)| Some((*v)? - line.at(i)))
         .collect()
 }
 
-fn is_volatile(trend: &Trend, adjusted: &[Option<f64>], counts: bool) -> bool {
-    let mut away: Vec<f64> = residuals(trend, adjusted).iter().map(|r| r.abs()).collect();
+fn is_volatile(line: &Line, adjusted: &[Option<f64>], counts: bool) -> bool {
+    let mut away: Vec<f64> = residuals(line, adjusted).iter().map(|r| r.abs()).collect();
     away.sort_by(f64::total_cmp);
     let deviation = 1.4826 * away.get(away.len() / 2).copied().unwrap_or(0.0);
     let mean = adjusted.iter().flatten().sum::<f64>() / away.len().max(1) as f64;
@@ -111,7 +131,7 @@ fn is_volatile(trend: &Trend, adjusted: &[Option<f64>], counts: bool) -> bool {
 }
 
 /// Whether one step leaves clearly less than the line does.
-fn step_fits_better(trend: &Trend, adjusted: &[Option<f64>]) -> bool {
+fn step_fits_better(line: &Line, adjusted: &[Option<f64>]) -> bool {
     let values: Vec<f64> = adjusted.iter().flatten().copied().collect();
     let search = Search {
         simulations: 199,
@@ -129,6 +149,6 @@ fn step_fits_better(trend: &Trend, adjusted: &[Option<f64>]) -> bool {
         part.iter().map(|v| (v - mean).powi(2)).sum::<f64>()
     };
     let (before, after) = values.split_at(found.best);
-    let line: f64 = residuals(trend, adjusted).iter().map(|r| r * r).sum();
+    let line: f64 = residuals(line, adjusted).iter().map(|r| r * r).sum();
     left(before) + left(after) < 0.9 * line
 }

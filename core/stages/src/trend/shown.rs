@@ -7,12 +7,33 @@ use crate::{
 };
 use polars::prelude::*;
 use retrocast_domain::{
-    Chart, ChartKind, Direction, Finding, Magnitude, Severity, Table,
+    Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity, Standing, Table,
     chart::{Panel, Role, Series},
+    estimate::levels,
     number::{self, plural},
     sentence::fill,
 };
-use retrocast_stats::trend::Trend;
+
+/// The unit in which a change of the measure is given.
+fn unit<'a>(set: &'a SeriesSet, params: &'a Params) -> &'a str {
+    if params.unit.is_empty() {
+        &set.measure
+    } else {
+        &params.unit
+    }
+}
+
+/// Levels at the start and the end of a line, with one digit more than the interval of their
+/// difference may support: so that they agree with the change that is given with them.
+fn ends(params: &Params, result: &Tested) -> [String; 2] {
+    let [_, low, high] = result.line.difference();
+    levels(result.line.ends(), Some((high - low) / 2.0), &params.unit)
+}
+
+/// "52 weeks", those over which a line runs.
+fn stretch(set: &SeriesSet, result: &Tested) -> String {
+    plural(result.line.length() as u64, set.period.noun())
+}
 
 pub(super) fn finding(
     context: &Context,
@@ -21,20 +42,19 @@ pub(super) fn finding(
     group: &Group,
     result: &Tested,
 ) -> Finding {
-    let Trend { test, line } = &result.trend;
+    let test = &result.test;
     let what = format!("trend of {}", set.measure);
     let mut finding = Finding::new(&context.stage, "trend", &group.subject, &what);
-    let rises = line.slope > 0.0;
     let noun = set.period.noun();
-    let [low, high] = line.interval;
-    finding.direction = if rises {
+    let [slope, low, high] = result.line.slope();
+    finding.direction = if slope > 0.0 {
         Direction::Up
     } else {
         Direction::Down
     };
-    finding.magnitude = Some(match result.relative {
+    finding.magnitude = Some(match result.line.change() {
         Some([value, low, high]) => Magnitude::interval95(value, low, high, "share"),
-        None => Magnitude::interval95(line.slope, low, high, format!("per {noun}")),
+        None => Magnitude::interval95(slope, low, high, format!("per {noun}")),
     });
     finding.n = test.n as u64;
     finding.p = Some(test.p);
@@ -44,7 +64,7 @@ pub(super) fn finding(
     finding.baseline = Some(format!("no trend over the same {noun}s"));
     finding.evidence = vec![set.evidence.clone()];
     finding.confidence = 1.0 - result.p_adjusted;
-    let size = result.relative.map_or(0.0, |r| r[0].abs());
+    let size = result.line.change().map_or(0.0, |change| change[0].abs());
     finding.severity = match (result.class, size) {
         ("worsening", size) if size >= 0.25 => Severity::Warning,
         ("worsening", _) => Severity::Notice,
@@ -64,12 +84,13 @@ pub(super) fn finding(
         ));
     }
     finding.sentence = sentence(set, params, group, result);
+    let [start, end] = result.line.ends();
     let numbers = [
-        ("slope", line.slope),
+        ("slope", slope),
         ("slope_low", low),
         ("slope_high", high),
-        ("start", line.at(0)),
-        ("end", line.at(result.adjusted.len().saturating_sub(1))),
+        ("start", start),
+        ("end", end),
         ("tau", test.tau),
         ("s", test.s),
         ("z", test.z),
@@ -80,37 +101,32 @@ pub(super) fn finding(
         .fold(finding, |finding, (name, value)| {
             finding.number(name, value)
         })
+        .number("line", result.line.name())
         .number("class", result.class)
         .number("records", group.records)
         .number("step_fits_better", result.is_step)
 }
 
-pub(super) fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &Tested) -> String {
-    let Trend { test, line } = &result.trend;
-    let last = result.adjusted.len().saturating_sub(1);
-    let [start, end] = number::two_with_unit([line.at(0), line.at(last)], &params.unit);
-    let change = result
-        .relative
-        .map_or_else(String::new, |[middle, low, high]| {
-            format!(
-                " ({}; 95 % interval {} to {})",
-                number::change(middle),
-                number::change(low.min(high)),
-                number::change(high.max(low))
-            )
-        });
+/// "Tickets per day of billing rose from 6.1 to 9.8 over 105 days: 61 % higher (95 % interval ...)."
+fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &Tested) -> String {
+    let [start, end] = ends(params, result);
     fill(
-        "{what}{whom} {verb} from {start} to {end} over {n}{change}, {p} corrected: {class}.",
+        "{what}{whom} {verb} from {start} to {end} over {n}: {claim}.",
         &[
             ("what", &words::capitalised(&set.measure)),
             ("whom", &words::of_group(&params.by, &group.label)),
-            ("verb", if line.slope > 0.0 { "rose" } else { "fell" }),
+            (
+                "verb",
+                if result.line.slope()[0] > 0.0 {
+                    "rose"
+                } else {
+                    "fell"
+                },
+            ),
             ("start", &start),
             ("end", &end),
-            ("n", &plural(test.n as u64, set.period.noun())),
-            ("change", &change),
-            ("p", &number::p_value(result.p_adjusted)),
-            ("class", result.class),
+            ("n", &stretch(set, result)),
+            ("claim", &result.estimate(unit(set, params)).claim("")),
         ],
     )
 }
@@ -120,8 +136,9 @@ fn order(results: &[Option<Tested>]) -> Vec<usize> {
     let rank = |result: &Tested| match result.class {
         "worsening" => 0,
         "improving" => 1,
-        "volatile" => 2,
-        _ => 3,
+        "small" => 2,
+        "volatile" => 3,
+        _ => 4,
     };
     let mut order: Vec<usize> = (0..results.len())
         .filter(|i| results[*i].is_some())
@@ -141,34 +158,27 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]
         format!("Trend of {}, {}.", set.measure, set.dates()),
         &[
             "<group",
-            "<class",
+            "<trend",
             ">start",
             ">end",
-            &per,
-            ">95 % interval",
             ">change",
+            ">95 % interval",
+            &per,
             ">p corrected",
         ],
     );
     for i in order(results) {
         let Some(result) = &results[i] else { continue };
-        let line = &result.trend.line;
-        let last = result.adjusted.len().saturating_sub(1);
-        let [start, end] = number::two_with_unit([line.at(0), line.at(last)], &params.unit);
+        let [start, end] = ends(params, result);
+        let estimate = result.estimate(unit(set, params));
         table.push([
             set.groups[i].label.clone(),
             result.class.to_string(),
             start,
             end,
-            signed(line.slope),
-            format!(
-                "{} to {}",
-                signed(line.interval[0]),
-                signed(line.interval[1])
-            ),
-            result
-                .relative
-                .map_or_else(|| "–".to_string(), |r| number::change(r[0])),
+            estimate.signed(),
+            estimate.signed_range(),
+            signed(result.line.slope()[0]),
             number::p_bare(result.p_adjusted),
         ]);
     }
@@ -185,6 +195,20 @@ fn signed(value: f64) -> String {
     }
 }
 
+/// The title of a chart of one group: its change as far as it is proven.
+fn headline(set: &SeriesSet, estimate: &Estimate<'_>, stretch: &str) -> String {
+    let what = words::capitalised(&set.measure);
+    match (estimate.standing(), estimate.range()) {
+        (Standing::Open, range) if range.is_empty() => format!("{what}: no trend proven"),
+        (Standing::Open, range) => format!("{what}: no trend proven ({range} after {stretch})"),
+        (Standing::Likely, _) => format!(
+            "{what}: probably {} after {stretch}, not yet proven",
+            estimate.size()
+        ),
+        (Standing::Proven, _) => format!("{what}: {} after {stretch}", estimate.size()),
+    }
+}
+
 pub(super) fn chart(
     context: &Context,
     set: &SeriesSet,
@@ -192,59 +216,48 @@ pub(super) fn chart(
     results: &[Option<Tested>],
 ) -> Option<Chart> {
     const PANELS: usize = 12;
-    let order = order(results);
+    let order: Vec<(&Group, &Tested)> = order(results)
+        .into_iter()
+        .filter_map(|i| Some((&set.groups[i], results[i].as_ref()?)))
+        .collect();
+    let (_, first) = order.first()?;
     let times = set.starts.clone();
-    let moving = |i: &usize| {
-        results[*i]
-            .as_ref()
-            .is_some_and(|r| matches!(r.class, "improving" | "worsening"))
-    };
-    let count = order.iter().filter(|i| moving(i)).count();
-    let title = match count {
-        0 => format!("No trend in {}", set.measure),
-        _ if params.by.is_empty() => {
-            let rises = results[order[0]]
-                .as_ref()
-                .is_some_and(|r| r.trend.line.slope > 0.0);
-            let verb = if rises { "rise" } else { "fall" };
-            format!(
-                "{} {verb} over the period",
-                words::capitalised(&set.measure)
-            )
-        }
-        _ => format!(
-            "{} of {} in {} moved",
-            number::count(count as u64),
-            plural(order.len() as u64, "group"),
-            set.measure
+    let proven = order.iter().filter(|(_, r)| r.is_proven()).count();
+    let groups = plural(order.len() as u64, "group");
+    let title = match proven {
+        _ if order.len() == 1 => headline(
+            set,
+            &first.estimate(unit(set, params)),
+            &stretch(set, first),
+        ),
+        0 => format!(
+            "{}: no trend proven in {groups}",
+            words::capitalised(&set.measure)
+        ),
+        proven => format!(
+            "{}: trend proven in {} of {groups}",
+            words::capitalised(&set.measure),
+            number::count(proven as u64)
         ),
     };
     let alt = order
         .iter()
         .take(PANELS)
-        .filter_map(|i| {
-            let result = results[*i].as_ref()?;
-            let line = &result.trend.line;
-            let end = line.at(result.adjusted.len().saturating_sub(1));
-            let [start, end] = number::two_with_unit([line.at(0), end], "");
-            Some(format!(
-                "{}: {start} to {end}, {}",
-                set.groups[*i].label, result.class
-            ))
+        .map(|(group, result)| {
+            let [start, end] = ends(params, result);
+            let heading = result.estimate(unit(set, params)).heading();
+            format!("{}: {start} to {end}, {heading}", group.label)
         })
         .collect::<Vec<_>>()
         .join("; ");
-    let kind = if let [only] = order[..] {
-        let result = results[only].as_ref()?;
-        let line = (0..times.len())
-            .map(|i| Some(result.trend.line.at(i)))
-            .collect();
+    let kind = if let [(group, result)] = order[..] {
+        let line = (0..times.len()).map(|i| result.line.height(i)).collect();
         ChartKind::Line {
             series: vec![
                 Series {
                     name: set.measure.clone(),
                     times: times.clone(),
-                    values: set.groups[only].values.clone(),
+                    values: group.values.clone(),
                     role: Role::Observed,
                 },
                 Series {
@@ -259,23 +272,22 @@ pub(super) fn chart(
             levels: Vec::new(),
         }
     } else {
-        let panels = order.iter().take(PANELS).filter_map(|i| {
-            let result = results[*i].as_ref()?;
-            Some(Panel {
-                label: set.groups[*i].label.clone(),
-                times: times.clone(),
-                values: set.groups[*i].values.clone(),
-                note: result
-                    .relative
-                    .map_or_else(String::new, |r| number::change(r[0])),
-                highlight: moving(i),
-            })
+        let panels = order.iter().take(PANELS).map(|(group, result)| Panel {
+            label: group.label.clone(),
+            times: times.clone(),
+            values: group.values.clone(),
+            note: if result.is_proven() {
+                result.estimate(unit(set, params)).signed()
+            } else {
+                "not proven".to_string()
+            },
+            highlight: result.is_finding(),
         });
         ChartKind::SmallMultiples {
             panels: panels.collect(),
         }
     };
-    (!order.is_empty()).then(|| Chart {
+    Some(Chart {
         id: words::chart_id(&context.stage, "trend"),
         title,
         unit: unit_words(set, params),
@@ -305,15 +317,24 @@ pub(super) fn frame_of(
         .filter_map(|(group, result)| Some((group, result.as_ref()?)))
         .collect();
     let number = |get: fn(&Tested) -> f64| rows.iter().map(|(_, r)| get(r)).collect::<Vec<f64>>();
+    let change = |at: usize| -> Vec<Option<f64>> {
+        let changes = rows.iter().map(|(_, r)| r.line.change());
+        changes
+            .map(|change| Some(change?[at]).filter(|change| change.is_finite()))
+            .collect()
+    };
     Ok(df!(
         "group" => rows.iter().map(|(group, _)| group.label.clone()).collect::<Vec<_>>(),
         "class" => rows.iter().map(|(_, r)| r.class).collect::<Vec<_>>(),
-        "slope" => number(|r| r.trend.line.slope),
-        "slope_low" => number(|r| r.trend.line.interval[0]),
-        "slope_high" => number(|r| r.trend.line.interval[1]),
-        "tau" => number(|r| r.trend.test.tau),
-        "p" => number(|r| r.trend.test.p),
+        "change" => change(0),
+        "change_low" => change(1),
+        "change_high" => change(2),
+        "slope" => number(|r| r.line.slope()[0]),
+        "slope_low" => number(|r| r.line.slope()[1]),
+        "slope_high" => number(|r| r.line.slope()[2]),
+        "tau" => number(|r| r.test.tau),
+        "p" => number(|r| r.test.p),
         "p_adjusted" => number(|r| r.p_adjusted),
-        "n" => rows.iter().map(|(_, r)| r.trend.test.n as i64).collect::<Vec<_>>(),
+        "n" => rows.iter().map(|(_, r)| r.test.n as i64).collect::<Vec<_>>(),
     )?)
 }

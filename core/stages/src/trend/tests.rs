@@ -4,7 +4,7 @@ use super::*;
 use crate::series::test_data::{Noise, context, input, records, times};
 use jiff::ToSpan;
 use polars::prelude::*;
-use retrocast_domain::Direction;
+use retrocast_domain::{ChartKind, Direction};
 
 fn of(frame: DataFrame, params: &serde_json::Value) -> Analysis {
     let inputs = Inputs::from([("metrics".to_string(), input("metrics", frame))]);
@@ -106,6 +106,135 @@ fn too_little_data_says_what_is_needed() {
     assert!(
         message.starts_with("not enough: have 9\u{a0}days, need 21"),
         "{message}"
+    );
+}
+
+/// No-break spaces and real minus signs as they are typed.
+fn plain(text: &str) -> String {
+    text.replace(['\u{a0}', '\u{202f}'], " ").replace('−', "-")
+}
+
+#[test]
+fn counts_that_fall_to_nothing_do_not_fall_below_it() {
+    // From 20 a day in steps of one to 1, then rarely any; the other group has one a day.
+    let frame = records("2026-04-30", 200, &["falling", "single"], |day, group| {
+        if group == "single" {
+            return 1;
+        }
+        let rare = usize::from(day % 5 == 0);
+        (20 - day.min(160) / 8).max(rare)
+    });
+    let params = serde_json::json!({"input": "metrics", "by": ["component"]});
+    let analysis = of(frame, &params);
+    let found = &analysis.cell.findings;
+    assert_eq!(found.len(), 1, "{found:#?}");
+    let sentence = plain(&found[0].sentence);
+    println!("{sentence}");
+    let [start, end] = ["start", "end"].map(|name| found[0].numbers[name].as_f64().expect(name));
+    assert!(start > 10.0 && 0.0 < end && end < 3.0, "{sentence}");
+    let magnitude = found[0].magnitude.as_ref().expect("a magnitude");
+    let (low, high) = (
+        magnitude.lower.expect("a bound"),
+        magnitude.upper.expect("a bound"),
+    );
+    assert!(-1.0 < low && high < -0.5, "{magnitude:?}");
+    assert!(
+        (end / start - 1.0 - magnitude.value).abs() < 1e-9,
+        "{magnitude:?}"
+    );
+    assert!(
+        !sentence.contains('-') && sentence.contains("% lower"),
+        "{sentence}"
+    );
+    let frame = analysis.frame.expect("a frame");
+    let changes = frame
+        .column("change")
+        .expect("a column")
+        .f64()
+        .expect("numbers");
+    assert!(changes.iter().flatten().all(|change| change > -1.0));
+    let class = frame
+        .column("class")
+        .expect("a column")
+        .str()
+        .expect("text");
+    assert_eq!(class.get(0), Some("improving"));
+}
+
+/// The only group's class, title and drawn line, at its start and end.
+fn drawn(analysis: &Analysis) -> (String, String, [f64; 2]) {
+    let chart = analysis.cell.charts.first();
+    let chart = chart.unwrap_or_else(|| panic!("{:?}", analysis.cell));
+    let ChartKind::Line { series, .. } = &chart.kind else {
+        panic!("{:?}", chart.kind)
+    };
+    let line: Vec<f64> = series[1].values.iter().flatten().copied().collect();
+    let ends = [line[0], line[line.len() - 1]];
+    let class = analysis.cell.tables[0].rows[0][1].clone();
+    (class, plain(&chart.title), ends)
+}
+
+#[test]
+fn a_title_says_what_its_chart_draws_and_no_more() {
+    let params = serde_json::json!({"input": "metrics", "measure": "tickets", "period": "week"});
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..30 {
+        for factor in [-1.5, -0.4, 0.0, 0.3, 1.5] {
+            let mut noise = Noise(seed * 131 + 5);
+            let frame = records("2026-01-05", 315, &["a"], |day, _| {
+                noise.poisson(6.0 * (factor * day as f64 / 315.0).exp())
+            });
+            let analysis = of(frame, &params);
+            let (class, title, [start, end]) = drawn(&analysis);
+            let is_proven = matches!(class.as_str(), "improving" | "worsening" | "small");
+            assert_eq!(is_proven, !title.contains("proven"), "{class}: {title}");
+            assert!(title.starts_with("Tickets per week: "), "{title}");
+            let side = if end > start { "higher" } else { "lower" };
+            if is_proven || title.contains("probably") {
+                let high = title.contains("times as high") && end > start;
+                assert!(title.contains(side) || high, "{start} to {end}: {title}");
+            } else {
+                assert!(title.contains("no trend proven ("), "{title}");
+            }
+            for finding in &analysis.cell.findings {
+                assert!(
+                    is_proven && !finding.sentence.contains("proven"),
+                    "{finding:?}"
+                );
+            }
+            assert_eq!(
+                analysis.cell.findings.is_empty(),
+                analysis.cell.did.contains("no trend")
+            );
+            let all = serde_json::to_string(&analysis.cell).expect("JSON");
+            assert!(!all.contains("stable") && !all.contains("steady"), "{all}");
+            seen.insert(class);
+        }
+    }
+    assert!(
+        seen.contains("improving") && seen.contains("worsening"),
+        "{seen:?}"
+    );
+    assert!(seen.contains("not proven"), "{seen:?}");
+}
+
+#[test]
+fn a_group_that_begins_later_has_a_line_from_there() {
+    let frame = records("2026-08-03", 105, &["a", "b"], |day, group| {
+        if group == "a" || day >= 60 {
+            3 + day % 3
+        } else {
+            0
+        }
+    });
+    let params = serde_json::json!({"input": "metrics", "by": ["component"]});
+    let analysis = of(frame, &params);
+    // One day is part for "b": that of its first record.
+    let alt = plain(&analysis.cell.charts[0].alt);
+    assert!(alt.contains("not proven"), "{alt}");
+    assert_eq!(
+        plain(&analysis.cell.charts[0].title),
+        "Metrics per day: no trend proven in 2 groups"
     );
 }
 

@@ -1,6 +1,7 @@
 //! Rolling-origin backtest and the errors it is judged by.
 
 use super::Forecaster;
+use crate::describe::median;
 
 /// What a forecaster did from every origin.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,14 +26,19 @@ impl Backtest {
         }
     }
 
-    /// Mean absolute error over the scale of [`scale`].
-    pub fn mase(&self, scale: f64) -> f64 {
+    /// Mean absolute error.
+    pub fn mean_error(&self) -> f64 {
         let errors = self.errors.iter().flatten();
         let n = errors.clone().count().max(1) as f64;
-        errors.map(|error| error.abs()).sum::<f64>() / n / scale
+        errors.map(|error| error.abs()).sum::<f64>() / n
     }
 
-    /// The same with later origins weighing more: half as much `half_life` steps earlier.
+    /// Mean absolute error over the scale of [`scale`].
+    pub fn mase(&self, scale: f64) -> f64 {
+        self.mean_error() / scale
+    }
+
+    /// The MASE with later origins weighing more: half as much `half_life` steps earlier.
     pub fn recent_mase(&self, scale: f64, origins: &[usize], half_life: usize) -> f64 {
         let last = origins.last().copied().unwrap_or(0);
         let (mut total, mut weights) = (0.0, 0.0);
@@ -120,30 +126,46 @@ pub fn origins(n: usize, period: usize, horizon: usize, most: usize) -> Vec<usiz
     let last = n.saturating_sub(horizon);
     let first = least_history(period).max(n / 3).min(last);
     let room = last - first;
-    let mut step = room.div_ceil(most.max(1)).max(1);
+    let mut step = room.div_ceil(most.max(2) - 1).max(1);
     if period > 1 && step.is_multiple_of(period) {
         step += 1;
     }
-    let mut origins: Vec<usize> = (0..=room / step).map(|i| last - i * step).collect();
+    let mut origins: Vec<usize> = (0..=room / step)
+        .take(most.max(1))
+        .map(|i| last - i * step)
+        .collect();
     origins.reverse();
     origins
 }
 
-/// Runs a forecaster from every origin; `None` when it refuses any of them.
+/// Runs a forecaster on what was known at each origin, in `histories`; `None` when it refuses any of
+/// them. Errors that are rounding of the computation are none.
 pub fn backtest(
     forecaster: &dyn Forecaster,
+    histories: &[impl AsRef<[f64]>],
     values: &[f64],
-    origins: &[usize],
     horizon: usize,
 ) -> Option<Backtest> {
-    let mut errors = Vec::with_capacity(origins.len());
-    for origin in origins {
-        let forecast = forecaster.forecast(&values[..*origin], horizon)?;
-        let observed = &values[*origin..origin + horizon];
-        errors.push(observed.iter().zip(&forecast).map(|(a, b)| a - b).collect());
+    let sizes: Vec<f64> = values.iter().map(|value| value.abs()).collect();
+    let rounding = ROUNDING * median(&sizes);
+    let mut errors = Vec::with_capacity(histories.len());
+    let mut origins = Vec::with_capacity(histories.len());
+    for history in histories {
+        let history = history.as_ref();
+        let forecast = forecaster.forecast(history, horizon)?;
+        let observed = &values[history.len()..history.len() + horizon];
+        let row = observed.iter().zip(&forecast).map(|(a, b)| a - b);
+        errors.push(
+            row.map(|error| if error.abs() > rounding { error } else { 0.0 })
+                .collect(),
+        );
+        origins.push(history.len());
     }
-    (!errors.is_empty()).then(|| Backtest::of(values, origins, &errors))
+    (!errors.is_empty()).then(|| Backtest::of(values, &origins, &errors))
 }
+
+/// Share of a typical value below which an error is rounding.
+const ROUNDING: f64 = 1e-9;
 
 /// Half the width of a split-conformal interval: the `⌈(n + 1) level⌉`-th smallest absolute error.
 ///
@@ -186,7 +208,10 @@ mod tests {
     fn origins_end_at_the_last_possible_one() {
         let origins = origins(300, 7, 28, 24);
         assert_eq!(origins.last(), Some(&272));
-        assert!(origins[0] >= 100 && origins.len() <= 25);
+        assert!(origins[0] >= 100 && origins.len() <= 24);
         assert!(!(origins[1] - origins[0]).is_multiple_of(7));
+        for n in 100..600 {
+            assert!(super::origins(n, 7, 28, 24).len() <= 24, "{n}");
+        }
     }
 }

@@ -6,15 +6,22 @@
 //! best with weights that fall with the squared error. The same combination's own errors at each
 //! horizon give split-conformal intervals with the finite-sample quantile (Vovk et al., 2005; Stankeviciute
 //! et al., 2021): no distribution is assumed, and coverage is measured and reported.
+//!
+//! Forecasters see the series without its isolated outliers ([`clean`]), from every origin without
+//! those that could be known there; their errors are against the series as it was. Intervals allow
+//! for outliers as often as the series has them, and are never narrower than what the values are
+//! rounded to, unless all values are the same.
 
 mod backtest;
 mod forecasters;
+mod outliers;
 mod stretch;
 
 pub use backtest::{Backtest, backtest, conformal_half_width, mase, origins, smape};
 pub use forecasters::{
     Drift, Ets, Forecaster, Level, MstlEts, SeasonalMean, SeasonalNaive, Theta, standard,
 };
+pub use outliers::{Cleaned, clean};
 pub use stretch::{CLEAR, Stretch, current_stretch};
 
 use crate::describe::median;
@@ -77,8 +84,19 @@ pub struct Outlook {
     pub mase: f64,
     /// sMAPE of the combination in the backtest.
     pub smape: f64,
+    /// Mean absolute error of the combination in the backtest.
+    pub error: f64,
+    /// Mean absolute error of repeating the last season, in the same backtest.
+    pub naive_error: f64,
     /// Origins of the backtest.
     pub origins: usize,
+    /// Positions of the values that are not carried on, being isolated outliers.
+    pub outliers: Vec<usize>,
+    /// Mean deviation of those that reach to the end of the series, 0 without any: the intervals
+    /// allow for both that they pass and that they last.
+    pub open: f64,
+    /// Whether all values of the series are the same.
+    pub constant: bool,
     /// Errors (observed minus expected) of the combination: one row an origin, one column a step.
     pub errors: Vec<Vec<f64>>,
 }
@@ -129,10 +147,20 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
         options.origins,
     );
     let scale = backtest::scale(values, options.period);
+    let cleaned = clean(values, options.period);
+    let known: Vec<&[f64]> = origins.iter().map(|origin| &values[..*origin]).collect();
+    let histories: Vec<Vec<f64>> = known
+        .iter()
+        .map(|history| clean(history, options.period).values)
+        .collect();
+    let naive = SeasonalNaive {
+        period: options.period,
+    };
+    let naive = backtest(&naive, &known, values, options.horizon).ok_or(ForecastError::None)?;
     let mut candidates: Vec<(Box<dyn Forecaster>, Backtest)> = standard(options.period)
         .into_iter()
         .filter_map(|one| {
-            let record = backtest(one.as_ref(), values, &origins, options.horizon)?;
+            let record = backtest(one.as_ref(), &histories, values, options.horizon)?;
             Some((one, record))
         })
         .collect();
@@ -149,7 +177,8 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
         .collect();
     let weights = weights(&scores);
     let errors = combined_errors(&candidates, &weights);
-    let (mean, weights) = combined_forecast(values, options.horizon, &candidates, weights)?;
+    let (mean, weights) =
+        combined_forecast(&cleaned.values, options.horizon, &candidates, weights)?;
     let floor = if values.iter().all(|value| *value >= 0.0) {
         0.0
     } else {
@@ -163,11 +192,12 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
         .map(|row| row[..total_steps].iter().sum::<f64>().abs())
         .collect();
     let record = Backtest::of(values, &origins, &errors);
+    let allowance = Allowance::of(values, &cleaned);
     Ok(Outlook {
         bands: options
             .levels
             .iter()
-            .map(|level| band(&mean, &errors, *level, floor))
+            .map(|level| band(&mean, &errors, *level, &allowance, floor))
             .collect(),
         total,
         total_intervals: options
@@ -175,7 +205,8 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
             .iter()
             .map(|level| {
                 let half = conformal_half_width(&total_errors, *level);
-                [(total - half).max(floor), total + half]
+                let [down, up] = allowance.over(total_steps, *level);
+                [(total - half.max(down)).max(floor), total + half.max(up)]
             })
             .collect(),
         members: candidates
@@ -190,10 +221,78 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
             .collect(),
         mase: record.mase(scale),
         smape: record.smape(),
+        error: record.mean_error(),
+        naive_error: naive.mean_error(),
         origins: origins.len(),
+        outliers: cleaned.outliers,
+        open: cleaned.open,
+        constant: is_constant(values),
         mean,
         errors,
     })
+}
+
+/// What intervals allow for, whatever the backtest saw: outliers, and the rounding of the values.
+struct Allowance {
+    /// Observed values minus usual ones: zero but for the outliers.
+    deviations: Vec<f64>,
+    /// Deviation of the outliers at the end, which may last.
+    open: f64,
+    /// What the values are rounded to; 0 when all are the same.
+    resolution: f64,
+}
+
+impl Allowance {
+    fn of(values: &[f64], cleaned: &Cleaned) -> Self {
+        Self {
+            deviations: values
+                .iter()
+                .zip(&cleaned.values)
+                .map(|(value, usual)| value - usual)
+                .collect(),
+            open: cleaned.open,
+            resolution: resolution(values),
+        }
+    }
+
+    /// Room below and above what is expected of a sum over some steps.
+    fn over(&self, steps: usize, level: f64) -> [f64; 2] {
+        let sums: Vec<f64> = self
+            .deviations
+            .windows(steps)
+            .map(|window| window.iter().sum())
+            .collect();
+        [-1.0, 1.0].map(|side| {
+            let beyond: Vec<f64> = sums.iter().map(|sum| (sum * side).max(0.0)).collect();
+            conformal_half_width(&beyond, f64::midpoint(level, 1.0))
+                .max(self.open * side * steps as f64)
+                .max(self.resolution)
+        })
+    }
+}
+
+fn is_constant(values: &[f64]) -> bool {
+    let first = values.first().copied().unwrap_or(0.0);
+    let same = |value: &f64| (value - first).abs() <= 1e-12 * first.abs();
+    values.iter().all(same)
+}
+
+/// What values are rounded to: a power of ten up to 1, or where none fits next to nothing; 0 when all
+/// are the same.
+fn resolution(values: &[f64]) -> f64 {
+    if is_constant(values) {
+        return 0.0;
+    }
+    let fits = |scale: &f64| {
+        values.iter().all(|value| {
+            let scaled = value * scale;
+            (scaled - scaled.round()).abs() <= 1e-9 * scaled.abs()
+        })
+    };
+    let scale = (0..=6).map(|decimals| 10f64.powi(decimals)).find(fits);
+    let sizes: Vec<f64> = values.iter().map(|value| value.abs()).collect();
+    let least = (1e-4 * median(&sizes)).max(f64::MIN_POSITIVE);
+    scale.map_or(least, f64::recip)
 }
 
 /// Seasons after which the errors at an origin count half as much for the choice: what did well
@@ -280,7 +379,8 @@ fn combined_forecast(
 
 /// Conformal band: errors of neighbouring steps are pooled, and the width never shrinks with the
 /// horizon.
-fn band(mean: &[f64], errors: &[Vec<f64>], level: f64, floor: f64) -> Band {
+fn band(mean: &[f64], errors: &[Vec<f64>], level: f64, allowance: &Allowance, floor: f64) -> Band {
+    let [down, up] = allowance.over(1, level);
     let horizon = mean.len();
     let pooled = |step: usize, without: Option<usize>| -> Vec<f64> {
         let steps = step.saturating_sub(1)..(step + 2).min(horizon);
@@ -303,7 +403,7 @@ fn band(mean: &[f64], errors: &[Vec<f64>], level: f64, floor: f64) -> Band {
         let mut widest = 0.0f64;
         for (step, error) in row.iter().enumerate() {
             widest = widest.max(conformal_half_width(&pooled(step, Some(origin)), level));
-            held += usize::from(error.abs() <= widest);
+            held += usize::from(error.abs() <= widest.max(allowance.resolution));
         }
     }
     Band {
@@ -311,12 +411,12 @@ fn band(mean: &[f64], errors: &[Vec<f64>], level: f64, floor: f64) -> Band {
         lower: mean
             .iter()
             .zip(&half)
-            .map(|(mean, half)| (mean - half).max(floor))
+            .map(|(mean, half)| (mean - half.max(down)).max(floor))
             .collect(),
         upper: mean
             .iter()
             .zip(&half)
-            .map(|(mean, half)| mean + half)
+            .map(|(mean, half)| mean + half.max(up))
             .collect(),
         coverage: held as f64 / (errors.len() * horizon).max(1) as f64,
     }
@@ -426,5 +526,109 @@ mod tests {
             ForecastError::Short { have: 20, need }
         );
         assert!(forecast(&vec![5.0; need], &options).is_ok());
+    }
+    /// A weekly rhythm with other values on some days; 84 days, the week after is asked for.
+    fn regular(change: impl Fn(usize) -> Option<f64>) -> Outlook {
+        let week = [24.0, 24.0, 24.0, 24.0, 24.0, 10.0, 6.0];
+        let values: Vec<f64> = (0..84).map(|i| change(i).unwrap_or(week[i % 7])).collect();
+        let options = Options {
+            period: 7,
+            horizon: 28,
+            levels: vec![0.8, 0.95],
+            total: 7,
+            origins: 24,
+        };
+        forecast(&values, &options).unwrap()
+    }
+
+    #[test]
+    fn one_exceptional_day_moves_no_forecast_and_intervals_allow_for_another() {
+        let near = |got: f64, want: f64| (got - want).abs() < 1e-6;
+        for (day, value) in [(79, 0.0), (51, 0.0), (64, 0.0), (74, 300.0), (7, 0.0)] {
+            let outlook = regular(|i| (i == day).then_some(value));
+            assert_eq!(outlook.outliers, [day]);
+            assert!(near(outlook.total, 136.0), "{day}: {}", outlook.total);
+            let [low, high] = outlook.total_intervals[1];
+            let reached = 136.0 + value - 24.0;
+            let context = format!("{day}: {low} to {high}, {reached}");
+            assert!(low < 136.0 && high > 136.0, "{context}");
+            assert!(low <= reached + 1e-6 && high >= reached - 1e-6, "{context}");
+            // Not much wider than that, on the side to which it went.
+            let end = if reached < 136.0 { low } else { high };
+            assert!((end - reached).abs() < 2.0, "{context}");
+            for band in &outlook.bands {
+                let ends = band.lower.iter().zip(&band.upper);
+                assert!(ends.into_iter().all(|(low, high)| low < high), "{context}");
+            }
+        }
+        // On the last day it may last.
+        let outlook = regular(|i| (i == 83).then_some(0.0));
+        assert!(near(outlook.total, 136.0), "{}", outlook.total);
+        assert!(near(outlook.open, -6.0), "{}", outlook.open);
+        assert!(near(outlook.total_intervals[1][0], 94.0));
+    }
+
+    #[test]
+    fn a_series_that_repeats_is_foretold_exactly() {
+        let outlook = regular(|_| None);
+        assert_eq!((outlook.error, outlook.naive_error), (0.0, 0.0));
+        let [low, high] = outlook.total_intervals[1];
+        assert!((low - 135.0).abs() < 1e-6 && (high - 137.0).abs() < 1e-6);
+        assert!(!outlook.constant);
+        let outlook = regular(|_| Some(24.0));
+        let [low, high] = outlook.total_intervals[1];
+        assert!((low - 168.0).abs() < 1e-6 && (high - 168.0).abs() < 1e-6);
+        assert!(outlook.constant);
+    }
+
+    #[test]
+    fn intervals_of_counts_with_outages_hold_what_they_promise() {
+        let options = Options {
+            period: 7,
+            horizon: 7,
+            levels: vec![0.95],
+            total: 7,
+            origins: 40,
+        };
+        let (mut held, mut inside, runs) = (0.0, 0.0, 60);
+        for seed in 0..runs {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let values: Vec<f64> = (0..287)
+                .map(|i| {
+                    let mean: f64 = [400.0, 300.0, 300.0, 300.0, 280.0, 120.0, 90.0][i % 7];
+                    let out: f64 = random.random();
+                    let usual = (mean + mean.sqrt() * normal(&mut random)).round();
+                    if out < 0.015 { 0.0 } else { usual.max(0.0) }
+                })
+                .collect();
+            let outlook = forecast(&values[..280], &options).unwrap();
+            let total: f64 = values[280..].iter().sum();
+            let [low, high] = outlook.total_intervals[0];
+            held += f64::from(u8::from(low <= total && total <= high)) / runs as f64;
+            let band = &outlook.bands[0];
+            let hits = (0..7).filter(|i| {
+                let value = values[280 + i];
+                band.lower[*i] <= value && value <= band.upper[*i]
+            });
+            inside += hits.count() as f64 / (7.0 * runs as f64);
+        }
+        eprintln!("sums {held}, days {inside}");
+        assert!(held > 0.88, "{held}");
+        assert!(inside > 0.91, "{inside}");
+    }
+
+    #[test]
+    fn values_are_rounded_to_what_they_show() {
+        let cases: [(&[f64], f64); 5] = [
+            (&[24.0, 0.0, 24.0], 1.0),
+            (&[6.78, 6.7, 6.0], 0.01),
+            (&[0.1 + 0.2, 0.3, 0.1], 0.1),
+            (&[5.0, 5.0], 0.0),
+            (&[std::f64::consts::PI, 3.0, 3.0], 3e-4),
+        ];
+        for (values, expected) in cases {
+            let got = resolution(values);
+            assert!((got - expected).abs() < 1e-12, "{values:?}: {got}");
+        }
     }
 }

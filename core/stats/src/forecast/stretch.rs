@@ -78,6 +78,11 @@ impl Stretch {
             .hypot(self.quantile(level) * self.noise)
     }
 
+    /// Half the width of the interval of the slope at the end.
+    pub fn slope_half_width(&self, level: f64) -> f64 {
+        self.quantile(level) * self.average(last_slope).1.sqrt()
+    }
+
     /// Mean and variance of a linear function of the coefficients over all variants.
     fn average(&self, weights: impl Fn(&Variant) -> [f64; 3]) -> (f64, f64) {
         let parts: Vec<(f64, f64, f64)> = self
@@ -171,8 +176,7 @@ pub fn current_stretch(values: &[f64], period: usize) -> Option<Stretch> {
         noise: noise.sqrt(),
         freedom,
     };
-    let bent = |variant: &Variant| [0.0, 1.0, f64::from(u8::from(variant.bend.is_some()))];
-    let (slope, variance) = stretch.average(bent);
+    let (slope, variance) = stretch.average(last_slope);
     stretch.slope = slope;
     stretch.p = match (slope == 0.0, variance > 0.0) {
         (true, _) => 1.0,
@@ -187,6 +191,11 @@ pub fn current_stretch(values: &[f64], period: usize) -> Option<Stretch> {
 fn row(step: usize, bend: Option<usize>) -> [f64; 3] {
     let after = bend.map_or(0.0, |bend| step.saturating_sub(bend) as f64);
     [1.0, step as f64, after]
+}
+
+/// Weights of the coefficients in the slope at the end.
+fn last_slope(variant: &Variant) -> [f64; 3] {
+    [0.0, 1.0, f64::from(u8::from(variant.bend.is_some()))]
 }
 
 fn quadratic(x: &[f64; 3], matrix: &[[f64; 3]; 3]) -> f64 {

@@ -88,7 +88,7 @@ impl Source {
             civil: records.iter().copied().map(Some).collect(),
             grain: crate::frame::Grain::Moment,
         };
-        Silence::of(&times, &window, None).is_some_and(|silence| silence.is_quiet())
+        Silence::of(&times, &window, None, false).is_some_and(|silence| silence.is_quiet())
     }
 }
 
@@ -217,7 +217,7 @@ fn regular_deliveries_of_a_month_are_missed_when_one_is() {
         let window = Window::parse("2026-W46", "UTC").expect("a window");
         let civil = at.into_iter().map(Some).collect();
         let grain = crate::frame::Grain::Moment;
-        Silence::of(&crate::frame::Times { civil, grain }, &window, None).expect("records")
+        Silence::of(&crate::frame::Times { civil, grain }, &window, None, false).expect("records")
     };
     // To 1 November, to 1 October.
     assert!(!monthly(23).is_quiet());
@@ -235,7 +235,7 @@ fn days_without_a_time_last_to_their_end() {
             grain: crate::frame::Grain::Day,
         };
         let window = Window::parse("2026-W46", "Europe/London").expect("a window");
-        Silence::of(&times, &window, None).expect("records")
+        Silence::of(&times, &window, None, false).expect("records")
     };
     let fresh = days(date(2026, 11, 15));
     assert!(fresh.hours == 0.0 && !fresh.is_quiet());

@@ -5,7 +5,7 @@ use super::{
     Fitted, Rhythm, WEEKEND, WORKING,
 };
 use crate::series::words::capitalised;
-use retrocast_domain::{Direction, Finding, Magnitude, number, sentence::fill};
+use retrocast_domain::{Direction, Finding, Magnitude, number};
 use retrocast_stats::test::{Comparison, chi_square_fit, holm};
 use serde_json::json;
 
@@ -47,11 +47,10 @@ pub(super) fn best_candidate(
         })
         .unwrap_or(0);
     let comparison = fitted.against_all[best].unwrap_or(NO_DIFFERENCE);
-    let sentence = fill(
-        "{Measure}{of} {are} {than} {when} {joint} {baseline} ({bounds}, n = {n}).",
-        &places(data, rhythm, group, fitted, &comparison, &rhythm.when(best)).borrowed(),
-    );
-    let what = format!("{} {}", data.measure, rhythm.when(best));
+    let when = rhythm.when(best);
+    let claim = words::estimate(&comparison, true).claim(&than(&when, rhythm.baseline));
+    let sentence = sentence(data, group, &claim);
+    let what = format!("{} {when}", data.measure);
     let mut finding = finding(data, rhythm, group, fitted, &comparison, &what);
     finding.sentence = sentence;
     finding.p = Some(p[best]);
@@ -63,19 +62,8 @@ pub(super) fn best_candidate(
     )
     .number(rhythm.key, rhythm.labels[best].clone())
     .number("bars", json!([rhythm.labels[best]]));
-    let extreme = if comparison.estimate > 1.0 {
-        "highest"
-    } else {
-        "lowest"
-    };
     Candidate {
-        title: format!(
-            "{}{} {} {extreme} {}",
-            capitalised(&data.measure),
-            data.of(group),
-            words::verb(&data.measure),
-            rhythm.when(best)
-        ),
+        title: title(data, group, fitted, best, &comparison, &when),
         p: adjusted[best],
         large: large(&comparison),
         finding,
@@ -142,10 +130,8 @@ pub(super) fn weekday_candidates(
         .filter(|(_, c)| c.p * 4.0 < data.params.alpha && c.estimate.max(1e-9).ln() <= -least)
         .min_by(|a, b| a.1.estimate.total_cmp(&b.1.estimate));
     let sure = (p[surest], adjusted[surest]);
-    let mut candidates = vec![day_candidate(
-        data, rhythm, group, fitted, chart, day, lowest, sure,
-    )];
-    candidates[0].large &= holds;
+    let mut claim = day_candidate(data, rhythm, group, fitted, chart, day, lowest, sure);
+    claim.large &= holds;
     // The weekend is held against the working days that do not stand out themselves.
     let rest: Vec<usize> = WORKING
         .into_iter()
@@ -158,10 +144,9 @@ pub(super) fn weekday_candidates(
         fitted.rates.contrast(&WEEKEND, &rest, 0.95),
         fitted.rates.contrast(&WEEKEND, &WORKING, 0.95),
     ) {
-        candidates.push(weekend_candidate(
-            data, rhythm, group, fitted, &shown, &judged,
-        ));
-        return candidates;
+        // A day that stands out gives the chart its title, before the weekend.
+        let weekend = weekend_candidate(data, rhythm, group, fitted, chart, &shown, &judged);
+        return vec![weekend, claim];
     }
     // Saturday and Sunday go different ways: the one that stands out most speaks for itself.
     let p_single: Vec<f64> = WEEKEND
@@ -178,17 +163,8 @@ pub(super) fn weekday_candidates(
         .collect();
     let at = usize::from(p_single[1] < p_single[0]);
     let sure = (p_single[at], (2.0 * p_single[at]).min(1.0));
-    candidates.push(day_candidate(
-        data,
-        rhythm,
-        group,
-        fitted,
-        chart,
-        WEEKEND[at],
-        None,
-        sure,
-    ));
-    candidates
+    let single = day_candidate(data, rhythm, group, fitted, chart, WEEKEND[at], None, sure);
+    vec![single, claim]
 }
 
 fn log_threshold(data: &Data<'_>) -> f64 {
@@ -208,27 +184,20 @@ fn day_candidate(
     let all = fitted.against_all[day].unwrap_or(NO_DIFFERENCE);
     let working = fitted.against_working[day].unwrap_or(NO_DIFFERENCE);
     let when = rhythm.when(day);
-    let mut places = places(data, rhythm, group, fitted, &all, &when);
-    places.add("than_working", words::than(working.estimate));
-    places.add("joint_working", words::joint(working.estimate).to_string());
-    places.add(
-        "bounds_working",
-        words::bounds(working.estimate, working.lower, working.upper),
-    );
+    let against_all = words::estimate(&all, all.p < data.params.alpha);
     let lowest = lowest.map_or_else(String::new, |(low, c)| {
-        let label = &rhythm.labels[low];
         format!(
-            "; {label} is the lowest working day, {} than the others",
-            words::than(c.estimate)
+            "; {} is the lowest working day, {}",
+            rhythm.labels[low],
+            words::estimate(&c, true).compared("than the others")
         )
     });
-    places.add("lowest", lowest);
-    let sentence = fill(
-        "{Measure}{of} {are} {than} {when} {joint} {baseline} ({bounds}, n = {n}), and \
-         {than_working} {joint_working} the mean of working days, Monday to Friday \
-         ({bounds_working}){lowest}.",
-        &places.borrowed(),
+    let claim = format!(
+        "{}, and {}{lowest}",
+        against_all.claim(&than(&when, rhythm.baseline)),
+        words::estimate(&working, true).claim("than the mean of working days, Monday to Friday")
     );
+    let sentence = sentence(data, group, &claim);
     let what = format!("{} {when}", data.measure);
     let mut finding = finding(data, rhythm, group, fitted, &all, &what);
     finding.sentence = sentence;
@@ -242,18 +211,8 @@ fn day_candidate(
     finding = with_ratio(finding, "ratio_working", fitted.against_working[day])
         .number("weekday", rhythm.labels[day].clone())
         .number("bars", json!([rhythm.labels[day]]));
-    let extreme = if all.estimate > 1.0 {
-        "highest"
-    } else {
-        "lowest"
-    };
     Candidate {
-        title: format!(
-            "{}{} {} {extreme} {when}",
-            capitalised(&data.measure),
-            data.of(group),
-            words::verb(&data.measure)
-        ),
+        title: title(data, group, fitted, day, &all, &when),
         p: adjusted,
         large: working.estimate.max(1e-9).ln().abs() >= log_threshold(data),
         finding,
@@ -267,67 +226,70 @@ fn weekend_candidate(
     rhythm: &Rhythm,
     group: &Group,
     fitted: &Fitted,
+    chart: Option<usize>,
     weekend: &Comparison,
     judged: &Comparison,
 ) -> Candidate {
-    let sentence = fill(
-        "{Measure}{of} {are} {than} at weekends {joint} on working days ({bounds}, n = {n}).",
-        &places(data, rhythm, group, fitted, weekend, "at weekends").borrowed(),
-    );
+    let estimate = words::estimate(weekend, true);
+    let claim = estimate.claim("at weekends than on working days");
+    let sentence = sentence(data, group, &claim);
     let what = format!("{} at weekends", data.measure);
     let mut finding = finding(data, rhythm, group, fitted, weekend, &what);
     finding.baseline = Some("working days, Monday to Friday".to_string());
     finding.sentence = sentence;
     finding.p = Some(judged.p);
-    finding = with_ratio(finding, "ratio_weekend", Some(*weekend));
+    finding = with_ratio(finding, "ratio_weekend", Some(*weekend))
+        .number("bars", json!(WEEKEND.map(|day| &rhythm.labels[day])));
     Candidate {
         large: judged.estimate.max(1e-9).ln().abs() >= log_threshold(data),
         p: judged.p,
         finding,
-        chart: None,
-        title: String::new(),
+        chart,
+        title: statement(data, group, &format!("{} at weekends", estimate.size())),
     }
 }
 
-/// Values for the places of a sentence.
-struct Places(Vec<(&'static str, String)>);
-
-impl Places {
-    fn add(&mut self, name: &'static str, value: String) {
-        self.0.push((name, value));
-    }
-
-    fn borrowed(&self) -> Vec<(&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect()
-    }
+/// "on Mondays than the mean of all days".
+fn than(when: &str, baseline: &str) -> String {
+    format!("{when} than {baseline}")
 }
 
-fn places(
+/// "Failures of billing are 73 % higher on Mondays", without a full stop: a title.
+fn statement(data: &Data<'_>, group: &Group, claim: &str) -> String {
+    format!(
+        "{}{} {} {claim}",
+        capitalised(&data.measure),
+        data.of(group),
+        words::verb(&data.measure)
+    )
+}
+
+fn sentence(data: &Data<'_>, group: &Group, claim: &str) -> String {
+    format!("{}.", statement(data, group, claim))
+}
+
+/// The title of a chart with a claim on a category: "highest" only where no other bar is higher.
+fn title(
     data: &Data<'_>,
-    rhythm: &Rhythm,
     group: &Group,
     fitted: &Fitted,
+    category: usize,
     comparison: &Comparison,
     when: &str,
-) -> Places {
-    let ratio = comparison.estimate;
-    Places(vec![
-        ("Measure", capitalised(&data.measure)),
-        ("of", data.of(group)),
-        ("are", words::verb(&data.measure).to_string()),
-        ("than", words::than(ratio)),
-        ("when", when.to_string()),
-        ("joint", words::joint(ratio).to_string()),
-        ("baseline", rhythm.baseline.to_string()),
-        (
-            "bounds",
-            words::bounds(ratio, comparison.lower, comparison.upper),
-        ),
-        ("n", number::count(records(group, fitted))),
-    ])
+) -> String {
+    let known = || fitted.against_all.iter().enumerate();
+    let others = || known().filter(|(at, _)| *at != category);
+    let beats = |is_beyond: fn(f64, f64) -> bool| {
+        others().all(|(_, c)| c.is_none_or(|c| is_beyond(comparison.estimate, c.estimate)))
+    };
+    let claim = if comparison.estimate > 1.0 && beats(|a, b| a > b) {
+        format!("highest {when}")
+    } else if comparison.estimate < 1.0 && beats(|a, b| a < b) {
+        format!("lowest {when}")
+    } else {
+        format!("{} {when}", words::estimate(comparison, true).size())
+    };
+    statement(data, group, &claim)
 }
 
 fn records(group: &Group, fitted: &Fitted) -> u64 {

@@ -1,0 +1,460 @@
+//! Figures as a reader sees them: key figures, findings, tables, charts.
+
+use super::{ALL, Figure, HISTORY, METHOD, Metric, Params, Value, Windows, words};
+use crate::{
+    Context, Input,
+    series::words::{capitalised, chart_id, of_group},
+};
+use retrocast_domain::{
+    Chart, ChartKind, Direction, Evidence, Finding, Kpi, Magnitude, Severity, Table,
+    chart::Panel,
+    number::{self, NBSP},
+    sentence::fill,
+};
+use std::cmp::Ordering;
+
+fn direction(figure: &Figure<'_>) -> Direction {
+    match figure.change.as_ref().map(super::Change::sign) {
+        Some(Ordering::Greater) => Direction::Up,
+        Some(Ordering::Less) => Direction::Down,
+        _ => Direction::None,
+    }
+}
+
+/// Why a figure has no value.
+fn why_none(params: &Params, value: &Value) -> String {
+    if value.without > 0 {
+        return format!("no value in {}", params.counted(value.without));
+    }
+    format!("no {}", params.noun())
+}
+
+/// Width of the current interval, which says how many digits are worth reading.
+fn width(figure: &Figure<'_>) -> Option<f64> {
+    figure.current.interval.map(|[low, high]| high - low)
+}
+
+pub(super) fn kpi(params: &Params, figure: &Figure<'_>) -> Kpi {
+    let metric = figure.metric;
+    let value = |value: &Option<Value>| value.as_ref().and_then(|value| value.value);
+    let [text, interval_text] = match figure.current.value {
+        Some(now) => metric.with_interval(now, figure.current.interval),
+        None => [why_none(params, &figure.current), String::new()],
+    };
+    let delta = |change: &Option<super::Change>, before: &Option<Value>, proven: bool| match (
+        change,
+        figure.current.value,
+        before,
+    ) {
+        (Some(change), ..) => change.signed(metric, proven),
+        (None, None, _) => "–".to_string(),
+        (None, _, None) => format!("no earlier {}", params.noun()),
+        (None, _, Some(_)) => "no earlier value".to_string(),
+    };
+    Kpi {
+        name: metric.name.clone(),
+        subject: figure.label.clone(),
+        value: figure.current.value,
+        interval: figure.current.interval,
+        unit: metric.unit().to_string(),
+        text,
+        interval_text,
+        previous: value(&figure.previous),
+        delta_text: delta(&figure.change, &figure.previous, figure.proven),
+        baseline: value(&figure.baseline),
+        baseline_delta_text: delta(&figure.baseline_change, &figure.baseline, false),
+        significant: figure.significant,
+        direction: direction(figure),
+        lower_is_better: metric.lower_is_better,
+        target: metric.target,
+        target_text: metric
+            .target
+            .map_or_else(String::new, |target| metric.text(target, None)),
+        history: figure.history.clone(),
+        n: figure.current.n,
+    }
+}
+
+pub(super) fn findings(
+    context: &Context,
+    params: &Params,
+    input: &Input,
+    windows: &Windows,
+    figures: &[Figure<'_>],
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for figure in figures {
+        if figure.significant {
+            findings.extend(change_finding(context, params, input, windows, figure));
+        }
+        if figure.label == ALL {
+            findings.extend(target_finding(context, input, figure));
+        }
+    }
+    findings
+}
+
+/// What a finding about a figure says whatever it claims.
+fn finding(context: &Context, input: &Input, figure: &Figure<'_>, what: &str) -> Finding {
+    let metric = figure.metric;
+    let mut finding = Finding::new(&context.stage, "kpi", &figure.subject, what);
+    let last = context.window.end.yesterday().unwrap_or(context.window.end);
+    finding.period = format!("{} to {last}", context.window.start);
+    finding.method = METHOD.to_string();
+    finding.n = figure.current.n;
+    let filter = metric
+        .filter_column
+        .as_ref()
+        .map(|column| format!("{column} is {}", metric.filter_equals.join(" or ")));
+    finding.evidence = vec![Evidence {
+        dataset: input.dataset.name.clone(),
+        version: input.dataset.version,
+        filter,
+    }];
+    let mut add = |name: &str, value: Option<f64>| {
+        if let Some(value) = value {
+            finding.numbers.insert(name.to_string(), value.into());
+        }
+    };
+    add("after", figure.current.value);
+    add(
+        "before",
+        figure.previous.as_ref().and_then(|previous| previous.value),
+    );
+    add(
+        "baseline",
+        figure.baseline.as_ref().and_then(|baseline| baseline.value),
+    );
+    add("target", metric.target);
+    finding
+}
+
+/// The window before and the baseline in words, such as "the week before" and "the 4 weeks before".
+fn compared(context: &Context, windows: &Windows) -> [String; 2] {
+    let names = [
+        words::before(&context.window),
+        words::several_before(&context.window, windows.baseline),
+    ];
+    match &windows.part {
+        Some(part) => names.map(|name| part.of_the(&name)),
+        None => names,
+    }
+}
+
+fn change_finding(
+    context: &Context,
+    params: &Params,
+    input: &Input,
+    windows: &Windows,
+    figure: &Figure<'_>,
+) -> Option<Finding> {
+    let metric = figure.metric;
+    let change = figure.change.as_ref()?;
+    let value = figure.current.value?;
+    let before = figure.previous.as_ref()?.value?;
+    let mut finding = finding(context, input, figure, &metric.name);
+    finding.direction = direction(figure);
+    let is_up = finding.direction == Direction::Up;
+    finding.severity = if is_up == metric.lower_is_better {
+        Severity::Warning
+    } else {
+        Severity::Notice
+    };
+    let unit = number::unit_of_difference(metric.unit());
+    finding.magnitude = Some(match change.difference() {
+        (size, Some([lower, upper])) => Magnitude::interval95(size, lower, upper, unit),
+        (size, None) => Magnitude::point(size, unit),
+    });
+    finding.p = change.p;
+    finding.p_adjusted = figure.p_adjusted;
+    finding.confidence = (1.0 - figure.p_adjusted.unwrap_or(1.0)).clamp(0.0, 0.999);
+    let [the_one_before, those_before] = compared(context, windows);
+    let days = windows
+        .windows
+        .get(1)
+        .map_or_else(String::new, |window| format!(", {}", window.words()));
+    finding.baseline = Some(format!("{the_one_before}{days}"));
+    if change.inflation > 1.5 {
+        finding.caveats.push(format!(
+            "The {} cluster: their variance is taken {} times as large as if they were independent.",
+            params.noun(),
+            number::sensible(change.inflation)
+        ));
+    }
+    if let Some(part) = &windows.part {
+        finding
+            .caveats
+            .push(format!("Compared is only {}.", part.words));
+    }
+    let of = if figure.label == ALL {
+        String::new()
+    } else {
+        of_group(&params.by, &figure.label)
+    };
+    let [value_text, before_text] = metric.two_texts([value, before], width(figure));
+    let is_per_day = metric.grows_with_days() && windows.days(0) != windows.days(1);
+    let baseline = figure.baseline.as_ref().and_then(|baseline| baseline.value);
+    finding.sentence = fill(
+        "{Name}{of} {moved} to {value} from {before} in {the_one_before}: {claim}{baseline}.",
+        &[
+            ("Name", &capitalised(&metric.name)),
+            ("of", &of),
+            ("moved", if is_up { "rose" } else { "fell" }),
+            ("value", &value_text),
+            ("before", &before_text),
+            ("the_one_before", &the_one_before),
+            (
+                "claim",
+                &change.estimate(metric, figure.proven).claim(if is_per_day {
+                    "per day"
+                } else {
+                    ""
+                }),
+            ),
+            (
+                "baseline",
+                &baseline.map_or_else(String::new, |baseline| {
+                    let text = metric.text(baseline, width(figure));
+                    let verb = if windows.baseline == 1 {
+                        "had"
+                    } else {
+                        "averaged"
+                    };
+                    format!("; {those_before} {verb} {text}")
+                }),
+            ),
+        ],
+    );
+    finding = finding.number("inflation", change.inflation);
+    Some(finding)
+}
+
+/// How a figure stands to its target: "met", "missed", each with "not proven" where its interval holds
+/// the target.
+fn target_words(figure: &Figure<'_>) -> &'static str {
+    let metric = figure.metric;
+    let (Some(value), Some(target)) = (figure.current.value, metric.target) else {
+        return "no value";
+    };
+    let misses = |value: f64| {
+        if metric.lower_is_better {
+            value > target
+        } else {
+            value < target
+        }
+    };
+    let is_sure = figure
+        .current
+        .interval
+        .is_some_and(|bounds| bounds.map(misses) == [misses(value); 2]);
+    match (misses(value), is_sure) {
+        (true, true) => "missed",
+        (true, false) => "missed, not proven",
+        (false, true) => "met",
+        (false, false) => "met, not proven",
+    }
+}
+
+/// A finding when the whole interval lies on the wrong side of the target.
+fn target_finding(context: &Context, input: &Input, figure: &Figure<'_>) -> Option<Finding> {
+    let metric = figure.metric;
+    let (value, target) = (figure.current.value?, metric.target?);
+    let [lower, upper] = figure.current.interval?;
+    if target_words(figure) != "missed" {
+        return None;
+    }
+    let mut finding = finding(
+        context,
+        input,
+        figure,
+        &format!("{} against its target", metric.name),
+    );
+    finding.severity = Severity::Warning;
+    finding.direction = if metric.lower_is_better {
+        Direction::Up
+    } else {
+        Direction::Down
+    };
+    finding.confidence = 0.95;
+    finding.magnitude = Some(Magnitude::interval95(value, lower, upper, metric.unit()));
+    let target = metric.text(target, None);
+    finding.baseline = Some(format!("the target of {target}"));
+    let [value, interval] = metric.with_interval(value, Some([lower, upper]));
+    finding.sentence = fill(
+        "{Name} is {value} (95{nbsp}% interval {interval}), {side} its target of {target}.",
+        &[
+            ("Name", &capitalised(&metric.name)),
+            ("value", &value),
+            ("nbsp", &NBSP.to_string()),
+            ("interval", &interval),
+            (
+                "side",
+                if metric.lower_is_better {
+                    "above"
+                } else {
+                    "below"
+                },
+            ),
+            ("target", &target),
+        ],
+    );
+    Some(finding)
+}
+
+pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>]) -> Vec<Table> {
+    let noun = capitalised(params.noun());
+    let has_target = |metric: &Metric| metric.target.is_some();
+    let row = |name: &str, figure: &Figure<'_>, with_target: bool| {
+        let metric = figure.metric;
+        let kpi = kpi(params, figure);
+        let text = |value: Option<f64>| {
+            value.map_or_else(
+                || "–".to_string(),
+                |value| metric.text(value, width(figure)),
+            )
+        };
+        // A change that is proven is marked, so that a reader can tell it from the others.
+        let mark = if figure.proven { " *" } else { "" };
+        let range = figure
+            .change
+            .as_ref()
+            .map(|change| change.estimate(metric, figure.proven).signed_range())
+            .filter(|range| !range.is_empty())
+            .map_or_else(String::new, |range| format!(" ({range})"));
+        // The unit is said once a row.
+        let unit = format!("{NBSP}{}", metric.unit());
+        let bare = |text: String| {
+            text.strip_suffix(&unit)
+                .map_or(text.clone(), str::to_string)
+        };
+        let mut cells = vec![
+            name.to_string(),
+            kpi.text.clone(),
+            bare(kpi.interval_text.clone()),
+            bare(text(kpi.previous)),
+            format!("{}{range}{mark}", kpi.delta_text),
+            bare(text(kpi.baseline)),
+            kpi.baseline_delta_text.clone(),
+            number::count(kpi.n),
+        ];
+        if with_target {
+            cells.push(if has_target(metric) {
+                format!("{}: {}", kpi.target_text, target_words(figure))
+            } else {
+                String::new()
+            });
+        }
+        cells
+    };
+    let make = |caption: String, first: String, with_target: bool| {
+        let last = format!(">{noun}");
+        let mut columns = vec![
+            first.as_str(),
+            ">Value",
+            ">95 % interval",
+            ">Before",
+            ">Change (95 % interval)",
+            ">Baseline",
+            ">Against baseline",
+            &last,
+        ];
+        if with_target {
+            columns.push("<Target");
+        }
+        let part = windows
+            .part
+            .as_ref()
+            .map_or_else(String::new, |part| format!(", {} only", part.words));
+        Table::new(
+            format!("{caption}{part} (* marks a proven change)"),
+            &columns,
+        )
+    };
+    let with_target = params.metrics.iter().any(has_target);
+    let mut all = make(
+        format!("Key figures of all {}", params.noun()),
+        "<Figure".to_string(),
+        with_target,
+    );
+    all.rows = figures
+        .iter()
+        .filter(|figure| figure.label == ALL)
+        .map(|figure| row(&figure.metric.name, figure, with_target))
+        .collect();
+    let mut tables = vec![all];
+    if params.by.is_empty() {
+        return tables;
+    }
+    for metric in &params.metrics {
+        let by = params.by.join(" / ");
+        let mut table = make(
+            format!("{} by {by}", capitalised(&metric.name)),
+            format!("<{}", capitalised(&by)),
+            false,
+        );
+        table.rows = of_metric(metric, figures)
+            .map(|figure| row(&figure.label, figure, false))
+            .collect();
+        tables.push(table);
+    }
+    tables
+}
+
+/// Figures of a metric's groups.
+fn of_metric<'a>(
+    metric: &'a Metric,
+    figures: &'a [Figure<'a>],
+) -> impl Iterator<Item = &'a Figure<'a>> {
+    figures
+        .iter()
+        .filter(|figure| figure.subject != ALL && std::ptr::eq(figure.metric, metric))
+}
+
+/// A panel a group for each metric, over the last windows.
+pub(super) fn charts(
+    context: &Context,
+    params: &Params,
+    windows: &Windows,
+    figures: &[Figure<'_>],
+) -> Vec<Chart> {
+    if params.by.is_empty() {
+        return Vec::new();
+    }
+    let times: Vec<_> = windows
+        .windows
+        .iter()
+        .take(HISTORY)
+        .rev()
+        .map(|window| window.start.at(0, 0, 0, 0))
+        .collect();
+    let chart = |(at, metric): (usize, &Metric)| {
+        let panels: Vec<Panel> = of_metric(metric, figures)
+            .take(12)
+            .map(|figure| Panel {
+                label: figure.label.clone(),
+                times: times.clone(),
+                values: figure.history.clone(),
+                note: kpi(params, figure).text,
+                highlight: figure.significant,
+            })
+            .collect();
+        let notes: Vec<String> = panels
+            .iter()
+            .map(|panel| format!("{} {}", panel.label, panel.note))
+            .collect();
+        let by = params.by.join(" / ");
+        Chart {
+            id: chart_id(&context.stage, &format!("{at}-{}", metric.name)),
+            title: format!(
+                "{} by {by}, last {HISTORY} {}s",
+                capitalised(&metric.name),
+                words::noun(context.window.spec)
+            ),
+            unit: metric.unit().to_string(),
+            alt: format!("A small line for each {by}. Now: {}.", notes.join(", ")),
+            kind: ChartKind::SmallMultiples { panels },
+            table: None,
+        }
+    };
+    params.metrics.iter().enumerate().map(chart).collect()
+}

@@ -1,0 +1,215 @@
+//! Windows in the words of the reader: weeks, months, days.
+
+use jiff::civil::{DateTime, Time};
+use retrocast_domain::{
+    Window, WindowSpec,
+    number::plural,
+    window::{WEEKDAYS, long, month_name},
+};
+
+/// What one window is called: "week", "month", "quarter", "day", or "period" for a number of days.
+pub(crate) fn noun(spec: WindowSpec) -> &'static str {
+    match spec {
+        WindowSpec::Week => "week",
+        WindowSpec::Month => "month",
+        WindowSpec::Quarter => "quarter",
+        WindowSpec::Day => "day",
+        WindowSpec::Days(_) => "period",
+    }
+}
+
+/// The window before, as [`Window::back`] finds it: "the week before", "the same day a week before".
+pub(super) fn before(window: &Window) -> String {
+    match window.spec {
+        WindowSpec::Day => "the same day a week before".to_string(),
+        WindowSpec::Days(days) if days % 7 == 0 => format!("the {days} days before"),
+        WindowSpec::Days(days) => {
+            let weeks = match days.div_ceil(7) {
+                1 => "a week".to_string(),
+                weeks => plural(weeks.into(), "week"),
+            };
+            format!("the same {} {weeks} before", plural(days.into(), "day"))
+        }
+        spec => format!("the {} before", noun(spec)),
+    }
+}
+
+/// The windows before, together: "the 4 weeks before".
+pub(super) fn several_before(window: &Window, n: usize) -> String {
+    match window.spec {
+        _ if n == 1 => before(window),
+        WindowSpec::Day => format!("the same day of the {n} weeks before"),
+        spec => format!("the {n} {}s before", noun(spec)),
+    }
+}
+
+/// The part of each window that is compared, when the records end within the current one.
+pub(super) struct Part {
+    /// "Monday to Wednesday", "1 to 18 November", "the first 3 days".
+    pub(super) words: String,
+    /// "the same days" or "the same part".
+    same: &'static str,
+}
+
+impl Part {
+    /// The part of a window up to `end`, which lies within it.
+    pub(super) fn of(window: &Window, end: DateTime) -> Self {
+        let time = end.time();
+        let is_whole = time == Time::midnight();
+        let last = if is_whole {
+            end.date().yesterday().unwrap_or(window.start)
+        } else {
+            end.date()
+        };
+        let first = window.start;
+        let days = match window.spec {
+            WindowSpec::Day => String::new(),
+            WindowSpec::Week => {
+                let name = |day: jiff::civil::Date| {
+                    WEEKDAYS[day.weekday().to_monday_zero_offset().unsigned_abs() as usize % 7]
+                };
+                if first == last {
+                    name(first).to_string()
+                } else {
+                    format!("{} to {}", name(first), name(last))
+                }
+            }
+            WindowSpec::Days(_) => match first.until(last).map_or(0, |span| span.get_days()) {
+                0 => "the first day".to_string(),
+                n => format!("the first {} days", n + 1),
+            },
+            _ if first == last => format!("{} {}", first.day(), month_name(first)),
+            _ if first.month() == last.month() => {
+                format!("{} to {} {}", first.day(), last.day(), month_name(last))
+            }
+            _ => format!(
+                "{} {} to {} {}",
+                first.day(),
+                month_name(first),
+                last.day(),
+                month_name(last)
+            ),
+        };
+        let clock = format!("{:02}:{:02}", time.hour(), time.minute());
+        let words = match (is_whole, days.is_empty()) {
+            (true, _) => days,
+            (false, true) => format!("00:00 to {clock}"),
+            (false, false) => format!("{days} at {clock}"),
+        };
+        Self {
+            words,
+            same: if is_whole {
+                "the same days"
+            } else {
+                "the same part"
+            },
+        }
+    }
+
+    /// "the same days of the week before".
+    pub(super) fn of_the(&self, windows: &str) -> String {
+        format!("{} of {windows}", self.same)
+    }
+
+    /// "all figures compare Monday to Wednesday with the same days of other weeks".
+    pub(super) fn sentence(&self, window: &Window) -> String {
+        let others = format!("other {}s", noun(window.spec));
+        format!(
+            "all figures compare {} with {}",
+            self.words,
+            self.of_the(&others)
+        )
+    }
+}
+
+/// When records end: "Wednesday 18 November 2026 at 17:50".
+pub(super) fn moment(end: DateTime, has_hours: bool) -> String {
+    let day = end.date();
+    let name = WEEKDAYS[day.weekday().to_monday_zero_offset().unsigned_abs() as usize % 7];
+    let clock = if has_hours {
+        format!(" at {:02}:{:02}", end.hour(), end.minute())
+    } else {
+        String::new()
+    };
+    format!("{name} {}{clock}", long(day))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    #[test]
+    fn windows_are_called_what_readers_call_them() {
+        let check = |window: &str, one: &str, four: &str| {
+            let window = Window::parse(window, "UTC").expect("a window");
+            assert_eq!(before(&window).replace('\u{a0}', " "), one);
+            assert_eq!(several_before(&window, 4), four);
+        };
+        check("2026-W47", "the week before", "the 4 weeks before");
+        check("2026-11", "the month before", "the 4 months before");
+        check("2026-Q4", "the quarter before", "the 4 quarters before");
+        check(
+            "2026-11-20",
+            "the same day a week before",
+            "the same day of the 4 weeks before",
+        );
+        check(
+            "2026-11-02..2026-11-16",
+            "the 14 days before",
+            "the 4 periods before",
+        );
+        check(
+            "2026-11-02..2026-11-12",
+            "the same 10 days 2 weeks before",
+            "the 4 periods before",
+        );
+    }
+
+    #[test]
+    fn parts_are_named() {
+        let check = |window: &str, end: DateTime, said: &str| {
+            let window = Window::parse(window, "UTC").expect("a window");
+            assert_eq!(Part::of(&window, end).sentence(&window), said);
+        };
+        let day = date(2026, 11, 19);
+        check(
+            "2026-W47",
+            day.at(0, 0, 0, 0),
+            "all figures compare Monday to Wednesday with the same days of other weeks",
+        );
+        check(
+            "2026-W47",
+            day.at(14, 5, 0, 0),
+            "all figures compare Monday to Thursday at 14:05 with the same part of other weeks",
+        );
+        check(
+            "2026-11",
+            day.at(0, 0, 0, 0),
+            "all figures compare 1 to 18 November with the same days of other months",
+        );
+        check(
+            "2026-Q4",
+            day.at(0, 0, 0, 0),
+            "all figures compare 1 October to 18 November with the same days of other quarters",
+        );
+        check(
+            "2026-11-19",
+            day.at(14, 0, 0, 0),
+            "all figures compare 00:00 to 14:00 with the same part of other days",
+        );
+        check(
+            "2026-11-16..2026-11-26",
+            day.at(0, 0, 0, 0),
+            "all figures compare the first 3 days with the same days of other periods",
+        );
+        assert_eq!(
+            moment(day.at(14, 5, 9, 0), true),
+            "Thursday 19 November 2026 at 14:05"
+        );
+        assert_eq!(
+            moment(day.at(0, 0, 0, 0), false),
+            "Thursday 19 November 2026"
+        );
+    }
+}

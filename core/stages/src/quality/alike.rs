@@ -1,0 +1,154 @@
+//! Values that a reader cannot tell apart but that count as different ones.
+
+use super::{Params, found::start};
+use crate::{Context, Input};
+use polars::prelude::DataType;
+use retrocast_domain::{
+    Finding, Magnitude, Severity,
+    number::{list, plural},
+};
+use std::collections::BTreeMap;
+use unicode_normalization::UnicodeNormalization;
+
+/// Most different values of a column that names groups.
+const VALUES_MAX: usize = 2_000;
+/// Values named in one sentence.
+const NAMED_MAX: usize = 3;
+
+/// Characters that have no width.
+fn is_invisible(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
+    )
+}
+
+/// The text as it looks: composed, without invisible letters, blanks as one.
+fn look(text: &str) -> String {
+    let visible: String = text.nfc().filter(|letter| !is_invisible(*letter)).collect();
+    let words: Vec<&str> = visible.split_whitespace().collect();
+    words.join(" ")
+}
+
+/// The columns of an input in which values look alike, as findings.
+pub(super) fn findings(context: &Context, params: &Params, input: &Input) -> Vec<Finding> {
+    let columns = input.frame.columns().iter();
+    let texts = columns.filter(|column| matches!(column.dtype(), DataType::String));
+    texts
+        .filter_map(|column| {
+            let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+            for text in column.str().ok()?.iter().flatten() {
+                *counts.entry(text).or_default() += 1;
+                if counts.len() > VALUES_MAX {
+                    return None;
+                }
+            }
+            // A column of keys names no groups.
+            if counts.len() * 2 > column.len() {
+                return None;
+            }
+            of_column(context, params, input, column.name(), &counts)
+        })
+        .collect()
+}
+
+fn of_column(
+    context: &Context,
+    params: &Params,
+    input: &Input,
+    column: &str,
+    counts: &BTreeMap<&str, u64>,
+) -> Option<Finding> {
+    let mut sets: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for text in counts.keys() {
+        sets.entry(look(text).to_lowercase())
+            .or_default()
+            .push(text);
+    }
+    let sets: Vec<(String, Vec<&str>)> = sets.into_iter().filter(|set| set.1.len() > 1).collect();
+    let (_, first) = sets.first()?;
+    let is_invisible = |set: &[&str]| {
+        set.iter()
+            .any(|a| set.iter().any(|b| a != b && look(a) == look(b)))
+    };
+    let hidden = sets.iter().find(|(_, set)| is_invisible(set));
+    let shown = hidden.map_or(first, |(_, set)| set);
+    let mut finding = start(context, input, &format!("values alike in {column}"));
+    finding.severity = if hidden.is_some() {
+        Severity::Warning
+    } else {
+        Severity::Notice
+    };
+    let records: u64 = sets
+        .iter()
+        .flat_map(|(_, set)| set)
+        .filter_map(|text| counts.get(text))
+        .sum();
+    finding.direction = retrocast_domain::Direction::None;
+    finding.magnitude = Some(Magnitude::point(sets.len() as f64, "sets of values"));
+    finding.n = records;
+    finding.confidence = 1.0;
+    let names: Vec<String> = shown
+        .iter()
+        .take(NAMED_MAX)
+        .map(|text| {
+            let n = params.counted(counts.get(text).copied().unwrap_or(0));
+            format!("{} ({n})", quoted(text))
+        })
+        .collect();
+    let more = match sets.len() - 1 {
+        0 => String::new(),
+        n => format!("; {} likewise", plural(n as u64, "more name")),
+    };
+    finding.sentence = format!(
+        "Values of {column} in {} differ only in {} and count as different groups: {}{more}.",
+        input.dataset.name,
+        difference(shown),
+        list(&names)
+    );
+    Some(
+        finding
+            .number("sets", sets.len())
+            .number("records", records),
+    )
+}
+
+/// A value in quotes, with what is invisible written out.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for letter in text.chars() {
+        if is_invisible(letter) || letter.is_control() || (letter.is_whitespace() && letter != ' ')
+        {
+            out.extend(letter.escape_unicode());
+        } else {
+            out.push(letter);
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// What values that look alike differ in.
+fn difference(set: &[&str]) -> &'static str {
+    let all_same = |of: &dyn Fn(&str) -> String| {
+        let mut texts = set.iter().map(|text| of(text));
+        let first = texts.next();
+        texts.all(|text| Some(text) == first)
+    };
+    let blanks = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if all_same(&blanks) {
+        "blanks"
+    } else if all_same(&|text| text.to_lowercase()) {
+        "upper and lower case"
+    } else if all_same(&|text| text.nfc().collect()) {
+        "the Unicode form of their letters"
+    } else if all_same(&|text| {
+        text.chars()
+            .filter(|letter| !is_invisible(*letter))
+            .collect()
+    }) {
+        "invisible characters"
+    } else {
+        "blanks, case, invisible characters or Unicode form"
+    }
+}

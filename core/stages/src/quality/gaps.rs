@@ -1,0 +1,156 @@
+//! Stretches in the history without any record, which the source's own rhythm does not explain.
+
+use super::{Params, found::start, rhythm::DayEnds};
+use crate::{Context, Input, frame::Times};
+use jiff::{ToSpan, civil::Date};
+use retrocast_domain::{Finding, Magnitude, Severity, Window, number::plural, window::long};
+
+/// Days without a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Missing {
+    pub(super) first: Date,
+    pub(super) last: Date,
+}
+
+impl Missing {
+    pub(super) fn days(self) -> u64 {
+        u64::from((self.last - self.first).get_days().max(0).unsigned_abs()) + 1
+    }
+
+    pub(super) fn holds(self, day: Date) -> bool {
+        self.first <= day && day <= self.last
+    }
+
+    /// "from 20 September 2026 to 10 October 2026 (21 days)".
+    fn words(self) -> String {
+        format!(
+            "from {} to {} ({})",
+            long(self.first),
+            long(self.last),
+            plural(self.days(), "day")
+        )
+    }
+}
+
+/// The gaps of a dataset.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gaps {
+    /// Those since the first of the windows that figures are compared with.
+    pub(super) recent: Vec<Missing>,
+    /// Those before.
+    older: Vec<Missing>,
+    /// Days from the first of those windows, or the first record, to the window's end.
+    compared: f64,
+}
+
+impl Gaps {
+    /// The gaps before the newest record of the last 53 weeks.
+    pub(super) fn of(times: &Times, window: &Window, windows: u32) -> Self {
+        let Some(days) = DayEnds::of_times(times, window) else {
+            return Self::default();
+        };
+        let since = window.back(windows).start;
+        let gaps = days.gaps.iter().copied();
+        let (recent, older) = gaps.partition(|gap: &Missing| gap.last >= since);
+        let begin = since.max(days.first);
+        Self {
+            recent,
+            older,
+            compared: f64::from((window.end - begin).get_days().max(1)),
+        }
+    }
+
+    /// Whether days of a window are in a gap.
+    pub(super) fn is_in(&self, window: &Window) -> bool {
+        let mut gaps = self.recent.iter().chain(&self.older);
+        gaps.any(|gap| gap.first < window.end && gap.last >= window.start)
+    }
+
+    /// Share of the days of the window and those before it that are not in a gap.
+    pub(super) fn share(&self, window: &Window, windows: u32) -> f64 {
+        (1.0 - self.missing(window, windows) as f64 / self.compared.max(1.0)).max(0.0)
+    }
+
+    /// Days of the compared windows that are in a gap.
+    fn missing(&self, window: &Window, windows: u32) -> u64 {
+        let since = window.back(windows).start;
+        let within = |gap: &Missing| Missing {
+            first: gap.first.max(since),
+            last: gap.last,
+        };
+        self.recent.iter().map(|gap| within(gap).days()).sum()
+    }
+
+    /// "no records on 20 of 63 days"; empty without a gap.
+    pub(super) fn basis(&self, window: &Window, windows: u32) -> String {
+        match self.missing(window, windows) {
+            0 => String::new(),
+            missing => format!(
+                "no records on {missing} of {}",
+                plural(self.compared as u64, "day")
+            ),
+        }
+    }
+
+    /// Sentences for the notes of the report.
+    pub(super) fn notices(&self, name: &str, noun: &str) -> Vec<String> {
+        let sentence = |gap: &Missing| format!("No {noun} of {name} {}.", gap.words());
+        self.recent.iter().map(sentence).collect()
+    }
+
+    /// Sentences on gaps that nothing is compared with any more.
+    pub(super) fn caveats(&self, name: &str, noun: &str) -> Vec<String> {
+        let sentence = |gap: &Missing| format!("No {noun} of {name} {}.", gap.words());
+        self.older.iter().map(sentence).collect()
+    }
+}
+
+/// Recent gaps, as one finding.
+pub(super) fn finding(
+    context: &Context,
+    params: &Params,
+    input: &Input,
+    gaps: &Gaps,
+) -> Option<Finding> {
+    let longest = gaps.recent.iter().max_by_key(|gap| gap.days())?;
+    let days: u64 = gaps.recent.iter().map(|gap| gap.days()).sum();
+    let mut finding = start(context, input, "days without records");
+    finding.magnitude = Some(Magnitude::point(days as f64, "days"));
+    finding.period = format!("{} to {}", longest.first, longest.last);
+    finding.n = days;
+    finding.severity = Severity::Warning;
+    finding.confidence = 0.99;
+    finding.baseline = Some("its own rhythm of the last 53 weeks".to_string());
+    let more = match gaps.recent.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {}", plural(more as u64, "other gap")),
+    };
+    finding.sentence = format!(
+        "{} has no {} {}{more}, which its own rhythm does not explain: find out whether they are \
+         missing.",
+        input.dataset.name,
+        params.noun(),
+        longest.words()
+    );
+    finding.caveats = vec![
+        "Holidays that the source has not seen before look like a gap.".to_string(),
+        "If no records mean that nothing happened, say `silence = \"zero\"` under [expect] in the \
+         contract."
+            .to_string(),
+    ];
+    Some(
+        finding
+            .number("first", longest.first.to_string())
+            .number("last", longest.last.to_string())
+            .number("days", days),
+    )
+}
+
+/// Whether a gap is that of the same time last year, as holidays are.
+pub(super) fn is_last_years(gap: Missing, end: Date) -> bool {
+    let Ok(then) = end.checked_sub(364.days()) else {
+        return false;
+    };
+    let near = |day: Date| (day - then).get_days().abs() <= 14;
+    near(gap.first) || near(gap.last) || gap.holds(then)
+}

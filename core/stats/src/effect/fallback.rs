@@ -1,0 +1,202 @@
+//! Tests for a change whose history is too short, or too regular, for placebos.
+
+use super::{Design, t_tail};
+
+/// Length of the blocks that are compared, where there is no season.
+const WEEK: usize = 7;
+/// Fewest blocks before the change.
+const BLOCKS_MIN: usize = 5;
+
+/// Values that repeat without exception: one for each phase of the season, or one for all.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Pattern {
+    phases: Vec<f64>,
+    /// Known values that confirmed it.
+    pub(super) steps: usize,
+}
+
+impl Pattern {
+    /// The pattern of a series; `None` where a value departs from it, or a phase has none.
+    pub(super) fn of(values: &[Option<f64>], period: usize) -> Option<Self> {
+        let known = values.iter().flatten().count();
+        let repeats = |period: usize| {
+            let mut phases = vec![None; period];
+            for (i, value) in values.iter().enumerate() {
+                let Some(value) = value else { continue };
+                let phase: &mut Option<f64> = &mut phases[i % period];
+                if !is_same(*phase.get_or_insert(*value), *value) {
+                    return None;
+                }
+            }
+            Some(Self {
+                steps: known.saturating_sub(if period > 1 { period } else { 0 }),
+                phases: phases.into_iter().collect::<Option<_>>()?,
+            })
+        };
+        repeats(1).or_else(|| repeats(period.max(1)))
+    }
+
+    /// Value at a position, counted as those it was made of.
+    pub(super) fn at(&self, position: usize) -> f64 {
+        self.phases[position % self.phases.len()]
+    }
+
+    /// A difference to the pattern without what computing sums leaves.
+    pub(super) fn rounded(&self, difference: f64) -> f64 {
+        let scale = self
+            .phases
+            .iter()
+            .fold(0.0, |most: f64, v| most.max(v.abs()));
+        if difference.abs() <= TOLERANCE * scale {
+            0.0
+        } else {
+            difference
+        }
+    }
+
+    /// Upper 95 % bound of the share of steps that would depart from the pattern without a change:
+    /// none of `steps` did (the rule of three; Hanley and Lippman-Hand, 1983).
+    pub(super) fn share_max(&self) -> f64 {
+        1.0 - 0.05_f64.powf(1.0 / self.steps.max(1) as f64)
+    }
+}
+
+/// Relative difference that the order of a sum can make.
+const TOLERANCE: f64 = 1e-9;
+
+fn is_same(a: f64, b: f64) -> bool {
+    (a - b).abs() <= TOLERANCE * a.abs().max(b.abs())
+}
+
+/// p-value of differences to a level from which none of `steps` earlier values departed.
+///
+/// The larger of two. If days are exchangeable, all of the `k` that differ come after the change by
+/// chance with `C(after, k) / C(steps + after, k)` (Fisher). If the level shifts now and then and
+/// stays, days are not: then the first departure is equally likely at any step, and comes as soon
+/// after the change as it did with `(d + 1) / (steps + d + 1)`, `d` being the steps before it.
+pub fn constant_p(steps: usize, differences: &[f64]) -> f64 {
+    let Some(first) = differences.iter().position(|value| *value != 0.0) else {
+        return 1.0;
+    };
+    let after = differences.len();
+    let differ = differences.iter().filter(|value| **value != 0.0).count();
+    let exchanged: f64 = (0..differ)
+        .map(|i| (after - i) as f64 / (steps + after - i) as f64)
+        .product();
+    let shifted = (first + 1) as f64 / (steps + first + 1) as f64;
+    exchanged.max(shifted)
+}
+
+/// p-value of whole weeks (seasons) before the change against whole weeks after it, by Student's t with
+/// pooled variance; `None` with fewer than five before or none after.
+///
+/// Sums over a week hold no weekday effect, and depend on each other far less than days do.
+pub fn weeks_p(design: &Design) -> Option<f64> {
+    let length = if design.period > 1 {
+        design.period
+    } else {
+        WEEK
+    };
+    let values = without_controls(design);
+    let (before, after) = values.split_at(design.change - design.begin);
+    let means = |blocks: &mut dyn Iterator<Item = &[Option<f64>]>| -> Vec<f64> {
+        let mean = |block: &[Option<f64>]| {
+            let known = block.iter().flatten().count();
+            (known * 3 >= length * 2).then(|| block.iter().flatten().sum::<f64>() / known as f64)
+        };
+        blocks.filter_map(mean).collect()
+    };
+    let before = means(&mut before.rchunks_exact(length));
+    let after = means(&mut after.chunks_exact(length));
+    if before.len() < BLOCKS_MIN || after.is_empty() {
+        return None;
+    }
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let squares = |values: &[f64], mean: f64| -> f64 {
+        values.iter().map(|value| (value - mean).powi(2)).sum()
+    };
+    let (mean_before, mean_after) = (mean(&before), mean(&after));
+    let freedom = (before.len() + after.len() - 2) as f64;
+    let variance = (squares(&before, mean_before) + squares(&after, mean_after)) / freedom;
+    let size = variance * (1.0 / before.len() as f64 + 1.0 / after.len() as f64);
+    let difference = mean_after - mean_before;
+    if size > 0.0 {
+        return Some(t_tail(freedom, difference / size.sqrt()));
+    }
+    let differences = vec![difference; after.len()];
+    Some(constant_p(before.len(), &differences))
+}
+
+/// The series around the change without what its controls explain before it: their standardised
+/// mean, by least squares.
+fn without_controls(design: &Design) -> Vec<Option<f64>> {
+    let (begin, end) = (design.begin, design.end);
+    let train = design.change - begin;
+    let values = &design.values[begin..end];
+    if design.controls.is_empty() {
+        return values.to_vec();
+    }
+    let mut common = vec![0.0; end - begin];
+    for control in design.controls {
+        let control = &control[begin..end];
+        let mean = control[..train].iter().sum::<f64>() / train as f64;
+        let square: f64 = control[..train].iter().map(|v| (v - mean).powi(2)).sum();
+        let sd = (square / train as f64).sqrt();
+        for (slot, value) in common.iter_mut().zip(control) {
+            *slot += if sd > 0.0 { (value - mean) / sd } else { 0.0 };
+        }
+    }
+    let known: Vec<(f64, f64)> = values[..train]
+        .iter()
+        .zip(&common)
+        .filter_map(|(value, common)| Some(((*value)?, *common)))
+        .collect();
+    let n = known.len().max(1) as f64;
+    let mean_value = known.iter().map(|(value, _)| value).sum::<f64>() / n;
+    let mean_common = known.iter().map(|(_, common)| common).sum::<f64>() / n;
+    let (mut product, mut square) = (0.0, 0.0);
+    for (value, common) in &known {
+        product += (value - mean_value) * (common - mean_common);
+        square += (common - mean_common).powi(2);
+    }
+    let slope = if square > 0.0 { product / square } else { 0.0 };
+    values
+        .iter()
+        .zip(&common)
+        .map(|(value, common)| Some((*value)? - slope * common))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_changed_and_then_does_is_counted() {
+        // All of 30 days differ from the first on, after 98 that did not.
+        assert!((constant_p(98, &[-1.0; 30]) - 1.0 / 99.0).abs() < 1e-12);
+        // One of 30 days differs, after 42 that did not: chance.
+        let mut one = [0.0; 30];
+        one[0] = 1.0;
+        assert!((constant_p(42, &one) - 30.0 / 72.0).abs() < 1e-12);
+        // The shift came ten days late.
+        let mut late = vec![0.0; 10];
+        late.resize(30, 2.0);
+        assert!((constant_p(42, &late) - 11.0 / 53.0).abs() < 1e-12);
+        assert_eq!(constant_p(42, &[0.0; 30]), 1.0);
+    }
+
+    #[test]
+    fn a_pattern_repeats_without_exception() {
+        let known = |values: &[f64]| values.iter().copied().map(Some).collect::<Vec<_>>();
+        let flat = Pattern::of(&known(&[3.0; 50]), 7).expect("a pattern");
+        assert_eq!((flat.at(60), flat.steps), (3.0, 50));
+        let week = [9.0, 8.0, 8.0, 8.0, 7.0, 0.0, 0.0].repeat(8);
+        let weekly = Pattern::of(&known(&week), 7).expect("a pattern");
+        assert_eq!((weekly.at(57), weekly.steps), (8.0, 49));
+        let mut odd = week;
+        odd[20] = 1.0;
+        assert_eq!(Pattern::of(&known(&odd), 7), None);
+        assert!((flat.share_max() - 0.058).abs() < 1e-3);
+    }
+}

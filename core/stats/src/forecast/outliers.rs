@@ -1,0 +1,176 @@
+//! Exceptional values, which a forecast must not follow: one outage is no new rhythm.
+
+use crate::{
+    describe::{median, quantile_sorted, sorted},
+    seasonal::decompose_within,
+};
+
+/// A series without its outliers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cleaned {
+    /// The series, with what was usual in the place of each outlier.
+    pub values: Vec<f64>,
+    /// Positions of the outliers.
+    pub outliers: Vec<usize>,
+    /// Mean deviation of the outliers that reach to the end of the series, 0 without any: whether they
+    /// pass or last is not known yet.
+    pub open: f64,
+}
+
+/// Remainders are extreme from this many times their usual size on.
+const EXTREME: f64 = 6.0;
+/// Remainders are extreme only when there are none between them and the usual ones: sizes that grow
+/// evenly are a heavy tail, which is part of the series.
+const GAP: f64 = 2.0;
+/// Half of the longest window of the level: longer ones cost much and gain little.
+const HALF_MAX: usize = 60;
+
+/// Replaces short excursions far beyond anything usual, after which the series returned to where it
+/// was. Shifts of the level stay, and so does what comes again a season later, and the events of a
+/// series in which most values are zero.
+pub fn clean(values: &[f64], period: usize) -> Cleaned {
+    let n = values.len();
+    let mut cleaned = Cleaned {
+        values: values.to_vec(),
+        outliers: Vec::new(),
+        open: 0.0,
+    };
+    let has_negative = values.iter().any(|value| *value < 0.0);
+    let is_rare = !has_negative && median(values) == 0.0;
+    if n < (3 * period).max(14) || is_rare {
+        return cleaned;
+    }
+    let parts = decompose_within(values, period, (5 * period / 2).clamp(7, HALF_MAX));
+    let Some(limit) = extreme_from(&parts.remainder, values) else {
+        return cleaned;
+    };
+    let rest = &parts.remainder;
+    let adjusted: Vec<f64> = values
+        .iter()
+        .zip(&parts.season)
+        .map(|(value, season)| value - season)
+        .collect();
+    let is_extreme = |i: usize| rest[i].abs() >= limit;
+    let recurs = |i: usize| {
+        let same = |j: usize| j < n && is_extreme(j) && rest[j].signum() == rest[i].signum();
+        same(i + period) || i.checked_sub(period).is_some_and(same)
+    };
+    let longest = (period / 2).max(1);
+    let around = 2 * longest + 1;
+    let mut begin = 0;
+    while begin < n {
+        if !is_extreme(begin) {
+            begin += 1;
+            continue;
+        }
+        let end = (begin..n).find(|i| !is_extreme(*i)).unwrap_or(n);
+        let before = &adjusted[begin.saturating_sub(around)..begin];
+        let after = &adjusted[end..(end + around).min(n)];
+        // An excursion is far from what was before it and from what came after it.
+        let is_far = |i: usize| {
+            [before, after]
+                .iter()
+                .all(|side| side.is_empty() || (adjusted[i] - median(side)).abs() >= limit / GAP)
+        };
+        let is_alone = end - begin <= longest
+            && end - begin < n
+            && (begin..end).all(is_far)
+            && !(begin..end).any(recurs);
+        if is_alone {
+            let usual = median(&[before, after].concat());
+            let floor = if has_negative { f64::NEG_INFINITY } else { 0.0 };
+            for i in begin..end {
+                cleaned.values[i] = (usual + parts.season[i]).max(floor);
+                cleaned.outliers.push(i);
+            }
+            if end == n {
+                let deviations = (begin..n).map(|i| values[i] - cleaned.values[i]);
+                cleaned.open = deviations.sum::<f64>() / (n - begin) as f64;
+            }
+        }
+        begin = end;
+    }
+    cleaned
+}
+
+/// Size from which on remainders are extreme; `None` when none is.
+fn extreme_from(remainder: &[f64], values: &[f64]) -> Option<f64> {
+    let sizes = sorted(&remainder.iter().map(|rest| rest.abs()).collect::<Vec<_>>());
+    // The higher quantile is what counts where most remainders are the same.
+    let usual = (1.4826 * quantile_sorted(&sizes, 0.5)).max(quantile_sorted(&sizes, 0.95) / 1.96);
+    let size = median(&values.iter().map(|value| value.abs()).collect::<Vec<_>>());
+    let largest = sizes.last().copied().unwrap_or(0.0);
+    let least = (EXTREME * usual).max(1e-6 * size).max(1e-12 * largest);
+    sizes
+        .windows(2)
+        .find(|pair| pair[1] > least && pair[1] >= GAP * pair[0])
+        .map(|pair| pair[1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn week(i: usize) -> f64 {
+        [30.0, 24.0, 24.0, 24.0, 22.0, 10.0, 8.0][i % 7]
+    }
+
+    /// Whole numbers between -1 and 1, without order.
+    fn noise(i: usize) -> f64 {
+        (i * 7919 % 3) as f64 - 1.0
+    }
+
+    /// A series of 84 days with other values on some of them, and the days that are outliers.
+    fn check(change: impl Fn(usize, f64) -> f64, outliers: &[usize], open: f64) {
+        for spread in [0.0, 1.0] {
+            let usual: Vec<f64> = (0..84).map(|i| week(i) + spread * noise(i)).collect();
+            let values: Vec<f64> = (0..84).map(|i| change(i, usual[i])).collect();
+            let cleaned = clean(&values, 7);
+            assert_eq!(cleaned.outliers, outliers, "spread {spread}");
+            for i in outliers {
+                let off = (cleaned.values[*i] - usual[*i]).abs();
+                assert!(off <= 2.0 * spread, "{i}: {}", cleaned.values[*i]);
+            }
+            assert!(
+                (cleaned.open - open).abs() <= 2.0 * spread,
+                "{}",
+                cleaned.open
+            );
+        }
+    }
+
+    #[test]
+    fn short_excursions_that_return_are_outliers() {
+        check(|_, usual| usual, &[], 0.0);
+        check(|i, usual| if i == 72 { 0.0 } else { usual }, &[72], 0.0);
+        check(|i, usual| if i == 3 { 90.0 } else { usual }, &[3], 0.0);
+        let three = |i: usize, usual: f64| if (50..53).contains(&i) { 90.0 } else { usual };
+        check(three, &[50, 51, 52], 0.0);
+        // On the last day nobody knows.
+        check(|i, usual| if i == 83 { 68.0 } else { usual }, &[83], 60.0);
+    }
+
+    #[test]
+    fn shifts_rhythms_and_rare_events_stay() {
+        for shift in [40, 60, 66, 69, 72, 79] {
+            check(
+                |i, usual| usual + 60.0 * f64::from(u8::from(i >= shift)),
+                &[],
+                0.0,
+            );
+        }
+        // Two new busy Sundays may be a new rhythm.
+        check(
+            |i, usual| if i == 76 || i == 83 { 90.0 } else { usual },
+            &[],
+            0.0,
+        );
+        let rare: Vec<f64> = (0..200).map(|i| f64::from(u8::from(i % 40 == 3))).collect();
+        assert!(clean(&rare, 7).outliers.is_empty());
+        // A heavy tail, evenly up to twelve times the median.
+        let tail: Vec<f64> = (0..200_usize)
+            .map(|i| (2.5 * (i * 79 % 200) as f64 / 200.0).exp())
+            .collect();
+        assert!(clean(&tail, 7).outliers.is_empty());
+    }
+}

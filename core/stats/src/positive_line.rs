@@ -1,0 +1,493 @@
+//! Lines through values that cannot be negative, such as counts: a straight line through a fall ends
+//! below zero, these do not.
+
+use crate::test::t_quantile;
+use crate::trend::{TREND_MIN, inflation, median_of};
+
+/// A line for values that cannot be negative: it stays above zero.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PositiveLine {
+    /// How the level moves along it.
+    pub link: Link,
+    /// Relative change from the first known value to the last, with its 95 % interval; never below
+    /// −1.
+    pub change: [f64; 3],
+    /// Variance of the values over their mean; at least 1 for counts.
+    pub dispersion: f64,
+    /// Predictor in the middle of the series, and its change from one position to the next.
+    level: f64,
+    slope: f64,
+    middle: f64,
+}
+
+impl PositiveLine {
+    /// Height of the line at a position, averaged over a season; never below zero.
+    pub fn at(&self, position: usize) -> f64 {
+        let predictor = self.level + self.slope * (position as f64 - self.middle);
+        self.link.mean(predictor).max(0.0)
+    }
+
+    /// Width of the interval on the scale of logarithms.
+    fn log_width(&self) -> f64 {
+        self.change[2].ln_1p() - self.change[1].ln_1p()
+    }
+}
+
+/// How the level of a [`PositiveLine`] depends on its predictor, which moves evenly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// The same factor from each position to the next.
+    Log,
+    /// The square root moves by the same amount.
+    Root,
+    /// The level moves by the same amount: a straight line.
+    Identity,
+}
+
+impl Link {
+    fn mean(self, predictor: f64) -> f64 {
+        match self {
+            Self::Log => predictor.exp(),
+            Self::Root => predictor * predictor,
+            Self::Identity => predictor,
+        }
+    }
+
+    fn derivative(self, predictor: f64) -> f64 {
+        match self {
+            Self::Log => predictor.exp(),
+            Self::Root => 2.0 * predictor,
+            Self::Identity => 1.0,
+        }
+    }
+
+    fn predictor(self, mean: f64) -> f64 {
+        match self {
+            Self::Log => mean.ln(),
+            Self::Root => mean.sqrt(),
+            Self::Identity => mean,
+        }
+    }
+}
+
+/// Most rounds of the fit of a [`positive_line`]; it usually needs ten.
+const ROUNDS: usize = 200;
+/// Values that lie further from the line than this many robust standard deviations are drawn in.
+const GROSS: f64 = 5.0;
+/// Most rounds of drawing in: each begins at a line that is less bent.
+const DRAWN_MAX: usize = 5;
+/// Most times the width of the log-linear line's interval that another line's may have.
+const WIDER_MAX: f64 = 1.25;
+
+/// The quasi-Poisson line of values that are not negative (`McCullagh` and Nelder 1989, chapters 6
+/// and 9), with a factor for each phase of a season of `period` positions. Of a log-linear, a square
+/// and a straight line, the one with the least deviance that stays clearly above zero.
+///
+/// The variance is that of the values around the line, enlarged by the autocorrelation of the
+/// residuals as in [`trend`](crate::trend::trend); for counts it is at least that of independent ones. Single values far
+/// from the line, such as a day of outage, are drawn in.
+///
+/// `None` when there are fewer than [`TREND_MIN`] values, a negative one, or nothing to fit.
+pub fn positive_line(
+    values: &[Option<f64>],
+    period: usize,
+    is_count: bool,
+) -> Option<PositiveLine> {
+    let known = values.iter().flatten();
+    if known.clone().count() < TREND_MIN || known.clone().any(|value| *value < 0.0) {
+        return None;
+    }
+    let seasonal = period >= 2 && values.len() >= 3 * period;
+    let phases = if seasonal { period } else { 1 };
+    let (mut drawn, mut fit) = (values.to_vec(), Fit::of(values, phases, Link::Log)?);
+    for _ in 0..DRAWN_MAX {
+        let nearer = fit.draw_in(values);
+        if nearer == drawn {
+            break;
+        }
+        fit = Fit::of(&nearer, phases, Link::Log)?;
+        drawn = nearer;
+    }
+    let log = fit.line(&drawn, is_count)?;
+    let (mut best, mut deviance) = (log.clone(), fit.deviance(&drawn));
+    for link in [Link::Root, Link::Identity] {
+        let Some(other) = Fit::of(&drawn, phases, link) else {
+            continue;
+        };
+        let Some(line) = other.line(&drawn, is_count) else {
+            continue;
+        };
+        // Next to zero, only logarithms tell how far a level is from it.
+        let is_near_zero = line.log_width() > WIDER_MAX * log.log_width();
+        if !is_near_zero && other.deviance(&drawn) < deviance {
+            (best, deviance) = (line, other.deviance(&drawn));
+        }
+    }
+    Some(best)
+}
+
+/// A fit: the value at position `i` is expected to be
+/// `factors[i % phases] * link.mean(level + slope * (i - middle))`.
+struct Fit {
+    link: Link,
+    level: f64,
+    slope: f64,
+    middle: f64,
+    /// Of mean 1 over a season.
+    factors: Vec<f64>,
+}
+
+impl Fit {
+    /// Fits by Fisher scoring, the factors of the phases by proportional fitting in between. `None`
+    /// when the values do not settle on a line above zero, as when all but one are zero.
+    fn of(values: &[Option<f64>], phases: usize, link: Link) -> Option<Self> {
+        let count = values.iter().flatten().count() as f64;
+        let mean = values.iter().flatten().sum::<f64>() / count;
+        if mean <= 0.0 || !mean.is_finite() {
+            return None;
+        }
+        let length = values.len() as f64;
+        let mut fit = Self {
+            link,
+            level: link.predictor(mean),
+            slope: 0.0,
+            middle: (length - 1.0) / 2.0,
+            factors: vec![1.0; phases],
+        };
+        for _ in 0..ROUNDS {
+            let moved = fit.season(values).max(fit.step(values));
+            let is_endless = link == Link::Log && (fit.slope * length).abs() > 60.0;
+            if !moved.is_finite() || is_endless {
+                return None;
+            }
+            if moved < 1e-9 {
+                return Some(fit);
+            }
+        }
+        None
+    }
+
+    fn predictor(&self, position: usize) -> f64 {
+        self.level + self.slope * (position as f64 - self.middle)
+    }
+
+    fn expected(&self, position: usize) -> f64 {
+        let factor = self.factors[position % self.factors.len()];
+        factor * self.link.mean(self.predictor(position))
+    }
+
+    /// Expected and known value of each position.
+    fn pairs<'a>(
+        &'a self,
+        values: &'a [Option<f64>],
+    ) -> impl Iterator<Item = (usize, f64, f64)> + 'a {
+        let known = values.iter().enumerate();
+        known.filter_map(|(i, value)| Some((i, self.expected(i), (*value)?)))
+    }
+
+    /// Makes each phase add up; the largest change of a factor.
+    fn season(&mut self, values: &[Option<f64>]) -> f64 {
+        let phases = self.factors.len();
+        if phases == 1 {
+            return 0.0;
+        }
+        let mut sums = vec![[0.0; 2]; phases];
+        for (i, expected, value) in self.pairs(values) {
+            let sum = &mut sums[i % phases];
+            sum[0] += expected;
+            sum[1] += value;
+        }
+        let before = self.factors.clone();
+        for (factor, [expected, value]) in self.factors.iter_mut().zip(sums) {
+            if expected > 0.0 {
+                *factor *= value / expected;
+            }
+        }
+        let mean = self.factors.iter().sum::<f64>() / phases as f64;
+        match self.link {
+            Link::Log => self.level += mean.ln(),
+            Link::Root | Link::Identity => {
+                let factor = self.link.predictor(mean);
+                self.level *= factor;
+                self.slope *= factor;
+            }
+        }
+        let mut moved: f64 = 0.0;
+        for (factor, before) in self.factors.iter_mut().zip(before) {
+            *factor /= mean;
+            moved = moved.max((*factor - before).abs());
+        }
+        moved
+    }
+
+    /// Information on level and slope in independent counts, and the score: `[ll, ls, ss]`, `[l, s]`.
+    fn information(&self, values: &[Option<f64>]) -> ([f64; 3], [f64; 2]) {
+        let (mut information, mut score) = ([0.0; 3], [0.0; 2]);
+        for (i, expected, value) in self.pairs(values).filter(|pair| pair.1 > 0.0) {
+            let x = i as f64 - self.middle;
+            let factor = self.factors[i % self.factors.len()];
+            let derivative = factor * self.link.derivative(self.predictor(i));
+            let weight = derivative * derivative / expected;
+            information[0] += weight;
+            information[1] += weight * x;
+            information[2] += weight * x * x;
+            let pull = (value - expected) * derivative / expected;
+            score[0] += pull;
+            score[1] += pull * x;
+        }
+        (information, score)
+    }
+
+    /// One step of Fisher scoring, not too long a one; its size, relative to the predictor.
+    fn step(&mut self, values: &[Option<f64>]) -> f64 {
+        let ([ll, ls, ss], [l, s]) = self.information(values);
+        let determinant = ll * ss - ls * ls;
+        let (level, slope) = (
+            (l * ss - s * ls) / determinant,
+            (s * ll - l * ls) / determinant,
+        );
+        let reach = self.middle.max(1.0);
+        let size = level.abs() + slope.abs() * reach;
+        if !size.is_finite() {
+            return f64::NAN;
+        }
+        let scale = if self.link == Link::Log {
+            1.0
+        } else {
+            // A line above zero stays above it: no step takes more than half of what is left.
+            let ends = [-reach, reach].map(|x| self.level + self.slope * x);
+            ends[0].min(ends[1]).max(f64::MIN_POSITIVE) * 0.5
+        };
+        let part = (scale / size).min(1.0);
+        self.level += part * level;
+        self.slope += part * slope;
+        match self.link {
+            Link::Log => size,
+            Link::Root | Link::Identity => size / self.level.abs(),
+        }
+    }
+
+    /// The line with the interval of its change.
+    fn line(&self, values: &[Option<f64>], is_count: bool) -> Option<PositiveLine> {
+        let residuals = self.residuals(values);
+        let n = residuals.iter().flatten().count() as f64;
+        let squares: f64 = residuals.iter().flatten().map(|r| r * r).sum();
+        let used = self.factors.iter().filter(|factor| **factor > 0.0).count() as f64;
+        let freedom = (n - used - 1.0).max(1.0);
+        let (dispersion, least) = (squares / freedom, f64::from(is_count));
+        // Not by ranks: those of many zeros follow the line.
+        let inflation = inflation(&residuals, n as usize);
+        let (change, variance) = self.log_change(values)?;
+        let error = (variance * (dispersion * inflation).max(least)).sqrt();
+        let half = t_quantile(0.975, (n / inflation - 2.0).max(2.0)) * error;
+        half.is_finite().then(|| PositiveLine {
+            link: self.link,
+            change: [change, change - half, change + half].map(f64::exp_m1),
+            dispersion: dispersion.max(least),
+            level: self.level,
+            slope: self.slope,
+            middle: self.middle,
+        })
+    }
+
+    /// Deviance of independent counts.
+    fn deviance(&self, values: &[Option<f64>]) -> f64 {
+        self.pairs(values)
+            .map(|(_, expected, value)| {
+                let log = if value > 0.0 {
+                    value * (value / expected).ln()
+                } else {
+                    0.0
+                };
+                2.0 * (log - (value - expected))
+            })
+            .sum()
+    }
+
+    /// Logarithm of the level at the last known value over that at the first, and its variance in
+    /// independent counts (delta method).
+    fn log_change(&self, values: &[Option<f64>]) -> Option<(f64, f64)> {
+        let ends = [
+            values.iter().position(Option::is_some)?,
+            values.iter().rposition(Option::is_some)?,
+        ];
+        let logs = ends.map(|end| self.link.mean(self.predictor(end)).ln());
+        let gradients = ends.map(|end| {
+            let predictor = self.predictor(end);
+            let by_level = self.link.derivative(predictor) / self.link.mean(predictor);
+            [by_level, by_level * (end as f64 - self.middle)]
+        });
+        let [l, s] = [0, 1].map(|i| gradients[1][i] - gradients[0][i]);
+        let ([ll, ls, ss], _) = self.information(values);
+        let variance = (l * l * ss - 2.0 * l * s * ls + s * s * ll) / (ll * ss - ls * ls);
+        Some((logs[1] - logs[0], variance))
+    }
+
+    /// Residuals in standard deviations of independent counts.
+    fn residuals(&self, values: &[Option<f64>]) -> Vec<Option<f64>> {
+        let mut residuals = vec![None; values.len()];
+        for (i, expected, value) in self.pairs(values) {
+            residuals[i] = (expected > 0.0).then(|| (value - expected) / expected.sqrt());
+        }
+        residuals
+    }
+
+    /// The values, those far from the line drawn in as long as they are few.
+    fn draw_in(&self, values: &[Option<f64>]) -> Vec<Option<f64>> {
+        let residuals = self.residuals(values);
+        let mut sizes: Vec<f64> = residuals.iter().flatten().map(|r| r.abs()).collect();
+        let limit = GROSS * 1.4826 * median_of(&mut sizes);
+        let is_gross = |r: &Option<f64>| r.is_some_and(|r| r.abs() > limit);
+        let gross = residuals.iter().filter(|r| is_gross(r)).count();
+        if limit <= 0.0 || gross > 1 + values.len() / 50 {
+            return values.to_vec();
+        }
+        let mut drawn = values.to_vec();
+        for (i, residual) in residuals.iter().enumerate().filter(|(_, r)| is_gross(r)) {
+            let expected = self.expected(i);
+            let away = limit.copysign(residual.unwrap_or(0.0)) * expected.sqrt();
+            drawn[i] = Some((expected + away).max(0.0));
+        }
+        drawn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change_point::Noise;
+    use crate::trend::trend;
+
+    fn some(values: &[f64]) -> Vec<Option<f64>> {
+        values.iter().copied().map(Some).collect()
+    }
+
+    #[test]
+    fn a_fall_of_counts_ends_above_zero() {
+        // From 20 a day to 1, where it stays: a straight line would end below zero.
+        let values: Vec<f64> = (0..200)
+            .map(|i| (20.0 - 0.12 * f64::from(i)).max(1.0).round())
+            .collect();
+        let straight = trend(&some(&values)).expect("a trend").line;
+        assert!(straight.at(199) < 0.0, "{straight:?}");
+        let line = positive_line(&some(&values), 7, true).expect("a line");
+        let [change, low, high] = line.change;
+        assert!(-1.0 < low && low < change && change < high, "{line:?}");
+        assert!(change < -0.85 && high < -0.6, "{line:?}");
+        let [start, end] = [0, 199].map(|i| line.at(i));
+        assert!((end / start - 1.0 - change).abs() < 1e-9, "{line:?}");
+        assert!(
+            (15.0..24.0).contains(&start) && (0.1..2.0).contains(&end),
+            "{start} {end}"
+        );
+    }
+
+    #[test]
+    fn weekends_and_an_outage_do_not_bend_the_line() {
+        let mut noise = Noise::new(9);
+        let mut values: Vec<Option<f64>> = (0..140)
+            .map(|i| {
+                let weekday = if i % 7 < 5 { 1.3 } else { 0.25 };
+                let mean = 12.0 * weekday * (0.01 * f64::from(i)).exp();
+                (i % 13 != 4).then(|| f64::from(noise.poisson(mean)))
+            })
+            .collect();
+        let calm = positive_line(&values, 7, true).expect("a line");
+        let truth = 1.39_f64.exp_m1();
+        let [change, low, high] = calm.change;
+        assert!(
+            (change - truth).abs() < 0.8 && low < truth && truth < high,
+            "{calm:?}"
+        );
+        values[137] = Some(900.0);
+        let outage = positive_line(&values, 7, true).expect("a line");
+        let moved = outage.change[0] - calm.change[0];
+        assert!(moved.abs() < 0.4, "{outage:?} {calm:?}");
+    }
+
+    #[test]
+    fn what_has_no_positive_line_has_none() {
+        let mut alone = vec![0.0; 30];
+        alone[0] = 5.0;
+        for values in [vec![0.0; 30], vec![1.0; 4], vec![-1.0; 30], alone] {
+            assert_eq!(positive_line(&some(&values), 7, true), None, "{values:?}");
+        }
+        // Beside zero the interval stays one that can be read.
+        let ends: Vec<f64> = (0..50)
+            .map(|i| if i < 30 { 4.0 + f64::from(i % 3) } else { 0.0 })
+            .collect();
+        let line = positive_line(&some(&ends), 7, true).expect("a line");
+        assert!(line.change[0] < -0.9 && line.change[2] < 10.0, "{line:?}");
+        // The unit of amounts does not matter.
+        let amounts: Vec<f64> = (0..60).map(|i| 1000.0 + f64::from(i * 37 % 11)).collect();
+        let small: Vec<f64> = amounts.iter().map(|v| v / 1000.0).collect();
+        let [a, b] = [amounts, small].map(|v| positive_line(&some(&v), 1, false).expect("a line"));
+        assert!((a.change[1] - b.change[1]).abs() < 1e-6, "{a:?} {b:?}");
+    }
+
+    /// How often the interval holds the change of counts with correlated levels.
+    #[test]
+    fn intervals_of_positive_lines_hold_the_change() {
+        for (n, rho, mean, deviation) in [
+            (30, 0.0, 2.0, 0.0),
+            (60, 0.0, 0.4, 0.0),
+            (60, 0.3, 6.0, 0.4),
+            (150, 0.5, 6.0, 0.4),
+        ] {
+            let mut noise = Noise::new(n as u64 * 7 + (rho * 100.0) as u64);
+            let slope = -1.0 / n as f64;
+            let tries = 400;
+            let mut held = 0;
+            for _ in 0..tries {
+                let levels = noise.autoregressive(n, rho);
+                let values: Vec<Option<f64>> = levels
+                    .iter()
+                    .enumerate()
+                    .map(|(i, level)| {
+                        let level = (slope * i as f64 + deviation * level).exp();
+                        Some(f64::from(noise.poisson(mean * level)))
+                    })
+                    .collect();
+                let Some(line) = positive_line(&values, 1, true) else {
+                    continue;
+                };
+                let truth = (slope * (n - 1) as f64).exp_m1();
+                held += usize::from(line.change[1] <= truth && truth <= line.change[2]);
+            }
+            let coverage = held as f64 / f64::from(tries);
+            println!("n {n} rho {rho} mean {mean}: coverage {coverage:.3}");
+            assert!(coverage >= 0.91, "n {n} rho {rho} mean {mean}: {coverage}");
+        }
+    }
+
+    #[test]
+    fn trends_of_few_counts_are_found_at_their_level() {
+        // Many ties: most pairs of such counts have no slope, the line has one.
+        for (n, mean, fall, least, most) in [
+            (52, 2.0, 0.0, 0.0, 0.07),
+            (366, 0.3, 0.0, 0.0, 0.07),
+            (52, 2.0, 1.0, 0.3, 1.0),
+            (366, 0.3, 1.2, 0.5, 1.0),
+        ] {
+            let mut noise = Noise::new(n as u64 + (fall * 10.0) as u64);
+            let tries = 300;
+            let mut claims = 0;
+            for _ in 0..tries {
+                let level = |i: usize| mean * (-fall * i as f64 / n as f64).exp();
+                let values: Vec<Option<f64>> = (0..n)
+                    .map(|i| Some(f64::from(noise.poisson(level(i)))))
+                    .collect();
+                let line = positive_line(&values, 1, true).expect("a line");
+                let excludes = line.change[1] > 0.0 || line.change[2] < 0.0;
+                let is_tested = trend(&values).is_some_and(|trend| trend.test.p < 0.05);
+                claims += usize::from(excludes && is_tested);
+            }
+            let share = claims as f64 / f64::from(tries);
+            println!("n {n} mean {mean} fall {fall}: claims {share:.3}");
+            assert!(
+                (least..=most).contains(&share),
+                "n {n} fall {fall}: {share}"
+            );
+        }
+    }
+}
