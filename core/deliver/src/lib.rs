@@ -9,6 +9,8 @@ pub mod archive;
 
 pub mod diff;
 
+mod earlier;
+
 pub mod failure;
 
 pub mod alert;
@@ -23,6 +25,7 @@ mod words;
 pub use alert::{Alert, Told, alert, alert_without_run};
 pub use archive::{rebuild, rebuild_with};
 pub use diff::{Difference, diff};
+pub use earlier::earlier_report;
 pub use failure::failure_report;
 pub use run_summary::{RunStatus, RunSummary};
 

@@ -120,6 +120,7 @@ fn plan(job: &Job) -> Result<Plan, Box<dyn Error>> {
         select: &[],
         seed: 0,
         notices: &[],
+        earlier: None,
         environment: Arc::new(|_| None),
     };
     Plan::build(job, &NoKinds, &options).map_err(|errors| format!("{errors:?}").into())

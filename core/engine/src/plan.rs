@@ -23,7 +23,9 @@ use crate::{
 use choice::{chosen, select};
 use jiff::civil::Date;
 use order::{in_order, places};
-use retrocast_domain::{Diagnostic, Level, ParamLine, Window, window::Comparison};
+use retrocast_domain::{
+    Diagnostic, Level, ParamLine, Window, report::EarlierReport, window::Comparison,
+};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::{
@@ -101,6 +103,8 @@ pub struct PlanOptions<'a> {
     pub seed: u64,
     /// What the reports have to say of the house, such as that the disk was full.
     pub notices: &'a [String],
+    /// The report before this one, which the reports tell what is new against.
+    pub earlier: Option<&'a EarlierReport>,
     /// Where `${env.X}` and `${secret.X}` are looked up.
     pub environment: Environment,
 }
@@ -159,7 +163,7 @@ impl Plan {
         {
             return Err(elaborated.diagnostics);
         }
-        let nodes = in_order(nodes(job, kinds, &elaborated, options.notices));
+        let nodes = in_order(nodes(job, kinds, &elaborated, options));
         drop(elaborated);
         let nodes = select(nodes, options.select)?;
         let configs = nodes
@@ -236,7 +240,12 @@ fn escape(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
-fn nodes(job: &Job, kinds: &dyn Kinds, elaborated: &Elaborated, notices: &[String]) -> Vec<Node> {
+fn nodes(
+    job: &Job,
+    kinds: &dyn Kinds,
+    elaborated: &Elaborated,
+    options: &PlanOptions<'_>,
+) -> Vec<Node> {
     let mut nodes: Vec<Node> = entries(&elaborated.tree, "source")
         .iter()
         .map(|entry| source(&entry.key, &entry.item, kinds))
@@ -250,12 +259,12 @@ fn nodes(job: &Job, kinds: &dyn Kinds, elaborated: &Elaborated, notices: &[Strin
     nodes.extend(
         job.reports
             .iter()
-            .map(|spec| report(job, spec, kinds, notices)),
+            .map(|spec| report(job, spec, kinds, options)),
     );
     nodes
 }
 
-fn report(job: &Job, report: &ReportSpec, kinds: &dyn Kinds, notices: &[String]) -> Node {
+fn report(job: &Job, report: &ReportSpec, kinds: &dyn Kinds, options: &PlanOptions<'_>) -> Node {
     let chosen: Option<BTreeSet<&String>> = report.stages.as_ref().map(|all| all.iter().collect());
     let chosen = |stage: &&String| chosen.as_ref().is_none_or(|all| all.contains(*stage));
     let sources = job.sources.iter().map(|name| format!("source.{name}"));
@@ -270,7 +279,8 @@ fn report(job: &Job, report: &ReportSpec, kinds: &dyn Kinds, notices: &[String])
             "title": if report.title.is_empty() { &job.title } else { &report.title },
             "owner": job.owner,
             "stages": report.stages,
-            "notices": notices,
+            "notices": options.notices,
+            "earlier": options.earlier,
         }),
         inputs: sources.chain(stages).collect(),
         code_version: kinds.code_version(REPORT),

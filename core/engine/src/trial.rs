@@ -301,6 +301,7 @@ pub fn plan_with(
         select,
         seed: 0,
         notices: &[],
+        earlier: None,
         environment: Arc::new(|name| (name == "RECORDS").then(|| "/records".to_string())),
     };
     Plan::build(&job, &TrialKinds, &options)

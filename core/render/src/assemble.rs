@@ -4,6 +4,7 @@
 //! is. Every sentence follows from the data alone, so the same run always reads the same.
 
 mod asks;
+mod headlines;
 mod notes;
 mod verdict;
 
@@ -15,16 +16,14 @@ pub use verdict::POOR_SHARE;
 
 use jiff::civil::Date;
 use retrocast_domain::{
-    Cell, CellStatus, Direction, Effect, Finding, Kpi, Report, ReportStatus, Severity, Window,
+    Cell, CellStatus, Direction, Effect, Finding, Kpi, Report, ReportStatus, Window,
     finding::by_importance,
-    report::{PlanNode, Provenance, SourceNote},
+    report::{EarlierReport, PlanNode, Provenance, SourceNote},
 };
-use std::{cmp::Reverse, collections::BTreeSet};
+use std::collections::BTreeSet;
 
 /// Version of the shape of `report.json`.
 pub const SCHEMA: u32 = 1;
-/// Findings kept as headlines.
-const HEADLINES_MAX: usize = 8;
 /// Headlines that the first page prints.
 pub const HEADLINES_PRINTED: usize = 3;
 /// Key figures on the first page.
@@ -72,6 +71,8 @@ pub struct Assembly {
     pub sources: Vec<SourceNote>,
     /// Nodes of the plan.
     pub plan: Vec<PlanNode>,
+    /// The report before this one, where there is one.
+    pub earlier: Option<EarlierReport>,
     /// Who made it from what.
     pub provenance: Provenance,
 }
@@ -87,13 +88,16 @@ pub fn report(assembly: Assembly) -> Report {
         mut cells,
         sources,
         plan,
+        earlier,
         provenance,
     } = assembly;
     cells.sort_by_key(|cell| reading_rank(&cell.kind));
     let status = status(&cells, &plan);
     let kpis = strip(&cells);
     let effects: Vec<Effect> = cells.iter().flat_map(|cell| cell.effects.clone()).collect();
-    let asks = asks::asks(&cells, &effects);
+    let ordered = headlines::in_order(&cells, earlier.as_ref());
+    let asks = asks::asks(&ordered, &effects);
+    let notices = notes::notices(&cells, &sources, &window);
     let facts = verdict::Facts {
         cells: &cells,
         sources: &sources,
@@ -108,7 +112,9 @@ pub fn report(assembly: Assembly) -> Report {
         timezone: window.timezone.clone(),
         date: date.to_string(),
         verdict: verdict::verdict(window.spec, &facts),
-        headlines: headlines(&cells),
+        headlines: headlines::headlines(&ordered),
+        notices,
+        earlier,
         asks,
         notes: notes::notes(&cells, &sources),
         title: if title.is_empty() { job.clone() } else { title },
@@ -150,29 +156,6 @@ pub fn findings(cells: &[Cell]) -> Vec<&Finding> {
     let mut findings: Vec<&Finding> = cells.iter().flat_map(|cell| &cell.findings).collect();
     findings.sort_by(|a, b| by_importance(a, b));
     findings
-}
-
-/// The findings that matter most: by severity, and within one severity first one of each stage and
-/// kind, so that one noisy stage cannot fill the page.
-///
-/// What is only good to know fills the first page where there is too little else to tell, and the
-/// rows of queries, which no test stands behind, come last.
-fn headlines(cells: &[Cell]) -> Vec<Finding> {
-    let mut all = findings(cells);
-    all.retain(|finding| !finding.sentence.is_empty());
-    let mut seen = BTreeSet::new();
-    let repeats: Vec<bool> = all
-        .iter()
-        .map(|finding| !seen.insert((finding.severity, &finding.stage, &finding.kind)))
-        .collect();
-    let mut ranked: Vec<(bool, &Finding)> = repeats.into_iter().zip(all).collect();
-    ranked.sort_by_key(|(repeat, finding)| {
-        (Reverse(finding.severity), finding.kind == "fact", *repeat)
-    });
-    let news = ranked.iter().filter(|(_, f)| f.severity > Severity::Info);
-    let room = news.count().clamp(HEADLINES_PRINTED, HEADLINES_MAX);
-    let first = ranked.into_iter().take(room);
-    first.map(|(_, finding)| finding.clone()).collect()
 }
 
 /// Key figures over everything first, then those of single subjects.

@@ -40,6 +40,7 @@ pub fn sample() -> Report {
         cells: cells(),
         sources: sources(),
         plan: plan(),
+        earlier: None,
         provenance: Provenance {
             run: "20261116T090000-7f3a9c".to_string(),
             build: "retrocast 0.1.0".to_string(),

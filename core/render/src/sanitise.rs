@@ -158,7 +158,7 @@ pub fn printable(
 fn is_invisible(c: char) -> bool {
     matches!(
         c,
-        '\u{ad}' | '\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}'
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}'
     )
 }
 
@@ -166,7 +166,7 @@ fn is_invisible(c: char) -> bool {
 fn is_refused(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            '\u{61c}' | '\u{202a}'..='\u{202e}'
             | '\u{2061}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}' | '\u{e000}'..='\u{f8ff}'
             | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..)
         || (c as u32) & 0xfffe == 0xfffe
@@ -190,6 +190,11 @@ mod tests {
         check("private \u{e000}\u{f8ff}\u{10ffff}", "private □□□", 3);
         check("line\nbreak\tand\u{2028}more", "line break and more", 0);
         check("soft\u{ad}hyphen ❤\u{fe0f}", "softhyphen ❤", 0);
+        check(
+            "zero\u{200b}width\u{200c}non\u{200d}joiner\u{200e}",
+            "zerowidthnonjoiner",
+            0,
+        );
     }
 
     #[test]

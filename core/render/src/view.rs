@@ -9,6 +9,7 @@ mod effect;
 mod finding;
 mod kpi;
 
+use crate::words::shorten_to_sentence;
 pub use crate::words::{date_parts, shorten};
 
 use crate::{
@@ -46,7 +47,7 @@ const TABLE_ROWS_MAX: usize = 10;
 const FINDINGS_MAX: usize = 24;
 
 /// Characters of a sentence on a page of a fixed number.
-const SHORT: usize = 280;
+const SHORT: usize = 400;
 /// Characters of a sentence elsewhere.
 const LONG: usize = 600;
 
@@ -67,9 +68,14 @@ pub struct View {
     partial: bool,
     health: Health,
     verdict: String,
+    /// What a reader must know before trusting any figure.
+    notices: Vec<String>,
     kpis: Vec<KpiView>,
     /// Those that the first page prints.
     headlines: Vec<FindingView>,
+    /// What they are compared with: "2 of these 3 are new since the report on 2026-W45."; empty where
+    /// there is no earlier report.
+    news: String,
     asks: Vec<String>,
     /// Charts of the performance page.
     charts: Vec<ChartView>,
@@ -143,15 +149,21 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
         .map(|e| effect::effect(e, 60))
         .collect();
     let mut notes = extra_notes;
-    notes.extend(report.notes.iter().map(|note| shorten(note, 260)));
+    notes.extend(
+        report
+            .notes
+            .iter()
+            .map(|note| shorten_to_sentence(note, 400)),
+    );
     let all = findings(&report.cells);
+    let earlier = report.earlier.as_ref();
     let of_kind = |kinds: &[&str], n: usize| -> Vec<FindingView> {
         let chosen = all
             .iter()
             .filter(|finding| kinds.contains(&finding.kind.as_str()));
         chosen
             .take(n)
-            .map(|finding| finding::finding(finding, SHORT))
+            .map(|finding| finding::headline(finding, earlier))
             .collect()
     };
     let kinds = all.iter().map(|finding| finding.kind.as_str());
@@ -167,7 +179,13 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
         date_parts: date_parts(&report.date),
         partial: report.status == ReportStatus::Partial,
         health: health(report),
-        verdict: shorten(&report.verdict, 360),
+        verdict: shorten(&report.verdict, 700),
+        notices: report
+            .notices
+            .iter()
+            .map(|notice| shorten_to_sentence(notice, SHORT))
+            .collect(),
+        news: news(report),
         kpis: report
             .kpis
             .iter()
@@ -177,9 +195,9 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
             .headlines
             .iter()
             .take(HEADLINES_PRINTED)
-            .map(|f| finding::finding(f, SHORT))
+            .map(|finding| finding::headline(finding, earlier))
             .collect(),
-        asks: report.asks.iter().map(|ask| shorten(ask, 160)).collect(),
+        asks: report.asks.iter().map(|ask| shorten(ask, 220)).collect(),
         charts: performance_charts(&report.cells, &report.headlines)
             .into_iter()
             .map(|(rank, chart)| ChartView {
@@ -195,7 +213,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
         findings: all
             .iter()
             .take(FINDINGS_MAX)
-            .map(|f| finding::finding(f, LONG))
+            .map(|f| finding::finding(f))
             .collect(),
         findings_more: all.len().saturating_sub(FINDINGS_MAX) as u64,
         map: stage_map::draw(&report.plan).map(|map| drawings.add_svg(map)),
@@ -317,6 +335,25 @@ fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usiz
 fn proof(cells: &[Cell]) -> Option<&Chart> {
     let mut charts = cells.iter().flat_map(|cell| &cell.charts);
     charts.find(|chart| matches!(chart.kind, ChartKind::BeforeAfter { .. }))
+}
+
+/// How many of the headlines are new.
+fn news(report: &Report) -> String {
+    let Some(earlier) = &report.earlier else {
+        return String::new();
+    };
+    let printed = &report.headlines[..report.headlines.len().min(HEADLINES_PRINTED)];
+    let new = printed
+        .iter()
+        .filter(|finding| !earlier.has(finding))
+        .count();
+    let window = &earlier.window;
+    match (new, printed.len()) {
+        (_, 0) => String::new(),
+        (0, _) => format!("Nothing here is new since the report on {window}."),
+        (new, all) if new == all => format!("New since the report on {window}."),
+        (new, all) => format!("{new} of these {all} are new since the report on {window}."),
+    }
 }
 
 fn health(report: &Report) -> Health {

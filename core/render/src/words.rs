@@ -127,9 +127,28 @@ pub fn shorten(text: &str, limit: usize) -> String {
     )
 }
 
+/// The same, cut after a whole sentence where one ends in the second half of what fits.
+pub fn shorten_to_sentence(text: &str, limit: usize) -> String {
+    let Some((end, _)) = text.char_indices().nth(limit) else {
+        return text.to_string();
+    };
+    match text[..end].rfind(". ").filter(|at| at * 2 > end) {
+        Some(at) => text[..=at].to_string(),
+        None => shorten(text, limit),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_ends_with_a_sentence_where_it_can() {
+        let text = "The first sentence is here. The second is much longer than it should be.";
+        assert_eq!(shorten_to_sentence(text, 40), "The first sentence is here.");
+        assert_eq!(shorten_to_sentence(text, 200), text);
+        assert!(shorten_to_sentence(text, 20).ends_with('…'));
+    }
 
     #[test]
     fn shortening_ends_at_a_word_and_shows_it() {

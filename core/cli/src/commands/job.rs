@@ -9,7 +9,8 @@ use crate::{
     housekeeping,
     workspace::Workspace,
 };
-use retrocast_domain::Diagnostic;
+use jiff::civil::Date;
+use retrocast_domain::{Diagnostic, Window, report::EarlierReport};
 use retrocast_engine::{
     CheckOptions, Checked, Force, Job, Node, Plan, PlanOptions,
     boundary::{process_environment, reveal},
@@ -19,7 +20,7 @@ use retrocast_store::Glance;
 use serde_json::{Value, json};
 use std::{
     io::{IsTerminal as _, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -35,7 +36,25 @@ pub struct Loaded {
     pub checked: Checked,
     /// What the reports have to say of the house.
     pub notices: Vec<String>,
+    pub earlier: Earlier,
     pub catalogue: Arc<Catalogue>,
+}
+
+/// The report that a report tells what is new against.
+pub enum Earlier {
+    /// The newest before it below this folder, the job's in the archive.
+    In(PathBuf),
+    /// The one that a run was recorded with.
+    Recorded(Option<EarlierReport>),
+}
+
+impl Earlier {
+    fn report(self, window: &Window) -> Option<EarlierReport> {
+        match self {
+            Self::In(job) => retrocast_deliver::earlier_report(&job, window),
+            Self::Recorded(report) => report,
+        }
+    }
 }
 
 /// A job with its plan for one window.
@@ -122,6 +141,7 @@ fn load_as(
         text,
         checked,
         notices: housekeeping::notices(workspace, name),
+        earlier: Earlier::In(workspace.reports.join(name)),
         catalogue: Arc::new(catalogue),
     })
 }
@@ -183,16 +203,15 @@ pub fn plan_and_tell(
         text,
         checked,
         notices,
+        earlier,
         catalogue,
     } = loaded;
     tell(&checked.diagnostics, &text)?;
     let Some(job) = checked.job else {
         return Ok(None);
     };
-    let date = match arguments.date {
-        Some(date) => date,
-        None => today(&job.timezone)?,
-    };
+    let today = today(&job.timezone)?;
+    let date = arguments.date.unwrap_or(today);
     let window = match job.window_for(date, arguments.window.as_deref()) {
         Ok(window) => window,
         Err(diagnostic) => {
@@ -200,8 +219,13 @@ pub fn plan_and_tell(
             return Ok(None);
         }
     };
+    let date = match (arguments.date, &arguments.window) {
+        (None, Some(_)) => date_of(&window, today),
+        _ => date,
+    };
     let set = set(arguments)?;
     let select = [arguments.select.clone(), arguments.until.clone()].concat();
+    let earlier = earlier.report(&window);
     let options = PlanOptions {
         window,
         date,
@@ -209,6 +233,7 @@ pub fn plan_and_tell(
         select: &select,
         seed: SEED,
         notices: &notices,
+        earlier: earlier.as_ref(),
         environment: process_environment(),
     };
     match Plan::build(&job, &*catalogue, &options) {
@@ -258,8 +283,36 @@ pub async fn glance(
     Ok(retrocast_store::glance(name, &uri, base, required, days).await?)
 }
 
+/// The date of a run on a window that was named: the day after it, on which a schedule would have
+/// made it, or today while the window is under way. So a run on an old window is neither the newest
+/// of the archive, nor another one on each day on which it is asked for.
+fn date_of(window: &Window, today: Date) -> Date {
+    window.end.min(today)
+}
+
+/// Refuses a date that a window was named beside and that lies before it is over: the date does not
+/// choose the window then.
+pub fn check_date(arguments: &JobArguments) -> Result<(), WrongUsage> {
+    let (Some(date), Some(text)) = (arguments.date, &arguments.window) else {
+        return Ok(());
+    };
+    // What is no window is said later, with the job.
+    let Ok(window) = Window::parse(text, "UTC") else {
+        return Ok(());
+    };
+    if date >= window.end {
+        return Ok(());
+    }
+    let (label, words) = (window.label(), window.words());
+    Err(WrongUsage(format!(
+        "--date {date} lies before the end of --window {label} ({words}); beside --window the date is \
+         that of the report and chooses no window: leave one of them out, or give a date from {} on",
+        window.end
+    )))
+}
+
 /// The day it is there now.
-pub fn today(timezone: &str) -> anyhow::Result<jiff::civil::Date> {
+pub fn today(timezone: &str) -> anyhow::Result<Date> {
     Ok(jiff::Timestamp::now().in_tz(timezone)?.date())
 }
 
@@ -313,4 +366,53 @@ pub fn located(diagnostics: &[Diagnostic], text: &str) -> Vec<Value> {
 /// The exit code of a job file that cannot be used.
 pub fn unusable() -> Exit {
     Exit::Usage
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_window_dates_its_run() {
+        let today: Date = "2026-11-18".parse().unwrap();
+        for (window, date) in [
+            ("1850-W01", "1850-01-07"),
+            ("2026-W46", "2026-11-16"),
+            ("2026-W47", "2026-11-18"),
+        ] {
+            let window = Window::parse(window, "Europe/London").unwrap();
+            assert_eq!(
+                date_of(&window, today).to_string(),
+                date,
+                "{}",
+                window.label()
+            );
+        }
+    }
+
+    #[test]
+    fn a_date_beside_a_window_is_that_of_the_report() {
+        let check = |date: &str, window: Option<&str>| {
+            let checked = check_date(&JobArguments {
+                job: "weekly".to_string(),
+                date: Some(date.parse().unwrap()),
+                window: window.map(str::to_string),
+                set: Vec::new(),
+                select: Vec::new(),
+                until: Vec::new(),
+            });
+            checked.map_err(|error| error.to_string())
+        };
+        assert_eq!(check("2026-10-19", Some("2026-W42")), Ok(()));
+        assert_eq!(check("2026-11-23", Some("2026-W42")), Ok(()));
+        assert_eq!(check("2026-10-01", None), Ok(()));
+        assert_eq!(check("2026-10-01", Some("nonsense")), Ok(()));
+        let refused = check("2026-10-18", Some("2026-W42")).unwrap_err();
+        assert_eq!(
+            refused,
+            "--date 2026-10-18 lies before the end of --window 2026-W42 (12 to 18 October 2026); \
+             beside --window the date is that of the report and chooses no window: leave one of them \
+             out, or give a date from 2026-10-19 on"
+        );
+    }
 }

@@ -48,6 +48,13 @@ impl Recorded {
         said.unwrap_or_default()
     }
 
+    /// The report that its reports were compared with.
+    fn earlier(&self) -> job::Earlier {
+        let mut recorded = self.nodes.iter().map(|node| &node["config"]["earlier"]);
+        let report = recorded.find_map(|report| serde_json::from_value(report.clone()).ok()?);
+        job::Earlier::Recorded(report)
+    }
+
     /// The command line that asks for the same.
     fn arguments(&self) -> JobArguments {
         let text = |value: &Value| {
@@ -105,6 +112,7 @@ pub fn as_recorded(
     let arguments = recorded.arguments();
     let mut loaded = job::load_text(workspace, &workspace.jobs, &path, text, &arguments)?;
     loaded.notices = recorded.notices();
+    loaded.earlier = recorded.earlier();
     let Some(planned) = job::plan(loaded, &arguments, job::Output::of_lines(means.json))? else {
         return Ok(job::unusable());
     };

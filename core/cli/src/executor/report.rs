@@ -1,6 +1,6 @@
 //! Report nodes: the cells of all stages become JSON, PDF, HTML and charts in the run's folder.
 
-use super::{MAKE_ROOM, Work};
+use super::{MAKE_ROOM, Work, coverage};
 use anyhow::Context as _;
 use retrocast_domain::{
     CellStatus, Chart, Outcome, Report,
@@ -113,6 +113,7 @@ fn assemble(node: &Node, inputs: &BTreeMap<String, Arc<Outcome>>, ctx: &RunConte
         cells,
         sources,
         plan,
+        earlier: serde_json::from_value(node.config["earlier"].clone()).unwrap_or_default(),
         provenance: Provenance {
             run: ctx.identity.clone(),
             build: ctx.build.clone(),
@@ -129,6 +130,9 @@ fn assemble(node: &Node, inputs: &BTreeMap<String, Arc<Outcome>>, ctx: &RunConte
     let notices: Vec<String> = notices.map(str::to_string).collect();
     report.notes.splice(0..0, notices);
     report
+        .notices
+        .extend(coverage::before(&report.sources, &ctx.window));
+    report
 }
 
 /// The command that makes the report again.
@@ -138,6 +142,10 @@ fn command(ctx: &RunContext) -> String {
         ctx.job.name,
         ctx.window.label()
     );
+    // Without it the report is dated the day after the window, or today while that is to come.
+    if ctx.date > ctx.window.end {
+        let _ = write!(text, " --date {}", ctx.date);
+    }
     for (name, value) in &ctx.params {
         let default = ctx
             .job

@@ -152,7 +152,7 @@ fn node_settings(was: &Node, is: &Node, references: &References, out: &mut Vec<S
     if !is.is_report() {
         walk("title", was.title.clone().into(), is.title.clone().into());
     }
-    walk("", was.config.clone(), is.config.clone());
+    walk("", of_job(was), of_job(is));
     if !is.is_source() {
         // That of a source is its key "required".
         walk("optional", was.optional.into(), is.optional.into());
@@ -304,4 +304,12 @@ impl References {
         }
         old == new
     }
+}
+/// A node's config as the job has it: without the report before, which differs from run to run.
+fn of_job(node: &Node) -> Value {
+    let mut config = node.config.clone();
+    if let Some(config) = config.as_object_mut().filter(|_| node.is_report()) {
+        config.remove("earlier");
+    }
+    config
 }

@@ -1,26 +1,19 @@
 //! What is asked of the reader: the one place that decides it. Every page that speaks of decisions
 //! reads this list, so that two pages never contradict each other.
 
-use super::{findings, notes::some_of};
+use super::notes::some_of;
 use crate::words::{named, shorten};
 use jiff::civil::Date;
-use retrocast_domain::{Cell, Effect, Finding, Severity, Verdict, window::long};
+use retrocast_domain::{
+    Direction, Effect, Finding, Severity, Verdict,
+    window::{long, month_name},
+};
 use std::collections::BTreeSet;
 
 /// Requests to the reader; more than a handful is none.
 const ASKS_MAX: usize = 5;
 /// Characters of a title inside a request.
 const TITLE_MAX: usize = 60;
-
-/// "daily failures (component billing)".
-fn about(finding: &Finding) -> String {
-    let what = spelled(&finding.what);
-    if finding.subject.is_empty() || finding.subject == "all" {
-        what
-    } else {
-        format!("{what} ({})", named(&finding.subject).replace(" = ", " "))
-    }
-}
 
 /// What a finding is about, for people: names of kinds without underscores, dates in words.
 fn spelled(what: &str) -> String {
@@ -40,38 +33,103 @@ fn spelled(what: &str) -> String {
     words.join(" ")
 }
 
+/// The group a finding is about: "billing" of "component = billing"; nothing for all.
+fn group(finding: &Finding) -> Option<String> {
+    let subject = finding.subject.as_str();
+    (!subject.is_empty() && subject != "all").then(|| {
+        let value = subject
+            .split_once(" = ")
+            .map_or(subject, |(_, value)| value);
+        shorten(&named(value), TITLE_MAX)
+    })
+}
+
+/// What happened and what to do about it: "db-2 memory is rising: name an owner."
 fn ask_for(finding: &Finding) -> String {
-    let about = about(finding);
+    if finding.kind == "recommendation" {
+        return finding.sentence.clone();
+    }
+    let what = spelled(&finding.what);
+    let thing = |text: &str| match group(finding) {
+        Some(group) => format!("{group} {text}"),
+        None => capitalised(text),
+    };
+    let rest = |prefix: &str| what.strip_prefix(prefix).unwrap_or(&what);
+    let (rising, rose) = match finding.direction {
+        Direction::Down => ("falling", "fell"),
+        Direction::Up | Direction::None => ("rising", "rose"),
+    };
     match finding.kind.as_str() {
-        "recommendation" => finding.sentence.clone(),
-        "quality" | "drift" => format!("Have the data mended at its source: {about}."),
-        "forecast" | "capacity" | "prediction" => format!("Plan ahead: {about}."),
-        "anomaly" => format!("Name an owner to find the cause of the {about}."),
-        "volume_threshold" => format!("Keep below the threshold, or lift it: {about}."),
-        "kpi" => format!("Decide how to bring {about} back on course."),
-        "trend" if about.starts_with("trend ") => {
-            format!("Decide whether the {about} may go on.")
+        "kpi" => match (what.strip_suffix(" against its target"), &finding.baseline) {
+            (Some(name), Some(baseline)) => {
+                let target = baseline.strip_prefix("the target of ").unwrap_or_default();
+                let name = thing(name);
+                format!("{name} missed its {target} target: decide what to do.")
+            }
+            _ => format!("{} {rose}: decide what to do.", thing(&what)),
+        },
+        "trend" => {
+            let measure = rest("trend of ");
+            let noun = measure.split(" per ").next().unwrap_or(measure);
+            let be = if noun.ends_with('s') { "are" } else { "is" };
+            format!("{} {be} {rising}: name an owner.", thing(measure))
         }
-        "trend" => format!("Decide whether this trend may go on: {about}."),
-        "effect" => format!("Review the improvement: {about}."),
-        _ => format!("Name an owner to find the cause: {about}."),
+        "change_point" => {
+            let (measure, when) = rest("shift of ")
+                .rsplit_once(" in ")
+                .unwrap_or((rest(""), ""));
+            let when = month(when);
+            format!("{} {rose}{when}: find the cause.", thing(measure))
+        }
+        "anomaly" => format!("{}: find the cause.", thing(&what)),
+        "forecast" | "capacity" | "prediction" => format!("{}: plan for it.", thing(&what)),
+        "volume_threshold" => {
+            format!("{}: lower the volume or raise the threshold.", thing(&what))
+        }
+        "quality" | "drift" => format!("{}: fix the data at its source.", thing(&what)),
+        "effect" => format!("{}: review this change.", thing(&what)),
+        _ => format!("{}: name an owner.", thing(&what)),
     }
 }
 
-pub(super) fn asks(cells: &[Cell], effects: &[Effect]) -> Vec<String> {
+/// " in November 2026" of "2026-11".
+fn month(text: &str) -> String {
+    let first: Option<Date> = format!("{text}-01").parse().ok();
+    match first {
+        Some(day) => format!(" in {} {}", month_name(day), day.year()),
+        None if text.is_empty() => String::new(),
+        None => format!(" in {text}"),
+    }
+}
+
+/// With its first letter in upper case.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().collect::<String>() + letters.as_str()
+    })
+}
+
+/// What is asked, from findings in the order in which they matter.
+pub(super) fn asks(ordered: &[Finding], effects: &[Effect]) -> Vec<String> {
     let mut asks: Vec<String> = Vec::new();
     for effect in effects
         .iter()
         .filter(|effect| effect.verdict == Verdict::Harmful)
     {
+        let rose = if effect.lower_is_better {
+            "rose"
+        } else {
+            "fell"
+        };
         asks.push(format!(
-            "Decide whether to undo “{}” of {}: it made {} worse.",
+            "{} {rose} after “{}” of {}: decide whether to undo it.",
+            capitalised(&effect.metric),
             shorten(&effect.title, TITLE_MAX),
             spelled(&effect.date),
-            effect.metric
         ));
     }
-    let alarms = findings(cells).into_iter().filter(|finding| {
+    let alarms = ordered.iter().filter(|finding| {
         // A recommendation asks, however mild it is.
         let asks = finding.severity >= Severity::Warning || finding.kind == "recommendation";
         asks && (finding.kind != "effect" || effects.is_empty())
@@ -91,13 +149,12 @@ pub(super) fn asks(cells: &[Cell], effects: &[Effect]) -> Vec<String> {
     let room = ASKS_MAX - usize::from(!unclear.is_empty());
     asks.truncate(room);
     if !unclear.is_empty() {
-        let noun = if unclear.len() == 1 {
-            "a success"
-        } else {
-            "successes"
+        let (noun, effects) = match unclear.len() {
+            1 => ("a success", "its effect is"),
+            _ => ("successes", "their effects are"),
         };
         asks.push(format!(
-            "Do not count {} as {noun} yet: the data cannot tell.",
+            "Do not count {} as {noun} yet: {effects} not proven.",
             some_of(&unclear, unclear.len() as u64, "improvement")
         ));
     }

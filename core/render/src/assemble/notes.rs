@@ -1,10 +1,12 @@
 //! What the reader should know of data and method, as sentences.
 
-use super::title;
+use super::{title, verdict::window_noun};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use retrocast_domain::{
-    Cell, CellStatus,
+    Cell, CellStatus, Window,
     number::{count, list, percent, plural},
     report::SourceNote,
+    window::long,
 };
 
 /// Reasons, fields and files named in one sentence; the rest is counted.
@@ -26,15 +28,50 @@ pub(super) fn some_of(items: &[String], total: u64, noun: &str) -> String {
     )
 }
 
+/// What a reader must know before trusting any figure: what the stages say, or, where none looks at
+/// it, that the records end before the window does.
+pub(super) fn notices(cells: &[Cell], sources: &[SourceNote], window: &Window) -> Vec<String> {
+    let mut notices: Vec<String> = Vec::new();
+    for notice in cells.iter().flat_map(|cell| &cell.notices) {
+        if !notices.contains(notice) {
+            notices.push(notice.clone());
+        }
+    }
+    if notices.is_empty() {
+        notices.extend(end_of_records(sources, window));
+    }
+    notices
+}
+
+/// "The newest record is of 18 November 2026, 4 days before the week ends: ..."
+fn end_of_records(sources: &[SourceNote], window: &Window) -> Option<String> {
+    let zone = TimeZone::get(&window.timezone).ok()?;
+    let day = |source: &SourceNote| -> Option<Date> {
+        let time = source.last_time.as_str();
+        let moment = time.parse::<Timestamp>().ok();
+        let local = moment.map(|moment| zone.to_datetime(moment).date());
+        local.or_else(|| time.get(..10)?.parse().ok())
+    };
+    let last = sources.iter().filter_map(day).max()?;
+    let missing = (window.end - last).get_days() - 1;
+    let is_in_window = (window.start..window.end).contains(&last);
+    (is_in_window && missing > 0).then(|| {
+        let noun = window_noun(window.spec);
+        format!(
+            "The newest record is of {}, {} before the {noun} ends: figures of the {noun} lack those \
+             days.",
+            long(last),
+            plural(missing.unsigned_abs().into(), "day")
+        )
+    })
+}
+
 pub(super) fn notes(cells: &[Cell], sources: &[SourceNote]) -> Vec<String> {
-    let mut notes: Vec<String> = cells.iter().flat_map(|c| c.notices.clone()).collect();
-    notes.extend(sources.iter().flat_map(source_notes));
+    let mut notes: Vec<String> = sources.iter().flat_map(source_notes).collect();
+    notes.extend(without_records(cells));
     for cell in cells {
         let name = title(cell);
         match &cell.status {
-            CellStatus::Done if cell.records == Some(0) => {
-                notes.push(format!("{name}: no record falls in the window."));
-            }
             CellStatus::Done => {}
             CellStatus::NotEnough { message } => {
                 notes.push(format!(
@@ -54,6 +91,22 @@ pub(super) fn notes(cells: &[Cell], sources: &[SourceNote]) -> Vec<String> {
         }
     }
     notes
+}
+
+/// Which stages found no record in the window, in one line.
+fn without_records(cells: &[Cell]) -> Option<String> {
+    let looked = cells.iter().filter(|cell| cell.status == CellStatus::Done);
+    let looked: Vec<&Cell> = looked.filter(|cell| cell.records.is_some()).collect();
+    let empty = looked.iter().filter(|cell| cell.records == Some(0));
+    let empty: Vec<String> = empty.map(|cell| title(cell)).collect();
+    match empty.len() {
+        0 => None,
+        n if n > 1 && n == looked.len() => Some("No record falls in the window.".to_string()),
+        n => Some(format!(
+            "No record falls in the window for {}.",
+            some_of(&empty, n as u64, "stage")
+        )),
+    }
 }
 
 /// "not enough: have 9 days" without the words that a sentence around it says already.

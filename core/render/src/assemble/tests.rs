@@ -1,8 +1,13 @@
 use super::{
+    headlines::{HEADLINES_MAX, headlines, in_order},
     verdict::{Facts, effect_clause, verdict},
     *,
 };
-use retrocast_domain::{Verdict, WindowSpec};
+use retrocast_domain::{Severity, Verdict, WindowSpec};
+
+fn chosen(cells: &[Cell]) -> Vec<Finding> {
+    headlines(&in_order(cells, None))
+}
 
 fn plain(text: &str) -> String {
     text.replace(['\u{a0}', '\u{202f}'], " ")
@@ -54,14 +59,14 @@ fn one_noisy_stage_cannot_fill_the_page() {
         Severity::Warning,
         "Mondays",
     )];
-    let chosen = headlines(&[
+    let chosen = chosen(&[
         cell("unusual", "anomaly", noisy),
         cell("rhythm", "temporal", quiet),
     ]);
     assert_eq!(chosen.len(), HEADLINES_MAX);
     assert_eq!(
         (chosen[0].what.as_str(), chosen[1].what.as_str()),
-        ("day 0", "Mondays")
+        ("Mondays", "day 0")
     );
 }
 
@@ -75,7 +80,7 @@ fn ranks(severities: &[Severity]) -> Vec<Severity> {
             cell(&stage, "kpi", vec![finding(&stage, "kpi", *severity, "x")])
         })
         .collect();
-    headlines(&cells).iter().map(|f| f.severity).collect()
+    chosen(&cells).iter().map(|f| f.severity).collect()
 }
 
 #[test]
@@ -104,7 +109,7 @@ fn a_second_warning_of_a_stage_stands_before_any_fact() {
     row.confidence = 1.0;
     let tested = finding("rhythm", "weekday_effect", Severity::Info, "Mondays");
     let told = |cells: &[Cell]| -> Vec<String> {
-        let chosen = headlines(cells);
+        let chosen = chosen(cells);
         chosen.into_iter().map(|finding| finding.what).collect()
     };
     let cells = [
@@ -144,7 +149,7 @@ fn failed(stage: &str, message: &str) -> Cell {
 fn verdict_counts_what_the_data_says() {
     assert_eq!(
         say_with(&[], 0),
-        "A steady week: no finding asks for action."
+        "This week nothing was found that needs a decision."
     );
     let warn = finding("a", "anomaly", Severity::Warning, "x");
     assert_eq!(
@@ -206,25 +211,25 @@ fn much_that_was_set_aside_is_in_the_verdict_and_so_is_what_was_not_compared() {
         };
         plain(&verdict(WindowSpec::Week, &facts))
     };
-    let steady = "A steady week: no finding asks for action";
-    assert_eq!(told(5, &[]), format!("{steady}."));
+    let calm = "This week nothing was found that needs a decision";
+    assert_eq!(told(5, &[]), format!("{calm}."));
     assert_eq!(
         told(14, &[]),
-        format!(
-            "{steady}; 14.0 % of the records were set aside, so all figures rest on the others."
-        )
+        format!("{calm}: 14.0 % of the records were set aside, so all figures rest on the others.")
     );
     assert_eq!(
         told(0, &[kpi(None)]),
-        format!("{steady}; the key figure has none before it to be compared with.")
+        format!("{calm}: the key figure has no value in the week before to be compared with.")
     );
     assert_eq!(
         told(0, &[kpi(None), kpi(None)]),
-        format!("{steady}; none of two key figures has one before it to be compared with.")
+        format!(
+            "{calm}: none of two key figures has a value in the week before to be compared with."
+        )
     );
     assert_eq!(
         told(0, &[kpi(None), kpi(Some(90.0))]),
-        format!("{steady}; none of two key figures changed more than chance would.")
+        format!("{calm}: no change of the two key figures is proven.")
     );
 }
 
@@ -256,14 +261,23 @@ fn a_window_without_records_is_said() {
     );
     assert_eq!(
         notes::notes(&empty, &[]),
-        ["Ticket figures: no record falls in the window."]
+        ["No record falls in the window for Ticket figures."]
     );
+    // Where the contract says that silence means zero, a week without records is a week like others.
+    let mut rare = source("incidents");
+    rare.last_time = "2026-09-16T10:00:00Z".to_string();
+    rare.expectation.fresh_hours = Some(20_000.0);
+    let facts = Facts {
+        sources: &[rare],
+        ..facts
+    };
+    assert!(verdict(WindowSpec::Week, &facts).starts_with("This week nothing was found"));
     let some = [cell(Some(0)), cell(Some(1))];
-    assert!(say_with(&some, 0).starts_with("A steady week"));
+    assert!(say_with(&some, 0).starts_with("This week nothing was found"));
 }
 
 #[test]
-fn verdict_does_not_call_steady_what_nobody_looked_at() {
+fn verdict_does_not_judge_what_nobody_looked_at() {
     let message = "not enough: have 2 days, need 21".to_string();
     let short = with_status("a", CellStatus::NotEnough { message });
     let lost = failed("b", "no");
@@ -271,26 +285,25 @@ fn verdict_does_not_call_steady_what_nobody_looked_at() {
     let done = Cell::new("d", "trend");
     assert_eq!(
         say_with(&[short.clone(), Cell::new("rows", "sql")], 0),
-        "This week cannot be judged: no finding asks for action."
+        "This week cannot be judged."
     );
     assert_eq!(
         say_with(&[short, lost.clone(), left.clone()], 0),
-        "This week cannot be judged: no finding asks for action; one stage failed and one was not \
-         run, so the report is partial."
+        "This week cannot be judged: one stage failed and one was not run, so the report is partial."
     );
     assert_eq!(
         say_with(&[done, lost, left.clone(), left], 0),
-        "As far as could be looked, a steady week: no finding asks for action; one stage failed \
-         and two were not run, so the report is partial."
+        "In what could be looked at of this week, nothing was found that needs a decision: one stage \
+         failed and two were not run, so the report is partial."
     );
 }
 
 #[test]
 fn verdict_and_asks_do_not_contradict_each_other() {
-    assert!(!say_with(&[], 1).contains("asks for action"));
+    assert!(!say_with(&[], 1).contains("needs a decision"));
     let advice = finding("advice", "recommendation", Severity::Notice, "do this");
     let cells = [cell("advice", "recommendation", vec![advice])];
-    assert_eq!(asks::asks(&cells, &[]), ["do this."]);
+    assert_eq!(asks::asks(&in_order(&cells, None), &[]), ["do this."]);
 }
 
 #[test]
@@ -298,15 +311,75 @@ fn asks_are_sentences() {
     let ask = |kind: &str, subject: &str, what: &str| {
         let mut finding = finding("s", kind, Severity::Warning, what);
         finding.subject = subject.to_string();
-        asks::asks(&[cell("s", kind, vec![finding])], &[]).concat()
+        asks::asks(&[finding], &[]).concat()
     };
     assert_eq!(
         ask("trend", "service = worker", "trend of memory in use"),
-        "Decide whether the trend of memory in use (service worker) may go on."
+        "worker memory in use is rising: name an owner."
     );
     assert_eq!(
         ask("quality", "component = ", "records stopped"),
-        "Have the data mended at its source: records stopped (component (blank))."
+        "(blank) records stopped: fix the data at its source."
+    );
+}
+
+#[test]
+fn asks_say_what_to_do() {
+    let mut missed = finding(
+        "figures",
+        "kpi",
+        Severity::Warning,
+        "Failure rate against its target",
+    );
+    missed.baseline = Some("the target of 10 %".to_string());
+    let mut rose = finding(
+        "shifts",
+        "change_point",
+        Severity::Warning,
+        "shift of failures in 2026-11",
+    );
+    rose.subject = "component = billing".to_string();
+    rose.direction = Direction::Up;
+    let mut harmful = crate::sample::sample().effects[0].clone();
+    harmful.verdict = Verdict::Harmful;
+    (harmful.title, harmful.date) = ("Canary".to_string(), "2026-10-05".to_string());
+    (harmful.metric, harmful.lower_is_better) = ("failures in billing".to_string(), true);
+    assert_eq!(
+        asks::asks(&[missed, rose], &[harmful]),
+        [
+            "Failures in billing rose after “Canary” of 5 October 2026: decide whether to undo it.",
+            "Failure rate missed its 10 % target: decide what to do.",
+            "billing failures rose in November 2026: find the cause.",
+        ]
+    );
+}
+
+#[test]
+fn a_window_that_lacks_its_last_days_is_said_where_no_stage_looks() {
+    let window = Window::parse("2026-W47", "Europe/London").expect("a window");
+    let told = |last: &str, cells: &[Cell]| {
+        let mut source = source("builds");
+        source.last_time = last.to_string();
+        let notices = notes::notices(cells, &[source], &window);
+        notices
+            .iter()
+            .map(|notice| plain(notice))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told("2026-11-18T14:00:00Z", &[]),
+        [
+            "The newest record is of 18 November 2026, 4 days before the week ends: figures of the \
+             week lack those days."
+        ]
+    );
+    assert!(told("2026-11-22T09:00:00Z", &[]).is_empty());
+    assert!(told("2026-11-10T09:00:00Z", &[]).is_empty());
+    let mut cell = Cell::new("figures", "kpi");
+    cell.notices = vec!["The records end on Wednesday.".to_string()];
+    assert_eq!(
+        told("2026-11-18T14:00:00Z", &[cell.clone(), cell]),
+        ["The records end on Wednesday."]
     );
 }
 
@@ -325,15 +398,18 @@ fn verdict_tells_of_improvements() {
     };
     check(&[], "");
     check(&[Verdict::Works], "the improvement works");
-    check(&[Verdict::Unclear], "the improvement is unclear");
+    check(&[Verdict::Unclear], "the improvement has no proven effect");
     check(
         &[Verdict::Works, Verdict::TooEarly, Verdict::Works],
         "of three improvements two work and one is too early to judge",
     );
-    check(&[Verdict::Unclear; 2], "both improvements are unclear");
+    check(
+        &[Verdict::Unclear; 2],
+        "both improvements have no proven effect",
+    );
     check(
         &[Verdict::Unclear; 11],
-        "all eleven improvements are unclear",
+        "all eleven improvements have no proven effect",
     );
 }
 

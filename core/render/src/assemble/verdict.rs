@@ -1,6 +1,7 @@
 //! One sentence on how things are, from counts of what was found.
 
 use super::{good_news, misses_target, notes::NOT_RUN};
+use jiff::civil::DateTime;
 use retrocast_domain::{
     Cell, CellStatus, Effect, Kpi, Severity, Verdict, WindowSpec,
     number::{count, list, percent, plural_of},
@@ -21,7 +22,8 @@ pub(super) struct Facts<'a> {
     pub asks: usize,
 }
 
-fn window_noun(spec: WindowSpec) -> &'static str {
+/// "week", "month".
+pub(super) fn window_noun(spec: WindowSpec) -> &'static str {
     match spec {
         WindowSpec::Week => "week",
         WindowSpec::Month => "month",
@@ -43,7 +45,8 @@ pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
         .iter()
         .filter_map(|cell| cell.records)
         .peekable();
-    if known.peek().is_some() && known.all(|records| records == 0) {
+    let is_silence_zero = sources.iter().any(says_silence_is_zero);
+    if known.peek().is_some() && !is_silence_zero && known.all(|records| records == 0) {
         let reason = where_records_are(sources);
         return format!("No record falls in this {noun}, so nothing can be said about it{reason}.");
     }
@@ -51,25 +54,29 @@ pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
         let all = facts.cells.iter().flat_map(|cell| &cell.findings);
         all.filter(|finding| finding.severity == severity).count() as u64
     };
-    let (critical, warning, notice) = (
-        of(Severity::Critical),
-        of(Severity::Warning),
-        of(Severity::Notice),
-    );
+    let (critical, warning) = (of(Severity::Critical), of(Severity::Warning));
     let lead = match (critical, warning) {
         (1.., _) => format!("This {noun} needs attention now"),
         (0, 1..) => format!("This {noun} needs attention"),
-        (0, 0) => calm(noun, notice, facts.cells),
+        (0, 0) => calm(noun, facts),
     };
-    let mut clauses = vec![alarm_clause(critical, warning, facts.asks)];
-    clauses.extend(kpi_clause(facts.kpis));
+    let mut clauses: Vec<String> = alarm_clause(critical, warning).into_iter().collect();
+    clauses.extend(kpi_clause(facts.kpis, noun));
     clauses.extend(effect_clause(facts.effects));
     clauses.extend(failure_clause(facts.cells));
     clauses.extend(refused_clause(sources));
-    if facts.cells.iter().any(|cell| !cell.notices.is_empty()) {
-        clauses.push("read it with care, as the first of the notes says".to_string());
+    if clauses.is_empty() {
+        format!("{lead}.")
+    } else {
+        format!("{lead}: {}.", clauses.join("; "))
     }
-    format!("{lead}: {}.", clauses.join("; "))
+}
+
+/// Whether no records of a source mean that nothing happened.
+fn says_silence_is_zero(source: &SourceNote) -> bool {
+    let expectation = &source.expectation;
+    let (last, later) = (DateTime::default(), DateTime::MAX);
+    expectation.complete_until(last, later).is_some()
 }
 
 /// Why there is nothing to report on: where the records are that there are.
@@ -94,25 +101,27 @@ fn where_records_are(sources: &[SourceNote]) -> String {
     }
 }
 
-/// The beginning when nothing alarms: silence is good news only where somebody could look.
-fn calm(noun: &str, notice: u64, cells: &[Cell]) -> String {
+/// The beginning when nothing alarms. That nothing was found is no proof that nothing is there, so it
+/// says what was found, and only where somebody could look.
+fn calm(noun: &str, facts: &Facts) -> String {
+    let cells = facts.cells;
     let failed = |cell: &Cell| matches!(cell.status, CellStatus::Failed { .. });
     let mut judges = cells
         .iter()
         .filter(|cell| cell.kind != "sql")
         .filter(|cell| cell.kind != "source" || failed(cell))
         .peekable();
-    let steady = if notice > 0 {
-        "a largely steady"
+    let what = if facts.asks == 0 {
+        "nothing was found that needs a decision"
     } else {
-        "a steady"
+        "nothing was found that needs attention"
     };
     if judges.peek().is_some() && judges.all(|cell| cell.status != CellStatus::Done) {
         format!("This {noun} cannot be judged")
     } else if cells.iter().any(failed) {
-        format!("As far as could be looked, {steady} {noun}")
+        format!("In what could be looked at of this {noun}, {what}")
     } else {
-        format!("A{} {noun}", &steady[1..])
+        format!("This {noun} {what}")
     }
 }
 
@@ -144,22 +153,22 @@ fn several(n: u64, noun: &str) -> String {
     )
 }
 
-fn alarm_clause(critical: u64, warning: u64, asks: usize) -> String {
+fn alarm_clause(critical: u64, warning: u64) -> Option<String> {
     match (critical, warning) {
-        (0, 0) if asks == 0 => "no finding asks for action".to_string(),
-        (0, 0) => "no warning".to_string(),
-        (0, n) => several(n, "warning"),
-        (n, 0) => several(n, "critical finding"),
-        (c, w) => format!(
+        (0, 0) => None,
+        (0, n) => Some(several(n, "warning")),
+        (n, 0) => Some(several(n, "critical finding")),
+        (c, w) => Some(format!(
             "{} and {}",
             several(c, "critical finding"),
             several(w, "warning")
-        ),
+        )),
     }
 }
 
-fn kpi_clause(kpis: &[Kpi]) -> Option<String> {
-    let total = kpis.iter().filter(|kpi| kpi.value.is_some()).count() as u64;
+/// What became of the key figures that the first page shows.
+fn kpi_clause(kpis: &[Kpi], noun: &str) -> Option<String> {
+    let total = kpis.len() as u64;
     if total == 0 {
         return None;
     }
@@ -172,13 +181,13 @@ fn kpi_clause(kpis: &[Kpi]) -> Option<String> {
     let compared = of(&|kpi| kpi.value.is_some() && kpi.previous.is_some());
     let mut text = match (better, worse, total) {
         (0, 0, 1) if compared == 0 => {
-            "the key figure has none before it to be compared with".to_string()
+            format!("the key figure has no value in the {noun} before to be compared with")
         }
         (0, 0, _) if compared == 0 => {
-            format!("none of {figures} has one before it to be compared with")
+            format!("none of {figures} has a value in the {noun} before to be compared with")
         }
-        (0, 0, 1) => "the key figure changed no more than chance would".to_string(),
-        (0, 0, _) => format!("none of {figures} changed more than chance would"),
+        (0, 0, 1) => "no change of the key figure is proven".to_string(),
+        (0, 0, _) => format!("no change of the {figures} is proven"),
         (n, 0, _) => format!("{} of {figures} {} better than before", word(n), be(n)),
         (0, n, _) => format!("{} of {figures} {} worse than before", word(n), be(n)),
         (b, w, _) => format!(
@@ -221,8 +230,16 @@ pub(super) fn effect_clause(effects: &[Effect]) -> Option<String> {
     };
     let parts: Vec<String> = [
         say(Verdict::Works, "works", "work"),
-        say(Verdict::Harmful, "does harm", "do harm"),
-        say(Verdict::Unclear, "is unclear", "are unclear"),
+        say(
+            Verdict::Harmful,
+            "was followed by a change for the worse",
+            "were followed by a change for the worse",
+        ),
+        say(
+            Verdict::Unclear,
+            "has no proven effect",
+            "have no proven effect",
+        ),
         say(
             Verdict::TooEarly,
             "is too early to judge",

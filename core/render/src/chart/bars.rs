@@ -5,7 +5,7 @@ use super::{
     plot::{unit_line, value_axis_width},
     scale::{Axis, Format, drawable},
     svg::{Anchor, Canvas, Ink, Style},
-    text::{name, shorten, text_width},
+    text::{name, shorten, shorten_apart, text_width},
 };
 use retrocast_domain::chart::Bar;
 
@@ -114,7 +114,8 @@ fn horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
         let middle = top + row * (i as f64 + 0.5);
         let mut style = Style::new(font, Ink::Text, Anchor::Start);
         style.bold = bar.highlight;
-        let name = shorten(&bar.label, names + font * 0.2, font, bar.highlight);
+        let all = shown.iter().map(|bar| bar.label.as_str());
+        let name = shorten_apart(&bar.label, all, names + font * 0.2, font, bar.highlight);
         canvas.text(0.0, middle + font * 0.35, style, &name);
         let Some(value) = drawable(Some(bar.value)) else {
             canvas.text(

@@ -7,7 +7,7 @@ use super::{
     scale::{Axis, Format, drawable, seconds},
     stroke::Stroke,
     svg::{Anchor, Canvas, Ink, Style},
-    text::{name, shorten, text_width},
+    text::{name, shorten, shorten_apart, text_width},
 };
 use retrocast_domain::chart::{Panel, Role};
 
@@ -46,7 +46,7 @@ pub(crate) fn draw(unit: &str, panels: &[Panel], options: &Options) -> (Canvas, 
             to,
             axis,
         };
-        heading(&mut canvas, panel, &plot, head + font * 1.2);
+        heading(&mut canvas, panel, shown, &plot, head + font * 1.2);
         grid(&mut canvas, &plot, format, column == 0);
         let stroke = Stroke::of(
             if panel.highlight || none_highlighted(shown) {
@@ -106,7 +106,7 @@ fn columns(width: f64, font: f64, panels: usize) -> usize {
     panels.max(1).div_ceil(panels.max(1).div_ceil(most))
 }
 
-fn heading(canvas: &mut Canvas, panel: &Panel, plot: &Plot, baseline: f64) {
+fn heading(canvas: &mut Canvas, panel: &Panel, all: &[Panel], plot: &Plot, baseline: f64) {
     let font = canvas.font;
     let room = plot.right - plot.left;
     let note = shorten(&panel.note, room * 0.55, font * 0.92, false);
@@ -115,7 +115,9 @@ fn heading(canvas: &mut Canvas, panel: &Panel, plot: &Plot, baseline: f64) {
     } else {
         text_width(&note, font * 0.92, false) + font
     };
-    let name = shorten(&name(&panel.label), room - note_width, font, true);
+    let named: Vec<String> = all.iter().map(|panel| name(&panel.label)).collect();
+    let others = named.iter().map(String::as_str);
+    let name = shorten_apart(&name(&panel.label), others, room - note_width, font, true);
     let ink = if panel.highlight {
         Ink::Accent
     } else {

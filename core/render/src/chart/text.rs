@@ -98,6 +98,42 @@ pub(crate) fn shorten(text: &str, width: f64, size: f64, bold: bool) -> String {
     }
 }
 
+/// A name among others, shortened at its end; in its middle where the end is what tells it from one of
+/// the others, as with "request 10001" and "request 10002".
+pub(crate) fn shorten_apart<'a>(
+    text: &str,
+    mut others: impl Iterator<Item = &'a str>,
+    width: f64,
+    size: f64,
+    bold: bool,
+) -> String {
+    let short = shorten(text, width, size, bold);
+    let kept = short.strip_suffix('…').unwrap_or(&short);
+    let is_cut = short.ends_with('…') && !text.ends_with('…');
+    if !is_cut || !others.any(|other| other != text && other.starts_with(kept)) {
+        return short;
+    }
+    let letters: Vec<char> = text.chars().filter(|c| !is_hidden(*c)).take(400).collect();
+    let room = width - text_width("…", size, bold);
+    let advance = |c: &char| advance(*c, bold) * size * RESERVE;
+    let tail = longest(letters.iter().rev().map(advance), room * 0.6);
+    let used: f64 = letters.iter().rev().take(tail).map(advance).sum();
+    let head = longest(letters.iter().map(advance), room - used);
+    let [head, tail] = [&letters[..head], &letters[letters.len() - tail..]].map(String::from_iter);
+    format!("{}…{}", head.trim_end(), tail.trim_start())
+}
+
+/// How many widths fit beside each other.
+fn longest(widths: impl Iterator<Item = f64>, room: f64) -> usize {
+    widths
+        .scan(0.0, |used, width| {
+            *used += width;
+            Some(*used)
+        })
+        .take_while(|used| *used <= room)
+        .count()
+}
+
 /// The text in at most `lines` lines of this width, broken at spaces; the last is shortened.
 pub(crate) fn wrap(text: &str, width: f64, size: f64, bold: bool, lines: usize) -> Vec<String> {
     let cut: String = text.chars().take(400).collect();
@@ -182,6 +218,20 @@ mod tests {
         assert_eq!(identifier("1 \"><x>"), "c1----x-");
         assert_eq!(shorten("abcdefghij", 30.0, 10.0, false), "abc…");
         assert!(text_width(&shorten(&"m".repeat(1 << 20), 80.0, 8.0, false), 8.0, false) <= 82.0);
+    }
+
+    #[test]
+    fn names_that_differ_at_their_end_stay_apart() {
+        let names = [
+            "request of customer 10001",
+            "request of customer 10002",
+            "other",
+        ];
+        let short = |name: &str| shorten_apart(name, names.into_iter(), 90.0, 10.0, false);
+        assert_ne!(short(names[0]), short(names[1]));
+        assert!(short(names[0]).ends_with("10001"), "{}", short(names[0]));
+        assert!(text_width(&short(names[0]), 10.0, false) <= 90.0);
+        assert_eq!(short("other"), "other");
     }
 
     #[test]

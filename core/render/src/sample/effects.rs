@@ -31,6 +31,7 @@ pub(super) fn effect(
         relative,
         placebo_p: p,
         placebo_p_corrected: Some((3.0 * p).min(1.0)),
+        test: retrocast_domain::EffectTest::Placebo,
         placebos: 96,
         days_before: 180,
         days_after: 42,

@@ -1,7 +1,7 @@
 //! What a stage did and found, in words.
 
 use super::{
-    ChartView, Drawings, HALF, LONG, TABLE_ROWS_MAX, WIDE,
+    ChartView, Drawings, HALF, TABLE_ROWS_MAX, WIDE,
     effect::{self, EffectView},
     finding::{self, FindingView},
     kpi::{self, KpiView},
@@ -55,7 +55,7 @@ pub(super) struct TableView {
     more: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct ColumnView {
     title: String,
     align: &'static str,
@@ -111,7 +111,7 @@ pub(super) fn cell(cell: &Cell, drawings: &mut Drawings) -> CellView {
             .findings
             .iter()
             .take(CELL_FINDINGS_MAX)
-            .map(|f| finding::finding(f, LONG))
+            .map(finding::finding)
             .collect(),
         findings_more: cell.findings.len().saturating_sub(CELL_FINDINGS_MAX) as u64,
         kpis: cell
@@ -127,7 +127,8 @@ pub(super) fn cell(cell: &Cell, drawings: &mut Drawings) -> CellView {
         tables: cell
             .tables
             .iter()
-            .map(|table| self::table(table, cell.kind == "sql"))
+            .filter(|table| cell.kind == "sql" || !table.rows.is_empty())
+            .flat_map(|table| parts(self::table(table, cell.kind == "sql")))
             .collect(),
         caveats: sentences(&cell.caveats),
     }
@@ -228,6 +229,124 @@ fn table(table: &Table, raw: bool) -> TableView {
     }
 }
 
+/// Letters that fit beside each other on a printed page, and those that the space between two columns
+/// takes.
+const LETTERS_MAX: usize = 112;
+const LETTERS_BETWEEN: usize = 3;
+/// Letters of a column from which on its texts are set in several lines.
+const LETTERS_OF_COLUMN: usize = 28;
+/// Columns that always have room beside each other, with their texts in several lines.
+const COLUMNS_MAX: usize = 10;
+/// Parts in which a table is shown; columns beyond are counted.
+const PARTS_MAX: usize = 4;
+
+/// Rows up to which a table that is too wide is turned, so that each column is a line.
+const TURNED_ROWS_MAX: usize = 3;
+/// Lines of such a table.
+const TURNED_LINES_MAX: usize = 60;
+
+/// A table with each column as a line.
+fn turned(table: TableView) -> TableView {
+    let hidden = table.columns.len().saturating_sub(TURNED_LINES_MAX);
+    let numbers = (1..=table.rows.len()).map(|row| ColumnView {
+        title: format!("Row {row}"),
+        align: "right",
+    });
+    let name = ColumnView {
+        title: "Column".to_string(),
+        align: "left",
+    };
+    let line = |(i, column): (usize, &ColumnView)| {
+        let values = table.rows.iter().map(|row| row[i].clone());
+        std::iter::once(column.title.clone())
+            .chain(values)
+            .collect()
+    };
+    let columns = table.columns.iter().enumerate();
+    TableView {
+        rows: columns.take(TURNED_LINES_MAX).map(line).collect(),
+        columns: std::iter::once(name).chain(numbers).collect(),
+        more: with_hidden_columns(hidden, &table.more),
+        caption: table.caption,
+    }
+}
+
+/// What is not shown of a table: columns, and what else there is to say.
+fn with_hidden_columns(hidden: usize, more: &str) -> String {
+    if hidden == 0 {
+        return more.to_string();
+    }
+    let columns = plural(hidden as u64, "further column");
+    format!("{columns} not shown; all are in the attached report.json or its dataset. {more}")
+        .trim_end()
+        .to_string()
+}
+
+/// A table that is wider than a page: turned when it has few rows, else in parts below each other, each
+/// with the first column.
+fn parts(table: TableView) -> Vec<TableView> {
+    let width = |column: usize| {
+        let longest = |text: &String| text.chars().count();
+        let cells = table
+            .rows
+            .iter()
+            .filter_map(|row| row.get(column))
+            .map(longest);
+        let widest = cells
+            .max()
+            .unwrap_or(0)
+            .max(longest(&table.columns[column].title));
+        widest.min(LETTERS_OF_COLUMN) + LETTERS_BETWEEN
+    };
+    let n = table.columns.len();
+    if n <= COLUMNS_MAX || (0..n).map(width).sum::<usize>() <= LETTERS_MAX {
+        return vec![table];
+    }
+    if (1..=TURNED_ROWS_MAX).contains(&table.rows.len()) {
+        return vec![turned(table)];
+    }
+    let first = width(0);
+    let mut groups: Vec<Vec<usize>> = vec![Vec::new()];
+    let mut used = first;
+    for column in 1..n {
+        let here = width(column);
+        if used + here > LETTERS_MAX && groups.last().is_some_and(|group| !group.is_empty()) {
+            groups.push(Vec::new());
+            used = first;
+        }
+        used += here;
+        if let Some(group) = groups.last_mut() {
+            group.push(column);
+        }
+    }
+    let hidden: usize = groups.iter().skip(PARTS_MAX).map(Vec::len).sum();
+    let shown = groups.len().min(PARTS_MAX);
+    let mut parts: Vec<TableView> = groups[..shown]
+        .iter()
+        .map(|group| {
+            let columns: Vec<usize> = std::iter::once(0).chain(group.iter().copied()).collect();
+            let (from, to) = (group[0] + 1, group[group.len() - 1] + 1);
+            TableView {
+                caption: format!("{} (columns {from} to {to} of {n})", table.caption),
+                columns: columns
+                    .iter()
+                    .map(|column| table.columns[*column].clone())
+                    .collect(),
+                rows: table
+                    .rows
+                    .iter()
+                    .map(|row| columns.iter().map(|column| row[*column].clone()).collect())
+                    .collect(),
+                more: String::new(),
+            }
+        })
+        .collect();
+    if let Some(last) = parts.last_mut() {
+        last.more = with_hidden_columns(hidden, &table.more);
+    }
+    parts
+}
+
 /// Each method once, with the stages that used it.
 pub(super) fn methods(cells: &[Cell]) -> Vec<MethodView> {
     let mut methods: Vec<MethodView> = Vec::new();
@@ -266,6 +385,35 @@ mod tests {
         };
         assert_eq!(titles(true), ["component", "note", "failures"]);
         assert_eq!(titles(false), ["Component", "Note", "Failures"]);
+    }
+
+    #[test]
+    fn a_table_wider_than_a_page_comes_in_parts() {
+        let titles: Vec<String> = (0..40).map(|i| format!(">a column {i}")).collect();
+        let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+        let mut wide = Table::new("Wide", &titles);
+        let row: Vec<String> = (0..40).map(|i| format!("value {i}")).collect();
+        wide.rows = vec![row; 5];
+        let shown = parts(table(&wide, false));
+        assert_eq!(shown.len(), PARTS_MAX);
+        assert!(shown.iter().all(|part| part.rows[0][0] == "value 0"));
+        assert!(
+            shown
+                .iter()
+                .all(|part| part.columns.len() == part.rows[0].len())
+        );
+        assert_eq!(shown[0].caption, "Wide (columns 2 to 8 of 40)");
+        assert!(
+            shown[3].more.contains("further columns not shown"),
+            "{}",
+            shown[3].more
+        );
+        wide.rows.truncate(2);
+        let turned = parts(table(&wide, false));
+        assert_eq!((turned.len(), turned[0].rows.len()), (1, 40));
+        assert_eq!(turned[0].rows[7], ["A column 7", "value 7", "value 7"]);
+        let narrow = Table::new("Narrow", &titles[..6]);
+        assert_eq!(parts(table(&narrow, false)).len(), 1);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use crate::words::{short_date, shorten, words_of_date};
 use retrocast_domain::{
-    Effect, Verdict,
-    number::{change, count, fixed, p_bare, plural, sensible},
+    Effect, Estimate, Verdict,
+    estimate::levels,
+    number::{count, p_bare, plural},
 };
 use serde::Serialize;
 
@@ -36,42 +37,48 @@ pub(super) struct EffectView {
 }
 
 pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
-    let [absolute, lower, upper] = effect.absolute;
-    let [relative, relative_lower, relative_upper] = effect.relative;
     // Nothing was estimated yet, and a zero would look like an estimate.
     let early = effect.verdict == Verdict::TooEarly;
     let known = |text: String| if early { "–".to_string() } else { text };
-    // What is compared has as many decimals, so that "12" does not stand below "18.3".
-    let levels = [effect.before, effect.after, effect.counterfactual];
-    let decimals = levels.into_iter().map(decimals).max().unwrap_or(0);
-    let level = |value: f64| fixed(value, decimals);
+    let estimate = effect.estimate();
+    let [absolute, lower, upper] = effect.absolute;
+    let unit = "";
+    let amount = Estimate::amount(
+        absolute,
+        Some([lower, upper]),
+        unit,
+        effect.verdict.is_proven(),
+    );
+    let values = [effect.before, effect.after, effect.counterfactual];
+    let [before, after, counterfactual] =
+        levels(values, Some(upper - lower).filter(|_| !early), unit);
     EffectView {
         title: shorten(&effect.title, limit),
         id: effect.improvement.clone(),
         date: words_of_date(&effect.date),
         date_short: short_date(&effect.date),
         metric: shorten(&measured(&effect.metric, &effect.unit), limit + 40),
-        before: level(effect.before),
-        after: level(effect.after),
-        counterfactual: known(level(effect.counterfactual)),
-        relative: known(change(relative)),
-        relative_interval: if early {
-            String::new()
-        } else {
-            format!("{} to {}", change(relative_lower), change(relative_upper))
-        },
-        absolute: known(signed(absolute)),
+        before,
+        after,
+        counterfactual: known(counterfactual),
+        relative: estimate.map_or_else(|| "–".to_string(), |estimate| estimate.signed()),
+        relative_interval: estimate.map_or_else(String::new, |estimate| estimate.signed_range()),
+        absolute: known(amount.signed()),
         absolute_interval: if early {
             String::new()
         } else {
-            format!("{} to {}", signed(lower), signed(upper))
+            amount.signed_range()
         },
         p: known(p_bare(effect.placebo_p)),
         p_corrected: match effect.placebo_p_corrected {
             Some(p) if !early => format!("{} corrected", p_bare(p)),
             _ => String::new(),
         },
-        placebos: plural(effect.placebos, "placebo date"),
+        placebos: match (effect.placebos, early) {
+            (_, true) => "–".to_string(),
+            (0, false) => effect.test.word().to_string(),
+            (placebos, false) => plural(placebos, "placebo date"),
+        },
         days: format!(
             "{} + {}",
             count(effect.days_before),
@@ -88,21 +95,6 @@ pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
             Verdict::Unclear | Verdict::TooEarly => "steady",
         },
     }
-}
-
-fn signed(value: f64) -> String {
-    let text = sensible(value);
-    if value > 0.0 {
-        format!("+{text}")
-    } else {
-        text
-    }
-}
-
-/// Decimals that a number alone would have.
-fn decimals(value: f64) -> usize {
-    let text = sensible(value);
-    text.split_once('.').map_or(0, |(_, digits)| digits.len())
 }
 
 /// A metric with its unit, whose noun is not said twice.

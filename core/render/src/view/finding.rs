@@ -1,10 +1,11 @@
 //! Findings in words.
 
-use super::SHORT;
-use crate::words::{dates_in_words, shorten};
+use super::{LONG, SHORT};
+use crate::words::{dates_in_words, shorten, shorten_to_sentence};
 use retrocast_domain::{
     Finding, Magnitude, Severity,
     number::{count, interval, p_value, percent, with_unit},
+    report::EarlierReport,
 };
 use serde::Serialize;
 
@@ -27,20 +28,37 @@ fn severity(severity: Severity) -> (&'static str, &'static str) {
     }
 }
 
-pub(super) fn finding(finding: &Finding, limit: usize) -> FindingView {
-    let (severity, severity_word) = severity(finding.severity);
+/// A finding as an analyst reads it: with test, numbers and caveats.
+pub(super) fn finding(finding: &Finding) -> FindingView {
     FindingView {
-        sentence: shorten(&finding.sentence, limit),
+        sentence: shorten(&finding.sentence, LONG),
+        meta: finding_meta(finding),
+        caveats: finding.caveats.clone(),
+        ..headline(finding, None)
+    }
+}
+
+/// A finding as a director reads it: the sentence, when, and whether the report before had it.
+pub(super) fn headline(finding: &Finding, earlier: Option<&EarlierReport>) -> FindingView {
+    let (severity, severity_word) = severity(finding.severity);
+    let mut meta = Vec::new();
+    if let Some(earlier) = earlier {
+        meta.push(if earlier.has(finding) {
+            format!("also in the report on {}", earlier.window)
+        } else {
+            "new".to_string()
+        });
+    }
+    if !finding.period.is_empty() {
+        meta.push(dates_in_words(&finding.period));
+    }
+    FindingView {
+        sentence: shorten_to_sentence(&finding.sentence, SHORT),
         severity,
         severity_word,
-        meta: finding_meta(finding),
+        meta: meta.join(" · "),
         stage: finding.stage.clone(),
-        // On pages of a fixed number, caveats stand in the technical report.
-        caveats: if limit == SHORT {
-            Vec::new()
-        } else {
-            finding.caveats.clone()
-        },
+        caveats: Vec::new(),
     }
 }
 

@@ -22,7 +22,11 @@ pub(super) struct KpiView {
     arrow: &'static str,
     /// "good", "bad" or "steady".
     tone: &'static str,
+    /// "better", "worse" or "not proven"; empty where nothing changed.
+    tone_word: &'static str,
     target: String,
+    /// "met", "missed", or either with "not proven"; empty without a target or a value.
+    target_word: &'static str,
     misses: bool,
     n: String,
     spark: Option<ChartView>,
@@ -43,10 +47,16 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
         };
         drawings.add(&chart, WORD, false)
     });
-    let tone = match good_news(kpi) {
-        Some(true) => "good",
-        Some(false) => "bad",
-        None => "steady",
+    let (tone, tone_word) = match good_news(kpi) {
+        Some(true) => ("good", "better"),
+        Some(false) => ("bad", "worse"),
+        None if kpi.direction == Direction::None => ("steady", ""),
+        None => ("steady", "not proven"),
+    };
+    let delta = match kpi.delta_text.as_str() {
+        "" => "",
+        _ if kpi.direction == Direction::None => "no change",
+        delta => delta,
     };
     // A noun stands smaller beside its number; "%", "ms" and the like belong to the number.
     let noun = format!("{NBSP}{}", kpi.unit);
@@ -67,7 +77,7 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
         },
         noun: shorten(noun, 30),
         interval: shorten(&kpi.interval_text, 50),
-        delta: shorten(&kpi.delta_text, 40),
+        delta: shorten(delta, 40),
         baseline_delta: kpi.baseline_delta_text.clone(),
         arrow: match kpi.direction {
             Direction::Up => "▲",
@@ -75,10 +85,28 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
             Direction::None => "■",
         },
         tone,
+        tone_word,
         target: shorten(&kpi.target_text, 30),
+        target_word: target_word(kpi),
         misses: misses_target(kpi),
         n: count(kpi.n),
         spark,
+    }
+}
+
+/// How the figure stands to its target; the interval decides whether that is proven.
+fn target_word(kpi: &Kpi) -> &'static str {
+    let (Some(_), Some(target)) = (kpi.value, kpi.target) else {
+        return "";
+    };
+    let is_proven = kpi
+        .interval
+        .is_none_or(|[low, high]| target < low || target > high || low == high);
+    match (misses_target(kpi), is_proven) {
+        (true, true) => "missed",
+        (true, false) => "missed, not proven",
+        (false, true) => "met",
+        (false, false) => "met, not proven",
     }
 }
 

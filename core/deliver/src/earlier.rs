@@ -1,0 +1,93 @@
+//! The report before a window's: what a new report is compared with.
+
+use crate::{RunStatus, RunSummary, run_folder::folders};
+use retrocast_domain::{Finding, Window, report::EarlierReport};
+use std::path::Path;
+
+/// Name of the file that holds a run's findings.
+const FINDINGS: &str = "findings.json";
+
+/// The newest run that made its reports, on the newest window of the same length that ends before
+/// this one begins. `job` is the job's folder in the archive. What cannot be read is left out: a
+/// report never fails because of an older one.
+pub fn earlier_report(job: &Path, window: &Window) -> Option<EarlierReport> {
+    let mut windows: Vec<(Window, std::path::PathBuf)> = folders(job)
+        .ok()?
+        .into_iter()
+        .filter_map(|(label, path)| Some((Window::parse(&label, &window.timezone).ok()?, path)))
+        .filter(|(other, _)| other.spec == window.spec && other.end <= window.start)
+        .collect();
+    windows.sort_by_key(|(other, _)| std::cmp::Reverse(other.end));
+    windows.iter().find_map(|(_, path)| newest(path))
+}
+
+fn newest(window: &Path) -> Option<EarlierReport> {
+    let mut runs: Vec<(RunSummary, std::path::PathBuf)> = folders(window)
+        .ok()?
+        .into_iter()
+        .filter_map(|(_, path)| Some((RunSummary::read(&path).ok()?, path)))
+        .filter(|(run, _)| matches!(run.status, RunStatus::Complete | RunStatus::Partial))
+        .collect();
+    runs.sort_by(|(a, _), (b, _)| (&b.finished, &b.run).cmp(&(&a.finished, &a.run)));
+    runs.into_iter().find_map(|(run, path)| {
+        let text = std::fs::read(path.join(FINDINGS)).ok()?;
+        let findings: Vec<Finding> = serde_json::from_slice(&text).ok()?;
+        let mut ids: Vec<String> = findings.into_iter().map(|finding| finding.id).collect();
+        ids.sort();
+        ids.dedup();
+        Some(EarlierReport {
+            window: run.window,
+            findings: ids,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_complete_run_of_the_window_before_is_taken() {
+        let archive = tempfile::tempdir().unwrap();
+        let job = archive.path().join("weekly");
+        let run = |window: &str, run: &str, status: &str, finished: &str| {
+            let folder = job.join(window).join(run);
+            std::fs::create_dir_all(&folder).unwrap();
+            let summary = serde_json::json!({
+                "run": run, "job": "weekly", "window": window, "status": status,
+                "finished": finished,
+            });
+            std::fs::write(folder.join(RunSummary::FILE), summary.to_string()).unwrap();
+            let findings = [Finding::new("s", "kpi", "all", run)];
+            let text = serde_json::to_vec(&findings).unwrap();
+            std::fs::write(folder.join(FINDINGS), text).unwrap();
+        };
+        run("2026-W44", "a", "complete", "2026-11-02T09:00:00Z");
+        run("2026-W45", "b", "complete", "2026-11-09T09:00:00Z");
+        run("2026-W45", "c", "complete", "2026-11-09T12:00:00Z");
+        run("2026-W45", "d", "failed", "2026-11-09T13:00:00Z");
+        run("2026-W46", "e", "complete", "2026-11-16T09:00:00Z");
+        run("2026-11", "f", "complete", "2026-12-01T09:00:00Z");
+        let of = |label: &str| {
+            let window = Window::parse(label, "UTC").unwrap();
+            earlier_report(&job, &window)
+        };
+        let found = |run: &str, window: &str| {
+            Some(EarlierReport {
+                window: window.to_string(),
+                findings: vec![Finding::identity("kpi", "all", run)],
+            })
+        };
+        assert_eq!(of("2026-W46"), found("c", "2026-W45"));
+        assert_eq!(of("2026-W47"), found("e", "2026-W46"));
+        assert_eq!(of("2026-W50"), found("e", "2026-W46"));
+        assert_eq!(of("2026-W44"), None);
+        assert_eq!(
+            earlier_report(
+                &archive.path().join("none"),
+                &Window::parse("2026-W44", "UTC").unwrap()
+            ),
+            None
+        );
+    }
+}
