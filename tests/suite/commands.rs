@@ -1,6 +1,14 @@
 //! Every command as a stranger would type it.
 
 use super::support::*;
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::Path,
+    process::{Command, Stdio},
+    sync::OnceLock,
+    time::SystemTime,
+};
 
 #[test]
 fn init_writes_a_workspace_that_runs() {
@@ -13,12 +21,31 @@ fn init_writes_a_workspace_that_runs() {
         .collect();
     assert!(jobs.iter().any(|entry| entry.file_name() == "hello.toml"));
     retrocast_in(&folder, &["check", "hello"]).expect(0);
-    let ended = retrocast_in(&folder, &["run", "hello", "--date", "2026-11-16"]).expect(0);
+    // The made-up records reach up to today, so the week before today has a full report.
+    let ended = retrocast_in(&folder, &["run", "hello"]).expect(0);
     assert!(ended.stdout.contains("executive.pdf"), "{}", ended.stdout);
+    assert!(!ended.stderr.contains("no records in"), "{}", ended.stderr);
+    let run = runs(&folder.join("reports"), "hello").remove(0);
+    for stage in json(&run.join("report.json"))["plan"].as_array().unwrap() {
+        assert_eq!(stage["status"], "done", "{stage}");
+    }
     assert!(folder.join("reports/index.html").is_file());
     // A second `init` must not overwrite what somebody may have changed.
     let again = retrocast_in(scratch.path(), &["init", "review"]).expect(2);
     assert!(again.stderr.contains("already"), "{}", again.stderr);
+}
+
+#[test]
+fn a_starter_of_one_date_is_the_same_whenever_it_is_made() {
+    let scratch = Scratch::new();
+    let truth = |name: &str| {
+        let ended = retrocast_in(scratch.path(), &["init", name, "--until", "2026-07-02"]);
+        let said = ended.expect(0).stdout;
+        assert!(said.contains("up to 1 July 2026"), "{said}");
+        assert!(said.contains("run hello --date 2026-07-02"), "{said}");
+        fs::read(scratch.join(name).join("data/raw/operations/truth.json")).unwrap()
+    };
+    assert_eq!(truth("a"), truth("b"));
 }
 
 #[test]
@@ -36,8 +63,194 @@ fn plan_list_and_show_speak_of_the_same_run() {
     let shown = retrocast_in(scratch.path(), &["show", id, "--json"]).expect(0);
     let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
     assert_eq!(shown.as_array().unwrap(), &findings(run));
-    let missing = retrocast_in(scratch.path(), &["show", "nothing"]).expect(2);
-    assert!(missing.stderr.contains("nothing"), "{}", missing.stderr);
+    // A job, a window and both mean their newest run, wherever a run is named.
+    for names in [
+        &[][..],
+        &["weekly-operations"],
+        &["2026-W46"],
+        &["weekly-operations", "2026-W46"],
+        &["weekly-operations/2026-W46"],
+    ] {
+        let show = retrocast_in(scratch.path(), &[&["show"], names].concat()).expect(0);
+        assert!(show.stdout.contains(id), "{names:?}: {}", show.stdout);
+    }
+    let diff = ["diff", "weekly-operations/2026-W46", "weekly-operations"];
+    retrocast_in(scratch.path(), &diff).expect(0);
+    for (name, words) in [
+        ("nothing", "no run \"nothing\""),
+        ("2026-W45", "there are runs on 2026-W46"),
+        ("weekly-operation", "did you mean \"weekly-operations\"?"),
+    ] {
+        for command in [&["show"][..], &["rerun"], &["diff", "latest"]] {
+            let missing = retrocast_in(scratch.path(), &[command, &[name]].concat()).expect(2);
+            says(&missing, &[words]);
+        }
+    }
+}
+
+/// A job with a schedule and one record, of 6 January 2026.
+const SMALL: &str = "title = \"Small\"\nwindow = \"day\"\n\
+                     [schedule]\ncron = \"0 0 1 1 *\"\n\
+                     [source.tickets]\nuri = \"tickets.jsonl\"\ncontract = \"ticket\"\n\
+                     [stage.all]\nkind = \"sql\"\nquery = \"select count(*) as n from tickets\"\n\
+                     [report.technical]\n";
+
+/// Its workspace after a run on that day, started by hand.
+fn with_a_run() -> Scratch {
+    let scratch = workspace_of("small", SMALL);
+    let record = "{\"id\": 1, \"at\": \"2026-01-06T10:00:00Z\"}\n";
+    scratch.write("tickets.jsonl", record);
+    let run = ["run", "small", "--window", "2026-01-06"];
+    let ended = retrocast_in(scratch.path(), &run).expect(0);
+    assert!(!ended.stderr.contains("no records in"), "{}", ended.stderr);
+    scratch
+}
+
+/// The same, made once, after one more run: on a week of long before.
+fn small() -> &'static Scratch {
+    static MADE: OnceLock<Scratch> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let scratch = with_a_run();
+        let run = ["run", "small", "--window", "1850-W01"];
+        let ended = retrocast_in(scratch.path(), &run).expect(0);
+        let period = "31 December 1849 to 6 January 1850";
+        let cover = "the records cover 6 January 2026 to 6 January 2026";
+        says(
+            &ended,
+            &[&format!("no records in 1850-W01 ({period}): {cover}")],
+        );
+        scratch
+    })
+}
+
+/// A run on a window without records says so, in the report too, and is not the latest.
+#[test]
+fn a_window_of_long_ago_is_said_and_is_not_the_latest() {
+    let scratch = small();
+    let show = |run: &str| {
+        retrocast_in(scratch.path(), &["show", run])
+            .expect(0)
+            .stdout
+    };
+    for run in ["latest", "small", "small/latest"] {
+        assert!(show(run).contains("2026-01-06"), "{}", show(run));
+    }
+    assert!(show("1850-W01").contains("1850-W01"));
+    let old = scratch.join("reports/small/1850-W01");
+    let old = fs::read_dir(old).unwrap().next().unwrap().unwrap().path();
+    let report = json(&old.join("report.json"));
+    assert_eq!(report["date"], "1850-01-07");
+    let notices = report["notices"].to_string();
+    assert!(notices.contains("No records in 1850-W01"), "{notices}");
+}
+
+#[test]
+fn a_run_started_by_hand_is_a_success() {
+    let said = retrocast_in(small().path(), &["status"]).expect(0).stdout;
+    assert!(said.contains(", started by hand, on "), "{said}");
+    assert!(said.contains("no scheduled success yet"), "{said}");
+    let json = retrocast_in(small().path(), &["status", "--json"])
+        .expect(0)
+        .stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(
+        json[0]["standing"]["last_manual_success"]["run"].is_string(),
+        "{json}"
+    );
+}
+
+/// Every file and folder below a folder, with the time of its last change.
+fn below(folder: &Path) -> BTreeMap<String, SystemTime> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            all.extend(below(&path));
+        }
+        let changed = entry.metadata().unwrap().modified().unwrap();
+        all.insert(path.display().to_string(), changed);
+    }
+    all
+}
+
+/// What only looks into a lake works where nothing can be written: it writes nothing there.
+#[test]
+fn looking_into_a_lake_writes_nothing_there() {
+    let scratch = with_a_run();
+    let lake = scratch.join("data/lake");
+    let before = below(&lake);
+    for command in [
+        &["query", "small", "select count(*) from tickets order by 1"][..],
+        &["list", "small"],
+        &["show", "small", "tickets"],
+        &["versions", "small", "tickets"],
+    ] {
+        retrocast_in(scratch.path(), &[&["lake"], command].concat()).expect(0);
+        assert_eq!(below(&lake), before, "{command:?}");
+    }
+}
+
+/// Runs the program with its streams led elsewhere: the exit code and what was said on stderr, as far
+/// as it was piped.
+fn streams(arguments: &[&str], stdout: Stdio, stderr: Stdio) -> (Option<i32>, String) {
+    let child = Command::new(program())
+        .args(arguments)
+        .current_dir(small().path())
+        .env_remove("RUST_LOG")
+        .stdout(stdout)
+        .stderr(stderr)
+        .spawn()
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!said.contains("panicked"), "{said}");
+    (output.status.code(), said)
+}
+
+/// Output that does not arrive makes an exit code of 1, and messages that do not arrive none.
+#[test]
+fn streams_that_cannot_be_written_end_no_run_in_the_middle() {
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+    let run = ["run", "small", "--window", "2026-01-06"];
+    let run_json = [&run[..], &["--json"]].concat();
+    for arguments in [
+        &["list"][..],
+        &["show", "--json"],
+        &["kinds"],
+        &["--help"],
+        &["--version"],
+        &["completions", "bash"],
+        &run,
+        &run_json,
+    ] {
+        let (code, said) = streams(arguments, full(), Stdio::piped());
+        assert_eq!(code, Some(1), "{arguments:?}: {said}");
+        assert!(
+            said.contains("cannot write to stdout: "),
+            "{arguments:?}: {said}"
+        );
+        assert_eq!(said.matches("error:").count(), 1, "{arguments:?}: {said}");
+    }
+    for arguments in [&run[..], &run_json, &["list"], &["plan", "small"]] {
+        let (code, _) = streams(arguments, Stdio::null(), full());
+        assert_eq!(code, Some(0), "{arguments:?}");
+    }
+    let (code, _) = streams(&["check", "nothing"], Stdio::null(), full());
+    assert_eq!(code, Some(2));
+    let (code, _) = streams(&run, full(), full());
+    assert_eq!(code, Some(1));
+}
+
+/// A reader that went away, as in `| head`, is no failure.
+#[test]
+fn a_reader_that_went_away_is_no_failure() {
+    let run = ["run", "small", "--window", "2026-01-05", "--json"];
+    for arguments in [&["list"][..], &["kinds", "trend"], &["--help"], &run] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let (code, said) = streams(arguments, writer.into(), Stdio::piped());
+        assert_eq!((code, said.as_str()), (Some(0), ""), "{arguments:?}");
+    }
 }
 
 #[test]
@@ -119,6 +332,14 @@ fn completions_schema_and_kinds_are_there() {
             manual.contains("# Params") && manual.contains("required"),
             "{manual}"
         );
+        let (_, common) = manual.split_once("# Keys of every stage").unwrap();
+        for key in [
+            "kind (required)",
+            "title (optional)",
+            "optional (default false)",
+        ] {
+            assert!(common.contains(key), "{common}");
+        }
     }
     retrocast_in(here, &["kinds", "nonsense"]).expect(2);
     retrocast_in(here, &["nonsense"]).expect(2);
@@ -133,9 +354,22 @@ fn parameters_are_checked() {
         (["--set", "recrods=x"], "did you mean"),
         (["--set", "records"], "KEY=VALUE"),
         (["--window", "2026-W99"], "2026-W99"),
+        (["--memory", "lots"], "\"2 GiB\""),
+        (["--memory", "15"], "at least 16 MiB"),
+        (["--spill", "2 gigs"], "a number alone is MiB"),
         (["--select", "stage.nothing"], "stage.nothing"),
     ] {
         let ended = retrocast_in(scratch.path(), &[&base[..], &more[..]].concat()).expect(2);
         assert!(ended.stderr.contains(words), "{more:?}: {}", ended.stderr);
+    }
+    // Beside a window the date is that of the report, and must come after the window.
+    for command in ["run", "plan", "check"] {
+        let both = ["--window", "2026-W42", "--date", "2026-10-18"];
+        let arguments = [&[command, "weekly-operations", "--jobs", &jobs], &both[..]].concat();
+        let ended = retrocast_in(scratch.path(), &arguments).expect(2);
+        says(
+            &ended,
+            &["--date 2026-10-18 lies before the end of --window 2026-W42"],
+        );
     }
 }

@@ -207,9 +207,43 @@ fn queries_are_checked_against_the_columns_of_contracts() {
         &format!("select {} as x from tickets", vec!["1"; 20_000].join("+")),
         &["small.toml:9:8", "nested too deep"],
     );
-    checked(
+    // What can be planned but not run.
+    wrong(
+        "select id,\n  exists (select 1 from tickets t where t.id > tickets.id) as later\nfrom tickets",
+        &["small.toml:10:3", "EXISTS cannot be computed here"],
+    );
+    wrong(
+        "select cast('seven' as integer) as n from tickets",
+        &["small.toml:", "Cannot cast string 'seven'"],
+    );
+    let ended = checked(
         CONTRACT.as_bytes(),
         "select id, count(*) as n from tickets group by id",
     )
     .expect(0);
+    // Nor is there a file of records yet, which is no mistake.
+    for words in ["warning: there is no", "small.toml:4:7", "required = false"] {
+        assert!(ended.stderr.contains(words), "{words}:\n{}", ended.stderr);
+    }
+    assert!(ended.stdout.contains("1\u{a0}warning"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_schedule_names_the_field_that_cannot_be() {
+    for (cron, words) in [
+        ("61 9 * * *", "minute 61: a minute is 0 to 59"),
+        (
+            "0 9 * * MOM",
+            "weekday MOM: a weekday is 0 to 7, or SUN to SAT",
+        ),
+    ] {
+        let scratch = Scratch::new();
+        let job = format!(
+            "title = \"Late\"\nwindow = \"week\"\n[schedule]\ncron = \"{cron}\"\n[stage.a]\n\
+             kind = \"sql\"\nquery = \"select 1 as n\"\n[report.technical]\n"
+        );
+        scratch.write("jobs/late.toml", job);
+        let ended = retrocast_in(scratch.path(), &["check", "late"]).expect(2);
+        says(&ended, &["late.toml:4:8", words]);
+    }
 }

@@ -122,7 +122,7 @@ fn new_records_are_told_within_a_minute() {
     let mut watch = Watch::begin(scratch.path(), &arguments);
     watch.until("run ");
     // In a folder that is not there yet, written in two steps.
-    let text = tickets(0, 60).replace("\"id\": ", "\"id\": 9");
+    let text = tickets(0, 60).replace("\"id\": ", "\"id\": 90000");
     let (one, two) = text.split_at(text.len() / 2);
     let path = scratch.write("records/later/second.jsonl", one);
     std::thread::sleep(Duration::from_millis(300));

@@ -111,3 +111,63 @@ fn a_zone_of_half_hours_and_none_at_all() {
     counts("Asia/Kolkata", "2026-W27", "2026-06-29");
     counts("UTC", "2026-W27", "2026-06-29");
 }
+
+/// A text without a zone is a time on the clocks of the job in the query that reads it, in the dataset
+/// that keeps it and in the analysis of that.
+#[test]
+fn a_text_means_the_same_time_in_every_stage() {
+    let job = r#"title = "Texts"
+window = "week"
+timezone = "America/New_York"
+
+[source.tickets]
+uri = "records/*"
+contract = "ticket"
+
+[stage.made]
+kind = "sql"
+query = """
+select id, cast(loc as timestamp) as created, to_timestamp(loc, '%F %T') = at as same from tickets
+"""
+
+[stage.here]
+kind = "sql"
+query = """
+select count(*) as n from tickets
+where cast(loc as timestamp) >= ${window.start} and cast(loc as timestamp) < ${window.end}
+"""
+
+[stage.there]
+kind = "sql"
+query = """
+select count(*) as n from made where same and created >= ${window.start} and created < ${window.end}
+"""
+
+[stage.figures]
+kind = "kpi"
+input = "made"
+time = "created"
+metrics = [{ name = "Tickets", kind = "count" }]
+
+[report.technical]
+"#;
+    let scratch = workspace_of("texts", job);
+    let contract = "title = \"Ticket\"\nkey = [\"id\"]\ntime = \"at\"\n[field.id]\n\
+                    type = \"string\"\n[field.at]\ntype = \"timestamp\"\n[field.loc]\n\
+                    type = \"string\"\n";
+    scratch.write("jobs/contracts/ticket.toml", contract);
+    // At both ends of the week, where five hours would make another one.
+    scratch.write(
+        "records/a.jsonl",
+        "{\"id\": \"1\", \"at\": \"2026-11-16T05:10:00Z\", \"loc\": \"2026-11-16 00:10:00\"}\n\
+         {\"id\": \"2\", \"at\": \"2026-11-23T04:50:00Z\", \"loc\": \"2026-11-22 23:50:00\"}\n",
+    );
+    retrocast_in(scratch.path(), &["run", "texts", "--window", "2026-W47"]).expect(0);
+    let run = runs(&scratch.join("reports"), "texts").remove(0);
+    let cell = |stage: &str| json(&run.join(format!("cells/{stage}.json")));
+    for stage in ["here", "there"] {
+        assert_eq!(cell(stage)["tables"][0]["rows"][0][0], "2", "{stage}");
+    }
+    let shown = cell("made")["tables"][0]["rows"].to_string();
+    assert!(shown.contains("2026-11-22 23:50"), "{shown}");
+}

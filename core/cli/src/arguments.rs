@@ -7,6 +7,7 @@ pub use contract::{ContractCommand, Form, Written};
 pub use lake::{LakeCommand, SweepArguments};
 
 use clap::{Args, Parser, Subcommand};
+use retrocast_engine::job::size::{self, SIZE_HELP};
 use std::path::PathBuf;
 
 /// Weekly, evidence-grade reports from operational records, and proof that fixes worked.
@@ -23,11 +24,11 @@ Examples:
   retrocast plan weekly-operations              what would run, and why
   retrocast run weekly-operations               the last complete week
   retrocast run weekly-operations --window 2026-W46 --set records=data/raw/operations
-  retrocast show latest                         what the newest run found
+  retrocast show weekly-operations              what its newest run found
 
 With --json, standard output is for programs: one document, or from run, rerun, backfill, watch and
 schedule one object a line. Mistakes in a job file are part of it, under \"diagnostics\" or as lines
-with the event \"diagnostic\". Other errors are told on standard error.
+with the event \"diagnostic\". Other errors go to stderr.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or job file, 3 done but partial,
 4 another process is at it already"
@@ -63,6 +64,18 @@ pub struct Arguments {
 }
 
 impl Command {
+    /// The job and how to resolve it, of commands that plan one run.
+    pub fn job(&self) -> Option<&JobArguments> {
+        match self {
+            Self::Check { job, .. }
+            | Self::Plan { job, .. }
+            | Self::Explain { job, .. }
+            | Self::Run { job, .. }
+            | Self::Watch { job, .. } => Some(job),
+            _ => None,
+        }
+    }
+
     /// Whether it looks at runs of the archive before it does anything.
     pub fn reads_archive(&self) -> bool {
         matches!(
@@ -85,11 +98,20 @@ impl Command {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write a starter workspace that runs
-    #[command(after_help = "Example:\n  retrocast init review && cd review && retrocast run hello")]
+    #[command(after_help = "\
+Examples:
+  retrocast init review && cd review && retrocast run hello
+  retrocast init review --until 2026-11-16      the same records whenever it is typed
+
+The records are made up and reach up to yesterday, so that a run without options has a full week to
+report on.")]
     Init {
         /// Folder to make
         #[arg(default_value = ".")]
         folder: PathBuf,
+        /// Day after the last made-up record [default: today]
+        #[arg(long, value_name = "DATE", value_parser = date)]
+        until: Option<jiff::civil::Date>,
     },
     /// Check a job file: every mistake at once, with its place and a suggestion
     Check {
@@ -143,8 +165,11 @@ Examples:
     #[command(after_help = "\
 Examples:
   retrocast run weekly-operations
-  retrocast run weekly-operations --date 2026-11-16
+  retrocast run weekly-operations --date 2026-11-16        as on that day: the week before it
   retrocast run weekly-operations --window 2026-W40 --select stage.rhythm
+  retrocast run weekly-operations --window 2026-W40 --date 2026-10-12
+                                                           that window, the report dated so
+  retrocast run weekly-operations --memory 2GiB
   retrocast run weekly-operations --from stage.rhythm      it and what depends on it, again
   retrocast run github-incidents --set records=/srv/records/incidents --json")]
     Run {
@@ -159,9 +184,10 @@ Examples:
     #[command(after_help = "\
 Examples:
   retrocast rerun latest                   the same job file on the same records
+  retrocast rerun weekly-operations/2026-W46
   retrocast rerun 1a2b3c4d --current       the same window, with the job and records of today")]
     Rerun {
-        /// Run: its id, JOB/WINDOW/RUN, a folder, or "latest"
+        /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, its id, or a folder
         run: String,
         /// The recorded job file, on the records as they were taken then [the default]
         #[arg(long, conflicts_with = "current")]
@@ -254,13 +280,19 @@ code is 0: nothing is late.")]
         json: bool,
     },
     /// Show what a run found
-    #[command(
-        after_help = "Examples:\n  retrocast show latest\n  retrocast show weekly-operations/2026-W46/1a2b3c4d"
-    )]
+    #[command(after_help = "\
+Examples:
+  retrocast show                                the run of the newest date
+  retrocast show weekly-operations              the same of one job
+  retrocast show 2026-W45                       the newest run on that window
+  retrocast show weekly-operations 2026-W45
+  retrocast show weekly-operations/2026-W46/1a2b3c4d")]
     Show {
-        /// Run: its id, JOB/WINDOW/RUN, a folder, or "latest"
+        /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, its id, or a folder
         #[arg(default_value = "latest")]
         run: String,
+        /// Window, when RUN is a job
+        window: Option<String>,
         /// Print findings as JSON
         #[arg(long)]
         json: bool,
@@ -268,10 +300,10 @@ code is 0: nothing is late.")]
     /// Show what differs between two runs: findings, figures, records and config
     #[command(after_help = "\
 Examples:
-  retrocast diff weekly-operations/2026-W45/1a2b3c4d latest
+  retrocast diff weekly-operations/2026-W45 latest
   retrocast diff 1a2b3c4d 5e6f7a8b --json")]
     Diff {
-        /// First run: its id, JOB/WINDOW/RUN, a folder, or "latest"
+        /// First run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, its id, or a folder
         #[arg(value_name = "RUN")]
         old: String,
         /// Second run: what is new is new in this one
@@ -308,7 +340,7 @@ Example:
     Evaluate {
         /// truth.json of a simulation
         truth: PathBuf,
-        /// Run: its id, JOB/WINDOW/RUN, a folder, or "latest"
+        /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, its id, or a folder
         #[arg(default_value = "latest")]
         run: String,
         /// Print JSON
@@ -434,13 +466,13 @@ pub struct MeansArguments {
     #[arg(long, value_name = "N", env = "RETROCAST_THREADS",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
-    /// Memory that all nodes share, in MiB: a query takes up to half of it before it spills to disk
-    #[arg(long, value_name = "MIB", default_value_t = 512,
-          value_parser = clap::value_parser!(u32).range(16..))]
-    pub memory: u32,
-    /// What queries may have on disk at a time, together, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 10_240)]
-    pub spill: u32,
+    /// Memory that all nodes share, such as "2 GiB", 2G, 512MiB or 2GB; a number alone is MiB. A query
+    /// takes up to half of it before it spills to disk
+    #[arg(long, value_name = "SIZE", default_value = "512 MiB", value_parser = memory)]
+    pub memory: u64,
+    /// What queries may have on disk at a time, together: a size like that of --memory
+    #[arg(long, value_name = "SIZE", default_value = "10 GiB", value_parser = size)]
+    pub spill: u64,
 }
 
 /// How to watch.
@@ -466,6 +498,24 @@ pub struct AgainArguments {
     pub from: Vec<String>,
 }
 
+const MIB: u64 = 1 << 20;
+
+/// Bytes, of a size in which a number alone is MiB.
+fn size(text: &str) -> Result<u64, String> {
+    size::parse(text, MIB).ok_or_else(|| format!("{SIZE_HELP}; a number alone is MiB"))
+}
+
+/// Bytes of memory that a run can work with.
+fn memory(text: &str) -> Result<u64, String> {
+    let bytes = size(text)?;
+    let most = u64::from(u32::MAX) * MIB;
+    if (16 * MIB..=most).contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err("a run needs at least 16 MiB and takes less than 4096 TiB".to_string())
+    }
+}
+
 /// A date of the calendar in the years that records come from.
 fn date(text: &str) -> Result<jiff::civil::Date, String> {
     const YEARS: std::ops::RangeInclusive<i16> = 1970..=9998;
@@ -483,11 +533,12 @@ fn date(text: &str) -> Result<jiff::civil::Date, String> {
 pub struct JobArguments {
     /// Job: its name in the jobs folder, or the path of a .toml file
     pub job: String,
-    /// Date to run for: the window is the last complete one before it [default: today]
+    /// Date to run for: the window is the last complete one before it [default: today]. Beside
+    /// --window it only dates the report, and must not lie before the window's end
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub date: Option<jiff::civil::Date>,
     /// Window to report on, such as 2026-W46, 2026-11, 2026-Q4, 2026-11-15 or
-    /// 2026-11-01..2026-11-16
+    /// 2026-11-01..2026-11-16. The report is dated the day after it, unless --date says otherwise
     #[arg(long, value_name = "WINDOW")]
     pub window: Option<String>,
     /// Set a parameter of the job
@@ -499,4 +550,40 @@ pub struct JobArguments {
     /// Up to this node: it and what it needs, nothing after it
     #[arg(long, value_name = "NODE", conflicts_with = "select")]
     pub until: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_take_units_and_numbers_are_mib() {
+        for (text, bytes) in [
+            ("512", 512 << 20),
+            ("512MiB", 512 << 20),
+            ("2 GiB", 2 << 30),
+            ("2G", 2 << 30),
+            ("2GB", 2_000_000_000),
+            ("16", 16 << 20),
+        ] {
+            assert_eq!(memory(text), Ok(bytes), "{text}");
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        assert_eq!(size("0"), Ok(0));
+        for (text, words) in [
+            ("15", "at least 16 MiB"),
+            ("512 B", "at least 16 MiB"),
+            ("much", "\"2 GiB\""),
+            ("2 gigs", "a number alone is MiB"),
+        ] {
+            let error = memory(text).unwrap_err();
+            assert!(error.contains(words), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_consistent() {
+        use clap::CommandFactory as _;
+        Arguments::command().debug_assert();
+    }
 }

@@ -13,6 +13,7 @@ mod lake;
 mod manual;
 mod plan;
 mod rerun;
+mod resolve;
 mod run;
 mod schedule;
 mod status;
@@ -22,18 +23,21 @@ mod watch;
 use crate::{
     Exit,
     arguments::{Arguments, Command, ScheduleCommand},
+    terminal::{print, print_json, print_raw},
     workspace::Workspace,
 };
-use std::io::Write as _;
 
 /// Does what was typed.
 pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     let workspace = Workspace::new(&arguments)?;
+    if let Some(job) = arguments.command.job() {
+        job::check_date(job)?;
+    }
     if arguments.command.reads_archive() {
         workspace.fetch()?;
     }
     match arguments.command {
-        Command::Init { folder } => init::init(&folder),
+        Command::Init { folder, until } => init::init(&folder, until),
         Command::Check { job, json } => check::check(&workspace, &job, json),
         Command::Contract { command } => contract::contract(&workspace, command),
         Command::Lake { command } => lake::lake(&workspace, command),
@@ -75,7 +79,10 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             status::status(&workspace, job.as_deref(), check, json)
         }
         Command::List { job, json } => archive::list(&workspace, job.as_deref(), json),
-        Command::Show { run, json } => archive::show(&workspace, &run, json),
+        Command::Show { run, window, json } => {
+            let run = window.map_or_else(|| run.clone(), |window| format!("{run}/{window}"));
+            archive::show(&workspace, &run, json)
+        }
         Command::Diff { old, new, json } => diff::diff(&workspace, &old, &new, json),
         Command::Simulate {
             out,
@@ -94,7 +101,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             use clap::CommandFactory as _;
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "retrocast", &mut text);
-            std::io::stdout().lock().write_all(&text)?;
+            print_raw(&String::from_utf8(text)?)?;
             Ok(Exit::Done)
         }
     }
@@ -130,23 +137,4 @@ fn scheduled(workspace: &Workspace, command: ScheduleCommand) -> anyhow::Result<
             image,
         } => export::export(workspace, to, &job, out.as_deref(), image),
     }
-}
-
-/// Prints to standard output for people; a reader that went away is told to the caller.
-fn print(text: &str) -> std::io::Result<()> {
-    print_raw(&crate::terminal::clean(text))
-}
-
-/// Prints to standard output for programs.
-fn print_json<T: serde::Serialize>(value: &T) -> anyhow::Result<()> {
-    Ok(print_raw(&serde_json::to_string_pretty(value)?)?)
-}
-
-fn print_raw(text: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    if !text.ends_with('\n') {
-        out.write_all(b"\n")?;
-    }
-    out.flush()
 }

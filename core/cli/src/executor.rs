@@ -1,5 +1,6 @@
 //! Where the engine's nodes meet store, stages and render: the only place that knows all of them.
 
+pub mod coverage;
 mod kinds;
 mod report;
 mod stage;

@@ -5,7 +5,7 @@
 //! lake/notices/<job>.json   what the next report of the job has to say
 //! ```
 
-use crate::workspace::Workspace;
+use crate::{terminal, workspace::Workspace};
 use anyhow::Context as _;
 use jiff::civil::Date;
 use retrocast_domain::{Window, number::plural};
@@ -23,11 +23,11 @@ struct Kept {
 /// Says that the disk is full, and makes room as the job file allows; false when there is none to be
 /// made, with what would help.
 pub fn made_room(workspace: &Workspace, job: &Job) -> anyhow::Result<bool> {
-    eprintln!("the disk is full");
+    terminal::message!("the disk is full");
     let notice = make_room(workspace, job)?;
     match &notice {
-        Some(notice) => eprintln!("{notice} Trying once more."),
-        None if job.retention.is_none() => eprintln!(
+        Some(notice) => terminal::message!("{notice} Trying once more."),
+        None if job.retention.is_none() => terminal::message!(
             "the job file says nothing of reports that may go: [retention] keep = \"26 weeks\" \
              lets older ones make room"
         ),

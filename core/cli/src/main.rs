@@ -1,6 +1,9 @@
 //! `retrocast`: the composition root. Wires the crates together; holds messages, exit codes and
 //! progress, and no analysis.
 
+// Both panic when the stream cannot be written; `terminal` does not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod arguments;
 mod commands;
 mod depot;
@@ -63,20 +66,32 @@ impl From<Exit> for ExitCode {
 }
 
 fn main() -> ExitCode {
-    let arguments = arguments::Arguments::parse();
+    terminal::finish(run()).into()
+}
+
+fn run() -> Exit {
+    let arguments = match arguments::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // Help and version arrive here, too, for stdout.
+        Err(error) => {
+            let printed = error.print();
+            if error.use_stderr() {
+                return Exit::Usage;
+            }
+            if let Err(error) = printed {
+                terminal::remember(&error);
+            }
+            return Exit::Done;
+        }
+    };
     progress::init_tracing(arguments.verbose);
     match commands::dispatch(arguments) {
-        Ok(exit) => exit.into(),
+        Ok(exit) => exit,
+        // Reported at the end of the program.
+        Err(error) if error.is::<terminal::StdoutError>() => Exit::Done,
         Err(error) => {
-            // A reader that went away, as in `retrocast list | head`, is not an error of ours.
-            let gone = error
-                .downcast_ref::<std::io::Error>()
-                .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
-            if gone {
-                return Exit::Done.into();
-            }
             diagnose::print_error(&error);
-            diagnose::exit(&error).into()
+            diagnose::exit(&error)
         }
     }
 }

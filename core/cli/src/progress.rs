@@ -1,13 +1,13 @@
 //! What a run tells while it runs: a bar on a terminal, plain lines elsewhere, JSON when asked.
 
-use crate::terminal::clean;
+use crate::terminal::{self, clean};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use retrocast_domain::number;
 use retrocast_engine::{Event, EventKind, Progress};
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    io::{IsTerminal as _, Write as _},
+    io::IsTerminal as _,
     sync::{Arc, Mutex, PoisonError},
 };
 use tracing_subscriber::EnvFilter;
@@ -23,6 +23,8 @@ pub fn init_tracing(verbose: u8) {
     let told = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(crate::diagnose::colour(std::io::stderr().is_terminal()))
+        // It would panic where stderr cannot be written.
+        .log_internal_errors(false)
         .without_time();
     let asked = EnvFilter::try_from_default_env();
     let _ = match asked {
@@ -51,7 +53,8 @@ struct JsonLines;
 impl Progress for JsonLines {
     fn event(&self, event: &Event) {
         if let Ok(text) = serde_json::to_string(event) {
-            let _ = writeln!(std::io::stdout().lock(), "{text}");
+            // A failure is remembered for the end of the program; the run goes on.
+            let _ = terminal::print_raw(&text);
         }
     }
 }
@@ -62,7 +65,7 @@ struct Lines;
 impl Progress for Lines {
     fn event(&self, event: &Event) {
         if let Some(line) = line(event) {
-            let _ = writeln!(std::io::stderr().lock(), "{line}");
+            terminal::message!("{line}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! One thread listens, so a signal between two runs of a loop is not lost.
 
+use crate::terminal;
 use std::sync::OnceLock;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -40,7 +41,7 @@ fn listen(stop: &CancellationToken) {
             }
         };
         next().await;
-        eprintln!("stopping; what is finished stays and is reused by the next run");
+        terminal::message!("stopping; what is finished stays and is reused by the next run");
         stop.cancel();
         // Who asks twice does not want to wait.
         next().await;

@@ -1,6 +1,131 @@
-//! Text of records on a terminal: shown, never obeyed.
+//! Everything the program writes to stdout and stderr goes through here.
+//!
+//! - Text of records is shown, never obeyed ([`clean`]).
+//! - A failure of stdout (a full disk, a reader that went away) is remembered. Work that is under way
+//!   goes on, and the program ends with it ([`finish`]).
+//! - A failure of stderr ends nothing: there is nobody left to tell.
 
-use std::borrow::Cow;
+use crate::{Exit, diagnose};
+use std::{
+    borrow::Cow,
+    fmt,
+    io::{self, ErrorKind, IsTerminal as _, Write as _},
+    sync::OnceLock,
+};
+
+/// Stdout could not be written. It is no [`io::Error`] and has none as its source: a full stdout is
+/// not a full lake.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("cannot write to stdout: {message}")]
+pub struct StdoutError {
+    kind: ErrorKind,
+    message: String,
+}
+
+/// The first failure of stdout.
+static FAILURE: OnceLock<StdoutError> = OnceLock::new();
+
+/// Prints to stdout for people.
+pub fn print(text: &str) -> Result<(), StdoutError> {
+    print_raw(&clean(text))
+}
+
+/// Prints to stdout for programs.
+pub fn print_json<T: serde::Serialize>(value: &T) -> anyhow::Result<()> {
+    Ok(print_raw(&serde_json::to_string_pretty(value)?)?)
+}
+
+/// Prints to stdout as it is, with a line break at the end.
+pub fn print_raw(text: &str) -> Result<(), StdoutError> {
+    let write = || -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        if !text.ends_with('\n') {
+            out.write_all(b"\n")?;
+        }
+        out.flush()
+    };
+    write().map_err(|error| remember(&error))
+}
+
+/// Remembers that stdout failed, for [`finish`].
+pub fn remember(error: &io::Error) -> StdoutError {
+    let error = StdoutError {
+        kind: error.kind(),
+        message: error.to_string(),
+    };
+    FAILURE.get_or_init(|| error.clone());
+    error
+}
+
+/// The exit code of the program: that of its command, unless its output did not arrive. A reader that
+/// went away, as in `retrocast list | head`, is no failure.
+pub fn finish(exit: Exit) -> Exit {
+    if let Err(error) = io::stdout().lock().flush() {
+        remember(&error);
+    }
+    match FAILURE.get() {
+        Some(error) if error.kind != ErrorKind::BrokenPipe => {
+            diagnose::print_error(&error.clone().into());
+            exit.graver(Exit::Failed)
+        }
+        _ => exit,
+    }
+}
+
+/// Writes a line to stderr, cleaned of what a terminal would obey.
+pub fn write_message(message: fmt::Arguments<'_>) {
+    let message = message.to_string();
+    let _ = writeln!(io::stderr().lock(), "{}", clean(&message));
+}
+
+/// Writes a line to stderr, like `eprintln!`, which panics when stderr is full.
+macro_rules! message {
+    ($($part:tt)*) => {
+        $crate::terminal::write_message(format_args!($($part)*))
+    };
+}
+pub(crate) use message;
+
+/// Columns of the terminal that stdout is; `None` when it is none.
+fn width() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    let columns = std::env::var("COLUMNS").ok();
+    let columns = columns.and_then(|columns| columns.parse().ok());
+    let measured = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    columns.filter(|columns| *columns > 0).or_else(measured)
+}
+
+/// Breaks a line to the width of the terminal; what follows the first is indented by `indent`.
+pub fn wrapped(line: &str, indent: usize) -> String {
+    wrap(line, indent, width())
+}
+
+/// Fewest characters between the indent and the end of a line.
+const TEXT: usize = 24;
+
+/// Breaks a line at blanks, where there is a width to keep to.
+fn wrap(line: &str, indent: usize, width: Option<usize>) -> String {
+    let Some(width) = width else {
+        return line.to_string();
+    };
+    let indent = indent.min(width.saturating_sub(TEXT));
+    let (mut out, mut used) = (String::with_capacity(line.len()), 0);
+    for piece in line.split_inclusive(' ') {
+        let word = piece.trim_end_matches(' ').chars().count();
+        if word > 0 && used > indent && used + word > width {
+            out.truncate(out.trim_end_matches(' ').len());
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', indent));
+            used = indent;
+        }
+        out.push_str(piece);
+        used += piece.chars().count();
+    }
+    out
+}
 
 /// The text with everything that a terminal would obey, or that would turn the order of what is
 /// shown, made visible: `\u{1b}`. Line breaks and tabs stay.
@@ -48,6 +173,35 @@ mod tests {
         assert_eq!(clean("a\tb\nc – é 日本"), "a\tb\nc – é 日本");
         assert_eq!(clean("\u{1b}[2J\r\u{7}"), "\\u{1b}[2J\\u{d}\\u{7}");
         assert_eq!(clean("a\u{202e}cba"), "a\\u{202e}cba");
+    }
+
+    #[test]
+    fn lines_break_at_blanks_and_keep_their_indent() {
+        let line =
+            "run    stage.rhythm  the query changed since the run of Monday, and so did its input";
+        assert_eq!(wrap(line, 21, None), line);
+        assert_eq!(wrap(line, 21, Some(200)), line);
+        let indent = " ".repeat(21);
+        let broken = [
+            "run    stage.rhythm  the query changed since the run of".to_string(),
+            format!("{indent}Monday, and so did its input"),
+        ];
+        assert_eq!(wrap(line, 21, Some(61)), broken.join("\n"));
+        // A narrow terminal takes from the indent, and a word that is too long has its own line.
+        let long = "é".repeat(50);
+        let narrow = wrap(&format!("  warning   {long} end"), 12, Some(30));
+        assert_eq!(narrow, format!("  warning\n      {long}\n      end"));
+    }
+
+    #[test]
+    fn a_full_stdout_is_not_a_full_disk() {
+        let error = StdoutError {
+            kind: ErrorKind::StorageFull,
+            message: "no space".to_string(),
+        };
+        let error = anyhow::Error::new(error);
+        assert_eq!(error.to_string(), "cannot write to stdout: no space");
+        assert!(error.chain().all(|cause| !cause.is::<io::Error>()));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub mod elaborate;
 
 pub mod schedule;
 
+pub mod size;
+
 pub mod check;
 
 pub mod render;
@@ -40,7 +42,7 @@ use std::collections::BTreeMap;
 pub use check::check;
 pub use render::render;
 pub use schedule::{OnlyIf, Schedule};
-pub use schema::{Missed, job_schema};
+pub use schema::{Missed, common_stage_schema, job_schema};
 
 /// How a job file is checked.
 pub struct CheckOptions<'a> {
@@ -139,6 +141,13 @@ impl Job {
             return Err(error(format!("{text:?} is not a window")));
         }
         Window::parse(text, &self.timezone).map_err(|problem| error(problem.to_string()))
+    }
+
+    /// Bytes of the file that say where the records of a source are.
+    pub fn uri_span(&self, source: &str) -> Option<document::Span> {
+        let mut sources = check::entries(&self.document, "source").iter();
+        let entry = sources.find(|entry| entry.key == source)?;
+        Some(entry.item.get("uri")?.span.clone())
     }
 
     /// Values of the params for one run: those set, else the defaults.

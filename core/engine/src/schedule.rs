@@ -8,6 +8,8 @@
 
 pub mod calendar;
 
+mod cron;
+
 pub mod attempts;
 
 pub mod decide;
@@ -20,7 +22,7 @@ pub mod words;
 
 pub mod export;
 
-pub use attempts::Attempt;
+pub use attempts::{Attempt, ManualRun};
 pub use calendar::{Calendar, CalendarError};
 pub use conditions::unmet;
 pub use decide::{DueTime, Standing, State, Tell, decide};

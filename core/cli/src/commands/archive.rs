@@ -1,6 +1,6 @@
 //! `retrocast list` and `retrocast show`, and what a run leaves for the archive.
 
-use super::{print, print_json, truth::read};
+use super::{print, print_json, resolve::Runs, truth::read};
 use crate::{Exit, diagnose::WrongUsage, terminal, workspace::Workspace};
 use retrocast_deliver::RunSummary;
 use retrocast_domain::{Finding, Report, finding::by_importance};
@@ -141,50 +141,36 @@ pub fn list(workspace: &Workspace, job: Option<&str>, as_json: bool) -> anyhow::
     Ok(Exit::Done)
 }
 
-/// The folder of a run: by "latest", its id, `JOB/WINDOW/RUN`, or a folder.
+/// The folder of the run that a text names: a folder, or what [`Runs::resolve`] understands.
 pub fn find(workspace: &Workspace, run: &str) -> anyhow::Result<PathBuf> {
     for folder in [PathBuf::from(run), workspace.reports.join(run)] {
         if folder.join(journal::PLAN).is_file() {
             return Ok(folder);
         }
     }
-    let runs = reconcile(workspace);
-    let found: Vec<_> = runs
-        .iter()
-        .filter(|(_, summary)| run == "latest" || summary.run == run)
-        .collect();
-    match found.as_slice() {
-        [] if runs.is_empty() => Err(WrongUsage(format!(
-            "no run {run:?}: there are no runs in {} yet",
-            workspace.reports.display()
-        ))
-        .into()),
-        [] => Err(WrongUsage(format!(
-            "no run {run:?} in {}; `retrocast list` lists them",
-            workspace.reports.display()
-        ))
-        .into()),
-        [(folder, _)] => Ok(folder.clone()),
-        [(folder, _), ..] if run == "latest" => Ok(folder.clone()),
-        several => {
-            let names: Vec<_> = several
-                .iter()
-                .map(|(_, run)| format!("{}/{}/{}", run.job, run.window, run.run))
-                .collect();
-            Err(WrongUsage(format!("{run:?} may be {}", names.join(" or "))).into())
-        }
-    }
+    let runs = Runs {
+        runs: &reconcile(workspace),
+        jobs: &workspace.job_names(),
+        archive: &workspace.reports.display().to_string(),
+    };
+    let found = runs.resolve(run).map_err(WrongUsage)?;
+    Ok(found.0.clone())
 }
+
+/// Column at which findings and failures begin.
+const HANG: usize = 12;
 
 pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<Exit> {
     let folder = find(workspace, run)?;
     let status = RunSummary::read(&folder).map(|told| told.status);
     // A run that broke off has found nothing yet.
-    let broken = status.is_ok_and(|status| status == RunStatus::Interrupted)
+    let broken = matches!(status, Ok(RunStatus::Interrupted))
         || journal::RunSummary::read(&folder)
             .is_ok_and(|run| [RunStatus::Running, RunStatus::Interrupted].contains(&run.status));
+    // One that failed tells people what failed instead.
+    let failed = matches!(status, Ok(RunStatus::Failed | RunStatus::Cancelled));
     let mut findings: Vec<Finding> = match read(&folder.join("findings.json")) {
-        Err(_) if broken => Vec::new(),
+        Err(_) if broken || (failed && !as_json) => Vec::new(),
         findings => findings?,
     };
     if as_json {
@@ -196,25 +182,21 @@ pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<E
         Err(_) => reconciled(&folder)?,
     };
     findings.sort_by(by_importance);
+    let head = format!("{}, {} ({})", summary.title, summary.window, summary.period);
     let mut text = format!(
-        "{}, {} ({})\nrun {} is {}, {}\n\n",
-        summary.title,
-        summary.window,
-        summary.period,
+        "{}\nrun {} is {}, {}\n\n",
+        terminal::wrapped(&head, 0),
         summary.run,
         summary.status.word(),
         folder.display()
     );
     if let Ok(report) = read::<Report>(&folder.join("report.json")) {
-        let _ = writeln!(text, "{}\n", report.verdict);
+        let _ = writeln!(text, "{}\n", terminal::wrapped(&report.verdict, 0));
     }
     for finding in &findings {
         let severity = format!("{:?}", finding.severity).to_lowercase();
-        let _ = writeln!(
-            text,
-            "  {severity:<9} {}",
-            terminal::line(&finding.sentence, 600)
-        );
+        let line = format!("  {severity:<9} {}", terminal::line(&finding.sentence, 600));
+        let _ = writeln!(text, "{}", terminal::wrapped(&line, HANG));
     }
     if broken {
         text.push_str("  not finished: run the job again, it goes on from here\n");
@@ -235,6 +217,7 @@ fn failures(text: &mut String, folder: &Path) {
     {
         let node = event.node.as_deref().unwrap_or_default();
         let message = event.message.as_deref().unwrap_or_default();
-        let _ = writeln!(text, "  failed    {node}: {}", terminal::line(message, 600));
+        let line = format!("  failed    {node}: {}", terminal::line(message, 600));
+        let _ = writeln!(text, "{}", terminal::wrapped(&line, HANG));
     }
 }

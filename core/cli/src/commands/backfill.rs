@@ -8,6 +8,7 @@ use crate::{
     Exit,
     arguments::JobArguments,
     diagnose::{self, WrongUsage},
+    terminal,
     workspace::Workspace,
 };
 use jiff::civil::Date;
@@ -64,7 +65,7 @@ pub fn backfill(
     windows.retain(|window| window.end <= today);
     if windows.len() < all {
         let n = plural((all - windows.len()) as u64, "window");
-        eprintln!(
+        terminal::message!(
             "left out: {n} of the range that {} not over yet",
             if all - windows.len() == 1 {
                 "is"
@@ -141,7 +142,8 @@ pub fn backfill(
             let _ = writeln!(text, "  {busy} left to the process that is at work there");
         }
         let _ = writeln!(text, "  archive {}", index.display());
-        print(&text)?;
+        // A failure is remembered for the end of the program.
+        let _ = print(&text);
     }
     if let Some(error) = broken {
         return Err(error);

@@ -61,7 +61,7 @@ pub fn export(
     for (name, text) in &files {
         let path = out.join(name);
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        println!("{}", path.display());
+        print(&path.display().to_string())?;
     }
     Ok(Exit::Done)
 }

@@ -1,8 +1,10 @@
 //! `retrocast init`: a starter workspace that runs.
 
-use super::print;
+use super::{job, print};
 use crate::{Exit, diagnose::WrongUsage};
 use anyhow::Context as _;
+use jiff::civil::Date;
+use retrocast_domain::window::long;
 use retrocast_simulate::Config;
 use std::{fs, path::Path};
 
@@ -17,7 +19,11 @@ const FILES: &[(&str, &str)] = &[
     (".gitignore", "/data/raw\n/data/lake\n/reports\n"),
 ];
 
-pub fn init(folder: &Path) -> anyhow::Result<Exit> {
+/// Weeks of made-up records.
+const WEEKS: u32 = 20;
+
+/// Writes a workspace whose made-up records end before `until`, today when it is not given.
+pub fn init(folder: &Path, until: Option<Date>) -> anyhow::Result<Exit> {
     for (name, _) in FILES {
         let path = folder.join(name);
         if path.exists() {
@@ -38,21 +44,28 @@ pub fn init(folder: &Path) -> anyhow::Result<Exit> {
         };
         write().with_context(|| format!("cannot write {}", path.display()))?;
     }
+    let usual = Config::default();
     let config = Config {
-        weeks: 20,
+        weeks: WEEKS,
         records_per_day: 400.0,
+        until: match until {
+            Some(until) => until,
+            None => job::today(&usual.timezone)?,
+        },
         out: folder.join("data/raw/operations"),
-        ..Config::default()
+        ..usual
     };
     retrocast_simulate::simulate(&config)?;
+    let date = until.map_or_else(String::new, |until| format!(" --date {until}"));
     let go = if folder == Path::new(".") {
         String::new()
     } else {
         format!("cd {} && ", folder.display())
     };
     print(&format!(
-        "wrote a workspace with the job \"hello\" and 20 weeks of made-up records\n\
-         next: {go}retrocast run hello --date 2026-11-16"
+        "wrote a workspace with the job \"hello\" and {WEEKS} weeks of made-up records up to {}\n\
+         next: {go}retrocast run hello{date}",
+        long(config.until.yesterday()?)
     ))?;
     Ok(Exit::Done)
 }

@@ -5,6 +5,7 @@ use crate::{
     Exit,
     arguments::{LakeCommand, SweepArguments},
     diagnose::WrongUsage,
+    terminal,
     workspace::Workspace,
 };
 use anyhow::Context as _;
@@ -23,7 +24,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
 };
 use tokio::runtime::Runtime;
 
@@ -66,11 +67,12 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
             json,
             ..
         } => {
+            let spill = SpillFolder::of_this_process();
             let asked = Sql {
                 room: Room::new(Limits {
                     memory: QUERY_BYTES,
                     spill: QUERY_BYTES,
-                    folder: workspace.lake.join(".spill"),
+                    folder: spill.0.clone(),
                 }),
                 timezone,
             };
@@ -83,6 +85,23 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
         }
     }
     Ok(Exit::Done)
+}
+
+/// Where a query writes what does not fit into memory: outside the lake, which may be read-only. The
+/// folder is made when it is needed and removed with this value.
+struct SpillFolder(PathBuf);
+
+impl SpillFolder {
+    fn of_this_process() -> Self {
+        let name = format!("retrocast-query-{}", std::process::id());
+        Self(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for SpillFolder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 fn open(runtime: &Runtime, workspace: &Workspace, job: &str) -> anyhow::Result<Lake> {
@@ -357,7 +376,7 @@ fn clean(
 fn tell(answer: &Answer, csv: bool, as_json: bool) -> anyhow::Result<()> {
     let shown = plural(answer.rows.len() as u64, "row");
     if answer.more && (csv || as_json) {
-        eprintln!("warning: only the first {shown}; --rows N gives more");
+        terminal::message!("warning: only the first {shown}; --rows N gives more");
     }
     if as_json {
         let rows: Vec<Value> = answer.rows.iter().map(|row| object(answer, row)).collect();
@@ -413,7 +432,7 @@ fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
 
 /// A table in columns as wide as they need to be.
 fn table(answer: &Answer) -> String {
-    let cut = |text: &str| crate::terminal::line(text, CELL);
+    let cut = |text: &str| terminal::line(text, CELL);
     let rows: Vec<Vec<String>> = answer
         .rows
         .iter()

@@ -33,7 +33,15 @@ pub fn kinds(name: Option<&str>) -> anyhow::Result<Exit> {
         return Err(WrongUsage(format!("no stage kind {name:?}; {help}")).into());
     };
     let mut text = format!("# {}\n\n{}\n# Params\n\n", kind.name, kind.manual_page());
-    let schema = (kind.schema)().to_value();
+    params(&mut text, &(kind.schema)().to_value());
+    text.push_str("\n# Keys of every stage\n\n");
+    params(&mut text, &retrocast_engine::job::common_stage_schema());
+    print(&text)?;
+    Ok(Exit::Done)
+}
+
+/// Adds the keys of a table: whether they are required, their meaning and the values they may have.
+fn params(text: &mut String, schema: &Value) {
     let required: Vec<&str> = schema["required"]
         .as_array()
         .map(|names| names.iter().filter_map(|name| name.as_str()).collect())
@@ -53,24 +61,22 @@ pub fn kinds(name: Option<&str>) -> anyhow::Result<Exit> {
             .replace('\n', " ");
         let _ = writeln!(text, "{name} ({state})\n    {words}");
         let mut choices = Vec::new();
-        choices_of(&schema, property, &mut choices);
+        choices_of(schema, property, &mut choices);
         if !choices.is_empty() {
             let _ = writeln!(text, "    One of: {}.", choices.join(", "));
         }
         let mut fields = Vec::new();
-        fields_of(&schema, property, &mut fields);
+        fields_of(schema, property, &mut fields);
         for (name, field) in fields {
             let words = field["description"].as_str().unwrap_or_default();
             let _ = writeln!(text, "    - {name}: {}", words.replace('\n', " "));
             let mut choices = Vec::new();
-            choices_of(&schema, field, &mut choices);
+            choices_of(schema, field, &mut choices);
             if !choices.is_empty() {
                 let _ = writeln!(text, "      One of: {}.", choices.join(", "));
             }
         }
     }
-    print(&text)?;
-    Ok(Exit::Done)
 }
 
 /// What a part of a schema stands for: itself, or what it names.

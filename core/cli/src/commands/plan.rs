@@ -72,10 +72,17 @@ pub fn plan(
             .iter()
             .map(|name| name.split_once('.').map_or(&**name, |x| x.1))
             .collect();
-        let _ = write!(text, "{action:<6} {:<width$}  {:<17}", node.name, node.kind);
-        let _ = writeln!(text, " {}", decision.reasons.join("; "));
+        let line = format!(
+            "{action:<6} {:<width$}  {:<17} {}",
+            node.name,
+            node.kind,
+            decision.reasons.join("; ")
+        );
+        let hang = width + 9;
+        let _ = writeln!(text, "{}", terminal::wrapped(&line, hang + 18));
         if !inputs.is_empty() && !node.is_report() {
-            let _ = writeln!(text, "{:>7}{:<width$}  reads {}", "", "", inputs.join(", "));
+            let line = format!("{:>7}{:<width$}  reads {}", "", "", inputs.join(", "));
+            let _ = writeln!(text, "{}", terminal::wrapped(&line, hang + 6));
         }
     }
     let reused = decisions
@@ -145,12 +152,12 @@ pub fn explain(
         } else {
             "would run"
         };
-        let _ = writeln!(
-            text,
+        let line = format!(
             "{} {action}: {}",
             decision.node,
             decision.reasons.join("; ")
         );
+        let _ = writeln!(text, "{}", terminal::wrapped(&line, 2));
         for change in &decision.changes {
             let _ = writeln!(text, "  {}", change.part);
             let value = |value: &Option<String>| {

@@ -1,17 +1,17 @@
 //! `retrocast run`: from records to reports and the archive.
 
-use super::{archive, job, print};
+use super::{archive, job, print, truth::read};
 use crate::{
     Exit,
     arguments::{AgainArguments, JobArguments, MeansArguments},
-    executor::{self, Work},
+    executor::{self, Work, coverage},
     housekeeping, progress, signals, terminal,
     workspace::Workspace,
 };
 use anyhow::Context as _;
-use retrocast_domain::number::plural;
+use retrocast_domain::{Report, number::plural};
 use retrocast_engine::{
-    FailureKind, Progress, RunOptions, RunResult, Runner, SystemClock,
+    FailureKind, Plan, Progress, RunOptions, RunResult, Runner, SystemClock,
     journal::{self, RunStatus},
 };
 use retrocast_store::{Limits, Room};
@@ -33,10 +33,10 @@ pub struct Means {
     pub json: bool,
     /// Threads for analysis; one a core when not given.
     pub threads: Option<usize>,
-    /// Memory that all nodes share, in MiB.
-    pub memory_mib: u32,
-    /// What queries may have on disk at a time, in MiB.
-    pub spill_mib: u32,
+    /// Memory that all nodes share, in bytes.
+    pub memory: u64,
+    /// What queries may have on disk at a time, in bytes.
+    pub spill: u64,
 }
 
 impl From<MeansArguments> for Means {
@@ -44,8 +44,8 @@ impl From<MeansArguments> for Means {
         Self {
             json: arguments.json,
             threads: arguments.threads.map(usize::from),
-            memory_mib: arguments.memory,
-            spill_mib: arguments.spill,
+            memory: arguments.memory,
+            spill: arguments.spill,
         }
     }
 }
@@ -75,18 +75,28 @@ pub fn run_and_tell(
 ) -> anyhow::Result<Exit> {
     let ends = planned.plan.window.end_instant();
     if ends > jiff::Timestamp::now() && !means.json {
-        eprintln!("note: the window is not over; what is still to come counts as missing");
+        terminal::message!("note: the window is not over; what is still to come counts as missing");
     }
     let started = Instant::now();
     let result = execute(workspace, planned, means, set)?;
     let index = archive::rebuild(workspace)?;
     report_failures(&result);
     if !means.json {
+        if let Some(warning) = outside(&result, &planned.plan) {
+            terminal::message!("warning: {warning}");
+        }
         let milliseconds = started.elapsed().as_millis() as u64;
         let address = workspace.addresses[1].as_deref();
-        print(&closing(&result, &index, address, milliseconds))?;
+        // A failure is remembered for the end of the program; the run ended as it did.
+        let _ = print(&closing(&result, &index, address, milliseconds));
     }
     Ok(exit(result.status))
+}
+
+/// Says that the records of a run lie before or after its window, if they do.
+fn outside(result: &RunResult, plan: &Plan) -> Option<String> {
+    let report: Report = read(&result.folder.join("report.json")).ok()?;
+    coverage::outside(&report.sources, &plan.window)
 }
 
 /// The exit code of a run.
@@ -143,7 +153,7 @@ fn attempt(
 ) -> anyhow::Result<RunResult> {
     if !means.json {
         let plan = &planned.plan;
-        eprintln!(
+        terminal::message!(
             "{}, window {} ({})",
             terminal::line(&plan.title, 200),
             plan.label,
@@ -173,8 +183,8 @@ fn attempt(
 pub const LOOKING: Means = Means {
     json: true,
     threads: None,
-    memory_mib: 64,
-    spill_mib: 1,
+    memory: 64 << 20,
+    spill: 1 << 20,
 };
 
 /// The run that is there already, when it is complete and one more would be the same.
@@ -223,8 +233,8 @@ pub fn runner(
     };
     let (runtime, compute) = (start(2)?, start(options.threads)?);
     let room = Room::new(Limits {
-        memory: u64::from(means.memory_mib.max(16)) << 20,
-        spill: u64::from(means.spill_mib) << 20,
+        memory: means.memory,
+        spill: means.spill,
         folder: workspace.lake.join(".spill"),
     });
     let work = Work::new(
@@ -251,7 +261,7 @@ pub fn report_failures(result: &RunResult) {
         let text = failure.to_string();
         let text = text.strip_prefix(node.as_str()).unwrap_or(&text);
         let text = text.trim_start_matches([':', ' ']);
-        eprintln!("error: {node}: {}", terminal::clean(text));
+        terminal::message!("error: {node}: {text}");
     }
 }
 

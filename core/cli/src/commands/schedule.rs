@@ -367,7 +367,7 @@ impl Teller {
     fn say(&mut self, job: &str, what: &'static str, why: &str) {
         let key = (job.to_string(), what);
         if self.said.get(&key).is_none_or(|said| said != why) {
-            eprintln!("{job} {what}: {}", terminal::clean(why));
+            terminal::message!("{job} {what}: {why}");
             self.said.insert(key, why.to_string());
         }
     }

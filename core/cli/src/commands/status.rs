@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{Exit, diagnose, terminal, workspace::Workspace};
 use retrocast_domain::Level;
-use retrocast_engine::schedule::{Health, health};
+use retrocast_engine::schedule::{Health, attempts::last_manual_success, health};
 use serde_json::{Value, json};
 
 /// How a job stands.
@@ -99,12 +99,15 @@ fn line(workspace: &Workspace, name: &str, named: bool) -> anyhow::Result<Option
         }
     };
     let standing = found.standing(workspace);
+    let manual = last_manual_success(&workspace.reports, &found.job.name);
     let health = health(&standing);
+    let mut details = serde_json::to_value(&standing)?;
+    details["last_manual_success"] = json!(manual);
     Ok(Some(Line {
         job: found.job.name.clone(),
         good: health == Health::Good,
         word: health.word(),
-        words: found.calendar.standing_words(&standing),
-        details: serde_json::to_value(&standing)?,
+        words: found.calendar.standing_words(&standing, manual.as_ref()),
+        details,
     }))
 }

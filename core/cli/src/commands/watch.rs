@@ -59,7 +59,7 @@ pub fn watch(
             Look::Unusable => {}
             Look::Trouble(said) => {
                 if said != trouble {
-                    eprintln!("waiting: {}", terminal::clean(&said));
+                    terminal::message!("waiting: {said}");
                     trouble = said;
                 }
             }
@@ -194,7 +194,7 @@ impl Watch<'_> {
             // Another process runs it, or the disk is full: that passes.
             Err(error) if self.begun => {
                 let why = diagnose::in_one_line(&error);
-                eprintln!("waiting: {}", terminal::clean(&why));
+                terminal::message!("waiting: {why}");
                 return Ok(Round::Again);
             }
             Err(error) => return Err(error),

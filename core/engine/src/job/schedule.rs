@@ -4,6 +4,7 @@ use super::{
     check::{Said, duration},
     document::Item,
     schema::Missed,
+    size::{self, SIZE_HELP},
 };
 use crate::schedule::Calendar;
 use std::time::Duration;
@@ -55,7 +56,6 @@ pub struct OnlyIf {
     pub fresh_within: Option<Duration>,
 }
 
-const SIZE_HELP: &str = "use such as \"500 MB\" or \"2 GiB\"";
 const DURATION_HELP: &str = "use such as \"90 s\" or \"10 minutes\"; a day is \"24 hours\"";
 
 impl Said<'_> {
@@ -152,7 +152,7 @@ impl Said<'_> {
 
     fn size(&mut self, item: &Item) -> Option<u64> {
         let text = item.text()?;
-        let size = size(text);
+        let size = size::parse(text, 1).filter(|size| *size > 0);
         if size.is_none() {
             let message = format!("{} is not a size", item.describe());
             self.error(&item.span, message, SIZE_HELP);
@@ -173,30 +173,6 @@ impl Said<'_> {
             );
         }
     }
-}
-
-/// Bytes, of a size such as "500 MB" or "2 GiB".
-pub(crate) fn size(text: &str) -> Option<u64> {
-    const UNITS: [(&str, u64); 10] = [
-        ("", 1),
-        ("B", 1),
-        ("KB", 1_000),
-        ("MB", 1_000_000),
-        ("GB", 1_000_000_000),
-        ("TB", 1_000_000_000_000),
-        ("KIB", 1 << 10),
-        ("MIB", 1 << 20),
-        ("GIB", 1 << 30),
-        ("TIB", 1 << 40),
-    ];
-    let text = text.trim();
-    let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.'));
-    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
-    let number: f64 = number.parse().ok()?;
-    let unit = unit.trim().to_ascii_uppercase();
-    let (_, bytes) = UNITS.iter().find(|(name, _)| *name == unit)?;
-    let size = number * *bytes as f64;
-    (1.0..1e18).contains(&size).then_some(size as u64)
 }
 
 #[cfg(test)]

@@ -223,6 +223,11 @@ struct StageFile {
     retries: Option<i64>,
 }
 
+/// The JSON Schema of the keys that every stage has, whatever its kind.
+pub fn common_stage_schema() -> Value {
+    schemars::schema_for!(StageFile).to_value()
+}
+
 /// Keys that every stage has, whatever its kind.
 pub const COMMON_STAGE_KEYS: [&str; 5] = ["kind", "title", "optional", "timeout", "retries"];
 

@@ -1,6 +1,6 @@
 //! What the archive knows of a job's scheduled runs.
 
-use crate::journal::{Event, EventKind, Journal, PLAN, RunStatus, run_folders_of};
+use crate::journal::{Event, EventKind, Journal, PLAN, RunStatus, RunSummary, run_folders_of};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -56,14 +56,44 @@ pub fn attempts(archive: &Path, job: &str) -> Vec<Attempt> {
     attempts
 }
 
+/// A run that somebody started by hand, for no due time, and that made its reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ManualRun {
+    /// Id of the run.
+    pub run: String,
+    /// Name of the window.
+    pub window: String,
+    /// When it ended.
+    pub ended: Timestamp,
+}
+
+/// Finds the newest run of a job that was started by hand and made its reports. It answers no due
+/// time: it may have been made of another window, or with other params.
+pub fn last_manual_success(archive: &Path, job: &str) -> Option<ManualRun> {
+    let folders = run_folders_of(archive, job).into_iter();
+    let runs = folders.filter(|folder| planned(folder).is_some_and(|plan| plan.due.is_none()));
+    let runs = runs.filter_map(|folder| {
+        let run = RunSummary::read(&folder).ok()?;
+        let made = matches!(run.status, RunStatus::Complete | RunStatus::Partial);
+        made.then_some(ManualRun {
+            ended: run.finished?,
+            run: run.run,
+            window: run.window,
+        })
+    });
+    runs.max_by(|a, b| (a.ended, &a.run).cmp(&(b.ended, &b.run)))
+}
+
+fn planned(folder: &Path) -> Option<Planned> {
+    serde_json::from_slice(&fs::read(folder.join(PLAN)).ok()?).ok()
+}
+
 fn of_run(folder: &Path) -> Vec<Attempt> {
-    let plan = fs::read(folder.join(PLAN)).ok();
-    let plan = plan.and_then(|plan| serde_json::from_slice::<Planned>(&plan).ok());
     let Some(Planned {
         run,
         label,
         due: Some(due),
-    }) = plan
+    }) = planned(folder)
     else {
         return Vec::new();
     };
@@ -169,7 +199,10 @@ mod tests {
         assert!(!trial.run(dies, Some(DUE)).await);
         assert!(trial.run(fails, Some(DUE)).await);
         assert!(trial.run(None, Some(DUE)).await);
+        assert_eq!(last_manual_success(&trial.archive(), "review"), None);
         assert!(trial.run(None, None).await, "made for no due time");
+        let manual = last_manual_success(&trial.archive(), "review").unwrap();
+        assert_eq!(manual.window, "2026-W46");
 
         let all = trial.attempts();
         let statuses: Vec<RunStatus> = all.iter().map(|attempt| attempt.status).collect();
@@ -190,6 +223,9 @@ mod tests {
             let ended = attempt.ended.unwrap();
             assert!(attempt.started < ended && ended < next.started);
         }
+        let last = all.last().and_then(|attempt| attempt.ended);
+        assert!(last.is_some_and(|last| last < manual.ended));
+        assert_ne!(Some(&manual.run), all.last().map(|attempt| &attempt.run));
         assert_eq!(attempts(&trial.archive(), "revie"), []);
     }
 

@@ -7,6 +7,7 @@
 //! - A time that comes twice is due the first time. Only where every hour is named, the hour that
 //!   comes twice is due twice: a job of every fifteen minutes does not pause for an hour.
 
+use super::cron::explain;
 use croner::{Cron, Direction};
 use jiff::{
     SignedDuration, Timestamp,
@@ -46,7 +47,8 @@ impl Calendar {
     /// The due times of a cron expression of five fields in a time zone.
     pub fn new(cron: &str, timezone: &str) -> Result<Self, CalendarError> {
         let cron: Cron = cron.parse().map_err(|error: croner::errors::CronError| {
-            CalendarError::Cron(error.to_string().trim_end_matches('.').to_string())
+            let reported = || error.to_string().trim_end_matches('.').to_string();
+            CalendarError::Cron(explain(cron).unwrap_or_else(reported))
         })?;
         let zone = TimeZone::get(timezone);
         let zone = zone.map_err(|_| CalendarError::Zone(timezone.to_string()))?;

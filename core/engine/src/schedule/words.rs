@@ -1,6 +1,6 @@
 //! How a job stands with its schedule, in words.
 
-use super::{Calendar, DueTime, Standing, State, Tell};
+use super::{Calendar, DueTime, ManualRun, Standing, State, Tell};
 use jiff::Timestamp;
 use retrocast_domain::number::plural;
 use serde::Serialize;
@@ -46,8 +46,8 @@ impl Calendar {
         local.strftime("%Y-%m-%d %H:%M %Z").to_string()
     }
 
-    /// How a job stands, in one line.
-    pub fn standing_words(&self, standing: &Standing) -> String {
+    /// How a job stands, in one line; `manual` is the newest success of a run that was started by hand.
+    pub fn standing_words(&self, standing: &Standing, manual: Option<&ManualRun>) -> String {
         let mut parts = Vec::new();
         if standing.failures > 0 {
             let n = u64::from(standing.failures);
@@ -61,12 +61,20 @@ impl Calendar {
             0 => {}
             n => parts.push(format!("{} passed over", plural(n as u64, "missed run"))),
         }
-        parts.push(match &standing.last_success {
-            Some(attempt) => {
-                let ended = attempt.ended.unwrap_or(attempt.started);
-                format!("last success {}", self.words(ended))
-            }
-            None => "no success yet".to_string(),
+        let scheduled = standing.last_success.as_ref();
+        let scheduled = scheduled.map(|attempt| attempt.ended.unwrap_or(attempt.started));
+        let manual = manual.filter(|manual| scheduled.is_none_or(|ended| manual.ended > ended));
+        if let Some(ManualRun { ended, window, .. }) = manual {
+            let ended = self.words(*ended);
+            parts.push(format!(
+                "last success {ended}, started by hand, on {window}"
+            ));
+        }
+        parts.push(match (scheduled, manual) {
+            (Some(ended), None) => format!("last success {}", self.words(ended)),
+            (Some(ended), Some(_)) => format!("last scheduled success {}", self.words(ended)),
+            (None, Some(_)) => "no scheduled success yet".to_string(),
+            (None, None) => "no success yet".to_string(),
         });
         if let Some(next) = standing.next_due {
             parts.push(format!("next due {}", self.words(next)));
@@ -146,7 +154,9 @@ mod tests {
         };
         let calendar = Calendar::new(&schedule.cron, "Europe/London").unwrap();
         let standing = decide(&schedule, &calendar, attempts, now.parse().unwrap());
-        let said = calendar.standing_words(&standing).replace('\u{a0}', " ");
+        let said = calendar
+            .standing_words(&standing, None)
+            .replace('\u{a0}', " ");
         assert_eq!((health(&standing), said.as_str()), (health_is, words));
         for tell in &standing.tell {
             let next = calendar.next_words(tell, &standing);
@@ -220,6 +230,50 @@ mod tests {
             &attempts,
             Health::Good,
             &format!("last success 2026-11-16 11:00 GMT, {next}"),
+        );
+    }
+
+    #[test]
+    fn a_run_started_by_hand_is_a_success() {
+        let calendar = Calendar::new("0 9 * * MON", "Europe/London").unwrap();
+        let schedule = Schedule {
+            cron: "0 9 * * MON".to_string(),
+            missed: Missed::Latest,
+            most: 10,
+            retry: Vec::new(),
+            admin: String::new(),
+            tell_after: 1,
+            only_if: OnlyIf::default(),
+        };
+        let manual = ManualRun {
+            run: "5e6f7a8b".to_string(),
+            window: "2026-W46".to_string(),
+            ended: "2026-11-16T12:00:00Z".parse().unwrap(),
+        };
+        let words = |attempts: &[Attempt], now: &str| {
+            let standing = decide(&schedule, &calendar, attempts, now.parse().unwrap());
+            calendar.standing_words(&standing, Some(&manual))
+        };
+        let by_hand = "last success 2026-11-16 12:00 GMT, started by hand, on 2026-W46";
+        assert_eq!(
+            words(&[], "2026-11-16T09:30:00Z"),
+            format!(
+                "due 2026-11-16 09:00 GMT and not run yet, {by_hand}, no scheduled success yet, \
+                 next due 2026-11-23 09:00 GMT"
+            )
+        );
+        let earlier = attempt("2026-11-16T09:01:00Z", RunStatus::Complete);
+        assert_eq!(
+            words(&[earlier], "2026-11-16T13:00:00Z"),
+            format!(
+                "{by_hand}, last scheduled success 2026-11-16 09:01 GMT, \
+                 next due 2026-11-23 09:00 GMT"
+            )
+        );
+        let later = attempt("2026-11-16T12:30:00Z", RunStatus::Complete);
+        assert_eq!(
+            words(&[later], "2026-11-16T13:00:00Z"),
+            "last success 2026-11-16 12:30 GMT, next due 2026-11-23 09:00 GMT"
         );
     }
 }

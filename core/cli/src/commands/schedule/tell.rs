@@ -1,7 +1,7 @@
 //! Mail to the administrator of a scheduled job, else to its owner, of runs that could not be made.
 
 use super::{Scheduled, Teller};
-use crate::{diagnose, signals, workspace::Workspace};
+use crate::{diagnose, signals, terminal, workspace::Workspace};
 use jiff::Timestamp;
 use retrocast_deliver::{Alert, Told};
 use retrocast_engine::{Lease, Standing, schedule::Tell};
@@ -39,7 +39,7 @@ fn is_stopped() -> bool {
 
 fn say_told(found: &Scheduled, told: Result<Told, retrocast_deliver::Error>, teller: &mut Teller) {
     match told {
-        Ok(Told::Now(sent)) => eprintln!("{}: told {} that it fails", found.name, sent.to),
+        Ok(Told::Now(sent)) => terminal::message!("{}: told {} that it fails", found.name, sent.to),
         Ok(Told::Before(_)) => {}
         Err(error) => teller.say(
             &found.name,

@@ -1,0 +1,260 @@
+//! Which run of the archive a text on the command line names.
+
+use retrocast_deliver::RunSummary;
+use retrocast_domain::Window;
+use retrocast_engine::job::suggest::nearest;
+use std::{collections::BTreeSet, path::PathBuf};
+
+/// Most names that a message lists.
+const LISTED: usize = 6;
+
+/// A run and its folder.
+pub type Run = (PathBuf, RunSummary);
+
+/// The runs of an archive, newest first, and the jobs that could have some.
+#[derive(Clone, Copy)]
+pub struct Runs<'a> {
+    /// Runs in the order in which they began, newest first.
+    pub runs: &'a [Run],
+    /// Names of the jobs in the jobs folder.
+    pub jobs: &'a [String],
+    /// The archive as it is called in messages.
+    pub archive: &'a str,
+}
+
+impl<'a> Runs<'a> {
+    /// Finds the run that is meant by "latest", `JOB`, `WINDOW`, `JOB/WINDOW`, `JOB/WINDOW/RUN`,
+    /// `JOB/latest` or the id of a run; the error says what there is.
+    ///
+    /// Of the runs of a job the one of the newest date counts, not the one that began last: a run on
+    /// a window of long ago does not become the latest. Of the runs on one window it is the last.
+    pub fn resolve(self, text: &str) -> Result<&'a Run, String> {
+        let parts: Vec<&str> = text.trim_end_matches('/').split('/').collect();
+        match parts.as_slice() {
+            ["latest"] => self.latest(|_| true),
+            [name] => return self.named(name),
+            [job, "latest"] => self.latest(|run| run.job == *job),
+            [job, part] => {
+                let window = label(part);
+                let mut of_job = self.runs.iter().filter(|(_, run)| run.job == *job);
+                of_job.find(|(_, run)| run.window == window || run.run == *part)
+            }
+            [job, window, id] => {
+                let window = label(window);
+                let mut runs = self.runs.iter();
+                runs.find(|(_, run)| run.job == *job && run.window == window && run.run == *id)
+            }
+            _ => None,
+        }
+        .ok_or_else(|| self.unknown(text))
+    }
+
+    /// The run of the newest date among some; of those of one date the last.
+    fn latest(self, which: impl Fn(&RunSummary) -> bool) -> Option<&'a Run> {
+        let runs = self.runs.iter().filter(|(_, run)| which(run));
+        // The first of equals, for the newest stands first.
+        runs.rev().max_by(|(_, a), (_, b)| a.date.cmp(&b.date))
+    }
+
+    /// The run that one word names: an id, a job or a window.
+    fn named(self, name: &str) -> Result<&'a Run, String> {
+        let window = label(name);
+        let ids = self.runs.iter().filter(|(_, run)| run.run == name);
+        let job = self.latest(|run| run.job == name);
+        // Of each job that has the window its newest run on it.
+        let mut jobs = BTreeSet::new();
+        let on_window = self.runs.iter().filter(|(_, run)| run.window == window);
+        let on_window = on_window.filter(|(_, run)| jobs.insert(&run.job));
+        let found: Vec<&Run> = ids.chain(job).chain(on_window).collect();
+        match found.as_slice() {
+            [] => Err(self.unknown(name)),
+            [one] => Ok(one),
+            several => {
+                let names = list(several.iter().map(|(_, run)| path(run)), " or ");
+                Err(format!("{name:?} may be {names}"))
+            }
+        }
+    }
+
+    /// Why there is no such run, with what there is.
+    fn unknown(self, text: &str) -> String {
+        let archive = self.archive;
+        let job = text.split('/').next().unwrap_or_default();
+        if self.jobs.iter().any(|known| known == job) {
+            let windows = self.runs.iter().filter(|(_, run)| run.job == job);
+            let windows = unique(windows.map(|(_, run)| run.window.as_str()));
+            return if windows.is_empty() {
+                format!(
+                    "the job {job} has no runs in {archive} yet: `retrocast run {job}` makes one"
+                )
+            } else {
+                let windows = list(windows.into_iter(), ", ");
+                format!("no run {text:?} in {archive}; {job} has runs on {windows}")
+            };
+        }
+        if self.runs.is_empty() {
+            return format!("no run {text:?}: there are no runs in {archive} yet");
+        }
+        let jobs = unique(self.runs.iter().map(|(_, run)| run.job.as_str()));
+        let windows = unique(self.runs.iter().map(|(_, run)| run.window.as_str()));
+        if Window::parse(text, "UTC").is_ok() {
+            let windows = list(windows.into_iter(), ", ");
+            return format!("no run on {text} in {archive}; there are runs on {windows}");
+        }
+        let paths: Vec<String> = self.runs.iter().map(|(_, run)| path(run)).collect();
+        let ids = self.runs.iter().map(|(_, run)| run.run.as_str());
+        let candidates = jobs.iter().copied().chain(ids);
+        let candidates = candidates.chain(paths.iter().map(String::as_str));
+        let help = match nearest(text, candidates.chain(["latest"])) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => {
+                let jobs = list(jobs.into_iter(), ", ");
+                format!("there are runs of {jobs}; `retrocast list` lists them")
+            }
+        };
+        format!("no run {text:?} in {archive}; {help}")
+    }
+}
+
+/// The label of a window as folders are named, such as 2026-W05 for 2026-W5; other texts as they are.
+fn label(text: &str) -> String {
+    Window::parse(text, "UTC").map_or_else(|_| text.to_string(), |window| window.label())
+}
+
+fn path(run: &RunSummary) -> String {
+    format!("{}/{}/{}", run.job, run.window, run.run)
+}
+
+/// Each name once, in the order in which it comes first.
+fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut seen = BTreeSet::new();
+    names.filter(|name| seen.insert(*name)).collect()
+}
+
+/// Names in one line; those beyond the first few are counted.
+fn list<T: AsRef<str>>(names: impl ExactSizeIterator<Item = T>, between: &str) -> String {
+    let more = names.len().saturating_sub(LISTED);
+    let names: Vec<T> = names.take(LISTED).collect();
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    let names = names.join(between);
+    match more {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use retrocast_deliver::RunStatus;
+
+    /// A run of each line: job, window, id and date; the line that comes first began last.
+    const RUNS: [[&str; 4]; 6] = [
+        ["weekly", "1850-W01", "aa11", "1850-01-07"],
+        ["weekly", "2026-W46", "bb22", "2026-11-16"],
+        ["hello", "2026-W45", "cc33", "2026-11-09"],
+        ["weekly", "2026-W46", "dd44", "2026-11-16"],
+        ["weekly", "2026-W45", "ee55", "2026-11-09"],
+        ["weekly", "2026-W05", "ff66", "2026-02-02"],
+    ];
+
+    fn runs() -> Vec<Run> {
+        let run = |[job, window, run, date]: [&str; 4]| RunSummary {
+            run: run.to_string(),
+            job: job.to_string(),
+            title: String::new(),
+            window: window.to_string(),
+            period: String::new(),
+            date: date.to_string(),
+            status: RunStatus::Complete,
+            headline: String::new(),
+            started: String::new(),
+            finished: None,
+            reused: 0,
+            executed: 0,
+            parent: None,
+            error: None,
+        };
+        RUNS.map(run)
+            .map(|run| (PathBuf::from(&run.run), run))
+            .into()
+    }
+
+    /// The id that a text names, or what is wrong with it.
+    #[track_caller]
+    fn check(text: &str, expected: Result<&str, &str>) {
+        let runs = runs();
+        let jobs = ["hello", "idle", "weekly"].map(String::from);
+        let all = Runs {
+            runs: &runs,
+            jobs: &jobs,
+            archive: "reports",
+        };
+        let found = all.resolve(text).map(|(_, run)| run.run.clone());
+        let expected = expected.map(String::from).map_err(String::from);
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn a_run_is_named_by_job_window_or_id() {
+        for (text, id) in [
+            ("latest", "bb22"),
+            ("weekly", "bb22"),
+            ("hello", "cc33"),
+            ("weekly/latest", "bb22"),
+            ("weekly/2026-W46", "bb22"),
+            ("weekly/2026-W46/", "bb22"),
+            ("weekly/2026-W46/dd44", "dd44"),
+            ("weekly/dd44", "dd44"),
+            ("weekly/2026-W5", "ff66"),
+            ("2026-W46", "bb22"),
+            ("2026-W5", "ff66"),
+            ("1850-W01", "aa11"),
+            ("dd44", "dd44"),
+        ] {
+            check(text, Ok(id));
+        }
+    }
+
+    #[test]
+    fn what_names_no_run_or_several_is_answered_with_what_there_is() {
+        for (text, words) in [
+            (
+                "2026-W45",
+                "\"2026-W45\" may be hello/2026-W45/cc33 or weekly/2026-W45/ee55",
+            ),
+            (
+                "2026-W44",
+                "no run on 2026-W44 in reports; there are runs on 1850-W01, 2026-W46, 2026-W45, \
+                 2026-W05",
+            ),
+            (
+                "weekly/2026-W44",
+                "no run \"weekly/2026-W44\" in reports; weekly has runs on 1850-W01, 2026-W46, \
+                 2026-W45, 2026-W05",
+            ),
+            (
+                "idle",
+                "the job idle has no runs in reports yet: `retrocast run idle` makes one",
+            ),
+            (
+                "weekli",
+                "no run \"weekli\" in reports; did you mean \"weekly\"?",
+            ),
+            (
+                "nonsense",
+                "no run \"nonsense\" in reports; there are runs of weekly, hello; `retrocast list` \
+                 lists them",
+            ),
+        ] {
+            check(text, Err(words));
+        }
+        let none = Runs {
+            runs: &[],
+            jobs: &[],
+            archive: "reports",
+        };
+        let error = none.resolve("weekly").unwrap_err();
+        assert_eq!(error, "no run \"weekly\": there are no runs in reports yet");
+    }
+}

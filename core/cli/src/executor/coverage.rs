@@ -1,0 +1,91 @@
+//! Whether the records of a run reach its window.
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use retrocast_domain::{Window, report::SourceNote, window::long};
+
+/// Says that a window lies outside of the records, before or after all of them; `None` where it does
+/// not, or where no source tells times.
+pub fn outside(sources: &[SourceNote], window: &Window) -> Option<String> {
+    let (first, last) = covered(sources, window)?;
+    (window.end <= first || window.start > last).then(|| words(window, first, last))
+}
+
+/// The same of a window that lies before all records. After them there may be nothing to record:
+/// that is for the stages to judge.
+pub fn before(sources: &[SourceNote], window: &Window) -> Option<String> {
+    let (first, last) = covered(sources, window)?;
+    let said = || format!("{}.", capital(&words(window, first, last)));
+    (window.end <= first).then(said)
+}
+
+fn words(window: &Window, first: Date, last: Date) -> String {
+    let (label, period) = (window.label(), window.words());
+    let (first, last) = (long(first), long(last));
+    format!("no records in {label} ({period}): the records cover {first} to {last}")
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}
+
+/// First and last day of all records with times, in the window's zone.
+fn covered(sources: &[SourceNote], window: &Window) -> Option<(Date, Date)> {
+    let zone = TimeZone::get(&window.timezone).ok()?;
+    let day = |time: &str| Some(zone.to_datetime(time.parse::<Timestamp>().ok()?).date());
+    let first = sources.iter().filter_map(|source| day(&source.first_time));
+    let last = sources.iter().filter_map(|source| day(&source.last_time));
+    Some((first.min()?, last.max()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(first: &str, last: &str) -> SourceNote {
+        let note = serde_json::json!({
+            "name": "tickets", "uri": "", "contract": "ticket", "files": 1, "records": 2,
+            "accepted": 2, "quarantined": [], "duplicates": 0, "broken_files": [],
+            "unknown_fields": [], "first_time": first, "last_time": last,
+        });
+        serde_json::from_value(note).unwrap()
+    }
+
+    #[test]
+    fn a_window_outside_of_the_records_is_said() {
+        let sources = [
+            source("2026-01-01T00:00:00Z", "2026-11-08T23:30:00Z"),
+            source("2025-07-03T09:00:00Z", "2026-10-01T09:00:00Z"),
+            source("", ""),
+        ];
+        let cover = "the records cover 3 July 2025 to 9 November 2026";
+        for (label, said, noticed) in [
+            ("1850-W01", true, true),
+            ("2025-W26", true, true),
+            ("2025-W27", false, false),
+            ("2026-W45", false, false),
+            // In Berlin the last record is of the ninth.
+            ("2026-W46", false, false),
+            ("2026-W47", true, false),
+        ] {
+            let window = Window::parse(label, "Europe/Berlin").unwrap();
+            let period = window.words();
+            let words = format!("no records in {label} ({period}): {cover}");
+            assert_eq!(
+                outside(&sources, &window),
+                said.then_some(words.clone()),
+                "{label}"
+            );
+            let notice = format!("N{}.", &words[1..]);
+            assert_eq!(
+                before(&sources, &window),
+                noticed.then_some(notice),
+                "{label}"
+            );
+        }
+        let window = Window::parse("1850-W01", "UTC").unwrap();
+        assert_eq!(outside(&[source("", "")], &window), None);
+    }
+}
