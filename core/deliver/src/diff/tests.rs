@@ -208,8 +208,8 @@ Figures        2026-W45     2026-W46
   Calls      50 tickets   52 tickets  +4.0 %
 
 Improvements
-  was unclear  Sentence on I-1.
-  new          Sentence on I-3.
+  was not proven  Sentence on I-1.
+  new             Sentence on I-3.
 ";
     assert_eq!(text, expected);
     assert!(

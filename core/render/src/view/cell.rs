@@ -411,7 +411,7 @@ mod tests {
         wide.rows.truncate(2);
         let turned = parts(table(&wide, false));
         assert_eq!((turned.len(), turned[0].rows.len()), (1, 40));
-        assert_eq!(turned[0].rows[7], ["A column 7", "value 7", "value 7"]);
+        assert_eq!(turned[0].rows[7], ["a column 7", "value 7", "value 7"]);
         let narrow = Table::new("Narrow", &titles[..6]);
         assert_eq!(parts(table(&narrow, false)).len(), 1);
     }
