@@ -176,7 +176,10 @@ fn nothing_met(note: &retrocast_domain::report::SourceNote) -> Failure {
         note.contract,
         reasons.join(", ")
     ))
-    .hint("compare a record with the contract; the job may name another contract or other files")
+    .hint(format!(
+        "`retrocast contract check '{}' --contract {}` says why, and which line to add to the contract",
+        note.uri, note.contract
+    ))
 }
 
 /// How a source's CSV is written.
