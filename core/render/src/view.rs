@@ -352,7 +352,10 @@ fn news(report: &Report) -> String {
         (_, 0) => String::new(),
         (0, _) => format!("Nothing here is new since the report on {window}."),
         (new, all) if new == all => format!("New since the report on {window}."),
-        (new, all) => format!("{new} of these {all} are new since the report on {window}."),
+        (new, all) => {
+            let be = if new == 1 { "is" } else { "are" };
+            format!("{new} of these {all} {be} new since the report on {window}.")
+        }
     }
 }
 
