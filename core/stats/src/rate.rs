@@ -217,17 +217,7 @@ impl BlockRates {
             }
         }
         let error = self.variance(&weights).sqrt();
-        let spread = (t * error).exp();
-        Some(Comparison {
-            estimate: ratio,
-            lower: ratio / spread,
-            upper: ratio * spread,
-            p: if error > 0.0 {
-                t_p(ratio.ln() / error, df)
-            } else {
-                1.0
-            },
-        })
+        Some(log_normal(ratio, error, df, t))
     }
 
     /// A category without any event: the interval ends where a score test would still accept.
@@ -474,6 +464,22 @@ pub fn period_ratio(
     })
 }
 
+/// A ratio with the log-normal interval and test that the standard error of its logarithm gives, by
+/// Student's t with `df` degrees of freedom and its quantile `t`.
+fn log_normal(ratio: f64, error: f64, df: f64, t: f64) -> Comparison {
+    let spread = (t * error).exp();
+    Comparison {
+        estimate: ratio,
+        lower: ratio / spread,
+        upper: ratio * spread,
+        p: if error > 0.0 {
+            t_p(ratio.ln() / error, df)
+        } else {
+            1.0
+        },
+    }
+}
+
 /// Compares the rates of two sides that are seen in the same clusters, such as the records of a day
 /// above and below a limit. Each cluster gives `(events, exposure)` of the one side and the other.
 ///
@@ -505,17 +511,7 @@ pub fn clustered_ratio(clusters: &[[(f64, f64); 2]], shares: bool) -> Option<Com
     let error = (squares * used / (used - 1.0)).max(least).sqrt();
     let ratio = rates[0] / rates[1];
     let df = used - 1.0;
-    let spread = (t_quantile(0.975, df) * error).exp();
-    Some(Comparison {
-        estimate: ratio,
-        lower: ratio / spread,
-        upper: ratio * spread,
-        p: if error > 0.0 {
-            t_p(ratio.ln() / error, df)
-        } else {
-            1.0
-        },
-    })
+    Some(log_normal(ratio, error, df, t_quantile(0.975, df)))
 }
 
 #[cfg(test)]
