@@ -326,8 +326,13 @@ fn parts(table: TableView) -> Vec<TableView> {
         .map(|group| {
             let columns: Vec<usize> = std::iter::once(0).chain(group.iter().copied()).collect();
             let (from, to) = (group[0] + 1, group[group.len() - 1] + 1);
+            let which = if from == to {
+                format!("column {from}")
+            } else {
+                format!("columns {from} to {to}")
+            };
             TableView {
-                caption: format!("{} (columns {from} to {to} of {n})", table.caption),
+                caption: format!("{} ({which} of {n})", table.caption),
                 columns: columns
                     .iter()
                     .map(|column| table.columns[*column].clone())
