@@ -1,6 +1,9 @@
 //! Values that a reader cannot tell apart but that count as different ones.
 
-use super::{Params, found::start};
+use super::{
+    Params,
+    found::{span, start},
+};
 use crate::{Context, Input};
 use polars::prelude::DataType;
 use retrocast_domain::{
@@ -87,6 +90,7 @@ fn of_column(
     finding.direction = retrocast_domain::Direction::None;
     finding.magnitude = Some(Magnitude::point(sets.len() as f64, "sets of values"));
     finding.n = records;
+    finding.period = span(context, input);
     finding.confidence = 1.0;
     let names: Vec<String> = shown
         .iter()
@@ -98,7 +102,7 @@ fn of_column(
         .collect();
     let more = match sets.len() - 1 {
         0 => String::new(),
-        n => format!("; {} likewise", plural(n as u64, "more name")),
+        n => format!("; so do {}", plural(n as u64, "more set") + " of values"),
     };
     finding.sentence = format!(
         "Values of {column} in {} differ only in {} and count as different groups: {}{more}.",

@@ -117,9 +117,9 @@ fn basis(fields: u64, gaps: &[Gap]) -> String {
     }
     let fields = number::plural(fields, "field");
     match gaps {
-        [] => format!("{fields}, none emptier than usual"),
+        [] => format!("{fields}, none clearly emptier than usual"),
         [worst, ..] => format!(
-            "{fields}, {} emptier than usual; most: {}",
+            "{fields}, {} clearly emptier than usual; most: {}",
             gaps.len(),
             worst.column
         ),

@@ -9,7 +9,7 @@ use super::{
     shape,
     volume::From,
 };
-use crate::{Context, Input};
+use crate::{Context, Input, frame};
 use retrocast_domain::{
     Direction, Evidence, Finding, Magnitude, Severity,
     number::{self, plural},
@@ -39,6 +39,17 @@ pub(super) fn start(context: &Context, input: &Input, what: &str) -> Finding {
     finding.severity = Severity::Warning;
     finding.direction = Direction::Down;
     finding
+}
+
+/// The period of a finding that counts over all records: their first and last day in the job's zone.
+pub(super) fn span(context: &Context, input: &Input) -> String {
+    let time = input.time.as_deref();
+    let times = time.and_then(|time| frame::times(input, time, &context.window.timezone).ok());
+    let civil = times.iter().flat_map(|times| times.civil.iter().flatten());
+    let (first, last) = (civil.clone().min(), civil.max());
+    first.zip(last).map_or_else(String::new, |(first, last)| {
+        format!("{} to {}", first.date(), last.date())
+    })
 }
 
 /// Everything that is wrong with one dataset.
@@ -119,7 +130,7 @@ fn low_score(
         "Data quality of {name} is {score} of 100, below {least}; lowest: {worst}.",
         &[
             ("name", &quality.name),
-            ("score", &number::fixed(score, 1)),
+            ("score", &limits::score_text(score)),
             ("least", &number::sensible(least)),
             ("worst", &number::list(&worst)),
         ],
@@ -300,15 +311,20 @@ fn missing_values(context: &Context, input: &Input, quality: &Quality) -> Option
     finding.n = *n;
     finding.direction = Direction::Up;
     finding.baseline = Some("the records before the window".to_string());
-    finding.severity = Severity::Notice;
+    // A field that nobody fills any more is lost.
+    finding.severity = if *now < 1.0 {
+        Severity::Notice
+    } else {
+        Severity::Warning
+    };
     let more = quality.gaps.len() - 1;
     let rest = if more == 0 {
         String::new()
     } else {
-        format!(" {} likewise.", plural(more as u64, "more column"))
+        format!(" So do {}.", plural(more as u64, "more column"))
     };
     finding.sentence = fill(
-        "{name} lacks {now} of the values of {column} in this {noun}, {before} before.{rest}",
+        "{column} of {name} lacks {now} of its values in this {noun}; before, {before} were lacking.{rest}",
         &[
             ("name", &quality.name),
             ("noun", crate::kpi::words::noun(context.window.spec)),
@@ -327,13 +343,20 @@ fn missing_values(context: &Context, input: &Input, quality: &Quality) -> Option
 
 fn broken_files(context: &Context, input: &Input) -> Option<Finding> {
     let source = input.source.as_ref()?;
-    let (file, reason) = source.broken_files.first()?;
+    let (path, reason) = source.broken_files.first()?;
     let count = source.broken_files.len() as u64;
+    // The chapter on data quality names the whole path.
+    let file = path.rsplit('/').next().unwrap_or(path);
     let mut finding = start(context, input, "files that could not be read");
     finding.magnitude = Some(Magnitude::point(count as f64, "files"));
     finding.n = source.files;
+    finding.period = span(context, input);
+    let template = match count {
+        1 => "The file {file} of {name} could not be read to its end: {reason}.",
+        _ => "{count} of {name} could not be read to their ends, such as {file}: {reason}.",
+    };
     finding.sentence = fill(
-        "{count} of {name} could not be read to the end, such as {file}: {reason}.",
+        template,
         &[
             ("count", &plural(count, "file")),
             ("name", &input.dataset.name),

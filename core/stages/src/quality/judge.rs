@@ -230,9 +230,15 @@ fn uniqueness(params: &Params, source: Option<&SourceNote>) -> Judged {
     Judged::new(
         Some(1.0 - source.duplicates as f64 / valid as f64),
         format!(
-            "{} of {} that are valid had a key seen before",
+            "{} of {} valid {} {}",
             number::count(source.duplicates),
-            params.counted(valid)
+            number::count(valid),
+            params.noun(),
+            if source.duplicates == 1 {
+                "is a duplicate"
+            } else {
+                "are duplicates"
+            }
         ),
     )
 }

@@ -71,7 +71,7 @@ impl Shortfall {
         match self.part {
             None => format!(
                 "its score is {} of 100, below {}",
-                number::fixed(self.value, 1),
+                score_text(self.value),
                 number::sensible(self.limit)
             ),
             Some(part) => format!(
@@ -81,6 +81,19 @@ impl Shortfall {
                 number::percent(self.limit)
             ),
         }
+    }
+}
+
+/// A score with one decimal, more where it would read as 100 and is not.
+pub(super) fn score_text(score: f64) -> String {
+    let decimals = match score {
+        100.0 => 0,
+        99.95..100.0 => 2,
+        _ => 1,
+    };
+    match score {
+        99.995..100.0 => "> 99.99".to_string(),
+        _ => number::fixed(score, decimals),
     }
 }
 
@@ -122,7 +135,7 @@ pub(super) fn notice(params: &Params, quality: &Quality) -> Option<String> {
     }
     let words: Vec<String> = flags.iter().map(Shortfall::words).collect();
     Some(format!(
-        "What rests on {} is to be read with care: {}{}.",
+        "Figures made from {} need care: {}{}.",
         quality.name,
         number::list(&words),
         lowest(quality).map_or_else(String::new, |lowest| format!(" ({lowest})")),
@@ -165,8 +178,8 @@ pub(super) fn block(
         return Ok(());
     }
     Err(StageError::Other(format!(
-        "the data are too bad for a report on {}: {}. Have the source mended and run the job again; \
-         what is asked for stands in `block_below` of stage {:?}",
+        "the data is too bad for a report on {}: {}. Fix the source and run the job again; the limits \
+         are in `block_below` of stage {:?}",
         context.window.words(),
         reasons.join("; "),
         context.stage

@@ -7,7 +7,7 @@
 use super::{Params, found};
 use crate::{Context, Input, Inputs, StageError, frame};
 use retrocast_domain::{
-    Direction, Finding, Magnitude, Severity, Table,
+    Direction, Estimate, Finding, Magnitude, Severity, Table,
     number::{self, plural},
 };
 use retrocast_stats::test::{benjamini_hochberg, poisson_rate_ratio, wilson};
@@ -237,7 +237,7 @@ fn finding(context: &Context, input: &Input, origin: &Origin, value: &Value) -> 
     finding.method = "Ratio of the rates at which records are left out, Poisson's law, exact \
                       conditional p-value; Benjamini and Hochberg's correction"
         .to_string();
-    finding.period = "all records read, up to the window's end".to_string();
+    finding.period = found::span(context, input);
     finding.baseline = Some(format!("all other values of {}", origin.column));
     finding.evidence[0].filter = Some(format!(
         "{} = {}, with the records that were left out",
@@ -247,17 +247,19 @@ fn finding(context: &Context, input: &Input, origin: &Origin, value: &Value) -> 
         "Records that were left out together, as by one bad release, count one by one.".to_string(),
     ];
     let [ratio, lower, upper] = value.ratio;
+    let against = if ratio.is_finite() {
+        let bounds = [lower - 1.0, upper - 1.0];
+        Estimate::relative(ratio - 1.0, Some(bounds), true).claim("than the share of all others")
+    } else {
+        "no other lost any".to_string()
+    };
     finding.sentence = format!(
-        "{} of the records of {} in {} were left out, {} of {}: {}× the rate of all others (95{}% \
-         interval {}).",
+        "{} of the records of {} in {} were left out, {} of {}: {against}.",
         number::percent(value.share()),
         value.label,
         origin.dataset,
         number::count(value.refused),
         number::count(value.accepted + value.refused),
-        number::sensible(ratio),
-        number::NBSP,
-        number::interval(lower, upper)
     );
     finding
         .number("refused", value.refused)
@@ -289,7 +291,7 @@ pub(super) fn table(origin: &Origin) -> Table {
             number::count(value.accepted + value.refused),
             number::count(value.refused),
             number::percent(value.share()),
-            format!("{} – {}", number::percent(lower), number::percent(upper)),
+            format!("{} to {}", number::percent(lower), number::percent(upper)),
             if value.ratio[0].is_finite() && value.p < 1.0 {
                 format!("{}×", number::sensible(value.ratio[0]))
             } else {
@@ -300,7 +302,7 @@ pub(super) fn table(origin: &Origin) -> Table {
     }
     if origin.unknown > 0 {
         table.push([
-            "(not said)".to_string(),
+            "(not known)".to_string(),
             number::count(origin.unknown),
             number::count(origin.unknown),
             "–".to_string(),

@@ -44,18 +44,23 @@ pub(super) fn empty(source: &SourceNote) -> String {
 pub(super) fn differences(params: &Params, source: &SourceNote) -> Vec<String> {
     let counted = |(field, n): &(String, u64)| format!("{field} ({})", params.counted(*n));
     let mut said = Vec::new();
-    let unknown: Vec<String> = source.unknown_fields.iter().map(counted).collect();
-    if !unknown.is_empty() {
-        said.push(format!("not in the contract: {}", some(&unknown)));
-    }
+    let mut say = |fields: Vec<String>, what: &str| {
+        if !fields.is_empty() {
+            let be = if fields.len() == 1 { "is" } else { "are" };
+            said.push(format!("{} {be} {what}", some(&fields)));
+        }
+    };
+    say(
+        source.unknown_fields.iter().map(counted).collect(),
+        "not in the contract",
+    );
     if renamed(source) > 0 {
-        let missing = some(&source.missing_fields);
-        said.push(format!("in no record: {missing}"));
+        say(source.missing_fields.clone(), "in no record");
     }
-    let retyped: Vec<String> = source.retyped_fields.iter().map(counted).collect();
-    if !retyped.is_empty() {
-        said.push(format!("of another type, left out: {}", some(&retyped)));
-    }
+    say(
+        source.retyped_fields.iter().map(counted).collect(),
+        "of another type, and such records were left out",
+    );
     said
 }
 
@@ -80,11 +85,7 @@ pub(super) fn finding(context: &Context, params: &Params, input: &Input) -> Opti
     finding.magnitude = Some(Magnitude::point(share, "share"));
     finding.n = source.records;
     finding.baseline = Some(format!("the contract {}", source.contract));
-    // Counted over everything that was read.
-    let days = [&source.first_time, &source.last_time].map(|time| time.get(..10));
-    if let [Some(first), Some(last)] = days {
-        finding.period = format!("{first} to {last}");
-    }
+    finding.period = found::span(context, input);
     // A field nobody asked for takes nothing away.
     let takes_away = missing > 0 || !source.retyped_fields.is_empty();
     finding.severity = if takes_away {
@@ -94,10 +95,11 @@ pub(super) fn finding(context: &Context, params: &Params, input: &Input) -> Opti
     };
     finding.confidence = 1.0;
     finding.sentence = format!(
-        "{} of {} {} from the contract in all records read: {}.",
+        "{} of {} {} from the contract, counted over all {} read: {}.",
         plural(differ as u64, "field"),
         input.dataset.name,
         if differ == 1 { "differs" } else { "differ" },
+        params.counted(source.records),
         differences(params, source).join("; ")
     );
     Some(

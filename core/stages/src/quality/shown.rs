@@ -3,7 +3,7 @@
 use super::{
     Params,
     judge::{Part, Quality},
-    limits::{flag_score, flags},
+    limits::{flag_score, flags, score_text},
 };
 use crate::{Context, Inputs, StageError};
 use polars::prelude::*;
@@ -14,14 +14,15 @@ use retrocast_domain::{
 
 pub(super) fn kpi(params: &Params, quality: &Quality) -> Kpi {
     let score = quality.score();
-    let text = score.map_or_else(|| "n/a".to_string(), |score| number::fixed(score, 1));
+    let text = score.map_or_else(|| "n/a".to_string(), score_text);
     // Without a score there is nothing that could meet a target.
     let target = score.map(|_| flag_score(params));
     Kpi {
         name: "Data quality score".to_string(),
         subject: quality.name.clone(),
         value: score,
-        interval: None,
+        // A score is counted, not estimated.
+        interval: score.map(|score| [score; 2]),
         unit: "points".to_string(),
         text,
         interval_text: String::new(),
@@ -66,7 +67,7 @@ pub(super) fn scores(params: &Params, judged: &[Quality]) -> Table {
             quality.name.clone(),
             quality
                 .score()
-                .map_or_else(|| "n/a".to_string(), |score| number::fixed(score, 1)),
+                .map_or_else(|| "n/a".to_string(), score_text),
             validity,
             completeness,
             freshness,
@@ -149,7 +150,7 @@ pub(super) fn reasons(params: &Params, inputs: &Inputs) -> Option<Table> {
             add(reason, *count);
         }
         if source.duplicates > 0 {
-            add("key seen before", source.duplicates);
+            add("duplicate (key seen before)", source.duplicates);
         }
     }
     (!table.rows.is_empty()).then(|| table.top(40))
@@ -164,7 +165,7 @@ pub(super) fn chart(context: &Context, params: &Params, judged: &[Quality]) -> O
                 label: quality.name.clone(),
                 value: score,
                 interval: None,
-                text: number::fixed(score, 1),
+                text: score_text(score),
                 highlight: score < flag_score(params),
             })
         })
@@ -177,14 +178,19 @@ pub(super) fn chart(context: &Context, params: &Params, judged: &[Quality]) -> O
     let low = bars.iter().filter(|bar| bar.highlight).count();
     let least = number::sensible(flag_score(params));
     let title = match low {
-        0 => format!("Every dataset scores at least {least} of 100"),
-        _ => format!("{} below {least} of 100", plural(low as u64, "dataset")),
+        0 => format!("All {} datasets score at least {least} of 100", bars.len()),
+        1 => format!("1 of {} datasets scores below {least} of 100", bars.len()),
+        low => format!(
+            "{low} of {} score below {least} of 100",
+            plural(bars.len() as u64, "dataset")
+        ),
     };
     let words: Vec<String> = bars
         .iter()
         .map(|bar| format!("{} {}", bar.label, bar.text))
         .collect();
-    (!bars.is_empty()).then(|| Chart {
+    // One score needs no chart: it is the key figure.
+    (bars.len() > 1).then(|| Chart {
         id: crate::series::words::chart_id(&context.stage, "scores"),
         title,
         unit: "score, 0 to 100".to_string(),

@@ -128,7 +128,7 @@ fn bad_records_duplicates_and_broken_files_cost() {
     // What is flagged is said before anything else.
     assert_eq!(
         plain(&analysis.cell.notices[0]),
-        "What rests on tickets is to be read with care: its score is 86.8 of 100, below 90 (lowest: \
+        "Figures made from tickets need care: its score is 86.8 of 100, below 90 (lowest: \
          validity 54.0 %, 400 of 1000 records left out; 1 of 10 files not read to the end)."
     );
 }
@@ -171,10 +171,9 @@ fn parts_below_their_limits_are_flagged_or_block_the_report() {
         json!({"block_below": {"validity": 0.95}}),
         &[],
         Some(
-            "the data are too bad for a report on 9 to 15 November 2026: tickets: its validity is \
-             90.0 %, below 95.0 % (lowest: validity 90.0 %, 100 of 1000 records left out). Have the \
-             source mended and run the job again; what is asked for stands in `block_below` of \
-             stage \"test\"",
+            "the data is too bad for a report on 9 to 15 November 2026: tickets: its validity is \
+             90.0 %, below 95.0 % (lowest: validity 90.0 %, 100 of 1000 records left out). Fix the \
+             source and run the job again; the limits are in `block_below` of stage \"test\"",
         ),
     );
     check(
@@ -229,7 +228,7 @@ fn values_that_are_missing_now_but_not_before() {
     let parts = &analysis.cell.tables[1].rows;
     assert_eq!(
         plain(&parts[0][5]),
-        "4 fields, 1 emptier than usual; most: minutes"
+        "4 fields, 1 clearly emptier than usual; most: minutes"
     );
 }
 
@@ -254,12 +253,15 @@ fn fields_that_differ_from_the_contract() {
         let finding = named(&analysis, "fields differ from the contract");
         assert_eq!(plain(&finding.sentence), said);
         assert_eq!(finding.severity, severity);
+        // Of all records, as they are counted, not of the window.
+        assert_eq!(finding.period, "2026-08-03 to 2026-11-15");
     };
     // Two fields are named: at and component.
     check(
         |note| note.unknown_fields = vec![("colour".to_string(), 1000)],
         2.0 / 3.0,
-        "1 field of tickets differs from the contract in all records read: not in the contract: colour (1000 records).",
+        "1 field of tickets differs from the contract, counted over all 1000 records read: colour (1000 \
+         records) is not in the contract.",
         Severity::Info,
     );
     check(
@@ -268,8 +270,8 @@ fn fields_that_differ_from_the_contract() {
             note.unknown_fields = vec![("part".to_string(), 1000)];
         },
         1.0 / 3.0,
-        "2 fields of tickets differ from the contract in all records read: not in the contract: part (1000 \
-         records); in no record: component.",
+        "2 fields of tickets differ from the contract, counted over all 1000 records read: part (1000 \
+         records) is not in the contract; component is in no record.",
         Severity::Notice,
     );
     check(
@@ -278,8 +280,9 @@ fn fields_that_differ_from_the_contract() {
             note.unknown_fields = ["a", "b", "c", "d"].map(|f| (f.to_string(), 1)).to_vec();
         },
         0.95 * 2.0 / 2.004,
-        "5 fields of tickets differ from the contract in all records read: not in the contract: a (1 record), b (1 \
-         record), c (1 record) and 1 more; of another type, left out: at (100 records).",
+        "5 fields of tickets differ from the contract, counted over all 1000 records read: a (1 record), b \
+         (1 record), c (1 record) and 1 more are not in the contract; at (100 records) is of another type, \
+         and such records were left out.",
         Severity::Notice,
     );
 }
@@ -411,6 +414,21 @@ fn values_that_look_alike_are_told() {
         Some(("invisible characters", Severity::Warning)),
     );
     check("cafe one", None);
+}
+
+#[test]
+fn a_score_reads_as_100_only_where_nothing_is_lost() {
+    let check = |score: f64, want: &str| assert_eq!(limits::score_text(score), want);
+    check(100.0, "100");
+    check(99.96, "99.96");
+    check(99.999, "> 99.99");
+    check(99.94, "99.9");
+    check(64.25, "64.2");
+}
+
+#[test]
+fn one_dataset_has_a_score_and_no_chart() {
+    assert!(of(input("tickets", tickets(1, 105))).cell.charts.is_empty());
 }
 
 #[test]

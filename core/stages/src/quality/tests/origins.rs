@@ -40,12 +40,12 @@ fn values_are_read_from_whole_and_broken_records() {
         &["b", "423", "3"],
     );
     check(r#"{"component": 7}"#, &["7", "3", "3"]);
-    check(r#"{"component": null}"#, &["(not said)", "3", "3"]);
-    check(r#"{"component": ["a"]}"#, &["(not said)", "3", "3"]);
-    check("a,b,c", &["(not said)", "3", "3"]);
+    check(r#"{"component": null}"#, &["(not known)", "3", "3"]);
+    check(r#"{"component": ["a"]}"#, &["(not known)", "3", "3"]);
+    check("a,b,c", &["(not known)", "3", "3"]);
     check(
         r#"{"text": "\"component\" is", "component": "#,
-        &["(not said)", "3", "3"],
+        &["(not known)", "3", "3"],
     );
     // What is of a time after the window is not known yet.
     check(r#"{"component": "a", "at": "2026-11-16T00:00:00Z"}"#, &[]);
@@ -78,8 +78,8 @@ fn a_component_that_loses_more_than_others_is_found() {
     // 60 of 480 is 12.5 %, 12 of 432 is 2.78 %: 4.5 times.
     assert_eq!(
         plain(&finding.sentence),
-        "12.5 % of the records of a in tickets were left out, 60 of 480: 4.50× the rate of all \
-         others (95 % interval 2.42 to 8.36)."
+        "12.5 % of the records of a in tickets were left out, 60 of 480: 4.5 times as \
+         high as the share of all others (95 % interval 2.4 to 8.4 times)."
     );
     assert!(finding.p_adjusted.is_some_and(|p| p < 0.001));
 }
