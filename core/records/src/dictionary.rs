@@ -28,14 +28,10 @@ struct Entry {
     required: bool,
     in_key: bool,
     unit: String,
-    /// Values allowed; empty for any.
-    allowed: Vec<String>,
-    /// Other limits, in words.
+    /// Range and length, in words.
     limits: String,
-    /// What the whole text must match; empty for anything.
-    pattern: String,
-    /// What stands for a missing value; empty for nothing.
-    default: String,
+    /// What else values must be, and how records write them: words and what contracts write.
+    rules: Vec<(&'static str, Vec<String>)>,
     /// What becomes of personal data, in one word; empty when it is none.
     personal: &'static str,
     meaning: String,
@@ -54,9 +50,6 @@ fn entries(contract: &Contract) -> Vec<Entry> {
 fn gather(fields: &[Field], outer: &str, depth: usize, out: &mut Vec<Entry>) {
     for field in fields {
         let name = format!("{outer}{}", field.name);
-        // Limits of a list's items stand at the list, too.
-        let mut allowed = field.allowed.clone();
-        allowed.extend(field.allowed_integers.iter().map(i64::to_string));
         out.push(Entry {
             name: name.clone(),
             depth,
@@ -64,13 +57,8 @@ fn gather(fields: &[Field], outer: &str, depth: usize, out: &mut Vec<Entry>) {
             required: field.required,
             in_key: false,
             unit: field.unit.clone().unwrap_or_default(),
-            allowed,
             limits: limits(field),
-            pattern: field
-                .pattern
-                .as_ref()
-                .map_or_else(String::new, |p| p.as_str().to_string()),
-            default: field.default.as_ref().map(shown).unwrap_or_default(),
+            rules: field_rules(field),
             personal: match field.personal {
                 Personal::Keep => "",
                 Personal::Hash => "hashed",
@@ -82,6 +70,37 @@ fn gather(fields: &[Field], outer: &str, depth: usize, out: &mut Vec<Entry>) {
             gather(fields, &format!("{name}."), depth + 1, out);
         }
     }
+}
+
+/// What the values of a field must be, and how records write them. Those of a list's items stand at the
+/// list.
+fn field_rules(field: &Field) -> Vec<(&'static str, Vec<String>)> {
+    let mut allowed = field.allowed.clone();
+    allowed.extend(field.allowed_integers.iter().map(i64::to_string));
+    let pattern = field.pattern.iter().map(|p| p.as_str().to_string());
+    let notation = match &field.kind {
+        FieldKind::List(item) if field.notation.is_usual() => &item.notation,
+        _ => &field.notation,
+    };
+    let mark = |mark: Option<char>| mark.iter().map(char::to_string).collect();
+    let words = |words: &Option<Vec<String>>| words.clone().unwrap_or_default();
+    let zone = notation.zone.iter().map(|zone| zone.name().to_string());
+    let formats = notation.format.iter().map(|f| f.as_str().to_string());
+    let mut rules = vec![
+        ("one of", allowed),
+        ("matches", pattern.collect()),
+        ("when missing:", field.default.iter().map(shown).collect()),
+        ("read from", field.from.iter().cloned().collect()),
+        ("written as", formats.collect()),
+        ("without an offset in", zone.collect()),
+        ("before decimals:", mark(notation.decimal)),
+        ("between thousands:", mark(notation.thousands)),
+        ("no value:", words(&notation.null_words)),
+        ("true:", words(&notation.true_words)),
+        ("false:", words(&notation.false_words)),
+    ];
+    rules.retain(|(_, texts)| !texts.is_empty());
+    rules
 }
 
 /// The fields within a field.

@@ -118,10 +118,8 @@ fn result(out: &mut String, table: &ResultTable) {
                 required: false,
                 in_key: false,
                 unit: column.unit.to_string(),
-                allowed: Vec::new(),
                 limits: String::new(),
-                pattern: String::new(),
-                default: String::new(),
+                rules: Vec::new(),
                 personal: "",
                 meaning: column.description.to_string(),
             },
@@ -174,14 +172,6 @@ fn line(out: &mut String, entry: &Entry) {
         let _ = write!(out, ", <span class=\"unit\">{}</span>", safe(&entry.unit));
     }
     let _ = write!(out, "</td><td>{}", safe(&entry.meaning));
-    let allowed: Vec<String> = entry.allowed.iter().map(|value| code(value)).collect();
-    if !allowed.is_empty() {
-        let _ = write!(
-            out,
-            "<span class=\"values\">One of {}</span>",
-            allowed.join(", ")
-        );
-    }
     if !entry.limits.is_empty() {
         let _ = write!(
             out,
@@ -189,12 +179,11 @@ fn line(out: &mut String, entry: &Entry) {
             safe(&capital(&entry.limits))
         );
     }
-    let texts = [
-        ("Matches", &entry.pattern),
-        ("When missing:", &entry.default),
-    ];
-    for (what, text) in texts.iter().filter(|(_, text)| !text.is_empty()) {
-        let _ = write!(out, "<span class=\"values\">{what} {}</span>", code(text));
+    for (what, texts) in &entry.rules {
+        let texts: Vec<String> = texts.iter().map(|text| code(text)).collect();
+        let what = capital(what);
+        let texts = texts.join(", ");
+        let _ = write!(out, "<span class=\"values\">{what} {texts}</span>");
     }
     out.push_str("</td></tr>\n");
 }

@@ -18,6 +18,9 @@ description = "Identity | of the parcel."
 [field.at]
 type = "timestamp"
 required = true
+from = "when"
+format = "%d.%m.%Y %H:%M"
+zone = "Europe/Berlin"
 description = "When."
 [field.seen]
 type = "integer"
@@ -29,6 +32,9 @@ unit = "kg"
 min = 0.5
 max = 30000
 default = 1
+decimal = ","
+thousands = "."
+null_words = ["-", "k.A."]
 description = "Weight."
 [field."`|<x"]
 type = "string"
@@ -53,10 +59,14 @@ fn every_field_stands_with_its_limits() {
     let shown: Vec<String> = entries(&contract)
         .iter()
         .map(|e| {
-            let allowed = e.allowed.join("/");
-            let (kind, limits) = (&e.kind, &e.limits);
+            let rules: Vec<String> = e
+                .rules
+                .iter()
+                .map(|(what, texts)| format!("{what} {}", texts.join("/")))
+                .collect();
+            let (kind, limits, rules) = (&e.kind, &e.limits, rules.join("; "));
             format!(
-                "{} {} | {kind} | {} | {allowed} | {limits}",
+                "{} {} | {kind} | {} | {limits} | {rules}",
                 e.depth, e.name, e.unit
             )
         })
@@ -64,11 +74,13 @@ fn every_field_stands_with_its_limits() {
     assert_eq!(
         shown,
         [
-            "0 id | text |  |  | 2 to 64 characters",
-            "0 at | time |  |  | 1970-01-01 to 2099-12-31",
-            "0 seen | whole number |  |  | 0 or more",
-            "0 weight | number | kg |  | 0.5 to 30\u{202f}000",
-            "0 `|<x | text |  | a/<i>b</i> | ",
+            "0 id | text |  | 2 to 64 characters | matches [A-Z]<+",
+            "0 at | time |  | 1970-01-01 to 2099-12-31 | read from when; written as %d.%m.%Y %H:%M; \
+             without an offset in Europe/Berlin",
+            "0 seen | whole number |  | 0 or more | ",
+            "0 weight | number | kg | 0.5 to 30\u{202f}000 | when missing: 1; before decimals: ,; \
+             between thousands: .; no value: -/k.A.",
+            "0 `|<x | text |  |  | one of a/<i>b</i>",
             "0 stops | list of objects |  |  | ",
             "1 stops.place | text |  |  | ",
         ]

@@ -57,14 +57,11 @@ pub fn markdown(contracts: &[Contract], results: &[ResultTable]) -> String {
 }
 
 fn line(out: &mut String, entry: &Entry) {
-    let allowed: Vec<String> = entry.allowed.iter().map(|value| code(value)).collect();
-    let mut values = vec![allowed.join(", "), entry.limits.clone()];
-    for (what, text) in [
-        ("matches", &entry.pattern),
-        ("when missing:", &entry.default),
-    ] {
-        values.extend((!text.is_empty()).then(|| format!("{what} {}", code(text))));
-    }
+    let mut values = vec![entry.limits.clone()];
+    values.extend(entry.rules.iter().map(|(what, texts)| {
+        let texts: Vec<String> = texts.iter().map(|text| code(text)).collect();
+        format!("{what} {}", texts.join(", "))
+    }));
     values.extend((!entry.personal.is_empty()).then(|| format!("personal: {}", entry.personal)));
     values.retain(|value| !value.is_empty());
     let values = values.join("; ");
