@@ -84,6 +84,44 @@ pub struct Kpi {
     pub n: u64,
 }
 
+impl Kpi {
+    /// Whether the value is on the wrong side of its target.
+    pub fn misses_target(&self) -> bool {
+        let target = self.value.zip(self.target);
+        target.is_some_and(|(value, target)| self.misses(value, target))
+    }
+
+    /// Whether the whole interval is on that side of the target on which the value is.
+    pub fn is_target_proven(&self) -> bool {
+        let bounds = self.interval.zip(self.target);
+        bounds.is_some_and(|(bounds, target)| {
+            bounds.map(|bound| self.misses(bound, target)) == [self.misses_target(); 2]
+        })
+    }
+
+    /// How the value stands to its target: "met", "missed", either with "not proven"; empty without a
+    /// value or a target.
+    pub fn target_word(&self) -> &'static str {
+        if self.value.is_none() || self.target.is_none() {
+            return "";
+        }
+        match (self.misses_target(), self.is_target_proven()) {
+            (true, true) => "missed",
+            (true, false) => "missed, not proven",
+            (false, true) => "met",
+            (false, false) => "met, not proven",
+        }
+    }
+
+    fn misses(&self, value: f64, target: f64) -> bool {
+        if self.lower_is_better {
+            value > target
+        } else {
+            value < target
+        }
+    }
+}
+
 /// What one stage did and found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
@@ -166,4 +204,31 @@ pub struct Outcome {
     /// What became of the records (sources only).
     #[serde(default)]
     pub source: Option<crate::report::SourceNote>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_met_or_missed_as_far_as_the_interval_says() {
+        let check = |value: Option<f64>, interval, lower_is_better: bool, want: &str| {
+            let json = serde_json::json!({
+                "name": "x", "subject": "all", "value": value, "interval": interval, "unit": "share",
+                "text": "", "interval_text": "", "previous": null, "delta_text": "",
+                "baseline": null, "baseline_delta_text": "", "significant": false,
+                "direction": "none", "lower_is_better": lower_is_better, "target": 0.9,
+                "target_text": "", "history": [], "n": 1,
+            });
+            let kpi: Kpi = serde_json::from_value(json).expect("a key figure");
+            assert_eq!(kpi.target_word(), want, "{kpi:?}");
+        };
+        check(Some(0.95), Some([0.91, 0.99]), false, "met");
+        check(Some(0.95), Some([0.85, 0.99]), false, "met, not proven");
+        check(Some(0.95), Some([0.91, 0.99]), true, "missed");
+        check(Some(0.85), Some([0.80, 0.91]), false, "missed, not proven");
+        check(Some(0.9), Some([0.9, 0.9]), false, "met");
+        check(Some(0.95), None, false, "met, not proven");
+        check(None, None, false, "");
+    }
 }

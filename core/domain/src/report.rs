@@ -6,7 +6,10 @@ use crate::{
     finding::Finding,
     number::{count, plural},
 };
-use jiff::civil::DateTime;
+use jiff::{
+    Timestamp,
+    civil::{Date, DateTime},
+};
 use serde::{Deserialize, Serialize};
 
 /// Whether all of the run is in the report.
@@ -151,6 +154,17 @@ pub struct SourceNote {
 }
 
 impl SourceNote {
+    /// The days of the first and the last time, on the clocks of a time zone.
+    pub fn days(&self, timezone: &str) -> [Option<Date>; 2] {
+        let day = |time: &String| {
+            let moment = time.parse::<Timestamp>().ok();
+            let local = moment.and_then(|moment| moment.in_tz(timezone).ok());
+            let local = local.map(|local| local.date());
+            local.or_else(|| time.get(..10)?.parse().ok())
+        };
+        [&self.first_time, &self.last_time].map(day)
+    }
+
     /// What whoever runs the job should know of what was taken, as sentences without a full stop.
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();

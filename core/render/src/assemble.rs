@@ -12,7 +12,7 @@ mod verdict;
 mod tests;
 
 pub use notes::{without_name, without_prefix};
-pub use verdict::POOR_SHARE;
+pub use verdict::{POOR_SHARE, has_no_records};
 
 use jiff::civil::Date;
 use retrocast_domain::{
@@ -98,12 +98,15 @@ pub fn report(assembly: Assembly) -> Report {
     let ordered = headlines::in_order(&cells, earlier.as_ref());
     let asks = asks::asks(&ordered, &effects);
     let notices = notes::notices(&cells, &sources, &window);
+    let mut notes = notes::notes(&cells, &sources);
+    notes.extend(notes::later_records(&sources, &window.timezone, date));
     let facts = verdict::Facts {
         cells: &cells,
         sources: &sources,
         kpis: &kpis,
         effects: &effects,
         asks: asks.len(),
+        timezone: &window.timezone,
     };
     Report {
         schema: SCHEMA,
@@ -116,7 +119,7 @@ pub fn report(assembly: Assembly) -> Report {
         notices,
         earlier,
         asks,
-        notes: notes::notes(&cells, &sources),
+        notes,
         title: if title.is_empty() { job.clone() } else { title },
         job,
         owner,
@@ -158,9 +161,18 @@ pub fn findings(cells: &[Cell]) -> Vec<&Finding> {
     findings
 }
 
-/// Key figures over everything first, then those of single subjects.
+/// Key figures over everything first, then those of single subjects. Scores of the data are no figures
+/// of the operations: they stand here only where there is nothing else.
 fn strip(cells: &[Cell]) -> Vec<Kpi> {
-    let all: Vec<&Kpi> = cells.iter().flat_map(|cell| &cell.kpis).collect();
+    let of = |is_quality: bool| {
+        let cells = cells.iter();
+        let cells = cells.filter(move |cell| (cell.kind == "quality") == is_quality);
+        cells.flat_map(|cell| &cell.kpis)
+    };
+    let mut all: Vec<&Kpi> = of(false).collect();
+    if all.is_empty() {
+        all = of(true).collect();
+    }
     let mut seen = BTreeSet::new();
     let overall = |kpi: &Kpi| kpi.subject.is_empty() || kpi.subject.starts_with("all");
     all.iter()
@@ -179,15 +191,6 @@ pub fn good_news(kpi: &Kpi) -> Option<bool> {
         Direction::None => None,
         Direction::Up => Some(!kpi.lower_is_better),
         Direction::Down => Some(kpi.lower_is_better),
-    }
-}
-
-/// Whether a key figure is on the wrong side of its target.
-pub fn misses_target(kpi: &Kpi) -> bool {
-    match (kpi.value, kpi.target) {
-        (Some(value), Some(target)) if kpi.lower_is_better => value > target,
-        (Some(value), Some(target)) => value < target,
-        _ => false,
     }
 }
 

@@ -75,6 +75,7 @@ pub fn report_with(
         let page = environment.get_template(&format!("html/{}.html.j2", layout.name()))?;
         page.render(context! {
             report => Serde(&printed.view),
+            improvements => view::has_improvements(&report),
             drawings,
             nonce,
             style => Value::from_safe_string(style),

@@ -5,7 +5,7 @@
 //! whose characters, but for letters, digits and spaces, are escaped so that they mean nothing in
 //! markup or code. There is no way to mark a value as safe.
 
-use crate::{Error, Layout, Templates};
+use crate::{Error, Layout, Templates, view};
 use minijinja::{Environment, UndefinedBehavior, Value, context, value::ValueKind};
 use retrocast_domain::Report;
 use std::fmt::Write as _;
@@ -47,7 +47,20 @@ pub fn render(report: &Report, layout: Layout, templates: &Templates) -> Result<
 /// Sections of a layout; those with nothing to say in this report are left out.
 fn sections(report: &Report, layout: Layout) -> Vec<&'static str> {
     match layout {
-        Layout::Executive => vec!["verdict", "performance", "improvements", "note"],
+        Layout::Executive => {
+            let mut sections = vec!["verdict"];
+            if view::has_performance(report) {
+                sections.push("performance");
+            }
+            // The note shares the page of the improvements.
+            sections.push(if view::has_improvements(report) {
+                "improvements"
+            } else {
+                "page"
+            });
+            sections.push("note");
+            sections
+        }
         Layout::Technical => {
             let mut sections = vec!["cover", "findings", "map", "quality"];
             if !report.cells.is_empty() {

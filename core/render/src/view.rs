@@ -13,7 +13,7 @@ use crate::words::shorten_to_sentence;
 pub use crate::words::{date_parts, shorten};
 
 use crate::{
-    assemble::{HEADLINES_PRINTED, POOR_SHARE, findings},
+    assemble::{HEADLINES_PRINTED, POOR_SHARE, findings, has_no_records},
     stage_map,
     words::{capital, words_of_date},
 };
@@ -23,7 +23,7 @@ use effect::EffectView;
 use finding::FindingView;
 use kpi::KpiView;
 use retrocast_domain::{
-    Cell, Chart, ChartKind, Finding, Report, ReportStatus,
+    Cell, Chart, ChartKind, Finding, Report, ReportStatus, Severity,
     number::{percent, plural},
 };
 use serde::Serialize;
@@ -337,6 +337,23 @@ fn proof(cells: &[Cell]) -> Option<&Chart> {
     charts.find(|chart| matches!(chart.kind, ChartKind::BeforeAfter { .. }))
 }
 
+/// Whether there is anything to show of how things went and what lies ahead.
+pub(crate) fn has_performance(report: &Report) -> bool {
+    let mut findings = report.cells.iter().flat_map(|cell| &cell.findings);
+    !performance_charts(&report.cells, &report.headlines).is_empty()
+        || findings.any(|finding| FORECASTS.contains(&finding.kind.as_str()))
+}
+
+/// Whether improvements were looked at, or recommendations made.
+pub(crate) fn has_improvements(report: &Report) -> bool {
+    let kinds = ["effectiveness", "recommendation"];
+    !report.effects.is_empty()
+        || report
+            .cells
+            .iter()
+            .any(|c| kinds.contains(&c.kind.as_str()))
+}
+
 /// How many of the headlines are new.
 fn news(report: &Report) -> String {
     let Some(earlier) = &report.earlier else {
@@ -367,10 +384,19 @@ fn health(report: &Report) -> Health {
     } else {
         accepted as f64 / records as f64
     };
-    let empty = report.sources.iter().any(|source| source.accepted == 0);
-    let level = if share < POOR_SHARE || empty {
+    let empty = report.sources.iter().any(|source| source.accepted == 0)
+        || has_no_records(&report.cells, &report.sources);
+    let judges = report.cells.iter().filter(|cell| cell.kind == "quality");
+    let alarms = judges.flat_map(|cell| &cell.findings);
+    let alarms = alarms.filter(|finding| finding.severity >= Severity::Warning);
+    let is_critical = |finding: &Finding| finding.severity == Severity::Critical;
+    let level = if share < POOR_SHARE || empty || alarms.clone().any(is_critical) {
         "poor"
-    } else if share < 0.99 || report.status == ReportStatus::Partial {
+    } else if share < 0.99
+        || report.status == ReportStatus::Partial
+        || alarms.clone().next().is_some()
+        || !report.notices.is_empty()
+    {
         "fair"
     } else {
         "good"
@@ -379,8 +405,14 @@ fn health(report: &Report) -> Health {
         "no sources read".to_string()
     } else {
         let sources = plural(report.sources.len() as u64, "source");
+        // Why it is not good although the records are.
+        let but = match alarms.count() as u64 {
+            0 if report.notices.is_empty() => String::new(),
+            0 => "; see the remark on the period".to_string(),
+            n => format!("; {}", plural(n, "warning")),
+        };
         format!(
-            "{} of {} accepted, {sources}",
+            "{} of {} accepted, {sources}{but}",
             percent(share),
             plural(records, "record")
         )
@@ -422,6 +454,37 @@ mod tests {
             .find(|finding| finding.stage == "outlook");
         let other = other.cloned().unwrap_or_else(|| panic!("an outlook"));
         assert_eq!(first(&[other]), (read_first, "outlook".to_string()));
+    }
+
+    #[test]
+    fn data_that_alarms_or_ends_early_is_not_good() {
+        let mut report = crate::sample::sample();
+        report.notices.clear();
+        report.status = ReportStatus::Complete;
+        report.cells.retain(|cell| cell.kind != "quality");
+        for source in &mut report.sources {
+            (source.records, source.accepted) = (1000, 1000);
+        }
+        let plain = |report: &Report| {
+            let health = health(report);
+            (health.level, health.text.replace('\u{a0}', " "))
+        };
+        let n = report.sources.len();
+        let all = format!("100 % of {} records accepted, {n} sources", n * 1000);
+        assert_eq!(plain(&report), ("good", all.clone()));
+        report.notices = vec!["The records end on Wednesday.".to_string()];
+        assert_eq!(
+            plain(&report),
+            ("fair", format!("{all}; see the remark on the period"))
+        );
+        let mut cell = Cell::new("quality", "quality");
+        for (severity, level) in [(Severity::Warning, "fair"), (Severity::Critical, "poor")] {
+            let mut stopped = Finding::new("quality", "quality", "all", "records stopped");
+            stopped.severity = severity;
+            cell.findings = vec![stopped];
+            report.cells.push(cell.clone());
+            assert_eq!(plain(&report).0, level);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the reader should know of data and method, as sentences.
 
 use super::{title, verdict::window_noun};
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::civil::Date;
 use retrocast_domain::{
     Cell, CellStatus, Window,
     number::{count, list, percent, plural},
@@ -45,14 +45,8 @@ pub(super) fn notices(cells: &[Cell], sources: &[SourceNote], window: &Window) -
 
 /// "The newest record is of 18 November 2026, 4 days before the week ends: ..."
 fn end_of_records(sources: &[SourceNote], window: &Window) -> Option<String> {
-    let zone = TimeZone::get(&window.timezone).ok()?;
-    let day = |source: &SourceNote| -> Option<Date> {
-        let time = source.last_time.as_str();
-        let moment = time.parse::<Timestamp>().ok();
-        let local = moment.map(|moment| zone.to_datetime(moment).date());
-        local.or_else(|| time.get(..10)?.parse().ok())
-    };
-    let last = sources.iter().filter_map(day).max()?;
+    let days = sources.iter().map(|source| source.days(&window.timezone));
+    let last = days.filter_map(|[_, last]| last).max()?;
     let missing = (window.end - last).get_days() - 1;
     let is_in_window = (window.start..window.end).contains(&last);
     (is_in_window && missing > 0).then(|| {
@@ -64,6 +58,23 @@ fn end_of_records(sources: &[SourceNote], window: &Window) -> Option<String> {
             plural(missing.unsigned_abs().into(), "day")
         )
     })
+}
+
+/// Sources with records from after the date of the report, whose clocks may be wrong.
+pub(super) fn later_records(sources: &[SourceNote], timezone: &str, date: Date) -> Vec<String> {
+    let later = sources.iter().filter_map(|source| {
+        let [_, last] = source.days(timezone);
+        Some((source, last.filter(|last| *last > date)?))
+    });
+    let say = |(source, last): (&SourceNote, Date)| {
+        format!(
+            "{}: the newest record is of {}, which is after the date of this report, {}.",
+            source.name,
+            long(last),
+            long(date)
+        )
+    };
+    later.map(say).collect()
 }
 
 pub(super) fn notes(cells: &[Cell], sources: &[SourceNote]) -> Vec<String> {
@@ -162,18 +173,18 @@ fn read_note(source: &SourceNote) -> String {
     let share = percent(source.accepted as f64 / source.records as f64);
     let records = plural(source.records, "record");
     let mut text = format!("{name}: {records} in {files}, {share} accepted");
-    let mut reasons = source.quarantined.clone();
-    if source.duplicates > 0 {
-        reasons.push(("key seen before".to_string(), source.duplicates));
-    }
-    reasons.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-    if !reasons.is_empty() {
-        let words: Vec<String> = reasons
+    let refused: u64 = source.quarantined.iter().map(|(_, n)| n).sum();
+    if refused > 0 {
+        let words: Vec<String> = source
+            .quarantined
             .iter()
             .map(|(reason, n)| format!("{} ({reason})", count(*n)))
             .collect();
         let named = some_of(&words, words.len() as u64, "reason");
-        text.push_str(&format!("; left out: {named}"));
+        text.push_str(&format!("; {} left out: {named}", count(refused)));
+    }
+    if source.duplicates > 0 {
+        text.push_str(&format!("; {}", plural(source.duplicates, "duplicate")));
     }
     text.push('.');
     text

@@ -129,6 +129,7 @@ fn say_with(cells: &[Cell], asks: usize) -> String {
         kpis: &[],
         effects: &[],
         asks,
+        timezone: "UTC",
     };
     plain(&verdict(WindowSpec::Week, &facts))
 }
@@ -166,6 +167,7 @@ fn verdict_counts_what_the_data_says() {
         kpis: &[],
         effects: &[],
         asks: 0,
+        timezone: "UTC",
     };
     assert_eq!(
         verdict(WindowSpec::Month, &facts),
@@ -208,6 +210,7 @@ fn much_that_was_set_aside_is_in_the_verdict_and_so_is_what_was_not_compared() {
             kpis,
             effects: &[],
             asks: 0,
+            timezone: "UTC",
         };
         plain(&verdict(WindowSpec::Week, &facts))
     };
@@ -215,21 +218,45 @@ fn much_that_was_set_aside_is_in_the_verdict_and_so_is_what_was_not_compared() {
     assert_eq!(told(5, &[]), format!("{calm}."));
     assert_eq!(
         told(14, &[]),
-        format!("{calm}: 14.0 % of the records were set aside, so all figures rest on the others.")
+        format!("{calm}: 14.0 % of the records were left out, so all figures rest on the others.")
     );
     assert_eq!(
         told(0, &[kpi(None)]),
-        format!("{calm}: the key figure has no value in the week before to be compared with.")
+        format!("{calm}: the key figure has no value in the week before to compare with.")
     );
     assert_eq!(
         told(0, &[kpi(None), kpi(None)]),
         format!(
-            "{calm}: none of two key figures has a value in the week before to be compared with."
+            "{calm}: neither of the two key figures has a value in the week before to compare with."
         )
     );
     assert_eq!(
         told(0, &[kpi(None), kpi(Some(90.0))]),
-        format!("{calm}: no change of the two key figures is proven.")
+        format!("{calm}: neither of the two key figures shows a proven change.")
+    );
+    // A target is missed where the whole interval misses it.
+    let against = |interval| Kpi {
+        target: Some(98.0),
+        interval: Some(interval),
+        ..kpi(Some(90.0))
+    };
+    assert_eq!(
+        told(
+            0,
+            &[against([95.0, 97.5]), against([95.0, 99.0]), kpi(None)]
+        ),
+        format!(
+            "{calm}: none of the three key figures shows a proven change, and one misses its target."
+        )
+    );
+    let better = Kpi {
+        significant: true,
+        direction: Direction::Up,
+        ..against([95.0, 97.5])
+    };
+    assert_eq!(
+        told(0, &[better]),
+        format!("{calm}: the key figure is better than before and misses its target.")
     );
 }
 
@@ -242,7 +269,7 @@ fn a_window_without_records_is_said() {
     let empty = [cell(Some(0)), cell(None)];
     assert_eq!(
         say_with(&empty, 0),
-        "No record falls in this week, so nothing can be said about it: none has a time."
+        "No record falls in this week, so nothing can be said about it: no record has a time."
     );
     let mut old = source("tickets");
     old.first_time = "2026-05-04T08:00:00Z".to_string();
@@ -253,11 +280,12 @@ fn a_window_without_records_is_said() {
         kpis: &[],
         effects: &[],
         asks: 0,
+        timezone: "UTC",
     };
     assert_eq!(
         verdict(WindowSpec::Week, &facts),
-        "No record falls in this week, so nothing can be said about it: those there are lie from 4 \
-         May 2026 to 31 July 2026."
+        "No record falls in this week, so nothing can be said about it: the records are from 4 May \
+         2026 to 31 July 2026."
     );
     assert_eq!(
         notes::notes(&empty, &[]),
@@ -387,14 +415,24 @@ fn a_window_that_lacks_its_last_days_is_said_where_no_stage_looks() {
 fn verdict_tells_of_improvements() {
     let check = |verdicts: &[Verdict], want: &str| {
         let effect = crate::sample::sample().effects[0].clone();
+        let controls = vec!["billing".to_string()];
         let effects: Vec<Effect> = verdicts
             .iter()
             .map(|verdict| Effect {
                 verdict: *verdict,
+                controls: controls.clone(),
                 ..effect.clone()
             })
             .collect();
         assert_eq!(effect_clause(&effects).unwrap_or_default(), want);
+        let alone = effects.into_iter().map(|effect| Effect {
+            controls: Vec::new(),
+            ..effect
+        });
+        let alone = effect_clause(&alone.collect::<Vec<_>>()).unwrap_or_default();
+        assert_eq!(alone.replace(" (uncontrolled)", ""), want);
+        let works = verdicts.contains(&Verdict::Works);
+        assert_eq!(alone.contains("(uncontrolled)"), works, "{alone}");
     };
     check(&[], "");
     check(&[Verdict::Works], "the improvement works");
@@ -430,12 +468,48 @@ fn source_notes_have_right_plurals() {
     assert_eq!(
         notes,
         [
-            "tickets: 12 345 records in 14 files, 99.6 % accepted; left out: 30 (wrong type), \
-             15 (late) and 1 (key seen before).",
+            "tickets: 12 345 records in 14 files, 99.6 % accepted; 45 left out: 30 (wrong type) and 15 \
+             (late); 1 duplicate.",
             "tickets: 1 file could not be read to the end: a.gz (cut off).",
             "tickets: 1 field is not in the contract: colour (1 record).",
         ]
     );
+}
+
+#[test]
+fn records_after_the_date_of_the_report_are_said() {
+    let mut ahead = source("incidents");
+    ahead.last_time = "2026-08-10T23:30:00Z".to_string();
+    let date = jiff::civil::date(2026, 8, 10);
+    let told = |timezone| notes::later_records(std::slice::from_ref(&ahead), timezone, date);
+    assert!(told("UTC").is_empty());
+    assert_eq!(
+        told("Europe/London"),
+        [
+            "incidents: the newest record is of 11 August 2026, which is after the date of this \
+             report, 10 August 2026."
+        ]
+    );
+}
+
+#[test]
+fn scores_of_the_data_are_key_figures_only_where_there_are_no_others() {
+    let sample = crate::sample::sample();
+    let kpi = &sample.kpis[0];
+    let of = |kind: &str, name: &str| Cell {
+        kpis: vec![Kpi {
+            name: name.to_string(),
+            ..kpi.clone()
+        }],
+        ..Cell::new(kind, kind)
+    };
+    let names = |cells: &[Cell]| -> Vec<String> {
+        let kpis = strip(cells).into_iter();
+        kpis.map(|kpi| kpi.name).collect()
+    };
+    let both = [of("quality", "Data quality score"), of("kpi", "Failures")];
+    assert_eq!(names(&both), ["Failures"]);
+    assert_eq!(names(&both[..1]), ["Data quality score"]);
 }
 
 #[test]
@@ -445,6 +519,7 @@ fn cells_come_in_reading_order() {
     kinds.sort_by_key(|kind| reading_rank(kind));
     assert_eq!(kinds, ["quality", "kpi", "effectiveness", "command", "sql"]);
 }
+
 #[test]
 fn failures_are_told_once_and_by_a_readable_name() {
     let cells = [

@@ -1,6 +1,6 @@
 //! One sentence on how things are, from counts of what was found.
 
-use super::{good_news, misses_target, notes::NOT_RUN};
+use super::{good_news, notes::NOT_RUN};
 use jiff::civil::DateTime;
 use retrocast_domain::{
     Cell, CellStatus, Effect, Kpi, Severity, Verdict, WindowSpec,
@@ -20,6 +20,8 @@ pub(super) struct Facts<'a> {
     pub effects: &'a [Effect],
     /// How much is asked of the reader.
     pub asks: usize,
+    /// Time zone of the days of records.
+    pub timezone: &'a str,
 }
 
 /// "week", "month".
@@ -40,14 +42,8 @@ pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
     if !sources.is_empty() && sources.iter().all(|source| source.accepted == 0) {
         return format!("No record was accepted for this {noun}, so nothing can be said about it.");
     }
-    let mut known = facts
-        .cells
-        .iter()
-        .filter_map(|cell| cell.records)
-        .peekable();
-    let is_silence_zero = sources.iter().any(says_silence_is_zero);
-    if known.peek().is_some() && !is_silence_zero && known.all(|records| records == 0) {
-        let reason = where_records_are(sources);
+    if has_no_records(facts.cells, sources) {
+        let reason = where_records_are(sources, facts.timezone);
         return format!("No record falls in this {noun}, so nothing can be said about it{reason}.");
     }
     let of = |severity| {
@@ -72,6 +68,13 @@ pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
     }
 }
 
+/// Whether no stage found a record in the window, where that does not mean that nothing happened.
+pub fn has_no_records(cells: &[Cell], sources: &[SourceNote]) -> bool {
+    let mut known = cells.iter().filter_map(|cell| cell.records).peekable();
+    let is_silence_zero = sources.iter().any(says_silence_is_zero);
+    known.peek().is_some() && !is_silence_zero && known.all(|records| records == 0)
+}
+
 /// Whether no records of a source mean that nothing happened.
 fn says_silence_is_zero(source: &SourceNote) -> bool {
     let expectation = &source.expectation;
@@ -80,24 +83,19 @@ fn says_silence_is_zero(source: &SourceNote) -> bool {
 }
 
 /// Why there is nothing to report on: where the records are that there are.
-fn where_records_are(sources: &[SourceNote]) -> String {
-    let day = |time: &str| time.get(..10)?.parse::<jiff::civil::Date>().ok();
-    let days = |time: fn(&SourceNote) -> &str| sources.iter().filter_map(move |s| day(time(s)));
-    let first = days(|source| &source.first_time).min();
-    let last = days(|source| &source.last_time).max();
+fn where_records_are(sources: &[SourceNote], timezone: &str) -> String {
+    let days = || sources.iter().map(|source| source.days(timezone));
+    let first = days().filter_map(|[first, _]| first).min();
+    let last = days().filter_map(|[_, last]| last).max();
     match (first, last) {
         (Some(first), Some(last)) if first == last => {
-            format!(": those there are, are of {}", long(first))
+            format!(": all records are of {}", long(first))
         }
         (Some(first), Some(last)) => {
-            format!(
-                ": those there are lie from {} to {}",
-                long(first),
-                long(last)
-            )
+            format!(": the records are from {} to {}", long(first), long(last))
         }
         _ if sources.is_empty() => String::new(),
-        _ => ": none has a time".to_string(),
+        _ => ": no record has a time".to_string(),
     }
 }
 
@@ -173,26 +171,33 @@ fn kpi_clause(kpis: &[Kpi], noun: &str) -> Option<String> {
         return None;
     }
     let of = |test: &dyn Fn(&Kpi) -> bool| kpis.iter().filter(|kpi| test(kpi)).count() as u64;
+    let of_all = |n: u64| match total {
+        1 => "the key figure".to_string(),
+        _ => format!("{} of the {}", word(n), several(total, "key figure")),
+    };
+    let none = match total {
+        2 => "neither of the two key figures".to_string(),
+        _ => format!("none of the {}", several(total, "key figure")),
+    };
     let better = of(&|kpi| good_news(kpi) == Some(true));
     let worse = of(&|kpi| good_news(kpi) == Some(false));
-    let missed = of(&misses_target);
-    let figures = several(total, "key figure");
+    let missed = of(&|kpi| kpi.misses_target() && kpi.is_target_proven());
     // What has no value before it was not tested for a change.
     let compared = of(&|kpi| kpi.value.is_some() && kpi.previous.is_some());
     let mut text = match (better, worse, total) {
         (0, 0, 1) if compared == 0 => {
-            format!("the key figure has no value in the {noun} before to be compared with")
+            format!("the key figure has no value in the {noun} before to compare with")
         }
         (0, 0, _) if compared == 0 => {
-            format!("none of {figures} has a value in the {noun} before to be compared with")
+            format!("{none} has a value in the {noun} before to compare with")
         }
-        (0, 0, 1) => "no change of the key figure is proven".to_string(),
-        (0, 0, _) => format!("no change of the {figures} is proven"),
-        (n, 0, _) => format!("{} of {figures} {} better than before", word(n), be(n)),
-        (0, n, _) => format!("{} of {figures} {} worse than before", word(n), be(n)),
+        (0, 0, 1) => "the key figure shows no proven change".to_string(),
+        (0, 0, _) => format!("{none} shows a proven change"),
+        (n, 0, _) => format!("{} {} better than before", of_all(n), be(n)),
+        (0, n, _) => format!("{} {} worse than before", of_all(n), be(n)),
         (b, w, _) => format!(
-            "{} of {figures} {} better and {} {} worse than before",
-            word(b),
+            "{} {} better and {} {} worse than before",
+            of_all(b),
             be(b),
             word(w),
             be(w)
@@ -200,8 +205,9 @@ fn kpi_clause(kpis: &[Kpi], noun: &str) -> Option<String> {
     };
     match missed {
         0 => {}
-        1 => text.push_str(", one missing its target"),
-        n => text.push_str(&format!(", {} missing their targets", word(n))),
+        _ if total == 1 => text.push_str(" and misses its target"),
+        1 => text.push_str(", and one misses its target"),
+        n => text.push_str(&format!(", and {} miss their targets", word(n))),
     }
     Some(text)
 }
@@ -213,7 +219,7 @@ fn refused_clause(sources: &[SourceNote]) -> Option<String> {
     let share = refused.map(|(_, n)| n).sum::<u64>() as f64 / records.max(1) as f64;
     (share > 1.0 - POOR_SHARE).then(|| {
         let refused = percent(share);
-        format!("{refused} of the records were set aside, so all figures rest on the others")
+        format!("{refused} of the records were left out, so all figures rest on the others")
     })
 }
 
@@ -228,8 +234,15 @@ pub(super) fn effect_clause(effects: &[Effect]) -> Option<String> {
         let n = of(verdict);
         (n > 0).then(|| format!("{} {}", word(n), if n == 1 { one } else { many }))
     };
+    let works = effects.iter().filter(|e| e.verdict == Verdict::Works);
+    let uncontrolled = works.filter(|effect| effect.controls.is_empty()).count() as u64;
+    let works = say(Verdict::Works, "works", "work").map(|works| match uncontrolled {
+        0 => works,
+        n if n == of(Verdict::Works) => format!("{works} (uncontrolled)"),
+        n => format!("{works} ({} uncontrolled)", word(n)),
+    });
     let parts: Vec<String> = [
-        say(Verdict::Works, "works", "work"),
+        works,
         say(
             Verdict::Harmful,
             "was followed by a change for the worse",

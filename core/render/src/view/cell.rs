@@ -98,7 +98,7 @@ pub(super) fn cell(cell: &Cell, drawings: &mut Drawings) -> CellView {
             .iter()
             .map(|param| ParamView {
                 name: shorten(&param.name, 60),
-                value: shorten(&param.value, 240),
+                value: shorten(&param.value, 600),
                 set: param.set,
             })
             .collect(),
@@ -245,27 +245,24 @@ const TURNED_ROWS_MAX: usize = 3;
 /// Lines of such a table.
 const TURNED_LINES_MAX: usize = 60;
 
-/// A table with each column as a line.
+/// A table with each column as a line; the first, which names the rows, becomes the headings.
 fn turned(table: TableView) -> TableView {
-    let hidden = table.columns.len().saturating_sub(TURNED_LINES_MAX);
-    let numbers = (1..=table.rows.len()).map(|row| ColumnView {
-        title: format!("Row {row}"),
+    let hidden = table.columns.len().saturating_sub(TURNED_LINES_MAX + 1);
+    let names = table.rows.iter().map(|row| ColumnView {
+        title: shorten(&row[0], 60),
         align: "right",
     });
-    let name = ColumnView {
-        title: "Column".to_string(),
-        align: "left",
-    };
+    let name = table.columns[0].clone();
     let line = |(i, column): (usize, &ColumnView)| {
         let values = table.rows.iter().map(|row| row[i].clone());
         std::iter::once(column.title.clone())
             .chain(values)
             .collect()
     };
-    let columns = table.columns.iter().enumerate();
+    let columns = table.columns.iter().enumerate().skip(1);
     TableView {
         rows: columns.take(TURNED_LINES_MAX).map(line).collect(),
-        columns: std::iter::once(name).chain(numbers).collect(),
+        columns: std::iter::once(name).chain(names).collect(),
         more: with_hidden_columns(hidden, &table.more),
         caption: table.caption,
     }
@@ -415,8 +412,9 @@ mod tests {
         );
         wide.rows.truncate(2);
         let turned = parts(table(&wide, false));
-        assert_eq!((turned.len(), turned[0].rows.len()), (1, 40));
-        assert_eq!(turned[0].rows[7], ["a column 7", "value 7", "value 7"]);
+        assert_eq!((turned.len(), turned[0].rows.len()), (1, 39));
+        assert_eq!(turned[0].columns[1].title, "value 0");
+        assert_eq!(turned[0].rows[6], ["a column 7", "value 7", "value 7"]);
         let narrow = Table::new("Narrow", &titles[..6]);
         assert_eq!(parts(table(&narrow, false)).len(), 1);
     }

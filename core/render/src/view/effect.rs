@@ -31,6 +31,8 @@ pub(super) struct EffectView {
     placebos: String,
     days: String,
     controls: String,
+    /// Whether it was judged without controls.
+    is_uncontrolled: bool,
     verdict: &'static str,
     /// "good", "bad" or "steady".
     tone: &'static str,
@@ -39,7 +41,7 @@ pub(super) struct EffectView {
 pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
     // Nothing was estimated yet, and a zero would look like an estimate.
     let early = effect.verdict == Verdict::TooEarly;
-    let known = |text: String| if early { "–".to_string() } else { text };
+    let known = move |text: String| if early { "–".to_string() } else { text };
     let estimate = effect.estimate();
     let [absolute, lower, upper] = effect.absolute;
     let unit = "";
@@ -51,7 +53,7 @@ pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
     );
     let values = [effect.before, effect.after, effect.counterfactual];
     let [before, after, counterfactual] =
-        levels(values, Some(upper - lower).filter(|_| !early), unit);
+        levels(values, Some(upper - lower).filter(|_| !early), unit).map(known);
     EffectView {
         title: shorten(&effect.title, limit),
         id: effect.improvement.clone(),
@@ -60,7 +62,7 @@ pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
         metric: shorten(&measured(&effect.metric, &effect.unit), limit + 40),
         before,
         after,
-        counterfactual: known(counterfactual),
+        counterfactual,
         relative: estimate.map_or_else(|| "–".to_string(), |estimate| estimate.signed()),
         relative_interval: estimate.map_or_else(String::new, |estimate| estimate.signed_range()),
         absolute: known(amount.signed()),
@@ -84,7 +86,9 @@ pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
             count(effect.days_before),
             count(effect.days_after)
         ),
+        is_uncontrolled: effect.controls.is_empty() && !early,
         controls: match effect.controls.as_slice() {
+            _ if early => String::new(),
             [] => "uncontrolled".to_string(),
             controls => shorten(&controls.join(", "), 90),
         },

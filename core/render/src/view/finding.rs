@@ -3,8 +3,9 @@
 use super::{LONG, SHORT};
 use crate::words::{dates_in_words, shorten, shorten_to_sentence};
 use retrocast_domain::{
-    Finding, Magnitude, Severity,
-    number::{count, interval, p_value, percent, with_unit},
+    Finding, Severity,
+    estimate::level_with_interval,
+    number::{NBSP, count, p_value},
     report::EarlierReport,
 };
 use serde::Serialize;
@@ -52,6 +53,13 @@ pub(super) fn headline(finding: &Finding, earlier: Option<&EarlierReport>) -> Fi
     if !finding.period.is_empty() {
         meta.push(dates_in_words(&finding.period));
     }
+    if finding
+        .caveats
+        .iter()
+        .any(|c| c.starts_with("Uncontrolled"))
+    {
+        meta.push("uncontrolled".to_string());
+    }
     FindingView {
         sentence: shorten_to_sentence(&finding.sentence, SHORT),
         severity,
@@ -65,7 +73,7 @@ pub(super) fn headline(finding: &Finding, earlier: Option<&EarlierReport>) -> Fi
 /// "1.73× (95 % interval 1.50 to 2.00) · p < 0.001, adjusted · n = 1 234 · period, against baseline".
 fn finding_meta(finding: &Finding) -> String {
     let mut parts = Vec::new();
-    parts.extend(finding.magnitude.as_ref().map(magnitude));
+    parts.extend(magnitude(finding));
     match (finding.p_adjusted, finding.p) {
         (Some(p), _) => parts.push(format!("{}, adjusted", p_value(p))),
         (None, Some(p)) => parts.push(p_value(p)),
@@ -85,23 +93,62 @@ fn finding_meta(finding: &Finding) -> String {
     shorten(&parts.join(" · "), 260)
 }
 
-/// "−188 executions per day (95 % interval −239 to −138)".
-fn magnitude(magnitude: &Magnitude) -> String {
-    let mut text = with_unit(magnitude.value, &magnitude.unit);
-    if let (Some(lower), Some(upper)) = (magnitude.lower, magnitude.upper) {
-        let level = percent(magnitude.level.unwrap_or(0.95)).replace(".0", "");
-        let ends = match magnitude.unit.as_str() {
-            "share" => format!("{} to {}", percent(lower), percent(upper)),
-            _ => interval(lower, upper),
-        };
-        text.push_str(&format!(" ({level} interval {ends})"));
+/// "−188 executions per day (95 % interval −239 to −138)" where the sentence has no interval: the same
+/// numbers twice, rounded for another unit, would only seem to contradict each other.
+fn magnitude(finding: &Finding) -> Option<String> {
+    let is_said = ["% interval", "not proven", "not yet proven"];
+    if is_said.iter().any(|words| finding.sentence.contains(words)) {
+        return None;
     }
-    text
+    let magnitude = finding.magnitude.as_ref()?;
+    let bounds = [magnitude.lower?, magnitude.upper?];
+    let unit = match magnitude.unit.as_str() {
+        "ratio" => "times",
+        unit => unit,
+    };
+    let [value, interval] = level_with_interval(magnitude.value, bounds, unit, false);
+    // The unit is said once.
+    let interval = interval
+        .strip_suffix(&format!("{NBSP}{unit}"))
+        .unwrap_or(&interval);
+    let level = (magnitude.level.unwrap_or(0.95) * 100.0).round();
+    Some(format!("{value} ({level}{NBSP}% interval {interval})"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use retrocast_domain::Magnitude;
+
+    #[test]
+    fn an_interval_is_given_once() {
+        let mut finding = Finding::new("s", "anomaly", "all", "x");
+        let unit = "executions per day";
+        finding.magnitude = Some(Magnitude::interval95(-188.2, -238.4, -137.9, unit));
+        finding.sentence = "Executions were low: 133 where 271 to 371 were expected.".to_string();
+        let meta = |finding: &Finding| finding_meta(finding).replace(NBSP, " ");
+        assert_eq!(
+            meta(&finding),
+            "−188 executions per day (95 % interval −238 to −138)"
+        );
+        for words in [
+            "22 expected (95\u{a0}% interval 0 to 5).",
+            "4 % lower; not proven.",
+        ] {
+            finding.sentence = words.to_string();
+            assert_eq!(meta(&finding), "");
+        }
+        finding.sentence = "5 files are broken.".to_string();
+        finding.magnitude = Some(Magnitude::point(5.0, "files"));
+        assert_eq!(meta(&finding), "");
+    }
+
+    #[test]
+    fn what_works_uncontrolled_says_so_on_the_first_page() {
+        let mut finding = Finding::new("s", "effect", "all", "x");
+        finding.caveats = vec!["Uncontrolled: no other component moved along.".to_string()];
+        assert_eq!(headline(&finding, None).meta, "uncontrolled");
+    }
 
     #[test]
     fn a_finding_of_one_day_names_it_once() {

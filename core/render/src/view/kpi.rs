@@ -1,7 +1,7 @@
 //! Key figures in words.
 
 use super::{ChartView, Drawings, WORD};
-use crate::assemble::{good_news, misses_target};
+use crate::assemble::good_news;
 use crate::words::{named, shorten};
 use retrocast_domain::{
     Chart, ChartKind, Direction, Kpi,
@@ -19,6 +19,7 @@ pub(super) struct KpiView {
     interval: String,
     delta: String,
     baseline_delta: String,
+    /// Empty where nothing changed.
     arrow: &'static str,
     /// "good", "bad" or "steady".
     tone: &'static str,
@@ -53,10 +54,11 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
         None if kpi.direction == Direction::None => ("steady", ""),
         None => ("steady", "not proven"),
     };
-    let delta = match kpi.delta_text.as_str() {
-        "" => "",
-        _ if kpi.direction == Direction::None => "no change",
-        delta => delta,
+    let is_same = kpi.direction == Direction::None && kpi.value.is_some() && kpi.previous.is_some();
+    let delta = if is_same {
+        "the same as before"
+    } else {
+        kpi.delta_text.as_str()
     };
     // A noun stands smaller beside its number; "%", "ms" and the like belong to the number.
     let noun = format!("{NBSP}{}", kpi.unit);
@@ -70,11 +72,7 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
             "all" | "" => String::new(),
             subject => named(&shorten(subject, 40)),
         },
-        text: if kpi.value.is_none() {
-            "n/a".to_string()
-        } else {
-            shorten(number, 30)
-        },
+        text: shorten(number, 30),
         noun: shorten(noun, 30),
         interval: shorten(&kpi.interval_text, 50),
         delta: shorten(delta, 40),
@@ -82,31 +80,15 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
         arrow: match kpi.direction {
             Direction::Up => "▲",
             Direction::Down => "▼",
-            Direction::None => "■",
+            Direction::None => "",
         },
         tone,
         tone_word,
         target: shorten(&kpi.target_text, 30),
-        target_word: target_word(kpi),
-        misses: misses_target(kpi),
+        target_word: kpi.target_word(),
+        misses: kpi.misses_target() && kpi.is_target_proven(),
         n: count(kpi.n),
         spark,
-    }
-}
-
-/// How the figure stands to its target; the interval decides whether that is proven.
-fn target_word(kpi: &Kpi) -> &'static str {
-    let (Some(_), Some(target)) = (kpi.value, kpi.target) else {
-        return "";
-    };
-    let is_proven = kpi
-        .interval
-        .is_none_or(|[low, high]| target < low || target > high || low == high);
-    match (misses_target(kpi), is_proven) {
-        (true, true) => "missed",
-        (true, false) => "missed, not proven",
-        (false, true) => "met",
-        (false, false) => "met, not proven",
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) fn kpi(params: &Params, figure: &Figure<'_>) -> Kpi {
         delta_text: delta(&figure.change, &figure.previous, figure.proven),
         baseline: value(&figure.baseline),
         baseline_delta_text: delta(&figure.baseline_change, &figure.baseline, false),
-        significant: figure.significant,
+        significant: figure.proven,
         direction: direction(figure),
         lower_is_better: metric.lower_is_better,
         target: metric.target,
@@ -87,7 +87,7 @@ pub(super) fn findings(
         if figure.significant {
             findings.extend(change_finding(context, params, input, windows, figure));
         }
-        if figure.label == ALL {
+        if figure.label == ALL && kpi(params, figure).target_word() == "missed" {
             findings.extend(target_finding(context, input, figure));
         }
     }
@@ -191,7 +191,12 @@ fn change_finding(
     } else {
         of_group(&params.by, &figure.label)
     };
-    let [value_text, before_text] = metric.two_texts([value, before], width(figure));
+    let estimate = change.estimate(metric, figure.proven);
+    let mut texts = metric.two_texts([value, before], width(figure));
+    if metric.is_share() && !agree(&texts, &estimate.bare_size()) {
+        texts = metric.two_texts([value, before], width(figure).map(|width| width / 10.0));
+    }
+    let [value_text, before_text] = texts;
     let is_per_day = metric.grows_with_days() && windows.days(0) != windows.days(1);
     let baseline = figure.baseline.as_ref().and_then(|baseline| baseline.value);
     finding.sentence = fill(
@@ -205,11 +210,7 @@ fn change_finding(
             ("the_one_before", &the_one_before),
             (
                 "claim",
-                &change.estimate(metric, figure.proven).claim(if is_per_day {
-                    "per day"
-                } else {
-                    ""
-                }),
+                &estimate.claim(if is_per_day { "per day" } else { "" }),
             ),
             (
                 "baseline",
@@ -229,40 +230,26 @@ fn change_finding(
     Some(finding)
 }
 
-/// How a figure stands to its target: "met", "missed", each with "not proven" where its interval holds
-/// the target.
-fn target_words(figure: &Figure<'_>) -> &'static str {
-    let metric = figure.metric;
-    let (Some(value), Some(target)) = (figure.current.value, metric.target) else {
-        return "no value";
+/// Whether a reader who subtracts two levels in per cent gets the difference that stands beside them.
+pub(super) fn agree(levels: &[String; 2], difference: &str) -> bool {
+    let number = |text: &str| {
+        let number = text.split(NBSP).next().unwrap_or_default();
+        number.parse::<f64>().unwrap_or(f64::NAN)
     };
-    let misses = |value: f64| {
-        if metric.lower_is_better {
-            value > target
-        } else {
-            value < target
-        }
-    };
-    let is_sure = figure
-        .current
-        .interval
-        .is_some_and(|bounds| bounds.map(misses) == [misses(value); 2]);
-    match (misses(value), is_sure) {
-        (true, true) => "missed",
-        (true, false) => "missed, not proven",
-        (false, true) => "met",
-        (false, false) => "met, not proven",
-    }
+    let decimals = difference
+        .split(NBSP)
+        .next()
+        .and_then(|d| d.split_once('.'));
+    let step = 0.1_f64.powi(decimals.map_or(0, |(_, digits)| digits.len() as i32));
+    let subtracted = (number(&levels[0]) - number(&levels[1])).abs();
+    (subtracted - number(difference)).abs() <= 0.5 * step + 1e-9
 }
 
-/// A finding when the whole interval lies on the wrong side of the target.
+/// That the whole interval lies on the wrong side of the target.
 fn target_finding(context: &Context, input: &Input, figure: &Figure<'_>) -> Option<Finding> {
     let metric = figure.metric;
     let (value, target) = (figure.current.value?, metric.target?);
     let [lower, upper] = figure.current.interval?;
-    if target_words(figure) != "missed" {
-        return None;
-    }
     let mut finding = finding(
         context,
         input,
@@ -339,7 +326,10 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
         ];
         if with_target {
             cells.push(if has_target(metric) {
-                format!("{}: {}", kpi.target_text, target_words(figure))
+                match kpi.target_word() {
+                    "" => format!("{}: no value", kpi.target_text),
+                    word => format!("{}: {word}", kpi.target_text),
+                }
             } else {
                 String::new()
             });
@@ -366,7 +356,7 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
             .as_ref()
             .map_or_else(String::new, |part| format!(", {} only", part.words));
         Table::new(
-            format!("{caption}{part} (* marks a proven change)"),
+            format!("{caption}{part} (* marks a proven change; changes are of unrounded values)"),
             &columns,
         )
     };
