@@ -10,6 +10,7 @@ use jiff::{
 };
 use polars::prelude::*;
 use retrocast_domain::{Window, number::plural};
+use serde::{Deserialize, Deserializer};
 
 /// Largest size of a value that is taken: its fourth power still fits into 64 bits, so that no
 /// variance of anything overflows.
@@ -136,9 +137,36 @@ pub fn matches(
     if column.dtype().is_nested() {
         return Err(wrong_type(input, column, "text"));
     }
+    // Numbers are equal however they are written: 3 is 3.0.
+    if column.dtype().is_float() {
+        let numbers: Vec<f64> = equals.iter().filter_map(|text| text.parse().ok()).collect();
+        let cast = column.cast(&DataType::Float64)?;
+        let matches = |value: Option<f64>| value.is_some_and(|value| numbers.contains(&value));
+        return Ok(cast.f64()?.iter().map(matches).collect());
+    }
     let cast = column.cast(&DataType::String)?;
     let matches = |text: Option<&str>| text.is_some_and(|text| equals.iter().any(|e| e == text));
     Ok(cast.str()?.iter().map(matches).collect())
+}
+
+/// The values that a param lists, as texts: of a job file these are texts, numbers, true or false.
+pub fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let values = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    let text = |value| match value {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    };
+    Ok(values.into_iter().map(text).collect())
+}
+
+/// The schema of [`values`].
+pub fn values_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    // Numbers beyond these are not exact.
+    let most = (1_u64 << 53) as f64;
+    schemars::json_schema!({
+        "type": "array",
+        "items": { "type": ["string", "boolean", "number"], "minimum": -most, "maximum": most },
+    })
 }
 
 /// The label of each row's group: the values of the `by` columns joined by ` / `, or "all" when

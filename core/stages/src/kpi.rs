@@ -25,7 +25,7 @@
 //! ```
 //!
 //! Kinds of metrics: `count` of records, `rate` of records per day, `share` of records whose
-//! `where_column` holds one of `equals`, and `sum`, `mean`, `median` or `percentile` of `value`
+//! `where_column` holds one of `equals` (texts, numbers, or true and false), and `sum`, `mean`, `median` or `percentile` of `value`
 //! (`p = 0.95` by default).
 //!
 //! `noun` names what the records are, in the plural, such as "builds": it stands for "records" in units,
@@ -141,7 +141,7 @@ fn twenty() -> usize {
 /// The kind `kpi`.
 pub const KPI: Kind = Kind {
     name: "kpi",
-    code_version: 3,
+    code_version: 4,
     summary: "Key figures of the window with intervals, against the window before and a baseline.",
     manual: include_str!("kpi.rs"),
     schema: || schemars::schema_for!(Params),
@@ -280,7 +280,7 @@ fn run(
         context.window.words(),
         words::before(&context.window),
         words::several_before(&context.window, windows.baseline),
-        match figures.iter().filter(|figure| figure.significant).count() {
+        match figures.iter().filter(|figure| figure.proven).count() {
             0 => "no change is proven".to_string(),
             1 => "1 change is proven".to_string(),
             n => plural(n as u64, "change") + " are proven",

@@ -32,14 +32,16 @@ pub(super) struct Metric {
     #[schemars(extend("x-column" = "input"))]
     pub(super) where_column: Option<String>,
     /// For a share: values of `where_column` that count.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::frame::values")]
+    #[schemars(schema_with = "crate::frame::values_schema")]
     pub(super) equals: Vec<String>,
     /// Only records whose `filter_column` holds one of `filter_equals` are looked at.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     pub(super) filter_column: Option<String>,
     /// Values of `filter_column`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::frame::values")]
+    #[schemars(schema_with = "crate::frame::values_schema")]
     pub(super) filter_equals: Vec<String>,
     /// For a percentile: which, as a share.
     #[serde(default = "upper_percentile")]

@@ -3,7 +3,9 @@
 use super::*;
 use crate::series::test_data::Noise;
 use crate::{Input, Stop};
-use retrocast_domain::{ChartKind, DatasetRef, Direction, Window, window::Comparison};
+use retrocast_domain::{
+    ChartKind, DatasetRef, Direction, Window, number::NBSP, window::Comparison,
+};
 use serde_json::{Value, json};
 
 const DAY: i64 = 86_400_000_000;
@@ -525,4 +527,51 @@ fn a_dataset_that_is_not_there_is_an_error() {
     let params = json!({"input": "none", "metrics": [{"name": "a", "kind": "count"}]});
     let error = run(&context, &params, &Inputs::new()).err().unwrap();
     assert!(error.to_string().contains("\"none\""), "{error}");
+}
+
+#[test]
+fn values_are_compared_as_what_they_are() {
+    let frame = runs(6, 5, |_| 40.0, |_| 0.8);
+    let n = frame.height();
+    let is_ok: Vec<Option<bool>> = (0..n).map(|i| (i % 10 > 0).then_some(i % 4 == 0)).collect();
+    let code: Vec<i64> = (0..n).map(|i| (i % 3) as i64).collect();
+    let size: Vec<f64> = (0..n).map(|i| (i % 3) as f64 / 2.0).collect();
+    let columns = [
+        Column::new("is_ok".into(), is_ok),
+        Column::new("code".into(), code),
+        Column::new("size".into(), size),
+    ];
+    let frame = frame.hstack(&columns).unwrap();
+    let share = |column: &str, equals: Value| {
+        let metric = json!({
+            "name": "S", "kind": "share", "where_column": column, "equals": equals,
+        });
+        let analysis = measure(frame.clone(), json!({"metrics": [metric]}));
+        analysis.cell.kpis[0].value.unwrap()
+    };
+    for (column, typed, text) in [
+        ("is_ok", json!([true]), json!(["true"])),
+        ("code", json!([1, 2]), json!(["1", "2"])),
+        ("size", json!([1]), json!(["1.0"])),
+        ("size", json!([0.5]), json!(["0.5"])),
+    ] {
+        let found = share(column, typed.clone());
+        assert!((0.1..0.9).contains(&found), "{column} {typed}: {found}");
+        assert_eq!(found, share(column, text));
+    }
+    assert_eq!(share("is_ok", json!([7])), 0.0);
+}
+
+#[test]
+fn levels_and_their_difference_agree() {
+    let text = |number: &str, unit: &str| format!("{number}{NBSP}{unit}");
+    let check = |a: &str, b: &str, difference: &str, want: bool| {
+        let levels = [text(a, "%"), text(b, "%")];
+        let difference = text(difference, "percentage points");
+        assert_eq!(present::agree(&levels, &difference), want, "{levels:?}");
+    };
+    check("95.8", "95.2", "0.5", false);
+    check("95.78", "95.24", "0.5", true);
+    check("95.8", "95.2", "0.6", true);
+    check("90", "81.4", "9", true);
 }

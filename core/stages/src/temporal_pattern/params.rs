@@ -31,14 +31,16 @@ pub(super) struct Params {
     #[schemars(extend("x-column" = "input"))]
     pub(super) filter_column: Option<String>,
     /// Values of `filter_column`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::frame::values")]
+    #[schemars(schema_with = "crate::frame::values_schema")]
     pub(super) filter_equals: Vec<String>,
     /// Records whose `event_column` holds one of `event_equals` are events; all are without it.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     pub(super) event_column: Option<String>,
     /// Values of `event_column`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::frame::values")]
+    #[schemars(schema_with = "crate::frame::values_schema")]
     pub(super) event_equals: Vec<String>,
     /// What events are divided by: "time", or "records" (the default with an `event_column`).
     #[serde(default)]
