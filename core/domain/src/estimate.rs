@@ -22,6 +22,8 @@ pub enum Standing {
 enum Scale<'a> {
     /// A share of what it is compared with: −0.33 is 33 % lower.
     Relative,
+    /// The same between shares, given as a factor: "20 % higher" of a share could mean points.
+    Factor,
     /// A share less a share, given in percentage points.
     Points,
     /// An amount in a unit.
@@ -36,6 +38,8 @@ pub struct Estimate<'a> {
     interval: Option<[f64; 2]>,
     scale: Scale<'a>,
     tested: bool,
+    /// Whether it is of the number of things that happen.
+    counts: bool,
 }
 
 /// From this factor on a difference reads as "3.4 times as high" instead of "240 % higher".
@@ -54,6 +58,7 @@ impl<'a> Estimate<'a> {
             interval: interval.map(|bounds| bounds.map(floor)),
             scale: Scale::Relative,
             tested: proven,
+            counts: false,
         }
         .ordered()
     }
@@ -65,6 +70,7 @@ impl<'a> Estimate<'a> {
             interval,
             scale: Scale::Points,
             tested: proven,
+            counts: false,
         }
         .ordered()
     }
@@ -80,8 +86,23 @@ impl<'a> Estimate<'a> {
             interval,
             scale,
             tested: proven,
+            counts: false,
         }
         .ordered()
+    }
+
+    /// The same in words for things that happen: "33 % less frequent" instead of "33 % lower".
+    #[must_use]
+    pub fn of_counts(mut self) -> Self {
+        self.counts = true;
+        self
+    }
+
+    /// The same in words for shares: "0.67 times as high" instead of "33 % lower".
+    #[must_use]
+    pub fn of_shares(mut self) -> Self {
+        self.scale = Scale::Factor;
+        self
     }
 
     /// The same with the lower bound first, and without bounds that are not numbers.
@@ -139,7 +160,7 @@ impl<'a> Estimate<'a> {
         let size = self.size();
         match than {
             "" => size,
-            than if size.ends_with("as high") || size == SAME => {
+            than if self.is_times() || size == self.same() => {
                 format!("{size} {}", than.replacen("than", "as", 1))
             }
             than => format!("{size} {than}"),
@@ -163,13 +184,14 @@ impl<'a> Estimate<'a> {
             return "cannot be estimated".to_string();
         }
         if self.is_times() {
-            return format!("{} times as high", self.factor(self.value));
+            let adjective = if self.counts { "frequent" } else { "high" };
+            return format!("{} times as {adjective}", self.factor(self.value));
         }
         let text = self.text(self.value);
         if reads_zero(&text) {
-            return SAME.to_string();
+            return self.same().to_string();
         }
-        format!("{text} {}", side(self.value))
+        format!("{text} {}", self.side(self.value))
     }
 
     /// The size without its side: "33 %", "2.1 min".
@@ -202,8 +224,9 @@ impl<'a> Estimate<'a> {
         match (low < 0.0, high > 0.0) {
             _ if zero == [true, true] => String::new(),
             // Both on one side: the bound farther from zero comes first below it, last above.
-            (true, false) => format!("{} to {high_text} lower", self.bare(low)),
-            (false, true) => format!("{} to {high_text} higher", self.bare(low)),
+            (true, false) | (false, true) if !zero.contains(&true) => {
+                format!("{} to {high_text} {}", self.bare(low), self.side(low))
+            }
             _ => format!("{} to {}", self.end(low), self.end(high)),
         }
     }
@@ -220,6 +243,9 @@ impl<'a> Estimate<'a> {
     pub fn signed_range(&self) -> String {
         match self.interval {
             Some([low, high]) if low < high && low.is_finite() && high.is_finite() => {
+                if self.scale == Scale::Factor {
+                    return format!("{} to {}", self.factor(low), self.signed_text(high));
+                }
                 let low = signed(low * self.factor_of_scale(), self.decimals(low));
                 format!("{low} to {}", self.signed_text(high))
             }
@@ -233,13 +259,31 @@ impl<'a> Estimate<'a> {
         if reads_zero(&text) {
             return "no difference".to_string();
         }
-        format!("{text} {}", side(bound))
+        format!("{text} {}", self.side(bound))
+    }
+
+    fn side(&self, value: f64) -> &'static str {
+        match (self.counts, value < 0.0) {
+            (false, true) => "lower",
+            (false, false) => "higher",
+            (true, true) => "less frequent",
+            (true, false) => "more frequent",
+        }
+    }
+
+    fn same(&self) -> &'static str {
+        if self.counts {
+            "as frequent"
+        } else {
+            "the same"
+        }
     }
 
     fn is_times(&self) -> bool {
         let factor = 1.0 + self.value;
         let apart = self.interval.is_none_or(|[low, _]| low > 0.0);
-        self.scale == Scale::Relative && factor >= TIMES_FROM && apart
+        let large = self.scale == Scale::Relative && factor >= TIMES_FROM && apart;
+        large || self.scale == Scale::Factor
     }
 
     fn factor(&self, relative: f64) -> String {
@@ -254,7 +298,7 @@ impl<'a> Estimate<'a> {
 
     fn factor_of_scale(&self) -> f64 {
         match self.scale {
-            Scale::Relative | Scale::Points => 100.0,
+            Scale::Relative | Scale::Factor | Scale::Points => 100.0,
             Scale::Amount(_) => 1.0,
         }
     }
@@ -282,28 +326,28 @@ impl<'a> Estimate<'a> {
 
     /// The size of a number with its unit.
     fn text(&self, value: f64) -> String {
+        if self.scale == Scale::Factor {
+            return format!("{}×", self.factor(value));
+        }
         with_noun(&self.bare(value), self.noun())
     }
 
     fn signed_text(&self, value: f64) -> String {
+        if self.scale == Scale::Factor {
+            return self.text(value);
+        }
         let text = signed(value * self.factor_of_scale(), self.decimals(value));
         with_noun(&text, self.noun())
     }
 
     fn noun(&self) -> &'a str {
         match self.scale {
-            Scale::Relative => "%",
+            Scale::Relative | Scale::Factor => "%",
             Scale::Points => "percentage points",
             Scale::Amount("%") => "percentage points",
             Scale::Amount(unit) => unit,
         }
     }
-}
-
-const SAME: &str = "the same";
-
-fn side(value: f64) -> &'static str {
-    if value < 0.0 { "lower" } else { "higher" }
 }
 
 /// Decimals that a number with an interval of this width supports: those that give the width two
@@ -430,6 +474,14 @@ mod tests {
                 "2 % lower than before (95 % interval 20 to 0.04 % lower)",
             ),
             (
+                relative(-0.4, -0.65, 0.0, false),
+                "40 % lower than before (65 % lower to no difference); not proven",
+            ),
+            (
+                amount(2.0, 0.0, 3.9, "min", false),
+                "2.0 min higher than before (no difference to 3.9 min higher); not proven",
+            ),
+            (
                 amount(-2.14, -3.9, -0.4, "min", true),
                 "2.1 min lower than before (95 % interval 3.9 to 0.4 min lower)",
             ),
@@ -460,6 +512,35 @@ mod tests {
         );
         let high = Estimate::relative(2.4, Some([1.5, 3.4]), true);
         assert_eq!(high.compared("than in May"), "3.4 times as high as in May");
+    }
+
+    #[test]
+    fn counts_are_frequent_and_shares_are_compared_by_factors() {
+        let estimate = |value, low, high| Estimate::relative(value, Some([low, high]), true);
+        let count = |value, low, high| {
+            let claim = estimate(value, low, high).of_counts();
+            plain(&claim.claim("on Mondays than on Fridays"))
+        };
+        assert_eq!(
+            count(1.08, 0.65, 1.63),
+            "108 % more frequent on Mondays than on Fridays (95 % interval 65 to 163 % more frequent)"
+        );
+        assert_eq!(
+            count(-0.5, -0.8, 0.2),
+            "50 % less frequent on Mondays than on Fridays (80 % less frequent to 20 % more frequent); \
+             not proven"
+        );
+        assert_eq!(
+            count(3.0, 2.0, 4.0),
+            "4.0 times as frequent on Mondays as on Fridays (95 % interval 3.0 to 5.0 times)"
+        );
+        let share = estimate(-0.2, -0.3, -0.1).of_shares();
+        assert_eq!(
+            plain(&share.claim("than before")),
+            "0.80 times as high as before (95 % interval 0.70 to 0.90 times)"
+        );
+        assert_eq!(share.signed(), "0.80×");
+        assert_eq!(share.signed_range(), "0.70 to 0.90×");
     }
 
     #[test]
@@ -553,9 +634,11 @@ mod tests {
             let spread = [random(), random()].map(|share| share * size * random());
             let interval = [value - spread[0], value + spread[1]];
             let proven = random() < 0.5;
-            let estimate = match round % 3 {
+            let estimate = match round % 5 {
                 0 => Estimate::relative(value, Some(interval), proven),
-                1 => Estimate::points(value, Some(interval), proven),
+                1 => Estimate::relative(value, Some(interval), proven).of_counts(),
+                2 => Estimate::relative(value, Some(interval), proven).of_shares(),
+                3 => Estimate::points(value, Some(interval), proven),
                 _ => Estimate::amount(value, Some(interval), "failures per day", proven),
             };
             let includes_none = interval[0] <= 0.0 && interval[1] >= 0.0;
@@ -568,7 +651,7 @@ mod tests {
                 let text = plain(text);
                 let context = || format!("{value} {interval:?} {proven}: {text:?}");
                 for bad in [
-                    "n/a", "NaN", "inf", "e-", "10⁻", "× ", "+0 to +0", " ()", "  ",
+                    "n/a", "NaN", "inf", "e-", "10⁻", " × ", "+0 to +0", " ()", "  ",
                 ] {
                     assert!(!text.contains(bad), "{bad:?} in {}", context());
                 }

@@ -299,17 +299,20 @@ impl Window {
     /// # Panics
     /// Never: the end is after the start.
     pub fn words(&self) -> String {
-        let last = self.end - 1.day();
-        let first = self.start;
-        if first == last {
-            return long(first);
-        }
-        if (first.year(), first.month()) == (last.year(), last.month()) {
-            return format!("{} to {}", first.day(), long(last));
-        }
-        if first.year() == last.year() {
-            return format!("{} {} to {}", first.day(), month_name(first), long(last));
-        }
+        range(self.start, self.end - 1.day())
+    }
+}
+
+/// The days from one to another in words, no part of them twice: "15 November 2026", "9 to 15 November
+/// 2026", "28 October to 3 November 2026", "28 December 2025 to 3 January 2026".
+pub fn range(first: Date, last: Date) -> String {
+    if first == last {
+        long(first)
+    } else if (first.year(), first.month()) == (last.year(), last.month()) {
+        format!("{} to {}", first.day(), long(last))
+    } else if first.year() == last.year() {
+        format!("{} {} to {}", first.day(), month_name(first), long(last))
+    } else {
         format!("{} to {}", long(first), long(last))
     }
 }
@@ -517,6 +520,25 @@ mod tests {
         check("quarter", "2026-10-01..2026-11-22");
         check("day", "2026-11-21..2026-11-22");
         check("14 days", "2026-11-08..2026-11-22");
+    }
+
+    #[test]
+    fn ranges_name_no_part_of_a_date_twice() {
+        let check = |first: &str, last: &str, words: &str| {
+            assert_eq!(range(first.parse().unwrap(), last.parse().unwrap()), words);
+        };
+        check("2026-12-07", "2026-12-07", "7 December 2026");
+        check("2026-12-07", "2026-12-12", "7 to 12 December 2026");
+        check(
+            "2026-09-30",
+            "2026-10-20",
+            "30 September to 20 October 2026",
+        );
+        check(
+            "2025-12-28",
+            "2026-01-03",
+            "28 December 2025 to 3 January 2026",
+        );
     }
 
     #[test]
