@@ -52,7 +52,7 @@ use shown::{Reporter, frame_of};
 /// The kind, as it is registered.
 pub const ANOMALY: Kind = Kind {
     name: "anomaly",
-    code_version: 3,
+    code_version: 4,
     summary: "Finds days or hours that the usual rhythm does not explain.",
     manual: include_str!("anomaly.rs"),
     schema: || schemars::schema_for!(Params),
@@ -228,6 +228,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         params: &params,
         lines: &lines,
         name: &name,
+        options,
     };
     let findings: Vec<Finding> = examined
         .iter()
@@ -238,8 +239,8 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
                 .map(|event| report.finding(group, event))
         })
         .collect();
-    cell.did = report.did(&examined, options);
-    cell.tables.push(report.table(&examined));
+    cell.did = report.did(&examined);
+    cell.tables.extend(report.table(&examined));
     cell.charts = report.charts(&examined);
     let frame = frame_of(&lines, &examined)?;
     Ok(Analysis {

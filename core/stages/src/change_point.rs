@@ -146,7 +146,7 @@ fn thirty() -> usize {
 /// The kind `change_point`.
 pub const CHANGE_POINT: Kind = Kind {
     name: "change_point",
-    code_version: 3,
+    code_version: 4,
     summary: "Dates at which the level of a series shifted, with the means before and after.",
     manual: include_str!("change_point.rs"),
     schema: || schemars::schema_for!(Params),

@@ -50,7 +50,7 @@ use shown::Reporter;
 /// The kind, as it is registered.
 pub const FORECAST: Kind = Kind {
     name: "forecast",
-    code_version: 3,
+    code_version: 4,
     summary: "Forecasts a metric with intervals tested on the past, and says when a limit is reached.",
     manual: include_str!("forecast.rs"),
     schema: || schemars::schema_for!(Params),
@@ -173,7 +173,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         context.title.clone()
     };
     cell.method = METHOD.to_string();
-    cell.did = format!("Wanted to forecast {name}.");
+    cell.did = format!("Tried to forecast {name}.");
     if !lines.describe(&mut cell) {
         return Ok(Analysis { cell, frame: None });
     }

@@ -10,7 +10,11 @@ use crate::{
     frame::{self, Times},
 };
 use jiff::civil::{Date, DateTime};
-use retrocast_domain::{Cell, CellStatus, Evidence, number::plural, window::long};
+use retrocast_domain::{
+    Cell, CellStatus, Evidence,
+    number::plural,
+    window::{long, range},
+};
 use retrocast_stats::describe::median;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -174,20 +178,27 @@ impl SeriesSet {
         Some(self.period.after(*last, 1))
     }
 
+    /// First and last day from a position on; `None` without any.
+    fn days(&self, from: usize) -> Option<[Date; 2]> {
+        let (first, last) = (self.starts.get(from)?, self.starts.last()?);
+        let end = self.period.after(*last, 1).date();
+        Some(if self.period == Period::Hour {
+            [first.date(), last.date()]
+        } else {
+            [first.date(), end.yesterday().unwrap_or(end)]
+        })
+    }
+
     /// First and last day: "2026-08-03 to 2026-11-15".
     pub(crate) fn dates(&self) -> String {
-        match (self.starts.first(), self.starts.last()) {
-            (Some(first), Some(last)) => {
-                let end = self.period.after(*last, 1).date();
-                let end = if self.period == Period::Hour {
-                    last.date()
-                } else {
-                    end.yesterday().unwrap_or(end)
-                };
-                format!("{} to {end}", first.date())
-            }
-            _ => String::new(),
-        }
+        self.days(0)
+            .map_or_else(String::new, |[first, last]| format!("{first} to {last}"))
+    }
+
+    /// First and last day from a position on in words: "3 August to 15 November 2026".
+    pub(crate) fn dates_in_words(&self, from: usize) -> String {
+        self.days(from)
+            .map_or_else(String::new, |[first, last]| range(first, last))
     }
 
     /// Writes into a cell what every stage says of its records; `false` when there is nothing to look
@@ -426,7 +437,7 @@ fn fill(
     if let Some(last) = scaled.last() {
         let count = plural(scaled.len() as u64, request.period.noun());
         set.caveats.push(format!(
-            "The clocks changed: {count} of unusual length, the last on {}, scaled to the usual one.",
+            "The clocks changed: {count} of unusual length, the last on {}, scaled to the usual length.",
             long(*last)
         ));
     }

@@ -63,6 +63,7 @@ use polars::prelude::*;
 use retrocast_domain::{
     Cell, CellStatus, Chart, Direction, Evidence, Finding, Severity, Table,
     number::{self, plural},
+    window::range,
 };
 use retrocast_stats::test::holm;
 
@@ -83,7 +84,7 @@ use read::read;
 /// The kind `temporal_pattern`.
 pub const TEMPORAL_PATTERN: Kind = Kind {
     name: "temporal_pattern",
-    code_version: 3,
+    code_version: 4,
     summary: "Weekday, hour, month and year effects, and the volume at which things change.",
     manual: include_str!("temporal_pattern.rs"),
     schema: || schemars::schema_for!(Params),
@@ -139,6 +140,20 @@ impl Data<'_> {
             self.first,
             self.end.yesterday().unwrap_or(self.end)
         )
+    }
+
+    /// The same in words.
+    fn period_in_words(&self) -> String {
+        range(self.first, self.end.yesterday().unwrap_or(self.end))
+    }
+
+    /// Whether what is measured is a share, which differs by points or by a factor.
+    fn is_share(&self) -> bool {
+        if self.amounts {
+            matches!(self.params.unit.as_str(), "%" | "share")
+        } else {
+            self.per_record
+        }
     }
 
     /// A finding with all that does not depend on the analysis.
@@ -255,13 +270,13 @@ fn run(
     for missing in &found.missing {
         found
             .caveats
-            .push(format!("Not tested, not enough: {missing}."));
+            .push(format!("Not tested for lack of data: {missing}."));
     }
     let lines = frame_of(&found.lines)?;
     let done = number::list(&found.done);
     let findings = claims(&params, &mut found);
     cell.did = format!(
-        "Looked at {}{} in {} from {}: {}.",
+        "Looked at {}{} in {}, {}: {}.",
         done,
         if found.lines.is_empty() {
             String::new()
@@ -275,7 +290,7 @@ fn run(
                 .sum(),
             "record"
         ),
-        data.period(),
+        data.period_in_words(),
         if findings.is_empty() {
             "no pattern is proven".to_string()
         } else {

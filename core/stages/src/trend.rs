@@ -152,7 +152,7 @@ fn fifty() -> usize {
 /// The kind `trend`.
 pub const TREND: Kind = Kind {
     name: "trend",
-    code_version: 3,
+    code_version: 4,
     summary: "Slow movement for each group: improving, worsening, or not proven, with its interval.",
     manual: include_str!("trend.rs"),
     schema: || schemars::schema_for!(Params),

@@ -73,9 +73,9 @@ impl Reporter<'_> {
                 Finding::identity("chart", &group.line.subject, "anomaly")
             ),
             alt: format!(
-                "{title}. {} from {}, with what was expected and the 95\u{a0}% band; {} marked.",
+                "{title}. {}, {}, with what was expected and the 95\u{a0}% band; {} marked.",
                 words::capitalised(&name),
-                self.lines.dates(),
+                self.lines.dates_in_words(from),
                 number::plural(group.events.len() as u64, "event")
             ),
             title,

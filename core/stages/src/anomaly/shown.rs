@@ -38,6 +38,7 @@ pub(super) struct Reporter<'a> {
     pub(super) params: &'a Params,
     pub(super) lines: &'a SeriesSet,
     pub(super) name: &'a str,
+    pub(super) options: Options,
 }
 
 impl Reporter<'_> {
@@ -86,12 +87,32 @@ impl Reporter<'_> {
     }
 
     pub(super) fn when(&self, event: &Event) -> String {
-        let words = |i: usize| self.lines.period.words(self.lines.starts[i]);
         if event.first == event.last {
-            format!("on {}", words(event.peak))
+            format!("on {}", self.dates(event))
         } else {
-            format!("from {} to {}", words(event.first), words(event.last))
+            format!("from {}", self.dates(event))
         }
+    }
+
+    /// The steps of an event: "12 November 2026", "10 to 12 November 2026".
+    fn dates(&self, event: &Event) -> String {
+        let [first, last] = [event.first, event.last].map(|i| self.lines.starts[i]);
+        if first == last {
+            self.lines.period.words(first)
+        } else {
+            self.lines.period.range(first, last)
+        }
+    }
+
+    /// What an event was compared with: what came after it only where enough has come.
+    fn baseline(&self, event: &Event) -> String {
+        let after = self.lines.starts.len() - 1 - event.peak;
+        let when = if after >= self.options.short / 2 {
+            "before and after"
+        } else {
+            "before"
+        };
+        format!("the level of the weeks {when}, with the usual rhythm")
     }
 
     /// How much an event matters. One step alone is critical only when people feel it, it is large, and
@@ -158,8 +179,7 @@ impl Reporter<'_> {
             }
         );
         finding.period = format!("{} to {}", iso(event.first), iso(event.last));
-        finding.baseline =
-            Some("the level of the weeks before and after, with the weekly season".to_string());
+        finding.baseline = Some(self.baseline(event));
         let mut evidence = self.lines.evidence.clone();
         evidence.filter = Some(format!("{}; {}", group.line.subject, finding.period));
         finding.evidence.push(evidence);
@@ -202,25 +222,31 @@ impl Reporter<'_> {
             String::new()
         } else {
             let peak = self.lines.period.words(self.lines.starts[event.peak]);
-            format!(" on {peak}, the most unusual {noun},")
+            format!(" on {peak}, the most unusual {noun}")
         };
         let amounts = self.amounts(group, peak);
-        let are = |is_plural: bool| if is_plural { "were" } else { "was" };
+        let were = if self.name.ends_with('s') {
+            "were"
+        } else {
+            "was"
+        };
+        let difference = self.difference(group, peak);
         fill(
-            "{Name}{group} {were} unusually {side} {when}: {value}{at_peak} where {band} {are} to be \
-             expected (expected {expected}; {difference}).",
+            "{Name}{group} {were} unusually {side} {when}: {value}{at_peak}, {difference} (expected \
+             range, 95\u{a0}%: {band}).",
             &[
                 ("Name", &words::capitalised(self.name)),
                 ("group", &words::in_group(group.line)),
-                ("were", are(self.name.ends_with('s'))),
+                ("were", were),
                 ("side", if event.up { "high" } else { "low" }),
                 ("when", &self.when(event)),
                 ("value", &amounts.value),
                 ("at_peak", &at_peak),
                 ("band", &amounts.band),
-                ("are", are(amounts.band.contains(" to "))),
-                ("expected", &amounts.expected),
-                ("difference", &self.difference(group, peak).size()),
+                (
+                    "difference",
+                    &difference.compared(&format!("than the {} expected", amounts.expected)),
+                ),
             ],
         )
     }
@@ -267,11 +293,11 @@ impl Reporter<'_> {
         format!("no {noun} {when} is proven {unusual} ({held})")
     }
 
-    pub(super) fn did(&self, examined: &[Examined], options: Options) -> String {
+    pub(super) fn did(&self, examined: &[Examined]) -> String {
         let (from, window) = region(self.context, self.params, self.lines);
         let events: usize = examined.iter().map(|group| group.events.len()).sum();
         let noun = self.lines.period.noun();
-        let days = self.lines.starts.len() - from;
+        let steps = self.lines.starts.len();
         let outcome = match events {
             0 => {
                 let mut all = LookedAt::default();
@@ -282,42 +308,48 @@ impl Reporter<'_> {
                 }
                 self.none_proven(all)
             }
-            n => number::plural(n as u64, "unusual event"),
+            1 => "one unusual event is proven".to_string(),
+            n => format!("{} are proven", number::plural(n as u64, "unusual event")),
+        };
+        let groups = if self.params.by.is_empty() {
+            String::new()
+        } else {
+            format!(" in {}", number::plural(examined.len() as u64, "group"))
         };
         fill(
-            "Looked at {values} of {name} in {groups} ({recent} of them in the window), with a \
-             season of {period} {noun}s: {outcome}.",
+            "Tested {values} of {name}{groups}, {dates} ({recent} of them in the window), against a \
+             rhythm of {period}: {outcome}.",
             &[
-                ("values", &number::plural(days as u64, noun)),
+                ("values", &number::plural((steps - from) as u64, noun)),
                 ("name", self.name),
-                ("groups", &number::plural(examined.len() as u64, "group")),
-                (
-                    "recent",
-                    &number::count((self.lines.starts.len() - window) as u64),
-                ),
-                ("period", &options.period.to_string()),
-                ("noun", noun),
+                ("groups", &groups),
+                ("dates", &self.lines.dates_in_words(from)),
+                ("recent", &number::count((steps - window) as u64)),
+                ("period", &number::plural(self.options.period as u64, noun)),
                 ("outcome", &outcome),
             ],
         )
     }
 
-    pub(super) fn table(&self, examined: &[Examined]) -> Table {
+    /// The events, the latest first; nothing without any.
+    pub(super) fn table(&self, examined: &[Examined]) -> Option<Table> {
+        let (from, _) = region(self.context, self.params, self.lines);
+        let noun = self.lines.period.noun();
+        let steps = self.lines.starts.len() - from;
         let mut table = Table::new(
             format!(
-                "Unusual {}s of {}, {}.",
-                self.lines.period.noun(),
+                "Unusual {noun}s of {} among the {} tested, {}.",
                 self.name,
-                self.lines.dates()
+                number::plural(steps as u64, noun),
+                self.lines.dates_in_words(from)
             ),
             &[
                 "<group",
-                "<from",
-                "<to",
+                "<when",
                 "<type",
                 ">value",
                 ">expected",
-                ">95\u{a0}% band",
+                ">expected range (95\u{a0}%)",
                 ">change",
                 ">p corrected",
             ],
@@ -338,8 +370,7 @@ impl Reporter<'_> {
             let amounts = self.amounts(group, &peak);
             table.push([
                 group.line.label.clone(),
-                self.lines.period.iso(self.lines.starts[event.first]),
-                self.lines.period.iso(self.lines.starts[event.last]),
+                self.dates(event),
                 self.params.metric_type.event(event.up).replace('_', " "),
                 amounts.value,
                 amounts.expected,
@@ -348,7 +379,7 @@ impl Reporter<'_> {
                 number::p_bare(event.p_adjusted),
             ]);
         }
-        table.top(30)
+        (!table.rows.is_empty()).then(|| table.top(30))
     }
 }
 

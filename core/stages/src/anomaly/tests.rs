@@ -57,11 +57,21 @@ fn an_outage_in_history_is_found_where_it_is_asked_for() {
     assert!(
         finding
             .sentence
-            .contains("unusually low on 7 October 2026: 5 where"),
+            .contains("unusually low on 7 October 2026: 5, "),
         "{}",
         finding.sentence
     );
     check_words(&analysis);
+    let before_and_after = "the level of the weeks before and after, with the usual rhythm";
+    assert_eq!(finding.baseline.as_deref(), Some(before_and_after));
+    let [table] = &analysis.cell.tables[..] else {
+        panic!("{:?}", analysis.cell.tables)
+    };
+    assert_eq!(
+        table.caption.replace('\u{a0}', " "),
+        "Unusual days of failures among the 400 days tested, 12 October 2025 to 15 November 2026."
+    );
+    assert!(quiet.cell.tables.is_empty());
     assert_eq!(analysis.frame.unwrap().height(), 840);
 }
 
@@ -131,14 +141,14 @@ fn check_words(analysis: &Analysis) {
         for word in ["forest", "residual", "vote", "usual range", "p <", "n/a"] {
             assert!(!text.contains(word), "{word}: {text}");
         }
-        let band = numbers_between(&text, " where ", " to be expected");
+        let band = numbers_between(&text, "range, 95 %: ", ")");
         let value = text
-            .split(" where ")
-            .next()
-            .and_then(|said| said.rsplit_once(": "))
-            .and_then(|(_, said)| said.split(' ').next()?.parse::<f64>().ok())
+            .split_once(": ")
+            .and_then(|(_, said)| said.split([' ', ',']).next()?.parse::<f64>().ok())
             .unwrap_or_else(|| panic!("{text}"));
-        let expected = numbers_between(&text, "(expected ", ";");
+        let (said, _) = text.split_once(" expected (").expect(&text);
+        let (_, expected) = said.rsplit_once(" the ").expect(&text);
+        let expected = numbers_between(expected, "", "\n");
         assert!(value < band[0] || value > band[band.len() - 1], "{text}");
         assert!(
             expected[0] >= band[0] - 0.5 && expected[0] <= band[band.len() - 1] + 0.5,
@@ -293,7 +303,7 @@ fn an_outage_of_hours_is_found_and_nothing_else() {
         assert!(
             finding
                 .sentence
-                .contains("from 11 November 2026, 10:00 to 11 November 2026, 12:00"),
+                .contains("from 11 November 2026, 10:00 to 13:00"),
             "{}",
             finding.sentence
         );

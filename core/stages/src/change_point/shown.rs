@@ -13,7 +13,7 @@ use retrocast_domain::{
     estimate::levels,
     number::{self, plural},
     sentence::fill,
-    window::long,
+    window::range,
 };
 use retrocast_stats::change_point::{Level, Shift};
 
@@ -44,9 +44,9 @@ impl Stretch<'_> {
         let shift = self.shift();
         let [step, low, high] = shift.difference;
         let (before, after) = (shift.before.mean, shift.after.mean);
-        if let Some([ratio, low, high]) = shift.ratio {
+        if let Some([ratio, low, high]) = shift.ratio.filter(|_| !self.is_share()) {
             Estimate::relative(ratio - 1.0, Some([low - 1.0, high - 1.0]), true)
-        } else if before > 0.0 && after == 0.0 && self.is_positive() {
+        } else if before > 0.0 && after == 0.0 && self.is_positive() && !self.is_share() {
             let relative = [low, high].map(|bound| bound / before);
             Estimate::relative(-1.0, Some(relative), true)
         } else {
@@ -61,6 +61,11 @@ impl Stretch<'_> {
         } else {
             &self.params.unit
         }
+    }
+
+    /// Whether values are shares, which differ by points.
+    fn is_share(&self) -> bool {
+        matches!(self.params.unit.as_str(), "%" | "share")
     }
 
     /// Whether no value is below zero.
@@ -123,11 +128,15 @@ impl Stretch<'_> {
         if low == high || self.set.period == Period::Month && low.first_of_month() == high {
             return String::new();
         }
-        let words = |day| match self.set.period {
-            Period::Month => self.set.period.words(day),
-            _ => long(day),
-        };
-        format!(" (95 % interval {} to {})", words(low), words(high))
+        format!(" (95\u{a0}% interval {})", self.dates(low, high))
+    }
+
+    /// Days, or months, between which a shift lies.
+    fn dates(&self, low: Date, high: Date) -> String {
+        match self.set.period {
+            Period::Month => self.set.period.range(low, high),
+            _ => range(low, high),
+        }
     }
 }
 
@@ -154,7 +163,8 @@ pub(super) fn finding(context: &Context, stretch: &Stretch<'_>) -> Finding {
     } else {
         Direction::Down
     };
-    finding.magnitude = Some(if let Some([ratio, low, high]) = shift.ratio {
+    let ratio = shift.ratio.filter(|_| !stretch.is_share());
+    finding.magnitude = Some(if let Some([ratio, low, high]) = ratio {
         Magnitude::interval95(ratio, low, high, "ratio")
     } else {
         let [step, low, high] = shift.difference;
@@ -335,7 +345,7 @@ pub(super) fn chart(
     };
     let means: Vec<String> = drawn
         .iter()
-        .map(|level| format!("{} from {}", level.label, level.start.date()))
+        .map(|level| format!("{} from {}", level.label, set.period.words(level.start)))
         .collect();
     let shown = if means.is_empty() {
         String::new()
@@ -351,7 +361,11 @@ pub(super) fn chart(
         id: words::chart_id(&context.stage, &group.label),
         title,
         unit,
-        alt: format!("{} from {}.{shown}", words::capitalised(&what), set.dates()),
+        alt: format!(
+            "{}, {}.{shown}",
+            words::capitalised(&what),
+            set.dates_in_words(0)
+        ),
         kind: ChartKind::Line {
             series: vec![Series {
                 name: set.measure.clone(),
@@ -369,7 +383,11 @@ pub(super) fn chart(
 
 pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Searched>]) -> Table {
     let mut table = Table::new(
-        format!("Shifts of the level of {}, {}.", set.measure, set.dates()),
+        format!(
+            "Shifts of the level of {}, {}.",
+            set.measure,
+            set.dates_in_words(0)
+        ),
         &[
             "<group",
             "<since",
@@ -395,8 +413,8 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Searched
             let estimate = stretch.estimate();
             table.push([
                 group.label.clone(),
-                stretch.day(shift.position).to_string(),
-                format!("{low} to {high}"),
+                set.period.words(stretch.day(shift.position)),
+                stretch.dates(low, high),
                 stretch.level(&shift.before),
                 stretch.level(&shift.after),
                 estimate.signed(),

@@ -11,6 +11,7 @@ use retrocast_domain::{
     Chart, ChartKind, Finding,
     chart::{Band, Level, Role, Series},
     number,
+    window::long,
 };
 
 impl Reporter<'_> {
@@ -36,14 +37,32 @@ impl Reporter<'_> {
     fn chart(&self, group: &Foretold) -> Chart {
         let outlook = &group.outlook;
         let mut extra = Vec::new();
+        let mut bands = self.bands(group);
         if let Some((_, stretch)) = &group.breach {
             let steps = stretch
                 .length
                 .min(self.params.horizon as usize * self.lines.period.per_day());
+            let times: Vec<DateTime> = (0..steps).map(|step| self.ahead(step)).collect();
+            let level = self.params.level.last().copied().unwrap_or(0.95);
+            let edge = |side: f64| {
+                let at = |step| stretch.line(step) + side * stretch.half_width(step, level);
+                (0..steps).map(at).collect()
+            };
+            // Dates are those of the line: its interval stands beside that of the forecast.
+            bands.truncate(1);
+            bands
+                .iter_mut()
+                .for_each(|band| band.name += " of the forecast");
+            bands.push(Band {
+                name: format!("{} interval of the line", words::share(level)),
+                times: times.clone(),
+                lower: edge(-1.0),
+                upper: edge(1.0),
+            });
             extra.push(Series {
-                name: "line since its bend".to_string(),
-                times: (0..steps).map(|step| self.ahead(step)).collect(),
-                values: (0..steps).map(|step| Some(stretch.mean(step))).collect(),
+                name: format!("line since {}", long(self.began(group, stretch))),
+                times,
+                values: (0..steps).map(|step| Some(stretch.line(step))).collect(),
                 role: Role::Expected,
             });
         }
@@ -58,21 +77,11 @@ impl Reporter<'_> {
         let n = self.lines.starts.len();
         let from = n.saturating_sub((3 * ahead.len()).max(60));
         let name = format!("{}{}", self.name, words::in_group(group.line));
-        let title = self
-            .breach_claim(group)
-            .unwrap_or_else(|| format!("{}: what is expected next", words::capitalised(&name)));
-        let bands = outlook
-            .bands
-            .iter()
-            .zip(&self.params.level)
-            .rev()
-            .map(|(band, level)| Band {
-                name: format!("{} interval", words::share(*level)),
-                times: ahead.clone(),
-                lower: band.lower.clone(),
-                upper: band.upper.clone(),
-            })
-            .collect();
+        let title = self.breach_claim(group).unwrap_or_else(|| {
+            let (first, last) = (self.ahead(0), self.ahead(ahead.len() - 1));
+            let dates = self.lines.period.range(first, last);
+            format!("{}: forecast for {dates}", words::capitalised(&name))
+        });
         let levels = self.params.capacity.map(|capacity| Level {
             start: self.lines.starts[from],
             end: extra
@@ -95,9 +104,9 @@ impl Reporter<'_> {
                 Finding::identity("chart", &group.line.subject, "forecast")
             ),
             alt: format!(
-                "{} from {} and what is expected for {}: {} at first, {} at last.",
+                "{} from {} on and the forecast for {}: {} at first, {} at last.",
                 words::capitalised(&name),
-                self.lines.starts[from].date(),
+                long(self.lines.starts[from].date()),
                 number::plural(ahead.len() as u64, self.lines.period.noun()),
                 self.step(group, 0),
                 self.step(group, ahead.len() - 1),
@@ -128,6 +137,22 @@ impl Reporter<'_> {
             },
             table: None,
         }
+    }
+
+    /// Intervals of the forecast, the widest first.
+    fn bands(&self, group: &Foretold) -> Vec<Band> {
+        let outlook = &group.outlook;
+        let levels = outlook.bands.iter().zip(&self.params.level).rev();
+        levels
+            .map(|(band, level)| Band {
+                name: format!("{} interval", words::share(*level)),
+                times: (0..outlook.mean.len())
+                    .map(|step| self.ahead(step))
+                    .collect(),
+                lower: band.lower.clone(),
+                upper: band.upper.clone(),
+            })
+            .collect()
     }
 
     /// One row a step ahead and group, for stages that come after.

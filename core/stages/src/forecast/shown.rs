@@ -14,9 +14,9 @@ use retrocast_domain::{
     estimate::{level_with_interval, levels},
     number,
     sentence::fill,
-    window::{long, month_name},
+    window::{long, range},
 };
-use retrocast_stats::forecast::Outlook;
+use retrocast_stats::forecast::{Outlook, Stretch};
 
 const LINE_METHOD: &str = "Line with one bend, averaged over its place (Schwarz's criterion), standard \
                            errors for AR(1) residuals";
@@ -60,16 +60,16 @@ impl Reporter<'_> {
         expected
     }
 
-    /// "28 % more accurate than repeating last week on 24 past dates".
+    /// "on 24 past dates the forecast was 28 % more accurate than repeating last week".
     fn accuracy(group: &Foretold) -> String {
         let outlook = &group.outlook;
         let season = group.season;
         let dates = number::plural(outlook.origins as u64, "past date");
         if outlook.naive_error <= 0.0 {
-            return format!("repeating {season} was exact on {dates}");
+            return format!("on {dates} repeating {season} was exact");
         }
         let gain = gain_words(1.0 - outlook.error / outlook.naive_error);
-        format!("{gain} repeating {season} on {dates}")
+        format!("on {dates} the forecast was {gain} repeating {season}")
     }
 
     /// What exceptional values do to the forecast.
@@ -183,9 +183,11 @@ impl Reporter<'_> {
         finding.period = format!("{} to {}", from.date(), to.date());
         finding.confidence = level * 0.9;
         if steps < self.context.window.days() as usize * self.lines.period.per_day() {
-            finding
-                .caveats
-                .push("The horizon is shorter than a window.".to_string());
+            let days = self.context.window.days();
+            finding.caveats.push(format!(
+                "The forecast covers {} only, not as many as the {days} of the window reported on.",
+                number::plural(steps as u64, self.lines.period.noun())
+            ));
         }
         if from < self.context.window.end.at(0, 0, 0, 0) {
             finding.caveats.push(format!(
@@ -200,7 +202,7 @@ impl Reporter<'_> {
             format!(": each of the {before} before had {}", self.step(group, 0))
         } else {
             let level = words::share(level);
-            format!(" ({level} interval {range}; {})", Self::accuracy(group))
+            format!(" ({level} interval {range}); {}", Self::accuracy(group))
         };
         finding.sentence = fill(
             "{Name}{group}: {expected} expected {how}{dates}{known}.",
@@ -216,7 +218,7 @@ impl Reporter<'_> {
                         "on average "
                     },
                 ),
-                ("dates", &range_of(from.date(), to.date())),
+                ("dates", &during(from.date(), to.date())),
                 ("known", &known),
             ],
         );
@@ -261,14 +263,13 @@ impl Reporter<'_> {
         finding.confidence = SURE;
         finding.p = Some(stretch.p);
         finding.method = LINE_METHOD.to_string();
-        let began = group.line.values.len() - stretch.length;
-        let began = self.lines.starts[began].date();
+        let began = self.began(group, stretch);
         finding.baseline = Some(format!("the line that it has followed since about {began}"));
         finding
             .caveats
             .push("The line is carried on; a restart or a release ends it.".to_string());
+        finding.caveats.extend(self.band_at_limit(group, line));
         let claim = self.breach_claim(group)?;
-        let day = |step: usize| long(self.ahead(step).date());
         match *breach {
             Breach::Now => {
                 finding.severity = Severity::Critical;
@@ -305,21 +306,21 @@ impl Reporter<'_> {
                     self.ahead(earliest).date(),
                     self.ahead(end).date()
                 );
-                let range = match latest {
-                    Some(latest) => format!("{} to {}", day(earliest), day(latest)),
-                    None => format!("{} at the earliest, the latest date is open", day(earliest)),
+                let dates = match latest {
+                    Some(latest) => range(self.ahead(earliest).date(), self.ahead(latest).date()),
+                    None => format!("{} or later", long(self.ahead(earliest).date())),
                 };
                 let level = *self.params.level.last()?;
                 let half = stretch.slope_half_width(level);
                 let slopes = [stretch.slope - half, stretch.slope + half];
                 let slope = Estimate::amount(stretch.slope, Some(slopes), &self.params.unit, true);
                 finding.sentence = fill(
-                    "{claim} ({level} interval: {range}) if it keeps rising by {slope} a {noun} as \
-                     it has since about {began}.",
+                    "{claim} if it keeps rising by {slope} a {noun} as it has since about {began} \
+                     ({level} interval of that line: {dates}).",
                     &[
                         ("claim", &claim),
                         ("level", &words::share(level)),
-                        ("range", &range),
+                        ("dates", &dates),
                         ("slope", &slope.bare_size()),
                         ("noun", self.lines.period.noun()),
                         ("began", &long(began)),
@@ -344,21 +345,57 @@ impl Reporter<'_> {
         )
     }
 
+    /// First day of the line that is carried on.
+    pub(super) fn began(&self, group: &Foretold, stretch: &Stretch) -> Date {
+        let began = group.line.values.len() - stretch.length;
+        self.lines.starts[began].date()
+    }
+
+    /// When the band of the forecast reaches a limit: it is wider than that of the line, since past
+    /// errors do not know that a rise goes on.
+    fn band_at_limit(&self, group: &Foretold, limit: f64) -> Option<String> {
+        let band = group.outlook.bands.last()?;
+        let level = words::share(*self.params.level.last()?);
+        let from = |edge: &[f64]| {
+            let step = edge.iter().position(|value| *value >= limit)?;
+            Some(self.lines.period.words(self.ahead(step)))
+        };
+        let horizon = number::plural(band.upper.len() as u64, self.lines.period.noun());
+        let reached = match (from(&band.upper), from(&band.lower)) {
+            (Some(upper), Some(lower)) => {
+                format!("{upper} at its upper and {lower} at its lower end")
+            }
+            (Some(upper), None) => {
+                format!("{upper} at its upper end, not within {horizon} at its lower end")
+            }
+            (None, _) => return None,
+        };
+        Some(format!(
+            "The forecast does not take for granted that the rise goes on: its {level} interval for a \
+             single {} reaches the limit on {reached}.",
+            self.lines.period.noun()
+        ))
+    }
+
     pub(super) fn did(&self, foretold: &[Foretold]) -> String {
         let steps = foretold
             .iter()
             .map(|group| group.outlook.mean.len())
             .max()
             .unwrap_or(0);
+        let groups = if self.params.by.is_empty() {
+            String::new()
+        } else {
+            format!(" in {}", number::plural(foretold.len() as u64, "group"))
+        };
         let mut did = format!(
-            "Forecast {} of {} for {}.",
+            "Forecast {}{groups} for the next {}.",
             self.name,
-            number::plural(foretold.len() as u64, "group"),
             number::plural(steps as u64, self.lines.period.noun())
         );
         let outlooks = || foretold.iter().map(|group| &group.outlook);
         if outlooks().all(|outlook| outlook.constant) {
-            return did + " All values of each were the same.";
+            return did + " All values before were the same.";
         }
         let ratios: Vec<f64> = outlooks()
             .filter(|outlook| outlook.naive_error > 0.0)
@@ -384,26 +421,31 @@ impl Reporter<'_> {
         did
     }
 
+    /// Heading of errors: those of the comparison are the measure, as in sentences.
+    fn error_heading(foretold: &[Foretold]) -> String {
+        let season = foretold.first().map_or("last week", |group| group.season);
+        format!(">error (repeating {season} = 100\u{a0}%)")
+    }
+
     pub(super) fn table(&self, foretold: &[Foretold]) -> Table {
         let steps = foretold.iter().map(|group| self.next_steps(&group.outlook));
         let last = self.ahead(steps.max().unwrap_or(1) - 1).date();
-        let dates = range_of(self.ahead(0).date(), last);
-        let level = self.params.level.last().map(|level| words::share(*level));
-        let mut table = Table::new(
-            format!(
-                "Expected {} {dates}, with {} intervals.",
-                self.name,
-                level.unwrap_or_default()
-            ),
-            &[
-                "<group",
-                ">expected",
-                ">interval",
-                ">limit reached",
-                ">MASE",
-                ">coverage",
-            ],
+        let dates = during(self.ahead(0).date(), last);
+        let level = |at: Option<&f64>| at.map_or_else(String::new, |level| words::share(*level));
+        let (widest, held) = (
+            level(self.params.level.last()),
+            level(self.params.level.first()),
         );
+        let mut columns = vec!["<group", ">expected"];
+        let interval = format!(">{widest} interval");
+        columns.push(&interval);
+        if self.params.capacity.is_some() {
+            columns.push(">limit reached");
+        }
+        let error = Self::error_heading(foretold);
+        let held = format!(">past values in the {held} interval");
+        columns.extend([error.as_str(), &held]);
+        let mut table = Table::new(format!("Expected {} {dates}.", self.name), &columns);
         for group in foretold {
             let Some(finding) = self.next_window(group) else {
                 continue;
@@ -415,52 +457,53 @@ impl Reporter<'_> {
             let reached = match group.breach.as_ref().map(|(breach, _)| *breach) {
                 None => "–".to_string(),
                 Some(Breach::Now) => "now".to_string(),
-                Some(Breach::Ahead { likely, .. }) => self.ahead(likely).date().to_string(),
+                Some(Breach::Ahead { likely, .. }) => long(self.ahead(likely).date()),
             };
             let interval =
                 [magnitude.lower, magnitude.upper].map(|end| end.unwrap_or(magnitude.value));
             let [expected, range] = self.expected(group, magnitude.value, interval);
-            table.push([
-                group.line.label.clone(),
-                expected,
-                if group.outlook.constant {
-                    "–".to_string()
-                } else {
-                    range
-                },
-                reached,
-                ratio(group.outlook.mase),
-                format!(
-                    "{} of {}",
-                    number::percent(band.coverage),
-                    words::share(band.level)
-                ),
-            ]);
+            let is_constant = group.outlook.constant;
+            let mut row = vec![group.line.label.clone(), expected];
+            row.push(if is_constant {
+                "–".to_string()
+            } else {
+                range
+            });
+            if self.params.capacity.is_some() {
+                row.push(reached);
+            }
+            row.push(relative_error(&group.outlook, group.outlook.mase));
+            row.push(number::percent(band.coverage));
+            table.rows.push(row);
         }
         table.top(40)
     }
 
     /// The forecasters' record in the backtest, for the largest group.
     pub(super) fn record(&self, foretold: &[Foretold]) -> Table {
+        let error = Self::error_heading(foretold);
         let mut table = Table::new(
             "Backtest of the forecasters",
-            &["<group", "<forecaster", ">MASE", ">sMAPE", ">weight"],
+            &["<forecaster", &error, ">weight"],
         );
         if let Some(group) = foretold.iter().max_by_key(|group| group.line.records) {
+            let outlook = &group.outlook;
             table.caption = format!(
-                "Errors from {} past dates over {}.",
-                group.outlook.origins,
-                number::plural(group.outlook.mean.len() as u64, self.lines.period.noun())
+                "Mean absolute errors{} on {} over {}; those close to the best are combined, with more \
+                 weight for smaller recent errors.",
+                words::in_group(group.line),
+                number::plural(outlook.origins as u64, "past date"),
+                number::plural(outlook.mean.len() as u64, self.lines.period.noun())
             );
-            for member in &group.outlook.members {
+            for member in &outlook.members {
                 table.push([
-                    group.line.label.clone(),
                     member.name.to_string(),
-                    ratio(member.mase),
-                    number::percent(member.smape),
-                    number::percent(member.weight),
+                    relative_error(outlook, member.mase),
+                    format!("{:.0}\u{a0}%", 100.0 * member.weight),
                 ]);
             }
+            let combined = relative_error(outlook, outlook.mase);
+            table.push(["combined".to_string(), combined, String::new()]);
         }
         table
     }
@@ -489,12 +532,15 @@ pub(super) fn gain_words(gain: f64) -> String {
     }
 }
 
-/// An error relative to another, for tables.
-fn ratio(value: f64) -> String {
-    if value < 1000.0 {
-        number::fixed(value, 2)
+/// A scaled error as a share of that of the comparison; "–" where the comparison was exact.
+fn relative_error(outlook: &Outlook, mase: f64) -> String {
+    let ratio = mase * outlook.error / outlook.mase / outlook.naive_error;
+    if !ratio.is_finite() {
+        "–".to_string()
+    } else if ratio < 10.0 {
+        format!("{:.0}\u{a0}%", 100.0 * ratio)
     } else {
-        "> 999".to_string()
+        "> 999\u{a0}%".to_string()
     }
 }
 
@@ -503,14 +549,7 @@ fn mean_of(values: &[f64]) -> Option<f64> {
 }
 
 /// "from 23 to 29 November 2026", or "on 23 November 2026".
-fn range_of(from: Date, to: Date) -> String {
-    if from == to {
-        format!("on {}", long(from))
-    } else if (from.year(), from.month()) == (to.year(), to.month()) {
-        format!("from {} to {}", from.day(), long(to))
-    } else if from.year() == to.year() {
-        format!("from {} {} to {}", from.day(), month_name(from), long(to))
-    } else {
-        format!("from {} to {}", long(from), long(to))
-    }
+fn during(from: Date, to: Date) -> String {
+    let preposition = if from == to { "on" } else { "from" };
+    format!("{preposition} {}", range(from, to))
 }

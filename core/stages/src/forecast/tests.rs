@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::series::test_data::{context, daily};
-use retrocast_domain::{Finding, Severity};
+use retrocast_domain::{ChartKind, Finding, Severity, Table, window};
 use serde_json::json;
 
 fn wobble(i: usize, size: f64) -> f64 {
@@ -57,7 +57,31 @@ fn a_drifting_metric_reaches_its_limit_and_a_level_one_does_not() {
         words.contains("percentage points a day as it has since about"),
         "{words}"
     );
-    let title = analysis.cell.charts[0].title.replace('\u{a0}', " ");
+    // The dates are those at which the drawn interval of the line meets the limit.
+    let chart = &analysis.cell.charts[0];
+    let ChartKind::Line { bands, .. } = &chart.kind else {
+        panic!("{chart:?}")
+    };
+    let line = bands
+        .iter()
+        .find(|band| band.name.ends_with("interval of the line"));
+    let line = line.expect("a band");
+    let reached = |edge: &[f64]| {
+        let step = edge
+            .iter()
+            .position(|value| *value >= 80.0)
+            .expect("reached");
+        line.times[step].date()
+    };
+    let dates = window::range(reached(&line.upper), reached(&line.lower));
+    let want = format!("(95 % interval of that line: {dates}).");
+    assert!(words.ends_with(&want), "{words}");
+    let caveat = finding.caveats.join(" ").replace('\u{a0}', " ");
+    assert!(
+        caveat.contains("its 95 % interval for a single day reaches the limit on"),
+        "{caveat}"
+    );
+    let title = chart.title.replace('\u{a0}', " ");
     assert!(words.starts_with(&title) && !title.contains('('), "{title}");
     assert_eq!(analysis.cell.charts.len(), 1);
 }
@@ -91,8 +115,8 @@ fn little_history_is_said() {
     );
 }
 
-/// Sentence and caveats of the only finding about these counts of builds, the last of 15 November.
-fn sentence(counts: Vec<f64>) -> (String, String) {
+/// Sentence and caveats of the only finding, and the tables, about these counts of builds, the last of 15 November.
+fn sentence(counts: Vec<f64>) -> (String, String, Vec<Table>) {
     let extra = json!({"aggregate": "sum", "unit": "", "measure": "builds", "by": []});
     let analysis = analyse(&[("api", counts)], extra);
     let [finding] = &analysis.cell.findings[..] else {
@@ -106,12 +130,16 @@ fn sentence(counts: Vec<f64>) -> (String, String) {
             || table.rows[0][2] == "–",
         "{table:?}"
     );
-    (plain(&finding.sentence), plain(&finding.caveats.join(" ")))
+    (
+        plain(&finding.sentence),
+        plain(&finding.caveats.join(" ")),
+        analysis.cell.tables.clone(),
+    )
 }
 
 /// What is said of the next week of builds: expected number, interval, and how accurate that was.
 fn check_builds(name: &str, counts: Vec<f64>, expected: &str, interval: &str, caveat: &str) {
-    let (sentence, caveats) = sentence(counts);
+    let (sentence, caveats, _) = sentence(counts);
     let begin = format!(
         "Builds: {expected} expected altogether from 16 to 22 November 2026 (95 % interval {interval}"
     );
@@ -133,7 +161,7 @@ fn one_outage_moves_no_forecast() {
         "regular",
         regular(84, 0.0),
         "136",
-        "135 to 137; repeating last week was exact on 15 past dates).",
+        "135 to 137); on 15 past dates repeating last week was exact.",
         "",
     );
     // The outage is among the days that were forecast, never among those that were learnt from.
@@ -141,21 +169,21 @@ fn one_outage_moves_no_forecast() {
         "low",
         regular(79, 0.0),
         "136",
-        "112 to 137; as accurate as repeating last week on 15 past dates).",
+        "112 to 137); on 15 past dates the forecast was as accurate as repeating last week.",
         &exceptional("11 November 2026 is exceptional and is"),
     );
     check_builds(
         "high",
         regular(81, 90.0),
         "136",
-        "135 to 202; as accurate as repeating last week on 15 past dates).",
+        "135 to 202); on 15 past dates the forecast was as accurate as repeating last week.",
         &exceptional("13 November 2026 is exceptional and is"),
     );
     check_builds(
         "last day",
         regular(83, 0.0),
         "136",
-        "94 to 137; as accurate as repeating last week on 15 past dates).",
+        "94 to 137); on 15 past dates the forecast was as accurate as repeating last week.",
         "15 November 2026 is exceptional and is not carried on; whether it lasts is not known yet, and \
          the interval allows for both.",
     );
@@ -165,40 +193,40 @@ fn one_outage_moves_no_forecast() {
             .collect()
     };
     let one = exceptional("11 November 2026 is exceptional and is");
-    check_builds("one a day", out(&[79], |_| 1.0), "7", "6 to 8; ", &one);
+    check_builds("one a day", out(&[79], |_| 1.0), "7", "6 to 8); ", &one);
     check_builds(
         "all days alike",
         out(&[79], |_| 24.0),
         "168",
-        "144 to 169; ",
+        "144 to 169); ",
         &one,
     );
     check_builds(
         "two outages",
         out(&[51, 79], |_| 24.0),
         "168",
-        "143 to 193; ",
+        "143 to 193); ",
         &exceptional("14 October 2026 and 11 November 2026 are exceptional and"),
     );
     check_builds(
         "workdays",
         out(&[], |i| if i % 7 < 5 { 24.0 } else { 0.0 }),
         "120",
-        "119 to 121; ",
+        "119 to 121); ",
         "",
     );
     check_builds(
         "noise",
         out(&[79], |i| 20.0 + (i * 7919 % 5) as f64),
         "155",
-        "132 to 160; ",
+        "132 to 160); ",
         &one,
     );
 }
 
 #[test]
 fn what_never_varied_is_said_without_an_interval() {
-    let (sentence, _) = sentence(vec![24.0; 84]);
+    let (sentence, ..) = sentence(vec![24.0; 84]);
     assert_eq!(
         sentence,
         "Builds: 168 expected altogether from 16 to 22 November 2026: each of the 84 days before had 24."
@@ -217,9 +245,21 @@ fn accuracy_is_said_against_last_week() {
         assert_eq!(shown::gain_words(gain).replace('\u{a0}', " "), words);
     }
     let noisy: Vec<f64> = (0..420).map(|i| (60.0 + wobble(i, 20.0)).round()).collect();
-    let (sentence, _) = sentence(noisy);
-    let tail = "% more accurate than repeating last week on 23 past dates).";
-    assert!(sentence.ends_with(tail), "{sentence}");
+    let (sentence, _, tables) = sentence(noisy);
+    let (_, said) = sentence
+        .split_once("; on 23 past dates the forecast was ")
+        .expect(&sentence);
+    let (gain, tail) = said.split_once(" % ").expect(&sentence);
+    assert_eq!(tail, "more accurate than repeating last week.");
+    // The tables give the same measure.
+    let error = format!("{} %", 100 - gain.parse::<i32>().expect(&sentence));
+    let plain = |text: &String| text.replace('\u{a0}', " ");
+    assert_eq!(plain(&tables[0].rows[0][3]), error);
+    let combined = tables[1].rows.last().expect("a row");
+    assert_eq!(
+        (combined[0].as_str(), plain(&combined[1])),
+        ("combined", error)
+    );
     assert!(
         !sentence.contains('×') && !sentence.contains("error"),
         "{sentence}"

@@ -4,7 +4,7 @@ use jiff::{
     ToSpan,
     civil::{Date, DateTime},
 };
-use retrocast_domain::window::{long, month_name};
+use retrocast_domain::window::{self, long, month_name};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -136,7 +136,33 @@ impl Period {
         }
     }
 
-    /// The same with its preposition: "on 12 October 2026", "in January 2026".
+    /// The periods from one to another in words: "12 October 2026, 14:00 to 16:00", "9 to 15 November
+    /// 2026", "September 2025 to May 2026".
+    pub(crate) fn range(self, first: impl Into<DateTime>, last: impl Into<DateTime>) -> String {
+        let (first, last) = (first.into(), last.into());
+        match self {
+            Self::Day => window::range(first.date(), last.date()),
+            Self::Hour => {
+                let end = self.after(last, 1);
+                if first.date() == end.date() {
+                    format!("{} to {:02}:00", self.words(first), end.hour())
+                } else {
+                    format!("{} to {}", self.words(first), self.words(end))
+                }
+            }
+            _ if first == last => self.words(first),
+            Self::Week => {
+                let [first, last] = [first, last].map(DateTime::date);
+                format!("the weeks of {}", window::range(first, last))
+            }
+            Self::Month if first.year() == last.year() => {
+                format!("{} to {}", month_name(first.date()), self.words(last))
+            }
+            Self::Month => format!("{} to {}", self.words(first), self.words(last)),
+        }
+    }
+
+    /// A period with its preposition: "on 12 October 2026", "in January 2026".
     pub(crate) fn when(self, start: impl Into<DateTime>) -> String {
         let preposition = if matches!(self, Self::Hour | Self::Day) {
             "on"
@@ -162,5 +188,47 @@ impl Period {
             Self::Day => 7,
             Self::Week | Self::Month => 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    #[test]
+    fn ranges_name_no_part_of_a_date_twice() {
+        let check = |period: Period, first: DateTime, last: DateTime, want: &str| {
+            assert_eq!(period.range(first, last), want);
+        };
+        let (noon, night) = (
+            date(2026, 11, 9).at(12, 0, 0, 0),
+            date(2026, 11, 9).at(23, 0, 0, 0),
+        );
+        check(Period::Hour, noon, noon, "9 November 2026, 12:00 to 13:00");
+        check(
+            Period::Hour,
+            noon,
+            night,
+            "9 November 2026, 12:00 to 10 November 2026, 00:00",
+        );
+        let [first, day, later] = [date(2025, 11, 3), date(2026, 11, 9), date(2026, 11, 23)]
+            .map(|day| day.at(0, 0, 0, 0));
+        check(Period::Day, day, day, "9 November 2026");
+        check(Period::Day, day, later, "9 to 23 November 2026");
+        check(Period::Week, day, day, "the week of 9 November 2026");
+        check(
+            Period::Week,
+            day,
+            later,
+            "the weeks of 9 to 23 November 2026",
+        );
+        check(Period::Month, first, day, "November 2025 to November 2026");
+        check(
+            Period::Month,
+            date(2026, 9, 1).at(0, 0, 0, 0),
+            day,
+            "September to November 2026",
+        );
     }
 }

@@ -70,6 +70,15 @@ pub(crate) fn share(value: f64) -> String {
     )
 }
 
+/// A note for a caption: intervals of each group by itself, beside a proof that is corrected for all.
+pub(crate) fn uncorrected(groups: usize, noun: &str) -> String {
+    if groups < 2 {
+        return String::new();
+    }
+    let groups = number::plural(groups as u64, noun);
+    format!("; intervals are not corrected for the {groups}, what is proven is")
+}
+
 /// A seed of its own for a group, whatever other groups there are (FNV-1a).
 pub(crate) fn group_seed(seed: u64, label: &str) -> u64 {
     label

@@ -34,26 +34,30 @@ pub(super) struct Rhythm {
     pub(super) name: EffectName,
     pub(super) key: &'static str,
     pub(super) labels: Vec<String>,
-    /// What one category is compared with, in words.
-    pub(super) baseline: &'static str,
+    /// Those of which the mean is what one category is compared with: "all days".
+    pub(super) all: &'static str,
+    /// Within which categories are compared: "week".
+    pub(super) block: &'static str,
 }
 
 impl Rhythm {
     fn of(name: EffectName) -> Option<Self> {
-        let (key, labels, baseline) = match name {
+        let (key, labels, all, block) = match name {
             EffectName::Weekday => (
                 "weekday",
                 WEEKDAYS.map(str::to_string).to_vec(),
-                "the mean of all days",
+                "all days",
+                "week",
             ),
             EffectName::Hour => {
                 let labels = (0..24).map(|hour| format!("{hour:02}:00")).collect();
-                ("hour", labels, "the mean of all hours")
+                ("hour", labels, "all hours", "day")
             }
             EffectName::Month => (
                 "month",
                 MONTHS.map(str::to_string).to_vec(),
-                "the mean of all months",
+                "all months",
+                "year",
             ),
             EffectName::Year => return None,
         };
@@ -61,11 +65,17 @@ impl Rhythm {
             name,
             key,
             labels,
-            baseline,
+            all,
+            block,
         })
     }
 
-    fn block(&self, first: Date, day: Date) -> usize {
+    /// "the mean of all days".
+    pub(super) fn baseline(&self) -> String {
+        format!("the mean of {}", self.all)
+    }
+
+    fn block_of(&self, first: Date, day: Date) -> usize {
         let monday = first - i64::from(first.weekday().to_monday_zero_offset()).days();
         match self.name {
             EffectName::Weekday => days_between(monday, day) as usize / 7,
@@ -170,7 +180,7 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
 
 fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<Fitted> {
     let last = data.end.yesterday().ok()?;
-    let blocks = rhythm.block(data.first, last) + 1;
+    let blocks = rhythm.block_of(data.first, last) + 1;
     let mut counts = if data.amounts {
         BlockCounts::amounts(blocks, rhythm.labels.len())
     } else {
@@ -178,7 +188,7 @@ fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<Fitted> {
     };
     for row in &group.rows {
         let (block, category) = (
-            rhythm.block(data.first, row.time.date()),
+            rhythm.block_of(data.first, row.time.date()),
             rhythm.category(row.time),
         );
         counts.add_events(block, category, row.events);
@@ -190,7 +200,7 @@ fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<Fitted> {
         let zone = TimeZone::get(&data.context.window.timezone).unwrap_or(TimeZone::UTC);
         let mut day = data.first;
         while day < data.end {
-            let block = rhythm.block(data.first, day);
+            let block = rhythm.block_of(data.first, day);
             if rhythm.name == EffectName::Hour {
                 // Where the clocks change, an hour comes twice or never.
                 for hour in 0..24 {

@@ -5,19 +5,26 @@ use super::{
     rhythm::{Fitted, Rhythm},
     words,
 };
-use crate::series::words::{capitalised, chart_id};
+use crate::series::words::{capitalised, chart_id, uncorrected};
 use jiff::{ToSpan, civil::Date};
-use retrocast_domain::{Chart, ChartKind, Table, chart::Bar, number};
+use retrocast_domain::{
+    Chart, ChartKind, Table,
+    chart::Bar,
+    number,
+    window::{long, range},
+};
 use retrocast_stats::test::Comparison;
 use std::collections::BTreeMap;
 
 pub(super) fn table_of(data: &Data<'_>, rhythm: &Rhythm) -> Table {
-    let rate = if data.per_record {
-        ">Per record"
-    } else {
-        ">Per day"
-    };
-    let counted = if data.per_record { ">Events" } else { ">Count" };
+    let [counted, rate] = words::headings(
+        data,
+        if is_hourly(rhythm) {
+            ">Per hour"
+        } else {
+            ">Per day"
+        },
+    );
     let name = format!("<{}", capitalised(rhythm.key));
     let mut columns = vec![
         name.as_str(),
@@ -33,10 +40,22 @@ pub(super) fn table_of(data: &Data<'_>, rhythm: &Rhythm) -> Table {
     if !data.params.by.is_empty() {
         columns.insert(0, &by);
     }
+    let categories = rhythm.labels.len();
     Table::new(
-        format!("{} by {}", capitalised(&data.measure), rhythm.key),
+        format!(
+            "{} by {}; differences compare {}s of the same {}{}",
+            capitalised(&data.measure),
+            rhythm.key,
+            rhythm.key,
+            rhythm.block,
+            uncorrected(categories, rhythm.key)
+        ),
         &columns,
     )
+}
+
+fn is_hourly(rhythm: &Rhythm) -> bool {
+    rhythm.name == EffectName::Hour
 }
 
 pub(super) fn rows_of(
@@ -48,15 +67,23 @@ pub(super) fn rows_of(
     lines: &mut Vec<Line>,
 ) {
     let change = |c: &Option<Comparison>| {
-        c.map_or_else(|| "–".to_string(), |c| words::estimate(&c, false).signed())
+        let text = |c| words::estimate(data, &c, false).signed();
+        c.map_or_else(|| "–".to_string(), text)
     };
     let bounds = |c: &Option<Comparison>| {
-        c.map_or_else(String::new, |c| words::estimate(&c, false).signed_range())
+        let text = |c| words::estimate(data, &c, false).signed_range();
+        c.map_or_else(String::new, text)
     };
     for (at, label) in rhythm.labels.iter().enumerate() {
         let (events, exposure) = (fitted.rates.events[at], fitted.rates.exposure[at]);
+        // Exposure is in days; a day has an hour of each name.
+        let per = if is_hourly(rhythm) && !data.per_record {
+            24.0
+        } else {
+            1.0
+        };
         let rate = if exposure > 0.0 {
-            events / exposure
+            events / exposure / per
         } else {
             f64::NAN
         };
@@ -64,7 +91,7 @@ pub(super) fn rows_of(
         let mut row = vec![
             label.clone(),
             number::sensible(events),
-            if data.per_record && data.params.value.is_none() {
+            if data.per_record && !data.amounts {
                 number::percent(rate)
             } else {
                 number::sensible(rate)
@@ -102,7 +129,7 @@ pub(super) fn chart_of(
         .iter()
         .zip(&fitted.against_all)
         .map(|(label, comparison)| {
-            let estimate = comparison.map(|c| words::estimate(&c, false));
+            let estimate = comparison.map(|c| words::estimate(data, &c, false));
             let bar = Bar {
                 label: label.clone(),
                 value: comparison.map_or(1.0, |c| c.estimate),
@@ -119,7 +146,8 @@ pub(super) fn chart_of(
         &data.context.stage,
         &format!("{}-{at}-{}", rhythm.key, group.label),
     );
-    words::bars(id, title, "ratio to the mean", bars, 1.0, rhythm.baseline)
+    let baseline = rhythm.baseline();
+    words::bars(id, title, "ratio to the mean", bars, 1.0, &baseline)
 }
 
 /// The last 53 weeks, a square a day.
@@ -140,6 +168,7 @@ pub(super) fn calendar(data: &Data<'_>) -> Chart {
         .iter()
         .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
     let peak = most.map_or_else(String::new, |(day, sum)| {
+        let day = long(*day);
         format!(" The most on one day: {} on {day}.", number::sensible(*sum))
     });
     let title = format!("{} day by day", capitalised(&data.measure));
@@ -147,8 +176,8 @@ pub(super) fn calendar(data: &Data<'_>) -> Chart {
         id: chart_id(&data.context.stage, "calendar"),
         unit: format!("{} per day", data.measure),
         alt: format!(
-            "Calendar from {from} to {}, a square a day, darker for more {}.{peak}",
-            data.end.yesterday().unwrap_or(data.end),
+            "Calendar, {}, a square a day, darker for more {}.{peak}",
+            range(from, data.end.yesterday().unwrap_or(data.end)),
             data.measure
         ),
         title,

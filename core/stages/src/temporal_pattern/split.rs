@@ -113,7 +113,7 @@ pub(super) fn look(data: &Data<'_>, day: Date, found: &mut Found) {
     }
     found
         .done
-        .push(format!("the median {value} before and from {day}"));
+        .push(format!("the median {value} before and from {}", long(day)));
     found.tables.push(table.top(48));
 }
 

@@ -89,7 +89,7 @@ fn a_monday_effect_is_found_once_with_its_size() {
         assert!((1.5..1.9).contains(&others), "{others}");
         assert!(finding.p_adjusted.unwrap() < 0.01);
         assert!(
-            cell.charts[0].title.contains("highest on Mondays"),
+            cell.charts[0].title.contains("most frequent on Mondays"),
             "{}",
             cell.charts[0].title
         );
@@ -129,8 +129,10 @@ fn a_title_says_what_its_bars_show_and_no_more() {
                 let (title, bars) = (plain(&cell.charts[0].title), bars(&cell));
                 let mut values: Vec<f64> = bars.iter().map(|bar| bar.1).collect();
                 values.sort_by(f64::total_cmp);
-                for (word, extreme) in [("lowest", values[0]), ("highest", values[6])] {
-                    if title.contains(word) {
+                let named = |word: &str| title.starts_with(&format!("Failures are {word} on"));
+                let extremes = [("least frequent", values[0]), ("most frequent", values[6])];
+                for (word, extreme) in extremes {
+                    if named(word) {
                         seen[0] += 1;
                         let named = bars.iter().find(|bar| title.contains(&bar.0));
                         assert_eq!(named.expect(&title).1, extreme, "{title}: {bars:?}");
@@ -142,7 +144,7 @@ fn a_title_says_what_its_bars_show_and_no_more() {
                 if title.contains("at weekends") {
                     seen[1] += 1;
                     let sides = bars[5..].iter().map(|bar| bar.1 > 1.0);
-                    let rises = title.contains("higher") || title.contains("as high");
+                    let rises = title.contains("more frequent") || title.contains("as frequent");
                     assert!(sides.clone().all(|side| side == rises), "{title}: {bars:?}");
                 }
                 if !is_told {
@@ -201,16 +203,21 @@ fn years_are_told_with_the_interval_of_their_months() {
     let percent = |ratio: f64| format!("{:.0}", 100.0 * (ratio - 1.0));
     let [low, high] = [1, 2].map(|at| finding.numbers["ratio"][at].as_f64().expect("a number"));
     let want = format!(
-        "(95 % interval {} to {} % higher)",
+        "(95 % interval {} to {} % more frequent)",
         percent(low),
         percent(high)
     );
     assert!(
-        sentence.starts_with("Failures in 2025 were 1") && sentence.contains(&want),
+        sentence.starts_with("Failures were 1") && sentence.contains(&want),
         "{sentence}"
     );
     assert!(!sentence.contains(&percent(poisson[1])), "{sentence}");
-    assert!(plain(&cell.charts[0].title).starts_with("Failures in 2025: 1"));
+    let title = plain(&cell.charts[0].title);
+    assert!(title.starts_with("Failures were 1"), "{title}");
+    assert!(
+        title.ends_with("% more frequent in 2025 than in 2024"),
+        "{title}"
+    );
     let magnitude = finding.magnitude.as_ref().expect("a magnitude");
     assert_eq!((magnitude.lower, magnitude.upper), (Some(low), Some(high)));
 }
@@ -237,14 +244,71 @@ fn a_part_year_is_compared_with_the_same_part_of_the_year_before() {
         "2025-06-30",
     );
     let sentence = plain(&cell.findings[0].sentence);
-    let want = "Failures from 1 January 2025 to 30 June 2025 were ";
-    assert!(sentence.starts_with(want), "{sentence}");
-    assert!(
-        sentence.contains("than in the same part of 2024"),
-        "{sentence}"
-    );
+    let want = "% more frequent from 1 January to 30 June 2025 than in the same part of 2024";
+    assert!(sentence.contains(want), "{sentence}");
+    // The table compares the same part of both years, and the bars compare days.
+    let [first, part] = &cell.tables[0].rows[..] else {
+        panic!("{:?}", cell.tables[0])
+    };
+    assert_eq!((first[0].as_str(), first[3].as_str()), ("2024", "–"));
+    assert_eq!(part[3], "1 January to 30 June", "{part:?}");
+    let counts = [4, 5].map(|at| part[at].parse::<f64>().expect("a count"));
+    let said = format!("{} against {}.", part[4], part[5]);
+    assert!(sentence.ends_with(&said), "{sentence}: {part:?}");
+    let bars = bars(&cell);
+    assert_eq!(bars[1].0, "2025 (part)");
+    assert!((bars[1].1 - counts[0] / 181.0).abs() < 1e-9, "{bars:?}");
     let ratio = rounded(&cell.findings[0].numbers["ratio"])[0];
     assert!((1.9..2.1).contains(&ratio), "{ratio}");
+}
+
+#[test]
+fn the_table_has_what_the_sentence_says_of_the_lowest_day() {
+    let rate = |day: i64| match day % 7 {
+        1 => 60.0,
+        4 => 20.0,
+        5 | 6 => 8.0,
+        _ => 40.0,
+    };
+    let cell = look(
+        records(364, rate, 11),
+        json!({"effects": ["weekday"]}),
+        "2026-12-28",
+    );
+    let sentences: Vec<String> = cell.findings.iter().map(|f| plain(&f.sentence)).collect();
+    let said = |sentence: &String| sentence.contains("on Tuesdays than on average over all days");
+    let sentence = sentences.iter().find(|s| said(s)).expect("a finding");
+    let friday = cell.tables[0].rows[4].iter().map(|text| plain(text));
+    let friday: Vec<String> = friday.collect();
+    let below = friday[5].trim_start_matches('-');
+    let want = format!("; Friday is the lowest working day, {below} below their average.");
+    assert!(sentence.ends_with(&want), "{sentence}: {friday:?}");
+}
+
+#[test]
+fn rates_of_hours_are_per_hour_and_those_of_days_per_day() {
+    let frame = records(182, |_| 24.0, 4);
+    let cell = look(frame, json!({"effects": ["weekday", "hour"]}), "2026-07-05");
+    let [days, hours] = &cell.tables[..] else {
+        panic!("{:?}", cell.tables)
+    };
+    assert_eq!(
+        (
+            days.columns[2].title.as_str(),
+            hours.columns[2].title.as_str()
+        ),
+        ("Per day", "Per hour")
+    );
+    let sum = |table: &Table, at: usize| -> f64 {
+        let cells = table
+            .rows
+            .iter()
+            .map(|row| plain(&row[at]).parse::<f64>().expect("a number"));
+        cells.sum()
+    };
+    let day = sum(days, 2) / 7.0;
+    assert!((sum(hours, 2) / day - 1.0).abs() < 0.05, "{day}: {hours:?}");
+    assert_eq!(sum(days, 1), sum(hours, 1));
 }
 
 #[test]
@@ -259,7 +323,7 @@ fn a_quiet_weekend_is_not_told_as_a_busy_weekday() {
     assert_eq!(whats, ["failures at weekends"]);
     let title = plain(&cell.charts[0].title);
     assert!(
-        title.starts_with("Failures are 7") && title.ends_with("% lower at weekends"),
+        title.starts_with("Failures are 7") && title.ends_with("% less frequent at weekends"),
         "{title}"
     );
     println!("{}", cell.findings[0].sentence);
@@ -274,7 +338,7 @@ fn a_part_day_at_the_start_of_the_window_is_left_out_and_said() {
     let cell = look(frame, json!({"effects": ["weekday"]}), "2026-W28");
     assert_eq!(cell.status, CellStatus::Done);
     assert!(
-        cell.did.contains("to 2026-07-05: no pattern is proven"),
+        cell.did.contains("to 5 July 2026: no pattern is proven"),
         "{}",
         cell.did
     );
@@ -382,12 +446,16 @@ fn a_volume_threshold_is_found() {
         let cut = finding.numbers["threshold"].as_f64().unwrap();
         assert!((1050.0..1350.0).contains(&cut), "{cut}");
         let sentence = plain(&finding.sentence);
-        assert!(sentence.contains("% higher (95 % interval") || sentence.contains("times as high"));
+        assert!(
+            sentence.contains("times as high (95 % interval"),
+            "{sentence}"
+        );
         assert!(
             !sentence.contains("proven") && !sentence.contains("p ="),
             "{sentence}"
         );
-        assert!(plain(&cell.charts[0].title).contains("once files pass"));
+        let title = plain(&cell.charts[0].title);
+        assert!(title.contains("times as high once files pass"), "{title}");
         if seed == 0 {
             println!("{}\n{:#?}", finding.sentence, cell.charts[0].alt);
         }

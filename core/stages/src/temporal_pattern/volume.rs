@@ -271,24 +271,30 @@ fn candidate(
         "{Measure}{of} {is} {above} once {volume} {pass} {cut} (95\u{a0}% interval {bounds}), against \
          {below} up to there{claim}."
     };
+    let in_words = |ratio: &Comparison| {
+        let estimate = words::ratio(ratio, true);
+        if share {
+            estimate.of_shares()
+        } else {
+            estimate
+        }
+    };
     let claim = ratio.map_or_else(String::new, |ratio| {
-        format!(": {}", words::estimate(&ratio, true).claim(""))
+        format!(": {}", in_words(&ratio).claim(""))
     });
+    let moves = match (cut.z >= 0.0, plural) {
+        (true, true) => "rise",
+        (true, false) => "rises",
+        (false, true) => "fall",
+        (false, false) => "falls",
+    };
     let [above, below] = sides(data, cut);
     finding.sentence = fill(
         template,
         &[
             ("Measure", &capitalised(&data.measure)),
             ("of", &data.of(group)),
-            (
-                "moves",
-                match (cut.z >= 0.0, plural) {
-                    (true, true) => "rise",
-                    (true, false) => "rises",
-                    (false, true) => "fall",
-                    (false, false) => "falls",
-                },
-            ),
+            ("moves", moves),
             ("is", words::verb(&data.measure)),
             ("volume", &volume),
             ("pass", pass(&volume)),
@@ -319,17 +325,19 @@ fn candidate(
     Candidate {
         title: if gradual {
             format!(
-                "{}{} {} with {volume}",
+                "{}{} {moves} with {volume}",
                 capitalised(&data.measure),
                 data.of(group),
-                if plural { "move" } else { "moves" }
             )
         } else {
             format!(
                 "{}{} {} once {volume} {} {}",
                 capitalised(&data.measure),
                 data.of(group),
-                if plural { "change" } else { "changes" },
+                ratio.map_or_else(
+                    || moves.to_string(),
+                    |ratio| format!("{} {}", words::verb(&data.measure), in_words(&ratio).size())
+                ),
                 pass(&volume),
                 number::sensible(cut.cut)
             )

@@ -15,9 +15,36 @@ pub(super) fn verb(measure: &str) -> &'static str {
 }
 
 /// A ratio as the difference it makes, with its interval where there is one.
-pub(super) fn estimate(ratio: &Comparison, proven: bool) -> Estimate<'static> {
+pub(super) fn ratio(ratio: &Comparison, proven: bool) -> Estimate<'static> {
     let interval = (ratio.upper < f64::MAX).then_some([ratio.lower - 1.0, ratio.upper - 1.0]);
     Estimate::relative(ratio.estimate - 1.0, interval, proven)
+}
+
+/// A ratio of what is measured, in its words: records are more frequent, amounts higher, shares a number
+/// of times as high.
+pub(super) fn estimate(
+    data: &Data<'_>,
+    comparison: &Comparison,
+    proven: bool,
+) -> Estimate<'static> {
+    let estimate = ratio(comparison, proven);
+    if data.is_share() {
+        estimate.of_shares()
+    } else if data.amounts {
+        estimate
+    } else {
+        estimate.of_counts()
+    }
+}
+
+/// Headings of what is counted and of its rate; the rate of records is `per` a day or an hour.
+pub(super) fn headings(data: &Data<'_>, per: &'static str) -> [&'static str; 2] {
+    match (data.per_record, data.amounts) {
+        (true, true) => [">Sum", ">Mean"],
+        (true, false) => [">Events", ">Share"],
+        (false, true) => [">Sum", per],
+        (false, false) => [">Count", per],
+    }
 }
 
 /// The title of a chart without a proven claim that is large enough: "Tickets: no weekday effect of

@@ -1,10 +1,10 @@
 //! Each year against the one before: part years against the same part of it.
 
 use super::{Candidate, Data, Found, Group, Line, days_between, severity, words};
-use crate::series::words::{capitalised, chart_id};
+use crate::series::words::{capitalised, chart_id, uncorrected};
 use jiff::civil::{Date, date};
 use retrocast_domain::{
-    Direction, Estimate, Magnitude, Table, chart::Bar, estimate::levels, number, window::long,
+    Direction, Estimate, Magnitude, Table, chart::Bar, estimate::levels, number, window::range,
 };
 use retrocast_stats::{
     rate::{PeriodRatio, period_ratio},
@@ -31,6 +31,19 @@ impl Year {
     /// Whether records cover it in part only.
     fn is_part(&self) -> bool {
         self.start > date(self.year, 1, 1) || self.end < next_year(self.year)
+    }
+
+    fn days(&self) -> f64 {
+        days_between(self.start, self.end).max(1) as f64
+    }
+
+    /// Events per day or per record, so that part years compare with whole ones.
+    fn rate(&self, data: &Data<'_>) -> f64 {
+        if data.per_record {
+            self.events / self.exposure.max(1.0)
+        } else {
+            self.events / self.days()
+        }
     }
 
     fn label(&self) -> String {
@@ -103,14 +116,26 @@ impl Part {
         }
     }
 
-    /// "2025", or "1 January 2025 to 20 August 2025" for a part of it.
-    fn words(&self) -> String {
+    fn is_whole(&self) -> bool {
         let year = self.start.year();
-        if self.start == date(year, 1, 1) && self.end == next_year(year) {
-            return year.to_string();
+        self.start == date(year, 1, 1) && self.end == next_year(year)
+    }
+
+    /// "2025", or "1 January to 20 August 2025" for a part of it.
+    fn words(&self) -> String {
+        if self.is_whole() {
+            return self.start.year().to_string();
         }
-        let last = self.end.yesterday().unwrap_or(self.end);
-        format!("{} to {}", long(self.start), long(last))
+        range(self.start, self.end.yesterday().unwrap_or(self.end))
+    }
+
+    /// The part without its year: "1 January to 20 August".
+    fn days(&self) -> String {
+        if self.is_whole() {
+            return "whole year".to_string();
+        }
+        let year = format!(" {}", self.start.year());
+        self.words().trim_end_matches(&year).to_string()
     }
 }
 
@@ -153,18 +178,18 @@ impl Pair {
         }
     }
 
-    fn estimate(&self, proven: bool) -> Estimate<'static> {
-        words::estimate(&self.comparison(), proven)
+    fn estimate(&self, data: &Data<'_>, proven: bool) -> Estimate<'static> {
+        words::estimate(data, &self.comparison(), proven)
     }
 
-    /// "than in 2024", "than in the same part of 2024".
+    /// "in 2025 than in 2024", "from 1 January to 20 August 2025 than in the same part of 2024".
     fn than(&self) -> String {
-        let part = if self.is_part {
-            "the same part of "
+        let (now, year) = (self.now.words(), self.before.start.year());
+        if self.is_part {
+            format!("from {now} than in the same part of {year}")
         } else {
-            ""
-        };
-        format!("than in {part}{}", self.before.start.year())
+            format!("in {now} than in {year}")
+        }
     }
 
     /// Counts or rates of both, the later first.
@@ -173,10 +198,10 @@ impl Pair {
         if !data.per_record {
             return levels(parts.map(|part| part.events), None, "");
         }
-        let unit = if data.params.value.is_none() {
-            "share"
-        } else {
+        let unit = if data.amounts {
             &data.params.unit
+        } else {
+            "share"
         };
         let [low, high] = self.ratio.clustered;
         let width = (high - low) * self.before.events / self.before.exposure;
@@ -195,11 +220,15 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
             .push("have records of 1 year, need 2 to compare years".to_string());
         return;
     }
+    let [counted, rate] = words::headings(data, ">Per day");
     let mut columns = vec![
         "<Year",
-        ">Count",
-        ">Rate",
-        ">Against the year before",
+        counted,
+        rate,
+        "<Part compared",
+        ">In it",
+        ">In that of the year before",
+        ">Change",
         ">95 % interval",
     ];
     let by = format!("<{}", capitalised(&data.params.by.join(" / ")));
@@ -207,6 +236,7 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
         columns.insert(0, &by);
     }
     let mut table = Table::new(format!("{} by year", capitalised(&data.measure)), &columns);
+    let mut compared = 0;
     for (at, group) in data.groups.iter().enumerate() {
         let years = years(data, group);
         let chart = (at < 3).then(|| {
@@ -232,6 +262,7 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
                 }),
             });
             if let Some(pair) = &pair {
+                compared += 1;
                 found
                     .candidates
                     .push(candidate(data, group, &years, year, pair, chart));
@@ -240,6 +271,7 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
         }
     }
     found.done.push("years".to_string());
+    table.caption += &uncorrected(compared, "comparison");
     found.tables.push(table.top(48));
 }
 
@@ -275,25 +307,29 @@ fn next_year(year: i16) -> Date {
 }
 
 fn rate_text(data: &Data<'_>, year: &Year) -> String {
-    let rate = year.events / year.exposure;
-    if !data.per_record {
-        format!("{} a year", number::sensible(rate.round()))
-    } else if data.params.value.is_none() {
-        number::percent(rate)
-    } else {
-        number::with_unit(rate, &data.params.unit)
+    let rate = year.rate(data);
+    match (data.per_record, data.amounts) {
+        (true, true) => number::with_unit(rate, &data.params.unit),
+        (true, false) => number::percent(rate),
+        (false, _) => number::sensible(rate),
     }
 }
 
 fn row(data: &Data<'_>, group: &Group, year: &Year, pair: Option<&Pair>) -> Vec<String> {
-    let estimate = pair.map(|pair| pair.estimate(false));
     let mut row = vec![
         year.label(),
         number::sensible(year.events),
         rate_text(data, year),
-        estimate.map_or_else(|| "–".to_string(), |estimate| estimate.signed()),
-        estimate.map_or_else(String::new, |estimate| estimate.signed_range()),
     ];
+    row.extend(pair.map_or_else(
+        || ["–"; 5].map(str::to_string),
+        |pair| {
+            let [now, before] = pair.sizes(data);
+            let estimate = pair.estimate(data, false);
+            let (change, bounds) = (estimate.signed(), estimate.signed_range());
+            [pair.now.days(), now, before, change, bounds]
+        },
+    ));
     if !data.params.by.is_empty() {
         row.insert(0, group.label.clone());
     }
@@ -340,17 +376,14 @@ fn candidate(
         ));
     }
     let [size, size_before] = pair.sizes(data);
-    let estimate = pair.estimate(true);
+    let estimate = pair.estimate(data, true);
     let whose = format!("{}{}", capitalised(&data.measure), data.of(group));
+    let were = match words::verb(&data.measure) {
+        "are" => "were",
+        _ => "was",
+    };
     finding.sentence = format!(
-        "{whose} {} {} {} {}: {size} against {size_before}.",
-        if pair.is_part { "from" } else { "in" },
-        now.words(),
-        if words::verb(&data.measure) == "are" {
-            "were"
-        } else {
-            "was"
-        },
+        "{whose} {were} {}: {size} against {size_before}.",
         estimate.claim(&pair.than()),
     );
     let list = |f: fn(&Year) -> serde_json::Value| json!(years.iter().map(f).collect::<Vec<_>>());
@@ -370,11 +403,7 @@ fn candidate(
         .number("part", list(|year| json!(year.is_part())))
         .number("bars", json!([year.label()]));
     Candidate {
-        title: format!(
-            "{whose} in {}: {}",
-            year.label(),
-            estimate.compared(&pair.than())
-        ),
+        title: format!("{whose} {were} {}", estimate.compared(&pair.than())),
         p: ratio.p,
         large: ratio.ratio.ln().abs() >= (1.0 + data.params.change_min).ln(),
         finding,
@@ -388,17 +417,9 @@ fn chart(data: &Data<'_>, group: &Group, years: &[Year], at: usize) -> retrocast
         .map(|year| {
             let bar = Bar {
                 label: year.label(),
-                value: if data.per_record {
-                    year.events / year.exposure.max(1.0)
-                } else {
-                    year.events
-                },
+                value: year.rate(data),
                 interval: None,
-                text: if data.per_record {
-                    rate_text(data, year)
-                } else {
-                    number::sensible(year.events)
-                },
+                text: rate_text(data, year),
                 highlight: false,
             };
             (bar, String::new())
@@ -406,5 +427,10 @@ fn chart(data: &Data<'_>, group: &Group, years: &[Year], at: usize) -> retrocast
         .collect();
     let title = words::unproven(data, group, "change from year to year");
     let id = chart_id(&data.context.stage, &format!("year-{at}-{}", group.label));
-    words::bars(id, title, &data.measure, bars, 0.0, "")
+    let unit = if data.per_record {
+        data.measure.clone()
+    } else {
+        format!("{} per day", data.measure)
+    };
+    words::bars(id, title, &unit, bars, 0.0, "")
 }

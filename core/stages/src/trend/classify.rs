@@ -29,7 +29,8 @@ pub(super) struct Tested {
 impl Tested {
     /// The change of the line over the group's stretch: what every sentence, table and title gives.
     pub(super) fn estimate<'a>(&self, unit: &'a str) -> Estimate<'a> {
-        match self.line.change() {
+        let change = self.line.change().filter(|_| !is_share(unit));
+        match change {
             Some([value, low, high]) => {
                 let interval = (high < READABLE).then_some([low, high]);
                 Estimate::relative(value, interval, self.is_tested)
@@ -50,6 +51,11 @@ impl Tested {
     pub(super) fn is_proven(&self) -> bool {
         self.estimate("").is_proven()
     }
+}
+
+/// Whether values in a unit are shares, which differ by points.
+pub(super) fn is_share(unit: &str) -> bool {
+    matches!(unit, "%" | "share")
 }
 
 /// Tests every group, corrects all p-values together and names what each group does.

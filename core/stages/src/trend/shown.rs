@@ -1,6 +1,9 @@
 //! Trends as a reader sees them: findings, sentences, tables, charts.
 
-use super::{METHOD, Params, classify::Tested};
+use super::{
+    METHOD, Params,
+    classify::{Tested, is_share},
+};
 use crate::{
     Context, StageError,
     series::{Group, SeriesSet, words},
@@ -53,7 +56,14 @@ pub(super) fn finding(
         Direction::Down
     };
     finding.magnitude = Some(match result.line.change() {
-        Some([value, low, high]) => Magnitude::interval95(value, low, high, "share"),
+        Some([value, low, high]) if !is_share(&params.unit) => {
+            Magnitude::interval95(value, low, high, "share")
+        }
+        Some(_) => {
+            let scale = if params.unit == "share" { 100.0 } else { 1.0 };
+            let [value, low, high] = result.line.difference().map(|bound| bound * scale);
+            Magnitude::interval95(value, low, high, "percentage points")
+        }
         None => Magnitude::interval95(slope, low, high, format!("per {noun}")),
     });
     finding.n = test.n as u64;
@@ -107,22 +117,22 @@ pub(super) fn finding(
         .number("step_fits_better", result.is_step)
 }
 
-/// "Tickets per day of billing rose from 6.1 to 9.8 over 105 days: 61 % higher (95 % interval ...)."
+/// "Tickets per day of billing rose over 105 days: the fitted line rises from 6.1 to 9.8, 61 % higher
+/// (95 % interval ...)."
 fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &Tested) -> String {
     let [start, end] = ends(params, result);
+    let (verb, verbs) = if result.line.slope()[0] > 0.0 {
+        ("rose", "rises")
+    } else {
+        ("fell", "falls")
+    };
     fill(
-        "{what}{whom} {verb} from {start} to {end} over {n}: {claim}.",
+        "{what}{whom} {verb} over {n}: the fitted line {verbs} from {start} to {end}, {claim}.",
         &[
             ("what", &words::capitalised(&set.measure)),
             ("whom", &words::of_group(&params.by, &group.label)),
-            (
-                "verb",
-                if result.line.slope()[0] > 0.0 {
-                    "rose"
-                } else {
-                    "fell"
-                },
-            ),
+            ("verb", verb),
+            ("verbs", verbs),
             ("start", &start),
             ("end", &end),
             ("n", &stretch(set, result)),
@@ -155,12 +165,17 @@ fn order(results: &[Option<Tested>]) -> Vec<usize> {
 pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]) -> Table {
     let per = format!(">slope per {}", set.period.noun());
     let mut table = Table::new(
-        format!("Trend of {}, {}.", set.measure, set.dates()),
+        format!(
+            "Trend of {}, {}{}.",
+            set.measure,
+            set.dates_in_words(0),
+            words::uncorrected(results.iter().flatten().count(), "group")
+        ),
         &[
             "<group",
             "<trend",
-            ">start",
-            ">end",
+            ">line at the start",
+            ">at the end",
             ">change",
             ">95 % interval",
             &per,

@@ -69,7 +69,21 @@ fn a_drifting_metric_is_found_and_nothing_else() {
         );
     }
     let analysis = of(memory(1, 84, 0.15), &params());
-    println!("{}", analysis.cell.findings[0].sentence);
+    let finding = &analysis.cell.findings[0];
+    let sentence = plain(&finding.sentence);
+    let begins = "Mean memory of search rose over 84 days: the fitted line rises from ";
+    assert!(sentence.starts_with(begins), "{sentence}");
+    // Per cent differ by points, not by per cent.
+    assert!(
+        sentence.contains(" percentage points higher (95 % interval"),
+        "{sentence}"
+    );
+    let magnitude = finding.magnitude.as_ref().expect("a magnitude");
+    assert_eq!(magnitude.unit, "percentage points");
+    assert!((magnitude.value - 0.15 * 83.0).abs() < 4.0, "{magnitude:?}");
+    let note = "intervals are not corrected for the 4 groups, what is proven is.";
+    let caption = plain(&analysis.cell.tables[0].caption);
+    assert!(caption.ends_with(note), "{caption}");
     println!("{:#?}", analysis.cell.tables);
     assert_eq!(analysis.frame.expect("a frame").height(), 4);
 }
@@ -262,8 +276,9 @@ fn no_trend_is_told_whose_interval_holds_none() {
                 magnitude.upper.expect("a bound"),
             );
             assert!(low > 0.0 || high < 0.0, "{}", finding.sentence);
-            let ends = finding.sentence.split(" over ").next().expect("text");
-            let (start, end) = ends.rsplit_once(" to ").expect("two ends");
+            let (_, line) = finding.sentence.split_once(" from ").expect("a line");
+            let ends = line.split(", ").next().expect("ends");
+            let (start, end) = ends.split_once(" to ").expect("two ends");
             assert!(!start.ends_with(end), "{}", finding.sentence);
         }
     }

@@ -48,7 +48,7 @@ pub(super) fn best_candidate(
         .unwrap_or(0);
     let comparison = fitted.against_all[best].unwrap_or(NO_DIFFERENCE);
     let when = rhythm.when(best);
-    let claim = words::estimate(&comparison, true).claim(&than(&when, rhythm.baseline));
+    let claim = words::estimate(data, &comparison, true).claim(&than(&when, rhythm.all));
     let sentence = sentence(data, group, &claim);
     let what = format!("{} {when}", data.measure);
     let mut finding = finding(data, rhythm, group, fitted, &comparison, &what);
@@ -117,18 +117,13 @@ pub(super) fn weekday_candidates(
         (true, _) => surest,
     };
     let holds = !standing.is_empty();
+    // The lowest is named when it is proven to be below each of the others, and given as the table has it.
     let lowest = WORKING
         .into_iter()
         .filter(|low| holds && *low != day && log(working[day]) > 0.0)
-        .filter_map(|low| {
-            let others: Vec<usize> = WORKING
-                .into_iter()
-                .filter(|d| *d != low && *d != day)
-                .collect();
-            Some((low, fitted.rates.contrast(&[low], &others, 0.95)?))
-        })
-        .filter(|(_, c)| c.p * 4.0 < data.params.alpha && c.estimate.max(1e-9).ln() <= -least)
-        .min_by(|a, b| a.1.estimate.total_cmp(&b.1.estimate));
+        .filter(|low| is_beyond_all(data, fitted, *low, &WORKING, false))
+        .find_map(|low| Some((low, working[low].filter(|_| log(working[low]) <= -least)?)))
+        .filter(|(_, c)| c.upper < 1.0);
     let sure = (p[surest], adjusted[surest]);
     let mut claim = day_candidate(data, rhythm, group, fitted, chart, day, lowest, sure);
     claim.large &= holds;
@@ -184,18 +179,19 @@ fn day_candidate(
     let all = fitted.against_all[day].unwrap_or(NO_DIFFERENCE);
     let working = fitted.against_working[day].unwrap_or(NO_DIFFERENCE);
     let when = rhythm.when(day);
-    let against_all = words::estimate(&all, all.p < data.params.alpha);
+    let against_all = words::estimate(data, &all, all.p < data.params.alpha);
     let lowest = lowest.map_or_else(String::new, |(low, c)| {
         format!(
-            "; {} is the lowest working day, {}",
+            "; {} is the lowest working day, {} below their average",
             rhythm.labels[low],
-            words::estimate(&c, true).compared("than the others")
+            words::ratio(&c, true).bare_size()
         )
     });
     let claim = format!(
         "{}, and {}{lowest}",
-        against_all.claim(&than(&when, rhythm.baseline)),
-        words::estimate(&working, true).claim("than the mean of working days, Monday to Friday")
+        against_all.claim(&than(&when, rhythm.all)),
+        words::estimate(data, &working, true)
+            .claim("than on average over working days, Monday to Friday")
     );
     let sentence = sentence(data, group, &claim);
     let what = format!("{} {when}", data.measure);
@@ -230,7 +226,7 @@ fn weekend_candidate(
     weekend: &Comparison,
     judged: &Comparison,
 ) -> Candidate {
-    let estimate = words::estimate(weekend, true);
+    let estimate = words::estimate(data, weekend, true);
     let claim = estimate.claim("at weekends than on working days");
     let sentence = sentence(data, group, &claim);
     let what = format!("{} at weekends", data.measure);
@@ -249,12 +245,12 @@ fn weekend_candidate(
     }
 }
 
-/// "on Mondays than the mean of all days".
-fn than(when: &str, baseline: &str) -> String {
-    format!("{when} than {baseline}")
+/// "on Mondays than on average over all days".
+fn than(when: &str, all: &str) -> String {
+    format!("{when} than on average over {all}")
 }
 
-/// "Failures of billing are 73 % higher on Mondays", without a full stop: a title.
+/// "Failures of billing are 73 % more frequent on Mondays", without a full stop: a title.
 fn statement(data: &Data<'_>, group: &Group, claim: &str) -> String {
     format!(
         "{}{} {} {claim}",
@@ -268,7 +264,30 @@ fn sentence(data: &Data<'_>, group: &Group, claim: &str) -> String {
     format!("{}.", statement(data, group, claim))
 }
 
-/// The title of a chart with a claim on a category: "highest" only where no other bar is higher.
+/// Whether a category is proven to be above, or below, each other one: pair by pair, which needs no
+/// correction where all must hold (Berger 1982).
+fn is_beyond_all(
+    data: &Data<'_>,
+    fitted: &Fitted,
+    category: usize,
+    all: &[usize],
+    above: bool,
+) -> bool {
+    let others = all
+        .iter()
+        .filter(|other| **other != category && fitted.against_all[**other].is_some());
+    others.into_iter().all(|other| {
+        let (low, high) = if above {
+            (*other, category)
+        } else {
+            (category, *other)
+        };
+        let contrast = fitted.rates.contrast(&[low], &[high], 0.95);
+        contrast.is_some_and(|c| c.estimate < 1.0 && c.p < data.params.alpha)
+    })
+}
+
+/// The title of a chart with a claim on a category: "highest" only where that is proven, too.
 fn title(
     data: &Data<'_>,
     group: &Group,
@@ -277,19 +296,19 @@ fn title(
     comparison: &Comparison,
     when: &str,
 ) -> String {
-    let known = || fitted.against_all.iter().enumerate();
-    let others = || known().filter(|(at, _)| *at != category);
-    let beats = |is_beyond: fn(f64, f64) -> bool| {
-        others().all(|(_, c)| c.is_none_or(|c| is_beyond(comparison.estimate, c.estimate)))
+    let above = comparison.estimate > 1.0;
+    let all: Vec<usize> = (0..fitted.against_all.len()).collect();
+    let is_count = !data.amounts && !data.is_share();
+    let claim = match (above, is_count) {
+        _ if !is_beyond_all(data, fitted, category, &all, above) => {
+            words::estimate(data, comparison, true).size()
+        }
+        (true, true) => "most frequent".to_string(),
+        (false, true) => "least frequent".to_string(),
+        (true, false) => "highest".to_string(),
+        (false, false) => "lowest".to_string(),
     };
-    let claim = if comparison.estimate > 1.0 && beats(|a, b| a > b) {
-        format!("highest {when}")
-    } else if comparison.estimate < 1.0 && beats(|a, b| a < b) {
-        format!("lowest {when}")
-    } else {
-        format!("{} {when}", words::estimate(comparison, true).size())
-    };
-    statement(data, group, &claim)
+    statement(data, group, &format!("{claim} {when}"))
 }
 
 fn records(group: &Group, fitted: &Fitted) -> u64 {
@@ -326,7 +345,7 @@ fn finding(
         "ratio",
     ));
     finding.n = records(group, fitted);
-    finding.baseline = Some(rhythm.baseline.to_string());
+    finding.baseline = Some(rhythm.baseline());
     if fitted.rates.dispersion > 1.5 && !data.amounts {
         finding.caveats.push(format!(
             "Records cluster: their variance is {} times that of independent ones; the intervals \
