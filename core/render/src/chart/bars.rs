@@ -72,9 +72,9 @@ fn reach(parts: Parts) -> impl Iterator<Item = f64> {
     })
 }
 
-fn ink(bar: &Bar, parts: Parts) -> Ink {
-    let any = parts.bars.iter().any(|bar| bar.highlight);
-    if bar.highlight || !any {
+/// The accent is for what the title speaks of: where nothing is proven, no bar has it.
+fn ink(bar: &Bar) -> Ink {
+    if bar.highlight {
         Ink::Accent
     } else {
         Ink::Context
@@ -133,7 +133,7 @@ fn horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
             (origin, middle - thick / 2.0),
             (x(value), middle + thick / 2.0),
         );
-        canvas.rect(start, end, ink(bar, parts), 0.0);
+        canvas.rect(start, end, ink(bar), 0.0);
         let (mut least, mut most) = (value.min(parts.baseline), value.max(parts.baseline));
         if let Some([a, b]) = finite_interval(bar) {
             whisker(&mut canvas, (x(a), middle), (x(b), middle), font * 0.28);
@@ -229,7 +229,7 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
         canvas.rect(
             (middle - wide / 2.0, origin),
             (middle + wide / 2.0, y(value)),
-            ink(bar, parts),
+            ink(bar),
             0.0,
         );
         let (mut above, mut below) = (y(value).min(origin), y(value).max(origin));

@@ -180,6 +180,8 @@ struct Classes {
     low: f64,
     edges: [f64; 4],
     high: f64,
+    /// Least and most value of each class that has any.
+    ranges: BTreeMap<u8, [f64; 2]>,
 }
 
 impl Classes {
@@ -196,7 +198,18 @@ impl Classes {
         } else {
             steps.map(|share| low + (high - low) * share)
         };
-        Self { low, edges, high }
+        let mut classes = Self {
+            low,
+            edges,
+            high,
+            ranges: BTreeMap::new(),
+        };
+        for value in sorted {
+            let class = classes.class(value);
+            let range = classes.ranges.entry(class).or_insert([value; 2]);
+            range[1] = value;
+        }
+        classes
     }
 
     fn class(&self, value: f64) -> u8 {
@@ -216,29 +229,48 @@ fn legend(canvas: &mut Canvas, top: f64, classes: &Classes) -> f64 {
         let y = baseline - font * 0.85;
         canvas.rect((x, y), (x + side, y + side), Ink::Heat(class), 1.0);
     };
-    if classes.high <= classes.low {
-        draw(canvas, 0.0, baseline, 2);
-        canvas.text(side * 1.5, baseline, style, &sensible(classes.low));
-        return baseline + font * 0.6;
-    }
-    let mut x = canvas
-        .text(0.0, baseline, style, &sensible(classes.low))
-        .right
-        + font * 0.4;
-    for class in 0..5u8 {
-        let end = sensible(
-            classes
-                .edges
-                .get(usize::from(class))
-                .copied()
-                .unwrap_or(classes.high),
-        );
-        if x + side + text_width(&end, style.size, false) > canvas.width {
+    let mut x = 0.0;
+    for (class, [least, most]) in &classes.ranges {
+        let label = range_label(*least, *most);
+        if x > 0.0 && x + side + text_width(&label, style.size, false) > canvas.width {
             (x, baseline) = (0.0, baseline + font * 1.5);
         }
-        draw(canvas, x, baseline, class);
+        draw(canvas, x, baseline, *class);
         x += side + font * 0.4;
-        x = canvas.text(x, baseline, style, &end).right + font * 0.4;
+        x = canvas.text(x, baseline, style, &label).right + font * 1.2;
     }
     baseline + font * 0.6
+}
+
+/// "4 to 7", or "4" where both read the same.
+fn range_label(least: f64, most: f64) -> String {
+    let [least, most] = [least, most].map(sensible);
+    if least == most {
+        least
+    } else {
+        format!("{least} to {most}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_legend_names_each_value_once() {
+        let labels = |values: &[f64]| -> Vec<String> {
+            let days = (0..).zip(values.iter().copied()).collect();
+            let classes = Classes::of(&days);
+            let ranges = classes.ranges.values();
+            ranges.map(|[a, b]| range_label(*a, *b)).collect()
+        };
+        let mut rare = vec![0.0; 80];
+        rare.extend([1.0; 15]);
+        rare.extend([2.0, 2.0, 2.0, 3.0, 7.0]);
+        assert_eq!(labels(&rare), ["0", "1", "2 to 7"]);
+        assert_eq!(labels(&[4.0; 9]), ["4"]);
+        let even: Vec<f64> = (0..=10).map(f64::from).collect();
+        let want = ["0 to 2", "3 to 4", "5 to 6", "7 to 8", "9 to 10"];
+        assert_eq!(labels(&even), want);
+    }
 }

@@ -259,7 +259,13 @@ pub(crate) fn panels() -> Chart {
                 .map(|i| Some(wave(i + k as i32 * 5) * (0.4 + 0.1 * k as f64)))
                 .collect(),
             note: [
-                "+12 %", "−3 %", "stable", "0.0 %", "volatile", "+41 %", "−8 %",
+                "+12 %",
+                "−3 %",
+                "not proven",
+                "not proven",
+                "not proven",
+                "+41 %",
+                "−8 %",
             ][k]
                 .into(),
             highlight: k == 5,

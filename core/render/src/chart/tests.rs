@@ -1,6 +1,7 @@
 //! What holds for every chart, whatever its form and its data.
 
 use super::{Options, samples, text};
+use retrocast_domain::ChartKind;
 
 /// The elements of an SVG file as (name, attributes); fails when the file is not well-formed.
 fn elements(text: &str) -> Vec<(String, Vec<(String, String)>)> {
@@ -201,6 +202,27 @@ fn bar_lengths_are_proportional() {
         assert!((got / bars[0] - want / 412.0).abs() < 1e-3, "{bars:?}");
     }
     assert_eq!(bars.len(), 5);
+}
+
+#[test]
+fn bars_have_the_accent_only_where_something_is_said_of_them() {
+    let colours = |is_claimed: bool| {
+        let mut chart = samples::components();
+        if let ChartKind::Bars { bars, .. } = &mut chart.kind {
+            bars[0].highlight = is_claimed;
+        }
+        let text = super::svg(&chart, &Options::default());
+        let rects = text.split("<rect").skip(1);
+        let fill = |rect: &str| {
+            let (_, fill) = rect.split_once("fill=\"").expect("a fill");
+            fill.split('"').next().expect("a colour").to_string()
+        };
+        let bars = rects.filter(|rect| !rect.split('>').next().unwrap_or("").contains("rx="));
+        bars.map(fill).collect::<Vec<_>>()
+    };
+    let (claimed, open) = (colours(true), colours(false));
+    assert_ne!(claimed[0], claimed[1]);
+    assert_eq!(open, vec![claimed[1].clone(); 5]);
 }
 
 #[test]
