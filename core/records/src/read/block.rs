@@ -129,7 +129,13 @@ impl Cutter<'_, '_> {
     }
 
     fn broken(&self, error: &io::Error) -> Stop {
-        Stop::Broken(format!("{error}; lines before {} were read", self.line))
+        let read = match self.line {
+            0 | 1 => "no line".to_string(),
+            2 => "only its first line".to_string(),
+            line => format!("only its first {} lines", line - 1),
+        };
+        let were = if self.line > 2 { "were" } else { "was" };
+        Stop::Broken(format!("{error}; {read} {were} read"))
     }
 
     /// Hands on the first bytes of the buffer as whole records.

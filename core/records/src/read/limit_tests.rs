@@ -189,7 +189,7 @@ fn a_truncated_packed_file_keeps_what_could_be_read() {
     let rows = read.lines.len();
     assert!(rows > 15_000 && rows < 20_000, "{rows}");
     assert_eq!(read.refused.len(), 0);
-    let words = format!("ends before its end; lines before {} were read", rows + 1);
+    let words = format!("is cut off; only its first {rows} lines were read");
     assert!(read.broken.unwrap().contains(&words));
 }
 

@@ -80,7 +80,7 @@ fn told(error: io::Error) -> io::Error {
     let words = error.to_string();
     let lower = words.to_lowercase();
     if error.kind() == io::ErrorKind::UnexpectedEof || lower.contains("incomplete frame") {
-        return io::Error::new(error.kind(), "the packed file ends before its end");
+        return io::Error::new(error.kind(), "the compressed file is cut off");
     }
     if lower.contains("too much memory") {
         return io::Error::other(

@@ -53,10 +53,10 @@ fn zeros_after_members_are_padding() {
         let told = format!("after the last {noun} there are bytes that are neither");
         check(&[&one, b"x"], Err(&told));
         check(&[&one, &[0; 512], b"garbage"], Err(&told));
-        check(&[&one, &two[..2]], Err("ends before its end"));
+        check(&[&one, &two[..2]], Err("is cut off"));
         check(
             &[&one, &[0; 3], &two[..two.len() - 1]],
-            Err("ends before its end"),
+            Err("is cut off"),
         );
     }
     let frames = [zstd(b"one\n"), skipped.clone(), zstd(b"two\n"), skipped].concat();
@@ -70,9 +70,9 @@ fn what_cannot_be_unpacked_is_told() {
         assert!(said.contains(words), "{said}");
     };
     let whole = gzip("some text ".repeat(1000).as_bytes());
-    check(&whole[..whole.len() / 2], "x", "ends before its end");
+    check(&whole[..whole.len() / 2], "x", "is cut off");
     let whole = zstd::stream::encode_all(&b"some text"[..], 3).unwrap();
-    check(&whole[..whole.len() - 2], "x", "ends before its end");
+    check(&whole[..whole.len() - 2], "x", "is cut off");
     check(b"BZh91AY", "x", "packed with bzip2, which is not read");
     check(b"PK\x03\x04....", "x", "packed with zip");
     check(b"id,name\n1,one and more\n", "x.csv.gz", "and it is not");
