@@ -3,7 +3,7 @@
 use super::{Params, found::start, rhythm::DayEnds};
 use crate::{Context, Input, frame::Times};
 use jiff::{ToSpan, civil::Date};
-use retrocast_domain::{Finding, Magnitude, Severity, Window, number::plural, window::long};
+use retrocast_domain::{Finding, Magnitude, Severity, Window, number::plural, window::range};
 
 /// Days without a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +21,11 @@ impl Missing {
         self.first <= day && day <= self.last
     }
 
-    /// "from 20 September 2026 to 10 October 2026 (21 days)".
+    /// "from 20 September to 10 October 2026 (21 days)".
     fn words(self) -> String {
         format!(
-            "from {} to {} ({})",
-            long(self.first),
-            long(self.last),
+            "from {} ({})",
+            range(self.first, self.last),
             plural(self.days(), "day")
         )
     }

@@ -86,14 +86,12 @@ impl Shortfall {
 
 /// A score with one decimal, more where it would read as 100 and is not.
 pub(super) fn score_text(score: f64) -> String {
-    let decimals = match score {
-        100.0 => 0,
-        99.95..100.0 => 2,
-        _ => 1,
-    };
-    match score {
-        99.995..100.0 => "> 99.99".to_string(),
-        _ => number::fixed(score, decimals),
+    match 100.0 - score {
+        // What rounding in its computation leaves is no loss.
+        ..1e-9 => "100".to_string(),
+        ..0.005 => "> 99.99".to_string(),
+        ..0.05 => number::fixed(score, 2),
+        _ => number::fixed(score, 1),
     }
 }
 

@@ -92,10 +92,14 @@ pub(super) fn parts_table(params: &Params, judged: &[Quality]) -> Table {
         ">value",
         ">weight",
         ">points of the score",
-        "<rests on",
+        "<basis",
         "<flag",
     ];
-    let mut table = Table::new("Parts of the scores, with their weights.", &headings);
+    let is_flagged = judged
+        .iter()
+        .any(|quality| !flags(params, quality).is_empty());
+    let headings = &headings[..if is_flagged { 7 } else { 6 }];
+    let mut table = Table::new("Parts of the scores, with their weights.", headings);
     for quality in judged {
         let flags = flags(params, quality);
         for part in Part::ALL {
@@ -104,7 +108,7 @@ pub(super) fn parts_table(params: &Params, judged: &[Quality]) -> Table {
             };
             let weight = quality.weight(part);
             let limit = flags.iter().find(|flag| flag.part == Some(part));
-            table.push([
+            let mut row = vec![
                 quality.name.clone(),
                 part.name().to_string(),
                 number::percent(value),
@@ -114,17 +118,19 @@ pub(super) fn parts_table(params: &Params, judged: &[Quality]) -> Table {
                 limit.map_or_else(String::new, |flag| {
                     format!("below {}", number::percent(flag.limit))
                 }),
-            ]);
+            ];
+            row.truncate(headings.len());
+            table.rows.push(row);
         }
     }
     table
 }
 
-/// Why records were left out, over all datasets.
+/// Why records were not counted, over all datasets.
 pub(super) fn reasons(params: &Params, inputs: &Inputs) -> Option<Table> {
     let records = crate::series::words::capitalised(params.noun());
     let mut table = Table::new(
-        format!("{records} left out, by reason."),
+        format!("{records} not counted, by reason."),
         &[
             "<dataset",
             "<reason",
