@@ -157,7 +157,7 @@ impl Metric {
         let Some([lower, upper]) = interval else {
             return [self.text(value, None), String::new()];
         };
-        if self.is_time(upper) {
+        if self.is_time(value) {
             let [value, lower, upper] =
                 [value, lower, upper].map(|x| number::with_unit(x, self.unit()));
             return [value, format!("{lower} to {upper}")];

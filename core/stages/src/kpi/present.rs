@@ -311,15 +311,21 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
         // The unit is said once a row.
         let unit = format!("{NBSP}{}", metric.unit());
         let bare = |text: String| {
-            text.strip_suffix(&unit)
-                .map_or(text.clone(), str::to_string)
+            // Hours and minutes are two units, and both are needed.
+            let bare = text.strip_suffix(&unit).filter(|bare| !bare.contains(NBSP));
+            bare.map_or(text.clone(), str::to_string)
+        };
+        let points = format!("{NBSP}percentage points");
+        let delta = match kpi.delta_text.strip_suffix(&points) {
+            Some(bare) if !range.is_empty() => bare,
+            _ => &kpi.delta_text,
         };
         let mut cells = vec![
             name.to_string(),
             kpi.text.clone(),
             bare(kpi.interval_text.clone()),
             bare(text(kpi.previous)),
-            format!("{}{range}{mark}", kpi.delta_text),
+            format!("{delta}{range}{mark}"),
             bare(text(kpi.baseline)),
             kpi.baseline_delta_text.clone(),
             number::count(kpi.n),

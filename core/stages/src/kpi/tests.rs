@@ -575,3 +575,21 @@ fn levels_and_their_difference_agree() {
     check("95.8", "95.2", "0.6", true);
     check("90", "81.4", "9", true);
 }
+
+#[test]
+fn minutes_and_their_interval_read_alike() {
+    let metric = |unit: &str| -> Metric {
+        serde_json::from_value(json!({"name": "T", "kind": "median", "value": "m", "unit": unit}))
+            .unwrap()
+    };
+    let check = |value: f64, interval: [f64; 2], want: [&str; 2]| {
+        let texts = metric("min").with_interval(value, Some(interval));
+        assert_eq!(texts.map(|text| plain(&text)), want);
+    };
+    check(79.0, [37.2, 126.4], ["79 min", "37 to 126 min"]);
+    check(
+        150.0,
+        [130.0, 171.0],
+        ["2 h 30 min", "2 h 10 min to 2 h 51 min"],
+    );
+}
