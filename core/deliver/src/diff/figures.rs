@@ -117,12 +117,8 @@ fn figure((stage, name, subject): Key, kpis: &Pair<Option<&Kpi>>, compared: bool
     let lower = kpis.new.or(kpis.old).is_some_and(|kpi| kpi.lower_is_better);
     let on_target = |kpi: Option<&Kpi>| {
         let kpi = kpi?;
-        let (value, target) = (kpi.value?, kpi.target?);
-        Some(if kpi.lower_is_better {
-            value <= target
-        } else {
-            value >= target
-        })
+        let known = kpi.value.zip(kpi.target);
+        known.map(|_| !kpi.misses_target())
     };
     Figure {
         change: values

@@ -204,7 +204,7 @@ Findings that changed
             before: 100 ms
 
 Figures        2026-W45     2026-W46
-  Failures  100 tickets  150 tickets   +50 %  worse, beyond chance, target 120 missed now
+  Failures  100 tickets  150 tickets   +50 %  proven worse, target 120 missed now
   Calls      50 tickets   52 tickets  +4.0 %
 
 Improvements

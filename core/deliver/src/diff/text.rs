@@ -168,9 +168,9 @@ fn notes(figure: &Figure) -> String {
     let mut notes = Vec::new();
     if figure.beyond_chance == Some(true) {
         notes.push(match figure.better {
-            Some(true) => "better, beyond chance".to_string(),
-            Some(false) => "worse, beyond chance".to_string(),
-            None => "beyond chance".to_string(),
+            Some(true) => "proven better".to_string(),
+            Some(false) => "proven worse".to_string(),
+            None => "proven".to_string(),
         });
     }
     if figure.crossed() {
