@@ -409,7 +409,7 @@ fn health(report: &Report) -> Health {
         let but = match alarms.count() as u64 {
             0 if report.notices.is_empty() => String::new(),
             0 => "; see the remark on the period".to_string(),
-            n => format!("; {}", plural(n, "warning")),
+            n => format!("; {} about the data", plural(n, "warning")),
         };
         format!(
             "{} of {} accepted, {sources}{but}",

@@ -84,9 +84,20 @@ fn ask_for(finding: &Finding) -> String {
         "anomaly" => format!("{}: find the cause.", thing(&what)),
         "forecast" | "capacity" | "prediction" => format!("{}: plan for it.", thing(&what)),
         "volume_threshold" => {
-            format!("{}: lower the volume or raise the threshold.", thing(&what))
+            format!(
+                "{}: stay below the threshold or find the cause.",
+                thing(&what)
+            )
         }
-        "quality" | "drift" => format!("{}: fix the data at its source.", thing(&what)),
+        "quality" => {
+            // What is found names fields as records do, so it is not spelled.
+            let of = group(finding).map_or_else(String::new, |group| format!(" in {group}"));
+            format!(
+                "{}{of}: fix the data at its source.",
+                capitalised(&finding.what)
+            )
+        }
+        "drift" => format!("{}: fix the data at its source.", thing(&what)),
         "effect" => format!("{}: review this change.", thing(&what)),
         _ => format!("{}: name an owner.", thing(&what)),
     }

@@ -143,7 +143,12 @@ pub(super) fn source_notes(source: &SourceNote) -> Vec<String> {
         let files = plural(broken.len() as u64, "file");
         let named = some_of(&broken, broken.len() as u64, "file");
         notes.push(format!(
-            "{name}: {files} could not be read to the end: {named}."
+            "{name}: {files} could not be read to {}: {named}.",
+            if broken.len() == 1 {
+                "its end"
+            } else {
+                "their ends"
+            }
         ));
     }
     let unknown: Vec<String> = source
@@ -174,7 +179,9 @@ fn read_note(source: &SourceNote) -> String {
     let records = plural(source.records, "record");
     let mut text = format!("{name}: {records} in {files}, {share} accepted");
     let refused: u64 = source.quarantined.iter().map(|(_, n)| n).sum();
-    if refused > 0 {
+    if let [(reason, n)] = source.quarantined.as_slice() {
+        text.push_str(&format!("; {} left out ({reason})", count(*n)));
+    } else if refused > 0 {
         let words: Vec<String> = source
             .quarantined
             .iter()

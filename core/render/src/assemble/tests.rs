@@ -285,7 +285,7 @@ fn a_window_without_records_is_said() {
     assert_eq!(
         verdict(WindowSpec::Week, &facts),
         "No record falls in this week, so nothing can be said about it: the records are from 4 May \
-         2026 to 31 July 2026."
+         to 31 July 2026."
     );
     assert_eq!(
         notes::notes(&empty, &[]),
@@ -346,8 +346,12 @@ fn asks_are_sentences() {
         "worker memory in use is rising: name an owner."
     );
     assert_eq!(
-        ask("quality", "component = ", "records stopped"),
-        "(blank) records stopped: fix the data at its source."
+        ask("quality", "dataset = ", "records stopped"),
+        "Records stopped in (blank): fix the data at its source."
+    );
+    assert_eq!(
+        ask("quality", "dataset = b", "values missing in service_name"),
+        "Values missing in service_name in b: fix the data at its source."
     );
 }
 
@@ -461,6 +465,10 @@ fn source_notes_have_right_plurals() {
     tickets.duplicates = 1;
     tickets.unknown_fields = vec![("colour".to_string(), 1)];
     tickets.broken_files = vec![("s3://bucket/raw/a.gz".to_string(), "cut off".to_string())];
+    let mut one = tickets.clone();
+    one.quarantined.pop();
+    one.duplicates = 0;
+    assert!(notes::source_notes(&one)[0].ends_with("accepted; 30 left out (wrong type)."));
     let notes: Vec<String> = notes::source_notes(&tickets)
         .iter()
         .map(|note| plain(note))
@@ -470,7 +478,7 @@ fn source_notes_have_right_plurals() {
         [
             "tickets: 12 345 records in 14 files, 99.6 % accepted; 45 left out: 30 (wrong type) and 15 \
              (late); 1 duplicate.",
-            "tickets: 1 file could not be read to the end: a.gz (cut off).",
+            "tickets: 1 file could not be read to its end: a.gz (cut off).",
             "tickets: 1 field is not in the contract: colour (1 record).",
         ]
     );

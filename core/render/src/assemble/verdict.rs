@@ -6,7 +6,7 @@ use retrocast_domain::{
     Cell, CellStatus, Effect, Kpi, Severity, Verdict, WindowSpec,
     number::{count, list, percent, plural_of},
     report::SourceNote,
-    window::long,
+    window::{long, range},
 };
 
 /// Share of accepted records below which the data is poor.
@@ -92,7 +92,7 @@ fn where_records_are(sources: &[SourceNote], timezone: &str) -> String {
             format!(": all records are of {}", long(first))
         }
         (Some(first), Some(last)) => {
-            format!(": the records are from {} to {}", long(first), long(last))
+            format!(": the records are from {}", range(first, last))
         }
         _ if sources.is_empty() => String::new(),
         _ => ": no record has a time".to_string(),

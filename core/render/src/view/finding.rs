@@ -20,6 +20,13 @@ pub(super) struct FindingView {
     caveats: Vec<String>,
 }
 
+/// What an effect without controls says of itself wherever its caveats have no room.
+fn uncontrolled(finding: &Finding) -> Option<String> {
+    let mut caveats = finding.caveats.iter();
+    let is_so = caveats.any(|caveat| caveat.starts_with("Uncontrolled"));
+    is_so.then(|| "uncontrolled".to_string())
+}
+
 fn severity(severity: Severity) -> (&'static str, &'static str) {
     match severity {
         Severity::Critical => ("critical", "Critical"),
@@ -53,13 +60,7 @@ pub(super) fn headline(finding: &Finding, earlier: Option<&EarlierReport>) -> Fi
     if !finding.period.is_empty() {
         meta.push(dates_in_words(&finding.period));
     }
-    if finding
-        .caveats
-        .iter()
-        .any(|c| c.starts_with("Uncontrolled"))
-    {
-        meta.push("uncontrolled".to_string());
-    }
+    meta.extend(uncontrolled(finding));
     FindingView {
         sentence: shorten_to_sentence(&finding.sentence, SHORT),
         severity,
@@ -90,6 +91,7 @@ fn finding_meta(finding: &Finding) -> String {
         (true, false) => parts.push(format!("against {baseline}")),
         (true, true) => {}
     }
+    parts.extend(uncontrolled(finding));
     shorten(&parts.join(" · "), 260)
 }
 
