@@ -79,7 +79,7 @@ impl Reporter<'_> {
                 number::plural(group.events.len() as u64, "event")
             ),
             title,
-            unit: self.unit(),
+            unit: self.axis(),
             kind: ChartKind::Line {
                 series: vec![
                     Series {

@@ -126,7 +126,8 @@ impl Reporter<'_> {
         if event.last < self.lines.index_of(self.context.window.start) {
             Severity::Info
         } else if metric_type == MetricType::Other {
-            if is_large && lasts {
+            // What stops altogether harms somebody, whatever it is.
+            if is_large && (lasts || relative <= -1.0) {
                 Severity::Warning
             } else {
                 Severity::Notice
@@ -216,6 +217,13 @@ impl Reporter<'_> {
         }
     }
 
+    pub(super) fn axis(&self) -> String {
+        match self.params.unit.as_str() {
+            "" => self.unit(),
+            unit => words::axis(self.name, unit),
+        }
+    }
+
     pub(super) fn sentence(&self, group: &Examined, event: &Event, peak: &Score) -> String {
         let noun = self.lines.period.noun();
         let at_peak = if event.first == event.last {
@@ -287,7 +295,7 @@ impl Reporter<'_> {
                 count(n),
                 count(steps),
                 if n == 1 { "lies" } else { "lie" },
-                number::fixed(0.05 * steps as f64, 1)
+                number::fixed(0.05 * steps as f64, usize::from(steps < 200))
             ),
         };
         format!("no {noun} {when} is proven {unusual} ({held})")

@@ -245,6 +245,14 @@ fn one_busy_day_is_not_as_bad_as_days_of_failures() {
 }
 
 #[test]
+fn a_day_without_anything_is_a_warning_whatever_is_measured() {
+    let mut hit = rhythm(5, 40.0);
+    hit[419] = 0.0;
+    let analysis = analyse(&[("billing", hit)], json!({}));
+    assert_eq!(analysis.cell.findings[0].severity, Severity::Warning);
+}
+
+#[test]
 fn little_history_is_said() {
     let analysis = analyse(&[("billing", vec![3.0; 9])], json!({}));
     let CellStatus::NotEnough { message } = analysis.cell.status else {

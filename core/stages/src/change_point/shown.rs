@@ -352,15 +352,10 @@ pub(super) fn chart(
     } else {
         format!(" Means: {}.", number::list(&means))
     };
-    let unit = if params.unit.is_empty() {
-        set.measure.clone()
-    } else {
-        format!("{what}, {}", params.unit)
-    };
     Chart {
         id: words::chart_id(&context.stage, &group.label),
         title,
-        unit,
+        unit: words::axis(&set.measure, &params.unit),
         alt: format!(
             "{}, {}.{shown}",
             words::capitalised(&what),

@@ -112,7 +112,7 @@ impl Reporter<'_> {
                 self.step(group, ahead.len() - 1),
             ),
             title,
-            unit: self.unit(),
+            unit: self.axis(),
             kind: ChartKind::Line {
                 series: [
                     Series {

@@ -113,6 +113,13 @@ impl Reporter<'_> {
         }
     }
 
+    pub(super) fn axis(&self) -> String {
+        match self.params.unit.as_str() {
+            "" => self.unit(),
+            unit => words::axis(self.name, unit),
+        }
+    }
+
     pub(super) fn not_enough(&self) -> String {
         let known = self
             .lines

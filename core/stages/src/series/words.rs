@@ -27,6 +27,15 @@ pub(crate) fn measure_per(request: &Request<'_>, dataset: &str) -> String {
     }
 }
 
+/// The axis of a chart: what is measured with its unit; an axis of shares has their name alone.
+pub(crate) fn axis(measure: &str, unit: &str) -> String {
+    match unit {
+        "" => measure.to_string(),
+        "share" => unit.to_string(),
+        unit => format!("{measure}, {unit}"),
+    }
+}
+
 /// What is measured, in words: the param, or the value column, or the dataset's name.
 pub(crate) fn measure(asked: Option<&str>, value: Option<&str>, dataset: &str) -> String {
     asked.map_or_else(
@@ -70,13 +79,13 @@ pub(crate) fn share(value: f64) -> String {
     )
 }
 
-/// A note for a caption: intervals of each group by itself, beside a proof that is corrected for all.
+/// A note for a caption: an interval that excludes "no difference" is no proof among many.
 pub(crate) fn uncorrected(groups: usize, noun: &str) -> String {
     if groups < 2 {
         return String::new();
     }
     let groups = number::plural(groups as u64, noun);
-    format!("; intervals are not corrected for the {groups}, what is proven is")
+    format!("; each interval is for its row alone, findings are corrected for all {groups}")
 }
 
 /// A seed of its own for a group, whatever other groups there are (FNV-1a).

@@ -88,17 +88,8 @@ pub(super) fn rows_of(
             f64::NAN
         };
         let all = &fitted.against_all[at];
-        let mut row = vec![
-            label.clone(),
-            number::sensible(events),
-            if data.per_record && !data.amounts {
-                number::percent(rate)
-            } else {
-                number::sensible(rate)
-            },
-            change(all),
-            bounds(all),
-        ];
+        let [count, rate] = words::count_and_rate(data, events, exposure, rate);
+        let mut row = vec![label.clone(), count, rate, change(all), bounds(all)];
         if let Some(working) = fitted.against_working.get(at) {
             row.extend([change(working), bounds(working)]);
         }

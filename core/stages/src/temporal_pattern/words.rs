@@ -2,7 +2,7 @@
 
 use super::{Data, Group};
 use crate::series::words::{capitalised, share};
-use retrocast_domain::{Chart, ChartKind, Estimate, Finding, Table, chart::Bar};
+use retrocast_domain::{Chart, ChartKind, Estimate, Finding, Table, chart::Bar, number};
 use retrocast_stats::test::Comparison;
 
 /// "are" for measures that read as a plural, else "is".
@@ -37,10 +37,27 @@ pub(super) fn estimate(
     }
 }
 
-/// Headings of what is counted and of its rate; the rate of records is `per` a day or an hour.
+/// What is counted and its rate as a table has them.
+pub(super) fn count_and_rate(
+    data: &Data<'_>,
+    events: f64,
+    exposure: f64,
+    rate: f64,
+) -> [String; 2] {
+    match (data.per_record, data.amounts) {
+        (true, true) => [
+            number::sensible(exposure),
+            number::with_unit(rate, &data.params.unit),
+        ],
+        (true, false) => [number::sensible(events), number::percent(rate)],
+        (false, _) => [number::sensible(events), number::sensible(rate)],
+    }
+}
+
+/// Headings of both; the rate of records is `per` a day or an hour.
 pub(super) fn headings(data: &Data<'_>, per: &'static str) -> [&'static str; 2] {
     match (data.per_record, data.amounts) {
-        (true, true) => [">Sum", ">Mean"],
+        (true, true) => [">Records", ">Mean"],
         (true, false) => [">Events", ">Share"],
         (false, true) => [">Sum", per],
         (false, false) => [">Count", per],

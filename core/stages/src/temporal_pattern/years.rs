@@ -227,7 +227,7 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
         rate,
         "<Part compared",
         ">In it",
-        ">In that of the year before",
+        ">Same part a year before",
         ">Change",
         ">95 % interval",
     ];
@@ -306,21 +306,14 @@ fn next_year(year: i16) -> Date {
     Date::new(year + 1, 1, 1).unwrap_or(Date::MAX)
 }
 
-fn rate_text(data: &Data<'_>, year: &Year) -> String {
-    let rate = year.rate(data);
-    match (data.per_record, data.amounts) {
-        (true, true) => number::with_unit(rate, &data.params.unit),
-        (true, false) => number::percent(rate),
-        (false, _) => number::sensible(rate),
-    }
+/// What is counted in a year and its rate.
+fn count_and_rate(data: &Data<'_>, year: &Year) -> [String; 2] {
+    words::count_and_rate(data, year.events, year.exposure, year.rate(data))
 }
 
 fn row(data: &Data<'_>, group: &Group, year: &Year, pair: Option<&Pair>) -> Vec<String> {
-    let mut row = vec![
-        year.label(),
-        number::sensible(year.events),
-        rate_text(data, year),
-    ];
+    let [count, rate] = count_and_rate(data, year);
+    let mut row = vec![year.label(), count, rate];
     row.extend(pair.map_or_else(
         || ["–"; 5].map(str::to_string),
         |pair| {
@@ -419,7 +412,7 @@ fn chart(data: &Data<'_>, group: &Group, years: &[Year], at: usize) -> retrocast
                 label: year.label(),
                 value: year.rate(data),
                 interval: None,
-                text: rate_text(data, year),
+                text: count_and_rate(data, year)[1].clone(),
                 highlight: false,
             };
             (bar, String::new())

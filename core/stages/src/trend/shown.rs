@@ -261,7 +261,8 @@ pub(super) fn chart(
         .map(|(group, result)| {
             let [start, end] = ends(params, result);
             let heading = result.estimate(unit(set, params)).heading();
-            format!("{}: {start} to {end}, {heading}", group.label)
+            let group = words::of_group(&params.by, &group.label);
+            format!("the line{group} goes from {start} to {end}, {heading}")
         })
         .collect::<Vec<_>>()
         .join("; ");
@@ -305,19 +306,11 @@ pub(super) fn chart(
     Some(Chart {
         id: words::chart_id(&context.stage, "trend"),
         title,
-        unit: unit_words(set, params),
+        unit: words::axis(&set.measure, &params.unit),
         alt: format!("{}: {alt}.", words::capitalised(&set.measure)),
         kind,
         table: None,
     })
-}
-
-fn unit_words(set: &SeriesSet, params: &Params) -> String {
-    if params.unit.is_empty() {
-        set.measure.clone()
-    } else {
-        format!("{}, {}", set.measure, params.unit)
-    }
 }
 
 /// One row a group, for stages that come after.

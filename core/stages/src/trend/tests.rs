@@ -81,7 +81,7 @@ fn a_drifting_metric_is_found_and_nothing_else() {
     let magnitude = finding.magnitude.as_ref().expect("a magnitude");
     assert_eq!(magnitude.unit, "percentage points");
     assert!((magnitude.value - 0.15 * 83.0).abs() < 4.0, "{magnitude:?}");
-    let note = "intervals are not corrected for the 4 groups, what is proven is.";
+    let note = "each interval is for its row alone, findings are corrected for all 4 groups.";
     let caption = plain(&analysis.cell.tables[0].caption);
     assert!(caption.ends_with(note), "{caption}");
     println!("{:#?}", analysis.cell.tables);
