@@ -21,7 +21,7 @@
 //! or of a metric of type `other`, is worth a look; one on the bad side needs attention. It is critical
 //! when it deviates by half or more of what was expected and lasts for three days, or, of work that
 //! fails, waits or is not done, when it is among the last two days. Of type `other` a large event that
-//! lasts needs attention, and nothing is critical.
+//! lasts and one of nothing at all need attention, and nothing is critical.
 //!
 //! # Caveats
 //! An event of more than a week is a new level: see `change_point`. On the last days of the window the
