@@ -288,9 +288,16 @@ fn target_finding(context: &Context, input: &Input, figure: &Figure<'_>) -> Opti
     Some(finding)
 }
 
+/// The unit of a difference of shares, which is too long for the columns of a table.
+const POINTS: &str = "percentage points";
+
 pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>]) -> Vec<Table> {
     let noun = capitalised(params.noun());
     let has_target = |metric: &Metric| metric.target.is_some();
+    let short = |text: &str| text.replace(POINTS, "pp");
+    let has_points = figures
+        .iter()
+        .any(|figure| kpi(params, figure).delta_text.ends_with(POINTS));
     let row = |name: &str, figure: &Figure<'_>, with_target: bool| {
         let metric = figure.metric;
         let kpi = kpi(params, figure);
@@ -307,7 +314,12 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
             .as_ref()
             .map(|change| change.estimate(metric, figure.proven).signed_range())
             .filter(|range| !range.is_empty())
-            .map_or_else(String::new, |range| format!(" ({range})"));
+            .map_or_else(String::new, |range| {
+                format!(
+                    " ({})",
+                    range.trim_end_matches(POINTS).trim_end_matches(NBSP)
+                )
+            });
         // The unit is said once a row.
         let unit = format!("{NBSP}{}", metric.unit());
         let bare = |text: String| {
@@ -315,19 +327,14 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
             let bare = text.strip_suffix(&unit).filter(|bare| !bare.contains(NBSP));
             bare.map_or(text.clone(), str::to_string)
         };
-        let points = format!("{NBSP}percentage points");
-        let delta = match kpi.delta_text.strip_suffix(&points) {
-            Some(bare) if !range.is_empty() => bare,
-            _ => &kpi.delta_text,
-        };
         let mut cells = vec![
             name.to_string(),
             kpi.text.clone(),
             bare(kpi.interval_text.clone()),
             bare(text(kpi.previous)),
-            format!("{delta}{range}{mark}"),
+            format!("{}{range}{mark}", short(&kpi.delta_text)),
             bare(text(kpi.baseline)),
-            kpi.baseline_delta_text.clone(),
+            short(&kpi.baseline_delta_text),
             number::count(kpi.n),
         ];
         if with_target {
@@ -361,8 +368,15 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
             .part
             .as_ref()
             .map_or_else(String::new, |part| format!(", {} only", part.words));
+        let points = if has_points {
+            ", some in percentage points (pp)"
+        } else {
+            ""
+        };
         Table::new(
-            format!("{caption}{part} (* marks a proven change; changes are of unrounded values)"),
+            format!(
+                "{caption}{part} (* marks a proven change; changes are computed before rounding{points})"
+            ),
             &columns,
         )
     };
