@@ -129,7 +129,7 @@ fn block(
     let mut free = 0.0;
     for week in weeks.0..=weeks.1 {
         let x = grid.left + (week - weeks.0) as f64 * grid.cell;
-        if let Some(text) = month_label(week, week == weeks.0) {
+        if let Some(text) = month_label(week, week == weeks.0, span.1) {
             let wide = text_width(&text, size, false);
             if x >= free && x + wide <= canvas.width {
                 canvas.text(
@@ -158,10 +158,11 @@ fn block(
     }
 }
 
-/// The month over the week in which its first day falls; the year at January and at the start.
-fn month_label(week: i64, start: bool) -> Option<String> {
+/// The month over the week in which its first day falls, up to the last day that is drawn; the year at
+/// January and at the start.
+fn month_label(week: i64, start: bool, last: i64) -> Option<String> {
     let monday = day_of(week * 7)?;
-    let sunday = day_of(week * 7 + 6)?;
+    let sunday = day_of((week * 7 + 6).min(last))?;
     let begins = monday.day() == 1 || monday.month() != sunday.month();
     let named = if monday.day() == 1 { monday } else { sunday };
     if start && !begins {
@@ -255,6 +256,15 @@ fn range_label(least: f64, most: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_month_is_named_that_has_no_day() {
+        // Friday 31 July 2026 and the day after.
+        let last = number_of(date(2026, 7, 31));
+        let label = |last| month_label(week_of(last), false, last);
+        assert_eq!(label(last), None);
+        assert_eq!(label(last + 1).as_deref(), Some("Aug"));
+    }
 
     #[test]
     fn the_legend_names_each_value_once() {

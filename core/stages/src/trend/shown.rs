@@ -293,7 +293,9 @@ pub(super) fn chart(
             times: times.clone(),
             values: group.values.clone(),
             note: if result.is_proven() {
-                result.estimate(unit(set, params)).signed()
+                // A panel has no room for more.
+                let change = result.estimate(unit(set, params)).signed();
+                change.replace("percentage points", "points")
             } else {
                 "not proven".to_string()
             },
