@@ -295,9 +295,6 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
     let noun = capitalised(params.noun());
     let has_target = |metric: &Metric| metric.target.is_some();
     let short = |text: &str| text.replace(POINTS, "pp");
-    let has_points = figures
-        .iter()
-        .any(|figure| kpi(params, figure).delta_text.ends_with(POINTS));
     let row = |name: &str, figure: &Figure<'_>, with_target: bool| {
         let metric = figure.metric;
         let kpi = kpi(params, figure);
@@ -368,14 +365,9 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
             .part
             .as_ref()
             .map_or_else(String::new, |part| format!(", {} only", part.words));
-        let points = if has_points {
-            ", some in percentage points (pp)"
-        } else {
-            ""
-        };
         Table::new(
             format!(
-                "{caption}{part} (* marks a proven change; changes are computed before rounding{points})"
+                "{caption}{part} (* marks a proven change; changes are computed before rounding)"
             ),
             &columns,
         )
@@ -392,10 +384,8 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
         .map(|figure| row(&figure.metric.name, figure, with_target))
         .collect();
     let mut tables = vec![all];
-    if params.by.is_empty() {
-        return tables;
-    }
-    for metric in &params.metrics {
+    let grouped = params.metrics.iter().filter(|_| !params.by.is_empty());
+    for metric in grouped {
         let by = params.by.join(" / ");
         let mut table = make(
             format!("{} by {by}", capitalised(&metric.name)),
@@ -406,6 +396,19 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
             .map(|figure| row(&figure.label, figure, false))
             .collect();
         tables.push(table);
+    }
+    for table in &mut tables {
+        let points = format!("{NBSP}pp");
+        if table
+            .rows
+            .iter()
+            .flatten()
+            .any(|text| text.contains(&points))
+        {
+            table.caption = table
+                .caption
+                .replace("rounding)", "rounding; pp: percentage points)");
+        }
     }
     tables
 }

@@ -593,3 +593,26 @@ fn minutes_and_their_interval_read_alike() {
         ["2 h 30 min", "2 h 10 min to 2 h 51 min"],
     );
 }
+
+#[test]
+fn tables_of_shares_explain_their_unit_and_others_do_not() {
+    let table = |params: Value| {
+        let cell = measure(runs(11, 3, |_| 200.0, |_| 0.95), params).cell;
+        (
+            cell.tables[0].caption.clone(),
+            plain(&cell.tables[0].rows[0][4]),
+        )
+    };
+    let (caption, change) = table(success());
+    assert!(
+        caption.ends_with("rounding; pp: percentage points)"),
+        "{caption}"
+    );
+    let (size, range) = change.split_once(" pp (").expect("a size in points");
+    assert!(
+        size.len() > 1 && range.ends_with(')') && !range.contains("p"),
+        "{change}"
+    );
+    let (caption, _) = table(json!({"metrics": [{"name": "Runs", "kind": "count"}]}));
+    assert!(caption.ends_with("rounding)"), "{caption}");
+}
