@@ -191,13 +191,19 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]
             result.class.to_string(),
             start,
             end,
-            estimate.signed(),
-            estimate.signed_range(),
+            short(&estimate.signed()),
+            short(&estimate.signed_range()),
             signed(result.line.slope()[0]),
             number::p_bare(result.p_adjusted),
         ]);
     }
     table.top(30)
+}
+
+/// A change as columns and panels have room for it: beside values in per cent, points are percentage
+/// points.
+fn short(change: &str) -> String {
+    change.replace("percentage points", "points")
 }
 
 /// A slope with its sign and the digits that are worth reading.
@@ -293,9 +299,7 @@ pub(super) fn chart(
             times: times.clone(),
             values: group.values.clone(),
             note: if result.is_proven() {
-                // A panel has no room for more.
-                let change = result.estimate(unit(set, params)).signed();
-                change.replace("percentage points", "points")
+                short(&result.estimate(unit(set, params)).signed())
             } else {
                 "not proven".to_string()
             },
