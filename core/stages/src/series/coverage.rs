@@ -16,7 +16,11 @@ use jiff::{
     civil::{Date, DateTime},
     tz::TimeZone,
 };
-use retrocast_domain::{Window, number::plural, window::long};
+use retrocast_domain::{
+    Window,
+    number::plural,
+    window::{long, range},
+};
 
 const DAY: i64 = 86_400;
 const WEEK: i64 = 7 * DAY;
@@ -80,7 +84,7 @@ impl Coverage {
             let when = if from == to {
                 format!("of {}", long(from))
             } else {
-                format!("from {} to {}", long(from), long(to))
+                format!("from {}", range(from, to))
             };
             let verb = if begin == 1 { "is" } else { "are" };
             format!(

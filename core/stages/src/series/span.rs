@@ -59,17 +59,17 @@ impl Span {
             return 0..n;
         }
         let names = number::list(&parts);
-        if part_periods == PartPeriods::Keep {
-            caveats.push(format!(
-                "Records cover {names} in part; kept as the job file asks."
-            ));
-            return 0..n;
-        }
         let they = if parts.len() == 1 {
             "it is"
         } else {
             "they are"
         };
+        if part_periods == PartPeriods::Keep {
+            caveats.push(format!(
+                "Records cover {names} in part; {they} kept, as the job file asks."
+            ));
+            return 0..n;
+        }
         caveats.push(format!("Records cover {names} in part; {they} left out."));
         let start = usize::from(self.first_is_part).min(n);
         start..n.saturating_sub(usize::from(self.last_is_part)).max(start)
