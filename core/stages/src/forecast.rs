@@ -41,6 +41,7 @@ use serde_json::Value;
 mod drawn;
 mod foretell;
 mod shown;
+mod tables;
 #[cfg(test)]
 mod tests;
 

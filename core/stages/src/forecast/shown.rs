@@ -1,4 +1,4 @@
-//! Forecasts as a reader sees them: findings, sentences, tables.
+//! Forecasts as a reader sees them: findings and sentences.
 
 use super::{
     Capacity, FORECAST, METHOD, Params,
@@ -10,7 +10,7 @@ use crate::{
 };
 use jiff::civil::{Date, DateTime};
 use retrocast_domain::{
-    Direction, Estimate, Finding, Magnitude, Severity, Table,
+    Direction, Estimate, Finding, Magnitude, Severity,
     estimate::{level_with_interval, levels},
     number,
     sentence::fill,
@@ -41,7 +41,7 @@ impl Reporter<'_> {
     }
 
     /// What is expected and its interval.
-    fn expected(&self, group: &Foretold, value: f64, interval: [f64; 2]) -> [String; 2] {
+    pub(super) fn expected(&self, group: &Foretold, value: f64, interval: [f64; 2]) -> [String; 2] {
         let is_whole = |value: &f64| value.fract() == 0.0;
         let whole = self.adds_up() && group.line.values.iter().flatten().all(is_whole);
         level_with_interval(value, interval, &self.params.unit, whole)
@@ -135,7 +135,7 @@ impl Reporter<'_> {
     }
 
     /// The step after the last of the next window, or of the horizon when that is shorter.
-    fn next_steps(&self, outlook: &Outlook) -> usize {
+    pub(super) fn next_steps(&self, outlook: &Outlook) -> usize {
         let days = self.context.window.days() as usize * self.lines.period.per_day();
         days.clamp(1, outlook.mean.len())
     }
@@ -427,93 +427,6 @@ impl Reporter<'_> {
         }
         did
     }
-
-    /// Heading of errors: those of the comparison are the measure, as in sentences.
-    fn error_heading(foretold: &[Foretold]) -> String {
-        let season = foretold.first().map_or("last week", |group| group.season);
-        format!(">error (repeating {season} = 100\u{a0}%)")
-    }
-
-    pub(super) fn table(&self, foretold: &[Foretold]) -> Table {
-        let steps = foretold.iter().map(|group| self.next_steps(&group.outlook));
-        let last = self.ahead(steps.max().unwrap_or(1) - 1).date();
-        let dates = during(self.ahead(0).date(), last);
-        let level = |at: Option<&f64>| at.map_or_else(String::new, |level| words::share(*level));
-        let (widest, held) = (
-            level(self.params.level.last()),
-            level(self.params.level.first()),
-        );
-        let mut columns = vec!["<group", ">expected"];
-        let interval = format!(">{widest} interval");
-        columns.push(&interval);
-        if self.params.capacity.is_some() {
-            columns.push(">limit reached");
-        }
-        let error = Self::error_heading(foretold);
-        let held = format!(">past values in the {held} interval");
-        columns.extend([error.as_str(), &held]);
-        let mut table = Table::new(format!("Expected {} {dates}.", self.name), &columns);
-        for group in foretold {
-            let Some(finding) = self.next_window(group) else {
-                continue;
-            };
-            let Some(magnitude) = finding.magnitude else {
-                continue;
-            };
-            let band = &group.outlook.bands[0];
-            let reached = match group.breach.as_ref().map(|(breach, _)| *breach) {
-                None => "–".to_string(),
-                Some(Breach::Now) => "now".to_string(),
-                Some(Breach::Ahead { likely, .. }) => long(self.ahead(likely).date()),
-            };
-            let interval =
-                [magnitude.lower, magnitude.upper].map(|end| end.unwrap_or(magnitude.value));
-            let [expected, range] = self.expected(group, magnitude.value, interval);
-            let is_constant = group.outlook.constant;
-            let mut row = vec![group.line.label.clone(), expected];
-            row.push(if is_constant {
-                "–".to_string()
-            } else {
-                range
-            });
-            if self.params.capacity.is_some() {
-                row.push(reached);
-            }
-            row.push(relative_error(&group.outlook, group.outlook.mase));
-            row.push(number::percent(band.coverage));
-            table.rows.push(row);
-        }
-        table.top(40)
-    }
-
-    /// The forecasters' record in the backtest, for the largest group.
-    pub(super) fn record(&self, foretold: &[Foretold]) -> Table {
-        let error = Self::error_heading(foretold);
-        let mut table = Table::new(
-            "Backtest of the forecasters",
-            &["<forecaster", &error, ">weight"],
-        );
-        if let Some(group) = foretold.iter().max_by_key(|group| group.line.records) {
-            let outlook = &group.outlook;
-            table.caption = format!(
-                "Mean absolute errors{} on {} over {}; those close to the best are combined, with more \
-                 weight for smaller recent errors.",
-                words::in_group(group.line),
-                number::plural(outlook.origins as u64, "past date"),
-                number::plural(outlook.mean.len() as u64, self.lines.period.noun())
-            );
-            for member in &outlook.members {
-                table.push([
-                    member.name.to_string(),
-                    relative_error(outlook, member.mase),
-                    format!("{:.0}\u{a0}%", 100.0 * member.weight),
-                ]);
-            }
-            let combined = relative_error(outlook, outlook.mase);
-            table.push(["combined".to_string(), combined, String::new()]);
-        }
-        table
-    }
 }
 
 /// "80 % of its limit".
@@ -539,24 +452,12 @@ pub(super) fn gain_words(gain: f64) -> String {
     }
 }
 
-/// A scaled error as a share of that of the comparison; "–" where the comparison was exact.
-fn relative_error(outlook: &Outlook, mase: f64) -> String {
-    let ratio = mase * outlook.error / outlook.mase / outlook.naive_error;
-    if !ratio.is_finite() {
-        "–".to_string()
-    } else if ratio < 10.0 {
-        format!("{:.0}\u{a0}%", 100.0 * ratio)
-    } else {
-        "> 999\u{a0}%".to_string()
-    }
-}
-
 fn mean_of(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// "from 23 to 29 November 2026", or "on 23 November 2026".
-fn during(from: Date, to: Date) -> String {
+pub(super) fn during(from: Date, to: Date) -> String {
     let preposition = if from == to { "on" } else { "from" };
     format!("{preposition} {}", range(from, to))
 }

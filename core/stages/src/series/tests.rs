@@ -41,7 +41,14 @@ fn part_periods_are_left_out_or_kept() {
         [Some(24.0), Some(62.0), Some(60.0), Some(14.0)]
     );
     assert_eq!(whole.dates(), "2026-08-01 to 2026-09-30");
-    assert_eq!(set(PartPeriods::Keep).groups[0].values.len(), 4);
+    let kept = set(PartPeriods::Keep);
+    assert_eq!(kept.groups[0].values.len(), 4);
+    let said = "July 2026 and October 2026 in part; they are kept, as the job file asks.";
+    assert!(
+        kept.caveats.iter().any(|c| c.contains(said)),
+        "{:?}",
+        kept.caveats
+    );
     assert!(
         whole
             .caveats

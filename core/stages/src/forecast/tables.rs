@@ -1,0 +1,110 @@
+//! Forecasts and their record on past dates as tables.
+
+use super::{
+    foretell::{Breach, Foretold},
+    shown::{Reporter, during},
+};
+use crate::series::words;
+use retrocast_domain::{Table, number, window::long};
+use retrocast_stats::forecast::Outlook;
+
+impl Reporter<'_> {
+    /// Heading of errors: those of the comparison are the measure, as in sentences.
+    fn error_heading(foretold: &[Foretold]) -> String {
+        let season = foretold.first().map_or("last week", |group| group.season);
+        format!(">error (repeating {season} = 100\u{a0}%)")
+    }
+
+    pub(super) fn table(&self, foretold: &[Foretold]) -> Table {
+        let steps = foretold.iter().map(|group| self.next_steps(&group.outlook));
+        let last = self.ahead(steps.max().unwrap_or(1) - 1).date();
+        let dates = during(self.ahead(0).date(), last);
+        let level = |at: Option<&f64>| at.map_or_else(String::new, |level| words::share(*level));
+        let (widest, held) = (
+            level(self.params.level.last()),
+            level(self.params.level.first()),
+        );
+        let mut columns = vec!["<group", ">expected"];
+        let interval = format!(">{widest} interval");
+        columns.push(&interval);
+        if self.params.capacity.is_some() {
+            columns.push(">limit reached");
+        }
+        let error = Self::error_heading(foretold);
+        let held = format!(">past values in the {held} interval");
+        columns.extend([error.as_str(), &held]);
+        let mut table = Table::new(format!("Expected {} {dates}.", self.name), &columns);
+        for group in foretold {
+            let Some(finding) = self.next_window(group) else {
+                continue;
+            };
+            let Some(magnitude) = finding.magnitude else {
+                continue;
+            };
+            let band = &group.outlook.bands[0];
+            let reached = match group.breach.as_ref().map(|(breach, _)| *breach) {
+                None => "–".to_string(),
+                Some(Breach::Now) => "now".to_string(),
+                Some(Breach::Ahead { likely, .. }) => long(self.ahead(likely).date()),
+            };
+            let interval =
+                [magnitude.lower, magnitude.upper].map(|end| end.unwrap_or(magnitude.value));
+            let [expected, range] = self.expected(group, magnitude.value, interval);
+            let is_constant = group.outlook.constant;
+            let mut row = vec![group.line.label.clone(), expected];
+            row.push(if is_constant {
+                "–".to_string()
+            } else {
+                range
+            });
+            if self.params.capacity.is_some() {
+                row.push(reached);
+            }
+            row.push(relative_error(&group.outlook, group.outlook.mase));
+            row.push(number::percent(band.coverage));
+            table.rows.push(row);
+        }
+        table.top(40)
+    }
+
+    /// The forecasters' record in the backtest, for the largest group.
+    pub(super) fn record(&self, foretold: &[Foretold]) -> Table {
+        let error = Self::error_heading(foretold);
+        let mut table = Table::new(
+            "Backtest of the forecasters",
+            &["<forecaster", &error, ">weight"],
+        );
+        if let Some(group) = foretold.iter().max_by_key(|group| group.line.records) {
+            let outlook = &group.outlook;
+            table.caption = format!(
+                "Mean absolute errors{} on {} over {}; those close to the best are combined, with more \
+                 weight for smaller recent errors.",
+                words::in_group(group.line),
+                number::plural(outlook.origins as u64, "past date"),
+                number::plural(outlook.mean.len() as u64, self.lines.period.noun())
+            );
+            for member in &outlook.members {
+                table.push([
+                    member.name.to_string(),
+                    relative_error(outlook, member.mase),
+                    format!("{:.0}\u{a0}%", 100.0 * member.weight),
+                ]);
+            }
+            let combined = relative_error(outlook, outlook.mase);
+            table.push(["combined".to_string(), combined, String::new()]);
+        }
+        table
+    }
+}
+
+/// A scaled error as a share of that of the comparison; "–" where the comparison was exact.
+fn relative_error(outlook: &Outlook, mase: f64) -> String {
+    let ratio = mase * outlook.error / outlook.mase / outlook.naive_error;
+    if !ratio.is_finite() {
+        "–".to_string()
+    } else if ratio < 10.0 {
+        format!("{:.0}\u{a0}%", 100.0 * ratio)
+    } else {
+        "> 999\u{a0}%".to_string()
+    }
+}
