@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// The interval excludes zero in the wanted direction and the test agrees.
+    /// The interval excludes zero in the wanted direction.
     Works,
     /// The data cannot tell.
     Unclear,
-    /// The interval excludes zero in the unwanted direction and the test agrees.
+    /// The interval excludes zero in the unwanted direction.
     Harmful,
     /// Not enough days have passed.
     TooEarly,
@@ -34,15 +34,17 @@ impl Verdict {
     }
 }
 
-/// The test that the p-value of an effect comes from.
+/// What the p-value of an effect rests on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EffectTest {
-    /// The same estimate at earlier dates at which nothing was changed.
+    /// A model of the noise, corrected by the same estimate at earlier dates without a change.
     #[default]
     Placebo,
-    /// Weeks before against weeks after, where history is too short for placebo dates.
-    Weeks,
+    /// The model alone, where history is too short for placebo dates. Runs of versions before 0.2 call
+    /// another test for such a history "weeks".
+    #[serde(alias = "weeks")]
+    Model,
     /// A metric that had been constant until the change.
     Constant,
     /// None: there are too few days for any.
@@ -54,7 +56,7 @@ impl EffectTest {
     pub fn word(self) -> &'static str {
         match self {
             EffectTest::Placebo => "placebo test",
-            EffectTest::Weeks => "weeks before and after",
+            EffectTest::Model => "no placebo dates",
             EffectTest::Constant => "constant before",
             EffectTest::None => "",
         }
@@ -93,13 +95,10 @@ pub struct Effect {
     /// and while it is too early. For people use [`Effect::estimate`].
     #[serde(deserialize_with = "crate::lenient::three")]
     pub relative: [f64; 3],
-    /// p-value of the test.
+    /// p-value of no effect.
     #[serde(deserialize_with = "crate::lenient::number")]
     pub placebo_p: f64,
-    /// The same, corrected for the number of improvements that were judged; `None` when none was.
-    #[serde(default)]
-    pub placebo_p_corrected: Option<f64>,
-    /// The test.
+    /// What it rests on.
     #[serde(default)]
     pub test: EffectTest,
     /// Number of placebo dates tried.

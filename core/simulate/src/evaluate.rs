@@ -315,7 +315,7 @@ fn fits(fact: &Fact, effect: &Effect) -> bool {
 fn verdict_text(effect: &Effect) -> String {
     let [estimate, one, other] = effect.relative.map(|share| share * 100.0);
     format!(
-        "{}, {estimate:+.0} % ({:+.0} to {:+.0} %), placebo p {:.3}",
+        "{}, {estimate:+.0} % ({:+.0} to {:+.0} %), p {:.3}",
         effect.verdict.word(),
         one.min(other),
         one.max(other),

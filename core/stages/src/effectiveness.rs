@@ -2,20 +2,24 @@
 //!
 //! # Method
 //! For each improvement in a register, the daily metric of its component is forecast from the days
-//! before the change by a structural time series: level, weekly season and, where other components
-//! moved along with this one before the change, regression on them (Brodersen et al., 2015; Durbin
-//! and Koopman, 2012). The effect is observed minus expected over the days after, with a 95 % interval
-//! that holds observation noise, the level's wandering and the uncertainty of all parameters.
+//! before the change by regression on the weekday and, where other components moved along with this
+//! one before the change, on them. Its errors may remember: models from independent noise over
+//! autoregressions of order one to a wandering level, with a slope and without, are averaged by how
+//! well they explain all history before the change (Hoeting et al., 1999). The effect is observed minus
+//! expected over the days after, as a counterfactual is used by Brodersen et al. (2015).
 //!
-//! The same estimator is run at every earlier date at which nothing was changed. The placebo p-value
-//! says how often that gives an estimate as large. An improvement "works" only when the interval
-//! excludes zero on the wanted side *and* the p-value, corrected by Holm for the number of
-//! improvements judged, is below 0.05; what got worse in the same sense is "harmful", and all else is
-//! "not proven", which is no proof that there is no effect.
+//! The same estimator is run at earlier dates at which nothing was changed (placebo in time). How far
+//! these estimates spread, in units of their own standard errors, corrects the standard error of the
+//! real one. That needs 42 days before the change and four times as many as are looked at after it:
+//! 162 for 30 days. With less, the models alone are trusted, and it is said.
 //!
-//! A placebo test needs 42 days before the change and four times as many as are looked at after it: 162
-//! for 30 days. With less, whole weeks before the change are compared with whole weeks after it by
-//! Student's t, and the larger of its p-value and the structural one counts.
+//! An improvement "works" when its 95 % interval excludes zero on the wanted side; what got worse in
+//! the same sense is "harmful", and all else is "not proven", which is no proof that there is no effect.
+//! Each is judged by itself. Of improvements that do nothing, one in twenty is called proven by chance,
+//! for better or worse.
+//!
+//! The noise of counts and other amounts shrinks and grows with their level, and a sum of counts is
+//! compared with a negative binomial law. The interval of the ratio holds what a test does not reject.
 //!
 //! A metric that was constant on all `n` days before the change, or repeated its week exactly, has no
 //! noise to judge by. That no day departed bounds the share of days that would (at 95 %, about `3/n`:
@@ -28,8 +32,8 @@
 //! # Caveats
 //! Without a control an outside event on the same day cannot be told from the improvement; such effects
 //! are marked "uncontrolled". Two changes in one component within the same weeks cannot be told apart.
-//! The t-test of weeks takes weeks as independent of each other. Days after the last record of a source
-//! count as zero only where its contract says so (`silence = "zero"`).
+//! Days after the last record of a source count as zero only where its contract says so
+//! (`silence = "zero"`).
 
 use crate::{
     Analysis, Context, Inputs, Kind, StageError, input,
@@ -56,7 +60,7 @@ use tables::frame_of;
 /// The kind, as it is registered.
 pub const EFFECTIVENESS: Kind = Kind {
     name: "effectiveness",
-    code_version: 3,
+    code_version: 4,
     summary: "Measures what improvements did, against what was expected without them.",
     manual: include_str!("effectiveness.rs"),
     schema: || schemars::schema_for!(Params),
@@ -81,7 +85,7 @@ fn default_component() -> String {
 }
 
 fn default_pre() -> u32 {
-    120
+    365
 }
 
 fn default_post() -> u32 {
@@ -147,8 +151,8 @@ struct Params {
     min_post: u32,
 }
 
-const METHOD: &str = "Structural time series counterfactual (Brodersen et al., 2015) with placebo in \
-                      time; Holm over improvements";
+const METHOD: &str = "Regression with autocorrelated errors, averaged over models of these (Hoeting et \
+                      al., 1999), with placebo in time";
 
 /// Most days that are looked at, the latest, and most components, the largest.
 const DAYS_MAX: usize = 1500;
@@ -226,6 +230,13 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     };
     let findings = judged.iter().map(|one| reporter.finding(one)).collect();
     cell.did = did(&judged);
+    if judged.len() > 1 {
+        cell.caveats.push(
+            "Each improvement is judged by itself: of 20 that do nothing, about one is called proven \
+             by chance."
+                .to_string(),
+        );
+    }
     cell.effects = judged
         .iter()
         .filter_map(|one| reporter.effect(one))

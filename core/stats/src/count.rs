@@ -98,6 +98,13 @@ impl CountLaw {
         [self.quantile(tail), self.quantile(1.0 - tail)]
     }
 
+    /// The standard normal value that has as much of the law below it as a count, of which one half
+    /// counts as below (mid-p: Lancaster, 1961).
+    pub fn score(&self, count: f64) -> f64 {
+        let below = f64::midpoint(self.at_most(count), self.at_most(count - 1.0));
+        normal_quantile(below.clamp(1e-300, 1.0 - f64::EPSILON))
+    }
+
     /// Two-sided p-value of a count: twice the smaller tail.
     pub fn p(&self, count: f64) -> f64 {
         let below = self.at_most(count);
@@ -135,6 +142,9 @@ mod tests {
             (1.0 + 2.0 * q + 3.0 * q * q + 4.0 * q.powi(3)) / 36.0,
         );
         near(wide.at_most(-1.0), 0.0);
+        // R: qnorm(ppois(3, 10) - dpois(3, 10) / 2), by hand from e^-10 (1 + 10 + 50 + 1000 / 12).
+        let mid = (-10.0_f64).exp() * (61.0 + 1_000.0 / 12.0);
+        near(poisson.score(3.0), normal_quantile(mid));
         let [low, high] = wide.interval(0.99);
         assert!(low == 0.0 && wide.at_most(high) >= 0.995 && wide.at_most(high - 1.0) < 0.995);
         // Large means: the gamma law meets the negative binomial one.

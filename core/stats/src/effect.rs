@@ -1,25 +1,31 @@
-//! What a change did: observed against what was expected without it, with a placebo test.
+//! What a change did: observed against what was expected without it.
 //!
-//! The expectation is a structural forecast ([`crate::structural`]) from the days before the change,
-//! with controls that the change could not touch. The interval holds level, season, coefficient and
-//! observation noise and the uncertainty of the level's pace.
+//! The expectation is a forecast ([`crate::counterfactual`]) from the values before the change, with
+//! controls that the change could not touch. The estimate is the mean after the change minus the mean
+//! that was expected; `p` and the interval come from one distribution, Student's t of each model of the
+//! errors, weighted, so that they never disagree.
 //!
-//! A structural interval trusts its structure. So the same estimator is also run at every earlier
-//! date, where nothing was changed (placebo in time): `p` says how often an estimate as large as the
-//! real one, in units of its own standard error, comes out of nothing. Placebo periods overlap, so
-//! ranks among them are worth less than their number; see [`placebo_p`].
+//! An interval of a model trusts the model. So the same estimator is also run at earlier dates, where
+//! nothing was changed (placebo in time): how far these estimates spread, in units of their own
+//! standard errors, corrects the standard error of the real one ([`Calibration`]).
 //!
-//! Where history is too short for placebos, `p` is the larger of the structural p-value and that of a
-//! t-test of whole weeks before against whole weeks after ([`weeks_p`]). Where the series was
-//! constant before, or repeated its season exactly, there is no noise to judge by, and the argument is
-//! one of counting ([`constant_p`]).
+//! Where values are counts or other amounts that are never below zero, their noise shrinks and grows
+//! with their level: what a change left over has less of it than what was there before. A sum of counts
+//! is compared with the negative binomial law of its mean and variance, since rare events are skewed.
+//! Both intervals, of the difference and of the ratio, hold what a test does not reject.
+//!
+//! Where the series was constant before, or repeated its season exactly, there is no noise to judge
+//! by, and the argument is one of counting ([`constant_p`]).
 
-mod fallback;
+mod constant;
 
-pub use fallback::{constant_p, weeks_p};
+pub use constant::constant_p;
 
-use crate::structural::{Forecast, Noise, forecast, weigh};
-use fallback::Pattern;
+use crate::{
+    count::CountLaw,
+    counterfactual::{Forecast, Model, Part, forecast, weigh},
+};
+use constant::Pattern;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// A series around a change.
@@ -60,16 +66,14 @@ pub struct Estimate {
     pub cumulative: [f64; 3],
     /// Effect relative to the expectation, with its 95 % interval; NaN when that is not positive.
     pub relative: [f64; 3],
-    /// p-value that the structure gives; for a constant series the same as `p`.
-    pub structural_p: f64,
-    /// p-value of the test; 1 without one.
+    /// p-value of no effect.
     pub p: f64,
-    /// The test.
+    /// Where it comes from.
     pub test: Test,
-    /// Steps of history that a placebo test needs.
+    /// Steps of history that placebos need.
     pub placebo_steps: usize,
-    /// Estimates at placebo dates, in units of their standard errors, oldest first.
-    pub placebos: Vec<f64>,
+    /// What the placebos say of the standard error.
+    pub calibration: Calibration,
     /// Known steps before.
     pub steps_before: usize,
     /// Known steps after.
@@ -82,22 +86,93 @@ pub struct Estimate {
     pub band: Vec<[f64; 2]>,
 }
 
-/// The test that a p-value comes from.
+/// Where a p-value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Test {
-    /// The estimate among those at earlier dates at which nothing was changed.
+    /// The models of the errors, corrected by the spread of estimates at earlier dates.
     Placebo,
-    /// Whole weeks before against whole weeks after, and the structure.
-    Weeks,
+    /// The models of the errors alone: there are too few earlier dates.
+    #[default]
+    Model,
     /// A series that was constant, or repeated its season exactly, before the change.
     Constant,
-    /// None: there is too little for any.
-    #[default]
-    None,
 }
 
-/// Placebo periods that do not overlap, below which a placebo test has hardly any power.
+/// What the values are, as far as it bears on their noise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Values {
+    /// Whole numbers that are never below zero: their sum follows a skewed law.
+    Counts,
+    /// Never below zero: noise shrinks and grows with the level.
+    Amounts,
+    /// Anything.
+    Any,
+}
+
+impl Values {
+    fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
+        let is_count = |value: f64| value >= 0.0 && value.fract() == 0.0;
+        if values.clone().all(is_count) {
+            Self::Counts
+        } else if values.clone().all(|value| value >= 0.0) {
+            Self::Amounts
+        } else {
+            Self::Any
+        }
+    }
+
+    /// What the variance of noise is multiplied by when its level is.
+    fn growth(self, ratio: f64) -> f64 {
+        match self {
+            Self::Any => 1.0,
+            _ if ratio.is_finite() => ratio.max(1e-9),
+            _ => 1.0,
+        }
+    }
+
+    /// How far the mean of `n` steps lies from what was expected, as a standard normal value.
+    fn score(self, observed: f64, mean: f64, variance: f64, n: f64) -> f64 {
+        let (sum, expected, square) = (observed * n, mean * n, variance * n * n);
+        if self != Self::Counts || expected <= 0.0 || square <= 0.0 {
+            return (observed - mean) / variance.sqrt();
+        }
+        let law = CountLaw {
+            mean: expected,
+            dispersion: (square - expected).max(0.0) / (expected * expected),
+        };
+        // Counts that vary less than by chance have no law of their own: that of chance, narrowed.
+        law.score(sum.round()) * (expected / square).sqrt().max(1.0)
+    }
+}
+
+/// How far estimates at dates without a change spread, in units of their own standard errors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Calibration {
+    /// The estimates, in units of their standard errors, oldest first.
+    pub placebos: Vec<f64>,
+    /// About how many periods that do not overlap they stand for.
+    pub independent: f64,
+    /// What standard errors are multiplied by: the spread of the placebos, drawn towards 1 by as much
+    /// as there are few of them.
+    pub factor: f64,
+}
+
+impl Default for Calibration {
+    fn default() -> Self {
+        Self {
+            placebos: Vec::new(),
+            independent: 0.0,
+            factor: 1.0,
+        }
+    }
+}
+
+/// Placebo periods that do not overlap, below which nothing is corrected.
 const INDEPENDENT_MIN: usize = 4;
+/// Placebo periods that the models' own standard error is worth.
+const MODEL_PERIODS: f64 = 20.0;
+/// Level of intervals and verdicts.
+const ALPHA: f64 = 0.05;
 
 /// Why there is no estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -161,62 +236,110 @@ pub fn estimate(design: &Design) -> Result<Estimate, EffectError> {
         estimate.fill_constant(design, &pattern);
         return Ok(estimate);
     }
-    let noise = weigh(
-        before,
-        &cut(design.controls, design.begin, design.change),
+    // Changes in between would be taken for memory.
+    let learn = if design
+        .others
+        .iter()
+        .any(|other| (design.history..design.begin).contains(other))
+    {
+        design.begin
+    } else {
+        design.history.min(design.begin)
+    };
+    let models = weigh(
+        &design.values[learn..design.change],
+        &cut(design.controls, learn, design.change),
         design.period,
     );
-    let result = at(design, &noise, design.begin, design.change, design.end);
-    let n = steps_after as f64;
-    let se = result.sum_variance.sqrt() / n;
-    let quantile = t_quantile(result.freedom, 0.975);
-    estimate.set_difference(result.sum / n, quantile * se);
-    let statistic = if se > 0.0 {
-        estimate.absolute[0] / se
-    } else {
-        0.0
+    let (begin, change, end) = (design.begin, design.change, design.end);
+    let Some(mut result) = at(design, &models, begin, change, end, true) else {
+        return Err(EffectError::Before {
+            have: steps_before,
+            need: steps_before + 1,
+        });
     };
-    estimate.structural_p = t_tail(result.freedom, statistic);
-    let placebos = placebos(design, &noise);
-    let periods = independent(design, placebos.len());
-    (estimate.p, estimate.test) = if periods >= INDEPENDENT_MIN as f64 {
-        (placebo_p(statistic, &placebos, periods), Test::Placebo)
-    } else {
-        match weeks_p(design) {
-            Some(p) => (p.max(estimate.structural_p), Test::Weeks),
-            None => (1.0, Test::None),
-        }
-    };
-    estimate.placebos = placebos;
+    let carried = carried_over(design, learn, &result);
+    for part in &mut result.parts {
+        part.learned += carried;
+    }
+    estimate.calibration = calibration(design, &models);
+    if estimate.calibration.independent >= INDEPENDENT_MIN as f64 {
+        estimate.test = Test::Placebo;
+    }
+    let kind = Values::of(before.iter().chain(after).flatten().copied());
+    estimate.fill(&result, kind);
+    let quantile = result.average(|part| t_quantile(part.freedom, 1.0 - ALPHA / 2.0));
     estimate.band = result
         .mean
         .iter()
         .zip(&result.variance)
         .map(|(mean, variance)| {
-            let half = quantile * variance.sqrt();
+            let half = quantile * variance.sqrt() * estimate.calibration.factor.max(1.0);
             [mean - half, mean + half]
         })
         .collect();
-    let ahead = result.mean.into_iter().map(Some);
-    estimate.expected = result.fitted.into_iter().chain(ahead).collect();
+    estimate.expected = result
+        .fitted
+        .into_iter()
+        .chain(result.mean)
+        .map(Some)
+        .collect();
     Ok(estimate)
 }
 
 impl Estimate {
-    /// Sets the counterfactual, give or take `half`, and what follows from it.
-    fn set_difference(&mut self, expected: f64, half: f64) {
+    /// Sets effect, interval and p-value from what was expected.
+    fn fill(&mut self, result: &Forecast, values: Values) {
+        let (expected, variance) = result.moments();
         let (observed, n) = (self.after, self.steps_after as f64);
-        let (low, high) = (expected - half, expected + half);
-        self.counterfactual = expected;
-        self.absolute = [observed - expected, observed - high, observed - low];
-        self.cumulative = self.absolute.map(|value| value * n);
-        self.relative = if low > 0.0 {
-            [expected, high, low].map(|level| observed / level - 1.0)
-        } else if expected > 0.0 {
-            self.absolute.map(|value| value / expected)
-        } else {
-            [f64::NAN; 3]
+        let widen = self.calibration.factor.powi(2);
+        // p-value of the mean after, given what a model expects and the variances of that.
+        let p = |expect: &dyn Fn(&Part) -> [f64; 3]| {
+            result.average(|part| {
+                let [mean, learned, noise] = expect(part);
+                let variance = widen * (learned + noise);
+                t_tail(part.freedom, values.score(observed, mean, variance, n))
+            })
         };
+        let added = |effect: f64| {
+            p(&|part| {
+                let grown = values.growth((part.mean + effect) / part.mean);
+                [part.mean + effect, part.learned, grown * part.noise]
+            })
+        };
+        let scaled = |ratio: f64| {
+            p(&|part| {
+                let noise = values.growth(ratio) * part.noise;
+                [ratio * part.mean, ratio * ratio * part.learned, noise]
+            })
+        };
+        self.p = added(0.0);
+        let difference = observed - expected;
+        let unit = variance.sqrt();
+        let inside = |effect: f64| added(effect) > ALPHA;
+        let low = difference - crossing(|by| inside(difference - by), unit);
+        let high = difference + crossing(|by| inside(difference + by), unit);
+        self.set_difference(expected, [low, high], n);
+        if values != Values::Any {
+            self.absolute[1] = low.max(-expected.max(0.0));
+            self.cumulative[1] = self.absolute[1] * n;
+        }
+        if expected > 0.0 {
+            let ratio = observed / expected;
+            let inside = |ratio: f64| scaled(ratio) > ALPHA;
+            let below = crossing(|by| ratio > by && inside(ratio - by), unit / expected);
+            let above = crossing(|by| inside(ratio + by), unit / expected);
+            self.relative =
+                [ratio, (ratio - below).max(0.0), ratio + above].map(|ratio| ratio - 1.0);
+        }
+    }
+
+    /// Sets the counterfactual, the effect with its interval, and their sum over `n` steps.
+    fn set_difference(&mut self, expected: f64, [low, high]: [f64; 2], n: f64) {
+        self.counterfactual = expected;
+        self.absolute = [self.after - expected, low, high];
+        self.cumulative = self.absolute.map(|value| value * n);
+        self.relative = [f64::NAN; 3];
     }
 
     /// The estimate where the days before followed a pattern without exception.
@@ -233,9 +356,15 @@ impl Estimate {
             .iter()
             .fold(0.0, |most: f64, d| most.max(d.abs()));
         let mean = differences.iter().sum::<f64>() / differences.len() as f64;
-        self.set_difference(self.after - mean, pattern.share_max() * largest);
+        let (level, half) = (self.after - mean, pattern.share_max() * largest);
+        let n = self.steps_after as f64;
+        self.set_difference(level, [mean - half, mean + half], n);
+        if level > half {
+            self.relative = [level, level + half, level - half].map(|at| self.after / at - 1.0);
+        } else if level > 0.0 {
+            self.relative = self.absolute.map(|value| value / level);
+        }
         self.p = constant_p(pattern.steps, &differences);
-        self.structural_p = self.p;
         self.test = Test::Constant;
         self.band = expected.iter().map(|level| [*level; 2]).collect();
         self.expected = (0..first).map(|i| Some(pattern.at(i))).collect();
@@ -244,13 +373,64 @@ impl Estimate {
 }
 
 /// The forecast from `begin..change` over `change..end`.
-fn at(design: &Design, noise: &Noise, begin: usize, change: usize, end: usize) -> Forecast {
+fn at(
+    design: &Design,
+    models: &[Model],
+    begin: usize,
+    change: usize,
+    end: usize,
+    in_detail: bool,
+) -> Option<Forecast> {
     let counted: Vec<bool> = design.values[change..end]
         .iter()
         .map(Option::is_some)
         .collect();
     let controls = cut(design.controls, begin, end);
-    forecast(noise, &design.values[begin..change], &controls, &counted)
+    let values = &design.values[begin..change];
+    forecast(
+        models,
+        values,
+        &controls,
+        design.period,
+        &counted,
+        in_detail,
+    )
+}
+
+/// Variance of what controls that moved beyond anything before carry over to the expectation.
+///
+/// A control has noise of its own, so its coefficient is too small: the true one lies between the
+/// estimate and the estimate over the squared correlation (Frisch, 1934): the variance of a uniform law
+/// between them counts.
+/// While the control stays where it was, this is part of the noise; of a shift it leaves some over.
+fn carried_over(design: &Design, learn: usize, result: &Forecast) -> f64 {
+    let (begin, change, end) = (design.begin, design.change, design.end);
+    let counted = vec![true; end - change];
+    let beyond = |control: &[f64]| -> Option<f64> {
+        let values: Vec<Option<f64>> = control.iter().copied().map(Some).collect();
+        let models = weigh(&values[learn..change], &[], design.period);
+        let own = forecast(
+            &models,
+            &values[begin..change],
+            &[],
+            design.period,
+            &counted,
+            false,
+        )?;
+        let (mean, variance) = own.moments();
+        let after = &control[change..end];
+        let shift = after.iter().sum::<f64>() / after.len() as f64 - mean;
+        Some((shift * shift - 4.0 * variance).max(0.0))
+    };
+    design
+        .controls
+        .iter()
+        .zip(&result.controls)
+        .filter_map(|(control, coefficient)| {
+            let missed = coefficient.value * (1.0 / coefficient.share.max(0.05) - 1.0);
+            Some(missed * missed * beyond(control)? / 12.0)
+        })
+        .sum()
 }
 
 fn cut<'a>(controls: &[&'a [f64]], begin: usize, end: usize) -> Vec<&'a [f64]> {
@@ -260,13 +440,14 @@ fn cut<'a>(controls: &[&'a [f64]], begin: usize, end: usize) -> Vec<&'a [f64]> {
         .collect()
 }
 
-/// The estimator at every earlier date whose period after it ends before the change.
-fn placebos(design: &Design, noise: &Noise) -> Vec<f64> {
+/// The estimator at earlier dates whose period after it ends before the change.
+fn calibration(design: &Design, models: &[Model]) -> Calibration {
     let length = design.end - design.change;
     let longest = design.change - design.begin;
-    let mut statistics = Vec::new();
+    let mut placebos = Vec::new();
     let first = design.history + design.pre_min;
-    let stride = stride(length);
+    // Neighbouring dates say nearly the same; eight a period's length are plenty.
+    let stride = (length / 8).max(1);
     for change in (first..(design.change + 1).saturating_sub(length))
         .rev()
         .step_by(stride)
@@ -279,63 +460,54 @@ fn placebos(design: &Design, noise: &Noise) -> Vec<f64> {
             .iter()
             .any(|other| (begin..end).contains(other));
         let known = design.values[begin..change].iter().flatten().count();
-        let after: Vec<f64> = design.values[change..end]
-            .iter()
-            .flatten()
-            .copied()
-            .collect();
-        if touched || known < design.pre_min || after.len() * 2 < length {
+        let after = &design.values[change..end];
+        let seen = after.iter().flatten().count();
+        if touched || known < design.pre_min || seen * 2 < length {
             continue;
         }
-        let result = at(design, noise, begin, change, end);
-        let se = result.sum_variance.sqrt();
-        if se > 0.0 {
-            statistics.push((after.iter().sum::<f64>() - result.sum) / se);
+        let Some(result) = at(design, models, begin, change, end, false) else {
+            continue;
+        };
+        let (expected, variance) = result.moments();
+        if variance > 0.0 {
+            let mean = after.iter().flatten().sum::<f64>() / seen as f64;
+            placebos.push((mean - expected) / variance.sqrt());
         }
     }
-    statistics.reverse();
-    statistics
-}
-
-/// Steps between placebo dates: neighbouring dates say nearly the same, and thirty dates a period's
-/// length are plenty.
-fn stride(length: usize) -> usize {
-    (length / 30).max(1)
-}
-
-/// About how many placebo periods that do not overlap `n` placebo dates stand for.
-fn independent(design: &Design, n: usize) -> f64 {
-    let length = design.end - design.change;
-    let stride = stride(length);
-    if n == 0 {
-        0.0
+    placebos.reverse();
+    let n = placebos.len();
+    let independent = match n {
+        0 => 0.0,
+        n => 1.0 + ((n - 1) * stride) as f64 / length as f64,
+    };
+    let square = placebos.iter().map(|value| value * value).sum::<f64>() / n.max(1) as f64;
+    let factor = if independent >= INDEPENDENT_MIN as f64 {
+        ((MODEL_PERIODS + independent * square) / (MODEL_PERIODS + independent)).sqrt()
     } else {
-        1.0 + ((n - 1) * stride) as f64 / length as f64
+        1.0
+    };
+    Calibration {
+        placebos,
+        independent,
+        factor,
     }
 }
 
-/// Placebo p-value of a statistic among those at placebo dates.
-///
-/// The rank `(1 + #{|placebo| >= |statistic|}) / (1 + N)` would be right if placebo periods did not
-/// overlap. They do: their dates hold only some `independent` periods. The second p-value takes the
-/// statistic as a draw from the same distribution as these few, with their root mean square as
-/// scale: Student's t with that many degrees of freedom. The larger of both is reported. With fewer
-/// than two independent periods nothing can be said and it is 1.
-pub fn placebo_p(statistic: f64, placebos: &[f64], independent: f64) -> f64 {
-    let n = placebos.len() as f64;
-    if independent < 2.0 {
-        return 1.0;
+/// The distance from zero, in steps of `unit` at first, at which `holds` ends.
+fn crossing(holds: impl Fn(f64) -> bool, unit: f64) -> f64 {
+    let (mut inside, mut outside) = (0.0, unit);
+    while holds(outside) && outside < unit * 1e6 {
+        (inside, outside) = (outside, outside * 2.0);
     }
-    let larger = placebos
-        .iter()
-        .filter(|placebo| placebo.abs() >= statistic.abs())
-        .count();
-    let rank = (1.0 + larger as f64) / (1.0 + n);
-    let scale = (placebos.iter().map(|value| value * value).sum::<f64>() / n).sqrt();
-    if scale <= 0.0 {
-        return rank;
+    for _ in 0..50 {
+        let middle = (inside + outside) / 2.0;
+        if holds(middle) {
+            inside = middle;
+        } else {
+            outside = middle;
+        }
     }
-    rank.max(t_tail(independent, statistic / scale))
+    outside
 }
 
 /// Two-sided tail of Student's t.
@@ -438,56 +610,134 @@ mod tests {
         check_published("google_data.csv", 61, [27.0, 18.0, 36.0]);
     }
 
-    /// 60 weeks of AR(1) noise on a wandering level with a weekly season.
-    fn placebo_series(random: &mut Random) -> Vec<Option<f64>> {
-        let (mut level, mut noise) = (100.0, 0.0);
-        (0..420)
-            .map(|i| {
-                level += 0.1 * random.normal();
-                noise = 0.4 * noise + 2.0 * random.normal();
-                Some(level + noise + if i % 7 == 0 { 8.0 } else { 0.0 })
+    /// Noise that remembers: an autoregression with a standard deviation of its own.
+    fn autoregression(random: &mut Random, n: usize, memory: f64, sd: f64) -> Vec<f64> {
+        let mut value = sd * random.normal();
+        (0..n)
+            .map(|_| {
+                value = memory * value + sd * (1.0 - memory * memory).sqrt() * random.normal();
+                value
             })
             .collect()
     }
 
-    /// Shares of simulated designs in which the placebo test, and placebo and interval together,
-    /// call an effect.
-    fn rejections(runs: u64, make: impl Fn(&mut Random) -> Vec<Option<f64>>) -> (f64, f64) {
-        let (mut placebo, mut both) = (0.0, 0.0);
-        for seed in 0..runs {
-            let values = make(&mut Random(ChaCha8Rng::seed_from_u64(seed)));
-            let mut design = design(&values, &[], 390, 7);
-            design.begin = 270;
-            design.pre_min = 60;
-            let result = estimate(&design).unwrap();
-            let excludes = result.absolute[1] > 0.0 || result.absolute[2] < 0.0;
-            placebo += f64::from(u8::from(result.p < 0.05));
-            both += f64::from(u8::from(result.p < 0.05 && excludes));
-        }
-        (placebo / runs as f64, both / runs as f64)
-    }
+    const WEEK: [f64; 7] = [8.0, 4.0, 2.0, 0.0, -2.0, -6.0, -6.0];
 
-    #[test]
-    fn nothing_is_called_an_effect_at_the_nominal_rate() {
-        let (placebo, both) = rejections(300, placebo_series);
-        eprintln!("A/A: placebo rejects {placebo}, with the interval {both}");
-        assert!((0.02..=0.08).contains(&placebo), "{placebo}");
-        assert!(both <= 0.05, "{both}");
-    }
-
-    #[test]
-    fn a_third_fewer_failures_are_seen() {
-        let (_, power) = rejections(100, |random| {
-            (0..420)
-                .map(|i| {
-                    let monday = if i % 7 == 0 { 1.7 } else { 1.0 };
-                    let effect = if i >= 390 { 0.65 } else { 1.0 };
-                    Some(random.poisson(20.0 * monday * effect))
+    /// Series of a kind, `n` days long, and the same with a real effect from `change` on.
+    fn made(kind: &str, random: &mut Random, n: usize, change: usize) -> [Vec<f64>; 2] {
+        let wander = |random: &mut Random, step: f64| {
+            let mut level = 0.0;
+            (0..n)
+                .map(|_| {
+                    level += step * random.normal();
+                    level + 10.0 * random.normal()
                 })
-                .collect()
-        });
-        eprintln!("power {power}");
-        assert!(power > 0.9, "{power}");
+                .collect::<Vec<f64>>()
+        };
+        let noise = match kind {
+            "white" => autoregression(random, n, 0.0, 10.0),
+            "memory .5" | "slope" => autoregression(random, n, 0.5, 10.0),
+            "memory .8" => autoregression(random, n, 0.8, 10.0),
+            "wandering .5" => wander(random, 0.5),
+            "wandering 1" => wander(random, 1.0),
+            "counts" => {
+                let level = |i: usize| 20.0 * (WEEK[i % 7] / 30.0).exp();
+                let dispersion = |random: &mut Random| {
+                    // Gamma with shape 10, as the sum of ten exponentials.
+                    (0..10)
+                        .map(|_| -(1.0 - random.0.random::<f64>()).ln())
+                        .sum::<f64>()
+                        / 10.0
+                };
+                let rates: Vec<f64> = (0..n).map(|i| level(i) * dispersion(random)).collect();
+                let null: Vec<f64> = rates.iter().map(|rate| random.poisson(*rate)).collect();
+                let mut effect = null.clone();
+                for (i, value) in effect.iter_mut().enumerate().skip(change) {
+                    *value = random.poisson(0.75 * rates[i]);
+                }
+                return [null, effect];
+            }
+            _ => unreachable!("a kind of series"),
+        };
+        let slope = if kind == "slope" { 0.1 } else { 0.0 };
+        let null: Vec<f64> = (0..n)
+            .map(|i| 100.0 + WEEK[i % 7] + slope * i as f64 + noise[i])
+            .collect();
+        let mut effect = null.clone();
+        effect[change..].iter_mut().for_each(|value| *value -= 10.0);
+        [null, effect]
+    }
+
+    /// Share of series without an effect in which one is called, that of intervals that hold the
+    /// truth, and that of real effects of a standard deviation (a quarter of counts) that are called.
+    fn rates(kind: &str, history: usize, before: usize, after: usize, runs: u64) -> [f64; 3] {
+        let mut rates = [0.0; 3];
+        for seed in 0..runs {
+            let mut random = Random(ChaCha8Rng::seed_from_u64(seed));
+            let change = history + before;
+            let [null, effect] = made(kind, &mut random, change + after, change);
+            for (i, values) in [null, effect].into_iter().enumerate() {
+                let values: Vec<Option<f64>> = values.into_iter().map(Some).collect();
+                let mut design = design(&values, &[], change, 7);
+                design.begin = history;
+                design.pre_min = 42;
+                let result = estimate(&design).unwrap();
+                let [_, low, high] = result.absolute;
+                let excludes = low > 0.0 || high < 0.0;
+                assert_eq!(excludes, result.p < ALPHA, "{result:?}");
+                rates[2 * i] += f64::from(u8::from(excludes)) / runs as f64;
+                if kind != "counts" && i == 1 {
+                    let holds = low <= -10.0 && -10.0 <= high;
+                    rates[1] += f64::from(u8::from(holds)) / runs as f64;
+                } else if i == 1 {
+                    let [_, low, high] = result.relative;
+                    let holds = low <= -0.25 && -0.25 <= high;
+                    rates[1] += f64::from(u8::from(holds)) / runs as f64;
+                }
+            }
+        }
+        rates
+    }
+
+    #[test]
+    fn nothing_is_called_an_effect_at_the_nominal_rate_and_real_ones_are() {
+        // Most false calls and least power. Who knows the noise finds .76 of the effects after 120 days
+        // with memory .5.
+        for (kind, history, wrong_max, power_min) in [
+            ("white", 0, 0.05, 0.95),
+            ("memory .5", 0, 0.065, 0.69),
+            ("memory .5", 270, 0.08, 0.78),
+            ("counts", 0, 0.06, 0.78),
+        ] {
+            let [wrong, held, power] = rates(kind, history, 120, 30, 600);
+            eprintln!("{kind} {history}: wrong {wrong:.3}, held {held:.3}, power {power:.3}");
+            assert!(wrong <= wrong_max, "{kind}: {wrong}");
+            assert!(power >= power_min, "{kind}: {power}");
+            assert!((0.91..=0.99).contains(&held), "{kind}: {held}");
+        }
+    }
+
+    #[test]
+    #[ignore = "a table for people; takes a minute"]
+    fn table_of_rates() {
+        for kind in [
+            "white",
+            "memory .5",
+            "memory .8",
+            "wandering .5",
+            "wandering 1",
+            "slope",
+            "counts",
+        ] {
+            for (history, before, after) in
+                [(0, 120, 30), (0, 60, 14), (270, 120, 30), (270, 120, 7)]
+            {
+                let [wrong, held, power] = rates(kind, history, before, after, 400);
+                println!(
+                    "{kind:14} {history:3} + {before:3} + {after:2}: wrong {wrong:.3} held {held:.3} power {power:.3}"
+                );
+            }
+        }
     }
 
     /// Days without a placebo: `before` and `after` days, and what a step in them is multiplied by.
@@ -549,7 +799,6 @@ mod tests {
                     let mut design = design(&values, &[], before, 7);
                     design.pre_min = 42;
                     let result = estimate(&design).unwrap();
-                    assert_ne!(result.test, Test::None, "{name} {before} {after}");
                     wrong += f64::from(u8::from(called(&result)));
                 }
                 eprintln!("short A/A {name} {before}+{after}: {}", wrong / 300.0);
@@ -574,6 +823,29 @@ mod tests {
             }
             eprintln!("short power {before}+{after}: {}", seen / 100.0);
             assert!(seen / 100.0 >= least, "{before}+{after}: {seen}");
+        }
+    }
+
+    #[test]
+    fn rare_events_that_ceased_are_seen() {
+        // Two a week, then none for 27 days.
+        let values: Vec<Option<f64>> = (0..150)
+            .map(|i| Some(f64::from(u8::from(i < 123 && matches!(i % 7, 1 | 4)))))
+            .collect();
+        // On a rhythm without exception the argument is one of counting, else one of noise.
+        for moved in [0, 3] {
+            let mut values = values.clone();
+            for week in 0..moved {
+                values.swap(14 * week + 1, 14 * week + 3);
+            }
+            let mut design = design(&values, &[], 123, 7);
+            design.pre_min = 42;
+            let result = estimate(&design).unwrap();
+            eprintln!("{moved}: {:?} p {}", result.relative, result.p);
+            assert!(called(&result), "{moved}: {result:?}");
+            let [effect, low, high] = result.relative;
+            assert_eq!((effect, low), (-1.0, -1.0), "{moved}");
+            assert!((-1.0..-0.5).contains(&high), "{moved}: {high}");
         }
     }
 
@@ -622,11 +894,5 @@ mod tests {
             design.end = end;
             assert!(estimate(&design).is_err(), "{begin} {change} {end}");
         }
-    }
-
-    #[test]
-    fn one_independent_placebo_says_nothing() {
-        assert_eq!(placebo_p(9.0, &[0.1; 20], 1.7), 1.0);
-        assert!(placebo_p(9.0, &[0.5; 200], 8.0) < 0.001 + 1.0 / 201.0);
     }
 }

@@ -14,8 +14,8 @@ pub mod positive_line;
 pub mod trend;
 
 pub mod anomaly;
+pub mod counterfactual;
 pub mod effect;
 pub mod forecast;
 pub mod isolation_forest;
 pub mod seasonal;
-pub mod structural;

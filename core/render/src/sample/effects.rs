@@ -30,7 +30,6 @@ pub(super) fn effect(
         absolute: relative.map(of),
         relative,
         placebo_p: p,
-        placebo_p_corrected: Some((3.0 * p).min(1.0)),
         test: retrocast_domain::EffectTest::Placebo,
         placebos: 96,
         days_before: 180,

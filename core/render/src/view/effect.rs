@@ -24,10 +24,7 @@ pub(super) struct EffectView {
     relative_interval: String,
     absolute: String,
     absolute_interval: String,
-    /// Of the placebo test.
     p: String,
-    /// The same, corrected for the number of improvements, where that is known: "0.007 corrected".
-    p_corrected: String,
     placebos: String,
     days: String,
     controls: String,
@@ -51,9 +48,11 @@ pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
         unit,
         effect.verdict.is_proven(),
     );
-    let values = [effect.before, effect.after, effect.counterfactual];
-    let [before, after, counterfactual] =
-        levels(values, Some(upper - lower).filter(|_| !early), unit).map(known);
+    let width = Some(upper - lower).filter(|_| !early);
+    // What was before is not what the effect is measured against: it need not be told apart.
+    let [before] = levels([effect.before], width, unit).map(known);
+    let [after, counterfactual] =
+        levels([effect.after, effect.counterfactual], width, unit).map(known);
     EffectView {
         title: shorten(&effect.title, limit),
         id: effect.improvement.clone(),
@@ -72,10 +71,6 @@ pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
             amount.signed_range()
         },
         p: known(p_bare(effect.placebo_p)),
-        p_corrected: match effect.placebo_p_corrected {
-            Some(p) if !early => format!("{} corrected", p_bare(p)),
-            _ => String::new(),
-        },
         placebos: match (effect.placebos, early) {
             (_, true) => "–".to_string(),
             (0, false) => effect.test.word().to_string(),

@@ -293,7 +293,6 @@ fn effect(fact: &Fact, verdict: Verdict, relative: [f64; 3]) -> Effect {
         absolute: [-7.0, -9.0, -5.0],
         relative,
         placebo_p: 0.01,
-        placebo_p_corrected: None,
         test: retrocast_domain::EffectTest::Placebo,
         placebos: 80,
         days_before: 120,

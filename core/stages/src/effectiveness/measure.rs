@@ -13,7 +13,6 @@ use retrocast_domain::{Verdict, number, window::long};
 use retrocast_stats::{
     effect::{Design, Estimate, Test, estimate},
     seasonal::{decompose, interpolate},
-    test::holm,
 };
 
 /// An improvement with what could be measured of it.
@@ -39,14 +38,8 @@ pub(super) struct Measured {
     pub(super) end: usize,
     pub(super) controls: Vec<String>,
     pub(super) caveats: Vec<String>,
-    pub(super) p_adjusted: f64,
-    /// Improvements that the correction is over.
-    pub(super) judged: usize,
     pub(super) verdict: Verdict,
 }
-
-/// Level of the tests that a verdict rests on.
-const ALPHA: f64 = 0.05;
 
 /// Fewest days before a change, real or placebo.
 const PRE_MIN: usize = 42;
@@ -54,14 +47,15 @@ const PRE_MIN: usize = 42;
 /// Most controls of one improvement.
 const CONTROLS_MAX: usize = 3;
 
-/// Measures every improvement and decides with all p-values at hand.
+/// Measures every improvement. Each is judged on its own evidence: a verdict must not depend on how
+/// many others stand in the register.
 pub(super) fn judge<'a>(
     context: &Context,
     params: &Params,
     lines: &SeriesSet,
     improvements: &'a [Improvement],
 ) -> Vec<Judged<'a>> {
-    let mut judged: Vec<Judged> = improvements
+    improvements
         .par_iter()
         .map(|improvement| {
             context.stop.check();
@@ -70,26 +64,16 @@ pub(super) fn judge<'a>(
                 outcome: measure(params, lines, improvements, improvement),
             }
         })
-        .collect();
-    let measured = |one: &Judged| match &one.outcome {
-        Outcome::Measured(measured) => Some(measured.estimate.p),
-        _ => None,
-    };
-    let p: Vec<f64> = judged.iter().filter_map(measured).collect();
-    let mut corrected = holm(&p).into_iter();
-    for one in &mut judged {
-        if let Outcome::Measured(measured) = &mut one.outcome {
-            measured.p_adjusted = corrected.next().unwrap_or(1.0);
-            measured.judged = p.len();
-            measured.verdict = verdict(measured, one.improvement.lower_is_better);
-        }
-    }
-    judged
+        .collect()
 }
 
-pub(super) fn verdict(measured: &Measured, lower_is_better: bool) -> Verdict {
-    let [_, low, high] = measured.estimate.absolute;
-    let sure = measured.p_adjusted < ALPHA;
+/// Level of intervals and verdicts.
+const ALPHA: f64 = 0.05;
+
+/// Proven is what the interval excludes zero from, and after a constant history the test as well.
+fn verdict(estimate: &Estimate, lower_is_better: bool) -> Verdict {
+    let [_, low, high] = estimate.absolute;
+    let sure = estimate.p < ALPHA;
     match (high < 0.0 && sure, low > 0.0 && sure) {
         (true, _) if lower_is_better => Verdict::Works,
         (_, true) if !lower_is_better => Verdict::Works,
@@ -169,14 +153,12 @@ pub(super) fn measure(
     match estimate(&design) {
         Ok(estimate) => Outcome::Measured(Box::new(Measured {
             caveats: caveats.into_iter().chain(test_caveat(&estimate)).collect(),
+            verdict: verdict(&estimate, improvement.lower_is_better),
             estimate,
             begin,
             change,
             end,
             controls: controls.iter().map(|line| line.label.clone()).collect(),
-            p_adjusted: 1.0,
-            judged: 1,
-            verdict: Verdict::Unclear,
         })),
         Err(error) => Outcome::Not(error.to_string()),
     }
@@ -187,30 +169,26 @@ pub(super) fn line_of<'a>(lines: &'a SeriesSet, component: &str) -> Option<&'a G
     lines.groups.iter().find(|line| line.label == component)
 }
 
-/// Says why there is no placebo test, and what a p-value rests on instead.
+/// Says what an interval rests on, where that is not the usual.
 fn test_caveat(estimate: &Estimate) -> Option<String> {
-    let (have, need) = (
-        number::plural(estimate.steps_of_history as u64, "day"),
-        number::plural(estimate.placebo_steps as u64, "day"),
-    );
-    let no_placebo = if estimate.steps_of_history < estimate.placebo_steps {
-        format!("No placebo test is possible: there are {have} before the change, need {need}")
-    } else {
-        "No placebo test is possible: other changes leave too few dates for one".to_string()
-    };
+    let days = |days: usize| number::plural(days as u64, "day");
     match estimate.test {
         Test::Placebo => None,
-        Test::Weeks => Some(format!(
-            "{no_placebo}. Whole weeks before and after are compared instead, as if weeks did not \
-             depend on each other."
+        Test::Model if estimate.steps_of_history < estimate.placebo_steps => Some(format!(
+            "The estimate could not be tried at earlier dates: there are {} before the change, need \
+             {}. Its interval rests on a model of the noise alone.",
+            days(estimate.steps_of_history),
+            days(estimate.placebo_steps)
         )),
+        Test::Model => Some(
+            "The estimate could not be tried at earlier dates: other changes leave too few of them. \
+             Its interval rests on a model of the noise alone."
+                .to_string(),
+        ),
         Test::Constant => Some(format!(
             "The metric followed one pattern without exception on the {} before the change, so \
              chance is judged by how often it departed from it: never.",
-            number::plural(estimate.steps_before as u64, "day")
-        )),
-        Test::None => Some(format!(
-            "{no_placebo}, and there is no whole week after the change: nothing can be proven."
+            days(estimate.steps_before)
         )),
     }
 }

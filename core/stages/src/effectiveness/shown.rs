@@ -162,7 +162,6 @@ impl Reporter<'_> {
         ));
         finding.n = (estimate.steps_before + estimate.steps_after) as u64;
         finding.p = Some(estimate.p);
-        finding.p_adjusted = Some(measured.p_adjusted);
         finding.period = self.span(measured.change, measured.end);
         finding.baseline = Some(format!(
             "what was expected without it, from {}",
@@ -174,7 +173,7 @@ impl Reporter<'_> {
             _ => Severity::Info,
         };
         finding.confidence = if decided {
-            (1.0 - measured.p_adjusted).min(0.99)
+            (1.0 - estimate.p).min(0.99)
         } else {
             0.5
         };
@@ -191,8 +190,8 @@ impl Reporter<'_> {
             .number("cumulative", numbers(estimate.cumulative))
             .number("placebo_p", estimate.p)
             .number("test", effect_test(estimate.test).word())
-            .number("placebos", estimate.placebos.len() as u64)
-            .number("structural_p", estimate.structural_p)
+            .number("placebos", estimate.calibration.placebos.len() as u64)
+            .number("calibration", estimate.calibration.factor)
             .number("days_before", estimate.steps_before as u64)
             .number("days_after", estimate.steps_after as u64)
             .number("controls", measured.controls.clone())
@@ -247,37 +246,17 @@ impl Reporter<'_> {
                 ("per", if self.lines.adds_up { " a day" } else { "" }),
                 ("expected", &expected),
                 ("days", &number::plural(estimate.steps_after as u64, "day")),
-                ("p", &p_words(measured)),
+                ("p", &number::p_value(estimate.p)),
             ],
         )
     }
-}
-
-/// "placebo p = 0.003; p = 0.007 corrected for 4 improvements".
-fn p_words(measured: &Measured) -> String {
-    let p = number::p_value(measured.estimate.p);
-    let first = match measured.estimate.test {
-        Test::Placebo => format!("placebo {p}"),
-        Test::Weeks => format!("{p} by weeks before and after"),
-        Test::Constant => format!("{p} after a constant history"),
-        Test::None => return "no test is possible".to_string(),
-    };
-    if measured.judged < 2 {
-        return first;
-    }
-    format!(
-        "{first}; {} corrected for {}",
-        number::p_value(measured.p_adjusted),
-        number::plural(measured.judged as u64, "improvement")
-    )
 }
 
 /// The test as reports name it.
 pub(super) fn effect_test(test: Test) -> EffectTest {
     match test {
         Test::Placebo => EffectTest::Placebo,
-        Test::Weeks => EffectTest::Weeks,
+        Test::Model => EffectTest::Model,
         Test::Constant => EffectTest::Constant,
-        Test::None => EffectTest::None,
     }
 }

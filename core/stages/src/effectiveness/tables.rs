@@ -14,6 +14,9 @@ use retrocast_domain::{
     number,
 };
 
+/// Days before a change that are drawn.
+const DAYS_DRAWN: usize = 120;
+
 impl Reporter<'_> {
     pub(super) fn effect(&self, one: &Judged) -> Option<Effect> {
         match &one.outcome {
@@ -40,9 +43,8 @@ impl Reporter<'_> {
                 .relative
                 .map(|v| if v.is_finite() { v } else { 0.0 }),
             placebo_p: estimate.p,
-            placebo_p_corrected: Some(measured.p_adjusted),
             test: effect_test(estimate.test),
-            placebos: estimate.placebos.len() as u64,
+            placebos: estimate.calibration.placebos.len() as u64,
             days_before: estimate.steps_before as u64,
             days_after: estimate.steps_after as u64,
             controls: measured.controls.clone(),
@@ -67,7 +69,6 @@ impl Reporter<'_> {
             absolute: [0.0; 3],
             relative: [0.0; 3],
             placebo_p: 1.0,
-            placebo_p_corrected: None,
             test: EffectTest::None,
             placebos: 0,
             days_before: 0,
@@ -108,7 +109,6 @@ impl Reporter<'_> {
                 ">effect",
                 ">95 % interval",
                 ">p",
-                ">p corrected",
                 "<verdict",
             ],
         );
@@ -125,27 +125,23 @@ impl Reporter<'_> {
                 dash(),
                 dash(),
                 dash(),
-                dash(),
                 "not measured".to_string(),
             ];
             match &one.outcome {
-                Outcome::TooEarly(_) => row[10] = Verdict::TooEarly.word().to_string(),
+                Outcome::TooEarly(_) => row[9] = Verdict::TooEarly.word().to_string(),
                 Outcome::Not(_) => {}
                 Outcome::Measured(measured) => {
                     let estimate = &measured.estimate;
                     let [_, low, high] = estimate.absolute;
-                    let amounts = [estimate.before, estimate.after, estimate.counterfactual];
-                    let amounts = levels(amounts, Some(high - low), "");
-                    for (cell, amount) in row[3..6].iter_mut().zip(amounts) {
-                        *cell = amount;
-                    }
+                    let width = Some(high - low);
+                    [row[3]] = levels([estimate.before], width, "");
+                    [row[4], row[5]] = levels([estimate.after, estimate.counterfactual], width, "");
                     let effect = self.effect_of(improvement, measured);
                     if let Some(found) = effect.estimate() {
                         (row[6], row[7]) = (found.signed(), found.signed_range());
                     }
                     row[8] = number::p_bare(estimate.p);
-                    row[9] = number::p_bare(measured.p_adjusted);
-                    row[10] = measured.verdict.word().to_string();
+                    row[9] = measured.verdict.word().to_string();
                 }
             }
             table.push(row);
@@ -162,7 +158,9 @@ impl Reporter<'_> {
         let Measured {
             begin, change, end, ..
         } = **measured;
-        let times = self.lines.starts[begin..end].to_vec();
+        // All history teaches; a picture needs the last months of it.
+        let first = begin.max(change.saturating_sub(DAYS_DRAWN));
+        let times = self.lines.starts[first..end].to_vec();
         let measure = self.measure(improvement);
         let estimate = &measured.estimate;
         let floor = if line.values.iter().flatten().all(|value| *value >= 0.0) {
@@ -188,7 +186,7 @@ impl Reporter<'_> {
                 "{measure}{} from {}: {after} a day after the change on {}, {expected} expected without \
                  it.",
                 Self::place(improvement),
-                self.span(begin, end),
+                self.span(first, end),
                 improvement.date,
             ),
             title,
@@ -197,7 +195,7 @@ impl Reporter<'_> {
                 observed: Series {
                     name: measure.clone(),
                     times: times.clone(),
-                    values: line.values[begin..end].to_vec(),
+                    values: line.values[first..end].to_vec(),
                     role: Role::Observed,
                 },
                 counterfactual: Series {
@@ -205,6 +203,7 @@ impl Reporter<'_> {
                     values: estimate
                         .expected
                         .iter()
+                        .skip(first - begin)
                         .map(|value| value.map(|value| value.max(floor)))
                         .collect(),
                     times: times.clone(),
@@ -212,7 +211,7 @@ impl Reporter<'_> {
                 },
                 band: Band {
                     name: "95 % interval".to_string(),
-                    times: times[change - begin..].to_vec(),
+                    times: times[change - first..].to_vec(),
                     lower: estimate
                         .band
                         .iter()

@@ -74,6 +74,7 @@ const ROWS: [(&str, &str, &str); 3] = [
 
 #[test]
 fn what_works_is_told_from_what_does_nothing() {
+    let mut held = 0;
     for seed in 0..8 {
         let series = [
             ("billing", counts(3 * seed + 1, 15.0, 0.65)),
@@ -86,13 +87,12 @@ fn what_works_is_told_from_what_does_nothing() {
         let wanted = [Verdict::Works, Verdict::Unclear, Verdict::TooEarly];
         assert_eq!(verdicts, wanted, "seed {seed}: {effects:?}");
         let [relative, low, high] = effects[0].relative;
-        assert!(
-            low < -0.35 && -0.35 < high,
-            "seed {seed}: {relative} [{low}, {high}]"
-        );
+        assert!((-0.5..-0.2).contains(&relative), "seed {seed}: {relative}");
+        held += u32::from(low < -0.35 && -0.35 < high);
         assert_eq!(effects[0].days_after, 30);
         assert_eq!(analysis.cell.charts.len(), 2);
     }
+    assert!(held >= 7, "the interval holds the truth in {held} of 8");
 }
 
 #[test]
@@ -249,25 +249,18 @@ fn a_handful_of_records_is_not_measured() {
 }
 
 #[test]
-fn both_p_values_are_named() {
+fn a_verdict_does_not_depend_on_the_rest_of_the_register() {
     let series = [
         ("billing", counts(1, 15.0, 0.6)),
         ("search", counts(2, 15.0, 1.0)),
     ];
-    let analysis = analyse(&series, &ROWS[..2]);
-    for effect in &analysis.cell.effects {
-        let found = analysis.cell.findings.iter();
-        let mut found = found.filter(|f| f.numbers["improvement"] == effect.improvement.as_str());
-        let finding = found.next().expect("a finding");
-        let corrected = effect.placebo_p_corrected.expect("corrected");
-        assert_eq!(finding.p_adjusted, Some(corrected));
-        let words = format!(
-            "placebo {}; {} corrected for 2\u{a0}improvements",
-            number::p_value(effect.placebo_p),
-            number::p_value(corrected)
-        );
-        assert!(finding.sentence.contains(&words), "{}", finding.sentence);
-    }
+    let alone = analyse(&series, &ROWS[..1]).cell;
+    let among = analyse(&series, &ROWS[..2]).cell;
+    assert_eq!(alone.effects[0], among.effects[0]);
+    let sentence = &among.findings[0].sentence;
+    assert!(sentence.contains(&number::p_value(among.effects[0].placebo_p)));
+    let caveat = |cell: &Cell| cell.caveats.iter().any(|c| c.contains("judged by itself"));
+    assert!(caveat(&among) && !caveat(&alone));
 }
 
 #[test]
@@ -316,7 +309,6 @@ fn what_was_constant_and_changed_is_certain() {
             || sentence.contains("33.3 % lower than expected without it (95 % interval"),
         "{sentence}"
     );
-    assert!(sentence.contains("after a constant history"), "{sentence}");
     let (sentence, verdict) = step([5.0, 0.0], 98);
     assert_eq!(verdict, Some(Verdict::Works), "{sentence}");
     assert!(sentence.contains("100 % lower"), "{sentence}");
@@ -340,11 +332,11 @@ fn a_history_too_short_for_placebos_is_said() {
     let finding = &analysis.cell.findings[0];
     let caveats = finding.caveats.join(" ").replace('\u{a0}', " ");
     assert!(
-        caveats
-            .contains("No placebo test is possible: there are 70 days before the change, need 162"),
+        caveats.contains(
+            "could not be tried at earlier dates: there are 70 days before the change, need 162"
+        ),
         "{caveats}"
     );
-    assert!(finding.sentence.contains("by weeks before and after"));
     assert_eq!(analysis.cell.effects[0].verdict, Verdict::Works);
 }
 

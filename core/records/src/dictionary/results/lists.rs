@@ -238,16 +238,10 @@ pub(super) const LISTS: &[ResultTable] = &[
                 "p-value: how often chance alone shows as much.",
             ),
             column(
-                "placebo_p_corrected",
-                "number",
-                "",
-                "The same, corrected for the number of improvements judged.",
-            ),
-            column(
                 "test",
                 "text",
                 "",
-                "Where the p-value is from: placebo, weeks, constant or none.",
+                "Where the p-value is from: placebo, model, constant or none.",
             ),
             column(
                 "placebos",

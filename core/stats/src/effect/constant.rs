@@ -1,11 +1,4 @@
-//! Tests for a change whose history is too short, or too regular, for placebos.
-
-use super::{Design, t_tail};
-
-/// Length of the blocks that are compared, where there is no season.
-const WEEK: usize = 7;
-/// Fewest blocks before the change.
-const BLOCKS_MIN: usize = 5;
+//! The test of a change in a series without noise.
 
 /// Values that repeat without exception: one for each phase of the season, or one for all.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,86 +78,6 @@ pub fn constant_p(steps: usize, differences: &[f64]) -> f64 {
         .product();
     let shifted = (first + 1) as f64 / (steps + first + 1) as f64;
     exchanged.max(shifted)
-}
-
-/// p-value of whole weeks (seasons) before the change against whole weeks after it, by Student's t with
-/// pooled variance; `None` with fewer than five before or none after.
-///
-/// Sums over a week hold no weekday effect, and depend on each other far less than days do.
-pub fn weeks_p(design: &Design) -> Option<f64> {
-    let length = if design.period > 1 {
-        design.period
-    } else {
-        WEEK
-    };
-    let values = without_controls(design);
-    let (before, after) = values.split_at(design.change - design.begin);
-    let means = |blocks: &mut dyn Iterator<Item = &[Option<f64>]>| -> Vec<f64> {
-        let mean = |block: &[Option<f64>]| {
-            let known = block.iter().flatten().count();
-            (known * 3 >= length * 2).then(|| block.iter().flatten().sum::<f64>() / known as f64)
-        };
-        blocks.filter_map(mean).collect()
-    };
-    let before = means(&mut before.rchunks_exact(length));
-    let after = means(&mut after.chunks_exact(length));
-    if before.len() < BLOCKS_MIN || after.is_empty() {
-        return None;
-    }
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let squares = |values: &[f64], mean: f64| -> f64 {
-        values.iter().map(|value| (value - mean).powi(2)).sum()
-    };
-    let (mean_before, mean_after) = (mean(&before), mean(&after));
-    let freedom = (before.len() + after.len() - 2) as f64;
-    let variance = (squares(&before, mean_before) + squares(&after, mean_after)) / freedom;
-    let size = variance * (1.0 / before.len() as f64 + 1.0 / after.len() as f64);
-    let difference = mean_after - mean_before;
-    if size > 0.0 {
-        return Some(t_tail(freedom, difference / size.sqrt()));
-    }
-    let differences = vec![difference; after.len()];
-    Some(constant_p(before.len(), &differences))
-}
-
-/// The series around the change without what its controls explain before it: their standardised
-/// mean, by least squares.
-fn without_controls(design: &Design) -> Vec<Option<f64>> {
-    let (begin, end) = (design.begin, design.end);
-    let train = design.change - begin;
-    let values = &design.values[begin..end];
-    if design.controls.is_empty() {
-        return values.to_vec();
-    }
-    let mut common = vec![0.0; end - begin];
-    for control in design.controls {
-        let control = &control[begin..end];
-        let mean = control[..train].iter().sum::<f64>() / train as f64;
-        let square: f64 = control[..train].iter().map(|v| (v - mean).powi(2)).sum();
-        let sd = (square / train as f64).sqrt();
-        for (slot, value) in common.iter_mut().zip(control) {
-            *slot += if sd > 0.0 { (value - mean) / sd } else { 0.0 };
-        }
-    }
-    let known: Vec<(f64, f64)> = values[..train]
-        .iter()
-        .zip(&common)
-        .filter_map(|(value, common)| Some(((*value)?, *common)))
-        .collect();
-    let n = known.len().max(1) as f64;
-    let mean_value = known.iter().map(|(value, _)| value).sum::<f64>() / n;
-    let mean_common = known.iter().map(|(_, common)| common).sum::<f64>() / n;
-    let (mut product, mut square) = (0.0, 0.0);
-    for (value, common) in &known {
-        product += (value - mean_value) * (common - mean_common);
-        square += (common - mean_common).powi(2);
-    }
-    let slope = if square > 0.0 { product / square } else { 0.0 };
-    values
-        .iter()
-        .zip(&common)
-        .map(|(value, common)| Some((*value)? - slope * common))
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,626 @@
+//! What a series would have been without a change: regression on season and controls with
+//! autocorrelated errors, averaged over models of the errors.
+//!
+//! A value is `level + season + controls · coefficients + a + e`. The first three are fixed, with an
+//! optional slope; `e` is independent noise, and `a` follows an autoregression of order one, from none
+//! to a random walk (Harvey, 1989; Durbin and Koopman, 2012). Generalised least squares gives the
+//! coefficients: a filter with one state makes the errors independent.
+//!
+//! How long the errors remember is hardly known from a hundred values, and an estimate of it makes
+//! intervals too narrow. So it is not chosen but averaged: a grid of models, weighted by their
+//! restricted likelihood (coefficients and variance integrated out) and a prior by which most metrics
+//! return to their level soon (Hoeting et al., 1999). There is no optimiser and no randomness. Missing
+//! values are skipped by the filter.
+
+/// One model of the errors, in units of their variance: `a` moves by `moving` a step, `e` is `fixed`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Model {
+    /// Share of `a` that is left after a step; 1 is a random walk.
+    pub memory: f64,
+    /// Variance of the step of `a`.
+    pub moving: f64,
+    /// Variance of `e`.
+    pub fixed: f64,
+    /// Whether the level has a slope.
+    pub slope: bool,
+    /// Posterior weight.
+    pub weight: f64,
+}
+
+/// What is expected of the mean of the counted steps, by one model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Part {
+    /// Posterior weight.
+    pub weight: f64,
+    /// The expected mean.
+    pub mean: f64,
+    /// Its variance from what the values before leave open: coefficients and the present state.
+    pub learned: f64,
+    /// Its variance from the noise of the counted steps.
+    pub noise: f64,
+    /// Degrees of freedom.
+    pub freedom: f64,
+}
+
+/// What a control explains.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Coefficient {
+    /// Change of the value for one more of the control.
+    pub value: f64,
+    /// Squared partial correlation of both.
+    pub share: f64,
+}
+
+/// What is expected after the training values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forecast {
+    /// The mean of the counted steps, by each model.
+    pub parts: Vec<Part>,
+    /// What each control explains, by the likeliest model.
+    pub controls: Vec<Coefficient>,
+    /// Expected value per step.
+    pub mean: Vec<f64>,
+    /// Variance of an observation per step.
+    pub variance: Vec<f64>,
+    /// Expectation for each training value from those before it, with the final coefficients.
+    pub fitted: Vec<f64>,
+}
+
+impl Forecast {
+    /// The average of a number over the models.
+    pub fn average(&self, of: impl Fn(&Part) -> f64) -> f64 {
+        self.parts.iter().map(|part| part.weight * of(part)).sum()
+    }
+
+    /// The expected mean of the counted steps and its variance, with the spread of the models.
+    pub fn moments(&self) -> (f64, f64) {
+        let mean = self.average(|part| part.mean);
+        let variance = self.average(|part| part.learned + part.noise + (part.mean - mean).powi(2));
+        (mean, variance)
+    }
+}
+
+/// Shares that are left after a step; without memory there is nothing but noise.
+const MEMORIES: [f64; 9] = [0.15, 0.3, 0.45, 0.6, 0.75, 0.85, 0.92, 0.96, 0.98];
+/// Shares of `a` in the variance, each with its prior weight. A noise beside an autoregression can be
+/// told from a shorter memory only where the memory is long.
+const SHARES: [(f64, f64); 4] = [(1.0, 1.0), (0.5, 0.35), (0.25, 0.2), (0.1, 0.1)];
+/// Steps of a random walk in units of the independent noise, and their prior weight.
+const WALKS: [f64; 8] = [0.02, 0.04, 0.07, 0.12, 0.2, 0.35, 0.6, 1.2];
+const WALK_WEIGHT: f64 = 0.2;
+/// Prior weight of errors without memory.
+const WHITE_WEIGHT: f64 = 2.0;
+/// Prior standard deviation of the slope, per step, in units of the errors', and its prior odds: most
+/// metrics of operations do not rise or fall for months.
+const SLOPE_SD: f64 = 0.01;
+const SLOPE_WEIGHT: f64 = 0.05;
+/// Models with less than this share of the best one's weight are left out.
+const WEIGHT_MIN: f64 = 0.01;
+
+/// The grid, with prior weights.
+fn grid() -> impl Iterator<Item = Model> {
+    let white = Model {
+        memory: 0.0,
+        moving: 0.0,
+        fixed: 1.0,
+        slope: false,
+        weight: WHITE_WEIGHT,
+    };
+    let returning = MEMORIES.into_iter().flat_map(move |memory| {
+        let shares = if memory < 0.5 { &SHARES[..1] } else { &SHARES };
+        shares.iter().map(move |(share, weight)| Model {
+            memory,
+            moving: share * (1.0 - memory * memory),
+            fixed: 1.0 - share,
+            weight: weight * if memory > 0.9 { 0.4 } else { 1.0 },
+            ..white
+        })
+    });
+    let walks = WALKS.into_iter().map(move |step| Model {
+        memory: 1.0,
+        moving: step * step,
+        weight: WALK_WEIGHT,
+        ..white
+    });
+    let level: Vec<Model> = std::iter::once(white)
+        .chain(returning)
+        .chain(walks)
+        .collect();
+    let sloped = level.clone().into_iter().map(|model| Model {
+        slope: true,
+        weight: model.weight * SLOPE_WEIGHT,
+        ..model
+    });
+    level.into_iter().chain(sloped)
+}
+
+/// Regressors, one row a step: constant, season, controls, slope. The season is coded as deviations
+/// that sum to zero; the slope counts steps from the end of the training values.
+struct Rows {
+    width: usize,
+    values: Vec<f64>,
+}
+
+impl Rows {
+    fn new(controls: &[&[f64]], period: usize, train: usize, steps: usize) -> Self {
+        let phases = period.max(1) - 1;
+        let width = 2 + phases + controls.len();
+        let mut values = vec![0.0; width * steps];
+        let scales: Vec<(f64, f64)> = controls.iter().map(|c| scale(&c[..train])).collect();
+        for (i, row) in values.chunks_exact_mut(width).enumerate() {
+            row[0] = 1.0;
+            match i % (phases + 1) {
+                phase if phase < phases => row[1 + phase] = 1.0,
+                _ => row[1..=phases].fill(-1.0),
+            }
+            for ((slot, control), (mean, sd)) in
+                row[1 + phases..].iter_mut().zip(controls).zip(&scales)
+            {
+                *slot = (control[i] - mean) / sd;
+            }
+            row[width - 1] = i as f64 - train as f64;
+        }
+        Self { width, values }
+    }
+
+    /// The row of a step, with the slope or without it.
+    fn at(&self, step: usize, slope: bool) -> &[f64] {
+        let row = &self.values[step * self.width..(step + 1) * self.width];
+        &row[..self.width - usize::from(!slope)]
+    }
+}
+
+/// Mean and standard deviation, the latter 1 for a constant.
+fn scale(values: &[f64]) -> (f64, f64) {
+    let n = values.len().max(1) as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let square = values
+        .iter()
+        .map(|value| (value - mean).powi(2))
+        .sum::<f64>();
+    let sd = (square / n).sqrt();
+    (mean, if sd > 0.0 { sd } else { 1.0 })
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// A regression with independent errors: the triangle of its normal equations.
+struct Fit {
+    /// Lower Cholesky factor of the squares of the regressors, row by row.
+    triangle: Vec<f64>,
+    coefficients: Vec<f64>,
+    /// Variance of the errors, in units of the model's.
+    variance: f64,
+    freedom: f64,
+    log_likelihood: f64,
+    /// The state after the training values and its variance: the first number is the values', the rest
+    /// are the regressors'.
+    state: Vec<f64>,
+    state_variance: f64,
+    /// States before each training value, as many as `state` is long a step; empty unless asked for.
+    states: Vec<f64>,
+}
+
+/// Fits the coefficients under a model; `None` where the regressors cannot be told apart.
+fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option<Fit> {
+    let size = rows.width - usize::from(!model.slope);
+    let mut squares = vec![0.0; size * size];
+    let mut products = vec![0.0; size];
+    let (mut total, mut log_variances, mut seen) = (0.0, 0.0, 0.0);
+    let mut state = vec![0.0; size + 1];
+    // A random walk begins anywhere; the constant takes that in.
+    let mut spread = match model.memory {
+        memory if memory < 1.0 => model.moving / (1.0 - memory * memory),
+        _ => 0.0,
+    };
+    let mut states = Vec::new();
+    let mut row = vec![0.0; size];
+    for (i, value) in values.iter().enumerate() {
+        if keep {
+            states.extend_from_slice(&state);
+        }
+        if let Some(value) = value {
+            let variance = spread + model.fixed;
+            let (gain, weight) = (spread / variance, 1.0 / variance);
+            let error = value - state[0];
+            state[0] += gain * error;
+            for ((slot, x), carried) in row
+                .iter_mut()
+                .zip(rows.at(i, model.slope))
+                .zip(&mut state[1..])
+            {
+                *slot = x - *carried;
+                *carried += gain * *slot;
+            }
+            for (a, line) in squares.chunks_exact_mut(size).enumerate() {
+                let scaled = weight * row[a];
+                products[a] += scaled * error;
+                for (slot, other) in line[..=a].iter_mut().zip(&row) {
+                    *slot += scaled * other;
+                }
+            }
+            total += weight * error * error;
+            log_variances += variance.ln();
+            seen += 1.0;
+            spread *= 1.0 - gain;
+        }
+        state.iter_mut().for_each(|slot| *slot *= model.memory);
+        spread = model.memory * model.memory * spread + model.moving;
+    }
+    let mut prior = 0.0;
+    if model.slope {
+        squares[size * size - 1] += SLOPE_SD.powi(-2);
+        seen += 1.0;
+        prior = -SLOPE_SD.ln();
+    }
+    let log_determinant = cholesky(&mut squares, size)?;
+    let halfway = forward(&squares, &products);
+    let coefficients = backward(&squares, &halfway);
+    let residual = (total - dot(&halfway, &halfway)).max(total * 1e-12);
+    let freedom = seen - size as f64;
+    if freedom < 1.0 || residual <= 0.0 {
+        return None;
+    }
+    Some(Fit {
+        triangle: squares,
+        coefficients,
+        variance: residual / freedom,
+        freedom,
+        log_likelihood: prior - 0.5 * (log_variances + log_determinant + freedom * residual.ln()),
+        state,
+        state_variance: spread,
+        states,
+    })
+}
+
+/// Factors a symmetric matrix, of which the lower triangle is given, in place; returns the logarithm
+/// of its determinant, `None` when it is singular.
+fn cholesky(matrix: &mut [f64], size: usize) -> Option<f64> {
+    let mut log_determinant = 0.0;
+    for i in 0..size {
+        let diagonal = matrix[i * size + i];
+        for j in 0..=i {
+            let (above, line) = matrix.split_at_mut(i * size);
+            let other = if j < i {
+                &above[j * size..j * size + j]
+            } else {
+                &line[..0]
+            };
+            if j < i {
+                let sum = line[j] - dot(&line[..j], other);
+                line[j] = sum / above[j * size + j];
+            } else {
+                let sum = line[i] - dot(&line[..i], &line[..i]);
+                if sum <= diagonal * 1e-10 {
+                    return None;
+                }
+                line[i] = sum.sqrt();
+                log_determinant += sum.ln();
+            }
+        }
+    }
+    Some(log_determinant)
+}
+
+/// Solves `L x = b`.
+fn forward(triangle: &[f64], b: &[f64]) -> Vec<f64> {
+    let size = b.len();
+    let mut x = b.to_vec();
+    for i in 0..size {
+        let line = &triangle[i * size..=i * size + i];
+        x[i] = (x[i] - dot(&line[..i], &x)) / line[i];
+    }
+    x
+}
+
+/// Solves `L' x = b`.
+fn backward(triangle: &[f64], b: &[f64]) -> Vec<f64> {
+    let size = b.len();
+    let mut x = b.to_vec();
+    for i in (0..size).rev() {
+        x[i] /= triangle[i * size + i];
+        for j in 0..i {
+            x[j] -= triangle[i * size + j] * x[i];
+        }
+    }
+    x
+}
+
+/// Weighs the models by how well they explain the values. The controls are as long as these, or
+/// longer.
+///
+/// With too few values for any regression there is no model.
+pub fn weigh(values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
+    let rows = Rows::new(controls, period, values.len(), values.len());
+    let scored: Vec<(f64, Model)> = grid()
+        .filter_map(|model| {
+            let fit = fit(&model, values, &rows, false)?;
+            Some((fit.log_likelihood + model.weight.ln(), model))
+        })
+        .collect();
+    let best = scored
+        .iter()
+        .fold(f64::NEG_INFINITY, |best, (score, _)| best.max(*score));
+    let mut models: Vec<Model> = scored
+        .into_iter()
+        .map(|(score, model)| Model {
+            weight: (score - best).exp(),
+            ..model
+        })
+        .filter(|model| model.weight > WEIGHT_MIN)
+        .collect();
+    let total: f64 = models.iter().map(|model| model.weight).sum();
+    models.iter_mut().for_each(|model| model.weight /= total);
+    models
+}
+
+/// Expected values after `values`, for as many steps as `counted` is long; the mean is over the steps
+/// where `counted` is true, at least one. `controls` cover training and forecast steps. Without
+/// `in_detail` the values per step are left out. `None` where no model can be fitted.
+pub fn forecast(
+    models: &[Model],
+    values: &[Option<f64>],
+    controls: &[&[f64]],
+    period: usize,
+    counted: &[bool],
+    in_detail: bool,
+) -> Option<Forecast> {
+    let (train, horizon) = (values.len(), counted.len());
+    let rows = Rows::new(controls, period, train, train + horizon);
+    let mut whole = Forecast {
+        parts: Vec::new(),
+        controls: Vec::new(),
+        mean: vec![0.0; if in_detail { horizon } else { 0 }],
+        variance: vec![0.0; if in_detail { horizon } else { 0 }],
+        fitted: vec![0.0; if in_detail { train } else { 0 }],
+    };
+    let fits: Vec<(&Model, Fit)> = models
+        .iter()
+        .filter_map(|model| Some((model, fit(model, values, &rows, in_detail)?)))
+        .collect();
+    let likeliest = fits
+        .iter()
+        .max_by(|(a, _), (b, _)| a.weight.total_cmp(&b.weight));
+    if let Some((_, fit)) = likeliest.filter(|_| in_detail) {
+        let first = period.max(1);
+        let scales = controls.iter().map(|control| scale(&control[..train]).1);
+        whole.controls = scales
+            .enumerate()
+            .map(|(i, sd)| coefficient(fit, first + i, sd))
+            .collect();
+    }
+    let total: f64 = fits.iter().map(|(model, _)| model.weight).sum();
+    // Means first: the spread of the models around their average is part of the variance.
+    let mut steps = Vec::new();
+    for (model, fit) in &fits {
+        let weight = model.weight / total;
+        whole.parts.push(Part {
+            weight,
+            ..part(model, fit, &rows, train, counted)
+        });
+        if in_detail {
+            let ahead = ahead(model, fit, &rows, train, horizon);
+            for (slot, (mean, _)) in whole.mean.iter_mut().zip(&ahead) {
+                *slot += weight * mean;
+            }
+            steps.push(ahead);
+            let size = fit.state.len();
+            for (i, (slot, state)) in whole
+                .fitted
+                .iter_mut()
+                .zip(fit.states.chunks_exact(size))
+                .enumerate()
+            {
+                let row = rows.at(i, model.slope);
+                let drift: f64 = state[0] - dot(&state[1..], &fit.coefficients);
+                *slot += weight * (dot(row, &fit.coefficients) + drift);
+            }
+        }
+    }
+    for (ahead, part) in steps.iter().zip(&whole.parts) {
+        for (i, (mean, variance)) in ahead.iter().enumerate() {
+            whole.variance[i] += part.weight * (variance + (mean - whole.mean[i]).powi(2));
+        }
+    }
+    (!whole.parts.is_empty()).then_some(whole)
+}
+
+/// The coefficient of a regressor that was divided by `sd`.
+fn coefficient(fit: &Fit, index: usize, sd: f64) -> Coefficient {
+    let value = fit.coefficients[index];
+    let mut unit = vec![0.0; fit.coefficients.len()];
+    unit[index] = 1.0;
+    let half = forward(&fit.triangle, &unit);
+    let square = value * value / (fit.variance * dot(&half, &half));
+    Coefficient {
+        value: value / sd,
+        share: square / (square + fit.freedom),
+    }
+}
+
+/// The mean of the counted steps by one model.
+fn part(model: &Model, fit: &Fit, rows: &Rows, train: usize, counted: &[bool]) -> Part {
+    let n = counted.iter().filter(|counted| **counted).count().max(1) as f64;
+    let mut mean_row = vec![0.0; fit.coefficients.len()];
+    for (step, _) in counted.iter().enumerate().filter(|(_, counted)| **counted) {
+        for (slot, x) in mean_row.iter_mut().zip(rows.at(train + step, model.slope)) {
+            *slot += x / n;
+        }
+    }
+    // What a step of `a` at each time adds to the mean, from the last back to the state before all.
+    let (mut share, mut moved) = (0.0, 0.0);
+    for (step, counted) in counted.iter().enumerate().rev() {
+        share = f64::from(u8::from(*counted)) / n + model.memory * share;
+        if step > 0 {
+            moved += share * share;
+        }
+    }
+    let open = open(fit, &mean_row, share);
+    Part {
+        weight: 0.0,
+        mean: expected(fit, &mean_row, share),
+        learned: fit.variance * (open + share * share * fit.state_variance),
+        noise: fit.variance * (model.moving * moved + model.fixed / n),
+        freedom: fit.freedom,
+    }
+}
+
+/// Mean and variance of each observation by one model.
+fn ahead(model: &Model, fit: &Fit, rows: &Rows, train: usize, horizon: usize) -> Vec<(f64, f64)> {
+    let (mut share, mut spread) = (1.0, fit.state_variance);
+    (train..train + horizon)
+        .map(|step| {
+            let row = rows.at(step, model.slope);
+            let variance = open(fit, row, share) + spread + model.fixed;
+            let mean = expected(fit, row, share);
+            share *= model.memory;
+            spread = model.memory * model.memory * spread + model.moving;
+            (mean, fit.variance * variance)
+        })
+        .collect()
+}
+
+/// What is expected at regressors, when `share` of the present state is left.
+fn expected(fit: &Fit, row: &[f64], share: f64) -> f64 {
+    let drift = fit.state[0] - dot(&fit.state[1..], &fit.coefficients);
+    dot(row, &fit.coefficients) + share * drift
+}
+
+/// What unknown coefficients add to the variance there.
+fn open(fit: &Fit, row: &[f64], share: f64) -> f64 {
+    let row: Vec<f64> = row
+        .iter()
+        .zip(&fit.state[1..])
+        .map(|(x, carried)| x - share * carried)
+        .collect();
+    let half = forward(&fit.triangle, &row);
+    dot(&half, &half)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    fn known(values: impl IntoIterator<Item = f64>) -> Vec<Option<f64>> {
+        values.into_iter().map(Some).collect()
+    }
+
+    fn model(memory: f64, moving: f64, fixed: f64) -> Model {
+        Model {
+            memory,
+            moving,
+            fixed,
+            slope: false,
+            weight: 1.0,
+        }
+    }
+
+    /// Without memory this is ordinary regression on a constant: the mean, with variance s²/n from
+    /// what was learned and s²/h from the noise of h steps.
+    #[test]
+    fn noise_without_memory_gives_the_textbook_mean() {
+        let values = known([4.0, 6.0, 5.0, 7.0, 3.0, 5.0, 6.0, 4.0]);
+        let models = [model(0.0, 0.0, 1.0)];
+        let result = forecast(&models, &values, &[], 1, &[true, true], true).expect("a forecast");
+        let (s2, part) = (12.0 / 7.0, result.parts[0]);
+        assert!((part.mean - 5.0).abs() < 1e-12);
+        assert!((part.learned - s2 / 8.0).abs() < 1e-12);
+        assert!((part.noise - s2 / 2.0).abs() < 1e-12);
+        assert_eq!(part.freedom, 7.0);
+        assert!((result.variance[1] - s2 * (1.0 + 1.0 / 8.0)).abs() < 1e-12);
+    }
+
+    /// The covariance of an autoregression, written out and solved as one system.
+    #[test]
+    fn an_autoregression_agrees_with_its_covariance_written_out() {
+        let (memory, n, horizon) = (0.6_f64, 9, 4);
+        let y = [3.0, 5.0, 4.5, 2.0, 1.0, 2.5, 6.0, 5.5, 4.0];
+        let covariance = |i: usize, j: usize| memory.powi(i.abs_diff(j) as i32);
+        // V^-1 of an autoregression is banded: apply it by whitening.
+        let whiten = |x: &[f64]| -> Vec<f64> {
+            let root = (1.0 - memory * memory).sqrt();
+            (0..n)
+                .map(|i| {
+                    if i == 0 {
+                        x[0]
+                    } else {
+                        (x[i] - memory * x[i - 1]) / root
+                    }
+                })
+                .collect()
+        };
+        let (ones, ys) = (whiten(&[1.0; 9]), whiten(&y));
+        let mean = dot(&ones, &ys) / dot(&ones, &ones);
+        let rest: Vec<f64> = ys.iter().zip(&ones).map(|(y, x)| y - mean * x).collect();
+        let s2 = dot(&rest, &rest) / 8.0;
+        let share = (1..=horizon).map(|h| memory.powi(h)).sum::<f64>() / f64::from(horizon);
+        let expected = mean + share * (y[n - 1] - mean);
+        // Given the last value, the rest of the past says nothing of what comes.
+        let given =
+            |i: usize, j: usize| covariance(i, j) - covariance(i, n - 1) * covariance(j, n - 1);
+        let steps = n..n + horizon as usize;
+        let noise: f64 = steps
+            .clone()
+            .flat_map(|i| steps.clone().map(move |j| (i, j)))
+            .map(|(i, j)| given(i, j))
+            .sum::<f64>()
+            / f64::from(horizon).powi(2);
+        let learned = (1.0 - share).powi(2) / dot(&ones, &ones);
+
+        let models = [model(memory, 1.0 - memory * memory, 0.0)];
+        let counted = vec![true; horizon as usize];
+        let result = forecast(&models, &known(y), &[], 1, &counted, true).expect("a forecast");
+        let part = result.parts[0];
+        assert!((part.mean - expected).abs() < 1e-12, "{part:?} {expected}");
+        let variance = part.learned + part.noise;
+        assert!(
+            (variance - s2 * (noise + learned)).abs() < 1e-12,
+            "{part:?} {noise} {learned}"
+        );
+        let average = result.mean.iter().sum::<f64>() / f64::from(horizon);
+        assert!((average - part.mean).abs() < 1e-12);
+    }
+
+    #[test]
+    fn season_and_control_are_carried_on_and_gaps_are_skipped() {
+        let control: Vec<f64> = (0..80).map(|i| f64::from(i * 37 % 11)).collect();
+        let season = [3.0, 0.0, 0.0, -1.0, 0.0, -1.0, -1.0];
+        let truth = |i: usize| 20.0 + season[i % 7] + 0.5 * control[i];
+        let jitter = |i: usize| f64::from((i * 7919 % 10) as u8) * 0.002;
+        let mut values = known((0..70).map(|i| truth(i) + jitter(i)));
+        values[30] = None;
+        let models = weigh(&values, &[&control], 7);
+        let result = forecast(&models, &values, &[&control], 7, &[true; 10], true).expect("one");
+        for (i, mean) in result.mean.iter().enumerate() {
+            let truth = truth(70 + i);
+            assert!((mean - truth).abs() < 0.05, "{i}: {mean} {truth}");
+        }
+        assert!((result.fitted[30] - truth(30)).abs() < 0.1);
+    }
+
+    #[test]
+    fn a_wandering_level_widens_with_the_horizon() {
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let mut level = 0.0;
+        let values = known((0..200).map(|_| {
+            level += random.random::<f64>() - 0.5;
+            level
+        }));
+        let models = weigh(&values, &[], 1);
+        let result = forecast(&models, &values, &[], 1, &[true; 30], true).expect("a forecast");
+        assert!(result.variance[29] > 5.0 * result.variance[0]);
+        assert!(models.iter().all(|model| model.memory > 0.9), "{models:?}");
+    }
+
+    #[test]
+    fn regressors_that_cannot_be_told_apart_are_refused() {
+        let control: Vec<f64> = (0..40).map(f64::from).collect();
+        let values = known((0..30).map(|i| f64::from(i * 7 % 5)));
+        let controls: [&[f64]; 2] = [&control, &control];
+        assert!(weigh(&values, &controls, 7).is_empty());
+    }
+}
