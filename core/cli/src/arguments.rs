@@ -467,9 +467,9 @@ pub struct MeansArguments {
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
     /// Memory that all nodes share, such as "2 GiB", 2G, 512MiB or 2GB; a number alone is MiB. A query
-    /// takes up to half of it before it spills to disk
-    #[arg(long, value_name = "SIZE", default_value = "512 MiB", value_parser = memory)]
-    pub memory: u64,
+    /// takes up to half of it before it spills to disk [default: half of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    pub memory: Option<u64>,
     /// What queries may have on disk at a time, together: a size like that of --memory
     #[arg(long, value_name = "SIZE", default_value = "10 GiB", value_parser = size)]
     pub spill: u64,

@@ -13,6 +13,7 @@ use retrocast_domain::{Report, number::plural};
 use retrocast_engine::{
     FailureKind, Plan, Progress, RunOptions, RunResult, Runner, SystemClock,
     journal::{self, RunStatus},
+    schedule::Machine,
 };
 use retrocast_store::{Limits, Room};
 use std::{
@@ -44,10 +45,19 @@ impl From<MeansArguments> for Means {
         Self {
             json: arguments.json,
             threads: arguments.threads.map(usize::from),
-            memory: arguments.memory,
+            memory: arguments.memory.unwrap_or_else(spare),
             spill: arguments.spill,
         }
     }
+}
+
+/// Memory for a run that was not told how much: half of what a new program could have, so that the other
+/// half is there for what is not counted and for others; 512 MiB where that cannot be known.
+fn spare() -> u64 {
+    const LEAST: u64 = 64 << 20;
+    const UNKNOWN: u64 = 1 << 30;
+    let free = Machine::look(&[]).free_memory.unwrap_or(UNKNOWN);
+    (free / 2).max(LEAST)
 }
 
 pub fn run(
