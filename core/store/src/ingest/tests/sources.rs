@@ -20,7 +20,7 @@ fn a_source_of_nothing_but_broken_files_fails_and_names_them() {
     };
     check("not.jsonl.gz", GOOD, "gzip");
     check("not.jsonl.zst", GOOD, "frame");
-    check("torn.jsonl.zst", &torn[..20], "ends before its end");
+    check("torn.jsonl.zst", &torn[..20], "cut off");
     check("latin.csv", b"id,n\xe9\n1,2\n", "not UTF-8");
     check("twice.csv", b"id,id\n1,2\n", "in columns 1 and 2");
 }
