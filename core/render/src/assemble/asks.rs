@@ -44,14 +44,14 @@ fn group(finding: &Finding) -> Option<String> {
     })
 }
 
-/// What happened and what to do about it: "db-2 memory is rising: name an owner."
+/// What happened and what to do about it: "Memory in db-2 is rising: name an owner."
 fn ask_for(finding: &Finding) -> String {
     if finding.kind == "recommendation" {
         return finding.sentence.clone();
     }
     let what = spelled(&finding.what);
     let thing = |text: &str| match group(finding) {
-        Some(group) => format!("{group} {text}"),
+        Some(group) => format!("{} in {group}", capitalised(text)),
         None => capitalised(text),
     };
     let rest = |prefix: &str| what.strip_prefix(prefix).unwrap_or(&what);
@@ -70,8 +70,7 @@ fn ask_for(finding: &Finding) -> String {
         },
         "trend" => {
             let measure = rest("trend of ");
-            let noun = measure.split(" per ").next().unwrap_or(measure);
-            let be = if noun.ends_with('s') { "are" } else { "is" };
+            let be = be(measure);
             format!("{} {be} {rising}: name an owner.", thing(measure))
         }
         "change_point" => {
@@ -81,8 +80,29 @@ fn ask_for(finding: &Finding) -> String {
             let when = month(when);
             format!("{} {rose}{when}: find the cause.", thing(measure))
         }
-        "anomaly" => format!("{}: find the cause.", thing(&what)),
-        "forecast" | "capacity" | "prediction" => format!("{}: plan for it.", thing(&what)),
+        "anomaly" => match what.rsplit_once(" on ") {
+            Some((event, when)) => format!("{} on {when}: find the cause.", thing(event)),
+            None => format!("{}: find the cause.", thing(&what)),
+        },
+        "forecast" | "capacity" | "prediction" => match what.split_once(REACHES) {
+            Some((measure, limit)) => {
+                let be = be(measure);
+                let is_ahead = finding
+                    .magnitude
+                    .as_ref()
+                    .is_none_or(|days| days.value > 0.0);
+                let claim = if is_ahead {
+                    "expected to reach"
+                } else {
+                    "above"
+                };
+                format!(
+                    "{} {be} {claim} {limit}: add capacity or stop the rise.",
+                    thing(measure)
+                )
+            }
+            None => format!("{}: plan for it.", thing(&what)),
+        },
         "volume_threshold" => {
             format!(
                 "{}: stay below the threshold or find the cause.",
@@ -101,6 +121,29 @@ fn ask_for(finding: &Finding) -> String {
         "effect" => format!("{}: review this change.", thing(&what)),
         _ => format!("{}: name an owner.", thing(&what)),
     }
+}
+
+/// Between a measure and its limit in what a forecast is about.
+const REACHES: &str = " reaches ";
+
+fn be(measure: &str) -> &'static str {
+    let noun = measure.split(" per ").next().unwrap_or(measure);
+    if noun.ends_with('s') { "are" } else { "is" }
+}
+
+/// Whether a trend leads to the limit that another finding warns of, so that the same is asked twice.
+fn leads_to(trend: &Finding, other: &Finding) -> bool {
+    let measure = |finding: &Finding| match finding.kind.as_str() {
+        "trend" => finding.what.strip_prefix("trend of ").map(str::to_string),
+        _ => finding
+            .what
+            .split_once(REACHES)
+            .map(|(name, _)| name.to_string()),
+    };
+    (trend.kind.as_str(), other.kind.as_str()) == ("trend", "forecast")
+        && trend.subject == other.subject
+        && trend.direction == Direction::Up
+        && measure(trend).is_some_and(|name| measure(other) == Some(name))
 }
 
 /// " in November 2026" of "2026-11".
@@ -146,7 +189,11 @@ pub(super) fn asks(ordered: &[Finding], effects: &[Effect]) -> Vec<String> {
         asks && (finding.kind != "effect" || effects.is_empty())
     });
     let mut seen = BTreeSet::new();
-    for finding in alarms {
+    let alarms: Vec<&Finding> = alarms.collect();
+    for finding in &alarms {
+        if alarms.iter().any(|other| leads_to(finding, other)) {
+            continue;
+        }
         if seen.insert((finding.kind.as_str(), finding.subject.as_str())) {
             asks.push(ask_for(finding));
         }

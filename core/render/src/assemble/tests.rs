@@ -343,7 +343,23 @@ fn asks_are_sentences() {
     };
     assert_eq!(
         ask("trend", "service = worker", "trend of memory in use"),
-        "worker memory in use is rising: name an owner."
+        "Memory in use in worker is rising: name an owner."
+    );
+    assert_eq!(
+        ask(
+            "anomaly",
+            "service = worker",
+            "throughput drop of executions at 2026-11-12"
+        ),
+        "Throughput drop of executions in worker on 12 November 2026: find the cause."
+    );
+    assert_eq!(
+        ask(
+            "forecast",
+            "service = worker",
+            "memory in use reaches its limit"
+        ),
+        "Memory in use in worker is expected to reach its limit: add capacity or stop the rise."
     );
     assert_eq!(
         ask("quality", "dataset = ", "records stopped"),
@@ -352,6 +368,32 @@ fn asks_are_sentences() {
     assert_eq!(
         ask("quality", "dataset = b", "values missing in service_name"),
         "Values missing in service_name in b: fix the data at its source."
+    );
+}
+
+#[test]
+fn a_rise_to_a_limit_is_asked_about_once() {
+    let of = |kind: &str, what: &str, subject: &str| {
+        let mut finding = finding(kind, kind, Severity::Warning, what);
+        finding.subject = subject.to_string();
+        finding.direction = Direction::Up;
+        finding
+    };
+    let limit = of("forecast", "memory in use reaches its limit", "service = a");
+    let rises = ["a", "b"].map(|service| {
+        of(
+            "trend",
+            "trend of memory in use",
+            &format!("service = {service}"),
+        )
+    });
+    let [same, other] = rises;
+    assert_eq!(
+        asks::asks(&[same, limit, other], &[]),
+        [
+            "Memory in use in a is expected to reach its limit: add capacity or stop the rise.",
+            "Memory in use in b is rising: name an owner.",
+        ]
     );
 }
 
@@ -381,7 +423,7 @@ fn asks_say_what_to_do() {
         [
             "Failures in billing rose after “Canary” of 5 October 2026: decide whether to undo it.",
             "Failure rate missed its 10 % target: decide what to do.",
-            "billing failures rose in November 2026: find the cause.",
+            "Failures in billing rose in November 2026: find the cause.",
         ]
     );
 }
@@ -434,9 +476,13 @@ fn verdict_tells_of_improvements() {
             ..effect
         });
         let alone = effect_clause(&alone.collect::<Vec<_>>()).unwrap_or_default();
-        assert_eq!(alone.replace(" (uncontrolled)", ""), want);
+        assert_eq!(alone.replace(" (other causes not ruled out)", ""), want);
         let works = verdicts.contains(&Verdict::Works);
-        assert_eq!(alone.contains("(uncontrolled)"), works, "{alone}");
+        assert_eq!(
+            alone.contains("(other causes not ruled out)"),
+            works,
+            "{alone}"
+        );
     };
     check(&[], "");
     check(&[Verdict::Works], "the improvement works");

@@ -223,6 +223,9 @@ fn refused_clause(sources: &[SourceNote]) -> Option<String> {
     })
 }
 
+/// What "uncontrolled" means, for readers who have not come to the table that explains it.
+const OTHER_CAUSES: &str = "other causes not ruled out";
+
 pub(super) fn effect_clause(effects: &[Effect]) -> Option<String> {
     let of = |verdict| {
         effects
@@ -238,8 +241,8 @@ pub(super) fn effect_clause(effects: &[Effect]) -> Option<String> {
     let uncontrolled = works.filter(|effect| effect.controls.is_empty()).count() as u64;
     let works = say(Verdict::Works, "works", "work").map(|works| match uncontrolled {
         0 => works,
-        n if n == of(Verdict::Works) => format!("{works} (uncontrolled)"),
-        n => format!("{works} ({} uncontrolled)", word(n)),
+        n if n == of(Verdict::Works) => format!("{works} ({OTHER_CAUSES})"),
+        n => format!("{works} (for {}, {OTHER_CAUSES})", word(n)),
     });
     let parts: Vec<String> = [
         works,
