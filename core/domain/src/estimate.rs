@@ -239,6 +239,12 @@ impl<'a> Estimate<'a> {
         self.signed_text(self.value)
     }
 
+    /// The same with the decimals that the interval of `other` supports, for want of one of its own.
+    pub fn signed_like(&self, other: &Self) -> String {
+        let interval = self.interval.or(other.interval);
+        Self { interval, ..*self }.signed()
+    }
+
     /// The signed interval for a table: "−45 to −14 %"; empty where there is none.
     pub fn signed_range(&self) -> String {
         match self.interval {
@@ -510,6 +516,9 @@ mod tests {
             plain(&one.compared("than in May")),
             "33 % lower than in May"
         );
+        let rough = Estimate::relative(0.001_6, None, false);
+        assert_eq!(plain(&rough.signed()), "+0.16 %");
+        assert_eq!(plain(&rough.signed_like(&one)), "+0.2 %");
         let high = Estimate::relative(2.4, Some([1.5, 3.4]), true);
         assert_eq!(high.compared("than in May"), "3.4 times as high as in May");
     }

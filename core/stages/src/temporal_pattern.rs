@@ -164,9 +164,9 @@ impl Data<'_> {
         finding
     }
 
-    /// " of component = billing" for a group, nothing for all.
+    /// " in billing" for a group, nothing for all.
     fn of(&self, group: &Group) -> String {
-        series::words::of_group(&self.params.by, &group.label)
+        series::words::in_named(&self.params.by, &group.label)
     }
 }
 

@@ -220,7 +220,7 @@ fn sentence(stretch: &Stretch<'_>) -> String {
         "{what}{whom} {verb} {when}{between} from a mean of {before} to {after}: {claim}.",
         &[
             ("what", &words::capitalised(&set.measure)),
-            ("whom", &words::of_group(&params.by, &group.label)),
+            ("whom", &words::in_named(&params.by, &group.label)),
             (
                 "verb",
                 if shift.difference[0] > 0.0 {
@@ -321,7 +321,7 @@ pub(super) fn chart(
     let what = format!(
         "{}{}",
         set.measure,
-        words::of_group(&params.by, &group.label)
+        words::in_named(&params.by, &group.label)
     );
     let title = match &result.kept[..] {
         [] => format!(

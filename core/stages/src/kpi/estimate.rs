@@ -360,7 +360,8 @@ impl Change {
     }
 
     /// The signed difference for a table: "+33 %", "+5 builds" where there were none before.
-    pub(super) fn signed(&self, metric: &Metric, proven: bool) -> String {
+    /// A difference without an interval has the digits that the interval of `like` supports.
+    pub(super) fn signed(&self, metric: &Metric, proven: bool, like: Option<&Self>) -> String {
         if metric.is_whole() && self.scale == Scale::Amount && self.size.fract() == 0.0 {
             let size = number::with_unit(self.size, metric.unit());
             return if self.size > 0.0 {
@@ -369,7 +370,9 @@ impl Change {
                 size
             };
         }
-        self.estimate(metric, proven).signed()
+        let like = like.filter(|like| like.scale == self.scale).unwrap_or(self);
+        self.estimate(metric, proven)
+            .signed_like(&like.estimate(metric, false))
     }
 
     /// The difference in the figure's unit, with its bounds where it has some.

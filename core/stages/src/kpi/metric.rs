@@ -135,6 +135,10 @@ impl Metric {
     /// A value with the digits that an interval of this width supports; counts have no decimals, and
     /// means of small counts have those that they need.
     pub(super) fn text(&self, value: f64, width: Option<f64>) -> String {
+        // The mean of several counts has no more digits than they have.
+        if self.is_whole() && value.abs() >= 10.0 {
+            return number::with_unit(value.round(), self.unit());
+        }
         if self.is_time(value) || self.is_whole() || width.is_none() {
             return number::with_unit(value, self.unit());
         }

@@ -3,11 +3,12 @@
 use super::{ALL, Figure, HISTORY, METHOD, Metric, Params, Value, Windows, words};
 use crate::{
     Context, Input,
-    series::words::{capitalised, chart_id, of_group},
+    series::words::{capitalised, chart_id, in_named},
 };
 use retrocast_domain::{
     Chart, ChartKind, Direction, Evidence, Finding, Kpi, Magnitude, Severity, Table,
     chart::Panel,
+    estimate::Standing,
     number::{self, NBSP},
     sentence::fill,
 };
@@ -46,7 +47,7 @@ pub(super) fn kpi(params: &Params, figure: &Figure<'_>) -> Kpi {
         figure.current.value,
         before,
     ) {
-        (Some(change), ..) => change.signed(metric, proven),
+        (Some(change), ..) => change.signed(metric, proven, figure.change.as_ref()),
         (None, None, _) => "–".to_string(),
         (None, _, None) => format!("no earlier {}", params.noun()),
         (None, _, Some(_)) => "no earlier value".to_string(),
@@ -189,7 +190,7 @@ fn change_finding(
     let of = if figure.label == ALL {
         String::new()
     } else {
-        of_group(&params.by, &figure.label)
+        in_named(&params.by, &figure.label)
     };
     let estimate = change.estimate(metric, figure.proven);
     let mut texts = metric.two_texts([value, before], width(figure));
@@ -372,6 +373,19 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
             &columns,
         )
     };
+    // An interval that excludes "no change" is no proof among many, and such a row has no mark.
+    let is_likely = |figure: &Figure<'_>| {
+        let change = figure.change.as_ref();
+        let estimate = change.map(|change| change.estimate(figure.metric, figure.proven));
+        estimate.is_some_and(|estimate| estimate.standing() == Standing::Likely)
+    };
+    let corrected = |caption: &str| {
+        caption.replace(
+            "(* marks a proven change;",
+            "(* marks a change proven after correction for all figures; each interval is for its row \
+             alone;",
+        )
+    };
     let with_target = params.metrics.iter().any(has_target);
     let mut all = make(
         format!("Key figures of all {}", params.noun()),
@@ -383,6 +397,10 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
         .filter(|figure| figure.label == ALL)
         .map(|figure| row(&figure.metric.name, figure, with_target))
         .collect();
+    let mut of_all = figures.iter().filter(|figure| figure.label == ALL);
+    if of_all.any(is_likely) {
+        all.caption = corrected(&all.caption);
+    }
     let mut tables = vec![all];
     let grouped = params.metrics.iter().filter(|_| !params.by.is_empty());
     for metric in grouped {
@@ -395,6 +413,9 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
         table.rows = of_metric(metric, figures)
             .map(|figure| row(&figure.label, figure, false))
             .collect();
+        if of_metric(metric, figures).any(is_likely) {
+            table.caption = corrected(&table.caption);
+        }
         tables.push(table);
     }
     for table in &mut tables {

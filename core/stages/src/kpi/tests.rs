@@ -595,6 +595,38 @@ fn minutes_and_their_interval_read_alike() {
 }
 
 #[test]
+fn a_table_says_why_an_interval_without_zero_has_no_mark() {
+    let mut seen = 0;
+    for seed in 0..30 {
+        let table = &measure(runs(11, seed, |_| 200.0, |_| 0.95), all_metrics())
+            .cell
+            .tables[0];
+        let unmarked = table.rows.iter().map(|row| plain(&row[4])).any(|change| {
+            let range = change.split_once('(').map_or("", |(_, range)| range);
+            let bounds: Vec<f64> = range
+                .split([' ', ')'])
+                .filter_map(|word| word.parse().ok())
+                .collect();
+            !change.ends_with('*') && bounds.len() == 2 && bounds[0] * bounds[1] > 0.0
+        });
+        let explained = table.caption.contains("each interval is for its row alone");
+        assert_eq!(unmarked, explained, "{}: {:?}", table.caption, table.rows);
+        seen += usize::from(unmarked);
+        // A baseline has the digits of the figure: counts have no decimals, and what is compared with
+        // it has no more digits than the interval of the change supports.
+        let builds = table.rows.iter().find(|row| row[0] == "Builds").unwrap();
+        assert!(!builds[5].contains('.'), "{builds:?}");
+        let decimals = |text: &str| {
+            let number = text.split(['\u{a0}', ' ']).next().unwrap_or_default();
+            number.split_once('.').map_or(0, |(_, digits)| digits.len())
+        };
+        let is_small = builds[6].trim_start_matches(['+', '−']).starts_with("0.");
+        assert!(decimals(&builds[6]) == 0 || is_small, "{builds:?}");
+    }
+    assert!(seen > 0);
+}
+
+#[test]
 fn tables_of_shares_explain_their_unit_and_others_do_not() {
     let table = |params: Value| {
         let cell = measure(runs(11, 3, |_| 200.0, |_| 0.95), params).cell;

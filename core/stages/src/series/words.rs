@@ -52,16 +52,16 @@ pub(crate) fn capitalised(text: &str) -> String {
     })
 }
 
-/// " of billing" for a group, nothing for all.
-pub(crate) fn of_group(by: &[String], label: &str) -> String {
+/// " in billing" for a group, nothing for all.
+pub(crate) fn in_named(by: &[String], label: &str) -> String {
     if by.is_empty() {
         String::new()
     } else {
-        format!(" of {label}")
+        format!(" in {label}")
     }
 }
 
-/// " in billing", or nothing for all.
+/// The same of a group of a series.
 pub(crate) fn in_group(group: &Group) -> String {
     if group.subject == "all" {
         String::new()

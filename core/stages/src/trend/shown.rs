@@ -117,7 +117,7 @@ pub(super) fn finding(
         .number("step_fits_better", result.is_step)
 }
 
-/// "Tickets per day of billing rose over 105 days: the fitted line rises from 6.1 to 9.8, 61 % higher
+/// "Tickets per day in billing rose over 105 days: the fitted line rises from 6.1 to 9.8, 61 % higher
 /// (95 % interval ...)."
 fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &Tested) -> String {
     let [start, end] = ends(params, result);
@@ -130,7 +130,7 @@ fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &Tested) ->
         "{what}{whom} {verb} over {n}: the fitted line {verbs} from {start} to {end}, {claim}.",
         &[
             ("what", &words::capitalised(&set.measure)),
-            ("whom", &words::of_group(&params.by, &group.label)),
+            ("whom", &words::in_named(&params.by, &group.label)),
             ("verb", verb),
             ("verbs", verbs),
             ("start", &start),
@@ -267,7 +267,7 @@ pub(super) fn chart(
         .map(|(group, result)| {
             let [start, end] = ends(params, result);
             let heading = result.estimate(unit(set, params)).heading();
-            let group = words::of_group(&params.by, &group.label);
+            let group = words::in_named(&params.by, &group.label);
             format!("the line{group} goes from {start} to {end}, {heading}")
         })
         .collect::<Vec<_>>()

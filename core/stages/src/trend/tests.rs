@@ -71,7 +71,7 @@ fn a_drifting_metric_is_found_and_nothing_else() {
     let analysis = of(memory(1, 84, 0.15), &params());
     let finding = &analysis.cell.findings[0];
     let sentence = plain(&finding.sentence);
-    let begins = "Mean memory of search rose over 84 days: the fitted line rises from ";
+    let begins = "Mean memory in search rose over 84 days: the fitted line rises from ";
     assert!(sentence.starts_with(begins), "{sentence}");
     // Per cent differ by points, not by per cent.
     assert!(

@@ -250,7 +250,7 @@ fn than(when: &str, all: &str) -> String {
     format!("{when} than on average over {all}")
 }
 
-/// "Failures of billing are 73 % more frequent on Mondays", without a full stop: a title.
+/// "Failures in billing are 73 % more frequent on Mondays", without a full stop: a title.
 fn statement(data: &Data<'_>, group: &Group, claim: &str) -> String {
     format!(
         "{}{} {} {claim}",
