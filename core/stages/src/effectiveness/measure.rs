@@ -108,7 +108,7 @@ pub(super) fn measure(
     let days_after = line.values[change..end].iter().flatten().count();
     if days_after < params.min_post as usize {
         return Outcome::TooEarly(format!(
-            "too early: have {} after the change, need {}",
+            "{} of data after the change, {} needed",
             number::plural(days_after as u64, "day"),
             params.min_post
         ));

@@ -113,7 +113,7 @@ impl Reporter<'_> {
             Outcome::Measured(measured) => self.measured(finding, improvement, measured),
             Outcome::TooEarly(message) => {
                 finding.sentence = fill(
-                    "{title} ({component}, {date}): {message}.",
+                    "{title} ({component}, {date}): too early to judge, {message}.",
                     &[
                         ("title", &improvement.title),
                         ("component", &improvement.component),
@@ -223,15 +223,15 @@ impl Reporter<'_> {
         let template = match measured.verdict {
             Verdict::Works => {
                 "{title} works: {measure}{place} {are} {claim}, {after}{per} instead of {expected} \
-                 over {days} ({p})."
+                 over {days}."
             }
             Verdict::Harmful => {
                 "{title}: {measure}{place} {are} {claim}, {after}{per} instead of {expected} over \
-                 {days} ({p})."
+                 {days}."
             }
             _ => {
                 "{title}: {measure}{place} {are} {claim}: {after}{per}, {expected} expected, over \
-                 {days} ({p})."
+                 {days}."
             }
         };
         fill(
@@ -246,7 +246,6 @@ impl Reporter<'_> {
                 ("per", if self.lines.adds_up { " a day" } else { "" }),
                 ("expected", &expected),
                 ("days", &number::plural(estimate.steps_after as u64, "day")),
-                ("p", &number::p_value(estimate.p)),
             ],
         )
     }

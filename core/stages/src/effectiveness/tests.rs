@@ -6,7 +6,7 @@ use crate::series::test_data;
 use jiff::ToSpan;
 use jiff::civil::Date;
 use polars::prelude::*;
-use retrocast_domain::{Verdict, number};
+use retrocast_domain::Verdict;
 use serde_json::json;
 
 /// Daily counts with a Monday effect; from 35 days before the end a factor applies.
@@ -213,6 +213,20 @@ fn a_change_before_the_data_begin_is_not_called_early() {
 }
 
 #[test]
+fn a_change_of_the_last_days_is_too_early_to_judge() {
+    let series = [
+        ("billing", counts(1, 15.0, 1.0)),
+        ("search", counts(2, 15.0, 1.0)),
+    ];
+    let analysis = analyse(&series, &[("IMP-001", "billing", "2026-11-13")]);
+    let sentence = analysis.cell.findings[0].sentence.replace('\u{a0}', " ");
+    assert!(
+        sentence.ends_with(": too early to judge, 3 days of data after the change, 7 needed."),
+        "{sentence}"
+    );
+}
+
+#[test]
 fn a_handful_of_records_is_not_measured() {
     // One, then three records within 420 days.
     for places in [&[410][..], &[0, 200, 410]] {
@@ -257,8 +271,9 @@ fn a_verdict_does_not_depend_on_the_rest_of_the_register() {
     let alone = analyse(&series, &ROWS[..1]).cell;
     let among = analyse(&series, &ROWS[..2]).cell;
     assert_eq!(alone.effects[0], among.effects[0]);
-    let sentence = &among.findings[0].sentence;
-    assert!(sentence.contains(&number::p_value(among.effects[0].placebo_p)));
+    // The line below the sentence has p.
+    assert_eq!(among.findings[0].p, Some(among.effects[0].placebo_p));
+    assert!(!among.findings[0].sentence.contains("p ="));
     let caveat = |cell: &Cell| cell.caveats.iter().any(|c| c.contains("judged by itself"));
     assert!(caveat(&among) && !caveat(&alone));
 }

@@ -274,7 +274,7 @@ impl Reporter<'_> {
         finding.baseline = Some(format!("the line that it has followed since about {began}"));
         finding
             .caveats
-            .push("The line is carried on; a restart or a release ends it.".to_string());
+            .push("The line is extrapolated; a restart or a release would end it.".to_string());
         finding.caveats.extend(self.band_at_limit(group, line));
         let claim = self.breach_claim(group)?;
         match *breach {
@@ -359,7 +359,7 @@ impl Reporter<'_> {
     }
 
     /// When the band of the forecast reaches a limit: it is wider than that of the line, since past
-    /// errors do not know that a rise goes on.
+    /// errors do not know that a rise continues.
     fn band_at_limit(&self, group: &Foretold, limit: f64) -> Option<String> {
         let band = group.outlook.bands.last()?;
         let level = words::share(*self.params.level.last()?);
@@ -378,7 +378,7 @@ impl Reporter<'_> {
             (None, _) => return None,
         };
         Some(format!(
-            "The forecast does not take for granted that the rise goes on: its {level} interval for a \
+            "The forecast does not assume that the rise continues: its {level} interval for a \
              single {} reaches the limit on {reached}.",
             self.lines.period.noun()
         ))
