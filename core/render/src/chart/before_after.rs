@@ -102,7 +102,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     let below = if narrow {
         total_text.clone()
     } else {
-        format!("cumulative, {unit} summed")
+        cumulative_unit(unit)
     };
     unit_line(&mut canvas, &below, upper.bottom + font * 0.4);
     lower.value_axis(&mut canvas, format);
@@ -159,6 +159,14 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     draw_effect(&mut canvas, &lower, &effect, total_text, &mut taken);
     let bottom = lower.bottom + time_axis_height(font);
     (canvas, bottom)
+}
+
+/// What the lower part shows: amounts per day add up to amounts.
+fn cumulative_unit(unit: &str) -> String {
+    match unit.split_once(" per ") {
+        Some((noun, _)) => format!("cumulative effect, {noun}"),
+        None => format!("cumulative effect, {unit} summed"),
+    }
 }
 
 fn keys(parts: Parts, font: f64) -> Vec<Key> {

@@ -179,7 +179,7 @@ pub(crate) fn weekdays() -> Chart {
         baseline_label: "mean of all days".into(),
         horizontal: false,
     };
-    chart("weekdays", "ratio to the mean of all days", kind)
+    chart("weekdays", "relative to the mean of all days", kind)
 }
 
 pub(crate) fn components() -> Chart {

@@ -23,7 +23,7 @@ impl Format {
         let unit = unit.trim();
         if unit == "share" || unit.starts_with("share ") {
             Format::Percent
-        } else if unit == "ratio" || unit.starts_with("ratio ") {
+        } else if unit == "ratio" || unit.starts_with("relative to ") {
             Format::Ratio
         } else {
             Format::Plain
@@ -421,6 +421,9 @@ mod tests {
             let text = format.tick(value, step).replace([NBSP, '\u{202f}'], " ");
             assert_eq!(text, want);
         }
+        let of_unit = |unit| Format::of_unit(unit).tick(1.1, 0.1);
+        assert_eq!(of_unit("relative to the mean"), "1.1×");
+        assert_eq!(of_unit("tickets per day"), "1.1");
     }
 
     fn check_time(low: &str, high: &str, room: usize, finest: f64, want: &str) {

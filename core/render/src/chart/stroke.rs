@@ -51,6 +51,7 @@ pub(crate) fn key_rows(canvas: &mut Canvas, keys: &[Key], top: f64) -> f64 {
     let font = canvas.font;
     let sample = font * 1.5;
     let (mut x, mut baseline) = (0.0, top + font * 0.9);
+    let mut bands = 0;
     for key in keys.iter().filter(|key| !key.name.trim().is_empty()) {
         let size = font * 0.92;
         let name = shorten(&key.name, canvas.width - sample - font * 0.5, size, false);
@@ -75,7 +76,9 @@ pub(crate) fn key_rows(canvas: &mut Canvas, keys: &[Key], top: f64) -> f64 {
                 (x + sample, bottom),
                 (x, bottom),
             ];
-            canvas.area(&field, Ink::Band, 0.3);
+            // Bands lie on each other, so each is darker than the one before.
+            bands += 1;
+            (0..bands).for_each(|_| canvas.area(&field, Ink::Band, 0.3));
             Ink::Muted
         };
         let style = Style::new(size, ink, Anchor::Start);

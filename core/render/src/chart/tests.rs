@@ -251,6 +251,7 @@ fn cumulative_effect_is_the_sum() {
         .collect::<Vec<_>>()
         .join(" ");
     assert!(label.contains("cumulative effect −2"), "{label}");
+    assert!(!label.contains("summed"), "{label}");
 }
 
 #[test]
@@ -258,4 +259,19 @@ fn the_same_chart_twice_on_a_page_has_two_identifiers() {
     let once = super::svg(&samples::bullet(), &Options::default());
     let twice = super::svg(&samples::bullet(), &Options::default().suffix("-narrow"));
     assert!(once.contains("id=\"bullet-title\"") && twice.contains("id=\"bullet-narrow-title\""));
+}
+
+#[test]
+fn keys_of_bands_on_each_other_are_told_apart() {
+    let swatches = |bands: usize| {
+        let mut chart = samples::forecast();
+        let ChartKind::Line { bands: all, .. } = &mut chart.kind else {
+            panic!("a chart with a line");
+        };
+        let band = all[0].clone();
+        all.resize(bands, band);
+        let text = super::svg(&chart, &Options::new(200.0, 8.0));
+        text.matches("fill-opacity=\"0.3\"").count()
+    };
+    assert_eq!([1, 2].map(swatches), [1, 3], "the second is twice as dark");
 }

@@ -138,7 +138,7 @@ pub(super) fn chart_of(
         &format!("{}-{at}-{}", rhythm.key, group.label),
     );
     let baseline = rhythm.baseline();
-    words::bars(id, title, "ratio to the mean", bars, 1.0, &baseline)
+    words::bars(id, title, "relative to the mean", bars, 1.0, &baseline)
 }
 
 /// The last 53 weeks, a square a day.
