@@ -52,12 +52,10 @@ fn sections(report: &Report, layout: Layout) -> Vec<&'static str> {
             if view::has_performance(report) {
                 sections.push("performance");
             }
-            // The note shares the page of the improvements.
-            sections.push(if view::has_improvements(report) {
-                "improvements"
-            } else {
-                "page"
-            });
+            if view::has_improvements(report) {
+                sections.push("improvements");
+            }
+            // The note shares the last page where there is room.
             sections.push("note");
             sections
         }

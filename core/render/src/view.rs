@@ -73,6 +73,8 @@ pub struct View {
     kpis: Vec<KpiView>,
     /// Those that the first page prints.
     headlines: Vec<FindingView>,
+    /// Warnings among all headlines, printed or not.
+    alarms: usize,
     /// What they are compared with: "2 of these 3 are new since the report on 2026-W45."; empty where
     /// there is no earlier report.
     news: String,
@@ -197,6 +199,11 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
             .take(HEADLINES_PRINTED)
             .map(|finding| finding::headline(finding, earlier))
             .collect(),
+        alarms: report
+            .headlines
+            .iter()
+            .filter(|finding| finding.severity >= Severity::Warning)
+            .count(),
         asks: report.asks.iter().map(|ask| shorten(ask, 220)).collect(),
         charts: performance_charts(&report.cells, &report.headlines)
             .into_iter()
@@ -213,7 +220,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
         findings: all
             .iter()
             .take(FINDINGS_MAX)
-            .map(|f| finding::finding(f))
+            .map(|f| finding::finding(f, &[]))
             .collect(),
         findings_more: all.len().saturating_sub(FINDINGS_MAX) as u64,
         map: stage_map::draw(&report.plan).map(|map| drawings.add_svg(map)),

@@ -87,11 +87,11 @@ fn all_failed() -> Report {
 fn the_executive_report_has_three_pages_at_most_and_a_note() {
     let check = |what: &str, report: &Report| {
         let pages = texts(report, Layout::Executive).len();
-        assert!((2..=4).contains(&pages), "{what}: {pages} pages");
+        assert!((1..=4).contains(&pages), "{what}: {pages} pages");
     };
     assert_eq!(
         texts(&empty(), Layout::Executive).len(),
-        2,
+        1,
         "no page about nothing"
     );
     check("sample", &sample());
@@ -168,6 +168,21 @@ fn no_page_contradicts_another_about_decisions() {
     assert!(!all(&report).contains("No recommendation"));
     report.asks.clear();
     assert!(all(&report).contains("Nothing: no finding of this period needs a decision."));
+}
+
+#[test]
+fn the_first_page_says_that_there_are_more_warnings() {
+    let mut report = empty();
+    let warning = Finding {
+        severity: Severity::Warning,
+        ..sample().headlines[0].clone()
+    };
+    for (warnings, said) in [(3, false), (5, true)] {
+        report.headlines = vec![warning.clone(); warnings];
+        let words = texts(&report, Layout::Executive).concat().concat();
+        let note = "The other warnings are in the technical report.";
+        assert_eq!(words.contains(note), said, "{warnings}");
+    }
 }
 
 #[test]

@@ -111,7 +111,7 @@ pub(super) fn cell(cell: &Cell, drawings: &mut Drawings) -> CellView {
             .findings
             .iter()
             .take(CELL_FINDINGS_MAX)
-            .map(finding::finding)
+            .map(|finding| finding::finding(finding, &cell.caveats))
             .collect(),
         findings_more: cell.findings.len().saturating_sub(CELL_FINDINGS_MAX) as u64,
         kpis: cell

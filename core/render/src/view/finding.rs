@@ -36,12 +36,17 @@ fn severity(severity: Severity) -> (&'static str, &'static str) {
     }
 }
 
-/// A finding as an analyst reads it: with test, numbers and caveats.
-pub(super) fn finding(finding: &Finding) -> FindingView {
+/// A finding as an analyst reads it: with test, numbers and caveats, but for those that its stage states
+/// for all findings.
+pub(super) fn finding(finding: &Finding, stated: &[String]) -> FindingView {
+    let own = finding
+        .caveats
+        .iter()
+        .filter(|caveat| !stated.contains(caveat));
     FindingView {
         sentence: shorten(&finding.sentence, LONG),
         meta: finding_meta(finding),
-        caveats: finding.caveats.clone(),
+        caveats: own.cloned().collect(),
         ..headline(finding, None)
     }
 }
@@ -150,6 +155,9 @@ mod tests {
         let mut finding = Finding::new("s", "effect", "all", "x");
         finding.caveats = vec!["Uncontrolled: no other component moved along.".to_string()];
         assert_eq!(headline(&finding, None).meta, "uncontrolled");
+        let stated = finding.caveats.clone();
+        finding.caveats.push("Only here.".to_string());
+        assert_eq!(super::finding(&finding, &stated).caveats, ["Only here."]);
     }
 
     #[test]
