@@ -515,6 +515,12 @@ fn source_notes_have_right_plurals() {
     one.quarantined.pop();
     one.duplicates = 0;
     assert!(notes::source_notes(&one)[0].ends_with("accepted; 30 left out (wrong type)."));
+    (one.records, one.accepted) = (5, 3);
+    let handful = plain(&notes::source_notes(&one)[0]);
+    assert!(
+        handful.starts_with("tickets: 5 records in 14 files, 3 accepted;"),
+        "{handful}"
+    );
     let notes: Vec<String> = notes::source_notes(&tickets)
         .iter()
         .map(|note| plain(note))

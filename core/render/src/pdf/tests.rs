@@ -186,6 +186,16 @@ fn the_first_page_says_that_there_are_more_warnings() {
 }
 
 #[test]
+fn directors_get_the_verdict_and_analysts_also_p() {
+    for (layout, said) in [(Layout::Executive, false), (Layout::Technical, true)] {
+        let runs = texts(&sample(), layout).concat();
+        assert!(runs.iter().any(|run| run == "Verdict"));
+        assert_eq!(runs.iter().any(|run| run == "p"), said, "{layout:?}");
+        assert_eq!(runs.concat().contains(", p ="), said, "{layout:?}");
+    }
+}
+
+#[test]
 fn a_partial_report_says_so_on_every_page() {
     let mut report = sample();
     for (status, said) in [

@@ -62,7 +62,7 @@ pub(super) fn source(source: &SourceNote, timezone: &str) -> SourceView {
         records: count(source.records),
         accepted: count(source.accepted),
         accepted_share: if source.records == 0 {
-            "n/a".to_string()
+            "–".to_string()
         } else {
             percent(share)
         },
