@@ -17,7 +17,7 @@ use typst::{
 use typst_layout::PagedDocument;
 use typst_pdf::{PdfOptions, PdfStandard, PdfStandards};
 
-const POINTS_PER_MILLIMETRE: f64 = 72.0 / 25.4;
+pub(crate) const POINTS_PER_MILLIMETRE: f64 = 72.0 / 25.4;
 
 /// Lays out and exports a report. The attached `report.json` holds the bytes of [`report_json`].
 ///

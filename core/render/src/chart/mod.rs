@@ -15,7 +15,7 @@ mod small_multiples;
 mod sparkline;
 mod stroke;
 mod svg;
-mod text;
+pub(crate) mod text;
 
 pub use svg::dark_css;
 pub(crate) use text::escape;

@@ -7,6 +7,8 @@ use super::{
     kpi::{self, KpiView},
 };
 use crate::assemble::{self, without_name, without_prefix};
+use crate::chart::text::text_width;
+use crate::pdf::POINTS_PER_MILLIMETRE;
 use crate::words::{capital, named, shorten};
 use retrocast_domain::{
     Align, Cell, CellStatus, ChartKind, Table, cell::DatasetRef, number::plural,
@@ -53,6 +55,9 @@ pub(super) struct TableView {
     columns: Vec<ColumnView>,
     rows: Vec<Vec<String>>,
     more: String,
+    /// Whether it surely has room beside itself on a page with each text in one line: then nothing
+    /// needs to be measured, which takes longer than setting it.
+    fits: bool,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -129,6 +134,10 @@ pub(super) fn cell(cell: &Cell, drawings: &mut Drawings) -> CellView {
             .iter()
             .filter(|table| cell.kind == "sql" || !table.rows.is_empty())
             .flat_map(|table| parts(self::table(table, cell.kind == "sql")))
+            .map(|table| TableView {
+                fits: natural_width(&table) < WIDE * POINTS_PER_MILLIMETRE,
+                ..table
+            })
             .collect(),
         caveats: sentences(&cell.caveats),
     }
@@ -193,6 +202,7 @@ fn table(table: &Table, raw: bool) -> TableView {
         text => text,
     };
     TableView {
+        fits: false,
         caption: shorten(shown.caption.trim_end_matches('.'), 200),
         columns: shown
             .columns
@@ -229,6 +239,22 @@ fn table(table: &Table, raw: bool) -> TableView {
     }
 }
 
+/// Width of a table with each text in one line, in points, as the templates set it.
+fn natural_width(table: &TableView) -> f64 {
+    // Figures are as wide as each other, which makes a one wider.
+    const TABULAR: f64 = 1.05;
+    const BETWEEN: f64 = 10.0;
+    let column = |(i, column): (usize, &ColumnView)| {
+        let texts = table
+            .rows
+            .iter()
+            .map(|row| text_width(&row[i], 7.6, false) * TABULAR);
+        let widest = texts.fold(text_width(&column.title, 7.0, true), f64::max);
+        widest + BETWEEN
+    };
+    table.columns.iter().enumerate().map(column).sum()
+}
+
 /// Letters that fit beside each other on a printed page, and those that the space between two columns
 /// takes.
 const LETTERS_MAX: usize = 112;
@@ -261,6 +287,7 @@ fn turned(table: TableView) -> TableView {
     };
     let columns = table.columns.iter().enumerate().skip(1);
     TableView {
+        fits: false,
         rows: columns.take(TURNED_LINES_MAX).map(line).collect(),
         columns: std::iter::once(name).chain(names).collect(),
         more: with_hidden_columns(hidden, &table.more),
@@ -329,6 +356,7 @@ fn parts(table: TableView) -> Vec<TableView> {
                 format!("columns {from} to {to}")
             };
             TableView {
+                fits: false,
                 caption: format!("{} ({which} of {n})", table.caption),
                 columns: columns
                     .iter()
