@@ -500,7 +500,7 @@ fn crossing(holds: impl Fn(f64) -> bool, unit: f64) -> f64 {
         (inside, outside) = (outside, outside * 2.0);
     }
     for _ in 0..50 {
-        let middle = (inside + outside) / 2.0;
+        let middle = f64::midpoint(inside, outside);
         if holds(middle) {
             inside = middle;
         } else {

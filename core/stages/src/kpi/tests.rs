@@ -642,7 +642,7 @@ fn tables_of_shares_explain_their_unit_and_others_do_not() {
     );
     let (size, range) = change.split_once(" pp (").expect("a size in points");
     assert!(
-        size.len() > 1 && range.ends_with(')') && !range.contains("p"),
+        size.len() > 1 && range.ends_with(')') && !range.contains('p'),
         "{change}"
     );
     let (caption, _) = table(json!({"metrics": [{"name": "Runs", "kind": "count"}]}));

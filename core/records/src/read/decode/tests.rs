@@ -54,10 +54,7 @@ fn zeros_after_members_are_padding() {
         check(&[&one, b"x"], Err(&told));
         check(&[&one, &[0; 512], b"garbage"], Err(&told));
         check(&[&one, &two[..2]], Err("is cut off"));
-        check(
-            &[&one, &[0; 3], &two[..two.len() - 1]],
-            Err("is cut off"),
-        );
+        check(&[&one, &[0; 3], &two[..two.len() - 1]], Err("is cut off"));
     }
     let frames = [zstd(b"one\n"), skipped.clone(), zstd(b"two\n"), skipped].concat();
     assert_eq!(text(&frames, "x").as_deref(), Ok("one\ntwo\n"));
