@@ -99,6 +99,19 @@ pub fn sensible(value: f64) -> String {
     fixed(value, decimals_for(value))
 }
 
+/// A number that was recorded or added up, not estimated: with one or two decimals as it is, else
+/// [`sensible`].
+pub fn recorded(value: f64) -> String {
+    const LARGE: f64 = 1e7;
+    let is_whole = |scaled: f64| (scaled - scaled.round()).abs() < 1e-6;
+    match (1..=2).find(|decimals| is_whole(value * 10_f64.powi(*decimals))) {
+        Some(decimals) if value.abs() < LARGE && !is_whole(value) => {
+            fixed(value, decimals as usize)
+        }
+        _ => sensible(value),
+    }
+}
+
 /// Whether no digit of a text is other than 0.
 pub(crate) fn reads_zero(text: &str) -> bool {
     !text.bytes().any(|b| (b'1'..=b'9').contains(&b))
@@ -291,6 +304,14 @@ pub fn with_unit(value: f64, unit: &str) -> String {
     }
 }
 
+/// The same of a value that is exact: see [`recorded`].
+pub fn recorded_with_unit(value: f64, unit: &str) -> String {
+    match unit {
+        "share" | "min" | "ratio" => with_unit(value, unit),
+        unit => with_noun(&recorded(value), unit),
+    }
+}
+
 /// A number's text with its unit, which is in the singular after 1.
 pub(crate) fn with_noun(text: &str, unit: &str) -> String {
     match unit {
@@ -365,6 +386,27 @@ mod tests {
 
     fn plain(text: &str) -> String {
         text.replace([NBSP, THIN], " ").replace(MINUS, "-")
+    }
+
+    #[test]
+    fn what_was_recorded_keeps_its_decimals() {
+        let texts = [
+            1319.49,
+            12.5,
+            1299.99,
+            1319.494,
+            0.0457,
+            7.0,
+            -3.25,
+            2.0 / 3.0,
+        ];
+        let want = [
+            "1319.49", "12.5", "1299.99", "1319", "0.046", "7", "−3.25", "0.67",
+        ];
+        for (value, want) in texts.into_iter().zip(want) {
+            assert_eq!(recorded(value), want);
+        }
+        assert_eq!(recorded_with_unit(1319.49, "h"), format!("1319.49{NBSP}h"));
     }
 
     #[test]

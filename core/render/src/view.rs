@@ -44,6 +44,8 @@ const EFFECTS_MAX: usize = 8;
 const PROOF_EFFECTS_MAX: usize = 5;
 const RECOMMENDATIONS_MAX: usize = 3;
 const TABLE_ROWS_MAX: usize = 10;
+/// Rows up to which a table is shown whole: hours of a day, months of a year.
+const TABLE_ROWS_WHOLE: usize = 24;
 const FINDINGS_MAX: usize = 24;
 
 /// Characters of a sentence on a page of a fixed number.

@@ -65,7 +65,7 @@ pub const RESULT: &str = "__result";
 /// The kind `sql`.
 pub const SQL: Kind = Kind {
     name: "sql",
-    code_version: 4,
+    code_version: 5,
     summary: "A dataset made by a SQL query over other datasets.",
     manual: include_str!("sql.rs"),
     schema: || schemars::schema_for!(Params),
@@ -146,7 +146,8 @@ fn sentences(context: &Context, input: &Input, template: &str) -> Result<Vec<Fin
         let mut finding = Finding::new(&context.stage, "fact", &subject, template);
         finding.sentence = retrocast_domain::sentence::fill(template, &places);
         finding.method = "SQL (Apache DataFusion)".to_string();
-        finding.period = format!("until {}", context.window.end);
+        let last = context.window.end.yesterday().unwrap_or(context.window.end);
+        finding.period = format!("until {last}");
         finding.confidence = 1.0;
         finding.evidence = vec![Evidence {
             dataset: input.dataset.name.clone(),
@@ -242,7 +243,7 @@ fn is_name(column: &str) -> bool {
 fn shown_value(column: &Column, row: usize, zone: &TimeZone) -> String {
     let text = match column.get(row) {
         Ok(AnyValue::Null) | Err(_) => return "–".to_string(),
-        Ok(AnyValue::Float64(value)) => number::sensible(value),
+        Ok(AnyValue::Float64(value)) => number::recorded(value),
         Ok(AnyValue::Float32(value)) => number::sensible(f64::from(value)),
         Ok(AnyValue::String(text)) => text.to_string(),
         Ok(AnyValue::StringOwned(text)) => text.to_string(),

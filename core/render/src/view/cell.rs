@@ -1,7 +1,7 @@
 //! What a stage did and found, in words.
 
 use super::{
-    ChartView, Drawings, HALF, TABLE_ROWS_MAX, WIDE,
+    ChartView, Drawings, HALF, TABLE_ROWS_MAX, TABLE_ROWS_WHOLE, WIDE,
     effect::{self, EffectView},
     finding::{self, FindingView},
     kpi::{self, KpiView},
@@ -189,7 +189,11 @@ fn dataset(dataset: &DatasetRef) -> String {
 
 /// A table whose headings are `raw` has the names of columns in them and values as they came.
 fn table(table: &Table, raw: bool) -> TableView {
-    let shown = table.clone().top(TABLE_ROWS_MAX);
+    let rows = match table.rows.len() {
+        rows if rows <= TABLE_ROWS_WHOLE && table.more == 0 => rows,
+        _ => TABLE_ROWS_MAX,
+    };
+    let shown = table.clone().top(rows);
     let names = |column: usize| {
         let text = shown
             .columns
@@ -415,6 +419,17 @@ mod tests {
         };
         assert_eq!(titles(true), ["component", "note", "failures"]);
         assert_eq!(titles(false), ["Component", "Note", "Failures"]);
+    }
+
+    #[test]
+    fn the_hours_of_a_day_are_shown_whole() {
+        for (rows, shown) in [(24, 24), (25, 10)] {
+            let mut hours = Table::new("Hours.", &["<hour", ">records"]);
+            (0..rows).for_each(|hour| hours.push([format!("{hour}:00"), "7".to_string()]));
+            let view = table(&hours, false);
+            assert_eq!(view.rows.len(), shown);
+            assert_eq!(view.more.is_empty(), rows == shown, "{}", view.more);
+        }
     }
 
     #[test]

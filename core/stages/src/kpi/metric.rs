@@ -139,6 +139,9 @@ impl Metric {
         if self.is_whole() && value.abs() >= 10.0 {
             return number::with_unit(value.round(), self.unit());
         }
+        if self.kind == MetricKind::Sum && width.is_none() {
+            return number::recorded_with_unit(value, self.unit());
+        }
         if self.is_time(value) || self.is_whole() || width.is_none() {
             return number::with_unit(value, self.unit());
         }

@@ -366,10 +366,15 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
             .part
             .as_ref()
             .map_or_else(String::new, |part| format!(", {} only", part.words));
+        let uneven = params.metrics.iter().any(Metric::grows_with_days)
+            && windows.days(0) != windows.days(1);
+        let basis = if uneven {
+            "changes are per day, since periods differ in length, and computed"
+        } else {
+            "changes are computed"
+        };
         Table::new(
-            format!(
-                "{caption}{part} (* marks a proven change; changes are computed before rounding)"
-            ),
+            format!("{caption}{part} (* marks a proven change; {basis} before rounding)"),
             &columns,
         )
     };
