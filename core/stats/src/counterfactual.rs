@@ -1,10 +1,10 @@
 //! What a series would have been without a change: regression on season and controls with
 //! autocorrelated errors, averaged over models of the errors.
 //!
-//! A value is `level + season + controls · coefficients + a + e`. The first three are fixed, with an
-//! optional slope; `e` is independent noise, and `a` follows an autoregression of order one, from none
-//! to a random walk (Harvey, 1989; Durbin and Koopman, 2012). Generalised least squares gives the
-//! coefficients: a filter with one state makes the errors independent.
+//! A value is `level + season + controls · coefficients + a + w + e`. The first three are fixed, with an
+//! optional slope; `e` is independent noise, `a` an autoregression of order one and `w` a random walk
+//! (Harvey, 1989; Durbin and Koopman, 2012). Generalised least squares gives the coefficients: a filter
+//! with two states makes the errors independent.
 //!
 //! How long the errors remember is hardly known from a hundred values, and an estimate of it makes
 //! intervals too narrow. So it is not chosen but averaged: a grid of models, weighted by their
@@ -12,13 +12,17 @@
 //! return to their level soon (Hoeting et al., 1999). There is no optimiser and no randomness. Missing
 //! values are skipped by the filter.
 
-/// One model of the errors, in units of their variance: `a` moves by `moving` a step, `e` is `fixed`.
+use crate::describe::{mean, sd};
+
+/// One model of the errors, in units of their variance without the random walk.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Model {
-    /// Share of `a` that is left after a step; 1 is a random walk.
+    /// Share of `a` that is left after a step, below 1.
     pub memory: f64,
     /// Variance of the step of `a`.
     pub moving: f64,
+    /// Variance of the step of `w`.
+    pub walking: f64,
     /// Variance of `e`.
     pub fixed: f64,
     /// Whether the level has a slope.
@@ -85,9 +89,15 @@ const MEMORIES: [f64; 9] = [0.15, 0.3, 0.45, 0.6, 0.75, 0.85, 0.92, 0.96, 0.98];
 /// Shares of `a` in the variance, each with its prior weight. A noise beside an autoregression can be
 /// told from a shorter memory only where the memory is long.
 const SHARES: [(f64, f64); 4] = [(1.0, 1.0), (0.5, 0.35), (0.25, 0.2), (0.1, 0.1)];
-/// Steps of a random walk in units of the independent noise, and their prior weight.
+/// Steps of a random walk in units of the other errors, and memories of these.
 const WALKS: [f64; 8] = [0.02, 0.04, 0.07, 0.12, 0.2, 0.35, 0.6, 1.2];
-const WALK_WEIGHT: f64 = 0.2;
+const MEMORIES_BESIDE: [f64; 3] = [0.0, 0.3, 0.6];
+/// Prior weight of a random walk in a year of values, and how it grows with their number: the longer a
+/// series, the likelier that its level moved. Chosen by simulation (see the tests of [`crate::effect`]).
+const WALK_WEIGHT: f64 = 0.5;
+const YEAR: f64 = 365.0;
+/// The same beside errors with a memory, relative to one beside errors without.
+const BESIDE_MEMORY: f64 = 0.5;
 /// Prior weight of errors without memory.
 const WHITE_WEIGHT: f64 = 2.0;
 /// Prior standard deviation of the slope, per step, in units of the errors', and its prior odds: most
@@ -97,30 +107,41 @@ const SLOPE_WEIGHT: f64 = 0.05;
 /// Models with less than this share of the best one's weight are left out.
 const WEIGHT_MIN: f64 = 0.01;
 
-/// The grid, with prior weights.
-fn grid() -> impl Iterator<Item = Model> {
+/// The grid, with prior weights for a series of `n` values.
+fn grid(n: usize) -> impl Iterator<Item = Model> {
     let white = Model {
         memory: 0.0,
         moving: 0.0,
+        walking: 0.0,
         fixed: 1.0,
         slope: false,
         weight: WHITE_WEIGHT,
     };
+    let errors = move |memory: f64, share: f64| Model {
+        memory,
+        moving: share * (1.0 - memory * memory),
+        fixed: 1.0 - share,
+        ..white
+    };
     let returning = MEMORIES.into_iter().flat_map(move |memory| {
         let shares = if memory < 0.5 { &SHARES[..1] } else { &SHARES };
         shares.iter().map(move |(share, weight)| Model {
-            memory,
-            moving: share * (1.0 - memory * memory),
-            fixed: 1.0 - share,
             weight: weight * if memory > 0.9 { 0.4 } else { 1.0 },
-            ..white
+            ..errors(memory, *share)
         })
     });
-    let walks = WALKS.into_iter().map(move |step| Model {
-        memory: 1.0,
-        moving: step * step,
-        weight: WALK_WEIGHT,
-        ..white
+    let walk_weight = WALK_WEIGHT * (n as f64 / YEAR).powi(2);
+    let walks = MEMORIES_BESIDE.into_iter().flat_map(move |memory| {
+        let (share, weight) = match memory > 0.0 {
+            true => (1.0, BESIDE_MEMORY * walk_weight),
+            false => (0.0, walk_weight),
+        };
+        let beside = errors(memory, share);
+        WALKS.into_iter().map(move |step| Model {
+            walking: step * step,
+            weight,
+            ..beside
+        })
     });
     let level: Vec<Model> = std::iter::once(white)
         .chain(returning)
@@ -172,14 +193,8 @@ impl Rows {
 
 /// Mean and standard deviation, the latter 1 for a constant.
 fn scale(values: &[f64]) -> (f64, f64) {
-    let n = values.len().max(1) as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let square = values
-        .iter()
-        .map(|value| (value - mean).powi(2))
-        .sum::<f64>();
-    let sd = (square / n).sqrt();
-    (mean, if sd > 0.0 { sd } else { 1.0 })
+    let sd = sd(values);
+    (mean(values), if sd > 0.0 { sd } else { 1.0 })
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -195,12 +210,32 @@ struct Fit {
     variance: f64,
     freedom: f64,
     log_likelihood: f64,
-    /// The state after the training values and its variance: the first number is the values', the rest
-    /// are the regressors'.
-    state: Vec<f64>,
-    state_variance: f64,
-    /// States before each training value, as many as `state` is long a step; empty unless asked for.
+    /// `a` and `w` after the training values: first the values', then each regressor's.
+    state: Vec<[f64; 2]>,
+    spread: Spread,
+    /// `a + w` before each training value, as many as `state` is long a step; empty unless asked for.
     states: Vec<f64>,
+}
+
+/// Variances of `a` and `w`, and their covariance.
+#[derive(Debug, Clone, Copy)]
+struct Spread {
+    a: f64,
+    both: f64,
+    w: f64,
+}
+
+impl Spread {
+    /// Variance of a weighted sum of `a` and `w`.
+    fn of(self, [a, w]: [f64; 2]) -> f64 {
+        a * a * self.a + 2.0 * a * w * self.both + w * w * self.w
+    }
+
+    fn advance(&mut self, model: &Model) {
+        self.a = model.memory * model.memory * self.a + model.moving;
+        self.both *= model.memory;
+        self.w += model.walking;
+    }
 }
 
 /// Fits the coefficients under a model; `None` where the regressors cannot be told apart.
@@ -209,30 +244,33 @@ fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option
     let mut squares = vec![0.0; size * size];
     let mut products = vec![0.0; size];
     let (mut total, mut log_variances, mut seen) = (0.0, 0.0, 0.0);
-    let mut state = vec![0.0; size + 1];
-    // A random walk begins anywhere; the constant takes that in.
-    let mut spread = match model.memory {
-        memory if memory < 1.0 => model.moving / (1.0 - memory * memory),
-        _ => 0.0,
+    let mut state = vec![[0.0; 2]; size + 1];
+    let mut spread = Spread {
+        a: model.moving / (1.0 - model.memory * model.memory),
+        both: 0.0,
+        // A random walk begins anywhere; the constant takes that in.
+        w: 0.0,
     };
     let mut states = Vec::new();
     let mut row = vec![0.0; size];
     for (i, value) in values.iter().enumerate() {
         if keep {
-            states.extend_from_slice(&state);
+            states.extend(state.iter().map(|[a, w]| a + w));
         }
         if let Some(value) = value {
-            let variance = spread + model.fixed;
-            let (gain, weight) = (spread / variance, 1.0 / variance);
-            let error = value - state[0];
-            state[0] += gain * error;
-            for ((slot, x), carried) in row
-                .iter_mut()
-                .zip(rows.at(i, model.slope))
-                .zip(&mut state[1..])
-            {
-                *slot = x - *carried;
-                *carried += gain * *slot;
+            let variance = spread.of([1.0; 2]) + model.fixed;
+            let gains = [spread.a + spread.both, spread.both + spread.w].map(|c| c / variance);
+            let take = |[a, w]: &mut [f64; 2], value: f64| {
+                let error = value - *a - *w;
+                *a += gains[0] * error;
+                *w += gains[1] * error;
+                error
+            };
+            let weight = 1.0 / variance;
+            let error = take(&mut state[0], *value);
+            let regressors = rows.at(i, model.slope);
+            for ((slot, x), carried) in row.iter_mut().zip(regressors).zip(&mut state[1..]) {
+                *slot = take(carried, *x);
             }
             for (a, line) in squares.chunks_exact_mut(size).enumerate() {
                 let scaled = weight * row[a];
@@ -244,10 +282,12 @@ fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option
             total += weight * error * error;
             log_variances += variance.ln();
             seen += 1.0;
-            spread *= 1.0 - gain;
+            spread.a -= gains[0] * gains[0] * variance;
+            spread.both -= gains[0] * gains[1] * variance;
+            spread.w -= gains[1] * gains[1] * variance;
         }
-        state.iter_mut().for_each(|slot| *slot *= model.memory);
-        spread = model.memory * model.memory * spread + model.moving;
+        state.iter_mut().for_each(|[a, _]| *a *= model.memory);
+        spread.advance(model);
     }
     let mut prior = 0.0;
     if model.slope {
@@ -270,7 +310,7 @@ fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option
         freedom,
         log_likelihood: prior - 0.5 * (log_variances + log_determinant + freedom * residual.ln()),
         state,
-        state_variance: spread,
+        spread,
         states,
     })
 }
@@ -280,26 +320,16 @@ fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option
 fn cholesky(matrix: &mut [f64], size: usize) -> Option<f64> {
     let mut log_determinant = 0.0;
     for i in 0..size {
-        let diagonal = matrix[i * size + i];
-        for j in 0..=i {
-            let (above, line) = matrix.split_at_mut(i * size);
-            let other = if j < i {
-                &above[j * size..j * size + j]
-            } else {
-                &line[..0]
-            };
-            if j < i {
-                let sum = line[j] - dot(&line[..j], other);
-                line[j] = sum / above[j * size + j];
-            } else {
-                let sum = line[i] - dot(&line[..i], &line[..i]);
-                if sum <= diagonal * 1e-10 {
-                    return None;
-                }
-                line[i] = sum.sqrt();
-                log_determinant += sum.ln();
-            }
+        let (above, line) = matrix.split_at_mut(i * size);
+        for (j, other) in above.chunks_exact(size).enumerate() {
+            line[j] = (line[j] - dot(&line[..j], &other[..j])) / other[j];
         }
+        let rest = line[i] - dot(&line[..i], &line[..i]);
+        if rest <= line[i] * 1e-10 {
+            return None;
+        }
+        line[i] = rest.sqrt();
+        log_determinant += rest.ln();
     }
     Some(log_determinant)
 }
@@ -334,7 +364,7 @@ fn backward(triangle: &[f64], b: &[f64]) -> Vec<f64> {
 /// With too few values for any regression there is no model.
 pub fn weigh(values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
     let rows = Rows::new(controls, period, values.len(), values.len());
-    let scored: Vec<(f64, Model)> = grid()
+    let scored: Vec<(f64, Model)> = grid(values.len())
         .filter_map(|model| {
             let fit = fit(&model, values, &rows, false)?;
             Some((fit.log_likelihood + model.weight.ln(), model))
@@ -414,7 +444,7 @@ pub fn forecast(
                 .enumerate()
             {
                 let row = rows.at(i, model.slope);
-                let drift: f64 = state[0] - dot(&state[1..], &fit.coefficients);
+                let drift = state[0] - dot(&state[1..], &fit.coefficients);
                 *slot += weight * (dot(row, &fit.coefficients) + drift);
             }
         }
@@ -449,54 +479,64 @@ fn part(model: &Model, fit: &Fit, rows: &Rows, train: usize, counted: &[bool]) -
             *slot += x / n;
         }
     }
-    // What a step of `a` at each time adds to the mean, from the last back to the state before all.
-    let (mut share, mut moved) = (0.0, 0.0);
+    // What a step of `a` and of `w` at each time adds to the mean, from the last back to the state
+    // before all.
+    let (mut shares, mut moved) = ([0.0; 2], 0.0);
     for (step, counted) in counted.iter().enumerate().rev() {
-        share = f64::from(u8::from(*counted)) / n + model.memory * share;
+        let here = f64::from(u8::from(*counted)) / n;
+        shares = [here + model.memory * shares[0], here + shares[1]];
         if step > 0 {
-            moved += share * share;
+            moved += model.moving * shares[0].powi(2) + model.walking * shares[1].powi(2);
         }
     }
-    let open = open(fit, &mean_row, share);
     Part {
         weight: 0.0,
-        mean: expected(fit, &mean_row, share),
-        learned: fit.variance * (open + share * share * fit.state_variance),
-        noise: fit.variance * (model.moving * moved + model.fixed / n),
+        mean: expected(fit, &mean_row, shares),
+        learned: fit.variance * (open(fit, &mean_row, shares) + fit.spread.of(shares)),
+        noise: fit.variance * (moved + model.fixed / n),
         freedom: fit.freedom,
     }
 }
 
 /// Mean and variance of each observation by one model.
 fn ahead(model: &Model, fit: &Fit, rows: &Rows, train: usize, horizon: usize) -> Vec<(f64, f64)> {
-    let (mut share, mut spread) = (1.0, fit.state_variance);
+    let (mut shares, mut spread) = ([1.0; 2], fit.spread);
     (train..train + horizon)
         .map(|step| {
             let row = rows.at(step, model.slope);
-            let variance = open(fit, row, share) + spread + model.fixed;
-            let mean = expected(fit, row, share);
-            share *= model.memory;
-            spread = model.memory * model.memory * spread + model.moving;
+            let variance = open(fit, row, shares) + spread.of([1.0; 2]) + model.fixed;
+            let mean = expected(fit, row, shares);
+            shares[0] *= model.memory;
+            spread.advance(model);
             (mean, fit.variance * variance)
         })
         .collect()
 }
 
-/// What is expected at regressors, when `share` of the present state is left.
-fn expected(fit: &Fit, row: &[f64], share: f64) -> f64 {
-    let drift = fit.state[0] - dot(&fit.state[1..], &fit.coefficients);
-    dot(row, &fit.coefficients) + share * drift
+/// The expectation at regressors, when these shares of the present `a` and `w` are left.
+fn expected(fit: &Fit, row: &[f64], shares: [f64; 2]) -> f64 {
+    let left = left(fit, shares);
+    dot(row, &fit.coefficients) + left[0] - dot(&left[1..], &fit.coefficients)
 }
 
-/// What unknown coefficients add to the variance there.
-fn open(fit: &Fit, row: &[f64], share: f64) -> f64 {
+/// The variance that unknown coefficients add there.
+fn open(fit: &Fit, row: &[f64], shares: [f64; 2]) -> f64 {
+    let left = left(fit, shares);
     let row: Vec<f64> = row
         .iter()
-        .zip(&fit.state[1..])
-        .map(|(x, carried)| x - share * carried)
+        .zip(&left[1..])
+        .map(|(x, left)| x - left)
         .collect();
     let half = forward(&fit.triangle, &row);
     dot(&half, &half)
+}
+
+/// These shares of the present state, for the values and each regressor.
+fn left(fit: &Fit, [a, w]: [f64; 2]) -> Vec<f64> {
+    fit.state
+        .iter()
+        .map(|state| a * state[0] + w * state[1])
+        .collect()
 }
 
 #[cfg(test)]
@@ -513,6 +553,7 @@ mod tests {
         Model {
             memory,
             moving,
+            walking: 0.0,
             fixed,
             slope: false,
             weight: 1.0,
@@ -613,7 +654,12 @@ mod tests {
         let models = weigh(&values, &[], 1);
         let result = forecast(&models, &values, &[], 1, &[true; 30], true).expect("a forecast");
         assert!(result.variance[29] > 5.0 * result.variance[0]);
-        assert!(models.iter().all(|model| model.memory > 0.9), "{models:?}");
+        assert!(
+            models
+                .iter()
+                .all(|model| model.memory > 0.9 || model.walking > 0.1),
+            "{models:?}"
+        );
     }
 
     #[test]

@@ -74,7 +74,6 @@ const ROWS: [(&str, &str, &str); 3] = [
 
 #[test]
 fn what_works_is_told_from_what_does_nothing() {
-    let mut held = 0;
     for seed in 0..8 {
         let series = [
             ("billing", counts(3 * seed + 1, 15.0, 0.65)),
@@ -86,13 +85,23 @@ fn what_works_is_told_from_what_does_nothing() {
         let verdicts: Vec<Verdict> = effects.iter().map(|effect| effect.verdict).collect();
         let wanted = [Verdict::Works, Verdict::Unclear, Verdict::TooEarly];
         assert_eq!(verdicts, wanted, "seed {seed}: {effects:?}");
-        let [relative, low, high] = effects[0].relative;
-        assert!((-0.5..-0.2).contains(&relative), "seed {seed}: {relative}");
-        held += u32::from(low < -0.35 && -0.35 < high);
         assert_eq!(effects[0].days_after, 30);
         assert_eq!(analysis.cell.charts.len(), 2);
     }
-    assert!(held >= 7, "the interval holds the truth in {held} of 8");
+}
+
+/// Of 95 % intervals one in twenty misses the truth: they are counted over more seeds than would all
+/// have to hold it.
+#[test]
+fn intervals_hold_the_planted_effect_as_often_as_they_say() {
+    let held = |seed: u64| {
+        let series = [("billing", counts(3 * seed + 1, 15.0, 0.65))];
+        let analysis = analyse(&series, &ROWS[..1]);
+        let [_, low, high] = analysis.cell.effects[0].relative;
+        low < -0.35 && -0.35 < high
+    };
+    let held = (0..100).filter(|seed| held(*seed)).count();
+    assert!((90..=99).contains(&held), "{held} of 100");
 }
 
 #[test]
