@@ -104,7 +104,7 @@ impl Reporter<'_> {
         }
     }
 
-    /// What an event was compared with: what came after it only where enough has come.
+    /// Names what an event was compared with: what came after it only where enough has come.
     fn baseline(&self, event: &Event) -> String {
         let after = self.lines.starts.len() - 1 - event.peak;
         let when = if after >= self.options.short / 2 {
@@ -126,7 +126,7 @@ impl Reporter<'_> {
         if event.last < self.lines.index_of(self.context.window.start) {
             Severity::Info
         } else if metric_type == MetricType::Other {
-            // What stops altogether harms somebody, whatever it is.
+            // A complete stop harms somebody, whatever is measured.
             if is_large && (lasts || relative <= -1.0) {
                 Severity::Warning
             } else {
@@ -324,15 +324,21 @@ impl Reporter<'_> {
         } else {
             format!(" in {}", number::plural(examined.len() as u64, "group"))
         };
+        let recent = if window > from {
+            let recent = number::count((steps - window) as u64);
+            format!(" ({recent} of them in the window)")
+        } else {
+            String::new()
+        };
         fill(
-            "Tested {values} of {name}{groups}, {dates} ({recent} of them in the window), against a \
-             rhythm of {period}: {outcome}.",
+            "Tested {values} of {name}{groups}, {dates}{recent}, against a rhythm of {period}: \
+             {outcome}.",
             &[
                 ("values", &number::plural((steps - from) as u64, noun)),
                 ("name", self.name),
                 ("groups", &groups),
                 ("dates", &self.lines.dates_in_words(from)),
-                ("recent", &number::count((steps - window) as u64)),
+                ("recent", &recent),
                 ("period", &number::plural(self.options.period as u64, noun)),
                 ("outcome", &outcome),
             ],

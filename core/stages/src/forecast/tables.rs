@@ -77,8 +77,8 @@ impl Reporter<'_> {
         if let Some(group) = foretold.iter().max_by_key(|group| group.line.records) {
             let outlook = &group.outlook;
             table.caption = format!(
-                "Mean absolute errors{} on {} over {}; those close to the best are combined, with more \
-                 weight for smaller recent errors.",
+                "Mean absolute errors{} on {} over {}; those whose recent errors are close to \
+                 the best are combined, weighted by these; the column counts all dates alike.",
                 words::in_group(group.line),
                 number::plural(outlook.origins as u64, "past date"),
                 number::plural(outlook.mean.len() as u64, self.lines.period.noun())

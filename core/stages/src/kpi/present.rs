@@ -231,7 +231,7 @@ fn change_finding(
     Some(finding)
 }
 
-/// Whether a reader who subtracts two levels in per cent gets the difference that stands beside them.
+/// Tells whether two levels in per cent, subtracted, give the difference printed beside them.
 pub(super) fn agree(levels: &[String; 2], difference: &str) -> bool {
     let number = |text: &str| {
         let number = text.split(NBSP).next().unwrap_or_default();
@@ -347,7 +347,25 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
         }
         cells
     };
-    let make = |caption: String, first: String, with_target: bool| {
+    let part = windows
+        .part
+        .as_ref()
+        .map_or_else(String::new, |part| format!(", {} only", part.words));
+    let uneven =
+        params.metrics.iter().any(Metric::grows_with_days) && windows.days(0) != windows.days(1);
+    let basis = if uneven {
+        "changes are per day, since periods differ in length, and computed before rounding"
+    } else {
+        "changes are computed before rounding"
+    };
+    // An interval that excludes "no change" is no proof among many, and such a row has no mark.
+    let is_likely = |figure: &&Figure<'_>| {
+        let change = figure.change.as_ref();
+        let estimate = change.map(|change| change.estimate(figure.metric, figure.proven));
+        estimate.is_some_and(|estimate| estimate.standing() == Standing::Likely)
+    };
+    let make = |caption: String, first: String, figures: &[&Figure<'_>], whole: bool| {
+        let with_target = whole && params.metrics.iter().any(has_target);
         let last = format!(">{noun}");
         let mut columns = vec![
             first.as_str(),
@@ -362,68 +380,28 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
         if with_target {
             columns.push("<Target");
         }
-        let part = windows
-            .part
-            .as_ref()
-            .map_or_else(String::new, |part| format!(", {} only", part.words));
-        let uneven = params.metrics.iter().any(Metric::grows_with_days)
-            && windows.days(0) != windows.days(1);
-        let basis = if uneven {
-            "changes are per day, since periods differ in length, and computed"
-        } else {
-            "changes are computed"
+        let mut table = Table::new("", &columns);
+        let name = |figure: &Figure<'_>| {
+            let name = if whole {
+                &figure.metric.name
+            } else {
+                &figure.label
+            };
+            name.clone()
         };
-        Table::new(
-            format!("{caption}{part} (* marks a proven change; {basis} before rounding)"),
-            &columns,
-        )
-    };
-    // An interval that excludes "no change" is no proof among many, and such a row has no mark.
-    let is_likely = |figure: &Figure<'_>| {
-        let change = figure.change.as_ref();
-        let estimate = change.map(|change| change.estimate(figure.metric, figure.proven));
-        estimate.is_some_and(|estimate| estimate.standing() == Standing::Likely)
-    };
-    let corrected = |caption: &str| {
-        caption.replace(
-            "(* marks a proven change;",
-            "(* marks a change proven after correction for all figures; each interval is for its row \
-             alone;",
-        )
-    };
-    let with_target = params.metrics.iter().any(has_target);
-    let mut all = make(
-        format!("Key figures of all {}", params.noun()),
-        "<Figure".to_string(),
-        with_target,
-    );
-    all.rows = figures
-        .iter()
-        .filter(|figure| figure.label == ALL)
-        .map(|figure| row(&figure.metric.name, figure, with_target))
-        .collect();
-    let mut of_all = figures.iter().filter(|figure| figure.label == ALL);
-    if of_all.any(is_likely) {
-        all.caption = corrected(&all.caption);
-    }
-    let mut tables = vec![all];
-    let grouped = params.metrics.iter().filter(|_| !params.by.is_empty());
-    for metric in grouped {
-        let by = params.by.join(" / ");
-        let mut table = make(
-            format!("{} by {by}", capitalised(&metric.name)),
-            format!("<{}", capitalised(&by)),
-            false,
-        );
-        table.rows = of_metric(metric, figures)
-            .map(|figure| row(&figure.label, figure, false))
+        table.rows = figures
+            .iter()
+            .map(|figure| row(&name(figure), figure, with_target))
             .collect();
-        if of_metric(metric, figures).any(is_likely) {
-            table.caption = corrected(&table.caption);
-        }
-        tables.push(table);
-    }
-    for table in &mut tables {
+        let mut notes = if figures.iter().any(is_likely) {
+            vec![
+                "* marks a change proven after correction for all figures",
+                "each interval is for its row alone",
+            ]
+        } else {
+            vec!["* marks a proven change"]
+        };
+        notes.push(basis);
         let points = format!("{NBSP}pp");
         if table
             .rows
@@ -431,10 +409,26 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
             .flatten()
             .any(|text| text.contains(&points))
         {
-            table.caption = table
-                .caption
-                .replace("rounding)", "rounding; pp: percentage points)");
+            notes.push("pp: percentage points");
         }
+        table.caption = format!("{caption}{part} ({})", notes.join("; "));
+        table
+    };
+    let of_all: Vec<&Figure<'_>> = figures
+        .iter()
+        .filter(|figure| figure.label == ALL)
+        .collect();
+    let caption = format!("Key figures of all {}", params.noun());
+    let mut tables = vec![make(caption, "<Figure".to_string(), &of_all, true)];
+    for metric in params.metrics.iter().filter(|_| !params.by.is_empty()) {
+        let by = params.by.join(" / ");
+        let groups: Vec<&Figure<'_>> = of_metric(metric, figures).collect();
+        tables.push(make(
+            format!("{} by {by}", capitalised(&metric.name)),
+            format!("<{}", capitalised(&by)),
+            &groups,
+            false,
+        ));
     }
     tables
 }
