@@ -85,13 +85,13 @@ pub struct Kpi {
 }
 
 impl Kpi {
-    /// Whether the value is on the wrong side of its target.
+    /// Tells whether the value is on the wrong side of its target.
     pub fn misses_target(&self) -> bool {
         let target = self.value.zip(self.target);
         target.is_some_and(|(value, target)| self.misses(value, target))
     }
 
-    /// Whether the whole interval is on that side of the target on which the value is.
+    /// Tells whether the whole interval is on the value's side of the target.
     pub fn is_target_proven(&self) -> bool {
         let bounds = self.interval.zip(self.target);
         bounds.is_some_and(|(bounds, target)| {

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// The interval excludes zero in the wanted direction.
+    /// The interval excludes zero in the wanted direction, with p below 0.05.
     Works,
     /// The data cannot tell.
     Unclear,
-    /// The interval excludes zero in the unwanted direction.
+    /// The interval excludes zero in the unwanted direction, with p below 0.05.
     Harmful,
     /// Not enough days have passed.
     TooEarly,
@@ -34,7 +34,7 @@ impl Verdict {
     }
 }
 
-/// What the p-value of an effect rests on.
+/// Basis of the p-value of an effect.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EffectTest {
@@ -55,7 +55,7 @@ impl EffectTest {
     /// Its name for people; empty for none.
     pub fn word(self) -> &'static str {
         match self {
-            EffectTest::Placebo => "placebo test",
+            EffectTest::Placebo => "placebo dates",
             EffectTest::Model => "no placebo dates",
             EffectTest::Constant => "constant before",
             EffectTest::None => "",
@@ -98,7 +98,7 @@ pub struct Effect {
     /// p-value of no effect.
     #[serde(deserialize_with = "crate::lenient::number")]
     pub placebo_p: f64,
-    /// What it rests on.
+    /// Basis of the p-value.
     #[serde(default)]
     pub test: EffectTest,
     /// Number of placebo dates tried.

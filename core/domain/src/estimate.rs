@@ -38,7 +38,7 @@ pub struct Estimate<'a> {
     interval: Option<[f64; 2]>,
     scale: Scale<'a>,
     tested: bool,
-    /// Whether it is of the number of things that happen.
+    /// Set for a number of events, which is more or less frequent.
     counts: bool,
 }
 

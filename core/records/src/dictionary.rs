@@ -30,7 +30,7 @@ struct Entry {
     unit: String,
     /// Range and length, in words.
     limits: String,
-    /// What else values must be, and how records write them: words and what contracts write.
+    /// Other rules for values and their notation: words, and what contracts write.
     rules: Vec<(&'static str, Vec<String>)>,
     /// What becomes of personal data, in one word; empty when it is none.
     personal: &'static str,
@@ -72,8 +72,8 @@ fn gather(fields: &[Field], outer: &str, depth: usize, out: &mut Vec<Entry>) {
     }
 }
 
-/// What the values of a field must be, and how records write them. Those of a list's items stand at the
-/// list.
+/// Lists the rules for the values of a field and their notation. Those of a list's items are given at
+/// the list.
 fn field_rules(field: &Field) -> Vec<(&'static str, Vec<String>)> {
     let mut allowed = field.allowed.clone();
     allowed.extend(field.allowed_integers.iter().map(i64::to_string));

@@ -346,14 +346,14 @@ fn proof(cells: &[Cell]) -> Option<&Chart> {
     charts.find(|chart| matches!(chart.kind, ChartKind::BeforeAfter { .. }))
 }
 
-/// Whether there is anything to show of how things went and what lies ahead.
+/// Tells whether there is a chart or a forecast to show.
 pub(crate) fn has_performance(report: &Report) -> bool {
     let mut findings = report.cells.iter().flat_map(|cell| &cell.findings);
     !performance_charts(&report.cells, &report.headlines).is_empty()
         || findings.any(|finding| FORECASTS.contains(&finding.kind.as_str()))
 }
 
-/// Whether improvements were looked at, or recommendations made.
+/// Tells whether improvements were measured or recommendations made.
 pub(crate) fn has_improvements(report: &Report) -> bool {
     let kinds = ["effectiveness", "recommendation"];
     !report.effects.is_empty()

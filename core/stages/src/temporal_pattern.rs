@@ -147,7 +147,7 @@ impl Data<'_> {
         range(self.first, self.end.yesterday().unwrap_or(self.end))
     }
 
-    /// Whether what is measured is a share, which differs by points or by a factor.
+    /// Tells whether a share is measured, which differs by points or by a factor.
     fn is_share(&self) -> bool {
         if self.amounts {
             matches!(self.params.unit.as_str(), "%" | "share")

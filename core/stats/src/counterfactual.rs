@@ -25,13 +25,13 @@ pub struct Model {
     pub walking: f64,
     /// Variance of `e`.
     pub fixed: f64,
-    /// Whether the level has a slope.
+    /// Adds a slope to the level.
     pub slope: bool,
     /// Posterior weight.
     pub weight: f64,
 }
 
-/// What is expected of the mean of the counted steps, by one model.
+/// Forecast of the mean of the counted steps by one model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Part {
     /// Posterior weight.
@@ -46,7 +46,7 @@ pub struct Part {
     pub freedom: f64,
 }
 
-/// What a control explains.
+/// Effect of a control on the value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Coefficient {
     /// Change of the value for one more of the control.
@@ -55,12 +55,12 @@ pub struct Coefficient {
     pub share: f64,
 }
 
-/// What is expected after the training values.
+/// Forecast after the training values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forecast {
     /// The mean of the counted steps, by each model.
     pub parts: Vec<Part>,
-    /// What each control explains, by the likeliest model.
+    /// Effect of each control, by the likeliest model.
     pub controls: Vec<Coefficient>,
     /// Expected value per step.
     pub mean: Vec<f64>,
@@ -132,9 +132,10 @@ fn grid(n: usize) -> impl Iterator<Item = Model> {
     });
     let walk_weight = WALK_WEIGHT * (n as f64 / YEAR).powi(2);
     let walks = MEMORIES_BESIDE.into_iter().flat_map(move |memory| {
-        let (share, weight) = match memory > 0.0 {
-            true => (1.0, BESIDE_MEMORY * walk_weight),
-            false => (0.0, walk_weight),
+        let (share, weight) = if memory > 0.0 {
+            (1.0, BESIDE_MEMORY * walk_weight)
+        } else {
+            (0.0, walk_weight)
         };
         let beside = errors(memory, share);
         WALKS.into_iter().map(move |step| Model {

@@ -72,7 +72,7 @@ pub struct Estimate {
     pub test: Test,
     /// Steps of history that placebos need.
     pub placebo_steps: usize,
-    /// What the placebos say of the standard error.
+    /// Correction of the standard error by placebos.
     pub calibration: Calibration,
     /// Known steps before.
     pub steps_before: usize,
@@ -98,7 +98,7 @@ pub enum Test {
     Constant,
 }
 
-/// What the values are, as far as it bears on their noise.
+/// Kind of values, which decides how their noise behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Values {
     /// Whole numbers that are never below zero: their sum follows a skewed law.
@@ -121,7 +121,7 @@ impl Values {
         }
     }
 
-    /// What the variance of noise is multiplied by when its level is.
+    /// Factor of the variance of noise when the level changes by `ratio`.
     fn growth(self, ratio: f64) -> f64 {
         match self {
             Self::Any => 1.0,

@@ -44,7 +44,7 @@ fn group(finding: &Finding) -> Option<String> {
     })
 }
 
-/// What happened and what to do about it: "Memory in db-2 is rising: name an owner."
+/// Says what happened and what to do about it: "Memory in db-2 is rising: name an owner."
 fn ask_for(finding: &Finding) -> String {
     if finding.kind == "recommendation" {
         return finding.sentence.clone();
@@ -110,7 +110,7 @@ fn ask_for(finding: &Finding) -> String {
             )
         }
         "quality" => {
-            // What is found names fields as records do, so it is not spelled.
+            // Findings name fields as records do, so these are not spelled out.
             let of = group(finding).map_or_else(String::new, |group| format!(" in {group}"));
             format!(
                 "{}{of}: fix the data at its source.",
@@ -131,7 +131,7 @@ fn be(measure: &str) -> &'static str {
     if noun.ends_with('s') { "are" } else { "is" }
 }
 
-/// Whether a trend leads to the limit that another finding warns of, so that the same is asked twice.
+/// Tells whether a trend leads to the limit that another finding warns of: both would ask the same.
 fn leads_to(trend: &Finding, other: &Finding) -> bool {
     let measure = |finding: &Finding| match finding.kind.as_str() {
         "trend" => finding.what.strip_prefix("trend of ").map(str::to_string),

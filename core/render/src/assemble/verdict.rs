@@ -68,7 +68,7 @@ pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
     }
 }
 
-/// Whether no stage found a record in the window, where that does not mean that nothing happened.
+/// Tells whether no stage found a record in the window and silence does not mean that nothing happened.
 pub fn has_no_records(cells: &[Cell], sources: &[SourceNote]) -> bool {
     let mut known = cells.iter().filter_map(|cell| cell.records).peekable();
     let is_silence_zero = sources.iter().any(says_silence_is_zero);
@@ -223,7 +223,7 @@ fn refused_clause(sources: &[SourceNote]) -> Option<String> {
     })
 }
 
-/// What "uncontrolled" means, for readers who have not come to the table that explains it.
+/// Explains "uncontrolled" to readers who have not come to the table that defines it.
 const OTHER_CAUSES: &str = "other causes not ruled out";
 
 pub(super) fn effect_clause(effects: &[Effect]) -> Option<String> {

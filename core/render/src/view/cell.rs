@@ -55,8 +55,8 @@ pub(super) struct TableView {
     columns: Vec<ColumnView>,
     rows: Vec<Vec<String>>,
     more: String,
-    /// Whether it surely has room beside itself on a page with each text in one line: then nothing
-    /// needs to be measured, which takes longer than setting it.
+    /// Set when it fits a page with each text in one line, so that it need not be measured, which
+    /// takes longer than setting it.
     fits: bool,
 }
 

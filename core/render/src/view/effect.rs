@@ -28,7 +28,7 @@ pub(super) struct EffectView {
     placebos: String,
     days: String,
     controls: String,
-    /// Whether it was judged without controls.
+    /// Set when it was judged without controls.
     is_uncontrolled: bool,
     verdict: &'static str,
     /// "good", "bad" or "steady".
@@ -49,7 +49,7 @@ pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
         effect.verdict.is_proven(),
     );
     let width = Some(upper - lower).filter(|_| !early);
-    // What was before is not what the effect is measured against: it need not be told apart.
+    // The effect is measured against the expectation: the level before need not differ from it.
     let [before] = levels([effect.before], width, unit).map(known);
     let [after, counterfactual] =
         levels([effect.after, effect.counterfactual], width, unit).map(known);

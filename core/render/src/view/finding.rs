@@ -20,7 +20,7 @@ pub(super) struct FindingView {
     caveats: Vec<String>,
 }
 
-/// What an effect without controls says of itself wherever its caveats have no room.
+/// Marks an effect without controls where its caveats have no room.
 fn uncontrolled(finding: &Finding) -> Option<String> {
     let mut caveats = finding.caveats.iter();
     let is_so = caveats.any(|caveat| caveat.starts_with("Uncontrolled"));

@@ -63,7 +63,7 @@ impl Stretch<'_> {
         }
     }
 
-    /// Whether values are shares, which differ by points.
+    /// Tells whether values are shares, which differ by points.
     fn is_share(&self) -> bool {
         matches!(self.params.unit.as_str(), "%" | "share")
     }

@@ -90,8 +90,7 @@ fn what_works_is_told_from_what_does_nothing() {
     }
 }
 
-/// Of 95 % intervals one in twenty misses the truth: they are counted over more seeds than would all
-/// have to hold it.
+/// One 95 % interval in twenty misses the truth, so they are counted over many seeds.
 #[test]
 fn intervals_hold_the_planted_effect_as_often_as_they_say() {
     let held = |seed: u64| {

@@ -87,7 +87,7 @@ impl Shortfall {
 /// A score with one decimal, more where it would read as 100 and is not.
 pub(super) fn score_text(score: f64) -> String {
     match 100.0 - score {
-        // What rounding in its computation leaves is no loss.
+        // A remainder of rounding is no loss.
         ..1e-9 => "100".to_string(),
         ..0.005 => "> 99.99".to_string(),
         ..0.05 => number::fixed(score, 2),

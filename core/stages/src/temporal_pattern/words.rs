@@ -37,7 +37,7 @@ pub(super) fn estimate(
     }
 }
 
-/// What is counted and its rate as a table has them.
+/// Formats a count and its rate for a table.
 pub(super) fn count_and_rate(
     data: &Data<'_>,
     events: f64,

@@ -306,7 +306,7 @@ fn next_year(year: i16) -> Date {
     Date::new(year + 1, 1, 1).unwrap_or(Date::MAX)
 }
 
-/// What is counted in a year and its rate.
+/// Formats the count of a year and its rate.
 fn count_and_rate(data: &Data<'_>, year: &Year) -> [String; 2] {
     words::count_and_rate(data, year.events, year.exposure, year.rate(data))
 }

@@ -53,7 +53,7 @@ impl Tested {
     }
 }
 
-/// Whether values in a unit are shares, which differ by points.
+/// Tells whether values in a unit are shares, which differ by points.
 pub(super) fn is_share(unit: &str) -> bool {
     matches!(unit, "%" | "share")
 }

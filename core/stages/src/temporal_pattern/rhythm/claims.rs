@@ -264,7 +264,7 @@ fn sentence(data: &Data<'_>, group: &Group, claim: &str) -> String {
     format!("{}.", statement(data, group, claim))
 }
 
-/// Whether a category is proven to be above, or below, each other one: pair by pair, which needs no
+/// Tells whether a category is proven to be above, or below, each other one: pair by pair, which needs no
 /// correction where all must hold (Berger 1982).
 fn is_beyond_all(
     data: &Data<'_>,
