@@ -40,7 +40,7 @@ pub fn fixed(value: f64, decimals: usize) -> String {
     if value.abs() >= LARGE {
         return power_of_ten(value);
     }
-    let text = format!("{:.*}", decimals, value.abs());
+    let text = rounded(value.abs(), decimals);
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let whole = whole
         .parse::<i64>()
@@ -58,14 +58,38 @@ pub fn fixed(value: f64, decimals: usize) -> String {
     }
 }
 
+/// The digits of a size with this many decimals. What lies halfway is rounded up, as readers expect,
+/// by the shortest decimal that is this number: 0.615 is 0.62, though its binary form is less.
+fn rounded(size: f64, decimals: usize) -> String {
+    let shortest = size.to_string();
+    let halfway = shortest.split_once('.').and_then(|(whole, fraction)| {
+        let kept = fraction.strip_suffix('5')?;
+        (kept.len() == decimals).then(|| format!("{whole}{kept}"))
+    });
+    let Some(below) = halfway.and_then(|digits| digits.parse::<u128>().ok()) else {
+        return format!("{size:.decimals$}");
+    };
+    let mut digits = format!("{:0>width$}", below + 1, width = decimals + 1);
+    if decimals > 0 {
+        digits.insert(digits.len() - decimals, '.');
+    }
+    digits
+}
+
 /// Sizes from which on a number is written as a power of ten, and below which, when it is not zero.
 const LARGE: f64 = 1e12;
 const SMALL: f64 = 1e-4;
 
 /// Two digits and a power of ten: `1.2 × 10⁻⁷`.
 fn power_of_ten(value: f64) -> String {
-    let text = format!("{:.1e}", value.abs());
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exact = format!("{:e}", value.abs());
+    let (mantissa, exponent) = exact.split_once('e').unwrap_or((&exact, "0"));
+    let power: i32 = exponent.parse().unwrap_or(0);
+    let (digits, power) = match rounded(mantissa.parse().unwrap_or(0.0), 1) {
+        digits if digits == "10.0" => ("1.0".to_string(), power + 1),
+        digits => (digits, power),
+    };
+    let exponent = power.to_string();
     let sign = if value < 0.0 {
         MINUS.to_string()
     } else {
@@ -210,20 +234,52 @@ pub fn signed(value: f64, decimals: usize) -> String {
     if positive { format!("+{text}") } else { text }
 }
 
-/// A p-value: `p = 0.013`, `p < 0.001`.
+/// A p-value, which no line break divides: `p = 0.013`, `p < 0.001`.
 pub fn p_value(p: f64) -> String {
-    if p < 0.001 {
-        "p < 0.001".to_string()
-    } else if p < 0.1 {
-        format!("p = {}", fixed(p, 3))
-    } else {
-        format!("p = {}", fixed(p, 2))
+    match p_bare(p) {
+        text if text.starts_with('<') => format!("p{NBSP}{text}"),
+        text => format!("p{NBSP}={NBSP}{text}"),
     }
 }
 
-/// The same without the letter, for the column of a table: `0.013`, `< 0.001`.
+/// The same without the letter, for the column of a table, all with equally many decimals: `0.013`,
+/// `0.250`, `< 0.001`.
 pub fn p_bare(p: f64) -> String {
-    p_value(p).replace("p = ", "").replace("p ", "")
+    if p < 0.001 {
+        format!("<{NBSP}0.001")
+    } else {
+        fixed(p, 3)
+    }
+}
+
+/// The numbers of a column with equally many decimals: as many as the smallest of them that is not
+/// next to nothing needs to be read.
+pub fn column(values: &[f64]) -> Vec<String> {
+    let largest = values.iter().copied().filter(|value| value.is_finite());
+    let largest = largest.fold(0.0, |most: f64, value| most.max(value.abs()));
+    let sizes = values.iter().map(|value| value.abs());
+    let decimals = sizes
+        .filter(|size| size.is_finite() && *size >= largest * COLUMN_RANGE && *size > 0.0)
+        .map(decimals_for)
+        .max()
+        .unwrap_or(0);
+    values.iter().map(|value| fixed(*value, decimals)).collect()
+}
+
+/// Numbers of a column below this share of the largest have no digits of their own.
+const COLUMN_RANGE: f64 = 0.05;
+
+/// Two texts as a range that names a unit which both have once: `52 to 69 min`, `−3 to +5 %`.
+pub fn range(low: &str, high: &str) -> String {
+    let split = |text: &str| {
+        let (number, unit) = text.split_once(NBSP)?;
+        let has_digit = unit.contains(|letter: char| letter.is_ascii_digit());
+        (!has_digit).then(|| (number.to_string(), unit.to_string()))
+    };
+    match (split(low), split(high)) {
+        (Some((number, unit)), Some((_, other))) if unit == other => format!("{number} to {high}"),
+        _ => format!("{low} to {high}"),
+    }
 }
 
 /// Minutes as people say them: `59 min`, `3 h 20 min`, `2 d 4 h`.
@@ -432,12 +488,38 @@ mod tests {
             (change(-0.052), "-5.2 %"),
             (change(0.0), "0.0 %"),
             (points(0.004), "+0.4 points"),
+            (fixed(0.625, 2), "0.63"),
+            (fixed(0.615, 2), "0.62"),
+            (fixed(0.614_999_9, 2), "0.61"),
+            (fixed(-2.5, 0), "-3"),
+            (fixed(99.5, 0), "100"),
+            (fixed(999.95, 1), "1000.0"),
+            (fixed(0.05, 1), "0.1"),
+            (fixed(0.5, 0), "1"),
+            (sensible(1.25e-7), "1.3 × 10⁻⁷"),
+            (sensible(9.96e-8), "1.0 × 10⁻⁷"),
+            (range("52\u{a0}min", "69\u{a0}min"), "52 to 69 min"),
+            (range("9.2\u{a0}%", "12.4\u{a0}%"), "9.2 to 12.4 %"),
+            (range("1\u{a0}day", "3\u{a0}days"), "1 day to 3 days"),
+            (
+                range("1\u{a0}h 5\u{a0}min", "2\u{a0}h 5\u{a0}min"),
+                "1 h 5 min to 2 h 5 min",
+            ),
+            (range("3", "5"), "3 to 5"),
+            (column(&[0.0094, 0.013]).join(", "), "0.0094, 0.0130"),
+            (
+                column(&[0.000_01, 12.0, 84.52]).join(", "),
+                "0.0, 12.0, 84.5",
+            ),
+            (column(&[0.0, 3.0, 1204.0]).join(", "), "0, 3, 1204"),
+            (column(&[]).join(", "), ""),
             (p_value(0.000_01), "p < 0.001"),
+            (p_value(0.25), "p = 0.250"),
             (p_value(0.0134), "p = 0.013"),
             (minutes(59.0), "59 min"),
             (minutes(200.0), "3 h 20 min"),
             (minutes(3120.0), "2 d 4 h"),
-            (minutes(3.25), "3.2 min"),
+            (minutes(3.25), "3.3 min"),
             (sensible(1e-7), "1.0 × 10⁻⁷"),
             (sensible(-0.000_03), "-3.0 × 10⁻⁵"),
             (sensible(0.000_3), "0.00030"),
