@@ -157,6 +157,12 @@ impl Finding {
         }
     }
 
+    /// Tells whether it only helps to keep records clean: no figure of the report hangs on it, so it
+    /// comes after what the report is about.
+    pub fn is_data_hint(&self) -> bool {
+        self.kind == "quality" && self.severity < Severity::Warning
+    }
+
     /// Adds a number by name.
     #[must_use]
     pub fn number(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
@@ -165,12 +171,76 @@ impl Finding {
     }
 }
 
-/// The order in which findings are read: most severe first, then surest, then by identity.
+/// The order in which findings are read: most severe first, of equals hints on the data last, then
+/// surest, then of one kind and unit the largest, then by identity.
 pub fn by_importance(a: &Finding, b: &Finding) -> std::cmp::Ordering {
+    let unit = |finding: &Finding| finding.magnitude.as_ref().map(|m| m.unit.clone());
+    let size = |finding: &Finding| {
+        let magnitude = finding.magnitude.as_ref();
+        magnitude.map_or(0.0, |magnitude| match magnitude.unit.as_str() {
+            // A half is as far from 1 as a double.
+            "ratio" => magnitude.value.abs().max(f64::MIN_POSITIVE).ln().abs(),
+            _ => magnitude.value.abs(),
+        })
+    };
     b.severity
         .cmp(&a.severity)
+        .then(a.is_data_hint().cmp(&b.is_data_hint()))
         .then(b.confidence.total_cmp(&a.confidence))
         .then_with(|| a.kind.cmp(&b.kind))
+        .then_with(|| unit(a).cmp(&unit(b)))
+        .then_with(|| size(b).total_cmp(&size(a)))
         .then_with(|| a.subject.cmp(&b.subject))
         .then_with(|| a.what.cmp(&b.what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_on_the_data_come_after_what_the_report_is_about() {
+        let of = |kind: &str, severity, confidence| {
+            let mut finding = Finding::new("s", kind, "all", kind);
+            (finding.severity, finding.confidence) = (severity, confidence);
+            finding
+        };
+        let mut all = [
+            of("quality", Severity::Notice, 1.0),
+            of("year_rate", Severity::Notice, 0.97),
+            of("trend", Severity::Info, 0.99),
+            of("quality", Severity::Warning, 0.9),
+        ];
+        all.sort_by(by_importance);
+        let order = all.map(|finding| (finding.kind, finding.severity));
+        let kinds = order.each_ref().map(|(kind, _)| kind.as_str());
+        assert_eq!(kinds, ["quality", "year_rate", "quality", "trend"]);
+        assert_eq!(order[0].1, Severity::Warning);
+    }
+
+    #[test]
+    fn of_equals_the_largest_effect_comes_first() {
+        let finding = |subject: &str, value: f64, unit: &str| {
+            let mut finding = Finding::new("s", "k", subject, "w");
+            finding.magnitude = Some(Magnitude::point(value, unit));
+            finding
+        };
+        let mut found = [
+            finding("a", 1.2, "ratio"),
+            finding("b", 0.2, "ratio"),
+            finding("c", 3.0, "ratio"),
+            finding("d", 3.0, "ratio"),
+            finding("e", -90.0, "min"),
+            finding("f", 40.0, "min"),
+        ];
+        found.sort_by(by_importance);
+        let order: Vec<&str> = found
+            .iter()
+            .map(|finding| finding.subject.as_str())
+            .collect();
+        assert_eq!(order, ["e", "f", "b", "c", "d", "a"]);
+        found[5].confidence = 0.9;
+        found.sort_by(by_importance);
+        assert_eq!(found[0].subject, "a");
+    }
 }

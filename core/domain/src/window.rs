@@ -3,6 +3,7 @@
 //! Days are civil: a day on which clocks change has 23 or 25 hours, and [`Window::start_instant`]
 //! and [`Window::end_instant`] say exactly when it begins and ends.
 
+use crate::number::plural;
 use jiff::{
     Timestamp, ToSpan,
     civil::{Date, Weekday},
@@ -25,6 +26,30 @@ pub enum WindowSpec {
     Day,
     /// The last N complete days.
     Days(u32),
+}
+
+impl WindowSpec {
+    /// One window in the words of the reader: "week", "month", "quarter", "day", or "period" for a
+    /// number of days.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Quarter => "quarter",
+            Self::Day => "day",
+            Self::Days(_) => "period",
+        }
+    }
+
+    /// The words for a window without records: "no record falls in this week".
+    pub fn without_records(self) -> String {
+        format!("no record falls in this {}", self.noun())
+    }
+
+    /// The same of one dataset: "no record of tickets falls in this week".
+    pub fn without_records_of(self, name: &str) -> String {
+        format!("no record of {name} falls in this {}", self.noun())
+    }
 }
 
 /// Why a text is not a window.
@@ -249,6 +274,23 @@ impl Window {
             start,
             end,
             timezone: self.timezone.clone(),
+        }
+    }
+
+    /// The window before in words, as [`Window::back`] finds it: "the week before", "the same day a
+    /// week before".
+    pub fn before(&self) -> String {
+        match self.spec {
+            WindowSpec::Day => "the same day a week before".to_string(),
+            WindowSpec::Days(days) if days % 7 == 0 => format!("the {days} days before"),
+            WindowSpec::Days(days) => {
+                let weeks = match days.div_ceil(7) {
+                    1 => "a week".to_string(),
+                    weeks => plural(weeks.into(), "week"),
+                };
+                format!("the same {} {weeks} before", plural(days.into(), "day"))
+            }
+            spec => format!("the {} before", spec.noun()),
         }
     }
 

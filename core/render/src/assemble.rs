@@ -98,7 +98,7 @@ pub fn report(assembly: Assembly) -> Report {
     let ordered = headlines::in_order(&cells, earlier.as_ref());
     let asks = asks::asks(&ordered, &effects);
     let notices = notes::notices(&cells, &sources, &window);
-    let mut notes = notes::notes(&cells, &sources);
+    let mut notes = notes::notes(&cells, &sources, &plan, &window);
     notes.extend(notes::later_records(&sources, &window.timezone, date));
     let facts = verdict::Facts {
         cells: &cells,

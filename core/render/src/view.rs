@@ -7,6 +7,7 @@ mod cell;
 mod data;
 mod effect;
 mod finding;
+mod glossary;
 mod kpi;
 
 use crate::words::shorten_to_sentence;
@@ -23,7 +24,7 @@ use effect::EffectView;
 use finding::FindingView;
 use kpi::KpiView;
 use retrocast_domain::{
-    Cell, Chart, ChartKind, Finding, Report, ReportStatus, Severity,
+    Cell, Chart, ChartKind, Finding, Report, ReportStatus, Severity, Window,
     number::{percent, plural},
 };
 use serde::Serialize;
@@ -63,6 +64,8 @@ pub struct View {
     job: String,
     owner: String,
     window: String,
+    /// The window before in words, such as "the month before".
+    before: String,
     period: String,
     timezone: String,
     date: String,
@@ -102,6 +105,8 @@ pub struct View {
     cells: Vec<CellView>,
     methods: Vec<MethodView>,
     provenance: ProvenanceView,
+    /// Terms that occur, with their meanings.
+    glossary: Vec<[&'static str; 2]>,
 }
 
 /// A view and the drawings it names, by path.
@@ -129,6 +134,8 @@ struct ChartView {
     wide: bool,
     /// Its place by importance, for a page that has not room for all.
     rank: usize,
+    /// The same drawing for the whole width, for the last of an odd number.
+    wide_path: Option<String>,
 }
 
 /// Puts a report into words for print; `extra_notes` stand before the report's own notes.
@@ -177,6 +184,10 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
         job: report.job.clone(),
         owner: shorten(&report.owner, 90),
         window: report.window.clone(),
+        before: Window::parse(&report.window, &report.timezone).map_or_else(
+            |_| "the period before".to_string(),
+            |window| window.before(),
+        ),
         period: report.period.clone(),
         timezone: report.timezone.clone(),
         date: words_of_date(&report.date),
@@ -207,13 +218,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
             .filter(|finding| finding.severity >= Severity::Warning)
             .count(),
         asks: report.asks.iter().map(|ask| shorten(ask, 220)).collect(),
-        charts: performance_charts(&report.cells, &report.headlines)
-            .into_iter()
-            .map(|(rank, chart)| ChartView {
-                rank,
-                ..drawings.add(chart, HALF, false)
-            })
-            .collect(),
+        charts: drawings.page(performance_charts(&report.cells, &report.headlines)),
         forecasts: of_kind(&FORECASTS, FORECASTS_MAX),
         forecasts_more: forecasts.saturating_sub(FORECASTS_MAX) as u64,
         recommendations: of_kind(&["recommendation"], RECOMMENDATIONS_MAX),
@@ -244,6 +249,12 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
             .map(|chart| drawings.add(chart, WIDE, true)),
         ledger,
         effects,
+        glossary: Vec::new(),
+    };
+    let words = serde_json::to_value(&view).unwrap_or_default();
+    let view = View {
+        glossary: glossary::glossary(&words, &table_headings(&view)),
+        ..view
     };
     Printed {
         view,
@@ -274,7 +285,21 @@ impl Drawings<'_> {
             alt: shorten(alt, 1500),
             wide,
             rank: 0,
+            wide_path: None,
         }
+    }
+
+    /// Charts beside each other, two and two; of an odd number the last has the whole width.
+    fn page(&mut self, charts: Vec<(usize, &Chart)>) -> Vec<ChartView> {
+        let alone = charts.len().checked_sub(1).filter(|last| last % 2 == 0);
+        let charts = charts.into_iter().enumerate();
+        charts
+            .map(|(i, (rank, chart))| ChartView {
+                rank,
+                wide_path: (alone == Some(i)).then(|| self.file((self.draw)(chart, WIDE))),
+                ..self.add(chart, HALF, false)
+            })
+            .collect()
     }
 
     /// "IMP-001: works" with the title that its team gave it: an identity means nothing to most.
@@ -296,6 +321,7 @@ impl Drawings<'_> {
             alt: map.alt,
             wide: true,
             rank: 0,
+            wide_path: None,
         }
     }
 
@@ -361,6 +387,21 @@ pub(crate) fn has_improvements(report: &Report) -> bool {
             .cells
             .iter()
             .any(|c| kinds.contains(&c.kind.as_str()))
+}
+
+/// Words of the technical report's own tables, as far as it has them.
+fn table_headings(view: &View) -> Vec<&'static str> {
+    let parts: [(bool, &[&str]); 4] = [
+        (!view.kpis.is_empty(), &["95 % interval"]),
+        (!view.findings.is_empty(), &["Severity"]),
+        (!view.sources.is_empty(), &["Left out", "Duplicates"]),
+        (
+            !view.effects.is_empty(),
+            &["95 % interval", "p", "Controls"],
+        ),
+    ];
+    let printed = parts.into_iter().filter(|(is_printed, _)| *is_printed);
+    printed.flat_map(|(_, words)| words).copied().collect()
 }
 
 /// How many of the headlines are new.
@@ -493,6 +534,26 @@ mod tests {
             cell.findings = vec![stopped];
             report.cells.push(cell.clone());
             assert_eq!(plain(&report).0, level);
+        }
+    }
+
+    #[test]
+    fn no_place_for_a_chart_stays_empty() {
+        let report = crate::sample::sample();
+        let all = performance_charts(&report.cells, &[]);
+        let draw = |_: &Chart, width: f64| width.to_string();
+        for n in 1..=all.len() {
+            let mut drawings = Drawings {
+                draw: &draw,
+                improvements: BTreeMap::new(),
+                files: BTreeMap::new(),
+            };
+            let charts = drawings.page(all[..n].to_vec());
+            let wide: Vec<bool> = charts.iter().map(|c| c.wide_path.is_some()).collect();
+            let want: Vec<bool> = (1..=n).map(|i| i == n && n % 2 == 1).collect();
+            assert_eq!(wide, want);
+            let paths = charts.last().and_then(|chart| chart.wide_path.as_ref());
+            assert!(paths.is_none_or(|path| drawings.files[path] == WIDE.to_string()));
         }
     }
 

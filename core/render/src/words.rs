@@ -209,7 +209,7 @@ mod tests {
         let check = |text: &str, want: &str| assert_eq!(capital(text), want);
         check("more incidents in 2026", "More incidents in 2026");
         check("incident_reports by day", "incident_reports by day");
-        check("p corrected", "p corrected");
+        check("p, adjusted", "p, adjusted");
         check("MASE", "MASE");
         check("état", "état");
         check("", "");

@@ -18,8 +18,9 @@ const NAMED_MAX: usize = 3;
 /// All findings that have something to say, in the order in which they matter, equal ones of several
 /// groups as one.
 ///
-/// Alarms come before what is worth a look, what the report before did not have before what it had,
-/// and figures that people feel before signs of trouble. Within equals, first one of each stage and
+/// Alarms come before what is worth a look, what the report is about before hints on its data, what
+/// the report before did not have before what it had, and figures that people feel before lasting
+/// changes of level, these before other signs of trouble. Within equals, first one of each stage and
 /// kind, so that one noisy stage cannot fill the page. The rows of queries, which no test stands behind,
 /// come last of what is only good to know.
 pub(super) fn in_order(cells: &[Cell], earlier: Option<&EarlierReport>) -> Vec<Finding> {
@@ -35,6 +36,7 @@ pub(super) fn in_order(cells: &[Cell], earlier: Option<&EarlierReport>) -> Vec<F
         (
             Reverse(Alarm::of(finding.severity)),
             finding.kind == "fact",
+            finding.is_data_hint(),
             is_known(finding),
             *repeat,
             harm(finding),
@@ -72,13 +74,15 @@ impl Alarm {
 }
 
 /// Rank by the harm that is done: figures and effects that people feel, then what is going to hurt,
-/// then signs of trouble, then single days. What is critical ranks one higher.
+/// then lasting changes of level, then other signs of trouble, then single days. What is critical ranks
+/// one higher.
 fn harm(finding: &Finding) -> u8 {
     let rank = match finding.kind.as_str() {
         "effect" | "kpi" => 1,
         "forecast" | "capacity" | "quality" | "volume_threshold" => 2,
-        "anomaly" => 4,
-        _ => 3,
+        "change_point" | "trend" | "year_rate" | "median_shift" => 3,
+        "anomaly" => 5,
+        _ => 4,
     };
     rank - u8::from(finding.severity == Severity::Critical)
 }
@@ -202,6 +206,30 @@ mod tests {
             findings: known,
         };
         assert_eq!(told(&all, Some(&earlier))[0], "busy day in db-1.");
+    }
+
+    #[test]
+    fn a_change_of_level_comes_before_rhythms_and_hints_on_the_data() {
+        use Severity::Notice;
+        let all = [
+            finding("quality", Notice, "all", "values alike"),
+            finding("hour_effect", Notice, "all", "more at 16:00"),
+            finding("year_rate", Notice, "all", "more in 2026"),
+        ];
+        let want = [
+            "more in 2026 in all.",
+            "more at 16:00 in all.",
+            "values alike in all.",
+        ];
+        assert_eq!(told(&all, None), want);
+        // A hint that is new stays behind what the report is about.
+        let mut known: Vec<String> = all[1..].iter().map(|f| f.id.clone()).collect();
+        known.sort();
+        let earlier = EarlierReport {
+            window: "2026-W45".to_string(),
+            findings: known,
+        };
+        assert_eq!(told(&all, Some(&earlier)), want);
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! What the reader should know of data and method, as sentences.
 
-use super::{title, verdict::window_noun};
+use super::title;
+use crate::words::capital;
 use jiff::civil::Date;
 use retrocast_domain::{
     Cell, CellStatus, Window,
     number::{count, list, percent, plural},
-    report::SourceNote,
+    report::{PlanNode, SourceNote},
     window::long,
 };
+use std::collections::BTreeSet;
 
 /// Reasons, fields and files named in one sentence; the rest is counted.
 const NAMED_MAX: usize = 3;
@@ -50,7 +52,7 @@ fn end_of_records(sources: &[SourceNote], window: &Window) -> Option<String> {
     let missing = (window.end - last).get_days() - 1;
     let is_in_window = (window.start..window.end).contains(&last);
     (is_in_window && missing > 0).then(|| {
-        let noun = window_noun(window.spec);
+        let noun = window.spec.noun();
         format!(
             "The newest record is of {}, {} before the {noun} ends: figures of the {noun} lack those \
              days.",
@@ -77,9 +79,14 @@ pub(super) fn later_records(sources: &[SourceNote], timezone: &str, date: Date) 
     later.map(say).collect()
 }
 
-pub(super) fn notes(cells: &[Cell], sources: &[SourceNote]) -> Vec<String> {
+pub(super) fn notes(
+    cells: &[Cell],
+    sources: &[SourceNote],
+    plan: &[PlanNode],
+    window: &Window,
+) -> Vec<String> {
     let mut notes: Vec<String> = sources.iter().flat_map(source_notes).collect();
-    notes.extend(without_records(cells));
+    notes.extend(without_records(cells, sources, plan, window));
     for cell in cells {
         let name = title(cell);
         match &cell.status {
@@ -104,20 +111,61 @@ pub(super) fn notes(cells: &[Cell], sources: &[SourceNote]) -> Vec<String> {
     notes
 }
 
-/// Which stages found no record in the window, in one line.
-fn without_records(cells: &[Cell]) -> Option<String> {
-    let looked = cells.iter().filter(|cell| cell.status == CellStatus::Done);
-    let looked: Vec<&Cell> = looked.filter(|cell| cell.records.is_some()).collect();
-    let empty = looked.iter().filter(|cell| cell.records == Some(0));
-    let empty: Vec<String> = empty.map(|cell| title(cell)).collect();
-    match empty.len() {
-        0 => None,
-        n if n > 1 && n == looked.len() => Some("No record falls in the window.".to_string()),
-        n => Some(format!(
-            "No record falls in the window for {}.",
-            some_of(&empty, n as u64, "stage")
-        )),
+/// The names of the sources that a node of the plan reads, itself or through others.
+fn sources_of<'a>(plan: &'a [PlanNode], name: &str, seen: &mut BTreeSet<&'a str>) {
+    let node = plan.iter().find(|node| node.name == name);
+    for input in node.iter().flat_map(|node| &node.inputs) {
+        if seen.insert(input) {
+            sources_of(plan, input, seen);
+        }
     }
+}
+
+/// The sources of which no record falls in the window, and the stages that found none for another
+/// reason, such as a filter.
+fn without_records(
+    cells: &[Cell],
+    sources: &[SourceNote],
+    plan: &[PlanNode],
+    window: &Window,
+) -> Vec<String> {
+    let is_empty = |cell: &&Cell| cell.status == CellStatus::Done && cell.records == Some(0);
+    let is_outside = |source: &SourceNote| match source.days(&window.timezone) {
+        [Some(first), Some(last)] => last < window.start || window.end <= first,
+        _ => false,
+    };
+    let outside: Vec<&SourceNote> = sources.iter().filter(|source| is_outside(source)).collect();
+    let mut named = BTreeSet::new();
+    let mut titles = Vec::new();
+    for cell in cells.iter().filter(is_empty) {
+        let mut read = BTreeSet::new();
+        sources_of(plan, &format!("stage.{}", cell.stage), &mut read);
+        let empty = outside.iter().map(|source| source.name.as_str());
+        let empty: Vec<&str> = empty
+            .filter(|name| read.contains(format!("source.{name}").as_str()))
+            .collect();
+        if empty.is_empty() {
+            titles.push(title(cell));
+        }
+        named.extend(empty);
+    }
+    let mut notes = Vec::new();
+    for source in outside
+        .iter()
+        .filter(|source| named.contains(source.name.as_str()))
+    {
+        let none = capital(&window.spec.without_records_of(&source.name));
+        let [_, last] = source.days(&window.timezone);
+        let last = last.filter(|last| *last < window.start);
+        let newest = last.map(|last| format!("; the last is of {}", long(last)));
+        notes.push(format!("{none}{}.", newest.unwrap_or_default()));
+    }
+    if !titles.is_empty() {
+        let none = capital(&window.spec.without_records());
+        let stages = some_of(&titles, titles.len() as u64, "stage");
+        notes.push(format!("{none} for {stages}."));
+    }
+    notes
 }
 
 /// "not enough: have 9 days" without the words that a sentence around it says already.

@@ -34,6 +34,10 @@ fn source(name: &str) -> SourceNote {
     }
 }
 
+fn week() -> Window {
+    Window::parse("2026-W46", "UTC").expect("a window")
+}
+
 fn finding(stage: &str, kind: &str, severity: Severity, what: &str) -> Finding {
     let mut finding = Finding::new(stage, kind, "all", what);
     finding.severity = severity;
@@ -276,7 +280,7 @@ fn a_window_without_records_is_said() {
     old.last_time = "2026-07-31T10:00:00Z".to_string();
     let facts = Facts {
         cells: &empty,
-        sources: &[old],
+        sources: std::slice::from_ref(&old),
         kpis: &[],
         effects: &[],
         asks: 0,
@@ -288,8 +292,36 @@ fn a_window_without_records_is_said() {
          to 31 July 2026."
     );
     assert_eq!(
-        notes::notes(&empty, &[]),
-        ["No record falls in the window for Ticket figures."]
+        notes::notes(&empty, &[], &[], &week()),
+        ["No record falls in this week for Ticket figures."]
+    );
+    // A source that has records is not said to have none, and one that has none is named.
+    let mut beat = source("beat");
+    beat.first_time = "2026-05-04T08:00:00Z".to_string();
+    beat.last_time = "2026-11-30T10:00:00Z".to_string();
+    let node = |name: &str, inputs: &[&str]| PlanNode {
+        name: name.to_string(),
+        kind: String::new(),
+        inputs: inputs.iter().map(ToString::to_string).collect(),
+        rows: None,
+        status: "done".to_string(),
+    };
+    let plan = [
+        node("source.tickets", &[]),
+        node("stage.rows", &["source.tickets"]),
+        node("stage.ticket_figures", &["stage.rows"]),
+        node("stage.beats", &["source.beat"]),
+    ];
+    let mut beats = cell(Some(0));
+    beats.stage = "beats".to_string();
+    let read = [old.clone(), beat];
+    let told = notes::notes(&[cell(Some(0)), beats], &read, &plan, &week());
+    assert_eq!(
+        told[2..],
+        [
+            "No record of tickets falls in this week; the last is of 31 July 2026.",
+            "No record falls in this week for Beats."
+        ]
     );
     // Where the contract says that silence means zero, a week without records is a week like others.
     let mut rare = source("incidents");
@@ -587,7 +619,7 @@ fn failures_are_told_once_and_by_a_readable_name() {
         failed("after", "not run: stage.no_name failed"),
     ];
     assert_eq!(
-        notes::notes(&cells, &[]),
+        notes::notes(&cells, &[], &[], &week()),
         [
             "No name failed: the query is wrong.",
             "After was not run: stage.no_name failed."

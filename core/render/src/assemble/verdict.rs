@@ -1,6 +1,7 @@
 //! One sentence on how things are, from counts of what was found.
 
 use super::{good_news, notes::NOT_RUN};
+use crate::words::capital;
 use jiff::civil::DateTime;
 use retrocast_domain::{
     Cell, CellStatus, Effect, Kpi, Severity, Verdict, WindowSpec,
@@ -24,27 +25,17 @@ pub(super) struct Facts<'a> {
     pub timezone: &'a str,
 }
 
-/// "week", "month".
-pub(super) fn window_noun(spec: WindowSpec) -> &'static str {
-    match spec {
-        WindowSpec::Week => "week",
-        WindowSpec::Month => "month",
-        WindowSpec::Quarter => "quarter",
-        WindowSpec::Day => "day",
-        WindowSpec::Days(_) => "period",
-    }
-}
-
 /// One sentence: how are we?
 pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
-    let noun = window_noun(spec);
+    let noun = spec.noun();
     let sources = facts.sources;
     if !sources.is_empty() && sources.iter().all(|source| source.accepted == 0) {
         return format!("No record was accepted for this {noun}, so nothing can be said about it.");
     }
     if has_no_records(facts.cells, sources) {
         let reason = where_records_are(sources, facts.timezone);
-        return format!("No record falls in this {noun}, so nothing can be said about it{reason}.");
+        let none = capital(&spec.without_records());
+        return format!("{none}, so nothing can be said about it{reason}.");
     }
     let of = |severity| {
         let all = facts.cells.iter().flat_map(|cell| &cell.findings);

@@ -191,8 +191,37 @@ fn directors_get_the_verdict_and_analysts_also_p() {
         let runs = texts(&sample(), layout).concat();
         assert!(runs.iter().any(|run| run == "Verdict"));
         assert_eq!(runs.iter().any(|run| run == "p"), said, "{layout:?}");
-        assert_eq!(runs.concat().contains(", p ="), said, "{layout:?}");
+        assert_eq!(runs.concat().contains(", p\u{a0}="), said, "{layout:?}");
+        let hash = sample().provenance.config_hash;
+        assert_eq!(runs.concat().contains(&hash), said, "{layout:?}");
     }
+}
+
+#[test]
+fn the_data_note_has_a_page_of_its_own_only_where_no_other_has_room() {
+    let mut report = sample();
+    report.effects.clear();
+    let improvements = ["effectiveness", "recommendation"];
+    report
+        .cells
+        .retain(|cell| !improvements.contains(&cell.kind.as_str()));
+    let pages = |report: &Report| -> Vec<bool> {
+        let pages = texts(report, Layout::Executive);
+        let has_note = |page: Vec<String>| page.iter().any(|run| run == "Data note");
+        pages.into_iter().map(has_note).collect()
+    };
+    report.headlines.truncate(1);
+    report.asks.clear();
+    report.kpis.truncate(3);
+    report.notes.truncate(2);
+    assert_eq!(pages(&report), [true, false]);
+    report.headlines = vec![sample().headlines[0].clone(); 3];
+    for headline in &mut report.headlines {
+        headline.sentence = "many words of a sentence ".repeat(16);
+    }
+    report.asks = vec!["what is asked ".repeat(15); 5];
+    report.notes = vec!["what is to be noted ".repeat(15); 10];
+    assert_eq!(pages(&report), [false, false, true]);
 }
 
 #[test]

@@ -93,6 +93,8 @@ pub(super) struct ProvenanceView {
     build: String,
     config_hash: String,
     command: String,
+    /// The same in lines that a page has room for.
+    command_lines: String,
     datasets: Vec<[String; 3]>,
 }
 
@@ -103,6 +105,7 @@ pub(super) fn provenance(report: &Report) -> ProvenanceView {
         build: provenance.build.clone(),
         config_hash: provenance.config_hash.clone(),
         command: provenance.command.clone(),
+        command_lines: wrapped(&provenance.command),
         datasets: provenance
             .datasets
             .iter()
@@ -114,5 +117,46 @@ pub(super) fn provenance(report: &Report) -> ProvenanceView {
                 ]
             })
             .collect(),
+    }
+}
+
+/// Letters of a line of the printed command.
+const COMMAND_LINE: usize = 76;
+
+/// A command in lines that can be copied into a shell, with breaks only between arguments.
+fn wrapped(command: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for (i, argument) in command.split(" --").enumerate() {
+        let argument = match i {
+            0 => argument.to_string(),
+            _ => format!("--{argument}"),
+        };
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + argument.chars().count() < COMMAND_LINE => {
+                line.push(' ');
+                line.push_str(&argument);
+            }
+            _ => lines.push(argument),
+        }
+    }
+    lines.join(" \\\n  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_breaks_between_its_arguments() {
+        let short = "retrocast run weekly --window 2026-W46";
+        assert_eq!(wrapped(short), short);
+        let path = format!("--set records={}", "/a/long/path".repeat(8));
+        let long = format!("{short} --date 2026-11-16 {path} --seed 1");
+        let lines = wrapped(&long);
+        assert_eq!(
+            lines,
+            format!("{short} --date 2026-11-16 \\\n  {path} \\\n  --seed 1")
+        );
+        assert_eq!(lines.replace(" \\\n  ", " "), long);
     }
 }

@@ -76,12 +76,12 @@ pub(super) fn headline(finding: &Finding, earlier: Option<&EarlierReport>) -> Fi
     }
 }
 
-/// "1.73× (95 % interval 1.50 to 2.00) · p < 0.001, adjusted · n = 1 234 · period, against baseline".
+/// "1.73× (95 % interval 1.50 to 2.00) · adjusted p < 0.001 · n = 1 234 · period, against baseline".
 fn finding_meta(finding: &Finding) -> String {
     let mut parts = Vec::new();
     parts.extend(magnitude(finding));
     match (finding.p_adjusted, finding.p) {
-        (Some(p), _) => parts.push(format!("{}, adjusted", p_value(p))),
+        (Some(p), _) => parts.push(format!("adjusted {}", p_value(p))),
         (None, Some(p)) => parts.push(p_value(p)),
         (None, None) => {}
     }

@@ -1,0 +1,144 @@
+//! The words that readers may not know, those alone that a report uses.
+
+use serde_json::Value;
+
+/// A term, the words any of which call for it, and its meaning.
+struct Term {
+    name: &'static str,
+    words: &'static [&'static str],
+    meaning: &'static str,
+}
+
+const TERMS: &[Term] = &[
+    Term {
+        name: "Window",
+        words: &["window", "windows"],
+        meaning: "the days that are reported on, in the job's time zone",
+    },
+    Term {
+        name: "Baseline",
+        words: &["baseline"],
+        meaning: "the windows before that one, taken together",
+    },
+    Term {
+        name: "Interval",
+        words: &["interval", "intervals"],
+        meaning: "the range of values that the data supports: in 95 of 100 such analyses, a 95 % \
+                  interval holds the true value",
+    },
+    Term {
+        name: "Not proven",
+        words: &["not proven"],
+        meaning: "the data neither shows a difference nor rules one out",
+    },
+    Term {
+        name: "p",
+        words: &["p =", "p <", "p"],
+        meaning: "the chance of a result at least as extreme if there were no difference",
+    },
+    Term {
+        name: "Adjusted p",
+        words: &["adjusted p"],
+        meaning: "the same, corrected for the number of tests made",
+    },
+    Term {
+        name: "Severity",
+        words: &["critical", "warning", "notice", "info"],
+        meaning: "critical: needs attention now; warning: needs somebody's attention; notice: worth a \
+                  look; info: good to know",
+    },
+    Term {
+        name: "Counterfactual",
+        words: &["counterfactual"],
+        meaning: "what would have happened without a change, estimated from the time before it and \
+                  from controls",
+    },
+    Term {
+        name: "Control",
+        words: &["control", "controls", "uncontrolled"],
+        meaning: "a comparable series that the change did not touch; “uncontrolled” means that there \
+                  was none, so an outside event in the same days cannot be told from the effect of the \
+                  change",
+    },
+    Term {
+        name: "Placebo date",
+        words: &["placebo date", "placebo dates"],
+        meaning: "a date at which nothing was changed; how far estimates at such dates spread corrects \
+                  the interval of the real one",
+    },
+    Term {
+        name: "MASE",
+        words: &["mase"],
+        meaning: "the mean error of a forecast, relative to that of repeating the season before; below \
+                  1 is better",
+    },
+    Term {
+        name: "Left out",
+        words: &["left out"],
+        meaning: "a record that does not meet its contract; it is kept, with the reason, but not \
+                  counted",
+    },
+    Term {
+        name: "Duplicate",
+        words: &["duplicate", "duplicates"],
+        meaning: "a record whose key had been read before; it is not counted again",
+    },
+];
+
+/// Tells whether a text has the words, not as parts of others.
+fn has(text: &str, words: &str) -> bool {
+    let is_letter = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
+    text.match_indices(words).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + words.len()..]);
+        !is_letter(before.chars().next_back()) && !is_letter(after.chars().next())
+    })
+}
+
+/// All texts of a value, not the names of its fields.
+fn texts(value: &Value, out: &mut Vec<String>) {
+    match value {
+        Value::String(text) => out.push(text.to_lowercase().replace('\u{a0}', " ")),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, out)),
+        Value::Object(fields) => fields.values().for_each(|field| texts(field, out)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The terms that occur in what is printed, with their meanings; `headings` are those of its tables
+/// that templates set.
+pub(super) fn glossary(view: &Value, headings: &[&str]) -> Vec<[&'static str; 2]> {
+    let mut all: Vec<String> = headings.iter().map(|text| text.to_lowercase()).collect();
+    texts(view, &mut all);
+    let occurs = |words: &&str| match *words {
+        // A letter may stand for anything within a text; as a heading it is a probability.
+        "p" => all.iter().any(|text| text == "p"),
+        words => all.iter().any(|text| has(text, words)),
+    };
+    TERMS
+        .iter()
+        .filter(|term| term.words.iter().any(occurs))
+        .map(|term| [term.name, term.meaning])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_terms_that_occur_are_explained() {
+        let names = |view: Value, headings: &[&str]| -> Vec<&str> {
+            let found = glossary(&view, headings).into_iter();
+            found.map(|[name, _]| name).collect()
+        };
+        let view = json!({
+            "counterfactual": "4.2", "findings": [{"meta": "adjusted p\u{a0}<\u{a0}0.001 · n = 4"}],
+            "title": "Uncontrollable",
+        });
+        assert_eq!(names(view, &["Left out"]), ["p", "Adjusted p", "Left out"]);
+        let view = json!({"tables": [{"columns": [{"title": "p"}]}], "note": "uncontrolled"});
+        assert_eq!(names(view, &[]), ["p", "Control"]);
+        assert!(names(json!(["option p of the program"]), &[]).is_empty());
+    }
+}
