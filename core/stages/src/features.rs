@@ -110,6 +110,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     params.check()?;
     let input = crate::input(inputs, &params.input)?;
     let mut cell = Cell::new(&context.stage, FEATURES.name);
+    cell.title = format!("Features of {}", params.input.replace('_', " "));
     cell.method = METHOD.to_string();
     cell.did = format!("Wanted to make features of {}.", params.input);
     let rows = Rows::read(context, &params, input, &mut cell.caveats)?;

@@ -92,6 +92,7 @@ fn run(
     let rows = plural(total, "row");
     let columns = plural(frame.width() as u64, "column");
     let mut cell = Cell::new(&context.stage, SQL.name);
+    cell.title = format!("Query: {}", context.stage.replace('_', " "));
     cell.did = format!("Ran the query: {rows}, {columns}.");
     cell.method = "SQL (Apache DataFusion)".to_string();
     cell.query = Some(params.query.trim().to_string());

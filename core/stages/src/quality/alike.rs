@@ -8,7 +8,7 @@ use crate::{Context, Input};
 use polars::prelude::DataType;
 use retrocast_domain::{
     Finding, Magnitude, Severity,
-    number::{list, plural},
+    number::{self, list},
 };
 use std::collections::BTreeMap;
 use unicode_normalization::UnicodeNormalization;
@@ -100,12 +100,16 @@ fn of_column(
             format!("{} ({n})", quoted(text))
         })
         .collect();
-    let more = match sets.len() - 1 {
-        0 => String::new(),
-        n => format!("; so do {}", plural(n as u64, "more set") + " of values"),
+    let (several, where_from) = match sets.len() as u64 {
+        1 => (String::new(), String::new()),
+        n => (
+            format!(", in {} cases", number::count(n)),
+            "for example ".to_string(),
+        ),
     };
     finding.sentence = format!(
-        "Values of {column} in {} differ only in {} and count as different groups: {}{more}.",
+        "Values of {column} in {} that differ only in {} count as different groups{several}: \
+         {where_from}{}.",
         input.dataset.name,
         difference(shown),
         list(&names)

@@ -243,11 +243,21 @@ fn uniqueness(params: &Params, source: Option<&SourceNote>) -> Judged {
     )
 }
 
+/// Hours from which on an age is given in whole days.
+const DAYS_FROM: f64 = 48.0;
+
 fn freshness(silence: Option<&Silence>) -> Judged {
     let Some(silence) = silence else {
         return Judged::default();
     };
-    let hours = |hours: f64| number::minutes((hours * 60.0).round());
+    let exact = |hours: f64| number::minutes((hours * 60.0).round());
+    let days = |hours: f64| plural((hours / 24.0).round() as u64, "day");
+    // Days where they tell the age from the limit as well.
+    let in_days = silence.hours >= DAYS_FROM
+        && silence
+            .allowed_hours
+            .is_none_or(|allowed| allowed >= DAYS_FROM && days(allowed) != days(silence.hours));
+    let hours = |hours: f64| if in_days { days(hours) } else { exact(hours) };
     let age = format!("newest record {} old", hours(silence.hours));
     let basis = match (silence.allowed_hours, silence.by_contract) {
         (Some(allowed), true) => format!("{age}; the contract allows {}", hours(allowed)),
@@ -272,4 +282,35 @@ fn of_shape(params: &Params, source: Option<&SourceNote>, fields: usize) -> Judg
         differences.join("; ")
     };
     Judged::new(shape::share(source, fields), basis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_of_weeks_is_in_days() {
+        let basis = |hours: f64, allowed: f64| {
+            let silence = Silence {
+                last: jiff::civil::date(2026, 9, 16).at(15, 38, 0, 0),
+                has_hours: true,
+                hours,
+                gaps: None,
+                is_zero: false,
+                allowed_hours: Some(allowed),
+                by_contract: true,
+                p: None,
+                ends_before: [0, 0],
+                active_days: 0,
+            };
+            freshness(Some(&silence)).basis.replace('\u{a0}', " ")
+        };
+        let want = "newest record 32 days old; the contract allows 833 days";
+        assert_eq!(basis(776.0, 20_000.0), want);
+        let want = "newest record 40 h old; the contract allows 4 d";
+        assert_eq!(basis(40.0, 96.0), want);
+        // Two that read alike are told apart.
+        let want = "newest record 4 d 2 h old; the contract allows 4 d";
+        assert_eq!(basis(98.0, 96.0), want);
+    }
 }

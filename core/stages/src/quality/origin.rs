@@ -281,7 +281,7 @@ pub(super) fn table(origin: &Origin) -> Table {
         ">share",
         ">95 % interval",
         ">of all others' rate",
-        ">p, corrected",
+        ">adjusted p",
     ];
     let mut table = Table::new(caption, &headings);
     for value in &origin.values {
@@ -291,7 +291,7 @@ pub(super) fn table(origin: &Origin) -> Table {
             number::count(value.accepted + value.refused),
             number::count(value.refused),
             number::percent(value.share()),
-            format!("{} to {}", number::percent(lower), number::percent(upper)),
+            number::range(&number::percent(lower), &number::percent(upper)),
             if value.ratio[0].is_finite() && value.p < 1.0 {
                 format!("{}×", number::sensible(value.ratio[0]))
             } else {

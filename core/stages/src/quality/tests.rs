@@ -393,7 +393,9 @@ fn values_that_look_alike_are_told() {
         assert_eq!(found.is_some(), differ.is_some(), "{other:?}");
         if let (Some(found), Some((words, severity))) = (found, differ) {
             assert!(
-                found.sentence.contains(&format!("differ only in {words} ")),
+                found
+                    .sentence
+                    .contains(&format!("differ only in {words} count")),
                 "{}",
                 found.sentence
             );
@@ -424,7 +426,7 @@ fn a_score_reads_as_100_only_where_nothing_is_lost() {
     check(99.96, "99.96");
     check(99.999, "> 99.99");
     check(99.94, "99.9");
-    check(64.25, "64.2");
+    check(64.25, "64.3");
 }
 
 #[test]
