@@ -83,6 +83,7 @@ mod present;
 mod samples;
 #[cfg(test)]
 mod tests;
+mod texts;
 pub(crate) mod words;
 
 use estimate::{Change, Value};
@@ -141,7 +142,7 @@ fn twenty() -> usize {
 /// The kind `kpi`.
 pub const KPI: Kind = Kind {
     name: "kpi",
-    code_version: 4,
+    code_version: 5,
     summary: "Key figures of the window with intervals, against the window before and a baseline.",
     manual: include_str!("kpi.rs"),
     schema: || schemars::schema_for!(Params),
@@ -150,6 +151,8 @@ pub const KPI: Kind = Kind {
 
 /// Windows in the history of a figure, the current one included.
 const HISTORY: usize = 12;
+/// Metrics up to which the title made for a stage names them.
+const TITLE_METRICS_MAX: usize = 3;
 
 const METHOD: &str = "Intervals by Garwood (1936), Wilson (1927), Student's t or order statistics; \
                       changes tested with the variance of successive windows and of days within \
@@ -211,6 +214,10 @@ fn run(
         .map(|metric| metric.name.as_str())
         .collect();
     let names = number::list(&names);
+    cell.title = match params.metrics.len() {
+        0..=TITLE_METRICS_MAX => format!("Key figures: {names}"),
+        _ => format!("Key figures of {}", params.input.replace('_', " ")),
+    };
     let timeless = times.civil.iter().filter(|time| time.is_none()).count() as u64;
     if timeless > 0 {
         cell.caveats.push(format!(
@@ -268,7 +275,7 @@ fn run(
     }
     judge(&params, &mut figures);
     if !estimate::is_known_between(&windows.covered) {
-        let noun = words::noun(context.window.spec);
+        let noun = context.window.spec.noun();
         cell.caveats.push(format!(
             "There are fewer than 5 earlier {noun}s: changes are judged by how much days vary. What \
              the days of a {noun} have in common is not seen, so changes may look surer than they are."
@@ -278,7 +285,7 @@ fn run(
     cell.did = format!(
         "Measured {names} from {} against {} and {}: {}.",
         context.window.words(),
-        words::before(&context.window),
+        context.window.before(),
         words::several_before(&context.window, windows.baseline),
         match figures.iter().filter(|figure| figure.proven).count() {
             0 => "no change is proven".to_string(),

@@ -89,8 +89,13 @@
 //! block_below = { score = 60, freshness = 0.5 }
 //! ```
 
-use crate::{Analysis, Context, Input, Inputs, Kind, StageError, with_findings};
-use retrocast_domain::{Cell, number::plural};
+use crate::{
+    Analysis, Context, Input, Inputs, Kind, StageError, series::words::capitalised, with_findings,
+};
+use retrocast_domain::{
+    Cell,
+    number::{list, plural},
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -180,6 +185,10 @@ fn run(
 ) -> Result<Analysis, StageError> {
     let params: Params = serde_json::from_value(params.clone())?;
     let mut cell = Cell::new(&context.stage, QUALITY.name);
+    cell.title = match params.inputs.as_slice() {
+        few if few.len() <= TITLE_INPUTS_MAX => format!("Quality of {}", list(few)),
+        many => format!("Quality of {}", plural(many.len() as u64, "dataset")),
+    };
     cell.method = METHOD.to_string();
     let mut found = Vec::new();
     let mut judged = Vec::new();
@@ -225,6 +234,9 @@ fn run(
     })
 }
 
+/// Datasets up to which the title made for a stage names them.
+const TITLE_INPUTS_MAX: usize = 3;
+
 /// Says when nothing of a dataset falls in the window, which may be an end or just a quiet time.
 fn no_records(
     context: &Context,
@@ -233,14 +245,15 @@ fn no_records(
     quality: &Quality,
 ) -> Option<String> {
     let noun = params.noun();
-    let this = crate::kpi::words::noun(context.window.spec);
+    let this = context.window.spec.noun();
     let window = context.window.words();
     let name = &input.dataset.name;
     match (quality.in_window, &quality.silence) {
         (None, _) => None,
         (Some(1..), _) => None,
         (Some(0), Some(silence)) => Some(format!(
-            "{name} has no {noun} in this {this}, {window}; the last is of {}.",
+            "{}, {window}; the last is of {}.",
+            capitalised(&context.window.spec.without_records_of(name)),
             retrocast_domain::window::long(silence.last.date())
         )),
         (Some(0), None) if input.frame.height() == 0 => Some(format!(

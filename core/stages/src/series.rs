@@ -274,7 +274,8 @@ pub(crate) fn collect(
     set.caveats.extend(coverage.caveats(request.period));
     if set.in_window == 0 {
         set.caveats.push(format!(
-            "No record has its time in this window, {}.",
+            "{}, {}.",
+            words::capitalised(&context.window.spec.without_records()),
             context.window.words()
         ));
     }

@@ -3,6 +3,7 @@
 use super::{
     metric::{Metric, MetricKind},
     samples::Sample,
+    texts,
 };
 use retrocast_domain::{estimate::Estimate, number};
 use retrocast_stats::{
@@ -35,6 +36,18 @@ pub(super) struct Value {
 }
 
 impl Value {
+    /// A value from nowhere but its interval.
+    #[cfg(test)]
+    pub(super) fn known(value: f64, interval: Option<[f64; 2]>) -> Self {
+        Self {
+            value: Some(value),
+            interval,
+            variance: f64::NAN,
+            n: 10,
+            without: 0,
+        }
+    }
+
     /// A figure of `days` days, whose records vary `factor` times as much as independent ones.
     pub(super) fn of(metric: &Metric, sample: &Sample, days: f64, factor: f64) -> Self {
         let n = sample.records as f64;
@@ -242,7 +255,7 @@ pub(super) struct Change {
     size: f64,
     interval: Option<[f64; 2]>,
     /// The value it is compared with, for as many days.
-    before: f64,
+    pub(super) before: f64,
     /// p-value; `None` where the dispersion of the records is not known.
     pub(super) p: Option<f64>,
     /// By how much the variance of independent records is enlarged.
@@ -359,9 +372,13 @@ impl Change {
         }
     }
 
-    /// The signed difference for a table: "+33 %", "+5 builds" where there were none before.
-    /// A difference without an interval has the digits that the interval of `like` supports.
+    /// The signed difference for a table: "+33 %", "+5 builds" where there were none before, "none"
+    /// where there are none now. A difference without an interval has the digits that the interval of
+    /// `like` supports.
     pub(super) fn signed(&self, metric: &Metric, proven: bool, like: Option<&Self>) -> String {
+        if self.is_to_none(metric) {
+            return texts::NONE.to_string();
+        }
         if metric.is_whole() && self.scale == Scale::Amount && self.size.fract() == 0.0 {
             let size = number::with_unit(self.size, metric.unit());
             return if self.size > 0.0 {
@@ -373,6 +390,17 @@ impl Change {
         let like = like.filter(|like| like.scale == self.scale).unwrap_or(self);
         self.estimate(metric, proven)
             .signed_like(&like.estimate(metric, false))
+    }
+
+    /// Whether what can be counted, or added up, fell to zero.
+    pub(super) fn is_to_none(&self, metric: &Metric) -> bool {
+        let is_amount = metric.kind == MetricKind::Rate || metric.grows_with_days();
+        is_amount && self.is_relative() && self.size <= -1.0
+    }
+
+    /// Whether it is given as a share of the value before.
+    pub(super) fn is_relative(&self) -> bool {
+        self.scale == Scale::Relative
     }
 
     /// The difference in the figure's unit, with its bounds where it has some.

@@ -148,17 +148,6 @@ impl Metric {
         levels([value], width, self.unit()).concat()
     }
 
-    /// Two values with equally many digits, as many as they need to differ.
-    pub(super) fn two_texts(&self, values: [f64; 2], width: Option<f64>) -> [String; 2] {
-        let texts = values.map(|value| self.text(value, width));
-        let is_time = values.iter().any(|value| self.is_time(*value));
-        match texts[0] == texts[1] {
-            _ if !is_time && !self.is_whole() => levels(values, width, self.unit()),
-            true => number::two_with_unit(values, self.unit()),
-            false => texts,
-        }
-    }
-
     /// A value and its interval: "97.2 %" and "96.8 to 97.6 %"; the interval is empty for none.
     pub(super) fn with_interval(&self, value: f64, interval: Option<[f64; 2]>) -> [String; 2] {
         let Some([lower, upper]) = interval else {
@@ -173,7 +162,7 @@ impl Metric {
     }
 
     /// Whether a value reads as hours and minutes.
-    fn is_time(&self, value: f64) -> bool {
+    pub(super) fn is_time(&self, value: f64) -> bool {
         self.unit() == "min" && value.abs() >= HOURS_FROM
     }
 

@@ -1,6 +1,10 @@
 //! Figures as a reader sees them: key figures, findings, tables, charts.
 
-use super::{ALL, Figure, HISTORY, METHOD, Metric, Params, Value, Windows, words};
+use super::{
+    ALL, Figure, HISTORY, METHOD, Metric, Params, Value, Windows,
+    texts::{self, Texts},
+    words,
+};
 use crate::{
     Context, Input,
     series::words::{capitalised, chart_id, in_named},
@@ -30,27 +34,26 @@ fn why_none(params: &Params, value: &Value) -> String {
     format!("no {}", params.noun())
 }
 
-/// Width of the current interval, which says how many digits are worth reading.
-fn width(figure: &Figure<'_>) -> Option<f64> {
-    figure.current.interval.map(|[low, high]| high - low)
-}
-
 pub(super) fn kpi(params: &Params, figure: &Figure<'_>) -> Kpi {
     let metric = figure.metric;
     let value = |value: &Option<Value>| value.as_ref().and_then(|value| value.value);
-    let [text, interval_text] = match figure.current.value {
-        Some(now) => metric.with_interval(now, figure.current.interval),
-        None => [why_none(params, &figure.current), String::new()],
+    let texts = Texts::of(figure);
+    let delta = |delta: Option<String>, before: &Option<Value>| match (delta, before) {
+        (Some(delta), _) => delta,
+        (None, _) if texts.is_none() => "–".to_string(),
+        (None, None) => format!("no earlier {}", params.noun()),
+        (None, Some(_)) => "no earlier value".to_string(),
     };
-    let delta = |change: &Option<super::Change>, before: &Option<Value>, proven: bool| match (
-        change,
-        figure.current.value,
-        before,
-    ) {
-        (Some(change), ..) => change.signed(metric, proven, figure.change.as_ref()),
-        (None, None, _) => "–".to_string(),
-        (None, _, None) => format!("no earlier {}", params.noun()),
-        (None, _, Some(_)) => "no earlier value".to_string(),
+    let [delta_text, baseline_delta_text] = [
+        delta(texts.as_ref().and_then(Texts::delta), &figure.previous),
+        delta(
+            texts.as_ref().and_then(Texts::baseline_delta),
+            &figure.baseline,
+        ),
+    ];
+    let [text, interval_text] = match texts {
+        Some(texts) => [texts.value, texts.interval],
+        None => [why_none(params, &figure.current), String::new()],
     };
     Kpi {
         name: metric.name.clone(),
@@ -61,9 +64,9 @@ pub(super) fn kpi(params: &Params, figure: &Figure<'_>) -> Kpi {
         text,
         interval_text,
         previous: value(&figure.previous),
-        delta_text: delta(&figure.change, &figure.previous, figure.proven),
+        delta_text,
         baseline: value(&figure.baseline),
-        baseline_delta_text: delta(&figure.baseline_change, &figure.baseline, false),
+        baseline_delta_text,
         significant: figure.proven,
         direction: direction(figure),
         lower_is_better: metric.lower_is_better,
@@ -133,7 +136,7 @@ fn finding(context: &Context, input: &Input, figure: &Figure<'_>, what: &str) ->
 /// The window before and the baseline in words, such as "the week before" and "the 4 weeks before".
 fn compared(context: &Context, windows: &Windows) -> [String; 2] {
     let names = [
-        words::before(&context.window),
+        context.window.before(),
         words::several_before(&context.window, windows.baseline),
     ];
     match &windows.part {
@@ -151,8 +154,7 @@ fn change_finding(
 ) -> Option<Finding> {
     let metric = figure.metric;
     let change = figure.change.as_ref()?;
-    let value = figure.current.value?;
-    let before = figure.previous.as_ref()?.value?;
+    let texts = Texts::of(figure)?;
     let mut finding = finding(context, input, figure, &metric.name);
     finding.direction = direction(figure);
     let is_up = finding.direction == Direction::Up;
@@ -193,57 +195,40 @@ fn change_finding(
         in_named(&params.by, &figure.label)
     };
     let estimate = change.estimate(metric, figure.proven);
-    let mut texts = metric.two_texts([value, before], width(figure));
-    if metric.is_share() && !agree(&texts, &estimate.bare_size()) {
-        texts = metric.two_texts([value, before], width(figure).map(|width| width / 10.0));
-    }
-    let [value_text, before_text] = texts;
     let is_per_day = metric.grows_with_days() && windows.days(0) != windows.days(1);
-    let baseline = figure.baseline.as_ref().and_then(|baseline| baseline.value);
+    let per_day = if is_per_day { "per day" } else { "" };
+    let [to, claim] = if change.is_to_none(metric) {
+        let range = estimate.range();
+        let range = format!(" (95{NBSP}% interval {range})");
+        [texts::NONE.to_string(), range]
+    } else {
+        [texts.value, format!(": {}", estimate.claim(per_day))]
+    };
     finding.sentence = fill(
-        "{Name}{of} {moved} to {value} from {before} in {the_one_before}: {claim}{baseline}.",
+        "{Name}{of} {moved} to {value} from {before} in {the_one_before}{claim}{baseline}.",
         &[
             ("Name", &capitalised(&metric.name)),
             ("of", &of),
             ("moved", if is_up { "rose" } else { "fell" }),
-            ("value", &value_text),
-            ("before", &before_text),
+            ("value", &to),
+            ("before", &texts.before?),
             ("the_one_before", &the_one_before),
-            (
-                "claim",
-                &estimate.claim(if is_per_day { "per day" } else { "" }),
-            ),
+            ("claim", &claim),
             (
                 "baseline",
-                &baseline.map_or_else(String::new, |baseline| {
-                    let text = metric.text(baseline, width(figure));
+                &texts.baseline.map_or_else(String::new, |baseline| {
                     let verb = if windows.baseline == 1 {
                         "had"
                     } else {
                         "averaged"
                     };
-                    format!("; {those_before} {verb} {text}")
+                    format!("; {those_before} {verb} {baseline}")
                 }),
             ),
         ],
     );
     finding = finding.number("inflation", change.inflation);
     Some(finding)
-}
-
-/// Tells whether two levels in per cent, subtracted, give the difference printed beside them.
-pub(super) fn agree(levels: &[String; 2], difference: &str) -> bool {
-    let number = |text: &str| {
-        let number = text.split(NBSP).next().unwrap_or_default();
-        number.parse::<f64>().unwrap_or(f64::NAN)
-    };
-    let decimals = difference
-        .split(NBSP)
-        .next()
-        .and_then(|d| d.split_once('.'));
-    let step = 0.1_f64.powi(decimals.map_or(0, |(_, digits)| digits.len() as i32));
-    let subtracted = (number(&levels[0]) - number(&levels[1])).abs();
-    (subtracted - number(difference)).abs() <= 0.5 * step + 1e-9
 }
 
 /// That the whole interval lies on the wrong side of the target.
@@ -296,14 +281,38 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
     let noun = capitalised(params.noun());
     let has_target = |metric: &Metric| metric.target.is_some();
     let short = |text: &str| text.replace(POINTS, "pp");
+    // A total of a longer or shorter window is given as it is, with that window's length.
+    let length = |figure: &Figure<'_>| {
+        let days = windows.days(1);
+        let is_other = figure.metric.grows_with_days() && days != windows.days(0);
+        let total = figure.previous.as_ref().and_then(|previous| previous.value);
+        match total.filter(|_| is_other) {
+            Some(_) => format!(" in {}{NBSP}days", number::sensible(days)),
+            None => String::new(),
+        }
+    };
     let row = |name: &str, figure: &Figure<'_>, with_target: bool| {
         let metric = figure.metric;
         let kpi = kpi(params, figure);
-        let text = |value: Option<f64>| {
-            value.map_or_else(
-                || "–".to_string(),
-                |value| metric.text(value, width(figure)),
-            )
+        let texts = Texts::of(figure);
+        let level = |text: Option<&String>, value: Option<f64>| {
+            let rough = || value.map(|value| metric.text(value, None));
+            text.cloned()
+                .or_else(rough)
+                .unwrap_or_else(|| "–".to_string())
+        };
+        let of = |get: fn(&Texts) -> Option<&String>| texts.as_ref().and_then(get);
+        let before = level(of(|texts| texts.before.as_ref()), kpi.previous);
+        let baseline = level(of(|texts| texts.baseline.as_ref()), kpi.baseline);
+        let change = of(|texts| texts.change.as_ref()).unwrap_or(&kpi.delta_text);
+        let baseline_change =
+            of(|texts| texts.baseline_change.as_ref()).unwrap_or(&kpi.baseline_delta_text);
+        // The unit is said once a row.
+        let unit = format!("{NBSP}{}", metric.unit());
+        let bare = |text: String| {
+            // Hours and minutes are two units, and both are needed.
+            let bare = text.strip_suffix(&unit).filter(|bare| !bare.contains(NBSP));
+            bare.map_or(text.clone(), str::to_string)
         };
         // A change that is proven is marked, so that a reader can tell it from the others.
         let mark = if figure.proven { " *" } else { "" };
@@ -313,26 +322,17 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
             .map(|change| change.estimate(metric, figure.proven).signed_range())
             .filter(|range| !range.is_empty())
             .map_or_else(String::new, |range| {
-                format!(
-                    " ({})",
-                    range.trim_end_matches(POINTS).trim_end_matches(NBSP)
-                )
+                let range = range.trim_end_matches(POINTS).trim_end_matches(NBSP);
+                format!(" ({})", bare(range.to_string()))
             });
-        // The unit is said once a row.
-        let unit = format!("{NBSP}{}", metric.unit());
-        let bare = |text: String| {
-            // Hours and minutes are two units, and both are needed.
-            let bare = text.strip_suffix(&unit).filter(|bare| !bare.contains(NBSP));
-            bare.map_or(text.clone(), str::to_string)
-        };
         let mut cells = vec![
             name.to_string(),
             kpi.text.clone(),
             bare(kpi.interval_text.clone()),
-            bare(text(kpi.previous)),
-            format!("{}{range}{mark}", short(&kpi.delta_text)),
-            bare(text(kpi.baseline)),
-            short(&kpi.baseline_delta_text),
+            format!("{}{}", bare(before), length(figure)),
+            format!("{}{range}{mark}", bare(short(change))),
+            bare(baseline),
+            bare(short(baseline_change)),
             number::count(kpi.n),
         ];
         if with_target {
@@ -353,11 +353,6 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
         .map_or_else(String::new, |part| format!(", {} only", part.words));
     let uneven =
         params.metrics.iter().any(Metric::grows_with_days) && windows.days(0) != windows.days(1);
-    let basis = if uneven {
-        "changes are per day, since periods differ in length, and computed before rounding"
-    } else {
-        "changes are computed before rounding"
-    };
     // An interval that excludes "no change" is no proof among many, and such a row has no mark.
     let is_likely = |figure: &&Figure<'_>| {
         let change = figure.change.as_ref();
@@ -401,7 +396,13 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
         } else {
             vec!["* marks a proven change"]
         };
-        notes.push(basis);
+        if uneven {
+            notes.push("changes are per day, and the baseline is for as many days as the value");
+        }
+        let texts = figures.iter().filter_map(|figure| Texts::of(figure));
+        if texts.into_iter().any(|texts| !texts.agree) {
+            notes.push("changes are computed before rounding");
+        }
         let points = format!("{NBSP}pp");
         if table
             .rows
@@ -481,7 +482,7 @@ pub(super) fn charts(
             title: format!(
                 "{} by {by}, last {HISTORY} {}s",
                 capitalised(&metric.name),
-                words::noun(context.window.spec)
+                context.window.spec.noun()
             ),
             unit: metric.unit().to_string(),
             alt: format!("A small line for each {by}. Now: {}.", notes.join(", ")),

@@ -4,7 +4,7 @@ use super::*;
 use crate::series::test_data::Noise;
 use crate::{Input, Stop};
 use retrocast_domain::{
-    ChartKind, DatasetRef, Direction, Window, number::NBSP, window::Comparison,
+    ChartKind, DatasetRef, Direction, Window, number::THIN, window::Comparison,
 };
 use serde_json::{Value, json};
 
@@ -463,10 +463,10 @@ fn small_figures_are_consistent() {
                 "+300 %",
             ],
             [
-                "0.14 per day",
+                "0.143 per day",
                 "0.00 to 0.80 per day",
                 "+0.14 per day",
-                "0.04",
+                "0.03571",
                 "+300 %",
             ],
             ["no value in 1 record", "", "–", "–", "–"],
@@ -495,7 +495,12 @@ fn nothing_where_silence_is_zero_is_a_count_of_zero() {
     assert_eq!(kpi.value, Some(0.0));
     assert_eq!(plain(&kpi.interval_text), "0 to 4 records");
     assert_eq!(plain(&kpi.delta_text), "0 records");
-    assert_eq!(plain(&kpi.baseline_delta_text), "-100 %");
+    assert_eq!(
+        plain(&kpi.baseline_delta_text),
+        "none instead of 1.25 records"
+    );
+    assert_eq!(plain(&cell.tables[0].rows[0][4]), "0 (-2.8 to +2.8)");
+    assert_eq!(cell.tables[0].rows[0][6], "none");
     assert_eq!(cell.kpis[1].value, Some(0.0));
     assert!(cell.notices.is_empty());
 }
@@ -562,18 +567,121 @@ fn values_are_compared_as_what_they_are() {
     assert_eq!(share("is_ok", json!([7])), 0.0);
 }
 
+/// A figure with one value in each of five windows, of which the baseline takes four.
+fn figure_of<'a>(metric: &'a Metric, levels: [f64; 3], half: f64) -> Figure<'a> {
+    let [now, before, baseline] = levels;
+    let value = |value: f64| estimate::Value::known(value, Some([value - half, value + half]));
+    Figure {
+        metric,
+        label: ALL.to_string(),
+        subject: ALL.to_string(),
+        current: value(now),
+        previous: Some(value(before)),
+        baseline: Some(value(baseline)),
+        history: Vec::new(),
+        change: Change::plain(metric, Some(now), Some(before)),
+        baseline_change: Change::plain(metric, Some(now), Some(baseline)),
+        p_adjusted: None,
+        proven: false,
+        significant: false,
+    }
+}
+
 #[test]
-fn levels_and_their_difference_agree() {
-    let text = |number: &str, unit: &str| format!("{number}{NBSP}{unit}");
-    let check = |a: &str, b: &str, difference: &str, want: bool| {
-        let levels = [text(a, "%"), text(b, "%")];
-        let difference = text(difference, "percentage points");
-        assert_eq!(present::agree(&levels, &difference), want, "{levels:?}");
+fn printed_levels_give_the_printed_change_whatever_the_numbers() {
+    let number = |text: &str| -> f64 {
+        let word = plain(&text.replace(THIN, ""))
+            .split('×')
+            .next()
+            .unwrap()
+            .to_string();
+        let word = word
+            .split(' ')
+            .next()
+            .unwrap()
+            .trim_start_matches('+')
+            .to_string();
+        word.parse()
+            .unwrap_or_else(|_| panic!("{text:?} is no number"))
     };
-    check("95.8", "95.2", "0.5", false);
-    check("95.78", "95.24", "0.5", true);
-    check("95.8", "95.2", "0.6", true);
-    check("90", "81.4", "9", true);
+    let mut noise = Noise(5);
+    let mut finer = 0;
+    for round in 0..30_000 {
+        let kind = ["count", "rate", "share", "mean", "sum"][round % 5];
+        let unit = [Value::Null, json!("ms"), json!("min")][round / 5 % 3].clone();
+        let unit = if ["mean", "sum"].contains(&kind) {
+            unit
+        } else {
+            Value::Null
+        };
+        let metric: Metric = serde_json::from_value(json!({
+            "name": "M", "kind": kind, "value": "v", "unit": unit,
+        }))
+        .unwrap();
+        let metric = metric.with_unit(None);
+        let size = match (kind, metric.unit()) {
+            ("share", _) => 1.0,
+            ("mean" | "sum", "min") => 100.0,
+            _ => 10f64.powf(noise.uniform() * 7.0 - 2.0),
+        };
+        let mut level = || (0.02 + 0.98 * noise.uniform()) * size;
+        let mut levels = [level(), level(), level()];
+        if kind == "count" {
+            levels[0] = levels[0].ceil();
+            levels[1] = levels[1].ceil();
+        }
+        let half = levels[0] * noise.uniform();
+        let figure = figure_of(&metric, levels, half);
+        let texts = texts::Texts::of(&figure).unwrap();
+        let context = format!("{kind} {levels:?} {half}");
+        assert!(texts.agree, "{context}");
+        finer += usize::from(texts.baseline != Some(metric.text(levels[2], Some(2.0 * half))));
+        let now = number(&texts.value);
+        let pairs = [
+            (texts.before, texts.change),
+            (texts.baseline, texts.baseline_change),
+        ];
+        for (before, change) in pairs {
+            let (before, change) = (number(&before.unwrap()), change.unwrap());
+            let printed = number(&change);
+            let computed = if change.ends_with('%') {
+                (now / before - 1.0) * 100.0
+            } else {
+                now - before
+            };
+            let after = plain(&change.replace(THIN, ""));
+            let after = after.split(' ').next().unwrap();
+            let decimals = after.split_once('.').map_or(0, |(_, after)| after.len());
+            let rounded = format!("{computed:.decimals$}").parse::<f64>().unwrap();
+            let step = 0.1_f64.powi(decimals as i32);
+            let is_tie = ((computed / step).abs().fract() - 0.5).abs() < 1e-6;
+            assert!(
+                (rounded - printed).abs() < 0.1 * step || is_tie,
+                "{context}: {now} {before} {change}"
+            );
+        }
+    }
+    // The rule is needed often: a level often has fewer digits than its change.
+    assert!(finer > 3_000, "{finer}");
+}
+
+#[test]
+fn a_baseline_has_the_digits_that_its_change_needs() {
+    let metric: Metric = serde_json::from_value(json!({"name": "N", "kind": "count"})).unwrap();
+    let metric = metric.with_unit(Some("incidents"));
+    let texts = texts::Texts::of(&figure_of(&metric, [27.0, 24.0, 22.58], 11.0)).unwrap();
+    let got = [texts.value, texts.before.unwrap(), texts.baseline.unwrap()];
+    assert_eq!(
+        got.map(|text| plain(&text)),
+        ["27 incidents", "24 incidents", "22.58 incidents"]
+    );
+    assert_eq!(plain(&texts.baseline_change.unwrap()), "+20 %");
+    let texts = texts::Texts::of(&figure_of(&metric, [0.0, 24.0, 22.58], 2.0)).unwrap();
+    assert_eq!(
+        plain(&texts.delta().unwrap()),
+        "none instead of 24 incidents"
+    );
+    assert_eq!(texts.baseline_change.as_deref(), Some("none"));
 }
 
 #[test]
@@ -612,10 +720,8 @@ fn a_table_says_why_an_interval_without_zero_has_no_mark() {
         let explained = table.caption.contains("each interval is for its row alone");
         assert_eq!(unmarked, explained, "{}: {:?}", table.caption, table.rows);
         seen += usize::from(unmarked);
-        // A baseline has the digits of the figure: counts have no decimals, and what is compared with
-        // it has no more digits than the interval of the change supports.
+        // What is compared with a baseline has no more digits than the interval of the change supports.
         let builds = table.rows.iter().find(|row| row[0] == "Builds").unwrap();
-        assert!(!builds[5].contains('.'), "{builds:?}");
         let decimals = |text: &str| {
             let number = text.split(['\u{a0}', ' ']).next().unwrap_or_default();
             number.split_once('.').map_or(0, |(_, digits)| digits.len())
@@ -637,7 +743,7 @@ fn tables_of_shares_explain_their_unit_and_others_do_not() {
     };
     let (caption, change) = table(success());
     assert!(
-        caption.ends_with("rounding; pp: percentage points)"),
+        caption.ends_with("proven change; pp: percentage points)"),
         "{caption}"
     );
     let (size, range) = change.split_once(" pp (").expect("a size in points");
@@ -646,5 +752,5 @@ fn tables_of_shares_explain_their_unit_and_others_do_not() {
         "{change}"
     );
     let (caption, _) = table(json!({"metrics": [{"name": "Runs", "kind": "count"}]}));
-    assert!(caption.ends_with("rounding)"), "{caption}");
+    assert!(caption.ends_with("proven change)"), "{caption}");
 }

@@ -3,43 +3,15 @@
 use jiff::civil::{DateTime, Time};
 use retrocast_domain::{
     Window, WindowSpec,
-    number::plural,
     window::{WEEKDAYS, long, month_name},
 };
-
-/// What one window is called: "week", "month", "quarter", "day", or "period" for a number of days.
-pub(crate) fn noun(spec: WindowSpec) -> &'static str {
-    match spec {
-        WindowSpec::Week => "week",
-        WindowSpec::Month => "month",
-        WindowSpec::Quarter => "quarter",
-        WindowSpec::Day => "day",
-        WindowSpec::Days(_) => "period",
-    }
-}
-
-/// The window before, as [`Window::back`] finds it: "the week before", "the same day a week before".
-pub(super) fn before(window: &Window) -> String {
-    match window.spec {
-        WindowSpec::Day => "the same day a week before".to_string(),
-        WindowSpec::Days(days) if days % 7 == 0 => format!("the {days} days before"),
-        WindowSpec::Days(days) => {
-            let weeks = match days.div_ceil(7) {
-                1 => "a week".to_string(),
-                weeks => plural(weeks.into(), "week"),
-            };
-            format!("the same {} {weeks} before", plural(days.into(), "day"))
-        }
-        spec => format!("the {} before", noun(spec)),
-    }
-}
 
 /// The windows before, together: "the 4 weeks before".
 pub(super) fn several_before(window: &Window, n: usize) -> String {
     match window.spec {
-        _ if n == 1 => before(window),
+        _ if n == 1 => window.before(),
         WindowSpec::Day => format!("the same day of the {n} weeks before"),
-        spec => format!("the {n} {}s before", noun(spec)),
+        spec => format!("the {n} {}s before", spec.noun()),
     }
 }
 
@@ -113,7 +85,7 @@ impl Part {
 
     /// "all figures compare Monday to Wednesday with the same days of other weeks".
     pub(super) fn sentence(&self, window: &Window) -> String {
-        let others = format!("other {}s", noun(window.spec));
+        let others = format!("other {}s", window.spec.noun());
         format!(
             "all figures compare {} with {}",
             self.words,
@@ -143,7 +115,7 @@ mod tests {
     fn windows_are_called_what_readers_call_them() {
         let check = |window: &str, one: &str, four: &str| {
             let window = Window::parse(window, "UTC").expect("a window");
-            assert_eq!(before(&window).replace('\u{a0}', " "), one);
+            assert_eq!(window.before().replace('\u{a0}', " "), one);
             assert_eq!(several_before(&window, 4), four);
         };
         check("2026-W47", "the week before", "the 4 weeks before");

@@ -263,7 +263,7 @@ fn odd_volume(
     if !is_low {
         finding.direction = Direction::Up;
     }
-    let noun = crate::kpi::words::noun(context.window.spec);
+    let noun = context.window.spec.noun();
     let windows = plural(volume.before.len() as u64, noun);
     let (now, words) = (params.counted(volume.now), expected.words());
     match expected.from {
@@ -327,7 +327,7 @@ fn missing_values(context: &Context, input: &Input, quality: &Quality) -> Option
         "{column} of {name} lacks {now} of its values in this {noun}; before, {before} were lacking.{rest}",
         &[
             ("name", &quality.name),
-            ("noun", crate::kpi::words::noun(context.window.spec)),
+            ("noun", context.window.spec.noun()),
             ("now", &number::percent(*now)),
             ("column", column),
             ("before", &number::percent(*before)),

@@ -23,6 +23,7 @@ pub(crate) fn nothing(
     let name = &input.dataset.name;
     let rows = times.civil.len() as u64;
     let window = context.window.words();
+    let none = context.window.spec.without_records();
     if rows == 0 {
         return Some(format!(
             "no records: {name} holds none before the end of the window, {window}; check the source"
@@ -30,15 +31,13 @@ pub(crate) fn nothing(
     }
     if times.civil.iter().all(Option::is_none) {
         return Some(format!(
-            "no records in this window: {} of {name} without a time in {time:?}; check the column \
+            "{none}: {} of {name} without a time in {time:?}; check the column \
              and its contract",
             plural(rows, "record")
         ));
     }
     let Some(coverage) = coverage else {
-        return Some(format!(
-            "no records in this window: all of {name} are after its end, {window}"
-        ));
+        return Some(format!("{none}: all of {name} are after its end, {window}"));
     };
     let start = context.window.start.at(0, 0, 0, 0);
     if coverage.last() < start && coverage.end(Period::Day) <= start {
@@ -51,7 +50,7 @@ pub(crate) fn nothing(
                 .to_string()
         };
         return Some(format!(
-            "no records in this window: those of {name} end on {last}, before {window}; {advice}"
+            "{none}: those of {name} end on {last}, before {window}; {advice}"
         ));
     }
     None

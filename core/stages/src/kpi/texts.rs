@@ -1,0 +1,177 @@
+//! A figure in print: its value, what it is compared with, and both changes, with digits that agree.
+//!
+//! A reader who computes a change from the printed levels must find the printed change.
+
+use super::{Change, Figure, Value, metric::Metric};
+use retrocast_domain::number::{MINUS, NBSP, THIN, fixed};
+
+/// Decimals that a value, and a level that it is compared with, may have beyond those that its interval
+/// supports.
+const VALUE_MORE: usize = 6;
+const LEVEL_MORE: usize = 6;
+
+/// A level, the change from it, and how that is printed.
+type Compared<'a> = (Option<f64>, Option<&'a Change>, [&'a Option<String>; 2]);
+
+/// The texts of a figure that has a value.
+pub(super) struct Texts {
+    pub(super) value: String,
+    pub(super) interval: String,
+    pub(super) before: Option<String>,
+    pub(super) baseline: Option<String>,
+    /// Signed, and "none" for a count that fell to zero.
+    pub(super) change: Option<String>,
+    pub(super) baseline_change: Option<String>,
+    /// Whether the printed levels give the printed changes.
+    pub(super) agree: bool,
+}
+
+impl Texts {
+    pub(super) fn of(figure: &Figure<'_>) -> Option<Self> {
+        let metric = figure.metric;
+        let now = figure.current.value?;
+        let width = figure.current.interval.map(|[low, high]| high - low);
+        let [text, interval] = metric.with_interval(now, figure.current.interval);
+        let change = figure.change.as_ref();
+        let baseline_change = figure.baseline_change.as_ref();
+        let printed =
+            |one: Option<&Change>, proven: bool| one.map(|one| one.signed(metric, proven, change));
+        let level = |value: &Option<Value>| value.as_ref().and_then(|value| value.value);
+        let signed = [
+            printed(change, figure.proven),
+            printed(baseline_change, false),
+        ];
+        // The total of a longer or shorter window has another change per day than as it is.
+        let before = level(&figure.previous);
+        let is_as_long = change
+            .zip(before)
+            .is_none_or(|(change, before)| (change.before - before).abs() <= 1e-9 * before.abs());
+        let claim = change.map(|change| change.estimate(metric, figure.proven).size());
+        let levels: [Compared<'_>; 2] = [
+            (before, change.filter(|_| is_as_long), [&signed[0], &claim]),
+            (
+                level(&figure.baseline),
+                baseline_change,
+                [&signed[1], &None],
+            ),
+        ];
+        // Hours and minutes have no finer form.
+        let is_time = |level: Option<f64>| level.is_some_and(|level| metric.is_time(level));
+        let has_times = is_time(Some(now)) || levels.iter().any(|(level, ..)| is_time(*level));
+        let level_text = |value: &str, (level, change, claims): Compared<'_>| {
+            let Some(level) = level else {
+                return Some(None);
+            };
+            let rough = metric.text(level, width);
+            let Some(change) = change.filter(|_| !has_times) else {
+                return Some(Some(rough));
+            };
+            let gives = |text: &String| {
+                let mut claims = claims.into_iter().flatten();
+                claims.all(|claim| gives(claim, change.is_relative(), value, text))
+            };
+            let mut fine = (0..=LEVEL_MORE).map(|more| finer(metric, &rough, level, more));
+            fine.find(gives).map(Some)
+        };
+        let found = (0..=VALUE_MORE).find_map(|more| {
+            let value = finer(metric, &text, now, more);
+            let [before, baseline] = levels.map(|compared| level_text(&value, compared));
+            Some((value, before?, baseline?))
+        });
+        let agree = found.is_some() && !has_times;
+        let rough = |level: Option<f64>| level.map(|level| metric.text(level, width));
+        let (value, before_text, baseline) = found.unwrap_or_else(|| {
+            let [before, baseline] = levels.map(|(level, ..)| rough(level));
+            (text, before, baseline)
+        });
+        let [change, baseline_change] = signed;
+        Some(Self {
+            value,
+            interval,
+            before: before_text,
+            baseline,
+            change,
+            baseline_change,
+            agree,
+        })
+    }
+
+    /// The change from the window before for a card, which does not show that window's value:
+    /// "−6 %", "none instead of 12 builds".
+    pub(super) fn delta(&self) -> Option<String> {
+        with_level(self.change.as_ref()?, self.before.as_deref())
+    }
+
+    /// The same from the baseline.
+    pub(super) fn baseline_delta(&self) -> Option<String> {
+        with_level(self.baseline_change.as_ref()?, self.baseline.as_deref())
+    }
+}
+
+/// A count that fell to zero.
+pub(super) const NONE: &str = "none";
+
+fn with_level(change: &str, level: Option<&str>) -> Option<String> {
+    Some(match level {
+        Some(level) if change == NONE => format!("{NONE} instead of {level}"),
+        _ => change.to_string(),
+    })
+}
+
+/// The first word of a text that has digits, without its unit: "95.2", "3.4".
+fn digits(text: &str) -> &str {
+    let mut words = text.split([NBSP, '×', ' ']);
+    let has_digit = |word: &&str| word.bytes().any(|byte| byte.is_ascii_digit());
+    words.find(has_digit).unwrap_or_default()
+}
+
+/// Decimals of the number in a text.
+fn decimals(text: &str) -> usize {
+    digits(text)
+        .split_once('.')
+        .map_or(0, |(_, after)| after.len())
+}
+
+/// Whether a text is a power of ten, such as "1.2 × 10⁻⁷".
+fn is_power(text: &str) -> bool {
+    text.contains("×\u{a0}10")
+}
+
+/// The number at the beginning of a text; none where it is a power of ten or a bound, "< 0.01 %".
+fn number(text: &str) -> Option<f64> {
+    let plain = digits(text).replace(THIN, "").replace(MINUS, "-");
+    let is_exact = !is_power(text) && !text.starts_with(['<', '>']);
+    plain.parse().ok().filter(|_| is_exact)
+}
+
+/// The text of a level with this many more decimals. A power of ten stays.
+fn finer(metric: &Metric, text: &str, value: f64, more: usize) -> String {
+    if more == 0 || is_power(text) {
+        return text.to_string();
+    }
+    let scale = if metric.unit() == "share" { 100.0 } else { 1.0 };
+    let fine = fixed(value * scale, decimals(text) + more);
+    text.trim_start_matches(['<', '>', ' '])
+        .replacen(digits(text), &fine, 1)
+}
+
+/// Whether a reader who computes the change from two printed levels finds the printed claim, if that
+/// is a number: "−6 %", "3.4 times as high".
+fn gives(claim: &str, is_relative: bool, now: &str, before: &str) -> bool {
+    let Some(printed) = number(claim) else {
+        return true;
+    };
+    let (Some(now), Some(before)) = (number(now), number(before)) else {
+        return false;
+    };
+    let computed = match is_relative {
+        true if claim.contains(" times as ") => now / before,
+        true => (now / before - 1.0) * 100.0,
+        false => now - before,
+    };
+    let step = 0.1_f64.powi(decimals(claim) as i32);
+    // A size in words has its side in words, too.
+    let has_sign = claim.starts_with(['+', MINUS]) || printed == 0.0;
+    let computed = if has_sign { computed } else { computed.abs() };
+    (computed - printed).abs() <= 0.5 * step + 1e-9
+}
