@@ -27,6 +27,10 @@
 //! all departures coming after the change by chance (Fisher), and, as a level may shift and stay, that
 //! of the first of them coming so soon, about `1/(n + 1)`.
 //!
+//! Where the days before the change, at least half as many as were looked at after it, already lay at
+//! the level after it, as far from the earlier level as fewer than one in twenty earlier stretches of
+//! days, the report says so: something else may have moved it.
+//!
 //! An improvement whose component is `all` or empty concerns all records.
 //!
 //! # Caveats
@@ -46,6 +50,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 mod measure;
+mod onset;
 mod register;
 mod shown;
 mod tables;
@@ -60,7 +65,7 @@ use tables::frame_of;
 /// The kind, as it is registered.
 pub const EFFECTIVENESS: Kind = Kind {
     name: "effectiveness",
-    code_version: 4,
+    code_version: 5,
     summary: "Measures what improvements did, against what was expected without them.",
     manual: include_str!("effectiveness.rs"),
     schema: || schemars::schema_for!(Params),
@@ -151,8 +156,20 @@ struct Params {
     min_post: u32,
 }
 
-const METHOD: &str = "Regression with autocorrelated errors, averaged over models of these (Hoeting et \
-                      al., 1999), with placebo in time";
+/// The method in a line, by what a day's records are made into.
+fn method(aggregate: Aggregate) -> String {
+    let daily = match aggregate {
+        Aggregate::Count => "counts",
+        Aggregate::Sum => "sums",
+        Aggregate::Mean => "means",
+        Aggregate::Median => "medians",
+        Aggregate::Max => "maxima",
+    };
+    format!(
+        "Daily {daily} on their own scale, without logarithms: regression with autocorrelated errors, \
+         averaged over models of these (Hoeting et al., 1999), with placebo in time"
+    )
+}
 
 /// Most days that are looked at, the latest, and most components, the largest.
 const DAYS_MAX: usize = 1500;
@@ -197,7 +214,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     } else {
         context.title.clone()
     };
-    cell.method = METHOD.to_string();
+    cell.method = method(request.aggregate);
     cell.did = "Wanted to judge improvements.".to_string();
     if !lines.describe(&mut cell) {
         return Ok(Analysis { cell, frame: None });
@@ -227,6 +244,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         params: &params,
         lines: &lines,
         evidence,
+        method: cell.method.clone(),
     };
     let findings = judged.iter().map(|one| reporter.finding(one)).collect();
     cell.did = did(&judged);

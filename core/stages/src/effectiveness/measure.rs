@@ -2,6 +2,7 @@
 
 use super::{
     Controls, Params,
+    onset::{Onset, onset},
     register::{Improvement, WHOLE},
 };
 use crate::{
@@ -39,6 +40,8 @@ pub(super) struct Measured {
     pub(super) controls: Vec<String>,
     pub(super) caveats: Vec<String>,
     pub(super) verdict: Verdict,
+    /// Where the effect shows before the change.
+    pub(super) onset: Option<Onset>,
 }
 
 /// Fewest days before a change, real or placebo.
@@ -154,6 +157,7 @@ pub(super) fn measure(
         Ok(estimate) => Outcome::Measured(Box::new(Measured {
             caveats: caveats.into_iter().chain(test_caveat(&estimate)).collect(),
             verdict: verdict(&estimate, improvement.lower_is_better),
+            onset: onset(&line.values, begin, change, end),
             estimate,
             begin,
             change,

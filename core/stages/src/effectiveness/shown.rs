@@ -1,8 +1,9 @@
 //! Effects as a reader sees them: findings and sentences.
 
 use super::{
-    METHOD, Params,
+    Params,
     measure::{Judged, Measured, Outcome},
+    onset::Onset,
     register::{Improvement, WHOLE},
 };
 use crate::{
@@ -10,8 +11,11 @@ use crate::{
     series::{SeriesSet, words},
 };
 use retrocast_domain::{
-    Direction, EffectTest, Evidence, Finding, Magnitude, Severity, Verdict, estimate::levels,
-    number, sentence::fill, window::long,
+    Direction, EffectTest, Evidence, Finding, Magnitude, Severity, Verdict,
+    estimate::{Estimate, levels},
+    number,
+    sentence::fill,
+    window::long,
 };
 use retrocast_stats::effect::Test;
 use serde_json::Value;
@@ -63,6 +67,7 @@ pub(super) struct Reporter<'a> {
     pub(super) params: &'a Params,
     pub(super) lines: &'a SeriesSet,
     pub(super) evidence: Vec<Evidence>,
+    pub(super) method: String,
 }
 
 impl Reporter<'_> {
@@ -97,7 +102,7 @@ impl Reporter<'_> {
             self.params.component_column, improvement.component
         );
         let mut finding = Finding::new(&self.context.stage, "effect", &subject, &what);
-        finding.method = METHOD.to_string();
+        finding.method.clone_from(&self.method);
         finding.evidence.clone_from(&self.evidence);
         if let Some(evidence) = finding.evidence.first_mut() {
             evidence.filter = Some(subject);
@@ -205,6 +210,12 @@ impl Reporter<'_> {
         }
     }
 
+    /// Whether a count or an amount that was expected did not happen at all.
+    pub(super) fn is_none(&self, measured: &Measured) -> bool {
+        let estimate = &measured.estimate;
+        self.lines.adds_up && estimate.after == 0.0 && estimate.counterfactual > 0.0
+    }
+
     pub(super) fn sentence(&self, improvement: &Improvement, measured: &Measured) -> String {
         let estimate = &measured.estimate;
         let measure = self.measure(improvement);
@@ -213,25 +224,51 @@ impl Reporter<'_> {
             Verdict::Harmful => "since it than expected without it",
             _ => "than expected without it",
         };
-        let claim = effect.estimate().map(|found| found.claim(than));
+        let found = effect.estimate();
+        let claim = found.as_ref().map(|found| found.claim(than));
+        let range = match found.as_ref().map(Estimate::range) {
+            None => String::new(),
+            Some(range) if range.is_empty() => range,
+            Some(range) if measured.verdict.is_proven() => {
+                format!(" (95{}% interval {range})", number::NBSP)
+            }
+            Some(range) => format!(" ({range})"),
+        };
         let [_, low, high] = estimate.absolute;
         let [after, expected] = levels(
             [estimate.after, estimate.counterfactual],
             Some(high - low),
             &self.params.unit,
         );
-        let template = match measured.verdict {
-            Verdict::Works => {
+        let total = estimate.counterfactual * estimate.steps_after as f64;
+        let digits = [(10.0, 1.0), (1.0, 10.0), (0.0, 100.0)];
+        let scale = digits.iter().find(|(from, _)| total >= *from);
+        let scale = scale.map_or(1.0, |(_, scale)| *scale);
+        let total = number::recorded_with_unit((total * scale).round() / scale, &self.params.unit);
+        let template = match (measured.verdict, self.is_none(measured)) {
+            (Verdict::Works, false) => {
                 "{title} works: {measure}{place} {are} {claim}, {after}{per} instead of {expected} \
-                 over {days}."
+                 over {days}.{onset}"
             }
-            Verdict::Harmful => {
+            (Verdict::Harmful, false) => {
                 "{title}: {measure}{place} {are} {claim}, {after}{per} instead of {expected} over \
-                 {days}."
+                 {days}.{onset}"
             }
-            _ => {
+            (_, false) => {
                 "{title}: {measure}{place} {are} {claim}: {after}{per}, {expected} expected, over \
-                 {days}."
+                 {days}.{onset}"
+            }
+            (Verdict::Works, true) => {
+                "{title} works: no {measure}{place} in {days} instead of about {total} expected \
+                 without it{range}.{onset}"
+            }
+            (Verdict::Harmful, true) => {
+                "{title}: no {measure}{place} in {days} since it instead of about {total} expected \
+                 without it{range}.{onset}"
+            }
+            (_, true) => {
+                "{title}: no {measure}{place} in {days}, about {total} expected without it{range}; \
+                 its effect is not proven.{onset}"
             }
         };
         fill(
@@ -242,10 +279,59 @@ impl Reporter<'_> {
                 ("place", &Self::place(improvement)),
                 ("are", if measure.ends_with('s') { "are" } else { "is" }),
                 ("claim", &claim.unwrap_or_default()),
+                ("range", &range),
                 ("after", &after),
-                ("per", if self.lines.adds_up { " a day" } else { "" }),
+                ("per", self.per()),
                 ("expected", &expected),
+                ("total", &total),
                 ("days", &number::plural(estimate.steps_after as u64, "day")),
+                (
+                    "onset",
+                    &measured.onset.as_ref().map_or_else(String::new, |onset| {
+                        self.onset(improvement, measured, onset)
+                    }),
+                ),
+            ],
+        )
+    }
+
+    fn per(&self) -> &'static str {
+        if self.lines.adds_up { " a day" } else { "" }
+    }
+
+    /// A sentence on an effect that shows before its change.
+    fn onset(&self, improvement: &Improvement, measured: &Measured, onset: &Onset) -> String {
+        let measure = self.measure(improvement);
+        let is_plural = measure.ends_with('s');
+        let [_, low, high] = measured.estimate.absolute;
+        let [mean, earlier] = levels(
+            [onset.mean, onset.earlier],
+            Some(high - low),
+            &self.params.unit,
+        );
+        let template = if onset.is_none && self.lines.adds_up {
+            " No {measure}{place} {were} recorded from {first} on, {days} before the change: what ended \
+             {them} may be something else."
+        } else {
+            " {Measure}{place} had moved before the change: {mean}{per} in the {days} before it, \
+             {earlier}{per} until then; what moved {them} may be something else."
+        };
+        fill(
+            template,
+            &[
+                ("measure", &measure),
+                ("Measure", &words::capitalised(&measure)),
+                ("place", &Self::place(improvement)),
+                ("were", if is_plural { "were" } else { "was" }),
+                ("them", if is_plural { "them" } else { "it" }),
+                ("first", &long(self.lines.starts[onset.first].date())),
+                (
+                    "days",
+                    &number::plural((measured.change - onset.first) as u64, "day"),
+                ),
+                ("mean", &mean),
+                ("earlier", &earlier),
+                ("per", self.per()),
             ],
         )
     }

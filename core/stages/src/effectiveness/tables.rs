@@ -139,6 +139,9 @@ impl Reporter<'_> {
                     let effect = self.effect_of(improvement, measured);
                     if let Some(found) = effect.estimate() {
                         (row[6], row[7]) = (found.signed(), found.signed_range());
+                        if self.is_none(measured) {
+                            row[6] = "none".to_string();
+                        }
                     }
                     row[8] = number::p_bare(estimate.p);
                     row[9] = measured.verdict.word().to_string();
@@ -168,10 +171,19 @@ impl Reporter<'_> {
         } else {
             f64::NEG_INFINITY
         };
-        let heading = self
-            .effect_of(improvement, measured)
-            .estimate()
-            .map_or_else(String::new, |found| found.heading());
+        let found = self.effect_of(improvement, measured);
+        let heading = match found.estimate() {
+            Some(found) if self.is_none(measured) => {
+                let days = number::plural(estimate.steps_after as u64, "day");
+                let doubt = if found.is_proven() {
+                    ""
+                } else {
+                    ", effect not proven"
+                };
+                format!("none in {days}{doubt}")
+            }
+            found => found.map_or_else(String::new, |found| found.heading()),
+        };
         let title = format!("{}: {heading}", improvement.id);
         let [_, low, high] = estimate.absolute;
         let amounts = [estimate.after, estimate.counterfactual];

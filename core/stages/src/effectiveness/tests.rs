@@ -334,7 +334,10 @@ fn what_was_constant_and_changed_is_certain() {
     );
     let (sentence, verdict) = step([5.0, 0.0], 98);
     assert_eq!(verdict, Some(Verdict::Works), "{sentence}");
-    assert!(sentence.contains("100 % lower"), "{sentence}");
+    assert!(
+        sentence.contains("no failures in billing in 30 days instead of about 150 expected"),
+        "{sentence}"
+    );
     let (sentence, verdict) = step([0.0, 5.0], 98);
     assert_eq!(verdict, Some(Verdict::Harmful), "{sentence}");
     assert!(
@@ -344,6 +347,50 @@ fn what_was_constant_and_changed_is_certain() {
     let (sentence, verdict) = step([4.0, 4.0], 98);
     assert_eq!(verdict, Some(Verdict::Unclear), "{sentence}");
     assert!(sentence.contains("the same as expected without it; not proven"));
+}
+
+#[test]
+fn what_ended_before_the_change_is_said() {
+    // Two in three weeks until 18 days before the change, none since.
+    let change = jiff::civil::date(2026, 11, 16) - 14.days();
+    let series: Vec<f64> = (0..400)
+        .map(|day| f64::from(u8::from(day < 368 && day % 7 < 2 && day % 4 > 0)))
+        .collect();
+    let analysis = analyse(
+        &[("billing", series)],
+        &[("IMP-001", "billing", &change.to_string())],
+    );
+    let sentence = analysis.cell.findings[0].sentence.replace('\u{a0}', " ");
+    let expected = "No failures in billing were recorded from ";
+    assert!(
+        sentence.contains(expected) && sentence.contains("days before the change: what ended them"),
+        "{sentence}"
+    );
+    // A level that moved early, of what cannot be counted.
+    let mut levels = counts(1, 15.0, 1.0);
+    levels[360..]
+        .iter_mut()
+        .for_each(|level| *level = (*level * 0.5).round());
+    let early = analyse(&[("billing", levels)], &ROWS[..1]);
+    let sentence = early.cell.findings[0].sentence.replace('\u{a0}', " ");
+    assert!(
+        sentence.contains("Failures in billing had moved before the change: "),
+        "{sentence}"
+    );
+    let late = analyse(&[("billing", counts(1, 15.0, 0.5))], &ROWS[..1]);
+    let sentence = &late.cell.findings[0].sentence;
+    assert!(!sentence.contains("before the change"), "{sentence}");
+}
+
+#[test]
+fn the_method_says_how_values_are_compared() {
+    let method = analyse(&[("billing", counts(1, 15.0, 0.5))], &ROWS[..1])
+        .cell
+        .method;
+    assert!(
+        method.starts_with("Daily sums on their own scale, without logarithms"),
+        "{method}"
+    );
 }
 
 #[test]

@@ -1,0 +1,135 @@
+//! Finds effects that show before their change, which something else may have caused.
+
+use retrocast_stats::seasonal::{decompose, interpolate};
+
+/// The last days before a change, which already lie at the level after it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Onset {
+    /// Index of the first of these days.
+    pub(super) first: usize,
+    /// Their mean, and that of the days before them.
+    pub(super) mean: f64,
+    pub(super) earlier: f64,
+    /// Set where neither these days nor those after the change hold anything but zeros.
+    pub(super) is_none: bool,
+}
+
+/// Chance, by earlier days of the series, below which days lie at another level.
+const CHANCE: f64 = 0.05;
+/// Share of the way from the level before to that after which such days have at least gone.
+const SHARE: f64 = 0.5;
+
+/// The days before the `change`, at least half as many as follow it up to `end`, that depart from those
+/// since `begin` as far as fewer than one in twenty earlier stretches do, and that have gone half the
+/// way to the level after the change or more. `None` where there are none.
+pub(super) fn onset(
+    values: &[Option<f64>],
+    begin: usize,
+    change: usize,
+    end: usize,
+) -> Option<Onset> {
+    let before = interpolate(&values[begin..change]);
+    let after: Vec<f64> = values[change..end].iter().flatten().copied().collect();
+    let n = before.len();
+    let shortest = (end - change).div_ceil(2);
+    let longest = (2 * (end - change)).min(n / 4);
+    if after.is_empty() || shortest > longest {
+        return None;
+    }
+    let season = decompose(&before, 7).season;
+    let level = mean(&season);
+    let adjusted = before
+        .iter()
+        .zip(&season)
+        .map(|(value, season)| value - season + level);
+    let mut sums = vec![0.0];
+    for value in adjusted {
+        sums.push(sums.last().copied().unwrap_or_default() + value);
+    }
+    let reference = sums[n - longest] / (n - longest) as f64;
+    let after_mean = mean(&after);
+    let side = (after_mean - mean(&before[..n - longest])).signum();
+    // How far the days up to `at` depart, and since when they do most.
+    let departure = |at: usize| {
+        (shortest..=longest)
+            .map(|days| {
+                let sum = sums[at] - sums[at - days];
+                let days_f = days as f64;
+                (side * (sum - days_f * reference) / days_f.sqrt(), days)
+            })
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+    };
+    let (score, days) = departure(n)?;
+    let earlier: Vec<f64> = (longest..=n - longest)
+        .filter_map(&departure)
+        .map(|(score, _)| score)
+        .collect();
+    // The days after must have departed as well, or there is nothing that could have begun early.
+    let is_rare = |score: f64| {
+        let as_far = earlier.iter().filter(|other| **other >= score).count();
+        ((1 + as_far) as f64) < CHANCE * (1 + earlier.len()) as f64
+    };
+    let score_after = side * (after_mean - reference) * (after.len() as f64).sqrt();
+    let is_zero = |values: &[f64]| values.iter().all(|value| *value == 0.0);
+    let is_none = is_zero(&after) && is_zero(&before[n - days..]);
+    let first = if is_none {
+        before.iter().rposition(|value| *value != 0.0)? + 1
+    } else {
+        n - days
+    };
+    let [mean, earlier] = [mean(&before[first..]), mean(&before[..first])];
+    let has_gone = (mean - earlier) * side >= SHARE * (after_mean - earlier) * side;
+    let is_found = score > 0.0 && is_rare(score) && is_rare(score_after) && has_gone;
+    is_found.then_some(Onset {
+        first: begin + first,
+        mean,
+        earlier,
+        is_none,
+    })
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::series::test_data::Noise;
+
+    /// Daily counts that fall from one mean to another on day 300 of 330, or some days before it.
+    fn found(seed: u64, means: [f64; 2], early: usize) -> Option<Onset> {
+        let mut noise = Noise(seed);
+        let mean = |day: usize| means[usize::from(day + early >= 300)];
+        let counts = (0..330).map(|day| Some(noise.poisson(mean(day)) as f64));
+        let counts: Vec<_> = counts.collect();
+        onset(&counts, 0, 300, 330)
+    }
+
+    fn share(means: [f64; 2], early: usize) -> f64 {
+        let found = (1..=400).filter(|seed| found(*seed * 7919, means, early).is_some());
+        found.count() as f64 / 400.0
+    }
+
+    #[test]
+    fn an_effect_that_began_before_its_change_is_found_and_no_other() {
+        for means in [[0.6, 0.0], [5.0, 3.0], [12.0, 16.0]] {
+            let [on_time, early] = [share(means, 0), share(means, 25)];
+            println!("{means:?}: {on_time} on time, {early} early");
+            assert!(on_time < 0.07, "{means:?}: {on_time}");
+            assert!(early > 0.8, "{means:?}: {early}");
+        }
+        let none = found(7919, [0.6, 0.0], 25).expect("an onset");
+        assert!(
+            none.is_none && none.mean == 0.0 && none.first <= 275,
+            "{none:?}"
+        );
+    }
+
+    #[test]
+    fn a_short_or_constant_history_has_no_onset() {
+        assert_eq!(onset(&vec![Some(3.0); 60], 0, 30, 60), None);
+        assert_eq!(onset(&vec![Some(0.0); 330], 0, 300, 330), None);
+        assert_eq!(onset(&vec![None; 330], 0, 300, 330), None);
+    }
+}
