@@ -307,7 +307,7 @@ mod tests {
         };
         let want = "newest record 32 days old; the contract allows 833 days";
         assert_eq!(basis(776.0, 20_000.0), want);
-        let want = "newest record 40 h old; the contract allows 4 d";
+        let want = "newest record 1 d 16 h old; the contract allows 4 d";
         assert_eq!(basis(40.0, 96.0), want);
         // Two that read alike are told apart.
         let want = "newest record 4 d 2 h old; the contract allows 4 d";
