@@ -194,6 +194,8 @@ fn directors_get_the_verdict_and_analysts_also_p() {
         assert_eq!(runs.concat().contains(", p\u{a0}="), said, "{layout:?}");
         let hash = sample().provenance.config_hash;
         assert_eq!(runs.concat().contains(&hash), said, "{layout:?}");
+        let page = crate::html::report(&sample(), layout).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(page.contains(&hash), said, "{layout:?}");
     }
 }
 
