@@ -128,12 +128,20 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
         single
     };
     let noise = long_run_variance(&drawn, &edges, autocorrelation);
+    // One quantile for levels and their differences, so that their intervals agree.
+    let effective = n as f64 * (1.0 - autocorrelation) / (1.0 + autocorrelation);
+    let quantile = t_quantile(0.975, (effective - (edges.len() - 1) as f64).max(2.0));
+    let spread = Spread {
+        rho: autocorrelation,
+        quantile,
+        noise,
+    };
     let shifts = tested
         .into_iter()
         .enumerate()
         .map(|(i, (statistic, p))| {
             let edges = [edges[i], edges[i + 1], edges[i + 2]];
-            describe(values, &drawn, edges, autocorrelation, noise, statistic, p)
+            describe(values, &drawn, edges, &spread, statistic, p)
         })
         .collect();
     Some(Shifts {
@@ -151,8 +159,8 @@ pub fn fewest(segment_min: usize) -> usize {
 }
 
 /// The best single split of a stretch.
-struct Split {
-    at: usize,
+pub(crate) struct Split {
+    pub(crate) at: usize,
     /// Largest standardised difference, in standard errors that know of autocorrelation.
     statistic: f64,
     /// First-order autocorrelation of the residuals, biased as it comes.
@@ -162,7 +170,7 @@ struct Split {
 }
 
 /// Finds the split that leaves the smallest sum of squares; `None` for a constant stretch.
-fn best_split(values: &[f64], m: usize) -> Option<Split> {
+pub(crate) fn best_split(values: &[f64], m: usize) -> Option<Split> {
     let n = values.len();
     let mean = values.iter().sum::<f64>() / n as f64;
     let (mut sum, mut best, mut at) = (0.0, -1.0, 0);
@@ -218,7 +226,7 @@ fn residual_autocorrelation(values: &[f64], edges: &[usize]) -> f64 {
 /// further from it than two and a half robust standard deviations are moved to that distance; those
 /// further than five, when they come in runs of less than half a segment, to the median itself
 /// (after Hampel 1974): a new level lasts longer.
-fn draw_in_outliers(values: &[f64], m: usize) -> Vec<f64> {
+pub(crate) fn draw_in_outliers(values: &[f64], m: usize) -> Vec<f64> {
     let there: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
     let level: Vec<f64> = running_median(&there, 2 * m + 1)
         .iter()
@@ -468,12 +476,28 @@ fn long_run_variance(values: &[f64], edges: &[usize], rho: f64) -> f64 {
     variance * (1.0 + rho) / (1.0 - rho)
 }
 
-fn level(values: &[f64], searched: &[f64], start: usize, end: usize, rho: f64) -> (Level, f64) {
+/// How far the values of a series scatter around its levels.
+struct Spread {
+    /// First-order autocorrelation.
+    rho: f64,
+    /// Standard errors from an estimate to the bounds of its 95 % interval.
+    quantile: f64,
+    /// Long-run variance of one value.
+    noise: f64,
+}
+
+/// The level of a stretch and the variance of its mean.
+fn level(
+    values: &[f64],
+    searched: &[f64],
+    start: usize,
+    end: usize,
+    spread: &Spread,
+) -> (Level, f64) {
     let n = (end - start) as f64;
     let mean = values[start..end].iter().sum::<f64>() / n;
-    let variance = long_run_variance(&searched[start..end], &[0, end - start], rho) / n;
-    let effective = n * (1.0 - rho) / (1.0 + rho);
-    let half = t_quantile(0.975, (effective - 1.0).max(2.0)) * variance.sqrt();
+    let variance = long_run_variance(&searched[start..end], &[0, end - start], spread.rho) / n;
+    let half = spread.quantile * variance.sqrt();
     (
         Level {
             start,
@@ -490,16 +514,14 @@ fn describe(
     values: &[f64],
     searched: &[f64],
     edges: [usize; 3],
-    rho: f64,
-    noise: f64,
+    spread: &Spread,
     statistic: f64,
     p: f64,
 ) -> Shift {
     let [start, position, end] = edges;
-    let (before, variance_before) = level(values, searched, start, position, rho);
-    let (after, variance_after) = level(values, searched, position, end, rho);
-    let effective = (end - start) as f64 * (1.0 - rho) / (1.0 + rho);
-    let quantile = t_quantile(0.975, (effective - 2.0).max(2.0));
+    let (before, variance_before) = level(values, searched, start, position, spread);
+    let (after, variance_after) = level(values, searched, position, end, spread);
+    let quantile = spread.quantile;
     let step = after.mean - before.mean;
     let half = quantile * (variance_before + variance_after).sqrt();
     let ratio = (before.mean > 0.0 && after.mean > 0.0).then(|| {
@@ -508,7 +530,8 @@ fn describe(
         [ratio, ratio / factor, ratio * factor]
     });
     // Bai (1997): the position lies within 11 long-run variances over the squared step.
-    let reach = (11.0 * noise / step.powi(2).max(1e-300)).min(values.len() as f64) as usize + 1;
+    let reach =
+        (11.0 * spread.noise / step.powi(2).max(1e-300)).min(values.len() as f64) as usize + 1;
     let low = position.saturating_sub(reach).max(start);
     let interval = [low, (position + reach).min(end - 1)];
     Shift {
@@ -672,6 +695,23 @@ pub(crate) mod tests {
             .map(|i| noise.normal() + if (113..116).contains(&i) { 40.0 } else { 0.0 })
             .collect();
         assert!(search(&spike, 14).shifts.is_empty());
+    }
+
+    #[test]
+    fn levels_and_their_difference_have_one_spread() {
+        let mut noise = Noise::new(5);
+        for (at, n) in [(46, 53), (20, 80), (70, 120)] {
+            let mut values = noise.autoregressive(n, 0.4);
+            values[at..].iter_mut().for_each(|value| *value += 6.0);
+            let found = search(&values, 5);
+            for shift in &found.shifts {
+                let half = |[low, high]: [f64; 2]| (high - low) / 2.0;
+                let levels = half(shift.before.interval).hypot(half(shift.after.interval));
+                let [_, low, high] = shift.difference;
+                assert!((levels / half([low, high]) - 1.0).abs() < 1e-9, "{shift:?}");
+            }
+            assert!(!found.shifts.is_empty(), "{found:?}");
+        }
     }
 
     #[test]

@@ -19,3 +19,4 @@ pub mod effect;
 pub mod forecast;
 pub mod isolation_forest;
 pub mod seasonal;
+pub mod shape;

@@ -1,0 +1,174 @@
+//! Whether a series moved in a step or along a line.
+
+use crate::change_point::{best_split, draw_in_outliers, fewest};
+
+/// Which of two movements describes a series better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A step, at this position; the first of several.
+    Step(usize),
+    /// A straight line.
+    Line,
+    /// Neither is clearly better; the step is at this position.
+    Open(usize),
+}
+
+/// Difference of Schwarz's criterion from which on it speaks for one of two models (Kass and Raftery
+/// 1995).
+const CLEAR: f64 = 2.0;
+
+/// Compares one step with a straight line by Schwarz's criterion (1978), both with first-order
+/// autoregressive errors. Outliers are drawn in as in [`mean_shifts`](crate::change_point::mean_shifts).
+///
+/// Counts vary more where they are many, and a rise in them is seldom straight. So where no value is
+/// negative, the square roots must agree.
+///
+/// `None` when the series is too short for a step or does not vary.
+pub fn shape(values: &[f64], segment_min: usize) -> Option<Shape> {
+    let drawn = drawn(values, segment_min)?;
+    let at = best_split(&drawn, segment_min.max(2))?.at;
+    Some(compare(&drawn, &[at]))
+}
+
+/// The same with steps at these positions, of which there is one at least.
+pub fn shape_of_steps(values: &[f64], positions: &[usize], segment_min: usize) -> Option<Shape> {
+    let drawn = drawn(values, segment_min)?;
+    (!positions.is_empty()).then(|| compare(&drawn, positions))
+}
+
+fn drawn(values: &[f64], segment_min: usize) -> Option<Vec<f64>> {
+    let m = segment_min.max(2);
+    (values.len() >= fewest(m)).then(|| draw_in_outliers(values, m))
+}
+
+fn compare(drawn: &[f64], positions: &[usize]) -> Shape {
+    let gain = gain_of_steps(drawn, positions);
+    let rooted = if drawn.iter().all(|value| *value >= 0.0) {
+        let roots: Vec<f64> = drawn.iter().map(|value| value.sqrt()).collect();
+        gain_of_steps(&roots, positions)
+    } else {
+        gain
+    };
+    if gain.min(rooted) > CLEAR {
+        Shape::Step(positions[0])
+    } else if gain.max(rooted) < -CLEAR {
+        Shape::Line
+    } else {
+        Shape::Open(positions[0])
+    }
+}
+
+/// By how much steps at these positions are better than a line.
+fn gain_of_steps(values: &[f64], positions: &[usize]) -> f64 {
+    let n = values.len();
+    let edges = [&[0], positions, &[n]].concat();
+    let mut levels = Vec::with_capacity(n);
+    for pair in edges.windows(2) {
+        let part = &values[pair[0]..pair[1]];
+        let mean = part.iter().sum::<f64>() / part.len().max(1) as f64;
+        levels.extend(part.iter().map(|_| mean));
+    }
+    let steps = deviance(values, |i| levels[i]);
+    let line = deviance(values, |i| i as f64);
+    // A step has a position besides its two levels; each further one a level and a position, which
+    // counts twice as it was picked among what is left of the series.
+    line - steps - (3 * positions.len() - 2) as f64 * (n as f64).ln()
+}
+
+/// Minus twice the largest log-likelihood of level and slope on `x`, up to a constant; over the
+/// autocorrelations of the errors, whose first is kept (Prais and Winsten 1954).
+fn deviance(values: &[f64], x: impl Fn(usize) -> f64) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let of = |rho: f64| {
+        let first = 1.0 - rho * rho;
+        let mut sums = [0.0; 6];
+        for (i, value) in values.iter().enumerate() {
+            let [c, x, y] = if i == 0 {
+                [1.0, x(0), value - mean].map(|term| first.sqrt() * term)
+            } else {
+                let before = values[i - 1] - mean;
+                [
+                    1.0 - rho,
+                    x(i) - rho * x(i - 1),
+                    value - mean - rho * before,
+                ]
+            };
+            let terms = [c * c, c * x, x * x, c * y, x * y, y * y];
+            sums.iter_mut()
+                .zip(terms)
+                .for_each(|(sum, term)| *sum += term);
+        }
+        let [cc, cx, xx, cy, xy, yy] = sums;
+        let determinant = cc * xx - cx * cx;
+        let (level, slope) = (
+            (cy * xx - xy * cx) / determinant,
+            (xy * cc - cy * cx) / determinant,
+        );
+        let left = (yy - level * cy - slope * xy).max(1e-9 * yy);
+        n * (left / n).max(f64::MIN_POSITIVE).ln() - first.ln()
+    };
+    (0..10)
+        .map(|tenths| of(f64::from(tenths) / 10.0))
+        .fold(f64::INFINITY, f64::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change_point::{Noise, tests::NILE};
+
+    /// Series of 104 values with autocorrelation .3 that rise by `size` standard deviations.
+    fn shapes(count: u64, size: f64, rise: impl Fn(f64) -> f64) -> [f64; 3] {
+        let mut found = [0.0; 3];
+        for seed in 0..count {
+            let mut noise = Noise::new(seed * 97 + 11);
+            let mut values = noise.autoregressive(104, 0.3);
+            for (i, value) in values.iter_mut().enumerate() {
+                *value += size * rise(i as f64 / 104.0);
+            }
+            let place = match shape(&values, 5).expect("a shape") {
+                Shape::Step(_) => 0,
+                Shape::Line => 1,
+                Shape::Open(_) => 2,
+            };
+            found[place] += 100.0 / count as f64;
+        }
+        found
+    }
+
+    const STEP: fn(f64) -> f64 = |at| f64::from(u8::from(at >= 0.6));
+
+    const RAMP: fn(f64) -> f64 = |at| 1.5 * at;
+
+    #[test]
+    fn steps_and_lines_are_told_apart() {
+        let [step, line, _] = shapes(200, 2.0, STEP);
+        assert!(step > 75.0 && line <= 10.0, "steps: {step} {line}");
+        let [step, line, _] = shapes(200, 2.0, RAMP);
+        assert!(line > 75.0 && step <= 10.0, "lines: {step} {line}");
+    }
+
+    #[test]
+    #[ignore = "prints a table"]
+    fn table_of_steps_and_lines() {
+        println!("104 values, autocorrelation .3: called a step, a line, open, in per cent of 200");
+        for size in [1.0, 1.5, 2.0, 3.0] {
+            println!("step of {size} sd: {:?}", shapes(200, size, STEP));
+            println!("line over {} sd: {:?}", 1.5 * size, shapes(200, size, RAMP));
+        }
+    }
+
+    #[test]
+    fn the_nile_fell_in_a_step() {
+        assert_eq!(shape(&NILE, 10), Some(Shape::Step(28)));
+        let rounded: Vec<f64> = (0..60).map(|i| f64::from(i / 2)).collect();
+        assert_eq!(shape(&rounded, 7), Some(Shape::Line));
+        assert_eq!(shape(&[2.0; 60], 7), None);
+        assert_eq!(shape(&rounded[..20], 7), None);
+        let stairs: Vec<f64> = (0..90).map(|i| f64::from(i / 30 * 9 + i * 7 % 5)).collect();
+        let steps = shape_of_steps(&stairs, &[30, 60], 7);
+        assert_eq!(steps, Some(Shape::Step(30)));
+        assert_eq!(shape_of_steps(&rounded, &[20, 40], 7), Some(Shape::Line));
+    }
+}
