@@ -4,7 +4,7 @@
 //! estimate that is "not proven", never as "stable" or "no effect". Rounding happens here once, to
 //! the digits that the interval's width supports, so that value and interval never disagree.
 
-use crate::number::{NBSP, fixed, reads_zero, sensible, signed, with_noun};
+use crate::number::{MINUS, NBSP, THIN, fixed, reads_zero, sensible, signed, with_noun};
 
 /// How far the data supports a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,9 @@ pub struct Estimate<'a> {
 
 /// From this factor on a difference reads as "3.4 times as high" instead of "240 % higher".
 const TIMES_FROM: f64 = 3.0;
+/// Decimals that levels may have beyond those that their intervals support, for their difference to
+/// follow from them.
+const EXTRA_MAX: usize = 4;
 /// Decimals that no reader needs more than.
 const DECIMALS_MAX: usize = 12;
 
@@ -197,6 +200,21 @@ impl<'a> Estimate<'a> {
     /// The size without its side: "33 %", "2.1 min".
     pub fn bare_size(&self) -> String {
         self.text(self.value)
+    }
+
+    /// The two levels between which this is the difference, with the digits of [`levels`], and more
+    /// where a reader who compares them would get another size.
+    pub fn levels(&self, values: [f64; 2], width: Option<f64>, unit: &str) -> [String; 2] {
+        levels_that(values, width, unit, |[from, to]| {
+            let value = match self.scale {
+                Scale::Relative | Scale::Factor => to / from - 1.0,
+                Scale::Points | Scale::Amount(_) => to - from,
+            };
+            let other = Self { value, ..*self };
+            let [same_size, same_sign] =
+                [other.size() == self.size(), other.signed() == self.signed()];
+            u8::from(same_size) * (1 + u8::from(same_sign))
+        })
     }
 
     /// The interval in the same words: "45 to 14 % lower", "12 % lower to 5 % higher"; empty where
@@ -368,6 +386,17 @@ fn decimals_of(width: f64) -> usize {
 /// Levels that are compared, with equally many decimals: those that the narrower of their
 /// intervals' widths supports, and enough to tell them apart where they differ.
 pub fn levels<const N: usize>(values: [f64; N], width: Option<f64>, unit: &str) -> [String; N] {
+    levels_that(values, width, unit, |_| 1)
+}
+
+/// The same with up to [`EXTRA_MAX`] more decimals where the numbers that the texts give fit better
+/// with them.
+fn levels_that<const N: usize>(
+    values: [f64; N],
+    width: Option<f64>,
+    unit: &str,
+    fit: impl Fn([f64; N]) -> u8,
+) -> [String; N] {
     let (scale, noun) = match unit {
         "share" => (100.0, "%"),
         unit => (1.0, unit),
@@ -384,12 +413,20 @@ pub fn levels<const N: usize>(values: [f64; N], width: Option<f64>, unit: &str) 
         _ => 0,
     };
     let differ = |i: usize, j: usize| values[i] != values[j];
-    let tells_apart = |decimals: usize| {
-        let texts = scaled.map(|value| fixed(value, decimals));
+    let tells_apart = |decimals: &usize| {
+        let texts = scaled.map(|value| fixed(value, *decimals));
         (0..N).all(|i| (0..i).all(|j| !differ(i, j) || texts[i] != texts[j]))
     };
-    let decimals = (base..=DECIMALS_MAX)
-        .find(|decimals| tells_apart(*decimals))
+    let fits = |decimals: &usize| {
+        let printed = scaled.map(|value| {
+            let digits = fixed(value, *decimals).replace(THIN, "");
+            digits.replace(MINUS, "-").parse()
+        });
+        fit(printed.map(|number| number.unwrap_or(f64::NAN) / scale))
+    };
+    let base = (base..=DECIMALS_MAX).find(tells_apart).unwrap_or(base);
+    let decimals = (base..=DECIMALS_MAX.min(base + EXTRA_MAX))
+        .max_by_key(|decimals| (fits(decimals), std::cmp::Reverse(*decimals)))
         .unwrap_or(base);
     scaled.map(|value| with_noun(&fixed(value, decimals), noun))
 }
@@ -431,7 +468,6 @@ pub fn level_with_interval(value: f64, interval: [f64; 2], unit: &str, whole: bo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::number::{MINUS, THIN};
 
     fn plain(text: &str) -> String {
         text.replace([NBSP, THIN], " ").replace(MINUS, "-")
@@ -557,12 +593,62 @@ mod tests {
         let check = |values: [f64; 2], width, unit, want: &str| {
             assert_eq!(plain(&levels(values, width, unit).join(" to ")), want);
         };
-        check([6.1667, 7.25], Some(1.0), "", "6.2 to 7.2");
+        check([6.1667, 7.25], Some(1.0), "", "6.2 to 7.3");
         check([0.0612, 0.11], None, "", "0.061 to 0.110");
         check([1041.0, 638.0], Some(120.0), "", "1041 to 638");
         check([50.001, 50.002], Some(4.0), "%", "50.001 % to 50.002 %");
         check([3.0, 3.0], None, "", "3 to 3");
         check([0.0, 5.0], None, "failures", "0 failures to 5 failures");
+    }
+
+    /// The first number of a text.
+    fn number_of(text: &str) -> f64 {
+        let text = plain(text).replace(' ', "");
+        let end = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '-'));
+        text[..end.unwrap_or(text.len())].parse().expect("a number")
+    }
+
+    #[test]
+    fn a_change_follows_from_the_levels_beside_it_whatever_the_numbers() {
+        let mut random = numbers();
+        for round in 0..20_000 {
+            let from = 10f64.powf(random() * 6.0 - 2.0);
+            let to = from * 10f64.powf(random() * 1.5 - 0.75);
+            let width = (0.1 + 2.0 * random()) * (to - from).abs();
+            let around = |value: f64, half: f64| Some([value - half, value + half]);
+            let (estimate, unit) = if round % 2 == 0 {
+                let half = width / from / 2.0;
+                let change = to / from - 1.0;
+                (Estimate::relative(change, around(change, half), true), "")
+            } else {
+                let half = width / 2.0;
+                (
+                    Estimate::amount(to - from, around(to - from, half), "ms", true),
+                    "ms",
+                )
+            };
+            let texts = estimate.levels([from, to], Some(width / 2.0), unit);
+            let [low, high] = [0, 1].map(|i| number_of(&texts[i]));
+            let size = plain(&estimate.size());
+            let (said, implied) = match round % 2 {
+                0 if size.contains("times") => (number_of(&size), high / low),
+                0 => (number_of(&size), 100.0 * (high / low - 1.0).abs()),
+                _ => (number_of(&size), (high - low).abs()),
+            };
+            let digits = size.split(' ').next().expect("a number");
+            let decimals = digits.split_once('.').map_or(0, |(_, rest)| rest.len());
+            let last_digit = 0.1f64.powi(i32::try_from(decimals).expect("few"));
+            assert!(
+                (said - implied).abs() <= 0.51 * last_digit,
+                "{from} {to} {width}: {texts:?} {size}"
+            );
+        }
+        let rise = Estimate::relative(1.51, Some([0.3, 3.83]), true);
+        let texts = rise.levels([9.193, 23.07], Some(15.0), "");
+        assert_eq!(texts, ["9.2", "23.1"]);
+        // What does not follow from the levels leaves their digits alone.
+        let other = Estimate::relative(0.2, Some([0.1, 0.3]), true);
+        assert_eq!(other.levels([9.193, 23.07], Some(15.0), ""), ["9", "23"]);
     }
 
     #[test]

@@ -52,7 +52,7 @@ use shown::{Reporter, frame_of};
 /// The kind, as it is registered.
 pub const ANOMALY: Kind = Kind {
     name: "anomaly",
-    code_version: 4,
+    code_version: 5,
     summary: "Finds days or hours that the usual rhythm does not explain.",
     manual: include_str!("anomaly.rs"),
     schema: || schemars::schema_for!(Params),

@@ -51,24 +51,32 @@ impl Reporter<'_> {
             self.params.aggregate().adds_up() && group.line.values.iter().flatten().all(is_whole);
         // Whole numbers within the band: what is outside of it is outside of them, too.
         let (least, most) = ((low - 1e-9).ceil(), (high + 1e-9).floor());
-        if is_count && least <= most {
-            let [expected, band] = level_with_interval(score.expected, [least, most], unit, true);
-            return Amounts {
-                value: levels([score.value], None, unit).concat(),
-                expected,
-                band: if least < most {
-                    band
-                } else {
-                    levels([least], None, unit).concat()
-                },
-            };
-        }
-        let [expected, band] = level_with_interval(score.expected, [low, high], unit, false);
-        let [value, ..] = levels([score.value, low, high], Some(high - low), unit);
+        let is_whole = is_count && least <= most;
+        let bounds = if is_whole { [least, most] } else { [low, high] };
+        let width = bounds[1] - bounds[0];
+        // Above ten, decimals of a count only where its change needs them.
+        let width = match score.expected {
+            expected if is_whole && expected >= 10.0 => width.max(10.0),
+            _ if is_whole => width.max(1.0),
+            _ => width,
+        };
+        let pair = [score.expected, score.value];
+        let [expected, value] = self
+            .difference(group, score)
+            .levels(pair, Some(width), unit);
+        let [_, band] = level_with_interval(score.expected, bounds, unit, is_whole);
         Amounts {
-            value,
+            value: if is_whole {
+                levels([score.value], None, unit).concat()
+            } else {
+                value
+            },
             expected,
-            band,
+            band: if is_whole && least == most {
+                levels([least], None, unit).concat()
+            } else {
+                band
+            },
         }
     }
 
@@ -316,7 +324,7 @@ impl Reporter<'_> {
                 }
                 self.none_proven(all)
             }
-            1 => "one unusual event is proven".to_string(),
+            1 => "1 unusual event is proven".to_string(),
             n => format!("{} are proven", number::plural(n as u64, "unusual event")),
         };
         let groups = if self.params.by.is_empty() {
@@ -365,7 +373,7 @@ impl Reporter<'_> {
                 ">expected",
                 ">expected range (95\u{a0}%)",
                 ">change",
-                ">p corrected",
+                ">adjusted p",
             ],
         );
         let mut rows: Vec<(&Examined, &Event)> = examined
