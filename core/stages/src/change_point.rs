@@ -10,7 +10,8 @@
 //! autocorrelation.
 //!
 //! A series that a straight line describes better than steps drifts; no shift is claimed for it and
-//! the caveats say so: see `trend`. A few days of outage are no shift either: outliers are drawn in
+//! the caveats say so: see `trend`. Where a single shift is proven and a line describes the series as
+//! well or better (Schwarz's criterion with autoregressive errors), the finding says that. A few days of outage are no shift either: outliers are drawn in
 //! before the search, and each level must last `segment_min` periods (14 days, 5 weeks or 5 months
 //! unless set).
 //!
@@ -34,13 +35,11 @@ use crate::{
     series::{
         self, Aggregate, PartPeriods, Request,
         period::{LongPeriod, Period},
+        words,
     },
     with_findings,
 };
-use retrocast_domain::{
-    Cell, CellStatus,
-    number::{self, plural},
-};
+use retrocast_domain::{Cell, CellStatus, number::plural};
 use retrocast_stats::change_point::fewest;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -143,10 +142,15 @@ fn thirty() -> usize {
     30
 }
 
+/// Fewest periods on either side of a shift unless set.
+pub(crate) fn default_segment(period: Period) -> usize {
+    if period == Period::Day { 14 } else { 5 }
+}
+
 /// The kind `change_point`.
 pub const CHANGE_POINT: Kind = Kind {
     name: "change_point",
-    code_version: 4,
+    code_version: 5,
     summary: "Dates at which the level of a series shifted, with the means before and after.",
     manual: include_str!("change_point.rs"),
     schema: || schemars::schema_for!(Params),
@@ -178,14 +182,15 @@ fn run(
     };
     let set = series::collect(context, input, &request)?;
     let mut cell = Cell::new(&context.stage, CHANGE_POINT.name);
+    cell.title = format!("Shifts of level: {}", set.measure);
     cell.method = METHOD.to_string();
-    cell.did = format!("Looked for shifts of the level of {}.", set.measure);
+    cell.did = format!("Looked for shifts in the level of {}.", set.measure);
     if !set.describe(&mut cell) {
         return Ok(Analysis { cell, frame: None });
     }
     let segment_min = params
         .segment_min
-        .unwrap_or(if period == Period::Day { 14 } else { 5 })
+        .unwrap_or_else(|| default_segment(period))
         .max(2);
     let need = fewest(segment_min);
     if let Some(message) = set.not_enough(need) {
@@ -215,9 +220,8 @@ fn run(
     cell.charts.truncate(6);
     note_drifts(&mut cell, &set, &results);
     cell.did = format!(
-        "Looked for shifts of the level in {} series of {} over {}: {}.",
-        number::count(results.iter().flatten().count() as u64),
-        set.measure,
+        "Looked for shifts in the level of {} over {}: {}.",
+        words::series_of(&params.by, results.iter().flatten().count(), &set.measure),
         plural(set.starts.len() as u64, period.noun()),
         if found.is_empty() {
             "none is proven".to_string()

@@ -17,8 +17,9 @@
 //! level; only the first two are findings. All others are *not proven*, which does not mean that
 //! there is none: the interval says what may be there. Of those, *volatile* are the ones whose values
 //! scatter widely around the line (robust standard deviation above 30 % of the level, and for counts
-//! more than twice what chance gives). Where a single step describes the series better than the
-//! line, the finding says so.
+//! more than twice what chance gives). Where a single step describes the series as well as the line or
+//! better (Schwarz's criterion with autoregressive errors), the finding says so; where better, it is
+//! for information only, since the step was what happened: see `change_point`.
 //!
 //! ```toml
 //! [stage.memory]
@@ -38,14 +39,11 @@ use crate::{
     series::{
         self, Aggregate, PartPeriods, Request,
         period::{LongPeriod, Period},
-        words::share,
+        words::{series_of, share},
     },
     with_findings,
 };
-use retrocast_domain::{
-    Cell, CellStatus, Finding,
-    number::{self, plural},
-};
+use retrocast_domain::{Cell, CellStatus, Finding, number::plural};
 use retrocast_stats::trend::TREND_MIN;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -152,7 +150,7 @@ fn fifty() -> usize {
 /// The kind `trend`.
 pub const TREND: Kind = Kind {
     name: "trend",
-    code_version: 4,
+    code_version: 5,
     summary: "Slow movement for each group: improving, worsening, or not proven, with its interval.",
     manual: include_str!("trend.rs"),
     schema: || schemars::schema_for!(Params),
@@ -186,6 +184,7 @@ fn run(
     };
     let set = series::collect(context, input, &request)?;
     let mut cell = Cell::new(&context.stage, TREND.name);
+    cell.title = format!("Trend: {}", set.measure);
     cell.method = METHOD.to_string();
     cell.did = format!("Looked for trends of {}.", set.measure);
     if !set.describe(&mut cell) {
@@ -214,9 +213,8 @@ fn run(
         })
         .collect();
     cell.did = format!(
-        "Tested {} series of {} for a trend over {}: {}.",
-        number::count(results.iter().flatten().count() as u64),
-        set.measure,
+        "Tested {} for a trend over {}: {}.",
+        series_of(&params.by, results.iter().flatten().count(), &set.measure),
         plural(set.starts.len() as u64, period.noun()),
         match (found.len(), results.iter().flatten().any(Tested::is_proven)) {
             (0, false) => "no trend is proven".to_string(),

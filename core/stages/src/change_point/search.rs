@@ -11,6 +11,7 @@ use retrocast_domain::{
 };
 use retrocast_stats::{
     change_point::{Search, Shift, Shifts, mean_shifts},
+    shape::{Shape, shape, shape_of_steps},
     test::benjamini_hochberg,
     trend::seasonally_adjusted,
 };
@@ -25,6 +26,8 @@ pub(super) struct Searched {
     pub(super) places: Vec<usize>,
     /// Shifts that stay after the correction over groups, with their corrected p-values.
     pub(super) kept: Vec<(Shift, f64)>,
+    /// Whether steps or a line describe it better.
+    pub(super) shape: Option<Shape>,
 }
 
 pub(super) fn note_drifts(cell: &mut Cell, set: &SeriesSet, results: &[Option<Searched>]) {
@@ -37,7 +40,7 @@ pub(super) fn note_drifts(cell: &mut Cell, set: &SeriesSet, results: &[Option<Se
     };
     let drifting = labels(|r| {
         r.as_ref()
-            .is_some_and(|r| r.found.drifts && r.kept.is_empty())
+            .is_some_and(|r| r.kept.is_empty() && r.found.drifts && r.shape == Some(Shape::Line))
     });
     if !drifting.is_empty() {
         let (shown, more) = drifting.split_at(drifting.len().min(5));
@@ -48,7 +51,7 @@ pub(super) fn note_drifts(cell: &mut Cell, set: &SeriesSet, results: &[Option<Se
             format!(" and {} more", more.len())
         };
         cell.caveats.push(format!(
-            "Moving slowly rather than in steps, so no date is claimed: {names}{rest}."
+            "Moving gradually rather than in steps, so no date is claimed: {names}{rest}."
         ));
     }
 }
@@ -63,7 +66,7 @@ pub(super) fn search_all(
 ) -> Vec<Option<Searched>> {
     let wanted = 2.0 * set.groups.len() as f64 / params.alpha().max(1e-4);
     let simulations = (wanted as usize).clamp(SIMULATIONS.0, SIMULATIONS.1);
-    let search = |group: &Group| -> Option<(Shifts, Vec<usize>)> {
+    let search = |group: &Group| -> Option<(Shifts, Vec<usize>, Vec<f64>)> {
         let adjusted = seasonally_adjusted(&group.values, set.period.season());
         let there = |i: &usize| group.values[*i].is_some();
         let places: Vec<usize> = (0..group.values.len()).filter(there).collect();
@@ -76,15 +79,16 @@ pub(super) fn search_all(
             simulations,
             seed: words::group_seed(context.seed, &group.label),
         };
-        let found = mean_shifts(&pick(&group.values), &pick(&adjusted), &search)?;
-        Some((found, places))
+        let adjusted = pick(&adjusted);
+        let found = mean_shifts(&pick(&group.values), &adjusted, &search)?;
+        Some((found, places, adjusted))
     };
     let found = set.of_enough(context, |_| need, search);
     // A group with shifts is represented by each of them, one without by its best candidate.
     let p: Vec<f64> = found
         .iter()
         .flatten()
-        .flat_map(|(found, _)| {
+        .flat_map(|(found, ..)| {
             let shifts: Vec<f64> = found.shifts.iter().map(|shift| shift.p).collect();
             if shifts.is_empty() {
                 vec![found.p]
@@ -97,17 +101,24 @@ pub(super) fn search_all(
     found
         .into_iter()
         .map(|found| {
-            let (found, places) = found?;
+            let (found, places, adjusted) = found?;
             let count = found.shifts.len().max(1);
             let corrected: Vec<f64> = corrected.by_ref().take(count).collect();
             let pairs = found.shifts.iter().cloned().zip(corrected);
-            let kept = pairs
+            let kept: Vec<(Shift, f64)> = pairs
                 .filter(|(shift, p)| *p <= params.alpha() && is_clear(shift))
                 .collect();
+            let positions: Vec<usize> = kept.iter().map(|(shift, _)| shift.position).collect();
+            let shape = if positions.len() > 1 {
+                shape_of_steps(&adjusted, &positions, segment_min)
+            } else {
+                shape(&adjusted, segment_min)
+            };
             Some(Searched {
                 found,
                 places,
                 kept,
+                shape,
             })
         })
         .collect()

@@ -10,12 +10,15 @@ use polars::prelude::*;
 use retrocast_domain::{
     Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity, Table,
     chart::{Level as ChartLevel, Marker, Role, Series},
-    estimate::levels,
+    estimate::level_with_interval,
     number::{self, plural},
     sentence::fill,
     window::range,
 };
-use retrocast_stats::change_point::{Level, Shift};
+use retrocast_stats::{
+    change_point::{Level, Shift},
+    shape::Shape,
+};
 
 /// One shift in its surroundings.
 pub(super) struct Stretch<'a> {
@@ -77,29 +80,53 @@ impl Stretch<'_> {
             .all(|value| *value >= 0.0)
     }
 
-    /// Means before and after, with one digit more than the interval of their difference may support:
-    /// so that they agree with the change that is given with them.
+    /// Means before and after, with the digits from which their change follows.
     fn means(&self) -> [String; 2] {
         let shift = self.shift();
         let [_, low, high] = shift.difference;
         let means = [shift.before.mean, shift.after.mean];
-        levels(means, Some((high - low) / 2.0), &self.params.unit)
+        let width = Some((high - low) / 2.0);
+        self.estimate().levels(means, width, &self.params.unit)
+    }
+
+    /// "; a gradual fall describes these weeks about as well", where steps are not clearly better.
+    fn or_gradual(&self) -> String {
+        let how = match self.result.shape {
+            Some(Shape::Line) => "better",
+            Some(Shape::Open(_)) => "about as well",
+            Some(Shape::Step(_)) | None => return String::new(),
+        };
+        let kept = &self.result.kept;
+        let [first, last] = [&kept[0].0.before, &kept[kept.len() - 1].0.after];
+        let movement = if last.mean > first.mean {
+            "rise"
+        } else {
+            "fall"
+        };
+        let noun = self.set.period.noun();
+        format!("; a gradual {movement} describes these {noun}s {how}")
+    }
+
+    /// Whether a line describes the series better than its steps.
+    fn is_gradual(&self) -> bool {
+        self.result.shape == Some(Shape::Line)
     }
 
     /// A level with its interval, which does not reach below zero where no value does.
-    fn level(&self, level: &Level) -> String {
+    fn level(&self, level: &Level, mean: &str) -> String {
         let least = if self.is_positive() {
             0.0
         } else {
             f64::NEG_INFINITY
         };
         let [low, high] = level.interval.map(|bound| bound.max(least));
-        let [_, least, most] = self.shift().difference;
-        let (all, width) = ([level.mean, low, high], Some((most - least) / 2.0));
-        let unit = self.params.unit.as_str();
-        let [mean, ..] = levels(all, width, unit);
-        let [_, low, high] = levels(all, width, if unit == "share" { unit } else { "" });
-        format!("{mean} ({low} to {high})")
+        // The mean has the unit already.
+        let unit = match self.params.unit.as_str() {
+            "share" => "share",
+            _ => "",
+        };
+        let [_, range] = level_with_interval(level.mean, [low, high], unit, false);
+        format!("{mean} ({range})")
     }
 
     /// Mean of a level with the part period beside it, when the series begins or ends there.
@@ -185,7 +212,11 @@ pub(super) fn finding(context: &Context, stretch: &Stretch<'_>) -> Finding {
     ));
     finding.evidence = vec![set.evidence.clone()];
     finding.confidence = 1.0 - p_adjusted;
-    finding.severity = severity(context, params, day, rises);
+    finding.severity = if stretch.is_gradual() {
+        Severity::Info
+    } else {
+        severity(context, params, day, rises)
+    };
     finding.caveats.clone_from(&set.caveats);
     if result.found.autocorrelation > 0.2 {
         finding.caveats.push(format!(
@@ -217,7 +248,7 @@ fn sentence(stretch: &Stretch<'_>) -> String {
     let shift = stretch.shift();
     let [before, after] = stretch.means();
     fill(
-        "{what}{whom} {verb} {when}{between} from a mean of {before} to {after}: {claim}.",
+        "{what}{whom} {verb} {when}{between} from a mean of {before} to {after}: {claim}{or_gradual}.",
         &[
             ("what", &words::capitalised(&set.measure)),
             ("whom", &words::in_named(&params.by, &group.label)),
@@ -234,6 +265,7 @@ fn sentence(stretch: &Stretch<'_>) -> String {
             ("before", &before),
             ("after", &after),
             ("claim", &stretch.estimate().claim("")),
+            ("or_gradual", &stretch.or_gradual()),
         ],
     )
 }
@@ -391,7 +423,7 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Searched
             ">after",
             ">change",
             ">95 % interval",
-            ">p corrected",
+            ">adjusted p",
         ],
     );
     for (group, result) in set.groups.iter().zip(results) {
@@ -406,12 +438,13 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Searched
             };
             let [low, high] = shift.interval.map(|position| stretch.day(position));
             let estimate = stretch.estimate();
+            let [before, after] = stretch.means();
             table.push([
                 group.label.clone(),
                 set.period.words(stretch.day(shift.position)),
                 stretch.dates(low, high),
-                stretch.level(&shift.before),
-                stretch.level(&shift.after),
+                stretch.level(&shift.before, &before),
+                stretch.level(&shift.after, &after),
                 estimate.signed(),
                 estimate.signed_range(),
                 number::p_bare(*p),

@@ -70,6 +70,14 @@ pub(crate) fn in_group(group: &Group) -> String {
     }
 }
 
+/// What was looked at: "incidents per month", or with groups "8 series of incidents per month".
+pub(crate) fn series_of(by: &[String], count: usize, measure: &str) -> String {
+    match by {
+        [] => measure.to_string(),
+        _ => format!("{} series of {measure}", number::count(count as u64)),
+    }
+}
+
 /// A level of coverage or a share of a limit as per cent without needless decimals: "95 %".
 pub(crate) fn share(value: f64) -> String {
     format!(

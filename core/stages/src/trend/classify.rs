@@ -3,11 +3,12 @@
 use super::{Params, line::Line};
 use crate::{
     Context,
+    change_point::default_segment,
     series::{Group, SeriesSet},
 };
 use retrocast_domain::Estimate;
 use retrocast_stats::{
-    change_point::{Search, mean_shifts},
+    shape::{Shape, shape},
     test::benjamini_hochberg,
     trend::{MannKendall, Trend, seasonally_adjusted, trend},
 };
@@ -23,7 +24,8 @@ pub(super) struct Tested {
     /// Whether the test, corrected for all groups, finds a trend in the direction of the line.
     pub(super) is_tested: bool,
     pub(super) class: &'static str,
-    pub(super) is_step: bool,
+    /// Whether a step or the line describes it better, with positions in the series.
+    pub(super) shape: Option<Shape>,
 }
 
 impl Tested {
@@ -40,6 +42,11 @@ impl Tested {
                 Estimate::amount(value, Some([low, high]), unit, self.is_tested)
             }
         }
+    }
+
+    /// Whether a step describes it better than the line.
+    pub(super) fn is_step(&self) -> bool {
+        matches!(self.shape, Some(Shape::Step(_)))
     }
 
     /// Whether it is a finding: proven, and large enough.
@@ -67,6 +74,7 @@ pub(super) fn classify(
     counts: bool,
 ) -> Vec<Option<Tested>> {
     let season = set.period.season();
+    let segment_min = default_segment(set.period);
     let work = |group: &Group| -> Option<(Trend, Line, Vec<Option<f64>>)> {
         let adjusted = seasonally_adjusted(&group.values, season);
         let trend = trend(&adjusted)?;
@@ -91,7 +99,7 @@ pub(super) fn classify(
                 p_adjusted,
                 is_tested: p_adjusted < params.alpha() && agrees,
                 class: "not proven",
-                is_step: step_fits_better(&line, &adjusted),
+                shape: shape_of(&adjusted, segment_min),
                 test: trend.test,
                 line,
             };
@@ -136,25 +144,14 @@ fn is_volatile(line: &Line, adjusted: &[Option<f64>], counts: bool) -> bool {
     deviation > 0.3 * mean.abs() && deviation > expected
 }
 
-/// Whether one step leaves clearly less than the line does.
-fn step_fits_better(line: &Line, adjusted: &[Option<f64>]) -> bool {
+/// The shape of the values that are there, with positions among all.
+fn shape_of(adjusted: &[Option<f64>], segment_min: usize) -> Option<Shape> {
+    let places = (0..adjusted.len()).filter(|i| adjusted[*i].is_some());
+    let places: Vec<usize> = places.collect();
     let values: Vec<f64> = adjusted.iter().flatten().copied().collect();
-    let search = Search {
-        simulations: 199,
-        shifts_max: 1,
-        ..Search::default()
-    };
-    let Some(found) = mean_shifts(&values, &values, &search) else {
-        return false;
-    };
-    if found.p > 0.01 || found.drifts {
-        return false;
-    }
-    let left = |part: &[f64]| {
-        let mean = part.iter().sum::<f64>() / part.len().max(1) as f64;
-        part.iter().map(|v| (v - mean).powi(2)).sum::<f64>()
-    };
-    let (before, after) = values.split_at(found.best);
-    let line: f64 = residuals(line, adjusted).iter().map(|r| r * r).sum();
-    left(before) + left(after) < 0.9 * line
+    Some(match shape(&values, segment_min)? {
+        Shape::Step(at) => Shape::Step(places[at]),
+        Shape::Open(at) => Shape::Open(places[at]),
+        Shape::Line => Shape::Line,
+    })
 }

@@ -6,16 +6,16 @@ use super::{
 };
 use crate::{
     Context, StageError,
-    series::{Group, SeriesSet, words},
+    series::{Group, SeriesSet, period::Period, words},
 };
 use polars::prelude::*;
 use retrocast_domain::{
     Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity, Standing, Table,
     chart::{Panel, Role, Series},
-    estimate::levels,
     number::{self, plural},
     sentence::fill,
 };
+use retrocast_stats::shape::Shape;
 
 /// The unit in which a change of the measure is given.
 fn unit<'a>(set: &'a SeriesSet, params: &'a Params) -> &'a str {
@@ -26,11 +26,11 @@ fn unit<'a>(set: &'a SeriesSet, params: &'a Params) -> &'a str {
     }
 }
 
-/// Levels at the start and the end of a line, with one digit more than the interval of their
-/// difference may support: so that they agree with the change that is given with them.
-fn ends(params: &Params, result: &Tested) -> [String; 2] {
+/// Levels at the start and the end of a line, with the digits from which its change follows.
+fn ends(set: &SeriesSet, params: &Params, result: &Tested) -> [String; 2] {
     let [_, low, high] = result.line.difference();
-    levels(result.line.ends(), Some((high - low) / 2.0), &params.unit)
+    let estimate = result.estimate(unit(set, params));
+    estimate.levels(result.line.ends(), Some((high - low) / 2.0), &params.unit)
 }
 
 /// "52 weeks", those over which a line runs.
@@ -76,16 +76,13 @@ pub(super) fn finding(
     finding.confidence = 1.0 - result.p_adjusted;
     let size = result.line.change().map_or(0.0, |change| change[0].abs());
     finding.severity = match (result.class, size) {
+        // The step was the event; the line through it is no second one.
+        _ if result.is_step() => Severity::Info,
         ("worsening", size) if size >= 0.25 => Severity::Warning,
         ("worsening", _) => Severity::Notice,
         _ => Severity::Info,
     };
     finding.caveats.clone_from(&set.caveats);
-    if result.is_step {
-        finding
-            .caveats
-            .push("A single step describes the series better than a slope.".to_string());
-    }
     if test.inflation > 1.5 {
         finding.caveats.push(format!(
             "Neighbouring {noun}s resemble each other: {} tell as much as {} independent ones.",
@@ -114,20 +111,28 @@ pub(super) fn finding(
         .number("line", result.line.name())
         .number("class", result.class)
         .number("records", group.records)
-        .number("step_fits_better", result.is_step)
+        .number("step_fits_better", result.is_step())
 }
 
 /// "Tickets per day in billing rose over 105 days: the fitted line rises from 6.1 to 9.8, 61 % higher
 /// (95 % interval ...)."
 fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &Tested) -> String {
-    let [start, end] = ends(params, result);
+    let [start, end] = ends(set, params, result);
+    let open = match result.shape {
+        Some(Shape::Open(at)) => format!(
+            "; a step about {} describes these {}s about as well",
+            set.period.words(set.starts[at]),
+            set.period.noun()
+        ),
+        _ => String::new(),
+    };
     let (verb, verbs) = if result.line.slope()[0] > 0.0 {
         ("rose", "rises")
     } else {
         ("fell", "falls")
     };
     fill(
-        "{what}{whom} {verb} over {n}: the fitted line {verbs} from {start} to {end}, {claim}.",
+        "{what}{whom} {verb} over {n}{step}: the fitted line {verbs} from {start} to {end}, {claim}{open}.",
         &[
             ("what", &words::capitalised(&set.measure)),
             ("whom", &words::in_named(&params.by, &group.label)),
@@ -137,11 +142,25 @@ fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &Tested) ->
             ("end", &end),
             ("n", &stretch(set, result)),
             ("claim", &result.estimate(unit(set, params)).claim("")),
+            ("step", &in_a_step(set, result)),
+            ("open", &open),
         ],
     )
 }
 
-/// Positions of the groups, those with something to tell first, then by the size of the change.
+/// ", in a step about January 2026 rather than gradually", where that describes the series better.
+fn in_a_step(set: &SeriesSet, result: &Tested) -> String {
+    match result.shape {
+        Some(Shape::Step(at)) => {
+            let date = set.period.words(set.starts[at]);
+            format!(", in a step about {date} rather than gradually")
+        }
+        _ => String::new(),
+    }
+}
+
+/// Positions of the groups, those with something to tell first, then the surest, then by the size of
+/// the change.
 fn order(results: &[Option<Tested>]) -> Vec<usize> {
     let rank = |result: &Tested| match result.class {
         "worsening" => 0,
@@ -150,20 +169,29 @@ fn order(results: &[Option<Tested>]) -> Vec<usize> {
         "volatile" => 3,
         _ => 4,
     };
+    let size = |result: &Tested| result.line.change().map_or(0.0, |change| change[0].abs());
     let mut order: Vec<usize> = (0..results.len())
         .filter(|i| results[*i].is_some())
         .collect();
     order.sort_by(|a, b| match (&results[*a], &results[*b]) {
         (Some(a), Some(b)) => rank(a)
             .cmp(&rank(b))
-            .then(a.p_adjusted.total_cmp(&b.p_adjusted)),
+            .then(a.p_adjusted.total_cmp(&b.p_adjusted))
+            .then(size(b).total_cmp(&size(a))),
         _ => std::cmp::Ordering::Equal,
     });
     order
 }
 
 pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]) -> Table {
-    let per = format!(">slope per {}", set.period.noun());
+    let shown: Vec<&Tested> = order(results)
+        .into_iter()
+        .filter_map(|i| results[i].as_ref())
+        .collect();
+    let slopes: Vec<f64> = shown.iter().map(|result| result.line.slope()[0]).collect();
+    let (noun, slopes) = readable_slopes(set.period, &slopes);
+    let mut slopes = slopes.into_iter();
+    let per = format!(">slope per {noun}");
     let mut table = Table::new(
         format!(
             "Trend of {}, {}{}.",
@@ -179,12 +207,12 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]
             ">change",
             ">95 % interval",
             &per,
-            ">p corrected",
+            ">adjusted p",
         ],
     );
     for i in order(results) {
         let Some(result) = &results[i] else { continue };
-        let [start, end] = ends(params, result);
+        let [start, end] = ends(set, params, result);
         let estimate = result.estimate(unit(set, params));
         table.push([
             set.groups[i].label.clone(),
@@ -193,7 +221,7 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]
             end,
             short(&estimate.signed()),
             short(&estimate.signed_range()),
-            signed(result.line.slope()[0]),
+            slopes.next().unwrap_or_default(),
             number::p_bare(result.p_adjusted),
         ]);
     }
@@ -206,18 +234,43 @@ fn short(change: &str) -> String {
     change.replace("percentage points", "points")
 }
 
-/// A slope with its sign and the digits that are worth reading.
-fn signed(value: f64) -> String {
-    let text = number::sensible(value);
-    if value > 0.0 {
-        format!("+{text}")
-    } else {
-        text
-    }
+/// Slopes a period with their signs, over the shortest time in which the steepest of them comes to a
+/// readable figure, and the noun of that time.
+fn readable_slopes(period: Period, slopes: &[f64]) -> (&'static str, Vec<String>) {
+    const READABLE: f64 = 0.5;
+    const YEAR: f64 = 365.25;
+    let all = [
+        (Period::Hour.noun(), 1.0 / 24.0),
+        (Period::Day.noun(), 1.0),
+        (Period::Week.noun(), 7.0),
+        (Period::Month.noun(), YEAR / 12.0),
+        ("year", YEAR),
+    ];
+    let own = all.iter().position(|(noun, _)| *noun == period.noun());
+    let longer = &all[own.unwrap_or(0)..];
+    let steepest = slopes
+        .iter()
+        .fold(0.0, |most: f64, slope| most.max(slope.abs()));
+    let scale = |days: f64| days / longer[0].1;
+    let (noun, days) = longer
+        .iter()
+        .find(|(_, days)| steepest * scale(*days) >= READABLE)
+        .unwrap_or(&longer[longer.len() - 1]);
+    let scaled: Vec<f64> = slopes.iter().map(|slope| slope * scale(*days)).collect();
+    let texts = number::column(&scaled);
+    let signed = texts.into_iter().zip(&scaled).map(|(text, value)| {
+        let is_zero = !text.bytes().any(|digit| (b'1'..=b'9').contains(&digit));
+        if *value > 0.0 && !is_zero {
+            format!("+{text}")
+        } else {
+            text
+        }
+    });
+    (noun, signed.collect())
 }
 
 /// The title of a chart of one group: its change as far as it is proven.
-fn headline(set: &SeriesSet, estimate: &Estimate<'_>, stretch: &str) -> String {
+fn headline(set: &SeriesSet, estimate: &Estimate<'_>, stretch: &str, step: &str) -> String {
     let what = words::capitalised(&set.measure);
     match (estimate.standing(), estimate.range()) {
         (Standing::Open, range) if range.is_empty() => format!("{what}: no trend proven"),
@@ -226,7 +279,7 @@ fn headline(set: &SeriesSet, estimate: &Estimate<'_>, stretch: &str) -> String {
             "{what}: probably {} after {stretch}, not yet proven",
             estimate.size()
         ),
-        (Standing::Proven, _) => format!("{what}: {} after {stretch}", estimate.size()),
+        (Standing::Proven, _) => format!("{what}: {} after {stretch}{step}", estimate.size()),
     }
 }
 
@@ -250,6 +303,7 @@ pub(super) fn chart(
             set,
             &first.estimate(unit(set, params)),
             &stretch(set, first),
+            &in_a_step(set, first),
         ),
         0 => format!(
             "{}: no trend proven in {groups}",
@@ -265,7 +319,7 @@ pub(super) fn chart(
         .iter()
         .take(PANELS)
         .map(|(group, result)| {
-            let [start, end] = ends(params, result);
+            let [start, end] = ends(set, params, result);
             let heading = result.estimate(unit(set, params)).heading();
             let group = words::in_named(&params.by, &group.label);
             format!("the line{group} goes from {start} to {end}, {heading}")
@@ -351,4 +405,28 @@ pub(super) fn frame_of(
         "p_adjusted" => number(|r| r.p_adjusted),
         "n" => rows.iter().map(|(_, r)| r.test.n as i64).collect::<Vec<_>>(),
     )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slopes_are_over_a_time_in_which_they_can_be_read() {
+        let check = |period: Period, slopes: &[f64], noun: &str, want: &[&str]| {
+            let (over, texts) = readable_slopes(period, slopes);
+            assert_eq!(over, noun);
+            assert_eq!(texts, want);
+        };
+        check(Period::Day, &[2.5, -1.0], "day", &["+2.50", "−1.00"]);
+        check(
+            Period::Day,
+            &[0.25, -0.0034, 0.000_29],
+            "week",
+            &["+1.75", "−0.02", "0.00"],
+        );
+        check(Period::Month, &[0.27], "year", &["+3.24"]);
+        check(Period::Day, &[0.000_01], "year", &["+0.0037"]);
+        check(Period::Week, &[], "year", &[]);
+    }
 }

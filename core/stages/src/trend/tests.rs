@@ -320,3 +320,116 @@ fn few_records_are_no_trend() {
         "{message}"
     );
 }
+
+/// Weekly values with autocorrelation .3 that rise by two standard deviations, or by three on a slope.
+fn rising(seed: u64, is_step: bool) -> DataFrame {
+    let mut noise = Noise(seed * 7919 + 13);
+    let mut wave = noise.normal();
+    let (mut at, mut value) = (Vec::new(), Vec::new());
+    let turn = 40 + (seed % 25) as i64;
+    for week in 0..104 {
+        wave = 0.3 * wave + 0.91_f64.sqrt() * noise.normal();
+        let rise = match is_step {
+            true => 2.0 * f64::from(u8::from(week >= turn)),
+            false => 3.0 * week as f64 / 104.0,
+        };
+        at.push((jiff::civil::date(2024, 11, 18) + (7 * week).days()).at(12, 0, 0, 0));
+        value.push(20.0 + wave + rise);
+    }
+    let columns = vec![times("at", &at), Column::new("load".into(), value)];
+    DataFrame::new(at.len(), columns).expect("a frame")
+}
+
+/// Whether the trend and the shift of a series do not contradict each other, and whether the trend tells
+/// the wrong shape. `None` where neither is proven.
+fn stories(seed: u64, is_step: bool) -> Option<[bool; 2]> {
+    let params = serde_json::json!({
+        "input": "metrics", "value": "load", "period": "week", "periods_max": 104
+    });
+    let inputs = || {
+        Inputs::from([(
+            "metrics".to_string(),
+            input("metrics", rising(seed, is_step)),
+        )])
+    };
+    let context = context("2026-11-16");
+    let trend = run(&context, &params, &inputs()).expect("an analysis").cell;
+    let shift = (crate::change_point::CHANGE_POINT.run)(&context, &params, &inputs());
+    let shift = shift.expect("an analysis").cell;
+    let word = |cell: &Cell, is_trend: bool| {
+        let finding = cell.findings.first()?;
+        let says = |text: &str| finding.sentence.contains(text);
+        Some(match is_trend {
+            true if says("rather than gradually") => {
+                assert_eq!(finding.severity, retrocast_domain::Severity::Info);
+                "step"
+            }
+            true if says("about as well") => "open",
+            true => "line",
+            false if says("about as well") => "open",
+            false if says("better") => "line",
+            false => "step",
+        })
+    };
+    let said = [word(&trend, true), word(&shift, false)];
+    // Only "a step" and "a line" contradict each other.
+    let contradict = said.contains(&Some("step")) && said.contains(&Some("line"));
+    let wrong = if is_step { "line" } else { "step" };
+    (said != [None, None]).then_some([!contradict, said[0] == Some(wrong)])
+}
+
+/// Shares of series whose stories agree, whose trend is told wrongly, and that are told of at all.
+fn rates(count: u64, is_step: bool) -> [f64; 3] {
+    let all: Vec<[bool; 2]> = (0..count)
+        .filter_map(|seed| stories(seed, is_step))
+        .collect();
+    let share = |at: usize| all.iter().filter(|story| story[at]).count() as f64 / all.len() as f64;
+    [share(0), share(1), all.len() as f64 / count as f64]
+}
+
+#[test]
+fn a_trend_and_a_shift_of_one_series_tell_one_story() {
+    for is_step in [true, false] {
+        let [agree, wrong, told] = rates(40, is_step);
+        assert!(
+            agree >= 0.9 && wrong <= 0.1 && told >= 0.9,
+            "{is_step} {agree} {wrong} {told}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "prints a table"]
+fn table_of_stories() {
+    for (name, is_step) in [("step", true), ("slope", false)] {
+        let [agree, wrong, told] = rates(200, is_step);
+        println!("{name}: agree {agree:.3}, wrong {wrong:.3}, told {told:.3}");
+    }
+}
+
+#[test]
+fn the_ends_of_a_line_give_its_change() {
+    let params = serde_json::json!({"input": "metrics", "measure": "tickets", "period": "week"});
+    for seed in 0..40 {
+        let mut noise = Noise(seed * 131 + 5);
+        let frame = records("2026-01-05", 315, &["a"], |day, _| {
+            noise.poisson(1.0 * (day as f64 / 315.0).exp())
+        });
+        let analysis = of(frame, &params);
+        let row: Vec<String> = analysis.cell.tables[0].rows[0]
+            .iter()
+            .map(|t| plain(t))
+            .collect();
+        let number = |text: &str| -> f64 {
+            text.trim_end_matches(" %")
+                .trim_start_matches('+')
+                .parse()
+                .expect("a number")
+        };
+        let [start, end, change] = [2, 3, 4].map(|column| number(&row[column]));
+        assert!(
+            (100.0 * (end / start - 1.0) - change).abs() <= 0.51,
+            "{row:?}"
+        );
+    }
+}
