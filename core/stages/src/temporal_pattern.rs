@@ -3,7 +3,8 @@
 //! Rates are compared as ratios with 95 % intervals. Weekdays are compared with the mean of all
 //! seven days *and* with the mean of the working days (Monday to Friday); sentences say which. A
 //! weekend that is quiet makes every working day look busy against all days, so a working day is
-//! only named when it stands out from both.
+//! only named when it stands out from both. With the day, hour or month that stands out most, those
+//! are named that stand out as well and are not proven to do so less.
 //!
 //! ```toml
 //! [stage.rhythm]
@@ -84,7 +85,7 @@ use read::read;
 /// The kind `temporal_pattern`.
 pub const TEMPORAL_PATTERN: Kind = Kind {
     name: "temporal_pattern",
-    code_version: 4,
+    code_version: 5,
     summary: "Weekday, hour, month and year effects, and the volume at which things change.",
     manual: include_str!("temporal_pattern.rs"),
     schema: || schemars::schema_for!(Params),
@@ -230,6 +231,7 @@ fn run(
     };
     let mut found = Found::default();
     let mut cell = Cell::new(&context.stage, TEMPORAL_PATTERN.name);
+    cell.title = format!("Patterns in time: {}", params.input.replace('_', " "));
     cell.method = METHOD.to_string();
     cell.did = "Looked for patterns in time.".to_string();
     let data = match read(context, &params, input, &mut cell)? {
@@ -239,6 +241,7 @@ fn run(
             return Ok(Analysis { cell, frame: None });
         }
     };
+    cell.title = format!("Patterns in time: {}", data.measure);
     if data.days() < params.days_min {
         found.missing.push(format!(
             "have {}, need {}",

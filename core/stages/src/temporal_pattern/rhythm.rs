@@ -92,19 +92,34 @@ impl Rhythm {
         }
     }
 
-    /// "on Mondays", "between 14:00 and 15:00", "in March".
-    fn when(&self, category: usize) -> String {
+    /// "on Mondays", "between 14:00 and 16:00", "in March and April".
+    fn when(&self, categories: &[usize]) -> String {
+        let labels = categories.iter().map(|category| &self.labels[*category]);
         match self.name {
-            EffectName::Weekday => format!("on {}s", self.labels[category]),
-            EffectName::Hour => {
-                format!(
-                    "between {} and {:02}:00",
-                    self.labels[category],
-                    (category + 1) % 24
-                )
+            EffectName::Weekday => {
+                let days: Vec<String> = labels.map(|day| format!("{day}s")).collect();
+                format!("on {}", number::list(&days))
             }
-            EffectName::Month | EffectName::Year => format!("in {}", self.labels[category]),
+            EffectName::Hour => number::list(&self.spans(categories)),
+            EffectName::Month | EffectName::Year => {
+                let months: Vec<&String> = labels.collect();
+                format!("in {}", number::list(&months))
+            }
         }
+    }
+
+    /// Hours as spans, also over midnight: "between 14:00 and 16:00".
+    fn spans(&self, hours: &[usize]) -> Vec<String> {
+        let count = self.labels.len();
+        let holds = |hour: usize| hours.contains(&(hour % count));
+        let begins = hours.iter().filter(|hour| !holds(*hour + count - 1));
+        begins
+            .map(|&first| {
+                let end = (first + 1..first + count).find(|hour| !holds(*hour));
+                let end = end.unwrap_or(first) % count;
+                format!("between {} and {}", self.labels[first], self.labels[end])
+            })
+            .collect()
     }
 
     /// What is missing for it to be looked for.
@@ -112,8 +127,8 @@ impl Rhythm {
         match self.name {
             EffectName::Hour if !data.has_hours => Some("times have no hour".to_string()),
             EffectName::Month if data.days() < 730 => Some(format!(
-                "have {} of records, need 730 to tell months apart",
-                number::plural(data.days(), "day")
+                "months need 730 days of records, there are {}",
+                number::count(data.days())
             )),
             _ => None,
         }

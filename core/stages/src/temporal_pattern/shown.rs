@@ -74,22 +74,31 @@ pub(super) fn rows_of(
         let text = |c| words::estimate(data, &c, false).signed_range();
         c.map_or_else(String::new, text)
     };
+    // Exposure is in days; a day has an hour of each name.
+    let per = if is_hourly(rhythm) && !data.per_record {
+        24.0
+    } else {
+        1.0
+    };
+    let rates = fitted.rates.events.iter().zip(&fitted.rates.exposure);
+    let rates: Vec<f64> = rates
+        .map(|(events, exposure)| match *exposure {
+            exposure if exposure > 0.0 => events / exposure / per,
+            _ => f64::NAN,
+        })
+        .collect();
+    let rates = words::rates(data, &rates);
     for (at, label) in rhythm.labels.iter().enumerate() {
         let (events, exposure) = (fitted.rates.events[at], fitted.rates.exposure[at]);
-        // Exposure is in days; a day has an hour of each name.
-        let per = if is_hourly(rhythm) && !data.per_record {
-            24.0
-        } else {
-            1.0
-        };
-        let rate = if exposure > 0.0 {
-            events / exposure / per
-        } else {
-            f64::NAN
-        };
         let all = &fitted.against_all[at];
-        let [count, rate] = words::count_and_rate(data, events, exposure, rate);
-        let mut row = vec![label.clone(), count, rate, change(all), bounds(all)];
+        let count = words::counted(data, events, exposure);
+        let mut row = vec![
+            label.clone(),
+            count,
+            rates[at].clone(),
+            change(all),
+            bounds(all),
+        ];
         if let Some(working) = fitted.against_working.get(at) {
             row.extend([change(working), bounds(working)]);
         }

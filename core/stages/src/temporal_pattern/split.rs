@@ -44,14 +44,26 @@ impl Side {
     /// The interval of the median in words.
     fn bounds(&self, unit: &str) -> String {
         let [low, high] = levels(self.interval, Some(self.width()), unit);
-        format!("{low} to {high}")
+        number::range(&low, &high)
     }
+}
+
+/// From the median before to the one after, with its interval.
+fn change<'a>(before: &Side, after: &Side, unit: &'a str) -> ([f64; 3], Estimate<'a>) {
+    let difference = after.median - before.median;
+    // Zou and Donner (2008): bounds of a difference from the bounds of its parts.
+    let [bl, bu] = before.interval.map(|bound| bound - before.median);
+    let [al, au] = after.interval.map(|bound| bound - after.median);
+    let interval = [difference - al.hypot(bu), difference + au.hypot(bl)];
+    let estimate = Estimate::amount(difference, Some(interval), unit, true);
+    ([difference, interval[0], interval[1]], estimate)
 }
 
 /// Both medians, with the digits that the narrower of their intervals supports.
 fn medians(before: &Side, after: &Side, unit: &str) -> [String; 2] {
     let width = before.width().min(after.width());
-    levels([before.median, after.median], Some(width), unit)
+    let (_, estimate) = change(before, after, unit);
+    estimate.levels([before.median, after.median], Some(width), unit)
 }
 
 pub(super) fn look(data: &Data<'_>, day: Date, found: &mut Found) {
@@ -68,12 +80,12 @@ pub(super) fn look(data: &Data<'_>, day: Date, found: &mut Found) {
         .unwrap_or_else(|| column.replace('_', " "));
     let unit = &data.params.unit;
     let mut table = Table::new(
-        format!("Median {value} before and from {}", long(day)),
+        format!("Median {value} before and since {}", long(day)),
         &[
             "<Group",
             ">Before",
             ">95 % interval",
-            ">From",
+            ">Since",
             ">95 % interval",
             ">p",
         ],
@@ -128,15 +140,11 @@ fn candidate(
 ) -> Candidate {
     let unit = &data.params.unit;
     let mut finding = data.finding("median_shift", group, &format!("median {value} from {day}"));
-    let difference = after.median - before.median;
-    // Zou and Donner (2008): bounds of a difference from the bounds of its parts.
-    let [bl, bu] = before.interval.map(|bound| bound - before.median);
-    let [al, au] = after.interval.map(|bound| bound - after.median);
-    let interval = [difference - al.hypot(bu), difference + au.hypot(bl)];
+    let ([difference, low, high], estimate) = change(before, after, unit);
     finding.magnitude = Some(Magnitude::interval95(
         difference,
-        interval[0],
-        interval[1],
+        low,
+        high,
         number::unit_of_difference(unit),
     ));
     finding.direction = if difference >= 0.0 {
@@ -152,7 +160,7 @@ fn candidate(
     };
     finding.n = (before.values.len() + after.values.len()) as u64;
     finding.p = Some(p);
-    finding.baseline = Some(format!("before {day}"));
+    finding.baseline = Some(format!("the time before {day}"));
     finding
         .caveats
         .push("Records are taken as independent of each other.".to_string());
@@ -165,10 +173,7 @@ fn candidate(
             ("day", &long(day)),
             ("after", &after_text),
             ("before", &before_text),
-            (
-                "claim",
-                &Estimate::amount(difference, Some(interval), unit, true).claim(""),
-            ),
+            ("claim", &estimate.claim("")),
         ],
     );
     finding = finding

@@ -311,6 +311,85 @@ fn rates_of_hours_are_per_hour_and_those_of_days_per_day() {
     assert_eq!(sum(days, 1), sum(hours, 1));
 }
 
+/// Labels of the bars of the first chart that are marked, and of those that are not, with their heights.
+fn marked(cell: &Cell) -> [Vec<(String, f64)>; 2] {
+    let ChartKind::Bars { bars, .. } = &cell.charts[0].kind else {
+        panic!("{:?}", cell.charts[0].kind)
+    };
+    [true, false].map(|highlight| {
+        let bars = bars.iter().filter(|bar| bar.highlight == highlight);
+        bars.map(|bar| (bar.label.clone(), bar.value)).collect()
+    })
+}
+
+/// Records over 80 days of winter time with these expected numbers an hour.
+fn by_hour(rate: impl Fn(i64) -> f64, seed: u64) -> DataFrame {
+    const HOUR: i64 = DAY / 24;
+    let mut noise = Noise(seed);
+    let mut micros = Vec::new();
+    for hour in 0..80 * 24 {
+        let count = noise.poisson(rate(hour % 24)) as i64;
+        micros.extend((0..count).map(|i| START + hour * HOUR + i * 1_000_000));
+    }
+    DataFrame::new(micros.len(), vec![times(micros)]).unwrap()
+}
+
+#[test]
+fn equals_are_named_together() {
+    let mut together = 0;
+    for seed in 0..12 {
+        let day = |day: i64| match day % 7 {
+            1 | 2 => 30.0,
+            5 | 6 => 6.0,
+            _ => 20.0,
+        };
+        let cell = look(
+            records(182, day, seed * 31 + 5),
+            json!({"effects": ["weekday"]}),
+            "2026-07-05",
+        );
+        let title = plain(&cell.charts[0].title);
+        let [marked, others] = marked(&cell);
+        let labels: Vec<&str> = marked.iter().map(|bar| bar.0.as_str()).collect();
+        if labels == ["Tuesday", "Wednesday"] {
+            together += 1;
+            assert!(title.ends_with("on Tuesdays and Wednesdays"), "{title}");
+            let sentence = cell.findings.iter().map(|f| plain(&f.sentence));
+            let said = |s: &String| s.contains("on Tuesdays and Wednesdays than on average");
+            assert!(sentence.filter(said).count() == 1, "{:#?}", cell.findings);
+        }
+        let high = marked.iter().map(|bar| bar.1).fold(0.0, f64::max);
+        let is_highest = others.iter().all(|bar| bar.1 < high);
+        assert!(
+            is_highest || title.contains("less frequent"),
+            "{title}: {others:?}"
+        );
+    }
+    assert!(together >= 10, "{together} of 12");
+}
+
+#[test]
+fn hours_are_named_as_spans() {
+    let rate = |hour: i64| {
+        if (14..=17).contains(&hour) { 0.5 } else { 0.15 }
+    };
+    let rate_at_night = |hour: i64| if hour == 23 || hour == 0 { 0.6 } else { 0.15 };
+    let (mut spans, mut nights) = (0, 0);
+    for seed in 0..10 {
+        let params = json!({"effects": ["hour"]});
+        let cell = look(by_hour(rate, seed * 17 + 3), params.clone(), "2026-03-25");
+        let title = plain(&cell.charts[0].title);
+        spans += usize::from(title.ends_with("frequent between 14:00 and 18:00"));
+        let [marked_bars, others] = marked(&cell);
+        let high = marked_bars.iter().map(|bar| bar.1).fold(0.0, f64::max);
+        assert!(others.iter().all(|bar| bar.1 < high), "{title}: {others:?}");
+        let cell = look(by_hour(rate_at_night, seed * 17 + 3), params, "2026-03-25");
+        let title = plain(&cell.charts[0].title);
+        nights += usize::from(title.ends_with("frequent between 23:00 and 01:00"));
+    }
+    assert!(spans >= 7 && nights >= 8, "{spans} {nights}");
+}
+
 #[test]
 fn a_quiet_weekend_is_not_told_as_a_busy_weekday() {
     let frame = records(182, |day| if day % 7 >= 5 { 8.0 } else { 30.0 }, 99);

@@ -3,7 +3,7 @@
 use super::{Candidate, Data, Found, Group, Row, words};
 use crate::series::words::{capitalised, chart_id, group_seed};
 use retrocast_domain::{
-    Chart, Direction, Magnitude, Severity, Table, chart::Bar, estimate::levels, number,
+    Chart, Direction, Estimate, Magnitude, Severity, Table, chart::Bar, estimate::levels, number,
     sentence::fill,
 };
 use retrocast_stats::{
@@ -62,7 +62,8 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
             continue;
         };
         tested += 1;
-        let [above, below] = sides(data, &cut);
+        let ratio = ratio_of(data, &points, &strata, cut.cut);
+        let [above, below] = sides(data, &cut, ratio.as_ref());
         table.push([
             group.label.clone(),
             number::sensible(cut.cut),
@@ -164,14 +165,28 @@ fn strata(points: &[Point<'_>]) -> (Vec<usize>, &'static str) {
     (points.iter().map(|point| point.row.within).collect(), "")
 }
 
+/// The level above the cut over that up to it, in words.
+fn in_words(data: &Data<'_>, ratio: &Comparison) -> Estimate<'static> {
+    let estimate = words::ratio(ratio, true);
+    if data.params.value.is_none() {
+        estimate.of_shares()
+    } else {
+        estimate
+    }
+}
+
 /// Levels above and up to the cut.
-fn sides(data: &Data<'_>, cut: &Threshold) -> [String; 2] {
+fn sides(data: &Data<'_>, cut: &Threshold, ratio: Option<&Comparison>) -> [String; 2] {
     let unit = if data.params.value.is_none() {
         "share"
     } else {
         &data.params.unit
     };
-    levels([cut.mean_above, cut.mean_below], None, unit)
+    let Some(ratio) = ratio else {
+        return levels([cut.mean_above, cut.mean_below], None, unit);
+    };
+    let [below, above] = in_words(data, ratio).levels([cut.mean_below, cut.mean_above], None, unit);
+    [above, below]
 }
 
 /// The level above the cut over that up to it, with the clustering of records in the strata (each
@@ -271,16 +286,8 @@ fn candidate(
         "{Measure}{of} {is} {above} once {volume} {pass} {cut} (95\u{a0}% interval {bounds}), against \
          {below} up to there{claim}."
     };
-    let in_words = |ratio: &Comparison| {
-        let estimate = words::ratio(ratio, true);
-        if share {
-            estimate.of_shares()
-        } else {
-            estimate
-        }
-    };
     let claim = ratio.map_or_else(String::new, |ratio| {
-        format!(": {}", in_words(&ratio).claim(""))
+        format!(": {}", in_words(data, &ratio).claim(""))
     });
     let moves = match (cut.z >= 0.0, plural) {
         (true, true) => "rise",
@@ -288,7 +295,7 @@ fn candidate(
         (false, true) => "fall",
         (false, false) => "falls",
     };
-    let [above, below] = sides(data, cut);
+    let [above, below] = sides(data, cut, ratio.as_ref());
     finding.sentence = fill(
         template,
         &[
@@ -336,7 +343,11 @@ fn candidate(
                 data.of(group),
                 ratio.map_or_else(
                     || moves.to_string(),
-                    |ratio| format!("{} {}", words::verb(&data.measure), in_words(&ratio).size())
+                    |ratio| format!(
+                        "{} {}",
+                        words::verb(&data.measure),
+                        in_words(data, &ratio).size()
+                    )
                 ),
                 pass(&volume),
                 number::sensible(cut.cut)
@@ -394,7 +405,7 @@ fn chart(data: &Data<'_>, group: &Group, points: &[Point<'_>], at: usize) -> Cha
                 mean_interval(outcomes, 0.95)
             };
             let bounds = interval.map_or_else(String::new, |[low, high]| {
-                format!("{} to {}", level(data, low), level(data, high))
+                number::range(&level(data, low), &level(data, high))
             });
             let bar = Bar {
                 label: class_label(*end),

@@ -37,20 +37,22 @@ pub(super) fn estimate(
     }
 }
 
-/// Formats a count and its rate for a table.
-pub(super) fn count_and_rate(
-    data: &Data<'_>,
-    events: f64,
-    exposure: f64,
-    rate: f64,
-) -> [String; 2] {
+/// Formats a count for a table: records, or what happened in them.
+pub(super) fn counted(data: &Data<'_>, events: f64, exposure: f64) -> String {
+    number::sensible(if data.per_record && data.amounts {
+        exposure
+    } else {
+        events
+    })
+}
+
+/// Formats the rates of a table's column.
+pub(super) fn rates(data: &Data<'_>, rates: &[f64]) -> Vec<String> {
+    let each = |text: &dyn Fn(f64) -> String| rates.iter().map(|rate| text(*rate)).collect();
     match (data.per_record, data.amounts) {
-        (true, true) => [
-            number::sensible(exposure),
-            number::with_unit(rate, &data.params.unit),
-        ],
-        (true, false) => [number::sensible(events), number::percent(rate)],
-        (false, _) => [number::sensible(events), number::sensible(rate)],
+        (true, true) => each(&|rate| number::with_unit(rate, &data.params.unit)),
+        (true, false) => each(&number::percent),
+        (false, _) => number::column(rates),
     }
 }
 
@@ -76,7 +78,8 @@ pub(super) fn unproven(data: &Data<'_>, group: &Group, effect: &str) -> String {
     }
 }
 
-/// Marks the bars that a finding speaks of: those whose labels its `bars` number names.
+/// Marks the bars that the title's finding speaks of, and no others: those whose labels its `bars`
+/// number names.
 pub(super) fn highlight(chart: &mut Chart, finding: &Finding) {
     let ChartKind::Bars { bars, .. } = &mut chart.kind else {
         return;
@@ -85,12 +88,8 @@ pub(super) fn highlight(chart: &mut Chart, finding: &Finding) {
         return;
     };
     for bar in bars {
-        if named
-            .iter()
-            .any(|name| name.as_str() == Some(bar.label.as_str()))
-        {
-            bar.highlight = true;
-        }
+        let label = Some(bar.label.as_str());
+        bar.highlight = named.iter().any(|name| name.as_str() == label);
     }
 }
 

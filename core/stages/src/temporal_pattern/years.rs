@@ -205,11 +205,10 @@ impl Pair {
         };
         let [low, high] = self.ratio.clustered;
         let width = (high - low) * self.before.events / self.before.exposure;
-        levels(
-            parts.map(|part| part.events / part.exposure),
-            Some(width),
-            unit,
-        )
+        let [now, before] = parts.map(|part| part.events / part.exposure);
+        let estimate = self.estimate(data, true);
+        let [before, now] = estimate.levels([before, now], Some(width), unit);
+        [now, before]
     }
 }
 
@@ -217,7 +216,7 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
     if data.first.year() == data.end.yesterday().unwrap_or(data.end).year() {
         found
             .missing
-            .push("have records of 1 year, need 2 to compare years".to_string());
+            .push("years need records of 2 calendar years, there is 1".to_string());
         return;
     }
     let [counted, rate] = words::headings(data, ">Per day");
@@ -244,9 +243,11 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
             found.charts.len() - 1
         });
         let mut before: Option<&Year> = None;
-        for year in &years {
+        for (year, rate) in years.iter().zip(rates(data, &years)) {
             let pair = before.and_then(|before| Pair::of(data, group, before, year));
-            table.rows.push(row(data, group, year, pair.as_ref()));
+            table
+                .rows
+                .push(row(data, group, year, &rate, pair.as_ref()));
             found.lines.push(Line {
                 group: group.label.clone(),
                 effect: "year",
@@ -306,14 +307,21 @@ fn next_year(year: i16) -> Date {
     Date::new(year + 1, 1, 1).unwrap_or(Date::MAX)
 }
 
-/// Formats the count of a year and its rate.
-fn count_and_rate(data: &Data<'_>, year: &Year) -> [String; 2] {
-    words::count_and_rate(data, year.events, year.exposure, year.rate(data))
+/// Formats the rates of the years.
+fn rates(data: &Data<'_>, years: &[Year]) -> Vec<String> {
+    let rates: Vec<f64> = years.iter().map(|year| year.rate(data)).collect();
+    words::rates(data, &rates)
 }
 
-fn row(data: &Data<'_>, group: &Group, year: &Year, pair: Option<&Pair>) -> Vec<String> {
-    let [count, rate] = count_and_rate(data, year);
-    let mut row = vec![year.label(), count, rate];
+fn row(
+    data: &Data<'_>,
+    group: &Group,
+    year: &Year,
+    rate: &str,
+    pair: Option<&Pair>,
+) -> Vec<String> {
+    let count = words::counted(data, year.events, year.exposure);
+    let mut row = vec![year.label(), count, rate.to_string()];
     row.extend(pair.map_or_else(
         || ["–"; 5].map(str::to_string),
         |pair| {
@@ -407,12 +415,13 @@ fn candidate(
 fn chart(data: &Data<'_>, group: &Group, years: &[Year], at: usize) -> retrocast_domain::Chart {
     let bars = years
         .iter()
-        .map(|year| {
+        .zip(rates(data, years))
+        .map(|(year, text)| {
             let bar = Bar {
                 label: year.label(),
                 value: year.rate(data),
                 interval: None,
-                text: count_and_rate(data, year)[1].clone(),
+                text,
                 highlight: false,
             };
             (bar, String::new())

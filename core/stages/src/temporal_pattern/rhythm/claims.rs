@@ -9,7 +9,7 @@ use retrocast_domain::{Direction, Finding, Magnitude, number};
 use retrocast_stats::test::{Comparison, chi_square_fit, holm};
 use serde_json::json;
 
-/// The claim about the category that stands out most.
+/// The claim about the category that stands out most, and those that cannot be told from it.
 pub(super) fn best_candidate(
     data: &Data<'_>,
     rhythm: &Rhythm,
@@ -24,51 +24,101 @@ pub(super) fn best_candidate(
         .collect();
     let adjusted = holm(&p);
     let large = |c: &Comparison| (c.estimate.ln()).abs() >= (1.0 + data.params.change_min).ln();
+    let is_high = |category: usize| against(fitted, category).estimate > 1.0;
+    let holds = |category: usize| {
+        adjusted[category] < data.params.alpha && large(&against(fitted, category))
+    };
     // Of all that stand out, the highest is told; the lowest only where none is high.
-    let rank = |category: &usize| {
-        let comparison = fitted.against_all[*category];
-        let estimate = comparison.map_or(1.0, |c| c.estimate);
-        let holds =
-            adjusted[*category] < data.params.alpha && comparison.is_some_and(|c| large(&c));
-        (
-            holds && estimate > 1.0,
-            holds,
-            if holds {
-                (estimate.ln()).abs()
-            } else {
-                -p[*category]
-            },
-        )
+    let rank = |category: usize| {
+        let size = if holds(category) {
+            against(fitted, category).estimate.ln().abs()
+        } else {
+            -p[category]
+        };
+        (holds(category) && is_high(category), holds(category), size)
     };
     let best = (0..p.len())
         .max_by(|a, b| {
-            let (a, b) = (rank(a), rank(b));
+            let (a, b) = (rank(*a), rank(*b));
             a.0.cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.total_cmp(&b.2))
         })
         .unwrap_or(0);
-    let comparison = fitted.against_all[best].unwrap_or(NO_DIFFERENCE);
-    let when = rhythm.when(best);
+    let peers = (0..p.len()).filter(|c| holds(*c) && is_high(*c) == is_high(best));
+    let named = not_told_apart(data, fitted, best, peers);
+    let all: Vec<usize> = (0..p.len()).collect();
+    let comparison = compared(fitted, &named, &all);
+    let when = rhythm.when(&named);
     let claim = words::estimate(data, &comparison, true).claim(&than(&when, rhythm.all));
     let sentence = sentence(data, group, &claim);
     let what = format!("{} {when}", data.measure);
     let mut finding = finding(data, rhythm, group, fitted, &comparison, &what);
     finding.sentence = sentence;
     finding.p = Some(p[best]);
-    let others: Vec<usize> = (0..p.len()).filter(|category| *category != best).collect();
-    finding = with_ratio(
-        finding,
-        "ratio_others",
-        fitted.rates.contrast(&[best], &others, 0.95),
-    )
-    .number(rhythm.key, rhythm.labels[best].clone())
-    .number("bars", json!([rhythm.labels[best]]));
+    finding = with_others(finding, fitted, &named)
+        .number(rhythm.key, rhythm.labels[best].clone())
+        .number("bars", labels(rhythm, &named));
     Candidate {
-        title: title(data, group, fitted, best, &comparison, &when),
+        title: title(data, group, fitted, &named, &comparison, &when),
         p: adjusted[best],
         large: large(&comparison),
         finding,
         chart,
     }
+}
+
+/// A category against all.
+fn against(fitted: &Fitted, category: usize) -> Comparison {
+    fitted.against_all[category].unwrap_or(NO_DIFFERENCE)
+}
+
+/// Categories together against others, which may contain them.
+fn compared(fitted: &Fitted, categories: &[usize], others: &[usize]) -> Comparison {
+    let contrast = fitted.rates.contrast(categories, others, 0.95);
+    contrast.unwrap_or(NO_DIFFERENCE)
+}
+
+/// A category and those of its peers, which stand out on the same side, that are not proven to do so
+/// less: naming one alone would deny the others. In the order of the calendar.
+fn not_told_apart(
+    data: &Data<'_>,
+    fitted: &Fitted,
+    best: usize,
+    peers: impl Iterator<Item = usize>,
+) -> Vec<usize> {
+    let is_high = against(fitted, best).estimate > 1.0;
+    let peers: Vec<usize> = peers.collect();
+    // The best of equals was picked among them: corrected after Bonferroni.
+    let alpha = data.params.alpha / peers.len().saturating_sub(1).max(1) as f64;
+    let is_less = |peer: usize| {
+        if is_high {
+            is_below(fitted, peer, best, alpha)
+        } else {
+            is_below(fitted, best, peer, alpha)
+        }
+    };
+    let mut named: Vec<usize> = peers
+        .into_iter()
+        .filter(|peer| *peer != best && !is_less(*peer))
+        .chain([best])
+        .collect();
+    named.sort_unstable();
+    named
+}
+
+fn labels(rhythm: &Rhythm, categories: &[usize]) -> serde_json::Value {
+    let labels = categories.iter().map(|category| &rhythm.labels[*category]);
+    json!(labels.collect::<Vec<_>>())
+}
+
+/// The finding with the ratio to all other categories.
+fn with_others(finding: Finding, fitted: &Fitted, named: &[usize]) -> Finding {
+    let others = (0..fitted.against_all.len()).filter(|category| !named.contains(category));
+    let others: Vec<usize> = others.collect();
+    with_ratio(
+        finding,
+        "ratio_others",
+        fitted.rates.contrast(named, &others, 0.95),
+    )
 }
 
 const NO_DIFFERENCE: Comparison = Comparison {
@@ -78,7 +128,7 @@ const NO_DIFFERENCE: Comparison = Comparison {
     p: 1.0,
 };
 
-/// Up to two claims: a day that stands out, and the weekend as a whole.
+/// Up to two claims: the days that stand out most, and the weekend as a whole.
 pub(super) fn weekday_candidates(
     data: &Data<'_>,
     rhythm: &Rhythm,
@@ -117,20 +167,28 @@ pub(super) fn weekday_candidates(
         (true, _) => surest,
     };
     let holds = !standing.is_empty();
+    let peers = if peaks.contains(&day) {
+        &peaks
+    } else {
+        &standing
+    };
+    let same_side = |peer: &usize| log(working[*peer]) * log(working[day]) > 0.0;
+    let peers = peers.iter().copied().filter(same_side);
+    let days = not_told_apart(data, fitted, day, peers);
     // The lowest is named when it is proven to be below each of the others, and given as the table has it.
     let lowest = WORKING
         .into_iter()
-        .filter(|low| holds && *low != day && log(working[day]) > 0.0)
-        .filter(|low| is_beyond_all(data, fitted, *low, &WORKING, false))
+        .filter(|low| holds && !days.contains(low) && log(working[day]) > 0.0)
+        .filter(|low| is_beyond_all(data, fitted, &[*low], &WORKING, false))
         .find_map(|low| Some((low, working[low].filter(|_| log(working[low]) <= -least)?)))
         .filter(|(_, c)| c.upper < 1.0);
     let sure = (p[surest], adjusted[surest]);
-    let mut claim = day_candidate(data, rhythm, group, fitted, chart, day, lowest, sure);
+    let mut claim = day_candidate(data, rhythm, group, fitted, chart, &days, lowest, sure);
     claim.large &= holds;
     // The weekend is held against the working days that do not stand out themselves.
     let rest: Vec<usize> = WORKING
         .into_iter()
-        .filter(|d| !(holds && *d == day))
+        .filter(|d| !(holds && days.contains(d)))
         .collect();
     let sides = WEEKEND.map(|d| fitted.rates.contrast(&[d], &rest, 0.95));
     let same_side = log(sides[0]) * log(sides[1]) > 0.0;
@@ -158,7 +216,8 @@ pub(super) fn weekday_candidates(
         .collect();
     let at = usize::from(p_single[1] < p_single[0]);
     let sure = (p_single[at], (2.0 * p_single[at]).min(1.0));
-    let single = day_candidate(data, rhythm, group, fitted, chart, WEEKEND[at], None, sure);
+    let single = [WEEKEND[at]];
+    let single = day_candidate(data, rhythm, group, fitted, chart, &single, None, sure);
     vec![single, claim]
 }
 
@@ -172,13 +231,18 @@ fn day_candidate(
     group: &Group,
     fitted: &Fitted,
     chart: Option<usize>,
-    day: usize,
+    days: &[usize],
     lowest: Option<(usize, Comparison)>,
     (p, adjusted): (f64, f64),
 ) -> Candidate {
-    let all = fitted.against_all[day].unwrap_or(NO_DIFFERENCE);
-    let working = fitted.against_working[day].unwrap_or(NO_DIFFERENCE);
-    let when = rhythm.when(day);
+    let strongest = days.iter().copied().max_by(|a, b| {
+        let log = |day: usize| against(fitted, day).estimate.max(1e-9).ln().abs();
+        log(*a).total_cmp(&log(*b))
+    });
+    let strongest = strongest.unwrap_or(0);
+    let all = compared(fitted, days, &[0, 1, 2, 3, 4, 5, 6]);
+    let working = compared(fitted, days, &WORKING);
+    let when = rhythm.when(days);
     let against_all = words::estimate(data, &all, all.p < data.params.alpha);
     let lowest = lowest.map_or_else(String::new, |(low, c)| {
         format!(
@@ -198,17 +262,12 @@ fn day_candidate(
     let mut finding = finding(data, rhythm, group, fitted, &all, &what);
     finding.sentence = sentence;
     finding.p = Some(p);
-    let others: Vec<usize> = (0..7).filter(|other| *other != day).collect();
-    finding = with_ratio(
-        finding,
-        "ratio_others",
-        fitted.rates.contrast(&[day], &others, 0.95),
-    );
-    finding = with_ratio(finding, "ratio_working", fitted.against_working[day])
-        .number("weekday", rhythm.labels[day].clone())
-        .number("bars", json!([rhythm.labels[day]]));
+    finding = with_others(finding, fitted, days);
+    finding = with_ratio(finding, "ratio_working", Some(working))
+        .number("weekday", rhythm.labels[strongest].clone())
+        .number("bars", labels(rhythm, days));
     Candidate {
-        title: title(data, group, fitted, day, &all, &when),
+        title: title(data, group, fitted, days, &all, &when),
         p: adjusted,
         large: working.estimate.max(1e-9).ln().abs() >= log_threshold(data),
         finding,
@@ -235,7 +294,7 @@ fn weekend_candidate(
     finding.sentence = sentence;
     finding.p = Some(judged.p);
     finding = with_ratio(finding, "ratio_weekend", Some(*weekend))
-        .number("bars", json!(WEEKEND.map(|day| &rhythm.labels[day])));
+        .number("bars", labels(rhythm, &WEEKEND));
     Candidate {
         large: judged.estimate.max(1e-9).ln().abs() >= log_threshold(data),
         p: judged.p,
@@ -264,35 +323,41 @@ fn sentence(data: &Data<'_>, group: &Group, claim: &str) -> String {
     format!("{}.", statement(data, group, claim))
 }
 
-/// Tells whether a category is proven to be above, or below, each other one: pair by pair, which needs no
-/// correction where all must hold (Berger 1982).
+/// Tells whether one category is proven to be below another.
+fn is_below(fitted: &Fitted, low: usize, high: usize, alpha: f64) -> bool {
+    let contrast = fitted.rates.contrast(&[low], &[high], 0.95);
+    contrast.is_some_and(|c| c.estimate < 1.0 && c.p < alpha)
+}
+
+/// Tells whether each of these categories is proven to be above, or below, each other one: pair by pair,
+/// which needs no correction where all must hold (Berger 1982).
 fn is_beyond_all(
     data: &Data<'_>,
     fitted: &Fitted,
-    category: usize,
+    named: &[usize],
     all: &[usize],
     above: bool,
 ) -> bool {
     let others = all
         .iter()
-        .filter(|other| **other != category && fitted.against_all[**other].is_some());
-    others.into_iter().all(|other| {
-        let (low, high) = if above {
-            (*other, category)
-        } else {
-            (category, *other)
-        };
-        let contrast = fitted.rates.contrast(&[low], &[high], 0.95);
-        contrast.is_some_and(|c| c.estimate < 1.0 && c.p < data.params.alpha)
+        .filter(|other| !named.contains(other) && fitted.against_all[**other].is_some());
+    others.into_iter().all(|&other| {
+        named.iter().all(|&category| {
+            if above {
+                is_below(fitted, other, category, data.params.alpha)
+            } else {
+                is_below(fitted, category, other, data.params.alpha)
+            }
+        })
     })
 }
 
-/// The title of a chart with a claim on a category: "highest" only where that is proven, too.
+/// The title of a chart with a claim on categories: "most frequent" only where that is proven, too.
 fn title(
     data: &Data<'_>,
     group: &Group,
     fitted: &Fitted,
-    category: usize,
+    named: &[usize],
     comparison: &Comparison,
     when: &str,
 ) -> String {
@@ -300,7 +365,7 @@ fn title(
     let all: Vec<usize> = (0..fitted.against_all.len()).collect();
     let is_count = !data.amounts && !data.is_share();
     let claim = match (above, is_count) {
-        _ if !is_beyond_all(data, fitted, category, &all, above) => {
+        _ if !is_beyond_all(data, fitted, named, &all, above) => {
             words::estimate(data, comparison, true).size()
         }
         (true, true) => "most frequent".to_string(),
