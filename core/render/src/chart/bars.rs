@@ -180,6 +180,26 @@ fn whisker(canvas: &mut Canvas, a: (f64, f64), b: (f64, f64), cap: f64) {
     }
 }
 
+/// The highlighted bars whose texts have room beside each other, the farthest from the baseline first.
+fn labelled(parts: Parts, slot: f64, size: f64) -> Vec<usize> {
+    let far = |i: &usize| (parts.bars[*i].value - parts.baseline).abs();
+    let width = |i: usize| text_width(&parts.bars[i].text, size, true) + size * 0.3;
+    let bars = parts.bars.iter().enumerate();
+    let mut order: Vec<usize> = bars
+        .filter_map(|(i, bar)| bar.highlight.then_some(i))
+        .collect();
+    order.sort_by(|a, b| far(b).total_cmp(&far(a)));
+    let mut kept: Vec<usize> = Vec::new();
+    for i in order {
+        let is_apart =
+            |other: &usize| i.abs_diff(*other) as f64 * slot >= (width(i) + width(*other)) / 2.0;
+        if kept.iter().all(is_apart) {
+            kept.push(i);
+        }
+    }
+    kept
+}
+
 fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     let mut canvas = Canvas::new(options.width_pt, options.font_pt);
     let font = canvas.font;
@@ -208,6 +228,7 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     let origin = y(parts.baseline.clamp(axis.low, axis.high));
     let fits = |text: &str| text_width(text, font * 0.92, true) + font * 0.3 <= slot;
     let all_fit = parts.bars.iter().all(|bar| fits(&bar.text));
+    let labelled = labelled(parts, slot, font * 0.92);
     let every = label_stride(parts.bars, slot, font);
     let wide = (slot * 0.68).min(font * 5.0);
     for (i, bar) in parts.bars.iter().enumerate() {
@@ -242,7 +263,7 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
             );
             (above, below) = (above.min(y(b)).min(y(a)), below.max(y(a)).max(y(b)));
         }
-        if all_fit || (bar.highlight && parts.bars.len() <= 31) {
+        if all_fit || (labelled.contains(&i) && parts.bars.len() <= 31) {
             let mut style = Style::new(font * 0.92, Ink::Text, Anchor::Middle);
             style.bold = bar.highlight;
             let text = shorten(
@@ -286,4 +307,36 @@ fn label_stride(bars: &[Bar], slot: f64, font: f64) -> usize {
         })
         .fold(0.0, f64::max);
     (((widest + font * 0.4) / slot.max(0.1)).ceil() as usize).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_neighbours_do_not_cover_each_other() {
+        let bar = |value: f64, highlight| Bar {
+            label: String::new(),
+            value,
+            interval: None,
+            text: format!("+{value} %"),
+            highlight,
+        };
+        let bars = [
+            (1.0, true),
+            (9.0, true),
+            (8.0, true),
+            (99.0, false),
+            (2.0, true),
+        ];
+        let bars = bars.map(|(value, highlight)| bar(value, highlight));
+        let parts = Parts {
+            bars: &bars,
+            baseline: 0.0,
+            baseline_label: "",
+            horizontal: false,
+        };
+        assert_eq!(labelled(parts, 10.0, 10.0), [1, 4]);
+        assert_eq!(labelled(parts, 100.0, 10.0), [1, 2, 4, 0]);
+    }
 }
