@@ -212,6 +212,7 @@ fn survive(name: &str, rows: &[(DateTime, Option<&str>, Option<f64>)]) {
                     || ["quality", "kpi", "effectiveness", "features"].contains(&kind.name);
                 assert!(is_silent, "{name}, {}", kind.name);
             }
+            assert!(!cell.title.is_empty(), "{name}, {}", kind.name);
             let wrong = wrong_words(&cell);
             assert!(wrong.is_empty(), "{name}, {}: {wrong:#?}", kind.name);
         }

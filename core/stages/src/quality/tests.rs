@@ -419,6 +419,24 @@ fn values_that_look_alike_are_told() {
 }
 
 #[test]
+fn of_many_values_that_look_alike_one_pair_is_an_example() {
+    let frame = tickets(1, 105);
+    let all = ["Jam tart", "jam tart", "Pea soup", "pea soup", "fig"];
+    let names: Vec<&str> = (0..frame.height()).map(|i| all[i % 5]).collect();
+    let frame = frame
+        .hstack(&[Column::new("team".into(), names)])
+        .expect("a frame");
+    let findings = of(input("tickets", frame)).cell.findings;
+    let found = findings
+        .iter()
+        .find(|found| found.what == "values alike in team");
+    let sentence = plain(&found.expect("a finding").sentence);
+    let want = "Values of team in tickets that differ only in upper and lower case count as different \
+                groups, in 2 cases: for example \"Jam tart\" (";
+    assert!(sentence.starts_with(want), "{sentence}");
+}
+
+#[test]
 fn a_score_reads_as_100_only_where_nothing_is_lost() {
     let check = |score: f64, want: &str| assert_eq!(limits::score_text(score), want);
     check(100.0, "100");
