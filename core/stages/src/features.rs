@@ -94,7 +94,7 @@ use rows::Rows;
 /// The kind, as it is registered.
 pub const FEATURES: Kind = Kind {
     name: "features",
-    code_version: 2,
+    code_version: 3,
     summary: "Makes regular series with lags, rolling figures, calendar and holidays beside them.",
     manual: include_str!("features.rs"),
     schema: || schemars::schema_for!(Params),

@@ -167,7 +167,7 @@ fn eight() -> u32 {
 /// The kind `quality`.
 pub const QUALITY: Kind = Kind {
     name: "quality",
-    code_version: 5,
+    code_version: 6,
     summary: "Completeness, validity, uniqueness, freshness, volume and shape of datasets, as one score; flags or blocks the report.",
     manual: include_str!("quality.rs"),
     schema: || schemars::schema_for!(Params),

@@ -65,7 +65,7 @@ pub const RESULT: &str = "__result";
 /// The kind `sql`.
 pub const SQL: Kind = Kind {
     name: "sql",
-    code_version: 5,
+    code_version: 6,
     summary: "A dataset made by a SQL query over other datasets.",
     manual: include_str!("sql.rs"),
     schema: || schemars::schema_for!(Params),
