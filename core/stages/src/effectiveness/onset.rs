@@ -16,6 +16,8 @@ pub(super) struct Onset {
 
 /// Chance, by earlier days of the series, below which days lie at another level.
 const CHANCE: f64 = 0.05;
+/// The same for the days after a change, which have departed at all.
+const SHOWS: f64 = 0.2;
 /// Share of the way from the level before to that after which such days have at least gone.
 const SHARE: f64 = 0.5;
 
@@ -65,9 +67,9 @@ pub(super) fn onset(
         .map(|(score, _)| score)
         .collect();
     // The days after must have departed as well, or there is nothing that could have begun early.
-    let is_rare = |score: f64| {
+    let is_rare = |score: f64, chance: f64| {
         let as_far = earlier.iter().filter(|other| **other >= score).count();
-        ((1 + as_far) as f64) < CHANCE * (1 + earlier.len()) as f64
+        ((1 + as_far) as f64) < chance * (1 + earlier.len()) as f64
     };
     let score_after = side * (after_mean - reference) * (after.len() as f64).sqrt();
     let is_zero = |values: &[f64]| values.iter().all(|value| *value == 0.0);
@@ -79,7 +81,7 @@ pub(super) fn onset(
     };
     let [mean, earlier] = [mean(&before[first..]), mean(&before[..first])];
     let has_gone = (mean - earlier) * side >= SHARE * (after_mean - earlier) * side;
-    let is_found = score > 0.0 && is_rare(score) && is_rare(score_after) && has_gone;
+    let is_found = score > 0.0 && is_rare(score, CHANCE) && is_rare(score_after, SHOWS) && has_gone;
     is_found.then_some(Onset {
         first: begin + first,
         mean,
