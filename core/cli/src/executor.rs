@@ -3,6 +3,7 @@
 pub mod coverage;
 mod kinds;
 mod report;
+mod rows;
 mod stage;
 
 pub use kinds::Catalogue;

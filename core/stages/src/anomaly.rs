@@ -56,6 +56,7 @@ pub const ANOMALY: Kind = Kind {
     summary: "Finds days or hours that the usual rhythm does not explain.",
     manual: include_str!("anomaly.rs"),
     schema: || schemars::schema_for!(Params),
+    keeps_rows: false,
     run,
 };
 

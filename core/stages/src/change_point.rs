@@ -154,6 +154,7 @@ pub const CHANGE_POINT: Kind = Kind {
     summary: "Dates at which the level of a series shifted, with the means before and after.",
     manual: include_str!("change_point.rs"),
     schema: || schemars::schema_for!(Params),
+    keeps_rows: false,
     run,
 };
 

@@ -69,6 +69,7 @@ pub const EFFECTIVENESS: Kind = Kind {
     summary: "Measures what improvements did, against what was expected without them.",
     manual: include_str!("effectiveness.rs"),
     schema: || schemars::schema_for!(Params),
+    keeps_rows: false,
     run,
 };
 
@@ -184,7 +185,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     let improvements = read(context, &params, register, &mut notes)?;
     let is_whole = |one: &Improvement| one.component == WHOLE;
     // Without components nothing but the whole can be looked at.
-    let has_column = records.frame.column(&params.component_column).is_ok();
+    let has_column = records.has(&params.component_column);
     let by = if !has_column && !improvements.is_empty() && improvements.iter().all(is_whole) {
         Vec::new()
     } else {

@@ -64,7 +64,7 @@
 
 use crate::{
     Analysis, Context, Inputs, Kind, StageError, frame,
-    frame::Grain,
+    times::Grain,
     series::{coverage::Coverage, need, period::Period},
     with_findings,
 };
@@ -89,7 +89,7 @@ pub(crate) mod words;
 use estimate::{Change, Value};
 use metric::Metric;
 use present::{charts, findings, kpi, tables};
-use samples::{Sample, Windows, groups, samples};
+use samples::{Reading, Sample, Windows};
 
 /// Params of `kpi`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -146,6 +146,7 @@ pub const KPI: Kind = Kind {
     summary: "Key figures of the window with intervals, against the window before and a baseline.",
     manual: include_str!("kpi.rs"),
     schema: || schemars::schema_for!(Params),
+    keeps_rows: false,
     run,
 };
 
@@ -204,7 +205,7 @@ fn run(
         .collect();
     let input = crate::input(inputs, &params.input)?;
     let time = frame::time_column(input, params.time.as_deref())?;
-    let times = frame::times(input, time, &context.window.timezone)?;
+    let times = input.times(time, &context.window.timezone)?;
     let coverage = Coverage::of_input(input, &times, &context.window);
     let mut cell = Cell::new(&context.stage, KPI.name);
     cell.method = METHOD.to_string();
@@ -218,7 +219,7 @@ fn run(
         0..=TITLE_METRICS_MAX => format!("Key figures: {names}"),
         _ => format!("Key figures of {}", params.input.replace('_', " ")),
     };
-    let timeless = times.civil.iter().filter(|time| time.is_none()).count() as u64;
+    let timeless = times.without;
     if timeless > 0 {
         cell.caveats.push(format!(
             "{} without a time are not counted.",
@@ -251,7 +252,15 @@ fn run(
                 .push(format!("The records of {name} end on {end}: {sentence}."));
         }
     }
-    let (labels, left) = groups(input, &params, &times.civil, &windows)?;
+    let reading = Reading {
+        context,
+        input,
+        params: &params,
+        time,
+        times: &times,
+        windows: &windows,
+    };
+    let (samples, left) = reading.samples(&mut cell.caveats)?;
     if left > 0 {
         cell.caveats.push(format!(
             "Only the {} are shown; {left} smaller ones are not.",
@@ -259,16 +268,7 @@ fn run(
         ));
     }
     let mut figures = Vec::new();
-    for metric in &params.metrics {
-        let samples = samples(
-            input,
-            &params,
-            metric,
-            &times.civil,
-            &labels,
-            &windows,
-            &mut cell.caveats,
-        )?;
+    for (metric, samples) in params.metrics.iter().zip(samples) {
         for (label, samples) in samples {
             figures.push(figure(&params, metric, label, &samples, &windows));
         }

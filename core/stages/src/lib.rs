@@ -4,17 +4,23 @@
 //! registered by one line in [`KINDS`]. Stages see no storage, no clock and no global randomness:
 //! all they may use comes in through [`Context`] and [`Inputs`].
 
-use polars::prelude::DataFrame;
+/// Rows as stages take and give them.
+pub use polars::prelude::{DataFrame, Schema};
 use retrocast_domain::{Cell, Finding, Window, cell::DatasetRef, window::Comparison};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 mod frame;
+mod rows;
 mod series;
 mod sound;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod times;
 
 pub mod anomaly;
 pub mod change_point;
@@ -28,6 +34,7 @@ pub mod sql;
 pub mod temporal_pattern;
 pub mod trend;
 
+pub use rows::{Rows, Stored};
 pub use stop::{Stop, Stopped};
 
 /// What a stage may know besides its inputs.
@@ -50,8 +57,8 @@ pub struct Context {
 /// One dataset as a stage reads it.
 #[derive(Debug, Clone)]
 pub struct Input {
-    /// Rows. Times are `Datetime(Microseconds, UTC)`.
-    pub frame: DataFrame,
+    /// Rows, read piece by piece. Times are `Datetime(Microseconds, UTC)`.
+    pub rows: Rows,
     /// Name, version and number of rows, for evidence.
     pub dataset: DatasetRef,
     /// What became of the records, when the dataset is a source.
@@ -59,17 +66,26 @@ pub struct Input {
     /// Column that holds the time of a record, when the contract names one.
     pub time: Option<String>,
     /// What was left out of a source, its column `raw` at least; only when a param asks for it.
-    pub refused: Option<DataFrame>,
+    pub refused: Option<Rows>,
     /// Civil time until which no records mean that nothing happened, where the contract of the source
     /// says so; `None` where silence may be missing records.
     pub complete_until: Option<jiff::civil::DateTime>,
+    /// Times that were read, by column and time zone.
+    times: Arc<Mutex<BTreeMap<(String, String), Arc<times::Times>>>>,
 }
 
 impl Input {
-    /// The last time in a column, on the clocks of a time zone.
-    pub fn last_time(&self, column: &str, timezone: &str) -> Option<jiff::civil::DateTime> {
-        let times = frame::times(self, column, timezone).ok()?;
-        times.civil.into_iter().flatten().max()
+    /// Rows of a dataset of which nothing else is known.
+    pub fn new(rows: impl Into<Rows>, dataset: DatasetRef) -> Self {
+        Self {
+            rows: rows.into(),
+            dataset,
+            source: None,
+            time: None,
+            refused: None,
+            complete_until: None,
+            times: Arc::default(),
+        }
     }
 }
 
@@ -145,6 +161,8 @@ pub struct Kind {
     /// column of the dataset that the other property names; with `"x-refused": true` it asks, when it
     /// is set, for the records that were left out of the sources.
     pub schema: fn() -> schemars::Schema,
+    /// Whether it keeps the rows that it reads, so that its memory grows with them.
+    pub keeps_rows: bool,
     /// Does the work.
     pub run: fn(&Context, &Value, &Inputs) -> Result<Analysis, StageError>,
 }

@@ -110,6 +110,7 @@ mod origin;
 mod rhythm;
 mod shape;
 mod shown;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod volume;
@@ -171,6 +172,7 @@ pub const QUALITY: Kind = Kind {
     summary: "Completeness, validity, uniqueness, freshness, volume and shape of datasets, as one score; flags or blocks the report.",
     manual: include_str!("quality.rs"),
     schema: || schemars::schema_for!(Params),
+    keeps_rows: false,
     run,
 };
 
@@ -256,7 +258,7 @@ fn no_records(
             capitalised(&context.window.spec.without_records_of(name)),
             retrocast_domain::window::long(silence.last.date())
         )),
-        (Some(0), None) if input.frame.height() == 0 => Some(format!(
+        (Some(0), None) if quality.survey.records == 0 => Some(format!(
             "{name} has no {noun} before the end of the {this}, {window}."
         )),
         (Some(0), None) => Some(format!(

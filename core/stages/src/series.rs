@@ -7,7 +7,9 @@
 
 use crate::{
     Context, Input, StageError,
-    frame::{self, Times},
+    frame::{self, Groups},
+    rows::Unusable,
+    times::Times,
 };
 use jiff::civil::{Date, DateTime};
 use retrocast_domain::{
@@ -67,13 +69,13 @@ impl Aggregate {
         })
     }
 
-    fn of(self, values: &[f64]) -> f64 {
+    fn of(self, tally: &Tally) -> f64 {
         match self {
-            Self::Count => values.len() as f64,
-            Self::Sum => values.iter().sum(),
-            Self::Mean => values.iter().sum::<f64>() / values.len() as f64,
-            Self::Median => median(values),
-            Self::Max => values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            Self::Count => tally.records as f64,
+            Self::Sum => tally.sum,
+            Self::Mean => tally.sum / tally.records as f64,
+            Self::Median => median(&tally.values),
+            Self::Max => tally.max,
         }
     }
 }
@@ -215,14 +217,49 @@ impl SeriesSet {
     }
 }
 
-/// Records of a dataset, as series need them.
-struct Records {
-    /// Time, group and value of those that have all of them.
-    rows: Vec<(DateTime, usize, f64)>,
-    /// Labels of the groups.
-    labels: Vec<String>,
-    /// First record of each group since the history began.
-    first: Vec<DateTime>,
+/// The records of a group in a period.
+#[derive(Default)]
+struct Tally {
+    records: u64,
+    sum: f64,
+    max: f64,
+    /// The values themselves, where the median is asked for.
+    values: Vec<f64>,
+}
+
+impl Tally {
+    fn add(&mut self, value: f64, keep: bool) {
+        self.max = if self.records == 0 {
+            value
+        } else {
+            self.max.max(value)
+        };
+        self.records += 1;
+        self.sum += value;
+        if keep {
+            self.values.push(value);
+        }
+    }
+}
+
+/// What the records of a group come to.
+struct Tallied {
+    number: usize,
+    /// Its records since the history began.
+    records: u64,
+    /// The first of them.
+    first: DateTime,
+    /// Whether all values in the periods are whole numbers.
+    is_count: bool,
+    /// Of each period that holds a record.
+    periods: BTreeMap<usize, Tally>,
+}
+
+/// The records of a dataset, as series need them.
+struct Tallies {
+    /// By label.
+    groups: BTreeMap<String, Tallied>,
+    clocks: Clocks,
 }
 
 /// Makes the series of all groups.
@@ -232,7 +269,7 @@ pub(crate) fn collect(
     request: &Request<'_>,
 ) -> Result<SeriesSet, StageError> {
     let time = frame::time_column(input, request.time)?;
-    let times = frame::times(input, time, &context.window.timezone)?;
+    let times = input.times(time, &context.window.timezone)?;
     let mut set = SeriesSet {
         period: request.period,
         adds_up: request.aggregate.adds_up(),
@@ -249,7 +286,6 @@ pub(crate) fn collect(
         in_window: times.in_window(&context.window),
         nothing: None,
     };
-    let values = values(input, request, &mut set.caveats)?;
     let coverage = Coverage::of_input(input, &times, &context.window);
     if let Some(reason) = need::nothing(context, input, time, &times, coverage.as_ref()) {
         set.nothing = Some(reason);
@@ -258,15 +294,28 @@ pub(crate) fn collect(
     let Some(coverage) = coverage else {
         return Ok(set);
     };
-    let records = records(
-        context, input, request, &times, &values, &coverage, &mut set,
-    )?;
-    if records.rows.is_empty() {
+    if request.aggregate != Aggregate::Count && request.value.is_none() {
+        return Err(StageError::Other(
+            "this aggregate needs a `value` column; without one use \"count\"".to_string(),
+        ));
+    }
+    let span = Span::of(&coverage, request);
+    let reading = Reading {
+        context,
+        input,
+        request,
+        time,
+        times: &times,
+        coverage: &coverage,
+        span: &span,
+    };
+    let mut tallies = reading.tallies(&mut set.caveats)?;
+    if tallies.groups.is_empty() {
         let value = request.value.unwrap_or_default();
         set.nothing = Some(format!(
             "no value: none of the {} of {} with a time has a number in {value:?}; check the \
              column and its contract",
-            plural(times.civil.iter().flatten().count() as u64, "record"),
+            plural(times.known(), "record"),
             input.dataset.name
         ));
         return Ok(set);
@@ -279,11 +328,9 @@ pub(crate) fn collect(
             context.window.words()
         ));
     }
-    let span = Span::of(&coverage, request);
     let whole = span.whole(request.part_periods, &mut set.caveats);
-    fill(
-        context, request, &coverage, &records, &span, whole, &mut set,
-    );
+    keep_largest(&mut tallies.groups, request.groups_max, &mut set.caveats);
+    fill(request, &coverage, &tallies, &span, whole, &mut set);
     if let Some(end) = set.end() {
         set.caveats
             .extend(before_window(context, request.period, end));
@@ -304,118 +351,115 @@ pub(crate) fn before_window(context: &Context, period: Period, end: DateTime) ->
     })
 }
 
-/// The value of each row; 1 for counts.
-fn values(
-    input: &Input,
-    request: &Request<'_>,
-    caveats: &mut Vec<String>,
-) -> Result<Vec<Option<f64>>, StageError> {
-    match (request.aggregate, request.value) {
-        (Aggregate::Count, _) => Ok(vec![Some(1.0); input.frame.height()]),
-        (_, Some(value)) => frame::numbers(input, value, caveats),
-        (_, None) => Err(StageError::Other(
-            "this aggregate needs a `value` column; without one use \"count\"".to_string(),
-        )),
-    }
+/// What a reading of the records goes by.
+struct Reading<'a> {
+    context: &'a Context,
+    input: &'a Input,
+    request: &'a Request<'a>,
+    time: &'a str,
+    times: &'a Times,
+    coverage: &'a Coverage,
+    span: &'a Span,
 }
 
-/// Rows of the history that have a time and a value.
-fn records(
-    context: &Context,
-    input: &Input,
-    request: &Request<'_>,
-    times: &Times,
-    values: &[Option<f64>],
-    coverage: &Coverage,
-    set: &mut SeriesSet,
-) -> Result<Records, StageError> {
-    let labels = frame::groups(input, request.by)?;
-    let end = context.window.end.at(0, 0, 0, 0);
-    let mut without = 0u64;
-    let mut known: BTreeMap<String, usize> = BTreeMap::new();
-    let mut records = Records {
-        rows: Vec::with_capacity(values.len()),
-        labels: Vec::new(),
-        first: Vec::new(),
-    };
-    for ((time, value), label) in times.civil.iter().zip(values).zip(labels) {
-        match (time, value) {
-            (Some(time), Some(value)) if *time < end => {
-                if *time < coverage.first() {
+impl Reading<'_> {
+    /// Reads the records once.
+    fn tallies(&self, caveats: &mut Vec<String>) -> Result<Tallies, StageError> {
+        let (request, coverage, span) = (self.request, self.coverage, self.span);
+        let value = request.value.filter(|_| request.aggregate != Aggregate::Count);
+        let by = request.by.iter().map(String::as_str);
+        let columns: Vec<&str> = by.chain([self.time]).chain(value).collect();
+        let end = self.context.window.end.at(0, 0, 0, 0);
+        let zone = &self.context.window.timezone;
+        let mut clocks = Clocks::of(zone, request, coverage.has_hours(), &span.starts);
+        let mut groups = Groups::new(request.by);
+        let mut tallied: Vec<Option<Tallied>> = Vec::new();
+        let (mut without, mut unusable) = (0u64, Unusable::default());
+        self.input.each(&columns, |piece| {
+            self.context.stop.check();
+            let times = self.times.of(piece, self.time)?;
+            let values = match value {
+                Some(value) => frame::numbers(piece, value, &mut unusable)?,
+                None => vec![Some(1.0); times.len()],
+            };
+            let numbers = groups.of(piece)?;
+            tallied.resize_with(groups.labels.len(), || None);
+            for ((time, value), group) in times.into_iter().zip(values).zip(numbers) {
+                let (time, value) = match (time, value) {
+                    (Some(time), Some(value)) if time < end => (time, value),
+                    (Some(time), _) if time >= end => continue,
+                    _ => {
+                        without += 1;
+                        continue;
+                    }
+                };
+                if time < coverage.first() {
                     continue;
                 }
-                let next = known.len();
-                let group = *known.entry(label).or_insert(next);
-                if group == records.first.len() {
-                    records.first.push(*time);
+                let all = tallied[group].get_or_insert_with(|| Tallied {
+                    number: group,
+                    records: 0,
+                    first: time,
+                    is_count: true,
+                    periods: BTreeMap::new(),
+                });
+                all.records += 1;
+                all.first = all.first.min(time);
+                if let Some(position) = span.position(time) {
+                    all.is_count &= value.fract() == 0.0;
+                    let tally = all.periods.entry(position).or_default();
+                    tally.add(value, request.aggregate == Aggregate::Median);
+                    clocks.note(group, position, time, value);
                 }
-                records.first[group] = records.first[group].min(*time);
-                records.rows.push((*time, group, *value));
             }
-            (Some(time), _) if *time >= end => {}
-            _ => without += 1,
+            Ok(())
+        })?;
+        caveats.extend(unusable.caveats());
+        if without > 0 {
+            let without = plural(without, "record");
+            caveats.push(format!(
+                "{without} without a time or value are not counted."
+            ));
         }
+        let groups = groups.labels.into_iter().zip(tallied);
+        let groups = groups.filter_map(|(label, tallied)| Some((label, tallied?)));
+        Ok(Tallies {
+            groups: groups.collect(),
+            clocks,
+        })
     }
-    records.labels = vec![String::new(); known.len()];
-    for (label, group) in known {
-        records.labels[group] = label;
-    }
-    if without > 0 {
-        let without = plural(without, "record");
-        set.caveats.push(format!(
-            "{without} without a time or value are not counted."
-        ));
-    }
-    Ok(records)
 }
 
 /// Fills the groups of a set.
 fn fill(
-    context: &Context,
     request: &Request<'_>,
     coverage: &Coverage,
-    records: &Records,
+    tallies: &Tallies,
     span: &Span,
     whole: std::ops::Range<usize>,
     set: &mut SeriesSet,
 ) {
     let starts = &span.starts;
-    let chosen = largest_groups(records, request.groups_max, &mut set.caveats);
-    let mut cells: BTreeMap<usize, BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
-    let (zone, has_hours) = (&context.window.timezone, coverage.has_hours());
-    let mut clocks = Clocks::of(zone, request, has_hours, starts);
-    for (time, group, value) in &records.rows {
-        let position = starts.partition_point(|start| *start <= *time);
-        // The last record stands at the very end of what the records cover.
-        let is_covered = *time < span.end || (span.last_is_part && *time == span.end);
-        if position > 0 && is_covered && chosen.contains_key(group) {
-            let periods = cells.entry(*group).or_default();
-            periods.entry(position - 1).or_default().push(*value);
-            clocks.note(*group, position - 1, *time, *value);
-        }
-    }
     let mut scaled: BTreeSet<Date> = BTreeSet::new();
-    for (group, periods) in cells {
-        let (label, first) = (records.labels[group].clone(), records.first[group]);
-        let is_count = periods.values().flatten().all(|value| value.fract() == 0.0);
+    for (label, all) in &tallies.groups {
         // The period in which a group appears later than the others is part of one, too.
-        let own = span.period.floor(first);
+        let own = span.period.floor(all.first);
         let begins = own <= span.period.floor(coverage.first())
             || starts.first().is_some_and(|start| own < *start);
         let with_parts: Vec<Option<f64>> = starts
             .iter()
             .enumerate()
             .map(|(i, start)| {
-                let values = periods.get(&i).map(Vec::as_slice);
+                let tally = all.periods.get(&i);
                 if !request.aggregate.adds_up() {
-                    return values.map(|values| request.aggregate.of(values));
+                    return tally.map(|tally| request.aggregate.of(tally));
                 }
                 if !begins && *start <= own && request.part_periods == PartPeriods::LeaveOut {
                     return None;
                 }
-                let sum = request.aggregate.of(values.unwrap_or_default());
-                let mut usual = clocks.usual(group, i, sum)?;
-                if is_count && usual != sum {
+                let sum = tally.map_or(0.0, |tally| request.aggregate.of(tally));
+                let mut usual = tallies.clocks.usual(all.number, i, sum)?;
+                if all.is_count && usual != sum {
                     usual = usual.round();
                 }
                 if usual != sum && whole.contains(&i) {
@@ -424,15 +468,15 @@ fn fill(
                 Some(usual)
             })
             .collect();
-        let held = periods.range(whole.clone());
+        let held = all.periods.range(whole.clone());
         set.groups.push(Group {
-            subject: words::subject(request.by, &label),
-            label,
+            subject: words::subject(request.by, label),
+            label: label.clone(),
             values: with_parts[whole.clone()].to_vec(),
             with_parts,
-            records: held.clone().map(|(_, values)| values.len() as u64).sum(),
+            records: held.clone().map(|(_, tally)| tally.records).sum(),
             active: held.count(),
-            first,
+            first: all.first,
         });
     }
     if let Some(last) = scaled.last() {
@@ -442,26 +486,26 @@ fn fill(
             long(*last)
         ));
     }
-    set.groups.sort_by(|a, b| a.label.cmp(&b.label));
     set.parts_before = whole.start;
     set.starts = starts[whole].to_vec();
 }
 
-/// The groups with the most records.
-fn largest_groups(
-    records: &Records,
+/// Keeps the groups with the most records.
+fn keep_largest(
+    groups: &mut BTreeMap<String, Tallied>,
     groups_max: usize,
     caveats: &mut Vec<String>,
-) -> BTreeMap<usize, u64> {
-    let mut sizes: BTreeMap<usize, u64> = BTreeMap::new();
-    for (_, group, _) in &records.rows {
-        *sizes.entry(*group).or_default() += 1;
-    }
-    let label = |group: usize| &records.labels[group];
-    let mut order: Vec<(usize, u64)> = sizes.into_iter().collect();
-    order.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| label(a.0).cmp(label(b.0))));
-    let left = order.len().saturating_sub(groups_max);
+) {
+    let left = groups.len().saturating_sub(groups_max);
     if left > 0 {
+        let mut order: Vec<(u64, String)> = groups
+            .iter()
+            .map(|(label, group)| (group.records, label.clone()))
+            .collect();
+        order.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        for (_, label) in order.drain(groups_max..) {
+            groups.remove(&label);
+        }
         let kept = plural(groups_max as u64, "largest group");
         let groups = plural(left as u64, "smaller one");
         let verb = if left == 1 { "was" } else { "were" };
@@ -469,5 +513,6 @@ fn largest_groups(
             "Only the {kept} were looked at; {groups} {verb} not."
         ));
     }
-    order.into_iter().take(groups_max).collect()
+    // A group without a record on the axis has no series.
+    groups.retain(|_, group| !group.periods.is_empty());
 }

@@ -38,7 +38,7 @@
 //! # Method
 //! Plain SQL; no test is made, so a finding of this kind has neither interval nor p-value.
 
-use crate::{Analysis, Context, Input, Inputs, Kind, StageError};
+use crate::{Analysis, Context, Inputs, Kind, StageError, rows::Piece};
 use jiff::tz::TimeZone;
 use polars::prelude::*;
 use retrocast_domain::{
@@ -69,6 +69,7 @@ pub const SQL: Kind = Kind {
     summary: "A dataset made by a SQL query over other datasets.",
     manual: include_str!("sql.rs"),
     schema: || schemars::schema_for!(Params),
+    keeps_rows: false,
     run,
 };
 
@@ -86,7 +87,9 @@ fn run(
     let input = inputs.get(RESULT).ok_or_else(|| {
         StageError::Other("the result of the query did not come in; this is a defect".to_string())
     })?;
-    let frame = &input.frame;
+    let names: Vec<&str> = input.columns().map(|(name, _)| name).collect();
+    let piece = input.whole(&names)?;
+    let frame = &piece.frame;
     // What comes in may be the head of a long result; the dataset knows how long it is.
     let total = input.dataset.rows.max(frame.height() as u64);
     let rows = plural(total, "row");
@@ -101,7 +104,7 @@ fn run(
     }
     cell.tables.push(first_rows(frame, total, &zone(context)));
     if let Some(sentence) = &params.sentence {
-        cell.findings = sentences(context, input, sentence)?;
+        cell.findings = sentences(context, &piece, sentence)?;
     }
     Ok(Analysis {
         cell,
@@ -110,14 +113,18 @@ fn run(
 }
 
 /// A finding for each of the first rows.
-fn sentences(context: &Context, input: &Input, template: &str) -> Result<Vec<Finding>, StageError> {
-    let frame = &input.frame;
+fn sentences(
+    context: &Context,
+    piece: &Piece<'_>,
+    template: &str,
+) -> Result<Vec<Finding>, StageError> {
+    let (input, frame) = (piece.input, &piece.frame);
     for name in template
         .split('{')
         .skip(1)
         .filter_map(|rest| rest.split('}').next())
     {
-        crate::frame::column(input, name)?;
+        crate::frame::column(piece, name)?;
     }
     let zone = &zone(context);
     let mut findings = Vec::new();

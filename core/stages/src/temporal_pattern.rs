@@ -89,24 +89,39 @@ pub const TEMPORAL_PATTERN: Kind = Kind {
     summary: "Weekday, hour, month and year effects, and the volume at which things change.",
     manual: include_str!("temporal_pattern.rs"),
     schema: || schemars::schema_for!(Params),
+    keeps_rows: false,
     run,
 };
 
 /// One record.
 struct Row {
     time: DateTime,
-    /// What it adds above the line of the rate.
-    events: f64,
+    /// Whether it adds above the line of the rate.
+    is_event: bool,
     /// Value of `value`, where there is one.
     value: Option<f64>,
     volume: Option<f64>,
     within: usize,
 }
 
+/// What the records of an hour come to; of a day where times have no hour.
+struct Hour {
+    time: DateTime,
+    records: u64,
+    /// Records that add above the line of the rate, and what they add.
+    with_events: u64,
+    events: f64,
+}
+
 /// The records of one group.
 struct Group {
     label: String,
     subject: String,
+    /// Its records.
+    records: u64,
+    /// By time.
+    hours: Vec<Hour>,
+    /// The records one by one, for volumes and splits only; a sample where there are very many.
     rows: Vec<Row>,
 }
 
@@ -287,10 +302,7 @@ fn run(
             format!(" of {}", data.measure)
         },
         plural(
-            data.groups
-                .iter()
-                .map(|group| group.rows.len() as u64)
-                .sum(),
+            data.groups.iter().map(|group| group.records).sum(),
             "record"
         ),
         data.period_in_words(),

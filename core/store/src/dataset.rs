@@ -26,7 +26,7 @@ use datafusion::{
     logical_expr::{Expr, ident, lit},
     physical_plan::stream::RecordBatchStreamAdapter,
 };
-use futures::TryStreamExt;
+use futures::{Stream, StreamExt, TryStreamExt};
 use lance::{
     Dataset,
     dataset::{CommitBuilder, ReadParams, builder::DatasetBuilder, transaction::Transaction},
@@ -418,6 +418,26 @@ impl Lake {
     ) -> Result<DataFrame, StoreError> {
         let (schema, batches) = self.read(dataset, scan).await?;
         bridge::to_frame(&schema, &batches)
+    }
+
+    /// Reads rows as one frame after another; without rows an empty one.
+    pub async fn frames(
+        &self,
+        dataset: &DatasetRef,
+        scan: &Scan,
+    ) -> Result<impl Stream<Item = Result<DataFrame, StoreError>>, StoreError> {
+        let stream = self.scan(dataset, scan).await?;
+        let (schema, name) = (stream.schema(), dataset.name.clone());
+        let empty = bridge::to_frame(&schema, &[])?;
+        let frames = stream.map(move |batch| {
+            let batch = batch.map_err(|error| StoreError::Dataset {
+                name: name.clone(),
+                action: "read",
+                reason: error.strip_backtrace(),
+            })?;
+            bridge::to_frame(&schema, &[batch])
+        });
+        Ok(futures::stream::once(async { Ok(empty) }).chain(frames))
     }
 
     /// About how much memory a frame of these rows takes, in bytes: the first rows are looked at.

@@ -1,23 +1,21 @@
 //! Stages: datasets in as frames, an analysis out, its rows back into the lake.
 
-use super::{Work, failure, properties};
-use jiff::civil::DateTime;
+use super::{Work, failure, properties, rows::LakeRows};
 use retrocast_domain::{Outcome, cell::DatasetRef, report::Expectation};
 use retrocast_engine::{Failure, Node, RunContext};
-use retrocast_stages::{Context, Input, Inputs, Kind, Stop};
-use retrocast_store::{Before, Scan, SqlTable};
+use retrocast_stages::{Context, Input, Inputs, Kind, Rows, Stop};
+use retrocast_store::{Before, Lake, Scan, SqlTable};
 use serde_json::Value;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Rows of a query's result that its cell looks at.
 const RESULT_ROWS_SHOWN: u64 = 1000;
 /// Queries upon each other through which a dataset is followed to its source.
 const LINEAGE_MAX: usize = 16;
-/// What an analysis takes of memory for each byte of the frames it is given.
+/// What an analysis takes of memory for each byte of the rows that it keeps, or of a piece of them.
 const WORKING_COPIES: u64 = 2;
+/// What an analysis that reads a dataset piece by piece takes for it at most, in bytes.
+const PIECES_MAX: u64 = 96 << 20;
 
 fn kind(node: &Node) -> Result<&'static Kind, Failure> {
     retrocast_stages::kind(&node.kind)
@@ -92,14 +90,7 @@ pub async fn query(
     };
     let frame = lake.read_frame(&written, &head).await.map_err(failure)?;
     let rows = written.rows;
-    let input = Input {
-        frame,
-        dataset: written.clone(),
-        source: None,
-        time: None,
-        refused: None,
-        complete_until: None,
-    };
+    let input = Input::new(frame, written.clone());
     let result = Inputs::from([(retrocast_stages::sql::RESULT.to_string(), input)]);
     let analysis = (kind(node)?.run)(&context(node, ctx), &node.config, &result)
         .map_err(|error| Failure::data(error.to_string()))?;
@@ -133,68 +124,55 @@ pub async fn analyse(
     let kind = kind(node)?;
     let lake = work.lake(ctx)?;
     let shape = (kind.schema)().to_value();
-    let named = column_named(&shape, &node.config);
     let asks = asks_for_refused(&shape, &node.config);
-    let (mut scans, mut bytes) = (Vec::new(), 0_u64);
+    let (mut read, mut bytes) = (Inputs::new(), 0_u64);
     for (name, outcome) in inputs {
         let Some(dataset) = outcome.datasets.first() else {
             continue;
         };
         let before = before(work, name, ctx)?;
         let time = before.as_ref().map(|before| before.column.clone());
-        let schema = lake.schema(dataset).await.map_err(failure)?;
-        let all: Vec<String> = schema
-            .fields()
-            .iter()
-            .map(|field| field.name().clone())
-            .collect();
-        let columns = named
-            .contains(name)
-            .then(|| columns(&with_defaults(&shape, &node.config), all, time.as_deref()));
         let scan = Scan {
-            columns: columns.flatten(),
             before,
-            limit: None,
+            ..Scan::default()
         };
-        let mut wanted = vec![(dataset, scan)];
+        bytes = bytes.saturating_add(kept(&lake, dataset, &scan, kind, node).await?);
+        let rows = LakeRows::new(&lake, dataset, scan).await.map_err(failure)?;
+        let mut input = Input::new(Rows::new(rows), dataset.clone());
+        input.source.clone_from(&outcome.source);
+        input.time = time;
         // After its records, a source names what was left out of them, when anything was.
         let refused = outcome.datasets.get(1).filter(|_| asks);
         if let Some(refused) = refused.filter(|_| outcome.source.is_some()) {
-            wanted.push((refused, only_raw()));
+            let rows = LakeRows::new(&lake, refused, Scan::default()).await;
+            input.refused = Some(Rows::new(rows.map_err(failure)?));
         }
-        for (dataset, scan) in &wanted {
-            let size = lake.estimate(dataset, scan).await.map_err(failure)?;
-            bytes = bytes.saturating_add(size.saturating_mul(WORKING_COPIES));
-        }
-        scans.push((name, outcome, wanted, time));
+        read.insert(name.clone(), input);
     }
     let share = work.share(node, ctx, bytes).await?;
-    let mut frames = Inputs::new();
-    for (name, outcome, wanted, time) in scans {
-        let mut read = Vec::new();
-        for (dataset, scan) in &wanted {
-            read.push(lake.read_frame(dataset, scan).await.map_err(failure)?);
-        }
-        let mut read = read.into_iter();
-        let (Some((dataset, _)), Some(frame)) = (wanted.first(), read.next()) else {
-            continue;
-        };
-        let mut input = Input {
-            frame,
-            dataset: (*dataset).clone(),
-            source: outcome.source.clone(),
-            time,
-            refused: read.next(),
-            complete_until: None,
-        };
-        input.complete_until = complete_until(work, name, &input, ctx)?;
-        frames.insert(name.clone(), input);
-    }
+    // Until when no records mean that nothing happened, where the contract of the source behind a dataset
+    // says so; in a window that is not over, until the day of the run at most.
+    let expected: BTreeMap<String, (Expectation, String)> = inputs
+        .keys()
+        .filter_map(|name| {
+            let found = expectation(work, name, ctx, LINEAGE_MAX).transpose()?;
+            Some(found.map(|found| (name.clone(), found)))
+        })
+        .collect::<Result<_, Failure>>()?;
     let (stage, params) = (context(node, ctx), node.config.clone());
+    let end = ctx.window.end.min(ctx.date).at(0, 0, 0, 0);
     let analysis = tokio::task::spawn_blocking(move || {
         // The memory is given back when the work has ended, not when nobody waits for it.
         let _share = share;
-        (kind.run)(&stage, &params, &frames)
+        for (name, (expectation, time)) in &expected {
+            let input = read.get_mut(name);
+            let last = input.as_ref().and_then(|input| input.last_time(time, &stage.window.timezone));
+            if let Some((input, last)) = input.zip(last) {
+                input.complete_until = expectation.complete_until(last, end);
+            }
+        }
+        (kind.run)(&stage, &params, &read)
+            .map_err(|error| Failure::data(error.to_string()))
     });
     let analysis = analysis
         .await
@@ -217,22 +195,39 @@ pub async fn analyse(
     Ok(finished(node, inputs, analysis.cell, datasets))
 }
 
-/// Civil time until which no records of a dataset mean that nothing happened, where the contract of the
-/// source behind it says so; of a window that is not over, until the day of the run at most.
-fn complete_until(
-    work: &Work,
-    name: &str,
-    input: &Input,
-    ctx: &RunContext,
-) -> Result<Option<DateTime>, Failure> {
-    let Some((expectation, time)) = expectation(work, name, ctx, LINEAGE_MAX)? else {
-        return Ok(None);
-    };
-    let Some(last) = input.last_time(&time, &ctx.window.timezone) else {
-        return Ok(None);
-    };
-    let end = ctx.window.end.min(ctx.date).at(0, 0, 0, 0);
-    Ok(expectation.complete_until(last, end))
+/// Memory for the rows of a dataset: for those that the kind keeps, in the columns that params name, or for
+/// pieces of them.
+async fn kept(
+    lake: &Lake,
+    dataset: &DatasetRef,
+    scan: &Scan,
+    kind: &Kind,
+    node: &Node,
+) -> Result<u64, Failure> {
+    let mut scan = scan.clone();
+    if kind.keeps_rows {
+        let schema = lake.schema(dataset).await.map_err(failure)?;
+        let names = schema.fields().iter().map(|field| field.name().clone());
+        let named: Vec<String> = names.filter(|name| names_text(&node.config, name)).collect();
+        scan.columns = (!named.is_empty()).then_some(named);
+    }
+    let bytes = lake.estimate(dataset, &scan).await.map_err(failure)?;
+    let bytes = bytes.saturating_mul(WORKING_COPIES);
+    Ok(if kind.keeps_rows {
+        bytes
+    } else {
+        bytes.min(PIECES_MAX)
+    })
+}
+
+/// Whether a text stands somewhere in params.
+fn names_text(params: &Value, text: &str) -> bool {
+    match params {
+        Value::String(other) => other == text,
+        Value::Array(items) => items.iter().any(|item| names_text(item, text)),
+        Value::Object(map) => map.values().any(|item| names_text(item, text)),
+        _ => false,
+    }
 }
 
 /// What the contract of the source behind a dataset expects, and the dataset's column of its time:
@@ -259,14 +254,6 @@ fn expectation(
     Ok(found.and_then(|(expectation, time)| Some((expectation, selection.column(&time)?))))
 }
 
-/// The records that were left out, as text.
-fn only_raw() -> Scan {
-    Scan {
-        columns: Some(vec!["raw".to_string()]),
-        ..Scan::default()
-    }
-}
-
 /// Whether a param is set that asks for the records that were left out of sources.
 fn asks_for_refused(schema: &Value, config: &Value) -> bool {
     let properties = schema["properties"].as_object();
@@ -275,69 +262,6 @@ fn asks_for_refused(schema: &Value, config: &Value) -> bool {
         .flatten()
         .filter(|(_, property)| property["x-refused"] == true);
     asking.any(|(name, _)| config.get(name).is_some_and(|value| !value.is_null()))
-}
-
-/// The datasets whose columns params name, so that the other columns need not be read.
-fn column_named(schema: &Value, config: &Value) -> BTreeSet<String> {
-    fn search(schema: &Value, found: &mut BTreeSet<String>) {
-        match schema {
-            Value::Object(map) => {
-                if let Some(property) = map.get("x-column").and_then(Value::as_str) {
-                    found.insert(property.to_string());
-                }
-                map.values().for_each(|value| search(value, found));
-            }
-            Value::Array(items) => items.iter().for_each(|item| search(item, found)),
-            _ => {}
-        }
-    }
-    let mut properties = BTreeSet::new();
-    search(schema, &mut properties);
-    let names = properties
-        .iter()
-        .filter_map(|property| config[property].as_str());
-    names.map(str::to_string).collect()
-}
-
-/// The params with the columns that they name where the job file says nothing.
-fn with_defaults(schema: &Value, config: &Value) -> Value {
-    let mut config = config.clone();
-    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        let default = &property["default"];
-        if property.get("x-column").is_some() && default.is_string() && config[name].is_null() {
-            config[name] = default.clone();
-        }
-    }
-    config
-}
-
-/// The columns that params name, and the time; all of them when params name none.
-fn columns(config: &Value, all: Vec<String>, time: Option<&str>) -> Option<Vec<String>> {
-    let mut named = BTreeSet::new();
-    strings(config, &mut named);
-    let mut chosen: Vec<String> = all
-        .iter()
-        .filter(|column| named.contains(column.as_str()))
-        .cloned()
-        .collect();
-    if chosen.is_empty() {
-        return None;
-    }
-    if let Some(time) = time.filter(|time| !chosen.iter().any(|column| column == time)) {
-        chosen.push(time.to_string());
-    }
-    Some(chosen)
-}
-
-fn strings<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
-    match value {
-        Value::String(text) => {
-            found.insert(text);
-        }
-        Value::Array(items) => items.iter().for_each(|item| strings(item, found)),
-        Value::Object(map) => map.values().for_each(|item| strings(item, found)),
-        _ => {}
-    }
 }
 
 /// The outcome, with what only the caller of a stage knows filled in.

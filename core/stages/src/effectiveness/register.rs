@@ -1,8 +1,8 @@
 //! The register of improvements.
 
 use super::Params;
-use crate::{Context, Input, StageError, frame};
-use jiff::civil::Date;
+use crate::{Context, Input, StageError, frame, rows::Unusable};
+use jiff::civil::{Date, DateTime};
 use retrocast_domain::number;
 
 /// The component of improvements that concern all records.
@@ -27,37 +27,32 @@ pub(super) fn read(
     register: &Input,
     caveats: &mut Vec<String>,
 ) -> Result<Vec<Improvement>, StageError> {
-    let has = |name: &str| register.frame.column(name).is_ok();
-    let height = register.frame.height();
-    let ids = frame::texts(register, "id")?;
-    let titles = if has("title") {
-        frame::texts(register, "title")?
+    let optional = ["title", "component", "metric", "expected_relative", "lower_is_better"];
+    let mut columns = vec!["id", "date"];
+    columns.extend(optional.into_iter().filter(|name| register.has(name)));
+    let rows = register.whole(&columns)?;
+    let mut unusable = Unusable::default();
+    let none = || vec![None; rows.frame.height()];
+    let texts = |name: &str| match register.has(name) {
+        true => frame::texts(&rows, name),
+        false => Ok(none()),
+    };
+    let mut numbers = |name: &str| match register.has(name) {
+        true => frame::numbers(&rows, name, &mut unusable),
+        false => Ok(vec![None; rows.frame.height()]),
+    };
+    let (ids, components, metrics) = (texts("id")?, texts("component")?, texts("metric")?);
+    let titles = if register.has("title") {
+        texts("title")?
     } else {
         ids.clone()
     };
-    let components = if has("component") {
-        frame::texts(register, "component")?
-    } else {
-        vec![None; height]
-    };
-    let metrics = if has("metric") {
-        frame::texts(register, "metric")?
-    } else {
-        vec![None; height]
-    };
-    let dates = frame::days(register, "date", &context.window.timezone)?;
-    let expected = if has("expected_relative") {
-        frame::numbers(register, "expected_relative", caveats)?
-    } else {
-        vec![None; height]
-    };
-    let lower = if has("lower_is_better") {
-        frame::numbers(register, "lower_is_better", caveats)?
-    } else {
-        vec![None; height]
-    };
+    let (expected, lower) = (numbers("expected_relative")?, numbers("lower_is_better")?);
+    caveats.extend(unusable.caveats());
+    let times = register.times("date", &context.window.timezone)?;
+    let dates = times.of(&rows, "date")?;
     let (mut improvements, mut incomplete, mut later) = (Vec::new(), 0u64, 0u64);
-    for i in 0..height {
+    for i in 0..ids.len() {
         let metric = metrics[i].clone().unwrap_or_default();
         if params
             .metric
@@ -68,7 +63,7 @@ pub(super) fn read(
         }
         let component = components[i].clone().filter(|text| !text.trim().is_empty());
         let component = component.unwrap_or_else(|| WHOLE.to_string());
-        let (Some(id), Some(date)) = (&ids[i], dates[i]) else {
+        let (Some(id), Some(date)) = (&ids[i], dates[i].map(DateTime::date)) else {
             incomplete += 1;
             continue;
         };

@@ -3,8 +3,10 @@
 use super::params::{Aggregate, Every, Params};
 use crate::{
     Context, Input, StageError,
-    frame::{self, Grain, Times},
+    frame,
+    rows::{Piece, Unusable},
     series::coverage::Coverage,
+    times::{Grain, Times},
 };
 use jiff::{
     Timestamp, ToSpan,
@@ -59,18 +61,23 @@ impl Rows {
         let time = frame::time_column(input, params.time.as_deref())?;
         let timezone = &context.window.timezone;
         let zone = TimeZone::get(timezone).map_err(|e| StageError::Other(e.to_string()))?;
-        let times = frame::times(input, time, timezone)?;
+        let times = input.times(time, timezone)?;
+        let named = params.by.iter().chain(&params.values).map(String::as_str);
+        let piece = input.whole(&named.chain([time]).collect::<Vec<_>>())?;
+        let civil_times = times.of(&piece, time)?;
         let has_days = match params.every {
             Every::Day | Every::Week => true,
             Every::Hour => false,
             Every::None => times.grain != Grain::Moment,
         };
-        let (ids, labels) = series(input, &params.by)?;
+        let (ids, labels) = series(&piece, &params.by)?;
+        let mut unusable = Unusable::default();
         let columns: Vec<Vec<Option<f64>>> = params
             .values
             .iter()
-            .map(|name| frame::numbers(input, name, caveats))
+            .map(|name| frame::numbers(&piece, name, &mut unusable))
             .collect::<Result<_, _>>()?;
+        caveats.extend(unusable.caveats());
         let axis = Axis {
             every: params.every,
             has_days,
@@ -78,9 +85,9 @@ impl Rows {
         };
         let end = context.window.end.at(0, 0, 0, 0);
         let begin = beginning(context, params, &times, caveats);
-        let moments = moments(input, time, &times, &zone)?;
+        let moments = moments(&piece, time, times.grain, &civil_times, &zone)?;
         let mut records: Vec<Record> = Vec::with_capacity(ids.len());
-        for (row, (civil, moment)) in times.civil.iter().zip(&moments).enumerate() {
+        for (row, (civil, moment)) in civil_times.iter().zip(&moments).enumerate() {
             if let Some(civil) = civil.filter(|civil| (begin..end).contains(civil)) {
                 let key = axis.key(civil, *moment);
                 records.push((ids[row], key, *moment, row as u32));
@@ -258,7 +265,7 @@ fn too_many(series: usize) -> StageError {
 }
 
 fn note_timeless(times: &Times, caveats: &mut Vec<String>) {
-    let without = times.civil.iter().filter(|time| time.is_none()).count() as u64;
+    let without = times.without;
     if without > 0 {
         let records = plural(without, "record");
         let have = if without == 1 { "has" } else { "have" };
@@ -283,11 +290,11 @@ fn of_period(aggregate: Aggregate, period: &[Record], column: &[Option<f64>]) ->
 }
 
 /// The series of each row, and the values of the `by` columns of each series, in their order.
-fn series(input: &Input, by: &[String]) -> Result<(Vec<u32>, Vec<Label>), StageError> {
-    let rows = input.frame.height();
+fn series(piece: &Piece<'_>, by: &[String]) -> Result<(Vec<u32>, Vec<Label>), StageError> {
+    let rows = piece.frame.height();
     let (mut ids, mut labels) = (vec![0_u32; rows], vec![Vec::new()]);
     for name in by {
-        let texts = frame::texts(input, name)?;
+        let texts = frame::texts(piece, name)?;
         let mut known: BTreeMap<(u32, Option<&str>), u32> = BTreeMap::new();
         for (id, text) in ids.iter().zip(&texts) {
             known.entry((*id, text.as_deref())).or_default();
@@ -309,18 +316,18 @@ fn series(input: &Input, by: &[String]) -> Result<(Vec<u32>, Vec<Label>), StageE
 
 /// The moment of each row in microseconds; that of midnight in the job's time zone for days.
 fn moments(
-    input: &Input,
+    piece: &Piece<'_>,
     name: &str,
-    times: &Times,
+    grain: Grain,
+    civil: &[Option<DateTime>],
     zone: &TimeZone,
 ) -> Result<Vec<i64>, StageError> {
     let of_day = |time: DateTime| zone.to_timestamp(time).map_or(0, Timestamp::as_microsecond);
-    if times.grain == Grain::Moment {
-        let micros = frame::micros(input, name)?;
+    if grain == Grain::Moment {
+        let micros = frame::micros(piece, name)?;
         return Ok(micros.into_iter().map(Option::unwrap_or_default).collect());
     }
-    let civil = times.civil.iter();
-    Ok(civil.map(|time| time.map_or(0, of_day)).collect())
+    Ok(civil.iter().map(|time| time.map_or(0, of_day)).collect())
 }
 
 /// How times become places on the axis, and places times.

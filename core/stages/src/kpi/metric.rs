@@ -166,6 +166,19 @@ impl Metric {
         self.unit() == "min" && value.abs() >= HOURS_FROM
     }
 
+    /// Whether it is made of values rather than of counts of records.
+    pub(super) fn needs_value(&self) -> bool {
+        !matches!(
+            self.kind,
+            MetricKind::Count | MetricKind::Rate | MetricKind::Share
+        )
+    }
+
+    /// The column of values that it is made of.
+    pub(super) fn value_read(&self) -> Option<&str> {
+        self.value.as_deref().filter(|_| self.needs_value())
+    }
+
     pub(super) fn is_share(&self) -> bool {
         self.kind == MetricKind::Share
     }

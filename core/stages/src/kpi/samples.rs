@@ -2,19 +2,22 @@
 
 use super::{
     HISTORY, Params,
-    metric::{Metric, MetricKind},
+    metric::Metric,
     words::Part,
 };
 use crate::{
-    Context, Input, StageError, frame,
+    Context, Input, StageError,
+    frame::{self, Groups},
+    rows::Unusable,
     series::{coverage::Coverage, period::Period},
+    times::Times,
 };
 use jiff::{
     ToSpan, Unit,
     civil::{Date, DateTime},
 };
 use retrocast_domain::{Window, window::Comparison};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The windows that are looked at: the current one first, then back in time. Where records end within
 /// the current one, all of them end at the same place.
@@ -173,104 +176,136 @@ impl Sample {
     }
 }
 
-/// Labels of the groups to look at, each row's, and how many groups are left out. A row outside of
-/// them has none.
-pub(super) fn groups(
-    input: &Input,
-    params: &Params,
-    times: &[Option<DateTime>],
-    windows: &Windows,
-) -> Result<(Vec<Option<String>>, usize), StageError> {
-    if params.by.is_empty() {
-        return Ok((vec![None; times.len()], 0));
-    }
-    let labels = frame::groups(input, &params.by)?;
-    let mut sizes: BTreeMap<&str, u64> = BTreeMap::new();
-    for (label, time) in labels.iter().zip(times) {
-        if time.and_then(|time| windows.position(time)).is_some() {
-            *sizes.entry(label).or_default() += 1;
-        }
-    }
-    let mut order: Vec<(&str, u64)> = sizes.into_iter().collect();
-    order.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
-    let left = order.len().saturating_sub(params.groups_max);
-    order.truncate(params.groups_max);
-    let kept: BTreeSet<String> = order
-        .into_iter()
-        .map(|(label, _)| label.to_string())
-        .collect();
-    Ok((
-        labels
-            .into_iter()
-            .map(|label| kept.contains(&label).then_some(label))
-            .collect(),
-        left,
-    ))
+/// What the records of one metric come to: all of them first, then each group, by window.
+pub(super) type Samples = Vec<(Option<String>, Vec<Sample>)>;
+
+/// What a reading of the records goes by.
+pub(super) struct Reading<'a> {
+    pub(super) context: &'a Context,
+    pub(super) input: &'a Input,
+    pub(super) params: &'a Params,
+    pub(super) time: &'a str,
+    pub(super) times: &'a Times,
+    pub(super) windows: &'a Windows,
 }
 
-/// Records of a metric by group (all of them first) and window.
-pub(super) fn samples(
-    input: &Input,
-    params: &Params,
-    metric: &Metric,
-    times: &[Option<DateTime>],
-    labels: &[Option<String>],
-    windows: &Windows,
-    caveats: &mut Vec<String>,
-) -> Result<Vec<(Option<String>, Vec<Sample>)>, StageError> {
-    let kept = frame::matches(
-        input,
-        metric.filter_column.as_deref(),
-        &metric.filter_equals,
-    )?;
-    let counts = frame::matches(input, metric.where_column.as_deref(), &metric.equals)?;
-    let needs_value = !matches!(
-        metric.kind,
-        MetricKind::Count | MetricKind::Rate | MetricKind::Share
-    );
-    let values = match (&metric.value, needs_value) {
-        (Some(value), true) => frame::numbers(input, value, caveats)?,
-        (None, true) => {
-            let message = format!("metric {:?} needs a `value` column", metric.name);
-            return Err(StageError::Other(message));
+impl Reading<'_> {
+    /// The groups to look at, those with the most records, and how many are left out.
+    fn groups(&self) -> Result<(Vec<String>, usize), StageError> {
+        let by = &self.params.by;
+        if by.is_empty() {
+            return Ok((Vec::new(), 0));
         }
-        (_, false) => vec![Some(1.0); times.len()],
-    };
-    if metric.is_share() && metric.where_column.is_none() {
-        let message = format!("metric {:?} needs a `where_column`", metric.name);
-        return Err(StageError::Other(message));
-    }
-    let empty: Vec<Sample> = (0..windows.windows.len())
-        .map(|at| Sample::of_days(windows.days_of(at)))
-        .collect();
-    let mut all = empty.clone();
-    let mut groups: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
-    if !params.by.is_empty() {
-        for label in labels.iter().flatten() {
-            groups.entry(label).or_insert_with(|| empty.clone());
-        }
-    }
-    let rows = times.iter().zip(&values).zip(kept.iter().zip(&counts));
-    for (((time, value), (kept, counts)), label) in rows.zip(labels) {
-        let Some((at, day)) = time.and_then(|time| windows.position(time)) else {
-            continue;
-        };
-        if !kept {
-            continue;
-        }
-        let group = label.as_deref().and_then(|label| groups.get_mut(label));
-        for samples in std::iter::once(&mut all).chain(group) {
-            let Some(sample) = samples.get_mut(at) else {
-                continue;
-            };
-            match value.filter(|value| value.is_finite()) {
-                Some(value) => sample.add(day, *counts, needs_value.then_some(value)),
-                None => sample.without += 1,
+        let mut groups = Groups::new(by);
+        let mut sizes: Vec<u64> = Vec::new();
+        let columns = by.iter().map(String::as_str).chain([self.time]);
+        self.input.each(&columns.collect::<Vec<_>>(), |piece| {
+            let numbers = groups.of(piece)?;
+            sizes.resize(groups.labels.len(), 0);
+            for (number, time) in numbers.into_iter().zip(self.times.of(piece, self.time)?) {
+                if time.and_then(|time| self.windows.position(time)).is_some() {
+                    sizes[number] += 1;
+                }
             }
-        }
+            Ok(())
+        })?;
+        let mut order: Vec<(u64, String)> = sizes.into_iter().zip(groups.labels).collect();
+        order.retain(|(size, _)| *size > 0);
+        order.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        let left = order.len().saturating_sub(self.params.groups_max);
+        order.truncate(self.params.groups_max);
+        Ok((order.into_iter().map(|(_, label)| label).collect(), left))
     }
-    let groups = groups
-        .into_iter()
-        .map(|(label, samples)| (Some(label.to_string()), samples));
-    Ok(std::iter::once((None, all)).chain(groups).collect())
+
+    /// The records of each metric, and how many groups are left out.
+    pub(super) fn samples(
+        &self,
+        caveats: &mut Vec<String>,
+    ) -> Result<(Vec<Samples>, usize), StageError> {
+        let params = self.params;
+        params.metrics.iter().try_for_each(is_complete)?;
+        let (kept, left) = self.groups()?;
+        let empty: Vec<Sample> = (0..self.windows.windows.len())
+            .map(|at| Sample::of_days(self.windows.days_of(at)))
+            .collect();
+        let mut all = vec![empty.clone(); params.metrics.len()];
+        let of_group = vec![empty; params.metrics.len()];
+        let mut chosen: BTreeMap<String, Vec<Vec<Sample>>> =
+            (kept.into_iter()).map(|label| (label, of_group.clone())).collect();
+        let mut groups = Groups::new(&params.by);
+        let mut unusable = Unusable::default();
+        self.input.each(&self.columns(), |piece| {
+            self.context.stop.check();
+            let numbers = groups.of(piece)?;
+            let positions: Vec<Option<(usize, usize)>> = (self.times.of(piece, self.time)?)
+                .into_iter()
+                .map(|time| self.windows.position(time?))
+                .collect();
+            let mut values: BTreeMap<&str, Vec<Option<f64>>> = BTreeMap::new();
+            for name in params.metrics.iter().filter_map(Metric::value_read) {
+                if !values.contains_key(name) {
+                    values.insert(name, frame::numbers(piece, name, &mut unusable)?);
+                }
+            }
+            for (at_metric, metric) in params.metrics.iter().enumerate() {
+                let filter = metric.filter_column.as_deref();
+                let kept = frame::matches(piece, filter, &metric.filter_equals)?;
+                let counts = frame::matches(piece, metric.where_column.as_deref(), &metric.equals)?;
+                let values = metric.value_read().map(|name| &values[name]);
+                for row in (0..numbers.len()).filter(|row| kept[*row]) {
+                    let Some((at, day)) = positions[row] else {
+                        continue;
+                    };
+                    let group = chosen.get_mut(&groups.labels[numbers[row]]);
+                    let both = std::iter::once(&mut all[at_metric])
+                        .chain(group.map(|samples| &mut samples[at_metric]));
+                    for samples in both {
+                        let Some(sample) = samples.get_mut(at) else {
+                            continue;
+                        };
+                        match values.map(|values| values[row]) {
+                            None => sample.add(day, counts[row], None),
+                            Some(Some(value)) => sample.add(day, counts[row], Some(value)),
+                            Some(None) => sample.without += 1,
+                        }
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        caveats.extend(unusable.caveats());
+        let samples = all.into_iter().enumerate().map(|(at, all)| {
+            let groups = chosen.iter_mut().map(|(label, samples)| {
+                (Some(label.clone()), std::mem::take(&mut samples[at]))
+            });
+            std::iter::once((None, all)).chain(groups).collect()
+        });
+        Ok((samples.collect(), left))
+    }
+
+    /// The columns that the metrics read.
+    fn columns(&self) -> Vec<&str> {
+        let by = self.params.by.iter().map(String::as_str);
+        let metrics = self.params.metrics.iter().flat_map(|metric| {
+            let conditions = [&metric.filter_column, &metric.where_column];
+            let conditions = conditions.into_iter().filter_map(|name| name.as_deref());
+            conditions.chain(metric.value_read())
+        });
+        by.chain([self.time]).chain(metrics).collect()
+    }
+}
+
+/// Says what a metric lacks.
+fn is_complete(metric: &Metric) -> Result<(), StageError> {
+    let lacks = if metric.needs_value() && metric.value.is_none() {
+        "a `value` column"
+    } else if metric.is_share() && metric.where_column.is_none() {
+        "a `where_column`"
+    } else {
+        return Ok(());
+    };
+    Err(StageError::Other(format!(
+        "metric {:?} needs {lacks}",
+        metric.name
+    )))
 }

@@ -71,12 +71,9 @@ fn measure_until(
         rows,
     };
     let input = Input {
-        frame,
-        dataset,
-        source: None,
         time: Some("at".to_string()),
-        refused: None,
         complete_until,
+        ..Input::new(frame, dataset)
     };
     let mut params = params;
     params["input"] = json!("runs");
@@ -260,12 +257,8 @@ fn empty_and_wrong_inputs_are_told() {
             rows: 1,
         };
         let input = Input {
-            frame,
-            dataset,
-            source: None,
             time: Some("at".to_string()),
-            refused: None,
-            complete_until: None,
+            ..Input::new(frame, dataset)
         };
         let params = json!({"input": "runs", "metrics": [metric]});
         let inputs = Inputs::from([("runs".to_string(), input)]);

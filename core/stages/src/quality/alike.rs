@@ -3,9 +3,9 @@
 use super::{
     Params,
     found::{span, start},
+    survey::Survey,
 };
 use crate::{Context, Input};
-use polars::prelude::DataType;
 use retrocast_domain::{
     Finding, Magnitude, Severity,
     number::{self, list},
@@ -13,8 +13,6 @@ use retrocast_domain::{
 use std::collections::BTreeMap;
 use unicode_normalization::UnicodeNormalization;
 
-/// Most different values of a column that names groups.
-const VALUES_MAX: usize = 2_000;
 /// Values named in one sentence.
 const NAMED_MAX: usize = 3;
 
@@ -34,23 +32,21 @@ fn look(text: &str) -> String {
 }
 
 /// The columns of an input in which values look alike, as findings.
-pub(super) fn findings(context: &Context, params: &Params, input: &Input) -> Vec<Finding> {
-    let columns = input.frame.columns().iter();
-    let texts = columns.filter(|column| matches!(column.dtype(), DataType::String));
-    texts
+pub(super) fn findings(
+    context: &Context,
+    params: &Params,
+    input: &Input,
+    survey: &Survey,
+) -> Vec<Finding> {
+    let columns = survey.columns.iter();
+    columns
         .filter_map(|column| {
-            let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-            for text in column.str().ok()?.iter().flatten() {
-                *counts.entry(text).or_default() += 1;
-                if counts.len() > VALUES_MAX {
-                    return None;
-                }
-            }
             // A column of keys names no groups.
-            if counts.len() * 2 > column.len() {
+            let counts = column.texts.as_ref()?;
+            if counts.len() as u64 * 2 > survey.records {
                 return None;
             }
-            of_column(context, params, input, column.name(), &counts)
+            of_column(context, params, input, &column.name, counts)
         })
         .collect()
 }
@@ -60,7 +56,7 @@ fn of_column(
     params: &Params,
     input: &Input,
     column: &str,
-    counts: &BTreeMap<&str, u64>,
+    counts: &BTreeMap<String, u64>,
 ) -> Option<Finding> {
     let mut sets: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for text in counts.keys() {
@@ -85,7 +81,7 @@ fn of_column(
     let records: u64 = sets
         .iter()
         .flat_map(|(_, set)| set)
-        .filter_map(|text| counts.get(text))
+        .filter_map(|text| counts.get(*text))
         .sum();
     finding.direction = retrocast_domain::Direction::None;
     finding.magnitude = Some(Magnitude::point(sets.len() as f64, "sets of values"));
@@ -96,7 +92,7 @@ fn of_column(
         .iter()
         .take(NAMED_MAX)
         .map(|text| {
-            let n = params.counted(counts.get(text).copied().unwrap_or(0));
+            let n = params.counted(counts.get(*text).copied().unwrap_or(0));
             format!("{} ({n})", quoted(text))
         })
         .collect();

@@ -1,8 +1,8 @@
 //! Values that are there, against those that should be.
 
-use crate::{Input, StageError, frame};
-use jiff::civil::DateTime;
-use retrocast_domain::{Window, number};
+use super::survey::Survey;
+use crate::{Input, StageError};
+use retrocast_domain::number;
 use retrocast_stats::describe;
 
 /// A column that is less full than usual.
@@ -45,54 +45,35 @@ impl Completeness {
 /// Share of values that are there, against what is usual, and the columns that lack some.
 pub(super) fn completeness(
     input: &Input,
-    times: Option<&frame::Times>,
-    window: &Window,
+    survey: &Survey,
     always: &[String],
 ) -> Result<Completeness, StageError> {
-    for name in always {
-        frame::column(input, name)?;
+    if let Some(name) = always.iter().find(|name| !input.has(name)) {
+        return Err(input.no_column(name));
     }
-    let rows = input.frame.height();
-    let (now, before): (Vec<bool>, Vec<bool>) = match times {
-        Some(times) => times
-            .civil
-            .iter()
-            .map(|time| {
-                let day = time.map(DateTime::date);
-                let is_now = day.is_some_and(|day| window.contains(day));
-                (is_now, day.is_some_and(|day| day < window.start))
-            })
-            .unzip(),
-        None => (vec![true; rows], vec![false; rows]),
-    };
-    let count = |chosen: &[bool]| chosen.iter().filter(|chosen| **chosen).count() as f64;
-    let (n_now, n_before) = (count(&now), count(&before));
+    let [n_now, n_before] = survey.of.map(|records| records as f64);
     if n_now == 0.0 {
         return Ok(Completeness::default());
     }
     let (mut shares, mut gaps) = (Vec::new(), Vec::new());
-    for column in input.frame.columns() {
-        let missing = column.is_null();
-        let lacks = |chosen: &[bool]| {
-            let lacking = missing.iter().zip(chosen);
-            lacking.filter(|(m, c)| **c && *m == Some(true)).count() as f64
-        };
-        let is_always = always.iter().any(|name| name == column.name());
+    for column in &survey.columns {
+        let [lacking_now, lacking_before] = column.lacking.map(|records| records as f64);
+        let is_always = always.contains(&column.name);
         let usual = match (is_always, n_before > 0.0) {
             (true, _) => 0.0,
-            (false, true) => lacks(&before) / n_before,
+            (false, true) => lacking_before / n_before,
             (false, false) => continue,
         };
         if usual >= 1.0 {
             continue;
         }
-        let share_now = lacks(&now) / n_now;
+        let share_now = lacking_now / n_now;
         shares.push(((1.0 - share_now) / (1.0 - usual)).min(1.0));
         // Three standard errors more than usual, and at least one per cent.
         let error = (usual.max(0.5 / n_now) * (1.0 - usual) / n_now).sqrt();
         if share_now > usual + (3.0 * error).max(0.01) {
             gaps.push(Gap {
-                column: column.name().to_string(),
+                column: column.name.clone(),
                 now: share_now,
                 usual,
                 n: n_now as u64,

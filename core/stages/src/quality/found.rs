@@ -9,7 +9,7 @@ use super::{
     shape,
     volume::From,
 };
-use crate::{Context, Input, frame};
+use crate::{Context, Input};
 use retrocast_domain::{
     Direction, Evidence, Finding, Magnitude, Severity,
     number::{self, plural},
@@ -44,12 +44,15 @@ pub(super) fn start(context: &Context, input: &Input, what: &str) -> Finding {
 /// The period of a finding that counts over all records: their first and last day in the job's zone.
 pub(super) fn span(context: &Context, input: &Input) -> String {
     let time = input.time.as_deref();
-    let times = time.and_then(|time| frame::times(input, time, &context.window.timezone).ok());
-    let civil = times.iter().flat_map(|times| times.civil.iter().flatten());
-    let (first, last) = (civil.clone().min(), civil.max());
-    first.zip(last).map_or_else(String::new, |(first, last)| {
-        format!("{} to {}", first.date(), last.date())
-    })
+    let times = time.and_then(|time| input.times(time, &context.window.timezone).ok());
+    let counts = times.as_deref().map_or(&[][..], |times| times.counts());
+    match counts {
+        [] => String::new(),
+        [(first, _), ..] => {
+            let last = counts.last().unwrap_or(&counts[0]).0;
+            format!("{} to {}", first.date(), last.date())
+        }
+    }
 }
 
 /// Everything that is wrong with one dataset.
@@ -69,7 +72,7 @@ pub(super) fn findings(
         None => found.extend(odd_volume(context, params, input, quality)),
     }
     found.extend(gaps::finding(context, params, input, &quality.missing));
-    found.extend(alike::findings(context, params, input));
+    found.extend(alike::findings(context, params, input, &quality.survey));
     found.extend(missing_values(context, input, quality));
     found.extend(shape::finding(context, params, input));
     found.extend(broken_files(context, input));

@@ -1,7 +1,7 @@
 //! Stretches in the history without any record, which the source's own rhythm does not explain.
 
 use super::{Params, found::start, rhythm::DayEnds};
-use crate::{Context, Input, frame::Times};
+use crate::{Context, Input, times::Times};
 use jiff::{ToSpan, civil::Date};
 use retrocast_domain::{Finding, Magnitude, Severity, Window, number::plural, window::range};
 

@@ -6,9 +6,10 @@ use super::{
     gaps::Gaps,
     rhythm::Silence,
     shape,
+    survey::Survey,
     volume::Volume,
 };
-use crate::{Context, Input, StageError, frame};
+use crate::{Context, Input, StageError};
 use retrocast_domain::{
     number::{self, plural},
     report::{Expectation, SourceNote},
@@ -84,6 +85,8 @@ pub(super) struct Quality {
     /// Whether there is no record before the window's end.
     pub(super) is_empty: bool,
     parts: [Judged; 6],
+    /// What its columns hold.
+    pub(super) survey: Survey,
     /// Columns less full than usual, the worst first.
     pub(super) gaps: Vec<Gap>,
     pub(super) silence: Option<Silence>,
@@ -138,28 +141,29 @@ pub(super) fn judge(
 ) -> Result<Quality, StageError> {
     let window = &context.window;
     let times = match &input.time {
-        Some(time) => Some(frame::times(input, time, &window.timezone)?),
+        Some(time) => Some(input.times(time, &window.timezone)?),
         None => None,
     };
     let always = params
         .always_filled
         .get(&input.dataset.name)
         .map_or(&[][..], Vec::as_slice);
-    let filled = completeness(input, times.as_ref(), window, always)?;
+    let survey = Survey::read(context, input, times.as_deref())?;
+    let filled = completeness(input, &survey, always)?;
     let source = input.source.as_ref();
     let nothing = Expectation::default();
     let expectation = source.map_or(&nothing, |source| &source.expectation);
     // Where no records mean that nothing happened, none are missing.
     let is_zero = input.complete_until.is_some();
     let silence = times
-        .as_ref()
+        .as_deref()
         .and_then(|times| Silence::of(times, window, expectation.fresh_hours, is_zero));
     let missing = match &times {
         Some(times) if !is_zero => Gaps::of(times, window, params.windows),
         _ => Gaps::default(),
     };
     let volume = times
-        .as_ref()
+        .as_deref()
         .and_then(|times| Volume::of(times, window, params, expectation, is_zero, &missing));
     let filled = filled.with_days(
         missing.share(window, params.windows),
@@ -174,18 +178,19 @@ pub(super) fn judge(
             None => Judged::default(),
         },
         Part::Uniqueness => uniqueness(params, source),
-        Part::Shape => of_shape(params, source, input.frame.width()),
+        Part::Shape => of_shape(params, source, survey.columns.len()),
     };
     Ok(Quality {
         name: input.dataset.name.clone(),
-        records: source.map_or(input.frame.height() as u64, |source| source.records),
+        records: source.map_or(survey.records, |source| source.records),
         in_window: times.as_ref().map(|times| times.in_window(window)),
         is_empty: match &times {
             Some(_) => silence.is_none(),
-            None => input.frame.height() == 0,
+            None => survey.records == 0,
         },
         parts: Part::ALL.map(of_part),
         gaps: filled.gaps,
+        survey,
         silence,
         missing,
         volume,

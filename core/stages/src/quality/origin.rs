@@ -68,7 +68,7 @@ pub(super) fn of_all(
         let Some(input) = inputs.get(name).filter(|input| input.source.is_some()) else {
             continue;
         };
-        if input.frame.column(column).is_ok() {
+        if input.has(column) {
             origins.push(of(context, column, input)?);
         }
     }
@@ -96,21 +96,32 @@ pub(super) fn of_all(
 
 fn of(context: &Context, column: &str, input: &Input) -> Result<Origin, StageError> {
     let mut counts: BTreeMap<String, [u64; 2]> = BTreeMap::new();
-    for label in frame::texts(input, column)? {
-        counts.entry(frame::visible(label)).or_default()[0] += 1;
+    let by = [column.to_string()];
+    let mut groups = frame::Groups::new(&by);
+    let mut accepted: Vec<u64> = Vec::new();
+    input.each(&[column], |piece| {
+        let numbers = groups.of(piece)?;
+        accepted.resize(groups.labels.len(), 0);
+        numbers.into_iter().for_each(|number| accepted[number] += 1);
+        Ok(())
+    })?;
+    for (label, accepted) in groups.labels.into_iter().zip(accepted) {
+        counts.entry(label).or_default()[0] = accepted;
     }
     let mut unknown = 0;
     if let Some(refused) = &input.refused {
-        let raw = refused.column("raw")?.str()?;
-        for text in raw.iter().flatten() {
-            if is_later(context, input, text) {
-                continue;
+        refused.read(&["raw"], &mut |frame| {
+            for text in frame.column("raw")?.str()?.iter().flatten() {
+                if is_later(context, input, text) {
+                    continue;
+                }
+                match value_in(text, column) {
+                    Some(label) => counts.entry(label).or_default()[1] += 1,
+                    None => unknown += 1,
+                }
             }
-            match value_in(text, column) {
-                Some(label) => counts.entry(label).or_default()[1] += 1,
-                None => unknown += 1,
-            }
-        }
+            Ok(())
+        })?;
     }
     let all = counts
         .values()

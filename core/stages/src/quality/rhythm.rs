@@ -1,7 +1,7 @@
 //! How long a source has been silent, and whether its own rhythm allows it.
 
 use super::gaps::{Missing, is_last_years};
-use crate::frame::{Grain, Times};
+use crate::times::{Grain, Times};
 use jiff::{
     ToSpan,
     civil::{Date, DateTime, Weekday},
@@ -69,14 +69,14 @@ impl Silence {
     ) -> Option<Self> {
         let end = window.end.at(0, 0, 0, 0);
         let recent = recent(times, window)?;
-        let last = *recent.last()?;
+        let (last, _) = *recent.last()?;
         let has_hours = times.grain == Grain::Moment;
-        let mut days = DayEnds::of(&recent, has_hours);
+        let mut days = DayEnds::of(recent, has_hours);
         if !is_zero {
             days.find_gaps();
         }
         let hours = hours_between(days.last_moment(), end);
-        let gaps = gaps(&recent, &days.gaps);
+        let gaps = gaps(recent, &days.gaps);
         let rhythm = days.rhythm(window.end, gaps.map_or(DAY_HOURS, |gaps| gaps[1]));
         let silences = days.silences_before(window.end);
         let as_silent = silences.iter().filter(|silence| **silence >= hours).count();
@@ -122,30 +122,29 @@ fn hours_between(from: DateTime, to: DateTime) -> f64 {
     to.duration_since(from).as_secs_f64() / 3600.0
 }
 
-/// The times of a year and a week up to the newest before the window's end, ascending; `None` without
-/// any.
-fn recent(times: &Times, window: &Window) -> Option<Vec<DateTime>> {
+/// The times of a year and a week up to the newest before the window's end, ascending, with the records
+/// of each; `None` without any.
+fn recent<'a>(times: &'a Times, window: &Window) -> Option<&'a [(DateTime, u64)]> {
     let end = window.end.at(0, 0, 0, 0);
-    let before = times.civil.iter().flatten().filter(|time| **time < end);
-    let last = *before.clone().max()?;
+    let counts = times.counts();
+    let before = &counts[..counts.partition_point(|(time, _)| *time < end)];
+    let (last, _) = *before.last()?;
     let from = last.checked_sub(HISTORY_DAYS.days()).unwrap_or(last);
-    let mut recent: Vec<DateTime> = before.filter(|time| **time >= from).copied().collect();
-    recent.sort_unstable();
-    Some(recent)
+    Some(&before[before.partition_point(|(time, _)| *time < from)..])
 }
 
 /// Median and 99 % quantile of the hours between records of different times, except where records are
 /// missing.
-fn gaps(times: &[DateTime], missing: &[Missing]) -> Option<[f64; 2]> {
+fn gaps(times: &[(DateTime, u64)], missing: &[Missing]) -> Option<[f64; 2]> {
     let is_missing = |time: &DateTime| {
         let next = time.date().tomorrow();
         next.is_ok_and(|next| missing.iter().any(|gap| gap.first == next))
     };
     let mut gaps: Vec<f64> = times
         .windows(2)
-        .filter(|pair| pair[0] < pair[1])
-        .filter(|pair| pair[0].date() == pair[1].date() || !is_missing(&pair[0]))
-        .map(|pair| hours_between(pair[0], pair[1]))
+        .map(|pair| [pair[0].0, pair[1].0])
+        .filter(|[before, after]| before.date() == after.date() || !is_missing(before))
+        .map(|[before, after]| hours_between(before, after))
         .collect();
     gaps.sort_by(f64::total_cmp);
     let quantile = |p| describe::quantile_sorted(&gaps, p);
@@ -172,12 +171,12 @@ pub(super) struct DayEnds {
 }
 
 impl DayEnds {
-    /// Of ascending times, at least one.
-    fn of(times: &[DateTime], has_hours: bool) -> Self {
+    /// Of ascending times with their records, at least one.
+    fn of(times: &[(DateTime, u64)], has_hours: bool) -> Self {
         let mut active: Vec<(Date, f64)> = Vec::new();
         let mut records = [0.0; 7];
-        for time in times {
-            records[place(time.date())] += 1.0;
+        for (time, count) in times {
+            records[place(time.date())] += *count as f64;
             let hour = if has_hours {
                 hours_between(time.date().at(0, 0, 0, 0), *time)
             } else {
@@ -201,7 +200,7 @@ impl DayEnds {
     /// The days before the window's end with their gaps; `None` without a record.
     pub(super) fn of_times(times: &Times, window: &Window) -> Option<Self> {
         let recent = recent(times, window)?;
-        let mut days = Self::of(&recent, times.grain == Grain::Moment);
+        let mut days = Self::of(recent, times.grain == Grain::Moment);
         days.find_gaps();
         Some(days)
     }

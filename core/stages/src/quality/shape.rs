@@ -75,7 +75,7 @@ fn some(names: &[String]) -> String {
 /// The shape has drifted from the contract.
 pub(super) fn finding(context: &Context, params: &Params, input: &Input) -> Option<Finding> {
     let source = input.source.as_ref()?;
-    let share = share(source, input.frame.width()).filter(|share| *share < 1.0)?;
+    let share = share(source, input.columns().count()).filter(|share| *share < 1.0)?;
     let missing = match renamed(source) {
         0 => 0,
         _ => source.missing_fields.len(),

@@ -1,7 +1,7 @@
 //! Records of the window against those that were to be expected.
 
 use super::{Params, gaps::Gaps};
-use crate::frame::Times;
+use crate::times::Times;
 use jiff::civil::{Date, Weekday};
 use retrocast_domain::{
     Window,
@@ -214,16 +214,15 @@ struct Days {
 
 impl Days {
     fn of(times: &Times, end: Date) -> Option<Self> {
-        let known = || {
-            let days = times.civil.iter().flatten().map(|time| time.date());
-            days.filter(|day| *day < end)
-        };
-        let first = known().min()?;
+        let counts = times.counts().iter();
+        let known = counts.map(|(time, count)| (time.date(), count));
+        let known = || known.clone().take_while(|(day, _)| *day < end);
+        let (first, _) = known().next()?;
         let length = (end - first).get_days().max(0) as usize;
         let mut counts = vec![0; length];
-        for day in known() {
+        for (day, records) in known() {
             if let Some(count) = counts.get_mut((day - first).get_days().max(0) as usize) {
-                *count += 1;
+                *count += records;
             }
         }
         Some(Self { first, counts })

@@ -9,7 +9,7 @@
 use super::period::Period;
 use crate::{
     Input,
-    frame::{Grain, Times},
+    times::{Grain, Times},
 };
 use jiff::{
     ToSpan,
@@ -33,8 +33,8 @@ const HARMLESS: f64 = 0.5;
 
 /// What the records cover.
 pub(crate) struct Coverage {
-    /// Seconds of civil time of the records that count, ascending.
-    seconds: Vec<i64>,
+    /// Seconds of civil time of the records that count, ascending, and the records up to each.
+    seconds: Vec<(i64, u64)>,
     first: DateTime,
     last: DateTime,
     window_end: DateTime,
@@ -69,30 +69,26 @@ impl Coverage {
     /// are none.
     pub(crate) fn of(times: &Times, window: &Window) -> Option<Self> {
         let window_end = window.end.at(0, 0, 0, 0);
-        let mut sorted: Vec<(i64, DateTime)> = times
-            .civil
-            .iter()
-            .flatten()
-            .filter(|time| **time < window_end)
-            .map(|time| (seconds(*time), *time))
-            .collect();
-        sorted.sort_unstable_by_key(|(seconds, _)| *seconds);
-        let begin = beginning(&sorted, seconds(window_end));
+        let counts = times.counts();
+        let sorted = &counts[..counts.partition_point(|(time, _)| *time < window_end)];
+        let begin = beginning(sorted, seconds(window_end));
         let isolated = (begin > 0).then(|| {
-            let records = plural(begin as u64, "record");
-            let (from, to) = (sorted[0].1.date(), sorted[begin - 1].1.date());
+            let left_out: u64 = sorted[..begin].iter().map(|(_, count)| count).sum();
+            let records = plural(left_out, "record");
+            let (from, to) = (sorted[0].0.date(), sorted[begin - 1].0.date());
             let when = if from == to {
                 format!("of {}", long(from))
             } else {
                 format!("from {}", range(from, to))
             };
-            let verb = if begin == 1 { "is" } else { "are" };
+            let verb = if left_out == 1 { "is" } else { "are" };
             format!(
                 "{records} {when} {verb} left out: long before all others, which begin on {}.",
-                long(sorted[begin].1.date())
+                long(sorted[begin].0.date())
             )
         });
-        let (first, last) = (sorted.get(begin)?.1, sorted.last()?.1);
+        let (first, last) = (sorted.get(begin)?.0, sorted.last()?.0);
+        let mut records = 0;
         let bucket_end = (times.grain == Grain::DayOfUtc)
             .then(|| TimeZone::UTC.to_datetime(window.end_instant()).date())
             .filter(|day| *day < window.end)
@@ -100,7 +96,10 @@ impl Coverage {
         Some(Self {
             seconds: sorted[begin..]
                 .iter()
-                .map(|(seconds, _)| *seconds)
+                .map(|(time, count)| {
+                    records += count;
+                    (seconds(*time), records)
+                })
                 .collect(),
             first,
             last,
@@ -224,7 +223,8 @@ impl Coverage {
         let n = counts.len() as f64;
         let expected = counts.iter().sum::<f64>() / n;
         let silent = counts.iter().filter(|count| **count == 0.0).count() as f64;
-        let usual = self.seconds.len() as f64 / (end - begin + 1).max(period.seconds()) as f64
+        let records = self.seconds.last().map_or(0, |(_, records)| *records);
+        let usual = records as f64 / (end - begin + 1).max(period.seconds()) as f64
             * period.seconds() as f64;
         // The end of the window is what a report is about: it is given up only when no week before
         // had such a silence.
@@ -234,7 +234,10 @@ impl Coverage {
 
     /// Records from one time to before another.
     fn between(&self, from: i64, to: i64) -> f64 {
-        let before = |time: i64| self.seconds.partition_point(|other| *other < time);
+        let before = |time: i64| {
+            let place = self.seconds.partition_point(|(other, _)| *other < time);
+            place.checked_sub(1).map_or(0, |last| self.seconds[last].1)
+        };
         (before(to) - before(from)) as f64
     }
 
@@ -292,38 +295,53 @@ fn next_day(day: Date) -> DateTime {
     day.checked_add(1.day()).unwrap_or(Date::MAX).at(0, 0, 0, 0)
 }
 
-/// Position of the record with which the history begins: records that lie so far before all others
+/// Position of the time with which the history begins: records that lie so far before all others
 /// that what is between cannot be called a time without records are not part of it.
-fn beginning(sorted: &[(i64, DateTime)], window_end: i64) -> usize {
-    // First record of each day, by position.
-    let mut days: Vec<(i64, usize)> = Vec::new();
-    for (position, (seconds, _)) in sorted.iter().enumerate() {
-        let day = seconds.div_euclid(DAY);
-        if days.last().is_none_or(|(last, _)| *last != day) {
-            days.push((day, position));
+fn beginning(sorted: &[(DateTime, u64)], window_end: i64) -> usize {
+    let mut days: Vec<ActiveDay> = Vec::new();
+    let mut records = 0;
+    for (position, (time, count)) in sorted.iter().enumerate() {
+        let day = seconds(*time).div_euclid(DAY);
+        if days.last().is_none_or(|last| last.day != day) {
+            days.push(ActiveDay {
+                day,
+                position,
+                before: records,
+            });
         }
+        records += count;
     }
     let end = window_end.div_euclid(DAY);
     let mut begin = 0;
-    while let Some(cut) = after_isolated(&days[begin..], sorted.len(), end) {
+    while let Some(cut) = after_isolated(&days[begin..], records, end) {
         begin += cut;
     }
-    days.get(begin).map_or(0, |(_, position)| *position)
+    days.get(begin).map_or(0, |day| day.position)
+}
+
+/// A day with records.
+struct ActiveDay {
+    /// Days since 1970.
+    day: i64,
+    /// Position of its first time.
+    position: usize,
+    /// Records before it.
+    before: u64,
 }
 
 /// The latest day before which there are isolated records only.
-fn after_isolated(days: &[(i64, usize)], records: usize, end: i64) -> Option<usize> {
+fn after_isolated(days: &[ActiveDay], records: u64, end: i64) -> Option<usize> {
     /// Chance of a gap below which it is none.
     const CHANCE: f64 = 1e-4;
     /// Fewest days of a gap, and days from which on it outweighs a short history on either side.
     const GAP: i64 = 14;
     const YEAR: i64 = 366;
-    let (first_day, first) = *days.first()?;
+    let first = days.first()?;
     (1..days.len()).rev().find(|i| {
-        let (day, position) = days[*i];
-        let gap = day - days[i - 1].0 - 1;
-        let before = position - first;
-        let span_before = days[i - 1].0 - first_day + 1;
+        let (day, last) = (days[*i].day, days[i - 1].day);
+        let gap = day - last - 1;
+        let before = days[*i].before - first.before;
+        let span_before = last - first.day + 1;
         let span_after = (end - day).max(1);
         let share = ((days.len() - i) as f64 / span_after as f64).min(1.0);
         let is_chance = (1.0 - share).powf(gap as f64) >= CHANCE;
@@ -345,10 +363,8 @@ mod tests {
     }
 
     fn coverage(times: Vec<DateTime>) -> Coverage {
-        let times = Times {
-            civil: times.into_iter().map(Some).collect(),
-            grain: Grain::Moment,
-        };
+        let times: Vec<_> = times.into_iter().map(Some).collect();
+        let times = Times::of_civil(&times, Grain::Moment);
         Coverage::of(&times, &window("UTC")).expect("records")
     }
 
@@ -521,10 +537,8 @@ mod tests {
             .map(|n| (date(2026, 11, 15) - i64::from(n).days()).at(0, 0, 0, 0))
             .collect();
         let check = |timezone: &str, end: Date| {
-            let times = Times {
-                civil: days.iter().copied().map(Some).collect(),
-                grain: Grain::DayOfUtc,
-            };
+            let times: Vec<_> = days.iter().copied().map(Some).collect();
+            let times = Times::of_civil(&times, Grain::DayOfUtc);
             let coverage = Coverage::of(&times, &window(timezone)).expect("records");
             assert_eq!(coverage.end_day(), end, "{timezone}");
         };

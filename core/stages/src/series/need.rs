@@ -1,7 +1,7 @@
 //! How much data a method needs, and what is said when there is less.
 
 use super::{Group, SeriesSet, coverage::Coverage, period::Period};
-use crate::{Context, Input, frame::Times};
+use crate::{Context, Input, times::Times};
 use rayon::prelude::*;
 use retrocast_domain::{number::plural, window::long};
 
@@ -21,7 +21,7 @@ pub(crate) fn nothing(
     coverage: Option<&Coverage>,
 ) -> Option<String> {
     let name = &input.dataset.name;
-    let rows = times.civil.len() as u64;
+    let rows = times.records();
     let window = context.window.words();
     let none = context.window.spec.without_records();
     if rows == 0 {
@@ -29,7 +29,7 @@ pub(crate) fn nothing(
             "no records: {name} holds none before the end of the window, {window}; check the source"
         ));
     }
-    if times.civil.iter().all(Option::is_none) {
+    if times.known() == 0 {
         return Some(format!(
             "{none}: {} of {name} without a time in {time:?}; check the column \
              and its contract",

@@ -64,12 +64,8 @@ pub(crate) fn input(name: &str, frame: DataFrame) -> Input {
         rows,
     };
     Input {
-        frame,
-        dataset,
-        source: None,
         time,
-        refused: None,
-        complete_until: None,
+        ..Input::new(frame, dataset)
     }
 }
 

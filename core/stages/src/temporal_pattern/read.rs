@@ -1,18 +1,24 @@
 //! Records as the analyses of patterns read them.
 
 use super::{
-    Data, Group, Row,
+    Data, Group, Hour, Row,
     params::{Aggregate, Exposure, Params},
 };
 use crate::{
-    Context, Input, StageError, frame,
+    Context, Input, StageError,
+    frame::{self, Groups},
+    rows::Unusable,
     series::{before_window, coverage::Coverage, need, period::Period},
+    times::Times,
 };
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use retrocast_domain::{Cell, Evidence, number::plural, window::long};
 use std::collections::BTreeMap;
 
-/// Takes the records out of the frame; says why when there is none to look at.
+/// Most records that are looked at one by one.
+const SAMPLE_MAX: usize = 1_000_000;
+
+/// Takes the records out of the dataset; says why when there is none to look at.
 pub(super) fn read<'a>(
     context: &'a Context,
     params: &'a Params,
@@ -20,8 +26,7 @@ pub(super) fn read<'a>(
     cell: &mut Cell,
 ) -> Result<Result<Data<'a>, String>, StageError> {
     let time = frame::time_column(input, params.time.as_deref())?;
-    let height = input.frame.height();
-    let times = frame::times(input, time, &context.window.timezone)?;
+    let times = input.times(time, &context.window.timezone)?;
     cell.records = Some(times.in_window(&context.window));
     let coverage = Coverage::of_input(input, &times, &context.window);
     let caveats = &mut cell.caveats;
@@ -41,70 +46,21 @@ pub(super) fn read<'a>(
         caveats.push(part(end));
     }
     caveats.extend(before_window(context, Period::Day, end.at(0, 0, 0, 0)));
-    let labels = frame::groups(input, &params.by)?;
-    let kept = frame::matches(
-        input,
-        params.filter_column.as_deref(),
-        &params.filter_equals,
-    )?;
-    let is_event = frame::matches(input, params.event_column.as_deref(), &params.event_equals)?;
-    let mut optional = |name: Option<&String>| match name {
-        Some(name) => frame::numbers(input, name, caveats),
-        None => Ok(vec![None; height]),
-    };
-    let values = optional(params.value.as_ref())?;
-    let volumes = optional(params.volume.as_ref())?;
-    let within = frame::groups(input, &params.volume_within)?;
     let aggregate = aggregate(params)?;
-    let mut within_known: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut groups: BTreeMap<&str, Vec<Row>> = BTreeMap::new();
-    let (mut timeless, mut unfit) = (0, 0);
-    for i in 0..height {
-        if !kept[i] {
-            continue;
-        }
-        let Some(time) = times.civil[i] else {
-            timeless += 1;
-            continue;
-        };
-        if time.date() < first || time.date() >= end {
-            continue;
-        }
-        let value = values[i];
-        let events = match aggregate {
-            Aggregate::Count => Some(1.0),
-            Aggregate::Sum | Aggregate::Mean => value.filter(|value| *value >= 0.0),
-        };
-        let Some(events) = events else {
-            unfit += 1;
-            continue;
-        };
-        let next = within_known.len();
-        groups.entry(&labels[i]).or_default().push(Row {
-            time,
-            events: if is_event[i] { events } else { 0.0 },
-            value,
-            volume: volumes[i],
-            within: *within_known.entry(&within[i]).or_insert(next),
-        });
-    }
-    if timeless > 0 {
-        caveats.push(format!(
-            "{} without a time are not counted.",
-            plural(timeless, "record")
-        ));
-    }
-    if unfit > 0 {
-        let records = plural(unfit, "record");
-        caveats.push(format!(
-            "{records} without a value, or with a negative one, are left out."
-        ));
-    }
-    let groups = largest(groups, params, caveats);
+    let reading = Reading {
+        context,
+        params,
+        input,
+        time,
+        times: &times,
+        days: [first, end],
+        aggregate,
+    };
+    let groups = largest(reading.groups(caveats)?, params, caveats);
     if groups.is_empty() {
         return Ok(Err(format!(
             "no values: none of the {} of {} with a time can be used; check `value` and the filters",
-            plural(times.civil.iter().flatten().count() as u64, "record"),
+            plural(times.known(), "record"),
             input.dataset.name
         )));
     }
@@ -130,6 +86,208 @@ pub(super) fn read<'a>(
         filter_words,
         groups,
     }))
+}
+
+/// What a reading of the records goes by.
+struct Reading<'a> {
+    context: &'a Context,
+    params: &'a Params,
+    input: &'a Input,
+    time: &'a str,
+    times: &'a Times,
+    /// First day, and day after the last.
+    days: [Date; 2],
+    aggregate: Aggregate,
+}
+
+impl Reading<'_> {
+    /// Reads the records once.
+    fn groups(&self, caveats: &mut Vec<String>) -> Result<Vec<Group>, StageError> {
+        let params = self.params;
+        let mut labels = Groups::new(&params.by);
+        let mut within_labels = Groups::new(&params.volume_within);
+        let mut hours: Vec<BTreeMap<DateTime, Hour>> = Vec::new();
+        let mut sample = Sample::new(params.volume.is_some() || params.split.is_some());
+        let (mut timeless, mut unfit, mut unusable) = (0, 0, Unusable::default());
+        self.input.each(&self.columns(), |piece| {
+            self.context.stop.check();
+            let kept =
+                frame::matches(piece, params.filter_column.as_deref(), &params.filter_equals)?;
+            let is_event =
+                frame::matches(piece, params.event_column.as_deref(), &params.event_equals)?;
+            let mut optional = |name: Option<&String>| match name {
+                Some(name) => frame::numbers(piece, name, &mut unusable),
+                None => Ok(vec![None; piece.frame.height()]),
+            };
+            let (values, volumes) = (
+                optional(params.value.as_ref())?,
+                optional(params.volume.as_ref())?,
+            );
+            let times = self.times.of(piece, self.time)?;
+            let (groups, within) = (labels.of(piece)?, within_labels.of(piece)?);
+            hours.resize_with(labels.labels.len(), BTreeMap::new);
+            for row in (0..times.len()).filter(|row| kept[*row]) {
+                let Some(time) = times[row] else {
+                    timeless += 1;
+                    continue;
+                };
+                if time.date() < self.days[0] || time.date() >= self.days[1] {
+                    continue;
+                }
+                let value = values[row];
+                let events = match self.aggregate {
+                    Aggregate::Count => Some(1.0),
+                    Aggregate::Sum | Aggregate::Mean => value.filter(|value| *value >= 0.0),
+                };
+                let Some(events) = events else {
+                    unfit += 1;
+                    continue;
+                };
+                let events = if is_event[row] { events } else { 0.0 };
+                let start = Period::Hour.floor(time);
+                let hour = hours[groups[row]].entry(start).or_insert(Hour {
+                    time: start,
+                    records: 0,
+                    with_events: 0,
+                    events: 0.0,
+                });
+                hour.records += 1;
+                hour.with_events += u64::from(events > 0.0);
+                hour.events += events;
+                let record = Row {
+                    time,
+                    is_event: events > 0.0,
+                    value,
+                    volume: volumes[row],
+                    within: within[row],
+                };
+                sample.add(groups[row], record);
+            }
+            Ok(())
+        })?;
+        caveats.extend(unusable.caveats());
+        if timeless > 0 {
+            caveats.push(format!(
+                "{} without a time are not counted.",
+                plural(timeless, "record")
+            ));
+        }
+        if unfit > 0 {
+            let records = plural(unfit, "record");
+            caveats.push(format!(
+                "{records} without a value, or with a negative one, are left out."
+            ));
+        }
+        caveats.extend(sample.caveat());
+        let mut rows = sample.rows(hours.len());
+        let groups = labels.labels.into_iter().zip(hours).enumerate();
+        Ok(groups
+            .filter(|(_, (_, hours))| !hours.is_empty())
+            .map(|(number, (label, hours))| Group {
+                subject: crate::series::words::subject(&params.by, &label),
+                label,
+                records: hours.values().map(|hour| hour.records).sum(),
+                hours: hours.into_values().collect(),
+                rows: std::mem::take(&mut rows[number]),
+            })
+            .collect())
+    }
+
+    fn columns(&self) -> Vec<&str> {
+        let params = self.params;
+        let named = [
+            &params.filter_column,
+            &params.event_column,
+            &params.value,
+            &params.volume,
+        ];
+        let named = named.into_iter().filter_map(|name| name.as_deref());
+        let by = params.by.iter().chain(&params.volume_within);
+        let by = by.map(String::as_str);
+        by.chain([self.time]).chain(named).collect()
+    }
+}
+
+/// Records one by one: all of them, or of very many those whose hash is smallest, so that the same are
+/// chosen in whatever order they come.
+struct Sample {
+    is_wanted: bool,
+    rows: Vec<(usize, Row)>,
+    seen: u64,
+    /// Hashes from this one on are left out.
+    below: u64,
+}
+
+impl Sample {
+    fn new(is_wanted: bool) -> Self {
+        Self {
+            is_wanted,
+            rows: Vec::new(),
+            seen: 0,
+            below: u64::MAX,
+        }
+    }
+
+    fn add(&mut self, group: usize, row: Row) {
+        if !self.is_wanted {
+            return;
+        }
+        self.seen += 1;
+        if row.hash() > self.below {
+            return;
+        }
+        self.rows.push((group, row));
+        if self.rows.len() > SAMPLE_MAX {
+            self.below /= 2;
+            let below = self.below;
+            self.rows.retain(|(_, row)| row.hash() <= below);
+        }
+    }
+
+    fn caveat(&self) -> Option<String> {
+        let shown = |n: u64| retrocast_domain::number::count(n);
+        (self.below < u64::MAX).then(|| {
+            format!(
+                "Of {} records {} were looked at one by one, chosen by a hash of what they hold.",
+                shown(self.seen),
+                shown(self.rows.len() as u64)
+            )
+        })
+    }
+
+    /// The rows of each group, by time.
+    fn rows(mut self, groups: usize) -> Vec<Vec<Row>> {
+        let mut rows: Vec<Vec<Row>> = Vec::new();
+        rows.resize_with(groups, Vec::new);
+        self.rows.sort_by_key(|(_, row)| row.time);
+        for (group, row) in self.rows {
+            rows[group].push(row);
+        }
+        rows
+    }
+}
+
+impl Row {
+    /// The same for the same record, in whatever order records come.
+    fn hash(&self) -> u64 {
+        let bits = |value: Option<f64>| value.map_or(1, f64::to_bits);
+        let time = self.time;
+        let day = time.date().year() as u64 * 512 + time.date().day_of_year() as u64;
+        let nanos = time.time().duration_since(jiff::civil::Time::midnight());
+        let parts = [
+            day,
+            nanos.as_nanos() as u64,
+            bits(self.value),
+            bits(self.volume),
+            u64::from(self.is_event),
+        ];
+        // The finaliser of SplitMix64 (Steele, Lea and Flood 2014), once for each part.
+        parts.iter().fold(0x9e37_79b9_7f4a_7c15, |hash: u64, part| {
+            let mut z = (hash ^ part).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^ (z >> 31)
+        })
+    }
 }
 
 pub(super) fn aggregate(params: &Params) -> Result<Aggregate, StageError> {
@@ -196,16 +354,12 @@ pub(super) fn measure(
 }
 
 /// The groups with the most records, by label.
-fn largest(
-    groups: BTreeMap<&str, Vec<Row>>,
-    params: &Params,
-    caveats: &mut Vec<String>,
-) -> Vec<Group> {
-    let mut groups: Vec<(String, Vec<Row>)> = groups
-        .into_iter()
-        .map(|(label, rows)| (label.to_string(), rows))
-        .collect();
-    groups.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.0.cmp(&b.0)));
+fn largest(mut groups: Vec<Group>, params: &Params, caveats: &mut Vec<String>) -> Vec<Group> {
+    groups.sort_by(|a, b| {
+        b.records
+            .cmp(&a.records)
+            .then_with(|| a.label.cmp(&b.label))
+    });
     let left = groups.len().saturating_sub(params.groups_max);
     if left > 0 {
         let kept = plural(params.groups_max as u64, "largest group");
@@ -214,20 +368,6 @@ fn largest(
         ));
         groups.truncate(params.groups_max);
     }
-    groups.sort_by(|a, b| a.0.cmp(&b.0));
-    let mut out: Vec<Group> = Vec::new();
-    for (label, mut rows) in groups {
-        rows.sort_by_key(|row| row.time);
-        let subject = if params.by.is_empty() {
-            "all".to_string()
-        } else {
-            format!("{} = {label}", params.by.join(" / "))
-        };
-        out.push(Group {
-            label,
-            subject,
-            rows,
-        });
-    }
-    out
+    groups.sort_by(|a, b| a.label.cmp(&b.label));
+    groups
 }

@@ -201,14 +201,14 @@ fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<Fitted> {
     } else {
         BlockCounts::new(blocks, rhythm.labels.len())
     };
-    for row in &group.rows {
+    for hour in &group.hours {
         let (block, category) = (
-            rhythm.block_of(data.first, row.time.date()),
-            rhythm.category(row.time),
+            rhythm.block_of(data.first, hour.time.date()),
+            rhythm.category(hour.time),
         );
-        counts.add_events(block, category, row.events);
+        counts.add_events(block, category, hour.events);
         if data.per_record {
-            counts.add_exposure(block, category, 1.0);
+            counts.add_exposure(block, category, hour.records as f64);
         }
     }
     if !data.per_record {
@@ -229,7 +229,7 @@ fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<Fitted> {
             day = day.tomorrow().ok()?;
         }
     }
-    let events = group.rows.iter().filter(|row| row.events > 0.0).count();
+    let events: u64 = group.hours.iter().map(|hour| hour.with_events).sum();
     if (events as f64) < EVENTS_MIN {
         return None;
     }

@@ -159,9 +159,9 @@ pub(super) fn calendar(data: &Data<'_>) -> Chart {
         days.insert(day, 0.0);
         day = day.tomorrow().unwrap_or(data.end);
     }
-    for row in data.groups.iter().flat_map(|group| &group.rows) {
-        if let Some(sum) = days.get_mut(&row.time.date()) {
-            *sum += row.events;
+    for hour in data.groups.iter().flat_map(|group| &group.hours) {
+        if let Some(sum) = days.get_mut(&hour.time.date()) {
+            *sum += hour.events;
         }
     }
     let most = days

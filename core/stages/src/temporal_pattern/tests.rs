@@ -25,12 +25,8 @@ fn input(name: &str, frame: DataFrame) -> Inputs {
         rows,
     };
     let input = Input {
-        frame,
-        dataset,
-        source: None,
         time: Some("at".to_string()),
-        refused: None,
-        complete_until: None,
+        ..Input::new(frame, dataset)
     };
     Inputs::from([(name.to_string(), input)])
 }

@@ -113,7 +113,7 @@ fn points<'a>(data: &Data<'_>, group: &'a Group) -> Vec<Point<'a>> {
         if data.params.value.is_some() {
             row.value
         } else {
-            Some(f64::from(row.events > 0.0))
+            Some(f64::from(row.is_event))
         }
     };
     group

@@ -100,11 +100,11 @@ impl Part {
                 (0.0, exposure)
             })
             .collect();
-        let within = |row: &&super::Row| (start..end).contains(&row.time.date());
-        for row in group.rows.iter().filter(within) {
-            let month = &mut months[(row.time.month() - 1) as usize];
-            month.0 += row.events;
-            month.1 += f64::from(data.per_record);
+        let within = |hour: &&super::Hour| (start..end).contains(&hour.time.date());
+        for hour in group.hours.iter().filter(within) {
+            let month = &mut months[(hour.time.month() - 1) as usize];
+            month.0 += hour.events;
+            month.1 += if data.per_record { hour.records as f64 } else { 0.0 };
         }
         months.retain(|month| month.1 > 0.0);
         Self {
@@ -293,12 +293,12 @@ fn years(data: &Data<'_>, group: &Group) -> Vec<Year> {
             }
         })
         .collect();
-    for row in &group.rows {
-        let Some(year) = years.get_mut((row.time.year() - data.first.year()) as usize) else {
+    for hour in &group.hours {
+        let Some(year) = years.get_mut((hour.time.year() - data.first.year()) as usize) else {
             continue;
         };
-        year.events += row.events;
-        year.exposure += f64::from(data.per_record);
+        year.events += hour.events;
+        year.exposure += if data.per_record { hour.records as f64 } else { 0.0 };
     }
     years
 }

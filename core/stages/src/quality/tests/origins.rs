@@ -9,7 +9,8 @@ fn refused(raw: &[String]) -> Input {
     let count = raw.len() as u64;
     input.source = Some(source(840 + count, count, 0));
     let raw = Column::new("raw".into(), raw.to_vec());
-    input.refused = Some(DataFrame::new(count as usize, vec![raw]).expect("a frame"));
+    let frame = DataFrame::new(count as usize, vec![raw]).expect("a frame");
+    input.refused = Some(frame.into());
     input
 }
 

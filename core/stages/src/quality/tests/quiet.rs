@@ -1,6 +1,7 @@
 //! A source that stopped is noticed soon, and one that merely rests is not.
 
 use super::*;
+use crate::times::{Grain, Times};
 use crate::quality::rhythm::Silence;
 use crate::series::test_data::{context, times};
 use jiff::{
@@ -84,10 +85,8 @@ impl Source {
     fn is_quiet(records: &[DateTime], days: i64) -> bool {
         let end = FIRST + days.days();
         let window = Window::parse(&format!("{}..{end}", end - 7.days()), "UTC").expect("a window");
-        let times = crate::frame::Times {
-            civil: records.iter().copied().map(Some).collect(),
-            grain: crate::frame::Grain::Moment,
-        };
+        let civil: Vec<_> = records.iter().copied().map(Some).collect();
+        let times = Times::of_civil(&civil, Grain::Moment);
         Silence::of(&times, &window, None, false).is_some_and(|silence| silence.is_quiet())
     }
 }
@@ -215,9 +214,9 @@ fn regular_deliveries_of_a_month_are_missed_when_one_is() {
             .map(|n| (date(2025, 1, 1) + n.months()).at(6, 0, 0, 0))
             .collect();
         let window = Window::parse("2026-W46", "UTC").expect("a window");
-        let civil = at.into_iter().map(Some).collect();
-        let grain = crate::frame::Grain::Moment;
-        Silence::of(&crate::frame::Times { civil, grain }, &window, None, false).expect("records")
+        let civil: Vec<_> = at.into_iter().map(Some).collect();
+        let grain = Grain::Moment;
+        Silence::of(&Times::of_civil(&civil, grain), &window, None, false).expect("records")
     };
     // To 1 November, to 1 October.
     assert!(!monthly(23).is_quiet());
@@ -230,10 +229,8 @@ fn regular_deliveries_of_a_month_are_missed_when_one_is() {
 fn days_without_a_time_last_to_their_end() {
     let days = |last: Date| {
         let civil = FIRST.series(1.day()).take_while(|day| *day <= last);
-        let times = crate::frame::Times {
-            civil: civil.map(|day| Some(day.at(0, 0, 0, 0))).collect(),
-            grain: crate::frame::Grain::Day,
-        };
+        let civil: Vec<_> = civil.map(|day| Some(day.at(0, 0, 0, 0))).collect();
+        let times = Times::of_civil(&civil, Grain::Day);
         let window = Window::parse("2026-W46", "Europe/London").expect("a window");
         Silence::of(&times, &window, None, false).expect("records")
     };

@@ -378,10 +378,10 @@ fn title(
 
 fn records(group: &Group, fitted: &Fitted) -> u64 {
     let events = fitted.rates.events.iter().sum::<f64>();
-    if events.fract() == 0.0 && events <= group.rows.len() as f64 {
+    if events.fract() == 0.0 && events <= group.records as f64 {
         events as u64
     } else {
-        group.rows.len() as u64
+        group.records
     }
 }
 

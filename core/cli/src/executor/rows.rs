@@ -1,0 +1,60 @@
+//! Rows of a dataset in the lake, as analyses read them.
+
+use futures::StreamExt;
+use retrocast_domain::cell::DatasetRef;
+use retrocast_stages::{DataFrame, Schema, StageError, Stored};
+use retrocast_store::{Lake, Scan, StoreError};
+use tokio::runtime::Handle;
+
+/// Rows that a scan of a dataset gives.
+pub struct LakeRows {
+    lake: Lake,
+    dataset: DatasetRef,
+    scan: Scan,
+    schema: Schema,
+    runtime: Handle,
+}
+
+impl LakeRows {
+    /// Looks at the columns; the rows are read when they are asked for, on a thread that may block.
+    pub async fn new(lake: &Lake, dataset: &DatasetRef, scan: Scan) -> Result<Self, StoreError> {
+        let none = Scan {
+            limit: Some(0),
+            ..scan.clone()
+        };
+        Ok(Self {
+            schema: lake.read_frame(dataset, &none).await?.schema().as_ref().clone(),
+            lake: lake.clone(),
+            dataset: dataset.clone(),
+            scan,
+            runtime: Handle::current(),
+        })
+    }
+}
+
+impl Stored for LakeRows {
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn read(
+        &self,
+        columns: &[&str],
+        take: &mut dyn FnMut(DataFrame) -> Result<(), StageError>,
+    ) -> Result<(), StageError> {
+        let told = |error: StoreError| StageError::Other(error.to_string());
+        let columns = columns.iter().map(|name| (*name).to_string());
+        let scan = Scan {
+            columns: Some(columns.collect()),
+            ..self.scan.clone()
+        };
+        self.runtime.block_on(async {
+            let pieces = self.lake.frames(&self.dataset, &scan).await.map_err(told)?;
+            let mut pieces = std::pin::pin!(pieces);
+            while let Some(piece) = pieces.next().await {
+                take(piece.map_err(told)?)?;
+            }
+            Ok(())
+        })
+    }
+}

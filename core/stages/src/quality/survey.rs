@@ -1,0 +1,106 @@
+//! One reading of all columns of a dataset: what is missing in each, and which texts it holds.
+
+use crate::{Context, Input, StageError, times::Times};
+use polars::prelude::DataType;
+use std::collections::BTreeMap;
+
+/// Most different values of a column that names groups.
+const VALUES_MAX: usize = 2_000;
+
+/// A column as it was read.
+pub(super) struct Column {
+    pub(super) name: String,
+    /// Records of the window that lack a value, and of the time before it.
+    pub(super) lacking: [u64; 2],
+    /// The records of each text; `None` where it holds something else, or too many different ones.
+    pub(super) texts: Option<BTreeMap<String, u64>>,
+}
+
+impl Column {
+    fn count_texts(&mut self, column: &polars::prelude::Column) {
+        let Some(counts) = &mut self.texts else {
+            return;
+        };
+        let Ok(texts) = column.str() else {
+            self.texts = None;
+            return;
+        };
+        for text in texts.iter().flatten() {
+            match counts.get_mut(text) {
+                Some(count) => *count += 1,
+                None => {
+                    counts.insert(text.to_string(), 1);
+                }
+            }
+            if counts.len() > VALUES_MAX {
+                self.texts = None;
+                return;
+            }
+        }
+    }
+}
+
+/// What a reading of all columns found.
+pub(super) struct Survey {
+    /// All records.
+    pub(super) records: u64,
+    /// Those of the window, and those before it; without times all are of the window.
+    pub(super) of: [u64; 2],
+    pub(super) columns: Vec<Column>,
+}
+
+impl Survey {
+    pub(super) fn read(
+        context: &Context,
+        input: &Input,
+        times: Option<&Times>,
+    ) -> Result<Self, StageError> {
+        let mut survey = Self {
+            records: 0,
+            of: [0; 2],
+            columns: (input.columns())
+                .map(|(name, dtype)| Column {
+                    name: name.to_string(),
+                    lacking: [0; 2],
+                    texts: matches!(dtype, DataType::String).then(BTreeMap::new),
+                })
+                .collect(),
+        };
+        let names: Vec<&str> = input.columns().map(|(name, _)| name).collect();
+        let time = times.zip(input.time.as_deref());
+        input.each(&names, |piece| {
+            context.stop.check();
+            let height = piece.frame.height();
+            survey.records += height as u64;
+            let times = time.map(|(times, name)| times.of(piece, name)).transpose()?;
+            let of: Vec<[bool; 2]> = match times {
+                Some(times) => times
+                    .into_iter()
+                    .map(|time| {
+                        let day = time.map(jiff::civil::DateTime::date);
+                        let is_now = day.is_some_and(|day| context.window.contains(day));
+                        [is_now, day.is_some_and(|day| day < context.window.start)]
+                    })
+                    .collect(),
+                None => vec![[true, false]; height],
+            };
+            for [now, before] in &of {
+                survey.of[0] += u64::from(*now);
+                survey.of[1] += u64::from(*before);
+            }
+            for column in &mut survey.columns {
+                let values = piece.frame.column(&column.name)?;
+                if values.null_count() > 0 {
+                    for (missing, [now, before]) in values.is_null().iter().zip(&of) {
+                        let missing = missing == Some(true);
+                        column.lacking[0] += u64::from(missing && *now);
+                        column.lacking[1] += u64::from(missing && *before);
+                    }
+                }
+                column.count_texts(values);
+            }
+            Ok(())
+        })?;
+        Ok(survey)
+    }
+}

@@ -1,0 +1,171 @@
+//! Rows of a dataset, read piece by piece: a stage keeps tallies of them, not the rows, so its memory
+//! does not grow with their number.
+
+use crate::{Input, StageError};
+use polars::prelude::{DataFrame, DataType, Schema};
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+/// Where the rows of a dataset come from.
+pub trait Stored: Send + Sync {
+    /// Its columns.
+    fn schema(&self) -> &Schema;
+
+    /// Reads the rows once, piece by piece and in the order of the dataset, with these columns only;
+    /// without rows one empty piece.
+    fn read(
+        &self,
+        columns: &[&str],
+        take: &mut dyn FnMut(DataFrame) -> Result<(), StageError>,
+    ) -> Result<(), StageError>;
+}
+
+/// Rows that are stored somewhere.
+#[derive(Clone)]
+pub struct Rows(Arc<dyn Stored>);
+
+impl Rows {
+    /// Rows of a store.
+    pub fn new(stored: impl Stored + 'static) -> Self {
+        Self(Arc::new(stored))
+    }
+}
+
+impl std::ops::Deref for Rows {
+    type Target = dyn Stored;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Rows").field(self.schema()).finish()
+    }
+}
+
+impl From<DataFrame> for Rows {
+    fn from(frame: DataFrame) -> Self {
+        let schema = frame.schema().as_ref().clone();
+        Self::new(Held { frame, schema })
+    }
+}
+
+/// A frame as a store of rows.
+struct Held {
+    frame: DataFrame,
+    schema: Schema,
+}
+
+/// Rows of one piece of a frame; few in tests, so that they see several pieces.
+const PIECE_ROWS: usize = if cfg!(test) { 50 } else { 1 << 16 };
+
+impl Stored for Held {
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn read(
+        &self,
+        columns: &[&str],
+        take: &mut dyn FnMut(DataFrame) -> Result<(), StageError>,
+    ) -> Result<(), StageError> {
+        let height = self.frame.height();
+        let chosen = columns.iter().copied();
+        let chosen: Result<Vec<_>, _> = chosen.map(|name| self.frame.column(name).cloned()).collect();
+        let frame = DataFrame::new(height, chosen?)?;
+        for start in (0..height.max(1)).step_by(PIECE_ROWS) {
+            take(frame.slice(start as i64, PIECE_ROWS))?;
+        }
+        Ok(())
+    }
+}
+
+/// Some rows of a dataset, with the columns that were asked for.
+pub(crate) struct Piece<'a> {
+    pub(crate) input: &'a Input,
+    pub(crate) frame: DataFrame,
+}
+
+impl Input {
+    /// Names and types of the columns, in their order.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&str, &DataType)> {
+        let fields = self.rows.schema().iter();
+        fields.map(|(name, dtype)| (name.as_str(), dtype))
+    }
+
+    /// Whether there is a column of this name.
+    pub(crate) fn has(&self, column: &str) -> bool {
+        self.rows.schema().contains(column)
+    }
+
+    /// Reads the rows once, piece by piece, with these columns only; without rows one empty piece.
+    pub(crate) fn each<'a>(
+        &'a self,
+        columns: &[&str],
+        mut take: impl FnMut(&Piece<'a>) -> Result<(), StageError>,
+    ) -> Result<(), StageError> {
+        let mut chosen: Vec<&str> = Vec::new();
+        for column in columns {
+            if !self.has(column) {
+                return Err(self.no_column(column));
+            }
+            if !chosen.contains(column) {
+                chosen.push(column);
+            }
+        }
+        let mut take = |frame| take(&Piece { input: self, frame });
+        self.rows.read(&chosen, &mut take)
+    }
+
+    /// All rows at once: for datasets that are small by their nature, and for kinds that hand on rows.
+    pub(crate) fn whole(&self, columns: &[&str]) -> Result<Piece<'_>, StageError> {
+        let mut whole: Option<DataFrame> = None;
+        self.each(columns, |piece| {
+            match &mut whole {
+                Some(frame) => {
+                    frame.vstack_mut(&piece.frame)?;
+                }
+                None => whole = Some(piece.frame.clone()),
+            }
+            Ok(())
+        })?;
+        Ok(Piece {
+            input: self,
+            frame: whole.unwrap_or_default(),
+        })
+    }
+
+    /// The error for a column that is not there.
+    pub(crate) fn no_column(&self, column: &str) -> StageError {
+        let columns: Vec<&str> = self.columns().map(|(name, _)| name).collect();
+        StageError::NoColumn {
+            dataset: self.dataset.name.clone(),
+            column: column.to_string(),
+            columns: columns.join(", "),
+        }
+    }
+}
+
+/// Values of columns that no computation can hold, to be told of once a column.
+#[derive(Default)]
+pub(crate) struct Unusable(BTreeMap<String, u64>);
+
+impl Unusable {
+    pub(crate) fn add(&mut self, column: &str, values: u64) {
+        if values > 0 {
+            *self.0.entry(column.to_string()).or_default() += values;
+        }
+    }
+
+    /// What a reader must know of them.
+    pub(crate) fn caveats(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|(name, values)| {
+            format!(
+                "{} of {name} cannot be computed with (not a number, infinite or beyond 1e60); counted \
+                 as missing.",
+                retrocast_domain::number::plural(*values, "value")
+            )
+        })
+    }
+}

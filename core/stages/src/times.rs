@@ -1,0 +1,276 @@
+//! Times of the records of a dataset, counted.
+
+use crate::{Input, StageError, frame, rows::Piece};
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use polars::prelude::DataType;
+use retrocast_domain::Window;
+use std::sync::Arc;
+
+const DAY: i64 = 86_400_000_000;
+/// Most different times that are kept. Beyond it they are counted by the second, the minute or the hour.
+const KEPT_MAX: usize = 1 << 20;
+const UNITS: [i64; 4] = [1, 1_000_000, 60_000_000, 3_600_000_000];
+/// Times that are sorted together.
+const SORTED_TOGETHER: usize = 1 << 18;
+
+/// What one value of a time column stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grain {
+    /// A moment.
+    Moment,
+    /// A whole day of the job's time zone, or a day without a zone.
+    Day,
+    /// A whole day of UTC in a job of another time zone.
+    DayOfUtc,
+}
+
+/// A time column as civil times in a time zone. Dates, and timestamps that are all midnight, are days
+/// and keep their date in any zone: who writes "2026-11-09" does not mean the evening before.
+#[derive(Debug)]
+pub struct Times {
+    /// Different times, ascending, and the records of each. Of more than [`KEPT_MAX`], the beginnings of
+    /// the seconds, minutes or hours that hold them, but the very first and the very last.
+    counts: Vec<(DateTime, u64)>,
+    /// Records without a time.
+    pub without: u64,
+    /// What each stands for.
+    pub grain: Grain,
+    zone: TimeZone,
+}
+
+impl Times {
+    fn read(input: &Input, name: &str, timezone: &str) -> Result<Self, StageError> {
+        let zone = TimeZone::get(timezone).map_err(|error| StageError::Other(error.to_string()))?;
+        let mut is_date = false;
+        let mut counter = Counter::default();
+        input.each(&[name], |piece| {
+            is_date |= matches!(frame::column(piece, name)?.dtype(), DataType::Date);
+            frame::micros(piece, name)?
+                .into_iter()
+                .for_each(|time| counter.add(time));
+            Ok(())
+        })?;
+        let (is_day, without) = (is_date || counter.is_day, counter.without);
+        let micros = counter.finish();
+        let is_utc = is_date || zone == TimeZone::UTC;
+        let zone = if is_day { TimeZone::UTC } else { zone };
+        let counts = Self::on(&micros, &zone);
+        let midnight = |time: &(DateTime, u64)| time.0.time() == jiff::civil::Time::midnight();
+        let grain = match is_day {
+            true if is_utc => Grain::Day,
+            true => Grain::DayOfUtc,
+            false if counts.iter().all(midnight) => Grain::Day,
+            false => Grain::Moment,
+        };
+        Ok(Self {
+            counts,
+            without,
+            grain,
+            zone,
+        })
+    }
+
+    fn on(micros: &[(i64, u64)], zone: &TimeZone) -> Vec<(DateTime, u64)> {
+        let mut counts: Vec<(DateTime, u64)> = micros
+            .iter()
+            .filter_map(|(micros, count)| Some((civil(*micros, zone)?, *count)))
+            .collect();
+        // Clocks that are set back pass the same times twice.
+        counts.sort_unstable_by_key(|(time, _)| *time);
+        counts.dedup_by(|next, kept| {
+            let is_same = next.0 == kept.0;
+            kept.1 += if is_same { next.1 } else { 0 };
+            is_same
+        });
+        counts
+    }
+
+    /// Different times, ascending, and the records of each.
+    pub fn counts(&self) -> &[(DateTime, u64)] {
+        &self.counts
+    }
+
+    /// Records with a time.
+    pub fn known(&self) -> u64 {
+        self.counts.iter().map(|(_, count)| count).sum()
+    }
+
+    /// All records.
+    pub fn records(&self) -> u64 {
+        self.known() + self.without
+    }
+
+    /// Records in the window.
+    pub fn in_window(&self, window: &Window) -> u64 {
+        let within = |time: &&(DateTime, u64)| window.contains(time.0.date());
+        let counts = self.counts.iter().filter(within);
+        counts.map(|(_, count)| count).sum()
+    }
+
+    /// The time of each row of a piece.
+    pub fn of(&self, piece: &Piece<'_>, name: &str) -> Result<Vec<Option<DateTime>>, StageError> {
+        let micros = frame::micros(piece, name)?.into_iter();
+        Ok(micros.map(|time| civil(time?, &self.zone)).collect())
+    }
+
+    #[cfg(test)]
+    pub fn of_civil(civil: &[Option<DateTime>], grain: Grain) -> Self {
+        let zone = TimeZone::UTC;
+        let mut counter = Counter::default();
+        for time in civil {
+            let time = time.map(|time| zone.to_timestamp(time).expect("a time").as_microsecond());
+            counter.add(time);
+        }
+        let without = counter.without;
+        Self {
+            counts: Self::on(&counter.finish(), &zone),
+            without,
+            grain,
+            zone,
+        }
+    }
+}
+
+fn civil(micros: i64, zone: &TimeZone) -> Option<DateTime> {
+    let time = Timestamp::from_microsecond(micros).ok()?;
+    Some(zone.to_datetime(time))
+}
+
+impl Input {
+    /// The times of a column in a time zone. They are read once.
+    pub(crate) fn times(&self, name: &str, timezone: &str) -> Result<Arc<Times>, StageError> {
+        let key = (name.to_string(), timezone.to_string());
+        let known = || self.times.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(times) = known().get(&key) {
+            return Ok(times.clone());
+        }
+        let times = Arc::new(Times::read(self, name, timezone)?);
+        known().insert(key, times.clone());
+        Ok(times)
+    }
+
+    /// The last time in a column, on the clocks of a time zone.
+    pub fn last_time(&self, column: &str, timezone: &str) -> Option<DateTime> {
+        let times = self.times(column, timezone).ok()?;
+        times.counts.last().map(|(time, _)| *time)
+    }
+}
+
+/// Counts times while they are read.
+struct Counter {
+    /// Those that were not sorted yet.
+    new: Vec<i64>,
+    counts: Vec<(i64, u64)>,
+    unit: usize,
+    ends: Option<[i64; 2]>,
+    without: u64,
+    /// Whether all are midnight UTC.
+    is_day: bool,
+}
+
+impl Default for Counter {
+    fn default() -> Self {
+        Self {
+            new: Vec::new(),
+            counts: Vec::new(),
+            unit: 0,
+            ends: None,
+            without: 0,
+            is_day: true,
+        }
+    }
+}
+
+impl Counter {
+    fn add(&mut self, time: Option<i64>) {
+        let Some(time) = time else {
+            self.without += 1;
+            return;
+        };
+        self.is_day &= time.rem_euclid(DAY) == 0;
+        let [first, last] = self.ends.unwrap_or([time; 2]);
+        self.ends = Some([first.min(time), last.max(time)]);
+        self.new.push(time);
+        if self.new.len() >= SORTED_TOGETHER {
+            self.merge();
+        }
+    }
+
+    /// Adds the new ones to the counts.
+    fn merge(&mut self) {
+        self.new.sort_unstable();
+        let mut old = std::mem::take(&mut self.counts).into_iter().peekable();
+        let new = self.new.chunk_by(|a, b| a == b);
+        let mut merged: Vec<(i64, u64)> = Vec::new();
+        let unit = UNITS[self.unit];
+        let mut push = |(time, count): (i64, u64)| {
+            let time = time - time.rem_euclid(unit);
+            match merged.last_mut() {
+                Some(last) if last.0 == time => last.1 += count,
+                _ => merged.push((time, count)),
+            }
+        };
+        for times in new {
+            while let Some(before) = old.next_if(|(time, _)| *time <= times[0]) {
+                push(before);
+            }
+            push((times[0], times.len() as u64));
+        }
+        old.for_each(&mut push);
+        self.new.clear();
+        self.counts = merged;
+        if self.counts.len() > KEPT_MAX && self.unit + 1 < UNITS.len() {
+            self.unit += 1;
+            self.merge();
+        }
+    }
+
+    fn finish(mut self) -> Vec<(i64, u64)> {
+        self.merge();
+        let [first, last] = self.ends.unwrap_or_default();
+        if let Some(count) = self.counts.first_mut() {
+            count.0 = first;
+        }
+        if let Some(count) = self.counts.last_mut() {
+            count.0 = last;
+        }
+        self.counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts of times made by a rule, and how many there were.
+    fn counted(times: impl Iterator<Item = i64>) -> Vec<(i64, u64)> {
+        let mut counter = Counter::default();
+        times.for_each(|time| counter.add(Some(time)));
+        counter.finish()
+    }
+
+    #[test]
+    fn times_are_counted_whatever_their_order() {
+        let n = SORTED_TOGETHER as i64 * 2 + 17;
+        let counts = counted((0..n).map(|i| (i * 7_919) % 1_000));
+        assert_eq!(counts.len(), 1_000);
+        assert!(counts.is_sorted());
+        let all: u64 = counts.iter().map(|(_, count)| count).sum();
+        assert_eq!(all, n as u64);
+        let few = counted([5, 3, 5].into_iter());
+        assert_eq!(few, [(3, 1), (5, 2)]);
+    }
+
+    #[test]
+    fn many_times_are_counted_by_the_second() {
+        let n = KEPT_MAX as i64 + SORTED_TOGETHER as i64;
+        // Four a second, from a quarter past one.
+        let counts = counted((0..n).rev().map(|i| 250_000 + i * 250_000));
+        let all: u64 = counts.iter().map(|(_, count)| count).sum();
+        assert_eq!(all, n as u64);
+        assert!(counts.len() <= n as usize / 4 + 1, "{}", counts.len());
+        assert_eq!(counts[0], (250_000, 3));
+        assert_eq!(counts[1], (1_000_000, 4));
+        assert_eq!(counts.last().unwrap().0, n * 250_000);
+    }
+}
