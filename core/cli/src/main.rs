@@ -4,6 +4,7 @@
 // Both panic when the stream cannot be written; `terminal` does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod allocator;
 mod arguments;
 mod commands;
 mod depot;
@@ -66,6 +67,7 @@ impl From<Exit> for ExitCode {
 }
 
 fn main() -> ExitCode {
+    allocator::share_pools();
     terminal::finish(run()).into()
 }
 
