@@ -464,6 +464,7 @@ fn somebody_was_faster(error: &lance::Error) -> bool {
         error,
         lance::Error::DatasetAlreadyExists { .. }
             | lance::Error::CommitConflict { .. }
+            | lance::Error::IncompatibleTransaction { .. }
             | lance::Error::RetryableCommitConflict { .. }
             | lance::Error::TooMuchWriteContention { .. }
     )
