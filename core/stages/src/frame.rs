@@ -2,7 +2,10 @@
 //!
 //! The border between frames and slices: numerics in `retrocast-stats` see slices only.
 
-use crate::{Input, StageError, rows::{Piece, Unusable}};
+use crate::{
+    Input, StageError,
+    rows::{Piece, Unusable},
+};
 use polars::prelude::*;
 use serde::{Deserialize, Deserializer};
 use std::collections::HashMap;
@@ -171,7 +174,8 @@ impl<'a> Groups<'a> {
             let all = self.number("all");
             return Ok(vec![all; piece.frame.height()]);
         }
-        let texts: Vec<&StringChunked> = columns.iter().map(Column::str).collect::<Result<_, _>>()?;
+        let texts: Vec<&StringChunked> =
+            columns.iter().map(Column::str).collect::<Result<_, _>>()?;
         let mut rows: Vec<_> = texts.iter().map(|texts| texts.iter()).collect();
         let mut label = String::new();
         Ok((0..piece.frame.height())

@@ -64,8 +64,8 @@
 
 use crate::{
     Analysis, Context, Inputs, Kind, StageError, frame,
-    times::Grain,
     series::{coverage::Coverage, need, period::Period},
+    times::Grain,
     with_findings,
 };
 use polars::prelude::*;

@@ -72,7 +72,9 @@ impl Stored for Held {
     ) -> Result<(), StageError> {
         let height = self.frame.height();
         let chosen = columns.iter().copied();
-        let chosen: Result<Vec<_>, _> = chosen.map(|name| self.frame.column(name).cloned()).collect();
+        let chosen: Result<Vec<_>, _> = chosen
+            .map(|name| self.frame.column(name).cloned())
+            .collect();
         let frame = DataFrame::new(height, chosen?)?;
         for start in (0..height.max(1)).step_by(PIECE_ROWS) {
             take(frame.slice(start as i64, PIECE_ROWS))?;

@@ -366,7 +366,9 @@ impl Reading<'_> {
     /// Reads the records once.
     fn tallies(&self, caveats: &mut Vec<String>) -> Result<Tallies, StageError> {
         let (request, coverage, span) = (self.request, self.coverage, self.span);
-        let value = request.value.filter(|_| request.aggregate != Aggregate::Count);
+        let value = request
+            .value
+            .filter(|_| request.aggregate != Aggregate::Count);
         let by = request.by.iter().map(String::as_str);
         let columns: Vec<&str> = by.chain([self.time]).chain(value).collect();
         let end = self.context.window.end.at(0, 0, 0, 0);

@@ -140,7 +140,11 @@ impl Input {
     /// The times of a column in a time zone. They are read once.
     pub(crate) fn times(&self, name: &str, timezone: &str) -> Result<Arc<Times>, StageError> {
         let key = (name.to_string(), timezone.to_string());
-        let known = || self.times.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let known = || {
+            self.times
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+        };
         if let Some(times) = known().get(&key) {
             return Ok(times.clone());
         }

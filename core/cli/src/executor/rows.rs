@@ -23,7 +23,12 @@ impl LakeRows {
             ..scan.clone()
         };
         Ok(Self {
-            schema: lake.read_frame(dataset, &none).await?.schema().as_ref().clone(),
+            schema: lake
+                .read_frame(dataset, &none)
+                .await?
+                .schema()
+                .as_ref()
+                .clone(),
             lake: lake.clone(),
             dataset: dataset.clone(),
             scan,

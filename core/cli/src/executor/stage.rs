@@ -166,13 +166,14 @@ pub async fn analyse(
         let _share = share;
         for (name, (expectation, time)) in &expected {
             let input = read.get_mut(name);
-            let last = input.as_ref().and_then(|input| input.last_time(time, &stage.window.timezone));
+            let last = input
+                .as_ref()
+                .and_then(|input| input.last_time(time, &stage.window.timezone));
             if let Some((input, last)) = input.zip(last) {
                 input.complete_until = expectation.complete_until(last, end);
             }
         }
-        (kind.run)(&stage, &params, &read)
-            .map_err(|error| Failure::data(error.to_string()))
+        (kind.run)(&stage, &params, &read).map_err(|error| Failure::data(error.to_string()))
     });
     let analysis = analysis
         .await
@@ -208,7 +209,9 @@ async fn kept(
     if kind.keeps_rows {
         let schema = lake.schema(dataset).await.map_err(failure)?;
         let names = schema.fields().iter().map(|field| field.name().clone());
-        let named: Vec<String> = names.filter(|name| names_text(&node.config, name)).collect();
+        let named: Vec<String> = names
+            .filter(|name| names_text(&node.config, name))
+            .collect();
         scan.columns = (!named.is_empty()).then_some(named);
     }
     let bytes = lake.estimate(dataset, &scan).await.map_err(failure)?;

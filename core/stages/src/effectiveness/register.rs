@@ -27,7 +27,13 @@ pub(super) fn read(
     register: &Input,
     caveats: &mut Vec<String>,
 ) -> Result<Vec<Improvement>, StageError> {
-    let optional = ["title", "component", "metric", "expected_relative", "lower_is_better"];
+    let optional = [
+        "title",
+        "component",
+        "metric",
+        "expected_relative",
+        "lower_is_better",
+    ];
     let mut columns = vec!["id", "date"];
     columns.extend(optional.into_iter().filter(|name| register.has(name)));
     let rows = register.whole(&columns)?;

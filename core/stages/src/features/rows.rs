@@ -2,8 +2,7 @@
 
 use super::params::{Aggregate, Every, Params};
 use crate::{
-    Context, Input, StageError,
-    frame,
+    Context, Input, StageError, frame,
     rows::{Piece, Unusable},
     series::coverage::Coverage,
     times::{Grain, Times},

@@ -1,10 +1,6 @@
 //! Records by group and window.
 
-use super::{
-    HISTORY, Params,
-    metric::Metric,
-    words::Part,
-};
+use super::{HISTORY, Params, metric::Metric, words::Part};
 use crate::{
     Context, Input, StageError,
     frame::{self, Groups},
@@ -230,8 +226,9 @@ impl Reading<'_> {
             .collect();
         let mut all = vec![empty.clone(); params.metrics.len()];
         let of_group = vec![empty; params.metrics.len()];
-        let mut chosen: BTreeMap<String, Vec<Vec<Sample>>> =
-            (kept.into_iter()).map(|label| (label, of_group.clone())).collect();
+        let mut chosen: BTreeMap<String, Vec<Vec<Sample>>> = (kept.into_iter())
+            .map(|label| (label, of_group.clone()))
+            .collect();
         let mut groups = Groups::new(&params.by);
         let mut unusable = Unusable::default();
         self.input.each(&self.columns(), |piece| {
@@ -275,9 +272,9 @@ impl Reading<'_> {
         })?;
         caveats.extend(unusable.caveats());
         let samples = all.into_iter().enumerate().map(|(at, all)| {
-            let groups = chosen.iter_mut().map(|(label, samples)| {
-                (Some(label.clone()), std::mem::take(&mut samples[at]))
-            });
+            let groups = chosen
+                .iter_mut()
+                .map(|(label, samples)| (Some(label.clone()), std::mem::take(&mut samples[at])));
             std::iter::once((None, all)).chain(groups).collect()
         });
         Ok((samples.collect(), left))

@@ -72,7 +72,9 @@ impl Survey {
             context.stop.check();
             let height = piece.frame.height();
             survey.records += height as u64;
-            let times = time.map(|(times, name)| times.of(piece, name)).transpose()?;
+            let times = time
+                .map(|(times, name)| times.of(piece, name))
+                .transpose()?;
             let of: Vec<[bool; 2]> = match times {
                 Some(times) => times
                     .into_iter()

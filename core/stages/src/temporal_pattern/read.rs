@@ -111,8 +111,11 @@ impl Reading<'_> {
         let (mut timeless, mut unfit, mut unusable) = (0, 0, Unusable::default());
         self.input.each(&self.columns(), |piece| {
             self.context.stop.check();
-            let kept =
-                frame::matches(piece, params.filter_column.as_deref(), &params.filter_equals)?;
+            let kept = frame::matches(
+                piece,
+                params.filter_column.as_deref(),
+                &params.filter_equals,
+            )?;
             let is_event =
                 frame::matches(piece, params.event_column.as_deref(), &params.event_equals)?;
             let mut optional = |name: Option<&String>| match name {

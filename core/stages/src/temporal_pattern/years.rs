@@ -104,7 +104,11 @@ impl Part {
         for hour in group.hours.iter().filter(within) {
             let month = &mut months[(hour.time.month() - 1) as usize];
             month.0 += hour.events;
-            month.1 += if data.per_record { hour.records as f64 } else { 0.0 };
+            month.1 += if data.per_record {
+                hour.records as f64
+            } else {
+                0.0
+            };
         }
         months.retain(|month| month.1 > 0.0);
         Self {
@@ -298,7 +302,11 @@ fn years(data: &Data<'_>, group: &Group) -> Vec<Year> {
             continue;
         };
         year.events += hour.events;
-        year.exposure += if data.per_record { hour.records as f64 } else { 0.0 };
+        year.exposure += if data.per_record {
+            hour.records as f64
+        } else {
+            0.0
+        };
     }
     years
 }

@@ -1,9 +1,9 @@
 //! A source that stopped is noticed soon, and one that merely rests is not.
 
 use super::*;
-use crate::times::{Grain, Times};
 use crate::quality::rhythm::Silence;
 use crate::series::test_data::{context, times};
+use crate::times::{Grain, Times};
 use jiff::{
     ToSpan,
     civil::{Date, DateTime, date},
