@@ -191,8 +191,9 @@ fn labelled(parts: Parts, slot: f64, size: f64) -> Vec<usize> {
     order.sort_by(|a, b| far(b).total_cmp(&far(a)));
     let mut kept: Vec<usize> = Vec::new();
     for i in order {
-        let is_apart =
-            |other: &usize| i.abs_diff(*other) as f64 * slot >= (width(i) + width(*other)) / 2.0;
+        let is_apart = |other: &usize| {
+            i.abs_diff(*other) as f64 * slot >= f64::midpoint(width(i), width(*other))
+        };
         if kept.iter().all(is_apart) {
             kept.push(i);
         }

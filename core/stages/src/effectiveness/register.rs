@@ -38,14 +38,19 @@ pub(super) fn read(
     columns.extend(optional.into_iter().filter(|name| register.has(name)));
     let rows = register.whole(&columns)?;
     let mut unusable = Unusable::default();
-    let none = || vec![None; rows.frame.height()];
-    let texts = |name: &str| match register.has(name) {
-        true => frame::texts(&rows, name),
-        false => Ok(none()),
+    let texts = |name: &str| {
+        if register.has(name) {
+            frame::texts(&rows, name)
+        } else {
+            Ok(vec![None; rows.frame.height()])
+        }
     };
-    let mut numbers = |name: &str| match register.has(name) {
-        true => frame::numbers(&rows, name, &mut unusable),
-        false => Ok(vec![None; rows.frame.height()]),
+    let mut numbers = |name: &str| {
+        if register.has(name) {
+            frame::numbers(&rows, name, &mut unusable)
+        } else {
+            Ok(vec![None; rows.frame.height()])
+        }
     };
     let (ids, components, metrics) = (texts("id")?, texts("component")?, texts("metric")?);
     let titles = if register.has("title") {

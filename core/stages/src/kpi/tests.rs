@@ -561,7 +561,7 @@ fn values_are_compared_as_what_they_are() {
 }
 
 /// A figure with one value in each of five windows, of which the baseline takes four.
-fn figure_of<'a>(metric: &'a Metric, levels: [f64; 3], half: f64) -> Figure<'a> {
+fn figure_of(metric: &Metric, levels: [f64; 3], half: f64) -> Figure<'_> {
     let [now, before, baseline] = levels;
     let value = |value: f64| estimate::Value::known(value, Some([value - half, value + half]));
     Figure {

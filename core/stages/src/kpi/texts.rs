@@ -99,23 +99,25 @@ impl Texts {
     /// The change from the window before for a card, which does not show that window's value:
     /// "−6 %", "none instead of 12 builds".
     pub(super) fn delta(&self) -> Option<String> {
-        with_level(self.change.as_ref()?, self.before.as_deref())
+        let change = self.change.as_ref()?;
+        Some(with_level(change, self.before.as_deref()))
     }
 
     /// The same from the baseline.
     pub(super) fn baseline_delta(&self) -> Option<String> {
-        with_level(self.baseline_change.as_ref()?, self.baseline.as_deref())
+        let change = self.baseline_change.as_ref()?;
+        Some(with_level(change, self.baseline.as_deref()))
     }
 }
 
 /// A count that fell to zero.
 pub(super) const NONE: &str = "none";
 
-fn with_level(change: &str, level: Option<&str>) -> Option<String> {
-    Some(match level {
+fn with_level(change: &str, level: Option<&str>) -> String {
+    match level {
         Some(level) if change == NONE => format!("{NONE} instead of {level}"),
         _ => change.to_string(),
-    })
+    }
 }
 
 /// The first word of a text that has digits, without its unit: "95.2", "3.4".

@@ -329,9 +329,10 @@ fn rising(seed: u64, is_step: bool) -> DataFrame {
     let turn = 40 + (seed % 25) as i64;
     for week in 0..104 {
         wave = 0.3 * wave + 0.91_f64.sqrt() * noise.normal();
-        let rise = match is_step {
-            true => 2.0 * f64::from(u8::from(week >= turn)),
-            false => 3.0 * week as f64 / 104.0,
+        let rise = if is_step {
+            2.0 * f64::from(u8::from(week >= turn))
+        } else {
+            3.0 * week as f64 / 104.0
         };
         at.push((jiff::civil::date(2024, 11, 18) + (7 * week).days()).at(12, 0, 0, 0));
         value.push(20.0 + wave + rise);
