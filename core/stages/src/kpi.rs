@@ -206,7 +206,7 @@ fn run(
     let input = crate::input(inputs, &params.input)?;
     let time = frame::time_column(input, params.time.as_deref())?;
     let times = input.times(time, &context.window.timezone)?;
-    let coverage = Coverage::of_input(input, &times, &context.window);
+    let coverage = Coverage::of_input(input, time, &context.window)?;
     let mut cell = Cell::new(&context.stage, KPI.name);
     cell.method = METHOD.to_string();
     let names: Vec<&str> = params

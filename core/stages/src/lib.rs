@@ -70,6 +70,9 @@ pub struct Input {
     /// Civil time until which no records mean that nothing happened, where the contract of the source
     /// says so; `None` where silence may be missing records.
     pub complete_until: Option<jiff::civil::DateTime>,
+    /// The records that these were picked from by something else than their time: they say which stretch
+    /// of time is covered. Their time is the one that stands in the column named.
+    pub picked_from: Option<(String, Box<Input>)>,
     /// Times that were read, by column and time zone.
     times: Arc<Mutex<BTreeMap<(String, String), Arc<times::Times>>>>,
 }
@@ -84,6 +87,7 @@ impl Input {
             time: None,
             refused: None,
             complete_until: None,
+            picked_from: None,
             times: Arc::default(),
         }
     }

@@ -286,7 +286,7 @@ pub(crate) fn collect(
         in_window: times.in_window(&context.window),
         nothing: None,
     };
-    let coverage = Coverage::of_input(input, &times, &context.window);
+    let coverage = Coverage::of_input(input, time, &context.window)?;
     if let Some(reason) = need::nothing(context, input, time, &times, coverage.as_ref()) {
         set.nothing = Some(reason);
         return Ok(set);

@@ -49,6 +49,9 @@
 //! Whitney's (1947). All claims of a stage are corrected together (Holm 1979), each after a correction
 //! for the number of days, hours or months among which it was picked.
 //!
+//! Volumes and splits look at records one by one: of more than a million, at half a million to a million
+//! chosen by a hash of what they hold, and the stage says so. Everything else counts all of them.
+//!
 //! A rhythm is a finding when its corrected p-value is below `alpha` and it is at least `change_min`
 //! large. Any other is not proven, which does not mean that it is not there: tables and charts give
 //! every estimate with its interval. The textbook chi-square of the counts stands beside it as

@@ -4,7 +4,7 @@ use super::{Work, failure, properties, rows::LakeRows};
 use retrocast_domain::{Outcome, cell::DatasetRef, report::Expectation};
 use retrocast_engine::{Failure, Node, RunContext};
 use retrocast_stages::{Context, Input, Inputs, Kind, Rows, Stop};
-use retrocast_store::{Before, Lake, Scan, SqlTable};
+use retrocast_store::{Before, Lake, Scan, SqlTable, sql::Selection};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -141,6 +141,7 @@ pub async fn analyse(
         let mut input = Input::new(Rows::new(rows), dataset.clone());
         input.source.clone_from(&outcome.source);
         input.time = time;
+        input.picked_from = picked_from(work, name, outcome, ctx).await?;
         // After its records, a source names what was left out of them, when anything was.
         let refused = outcome.datasets.get(1).filter(|_| asks);
         if let Some(refused) = refused.filter(|_| outcome.source.is_some()) {
@@ -165,11 +166,13 @@ pub async fn analyse(
         // The memory is given back when the work has ended, not when nobody waits for it.
         let _share = share;
         for (name, (expectation, time)) in &expected {
-            let input = read.get_mut(name);
-            let last = input
-                .as_ref()
-                .and_then(|input| input.last_time(time, &stage.window.timezone));
-            if let Some((input, last)) = input.zip(last) {
+            let Some(input) = read.get_mut(name) else {
+                continue;
+            };
+            let all = input.picked_from.as_ref();
+            let all = all.and_then(|(_, all)| Some((&**all, all.time.as_deref()?)));
+            let (all, time) = all.unwrap_or((input, time));
+            if let Some(last) = all.last_time(time, &stage.window.timezone) {
                 input.complete_until = expectation.complete_until(last, end);
             }
         }
@@ -194,6 +197,42 @@ pub async fn analyse(
         datasets.push(written);
     }
     Ok(finished(node, inputs, analysis.cell, datasets))
+}
+
+/// The query behind a dataset, where it passes on records one by one.
+fn selection(name: &str, ctx: &RunContext) -> Option<Selection> {
+    let node = ctx.plan.node(&format!("stage.{name}"))?;
+    let query = node.config["query"].as_str()?;
+    let is_query = node.kind == retrocast_stages::sql::SQL.name;
+    is_query.then(|| retrocast_store::sql::selection(query))?
+}
+
+/// The records from which a query picked those of a dataset, and the dataset's column of their time.
+async fn picked_from(
+    work: &Work,
+    name: &str,
+    outcome: &Outcome,
+    ctx: &RunContext,
+) -> Result<Option<(String, Box<Input>)>, Failure> {
+    let Some(selection) = selection(name, ctx) else {
+        return Ok(None);
+    };
+    let all = &selection.table;
+    let Some((_, time)) = expectation(work, all, ctx, LINEAGE_MAX)? else {
+        return Ok(None);
+    };
+    let dataset = outcome.cell.inputs.iter().find(|input| input.name == *all);
+    let (Some(column), Some(dataset)) = (selection.column(&time), dataset) else {
+        return Ok(None);
+    };
+    let scan = Scan {
+        before: before(work, all, ctx)?,
+        ..Scan::default()
+    };
+    let rows = LakeRows::new(&work.lake(ctx)?, dataset, scan).await;
+    let mut input = Input::new(Rows::new(rows.map_err(failure)?), dataset.clone());
+    input.time = Some(time);
+    Ok(Some((column, Box::new(input))))
 }
 
 /// Memory for the rows of a dataset: for those that the kind keeps, in the columns that params name, or for
@@ -245,12 +284,7 @@ fn expectation(
         let contract = work.contract(source.config["contract"].as_str().unwrap_or_default())?;
         return Ok(contract.time.map(|time| (contract.expect, time)));
     }
-    let query = ctx
-        .plan
-        .node(&format!("stage.{name}"))
-        .filter(|node| node.kind == retrocast_stages::sql::SQL.name && steps > 0)
-        .and_then(|node| node.config["query"].as_str());
-    let Some(selection) = query.and_then(retrocast_store::sql::selection) else {
+    let Some(selection) = selection(name, ctx).filter(|_| steps > 0) else {
         return Ok(None);
     };
     let found = expectation(work, &selection.table, ctx, steps - 1)?;

@@ -8,7 +8,7 @@
 
 use super::period::Period;
 use crate::{
-    Input,
+    Input, StageError,
     times::{Grain, Times},
 };
 use jiff::{
@@ -55,14 +55,24 @@ fn seconds(time: DateTime) -> i64 {
 }
 
 impl Coverage {
-    /// What the records of a dataset cover, as far as its source says how complete it is; `None` when
-    /// there are none before the window's end.
-    pub(crate) fn of_input(input: &Input, times: &Times, window: &Window) -> Option<Self> {
-        let coverage = Self::of(times, window)?;
-        Some(Self {
+    /// What the records of a dataset cover by their times in a column, as far as its source says how
+    /// complete it is; `None` when there are none before the window's end. Of records that were picked
+    /// from others, all of those count: where they go on, the ones picked are none, and none are missing.
+    pub(crate) fn of_input(
+        input: &Input,
+        time: &str,
+        window: &Window,
+    ) -> Result<Option<Self>, StageError> {
+        let picked = input.picked_from.as_ref();
+        let picked = picked.filter(|(column, _)| column == time);
+        let times = match picked.and_then(|(_, all)| Some((all, all.time.as_deref()?))) {
+            Some((all, time)) => all.times(time, &window.timezone)?,
+            None => input.times(time, &window.timezone)?,
+        };
+        Ok(Self::of(&times, window).map(|coverage| Self {
             complete_until: input.complete_until,
             ..coverage
-        })
+        }))
     }
 
     /// What the records before the window's end cover, judged by their times alone; `None` when there

@@ -356,3 +356,67 @@ fn values_that_cannot_be_computed_with_are_missing() {
         set.caveats
     );
 }
+
+/// Records that were picked from others, all with times only.
+fn picked(times: &[DateTime], all: &[DateTime]) -> Input {
+    let of = |name: &str, at: &[DateTime]| {
+        let columns = vec![self::times("at", at)];
+        input(name, DataFrame::new(at.len(), columns).expect("a frame"))
+    };
+    Input {
+        picked_from: Some(("at".to_string(), Box::new(of("tickets", all)))),
+        ..of("incidents", times)
+    }
+}
+
+#[test]
+fn silence_is_zero_as_long_as_what_was_picked_from_goes_on() {
+    // To 16 November 2026: tickets come every hour, incidents on Mondays and Thursdays.
+    let end = jiff::civil::date(2026, 11, 16);
+    let hours: Vec<DateTime> = (0..24 * 70)
+        .map(|hour| end.at(0, 0, 0, 0) - i64::from(hour + 1).hours())
+        .rev()
+        .collect();
+    let incidents: Vec<DateTime> = hours
+        .iter()
+        .copied()
+        .filter(|time| time.hour() == 9 && [1, 4].contains(&time.weekday().to_monday_one_offset()))
+        .collect();
+    let until = |times: &[DateTime], day: jiff::civil::Date| -> Vec<DateTime> {
+        let end = day.at(0, 0, 0, 0);
+        times.iter().copied().filter(|time| *time < end).collect()
+    };
+    let daily = |input: &Input| {
+        let request = request(Period::Day, PartPeriods::LeaveOut);
+        collect(&context("2026-11-16"), input, &request).expect("a set")
+    };
+    let last = |set: &SeriesSet| {
+        let known = set.groups[0].values.last().copied().flatten();
+        (set.starts.last().map(|start| start.date()), known)
+    };
+    let date = jiff::civil::date;
+    // The last incident is of Thursday 12 November: no more until Sunday, as the tickets show.
+    let set = daily(&picked(&incidents, &hours));
+    assert_eq!(last(&set), (Some(date(2026, 11, 15)), Some(0.0)));
+    // None since the beginning of November: still zeros, not an end.
+    let quiet = until(&incidents, date(2026, 11, 1));
+    let set = daily(&picked(&quiet, &hours));
+    assert_eq!(set.nothing, None);
+    assert_eq!(last(&set), (Some(date(2026, 11, 15)), Some(0.0)));
+    // The tickets end on 11 November: so do the incidents, and nothing is said of the days after.
+    let delivered = until(&hours, date(2026, 11, 12));
+    let set = daily(&picked(&until(&incidents, date(2026, 11, 12)), &delivered));
+    assert_eq!(last(&set).0, Some(date(2026, 11, 11)));
+    assert!(
+        set.caveats
+            .iter()
+            .any(|c| c.contains("Records end on 11 November 2026")),
+        "{:?}",
+        set.caveats
+    );
+    // Two weeks without tickets: nothing is said of the window at all.
+    let ended = date(2026, 11, 1);
+    let set = daily(&picked(&until(&incidents, ended), &until(&hours, ended)));
+    let reason = set.nothing.expect("a reason");
+    assert!(reason.contains("end on 31 October 2026"), "{reason}");
+}

@@ -28,7 +28,7 @@ pub(super) fn read<'a>(
     let time = frame::time_column(input, params.time.as_deref())?;
     let times = input.times(time, &context.window.timezone)?;
     cell.records = Some(times.in_window(&context.window));
-    let coverage = Coverage::of_input(input, &times, &context.window);
+    let coverage = Coverage::of_input(input, time, &context.window)?;
     let caveats = &mut cell.caveats;
     if let Some(reason) = need::nothing(context, input, time, &times, coverage.as_ref()) {
         return Ok(Err(reason));
@@ -107,7 +107,8 @@ impl Reading<'_> {
         let mut labels = Groups::new(&params.by);
         let mut within_labels = Groups::new(&params.volume_within);
         let mut hours: Vec<BTreeMap<DateTime, Hour>> = Vec::new();
-        let mut sample = Sample::new(params.volume.is_some() || params.split.is_some());
+        let is_wanted = params.volume.is_some() || params.split.is_some();
+        let mut sample = Sample::new(if is_wanted { SAMPLE_MAX } else { 0 });
         let (mut timeless, mut unfit, mut unusable) = (0, 0, Unusable::default());
         self.input.each(&self.columns(), |piece| {
             self.context.stop.check();
@@ -214,7 +215,7 @@ impl Reading<'_> {
 /// Records one by one: all of them, or of very many those whose hash is smallest, so that the same are
 /// chosen in whatever order they come.
 struct Sample {
-    is_wanted: bool,
+    max: usize,
     rows: Vec<(usize, Row)>,
     seen: u64,
     /// Hashes from this one on are left out.
@@ -222,9 +223,10 @@ struct Sample {
 }
 
 impl Sample {
-    fn new(is_wanted: bool) -> Self {
+    /// Of at most so many; of none where nothing looks at them.
+    fn new(max: usize) -> Self {
         Self {
-            is_wanted,
+            max,
             rows: Vec::new(),
             seen: 0,
             below: u64::MAX,
@@ -232,7 +234,7 @@ impl Sample {
     }
 
     fn add(&mut self, group: usize, row: Row) {
-        if !self.is_wanted {
+        if self.max == 0 {
             return;
         }
         self.seen += 1;
@@ -240,7 +242,7 @@ impl Sample {
             return;
         }
         self.rows.push((group, row));
-        if self.rows.len() > SAMPLE_MAX {
+        if self.rows.len() > self.max {
             self.below /= 2;
             let below = self.below;
             self.rows.retain(|(_, row)| row.hash() <= below);
@@ -373,4 +375,43 @@ fn largest(mut groups: Vec<Group>, params: &Params, caveats: &mut Vec<String>) -
     }
     groups.sort_by(|a, b| a.label.cmp(&b.label));
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::ToSpan;
+
+    #[test]
+    fn the_same_records_are_chosen_in_any_order() {
+        let chosen = |order: &mut dyn Iterator<Item = i64>| {
+            let mut sample = Sample::new(1_000);
+            for n in order {
+                let row = Row {
+                    time: jiff::civil::date(2026, 1, 1).at(0, 0, 0, 0) + n.minutes(),
+                    is_event: n % 10 == 0,
+                    value: None,
+                    volume: Some((n % 97) as f64),
+                    within: 0,
+                };
+                sample.add(0, row);
+            }
+            let caveat = sample.caveat();
+            (sample.rows(1).remove(0), caveat)
+        };
+        let ((forth, caveat), (back, _)) =
+            (chosen(&mut (0..30_000)), chosen(&mut (0..30_000).rev()));
+        let times = |rows: &[Row]| rows.iter().map(|row| row.time).collect::<Vec<_>>();
+        assert_eq!(times(&forth), times(&back));
+        assert!((500..=1_000).contains(&forth.len()), "{}", forth.len());
+        assert!(caveat.is_some_and(|caveat| caveat.contains("Of 30")));
+        // One in ten is an event, among those chosen too: within four standard errors.
+        let events = forth.iter().filter(|row| row.is_event).count() as f64;
+        let share = events / forth.len() as f64;
+        assert!(
+            (share - 0.1).abs() < 4.0 * (0.09 / forth.len() as f64).sqrt(),
+            "{share}"
+        );
+        assert_eq!(chosen(&mut (0..900)).0.len(), 900);
+    }
 }
