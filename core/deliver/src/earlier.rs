@@ -2,10 +2,20 @@
 
 use crate::{RunStatus, RunSummary, run_folder::folders};
 use retrocast_domain::{Finding, Window, report::EarlierReport};
+use serde::Deserialize;
 use std::path::Path;
 
 /// Name of the file that holds a run's findings.
 const FINDINGS: &str = "findings.json";
+/// Name of the file that holds its report.
+const REPORT: &str = "report.json";
+
+/// Of a report, what it was compared with.
+#[derive(Deserialize)]
+struct Compared {
+    #[serde(default)]
+    earlier: Option<EarlierReport>,
+}
 
 /// The newest run that made its reports, on the newest window of the same length that ends before
 /// this one begins. `job` is the job's folder in the archive. What cannot be read is left out: a
@@ -32,19 +42,60 @@ fn newest(window: &Path) -> Option<EarlierReport> {
     runs.into_iter().find_map(|(run, path)| {
         let text = std::fs::read(path.join(FINDINGS)).ok()?;
         let findings: Vec<Finding> = serde_json::from_slice(&text).ok()?;
-        let mut ids: Vec<String> = findings.into_iter().map(|finding| finding.id).collect();
-        ids.sort();
-        ids.dedup();
-        Some(EarlierReport {
-            window: run.window,
-            findings: ids,
-        })
+        let report = std::fs::read(path.join(REPORT)).ok();
+        let compared = report.and_then(|text| serde_json::from_slice::<Compared>(&text).ok());
+        let before = compared.and_then(|compared| compared.earlier);
+        Some(EarlierReport::new(&run.window, &findings, before.as_ref()))
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_finding_knows_since_when_reports_have_it() {
+        let job = tempfile::tempdir().unwrap();
+        let of = |label: &str| {
+            let window = Window::parse(label, "UTC").unwrap();
+            earlier_report(job.path(), &window)
+        };
+        let run = |window: &str, found: &[&str]| {
+            let folder = job.path().join(window).join("a");
+            std::fs::create_dir_all(&folder).unwrap();
+            let summary = serde_json::json!({
+                "run": "a", "job": "weekly", "window": window, "status": "complete",
+                "finished": "2026-11-02T09:00:00Z",
+            });
+            let found = found
+                .iter()
+                .map(|what| Finding::new("s", "kpi", "all", what));
+            let found: Vec<Finding> = found.collect();
+            let report = serde_json::json!({"earlier": of(window)});
+            for (name, value) in [
+                (RunSummary::FILE, summary),
+                (FINDINGS, serde_json::to_value(found).unwrap()),
+                (REPORT, report),
+            ] {
+                std::fs::write(folder.join(name), value.to_string()).unwrap();
+            }
+        };
+        run("2026-W43", &["leak"]);
+        run("2026-W44", &["leak", "outage"]);
+        run("2026-W45", &["outage"]);
+        run("2026-W46", &["leak", "outage"]);
+        let known = of("2026-W47").unwrap();
+        let check = |what: &str, since: &str, times: u32| {
+            let found = known.find(&Finding::new("s", "kpi", "all", what)).unwrap();
+            assert_eq!((&*found.since, found.times), (since, times), "{what}");
+        };
+        // One that went away and came back begins anew.
+        check("leak", "2026-W46", 1);
+        check("outage", "2026-W44", 3);
+        // Made anew, an older report still says what it said.
+        run("2026-W45", &["outage"]);
+        assert_eq!(of("2026-W47").unwrap(), known);
+    }
 
     #[test]
     fn the_newest_complete_run_of_the_window_before_is_taken() {
@@ -73,10 +124,8 @@ mod tests {
             earlier_report(&job, &window)
         };
         let found = |run: &str, window: &str| {
-            Some(EarlierReport {
-                window: window.to_string(),
-                findings: vec![Finding::identity("kpi", "all", run)],
-            })
+            let findings = [Finding::new("s", "kpi", "all", run)];
+            Some(EarlierReport::new(window, &findings, None))
         };
         assert_eq!(of("2026-W46"), found("c", "2026-W45"));
         assert_eq!(of("2026-W47"), found("e", "2026-W46"));

@@ -1,9 +1,9 @@
 //! A report: everything one reader is told, chosen and ordered, before it is laid out.
 
 use crate::{
-    cell::{Cell, DatasetRef, Kpi},
+    cell::{Cell, CellStatus, DatasetRef, Kpi},
     effect::Effect,
-    finding::Finding,
+    finding::{Finding, Severity},
     number::{count, plural},
 };
 use jiff::{
@@ -11,6 +11,7 @@ use jiff::{
     civil::{Date, DateTime},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Whether all of the run is in the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -217,14 +218,133 @@ pub struct Provenance {
 pub struct EarlierReport {
     /// Label of its window, such as "2026-W45".
     pub window: String,
-    /// Identities of its findings, sorted.
-    pub findings: Vec<String>,
+    /// Its findings, by identity.
+    pub findings: Vec<EarlierFinding>,
+}
+
+/// A finding of the report before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "EarlierFindingRead")]
+pub struct EarlierFinding {
+    /// Its identity.
+    pub id: String,
+    /// The stage that made it.
+    pub stage: String,
+    /// How much it mattered.
+    pub severity: Severity,
+    /// How it read.
+    pub sentence: String,
+    /// Label of the window of the first report that had it, with all reports since.
+    pub since: String,
+    /// How many reports that are.
+    pub times: u32,
+}
+
+/// As reports write it, and as they wrote it before: the identity alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum EarlierFindingRead {
+    Identity(String),
+    Whole {
+        id: String,
+        stage: String,
+        severity: Severity,
+        sentence: String,
+        since: String,
+        times: u32,
+    },
+}
+
+impl From<EarlierFindingRead> for EarlierFinding {
+    fn from(read: EarlierFindingRead) -> Self {
+        match read {
+            EarlierFindingRead::Identity(id) => Self {
+                id,
+                stage: String::new(),
+                severity: Severity::Info,
+                sentence: String::new(),
+                since: String::new(),
+                times: 1,
+            },
+            EarlierFindingRead::Whole {
+                id,
+                stage,
+                severity,
+                sentence,
+                since,
+                times,
+            } => Self {
+                id,
+                stage,
+                severity,
+                sentence,
+                since,
+                times,
+            },
+        }
+    }
 }
 
 impl EarlierReport {
+    /// The findings of a report on a window, which itself was made beside the one before it.
+    pub fn new(window: &str, findings: &[Finding], before: Option<&Self>) -> Self {
+        let mut findings: Vec<EarlierFinding> = findings
+            .iter()
+            .map(|finding| {
+                let known = before.and_then(|before| before.find(finding));
+                let known = known.filter(|known| !known.since.is_empty());
+                EarlierFinding {
+                    id: finding.id.clone(),
+                    stage: finding.stage.clone(),
+                    severity: finding.severity,
+                    sentence: finding.sentence.clone(),
+                    since: known.map_or(window, |known| &known.since).to_string(),
+                    times: known.map_or(0, |known| known.times) + 1,
+                }
+            })
+            .collect();
+        findings.sort_by(|a, b| a.id.cmp(&b.id));
+        findings.dedup_by(|a, b| a.id == b.id);
+        Self {
+            window: window.to_string(),
+            findings,
+        }
+    }
+
+    /// The same finding, where it had it.
+    pub fn find(&self, finding: &Finding) -> Option<&EarlierFinding> {
+        let found = self
+            .findings
+            .binary_search_by(|other| other.id.cmp(&finding.id));
+        found.ok().map(|at| &self.findings[at])
+    }
+
     /// Whether it had this finding.
     pub fn has(&self, finding: &Finding) -> bool {
-        self.findings.binary_search(&finding.id).is_ok()
+        self.find(finding).is_some()
+    }
+
+    /// What it found worth a look and is not found any more, by stages that could look again; the gravest
+    /// first.
+    pub fn no_longer_found(&self, cells: &[Cell]) -> Vec<&EarlierFinding> {
+        let looked = |finding: &&EarlierFinding| {
+            let stages = cells.iter().filter(|cell| cell.stage == finding.stage);
+            stages.clone().count() > 0 && stages.clone().all(|cell| cell.status == CellStatus::Done)
+        };
+        let found: BTreeSet<&str> = cells
+            .iter()
+            .flat_map(|cell| &cell.findings)
+            .map(|finding| finding.id.as_str())
+            .collect();
+        let mut gone: Vec<&EarlierFinding> = self
+            .findings
+            .iter()
+            .filter(|finding| finding.severity > Severity::Info)
+            .filter(|finding| !found.contains(finding.id.as_str()))
+            .filter(looked)
+            .collect();
+        gone.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
+        gone
     }
 }
 
@@ -295,6 +415,18 @@ pub struct PlanNode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reports_of_older_programs_name_findings_by_identity_alone() {
+        let finding = Finding::new("s", "kpi", "all", "rate");
+        let text = serde_json::json!({"window": "2026-W45", "findings": [finding.id]});
+        let old: EarlierReport = serde_json::from_value(text).unwrap();
+        assert!(old.has(&finding) && old.no_longer_found(&[]).is_empty());
+        let new = EarlierReport::new("2026-W46", &[finding.clone()], Some(&old));
+        let text = serde_json::to_value(&new).unwrap();
+        assert_eq!(serde_json::from_value::<EarlierReport>(text).unwrap(), new);
+        assert_eq!(new.find(&finding).unwrap().since, "2026-W46");
+    }
 
     #[test]
     fn silence_is_zero_only_where_the_contract_says_so() {

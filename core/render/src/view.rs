@@ -99,6 +99,8 @@ pub struct View {
     notes: Vec<String>,
     findings: Vec<FindingView>,
     findings_more: u64,
+    /// Those of the report before that are not found any more.
+    gone: Vec<FindingView>,
     map: Option<ChartView>,
     plan: Vec<PlanView>,
     sources: Vec<SourceView>,
@@ -168,6 +170,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
     );
     let all = findings(&report.cells);
     let earlier = report.earlier.as_ref();
+    let gone = earlier.map_or_else(Vec::new, |earlier| earlier.no_longer_found(&report.cells));
     let of_kind = |kinds: &[&str], n: usize| -> Vec<FindingView> {
         let chosen = all
             .iter()
@@ -201,6 +204,10 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
             .map(|notice| shorten_to_sentence(notice, SHORT))
             .collect(),
         news: news(report),
+        gone: gone
+            .iter()
+            .map(|known| finding::gone(known, earlier.map_or("", |earlier| &earlier.window)))
+            .collect(),
         kpis: report
             .kpis
             .iter()
@@ -227,7 +234,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
         findings: all
             .iter()
             .take(FINDINGS_MAX)
-            .map(|f| finding::finding(f, &[]))
+            .map(|f| finding::finding(f, &[], earlier))
             .collect(),
         findings_more: all.len().saturating_sub(FINDINGS_MAX) as u64,
         map: stage_map::draw(&report.plan).map(|map| drawings.add_svg(map)),
@@ -412,7 +419,7 @@ fn news(report: &Report) -> String {
         .filter(|finding| !earlier.has(finding))
         .count();
     let window = &earlier.window;
-    match (new, printed.len()) {
+    let news = match (new, printed.len()) {
         (_, 0) => String::new(),
         (0, _) => format!("Nothing here is new since the report on {window}."),
         (new, all) if new == all => format!("New since the report on {window}."),
@@ -420,7 +427,20 @@ fn news(report: &Report) -> String {
             let be = if new == 1 { "is" } else { "are" };
             format!("{new} of these {all} {be} new since the report on {window}.")
         }
-    }
+    };
+    let gone = earlier.no_longer_found(&report.cells);
+    let gone = gone
+        .iter()
+        .filter(|known| known.severity > Severity::Notice);
+    let gone = match gone.count() {
+        0 => String::new(),
+        n => {
+            let be = if n == 1 { "is" } else { "are" };
+            let warnings = plural(n as u64, "warning");
+            format!("{warnings} of the report on {window} {be} no longer found.")
+        }
+    };
+    [news, gone].join(" ").trim().to_string()
 }
 
 fn health(report: &Report) -> Health {
@@ -477,6 +497,7 @@ fn health(report: &Report) -> Health {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use retrocast_domain::{cell::CellStatus, report::EarlierReport};
 
     #[test]
     fn a_page_without_room_keeps_the_charts_of_the_headlines() {
@@ -501,6 +522,42 @@ mod tests {
             .find(|finding| finding.stage == "outlook");
         let other = other.cloned().unwrap_or_else(|| panic!("an outlook"));
         assert_eq!(first(&[other]), (read_first, "outlook".to_string()));
+    }
+
+    #[test]
+    fn what_the_report_before_had_is_told_from_news_and_from_what_is_gone() {
+        let mut report = crate::sample::sample();
+        let stage = report
+            .cells
+            .iter()
+            .find(|cell| cell.status == CellStatus::Done);
+        let stage = stage.map(|cell| cell.stage.clone()).expect("a stage");
+        let mut gone = Finding::new(&stage, "anomaly", "component = mail", "outage");
+        gone.severity = Severity::Warning;
+        gone.sentence = "Mail was down.".to_string();
+        // A stage that could not look says nothing of what it had found.
+        let mut silent = Finding::new("not there", "anomaly", "all", "outage");
+        silent.severity = Severity::Warning;
+        let known = report.headlines[0].clone();
+        let all = [known.clone(), gone.clone(), silent];
+        let first = EarlierReport::new("2026-W44", &all[..1], None);
+        report.earlier = Some(EarlierReport::new("2026-W45", &all, Some(&first)));
+        let view = view(&report, Vec::new(), &|_: &Chart, _| String::new()).view;
+        let meta =
+            |finding: &FindingView| serde_json::to_value(finding).expect("json")["meta"].clone();
+        let said = meta(&view.headlines[0]).to_string();
+        assert!(
+            said.contains("in each of the 2 reports before, since 2026-W44"),
+            "{said}"
+        );
+        assert!(meta(&view.headlines[1]).to_string().contains("new"));
+        assert_eq!(view.gone.len(), 1);
+        assert_eq!(meta(&view.gone[0]), "in the report on 2026-W45");
+        let news = view.news.replace('\u{a0}', " ");
+        assert!(
+            news.ends_with("1 warning of the report on 2026-W45 is no longer found."),
+            "{news}"
+        );
     }
 
     #[test]

@@ -199,12 +199,8 @@ mod tests {
                 "a trend in all."
             ]
         );
-        let mut known: Vec<String> = [&rate, &all[3]].iter().map(|f| f.id.clone()).collect();
-        known.sort();
-        let earlier = EarlierReport {
-            window: "2026-W45".to_string(),
-            findings: known,
-        };
+        let known = [rate.clone(), all[3].clone()];
+        let earlier = EarlierReport::new("2026-W45", &known, None);
         assert_eq!(told(&all, Some(&earlier))[0], "busy day in db-1.");
     }
 
@@ -223,12 +219,7 @@ mod tests {
         ];
         assert_eq!(told(&all, None), want);
         // A hint that is new stays behind what the report is about.
-        let mut known: Vec<String> = all[1..].iter().map(|f| f.id.clone()).collect();
-        known.sort();
-        let earlier = EarlierReport {
-            window: "2026-W45".to_string(),
-            findings: known,
-        };
+        let earlier = EarlierReport::new("2026-W45", &all[1..], None);
         assert_eq!(told(&all, Some(&earlier)), want);
     }
 

@@ -116,7 +116,7 @@ pub(super) fn cell(cell: &Cell, drawings: &mut Drawings) -> CellView {
             .findings
             .iter()
             .take(CELL_FINDINGS_MAX)
-            .map(|finding| finding::finding(finding, &cell.caveats))
+            .map(|finding| finding::finding(finding, &cell.caveats, None))
             .collect(),
         findings_more: cell.findings.len().saturating_sub(CELL_FINDINGS_MAX) as u64,
         kpis: cell

@@ -6,7 +6,7 @@ use retrocast_domain::{
     Finding, Severity,
     estimate::level_with_interval,
     number::{NBSP, count, p_value},
-    report::EarlierReport,
+    report::{EarlierFinding, EarlierReport},
 };
 use serde::Serialize;
 
@@ -38,14 +38,21 @@ fn severity(severity: Severity) -> (&'static str, &'static str) {
 
 /// A finding as an analyst reads it: with test, numbers and caveats, but for those that its stage states
 /// for all findings.
-pub(super) fn finding(finding: &Finding, stated: &[String]) -> FindingView {
+pub(super) fn finding(
+    finding: &Finding,
+    stated: &[String],
+    earlier: Option<&EarlierReport>,
+) -> FindingView {
     let own = finding
         .caveats
         .iter()
         .filter(|caveat| !stated.contains(caveat));
+    let known = mark(finding, earlier);
+    let parts = known.into_iter().chain([finding_meta(finding)]);
+    let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
     FindingView {
         sentence: shorten(&finding.sentence, LONG),
-        meta: finding_meta(finding),
+        meta: parts.join(" · "),
         caveats: own.cloned().collect(),
         ..headline(finding, None)
     }
@@ -54,14 +61,7 @@ pub(super) fn finding(finding: &Finding, stated: &[String]) -> FindingView {
 /// A finding as a director reads it: the sentence, when, and whether the report before had it.
 pub(super) fn headline(finding: &Finding, earlier: Option<&EarlierReport>) -> FindingView {
     let (severity, severity_word) = severity(finding.severity);
-    let mut meta = Vec::new();
-    if let Some(earlier) = earlier {
-        meta.push(if earlier.has(finding) {
-            format!("also in the report on {}", earlier.window)
-        } else {
-            "new".to_string()
-        });
-    }
+    let mut meta: Vec<String> = mark(finding, earlier).into_iter().collect();
     if !finding.period.is_empty() {
         meta.push(dates_in_words(&finding.period));
     }
@@ -73,6 +73,43 @@ pub(super) fn headline(finding: &Finding, earlier: Option<&EarlierReport>) -> Fi
         meta: meta.join(" · "),
         stage: finding.stage.clone(),
         caveats: Vec::new(),
+    }
+}
+
+/// Whether the report before had it; `None` where there is none.
+fn mark(finding: &Finding, earlier: Option<&EarlierReport>) -> Option<String> {
+    let earlier = earlier?;
+    Some(match earlier.find(finding) {
+        Some(known) => since(known, &earlier.window),
+        None => "new".to_string(),
+    })
+}
+
+/// One of the report before that is not found any more, as it read there.
+pub(super) fn gone(known: &EarlierFinding, window: &str) -> FindingView {
+    let (severity, severity_word) = severity(known.severity);
+    let times = known.times;
+    FindingView {
+        sentence: shorten(&known.sentence, LONG),
+        severity,
+        severity_word,
+        meta: if times < 2 {
+            format!("in the report on {window}")
+        } else {
+            format!("in {times} reports, from {} to {window}", known.since)
+        },
+        stage: known.stage.clone(),
+        caveats: Vec::new(),
+    }
+}
+
+/// "also in the report on 2026-W45", "in each of the last 4 reports, since 2026-W42".
+pub(super) fn since(known: &EarlierFinding, window: &str) -> String {
+    if known.times < 2 {
+        format!("also in the report on {window}")
+    } else {
+        let (times, since) = (known.times, &known.since);
+        format!("in each of the {times} reports before, since {since}")
     }
 }
 
@@ -157,7 +194,10 @@ mod tests {
         assert_eq!(headline(&finding, None).meta, "uncontrolled");
         let stated = finding.caveats.clone();
         finding.caveats.push("Only here.".to_string());
-        assert_eq!(super::finding(&finding, &stated).caveats, ["Only here."]);
+        assert_eq!(
+            super::finding(&finding, &stated, None).caveats,
+            ["Only here."]
+        );
     }
 
     #[test]
