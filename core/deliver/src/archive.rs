@@ -234,7 +234,7 @@ mod tests {
         let run = read(folder.join("index.html"));
         for want in [
             "source.tickets",
-            "1.2\u{a0}s",
+            "1.3\u{a0}s",
             "48\u{202f}211",
             "reused",
             "1\u{a0}min\u{a0}1\u{a0}s",
