@@ -1,6 +1,9 @@
 //! The report before a window's: what a new report is compared with.
 
-use crate::{RunStatus, RunSummary, run_folder::folders};
+use crate::{
+    RunStatus, RunSummary,
+    run_folder::{self, folders},
+};
 use retrocast_domain::{Finding, Window, report::EarlierReport};
 use serde::Deserialize;
 use std::path::Path;
@@ -32,11 +35,22 @@ pub fn earlier_report(job: &Path, window: &Window) -> Option<EarlierReport> {
 }
 
 fn newest(window: &Path) -> Option<EarlierReport> {
+    // A process may have died after its run was over and before that stood in its summary.
+    let is_made = |path: &Path| {
+        let status = run_folder::status(path);
+        status.is_ok_and(|status| matches!(status, RunStatus::Complete | RunStatus::Partial))
+    };
+    let summary = |path: &Path| {
+        let mut run = RunSummary::read(path).ok()?;
+        let ended = || Some(run_folder::events(path).ok()?.pop()?.time);
+        run.finished = run.finished.or_else(ended);
+        Some(run)
+    };
     let mut runs: Vec<(RunSummary, std::path::PathBuf)> = folders(window)
         .ok()?
         .into_iter()
-        .filter_map(|(_, path)| Some((RunSummary::read(&path).ok()?, path)))
-        .filter(|(run, _)| matches!(run.status, RunStatus::Complete | RunStatus::Partial))
+        .filter(|(_, path)| is_made(path))
+        .filter_map(|(_, path)| Some((summary(&path)?, path)))
         .collect();
     runs.sort_by(|(a, _), (b, _)| (&b.finished, &b.run).cmp(&(&a.finished, &a.run)));
     runs.into_iter().find_map(|(run, path)| {
@@ -119,6 +133,12 @@ mod tests {
         run("2026-W45", "d", "failed", "2026-11-09T13:00:00Z");
         run("2026-W46", "e", "complete", "2026-11-16T09:00:00Z");
         run("2026-11", "f", "complete", "2026-12-01T09:00:00Z");
+        // Its process died when all was done but the summary.
+        run("2026-W48", "g", "running", "2026-11-30T09:00:00Z");
+        let journal = job.join("2026-W48/g/journal.jsonl");
+        let end = r#"{"time":"2026-11-30T09:00:00Z","event":"run_finished","status":"complete"}"#;
+        std::fs::write(journal, end).unwrap();
+        run("2026-W48", "h", "running", "2026-11-30T10:00:00Z");
         let of = |label: &str| {
             let window = Window::parse(label, "UTC").unwrap();
             earlier_report(&job, &window)
@@ -129,7 +149,8 @@ mod tests {
         };
         assert_eq!(of("2026-W46"), found("c", "2026-W45"));
         assert_eq!(of("2026-W47"), found("e", "2026-W46"));
-        assert_eq!(of("2026-W50"), found("e", "2026-W46"));
+        assert_eq!(of("2026-W48"), found("e", "2026-W46"));
+        assert_eq!(of("2026-W50"), found("g", "2026-W48"));
         assert_eq!(of("2026-W44"), None);
         assert_eq!(
             earlier_report(
