@@ -47,7 +47,11 @@ pub(super) fn finding(
         .caveats
         .iter()
         .filter(|caveat| !stated.contains(caveat));
-    let known = mark(finding, earlier);
+    // That a forecast stood in the report before as well is no news.
+    let known = mark(
+        finding,
+        earlier.filter(|_| finding.severity > Severity::Info),
+    );
     let parts = known.into_iter().chain([finding_meta(finding)]);
     let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
     FindingView {
