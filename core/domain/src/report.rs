@@ -422,7 +422,7 @@ mod tests {
         let text = serde_json::json!({"window": "2026-W45", "findings": [finding.id]});
         let old: EarlierReport = serde_json::from_value(text).unwrap();
         assert!(old.has(&finding) && old.no_longer_found(&[]).is_empty());
-        let new = EarlierReport::new("2026-W46", &[finding.clone()], Some(&old));
+        let new = EarlierReport::new("2026-W46", std::slice::from_ref(&finding), Some(&old));
         let text = serde_json::to_value(&new).unwrap();
         assert_eq!(serde_json::from_value::<EarlierReport>(text).unwrap(), new);
         assert_eq!(new.find(&finding).unwrap().since, "2026-W46");
