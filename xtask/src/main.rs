@@ -26,7 +26,7 @@ Usage: cargo xtask <command>
   bench engine    what the engine costs: no-op jobs as whole processes, beside other schedulers
   bench ingest    what taking records in costs: seconds, MB/s, peak memory, beside other readers
   bless           write anew what is generated and kept: jobs/job.schema.json
-  new-stage NAME  write the skeleton of a stage kind and say what is left to do
+  new-stage NAME  write and register a stage kind that runs, and say what is left to do
 
 Examples:
   cargo xtask demo
@@ -291,7 +291,7 @@ fn bless() -> Result<(), String> {
     Ok(())
 }
 
-/// Writes `core/stages/src/<name>.rs` with the headings every kind has.
+/// Writes `core/stages/src/<name>.rs` with the headings every kind has, and registers it.
 fn new_stage(arguments: &[String]) -> Result<(), String> {
     let [name] = arguments else {
         return Err("usage: cargo xtask new-stage NAME (a noun of the field, snake_case)".into());
@@ -303,16 +303,27 @@ fn new_stage(arguments: &[String]) -> Result<(), String> {
     if path.exists() {
         return Err(format!("{} is there already", path.display()));
     }
+    let constant = name.to_uppercase();
     let text = include_str!("stage.rs.txt")
         .replace("{name}", name)
-        .replace("{NAME}", &name.to_uppercase());
+        .replace("{NAME}", &constant);
     fs::write(&path, text).map_err(|error| error.to_string())?;
     println!("wrote {}", path.display());
-    let constant = name.to_uppercase();
-    println!(
-        "left to do: add `pub mod {name};` and `&{name}::{constant}` to core/stages/src/lib.rs,"
-    );
-    println!("write the method and its source into the documentation, then its tests;");
-    println!("`cargo xtask test` fails until all of that is there");
+    let registry = root().join("core/stages/src/lib.rs");
+    let text = fs::read_to_string(&registry).map_err(|error| error.to_string())?;
+    let text = text
+        .replacen(
+            "pub mod noop;\n",
+            &format!("pub mod {name};\npub mod noop;\n"),
+            1,
+        )
+        .replacen(
+            "    &noop::NOOP,\n",
+            &format!("    &{name}::{constant},\n    &noop::NOOP,\n"),
+            1,
+        );
+    fs::write(&registry, text).map_err(|error| error.to_string())?;
+    println!("registered it in {}", registry.display());
+    println!("left to do: the method and its source, what it finds, and tests of both");
     Ok(())
 }

@@ -22,6 +22,7 @@ pub mod chart;
 pub mod cell;
 
 pub mod report;
+pub mod result;
 
 pub mod canonical;
 mod lenient;

@@ -42,6 +42,7 @@ use serde_json::Value;
 
 mod detect;
 mod drawn;
+mod result;
 mod shown;
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,7 @@ pub const ANOMALY: Kind = Kind {
     summary: "Finds days or hours that the usual rhythm does not explain.",
     manual: include_str!("anomaly.rs"),
     schema: || schemars::schema_for!(Params),
+    result: Some(&result::RESULT),
     keeps_rows: false,
     run,
 };

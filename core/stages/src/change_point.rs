@@ -44,6 +44,7 @@ use retrocast_stats::change_point::fewest;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+mod result;
 mod search;
 mod shown;
 #[cfg(test)]
@@ -154,6 +155,7 @@ pub const CHANGE_POINT: Kind = Kind {
     summary: "Dates at which the level of a series shifted, with the means before and after.",
     manual: include_str!("change_point.rs"),
     schema: || schemars::schema_for!(Params),
+    result: Some(&result::RESULT),
     keeps_rows: false,
     run,
 };

@@ -52,6 +52,7 @@ use serde_json::Value;
 mod measure;
 mod onset;
 mod register;
+mod result;
 mod shown;
 mod tables;
 #[cfg(test)]
@@ -69,6 +70,7 @@ pub const EFFECTIVENESS: Kind = Kind {
     summary: "Measures what improvements did, against what was expected without them.",
     manual: include_str!("effectiveness.rs"),
     schema: || schemars::schema_for!(Params),
+    result: Some(&result::RESULT),
     keeps_rows: false,
     run,
 };

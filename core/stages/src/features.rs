@@ -98,6 +98,7 @@ pub const FEATURES: Kind = Kind {
     summary: "Makes regular series with lags, rolling figures, calendar and holidays beside them.",
     manual: include_str!("features.rs"),
     schema: || schemars::schema_for!(Params),
+    result: None,
     keeps_rows: true,
     run,
 };

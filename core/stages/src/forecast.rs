@@ -40,6 +40,7 @@ use serde_json::Value;
 
 mod drawn;
 mod foretell;
+mod result;
 mod shown;
 mod tables;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub const FORECAST: Kind = Kind {
     summary: "Forecasts a metric with intervals tested on the past, and says when a limit is reached.",
     manual: include_str!("forecast.rs"),
     schema: || schemars::schema_for!(Params),
+    result: Some(&result::RESULT),
     keeps_rows: false,
     run,
 };

@@ -80,6 +80,7 @@ use serde::Deserialize;
 mod estimate;
 mod metric;
 mod present;
+mod result;
 mod samples;
 #[cfg(test)]
 mod tests;
@@ -146,6 +147,7 @@ pub const KPI: Kind = Kind {
     summary: "Key figures of the window with intervals, against the window before and a baseline.",
     manual: include_str!("kpi.rs"),
     schema: || schemars::schema_for!(Params),
+    result: Some(&result::RESULT),
     keeps_rows: false,
     run,
 };

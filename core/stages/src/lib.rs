@@ -6,7 +6,9 @@
 
 /// Rows as stages take and give them.
 pub use polars::prelude::{DataFrame, Schema};
-use retrocast_domain::{Cell, Finding, Window, cell::DatasetRef, window::Comparison};
+use retrocast_domain::{
+    Cell, Finding, Window, cell::DatasetRef, result::ResultTable, window::Comparison,
+};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -165,6 +167,8 @@ pub struct Kind {
     /// column of the dataset that the other property names; with `"x-refused": true` it asks, when it
     /// is set, for the records that were left out of the sources.
     pub schema: fn() -> schemars::Schema,
+    /// The dataset that it leaves; `None` where its columns depend on params.
+    pub result: Option<&'static ResultTable>,
     /// Whether it keeps the rows that it reads, so that its memory grows with them.
     pub keeps_rows: bool,
     /// Does the work.
@@ -199,6 +203,11 @@ pub const KINDS: &[&Kind] = &[
     &effectiveness::EFFECTIVENESS,
     &noop::NOOP,
 ];
+
+/// The datasets that stages leave, by kind.
+pub fn results() -> impl Iterator<Item = ResultTable> {
+    KINDS.iter().filter_map(|kind| kind.result.copied())
+}
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -29,6 +29,7 @@ pub const NOOP: Kind = Kind {
     summary: "Nothing: a placeholder, and the measure of what the engine itself costs.",
     manual: include_str!("noop.rs"),
     schema: || schemars::schema_for!(Params),
+    result: None,
     keeps_rows: false,
     run,
 };

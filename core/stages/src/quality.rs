@@ -107,6 +107,7 @@ mod gaps;
 mod judge;
 mod limits;
 mod origin;
+mod result;
 mod rhythm;
 mod shape;
 mod shown;
@@ -172,6 +173,7 @@ pub const QUALITY: Kind = Kind {
     summary: "Completeness, validity, uniqueness, freshness, volume and shape of datasets, as one score; flags or blocks the report.",
     manual: include_str!("quality.rs"),
     schema: || schemars::schema_for!(Params),
+    result: Some(&result::RESULT),
     keeps_rows: false,
     run,
 };

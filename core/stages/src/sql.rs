@@ -69,6 +69,7 @@ pub const SQL: Kind = Kind {
     summary: "A dataset made by a SQL query over other datasets.",
     manual: include_str!("sql.rs"),
     schema: || schemars::schema_for!(Params),
+    result: None,
     keeps_rows: false,
     run,
 };

@@ -73,6 +73,7 @@ use retrocast_stats::test::holm;
 
 mod params;
 mod read;
+mod result;
 mod rhythm;
 mod shown;
 mod split;
@@ -92,6 +93,7 @@ pub const TEMPORAL_PATTERN: Kind = Kind {
     summary: "Weekday, hour, month and year effects, and the volume at which things change.",
     manual: include_str!("temporal_pattern.rs"),
     schema: || schemars::schema_for!(Params),
+    result: Some(&result::RESULT),
     keeps_rows: false,
     run,
 };

@@ -167,6 +167,32 @@ fn wrong_words(cell: &Cell) -> Vec<String> {
 }
 
 /// Runs every kind on these records, `(time, component, value)`.
+/// The dataset that a kind leaves has the columns that its declaration names, in their order.
+fn declared(kind: &Kind, analysis: &Analysis) {
+    let (Some(result), Some(frame)) = (kind.result, &analysis.frame) else {
+        return;
+    };
+    let names = frame.get_column_names();
+    let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    // The ends of intervals are named by their level, and times by their period.
+    let is_named = |name: &str, column: &str| {
+        let is_time = column == "day" && ["hour", "week", "month"].contains(&name);
+        name == column || is_time || (column.ends_with('_') && name.starts_with(column))
+    };
+    let place = |column: &str| names.iter().position(|name| is_named(name, column));
+    let places: Vec<Option<usize>> = result.columns.iter().map(|c| place(c.name)).collect();
+    assert!(
+        places.iter().all(Option::is_some) && places.is_sorted(),
+        "{}: {places:?}",
+        kind.name
+    );
+    for name in &names {
+        let mut columns = result.columns.iter();
+        let is_declared = columns.any(|column| is_named(name, column.name));
+        assert!(is_declared, "{}: {name} is not declared", kind.name);
+    }
+}
+
 fn survive(name: &str, rows: &[(DateTime, Option<&str>, Option<f64>)]) {
     let at: Vec<DateTime> = rows.iter().map(|row| row.0).collect();
     let columns = vec![
@@ -192,9 +218,9 @@ fn survive(name: &str, rows: &[(DateTime, Option<&str>, Option<f64>)]) {
             }
             let window = Window::parse("2026-W45", "Europe/London").expect("a window");
             let analysis = (kind.run)(&context_of("odd", window), &params, &inputs);
-            let cell = analysis
-                .unwrap_or_else(|e| panic!("{name}, {}: {e}", kind.name))
-                .cell;
+            let analysis = analysis.unwrap_or_else(|e| panic!("{name}, {}: {e}", kind.name));
+            declared(kind, &analysis);
+            let cell = analysis.cell;
             let text = serde_json::to_string(&cell).expect("JSON");
             let again: Result<Cell, _> = serde_json::from_str(&text);
             assert!(again.is_ok(), "{name}, {}: {:?}", kind.name, again.err());

@@ -50,6 +50,7 @@ use serde::Deserialize;
 
 mod classify;
 mod line;
+mod result;
 mod shown;
 #[cfg(test)]
 mod tests;
@@ -154,6 +155,7 @@ pub const TREND: Kind = Kind {
     summary: "Slow movement for each group: improving, worsening, or not proven, with its interval.",
     manual: include_str!("trend.rs"),
     schema: || schemars::schema_for!(Params),
+    result: Some(&result::RESULT),
     keeps_rows: false,
     run,
 };

@@ -35,9 +35,13 @@ pub fn dictionary(
         .iter()
         .map(|name| Ok(Contract::read(&catalogue.contract_file(name))?))
         .collect::<anyhow::Result<Vec<_>>>()?;
+    let results: Vec<_> = results()
+        .into_iter()
+        .chain(retrocast_stages::results())
+        .collect();
     let text = match format {
-        DictionaryFormat::Html => html(&contracts, &results()),
-        DictionaryFormat::Markdown => markdown(&contracts, &results()),
+        DictionaryFormat::Html => html(&contracts, &results),
+        DictionaryFormat::Markdown => markdown(&contracts, &results),
     };
     let Some(out) = out else {
         print_raw(&text)?;

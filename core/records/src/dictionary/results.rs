@@ -1,51 +1,13 @@
-//! What a run leaves behind, table by table: lists in its files, and the datasets of its stages.
+//! What a run leaves behind, table by table: the lists in its files. Stage kinds know their own datasets.
 
-/// A list or dataset that a run makes.
-#[derive(Debug, Clone, Copy)]
-pub struct ResultTable {
-    /// Name: of the list in its file, or of the stage kind that makes the dataset.
-    pub name: &'static str,
-    /// Title for people.
-    pub title: &'static str,
-    /// What a row is, and where the table is found.
-    pub description: &'static str,
-    /// Columns in order.
-    pub columns: &'static [ResultColumn],
-}
+use retrocast_domain::result::column;
+pub use retrocast_domain::result::{ResultColumn, ResultTable};
 
-/// A column of a result.
-#[derive(Debug, Clone, Copy)]
-pub struct ResultColumn {
-    /// Name, with that of the object that contains it: `magnitude.value`.
-    pub name: &'static str,
-    /// What values it holds.
-    pub kind: &'static str,
-    /// Unit of a number; empty for none, and where another column names it.
-    pub unit: &'static str,
-    /// What it means.
-    pub description: &'static str,
-}
-
-const fn column(
-    name: &'static str,
-    kind: &'static str,
-    unit: &'static str,
-    description: &'static str,
-) -> ResultColumn {
-    ResultColumn {
-        name,
-        kind,
-        unit,
-        description,
-    }
-}
-
-/// All results that there are: lists of a run's files first, then datasets by kind of stage.
+/// The lists in a run's files.
 pub fn results() -> Vec<ResultTable> {
-    [lists::LISTS, datasets::DATASETS].concat()
+    lists::LISTS.to_vec()
 }
 
-mod datasets;
 mod lists;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use super::*;
 use crate::read::quarantine;
 use retrocast_domain::{Effect, Finding, Kpi, Magnitude, report::SourceNote};
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 fn table(name: &str) -> ResultTable {
     let all = results();
@@ -72,35 +72,6 @@ fn lists_are_described_as_they_are_written() {
         .collect();
     let columns = table("quarantine").columns.iter().map(|column| column.name);
     assert_eq!(names, columns.collect::<Vec<_>>());
-}
-
-/// Stages are in a crate that this one does not see: at least their sources write such columns.
-#[test]
-fn datasets_have_columns_that_stages_write() {
-    let stages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stages/src");
-    for table in datasets::DATASETS {
-        let mut text = std::fs::read_to_string(stages.join(format!("{}.rs", table.name))).unwrap();
-        for entry in std::fs::read_dir(stages.join(table.name)).unwrap() {
-            // Folders within hold more tests.
-            let path = entry.unwrap().path();
-            if path.is_file() {
-                text.push_str(&std::fs::read_to_string(path).unwrap());
-            }
-        }
-        for column in table.columns {
-            let name = column.name;
-            let written = [
-                format!("\"{name}\" =>"),
-                format!("\"{name}\".into()"),
-                // The parts of a score are named by what they are.
-                format!("=> \"{name}\""),
-            ];
-            // The ends of intervals are named by their level.
-            let made = name.ends_with('_') && text.contains(&format!("\"{name}{{per_cent}}\""));
-            let is_there = written.iter().any(|written| text.contains(written));
-            assert!(is_there || made, "{}: {name}", table.name);
-        }
-    }
 }
 
 #[test]

@@ -1,0 +1,43 @@
+//! The columns of the dataset that the stage leaves.
+
+use retrocast_domain::result::{ResultTable, column};
+
+pub(super) const RESULT: ResultTable = ResultTable {
+    name: "anomaly",
+    title: "Anomalies",
+    description: "The dataset of a stage of kind anomaly: a row a period and group.",
+    columns: &[
+        column(
+            "group",
+            "text",
+            "",
+            "The group; “all” for all records together.",
+        ),
+        column(
+            "day",
+            "time",
+            "",
+            "Beginning of the period; the column is called hour, day, week or month, as the period is.",
+        ),
+        column("value", "number", "of the measure", "What was seen."),
+        column("expected", "number", "of the measure", "What was expected."),
+        column(
+            "z",
+            "number",
+            "",
+            "Deviation in robust standard deviations.",
+        ),
+        column(
+            "forest_score",
+            "number",
+            "",
+            "Score of the isolation forest.",
+        ),
+        column(
+            "anomalous",
+            "true or false",
+            "",
+            "Whether the period is told as unusual.",
+        ),
+    ],
+};

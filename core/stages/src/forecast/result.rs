@@ -1,0 +1,36 @@
+//! The columns of the dataset that the stage leaves.
+
+use retrocast_domain::result::{ResultTable, column};
+
+pub(super) const RESULT: ResultTable = ResultTable {
+    name: "forecast",
+    title: "Forecasts",
+    description: "The dataset of a stage of kind forecast: a row a period ahead and group. After the mean come the ends of each interval asked for, named by its level.",
+    columns: &[
+        column(
+            "group",
+            "text",
+            "",
+            "The group; “all” for all records together.",
+        ),
+        column(
+            "day",
+            "time",
+            "",
+            "Beginning of the period; the column is called hour, day, week or month, as the period is.",
+        ),
+        column("expected", "number", "of the measure", "The forecast."),
+        column(
+            "lower_",
+            "number",
+            "of the measure",
+            "Lower end of the interval of a level, such as lower_95.",
+        ),
+        column(
+            "upper_",
+            "number",
+            "of the measure",
+            "Upper end, such as upper_95.",
+        ),
+    ],
+};
