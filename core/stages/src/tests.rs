@@ -76,11 +76,14 @@ fn jobs() -> Vec<(&'static Kind, Value)> {
                 "forecast" => json!({
                     "input": "s", "by": ["c"], "capacity": {"limit": 100.0, "share": 0.9},
                 }),
-                _ => json!({"input": "s", "by": ["c"]}),
+                _ => json!({"input": "s"}),
             };
-            if let Some(value) =
-                value.filter(|_| !matches!(kind.name, "quality" | "kpi" | "features"))
-            {
+            let schema = (kind.schema)().to_value();
+            let has = |param: &str| schema["properties"].get(param).is_some();
+            if has("by") && params["by"].is_null() && kind.name != "quality" {
+                params["by"] = json!(["c"]);
+            }
+            if let Some(value) = value.filter(|_| has("value")) {
                 params["value"] = json!(value);
             }
             jobs.push((*kind, params));
