@@ -314,6 +314,11 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
             let bare = text.strip_suffix(&unit).filter(|bare| !bare.contains(NBSP));
             bare.map_or(text.clone(), str::to_string)
         };
+        // Beside a level, "none" alone would read as no change.
+        let moved = |text: &str| match text {
+            texts::NONE => format!("down to {}", texts::NONE),
+            text => short(text),
+        };
         // A change that is proven is marked, so that a reader can tell it from the others.
         let mark = if figure.proven { " *" } else { "" };
         let range = figure
@@ -330,9 +335,9 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
             kpi.text.clone(),
             bare(kpi.interval_text.clone()),
             format!("{}{}", bare(before), length(figure)),
-            format!("{}{range}{mark}", bare(short(change))),
+            format!("{}{range}{mark}", bare(moved(change))),
             bare(baseline),
-            bare(short(baseline_change)),
+            bare(moved(baseline_change)),
             number::count(kpi.n),
         ];
         if with_target {

@@ -493,7 +493,7 @@ fn nothing_where_silence_is_zero_is_a_count_of_zero() {
         "none instead of 1.25 records"
     );
     assert_eq!(plain(&cell.tables[0].rows[0][4]), "0 (-2.8 to +2.8)");
-    assert_eq!(cell.tables[0].rows[0][6], "none");
+    assert_eq!(cell.tables[0].rows[0][6], "down to none");
     assert_eq!(cell.kpis[1].value, Some(0.0));
     assert!(cell.notices.is_empty());
 }
