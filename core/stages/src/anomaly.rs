@@ -252,7 +252,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     })
 }
 
-const METHOD: &str = "Robust seasonal residual, least surprised of four windows, negative binomial \
+const METHOD: &str = "Robust seasonal residual, smallest deviation over four windows, negative binomial \
                       or t tail, with a vote of an isolation forest (Liu, Ting and Zhou, 2008); \
                       Bonferroni over all values looked at";
 

@@ -44,7 +44,7 @@ const TERMS: &[Term] = &[
     Term {
         name: "Severity",
         words: &["critical", "warning", "notice", "info"],
-        meaning: "critical: needs attention now; warning: needs somebody's attention; notice: worth a \
+        meaning: "critical: needs attention now; warning: needs attention; notice: worth a \
                   look; info: good to know",
     },
     Term {
@@ -69,8 +69,8 @@ const TERMS: &[Term] = &[
     Term {
         name: "MASE",
         words: &["mase"],
-        meaning: "the mean error of a forecast, relative to that of repeating the season before; below \
-                  1 is better",
+        meaning: "the mean absolute error of a forecast, divided by that of repeating the season before \
+                  within the history that it learned from (Hyndman and Koehler, 2006)",
     },
     Term {
         name: "Left out",

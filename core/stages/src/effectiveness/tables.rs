@@ -139,9 +139,6 @@ impl Reporter<'_> {
                     let effect = self.effect_of(improvement, measured);
                     if let Some(found) = effect.estimate() {
                         (row[6], row[7]) = (found.signed(), found.signed_range());
-                        if self.is_none(measured) {
-                            row[6] = "none".to_string();
-                        }
                     }
                     row[8] = number::p_bare(estimate.p);
                     row[9] = measured.verdict.word().to_string();

@@ -192,7 +192,7 @@ impl Reporter<'_> {
         if steps < self.context.window.days() as usize * self.lines.period.per_day() {
             let days = self.context.window.days();
             finding.caveats.push(format!(
-                "The forecast covers {} only, not as many as the {days} of the window reported on.",
+                "The forecast covers {}; the window reported on has {days}.",
                 number::plural(steps as u64, self.lines.period.noun())
             ));
         }
@@ -271,7 +271,7 @@ impl Reporter<'_> {
         finding.p = Some(stretch.p);
         finding.method = LINE_METHOD.to_string();
         let began = self.began(group, stretch);
-        finding.baseline = Some(format!("the line that it has followed since about {began}"));
+        finding.baseline = Some(format!("no rise since about {began}"));
         finding
             .caveats
             .push("The line is extrapolated; a restart or a release would end it.".to_string());

@@ -87,7 +87,7 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
         ));
         return;
     }
-    found.done.push(format!("a threshold of {volume}"));
+    found.done.push(format!("a threshold in {volume}"));
     found.tables.push(table.top(24));
 }
 

@@ -278,7 +278,7 @@ fn day_candidate(
     let against_all = words::estimate(data, &all, all.p < data.params.alpha);
     let lowest = lowest.map_or_else(String::new, |(low, c)| {
         format!(
-            "; {} is the lowest working day, {} below their average",
+            "; {} is the lowest working day, {} below the average of working days",
             rhythm.labels[low],
             words::ratio(&c, true).bare_size()
         )
