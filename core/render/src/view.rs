@@ -26,6 +26,7 @@ use kpi::KpiView;
 use retrocast_domain::{
     Cell, Chart, ChartKind, Finding, Report, ReportStatus, Severity, Window,
     number::{percent, plural},
+    report::EarlierFinding,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -203,7 +204,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
             .iter()
             .map(|notice| shorten_to_sentence(notice, SHORT))
             .collect(),
-        news: news(report),
+        news: news(report, &gone),
         gone: gone
             .iter()
             .map(|known| finding::gone(known, earlier.map_or("", |earlier| &earlier.window)))
@@ -409,7 +410,7 @@ fn table_headings(view: &View) -> Vec<&'static str> {
 }
 
 /// How many of the headlines are new.
-fn news(report: &Report) -> String {
+fn news(report: &Report, gone: &[&EarlierFinding]) -> String {
     let Some(earlier) = &report.earlier else {
         return String::new();
     };
@@ -428,7 +429,6 @@ fn news(report: &Report) -> String {
             format!("{new} of these {all} {be} new since the report on {window}.")
         }
     };
-    let gone = earlier.no_longer_found(&report.cells);
     let gone = gone
         .iter()
         .filter(|known| known.severity > Severity::Notice);

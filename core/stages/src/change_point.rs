@@ -11,9 +11,9 @@
 //!
 //! A series that a straight line describes better than steps drifts; no shift is claimed for it and
 //! the caveats say so: see `trend`. Where a single shift is proven and a line describes the series as
-//! well or better (Schwarz's criterion with autoregressive errors), the finding says that. A few days of outage are no shift either: outliers are drawn in
-//! before the search, and each level must last `segment_min` periods (14 days, 5 weeks or 5 months
-//! unless set).
+//! well or better (Schwarz's criterion with autoregressive errors), the finding says that. A few days
+//! of outage are no shift either: outliers are drawn in before the search, and each level must last
+//! `segment_min` periods (14 days, 5 weeks or 5 months unless set).
 //!
 //! ```toml
 //! [stage.levels]

@@ -1,4 +1,4 @@
-//! Every kind of analysis stage: frames in, an [`Analysis`] out.
+//! Every kind of analysis stage: rows in, an [`Analysis`] out.
 //!
 //! One kind is one file in this folder: its documentation, its `Params`, its `run`, its tests. It is
 //! registered by one line in [`KINDS`]. Stages see no storage, no clock and no global randomness:

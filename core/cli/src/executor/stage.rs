@@ -1,4 +1,4 @@
-//! Stages: datasets in as frames, an analysis out, its rows back into the lake.
+//! Stages: datasets in, read piece by piece, an analysis out, its rows back into the lake.
 
 use super::{Work, failure, properties, rows::LakeRows};
 use retrocast_domain::{Outcome, cell::DatasetRef, report::Expectation};
