@@ -52,7 +52,7 @@ use shown::Reporter;
 /// The kind, as it is registered.
 pub const FORECAST: Kind = Kind {
     name: "forecast",
-    code_version: 5,
+    code_version: 6,
     summary: "Forecasts a metric with intervals tested on the past, and says when a limit is reached.",
     manual: include_str!("forecast.rs"),
     schema: || schemars::schema_for!(Params),

@@ -77,7 +77,7 @@ impl Reporter<'_> {
         let n = self.lines.starts.len();
         let from = n.saturating_sub((3 * ahead.len()).max(60));
         let name = format!("{}{}", self.name, words::in_group(group.line));
-        let title = self.breach_claim(group).unwrap_or_else(|| {
+        let title = self.breach_title(group).unwrap_or_else(|| {
             let (first, last) = (self.ahead(0), self.ahead(ahead.len() - 1));
             let dates = self.lines.period.range(first, last);
             format!("{}: forecast for {dates}", words::capitalised(&name))

@@ -18,6 +18,8 @@ use retrocast_domain::{
 };
 use retrocast_stats::forecast::{Outlook, Stretch};
 
+/// Share by which mean errors differ for one forecast to be called more accurate.
+const GAIN_MIN: f64 = 0.05;
 const LINE_METHOD: &str = "Line with one bend, averaged over its place (Schwarz's criterion), standard \
                            errors for AR(1) residuals";
 
@@ -65,10 +67,10 @@ impl Reporter<'_> {
         let outlook = &group.outlook;
         let season = group.season;
         let dates = number::plural(outlook.origins as u64, "past date");
-        if outlook.naive_error <= 0.0 {
+        let Some(ratio) = outlook.error_ratio() else {
             return format!("on {dates} repeating {season} was exact");
-        }
-        let gain = gain_words(1.0 - outlook.error / outlook.naive_error);
+        };
+        let gain = gain_words(1.0 - ratio);
         format!("on {dates} the forecast was {gain} repeating {season}")
     }
 
@@ -154,6 +156,9 @@ impl Reporter<'_> {
         evidence.filter = Some(group.line.subject.clone());
         finding.evidence.push(evidence);
         finding.caveats.extend(self.exceptional(group));
+        if let Some(ratio) = group.outlook.error_ratio() {
+            finding = finding.number("error_ratio", ratio);
+        }
         finding
             .number("mase", group.outlook.mase)
             .number("smape", group.outlook.smape)
@@ -220,7 +225,7 @@ impl Reporter<'_> {
                 (
                     "how",
                     if self.adds_up() {
-                        "altogether "
+                        "in total "
                     } else {
                         "on average "
                     },
@@ -237,9 +242,9 @@ impl Reporter<'_> {
         )
     }
 
-    /// That the limit is reached, and when: "Memory in api is expected to reach 80 % of its limit of
-    /// 100 % on 15 December 2026".
-    pub(super) fn breach_claim(&self, group: &Foretold) -> Option<String> {
+    /// When the limit would be reached: "Memory in api would reach 80 % of its limit of 100 % on
+    /// 15 December 2026". The rise is carried on; the forecast may expect less of it.
+    fn breach_claim(&self, group: &Foretold) -> Option<String> {
         let capacity = self.params.capacity?;
         let (breach, stretch) = group.breach.as_ref()?;
         let name = words::capitalised(self.name) + &words::in_group(group.line);
@@ -253,9 +258,32 @@ impl Reporter<'_> {
             }
             Breach::Ahead { likely, .. } => {
                 let day = long(self.ahead(likely).date());
-                format!("{name} is expected to reach {limit} on {day}")
+                format!("{name} would reach {limit} on {day}")
             }
         })
+    }
+
+    /// The claim with its interval and its condition, as a title.
+    pub(super) fn breach_title(&self, group: &Foretold) -> Option<String> {
+        let claim = self.breach_claim(group)?;
+        Some(match group.breach.as_ref()?.0 {
+            Breach::Now => claim,
+            Breach::Ahead {
+                earliest, latest, ..
+            } => {
+                let dates = self.breach_dates(earliest, latest);
+                format!("{claim} ({dates}) if it keeps rising")
+            }
+        })
+    }
+
+    /// The interval of the day on which the limit would be reached.
+    fn breach_dates(&self, earliest: usize, latest: Option<usize>) -> String {
+        let earliest = self.ahead(earliest).date();
+        match latest {
+            Some(latest) => range(earliest, self.ahead(latest).date()),
+            None => format!("{} or later", long(earliest)),
+        }
     }
 
     /// When the limit is reached, if it is.
@@ -313,17 +341,14 @@ impl Reporter<'_> {
                     self.ahead(earliest).date(),
                     self.ahead(end).date()
                 );
-                let dates = match latest {
-                    Some(latest) => range(self.ahead(earliest).date(), self.ahead(latest).date()),
-                    None => format!("{} or later", long(self.ahead(earliest).date())),
-                };
+                let dates = self.breach_dates(earliest, latest);
                 let level = *self.params.level.last()?;
                 let half = stretch.slope_half_width(level);
                 let slopes = [stretch.slope - half, stretch.slope + half];
                 let slope = Estimate::amount(stretch.slope, Some(slopes), &self.params.unit, true);
                 finding.sentence = fill(
                     "{claim} if it keeps rising by {slope} a {noun} as it has since about {began} \
-                     ({level} interval of that line: {dates}).",
+                     ({level} interval of that line: {dates}); the forecast {forecast}.",
                     &[
                         ("claim", &claim),
                         ("level", &words::share(level)),
@@ -331,6 +356,7 @@ impl Reporter<'_> {
                         ("slope", &slope.bare_size()),
                         ("noun", self.lines.period.noun()),
                         ("began", &long(began)),
+                        ("forecast", &self.forecast_at_limit(group, line)),
                     ],
                 );
                 finding = finding
@@ -358,6 +384,18 @@ impl Reporter<'_> {
         self.lines.starts[began].date()
     }
 
+    /// When the forecast itself reaches a limit: it weighs the rise against its end.
+    fn forecast_at_limit(&self, group: &Foretold, limit: f64) -> String {
+        let expected = &group.outlook.mean;
+        match expected.iter().position(|value| *value >= limit) {
+            Some(step) => format!("reaches it on {}", long(self.ahead(step).date())),
+            None => format!(
+                "does not reach it within {}",
+                number::plural(expected.len() as u64, self.lines.period.noun())
+            ),
+        }
+    }
+
     /// When the band of the forecast reaches a limit: it is wider than that of the line, since past
     /// errors do not know that a rise continues.
     fn band_at_limit(&self, group: &Foretold, limit: f64) -> Option<String> {
@@ -378,8 +416,8 @@ impl Reporter<'_> {
             (None, _) => return None,
         };
         Some(format!(
-            "The forecast does not assume that the rise continues: its {level} interval for a \
-             single {} reaches the limit on {reached}.",
+            "The line supposes that the rise continues, the forecast does not: the {level} interval \
+             of the forecast for a single {} reaches the limit on {reached}.",
             self.lines.period.noun()
         ))
     }
@@ -404,10 +442,7 @@ impl Reporter<'_> {
         if outlooks().all(|outlook| outlook.constant) {
             return did + " All values before were the same.";
         }
-        let ratios: Vec<f64> = outlooks()
-            .filter(|outlook| outlook.naive_error > 0.0)
-            .map(|outlook| outlook.error / outlook.naive_error)
-            .collect();
+        let ratios: Vec<f64> = outlooks().filter_map(Outlook::error_ratio).collect();
         let season = foretold.first().map_or("last week", |group| group.season);
         let accuracy = match mean_of(&ratios) {
             Some(ratio) => format!(
@@ -438,17 +473,18 @@ fn of_limit(capacity: Capacity) -> String {
     }
 }
 
-/// "28 % more accurate than", for a mean error that is smaller by this share.
+/// "28 % more accurate than", for a mean error that is smaller by this share. Errors of the same past
+/// dates that differ by little tell nothing of the next.
 pub(super) fn gain_words(gain: f64) -> String {
     if gain >= 0.995 {
         format!("more than 99{}% more accurate than", number::NBSP)
-    } else if gain >= 0.005 {
+    } else if gain >= GAIN_MIN {
         let share = number::fixed(100.0 * gain, 0);
         format!("{share}{}% more accurate than", number::NBSP)
-    } else if gain > -0.005 {
-        "as accurate as".to_string()
+    } else if gain > -GAIN_MIN {
+        "about as accurate as".to_string()
     } else {
-        "no more accurate than".to_string()
+        "less accurate than".to_string()
     }
 }
 

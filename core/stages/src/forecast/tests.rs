@@ -51,7 +51,7 @@ fn a_drifting_metric_reaches_its_limit_and_a_level_one_does_not() {
         .unwrap();
     assert!(!quiet.sentence.contains("limit"));
     let words = finding.sentence.replace('\u{a0}', " ");
-    let begins = "Memory in api is expected to reach 80 % of its limit of 100 % on ";
+    let begins = "Memory in api would reach 80 % of its limit of 100 % on ";
     assert!(words.starts_with(begins), "{words}");
     assert!(
         words.contains("percentage points a day as it has since about"),
@@ -74,15 +74,32 @@ fn a_drifting_metric_reaches_its_limit_and_a_level_one_does_not() {
         line.times[step].date()
     };
     let dates = window::range(reached(&line.upper), reached(&line.lower));
-    let want = format!("(95 % interval of that line: {dates}).");
+    let ChartKind::Line { series, .. } = &chart.kind else {
+        panic!("{chart:?}")
+    };
+    let forecast = series.iter().find(|series| series.name == "forecast");
+    let forecast = forecast.expect("a forecast");
+    let step = forecast
+        .values
+        .iter()
+        .position(|value| *value >= Some(80.0));
+    let reaches = match step {
+        Some(step) => format!(
+            "reaches it on {}",
+            window::long(forecast.times[step].date())
+        ),
+        None => "does not reach it within 60 days".to_string(),
+    };
+    let want = format!("(95 % interval of that line: {dates}); the forecast {reaches}.");
     assert!(words.ends_with(&want), "{words}");
     let caveat = finding.caveats.join(" ").replace('\u{a0}', " ");
     assert!(
-        caveat.contains("its 95 % interval for a single day reaches the limit on"),
+        caveat.contains("the 95 % interval of the forecast for a single day reaches the limit on"),
         "{caveat}"
     );
     let title = chart.title.replace('\u{a0}', " ");
-    assert!(words.starts_with(&title) && !title.contains('('), "{title}");
+    let claim = title.strip_suffix(&format!(" ({dates}) if it keeps rising"));
+    assert!(words.starts_with(claim.expect(&title)), "{title}");
     assert_eq!(analysis.cell.charts.len(), 1);
 }
 
@@ -141,7 +158,7 @@ fn sentence(counts: Vec<f64>) -> (String, String, Vec<Table>) {
 fn check_builds(name: &str, counts: Vec<f64>, expected: &str, interval: &str, caveat: &str) {
     let (sentence, caveats, _) = sentence(counts);
     let begin = format!(
-        "Builds: {expected} expected altogether from 16 to 22 November 2026 (95 % interval {interval}"
+        "Builds: {expected} expected in total from 16 to 22 November 2026 (95 % interval {interval}"
     );
     assert!(sentence.starts_with(&begin), "{name}: {sentence}");
     assert_eq!(caveats, caveat, "{name}");
@@ -229,7 +246,7 @@ fn what_never_varied_is_said_without_an_interval() {
     let (sentence, ..) = sentence(vec![24.0; 84]);
     assert_eq!(
         sentence,
-        "Builds: 168 expected altogether from 16 to 22 November 2026: each of the 84 days before had 24."
+        "Builds: 168 expected in total from 16 to 22 November 2026: each of the 84 days before had 24."
     );
 }
 
@@ -238,9 +255,9 @@ fn accuracy_is_said_against_last_week() {
     for (gain, words) in [
         (0.283, "28 % more accurate than"),
         (0.9999, "more than 99 % more accurate than"),
-        (0.001, "as accurate as"),
-        (-0.001, "as accurate as"),
-        (-4.0, "no more accurate than"),
+        (0.04, "about as accurate as"),
+        (-0.001, "about as accurate as"),
+        (-4.0, "less accurate than"),
     ] {
         assert_eq!(shown::gain_words(gain).replace('\u{a0}', " "), words);
     }
@@ -317,7 +334,7 @@ fn a_forecast_begins_after_the_last_whole_day() {
     let finding = &analysis.cell.findings[0];
     let text = finding.sentence.replace('\u{a0}', " ");
     assert!(
-        text.contains("expected altogether from 11 to 17 November 2026"),
+        text.contains("expected in total from 11 to 17 November 2026"),
         "{text}"
     );
     let caveats = finding.caveats.join(" ");

@@ -101,6 +101,14 @@ pub struct Outlook {
     pub errors: Vec<Vec<f64>>,
 }
 
+impl Outlook {
+    /// Mean error of the combination over that of repeating the last season; `None` where repeating it
+    /// was exact.
+    pub fn error_ratio(&self) -> Option<f64> {
+        (self.naive_error > 0.0).then(|| self.error / self.naive_error)
+    }
+}
+
 /// Why there is no forecast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ForecastError {
