@@ -12,7 +12,7 @@
 //! [expect]                   # of the records as a whole
 //! fresh_hours = 26           # hours between the newest record and the moment of the report
 //! daily_records_min = 100
-//! silence = "zero"           # no records mean that nothing happened; usually they may be missing
+//! silence = "zero"           # silence means that nothing happened; usually records may be missing
 //! [field.id]
 //! type = "string"            # or integer, number, boolean, timestamp, date, json, struct, list<…>
 //! max_length = 64

@@ -33,7 +33,7 @@
 //! gone quiet when that probability is below 0.5 % and it was not as silent at any week's end before.
 //! At least seven days with records within two weeks or more are needed.
 //!
-//! Where the contract says that no records mean that nothing happened (`silence = "zero"`), a source
+//! Where the contract says that the absence of records means that nothing happened (`silence = "zero"`), a source
 //! goes quiet only by its `fresh_hours`, and few records are no defect.
 //!
 //! # Days without records
@@ -169,7 +169,7 @@ fn eight() -> u32 {
 /// The kind `quality`.
 pub const QUALITY: Kind = Kind {
     name: "quality",
-    code_version: 6,
+    code_version: 7,
     summary: "Completeness, validity, uniqueness, freshness, volume and shape of datasets, as one score; flags or blocks the report.",
     manual: include_str!("quality.rs"),
     schema: || schemars::schema_for!(Params),
@@ -256,7 +256,7 @@ fn no_records(
         (None, _) => None,
         (Some(1..), _) => None,
         (Some(0), Some(silence)) => Some(format!(
-            "{}, {window}; the last is of {}.",
+            "{}, {window}; the last is dated {}.",
             capitalised(&context.window.spec.without_records_of(name)),
             retrocast_domain::window::long(silence.last.date())
         )),

@@ -96,10 +96,11 @@ fn of_column(
             format!("{} ({n})", quoted(text))
         })
         .collect();
+    let all = params.counted(records);
     let (several, where_from) = match sets.len() as u64 {
         1 => (String::new(), String::new()),
         n => (
-            format!(", in {} cases", number::count(n)),
+            format!(", in {} cases with {all} together", number::count(n)),
             "for example ".to_string(),
         ),
     };

@@ -56,6 +56,7 @@ pub(super) fn completeness(
         return Ok(Completeness::default());
     }
     let (mut shares, mut gaps) = (Vec::new(), Vec::new());
+    let mut emptiest: Option<(f64, &str, [f64; 2])> = None;
     for column in &survey.columns {
         let [lacking_now, lacking_before] = column.lacking.map(|records| records as f64);
         let is_always = always.contains(&column.name);
@@ -68,7 +69,11 @@ pub(super) fn completeness(
             continue;
         }
         let share_now = lacking_now / n_now;
-        shares.push(((1.0 - share_now) / (1.0 - usual)).min(1.0));
+        let share = ((1.0 - share_now) / (1.0 - usual)).min(1.0);
+        shares.push(share);
+        if share < emptiest.map_or(1.0, |(least, ..)| least) {
+            emptiest = Some((share, &column.name, [1.0 - share_now, 1.0 - usual]));
+        }
         // Three standard errors more than usual, and at least one per cent.
         let error = (usual.max(0.5 / n_now) * (1.0 - usual) / n_now).sqrt();
         if share_now > usual + (3.0 * error).max(0.01) {
@@ -87,22 +92,25 @@ pub(super) fn completeness(
     });
     Ok(Completeness {
         share: (!shares.is_empty()).then(|| describe::mean(&shares)),
-        basis: basis(shares.len() as u64, &gaps),
+        basis: basis(shares.len() as u64, gaps.len(), emptiest),
         gaps,
     })
 }
 
-fn basis(fields: u64, gaps: &[Gap]) -> String {
+/// What the share rests on: how many fields, how many of them are clearly emptier than usual, and which
+/// is the emptiest, with how full it is and usually was.
+fn basis(fields: u64, gaps: usize, emptiest: Option<(f64, &str, [f64; 2])>) -> String {
     if fields == 0 {
         return "no records before the window to compare with".to_string();
     }
     let fields = number::plural(fields, "field");
-    match gaps {
-        [] => format!("{fields}, none clearly emptier than usual"),
-        [worst, ..] => format!(
-            "{fields}, {} clearly emptier than usual; most: {}",
-            gaps.len(),
-            worst.column
-        ),
-    }
+    let clearly = match gaps {
+        0 => "none".to_string(),
+        gaps => number::count(gaps as u64),
+    };
+    let most = emptiest.map_or_else(String::new, |(_, column, full)| {
+        let [now, usual] = full.map(number::percent);
+        format!("; emptiest against usual: {column}, filled in {now} of records against {usual}")
+    });
+    format!("{fields}, {clearly} clearly emptier than usual{most}")
 }

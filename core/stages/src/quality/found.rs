@@ -203,7 +203,7 @@ fn gone_quiet(
         ));
     }
     finding.sentence = format!(
-        "{} has gone quiet: its last record is of {last}, {} before the window's end; {}.",
+        "{} has gone quiet: its last record is dated {last}, {} before the window's end; {}.",
         quality.name,
         duration(silence.hours),
         clauses.join("; ")

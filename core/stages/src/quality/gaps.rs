@@ -133,7 +133,7 @@ pub(super) fn finding(
     );
     finding.caveats = vec![
         "Holidays that the source has not seen before look like a gap.".to_string(),
-        "If no records mean that nothing happened, say `silence = \"zero\"` under [expect] in the \
+        "If the absence of records means that nothing happened, say `silence = \"zero\"` under [expect] in the \
          contract."
             .to_string(),
     ];

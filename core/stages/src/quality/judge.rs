@@ -10,9 +10,12 @@ use super::{
     volume::Volume,
 };
 use crate::{Context, Input, StageError};
+use jiff::civil::Date;
 use retrocast_domain::{
+    Window,
     number::{self, plural},
     report::{Expectation, SourceNote},
+    window::long,
 };
 
 /// A part of the score.
@@ -153,7 +156,7 @@ pub(super) fn judge(
     let source = input.source.as_ref();
     let nothing = Expectation::default();
     let expectation = source.map_or(&nothing, |source| &source.expectation);
-    // Where no records mean that nothing happened, none are missing.
+    // Where the absence of records means that nothing happened, none are missing.
     let is_zero = input.complete_until.is_some();
     let silence = times
         .as_deref()
@@ -172,7 +175,7 @@ pub(super) fn judge(
     let of_part = |part: Part| match part {
         Part::Validity => validity(params, source),
         Part::Completeness => Judged::new(filled.share, &*filled.basis),
-        Part::Freshness => freshness(silence.as_ref()),
+        Part::Freshness => freshness(window, silence.as_ref(), later(window, source)),
         Part::Volume => match &volume {
             Some(volume) => Judged::new(volume.share(), volume.basis()),
             None => Judged::default(),
@@ -251,7 +254,13 @@ fn uniqueness(params: &Params, source: Option<&SourceNote>) -> Judged {
 /// Hours from which on an age is given in whole days.
 const DAYS_FROM: f64 = 48.0;
 
-fn freshness(silence: Option<&Silence>) -> Judged {
+/// The day of the last record of a source, where that is not before the window's end.
+fn later(window: &Window, source: Option<&SourceNote>) -> Option<Date> {
+    let [_, last] = source?.days(&window.timezone);
+    last.filter(|last| *last >= window.end)
+}
+
+fn freshness(window: &Window, silence: Option<&Silence>, later: Option<Date>) -> Judged {
     let Some(silence) = silence else {
         return Judged::default();
     };
@@ -263,14 +272,29 @@ fn freshness(silence: Option<&Silence>) -> Judged {
             .allowed_hours
             .is_none_or(|allowed| allowed >= DAYS_FROM && days(allowed) != days(silence.hours));
     let hours = |hours: f64| if in_days { days(hours) } else { exact(hours) };
-    let age = format!("newest record {} old", hours(silence.hours));
+    let age = if window.contains(silence.last.date()) {
+        let age = hours(silence.hours);
+        format!("last record in the window {age} before its end")
+    } else {
+        let age = hours(silence.hours);
+        format!("last record {age} before the window's end, none in the window")
+    };
     let basis = match (silence.allowed_hours, silence.by_contract) {
         (Some(allowed), true) => format!("{age}; the contract allows {}", hours(allowed)),
         (Some(allowed), false) => format!("{age}; its rhythm allows {}", hours(allowed)),
         (None, _) if silence.is_zero => {
-            format!("{age}; no records mean that nothing happened, as the contract says")
+            format!(
+                "{age}; the absence of records means that nothing happened, as the contract says"
+            )
         }
         (None, _) => format!("{age}; too few days with records to know a rhythm"),
+    };
+    let basis = match later {
+        Some(last) => format!(
+            "{basis}; records after the window, up to {}, do not count",
+            long(last)
+        ),
+        None => basis,
     };
     Judged::new(silence.share(), basis)
 }
@@ -292,12 +316,14 @@ fn of_shape(params: &Params, source: Option<&SourceNote>, fields: usize) -> Judg
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::civil::date;
 
     #[test]
     fn an_age_of_weeks_is_in_days() {
-        let basis = |hours: f64, allowed: f64| {
+        let window = Window::parse("2026-W42", "UTC").expect("a window");
+        let basis = |last: Date, hours: f64, allowed: f64| {
             let silence = Silence {
-                last: jiff::civil::date(2026, 9, 16).at(15, 38, 0, 0),
+                last: last.at(15, 38, 0, 0),
                 has_hours: true,
                 hours,
                 gaps: None,
@@ -308,14 +334,18 @@ mod tests {
                 ends_before: [0, 0],
                 active_days: 0,
             };
-            freshness(Some(&silence)).basis.replace('\u{a0}', " ")
+            let later = Some(date(2026, 10, 21)).filter(|_| hours == 776.0);
+            let basis = freshness(&window, Some(&silence), later).basis;
+            basis.replace('\u{a0}', " ")
         };
-        let want = "newest record 32 days old; the contract allows 833 days";
-        assert_eq!(basis(776.0, 20_000.0), want);
-        let want = "newest record 1 d 16 h old; the contract allows 4 d";
-        assert_eq!(basis(40.0, 96.0), want);
+        let (before, within) = (date(2026, 9, 16), date(2026, 10, 17));
+        let want = "last record 32 days before the window's end, none in the window; the contract \
+                    allows 833 days; records after the window, up to 21 October 2026, do not count";
+        assert_eq!(basis(before, 776.0, 20_000.0), want);
+        let want = "last record in the window 1 d 16 h before its end; the contract allows 4 d";
+        assert_eq!(basis(within, 40.0, 96.0), want);
         // Two that read alike are told apart.
-        let want = "newest record 4 d 2 h old; the contract allows 4 d";
-        assert_eq!(basis(98.0, 96.0), want);
+        let want = "last record in the window 4 d 2 h before its end; the contract allows 4 d";
+        assert_eq!(basis(within, 98.0, 96.0), want);
     }
 }

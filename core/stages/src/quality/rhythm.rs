@@ -44,7 +44,7 @@ pub(super) struct Silence {
     pub(super) hours: f64,
     /// Median and 99 % quantile of the gaps between records, in hours.
     pub(super) gaps: Option<[f64; 2]>,
-    /// Whether no records mean that nothing happened.
+    /// Whether the absence of records means that nothing happened.
     pub(super) is_zero: bool,
     /// Hours that are allowed, by the contract or by the rhythm.
     pub(super) allowed_hours: Option<f64>,
@@ -59,7 +59,7 @@ pub(super) struct Silence {
 }
 
 impl Silence {
-    /// Silence at the window's end; `None` without a record before it. Where no records mean that
+    /// Silence at the window's end; `None` without a record before it. Where the absence of records means that
     /// nothing happened, only the contract can say that it is too long.
     pub(super) fn of(
         times: &Times,

@@ -43,23 +43,30 @@ pub(super) fn empty(source: &SourceNote) -> String {
 /// What differs, in words; empty when nothing does.
 pub(super) fn differences(params: &Params, source: &SourceNote) -> Vec<String> {
     let counted = |(field, n): &(String, u64)| format!("{field} ({})", params.counted(*n));
+    let left_out =
+        |(field, n): &(String, u64)| format!("{field} ({} left out)", params.counted(*n));
     let mut said = Vec::new();
-    let mut say = |fields: Vec<String>, what: &str| {
+    let mut say = |fields: Vec<String>, [one, many]: [&str; 2]| {
         if !fields.is_empty() {
-            let be = if fields.len() == 1 { "is" } else { "are" };
-            said.push(format!("{} {be} {what}", some(&fields)));
+            let what = if fields.len() == 1 { one } else { many };
+            said.push(format!("{} {what}", some(&fields)));
         }
     };
+    // A contract that refuses unknown fields quarantines their records, and none is counted here.
     say(
         source.unknown_fields.iter().map(counted).collect(),
-        "not in the contract",
+        [
+            "is not in the contract, and no record was left out for it",
+            "are not in the contract, and no record was left out for them",
+        ],
     );
     if renamed(source) > 0 {
-        say(source.missing_fields.clone(), "in no record");
+        let missing = source.missing_fields.clone();
+        say(missing, ["is in no record", "are in no record"]);
     }
     say(
-        source.retyped_fields.iter().map(counted).collect(),
-        "of another type, and such records were left out",
+        source.retyped_fields.iter().map(left_out).collect(),
+        ["has values of another type", "have values of another type"],
     );
     said
 }
@@ -68,7 +75,8 @@ fn some(names: &[String]) -> String {
     let shown = &names[..names.len().min(NAMED_MAX)];
     match names.len() - shown.len() {
         0 => number::list(shown),
-        more => format!("{} and {more} more", shown.join(", ")),
+        1 => format!("{} and 1 other field", shown.join(", ")),
+        more => format!("{} and {more} other fields", shown.join(", ")),
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) fn scores(params: &Params, judged: &[Quality]) -> Table {
         ">uniqueness",
         ">shape",
         &records,
-        "<last record",
+        "<last before the window's end",
     ];
     let mut table = Table::new("Data quality by dataset.", &headings);
     for quality in judged {
@@ -91,7 +91,7 @@ pub(super) fn parts_table(params: &Params, judged: &[Quality]) -> Table {
         "<part",
         ">value",
         ">weight",
-        ">points of the score",
+        ">adds to the score",
         "<basis",
         "<flag",
     ];

@@ -228,7 +228,8 @@ fn values_that_are_missing_now_but_not_before() {
     let parts = &analysis.cell.tables[1].rows;
     assert_eq!(
         plain(&parts[0][5]),
-        "4 fields, 1 clearly emptier than usual; most: minutes"
+        "4 fields, 1 clearly emptier than usual; emptiest against usual: minutes, filled in 72.0 % of \
+         records against 100 %"
     );
 }
 
@@ -261,7 +262,7 @@ fn fields_that_differ_from_the_contract() {
         |note| note.unknown_fields = vec![("colour".to_string(), 1000)],
         2.0 / 3.0,
         "1 field of tickets differs from the contract, counted over all 1000 records read: colour (1000 \
-         records) is not in the contract.",
+         records) is not in the contract, and no record was left out for it.",
         Severity::Info,
     );
     check(
@@ -271,7 +272,7 @@ fn fields_that_differ_from_the_contract() {
         },
         1.0 / 3.0,
         "2 fields of tickets differ from the contract, counted over all 1000 records read: part (1000 \
-         records) is not in the contract; component is in no record.",
+         records) is not in the contract, and no record was left out for it; component is in no record.",
         Severity::Notice,
     );
     check(
@@ -281,8 +282,8 @@ fn fields_that_differ_from_the_contract() {
         },
         0.95 * 2.0 / 2.004,
         "5 fields of tickets differ from the contract, counted over all 1000 records read: a (1 record), b \
-         (1 record), c (1 record) and 1 more are not in the contract; at (100 records) is of another type, \
-         and such records were left out.",
+         (1 record), c (1 record) and 1 other field are not in the contract, and no record was left out for \
+         them; at (100 records left out) has values of another type.",
         Severity::Notice,
     );
 }
@@ -432,7 +433,7 @@ fn of_many_values_that_look_alike_one_pair_is_an_example() {
         .find(|found| found.what == "values alike in team");
     let sentence = plain(&found.expect("a finding").sentence);
     let want = "Values of team in tickets that differ only in upper and lower case count as different \
-                groups, in 2 cases: for example \"Jam tart\" (";
+                groups, in 2 cases with 1292 records together: for example \"Jam tart\" (";
     assert!(sentence.starts_with(want), "{sentence}");
 }
 

@@ -177,7 +177,7 @@ fn a_weekend_is_no_end_and_a_missed_friday_is() {
     assert!((p - expected).abs() < 1e-9, "{p}");
     assert_eq!(
         plain(&finding.sentence),
-        "tickets has gone quiet: its last record is of 12 November 2026, 16:30, 3 d 7 h before the \
+        "tickets has gone quiet: its last record is dated 12 November 2026, 16:30, 3 d 7 h before the \
          window's end; its rhythm allows 2 d 7 h; between records there usually lie 60 min, rarely \
          more than 2 d 17 h; the chance of such a silence under its own rhythm is 0.38 %."
     );
