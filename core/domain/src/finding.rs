@@ -163,6 +163,11 @@ impl Finding {
         self.kind == "quality" && self.severity < Severity::Warning
     }
 
+    /// Tells whether it is a row of a query, of which no test was made.
+    fn is_fact(&self) -> bool {
+        self.kind == "fact"
+    }
+
     /// Adds a number by name.
     #[must_use]
     pub fn number(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
@@ -172,7 +177,7 @@ impl Finding {
 }
 
 /// The order in which findings are read: most severe first, of equals hints on the data last, then
-/// surest, then of one kind and unit the largest, then by identity.
+/// surest, then of one kind and unit the largest, then by identity; facts of one query stay as they are.
 pub fn by_importance(a: &Finding, b: &Finding) -> std::cmp::Ordering {
     let unit = |finding: &Finding| finding.magnitude.as_ref().map(|m| m.unit.clone());
     let size = |finding: &Finding| {
@@ -190,8 +195,11 @@ pub fn by_importance(a: &Finding, b: &Finding) -> std::cmp::Ordering {
         .then_with(|| a.kind.cmp(&b.kind))
         .then_with(|| unit(a).cmp(&unit(b)))
         .then_with(|| size(b).total_cmp(&size(a)))
-        .then_with(|| a.subject.cmp(&b.subject))
-        .then_with(|| a.what.cmp(&b.what))
+        .then_with(|| match (a.is_fact(), b.is_fact()) {
+            // Facts of a query keep the order of its rows.
+            (true, true) => a.stage.cmp(&b.stage),
+            _ => a.subject.cmp(&b.subject).then_with(|| a.what.cmp(&b.what)),
+        })
 }
 
 #[cfg(test)]
@@ -216,6 +224,20 @@ mod tests {
         let kinds = order.each_ref().map(|(kind, _)| kind.as_str());
         assert_eq!(kinds, ["quality", "year_rate", "quality", "trend"]);
         assert_eq!(order[0].1, Severity::Warning);
+    }
+
+    #[test]
+    fn facts_of_a_query_keep_the_order_of_its_rows() {
+        let fact = |stage: &str, subject: &str| Finding::new(stage, "fact", subject, "w");
+        let mut found = [
+            fact("s", "b"),
+            fact("s", "a"),
+            fact("r", "z"),
+            fact("s", "c"),
+        ];
+        found.sort_by(by_importance);
+        let order = found.each_ref().map(|finding| finding.subject.as_str());
+        assert_eq!(order, ["z", "b", "a", "c"]);
     }
 
     #[test]

@@ -53,7 +53,7 @@ use shown::{Reporter, frame_of};
 /// The kind, as it is registered.
 pub const ANOMALY: Kind = Kind {
     name: "anomaly",
-    code_version: 5,
+    code_version: 6,
     summary: "Finds days or hours that the usual rhythm does not explain.",
     manual: include_str!("anomaly.rs"),
     schema: || schemars::schema_for!(Params),
@@ -204,7 +204,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     let name = words::measure(
         params.measure.as_deref(),
         params.value.as_deref(),
-        &params.input,
+        &input.noun(),
     );
     let mut cell = Cell::new(&context.stage, ANOMALY.name);
     cell.title = if context.title.is_empty() {

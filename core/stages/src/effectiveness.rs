@@ -2,7 +2,7 @@
 //!
 //! # Method
 //! For each improvement in a register, the daily metric of its component is forecast from the days
-//! before the change by regression on the weekday and, where other components moved along with this
+//! before the change by regression on the weekday and, where other components moved in step with this
 //! one before the change, on them. Its errors may remember: models from independent noise over
 //! autoregressions of order one to a wandering level, with a slope and without, are averaged by how
 //! well they explain all history before the change (Hoeting et al., 1999). The effect is observed minus
@@ -66,7 +66,7 @@ use tables::frame_of;
 /// The kind, as it is registered.
 pub const EFFECTIVENESS: Kind = Kind {
     name: "effectiveness",
-    code_version: 5,
+    code_version: 6,
     summary: "Measures what improvements did, against what was expected without them.",
     manual: include_str!("effectiveness.rs"),
     schema: || schemars::schema_for!(Params),
@@ -79,7 +79,7 @@ pub const EFFECTIVENESS: Kind = Kind {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 enum Controls {
     /// Other components of the same dataset that were not changed in these weeks themselves and that
-    /// moved along with the component before the change.
+    /// moved in step with the component before the change.
     #[default]
     #[serde(rename = "other components")]
     OtherComponents,
@@ -248,6 +248,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         lines: &lines,
         evidence,
         method: cell.method.clone(),
+        noun: records.noun(),
     };
     let findings = judged.iter().map(|one| reporter.finding(one)).collect();
     cell.did = did(&judged);

@@ -69,12 +69,15 @@ pub struct Input {
     pub time: Option<String>,
     /// What was left out of a source, its column `raw` at least; only when a param asks for it.
     pub refused: Option<Rows>,
-    /// Civil time until which no records mean that nothing happened, where the contract of the source
-    /// says so; `None` where silence may be missing records.
+    /// Civil time until which the absence of records means that nothing happened, where the contract of
+    /// the source says so; `None` where silence may be missing records.
     pub complete_until: Option<jiff::civil::DateTime>,
     /// The records that these were picked from by something else than their time: they say which stretch
     /// of time is covered. Their time is the one that stands in the column named.
     pub picked_from: Option<(String, Box<Input>)>,
+    /// The dataset whose records these are, where a query passes on all of them: they are called by its
+    /// name.
+    pub records_of: Option<String>,
     /// Times that were read, by column and time zone.
     times: Arc<Mutex<BTreeMap<(String, String), Arc<times::Times>>>>,
 }
@@ -90,8 +93,15 @@ impl Input {
             refused: None,
             complete_until: None,
             picked_from: None,
+            records_of: None,
             times: Arc::default(),
         }
+    }
+
+    /// What its records are called, in words.
+    pub(crate) fn noun(&self) -> String {
+        let name = self.records_of.as_ref().unwrap_or(&self.dataset.name);
+        name.replace('_', " ")
     }
 }
 

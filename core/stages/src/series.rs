@@ -276,7 +276,7 @@ pub(crate) fn collect(
         starts: Vec::new(),
         parts_before: 0,
         groups: Vec::new(),
-        measure: words::measure_per(request, &input.dataset.name),
+        measure: words::measure_per(request, &input.noun()),
         evidence: Evidence {
             dataset: input.dataset.name.clone(),
             version: input.dataset.version,

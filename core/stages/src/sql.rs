@@ -32,18 +32,21 @@
 //! """
 //! ```
 //!
-//! The report shows the query, the shape of its result and its first ten rows. With a `sentence`
+//! The report shows the query, how many rows it did not see, the shape of its result and its first ten
+//! rows. With a `sentence`
 //! each of these rows is also a finding: `sentence = "{component} failed {failures} times."`
 //!
 //! # Method
 //! Plain SQL; no test is made, so a finding of this kind has neither interval nor p-value.
 
 use crate::{Analysis, Context, Inputs, Kind, StageError, rows::Piece};
-use jiff::tz::TimeZone;
+use jiff::{civil::Date, tz::TimeZone};
 use polars::prelude::*;
 use retrocast_domain::{
     Align, Cell, Evidence, Finding, Table,
     number::{self, plural},
+    sentence::fill,
+    window::long,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -65,7 +68,7 @@ pub const RESULT: &str = "__result";
 /// The kind `sql`.
 pub const SQL: Kind = Kind {
     name: "sql",
-    code_version: 6,
+    code_version: 7,
     summary: "A dataset made by a SQL query over other datasets.",
     manual: include_str!("sql.rs"),
     schema: || schemars::schema_for!(Params),
@@ -97,7 +100,8 @@ fn run(
     let columns = plural(frame.width() as u64, "column");
     let mut cell = Cell::new(&context.stage, SQL.name);
     cell.title = format!("Query: {}", context.stage.replace('_', " "));
-    cell.did = format!("Ran the query: {rows}, {columns}.");
+    let seen = Seen::of(context, inputs)?;
+    cell.did = format!("Ran the query: {rows}, {columns}.{}", seen.unseen);
     cell.method = "SQL (Apache DataFusion)".to_string();
     cell.query = Some(params.query.trim().to_string());
     if frame.height() == 0 {
@@ -105,7 +109,7 @@ fn run(
     }
     cell.tables.push(first_rows(frame, total, &zone(context)));
     if let Some(sentence) = &params.sentence {
-        cell.findings = sentences(context, &piece, sentence)?;
+        cell.findings = sentences(context, &piece, sentence, seen.first)?;
     }
     Ok(Analysis {
         cell,
@@ -113,11 +117,54 @@ fn run(
     })
 }
 
-/// A finding for each of the first rows.
+/// What a query saw of its tables, as far as their records have times.
+struct Seen {
+    /// How many of their rows it did not see, as sentences; empty where it saw all.
+    unseen: String,
+    /// First day of a record that it saw.
+    first: Option<Date>,
+}
+
+impl Seen {
+    fn of(context: &Context, inputs: &Inputs) -> Result<Self, StageError> {
+        let (mut unseen, mut first) = (String::new(), None::<Date>);
+        for input in inputs.values() {
+            let Some(time) = &input.time else { continue };
+            let times = input.times(time, &context.window.timezone)?;
+            let begin = times.counts().first().map(|(time, _)| time.date());
+            first = first.into_iter().chain(begin).min();
+            let rows = input.dataset.rows;
+            let hidden = rows.saturating_sub(times.records());
+            if hidden > 0 {
+                unseen.push_str(&fill(
+                    " It did not see {hidden} of the {rows} of {name}, which {lie} after {last}, the end of \
+                     the window.",
+                    &[
+                        ("hidden", &number::count(hidden)),
+                        ("rows", &plural(rows, "row")),
+                        ("name", &input.dataset.name),
+                        ("lie", if hidden == 1 { "lies" } else { "lie" }),
+                        ("last", &long(last_day(context))),
+                    ],
+                ));
+            }
+        }
+        Ok(Self { unseen, first })
+    }
+}
+
+/// The last day of the window.
+fn last_day(context: &Context) -> Date {
+    let end = context.window.end;
+    end.yesterday().unwrap_or(end)
+}
+
+/// A finding for each of the first rows, on the records from this day on.
 fn sentences(
     context: &Context,
     piece: &Piece<'_>,
     template: &str,
+    first: Option<Date>,
 ) -> Result<Vec<Finding>, StageError> {
     let (input, frame) = (piece.input, &piece.frame);
     for name in template
@@ -153,10 +200,13 @@ fn sentences(
             subject.join(", ")
         };
         let mut finding = Finding::new(&context.stage, "fact", &subject, template);
-        finding.sentence = retrocast_domain::sentence::fill(template, &places);
+        finding.sentence = fill(template, &places);
         finding.method = "SQL (Apache DataFusion)".to_string();
-        let last = context.window.end.yesterday().unwrap_or(context.window.end);
-        finding.period = format!("until {last}");
+        let last = last_day(context);
+        finding.period = match first {
+            Some(first) => format!("{first} to {last}"),
+            None => format!("until {last}"),
+        };
         finding.confidence = 1.0;
         finding.evidence = vec![Evidence {
             dataset: input.dataset.name.clone(),
@@ -295,7 +345,8 @@ fn time_text(value: i64, unit: TimeUnit, zone: &TimeZone) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::series::test_data::{context, input};
+    use crate::series::test_data::{context, input, times};
+    use jiff::ToSpan;
 
     fn of(frame: DataFrame) -> Analysis {
         let inputs = Inputs::from([(RESULT.to_string(), input(RESULT, frame))]);
@@ -336,6 +387,39 @@ mod tests {
         let wrong = serde_json::json!({"query": "q", "sentence": "{nothing}"});
         let error = run(&context("2026-11-16"), &wrong, &inputs).expect_err("no such column");
         assert!(error.to_string().contains("nothing"));
+    }
+
+    #[test]
+    fn rows_that_a_query_did_not_see_are_counted() {
+        let run_on = |seen: i64| {
+            let first = jiff::civil::date(2026, 11, 2).at(9, 0, 0, 0);
+            let at: Vec<_> = (0..seen).map(|i| first + i.days()).collect();
+            let mut table = input(
+                "tickets",
+                DataFrame::new(at.len(), vec![times("at", &at)]).expect("a frame"),
+            );
+            table.time = Some("at".to_string());
+            table.dataset.rows = 12;
+            let frame = df!("n" => [9i64]).expect("a frame");
+            let inputs = Inputs::from([
+                (RESULT.to_string(), input(RESULT, frame)),
+                ("tickets".to_string(), table),
+            ]);
+            let params = serde_json::json!({"query": "q", "sentence": "{n} tickets."});
+            let cell = run(&context("2026-11-16"), &params, &inputs)
+                .expect("a result")
+                .cell;
+            (
+                cell.did.replace('\u{a0}', " "),
+                cell.findings[0].period.clone(),
+            )
+        };
+        let (did, period) = run_on(9);
+        let want = "Ran the query: 1 row, 1 column. It did not see 3 of the 12 rows of tickets, which lie \
+                    after 15 November 2026, the end of the window.";
+        assert_eq!(did, want);
+        assert_eq!(period, "2026-11-02 to 2026-11-15");
+        assert_eq!(run_on(12).0, "Ran the query: 1 row, 1 column.");
     }
 
     #[test]

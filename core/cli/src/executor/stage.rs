@@ -91,8 +91,18 @@ pub async fn query(
     let frame = lake.read_frame(&written, &head).await.map_err(failure)?;
     let rows = written.rows;
     let input = Input::new(frame, written.clone());
-    let result = Inputs::from([(retrocast_stages::sql::RESULT.to_string(), input)]);
-    let analysis = (kind(node)?.run)(&context(node, ctx), &node.config, &result)
+    let mut read = tables_with_times(work, inputs, ctx).await?;
+    read.insert(retrocast_stages::sql::RESULT.to_string(), input);
+    let (kind, stage, params) = (kind(node)?, context(node, ctx), node.config.clone());
+    // The times of the tables are read on a thread that may block.
+    let analysis = tokio::task::spawn_blocking(move || (kind.run)(&stage, &params, &read))
+        .await
+        .map_err(|error| {
+            if ctx.cancel.is_cancelled() {
+                return Failure::cancelled();
+            }
+            Failure::bug(error.to_string())
+        })?
         .map_err(|error| Failure::data(error.to_string()))?;
     debug_assert!(
         rows >= analysis
@@ -101,6 +111,33 @@ pub async fn query(
             .map_or(0, |frame| frame.height() as u64)
     );
     Ok(finished(node, inputs, analysis.cell, vec![written]))
+}
+
+/// The tables of a query whose records have times, as the query sees them: their stage tells what it did
+/// not see.
+async fn tables_with_times(
+    work: &Work,
+    inputs: &BTreeMap<String, Arc<Outcome>>,
+    ctx: &RunContext,
+) -> Result<Inputs, Failure> {
+    let mut tables = Inputs::new();
+    for (name, outcome) in inputs {
+        let Some(dataset) = outcome.datasets.first() else {
+            continue;
+        };
+        let Some((_, time)) = expectation(work, name, ctx, LINEAGE_MAX)? else {
+            continue;
+        };
+        let scan = Scan {
+            before: before(work, name, ctx)?,
+            ..Scan::default()
+        };
+        let rows = LakeRows::new(&work.lake(ctx)?, dataset, scan).await;
+        let mut input = Input::new(Rows::new(rows.map_err(failure)?), dataset.clone());
+        input.time = Some(time);
+        tables.insert(name.clone(), input);
+    }
+    Ok(tables)
 }
 
 /// Runs the kind that does nothing: no rows are read for it and no thread is asked.
@@ -142,6 +179,7 @@ pub async fn analyse(
         input.source.clone_from(&outcome.source);
         input.time = time;
         input.picked_from = picked_from(work, name, outcome, ctx).await?;
+        input.records_of = records_of(name, ctx);
         // After its records, a source names what was left out of them, when anything was.
         let refused = outcome.datasets.get(1).filter(|_| asks);
         if let Some(refused) = refused.filter(|_| outcome.source.is_some()) {
@@ -151,7 +189,7 @@ pub async fn analyse(
         read.insert(name.clone(), input);
     }
     let share = work.share(node, ctx, bytes).await?;
-    // Until when no records mean that nothing happened, where the contract of the source behind a dataset
+    // Until when the absence of records means that nothing happened, where the contract of the source behind a dataset
     // says so; in a window that is not over, until the day of the run at most.
     let expected: BTreeMap<String, (Expectation, String)> = inputs
         .keys()
@@ -205,6 +243,16 @@ fn selection(name: &str, ctx: &RunContext) -> Option<Selection> {
     let query = node.config["query"].as_str()?;
     let is_query = node.kind == retrocast_stages::sql::SQL.name;
     is_query.then(|| retrocast_store::sql::selection(query))?
+}
+
+/// The dataset whose records a dataset holds, all of them, where queries pass them on.
+fn records_of(name: &str, ctx: &RunContext) -> Option<String> {
+    let whole = |name: &str| selection(name, ctx).filter(Selection::is_whole);
+    let steps = std::iter::successors(whole(name), |selection| whole(&selection.table));
+    steps
+        .take(LINEAGE_MAX)
+        .last()
+        .map(|selection| selection.table)
 }
 
 /// The records from which a query picked those of a dataset, and the dataset's column of their time.

@@ -40,6 +40,8 @@ pub(super) struct LookedAt {
     pub(super) outside: usize,
     /// Those that are proven unusual, but by less than is worth a finding.
     pub(super) small: usize,
+    /// Those at which nothing at all would lie within the band.
+    pub(super) reach_zero: usize,
 }
 
 /// Neighbouring anomalous steps.
@@ -164,6 +166,8 @@ fn events(params: &Params, group: &Examined, corrections: &Corrections) -> (Vec<
         let outside = score.value < score.low || score.value > score.high;
         looked_at.steps += 1;
         looked_at.outside += usize::from(outside);
+        let [low, high] = group.band(&score);
+        looked_at.reach_zero += usize::from(low <= 0.0 && high >= 0.0);
         let up = score.z > 0.0;
         if params.direction == (if up { Sides::Down } else { Sides::Up }) {
             continue;

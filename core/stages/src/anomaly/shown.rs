@@ -281,6 +281,7 @@ impl Reporter<'_> {
             steps,
             outside,
             small,
+            reach_zero,
         } = looked_at;
         if steps == 0 {
             return format!("no {noun} {when} could be judged");
@@ -306,7 +307,19 @@ impl Reporter<'_> {
                 number::fixed(0.05 * steps as f64, usize::from(steps < 200))
             ),
         };
-        format!("no {noun} {when} is proven {unusual} ({held})")
+        // Where zero is usual, silence cannot be unusual: that none was proven says nothing of it.
+        let is_silence_judged =
+            self.params.aggregate().adds_up() && self.params.direction != Sides::Up;
+        let zero = match reach_zero {
+            n if n == 0 || !is_silence_judged => String::new(),
+            n if n == steps => format!("; a {noun} without {} would lie inside it", self.name),
+            n => format!(
+                "; on {} of them a {noun} without {} would lie inside it",
+                count(n),
+                self.name
+            ),
+        };
+        format!("no {noun} {when} is proven {unusual} ({held}{zero})")
     }
 
     pub(super) fn did(&self, examined: &[Examined]) -> String {
@@ -321,6 +334,7 @@ impl Reporter<'_> {
                     all.steps += group.looked_at.steps;
                     all.outside += group.looked_at.outside;
                     all.small += group.looked_at.small;
+                    all.reach_zero += group.looked_at.reach_zero;
                 }
                 self.none_proven(all)
             }
@@ -339,7 +353,7 @@ impl Reporter<'_> {
             String::new()
         };
         fill(
-            "Tested {values} of {name}{groups}, {dates}{recent}, against a rhythm of {period}: \
+            "Tested {values} of {name}{groups}, {dates}{recent}, compared with the {rhythm} pattern: \
              {outcome}.",
             &[
                 ("values", &number::plural((steps - from) as u64, noun)),
@@ -347,7 +361,13 @@ impl Reporter<'_> {
                 ("groups", &groups),
                 ("dates", &self.lines.dates_in_words(from)),
                 ("recent", &recent),
-                ("period", &number::plural(self.options.period as u64, noun)),
+                (
+                    "rhythm",
+                    match self.options.period / self.lines.period.per_day() {
+                        1 => "daily",
+                        _ => "weekly",
+                    },
+                ),
                 ("outcome", &outcome),
             ],
         )

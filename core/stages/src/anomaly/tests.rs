@@ -212,6 +212,19 @@ fn headings_say_what_is_proven_and_what_lies_outside_the_band() {
         "{}",
         analysis.cell.did
     );
+    let without = "; a day without failures would lie inside it)";
+    let rare = analyse(&[("billing", rhythm(5, 0.5))], json!({}));
+    assert!(
+        rare.cell.charts[0].title.ends_with(without),
+        "{}",
+        rare.cell.charts[0].title
+    );
+    let rare = analyse(&[("billing", rhythm(5, 0.5))], json!({"direction": "up"}));
+    assert!(
+        !rare.cell.charts[0].title.contains("without"),
+        "{}",
+        rare.cell.charts[0].title
+    );
     let analysis = analyse(&[("billing", rhythm(5, 60.0))], json!({"direction": "up"}));
     let title = analysis.cell.charts[0].title.replace('\u{a0}', " ");
     let words =

@@ -130,7 +130,7 @@ pub(super) fn measure(
                                    the same days cannot be told from the improvement."
                 }
                 Controls::OtherComponents => {
-                    "Uncontrolled: no other component moved along with this one before the change, \
+                    "Uncontrolled: no other component moved in step with this one before the change, \
                      so an outside event in the same days cannot be told from the improvement."
                 }
             }
@@ -311,7 +311,7 @@ fn bound_before(
     }
 }
 
-/// Other components that moved along before the change: correlation of the season-adjusted series,
+/// Other components that moved in step with it before the change: correlation of the season-adjusted series,
 /// clear of chance after correction for the number tried.
 pub(super) fn controls<'a>(
     lines: &'a SeriesSet,

@@ -31,34 +31,35 @@ pub(super) fn did(judged: &[Judged]) -> String {
             })
             .count()
     };
-    let words: Vec<String> = [
-        Verdict::Works,
-        Verdict::Harmful,
-        Verdict::Unclear,
-        Verdict::TooEarly,
+    let verdicts = [
+        (Verdict::Works, ["works", "work"]),
+        (Verdict::Harmful, ["is harmful", "are harmful"]),
+        (Verdict::Unclear, ["is not proven", "are not proven"]),
+        (
+            Verdict::TooEarly,
+            ["is too recent to judge", "are too recent to judge"],
+        ),
     ]
-    .into_iter()
-    .filter(|verdict| count(*verdict) > 0)
-    .map(|verdict| format!("{} {}", count(verdict), verdict.word()))
-    .collect();
+    .map(|(verdict, words)| (count(verdict), words));
     let missing = judged
         .iter()
         .filter(|one| matches!(one.outcome, Outcome::Not(_)))
         .count();
-    let missing = if missing > 0 {
-        format!("; {missing} could not be measured")
-    } else {
-        String::new()
-    };
-    format!(
-        "Judged {}: {}{missing}.",
-        number::plural(judged.len() as u64, "improvement"),
-        if words.is_empty() {
-            "no verdict".to_string()
-        } else {
-            number::list(&words)
-        }
-    )
+    let parts: Vec<String> = verdicts
+        .into_iter()
+        .chain([(missing, ["could not be measured"; 2])])
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, [one, many])| format!("{n} {}", if n == 1 { one } else { many }))
+        .collect();
+    match judged {
+        [] => "No improvement was judged.".to_string(),
+        [_] => format!("The improvement{}.", parts.concat().trim_start_matches('1')),
+        _ => format!(
+            "Of {} judged, {}.",
+            number::plural(judged.len() as u64, "improvement"),
+            number::list(&parts)
+        ),
+    }
 }
 
 /// Words and pictures of what was measured.
@@ -68,13 +69,15 @@ pub(super) struct Reporter<'a> {
     pub(super) lines: &'a SeriesSet,
     pub(super) evidence: Vec<Evidence>,
     pub(super) method: String,
+    /// What the records are called.
+    pub(super) noun: String,
 }
 
 impl Reporter<'_> {
     pub(super) fn measure(&self, improvement: &Improvement) -> String {
         let register = (!improvement.metric.is_empty()).then_some(improvement.metric.as_str());
         let asked = self.params.measure.as_deref().or(register);
-        words::measure(asked, self.params.value.as_deref(), &self.params.input)
+        words::measure(asked, self.params.value.as_deref(), &self.noun)
     }
 
     pub(super) fn unit(&self, improvement: &Improvement) -> String {
@@ -260,15 +263,15 @@ impl Reporter<'_> {
             }
             (Verdict::Works, true) => {
                 "{title} works: no {measure}{place} in {days} instead of about {total} expected \
-                 without it{range}.{onset}"
+                 without it, going by the {history} before{range}.{onset}"
             }
             (Verdict::Harmful, true) => {
                 "{title}: no {measure}{place} in {days} since it instead of about {total} expected \
-                 without it{range}.{onset}"
+                 without it, going by the {history} before{range}.{onset}"
             }
             (_, true) => {
-                "{title}: no {measure}{place} in {days}, about {total} expected without it{range}; \
-                 its effect is not proven.{onset}"
+                "{title}: no {measure}{place} in {days}, about {total} expected without it, going by \
+                 the {history} before{range}; its effect is not proven.{onset}"
             }
         };
         fill(
@@ -285,6 +288,10 @@ impl Reporter<'_> {
                 ("expected", &expected),
                 ("total", &total),
                 ("days", &number::plural(estimate.steps_after as u64, "day")),
+                (
+                    "history",
+                    &number::plural(estimate.steps_before as u64, "day"),
+                ),
                 (
                     "onset",
                     &measured.onset.as_ref().map_or_else(String::new, |onset| {

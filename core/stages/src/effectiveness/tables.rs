@@ -98,7 +98,11 @@ impl Reporter<'_> {
 
     pub(super) fn table(&self, judged: &[Judged]) -> Table {
         let mut table = Table::new(
-            "Improvements and what they did.",
+            if self.lines.adds_up {
+                "Improvements and what they did; levels are per day."
+            } else {
+                "Improvements and what they did."
+            },
             &[
                 "<improvement",
                 "<component",
@@ -179,7 +183,7 @@ impl Reporter<'_> {
                 };
                 format!("none in {days}{doubt}")
             }
-            found => found.map_or_else(String::new, |found| found.heading()),
+            found => found.map_or_else(String::new, |found| found.claim("")),
         };
         let title = format!("{}: {heading}", improvement.id);
         let [_, low, high] = estimate.absolute;

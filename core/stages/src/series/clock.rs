@@ -33,7 +33,7 @@ pub(super) struct Clocks {
     short: BTreeSet<i8>,
     /// What records of hours that are too long bring too much, by group and period.
     surplus: BTreeMap<(usize, usize), f64>,
-    /// What the hours that are sometimes short bring altogether, by group and hour.
+    /// What the hours that are sometimes short bring in total, by group and hour.
     totals: BTreeMap<(usize, i8), f64>,
     /// Days on the axis.
     days: f64,

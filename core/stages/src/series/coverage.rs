@@ -3,8 +3,9 @@
 //! A period in which records begin or end has fewer of them for no reason of its own; it is *part*
 //! and must not be compared with whole ones. A silence before the first record or after the last is
 //! told from chance by the same hours of the weeks beside it: where they held several records each,
-//! the records had not begun yet, or had ended. Where the source's contract says that no records mean
-//! that nothing happened (`silence = "zero"`), a silence after the last record is never an end.
+//! the records had not begun yet, or had ended. Where the source's contract says that the absence of
+//! records means that nothing happened (`silence = "zero"`), a silence after the last record is never
+//! an end.
 
 use super::period::Period;
 use crate::{
@@ -40,11 +41,13 @@ pub(crate) struct Coverage {
     window_end: DateTime,
     /// End of the last whole bucket, where times stand for days that end after the window does.
     bucket_end: Option<DateTime>,
-    /// Time until which no records mean that nothing happened, where the source says so.
+    /// Time until which the absence of records means that nothing happened, where the source says so.
     complete_until: Option<DateTime>,
     grain: Grain,
     /// What was left out as not belonging to the history.
     isolated: Option<String>,
+    /// The records that those looked at were picked from, and the first day of those picked.
+    picked: Option<(String, Date)>,
 }
 
 /// Seconds of civil time: only differences matter.
@@ -65,12 +68,18 @@ impl Coverage {
     ) -> Result<Option<Self>, StageError> {
         let picked = input.picked_from.as_ref();
         let picked = picked.filter(|(column, _)| column == time);
-        let times = match picked.and_then(|(_, all)| Some((all, all.time.as_deref()?))) {
-            Some((all, time)) => all.times(time, &window.timezone)?,
-            None => input.times(time, &window.timezone)?,
+        let own = input.times(time, &window.timezone)?;
+        let first = own.counts().first().map(|(time, _)| time.date());
+        let (times, picked) = match picked.and_then(|(_, all)| Some((all, all.time.as_deref()?))) {
+            Some((all, time)) => (
+                all.times(time, &window.timezone)?,
+                first.map(|first| (all.noun(), first)),
+            ),
+            None => (own, None),
         };
         Ok(Self::of(&times, window).map(|coverage| Self {
             complete_until: input.complete_until,
+            picked,
             ..coverage
         }))
     }
@@ -118,6 +127,7 @@ impl Coverage {
             complete_until: None,
             grain: times.grain,
             isolated,
+            picked: None,
         })
     }
 
@@ -141,7 +151,7 @@ impl Coverage {
         self.grain == Grain::Moment
     }
 
-    /// Time until which no records mean that nothing happened, where the source says so.
+    /// Time until which the absence of records means that nothing happened, where the source says so.
     pub(crate) fn complete_until(&self) -> Option<DateTime> {
         self.complete_until
     }
@@ -254,12 +264,25 @@ impl Coverage {
     /// What a careful reader must know of beginning and end.
     pub(crate) fn caveats(&self, period: Period) -> Vec<String> {
         let mut caveats: Vec<String> = self.isolated.iter().cloned().collect();
+        let begins = self.first.date();
+        let begin = |day: Date| period.floor(day.at(0, 0, 0, 0));
+        if let Some((all, first)) = self.picked.as_ref()
+            && begin(*first) > begin(begins)
+        {
+            caveats.push(format!(
+                "The {}s begin with the first of all {all}, dated {}; the first of those picked is dated \
+                 {}.",
+                period.noun(),
+                long(begins),
+                long(*first)
+            ));
+        }
         let (end, after) = (self.end(period), self.after_last());
         if self.complete_until.is_some() && after < end && self.is_missing(after, end, period, true)
         {
             caveats.push(format!(
-                "No record after {}: counted as zero until {}, since the contract says that no \
-                 records mean that nothing happened.",
+                "No record after {}: counted as zero until {}, since the contract says that the \
+                 absence of records means that nothing happened.",
                 long(self.last.date()),
                 until(end)
             ));
@@ -522,7 +545,7 @@ mod tests {
         let zero = |end: &str| {
             format!(
                 "No record after 25 October 2026: counted as zero until {end}, since the contract \
-                 says that no records mean that nothing happened."
+                 says that the absence of records means that nothing happened."
             )
         };
         check(Some(monday), monday, &zero("the end of 15 November 2026"));

@@ -45,7 +45,7 @@ pub(crate) fn nothing(
         let advice = if coverage.complete_until().is_some() {
             "have a newer export delivered".to_string()
         } else {
-            "check whether the source still delivers; if no records mean that nothing happened, say \
+            "check whether the source still delivers; if the absence of records means that nothing happened, say \
              `silence = \"zero\"` under [expect] in its contract"
                 .to_string()
         };

@@ -2,7 +2,7 @@
 
 use super::{PartPeriods, Request, coverage::Coverage, period::Period};
 use jiff::civil::DateTime;
-use retrocast_domain::number;
+use retrocast_domain::{number, window::long};
 
 /// The periods that hold records, and which of them are whole.
 pub(super) struct Span {
@@ -10,6 +10,8 @@ pub(super) struct Span {
     pub(super) end: DateTime,
     pub(super) first_is_part: bool,
     pub(super) last_is_part: bool,
+    /// The first record, where it comes days after the first period begins and that counts as whole.
+    late_first: Option<DateTime>,
     pub(super) period: Period,
 }
 
@@ -30,8 +32,12 @@ impl Span {
         }
         starts.reverse();
         let begins_at_front = starts.first() == Some(&front);
+        let first_is_part = begins_at_front && !coverage.begins_whole(front, period);
+        let first = coverage.first();
         Self {
-            first_is_part: begins_at_front && !coverage.begins_whole(front, period),
+            first_is_part,
+            late_first: (begins_at_front && !first_is_part && first.date() > front.date())
+                .then_some(first),
             last_is_part: starts
                 .last()
                 .is_some_and(|start| period.after(*start, 1) > end),
@@ -56,6 +62,13 @@ impl Span {
         caveats: &mut Vec<String>,
     ) -> std::ops::Range<usize> {
         let n = self.starts.len();
+        if let Some(first) = self.late_first {
+            caveats.push(format!(
+                "The first record is dated {}; {} counts as whole.",
+                long(first.date()),
+                self.period.words(self.starts[0])
+            ));
+        }
         let mut parts = Vec::new();
         if self.first_is_part {
             parts.push(self.period.words(self.starts[0]));

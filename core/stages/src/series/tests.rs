@@ -357,6 +357,27 @@ fn values_that_cannot_be_computed_with_are_missing() {
     );
 }
 
+#[test]
+fn a_first_period_that_counts_as_whole_is_named_where_records_come_late_in_it() {
+    // Two records a week, the first on Wednesday 9 September 2026.
+    let first = jiff::civil::date(2026, 9, 9).at(9, 0, 0, 0);
+    let at: Vec<DateTime> = (0..18)
+        .map(|i| first + (i / 2 * 7 + i % 2 * 2).days())
+        .collect();
+    let frame = DataFrame::new(at.len(), vec![times("at", &at)]).expect("a frame");
+    let told = |period: Period| {
+        let request = request(period, PartPeriods::LeaveOut);
+        let set = series_in(frame.clone(), "2026-W46", "UTC", &request);
+        set.caveats.iter().any(|caveat| {
+            caveat
+                == "The first record is dated 9 September 2026; the week of 7 September 2026 counts as \
+                    whole."
+        })
+    };
+    assert!(told(Period::Week));
+    assert!(!told(Period::Day));
+}
+
 /// Records that were picked from others, all with times only.
 fn picked(times: &[DateTime], all: &[DateTime]) -> Input {
     let of = |name: &str, at: &[DateTime]| {
@@ -398,6 +419,17 @@ fn silence_is_zero_as_long_as_what_was_picked_from_goes_on() {
     // The last incident is of Thursday 12 November: no more until Sunday, as the tickets show.
     let set = daily(&picked(&incidents, &hours));
     assert_eq!(last(&set), (Some(date(2026, 11, 15)), Some(0.0)));
+    assert!(
+        !set.caveats.iter().any(|c| c.contains("picked")),
+        "{:?}",
+        set.caveats
+    );
+    // The first incidents come a week after the first tickets, and that is said.
+    let late: Vec<DateTime> = incidents.iter().copied().skip(2).collect();
+    let set = daily(&picked(&late, &hours));
+    let want = "The days begin with the first of all tickets, dated 7 September 2026; the first of those \
+                picked is dated 14 September 2026.";
+    assert!(set.caveats.iter().any(|c| c == want), "{:?}", set.caveats);
     // None since the beginning of November: still zeros, not an end.
     let quiet = until(&incidents, date(2026, 11, 1));
     let set = daily(&picked(&quiet, &hours));

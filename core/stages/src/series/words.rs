@@ -13,13 +13,16 @@ pub(crate) fn subject(by: &[String], label: &str) -> String {
 }
 
 /// What is measured a period, in words: "tickets per day", "median minutes".
-pub(crate) fn measure_per(request: &Request<'_>, dataset: &str) -> String {
+pub(crate) fn measure_per(request: &Request<'_>, records: &str) -> String {
     let spoken = |name: &str| name.replace('_', " ");
     let named = request.measure.map(str::to_string);
     let value = request.value.map_or_else(|| "values".to_string(), spoken);
     let noun = request.period.noun();
     match request.aggregate {
-        Aggregate::Count => format!("{} per {noun}", named.unwrap_or_else(|| spoken(dataset))),
+        Aggregate::Count => format!(
+            "{} per {noun}",
+            named.unwrap_or_else(|| records.to_string())
+        ),
         Aggregate::Sum => format!("{} per {noun}", named.unwrap_or(value)),
         Aggregate::Mean => named.unwrap_or_else(|| format!("mean {value}")),
         Aggregate::Median => named.unwrap_or_else(|| format!("median {value}")),
@@ -36,10 +39,10 @@ pub(crate) fn axis(measure: &str, unit: &str) -> String {
     }
 }
 
-/// What is measured, in words: the param, or the value column, or the dataset's name.
-pub(crate) fn measure(asked: Option<&str>, value: Option<&str>, dataset: &str) -> String {
+/// What is measured, in words: the param, or the value column, or what the records are called.
+pub(crate) fn measure(asked: Option<&str>, value: Option<&str>, records: &str) -> String {
     asked.map_or_else(
-        || value.unwrap_or(dataset).replace('_', " "),
+        || value.unwrap_or(records).replace('_', " "),
         str::to_string,
     )
 }

@@ -345,14 +345,14 @@ pub(super) fn measure(
     match aggregate {
         Aggregate::Count if params.event_column.is_some() => {
             let events = params.event_equals.join(" or ");
-            let dataset = spoken(&input.dataset.name);
+            let dataset = input.noun();
             if per_record {
                 format!("the share of {events} {dataset}")
             } else {
                 format!("{events} {dataset}")
             }
         }
-        Aggregate::Count => spoken(&input.dataset.name),
+        Aggregate::Count => input.noun(),
         Aggregate::Sum => format!("the sum of {value}"),
         Aggregate::Mean => format!("the mean {value}"),
     }

@@ -68,6 +68,11 @@ fn of_query(query: Query) -> Option<Selection> {
 }
 
 impl Selection {
+    /// Whether all rows are passed on.
+    pub fn is_whole(&self) -> bool {
+        self.select.selection.is_none()
+    }
+
     /// The name under which the result holds this column as it is; `None` where it does not, or where
     /// rows are picked by it.
     pub fn column(&self, of: &str) -> Option<String> {
