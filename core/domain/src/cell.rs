@@ -62,7 +62,7 @@ pub struct Kpi {
     pub interval_text: String,
     /// Value in the previous window.
     pub previous: Option<f64>,
-    /// Change against the previous window, formatted, such as "+0.4 points".
+    /// Change against the previous window, formatted, such as "+0.4 percentage points".
     pub delta_text: String,
     /// Value over the baseline window.
     pub baseline: Option<f64>,

@@ -327,8 +327,8 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    /// Decimals for one of the numbers: those that the interval supports, more where it would read
-    /// as zero and is not.
+    /// Decimals for one of the numbers: those that the interval supports. Without one that includes "no
+    /// difference", more where the number would read as zero and is not.
     fn decimals(&self, value: f64) -> usize {
         let scale = self.factor_of_scale();
         let width = self.interval.map_or(f64::NAN, |[low, high]| high - low) * scale;
@@ -337,6 +337,12 @@ impl<'a> Estimate<'a> {
         } else {
             decimals_of(2.0 * value.abs() * scale)
         };
+        let includes_none = self
+            .interval
+            .is_some_and(|[low, high]| low <= 0.0 && high >= 0.0);
+        if includes_none {
+            return base;
+        }
         let size = value.abs() * scale;
         (base..=DECIMALS_MAX)
             .find(|decimals| size < 1e-9 || !reads_zero(&fixed(size, *decimals)))
@@ -428,7 +434,13 @@ fn levels_that<const N: usize>(
     let decimals = (base..=DECIMALS_MAX.min(base + EXTRA_MAX))
         .max_by_key(|decimals| (fits(decimals), std::cmp::Reverse(*decimals)))
         .unwrap_or(base);
-    scaled.map(|value| with_noun(&fixed(value, decimals), noun))
+    scaled.map(|value| with_noun(&level(value, decimals, noun), noun))
+}
+
+/// The digits of a level; a share of exactly none or all has no decimals.
+fn level(value: f64, decimals: usize, noun: &str) -> String {
+    let is_whole = noun == "%" && (value == 0.0 || value == 100.0);
+    fixed(value, if is_whole { 0 } else { decimals })
 }
 
 /// A level and its interval: "24.1 ms" and "20.3 to 27.9 ms", with the decimals that the interval's
@@ -458,9 +470,9 @@ pub fn level_with_interval(value: f64, interval: [f64; 2], unit: &str, whole: bo
     } else {
         base
     };
-    let bounds = [low, high].map(|bound| fixed(bound, if whole { 0 } else { base }));
+    let bounds = [low, high].map(|bound| level(bound, if whole { 0 } else { base }, noun));
     [
-        with_noun(&fixed(value, decimals), noun),
+        with_noun(&level(value, decimals, noun), noun),
         with_noun(&bounds.join(" to "), noun),
     ]
 }

@@ -222,9 +222,9 @@ pub fn change(relative: f64) -> String {
     format!("{}{text}{NBSP}%", if positive { "+" } else { "" })
 }
 
-/// A change of a share in percentage points: 0.004 -> `+0.4 points`.
+/// A change of a share: 0.004 -> `+0.4 percentage points`.
 pub fn points(difference: f64) -> String {
-    format!("{}{NBSP}points", signed(difference * 100.0, 1))
+    format!("{}{NBSP}percentage points", signed(difference * 100.0, 1))
 }
 
 /// A number with its sign, zero without.
@@ -487,7 +487,7 @@ mod tests {
             (change(0.734), "+73 %"),
             (change(-0.052), "-5.2 %"),
             (change(0.0), "0.0 %"),
-            (points(0.004), "+0.4 points"),
+            (points(0.004), "+0.4 percentage points"),
             (fixed(0.625, 2), "0.63"),
             (fixed(0.615, 2), "0.62"),
             (fixed(0.614_999_9, 2), "0.61"),
