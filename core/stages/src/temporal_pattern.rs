@@ -89,7 +89,7 @@ use read::read;
 /// The kind `temporal_pattern`.
 pub const TEMPORAL_PATTERN: Kind = Kind {
     name: "temporal_pattern",
-    code_version: 5,
+    code_version: 6,
     summary: "Weekday, hour, month and year effects, and the volume at which things change.",
     manual: include_str!("temporal_pattern.rs"),
     schema: || schemars::schema_for!(Params),
@@ -234,6 +234,13 @@ struct Line {
     ratio: Option<[f64; 3]>,
 }
 
+impl Line {
+    /// Whether it is of a weekday, hour, month or year.
+    fn is_rhythm(&self) -> bool {
+        ![volume::EFFECT, split::EFFECT].contains(&self.effect)
+    }
+}
+
 fn run(
     context: &Context,
     params: &serde_json::Value,
@@ -301,10 +308,10 @@ fn run(
     cell.did = format!(
         "Looked at {}{} in {}, {}: {}.",
         done,
-        if found.lines.is_empty() {
-            String::new()
-        } else {
+        if found.lines.iter().any(Line::is_rhythm) {
             format!(" of {}", data.measure)
+        } else {
+            String::new()
         },
         plural(
             data.groups.iter().map(|group| group.records).sum(),

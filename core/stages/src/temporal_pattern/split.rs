@@ -1,6 +1,6 @@
 //! The median of a value before and after a day.
 
-use super::{Candidate, Data, Found, Group};
+use super::{Candidate, Data, Found, Group, Line};
 use crate::series::words::capitalised;
 use jiff::civil::Date;
 use retrocast_domain::{
@@ -12,6 +12,9 @@ use retrocast_stats::{
     test::mann_whitney,
 };
 use serde_json::json;
+
+/// Name of the effect in the rows that the stage leaves.
+pub(super) const EFFECT: &str = "split";
 
 /// Fewest values on each side.
 const SIDE_MIN: usize = 10;
@@ -104,6 +107,17 @@ pub(super) fn look(data: &Data<'_>, day: Date, found: &mut Found) {
         let Some(test) = mann_whitney(&after.values, &before.values) else {
             continue;
         };
+        for (when, side) in [("before", &before), ("from", &after)] {
+            let values = side.values.len() as f64;
+            found.lines.push(Line {
+                group: group.label.clone(),
+                effect: EFFECT,
+                category: format!("{when} {day}"),
+                events: values,
+                exposure: values,
+                ratio: None,
+            });
+        }
         let [before_text, after_text] = medians(&before, &after, unit);
         table.push([
             group.label.clone(),

@@ -1,6 +1,6 @@
 //! The volume above which things change, found and not given.
 
-use super::{Candidate, Data, Found, Group, Row, words};
+use super::{Candidate, Data, Found, Group, Line, Row, words};
 use crate::series::words::{capitalised, chart_id, group_seed};
 use retrocast_domain::{
     Chart, Direction, Estimate, Magnitude, Severity, Table, chart::Bar, estimate::levels, number,
@@ -14,6 +14,9 @@ use retrocast_stats::{
 };
 use serde_json::json;
 use std::collections::BTreeMap;
+
+/// Name of the effect in the rows that the stage leaves.
+pub(super) const EFFECT: &str = "volume";
 
 /// Fewest records, and fewest events and non-events among them.
 const RECORDS_MIN: usize = 200;
@@ -63,6 +66,7 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
         };
         tested += 1;
         let ratio = ratio_of(data, &points, &strata, cut.cut);
+        found.lines.extend(lines(group, &points, cut.cut, ratio));
         let [above, below] = sides(data, &cut, ratio.as_ref());
         table.push([
             group.label.clone(),
@@ -74,7 +78,9 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
             number::p_bare(cut.p),
         ]);
         let chart = (tested <= 4).then(|| {
-            found.charts.push(chart(data, group, &points, tested));
+            found
+                .charts
+                .push(chart(data, group, &points, cut.cut, tested));
             found.charts.len() - 1
         });
         found
@@ -91,6 +97,29 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
     found.tables.push(table.top(24));
 }
 
+/// Both sides of a cut as rows of the stage's frame.
+fn lines(group: &Group, points: &[Point<'_>], cut: f64, ratio: Option<Comparison>) -> [Line; 2] {
+    [false, true].map(|is_above| {
+        let side = points
+            .iter()
+            .filter(|point| (point.volume > cut) == is_above);
+        let (events, exposure) = side.fold((0.0, 0.0), |(events, records), point| {
+            (events + point.outcome, records + 1.0)
+        });
+        let side = if is_above { "above" } else { "up to" };
+        Line {
+            group: group.label.clone(),
+            effect: EFFECT,
+            category: format!("{side} {cut}"),
+            events,
+            exposure,
+            ratio: ratio
+                .filter(|_| is_above)
+                .map(|ratio| [ratio.estimate, ratio.lower, ratio.upper]),
+        }
+    })
+}
+
 fn spoken(data: &Data<'_>) -> String {
     data.params
         .volume
@@ -99,12 +128,14 @@ fn spoken(data: &Data<'_>) -> String {
         .replace('_', " ")
 }
 
-/// "pass" after a plural, else "passes".
-fn pass(volume: &str) -> &'static str {
-    if words::verb(volume) == "are" {
-        "pass"
-    } else {
-        "passes"
+/// The records above a volume, or up to it, in words: "with more than 1150 files", "with up to 1150 files";
+/// of what has no plural "with a queue length above 80".
+fn records_with(volume: &str, cut: &str, is_above: bool) -> String {
+    match (words::verb(volume) == "are", is_above) {
+        (true, true) => format!("with more than {cut} {volume}"),
+        (true, false) => format!("with up to {cut} {volume}"),
+        (false, true) => format!("with {volume} above {cut}"),
+        (false, false) => format!("with {volume} up to {cut}"),
     }
 }
 
@@ -283,8 +314,8 @@ fn candidate(
         "{Measure}{of} {moves} with {volume}, from {below} up to {cut} to {above} above it{claim}; no \
          sharp threshold is proven."
     } else {
-        "{Measure}{of} {is} {above} once {volume} {pass} {cut} (95\u{a0}% interval {bounds}), against \
-         {below} up to there{claim}."
+        "{Measure}{of} {is} {above} in records {more} (95\u{a0}% interval of this threshold {bounds}), and \
+         {below} in records {less}{claim}."
     };
     let claim = ratio.map_or_else(String::new, |ratio| {
         format!(": {}", in_words(data, &ratio).claim(""))
@@ -296,6 +327,7 @@ fn candidate(
         (false, false) => "falls",
     };
     let [above, below] = sides(data, cut, ratio.as_ref());
+    let threshold = number::sensible(cut.cut);
     finding.sentence = fill(
         template,
         &[
@@ -304,8 +336,9 @@ fn candidate(
             ("moves", moves),
             ("is", words::verb(&data.measure)),
             ("volume", &volume),
-            ("pass", pass(&volume)),
-            ("cut", &number::sensible(cut.cut)),
+            ("more", &records_with(&volume, &threshold, true)),
+            ("less", &records_with(&volume, &threshold, false)),
+            ("cut", &threshold),
             (
                 "bounds",
                 &number::interval(cut.cut_interval[0], cut.cut_interval[1]),
@@ -338,7 +371,7 @@ fn candidate(
             )
         } else {
             format!(
-                "{}{} {} once {volume} {} {}",
+                "{}{} {} in records {}",
                 capitalised(&data.measure),
                 data.of(group),
                 ratio.map_or_else(
@@ -349,8 +382,7 @@ fn candidate(
                         in_words(data, &ratio).size()
                     )
                 ),
-                pass(&volume),
-                number::sensible(cut.cut)
+                records_with(&volume, &threshold, true)
             )
         },
         p: cut.p,
@@ -360,62 +392,81 @@ fn candidate(
     }
 }
 
-/// Upper ends of ten equally filled classes of volume.
-fn class_ends(points: &[Point<'_>]) -> Vec<f64> {
+/// Records of similar volume.
+struct Class {
+    /// Its lowest and highest volume.
+    label: String,
+    is_above: bool,
+    outcomes: Vec<f64>,
+}
+
+/// Ten equally filled classes of volume, the one that holds the cut divided there.
+fn classes(points: &[Point<'_>], cut: f64) -> Vec<Class> {
     let volumes = sorted(&points.iter().map(|point| point.volume).collect::<Vec<_>>());
     let mut ends: Vec<f64> = (1..=10)
         .map(|i| volumes[(volumes.len() * i / 10).max(1) - 1])
+        .chain([cut])
         .collect();
+    ends.sort_by(f64::total_cmp);
     ends.dedup();
-    ends
-}
-
-fn class_label(end: f64) -> String {
-    format!("to {}", number::sensible(end))
-}
-
-/// Labels of the classes that lie mostly above a cut.
-fn bars_above(points: &[Point<'_>], cut: f64) -> Vec<String> {
-    let ends = class_ends(points);
-    ends.iter()
-        .enumerate()
-        .filter(|(i, _)| *i > 0 && ends[i - 1] >= cut || *i + 1 == ends.len())
-        .map(|(_, end)| class_label(*end))
+    let class_of = |volume: f64| ends.partition_point(|end| *end < volume);
+    let mut outcomes: Vec<Vec<f64>> = vec![Vec::new(); ends.len()];
+    for point in points {
+        outcomes[class_of(point.volume)].push(point.outcome);
+    }
+    let held = outcomes.into_iter().filter(|outcomes| !outcomes.is_empty());
+    let spans = volumes.chunk_by(|a, b| class_of(*a) == class_of(*b));
+    held.zip(spans)
+        .map(|(outcomes, span)| {
+            let [low, high] = [span[0], span[span.len() - 1]];
+            let [from, to] = [low, high].map(number::sensible);
+            Class {
+                label: if from == to {
+                    to
+                } else {
+                    format!("{from} to {to}")
+                },
+                is_above: low > cut,
+                outcomes,
+            }
+        })
         .collect()
 }
 
-fn chart(data: &Data<'_>, group: &Group, points: &[Point<'_>], at: usize) -> Chart {
-    let ends = class_ends(points);
-    let mut classes: Vec<Vec<f64>> = vec![Vec::new(); ends.len()];
-    for point in points {
-        let class = ends
-            .partition_point(|end| *end < point.volume)
-            .min(ends.len() - 1);
-        classes[class].push(point.outcome);
-    }
-    let bars = ends
-        .iter()
-        .zip(&classes)
-        .filter(|(_, outcomes)| !outcomes.is_empty())
-        .map(|(end, outcomes)| {
-            let value = mean(outcomes);
-            let interval = if data.params.value.is_none() {
-                Some(wilson(outcomes.iter().sum(), outcomes.len() as f64, 0.95))
-            } else {
-                mean_interval(outcomes, 0.95)
-            };
-            let bounds = interval.map_or_else(String::new, |[low, high]| {
-                number::range(&level(data, low), &level(data, high))
-            });
-            let bar = Bar {
-                label: class_label(*end),
-                value,
-                interval,
-                text: level(data, value),
-                highlight: false,
-            };
-            (bar, bounds)
-        })
+/// Labels of the classes above a cut.
+fn bars_above(points: &[Point<'_>], cut: f64) -> Vec<String> {
+    let above = classes(points, cut)
+        .into_iter()
+        .filter(|class| class.is_above);
+    above.map(|class| class.label).collect()
+}
+
+fn chart(data: &Data<'_>, group: &Group, points: &[Point<'_>], cut: f64, at: usize) -> Chart {
+    let bars = classes(points, cut)
+        .into_iter()
+        .map(
+            |Class {
+                 label, outcomes, ..
+             }| {
+                let value = mean(&outcomes);
+                let interval = if data.params.value.is_none() {
+                    Some(wilson(outcomes.iter().sum(), outcomes.len() as f64, 0.95))
+                } else {
+                    mean_interval(&outcomes, 0.95)
+                };
+                let bounds = interval.map_or_else(String::new, |[low, high]| {
+                    number::range(&level(data, low), &level(data, high))
+                });
+                let bar = Bar {
+                    label,
+                    value,
+                    interval,
+                    text: level(data, value),
+                    highlight: false,
+                };
+                (bar, bounds)
+            },
+        )
         .collect();
     let volume = spoken(data);
     let title = format!(

@@ -49,7 +49,7 @@ pub(super) fn best_candidate(
     let comparison = compared(fitted, &named, &all);
     let when = rhythm.when(&named);
     let mut claim = words::estimate(data, &comparison, true).claim(&than(&when, rhythm.all));
-    claim.push_str(&each(data, rhythm, fitted, &named));
+    claim.push_str(&each(data, rhythm, &fitted.against_all, &named));
     let sentence = sentence(data, group, &claim);
     let what = format!("{} {when}", data.measure);
     let mut finding = finding(data, rhythm, group, fitted, &comparison, &what);
@@ -60,7 +60,7 @@ pub(super) fn best_candidate(
         .number(rhythm.key, rhythm.labels[best].clone())
         .number("bars", labels(rhythm, &named));
     Candidate {
-        title: title(data, group, fitted, &named, &comparison, &when),
+        title: title(data, group, fitted, &named, &comparison, &average(&when)),
         p: adjusted[best],
         large: large(&comparison),
         finding,
@@ -113,14 +113,20 @@ fn labels(rhythm: &Rhythm, categories: &[usize]) -> serde_json::Value {
 }
 
 /// ": 58 % on Tuesdays and 53 % on Wednesdays" where a few are named together; nothing for one, or many.
-fn each(data: &Data<'_>, rhythm: &Rhythm, fitted: &Fitted, named: &[usize]) -> String {
+fn each(
+    data: &Data<'_>,
+    rhythm: &Rhythm,
+    against: &[Option<Comparison>],
+    named: &[usize],
+) -> String {
     if !(2..=3).contains(&named.len()) {
         return String::new();
     }
     let parts: Vec<String> = named
         .iter()
         .map(|category| {
-            let size = words::estimate(data, &against(fitted, *category), true).bare_size();
+            let comparison = against[*category].unwrap_or(NO_DIFFERENCE);
+            let size = words::estimate(data, &comparison, true).bare_size();
             format!("{size} {}", rhythm.when(&[*category]))
         })
         .collect();
@@ -215,8 +221,6 @@ pub(super) fn weekday_candidates(
         .find_map(|low| Some((low, working[low].filter(|_| log(working[low]) <= -least)?)))
         .filter(|(_, c)| c.upper < 1.0);
     let sure = (p[surest], adjusted[surest]);
-    let mut claim = day_candidate(data, rhythm, group, fitted, chart, &days, lowest, sure);
-    claim.large &= holds;
     // The weekend is held against the working days that do not stand out themselves.
     let rest: Vec<usize> = WORKING
         .into_iter()
@@ -224,14 +228,33 @@ pub(super) fn weekday_candidates(
         .collect();
     let sides = WEEKEND.map(|d| fitted.rates.contrast(&[d], &rest, 0.95));
     let same_side = log(sides[0]) * log(sides[1]) > 0.0;
+    // Where the weekend differs more than the days do, it is what sets them apart from all days: it comes
+    // first, and they are held against working days.
+    let weekend = fitted.rates.contrast(&WEEKEND, &WORKING, 0.95);
+    let of_working = log(fitted.rates.contrast(&days, &WORKING, 0.95));
+    let is_weekend_larger = same_side
+        && p_of(weekend) < data.params.alpha
+        && log(weekend) * of_working < 0.0
+        && log(weekend).abs() > of_working.abs();
+    let told = Told {
+        days: &days,
+        of_working: is_weekend_larger,
+        lowest,
+    };
+    let mut claim = day_candidate(data, rhythm, group, fitted, chart, told, sure);
+    claim.large &= holds;
     if let (true, Some(judged), Some(shown)) = (
         same_side,
         fitted.rates.contrast(&WEEKEND, &rest, 0.95),
-        fitted.rates.contrast(&WEEKEND, &WORKING, 0.95),
+        weekend,
     ) {
-        // A day that stands out gives the chart its title, before the weekend.
         let weekend = weekend_candidate(data, rhythm, group, fitted, chart, &shown, &judged);
-        return vec![weekend, claim];
+        // The last of them gives the chart its title: a day that stands out, unless the weekend does more.
+        return if is_weekend_larger {
+            vec![claim, weekend]
+        } else {
+            vec![weekend, claim]
+        };
     }
     // Saturday and Sunday go different ways: the one that stands out most speaks for itself.
     let p_single: Vec<f64> = WEEKEND
@@ -248,13 +271,26 @@ pub(super) fn weekday_candidates(
         .collect();
     let at = usize::from(p_single[1] < p_single[0]);
     let sure = (p_single[at], (2.0 * p_single[at]).min(1.0));
-    let single = [WEEKEND[at]];
-    let single = day_candidate(data, rhythm, group, fitted, chart, &single, None, sure);
+    let told = Told {
+        days: &[WEEKEND[at]],
+        of_working: false,
+        lowest: None,
+    };
+    let single = day_candidate(data, rhythm, group, fitted, chart, told, sure);
     vec![single, claim]
 }
 
 fn log_threshold(data: &Data<'_>) -> f64 {
     (1.0 + data.params.change_min).ln()
+}
+
+/// The days that a claim is about.
+struct Told<'a> {
+    days: &'a [usize],
+    /// Whether they are first held against working days, then against all.
+    of_working: bool,
+    /// The lowest working day, against working days.
+    lowest: Option<(usize, Comparison)>,
 }
 
 fn day_candidate(
@@ -263,10 +299,14 @@ fn day_candidate(
     group: &Group,
     fitted: &Fitted,
     chart: Option<usize>,
-    days: &[usize],
-    lowest: Option<(usize, Comparison)>,
+    told: Told<'_>,
     (p, adjusted): (f64, f64),
 ) -> Candidate {
+    let Told {
+        days,
+        of_working,
+        lowest,
+    } = told;
     let strongest = days.iter().copied().max_by(|a, b| {
         let log = |day: usize| against(fitted, day).estimate.max(1e-9).ln().abs();
         log(*a).total_cmp(&log(*b))
@@ -275,7 +315,6 @@ fn day_candidate(
     let all = compared(fitted, days, &[0, 1, 2, 3, 4, 5, 6]);
     let working = compared(fitted, days, &WORKING);
     let when = rhythm.when(days);
-    let against_all = words::estimate(data, &all, all.p < data.params.alpha);
     let lowest = lowest.map_or_else(String::new, |(low, c)| {
         format!(
             "; {} is the lowest working day, {} below the average of working days",
@@ -283,16 +322,32 @@ fn day_candidate(
             words::ratio(&c, true).bare_size()
         )
     });
-    let claim = format!(
-        "{}{}, and {}{lowest}",
-        against_all.claim(&than(&when, rhythm.all)),
-        each(data, rhythm, fitted, days),
-        words::estimate(data, &working, true)
-            .claim("than on average over working days, Monday to Friday")
-    );
+    let of_all = words::estimate(data, &all, all.p < data.params.alpha);
+    let working_days = "working days, Monday to Friday";
+    let claim = if of_working {
+        format!(
+            "{}{}, and {}, weekends included{lowest}",
+            words::estimate(data, &working, true).claim(&than(&when, working_days)),
+            each(data, rhythm, &fitted.against_working, days),
+            of_all.claim(&format!("than on average over {}", rhythm.all)),
+        )
+    } else {
+        format!(
+            "{}{}, and {}{lowest}",
+            of_all.claim(&than(&when, rhythm.all)),
+            each(data, rhythm, &fitted.against_all, days),
+            words::estimate(data, &working, true)
+                .claim(&format!("than on average over {working_days}"))
+        )
+    };
     let sentence = sentence(data, group, &claim);
     let what = format!("{} {when}", data.measure);
-    let mut finding = finding(data, rhythm, group, fitted, &all, &what);
+    let compared = if of_working { &working } else { &all };
+    let mut finding = finding(data, rhythm, group, fitted, compared, &what);
+    finding = with_ratio(finding, "ratio_all", Some(all));
+    if of_working {
+        finding.baseline = Some(working_days.to_string());
+    }
     finding.sentence = sentence;
     finding.p = Some(p);
     finding = with_others(finding, fitted, days);
@@ -303,7 +358,13 @@ fn day_candidate(
         .number("weekday", rhythm.labels[strongest].clone())
         .number("bars", labels(rhythm, days));
     Candidate {
-        title: title(data, group, fitted, days, &all, &when),
+        title: if of_working {
+            let size = words::estimate(data, &working, true);
+            let size = size.compared(&format!("{when} than on the average working day"));
+            statement(data, group, &size)
+        } else {
+            title(data, group, fitted, days, &all, &average(&when))
+        },
         p: adjusted,
         large: working.estimate.max(1e-9).ln().abs() >= log_threshold(data),
         finding,
@@ -322,7 +383,8 @@ fn weekend_candidate(
     judged: &Comparison,
 ) -> Candidate {
     let estimate = words::estimate(data, weekend, true);
-    let claim = estimate.claim("at weekends than on working days");
+    let than = "at weekends than on working days";
+    let claim = estimate.claim(than);
     let sentence = sentence(data, group, &claim);
     let what = format!("{} at weekends", data.measure);
     let mut finding = finding(data, rhythm, group, fitted, weekend, &what);
@@ -336,13 +398,18 @@ fn weekend_candidate(
         p: judged.p,
         finding,
         chart,
-        title: statement(data, group, &format!("{} at weekends", estimate.size())),
+        title: statement(data, group, &estimate.compared(than)),
     }
 }
 
 /// "on Mondays than on average over all days".
 fn than(when: &str, all: &str) -> String {
     format!("{when} than on average over {all}")
+}
+
+/// "on Mondays than on average", for titles.
+fn average(when: &str) -> String {
+    format!("{when} than on average")
 }
 
 /// "Failures in billing are 73 % more frequent on Mondays", without a full stop: a title.
@@ -395,20 +462,22 @@ fn title(
     fitted: &Fitted,
     named: &[usize],
     comparison: &Comparison,
-    when: &str,
+    than: &str,
 ) -> String {
     let above = comparison.estimate > 1.0;
     let all: Vec<usize> = (0..fitted.against_all.len()).collect();
     let is_count = !data.amounts && !data.is_share();
     let claim = match (above, is_count) {
         _ if !is_beyond_all(data, fitted, named, &all, above) => {
-            words::estimate(data, comparison, true).size()
+            let estimate = words::estimate(data, comparison, true);
+            return statement(data, group, &estimate.compared(than));
         }
-        (true, true) => "most frequent".to_string(),
-        (false, true) => "least frequent".to_string(),
-        (true, false) => "highest".to_string(),
-        (false, false) => "lowest".to_string(),
+        (true, true) => "most frequent",
+        (false, true) => "least frequent",
+        (true, false) => "highest",
+        (false, false) => "lowest",
     };
+    let (when, _) = than.split_once(" than ").unwrap_or((than, ""));
     statement(data, group, &format!("{claim} {when}"))
 }
 
