@@ -151,7 +151,7 @@ pub(crate) fn default_segment(period: Period) -> usize {
 /// The kind `change_point`.
 pub const CHANGE_POINT: Kind = Kind {
     name: "change_point",
-    code_version: 5,
+    code_version: 6,
     summary: "Dates at which the level of a series shifted, with the means before and after.",
     manual: include_str!("change_point.rs"),
     schema: || schemars::schema_for!(Params),

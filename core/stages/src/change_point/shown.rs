@@ -149,7 +149,17 @@ impl Stretch<'_> {
         there.iter().sum::<f64>() / there.len().max(1) as f64
     }
 
-    /// " (between 10 and 15 October 2026)", or nothing when the date is exact.
+    /// "in January 2026", or "about January 2026" where the date has an interval.
+    fn when(&self) -> String {
+        let (period, day) = (self.set.period, self.day(self.shift().position));
+        if self.between().is_empty() {
+            period.when(day)
+        } else {
+            format!("about {}", period.words(day))
+        }
+    }
+
+    /// " (95 % interval 10 to 15 October 2026)", or nothing when the date is exact.
     fn between(&self) -> String {
         let [low, high] = self.shift().interval.map(|position| self.day(position));
         if low == high || self.set.period == Period::Month && low.first_of_month() == high {
@@ -260,7 +270,7 @@ fn sentence(stretch: &Stretch<'_>) -> String {
                     "fell"
                 },
             ),
-            ("when", &set.period.when(stretch.day(shift.position))),
+            ("when", &stretch.when()),
             ("between", &stretch.between()),
             ("before", &before),
             ("after", &after),
@@ -364,10 +374,11 @@ pub(super) fn chart(
             let [before, after] = stretch(0).means();
             let rises = shift.difference[0] > 0.0;
             format!(
-                "{} {} from {before} to {after} {}",
+                "{} {} from {before} to {after} {}{}",
                 words::capitalised(&what),
                 if rises { "rose" } else { "fell" },
-                set.period.when(stretch(0).day(shift.position))
+                stretch(0).when(),
+                stretch(0).between()
             )
         }
         shifts => {

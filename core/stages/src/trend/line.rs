@@ -56,6 +56,14 @@ impl Line {
     }
 
     /// Method and shape: "Theil-Sen", or that of the quasi-Poisson line.
+    /// The method that its interval rests on.
+    pub(super) fn method(&self) -> &'static str {
+        match &self.shape {
+            Shape::Straight(_) => "Theil-Sen",
+            Shape::Positive(_) => "quasi-Poisson",
+        }
+    }
+
     pub(super) fn name(&self) -> &'static str {
         match &self.shape {
             Shape::Straight(_) => "Theil-Sen",

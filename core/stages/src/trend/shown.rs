@@ -16,6 +16,7 @@ use retrocast_domain::{
     sentence::fill,
 };
 use retrocast_stats::shape::Shape;
+use std::collections::BTreeSet;
 
 /// The unit in which a change of the measure is given.
 fn unit<'a>(set: &'a SeriesSet, params: &'a Params) -> &'a str {
@@ -83,6 +84,10 @@ pub(super) fn finding(
         _ => Severity::Info,
     };
     finding.caveats.clone_from(&set.caveats);
+    let rests_on = rests_on(params, [result.line.method()]);
+    finding
+        .caveats
+        .push(format!("{}.", words::capitalised(&rests_on)));
     if test.inflation > 1.5 {
         finding.caveats.push(format!(
             "Neighbouring {noun}s resemble each other: {} tell as much as {} independent ones.",
@@ -112,6 +117,10 @@ pub(super) fn finding(
         .number("class", result.class)
         .number("records", group.records)
         .number("step_fits_better", result.is_step())
+        .number(
+            "step_fits_as_well",
+            matches!(result.shape, Some(Shape::Open(_))),
+        )
 }
 
 /// "Tickets per day in billing rose over 105 days: the fitted line rises from 6.1 to 9.8, 61 % higher
@@ -183,6 +192,17 @@ fn order(results: &[Option<Tested>]) -> Vec<usize> {
     order
 }
 
+/// "p from the Mann-Kendall test (proven below 0.05), change and interval from a quasi-Poisson line".
+fn rests_on(params: &Params, lines: impl IntoIterator<Item = &'static str>) -> String {
+    let names: BTreeSet<&str> = lines.into_iter().collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    format!(
+        "p from the Mann-Kendall test (proven below {}), change and interval from a {} line",
+        number::sensible(params.alpha()),
+        names.join(" or a ")
+    )
+}
+
 pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]) -> Table {
     let shown: Vec<&Tested> = order(results)
         .into_iter()
@@ -194,9 +214,10 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]
     let per = format!(">slope per {noun}");
     let mut table = Table::new(
         format!(
-            "Trend of {}, {}{}.",
+            "Trend of {}, {}; {}{}.",
             set.measure,
             set.dates_in_words(0),
+            rests_on(params, shown.iter().map(|result| result.line.method())),
             words::uncorrected(results.iter().flatten().count(), "group")
         ),
         &[
@@ -219,19 +240,13 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]
             result.class.to_string(),
             start,
             end,
-            short(&estimate.signed()),
-            short(&estimate.signed_range()),
+            estimate.signed(),
+            estimate.signed_range(),
             slopes.next().unwrap_or_default(),
             number::p_bare(result.p_adjusted),
         ]);
     }
     table.top(30)
-}
-
-/// A change as columns and panels have room for it: beside values in per cent, points are percentage
-/// points.
-fn short(change: &str) -> String {
-    change.replace("percentage points", "points")
 }
 
 /// Slopes a period with their signs, over the shortest time in which the steepest of them comes to a
@@ -279,7 +294,13 @@ fn headline(set: &SeriesSet, estimate: &Estimate<'_>, stretch: &str, step: &str)
             "{what}: probably {} after {stretch}, not yet proven",
             estimate.size()
         ),
-        (Standing::Proven, _) => format!("{what}: {} after {stretch}{step}", estimate.size()),
+        (Standing::Proven, range) => {
+            let range = match range.as_str() {
+                "" => range,
+                range => format!(" (95{}% interval {range})", number::NBSP),
+            };
+            format!("{what}: {} after {stretch}{step}{range}", estimate.size())
+        }
     }
 }
 
@@ -353,7 +374,7 @@ pub(super) fn chart(
             times: times.clone(),
             values: group.values.clone(),
             note: if result.is_proven() {
-                short(&result.estimate(unit(set, params)).signed())
+                result.estimate(unit(set, params)).signed()
             } else {
                 "not proven".to_string()
             },
