@@ -1,13 +1,13 @@
 //! `cargo xtask`: everything that is done to the project, with nothing but cargo and this crate.
 
 mod engine;
+mod figures;
 mod ingest;
 mod measure;
 mod peers;
 mod tidy_times;
 mod venv;
 
-use measure::Measured;
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -25,6 +25,7 @@ Usage: cargo xtask <command>
   bench [...]     benchmarks: the hot parts, the engine, then whole runs with peak memory
   bench engine    what the engine costs: no-op jobs as whole processes, beside other schedulers
   bench ingest    what taking records in costs: seconds, MB/s, peak memory, beside other readers
+  bench figures   the main job as a whole process, beside the same figures by polars and pandas
   bless           write anew what is generated and kept: jobs/job.schema.json
   new-stage NAME  write and register a stage kind that runs, and say what is left to do
 
@@ -32,7 +33,7 @@ Examples:
   cargo xtask demo
   cargo xtask run github-incidents --set records=DIR --date 2026-08-10
   cargo xtask test -p retrocast-stats
-  cargo xtask bench --records 1000000
+  cargo xtask bench figures --records 1000000
   cargo xtask bench engine --no-peers
   cargo xtask bench ingest --gigabytes 5 --times 3";
 
@@ -203,79 +204,13 @@ fn bench(arguments: &[String]) -> Result<(), String> {
     match arguments.first().map(String::as_str) {
         Some("engine") => return engine::bench(&arguments[1..]),
         Some("ingest") => return ingest::bench(&arguments[1..]),
+        Some("figures") => return figures::bench(&arguments[1..]),
         _ => {}
     }
-    if !arguments.iter().any(|argument| argument == "--whole-only") {
-        cargo(&["bench", "--package", "retrocast-cli", "--bench", "hot"])?;
-        cargo(&[
-            "bench",
-            "--package",
-            "retrocast-engine",
-            "--bench",
-            "engine",
-        ])?;
+    for (package, name) in [("retrocast-cli", "hot"), ("retrocast-engine", "engine")] {
+        cargo(&["bench", "--package", package, "--bench", name])?;
     }
-    let records = arguments
-        .iter()
-        .position(|argument| argument == "--records")
-        .and_then(|at| arguments.get(at + 1).cloned())
-        .unwrap_or_else(|| "200000".to_string());
-    let records: u64 = records
-        .parse()
-        .map_err(|_| format!("--records {records}: not a number"))?;
-    whole_runs(records)
-}
-
-/// The main job as a whole process in an empty workspace: cold, then unchanged.
-fn whole_runs(records: u64) -> Result<(), String> {
-    let folder = env::temp_dir().join(format!("retrocast-bench-{}", std::process::id()));
-    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let raw = folder.join("raw");
-    let log = folder.join("log");
-    let measure = |name: &str, arguments: &[&str]| -> Result<f64, String> {
-        let mut command = Command::new(program());
-        command.args(arguments).current_dir(root());
-        let Measured {
-            seconds, peak_kib, ..
-        } = measure::once(&mut command, &log)?;
-        println!(
-            "{name:<28} {seconds:>8.2} s   peak {:>6} MiB",
-            peak_kib / 1024
-        );
-        Ok(seconds)
-    };
-    let raw_text = raw.display().to_string();
-    let lake = folder.join("lake").display().to_string();
-    let reports = folder.join("reports").display().to_string();
-    let set = format!("records={raw_text}");
-    let count = records.to_string();
-    measure(
-        "simulate",
-        &["simulate", &raw_text, "--weeks", "60", "--records", &count],
-    )?;
-    let job = [
-        "run",
-        "weekly-operations",
-        "--date",
-        "2026-11-16",
-        "--set",
-        &set,
-        "--lake",
-        &lake,
-        "--reports",
-        &reports,
-    ];
-    let cold = measure("main job, cold", &job)?;
-    let warm = measure("main job, unchanged", &job)?;
-    println!(
-        "records                      {records:>8}     {:.0} records/s",
-        records as f64 / cold
-    );
-    println!(
-        "unchanged against cold       {:>8.1} times faster",
-        cold / warm
-    );
-    fs::remove_dir_all(&folder).map_err(|error| error.to_string())
+    figures::bench(arguments)
 }
 
 /// Writes the JSON Schema of job files, which editors read; a test compares it with the program's.

@@ -1,0 +1,101 @@
+//! The main job as a whole process, beside the same figures made with data frames in Python.
+//!
+//! The others read the same files and make the figures that the stages begin with; they make no test,
+//! no forecast, no report and keep nothing, so they do less.
+
+use crate::{
+    measure::{self, Measured},
+    program, root, venv,
+};
+use std::{env, fs, path::Path, process::Command};
+
+const USAGE: &str = "usage: cargo xtask bench figures [--records N] [--no-peers]";
+/// Name, packages (the first is it) and program of each other.
+const PEERS: [(&str, &[&str], &str); 2] = [
+    (
+        "polars",
+        &["polars==2.1.0", "zstandard==0.25.0"],
+        include_str!("figures/polars.py.txt"),
+    ),
+    (
+        "pandas",
+        &["pandas==3.1.1", "pyarrow==26.0.1", "zstandard==0.25.0"],
+        include_str!("figures/pandas.py.txt"),
+    ),
+];
+
+/// `cargo xtask bench figures`.
+pub fn bench(arguments: &[String]) -> Result<(), String> {
+    let (mut records, mut with_peers) = (200_000, true);
+    let mut rest = arguments.iter();
+    while let Some(name) = rest.next() {
+        match name.as_str() {
+            "--no-peers" => with_peers = false,
+            "--records" => {
+                let number = rest.next().and_then(|text| text.parse().ok());
+                records = number.ok_or(USAGE)?;
+            }
+            _ => return Err(USAGE.to_string()),
+        }
+    }
+    let folder = env::temp_dir().join(format!("retrocast-bench-{}", std::process::id()));
+    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let done = compare(&folder, records, with_peers);
+    let swept = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
+    done.and(swept)
+}
+
+fn compare(folder: &Path, records: u64, with_peers: bool) -> Result<(), String> {
+    let raw = folder.join("raw");
+    let log = folder.join("log");
+    let told = |name: &str, measured: Measured, more: &str| {
+        let (seconds, peak) = (measured.seconds, measured.peak_kib / 1024);
+        println!("{name:<28} {seconds:>8.2} s   peak {peak:>6} MiB   {more}");
+        measured
+    };
+    let ours = |arguments: &[&str]| {
+        let mut command = Command::new(program());
+        measure::once(command.args(arguments).current_dir(root()), &log)
+    };
+    let raw_text = raw.display().to_string();
+    let count = records.to_string();
+    let simulate = ["simulate", &raw_text, "--weeks", "60", "--records", &count];
+    told("simulate", ours(&simulate)?, "");
+    let [lake, reports] = ["lake", "reports"].map(|name| folder.join(name).display().to_string());
+    let set = format!("records={raw_text}");
+    let mut job = vec!["run", "weekly-operations", "--date", "2026-11-16"];
+    job.extend(["--set", &set, "--lake", &lake, "--reports", &reports]);
+    let load = measure::load();
+    if load > 0.5 {
+        println!("THE MACHINE IS BUSY (load {load:.1}): all figures are too high");
+    }
+    let cold = told("main job, cold", ours(&job)?, "");
+    let warm = told("main job, unchanged", ours(&job)?, "");
+    println!(
+        "{records} records asked for, {:.0} records/s; unchanged {:.1} times faster",
+        records as f64 / cold.seconds,
+        cold.seconds / warm.seconds
+    );
+    for (name, packages, script) in PEERS.iter().filter(|_| with_peers) {
+        let packages: Vec<String> = packages.iter().map(ToString::to_string).collect();
+        let place = packages[0].replace("==", "-figures-");
+        let environment = match venv::environment(&place, &packages) {
+            Ok(environment) => environment,
+            Err(why) => {
+                println!("LEFT OUT: {name}: {why}");
+                continue;
+            }
+        };
+        let path = folder.join("script.py");
+        fs::write(&path, script).map_err(|error| format!("{}: {error}", path.display()))?;
+        let mut python = Command::new(environment.join("bin/python"));
+        python.arg(&path).arg(&raw).arg("2").current_dir(folder);
+        let measured = measure::once(&mut python, &log)?;
+        let counts = fs::read_to_string(folder.join("counts")).unwrap_or_default();
+        let times = measured.seconds / cold.seconds;
+        let memory = measured.peak_kib as f64 / cold.peak_kib as f64;
+        let more = format!("{times:.1} times our time, {memory:.1} times our memory; {counts}");
+        told(&packages[0].replace("==", " "), measured, &more);
+    }
+    Ok(())
+}
