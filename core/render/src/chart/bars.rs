@@ -2,9 +2,9 @@
 
 use super::{
     Options,
-    plot::{unit_line, value_axis_width},
+    plot::{Taken, unit_line, value_axis_width},
     scale::{Axis, Format, drawable},
-    svg::{Anchor, Canvas, Ink, Style},
+    svg::{Anchor, Canvas, Ink, Rect, Style},
     text::{name, shorten, shorten_apart, text_width},
 };
 use retrocast_domain::chart::Bar;
@@ -232,6 +232,7 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     let labelled = labelled(parts, slot, font * 0.92);
     let every = label_stride(parts.bars, slot, font);
     let wide = (slot * 0.68).min(font * 5.0);
+    let mut taken = Taken::default();
     for (i, bar) in parts.bars.iter().enumerate() {
         let middle = left + slot * (i as f64 + 0.5);
         if i % every == 0 {
@@ -248,37 +249,47 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
         let Some(value) = drawable(Some(bar.value)) else {
             continue;
         };
-        canvas.rect(
+        let (from, to) = (
             (middle - wide / 2.0, origin),
             (middle + wide / 2.0, y(value)),
-            ink(bar),
-            0.0,
         );
-        let (mut above, mut below) = (y(value).min(origin), y(value).max(origin));
+        canvas.rect(from, to, ink(bar), 0.0);
+        taken.add(Rect::between(from, to));
         if let Some([a, b]) = finite_interval(bar) {
-            whisker(
-                &mut canvas,
-                (middle, y(a)),
-                (middle, y(b)),
-                (wide * 0.2).min(font * 0.28),
-            );
-            (above, below) = (above.min(y(b)).min(y(a)), below.max(y(a)).max(y(b)));
+            let cap = (wide * 0.2).min(font * 0.28);
+            whisker(&mut canvas, (middle, y(a)), (middle, y(b)), cap);
+            taken.add(Rect::between((middle - cap, y(a)), (middle + cap, y(b))));
         }
-        if all_fit || (labelled.contains(&i) && parts.bars.len() <= 31) {
-            let mut style = Style::new(font * 0.92, Ink::Text, Anchor::Middle);
-            style.bold = bar.highlight;
-            let text = shorten(
-                &bar.text,
-                (slot * 3.0).max(font * 6.0),
-                style.size,
-                style.bold,
-            );
-            let baseline = if value < parts.baseline && below + font * 1.1 < bottom {
-                below + font * 1.1
-            } else {
-                above - font * 0.4
-            };
-            canvas.text(middle, baseline, style.halo(), &text);
+    }
+    // Texts come last: none stands on the bar or the interval of a neighbour.
+    for (i, bar) in parts.bars.iter().enumerate() {
+        let Some(value) = drawable(Some(bar.value)) else {
+            continue;
+        };
+        if !all_fit && (!labelled.contains(&i) || parts.bars.len() > 31) {
+            continue;
+        }
+        let middle = left + slot * (i as f64 + 0.5);
+        let mut style = Style::new(font * 0.92, Ink::Text, Anchor::Middle).halo();
+        style.bold = bar.highlight;
+        let text = shorten(
+            &bar.text,
+            (slot * 3.0).max(font * 6.0),
+            style.size,
+            style.bold,
+        );
+        let ends = finite_interval(bar).unwrap_or([value; 2]).map(y);
+        let above = ends.into_iter().fold(y(value).min(origin), f64::min);
+        let below = ends.into_iter().fold(y(value).max(origin), f64::max);
+        let under = below + font * 1.1;
+        let first = (value < parts.baseline && under < bottom).then_some(under);
+        let over = (0..8).map(|step| above - font * (0.4 + 0.6 * f64::from(step)));
+        let place = first.into_iter().chain(over).find(|baseline| {
+            let rect = style.place(middle, *baseline, &text, canvas.width);
+            rect.top >= 0.0 && taken.is_free(&rect)
+        });
+        if let Some(baseline) = place {
+            taken.add(canvas.text(middle, baseline, style, &text));
         }
     }
     canvas.line((left, origin), (right, origin), Ink::Axis, 0.9);

@@ -181,7 +181,7 @@ struct Classes {
     low: f64,
     edges: [f64; 4],
     high: f64,
-    /// Least and most value of each class that has any.
+    /// From where to where each class goes that has a value, without gaps between them.
     ranges: BTreeMap<u8, [f64; 2]>,
 }
 
@@ -205,10 +205,16 @@ impl Classes {
             high,
             ranges: BTreeMap::new(),
         };
-        for value in sorted {
-            let class = classes.class(value);
-            let range = classes.ranges.entry(class).or_insert([value; 2]);
-            range[1] = value;
+        for value in &sorted {
+            let class = classes.class(*value);
+            let range = classes.ranges.entry(class).or_insert([*value; 2]);
+            range[1] = *value;
+        }
+        // Values between two classes belong to the lower one, so that each value has its class.
+        let counts = sorted.iter().all(|value| value.fract() == 0.0);
+        let starts: Vec<f64> = classes.ranges.values().map(|[least, _]| *least).collect();
+        for (range, next) in classes.ranges.values_mut().zip(&starts[1..]) {
+            range[1] = if counts { next - 1.0 } else { *next };
         }
         classes
     }
@@ -274,6 +280,11 @@ mod tests {
             let ranges = classes.ranges.values();
             ranges.map(|[a, b]| range_label(*a, *b)).collect()
         };
+        // No day had 2, 4, 6 or 7.
+        let gap: Vec<f64> = [0.0, 1.0, 3.0, 5.0, 8.0, 9.0, 10.0].to_vec();
+        assert_eq!(labels(&gap), ["0 to 2", "3 to 4", "5 to 7", "8", "9 to 10"]);
+        let parts = labels(&[0.5, 1.25, 4.5, 9.5]);
+        assert_eq!(parts, ["0.50 to 4.50", "4.50 to 9.50", "9.50"]);
         let mut rare = vec![0.0; 80];
         rare.extend([1.0; 15]);
         rare.extend([2.0, 2.0, 2.0, 3.0, 7.0]);

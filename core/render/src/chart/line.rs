@@ -4,7 +4,7 @@ use super::{
     Options,
     plot::{
         EndLabel, Flag, Plot, Taken, draw_flags, end_label_width, end_labels, finest, lanes,
-        lanes_height, time_axis_height, time_extent, unit_line, value_axis_width,
+        lanes_height, moved_apart, time_axis_height, time_extent, unit_line, value_axis_width,
     },
     scale::{Axis, Format, drawable, seconds},
     stroke::{Key, Stroke, is_narrow, key_rows},
@@ -46,7 +46,10 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     } else {
         Vec::new()
     };
-    let narrow = named && is_narrow(options);
+    let height = options
+        .height_pt
+        .unwrap_or((options.width_pt * 0.3).clamp(font * 15.0, font * 21.0));
+    let narrow = named && (is_narrow(options) || ends_meet(parts, axis, font, height));
     let names = if narrow { Vec::new() } else { names };
     let (from, to) = time_extent(times(parts));
     let mut plot = Plot {
@@ -73,9 +76,6 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         top = key_rows(&mut canvas, &keys(parts, font), top);
     }
     plot.top = top + lanes_height(&placed, font) + font * 0.5;
-    let height = options
-        .height_pt
-        .unwrap_or((options.width_pt * 0.3).clamp(font * 15.0, font * 21.0));
     plot.bottom = plot.top + (height - plot.top - time_axis_height(font)).max(font * 8.0);
 
     plot.value_axis(&mut canvas, format);
@@ -115,6 +115,34 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     }
     let bottom = plot.bottom + time_axis_height(font);
     (canvas, bottom)
+}
+
+/// Whether names at the ends of lines would have to move so far apart that it is not clear to which line
+/// each belongs.
+fn ends_meet(parts: Parts, axis: Axis, font: f64, height: f64) -> bool {
+    let (_, to) = time_extent(times(parts));
+    let room = (height - font * 7.0).max(font * 8.0);
+    let y = |value: f64| (1.0 - axis.at(value)) * room;
+    let lines = parts.series.iter().filter_map(|series| {
+        let pairs = series.times.iter().zip(&series.values);
+        let (time, value) = pairs
+            .filter_map(|(time, value)| Some((seconds(*time), drawable(*value)?)))
+            .max_by(|a, b| a.0.total_cmp(&b.0))?;
+        (time >= to).then_some(y(value))
+    });
+    let bands = parts.bands.iter().filter_map(band_end).map(y);
+    let mut ends: Vec<(f64, f64)> = lines.chain(bands).map(|y| (y, font * 1.3)).collect();
+    ends.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let places = moved_apart(&ends, (-font * 0.5, room + font * 0.8));
+    let mut moves = places.iter().zip(&ends);
+    moves.any(|(place, (end, _))| (place - end).abs() > font * 1.2)
+}
+
+/// The value at which the name of a band stands: towards the upper edge.
+fn band_end(band: &Band) -> Option<f64> {
+    let (upper, lower) = (band.upper.last()?, band.lower.last()?);
+    let value = (upper * 3.0 + lower) / 4.0;
+    value.is_finite().then_some(value)
 }
 
 fn keys(parts: Parts, font: f64) -> Vec<Key> {

@@ -155,16 +155,13 @@ pub(crate) fn end_labels(canvas: &mut Canvas, plot: &Plot, labels: &[EndLabel], 
         .filter(|(_, lines, _)| !lines.is_empty())
         .collect();
     blocks.sort_by(|a, b| a.2.total_cmp(&b.2));
-    let height = |lines: &[String]| lines.len() as f64 * line + font * 0.15;
-    let mut edge = plot.top - font * 0.5;
-    for (_, lines, y) in &mut blocks {
-        *y = y.max(edge + height(lines) / 2.0);
-        edge = *y + height(lines) / 2.0;
-    }
-    let mut edge = plot.bottom + font * 0.8;
-    for (_, lines, y) in blocks.iter_mut().rev() {
-        *y = y.min(edge - height(lines) / 2.0);
-        edge = *y - height(lines) / 2.0;
+    let heights = blocks
+        .iter()
+        .map(|(_, lines, _)| lines.len() as f64 * line + font * 0.15);
+    let wanted: Vec<(f64, f64)> = blocks.iter().map(|block| block.2).zip(heights).collect();
+    let range = (plot.top - font * 0.5, plot.bottom + font * 0.8);
+    for (block, y) in blocks.iter_mut().zip(moved_apart(&wanted, range)) {
+        block.2 = y;
     }
     for (label, lines, y) in &blocks {
         if (y - label.y).abs() > font * 0.5 {
@@ -178,6 +175,23 @@ pub(crate) fn end_labels(canvas: &mut Canvas, plot: &Plot, labels: &[EndLabel], 
             taken.add(canvas.text(x, first + i as f64 * line, style, text));
         }
     }
+}
+
+/// The middles of blocks, given with their heights from the top down, moved apart within a range.
+pub(crate) fn moved_apart(blocks: &[(f64, f64)], range: (f64, f64)) -> Vec<f64> {
+    let mut places: Vec<f64> = Vec::new();
+    let mut edge = range.0;
+    for (y, height) in blocks {
+        let place = y.max(edge + height / 2.0);
+        edge = place + height / 2.0;
+        places.push(place);
+    }
+    let mut edge = range.1;
+    for (place, (_, height)) in places.iter_mut().zip(blocks).rev() {
+        *place = place.min(edge - height / 2.0);
+        edge = *place - height / 2.0;
+    }
+    places
 }
 
 /// A rule over the height of a plot with words above it.

@@ -104,6 +104,16 @@ pub(crate) struct Rect {
 }
 
 impl Rect {
+    /// The one between two corners in any order.
+    pub(crate) fn between(a: (f64, f64), b: (f64, f64)) -> Self {
+        Self {
+            left: a.0.min(b.0),
+            top: a.1.min(b.1),
+            right: a.0.max(b.0),
+            bottom: a.1.max(b.1),
+        }
+    }
+
     pub(crate) fn overlaps(&self, other: &Rect) -> bool {
         self.left < other.right
             && other.left < self.right

@@ -1,7 +1,10 @@
 //! What holds for every chart, whatever its form and its data.
 
 use super::{Options, samples, text};
-use retrocast_domain::ChartKind;
+use retrocast_domain::{
+    ChartKind,
+    chart::{Bar, Role, Series},
+};
 
 /// The elements of an SVG file as (name, attributes); fails when the file is not well-formed.
 fn elements(text: &str) -> Vec<(String, Vec<(String, String)>)> {
@@ -188,6 +191,122 @@ fn words_do_not_cover_each_other() {
             }
         }
     }
+}
+
+/// Lines of an SVG file of one straight piece as boxes.
+fn straight_lines(drawing: &str, class: &str) -> Vec<[f64; 4]> {
+    let elements = elements(drawing);
+    let is_line = |element: &&(String, Vec<(String, String)>)| {
+        let has = |name: &str, value: &str| {
+            let mut all = element.1.iter();
+            all.any(|(other, text)| other == name && text == value)
+        };
+        element.0 == "path" && has("class", class)
+    };
+    let ends = |element: &(String, Vec<(String, String)>)| {
+        let (_, path) = element.1.iter().find(|(name, _)| name == "d")?;
+        let numbers = path.split(['M', 'L', ' ']).filter(|part| !part.is_empty());
+        let numbers: Vec<f64> = numbers.map(|n| n.parse().expect("a number")).collect();
+        let [a, b, c, d] = numbers[..] else {
+            return None;
+        };
+        Some([a.min(c), b.min(d), a.max(c), b.max(d)])
+    };
+    elements.iter().filter(is_line).filter_map(ends).collect()
+}
+
+#[test]
+fn values_stand_clear_of_all_bars_and_intervals() {
+    // A highlighted bar beside one whose interval reaches higher.
+    let values = [
+        (1.0, 0.2),
+        (1.9, 0.3),
+        (2.1, 0.4),
+        (1.8, 0.5),
+        (1.6, 0.3),
+        (0.9, 0.9),
+    ];
+    let bars = (0..24).map(|hour| {
+        let (value, half) = values[hour % values.len()];
+        Bar {
+            label: format!("{hour:02}:00"),
+            value,
+            interval: Some([value - half, value + half]),
+            text: format!("+{}\u{a0}%", (value * 100.0) as u32),
+            highlight: value > 1.5,
+        }
+    });
+    let mut chart = samples::components();
+    for horizontal in [true, false] {
+        chart.kind = ChartKind::Bars {
+            bars: bars.clone().collect(),
+            baseline: 1.0,
+            baseline_label: "the mean".to_string(),
+            horizontal,
+        };
+        for options in [
+            Options::default(),
+            Options::new(230.0, 6.6),
+            Options::new(720.0, 9.0),
+        ] {
+            let drawing = super::svg(&chart, &options);
+            let mut marks = straight_lines(&drawing, "stroke-text");
+            assert_eq!(marks.len(), 24 * 3, "an interval and its ends");
+            for bar in elements(&drawing).iter().filter(|e| e.0 == "rect") {
+                let get = |name| attribute(bar, name).unwrap();
+                if attribute(bar, "rx").is_none() {
+                    let (x, y) = (get("x"), get("y"));
+                    marks.push([x, y, x + get("width"), y + get("height")]);
+                }
+            }
+            let texts: Vec<_> = words(&drawing)
+                .into_iter()
+                .filter(|(text, _)| text.starts_with('+'))
+                .collect();
+            assert!(texts.len() > 3, "{texts:?}");
+            for (text, at) in &texts {
+                for mark in &marks {
+                    let apart = at[2] <= mark[0]
+                        || mark[2] <= at[0]
+                        || at[3] <= mark[1]
+                        || mark[3] <= at[1];
+                    assert!(
+                        apart,
+                        "{text} at {at:?} on {mark:?}, {horizontal}, {}",
+                        options.width_pt
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn names_of_lines_that_end_close_together_stand_in_a_key() {
+    let ends = |names: [f64; 3]| {
+        let mut chart = samples::forecast();
+        let ChartKind::Line { series, bands, .. } = &mut chart.kind else {
+            panic!("a chart with a line");
+        };
+        bands.clear();
+        let times = series[0].times.clone();
+        *series = (0..)
+            .zip(names)
+            .map(|(i, end)| Series {
+                name: format!("line {i}"),
+                values: times.iter().map(|_| Some(end)).collect(),
+                times: times.clone(),
+                role: Role::Observed,
+            })
+            .collect();
+        let drawing = super::svg(&chart, &Options::default());
+        let all = words(&drawing);
+        let named = all.iter().filter(|(text, _)| text.starts_with("line "));
+        let left = named.map(|(_, at)| at[0]).fold(f64::INFINITY, f64::min);
+        left > Options::default().width_pt / 2.0
+    };
+    assert!(ends([0.0, 50.0, 100.0]), "at the ends");
+    assert!(!ends([0.0, 99.0, 100.0]), "in a key");
 }
 
 #[test]
