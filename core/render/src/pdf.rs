@@ -8,7 +8,10 @@ mod tests;
 
 use crate::{Error, Layout, Templates, chart, report_json, sanitise, skeleton, view, world};
 use retrocast_domain::{Chart, ChartKind, Report};
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 use typst::{
     World, WorldExt,
     diag::{Severity, SourceDiagnostic},
@@ -46,7 +49,7 @@ fn attempt(
     templates: &Templates,
     covered: &dyn Fn(char) -> bool,
 ) -> Result<Vec<u8>, Error> {
-    let _forget = Forget;
+    let _forget = Forget::later();
     let files = files(report, layout, templates, covered)?;
     let document = compile(&files)?;
     let identity = format!("retrocast/{}/{}/{layout:?}", report.job, report.window);
@@ -83,9 +86,23 @@ fn files(
 /// every report.
 struct Forget;
 
+/// Reports that are being laid out.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+/// Reports that may end before what a report under way has not used meanwhile is forgotten. Two of a run
+/// are laid out at once, and forgetting all at the end of the first would make the other begin again.
+const KEPT_FOR: usize = 4;
+
+impl Forget {
+    fn later() -> Self {
+        UNDER_WAY.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
 impl Drop for Forget {
     fn drop(&mut self) {
-        comemo::evict(0);
+        let is_last = UNDER_WAY.fetch_sub(1, Ordering::Relaxed) == 1;
+        comemo::evict(if is_last { 0 } else { KEPT_FOR });
     }
 }
 
