@@ -330,6 +330,10 @@ impl<'a> Estimate<'a> {
     /// Decimals for one of the numbers: those that the interval supports. Without one that includes "no
     /// difference", more where the number would read as zero and is not.
     fn decimals(&self, value: f64) -> usize {
+        // All of it, no more and no less.
+        if self.scale == Scale::Relative && value == -1.0 {
+            return 0;
+        }
         let scale = self.factor_of_scale();
         let width = self.interval.map_or(f64::NAN, |[low, high]| high - low) * scale;
         let base = if width.is_finite() && width > 0.0 {
@@ -552,6 +556,41 @@ mod tests {
         assert_eq!(plain(&point.claim("")), "50 % higher; not proven");
         let certain = Estimate::relative(-0.33, Some([-0.33, -0.33]), true);
         assert_eq!(plain(&certain.claim("")), "33 % lower");
+    }
+
+    #[test]
+    fn numbers_have_the_digits_of_their_interval_and_all_has_none() {
+        let relative = |value, low, high, proven| {
+            let estimate = Estimate::relative(value, Some([low, high]), proven);
+            [
+                estimate.signed(),
+                estimate.signed_range(),
+                estimate.claim(""),
+            ]
+            .map(|text| plain(&text))
+        };
+        // Nothing is proven, so a value next to nothing need not be told from it.
+        let open = [
+            "0 %",
+            "-59 to 0 %",
+            "the same (59 % lower to no difference); not proven",
+        ];
+        assert_eq!(relative(-0.0004, -0.59, 0.0004, false), open);
+        // What is proven does not read as nothing.
+        let proven = relative(0.2, 0.0004, 0.59, true);
+        assert_eq!(proven[1], "+0.04 to +59 %");
+        let none = relative(-1.0, -1.0, -0.9937, true);
+        assert_eq!(none[0], "-100 %");
+        assert_eq!(none[2], "100 % lower (95 % interval 100 to 99.37 % lower)");
+        let share = |value, interval| {
+            level_with_interval(value, interval, "share", false).map(|text| plain(&text))
+        };
+        assert_eq!(share(1.0, [0.982, 1.0]), ["100 %", "98.2 to 100 %"]);
+        assert_eq!(share(0.0, [0.0, 0.018]), ["0 %", "0 to 1.8 %"]);
+        assert_eq!(
+            levels([0.9581, 1.0], Some(0.01), "share").map(|text| plain(&text)),
+            ["95.8 %", "100 %"]
+        );
     }
 
     #[test]
