@@ -56,7 +56,7 @@ mod shown;
 mod tests;
 
 use classify::{Tested, classify};
-use shown::{chart, finding, frame_of, table};
+use shown::{chart, finding, frame_of, rests_on, table};
 
 /// Params of `trend`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -216,7 +216,7 @@ fn run(
         })
         .collect();
     cell.did = format!(
-        "Tested {} for a trend over {}: {}.",
+        "Tested {} for a trend over {}: {}. {}",
         series_of(&params.by, results.iter().flatten().count(), &set.measure),
         plural(set.starts.len() as u64, period.noun()),
         match (found.len(), results.iter().flatten().any(Tested::is_proven)) {
@@ -224,6 +224,7 @@ fn run(
             (0, true) => format!("none of {} or more is proven", share(params.change_min)),
             (n, _) => format!("{} proven", plural(n as u64, "trend")),
         },
+        rests_on(&params, &results),
     );
     cell.tables.push(table(&set, &params, &results));
     cell.charts.extend(chart(context, &set, &params, &results));

@@ -57,7 +57,7 @@ pub(super) fn scores(params: &Params, judged: &[Quality]) -> Table {
         ">uniqueness",
         ">shape",
         &records,
-        "<last before the window's end",
+        "<last record before the window's end",
     ];
     let mut table = Table::new("Data quality by dataset.", &headings);
     for quality in judged {

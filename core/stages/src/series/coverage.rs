@@ -270,7 +270,7 @@ impl Coverage {
             && begin(*first) > begin(begins)
         {
             caveats.push(format!(
-                "The {}s begin with the first of all {all}, dated {}; the first of those picked is dated \
+                "The {}s count from the first of all {all}, dated {}; the first of those picked is dated \
                  {}.",
                 period.noun(),
                 long(begins),

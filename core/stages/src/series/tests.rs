@@ -427,7 +427,7 @@ fn silence_is_zero_as_long_as_what_was_picked_from_goes_on() {
     // The first incidents come a week after the first tickets, and that is said.
     let late: Vec<DateTime> = incidents.iter().copied().skip(2).collect();
     let set = daily(&picked(&late, &hours));
-    let want = "The days begin with the first of all tickets, dated 7 September 2026; the first of those \
+    let want = "The days count from the first of all tickets, dated 7 September 2026; the first of those \
                 picked is dated 14 September 2026.";
     assert!(set.caveats.iter().any(|c| c == want), "{:?}", set.caveats);
     // None since the beginning of November: still zeros, not an end.

@@ -1,6 +1,6 @@
 //! Words for series and their groups.
 
-use super::{Aggregate, Group, Request};
+use super::{Aggregate, Group, Request, period::Period};
 use retrocast_domain::number;
 
 /// "component = billing", or "all".
@@ -28,6 +28,29 @@ pub(crate) fn measure_per(request: &Request<'_>, records: &str) -> String {
         Aggregate::Median => named.unwrap_or_else(|| format!("median {value}")),
         Aggregate::Max => named.unwrap_or_else(|| format!("highest {value}")),
     }
+}
+
+/// The shortest time, of a period at least, over which the steepest of slopes a period comes to a readable
+/// figure: its noun, and how many periods it has. All that names a slope takes it, so that two places never
+/// give the same slope in two units.
+pub(crate) fn readable_time(period: Period, steepest: f64) -> (&'static str, f64) {
+    const READABLE: f64 = 0.5;
+    const YEAR: f64 = 365.25;
+    let all = [
+        (Period::Hour.noun(), 1.0 / 24.0),
+        (Period::Day.noun(), 1.0),
+        (Period::Week.noun(), 7.0),
+        (Period::Month.noun(), YEAR / 12.0),
+        ("year", YEAR),
+    ];
+    let own = all.iter().position(|(noun, _)| *noun == period.noun());
+    let longer = &all[own.unwrap_or(0)..];
+    let periods = |(noun, days): &(&'static str, f64)| (*noun, days / longer[0].1);
+    longer
+        .iter()
+        .map(periods)
+        .find(|(_, periods)| steepest.abs() * periods >= READABLE)
+        .unwrap_or_else(|| periods(&longer[longer.len() - 1]))
 }
 
 /// The axis of a chart: what is measured with its unit; an axis of shares has their name alone.

@@ -84,10 +84,6 @@ pub(super) fn finding(
         _ => Severity::Info,
     };
     finding.caveats.clone_from(&set.caveats);
-    let rests_on = rests_on(params, [result.line.method()]);
-    finding
-        .caveats
-        .push(format!("{}.", words::capitalised(&rests_on)));
     if test.inflation > 1.5 {
         finding.caveats.push(format!(
             "Neighbouring {noun}s resemble each other: {} tell as much as {} independent ones.",
@@ -192,16 +188,20 @@ fn order(results: &[Option<Tested>]) -> Vec<usize> {
     order
 }
 
-/// "p from the Mann-Kendall test (proven below 0.05), change and interval from a quasi-Poisson line".
-fn rests_on(params: &Params, lines: impl IntoIterator<Item = &'static str>) -> String {
-    let names: BTreeSet<&str> = lines.into_iter().collect();
+/// What is proven by which test, and what the size rests on: two methods, which need not agree.
+pub(super) fn rests_on(params: &Params, results: &[Option<Tested>]) -> String {
+    let lines = results.iter().flatten().map(|result| result.line.method());
+    let names: BTreeSet<&str> = lines.collect();
     let names: Vec<&str> = names.into_iter().collect();
     format!(
-        "p from the Mann-Kendall test (proven below {}), change and interval from a {} line",
-        number::sensible(params.alpha()),
+        "The p-value is that of the Mann-Kendall test, proven below {}; change and interval are those of a \
+         {} line.",
+        params.alpha(),
         names.join(" or a ")
     )
 }
+
+const POINTS: &str = "percentage points";
 
 pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]) -> Table {
     let shown: Vec<&Tested> = order(results)
@@ -212,12 +212,18 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]
     let (noun, slopes) = readable_slopes(set.period, &slopes);
     let mut slopes = slopes.into_iter();
     let per = format!(">slope per {noun}");
+    // The unit stands once, in the heading: it is longer than the numbers.
+    let change = if is_share(&params.unit) {
+        format!(">change, {POINTS}")
+    } else {
+        ">change".to_string()
+    };
+    let bare = |text: String| text.replace(POINTS, "").trim_end().to_string();
     let mut table = Table::new(
         format!(
-            "Trend of {}, {}; {}{}.",
+            "Trend of {}, {}{}.",
             set.measure,
             set.dates_in_words(0),
-            rests_on(params, shown.iter().map(|result| result.line.method())),
             words::uncorrected(results.iter().flatten().count(), "group")
         ),
         &[
@@ -225,7 +231,7 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]
             "<trend",
             ">line at the start",
             ">at the end",
-            ">change",
+            &change,
             ">95 % interval",
             &per,
             ">adjusted p",
@@ -240,8 +246,8 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]
             result.class.to_string(),
             start,
             end,
-            estimate.signed(),
-            estimate.signed_range(),
+            bare(estimate.signed()),
+            bare(estimate.signed_range()),
             slopes.next().unwrap_or_default(),
             number::p_bare(result.p_adjusted),
         ]);
@@ -252,26 +258,11 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]
 /// Slopes a period with their signs, over the shortest time in which the steepest of them comes to a
 /// readable figure, and the noun of that time.
 fn readable_slopes(period: Period, slopes: &[f64]) -> (&'static str, Vec<String>) {
-    const READABLE: f64 = 0.5;
-    const YEAR: f64 = 365.25;
-    let all = [
-        (Period::Hour.noun(), 1.0 / 24.0),
-        (Period::Day.noun(), 1.0),
-        (Period::Week.noun(), 7.0),
-        (Period::Month.noun(), YEAR / 12.0),
-        ("year", YEAR),
-    ];
-    let own = all.iter().position(|(noun, _)| *noun == period.noun());
-    let longer = &all[own.unwrap_or(0)..];
     let steepest = slopes
         .iter()
         .fold(0.0, |most: f64, slope| most.max(slope.abs()));
-    let scale = |days: f64| days / longer[0].1;
-    let (noun, days) = longer
-        .iter()
-        .find(|(_, days)| steepest * scale(*days) >= READABLE)
-        .unwrap_or(&longer[longer.len() - 1]);
-    let scaled: Vec<f64> = slopes.iter().map(|slope| slope * scale(*days)).collect();
+    let (noun, periods) = words::readable_time(period, steepest);
+    let scaled: Vec<f64> = slopes.iter().map(|slope| slope * periods).collect();
     let texts = number::column(&scaled);
     let signed = texts.into_iter().zip(&scaled).map(|(text, value)| {
         let is_zero = !text.bytes().any(|digit| (b'1'..=b'9').contains(&digit));

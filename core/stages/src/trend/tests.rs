@@ -84,6 +84,16 @@ fn a_drifting_metric_is_found_and_nothing_else() {
     let note = "each interval is for its row alone, findings are corrected for all 4 groups.";
     let caption = plain(&analysis.cell.tables[0].caption);
     assert!(caption.ends_with(note), "{caption}");
+    let tested = "The p-value is that of the Mann-Kendall test, proven below 0.01; change and interval are \
+                  those of a Theil-Sen line.";
+    assert!(analysis.cell.did.ends_with(tested), "{}", analysis.cell.did);
+    let table = &analysis.cell.tables[0];
+    assert_eq!(table.columns[4].title, "change, percentage points");
+    let changes = table.rows.iter().map(|row| &row[4]);
+    assert!(
+        changes.clone().all(|change| !change.contains("points")),
+        "{table:?}"
+    );
     println!("{:#?}", analysis.cell.tables);
     assert_eq!(analysis.frame.expect("a frame").height(), 4);
 }
@@ -202,6 +212,7 @@ fn a_title_says_what_its_chart_draws_and_no_more() {
             let (class, title, [start, end]) = drawn(&analysis);
             let is_proven = matches!(class.as_str(), "improving" | "worsening" | "small");
             assert_eq!(is_proven, !title.contains("proven"), "{class}: {title}");
+            assert!(!is_proven || title.contains("(95 % interval "), "{title}");
             assert!(title.starts_with("Tickets per week: "), "{title}");
             let side = if end > start { "higher" } else { "lower" };
             if is_proven || title.contains("probably") {
