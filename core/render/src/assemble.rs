@@ -11,6 +11,8 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use asks::ask_for;
+pub use headlines::{printed, sorted};
 pub use notes::{without_name, without_prefix};
 pub use verdict::{POOR_SHARE, has_no_records};
 
@@ -24,8 +26,6 @@ use std::collections::BTreeSet;
 
 /// Version of the shape of `report.json`.
 pub const SCHEMA: u32 = 1;
-/// Headlines that the first page prints.
-pub const HEADLINES_PRINTED: usize = 3;
 /// Key figures on the first page.
 const KPIS_MAX: usize = 6;
 
@@ -93,10 +93,19 @@ pub fn report(assembly: Assembly) -> Report {
     } = assembly;
     cells.sort_by_key(|cell| reading_rank(&cell.kind));
     let status = status(&cells, &plan);
-    let kpis = strip(&cells);
+    let mut kpis = key_figures(&cells);
+    let are_more = kpis.len() > KPIS_MAX;
+    kpis.truncate(KPIS_MAX);
     let effects: Vec<Effect> = cells.iter().flat_map(|cell| cell.effects.clone()).collect();
-    let ordered = headlines::in_order(&cells, earlier.as_ref());
-    let asks = asks::asks(&ordered, &effects);
+    let ordered = headlines::in_order(&cells, earlier.as_ref(), Some(&window));
+    let headlines = headlines::headlines(&ordered);
+    // What is asked for stands on the page that asks it; recommendations have one of their own.
+    let is_printed = |(i, finding): &(usize, &Finding)| {
+        *i < printed(&headlines) || finding.kind == "recommendation"
+    };
+    let told = ordered.iter().enumerate().filter(is_printed);
+    let told: Vec<Finding> = told.map(|(_, finding)| finding.clone()).collect();
+    let asks = asks::asks(&told, &effects);
     let notices = notes::notices(&cells, &sources, &window);
     let mut notes = notes::notes(&cells, &sources, &plan, &window);
     notes.extend(notes::later_records(&sources, &window.timezone, date));
@@ -104,8 +113,10 @@ pub fn report(assembly: Assembly) -> Report {
         cells: &cells,
         sources: &sources,
         kpis: &kpis,
+        are_more,
         effects: &effects,
         asks: asks.len(),
+        notices: &notices,
         timezone: &window.timezone,
     };
     Report {
@@ -115,7 +126,7 @@ pub fn report(assembly: Assembly) -> Report {
         timezone: window.timezone.clone(),
         date: date.to_string(),
         verdict: verdict::verdict(window.spec, &facts),
-        headlines: headlines::headlines(&ordered),
+        headlines,
         notices,
         earlier,
         asks,
@@ -163,7 +174,7 @@ pub fn findings(cells: &[Cell]) -> Vec<&Finding> {
 
 /// Key figures over everything first, then those of single subjects. Scores of the data are no figures
 /// of the operations: they stand here only where there is nothing else.
-fn strip(cells: &[Cell]) -> Vec<Kpi> {
+fn key_figures(cells: &[Cell]) -> Vec<Kpi> {
     let of = |is_quality: bool| {
         let cells = cells.iter();
         let cells = cells.filter(move |cell| (cell.kind == "quality") == is_quality);
@@ -179,7 +190,6 @@ fn strip(cells: &[Cell]) -> Vec<Kpi> {
         .filter(|kpi| overall(kpi))
         .chain(all.iter().filter(|kpi| !overall(kpi)))
         .filter(|kpi| seen.insert((kpi.name.clone(), kpi.subject.clone())))
-        .take(KPIS_MAX)
         .map(|kpi| (*kpi).clone())
         .collect()
 }

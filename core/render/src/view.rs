@@ -14,7 +14,7 @@ use crate::words::shorten_to_sentence;
 pub use crate::words::{date_parts, shorten};
 
 use crate::{
-    assemble::{HEADLINES_PRINTED, POOR_SHARE, findings, has_no_records},
+    assemble::{POOR_SHARE, ask_for, findings, has_no_records, printed, sorted},
     stage_map,
     words::{capital, words_of_date},
 };
@@ -84,7 +84,7 @@ pub struct View {
     /// What they are compared with: "2 of these 3 are new since the report on 2026-W45."; empty where
     /// there is no earlier report.
     news: String,
-    asks: Vec<String>,
+    asks: Vec<AskView>,
     /// Charts of the performance page.
     charts: Vec<ChartView>,
     forecasts: Vec<FindingView>,
@@ -118,6 +118,15 @@ pub struct Printed {
     pub view: View,
     /// SVG text by path.
     pub drawings: BTreeMap<String, String>,
+}
+
+/// What is asked of the reader.
+#[derive(Debug, Serialize)]
+struct AskView {
+    text: String,
+    /// The headline that it is asked for, without which a page does not ask it; `None` for what other
+    /// pages tell of.
+    headline: Option<usize>,
 }
 
 #[derive(Debug, Serialize)]
@@ -169,8 +178,10 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
             .iter()
             .map(|note| shorten_to_sentence(note, 400)),
     );
-    let all = findings(&report.cells);
     let earlier = report.earlier.as_ref();
+    let window = Window::parse(&report.window, &report.timezone).ok();
+    let all = findings(&report.cells).into_iter().cloned().collect();
+    let all = sorted(all, earlier, window.as_ref());
     let gone = earlier.map_or_else(Vec::new, |earlier| earlier.no_longer_found(&report.cells));
     let of_kind = |kinds: &[&str], n: usize| -> Vec<FindingView> {
         let chosen = all
@@ -188,10 +199,9 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
         job: report.job.clone(),
         owner: shorten(&report.owner, 90),
         window: report.window.clone(),
-        before: Window::parse(&report.window, &report.timezone).map_or_else(
-            |_| "the period before".to_string(),
-            |window| window.before(),
-        ),
+        before: window
+            .as_ref()
+            .map_or_else(|| "the period before".to_string(), Window::before),
         period: report.period.clone(),
         timezone: report.timezone.clone(),
         date: words_of_date(&report.date),
@@ -217,7 +227,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
         headlines: report
             .headlines
             .iter()
-            .take(HEADLINES_PRINTED)
+            .take(printed(&report.headlines))
             .map(|finding| finding::headline(finding, earlier))
             .collect(),
         alarms: report
@@ -225,7 +235,14 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
             .iter()
             .filter(|finding| finding.severity >= Severity::Warning)
             .count(),
-        asks: report.asks.iter().map(|ask| shorten(ask, 220)).collect(),
+        asks: report
+            .asks
+            .iter()
+            .map(|ask| AskView {
+                text: shorten(ask, 220),
+                headline: report.headlines.iter().position(|f| ask_for(f) == *ask),
+            })
+            .collect(),
         charts: drawings.page(performance_charts(&report.cells, &report.headlines)),
         forecasts: of_kind(&FORECASTS, FORECASTS_MAX),
         forecasts_more: forecasts.saturating_sub(FORECASTS_MAX) as u64,
@@ -288,7 +305,7 @@ impl Drawings<'_> {
         };
         ChartView {
             path,
-            title: capital(&shorten(&self.titled(&chart.title), 110)),
+            title: capital(&shorten(&self.titled(&chart.title), 180)),
             unit: shorten(&chart.unit, 60),
             alt: shorten(alt, 1500),
             wide,
@@ -414,13 +431,10 @@ fn news(report: &Report, gone: &[&EarlierFinding]) -> String {
     let Some(earlier) = &report.earlier else {
         return String::new();
     };
-    let printed = &report.headlines[..report.headlines.len().min(HEADLINES_PRINTED)];
-    let new = printed
-        .iter()
-        .filter(|finding| !earlier.has(finding))
-        .count();
+    let shown = &report.headlines[..printed(&report.headlines)];
+    let new = shown.iter().filter(|finding| !earlier.has(finding)).count();
     let window = &earlier.window;
-    let news = match (new, printed.len()) {
+    let news = match (new, shown.len()) {
         (_, 0) => String::new(),
         (0, _) => format!("Nothing here is new since the report on {window}."),
         (new, all) if new == all => format!("New since the report on {window}."),

@@ -45,7 +45,7 @@ fn group(finding: &Finding) -> Option<String> {
 }
 
 /// Says what happened and what to do about it: "Memory in db-2 is rising: name an owner."
-fn ask_for(finding: &Finding) -> String {
+pub fn ask_for(finding: &Finding) -> String {
     if finding.kind == "recommendation" {
         return finding.sentence.clone();
     }
@@ -70,8 +70,13 @@ fn ask_for(finding: &Finding) -> String {
         },
         "trend" => {
             let measure = rest("trend of ");
-            let be = be(measure);
-            format!("{} {be} {rising}: name an owner.", thing(measure))
+            let measured = thing(measure);
+            // What a step describes about as well may be over.
+            if finding.numbers.get("step_fits_as_well") == Some(&true.into()) {
+                format!("{measured} {rose}: find out when and why.")
+            } else {
+                format!("{measured} {} {rising}: name an owner.", be(measure))
+            }
         }
         "change_point" => {
             let (measure, when) = rest("shift of ")
@@ -86,20 +91,17 @@ fn ask_for(finding: &Finding) -> String {
         },
         "forecast" | "capacity" | "prediction" => match what.split_once(REACHES) {
             Some((measure, limit)) => {
-                let be = be(measure);
                 let is_ahead = finding
                     .magnitude
                     .as_ref()
                     .is_none_or(|days| days.value > 0.0);
-                let claim = if is_ahead {
-                    "expected to reach"
+                let measured = thing(measure);
+                let be = be(measure);
+                if is_ahead {
+                    format!("{measured} {be} heading for {limit}: add capacity or stop the rise.")
                 } else {
-                    "above"
-                };
-                format!(
-                    "{} {be} {claim} {limit}: add capacity or stop the rise.",
-                    thing(measure)
-                )
+                    format!("{measured} {be} above {limit}: add capacity or stop the rise.")
+                }
             }
             None => format!("{}: plan for it.", thing(&what)),
         },

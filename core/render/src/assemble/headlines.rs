@@ -1,10 +1,11 @@
 //! The findings that the first page leads with: what is new first, by the harm it does, and one line
 //! for many groups with the same finding.
 
-use super::{HEADLINES_PRINTED, findings};
+use super::findings;
 use crate::words::named;
+use jiff::civil::Date;
 use retrocast_domain::{
-    Cell, Finding, Severity,
+    Cell, Finding, Severity, Window,
     number::{count, list},
     report::EarlierReport,
 };
@@ -12,26 +13,42 @@ use std::{cmp::Reverse, collections::BTreeSet};
 
 /// Findings kept as headlines.
 pub(super) const HEADLINES_MAX: usize = 8;
+/// Headlines that the first page prints, and as many as it prints where all of them are alarms.
+const PRINTED: usize = 3;
+const PRINTED_MAX: usize = 5;
 /// Groups named in one line; the others are counted.
 const NAMED_MAX: usize = 3;
 
-/// All findings that have something to say, in the order in which they matter, equal ones of several
-/// groups as one.
+/// All findings that have something to say, in the order in which they matter, one for each story and
+/// equal ones of several groups as one.
+pub(super) fn in_order(
+    cells: &[Cell],
+    earlier: Option<&EarlierReport>,
+    window: Option<&Window>,
+) -> Vec<Finding> {
+    sorted(merged(stories(findings(cells))), earlier, window)
+}
+
+/// Findings in the order in which they matter.
 ///
 /// Alarms come before what is worth a look, what the report is about before hints on its data, what
-/// the report before did not have before what it had, and figures that people feel before lasting
-/// changes of level, these before other signs of trouble. Within equals, first one of each stage and
-/// kind, so that one noisy stage cannot fill the page. The rows of queries, which no test stands behind,
-/// come last of what is only good to know.
-pub(super) fn in_order(cells: &[Cell], earlier: Option<&EarlierReport>) -> Vec<Finding> {
-    let all = merged(findings(cells));
+/// the report before did not have before what it had, what happened in the window before what only
+/// touches it, and figures that people feel before lasting changes of level, these before other signs of
+/// trouble. Within equals, first one of each stage and kind, so that one noisy stage cannot fill the
+/// page. The rows of queries, which no test stands behind, come last of what is only good to know.
+pub fn sorted(
+    findings: Vec<Finding>,
+    earlier: Option<&EarlierReport>,
+    window: Option<&Window>,
+) -> Vec<Finding> {
     let is_known = |finding: &Finding| earlier.is_some_and(|earlier| earlier.has(finding));
+    let is_within = |finding: &Finding| window.is_some_and(|window| is_within(finding, window));
     let mut seen = BTreeSet::new();
-    let repeats: Vec<bool> = all
+    let repeats: Vec<bool> = findings
         .iter()
         .map(|finding| !seen.insert((finding.severity, &finding.stage, &finding.kind)))
         .collect();
-    let mut ranked: Vec<(bool, Finding)> = repeats.into_iter().zip(all.iter().cloned()).collect();
+    let mut ranked: Vec<(bool, Finding)> = repeats.into_iter().zip(findings.clone()).collect();
     ranked.sort_by_cached_key(|(repeat, finding)| {
         (
             Reverse(Alarm::of(finding.severity)),
@@ -39,6 +56,7 @@ pub(super) fn in_order(cells: &[Cell], earlier: Option<&EarlierReport>) -> Vec<F
             finding.is_data_hint(),
             is_known(finding),
             *repeat,
+            !is_within(finding),
             harm(finding),
             Reverse(finding.severity),
             Reverse((relative_size(finding) * 1e3) as u64),
@@ -47,11 +65,76 @@ pub(super) fn in_order(cells: &[Cell], earlier: Option<&EarlierReport>) -> Vec<F
     ranked.into_iter().map(|(_, finding)| finding).collect()
 }
 
+/// Whether all of what a finding is about happened in the window.
+fn is_within(finding: &Finding, window: &Window) -> bool {
+    let (first, last) = finding
+        .period
+        .split_once(" to ")
+        .unwrap_or((&finding.period, &finding.period));
+    let days = [first, last].map(str::parse::<Date>);
+    days.iter().all(|day| {
+        day.as_ref()
+            .is_ok_and(|day| (window.start..window.end).contains(day))
+    })
+}
+
+/// Findings without those that another tells of already: that a series rises, where it is said that it
+/// will reach its limit or when it stepped up. Both are one story, and one alarm.
+pub(super) fn stories(findings: Vec<&Finding>) -> Vec<&Finding> {
+    let is_told = |i: usize, finding: &Finding| {
+        let Some((rank, series)) = movement(finding) else {
+            return false;
+        };
+        findings.iter().enumerate().any(|(j, other)| {
+            movement(other).is_some_and(|(other_rank, other_series)| {
+                series == other_series
+                    && (&finding.subject, finding.direction) == (&other.subject, other.direction)
+                    && finding.severity <= other.severity
+                    && finding.severity > Severity::Info
+                    && (other_rank, i) > (rank, j)
+                    && finding.kind != other.kind
+            })
+        })
+    };
+    let kept = findings.iter().enumerate();
+    kept.filter(|(i, finding)| !is_told(*i, finding))
+        .map(|(_, finding)| *finding)
+        .collect()
+}
+
+/// The series whose movement a finding tells of; one that leads to a limit tells the most of it.
+fn movement(finding: &Finding) -> Option<(u8, &str)> {
+    let what = finding.what.as_str();
+    match finding.kind.as_str() {
+        "trend" => Some((0, what.strip_prefix("trend of ")?)),
+        "change_point" => {
+            let shift = what.strip_prefix("shift of ")?;
+            Some((
+                0,
+                shift
+                    .rsplit_once(" in ")
+                    .map_or(shift, |(series, _)| series),
+            ))
+        }
+        "forecast" => Some((1, what.split_once(" reaches ")?.0)),
+        _ => None,
+    }
+}
+
+/// How many of the headlines the first page prints, where it has room: all that are alarms.
+pub fn printed(headlines: &[Finding]) -> usize {
+    let alarms = headlines.iter().filter(|f| f.severity >= Severity::Warning);
+    alarms
+        .count()
+        .clamp(PRINTED, PRINTED_MAX)
+        .min(headlines.len())
+}
+
 /// The first of them: all that are worth a look, as far as there is room. What is only good to know
 /// fills the page where there is too little else.
 pub(super) fn headlines(ordered: &[Finding]) -> Vec<Finding> {
     let news = ordered.iter().filter(|f| f.severity > Severity::Info);
-    let room = news.count().clamp(HEADLINES_PRINTED, HEADLINES_MAX);
+    let room = news.count().clamp(PRINTED, HEADLINES_MAX);
     ordered.iter().take(room).cloned().collect()
 }
 
@@ -178,7 +261,7 @@ mod tests {
                 ..Cell::new(&finding.stage, &finding.kind)
             })
             .collect();
-        let chosen = headlines(&in_order(&cells, earlier));
+        let chosen = headlines(&in_order(&cells, earlier, None));
         chosen.into_iter().map(|finding| finding.sentence).collect()
     }
 
@@ -202,6 +285,67 @@ mod tests {
         let known = [rate.clone(), all[3].clone()];
         let earlier = EarlierReport::new("2026-W45", &known, None);
         assert_eq!(told(&all, Some(&earlier))[0], "busy day in db-1.");
+    }
+
+    #[test]
+    fn what_happened_in_the_window_comes_first() {
+        let window = Window::parse("2026-W46", "UTC").expect("a window");
+        let mut long = finding("volume_threshold", Severity::Warning, "all", "long ago");
+        long.period = "2025-09-22 to 2026-11-15".to_string();
+        let mut drop = finding("anomaly", Severity::Warning, "all", "drop");
+        drop.period = "2026-11-12 to 2026-11-12".to_string();
+        let mut old = drop.clone();
+        (old.period, old.what) = ("2026-11-08".to_string(), "old drop".to_string());
+        let order = |findings: &[&Finding]| -> Vec<String> {
+            let findings = findings.iter().map(|finding| (*finding).clone()).collect();
+            let order = sorted(findings, None, Some(&window)).into_iter();
+            order.map(|finding| finding.what).collect()
+        };
+        assert_eq!(order(&[&long, &drop]), ["drop", "long ago"]);
+        assert_eq!(order(&[&old, &long]), ["long ago", "old drop"]);
+    }
+
+    #[test]
+    fn a_rise_and_where_it_leads_are_one_story() {
+        use Severity::{Notice, Warning};
+        let on = "service = worker";
+        let rise = finding("trend", Warning, on, "trend of memory in use");
+        let step = finding(
+            "change_point",
+            Notice,
+            on,
+            "shift of memory in use in 2026-09",
+        );
+        let limit = finding("forecast", Warning, on, "memory in use reaches its limit");
+        let other = finding("trend", Warning, "service = api", "trend of memory in use");
+        let told = |all: &[&Finding]| -> Vec<String> {
+            let kept = stories(all.to_vec()).into_iter();
+            kept.map(|finding| format!("{} {}", finding.kind, finding.subject))
+                .collect()
+        };
+        assert_eq!(
+            told(&[&rise, &limit, &other, &step]),
+            [format!("forecast {on}"), "trend service = api".to_string()]
+        );
+        assert_eq!(told(&[&rise, &step]), [format!("trend {on}")]);
+        // What is graver is not told of by what is milder, nor a rise by a fall.
+        let mut mild = limit.clone();
+        mild.severity = Notice;
+        assert_eq!(told(&[&rise, &mild]).len(), 2);
+        let mut fall = step.clone();
+        fall.direction = Direction::Down;
+        assert_eq!(told(&[&rise, &fall]).len(), 2);
+    }
+
+    #[test]
+    fn the_page_prints_all_alarms_up_to_five() {
+        let of = |alarms: usize, others: usize| {
+            let alarm = finding("kpi", Severity::Warning, "all", "alarm");
+            let other = finding("kpi", Severity::Notice, "all", "other");
+            printed(&[vec![alarm; alarms], vec![other; others]].concat())
+        };
+        let cases = [of(0, 2), of(1, 7), of(4, 2), of(7, 1)];
+        assert_eq!(cases, [2, 3, 4, 5]);
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub(super) fn notices(cells: &[Cell], sources: &[SourceNote], window: &Window) -
     notices
 }
 
-/// "The newest record is of 18 November 2026, 4 days before the week ends: ..."
+/// "The newest record is dated 18 November 2026, 4 days before the week ends: ..."
 fn end_of_records(sources: &[SourceNote], window: &Window) -> Option<String> {
     let days = sources.iter().map(|source| source.days(&window.timezone));
     let last = days.filter_map(|[_, last]| last).max()?;
@@ -54,7 +54,7 @@ fn end_of_records(sources: &[SourceNote], window: &Window) -> Option<String> {
     (is_in_window && missing > 0).then(|| {
         let noun = window.spec.noun();
         format!(
-            "The newest record is of {}, {} before the {noun} ends: figures of the {noun} lack those \
+            "The newest record is dated {}, {} before the {noun} ends: figures of the {noun} lack those \
              days.",
             long(last),
             plural(missing.unsigned_abs().into(), "day")
@@ -70,7 +70,7 @@ pub(super) fn later_records(sources: &[SourceNote], timezone: &str, date: Date) 
     });
     let say = |(source, last): (&SourceNote, Date)| {
         format!(
-            "{}: the newest record is of {}, which is after the date of this report, {}.",
+            "{}: the newest record is dated {}, which is after the date of this report, {}.",
             source.name,
             long(last),
             long(date)
@@ -157,7 +157,7 @@ fn without_records(
         let none = capital(&window.spec.without_records_of(&source.name));
         let [_, last] = source.days(&window.timezone);
         let last = last.filter(|last| *last < window.start);
-        let newest = last.map(|last| format!("; the last is of {}", long(last)));
+        let newest = last.map(|last| format!("; the last is dated {}", long(last)));
         notes.push(format!("{none}{}.", newest.unwrap_or_default()));
     }
     if !titles.is_empty() {

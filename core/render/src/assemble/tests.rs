@@ -6,7 +6,7 @@ use super::{
 use retrocast_domain::{Severity, Verdict, WindowSpec};
 
 fn chosen(cells: &[Cell]) -> Vec<Finding> {
-    headlines(&in_order(cells, None))
+    headlines(&in_order(cells, None, None))
 }
 
 fn plain(text: &str) -> String {
@@ -134,6 +134,7 @@ fn say_with(cells: &[Cell], asks: usize) -> String {
         effects: &[],
         asks,
         timezone: "UTC",
+        ..Facts::default()
     };
     plain(&verdict(WindowSpec::Week, &facts))
 }
@@ -172,6 +173,7 @@ fn verdict_counts_what_the_data_says() {
         effects: &[],
         asks: 0,
         timezone: "UTC",
+        ..Facts::default()
     };
     assert_eq!(
         verdict(WindowSpec::Month, &facts),
@@ -215,6 +217,7 @@ fn much_that_was_set_aside_is_in_the_verdict_and_so_is_what_was_not_compared() {
             effects: &[],
             asks: 0,
             timezone: "UTC",
+            ..Facts::default()
         };
         plain(&verdict(WindowSpec::Week, &facts))
     };
@@ -237,6 +240,25 @@ fn much_that_was_set_aside_is_in_the_verdict_and_so_is_what_was_not_compared() {
     assert_eq!(
         told(0, &[kpi(None), kpi(Some(90.0))]),
         format!("{calm}: neither of the two key figures shows a proven change.")
+    );
+    let more = Facts {
+        kpis: &[kpi(Some(90.0)), kpi(Some(90.0))],
+        are_more: true,
+        timezone: "UTC",
+        ..Facts::default()
+    };
+    assert_eq!(
+        verdict(WindowSpec::Week, &more),
+        format!("{calm}: neither of the two key figures on this page shows a proven change.")
+    );
+    let notices = ["The records end on Wednesday.".to_string()];
+    let short = Facts {
+        notices: &notices,
+        ..Facts::default()
+    };
+    assert_eq!(
+        verdict(WindowSpec::Week, &short),
+        "As far as the records of this week go, nothing was found that needs a decision."
     );
     // A target is missed where the whole interval misses it.
     let against = |interval| Kpi {
@@ -285,6 +307,7 @@ fn a_window_without_records_is_said() {
         effects: &[],
         asks: 0,
         timezone: "UTC",
+        ..Facts::default()
     };
     assert_eq!(
         verdict(WindowSpec::Week, &facts),
@@ -319,7 +342,7 @@ fn a_window_without_records_is_said() {
     assert_eq!(
         told[2..],
         [
-            "No record of tickets falls in this week; the last is of 31 July 2026.",
+            "No record of tickets falls in this week; the last is dated 31 July 2026.",
             "No record falls in this week for Beats."
         ]
     );
@@ -363,7 +386,7 @@ fn verdict_and_asks_do_not_contradict_each_other() {
     assert!(!say_with(&[], 1).contains("needs a decision"));
     let advice = finding("advice", "recommendation", Severity::Notice, "do this");
     let cells = [cell("advice", "recommendation", vec![advice])];
-    assert_eq!(asks::asks(&in_order(&cells, None), &[]), ["do this."]);
+    assert_eq!(asks::asks(&in_order(&cells, None, None), &[]), ["do this."]);
 }
 
 #[test]
@@ -391,7 +414,7 @@ fn asks_are_sentences() {
             "service = worker",
             "memory in use reaches its limit"
         ),
-        "Memory in use in worker is expected to reach its limit: add capacity or stop the rise."
+        "Memory in use in worker is heading for its limit: add capacity or stop the rise."
     );
     assert_eq!(
         ask("quality", "dataset = ", "records stopped"),
@@ -420,10 +443,15 @@ fn a_rise_to_a_limit_is_asked_about_once() {
         )
     });
     let [same, other] = rises;
+    let open = other.clone().number("step_fits_as_well", true);
+    assert_eq!(
+        asks::asks(&[open], &[]),
+        ["Memory in use in b rose: find out when and why."]
+    );
     assert_eq!(
         asks::asks(&[same, limit, other], &[]),
         [
-            "Memory in use in a is expected to reach its limit: add capacity or stop the rise.",
+            "Memory in use in a is heading for its limit: add capacity or stop the rise.",
             "Memory in use in b is rising: name an owner.",
         ]
     );
@@ -475,7 +503,7 @@ fn a_window_that_lacks_its_last_days_is_said_where_no_stage_looks() {
     assert_eq!(
         told("2026-11-18T14:00:00Z", &[]),
         [
-            "The newest record is of 18 November 2026, 4 days before the week ends: figures of the \
+            "The newest record is dated 18 November 2026, 4 days before the week ends: figures of the \
              week lack those days."
         ]
     );
@@ -578,7 +606,7 @@ fn records_after_the_date_of_the_report_are_said() {
     assert_eq!(
         told("Europe/London"),
         [
-            "incidents: the newest record is of 11 August 2026, which is after the date of this \
+            "incidents: the newest record is dated 11 August 2026, which is after the date of this \
              report, 10 August 2026."
         ]
     );
@@ -596,7 +624,7 @@ fn scores_of_the_data_are_key_figures_only_where_there_are_no_others() {
         ..Cell::new(kind, kind)
     };
     let names = |cells: &[Cell]| -> Vec<String> {
-        let kpis = strip(cells).into_iter();
+        let kpis = key_figures(cells).into_iter();
         kpis.map(|kpi| kpi.name).collect()
     };
     let both = [of("quality", "Data quality score"), of("kpi", "Failures")];

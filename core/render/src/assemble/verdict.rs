@@ -1,6 +1,6 @@
 //! One sentence on how things are, from counts of what was found.
 
-use super::{good_news, notes::NOT_RUN};
+use super::{findings, good_news, headlines::stories, notes::NOT_RUN};
 use crate::words::capital;
 use jiff::civil::DateTime;
 use retrocast_domain::{
@@ -14,13 +14,18 @@ use retrocast_domain::{
 pub const POOR_SHARE: f64 = 0.95;
 
 /// What the verdict counts.
+#[derive(Default)]
 pub(super) struct Facts<'a> {
     pub cells: &'a [Cell],
     pub sources: &'a [SourceNote],
+    /// The key figures shown, and whether there are more.
     pub kpis: &'a [Kpi],
+    pub are_more: bool,
     pub effects: &'a [Effect],
     /// How much is asked of the reader.
     pub asks: usize,
+    /// What the first page says of records that are missing.
+    pub notices: &'a [String],
     /// Time zone of the days of records.
     pub timezone: &'a str,
 }
@@ -38,7 +43,7 @@ pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
         return format!("{none}, so nothing can be said about it{reason}.");
     }
     let of = |severity| {
-        let all = facts.cells.iter().flat_map(|cell| &cell.findings);
+        let all = stories(findings(facts.cells)).into_iter();
         all.filter(|finding| finding.severity == severity).count() as u64
     };
     let (critical, warning) = (of(Severity::Critical), of(Severity::Warning));
@@ -48,7 +53,7 @@ pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
         (0, 0) => calm(noun, facts),
     };
     let mut clauses: Vec<String> = alarm_clause(critical, warning).into_iter().collect();
-    clauses.extend(kpi_clause(facts.kpis, noun));
+    clauses.extend(kpi_clause(facts, noun));
     clauses.extend(effect_clause(facts.effects));
     clauses.extend(failure_clause(facts.cells));
     clauses.extend(refused_clause(sources));
@@ -80,7 +85,7 @@ fn where_records_are(sources: &[SourceNote], timezone: &str) -> String {
     let last = days().filter_map(|[_, last]| last).max();
     match (first, last) {
         (Some(first), Some(last)) if first == last => {
-            format!(": all records are of {}", long(first))
+            format!(": all records are dated {}", long(first))
         }
         (Some(first), Some(last)) => {
             format!(": the records are from {}", range(first, last))
@@ -109,6 +114,8 @@ fn calm(noun: &str, facts: &Facts) -> String {
         format!("This {noun} cannot be judged")
     } else if cells.iter().any(failed) {
         format!("In what could be looked at of this {noun}, {what}")
+    } else if !facts.notices.is_empty() {
+        format!("As far as the records of this {noun} go, {what}")
     } else {
         format!("This {noun} {what}")
     }
@@ -156,19 +163,25 @@ fn alarm_clause(critical: u64, warning: u64) -> Option<String> {
 }
 
 /// What became of the key figures that the first page shows.
-fn kpi_clause(kpis: &[Kpi], noun: &str) -> Option<String> {
+fn kpi_clause(facts: &Facts, noun: &str) -> Option<String> {
+    let kpis = facts.kpis;
     let total = kpis.len() as u64;
     if total == 0 {
         return None;
     }
+    let shown = if facts.are_more {
+        "key figures on this page"
+    } else {
+        "key figures"
+    };
     let of = |test: &dyn Fn(&Kpi) -> bool| kpis.iter().filter(|kpi| test(kpi)).count() as u64;
     let of_all = |n: u64| match total {
         1 => "the key figure".to_string(),
-        _ => format!("{} of the {}", word(n), several(total, "key figure")),
+        _ => format!("{} of the {} {shown}", word(n), word(total)),
     };
     let none = match total {
-        2 => "neither of the two key figures".to_string(),
-        _ => format!("none of the {}", several(total, "key figure")),
+        2 => format!("neither of the two {shown}"),
+        _ => format!("none of the {} {shown}", word(total)),
     };
     let better = of(&|kpi| good_news(kpi) == Some(true));
     let worse = of(&|kpi| good_news(kpi) == Some(false));

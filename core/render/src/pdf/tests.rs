@@ -177,7 +177,7 @@ fn the_first_page_says_that_there_are_more_warnings() {
         severity: Severity::Warning,
         ..sample().headlines[0].clone()
     };
-    for (warnings, said) in [(3, false), (5, true)] {
+    for (warnings, said) in [(5, false), (7, true)] {
         report.headlines = vec![warning.clone(); warnings];
         let words = texts(&report, Layout::Executive).concat().concat();
         let note = "The other warnings are in the technical report.";
@@ -216,8 +216,11 @@ fn the_data_note_has_a_page_of_its_own_only_where_no_other_has_room() {
     report.asks.clear();
     report.kpis.truncate(3);
     report.notes.truncate(2);
-    assert_eq!(pages(&report), [true, false]);
+    // The charts begin on the first page, where they have room, and the note follows them.
+    assert_eq!(pages(&report), [false, true]);
     report.headlines = vec![sample().headlines[0].clone(); 3];
+    report.asks = vec!["what is asked ".repeat(4); 5];
+    assert_eq!(pages(&report), [true, false]);
     for headline in &mut report.headlines {
         headline.sentence = "many words of a sentence ".repeat(16);
     }

@@ -55,15 +55,17 @@ pub(super) struct TableView {
     columns: Vec<ColumnView>,
     rows: Vec<Vec<String>>,
     more: String,
-    /// Set when it fits a page with each text in one line, so that it need not be measured, which
-    /// takes longer than setting it.
-    fits: bool,
+    /// Whether it may run over pages: one that is short stays in one piece.
+    breakable: bool,
 }
 
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct ColumnView {
     title: String,
     align: &'static str,
+    /// Width in points; `None` for that of its words. Measured here and not by the templates, which
+    /// takes longer than setting the table.
+    width: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -133,11 +135,11 @@ pub(super) fn cell(cell: &Cell, drawings: &mut Drawings) -> CellView {
             .tables
             .iter()
             .filter(|table| cell.kind == "sql" || !table.rows.is_empty())
-            .flat_map(|table| parts(self::table(table, cell.kind == "sql")))
-            .map(|table| TableView {
-                fits: natural_width(&table) < WIDE * POINTS_PER_MILLIMETRE,
-                ..table
+            .flat_map(|table| {
+                let rest = where_rest_is(table, cell.output.as_ref());
+                parts(self::table(table, cell.kind == "sql", &rest), &rest)
             })
+            .map(fitted)
             .collect(),
         caveats: sentences(&cell.caveats),
     }
@@ -177,6 +179,15 @@ fn needs_width(kind: &ChartKind) -> bool {
     }
 }
 
+/// Where the whole of a table is: in the report's data, or, where a stage gave its first rows alone,
+/// in the dataset that the stage wrote.
+fn where_rest_is(table: &Table, output: Option<&DatasetRef>) -> String {
+    match output {
+        Some(output) if table.more > 0 => format!("{}@{}", output.name, output.version),
+        _ => "report.json".to_string(),
+    }
+}
+
 /// "tickets, version 3 (12 345 rows)".
 fn dataset(dataset: &DatasetRef) -> String {
     format!(
@@ -188,7 +199,7 @@ fn dataset(dataset: &DatasetRef) -> String {
 }
 
 /// A table whose headings are `raw` has the names of columns in them and values as they came.
-fn table(table: &Table, raw: bool) -> TableView {
+fn table(table: &Table, raw: bool, rest: &str) -> TableView {
     let rows = match table.rows.len() {
         rows if rows <= TABLE_ROWS_WHOLE && table.more == 0 => rows,
         _ => TABLE_ROWS_MAX,
@@ -201,12 +212,17 @@ fn table(table: &Table, raw: bool) -> TableView {
             .is_some_and(|c| c.align == Align::Left);
         text && (raw || column == 0)
     };
+    let is_figure = |column: usize| {
+        let align = shown.columns.get(column).map(|c| c.align);
+        align == Some(Align::Right)
+    };
     let word = |column: usize, text: &String| match shorten(text, 240) {
         text if names(column) => named(&text),
+        text if is_figure(column) || is_date(&text) => unbroken(&text),
         text => text,
     };
     TableView {
-        fits: false,
+        breakable: false,
         caption: shorten(shown.caption.trim_end_matches('.'), 200),
         columns: shown
             .columns
@@ -221,6 +237,7 @@ fn table(table: &Table, raw: bool) -> TableView {
                     Align::Left => "left",
                     Align::Right => "right",
                 },
+                width: None,
             })
             .collect(),
         rows: shown
@@ -235,28 +252,119 @@ fn table(table: &Table, raw: bool) -> TableView {
             .collect(),
         more: match shown.more {
             0 => String::new(),
-            n => format!(
-                "{} not shown; all are in the attached report.json or its dataset.",
-                plural(n, "further row")
-            ),
+            n => format!("{} not shown; all are in {rest}.", plural(n, "further row")),
         },
     }
 }
 
-/// Width of a table with each text in one line, in points, as the templates set it.
-fn natural_width(table: &TableView) -> f64 {
-    // Figures are as wide as each other, which makes a one wider.
-    const TABULAR: f64 = 1.05;
-    const BETWEEN: f64 = 10.0;
-    let column = |(i, column): (usize, &ColumnView)| {
-        let texts = table
-            .rows
-            .iter()
-            .map(|row| text_width(&row[i], 7.6, false) * TABULAR);
-        let widest = texts.fold(text_width(&column.title, 7.0, true), f64::max);
-        widest + BETWEEN
+/// Whether a text is a date or two: what begins with a digit and is short.
+fn is_date(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().count() <= 34
+}
+
+/// Figures in one piece with their units and the ends of their intervals: a line ends between words, or
+/// before an interval.
+fn unbroken(text: &str) -> String {
+    let is_word = |word: &str| word != "to" && word.chars().all(char::is_alphabetic);
+    let ends_clause = |word: &str| word.ends_with([':', ',', ';']);
+    let mut out = String::new();
+    for word in text.split(' ') {
+        if !out.is_empty() {
+            let before = out.rsplit([' ', '\u{a0}']).next().unwrap_or_default();
+            let is_among_words = is_word(before) && is_word(word.trim_end_matches([':', ',', ';']));
+            let ends = word.starts_with('(') || ends_clause(before) || is_among_words;
+            out.push(if ends { ' ' } else { '\u{a0}' });
+        }
+        out.push_str(word);
+    }
+    out
+}
+
+/// Type sizes of a table's texts and headings, and the space beside them, in points, as the templates
+/// set them.
+const TABLE_TEXT: f64 = 7.6;
+const TABLE_HEAD: f64 = 7.0;
+const BETWEEN: f64 = 10.0;
+/// Letters of a word from which on the templates may break it.
+const BREAKABLE_LETTERS: usize = 16;
+/// Rows up to which a table stays in one piece.
+const WHOLE_ROWS_MAX: usize = 8;
+
+/// The table with the widths of its columns: those of their words where all fit beside each other. Else
+/// the widest give way, none by more than its longest word allows.
+fn fitted(mut table: TableView) -> TableView {
+    table.breakable = table.rows.len() > WHOLE_ROWS_MAX;
+    let room = WIDE * POINTS_PER_MILLIMETRE;
+    let widths = |table: &TableView, width: &dyn Fn(&str, f64, bool) -> f64| -> Vec<f64> {
+        let column = |(i, column): (usize, &ColumnView)| {
+            let texts = table
+                .rows
+                .iter()
+                .map(|row| width(&row[i], TABLE_TEXT, false));
+            texts.fold(width(&column.title, TABLE_HEAD, true), f64::max) + BETWEEN
+        };
+        table.columns.iter().enumerate().map(column).collect()
     };
-    table.columns.iter().enumerate().map(column).sum()
+    let natural = widths(&table, &line_width);
+    if natural.iter().sum::<f64>() <= room {
+        return table;
+    }
+    let mut shares = shared(room, &natural, &widths(&table, &widest_word));
+    if shares.is_none() {
+        // Figures must break, too.
+        for text in table.rows.iter_mut().flatten() {
+            *text = text.replace('\u{a0}', " ");
+        }
+        shares = shared(room, &natural, &widths(&table, &widest_word));
+    }
+    for (column, width) in table.columns.iter_mut().zip(shares.iter().flatten()) {
+        column.width = Some(*width);
+    }
+    table
+}
+
+/// Width of the widest part of a text that stays in one line.
+fn widest_word(text: &str, size: f64, bold: bool) -> f64 {
+    let words = text.split(' ').map(|word| {
+        let is_whole = word.chars().count() < BREAKABLE_LETTERS || word.contains('\u{a0}');
+        let part: String = match is_whole {
+            true => word.to_string(),
+            false => word.chars().take(BREAKABLE_LETTERS).collect(),
+        };
+        line_width(&part, size, bold)
+    });
+    words.fold(0.0, f64::max)
+}
+
+/// Width of a text in one line. Figures are as wide as each other, which makes a one wider.
+fn line_width(text: &str, size: f64, bold: bool) -> f64 {
+    const TABULAR: f64 = 1.05;
+    text_width(text, size, bold) * TABULAR
+}
+
+/// Room for columns of these widths, of which the widest get equally much, but none less than its least;
+/// `None` where there is too little even for those.
+fn shared(room: f64, natural: &[f64], least: &[f64]) -> Option<Vec<f64>> {
+    let capped = |cap: f64| -> Vec<f64> {
+        let columns = natural.iter().zip(least);
+        columns
+            .map(|(natural, least)| natural.min(cap).max(*least))
+            .collect()
+    };
+    let fits = |widths: &[f64]| widths.iter().sum::<f64>() <= room;
+    let (mut low, mut high) = (0.0, room);
+    if !fits(&capped(low)) {
+        return None;
+    }
+    for _ in 0..30 {
+        let middle = f64::midpoint(low, high);
+        if fits(&capped(middle)) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    Some(capped(low))
 }
 
 /// Letters that fit beside each other on a printed page, and those that the space between two columns
@@ -276,11 +384,12 @@ const TURNED_ROWS_MAX: usize = 3;
 const TURNED_LINES_MAX: usize = 60;
 
 /// A table with each column as a line; the first, which names the rows, becomes the headings.
-fn turned(table: TableView) -> TableView {
+fn turned(table: TableView, rest: &str) -> TableView {
     let hidden = table.columns.len().saturating_sub(TURNED_LINES_MAX + 1);
     let names = table.rows.iter().map(|row| ColumnView {
         title: shorten(&row[0], 60),
         align: "right",
+        width: None,
     });
     let name = table.columns[0].clone();
     let line = |(i, column): (usize, &ColumnView)| {
@@ -291,28 +400,28 @@ fn turned(table: TableView) -> TableView {
     };
     let columns = table.columns.iter().enumerate().skip(1);
     TableView {
-        fits: false,
+        breakable: false,
         rows: columns.take(TURNED_LINES_MAX).map(line).collect(),
         columns: std::iter::once(name).chain(names).collect(),
-        more: with_hidden_columns(hidden, &table.more),
+        more: with_hidden_columns(hidden, &table.more, rest),
         caption: table.caption,
     }
 }
 
 /// What is not shown of a table: columns, and what else there is to say.
-fn with_hidden_columns(hidden: usize, more: &str) -> String {
+fn with_hidden_columns(hidden: usize, more: &str, rest: &str) -> String {
     if hidden == 0 {
         return more.to_string();
     }
     let columns = plural(hidden as u64, "further column");
-    format!("{columns} not shown; all are in the attached report.json or its dataset. {more}")
+    format!("{columns} not shown; all are in {rest}. {more}")
         .trim_end()
         .to_string()
 }
 
 /// A table that is wider than a page: turned when it has few rows, else in parts below each other, each
 /// with the first column.
-fn parts(table: TableView) -> Vec<TableView> {
+fn parts(table: TableView, rest: &str) -> Vec<TableView> {
     let width = |column: usize| {
         let longest = |text: &String| text.chars().count();
         let cells = table
@@ -331,7 +440,7 @@ fn parts(table: TableView) -> Vec<TableView> {
         return vec![table];
     }
     if (1..=TURNED_ROWS_MAX).contains(&table.rows.len()) {
-        return vec![turned(table)];
+        return vec![turned(table, rest)];
     }
     let first = width(0);
     let mut groups: Vec<Vec<usize>> = vec![Vec::new()];
@@ -360,7 +469,7 @@ fn parts(table: TableView) -> Vec<TableView> {
                 format!("columns {from} to {to}")
             };
             TableView {
-                fits: false,
+                breakable: false,
                 caption: format!("{} ({which} of {n})", table.caption),
                 columns: columns
                     .iter()
@@ -376,7 +485,7 @@ fn parts(table: TableView) -> Vec<TableView> {
         })
         .collect();
     if let Some(last) = parts.last_mut() {
-        last.more = with_hidden_columns(hidden, &table.more);
+        last.more = with_hidden_columns(hidden, &table.more, rest);
     }
     parts
 }
@@ -409,7 +518,7 @@ mod tests {
         let mut rows = Table::new("The result: 3 rows.", &["component", "note", ">failures"]);
         rows.push(["billing".into(), "–".into(), "3".into()]);
         rows.push([String::new(), " \u{a0}".into(), String::new()]);
-        let view = |raw| table(&rows, raw);
+        let view = |raw| table(&rows, raw, "report.json");
         assert_eq!(view(true).rows[1], ["(blank)", "(blank)", ""]);
         assert_eq!(view(false).rows[1], ["(blank)", " \u{a0}", ""]);
         assert_eq!(view(false).caption, "The result: 3 rows");
@@ -426,7 +535,7 @@ mod tests {
         for (rows, shown) in [(24, 24), (25, 10)] {
             let mut hours = Table::new("Hours.", &["<hour", ">records"]);
             (0..rows).for_each(|hour| hours.push([format!("{hour}:00"), "7".to_string()]));
-            let view = table(&hours, false);
+            let view = table(&hours, false, "report.json");
             assert_eq!(view.rows.len(), shown);
             assert_eq!(view.more.is_empty(), rows == shown, "{}", view.more);
         }
@@ -437,11 +546,11 @@ mod tests {
         let titles: Vec<String> = (0..40).map(|i| format!(">a column {i}")).collect();
         let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
         let mut wide = Table::new("Wide", &titles);
-        let row: Vec<String> = (0..40).map(|i| format!("value {i}")).collect();
+        let row: Vec<String> = (0..40).map(|i| format!("value-{i}")).collect();
         wide.rows = vec![row; 5];
-        let shown = parts(table(&wide, false));
+        let shown = parts(table(&wide, false, "t@2"), "t@2");
         assert_eq!(shown.len(), PARTS_MAX);
-        assert!(shown.iter().all(|part| part.rows[0][0] == "value 0"));
+        assert!(shown.iter().all(|part| part.rows[0][0] == "value-0"));
         assert!(
             shown
                 .iter()
@@ -449,17 +558,103 @@ mod tests {
         );
         assert_eq!(shown[0].caption, "Wide (columns 2 to 8 of 40)");
         assert!(
-            shown[3].more.contains("further columns not shown"),
+            shown[3]
+                .more
+                .contains("further columns not shown; all are in t@2."),
             "{}",
             shown[3].more
         );
         wide.rows.truncate(2);
-        let turned = parts(table(&wide, false));
+        let turned = parts(table(&wide, false, "t@2"), "t@2");
         assert_eq!((turned.len(), turned[0].rows.len()), (1, 39));
-        assert_eq!(turned[0].columns[1].title, "value 0");
-        assert_eq!(turned[0].rows[6], ["a column 7", "value 7", "value 7"]);
+        assert_eq!(turned[0].columns[1].title, "value-0");
+        assert_eq!(turned[0].rows[6], ["a column 7", "value-7", "value-7"]);
         let narrow = Table::new("Narrow", &titles[..6]);
-        assert_eq!(parts(table(&narrow, false)).len(), 1);
+        assert_eq!(parts(table(&narrow, false, "t@2"), "t@2").len(), 1);
+    }
+
+    #[test]
+    fn what_is_not_shown_is_where_the_note_says() {
+        let mut rows = Table::new("Rows.", &[">n"]);
+        (0..40).for_each(|i| rows.push([i.to_string()]));
+        let output = DatasetRef {
+            name: "failures".to_string(),
+            version: 3,
+            rows: 40,
+        };
+        let note = |rows: &Table| {
+            let rest = where_rest_is(rows, Some(&output));
+            table(rows, true, &rest).more.replace('\u{a0}', " ")
+        };
+        // The report's data has all rows that a stage gave; of those that it did not, none.
+        assert_eq!(
+            note(&rows),
+            "30 further rows not shown; all are in report.json."
+        );
+        let first = rows.top(10);
+        assert_eq!(
+            note(&first),
+            "30 further rows not shown; all are in failures@3."
+        );
+    }
+
+    #[test]
+    fn figures_stay_in_one_line_where_words_can_give_way() {
+        let mut wide = Table::new(
+            "Wide",
+            &["Group", ">Change (95 % interval)", ">Before", "Basis"],
+        );
+        let basis = "a sentence that is long enough to fill more than a line of the page by itself"
+            .repeat(2);
+        wide.push([
+            "a".to_string(),
+            "+0.5 % (−0.8 to +1.9)".into(),
+            "95 to 97 min".into(),
+            basis,
+        ]);
+        let shown = fitted(table(&wide, false, "report.json"));
+        assert_eq!(shown.rows[0][1], "+0.5\u{a0}% (−0.8\u{a0}to\u{a0}+1.9)");
+        assert_eq!(shown.rows[0][2], "95\u{a0}to\u{a0}97\u{a0}min");
+        assert_eq!(
+            unbroken("+2 percentage points (1 to 3)"),
+            "+2\u{a0}percentage points (1\u{a0}to\u{a0}3)"
+        );
+        let widths: Vec<f64> = shown
+            .columns
+            .iter()
+            .filter_map(|column| column.width)
+            .collect();
+        let room = WIDE * POINTS_PER_MILLIMETRE;
+        assert!(
+            (widths.iter().sum::<f64>() - room).abs() < 0.01,
+            "{widths:?}"
+        );
+        for (row, width) in shown.rows[0].iter().zip(&widths).take(3) {
+            assert!(
+                line_width(row, TABLE_TEXT, false) + BETWEEN <= *width,
+                "{row}: {widths:?}"
+            );
+        }
+        assert_eq!(
+            unbroken("95.0 %: met, not proven"),
+            "95.0\u{a0}%: met, not proven"
+        );
+        // Where there is too little room, figures give way, too, and no column stands on another.
+        let titles = ["Group", ">A", ">B", ">C", ">D", ">E", ">F"];
+        let mut full = Table::new("Full", &titles);
+        full.push(std::array::from_fn::<String, 7, _>(|_| {
+            "+0.5 percent of 100 records (−0.8 to +1.9)".to_string()
+        }));
+        let shown = fitted(table(&full, false, "report.json"));
+        let widths: Vec<f64> = shown.columns.iter().filter_map(|c| c.width).collect();
+        assert_eq!(widths.len(), 7);
+        assert!(widths.iter().sum::<f64>() <= room + 0.01, "{widths:?}");
+        assert_eq!(shared(10.0, &[9.0, 9.0], &[6.0, 6.0]), None);
+        let narrow = shared(10.0, &[9.0, 2.0], &[3.0, 2.0]).expect("room");
+        assert!(
+            (narrow[0] - 8.0).abs() < 1e-6 && narrow[1] == 2.0,
+            "{narrow:?}"
+        );
     }
 
     #[test]

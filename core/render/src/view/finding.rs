@@ -5,7 +5,7 @@ use crate::words::{dates_in_words, shorten, shorten_to_sentence};
 use retrocast_domain::{
     Finding, Severity,
     estimate::level_with_interval,
-    number::{NBSP, count, p_value},
+    number::{NBSP, count, p_value, plural},
     report::{EarlierFinding, EarlierReport},
 };
 use serde::Serialize;
@@ -18,6 +18,15 @@ pub(super) struct FindingView {
     meta: String,
     stage: String,
     caveats: Vec<String>,
+}
+
+/// When that was which a finding tells of. Of what is wrong with records only their days are known.
+fn period(finding: &Finding) -> String {
+    let days = dates_in_words(&finding.period);
+    if finding.kind == "quality" && !days.is_empty() {
+        return format!("among records of {days}");
+    }
+    days
 }
 
 /// Marks an effect without controls where its caveats have no room.
@@ -67,7 +76,7 @@ pub(super) fn headline(finding: &Finding, earlier: Option<&EarlierReport>) -> Fi
     let (severity, severity_word) = severity(finding.severity);
     let mut meta: Vec<String> = mark(finding, earlier).into_iter().collect();
     if !finding.period.is_empty() {
-        meta.push(dates_in_words(&finding.period));
+        meta.push(period(finding));
     }
     meta.extend(uncontrolled(finding));
     FindingView {
@@ -127,10 +136,15 @@ fn finding_meta(finding: &Finding) -> String {
         (None, None) => {}
     }
     if finding.n > 0 {
-        parts.push(format!("n = {}", count(finding.n)));
+        let unit = finding.magnitude.as_ref().map(|magnitude| &*magnitude.unit);
+        parts.push(match unit {
+            // Of files, the number read; of all else, the number of values or records.
+            Some("files") => format!("n = {}", plural(finding.n, "file")),
+            _ => format!("n = {}", count(finding.n)),
+        });
     }
     let baseline = dates_in_words(finding.baseline.as_deref().unwrap_or(""));
-    let period = dates_in_words(&finding.period);
+    let period = period(finding);
     match (period.is_empty(), baseline.is_empty()) {
         (false, false) => parts.push(format!("{period}, against {baseline}")),
         (false, true) => parts.push(period),
@@ -194,13 +208,35 @@ mod tests {
     #[test]
     fn what_works_uncontrolled_says_so_on_the_first_page() {
         let mut finding = Finding::new("s", "effect", "all", "x");
-        finding.caveats = vec!["Uncontrolled: no other component moved along.".to_string()];
+        finding.caveats = vec!["Uncontrolled: no other component moved in step.".to_string()];
         assert_eq!(headline(&finding, None).meta, "uncontrolled");
         let stated = finding.caveats.clone();
         finding.caveats.push("Only here.".to_string());
         assert_eq!(
             super::finding(&finding, &stated, None).caveats,
             ["Only here."]
+        );
+    }
+
+    #[test]
+    fn days_of_records_are_not_days_of_what_is_wrong_with_them_and_files_are_counted_as_files() {
+        let mut finding = Finding::new(
+            "s",
+            "quality",
+            "dataset = x",
+            "files that could not be read",
+        );
+        finding.period = "2026-11-09 to 2026-11-15".to_string();
+        finding.n = 421;
+        finding.magnitude = Some(Magnitude::point(1.0, "files"));
+        let plain = |text: String| text.replace(NBSP, " ");
+        assert_eq!(
+            plain(finding_meta(&finding)),
+            "n = 421 files · among records of 9 to 15 Nov 2026"
+        );
+        assert_eq!(
+            plain(headline(&finding, None).meta),
+            "among records of 9 to 15 Nov 2026"
         );
     }
 
