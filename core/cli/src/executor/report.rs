@@ -116,7 +116,7 @@ fn assemble(node: &Node, inputs: &BTreeMap<String, Arc<Outcome>>, ctx: &RunConte
         earlier: serde_json::from_value(node.config["earlier"].clone()).unwrap_or_default(),
         provenance: Provenance {
             run: ctx.identity.clone(),
-            build: ctx.build.clone(),
+            build: build(&ctx.build, env!("RETROCAST_COMMIT")),
             config_hash: ctx.plan.config_hash.clone(),
             command: command(ctx),
             datasets,
@@ -133,6 +133,15 @@ fn assemble(node: &Node, inputs: &BTreeMap<String, Arc<Outcome>>, ctx: &RunConte
         .notices
         .extend(coverage::before(&report.sources, &ctx.window));
     report
+}
+
+/// The program that made a report, as readers see it: with the commit it was built from, which tells two
+/// programs of one version apart.
+fn build(version: &str, commit: &str) -> String {
+    match commit {
+        "" => version.to_string(),
+        commit => format!("{version} ({commit})"),
+    }
 }
 
 /// The command that makes the report again.
@@ -253,4 +262,17 @@ fn write_whole(path: &PathBuf, bytes: &[u8]) -> std::io::Result<()> {
     let beside = path.with_extension(format!("{:?}.part", std::thread::current().id()));
     std::fs::write(&beside, bytes)?;
     std::fs::rename(beside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_programs_of_one_version_are_told_apart() {
+        let [one, other] = ["6c22f34", "f380d5b"].map(|commit| build("retrocast 0.1.0", commit));
+        assert_eq!(one, "retrocast 0.1.0 (6c22f34)");
+        assert_ne!(one, other);
+        assert_eq!(build("retrocast 0.1.0", ""), "retrocast 0.1.0");
+    }
 }
