@@ -143,7 +143,7 @@ fn twenty() -> usize {
 /// The kind `kpi`.
 pub const KPI: Kind = Kind {
     name: "kpi",
-    code_version: 5,
+    code_version: 6,
     summary: "Key figures of the window with intervals, against the window before and a baseline.",
     manual: include_str!("kpi.rs"),
     schema: || schemars::schema_for!(Params),

@@ -274,13 +274,12 @@ fn target_finding(context: &Context, input: &Input, figure: &Figure<'_>) -> Opti
     Some(finding)
 }
 
-/// The unit of a difference of shares, which is too long for the columns of a table.
+/// The unit of a difference of shares.
 const POINTS: &str = "percentage points";
 
 pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>]) -> Vec<Table> {
     let noun = capitalised(params.noun());
     let has_target = |metric: &Metric| metric.target.is_some();
-    let short = |text: &str| text.replace(POINTS, "pp");
     // A total of a longer or shorter window is given as it is, with that window's length.
     let length = |figure: &Figure<'_>| {
         let days = windows.days(1);
@@ -317,7 +316,7 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
         // Beside a level, "none" alone would read as no change.
         let moved = |text: &str| match text {
             texts::NONE => format!("down to {}", texts::NONE),
-            text => short(text),
+            text => text.to_string(),
         };
         // A change that is proven is marked, so that a reader can tell it from the others.
         let mark = if figure.proven { " *" } else { "" };
@@ -408,15 +407,6 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
         if texts.into_iter().any(|texts| !texts.agree) {
             notes.push("changes are computed before rounding");
         }
-        let points = format!("{NBSP}pp");
-        if table
-            .rows
-            .iter()
-            .flatten()
-            .any(|text| text.contains(&points))
-        {
-            notes.push("pp: percentage points");
-        }
         table.caption = format!("{caption}{part} ({})", notes.join("; "));
         table
     };
@@ -485,9 +475,9 @@ pub(super) fn charts(
         Chart {
             id: chart_id(&context.stage, &format!("{at}-{}", metric.name)),
             title: format!(
-                "{} by {by}, last {HISTORY} {}s",
+                "{} by {by}: the last {HISTORY} {noun}s, with the value of the last {noun}",
                 capitalised(&metric.name),
-                context.window.spec.noun()
+                noun = context.window.spec.noun()
             ),
             unit: metric.unit().to_string(),
             alt: format!("A small line for each {by}. Now: {}.", notes.join(", ")),

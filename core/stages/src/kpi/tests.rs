@@ -735,11 +735,10 @@ fn tables_of_shares_explain_their_unit_and_others_do_not() {
         )
     };
     let (caption, change) = table(success());
-    assert!(
-        caption.ends_with("proven change; pp: percentage points)"),
-        "{caption}"
-    );
-    let (size, range) = change.split_once(" pp (").expect("a size in points");
+    assert!(caption.ends_with("proven change)"), "{caption}");
+    let (size, range) = change
+        .split_once(" percentage points (")
+        .expect("a size in points");
     assert!(
         size.len() > 1 && range.ends_with(')') && !range.contains('p'),
         "{change}"
