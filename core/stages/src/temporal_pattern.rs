@@ -89,7 +89,7 @@ use read::read;
 /// The kind `temporal_pattern`.
 pub const TEMPORAL_PATTERN: Kind = Kind {
     name: "temporal_pattern",
-    code_version: 6,
+    code_version: 7,
     summary: "Weekday, hour, month and year effects, and the volume at which things change.",
     manual: include_str!("temporal_pattern.rs"),
     schema: || schemars::schema_for!(Params),

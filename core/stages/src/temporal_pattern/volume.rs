@@ -379,7 +379,7 @@ fn candidate(
                     |ratio| format!(
                         "{} {}",
                         words::verb(&data.measure),
-                        in_words(data, &ratio).size()
+                        in_words(data, &ratio).claim("")
                     )
                 ),
                 records_with(&volume, &threshold, true)

@@ -412,7 +412,7 @@ fn candidate(
         .number("part", list(|year| json!(year.is_part())))
         .number("bars", json!([year.label()]));
     Candidate {
-        title: format!("{whose} {were} {}", estimate.compared(&pair.than())),
+        title: format!("{whose} {were} {}", estimate.claim(&pair.than())),
         p: ratio.p,
         large: ratio.ratio.ln().abs() >= (1.0 + data.params.change_min).ln(),
         finding,

@@ -360,7 +360,7 @@ fn day_candidate(
     Candidate {
         title: if of_working {
             let size = words::estimate(data, &working, true);
-            let size = size.compared(&format!("{when} than on the average working day"));
+            let size = size.claim(&format!("{when} than on the average working day"));
             statement(data, group, &size)
         } else {
             title(data, group, fitted, days, &all, &average(&when))
@@ -398,7 +398,7 @@ fn weekend_candidate(
         p: judged.p,
         finding,
         chart,
-        title: statement(data, group, &estimate.compared(than)),
+        title: statement(data, group, &claim),
     }
 }
 
@@ -470,7 +470,7 @@ fn title(
     let claim = match (above, is_count) {
         _ if !is_beyond_all(data, fitted, named, &all, above) => {
             let estimate = words::estimate(data, comparison, true);
-            return statement(data, group, &estimate.compared(than));
+            return statement(data, group, &estimate.claim(than));
         }
         (true, true) => "most frequent",
         (false, true) => "least frequent",
