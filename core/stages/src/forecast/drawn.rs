@@ -63,14 +63,9 @@ impl Reporter<'_> {
                 name: format!("line since {}", long(self.began(group, stretch))),
                 times,
                 values: (0..steps).map(|step| Some(stretch.line(step))).collect(),
-                role: Role::Expected,
+                role: Role::Context,
             });
         }
-        let role = if extra.is_empty() {
-            Role::Expected
-        } else {
-            Role::Context
-        };
         let ahead: Vec<DateTime> = (0..outlook.mean.len())
             .map(|step| self.ahead(step))
             .collect();
@@ -125,7 +120,7 @@ impl Reporter<'_> {
                         name: "forecast".to_string(),
                         times: ahead,
                         values: outlook.mean.iter().copied().map(Some).collect(),
-                        role,
+                        role: Role::Expected,
                     },
                 ]
                 .into_iter()

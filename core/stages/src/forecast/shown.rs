@@ -344,8 +344,11 @@ impl Reporter<'_> {
                 let dates = self.breach_dates(earliest, latest);
                 let level = *self.params.level.last()?;
                 let half = stretch.slope_half_width(level);
-                let slopes = [stretch.slope - half, stretch.slope + half];
-                let slope = Estimate::amount(stretch.slope, Some(slopes), &self.params.unit, true);
+                let (noun, periods) = words::readable_time(self.lines.period, stretch.slope);
+                let over = |slope: f64| slope * periods;
+                let slopes = [stretch.slope - half, stretch.slope + half].map(over);
+                let rise = over(stretch.slope);
+                let slope = Estimate::amount(rise, Some(slopes), &self.params.unit, true);
                 finding.sentence = fill(
                     "{claim} if it keeps rising by {slope} a {noun} as it has since about {began} \
                      ({level} interval of that line: {dates}); the forecast {forecast}.",
@@ -354,7 +357,7 @@ impl Reporter<'_> {
                         ("level", &words::share(level)),
                         ("dates", &dates),
                         ("slope", &slope.bare_size()),
-                        ("noun", self.lines.period.noun()),
+                        ("noun", noun),
                         ("began", &long(began)),
                         ("forecast", &self.forecast_at_limit(group, line)),
                     ],
@@ -362,7 +365,8 @@ impl Reporter<'_> {
                 finding = finding
                     .number("breach_date", self.ahead(likely).date().to_string())
                     .number("breach_earliest", self.ahead(earliest).date().to_string())
-                    .number("breach_days", days(likely));
+                    .number("breach_days", days(likely))
+                    .number(&format!("slope_per_{noun}"), rise);
                 if let Some(latest) = latest {
                     finding =
                         finding.number("breach_latest", self.ahead(latest).date().to_string());
@@ -481,6 +485,8 @@ pub(super) fn gain_words(gain: f64) -> String {
     } else if gain >= GAIN_MIN {
         let share = number::fixed(100.0 * gain, 0);
         format!("{share}{}% more accurate than", number::NBSP)
+    } else if gain.abs() < 0.005 {
+        "as accurate as".to_string()
     } else if gain > -GAIN_MIN {
         "about as accurate as".to_string()
     } else {

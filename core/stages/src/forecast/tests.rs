@@ -54,7 +54,7 @@ fn a_drifting_metric_reaches_its_limit_and_a_level_one_does_not() {
     let begins = "Memory in api would reach 80 % of its limit of 100 % on ";
     assert!(words.starts_with(begins), "{words}");
     assert!(
-        words.contains("percentage points a day as it has since about"),
+        words.contains("percentage points a week as it has since about"),
         "{words}"
     );
     // The dates are those at which the drawn interval of the line meets the limit.
@@ -256,7 +256,8 @@ fn accuracy_is_said_against_last_week() {
         (0.283, "28 % more accurate than"),
         (0.9999, "more than 99 % more accurate than"),
         (0.04, "about as accurate as"),
-        (-0.001, "about as accurate as"),
+        (-0.001, "as accurate as"),
+        (-0.04, "about as accurate as"),
         (-4.0, "less accurate than"),
     ] {
         assert_eq!(shown::gain_words(gain).replace('\u{a0}', " "), words);
