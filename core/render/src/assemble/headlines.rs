@@ -48,7 +48,7 @@ pub fn sorted(
         .iter()
         .map(|finding| !seen.insert((finding.severity, &finding.stage, &finding.kind)))
         .collect();
-    let mut ranked: Vec<(bool, Finding)> = repeats.into_iter().zip(findings.clone()).collect();
+    let mut ranked: Vec<(bool, Finding)> = repeats.into_iter().zip(findings).collect();
     ranked.sort_by_cached_key(|(repeat, finding)| {
         (
             Reverse(Alarm::of(finding.severity)),

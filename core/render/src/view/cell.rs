@@ -309,13 +309,20 @@ fn fitted(mut table: TableView) -> TableView {
     if natural.iter().sum::<f64>() <= room {
         return table;
     }
-    let mut shares = shared(room, &natural, &widths(&table, &widest_word));
-    if shares.is_none() {
-        // Figures must break, too.
-        for text in table.rows.iter_mut().flatten() {
-            *text = text.replace('\u{a0}', " ");
+    let mut least = widths(&table, &widest_word);
+    let mut shares = shared(room, &natural, &least);
+    while shares.is_none() {
+        // Figures must break, too, those that need the most room first.
+        let is_whole = |i: &usize| table.rows.iter().any(|row| row[*i].contains('\u{a0}'));
+        let columns = (0..least.len()).filter(is_whole);
+        let Some(widest) = columns.max_by(|a, b| least[*a].total_cmp(&least[*b])) else {
+            break;
+        };
+        for row in &mut table.rows {
+            row[widest] = row[widest].replace('\u{a0}', " ");
         }
-        shares = shared(room, &natural, &widths(&table, &widest_word));
+        least = widths(&table, &widest_word);
+        shares = shared(room, &natural, &least);
     }
     for (column, width) in table.columns.iter_mut().zip(shares.iter().flatten()) {
         column.width = Some(*width);
@@ -327,9 +334,10 @@ fn fitted(mut table: TableView) -> TableView {
 fn widest_word(text: &str, size: f64, bold: bool) -> f64 {
     let words = text.split(' ').map(|word| {
         let is_whole = word.chars().count() < BREAKABLE_LETTERS || word.contains('\u{a0}');
-        let part: String = match is_whole {
-            true => word.to_string(),
-            false => word.chars().take(BREAKABLE_LETTERS).collect(),
+        let part: String = if is_whole {
+            word.to_string()
+        } else {
+            word.chars().take(BREAKABLE_LETTERS).collect()
         };
         line_width(&part, size, bold)
     });
