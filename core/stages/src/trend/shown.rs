@@ -214,7 +214,7 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]
     let per = format!(">slope per {noun}");
     // The unit stands once, in the heading: it is longer than the numbers.
     let change = if is_share(&params.unit) {
-        format!(">change, {POINTS}")
+        format!(">Change, {POINTS}")
     } else {
         ">change".to_string()
     };

@@ -88,7 +88,7 @@ fn a_drifting_metric_is_found_and_nothing_else() {
                   those of a Theil-Sen line.";
     assert!(analysis.cell.did.ends_with(tested), "{}", analysis.cell.did);
     let table = &analysis.cell.tables[0];
-    assert_eq!(table.columns[4].title, "change, percentage points");
+    assert_eq!(table.columns[4].title, "Change, percentage points");
     let changes = table.rows.iter().map(|row| &row[4]);
     assert!(
         changes.clone().all(|change| !change.contains("points")),
