@@ -16,6 +16,7 @@ use retrocast_domain::{Outcome, Window};
 use retrocast_engine::{
     Executor, Failure, Node, Progress, RunContext, job::retention::before, plan,
 };
+use retrocast_stages::Reads;
 use retrocast_store::{
     Before, Contract, Control, Days, Dialect, Format, Hashes, Lake, Properties, Remedy, Room,
     Share, SourceSpec, Sql, StoreError,
@@ -286,9 +287,11 @@ impl Executor for Work {
         match node.kind.as_str() {
             plan::SOURCE => self.ingest(node, ctx).await,
             plan::REPORT => report::lay_out(self, node, inputs, ctx).await,
-            "sql" => stage::query(self, node, inputs, ctx).await,
-            "noop" => stage::noop(node, inputs, ctx),
-            _ => stage::analyse(self, node, inputs, ctx).await,
+            _ => match stage::kind(node)?.reads {
+                Reads::Query => stage::query(self, node, inputs, ctx).await,
+                Reads::Nothing => stage::without_rows(node, inputs, ctx),
+                Reads::Pieces | Reads::All => stage::analyse(self, node, inputs, ctx).await,
+            },
         }
     }
 

@@ -1,6 +1,11 @@
 //! What one stage did and found: the unit of the technical report.
 
-use crate::{chart::Chart, effect::Effect, finding::Direction, finding::Finding, table::Table};
+use crate::{
+    chart::Chart,
+    effect::Effect,
+    finding::{Chapter, Direction, Finding},
+    table::Table,
+};
 use serde::{Deserialize, Serialize};
 
 /// How a stage ended.
@@ -129,6 +134,9 @@ pub struct Cell {
     pub stage: String,
     /// Kind of stage.
     pub kind: String,
+    /// Where a report tells of it; its kind says so.
+    #[serde(default)]
+    pub chapter: Chapter,
     /// Title: the job's, or made from kind and inputs.
     pub title: String,
     /// How it ended.
@@ -166,11 +174,24 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// The same in a chapter, with those of its findings that do not stand in another.
+    #[must_use]
+    pub fn in_chapter(mut self, chapter: Chapter) -> Self {
+        self.chapter = chapter;
+        for finding in &mut self.findings {
+            if finding.chapter == Chapter::Other {
+                finding.chapter = chapter;
+            }
+        }
+        self
+    }
+
     /// An empty cell of a stage.
     pub fn new(stage: &str, kind: &str) -> Self {
         Self {
             stage: stage.to_string(),
             kind: kind.to_string(),
+            chapter: Chapter::default(),
             title: String::new(),
             status: CellStatus::Done,
             did: String::new(),

@@ -2,6 +2,33 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Where a report tells of a stage, in the order of reading.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Chapter {
+    /// What the records are worth.
+    Data,
+    /// Key figures of the window.
+    Figures,
+    /// Single times that were unusual.
+    Events,
+    /// Levels that shifted or drift.
+    Changes,
+    /// When things happen.
+    Rhythm,
+    /// What comes next.
+    Outlook,
+    /// What improvements brought.
+    Improvements,
+    /// Anything else.
+    #[default]
+    Other,
+    /// Rows that are made for other stages.
+    Rows,
+}
+
 /// Which way something went, in terms of the quantity itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -79,6 +106,33 @@ pub struct Evidence {
     pub filter: Option<String>,
 }
 
+/// What is asked of the reader of a finding: "Memory in use in db-2 is rising: name an owner."
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// What it is about, without the group: "memory in use".
+    pub about: String,
+    /// What happened to that: "is rising"; empty where `about` says it.
+    pub happened: String,
+    /// What to do: "name an owner".
+    pub todo: String,
+}
+
+impl Ask {
+    /// That of these parts.
+    pub fn new(
+        about: impl Into<String>,
+        happened: impl Into<String>,
+        todo: impl Into<String>,
+    ) -> Self {
+        let (about, happened, todo) = (about.into(), happened.into(), todo.into());
+        Self {
+            about,
+            happened,
+            todo,
+        }
+    }
+}
+
 /// One claim worth reading.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
@@ -89,6 +143,9 @@ pub struct Finding {
     /// What sort of claim it is: `weekday_effect`, `change_point`, `anomaly`, `trend`,
     /// `volume_threshold`, `effect`, `forecast`, `quality`, `kpi`, ...
     pub kind: String,
+    /// The chapter of the stage that found it.
+    #[serde(default)]
+    pub chapter: Chapter,
     /// Whom it is about: "component = billing", or "all".
     pub subject: String,
     /// What exactly, stable between runs: "failures on Monday".
@@ -120,6 +177,9 @@ pub struct Finding {
     pub caveats: Vec<String>,
     /// The claim in one sentence, from the stage's template.
     pub sentence: String,
+    /// What is asked of the reader, once it is severe enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Ask>,
     /// Further numbers by name, for tests and for machines.
     #[serde(default)]
     pub numbers: std::collections::BTreeMap<String, serde_json::Value>,
@@ -138,6 +198,7 @@ impl Finding {
             id: Self::identity(kind, subject, what),
             stage: stage.to_string(),
             kind: kind.to_string(),
+            chapter: Chapter::default(),
             subject: subject.to_string(),
             what: what.to_string(),
             direction: Direction::None,
@@ -153,6 +214,7 @@ impl Finding {
             confidence: 0.0,
             caveats: Vec::new(),
             sentence: String::new(),
+            ask: None,
             numbers: std::collections::BTreeMap::new(),
         }
     }
@@ -160,12 +222,12 @@ impl Finding {
     /// Tells whether it only helps to keep records clean: no figure of the report hangs on it, so it
     /// comes after what the report is about.
     pub fn is_data_hint(&self) -> bool {
-        self.kind == "quality" && self.severity < Severity::Warning
+        self.chapter == Chapter::Data && self.severity < Severity::Warning
     }
 
     /// Tells whether it is a row of a query, of which no test was made.
     fn is_fact(&self) -> bool {
-        self.kind == "fact"
+        self.chapter == Chapter::Rows
     }
 
     /// Adds a number by name.

@@ -35,7 +35,7 @@ pub use chart::{Chart, ChartKind};
 pub use diagnostic::{Diagnostic, Level};
 pub use effect::{Effect, EffectTest, Verdict};
 pub use estimate::{Estimate, Standing};
-pub use finding::{Direction, Evidence, Finding, Magnitude, Severity};
+pub use finding::{Ask, Chapter, Direction, Evidence, Finding, Magnitude, Severity};
 pub use mail::is_mail_address;
 pub use report::{Report, ReportStatus, RunStatus};
 pub use table::{Align, Column, Table};

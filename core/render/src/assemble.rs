@@ -18,7 +18,7 @@ pub use verdict::{POOR_SHARE, has_no_records};
 
 use jiff::civil::Date;
 use retrocast_domain::{
-    Cell, CellStatus, Direction, Effect, Finding, Kpi, Report, ReportStatus, Window,
+    Cell, CellStatus, Chapter, Direction, Effect, Finding, Kpi, Report, ReportStatus, Window,
     finding::by_importance,
     report::{EarlierReport, PlanNode, Provenance, SourceNote},
 };
@@ -28,29 +28,6 @@ use std::collections::BTreeSet;
 pub const SCHEMA: u32 = 1;
 /// Key figures on the first page.
 const KPIS_MAX: usize = 6;
-
-/// Kinds of stage in the order in which a report tells of them; others come before `sql`, which
-/// only prepares rows for others.
-const READING_ORDER: &[&str] = &[
-    "quality",
-    "health",
-    "kpi",
-    "anomaly",
-    "change_point",
-    "trend",
-    "temporal_pattern",
-    "forecast",
-    "capacity",
-    "drift",
-    "item_set",
-    "sequence",
-    "prediction",
-    "alert",
-    "correlation",
-    "root_cause",
-    "effectiveness",
-    "recommendation",
-];
 
 /// Everything a report is made from.
 #[derive(Debug, Clone)]
@@ -91,7 +68,7 @@ pub fn report(assembly: Assembly) -> Report {
         earlier,
         provenance,
     } = assembly;
-    cells.sort_by_key(|cell| reading_rank(&cell.kind));
+    cells.sort_by_key(|cell| cell.chapter);
     let status = status(&cells, &plan);
     let mut kpis = key_figures(&cells);
     let are_more = kpis.len() > KPIS_MAX;
@@ -99,13 +76,8 @@ pub fn report(assembly: Assembly) -> Report {
     let effects: Vec<Effect> = cells.iter().flat_map(|cell| cell.effects.clone()).collect();
     let ordered = headlines::in_order(&cells, earlier.as_ref(), Some(&window));
     let headlines = headlines::headlines(&ordered);
-    // What is asked for stands on the page that asks it; recommendations have one of their own.
-    let is_printed = |(i, finding): &(usize, &Finding)| {
-        *i < printed(&headlines) || finding.kind == "recommendation"
-    };
-    let told = ordered.iter().enumerate().filter(is_printed);
-    let told: Vec<Finding> = told.map(|(_, finding)| finding.clone()).collect();
-    let asks = asks::asks(&told, &effects);
+    // What is asked for stands on the page that asks it.
+    let asks = asks::asks(&ordered[..printed(&headlines)], &effects);
     let notices = notes::notices(&cells, &sources, &window);
     let mut notes = notes::notes(&cells, &sources, &plan, &window);
     notes.extend(notes::later_records(&sources, &window.timezone, date));
@@ -144,14 +116,6 @@ pub fn report(assembly: Assembly) -> Report {
     }
 }
 
-fn reading_rank(kind: &str) -> usize {
-    let unknown = READING_ORDER.len() + usize::from(kind == "sql");
-    READING_ORDER
-        .iter()
-        .position(|known| *known == kind)
-        .unwrap_or(unknown)
-}
-
 /// Bad records and broken files do not make a report partial: they are counted and said.
 fn status(cells: &[Cell], plan: &[PlanNode]) -> ReportStatus {
     let failed = cells
@@ -177,7 +141,7 @@ pub fn findings(cells: &[Cell]) -> Vec<&Finding> {
 fn key_figures(cells: &[Cell]) -> Vec<Kpi> {
     let of = |is_quality: bool| {
         let cells = cells.iter();
-        let cells = cells.filter(move |cell| (cell.kind == "quality") == is_quality);
+        let cells = cells.filter(move |cell| (cell.chapter == Chapter::Data) == is_quality);
         cells.flat_map(|cell| &cell.kpis)
     };
     let mut all: Vec<&Kpi> = of(false).collect();

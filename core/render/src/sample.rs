@@ -12,8 +12,8 @@ use effects::{broken, effectiveness, hostile, too_short};
 use figures::{key_figures, quality, sql};
 use jiff::civil::date;
 use retrocast_domain::{
-    Cell, DatasetRef, Direction, Evidence, Finding, Magnitude, ParamLine, Report, Severity,
-    WindowSpec,
+    Ask, Cell, Chapter, DatasetRef, Direction, Evidence, Finding, Magnitude, ParamLine, Report,
+    Severity, WindowSpec,
     report::{PlanNode, Provenance, SourceNote},
 };
 
@@ -73,8 +73,23 @@ fn params(items: &[(&str, &str, bool)]) -> Vec<ParamLine> {
     items.iter().map(line).collect()
 }
 
+/// Where the kinds of the sample stand.
+pub(crate) fn chapter(kind: &str) -> Chapter {
+    match kind {
+        "quality" => Chapter::Data,
+        "kpi" => Chapter::Figures,
+        "anomaly" => Chapter::Events,
+        "change_point" | "trend" => Chapter::Changes,
+        "temporal_pattern" => Chapter::Rhythm,
+        "forecast" => Chapter::Outlook,
+        "effectiveness" | "effect" => Chapter::Improvements,
+        "sql" | "fact" => Chapter::Rows,
+        _ => Chapter::Other,
+    }
+}
+
 fn cells() -> Vec<Cell> {
-    vec![
+    let cells = vec![
         sql(),
         quality(),
         key_figures(),
@@ -86,7 +101,14 @@ fn cells() -> Vec<Cell> {
         hostile(),
         too_short(),
         broken(),
-    ]
+    ];
+    let cells = cells.into_iter();
+    cells
+        .map(|cell| {
+            let chapter = chapter(&cell.kind);
+            cell.in_chapter(chapter)
+        })
+        .collect()
 }
 
 struct Claim<'a> {
@@ -102,6 +124,7 @@ fn claim(claim: &Claim, magnitude: Option<Magnitude>, n: u64, p: Option<f64>) ->
     let mut finding = Finding::new(claim.stage, claim.kind, claim.subject, claim.what);
     finding.severity = claim.severity;
     finding.sentence = claim.sentence.to_string();
+    finding.ask = Some(Ask::new(claim.what, "", "find the cause"));
     finding.magnitude = magnitude;
     finding.n = n;
     finding.p_adjusted = p;

@@ -24,7 +24,7 @@ use effect::EffectView;
 use finding::FindingView;
 use kpi::KpiView;
 use retrocast_domain::{
-    Cell, Chart, ChartKind, Finding, Report, ReportStatus, Severity, Window,
+    Cell, Chapter, Chart, ChartKind, Finding, Report, ReportStatus, Severity, Window,
     number::{percent, plural},
     report::EarlierFinding,
 };
@@ -39,12 +39,10 @@ pub const HALF: f64 = 81.0;
 pub const WORD: f64 = 20.0;
 
 const CHARTS_MAX: usize = 6;
-const FORECASTS: [&str; 3] = ["forecast", "capacity", "prediction"];
 const FORECASTS_MAX: usize = 3;
 const EFFECTS_MAX: usize = 8;
 /// With more rows than these, the page has no room for a drawing.
 const PROOF_EFFECTS_MAX: usize = 5;
-const RECOMMENDATIONS_MAX: usize = 3;
 const TABLE_ROWS_MAX: usize = 10;
 /// Rows up to which a table is shown whole: hours of a day, months of a year.
 const TABLE_ROWS_WHOLE: usize = 24;
@@ -95,8 +93,6 @@ pub struct View {
     ledger: Vec<EffectView>,
     /// The drawing of one improvement, for the short ledger.
     proof: Option<ChartView>,
-    recommendations: Vec<FindingView>,
-    outcomes: Vec<FindingView>,
     notes: Vec<String>,
     findings: Vec<FindingView>,
     findings_more: u64,
@@ -183,17 +179,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
     let all = findings(&report.cells).into_iter().cloned().collect();
     let all = sorted(all, earlier, window.as_ref());
     let gone = earlier.map_or_else(Vec::new, |earlier| earlier.no_longer_found(&report.cells));
-    let of_kind = |kinds: &[&str], n: usize| -> Vec<FindingView> {
-        let chosen = all
-            .iter()
-            .filter(|finding| kinds.contains(&finding.kind.as_str()));
-        chosen
-            .take(n)
-            .map(|finding| finding::headline(finding, earlier))
-            .collect()
-    };
-    let kinds = all.iter().map(|finding| finding.kind.as_str());
-    let forecasts = kinds.filter(|kind| FORECASTS.contains(kind)).count();
+    let forecasts: Vec<&Finding> = all.iter().filter(|finding| is_forecast(finding)).collect();
     let view = View {
         title: shorten(&report.title, 90),
         job: report.job.clone(),
@@ -240,14 +226,19 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
             .iter()
             .map(|ask| AskView {
                 text: shorten(ask, 220),
-                headline: report.headlines.iter().position(|f| ask_for(f) == *ask),
+                headline: report
+                    .headlines
+                    .iter()
+                    .position(|f| ask_for(f).as_ref() == Some(ask)),
             })
             .collect(),
         charts: drawings.page(performance_charts(&report.cells, &report.headlines)),
-        forecasts: of_kind(&FORECASTS, FORECASTS_MAX),
-        forecasts_more: forecasts.saturating_sub(FORECASTS_MAX) as u64,
-        recommendations: of_kind(&["recommendation"], RECOMMENDATIONS_MAX),
-        outcomes: of_kind(&["recommendation_outcome"], RECOMMENDATIONS_MAX),
+        forecasts: forecasts
+            .iter()
+            .take(FORECASTS_MAX)
+            .map(|finding| finding::headline(finding, earlier))
+            .collect(),
+        forecasts_more: forecasts.len().saturating_sub(FORECASTS_MAX) as u64,
         notes,
         findings: all
             .iter()
@@ -368,7 +359,10 @@ fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usiz
         let first = headlines.iter().position(|f| f.stage == cell.stage);
         first.unwrap_or(usize::MAX)
     };
-    let mut by_weight: Vec<&Cell> = cells.iter().filter(|cell| cell.kind != "quality").collect();
+    let mut by_weight: Vec<&Cell> = cells
+        .iter()
+        .filter(|cell| cell.chapter != Chapter::Data)
+        .collect();
     by_weight.sort_by_key(|cell| told(cell));
     let per_cell: Vec<Vec<&Chart>> = by_weight
         .into_iter()
@@ -397,18 +391,17 @@ fn proof(cells: &[Cell]) -> Option<&Chart> {
 /// Tells whether there is a chart or a forecast to show.
 pub(crate) fn has_performance(report: &Report) -> bool {
     let mut findings = report.cells.iter().flat_map(|cell| &cell.findings);
-    !performance_charts(&report.cells, &report.headlines).is_empty()
-        || findings.any(|finding| FORECASTS.contains(&finding.kind.as_str()))
+    !performance_charts(&report.cells, &report.headlines).is_empty() || findings.any(is_forecast)
 }
 
-/// Tells whether improvements were measured or recommendations made.
+fn is_forecast(finding: &Finding) -> bool {
+    finding.chapter == Chapter::Outlook
+}
+
+/// Tells whether improvements were measured.
 pub(crate) fn has_improvements(report: &Report) -> bool {
-    let kinds = ["effectiveness", "recommendation"];
-    !report.effects.is_empty()
-        || report
-            .cells
-            .iter()
-            .any(|c| kinds.contains(&c.kind.as_str()))
+    let mut cells = report.cells.iter();
+    !report.effects.is_empty() || cells.any(|cell| cell.chapter == Chapter::Improvements)
 }
 
 /// Words of the technical report's own tables, as far as it has them.
@@ -467,7 +460,10 @@ fn health(report: &Report) -> Health {
     };
     let empty = report.sources.iter().any(|source| source.accepted == 0)
         || has_no_records(&report.cells, &report.sources);
-    let judges = report.cells.iter().filter(|cell| cell.kind == "quality");
+    let judges = report
+        .cells
+        .iter()
+        .filter(|cell| cell.chapter == Chapter::Data);
     let alarms = judges.flat_map(|cell| &cell.findings);
     let alarms = alarms.filter(|finding| finding.severity >= Severity::Warning);
     let is_critical = |finding: &Finding| finding.severity == Severity::Critical;
@@ -579,7 +575,7 @@ mod tests {
         let mut report = crate::sample::sample();
         report.notices.clear();
         report.status = ReportStatus::Complete;
-        report.cells.retain(|cell| cell.kind != "quality");
+        report.cells.retain(|cell| cell.chapter != Chapter::Data);
         for source in &mut report.sources {
             (source.records, source.accepted) = (1000, 1000);
         }
@@ -595,7 +591,10 @@ mod tests {
             plain(&report),
             ("fair", format!("{all}; see the remark on the period"))
         );
-        let mut cell = Cell::new("quality", "quality");
+        let mut cell = Cell {
+            chapter: Chapter::Data,
+            ..Cell::new("quality", "quality")
+        };
         for (severity, level) in [(Severity::Warning, "fair"), (Severity::Critical, "poor")] {
             let mut stopped = Finding::new("quality", "quality", "all", "records stopped");
             stopped.severity = severity;

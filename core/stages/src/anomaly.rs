@@ -30,11 +30,11 @@
 //! begin or end are left out: where a source has stopped, `quality` says so.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, StageError,
+    Analysis, Context, Inputs, Kind, Reads, StageError,
     series::{self, Aggregate, PartPeriods, Request, SeriesSet, period::Step, words},
     with_findings,
 };
-use retrocast_domain::{Cell, CellStatus, Finding};
+use retrocast_domain::{Cell, CellStatus, Chapter, Finding};
 use retrocast_stats::anomaly::Options;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -53,12 +53,13 @@ use shown::{Reporter, frame_of};
 /// The kind, as it is registered.
 pub const ANOMALY: Kind = Kind {
     name: "anomaly",
+    chapter: Some(Chapter::Events),
     code_version: 6,
     summary: "Finds days or hours that the usual rhythm does not explain.",
     manual: include_str!("anomaly.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
-    keeps_rows: false,
+    reads: Reads::Pieces,
     run,
 };
 

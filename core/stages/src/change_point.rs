@@ -31,7 +31,7 @@
 //! the finding's numbers hold the means both ways.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, StageError, input,
+    Analysis, Context, Inputs, Kind, Reads, StageError, input,
     series::{
         self, Aggregate, PartPeriods, Request,
         period::{LongPeriod, Period},
@@ -39,7 +39,7 @@ use crate::{
     },
     with_findings,
 };
-use retrocast_domain::{Cell, CellStatus, number::plural};
+use retrocast_domain::{Cell, CellStatus, Chapter, number::plural};
 use retrocast_stats::change_point::fewest;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -151,12 +151,13 @@ pub(crate) fn default_segment(period: Period) -> usize {
 /// The kind `change_point`.
 pub const CHANGE_POINT: Kind = Kind {
     name: "change_point",
+    chapter: Some(Chapter::Changes),
     code_version: 6,
     summary: "Dates at which the level of a series shifted, with the means before and after.",
     manual: include_str!("change_point.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
-    keeps_rows: false,
+    reads: Reads::Pieces,
     run,
 };
 

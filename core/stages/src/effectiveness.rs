@@ -40,11 +40,11 @@
 //! (`silence = "zero"`).
 
 use crate::{
-    Analysis, Context, Inputs, Kind, StageError, input,
+    Analysis, Context, Inputs, Kind, Reads, StageError, input,
     series::{self, Aggregate, PartPeriods, Request, period::Period},
     with_findings,
 };
-use retrocast_domain::{Cell, CellStatus, Evidence};
+use retrocast_domain::{Cell, CellStatus, Chapter, Evidence};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -66,12 +66,13 @@ use tables::frame_of;
 /// The kind, as it is registered.
 pub const EFFECTIVENESS: Kind = Kind {
     name: "effectiveness",
+    chapter: Some(Chapter::Improvements),
     code_version: 6,
     summary: "Measures what improvements did, against what was expected without them.",
     manual: include_str!("effectiveness.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
-    keeps_rows: false,
+    reads: Reads::Pieces,
     run,
 };
 

@@ -69,10 +69,10 @@
 //! holidays    = { countries = ["england"] }
 //! ```
 
-use crate::{Analysis, Context, Inputs, Kind, StageError, with_findings};
+use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, with_findings};
 use polars::prelude::{Column, DataFrame};
 use retrocast_domain::{
-    Cell, CellStatus,
+    Cell, CellStatus, Chapter,
     number::{self, plural},
 };
 use serde_json::Value;
@@ -94,12 +94,13 @@ use rows::Rows;
 /// The kind, as it is registered.
 pub const FEATURES: Kind = Kind {
     name: "features",
+    chapter: Some(Chapter::Other),
     code_version: 3,
     summary: "Makes regular series with lags, rolling figures, calendar and holidays beside them.",
     manual: include_str!("features.rs"),
     schema: || schemars::schema_for!(Params),
     result: None,
-    keeps_rows: true,
+    reads: Reads::All,
     run,
 };
 

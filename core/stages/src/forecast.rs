@@ -29,11 +29,11 @@
 //! interval. Far horizons are tested on few past dates.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, StageError,
+    Analysis, Context, Inputs, Kind, Reads, StageError,
     series::{self, Aggregate, PartPeriods, Request, period::Step, words},
     with_findings,
 };
-use retrocast_domain::{Cell, CellStatus};
+use retrocast_domain::{Cell, CellStatus, Chapter};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -52,12 +52,13 @@ use shown::Reporter;
 /// The kind, as it is registered.
 pub const FORECAST: Kind = Kind {
     name: "forecast",
+    chapter: Some(Chapter::Outlook),
     code_version: 6,
     summary: "Forecasts a metric with intervals tested on the past, and says when a limit is reached.",
     manual: include_str!("forecast.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
-    keeps_rows: false,
+    reads: Reads::Pieces,
     run,
 };
 

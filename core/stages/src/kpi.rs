@@ -63,14 +63,14 @@
 //! windows, changes look surer than they are where whole weeks vary.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, StageError, frame,
+    Analysis, Context, Inputs, Kind, Reads, StageError, frame,
     series::{coverage::Coverage, need, period::Period},
     times::Grain,
     with_findings,
 };
 use polars::prelude::*;
 use retrocast_domain::{
-    Cell, CellStatus,
+    Cell, CellStatus, Chapter,
     number::{self, plural},
 };
 use retrocast_stats::test::benjamini_hochberg;
@@ -143,12 +143,13 @@ fn twenty() -> usize {
 /// The kind `kpi`.
 pub const KPI: Kind = Kind {
     name: "kpi",
-    code_version: 6,
+    chapter: Some(Chapter::Figures),
+    code_version: 7,
     summary: "Key figures of the window with intervals, against the window before and a baseline.",
     manual: include_str!("kpi.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
-    keeps_rows: false,
+    reads: Reads::Pieces,
     run,
 };
 

@@ -7,7 +7,7 @@
 /// Rows as stages take and give them.
 pub use polars::prelude::{DataFrame, Schema};
 use retrocast_domain::{
-    Cell, Finding, Window, cell::DatasetRef, result::ResultTable, window::Comparison,
+    Cell, Chapter, Finding, Window, cell::DatasetRef, result::ResultTable, window::Comparison,
 };
 use serde_json::Value;
 use std::{
@@ -162,10 +162,25 @@ pub enum StageError {
     Other(String),
 }
 
+/// How a kind reads the rows of its inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// Piece by piece: its memory does not grow with them.
+    Pieces,
+    /// It keeps them, so its memory grows with them.
+    All,
+    /// Not itself: the rows that it is given are those of the query among its params.
+    Query,
+    /// None.
+    Nothing,
+}
+
 /// A kind of stage, as plain functions: what the job file, the manual and the engine need to know.
 pub struct Kind {
     /// Its name in a job file: a noun of the field.
     pub name: &'static str,
+    /// Where a report tells of its stages; `None` for nowhere.
+    pub chapter: Option<Chapter>,
     /// Raised whenever the same inputs could give another result.
     pub code_version: u32,
     /// One sentence.
@@ -179,8 +194,8 @@ pub struct Kind {
     pub schema: fn() -> schemars::Schema,
     /// The dataset that it leaves; `None` where its columns depend on params.
     pub result: Option<&'static ResultTable>,
-    /// Whether it keeps the rows that it reads, so that its memory grows with them.
-    pub keeps_rows: bool,
+    /// How it reads the rows of its inputs.
+    pub reads: Reads,
     /// Does the work.
     pub run: fn(&Context, &Value, &Inputs) -> Result<Analysis, StageError>,
 }

@@ -16,7 +16,7 @@
 //! # Caveats
 //! There are no rows to read: a stage of another kind that names one of these as its input fails.
 
-use crate::{Analysis, Context, Inputs, Kind, StageError, with_findings};
+use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, with_findings};
 use retrocast_domain::Cell;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -25,12 +25,13 @@ use serde_json::Value;
 /// The kind, as it is registered.
 pub const NOOP: Kind = Kind {
     name: "noop",
+    chapter: None,
     code_version: 1,
     summary: "Nothing: a placeholder, and the measure of what the engine itself costs.",
     manual: include_str!("noop.rs"),
     schema: || schemars::schema_for!(Params),
     result: None,
-    keeps_rows: false,
+    reads: Reads::Nothing,
     run,
 };
 

@@ -90,10 +90,11 @@
 //! ```
 
 use crate::{
-    Analysis, Context, Input, Inputs, Kind, StageError, series::words::capitalised, with_findings,
+    Analysis, Context, Input, Inputs, Kind, Reads, StageError, series::words::capitalised,
+    with_findings,
 };
 use retrocast_domain::{
-    Cell,
+    Cell, Chapter,
     number::{list, plural},
 };
 use schemars::JsonSchema;
@@ -169,12 +170,13 @@ fn eight() -> u32 {
 /// The kind `quality`.
 pub const QUALITY: Kind = Kind {
     name: "quality",
+    chapter: Some(Chapter::Data),
     code_version: 7,
     summary: "Completeness, validity, uniqueness, freshness, volume and shape of datasets, as one score; flags or blocks the report.",
     manual: include_str!("quality.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
-    keeps_rows: false,
+    reads: Reads::Pieces,
     run,
 };
 

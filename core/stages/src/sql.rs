@@ -39,11 +39,11 @@
 //! # Method
 //! Plain SQL; no test is made, so a finding of this kind has neither interval nor p-value.
 
-use crate::{Analysis, Context, Inputs, Kind, StageError, rows::Piece};
+use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, rows::Piece};
 use jiff::{civil::Date, tz::TimeZone};
 use polars::prelude::*;
 use retrocast_domain::{
-    Align, Cell, Evidence, Finding, Table,
+    Align, Cell, Chapter, Evidence, Finding, Table,
     number::{self, plural},
     sentence::fill,
     window::long,
@@ -68,12 +68,13 @@ pub const RESULT: &str = "__result";
 /// The kind `sql`.
 pub const SQL: Kind = Kind {
     name: "sql",
+    chapter: Some(Chapter::Rows),
     code_version: 7,
     summary: "A dataset made by a SQL query over other datasets.",
     manual: include_str!("sql.rs"),
     schema: || schemars::schema_for!(Params),
     result: None,
-    keeps_rows: false,
+    reads: Reads::Query,
     run,
 };
 

@@ -58,14 +58,14 @@
 //! `chi_square`; it takes records as independent, which records seldom are.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, StageError, input,
+    Analysis, Context, Inputs, Kind, Reads, StageError, input,
     series::{self},
     with_findings,
 };
 use jiff::civil::{Date, DateTime};
 use polars::prelude::*;
 use retrocast_domain::{
-    Cell, CellStatus, Chart, Direction, Evidence, Finding, Severity, Table,
+    Ask, Cell, CellStatus, Chapter, Chart, Direction, Evidence, Finding, Severity, Table,
     number::{self, plural},
     window::range,
 };
@@ -89,12 +89,13 @@ use read::read;
 /// The kind `temporal_pattern`.
 pub const TEMPORAL_PATTERN: Kind = Kind {
     name: "temporal_pattern",
+    chapter: Some(Chapter::Rhythm),
     code_version: 7,
     summary: "Weekday, hour, month and year effects, and the volume at which things change.",
     manual: include_str!("temporal_pattern.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
-    keeps_rows: false,
+    reads: Reads::Pieces,
     run,
 };
 
@@ -182,6 +183,7 @@ impl Data<'_> {
         let mut finding = Finding::new(&self.context.stage, kind, &group.subject, what);
         finding.evidence = vec![self.evidence.clone()];
         finding.period = self.period();
+        finding.ask = Some(Ask::new(what, "", "name an owner"));
         finding
     }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::series::test_data::{self, context_of, input, times};
 use jiff::{ToSpan, civil::DateTime};
 use polars::prelude::*;
-use retrocast_domain::{CellStatus, Window};
+use retrocast_domain::{CellStatus, Severity, Window};
 use serde_json::json;
 
 /// Numbers in a schema that have no limits on both sides, by their path.
@@ -117,6 +117,9 @@ fn texts_of(cell: &Cell) -> Vec<String> {
     for finding in &cell.findings {
         texts.push(finding.sentence.clone());
         texts.extend(finding.caveats.iter().cloned());
+        if let Some(ask) = &finding.ask {
+            texts.push(format!("{} {}: {}.", ask.about, ask.happened, ask.todo));
+        }
     }
     for kpi in &cell.kpis {
         texts.extend([&kpi.text, &kpi.interval_text, &kpi.delta_text].map(Clone::clone));
@@ -166,7 +169,16 @@ fn wrong_words(cell: &Cell) -> Vec<String> {
                 .chain(&NUMBERS)
                 .any(|words| text.contains(words))
     };
-    texts_of(cell).into_iter().filter(is_wrong).collect()
+    let mut wrong: Vec<String> = texts_of(cell).into_iter().filter(is_wrong).collect();
+    // A warning says what to do about it.
+    let mute = |finding: &&Finding| finding.severity >= Severity::Warning && finding.ask.is_none();
+    wrong.extend(
+        cell.findings
+            .iter()
+            .filter(mute)
+            .map(|f| format!("{}: no ask", f.what)),
+    );
+    wrong
 }
 
 /// Runs every kind on these records, `(time, component, value)`.

@@ -35,7 +35,7 @@
 //! 0 for counts and sums, and as missing for means and medians.
 
 use crate::{
-    Analysis, Context, Inputs, Kind, StageError, input,
+    Analysis, Context, Inputs, Kind, Reads, StageError, input,
     series::{
         self, Aggregate, PartPeriods, Request,
         period::{LongPeriod, Period},
@@ -43,7 +43,7 @@ use crate::{
     },
     with_findings,
 };
-use retrocast_domain::{Cell, CellStatus, Finding, number::plural};
+use retrocast_domain::{Cell, CellStatus, Chapter, Finding, number::plural};
 use retrocast_stats::trend::TREND_MIN;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -151,12 +151,13 @@ fn fifty() -> usize {
 /// The kind `trend`.
 pub const TREND: Kind = Kind {
     name: "trend",
+    chapter: Some(Chapter::Changes),
     code_version: 6,
     summary: "Slow movement for each group: improving, worsening, or not proven, with its interval.",
     manual: include_str!("trend.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
-    keeps_rows: false,
+    reads: Reads::Pieces,
     run,
 };
 

@@ -3,7 +3,7 @@
 use super::{MAKE_ROOM, Work, coverage};
 use anyhow::Context as _;
 use retrocast_domain::{
-    CellStatus, Chart, Outcome, Report,
+    CellStatus, Chapter, Chart, Outcome, Report,
     report::{PlanNode, Provenance},
 };
 use retrocast_engine::{Failure, Node, RunContext};
@@ -95,9 +95,10 @@ fn assemble(node: &Node, inputs: &BTreeMap<String, Arc<Outcome>>, ctx: &RunConte
             .to_string(),
         });
         let failed = matches!(outcome.cell.status, CellStatus::Failed { .. });
-        let tells = !planned.is_source() && planned.kind != retrocast_stages::noop::NOOP.name;
-        if tells || failed {
-            cells.push(outcome.cell.clone());
+        let chapter = retrocast_stages::kind(&planned.kind).and_then(|kind| kind.chapter);
+        if chapter.is_some() || failed {
+            let cell = outcome.cell.clone();
+            cells.push(cell.in_chapter(chapter.unwrap_or(Chapter::Rows)));
         }
     }
     let title = node.config["title"]

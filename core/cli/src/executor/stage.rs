@@ -3,7 +3,7 @@
 use super::{Work, failure, properties, rows::LakeRows};
 use retrocast_domain::{Outcome, cell::DatasetRef, report::Expectation};
 use retrocast_engine::{Failure, Node, RunContext};
-use retrocast_stages::{Context, Input, Inputs, Kind, Rows, Stop};
+use retrocast_stages::{Context, Input, Inputs, Kind, Reads, Rows, Stop};
 use retrocast_store::{Before, Lake, Scan, SqlTable, sql::Selection};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
@@ -17,7 +17,8 @@ const WORKING_COPIES: u64 = 2;
 /// What an analysis that reads a dataset piece by piece takes for it at most, in bytes.
 const PIECES_MAX: u64 = 96 << 20;
 
-fn kind(node: &Node) -> Result<&'static Kind, Failure> {
+/// The kind of a stage.
+pub fn kind(node: &Node) -> Result<&'static Kind, Failure> {
     retrocast_stages::kind(&node.kind)
         .ok_or_else(|| Failure::bug(format!("no stage kind {:?}", node.kind)))
 }
@@ -140,8 +141,8 @@ async fn tables_with_times(
     Ok(tables)
 }
 
-/// Runs the kind that does nothing: no rows are read for it and no thread is asked.
-pub fn noop(
+/// Runs a kind that reads nothing: no thread is asked.
+pub fn without_rows(
     node: &Node,
     inputs: &BTreeMap<String, Arc<Outcome>>,
     ctx: &RunContext,
@@ -241,8 +242,10 @@ pub async fn analyse(
 fn selection(name: &str, ctx: &RunContext) -> Option<Selection> {
     let node = ctx.plan.node(&format!("stage.{name}"))?;
     let query = node.config["query"].as_str()?;
-    let is_query = node.kind == retrocast_stages::sql::SQL.name;
-    is_query.then(|| retrocast_store::sql::selection(query))?
+    let is_query = |kind: &Kind| kind.reads == Reads::Query;
+    retrocast_stages::kind(&node.kind)
+        .is_some_and(is_query)
+        .then(|| retrocast_store::sql::selection(query))?
 }
 
 /// The dataset whose records a dataset holds, all of them, where queries pass them on.
@@ -293,7 +296,7 @@ async fn kept(
     node: &Node,
 ) -> Result<u64, Failure> {
     let mut scan = scan.clone();
-    if kind.keeps_rows {
+    if kind.reads == Reads::All {
         let schema = lake.schema(dataset).await.map_err(failure)?;
         let names = schema.fields().iter().map(|field| field.name().clone());
         let named: Vec<String> = names
@@ -303,7 +306,7 @@ async fn kept(
     }
     let bytes = lake.estimate(dataset, &scan).await.map_err(failure)?;
     let bytes = bytes.saturating_mul(WORKING_COPIES);
-    Ok(if kind.keeps_rows {
+    Ok(if kind.reads == Reads::All {
         bytes
     } else {
         bytes.min(PIECES_MAX)

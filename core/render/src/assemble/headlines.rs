@@ -5,7 +5,7 @@ use super::findings;
 use crate::words::named;
 use jiff::civil::Date;
 use retrocast_domain::{
-    Cell, Finding, Severity, Window,
+    Cell, Chapter, Finding, Severity, Window,
     number::{count, list},
     report::EarlierReport,
 };
@@ -52,7 +52,7 @@ pub fn sorted(
     ranked.sort_by_cached_key(|(repeat, finding)| {
         (
             Reverse(Alarm::of(finding.severity)),
-            finding.kind == "fact",
+            finding.chapter == Chapter::Rows,
             finding.is_data_hint(),
             is_known(finding),
             *repeat,
@@ -104,19 +104,10 @@ pub(super) fn stories(findings: Vec<&Finding>) -> Vec<&Finding> {
 
 /// The series whose movement a finding tells of; one that leads to a limit tells the most of it.
 fn movement(finding: &Finding) -> Option<(u8, &str)> {
-    let what = finding.what.as_str();
-    match finding.kind.as_str() {
-        "trend" => Some((0, what.strip_prefix("trend of ")?)),
-        "change_point" => {
-            let shift = what.strip_prefix("shift of ")?;
-            Some((
-                0,
-                shift
-                    .rsplit_once(" in ")
-                    .map_or(shift, |(series, _)| series),
-            ))
-        }
-        "forecast" => Some((1, what.split_once(" reaches ")?.0)),
+    let series = finding.ask.as_ref()?.about.as_str();
+    match finding.chapter {
+        Chapter::Changes => Some((0, series)),
+        Chapter::Outlook => Some((1, series)),
         _ => None,
     }
 }
@@ -160,12 +151,12 @@ impl Alarm {
 /// then lasting changes of level, then other signs of trouble, then single days. What is critical ranks
 /// one higher.
 fn harm(finding: &Finding) -> u8 {
-    let rank = match finding.kind.as_str() {
-        "effect" | "kpi" => 1,
-        "forecast" | "capacity" | "quality" | "volume_threshold" => 2,
-        "change_point" | "trend" | "year_rate" | "median_shift" => 3,
-        "anomaly" => 5,
-        _ => 4,
+    let rank = match finding.chapter {
+        Chapter::Improvements | Chapter::Figures => 1,
+        Chapter::Outlook | Chapter::Data => 2,
+        Chapter::Changes => 3,
+        Chapter::Rhythm | Chapter::Other | Chapter::Rows => 4,
+        Chapter::Events => 5,
     };
     rank - u8::from(finding.severity == Severity::Critical)
 }
@@ -203,7 +194,10 @@ fn merged(findings: Vec<&Finding>) -> Vec<Finding> {
                 == (&finding.stage, &finding.kind, &finding.what)
                 && (other.direction, other.severity) == (finding.direction, finding.severity)
                 && other.subject != finding.subject
-                && !matches!(finding.kind.as_str(), "forecast" | "effect" | "fact")
+                && !matches!(
+                    finding.chapter,
+                    Chapter::Outlook | Chapter::Improvements | Chapter::Rows
+                )
         };
         match out.iter_mut().find(|(first, _)| same(first)) {
             Some((_, others)) => others.push(group_of(&finding.subject)),
@@ -243,10 +237,11 @@ fn likewise(others: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use retrocast_domain::Direction;
+    use retrocast_domain::{Ask, Direction};
 
     fn finding(kind: &str, severity: Severity, subject: &str, what: &str) -> Finding {
         let mut finding = Finding::new(kind, kind, subject, what);
+        finding.chapter = crate::sample::chapter(kind);
         finding.severity = severity;
         finding.direction = Direction::Up;
         finding.sentence = format!("{what} in {subject}.");
@@ -309,15 +304,15 @@ mod tests {
     fn a_rise_and_where_it_leads_are_one_story() {
         use Severity::{Notice, Warning};
         let on = "service = worker";
-        let rise = finding("trend", Warning, on, "trend of memory in use");
-        let step = finding(
-            "change_point",
-            Notice,
-            on,
-            "shift of memory in use in 2026-09",
-        );
-        let limit = finding("forecast", Warning, on, "memory in use reaches its limit");
-        let other = finding("trend", Warning, "service = api", "trend of memory in use");
+        let of = |kind: &str, severity: Severity, subject: &str| {
+            let mut finding = finding(kind, severity, subject, "x");
+            finding.ask = Some(Ask::new("memory in use", "moves", "name an owner"));
+            finding
+        };
+        let rise = of("trend", Warning, on);
+        let step = of("change_point", Notice, on);
+        let limit = of("forecast", Warning, on);
+        let other = of("trend", Warning, "service = api");
         let told = |all: &[&Finding]| -> Vec<String> {
             let kept = stories(all.to_vec()).into_iter();
             kept.map(|finding| format!("{} {}", finding.kind, finding.subject))
@@ -354,7 +349,7 @@ mod tests {
         let all = [
             finding("quality", Notice, "all", "values alike"),
             finding("hour_effect", Notice, "all", "more at 16:00"),
-            finding("year_rate", Notice, "all", "more in 2026"),
+            finding("change_point", Notice, "all", "more in 2026"),
         ];
         let want = [
             "more in 2026 in all.",

@@ -3,7 +3,7 @@ use super::{
     verdict::{Facts, effect_clause, verdict},
     *,
 };
-use retrocast_domain::{Severity, Verdict, WindowSpec};
+use retrocast_domain::{Ask, Severity, Verdict, WindowSpec};
 
 fn chosen(cells: &[Cell]) -> Vec<Finding> {
     headlines(&in_order(cells, None, None))
@@ -42,12 +42,15 @@ fn finding(stage: &str, kind: &str, severity: Severity, what: &str) -> Finding {
     let mut finding = Finding::new(stage, kind, "all", what);
     finding.severity = severity;
     finding.sentence = format!("{what}.");
+    finding.chapter = crate::sample::chapter(kind);
+    finding.ask = Some(Ask::new(what, "", "name an owner"));
     finding
 }
 
 fn cell(stage: &str, kind: &str, findings: Vec<Finding>) -> Cell {
     Cell {
         findings,
+        chapter: crate::sample::chapter(kind),
         ..Cell::new(stage, kind)
     }
 }
@@ -367,7 +370,7 @@ fn verdict_does_not_judge_what_nobody_looked_at() {
     let left = failed("c", "not run: stage.b failed");
     let done = Cell::new("d", "trend");
     assert_eq!(
-        say_with(&[short.clone(), Cell::new("rows", "sql")], 0),
+        say_with(&[short.clone(), cell("rows", "sql", Vec::new())], 0),
         "This week cannot be judged."
     );
     assert_eq!(
@@ -384,106 +387,39 @@ fn verdict_does_not_judge_what_nobody_looked_at() {
 #[test]
 fn verdict_and_asks_do_not_contradict_each_other() {
     assert!(!say_with(&[], 1).contains("needs a decision"));
-    let advice = finding("advice", "recommendation", Severity::Notice, "do this");
-    let cells = [cell("advice", "recommendation", vec![advice])];
-    assert_eq!(asks::asks(&in_order(&cells, None, None), &[]), ["do this."]);
-}
-
-#[test]
-fn asks_are_sentences() {
-    let ask = |kind: &str, subject: &str, what: &str| {
-        let mut finding = finding("s", kind, Severity::Warning, what);
-        finding.subject = subject.to_string();
-        asks::asks(&[finding], &[]).concat()
-    };
-    assert_eq!(
-        ask("trend", "service = worker", "trend of memory in use"),
-        "Memory in use in worker is rising: name an owner."
-    );
-    assert_eq!(
-        ask(
-            "anomaly",
-            "service = worker",
-            "throughput drop of executions at 2026-11-12"
-        ),
-        "Throughput drop of executions in worker on 12 November 2026: find the cause."
-    );
-    assert_eq!(
-        ask(
-            "forecast",
-            "service = worker",
-            "memory in use reaches its limit"
-        ),
-        "Memory in use in worker is heading for its limit: add capacity or stop the rise."
-    );
-    assert_eq!(
-        ask("quality", "dataset = ", "records stopped"),
-        "Records stopped in (blank): fix the data at its source."
-    );
-    assert_eq!(
-        ask("quality", "dataset = b", "values missing in service_name"),
-        "Values missing in service_name in b: fix the data at its source."
-    );
-}
-
-#[test]
-fn a_rise_to_a_limit_is_asked_about_once() {
-    let of = |kind: &str, what: &str, subject: &str| {
-        let mut finding = finding(kind, kind, Severity::Warning, what);
-        finding.subject = subject.to_string();
-        finding.direction = Direction::Up;
-        finding
-    };
-    let limit = of("forecast", "memory in use reaches its limit", "service = a");
-    let rises = ["a", "b"].map(|service| {
-        of(
-            "trend",
-            "trend of memory in use",
-            &format!("service = {service}"),
-        )
-    });
-    let [same, other] = rises;
-    let open = other.clone().number("step_fits_as_well", true);
-    assert_eq!(
-        asks::asks(&[open], &[]),
-        ["Memory in use in b rose: find out when and why."]
-    );
-    assert_eq!(
-        asks::asks(&[same, limit, other], &[]),
-        [
-            "Memory in use in a is heading for its limit: add capacity or stop the rise.",
-            "Memory in use in b is rising: name an owner.",
-        ]
-    );
 }
 
 #[test]
 fn asks_say_what_to_do() {
-    let mut missed = finding(
-        "figures",
-        "kpi",
-        Severity::Warning,
-        "Failure rate against its target",
-    );
-    missed.baseline = Some("the target of 10 %".to_string());
-    let mut rose = finding(
-        "shifts",
-        "change_point",
-        Severity::Warning,
-        "shift of failures in 2026-11",
-    );
-    rose.subject = "component = billing".to_string();
-    rose.direction = Direction::Up;
+    let ask = |subject: &str, ask: Ask| {
+        let mut finding = finding("s", "trend", Severity::Warning, "x");
+        (finding.subject, finding.ask) = (subject.to_string(), Some(ask));
+        finding
+    };
+    let rises = Ask::new("memory in use", "is rising", "name an owner");
+    let quiet = Ask::new("records stopped", "", "fix the data at its source");
     let mut harmful = crate::sample::sample().effects[0].clone();
     harmful.verdict = Verdict::Harmful;
     (harmful.title, harmful.date) = ("Canary".to_string(), "2026-10-05".to_string());
     (harmful.metric, harmful.lower_is_better) = ("failures in billing".to_string(), true);
+    let mild = Finding {
+        severity: Severity::Notice,
+        ..ask("all", rises.clone())
+    };
+    let found = [
+        ask("service = worker", rises.clone()),
+        ask("service = worker", rises.clone()),
+        ask("dataset = ", quiet),
+        mild,
+        ask("all", rises),
+    ];
     assert_eq!(
-        asks::asks(&[missed, rose], &[harmful]),
+        asks::asks(&found, &[harmful]),
         [
             "Failures in billing rose after “Canary” of 5 October 2026: decide whether to undo it.",
-            "Failure rate missed its 10 % target: decide what to do.",
-            "Failures in billing rose in November 2026: find the cause.",
+            "Memory in use in worker is rising: name an owner.",
+            "Records stopped in (blank): fix the data at its source.",
+            "Memory in use is rising: name an owner.",
         ]
     );
 }
@@ -621,6 +557,7 @@ fn scores_of_the_data_are_key_figures_only_where_there_are_no_others() {
             name: name.to_string(),
             ..kpi.clone()
         }],
+        chapter: crate::sample::chapter(kind),
         ..Cell::new(kind, kind)
     };
     let names = |cells: &[Cell]| -> Vec<String> {
@@ -634,10 +571,10 @@ fn scores_of_the_data_are_key_figures_only_where_there_are_no_others() {
 
 #[test]
 fn cells_come_in_reading_order() {
-    let kinds = ["sql", "effectiveness", "command", "kpi", "quality"];
-    let mut kinds = kinds.to_vec();
-    kinds.sort_by_key(|kind| reading_rank(kind));
-    assert_eq!(kinds, ["quality", "kpi", "effectiveness", "command", "sql"]);
+    let report = crate::sample::sample();
+    let chapters: Vec<Chapter> = report.cells.iter().map(|cell| cell.chapter).collect();
+    assert!(chapters.is_sorted(), "{chapters:?}");
+    assert_eq!(chapters.first(), Some(&Chapter::Data));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{findings, good_news, headlines::stories, notes::NOT_RUN};
 use crate::words::capital;
 use jiff::civil::DateTime;
 use retrocast_domain::{
-    Cell, CellStatus, Effect, Kpi, Severity, Verdict, WindowSpec,
+    Cell, CellStatus, Chapter, Effect, Kpi, Severity, Verdict, WindowSpec,
     number::{count, list, percent, plural_of},
     report::SourceNote,
     window::{long, range},
@@ -102,8 +102,7 @@ fn calm(noun: &str, facts: &Facts) -> String {
     let failed = |cell: &Cell| matches!(cell.status, CellStatus::Failed { .. });
     let mut judges = cells
         .iter()
-        .filter(|cell| cell.kind != "sql")
-        .filter(|cell| cell.kind != "source" || failed(cell))
+        .filter(|cell| cell.chapter != Chapter::Rows)
         .peekable();
     let what = if facts.asks == 0 {
         "nothing was found that needs a decision"

@@ -11,7 +11,7 @@ use crate::chart::text::text_width;
 use crate::pdf::POINTS_PER_MILLIMETRE;
 use crate::words::{capital, named, shorten};
 use retrocast_domain::{
-    Align, Cell, CellStatus, ChartKind, Table, cell::DatasetRef, number::plural,
+    Align, Cell, CellStatus, Chapter, ChartKind, Table, cell::DatasetRef, number::plural,
 };
 use serde::Serialize;
 
@@ -134,10 +134,13 @@ pub(super) fn cell(cell: &Cell, drawings: &mut Drawings) -> CellView {
         tables: cell
             .tables
             .iter()
-            .filter(|table| cell.kind == "sql" || !table.rows.is_empty())
+            .filter(|table| cell.chapter == Chapter::Rows || !table.rows.is_empty())
             .flat_map(|table| {
                 let rest = where_rest_is(table, cell.output.as_ref());
-                parts(self::table(table, cell.kind == "sql", &rest), &rest)
+                parts(
+                    self::table(table, cell.chapter == Chapter::Rows, &rest),
+                    &rest,
+                )
             })
             .map(fitted)
             .collect(),

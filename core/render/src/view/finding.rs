@@ -3,7 +3,7 @@
 use super::{LONG, SHORT};
 use crate::words::{dates_in_words, shorten, shorten_to_sentence};
 use retrocast_domain::{
-    Finding, Severity,
+    Chapter, Finding, Severity,
     estimate::level_with_interval,
     number::{NBSP, count, p_value, plural},
     report::{EarlierFinding, EarlierReport},
@@ -23,7 +23,7 @@ pub(super) struct FindingView {
 /// When that was which a finding tells of. Of what is wrong with records only their days are known.
 fn period(finding: &Finding) -> String {
     let days = dates_in_words(&finding.period);
-    if finding.kind == "quality" && !days.is_empty() {
+    if finding.chapter == Chapter::Data && !days.is_empty() {
         return format!("among records of {days}");
     }
     days

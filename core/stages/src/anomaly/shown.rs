@@ -10,7 +10,7 @@ use crate::{
 };
 use polars::prelude::*;
 use retrocast_domain::{
-    Direction, Estimate, Finding, Magnitude, Severity, Table,
+    Ask, Direction, Estimate, Finding, Magnitude, Severity, Table,
     estimate::{level_with_interval, levels},
     number,
     sentence::fill,
@@ -159,6 +159,9 @@ impl Reporter<'_> {
             &group.line.subject,
             &what,
         );
+        let when = self.lines.period.words(self.lines.starts[event.first]);
+        let about = format!("{} of {}", kind.replace('_', " "), self.name);
+        finding.ask = Some(Ask::new(about, format!("on {when}"), "find the cause"));
         let Some(peak) = group.scores[event.peak] else {
             return finding;
         };

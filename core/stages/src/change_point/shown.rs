@@ -8,12 +8,12 @@ use crate::{
 use jiff::{ToSpan, civil::Date};
 use polars::prelude::*;
 use retrocast_domain::{
-    Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity, Table,
+    Ask, Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity, Table,
     chart::{Level as ChartLevel, Marker, Role, Series},
     estimate::level_with_interval,
     number::{self, plural},
     sentence::fill,
-    window::range,
+    window::{month_name, range},
 };
 use retrocast_stats::{
     change_point::{Level, Shift},
@@ -207,6 +207,9 @@ pub(super) fn finding(context: &Context, stretch: &Stretch<'_>) -> Finding {
         let [step, low, high] = shift.difference;
         Magnitude::interval95(step, low, high, number::unit_of_difference(stretch.unit()))
     });
+    let went = if rises { "rose" } else { "fell" };
+    let happened = format!("{went} in {} {}", month_name(day), day.year());
+    finding.ask = Some(Ask::new(&set.measure, happened, "find the cause"));
     finding.n = result.places.len() as u64;
     finding.p = Some(shift.p);
     finding.p_adjusted = Some(*p_adjusted);

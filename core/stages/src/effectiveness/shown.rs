@@ -11,7 +11,7 @@ use crate::{
     series::{SeriesSet, words},
 };
 use retrocast_domain::{
-    Direction, EffectTest, Evidence, Finding, Magnitude, Severity, Verdict,
+    Ask, Direction, EffectTest, Evidence, Finding, Magnitude, Severity, Verdict,
     estimate::{Estimate, levels},
     number,
     sentence::fill,
@@ -105,6 +105,7 @@ impl Reporter<'_> {
             self.params.component_column, improvement.component
         );
         let mut finding = Finding::new(&self.context.stage, "effect", &subject, &what);
+        finding.ask = Some(Ask::new(&what, "", "review this change"));
         finding.method.clone_from(&self.method);
         finding.evidence.clone_from(&self.evidence);
         if let Some(evidence) = finding.evidence.first_mut() {

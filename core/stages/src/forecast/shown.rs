@@ -10,7 +10,7 @@ use crate::{
 };
 use jiff::civil::{Date, DateTime};
 use retrocast_domain::{
-    Direction, Estimate, Finding, Magnitude, Severity,
+    Ask, Direction, Estimate, Finding, Magnitude, Severity,
     estimate::{level_with_interval, levels},
     number,
     sentence::fill,
@@ -304,6 +304,14 @@ impl Reporter<'_> {
             .caveats
             .push("The line is extrapolated; a restart or a release would end it.".to_string());
         finding.caveats.extend(self.band_at_limit(group, line));
+        let be = words::be(self.name);
+        let heads = match breach {
+            Breach::Now => "above",
+            Breach::Ahead { .. } => "heading for",
+        };
+        let happened = format!("{be} {heads} {of_limit}");
+        let todo = "add capacity or stop the rise";
+        finding.ask = Some(Ask::new(self.name, happened, todo));
         let claim = self.breach_claim(group)?;
         match *breach {
             Breach::Now => {

@@ -10,7 +10,7 @@ use crate::{
     series::words::{capitalised, chart_id, in_named},
 };
 use retrocast_domain::{
-    Chart, ChartKind, Direction, Evidence, Finding, Kpi, Magnitude, Severity, Table,
+    Ask, Chart, ChartKind, Direction, Evidence, Finding, Kpi, Magnitude, Severity, Table,
     chart::Panel,
     estimate::Standing,
     number::{self, NBSP},
@@ -99,11 +99,18 @@ pub(super) fn findings(
 }
 
 /// What a finding about a figure says whatever it claims.
-fn finding(context: &Context, input: &Input, figure: &Figure<'_>, what: &str) -> Finding {
+fn finding(
+    context: &Context,
+    input: &Input,
+    figure: &Figure<'_>,
+    what: &str,
+    happened: String,
+) -> Finding {
     let metric = figure.metric;
     let mut finding = Finding::new(&context.stage, "kpi", &figure.subject, what);
     let last = context.window.end.yesterday().unwrap_or(context.window.end);
     finding.period = format!("{} to {last}", context.window.start);
+    finding.ask = Some(Ask::new(&metric.name, happened, "decide what to do"));
     finding.method = METHOD.to_string();
     finding.n = figure.current.n;
     let filter = metric
@@ -155,9 +162,11 @@ fn change_finding(
     let metric = figure.metric;
     let change = figure.change.as_ref()?;
     let texts = Texts::of(figure)?;
-    let mut finding = finding(context, input, figure, &metric.name);
-    finding.direction = direction(figure);
-    let is_up = finding.direction == Direction::Up;
+    let direction = direction(figure);
+    let is_up = direction == Direction::Up;
+    let moved = if is_up { "rose" } else { "fell" };
+    let mut finding = finding(context, input, figure, &metric.name, moved.to_string());
+    finding.direction = direction;
     finding.severity = if is_up == metric.lower_is_better {
         Severity::Warning
     } else {
@@ -209,7 +218,7 @@ fn change_finding(
         &[
             ("Name", &capitalised(&metric.name)),
             ("of", &of),
-            ("moved", if is_up { "rose" } else { "fell" }),
+            ("moved", moved),
             ("value", &to),
             ("before", &texts.before?),
             ("the_one_before", &the_one_before),
@@ -236,12 +245,9 @@ fn target_finding(context: &Context, input: &Input, figure: &Figure<'_>) -> Opti
     let metric = figure.metric;
     let (value, target) = (figure.current.value?, metric.target?);
     let [lower, upper] = figure.current.interval?;
-    let mut finding = finding(
-        context,
-        input,
-        figure,
-        &format!("{} against its target", metric.name),
-    );
+    let what = format!("{} against its target", metric.name);
+    let missed = format!("missed its {} target", metric.text(target, None));
+    let mut finding = finding(context, input, figure, &what, missed);
     finding.severity = Severity::Warning;
     finding.direction = if metric.lower_is_better {
         Direction::Up

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{Context, Input};
 use retrocast_domain::{
-    Direction, Evidence, Finding, Magnitude, Severity,
+    Ask, Direction, Evidence, Finding, Magnitude, Severity,
     number::{self, plural},
     sentence::fill,
     window::long,
@@ -38,6 +38,7 @@ pub(super) fn start(context: &Context, input: &Input, what: &str) -> Finding {
     finding.confidence = 0.95;
     finding.severity = Severity::Warning;
     finding.direction = Direction::Down;
+    finding.ask = Some(Ask::new(what, "", "fix the data at its source"));
     finding
 }
 

@@ -70,6 +70,16 @@ pub(crate) fn measure(asked: Option<&str>, value: Option<&str>, records: &str) -
     )
 }
 
+/// "are" for measures that read as a plural, else "is".
+pub(crate) fn be(measure: &str) -> &'static str {
+    let noun = measure.split(" per ").next().unwrap_or(measure);
+    if noun.ends_with('s') && !noun.starts_with("the ") {
+        "are"
+    } else {
+        "is"
+    }
+}
+
 /// A sentence's first letter in upper case.
 pub(crate) fn capitalised(text: &str) -> String {
     let mut letters = text.chars();

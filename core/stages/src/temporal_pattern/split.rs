@@ -4,8 +4,8 @@ use super::{Candidate, Data, Found, Group, Line};
 use crate::series::words::capitalised;
 use jiff::civil::Date;
 use retrocast_domain::{
-    Direction, Estimate, Magnitude, Severity, Table, estimate::levels, number, sentence::fill,
-    window::long,
+    Chapter, Direction, Estimate, Magnitude, Severity, Table, estimate::levels, number,
+    sentence::fill, window::long,
 };
 use retrocast_stats::{
     describe::{quantile_interval, quantile_sorted, sorted},
@@ -154,6 +154,7 @@ fn candidate(
 ) -> Candidate {
     let unit = &data.params.unit;
     let mut finding = data.finding("median_shift", group, &format!("median {value} from {day}"));
+    finding.chapter = Chapter::Changes;
     let ([difference, low, high], estimate) = change(before, after, unit);
     finding.magnitude = Some(Magnitude::interval95(
         difference,

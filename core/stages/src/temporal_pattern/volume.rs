@@ -3,8 +3,8 @@
 use super::{Candidate, Data, Found, Group, Line, Row, words};
 use crate::series::words::{capitalised, chart_id, group_seed};
 use retrocast_domain::{
-    Chart, Direction, Estimate, Magnitude, Severity, Table, chart::Bar, estimate::levels, number,
-    sentence::fill,
+    Ask, Chart, Direction, Estimate, Magnitude, Severity, Table, chart::Bar, estimate::levels,
+    number, sentence::fill,
 };
 use retrocast_stats::{
     describe::{mean, mean_interval, sorted},
@@ -283,6 +283,16 @@ fn candidate(
     } else {
         Severity::Info
     };
+    let be = words::verb(&data.measure);
+    let more = match (data.params.value.is_some(), finding.direction) {
+        (true, Direction::Down) => "lower",
+        (true, _) => "higher",
+        (false, Direction::Down) => "less frequent",
+        (false, _) => "more frequent",
+    };
+    let happened = format!("{be} {more} above {} {volume}", number::sensible(cut.cut));
+    let todo = "keep below that or find the cause";
+    finding.ask = Some(Ask::new(&data.measure, happened, todo));
     finding.n = points.len() as u64;
     finding.p = Some(cut.p);
     finding.baseline = Some(format!("{volume} up to {}", number::sensible(cut.cut)));

@@ -1,18 +1,10 @@
 //! Words for ratios, shared by all patterns.
 
 use super::{Data, Group};
+pub(super) use crate::series::words::be as verb;
 use crate::series::words::{capitalised, share};
 use retrocast_domain::{Chart, ChartKind, Estimate, Finding, Table, chart::Bar, number};
 use retrocast_stats::test::Comparison;
-
-/// "are" for measures that read as a plural, else "is".
-pub(super) fn verb(measure: &str) -> &'static str {
-    if measure.ends_with('s') && !measure.starts_with("the ") {
-        "are"
-    } else {
-        "is"
-    }
-}
 
 /// A ratio as the difference it makes, with its interval where there is one.
 pub(super) fn ratio(ratio: &Comparison, proven: bool) -> Estimate<'static> {

@@ -4,7 +4,8 @@ use super::{Candidate, Data, Found, Group, Line, days_between, severity, words};
 use crate::series::words::{capitalised, chart_id, uncorrected};
 use jiff::civil::{Date, date};
 use retrocast_domain::{
-    Direction, Estimate, Magnitude, Table, chart::Bar, estimate::levels, number, window::range,
+    Chapter, Direction, Estimate, Magnitude, Table, chart::Bar, estimate::levels, number,
+    window::range,
 };
 use retrocast_stats::{
     rate::{PeriodRatio, period_ratio},
@@ -359,6 +360,7 @@ fn candidate(
     let year_before = before.start.year();
     let what = format!("{} in {} against {year_before}", data.measure, year.year);
     let mut finding = data.finding("year_rate", group, &what);
+    finding.chapter = Chapter::Changes;
     finding.direction = if ratio.ratio >= 1.0 {
         Direction::Up
     } else {

@@ -10,7 +10,7 @@ use crate::{
 };
 use polars::prelude::*;
 use retrocast_domain::{
-    Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity, Standing, Table,
+    Ask, Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity, Standing, Table,
     chart::{Panel, Role, Series},
     number::{self, plural},
     sentence::fill,
@@ -92,6 +92,7 @@ pub(super) fn finding(
         ));
     }
     finding.sentence = sentence(set, params, group, result);
+    finding.ask = Some(ask(set, result, finding.direction));
     let [start, end] = result.line.ends();
     let numbers = [
         ("slope", slope),
@@ -151,6 +152,19 @@ fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &Tested) ->
             ("open", &open),
         ],
     )
+}
+
+/// What a step describes about as well may be over.
+fn ask(set: &SeriesSet, result: &Tested, direction: Direction) -> Ask {
+    let be = words::be(&set.measure);
+    let (goes, went) = match direction {
+        Direction::Down => ("falling", "fell"),
+        Direction::Up | Direction::None => ("rising", "rose"),
+    };
+    match result.shape {
+        Some(Shape::Open(_)) => Ask::new(&set.measure, went, "find out when and why"),
+        _ => Ask::new(&set.measure, format!("{be} {goes}"), "name an owner"),
+    }
 }
 
 /// ", in a step about January 2026 rather than gradually", where that describes the series better.
