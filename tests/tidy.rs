@@ -76,12 +76,13 @@ fn heavy_dependencies_stay_where_they_belong() {
 }
 
 #[test]
-fn engine_sees_no_other_crate_but_domain() {
+fn engine_sees_no_other_crate_but_domain_and_run() {
     for (name, allowed) in [
         ("domain", &[][..]),
         ("stats", &["retrocast-domain"]),
-        ("engine", &["retrocast-domain"]),
-        ("deliver", &["retrocast-domain"]),
+        ("run", &["retrocast-domain"]),
+        ("engine", &["retrocast-domain", "retrocast-run"]),
+        ("deliver", &["retrocast-domain", "retrocast-run"]),
         ("simulate", &["retrocast-domain"]),
         ("history", &["retrocast-domain"]),
         ("records", &["retrocast-domain", "retrocast-history"]),

@@ -9,7 +9,8 @@ use crate::{terminal, workspace::Workspace};
 use anyhow::Context as _;
 use jiff::civil::Date;
 use retrocast_domain::{Window, number::plural};
-use retrocast_engine::{Job, Journal, OutcomeStore, Plan, journal, schedule::conditions::bytes};
+use retrocast_engine::{Job, OutcomeStore, Plan, journal, schedule::conditions::bytes};
+use retrocast_run::{Journal, files::PLAN};
 use retrocast_store::bytes_below;
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -88,7 +89,7 @@ fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>>
 fn runs(workspace: &Workspace, job: &str) -> Vec<Kept> {
     let read = |folder: PathBuf| {
         let plan: serde_json::Value =
-            serde_json::from_slice(&fs::read(folder.join(journal::PLAN)).ok()?).ok()?;
+            serde_json::from_slice(&fs::read(folder.join(PLAN)).ok()?).ok()?;
         Some(Kept {
             window: serde_json::from_value(plan["window"].clone()).ok()?,
             run: plan["run"].as_str()?.to_string(),

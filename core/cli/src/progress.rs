@@ -3,7 +3,8 @@
 use crate::terminal::{self, clean};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use retrocast_domain::number;
-use retrocast_engine::{Event, EventKind, Progress};
+use retrocast_engine::Progress;
+use retrocast_run::{Event, EventKind};
 use std::{
     collections::BTreeMap,
     fmt::Write as _,

@@ -102,7 +102,9 @@ fn reason(error: &Error) -> String {
         }
         Error::File { source, .. } => format!("run.json cannot be read: {source}"),
         Error::Summary { source, .. } => format!("run.json is broken: {source}"),
-        Error::Template { .. } | Error::Broken { .. } | Error::Mail { .. } => error.to_string(),
+        Error::Run(_) | Error::Template { .. } | Error::Broken { .. } | Error::Mail { .. } => {
+            error.to_string()
+        }
     }
 }
 
@@ -117,7 +119,7 @@ fn write_if_changed(path: &Path, text: &str) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::RunStatus;
+    use retrocast_run::RunStatus;
 
     fn summary(run: &str, job: &str, window: &str, date: &str, status: RunStatus) -> RunSummary {
         RunSummary {

@@ -11,13 +11,14 @@ pub mod inputs;
 mod text;
 
 use crate::{
-    Error, RunStatus,
+    Error,
     run_folder::{RunFolder, State},
 };
 use config::Config;
 use figures::Figure;
 use findings::{Findings, Judgement};
 use inputs::Input;
+use retrocast_run::RunStatus;
 use serde::Serialize;
 use std::path::Path;
 

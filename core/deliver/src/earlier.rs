@@ -1,17 +1,16 @@
 //! The report before a window's: what a new report is compared with.
 
 use crate::{
-    RunStatus, RunSummary,
+    RunSummary,
     run_folder::{self, folders},
 };
 use retrocast_domain::{Finding, Window, report::EarlierReport};
+use retrocast_run::{
+    Journal, RunStatus,
+    files::{FINDINGS, REPORT},
+};
 use serde::Deserialize;
 use std::path::Path;
-
-/// Name of the file that holds a run's findings.
-const FINDINGS: &str = "findings.json";
-/// Name of the file that holds its report.
-const REPORT: &str = "report.json";
 
 /// Of a report, what it was compared with.
 #[derive(Deserialize)]
@@ -42,7 +41,7 @@ fn newest(window: &Path) -> Option<EarlierReport> {
     };
     let summary = |path: &Path| {
         let mut run = RunSummary::read(path).ok()?;
-        let ended = || Some(run_folder::events(path).ok()?.pop()?.time);
+        let ended = || Some(Journal::read_or_empty(path).ok()?.pop()?.time.to_string());
         run.finished = run.finished.or_else(ended);
         Some(run)
     };

@@ -8,8 +8,9 @@ mod clock;
 mod facts;
 mod text;
 
-use crate::{Error, RunStatus, pages::Pages, run_folder, run_summary::replace};
+use crate::{Error, pages::Pages, run_folder, run_summary::replace};
 use facts::Failure;
+use retrocast_run::RunStatus;
 use std::path::{Path, PathBuf};
 
 /// The page, in the run's folder.

@@ -4,12 +4,12 @@
 //! from the run's names alone and the times are those of the runs, so a rebuild changes nothing.
 
 use crate::{
-    RunStatus,
     pages::{JobEntry, RunEntry},
     words::clean,
 };
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use retrocast_domain::canonical;
+use retrocast_run::RunStatus;
 use serde::Serialize;
 
 /// Entries of the feed; older runs are in the archive.

@@ -1,7 +1,8 @@
 //! What became of each node of a run, as its journal tells it.
 
-use crate::{Error, run_folder, words::clean};
+use crate::{Error, words::clean};
 use retrocast_domain::number::{NBSP, count, fixed};
+use retrocast_run::{EventKind, Journal};
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path};
 
@@ -9,7 +10,7 @@ use std::{collections::BTreeMap, path::Path};
 #[derive(Debug, Serialize)]
 pub(crate) struct NodeView {
     name: String,
-    outcome: String,
+    outcome: &'static str,
     rows: String,
     time: String,
     /// Of the longest node, in per cent.
@@ -21,15 +22,14 @@ pub(crate) fn nodes(folder: &Path) -> Result<Vec<NodeView>, Error> {
     #[derive(Debug, Default)]
     struct Node {
         name: String,
-        outcome: String,
+        outcome: &'static str,
         rows: Option<u64>,
-        duration_ms: Option<f64>,
+        duration_ms: Option<u64>,
     }
     let mut found: Vec<Node> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    for event in run_folder::events(folder)? {
-        let kind = event.event.strip_prefix("node_");
-        let (Some(name), Some(kind)) = (event.node, kind) else {
+    for event in Journal::read_or_empty(folder)? {
+        let (Some(name), Some(outcome)) = (event.node, outcome(event.event)) else {
             continue;
         };
         let at = *places.entry(name.clone()).or_insert_with(|| {
@@ -40,19 +40,15 @@ pub(crate) fn nodes(folder: &Path) -> Result<Vec<NodeView>, Error> {
             found.len() - 1
         });
         let node = &mut found[at];
-        node.outcome = match kind {
-            "started" => "not finished".to_string(),
-            "finished" => "run".to_string(),
-            other => clean(&other.replace('_', " "), 40),
-        };
+        node.outcome = outcome;
         node.rows = event.rows.or(node.rows);
-        let duration = event.duration_ms.filter(|d| d.is_finite() && *d >= 0.0);
-        node.duration_ms = duration.or(node.duration_ms);
+        node.duration_ms = event.duration_ms.or(node.duration_ms);
     }
     let longest = found
         .iter()
         .filter_map(|node| node.duration_ms)
-        .fold(0.0, f64::max);
+        .max()
+        .unwrap_or(0);
     Ok(found
         .into_iter()
         .map(|node| NodeView {
@@ -61,15 +57,31 @@ pub(crate) fn nodes(folder: &Path) -> Result<Vec<NodeView>, Error> {
             rows: node.rows.map(count).unwrap_or_default(),
             time: node.duration_ms.map(duration).unwrap_or_default(),
             share: match node.duration_ms {
-                Some(ms) if longest > 0.0 => format!("{:.1}", ms / longest * 100.0),
+                Some(ms) if longest > 0 => format!("{:.1}", ms as f64 / longest as f64 * 100.0),
                 _ => "0".to_string(),
             },
         })
         .collect())
 }
 
+/// The word for what became of a node, as the last event that names it tells.
+fn outcome(event: EventKind) -> Option<&'static str> {
+    Some(match event {
+        EventKind::NodeStarted => "not finished",
+        EventKind::NodeWaiting => "waiting",
+        EventKind::NodeRetried => "retried",
+        EventKind::NodeFinished => "run",
+        EventKind::NodeReused => "reused",
+        EventKind::NodeFailed => "failed",
+        EventKind::NodeCancelled => "cancelled",
+        EventKind::NodeSkipped => "skipped",
+        EventKind::RunStarted | EventKind::RunResumed | EventKind::RunFinished => return None,
+    })
+}
+
 /// "12 ms", "1.2 s", "1 min 1 s".
-fn duration(ms: f64) -> String {
+fn duration(ms: u64) -> String {
+    let ms = ms as f64;
     if ms < 1000.0 {
         return format!("{}{NBSP}ms", fixed(ms, 0));
     }

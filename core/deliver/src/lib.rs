@@ -27,7 +27,7 @@ pub use archive::{rebuild, rebuild_with};
 pub use diff::{Difference, diff};
 pub use earlier::earlier_report;
 pub use failure::failure_report;
-pub use run_summary::{RunStatus, RunSummary};
+pub use run_summary::RunSummary;
 
 use std::path::{Path, PathBuf};
 
@@ -44,6 +44,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A file of a run cannot be used.
+    #[error(transparent)]
+    Run(#[from] retrocast_run::Error),
     /// A file does not hold what it should.
     #[error("{} is not a run summary: {source}", path.display())]
     Summary {
@@ -92,11 +95,6 @@ impl Error {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         matches!(self, Self::File { source, .. }
             if matches!(source.kind(), StorageFull | QuotaExceeded))
-    }
-
-    /// Whether a file is simply not there.
-    pub(crate) fn is_missing(&self) -> bool {
-        matches!(self, Self::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The pages of the archive: entries in words, laid out by templates.
 
 use crate::{
-    Error, RunStatus, RunSummary, failure, feed,
+    Error, RunSummary, failure, feed,
     journal::nodes,
     words::{clean, encode, minute},
 };
@@ -12,6 +12,7 @@ use retrocast_domain::{
     canonical,
     number::{count, plural},
 };
+use retrocast_run::RunStatus;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 

@@ -1,21 +1,17 @@
 //! A run's folder, read by others than the engine: plan, state and cells, as far as they are there.
 
-use crate::{Error, RunStatus, RunSummary};
+use crate::{Error, RunSummary};
 use retrocast_domain::{Cell, CellStatus, Finding, Report, Window, report::SourceNote};
-use serde::{Deserialize, de::DeserializeOwned};
+use retrocast_run::{
+    Journal, RunStatus,
+    files::{CELLS, JOB, PLAN, REPORT, read_json},
+};
+use serde::Deserialize;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
-    fs::TryLockError,
     path::{Path, PathBuf},
 };
-
-/// Name of the plan.
-const PLAN: &str = "plan.json";
-/// Name of the journal.
-const JOURNAL: &str = "journal.jsonl";
-/// Name of the job file's copy.
-const JOB: &str = "job.toml";
 
 /// What was to be run; `plan.json`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -82,19 +78,6 @@ pub(crate) enum State {
     Absent,
 }
 
-/// One line of a journal.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Event {
-    pub time: String,
-    pub event: String,
-    pub node: Option<String>,
-    pub message: Option<String>,
-    pub rows: Option<u64>,
-    pub duration_ms: Option<f64>,
-    pub status: Option<RunStatus>,
-}
-
 /// What a run's folder holds.
 #[derive(Debug)]
 pub(crate) struct RunFolder {
@@ -117,8 +100,8 @@ impl RunFolder {
         let mut unreadable = Vec::new();
         let mut cells = BTreeMap::new();
         for node in plan.nodes.iter().filter(|node| !node.is_report()) {
-            let path = folder.join("cells").join(format!("{}.json", node.short()));
-            match read::<Cell>(&path) {
+            let path = folder.join(CELLS).join(format!("{}.json", node.short()));
+            match read_json::<Cell>(path) {
                 Ok(cell) => {
                     cells.insert(node.short().to_string(), cell);
                 }
@@ -126,7 +109,7 @@ impl RunFolder {
                 Err(error) => unreadable.push(error.to_string()),
             }
         }
-        let sources = match read::<Report>(&folder.join("report.json")) {
+        let sources = match read_json::<Report>(folder.join(REPORT)) {
             Ok(report) => report.sources,
             Err(error) => {
                 if !error.is_missing() {
@@ -178,7 +161,7 @@ impl RunFolder {
 
 /// The plan of a run's folder.
 pub(crate) fn plan(folder: &Path) -> Result<Plan, Error> {
-    read(&folder.join(PLAN))
+    Ok(read_json(folder.join(PLAN))?)
 }
 
 /// How a run ended, or that it has not: as its journal and the lock on it tell.
@@ -187,42 +170,7 @@ pub(crate) fn status(folder: &Path) -> Result<RunStatus, Error> {
     if let Some(status) = told.ok().filter(|status| *status != RunStatus::Running) {
         return Ok(status);
     }
-    let events = events(folder)?;
-    let end = events
-        .iter()
-        .rev()
-        .find(|event| event.event == "run_finished");
-    if let Some(status) = end.and_then(|event| event.status) {
-        return Ok(status);
-    }
-    let journal = std::fs::File::open(folder.join(JOURNAL));
-    let held =
-        journal.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
-    Ok(if held {
-        RunStatus::Running
-    } else {
-        RunStatus::Interrupted
-    })
-}
-
-/// The events of a run's journal; lines that cannot be read are left out, a killed run leaves one.
-pub(crate) fn events(folder: &Path) -> Result<Vec<Event>, Error> {
-    let path = folder.join(JOURNAL);
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => {
-            return Err(Error::File {
-                what: "read",
-                path,
-                source,
-            });
-        }
-    };
-    let lines = text.split(|byte| *byte == b'\n');
-    Ok(lines
-        .filter_map(|line| serde_json::from_slice(line).ok())
-        .collect())
+    Ok(Journal::status(folder, &Journal::read_or_empty(folder)?))
 }
 
 /// The folders in a folder by name; links and what starts with a dot are left out.
@@ -245,16 +193,4 @@ pub(crate) fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     }
     out.sort();
     Ok(out)
-}
-
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    let text = std::fs::read(path).map_err(|source| Error::File {
-        what: "read",
-        path: path.to_path_buf(),
-        source,
-    })?;
-    serde_json::from_slice(&text).map_err(|source| Error::Broken {
-        path: path.to_path_buf(),
-        source,
-    })
 }

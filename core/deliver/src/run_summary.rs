@@ -1,7 +1,7 @@
 //! `run.json`: what the archive needs to know of a run without opening its report.
 
 use crate::Error;
-pub use retrocast_domain::RunStatus;
+use retrocast_run::RunStatus;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

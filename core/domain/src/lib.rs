@@ -37,6 +37,6 @@ pub use effect::{Effect, EffectTest, Verdict};
 pub use estimate::{Estimate, Standing};
 pub use finding::{Ask, Chapter, Direction, Evidence, Finding, Magnitude, Severity};
 pub use mail::is_mail_address;
-pub use report::{Report, ReportStatus, RunStatus};
+pub use report::{Report, ReportStatus};
 pub use table::{Align, Column, Table};
 pub use window::{Window, WindowSpec};

@@ -23,38 +23,6 @@ pub enum ReportStatus {
     Partial,
 }
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RunStatus {
-    /// Everything was done.
-    Complete,
-    /// The reports were made, without something optional.
-    Partial,
-    /// Something failed that the reports need.
-    Failed,
-    /// Somebody stopped it.
-    Cancelled,
-    /// It is under way.
-    Running,
-    /// Its process ended without a word; what it finished can be reused.
-    Interrupted,
-}
-
-impl RunStatus {
-    /// The word that people read.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Partial => "partial",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Running => "running",
-            Self::Interrupted => "interrupted",
-        }
-    }
-}
-
 /// The meaning of a time without records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -2,12 +2,12 @@
 
 use crate::{
     job::Job,
-    journal::Event,
     plan::{Node, Plan},
 };
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
 use retrocast_domain::{Diagnostic, Outcome, Window, window::Comparison};
+use retrocast_run::Event;
 use serde_json::Value;
 use std::{
     any::Any,

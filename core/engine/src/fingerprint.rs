@@ -5,26 +5,13 @@
 
 use crate::plan::{Node, Plan};
 use retrocast_domain::{Outcome, canonical};
+use retrocast_run::Fingerprint;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Raised when the way of making fingerprints changes, so that no old one fits by chance.
 const VERSION: u32 = 1;
-
-/// The hash of everything an outcome depends on: 32 hex digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Fingerprint(pub String);
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// What an outcome depends on: name of the part, canonical JSON of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -40,9 +40,9 @@ pub use boundary::{
     SqlError, SystemClock,
 };
 pub use depot::{Depot, LakeFiles};
-pub use fingerprint::{Components, Decision, Fingerprint};
+pub use fingerprint::{Components, Decision};
 pub use job::{CheckOptions, Checked, Job, check, render};
-pub use journal::{Event, EventKind, Journal, RunStatus, RunSummary};
+pub use journal::RunSummary;
 pub use lease::{Holder, Lease};
 pub use mirror::Mirror;
 pub use outcome_store::{OutcomeStore, Record};

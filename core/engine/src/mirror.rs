@@ -13,10 +13,10 @@
 //! <folder>/.mirror.lock   one process at a time looks
 //! ```
 
-use crate::{
-    depot::{Depot, Entry, Mark},
-    journal::{JOURNAL, Journal},
-    outcome_store::write_whole,
+use crate::depot::{Depot, Entry, Mark};
+use retrocast_run::{
+    Journal,
+    files::{JOURNAL, SUMMARY, write_whole},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -39,8 +39,6 @@ const LOCK: &str = ".mirror.lock";
 const AT_ONCE: usize = 16;
 /// How often a run under way is sent.
 const SENT_EVERY: Duration = Duration::from_secs(5);
-/// Name of the summary in a run's folder: whoever finds it may expect the rest.
-const SUMMARY: &str = "run.json";
 
 /// A folder and a depot with the same in them.
 #[derive(Debug)]

@@ -16,10 +16,14 @@ pub use last::Last;
 
 use crate::{
     depot::{Depot, LakeFiles},
-    fingerprint::{Components, Fingerprint},
+    fingerprint::Components,
 };
 use jiff::Timestamp;
 use retrocast_domain::Outcome;
+use retrocast_run::{
+    Fingerprint,
+    files::{write_whole, write_with_folder},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeSet,
@@ -280,28 +284,6 @@ fn place(part: &Path, folder: &Path) -> io::Result<()> {
         }
     }
     fs::rename(part, folder)
-}
-
-/// Writes a file at once or not at all, with the folders it needs.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let n = COUNT.fetch_add(1, Ordering::Relaxed);
-    let mut part = path.as_os_str().to_owned();
-    part.push(format!(".part-{}-{n}", std::process::id()));
-    let part = PathBuf::from(part);
-    write_with_folder(&part, bytes)?;
-    fs::rename(&part, path)
-}
-
-/// Writes a file, and makes its folder when it turns out to be missing.
-fn write_with_folder(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    match (fs::write(path, bytes), path.parent()) {
-        (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(folder)?;
-            fs::write(path, bytes)
-        }
-        (written, _) => written,
-    }
 }
 
 /// Whether a relative name stays inside its folder.

@@ -17,18 +17,21 @@ pub use recorded::RecordedSources;
 use crate::{
     boundary::{Clock, Environment, Executor, Failure, Progress, RunContext},
     depot::LakeFiles,
-    fingerprint::{Components, Decision, Fingerprint, identity},
+    fingerprint::{Components, Decision, identity},
     job::Job,
-    journal::{ALERT, EventKind, JOB, JOURNAL, Journal, PLAN, RunStatus, write_json},
     lease::{Asked, Holder, Lease, at_work},
     mirror::{Following, Mirror},
-    outcome_store::{Last, OutcomeStore, Record, write_whole},
+    outcome_store::{Last, OutcomeStore, Record},
     plan::{Node, Plan},
 };
 use course::Course;
 use effort::{Budget, Recorder, Retrying, panicked};
 use futures::FutureExt as _;
 use retrocast_domain::{Outcome, canonical};
+use retrocast_run::{
+    EventKind, Fingerprint, Journal, RunStatus,
+    files::{ALERT, JOB, JOURNAL, PLAN, write_json, write_whole},
+};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},

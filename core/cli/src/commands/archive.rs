@@ -4,7 +4,8 @@ use super::{print, print_json, resolve::Runs, truth::read};
 use crate::{Exit, diagnose::WrongUsage, terminal, workspace::Workspace};
 use retrocast_deliver::RunSummary;
 use retrocast_domain::{Finding, Report, finding::by_importance};
-use retrocast_engine::{Journal, RunResult, journal, journal::RunStatus};
+use retrocast_engine::{RunResult, journal};
+use retrocast_run::{EventKind, Journal, RunStatus, files::PLAN};
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
@@ -70,9 +71,7 @@ fn reconciled(folder: &Path) -> anyhow::Result<RunSummary> {
 /// its run was over leaves the same as one that did not.
 fn from_folder(folder: &Path) -> anyhow::Result<RunSummary> {
     let run = journal::RunSummary::read(folder)?;
-    let nodes = |kind: journal::EventKind| {
-        run.nodes.values().filter(|event| **event == kind).count() as u64
-    };
+    let nodes = |kind: EventKind| run.nodes.values().filter(|event| **event == kind).count() as u64;
     let report: Option<Report> = read(&folder.join("report.json")).ok();
     let headline = report.map(|report| match report.headlines.first() {
         Some(finding) => finding.sentence.clone(),
@@ -84,8 +83,8 @@ fn from_folder(folder: &Path) -> anyhow::Result<RunSummary> {
         status: run.status,
         started: run.started.map(|time| time.to_string()).unwrap_or_default(),
         finished: run.finished.map(|time| time.to_string()),
-        reused: nodes(journal::EventKind::NodeReused),
-        executed: nodes(journal::EventKind::NodeFinished),
+        reused: nodes(EventKind::NodeReused),
+        executed: nodes(EventKind::NodeFinished),
         parent: run.parent,
         error: run.failure,
         title: run.title,
@@ -144,7 +143,7 @@ pub fn list(workspace: &Workspace, job: Option<&str>, as_json: bool) -> anyhow::
 /// The folder of the run that a text names: a folder, or what [`Runs::resolve`] understands.
 pub fn find(workspace: &Workspace, run: &str) -> anyhow::Result<PathBuf> {
     for folder in [PathBuf::from(run), workspace.reports.join(run)] {
-        if folder.join(journal::PLAN).is_file() {
+        if folder.join(PLAN).is_file() {
             return Ok(folder);
         }
     }
@@ -213,7 +212,7 @@ fn failures(text: &mut String, folder: &Path) {
     let events = Journal::read(folder).unwrap_or_default();
     for event in events
         .iter()
-        .filter(|event| event.event == journal::EventKind::NodeFailed)
+        .filter(|event| event.event == EventKind::NodeFailed)
     {
         let node = event.node.as_deref().unwrap_or_default();
         let message = event.message.as_deref().unwrap_or_default();

@@ -12,8 +12,9 @@ use crate::{
     workspace::Workspace,
 };
 use jiff::civil::Date;
-use retrocast_domain::{RunStatus, Window, number::plural};
+use retrocast_domain::{Window, number::plural};
 use retrocast_engine::Job;
+use retrocast_run::RunStatus;
 use std::fmt::Write as _;
 
 /// Which windows.

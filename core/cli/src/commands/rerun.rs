@@ -12,7 +12,8 @@ use crate::{
     workspace::Workspace,
 };
 use anyhow::Context as _;
-use retrocast_engine::{Plan, RecordedSources, journal};
+use retrocast_engine::{Plan, RecordedSources};
+use retrocast_run::files::{JOB, PLAN};
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
@@ -34,7 +35,7 @@ struct Recorded {
 impl Recorded {
     fn read(workspace: &Workspace, run: &str) -> anyhow::Result<(PathBuf, Self)> {
         let folder = archive::find(workspace, run)?;
-        let recorded = read(&folder.join(journal::PLAN))?;
+        let recorded = read(&folder.join(PLAN))?;
         Ok((folder, recorded))
     }
 
@@ -106,7 +107,7 @@ pub fn as_recorded(
         )
         .into());
     }
-    let path = folder.join(journal::JOB);
+    let path = folder.join(JOB);
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;
     let arguments = recorded.arguments();

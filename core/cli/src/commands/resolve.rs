@@ -146,7 +146,7 @@ fn list<T: AsRef<str>>(names: impl ExactSizeIterator<Item = T>, between: &str) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use retrocast_deliver::RunStatus;
+    use retrocast_run::RunStatus;
 
     /// A run of each line: job, window, id and date; the line that comes first began last.
     const RUNS: [[&str; 4]; 6] = [

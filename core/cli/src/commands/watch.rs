@@ -11,7 +11,8 @@ use crate::{
 };
 use anyhow::Context as _;
 use retrocast_domain::{Finding, finding::by_importance, number::plural};
-use retrocast_engine::{Failure, FailureKind, Plan, journal::RunStatus};
+use retrocast_engine::{Failure, FailureKind, Plan};
+use retrocast_run::RunStatus;
 use run::Means;
 use serde_json::json;
 use std::{

@@ -2,11 +2,12 @@
 
 use super::{clock::Zone, facts::or};
 use crate::{
-    RunStatus, RunSummary,
+    RunSummary,
     run_folder::folders,
     words::{clean, encode},
 };
 use jiff::Timestamp;
+use retrocast_run::RunStatus;
 use serde::Serialize;
 use std::path::Path;
 
@@ -57,7 +58,7 @@ pub(super) fn before(
                 ),
                 window: other_window.clone(),
                 period: or(clean(&summary.period, 120), &other_window),
-                made: zone.full(made).unwrap_or_default(),
+                made: zone.full(time),
                 same_window: other_window == *window,
             };
             found.push((time, told));

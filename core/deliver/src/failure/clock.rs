@@ -28,23 +28,23 @@ impl Zone {
         }
     }
 
-    fn at(&self, time: &str) -> Option<Zoned> {
-        Some(time.parse::<Timestamp>().ok()?.to_zoned(self.zone.clone()))
+    fn at(&self, time: Timestamp) -> Zoned {
+        time.to_zoned(self.zone.clone())
     }
 
     /// "09:01:07".
-    pub(super) fn clock(&self, time: &str) -> Option<String> {
-        Some(self.at(time)?.strftime("%H:%M:%S").to_string())
+    pub(super) fn clock(&self, time: Timestamp) -> String {
+        self.at(time).strftime("%H:%M:%S").to_string()
     }
 
     /// "on 16 November 2026 at 09:01 (Europe/London)".
-    pub(super) fn full(&self, time: &str) -> Option<String> {
-        let time = self.at(time)?;
-        Some(format!(
+    pub(super) fn full(&self, time: Timestamp) -> String {
+        let time = self.at(time);
+        format!(
             "on {} at {} ({})",
             long(time.date()),
             time.strftime("%H:%M"),
             self.name
-        ))
+        )
     }
 }

@@ -6,10 +6,11 @@ use super::{
 };
 use crate::{
     Error, RunSummary,
-    run_folder::{self, Event, Node, Plan},
+    run_folder::{self, Node, Plan},
     words::clean,
 };
 use retrocast_domain::number::{count, plural};
+use retrocast_run::{Event, EventKind, Journal};
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path};
 
@@ -72,19 +73,19 @@ pub(super) struct Line {
 impl Failure {
     pub(super) fn read(folder: &Path) -> Result<Self, Error> {
         let plan = run_folder::plan(folder)?;
-        let events = run_folder::events(folder)?;
+        let events = Journal::read_or_empty(folder)?;
         let zone = Zone::of(&plan);
         let fates = fates(&events);
-        let with = |kinds: &[&str]| -> Vec<&Node> {
+        let with = |kinds: &[EventKind]| -> Vec<&Node> {
             let is_so = |node: &&Node| {
                 let fate = fates.get(node.name.as_str());
-                fate.is_some_and(|event| kinds.contains(&event.event.as_str()))
+                fate.is_some_and(|event| kinds.contains(&event.event))
             };
             plan.nodes.iter().filter(is_so).collect()
         };
-        let done = with(&["node_finished", "node_reused"]);
+        let done = with(&[EventKind::NodeFinished, EventKind::NodeReused]);
         let reached = |node: &&Node| !done.iter().any(|done| done.name == node.name);
-        let failed = with(&["node_failed"]);
+        let failed = with(&[EventKind::NodeFailed]);
         let faults: Vec<Fault> = failed
             .iter()
             .map(|node| fault(node, &events, &fates, &zone))
@@ -170,15 +171,13 @@ fn quoted(word: &str) -> String {
 /// The last of each node's events that says how it ended.
 fn fates(events: &[Event]) -> BTreeMap<&str, &Event> {
     let ends = [
-        "node_finished",
-        "node_reused",
-        "node_failed",
-        "node_skipped",
-        "node_cancelled",
+        EventKind::NodeFinished,
+        EventKind::NodeReused,
+        EventKind::NodeFailed,
+        EventKind::NodeSkipped,
+        EventKind::NodeCancelled,
     ];
-    let told = events
-        .iter()
-        .filter(|event| ends.contains(&event.event.as_str()));
+    let told = events.iter().filter(|event| ends.contains(&event.event));
     told.filter_map(|event| Some((event.node.as_deref()?, event)))
         .collect()
 }
@@ -190,11 +189,12 @@ fn fault(node: &Node, events: &[Event], fates: &BTreeMap<&str, &Event>, zone: &Z
         .splitn(PARTS, "; ")
         .map(|part| capital(&clean(part, 1200)));
     let message = parts.next().filter(|text| !text.is_empty());
-    let tries = events
-        .iter()
-        .filter(|event| event.event == "node_retried" && event.node.as_deref() == Some(&node.name));
+    let is_retry = |event: &&Event| {
+        event.event == EventKind::NodeRetried && event.node.as_deref() == Some(&node.name)
+    };
+    let tries = events.iter().filter(is_retry);
     let mut facts = Vec::new();
-    facts.extend(event.and_then(|event| zone.clock(&event.time)));
+    facts.extend(event.map(|event| zone.clock(event.time)));
     match tries.count() {
         0 => {}
         again => facts.push(format!("tried {}", plural(again as u64 + 1, "time"))),
@@ -266,12 +266,12 @@ fn finished_text(done: usize) -> String {
 fn started(folder: &Path, events: &[Event]) -> String {
     let told = RunSummary::read(folder).map(|summary| summary.started);
     let told = told.ok().filter(|time| !time.is_empty());
-    told.or_else(|| Some(events.first()?.time.clone()))
+    told.or_else(|| Some(events.first()?.time.to_string()))
         .unwrap_or_default()
 }
 
 fn ended(events: &[Event], zone: &Zone) -> String {
-    let end = events.last().and_then(|event| zone.full(&event.time));
+    let end = events.last().map(|event| zone.full(event.time));
     end.map(|end| format!("failed {end}")).unwrap_or_default()
 }
 
@@ -280,8 +280,8 @@ fn tail(events: &[Event], zone: &Zone) -> Vec<Line> {
     let lines = events[events.len().saturating_sub(EVENTS)..].iter();
     lines
         .map(|event| Line {
-            time: zone.clock(&event.time).unwrap_or_default(),
-            event: word(&event.event),
+            time: zone.clock(event.time),
+            event: word(event.event),
             node: clean(event.node.as_deref().unwrap_or_default(), 80),
             message: match (said(event), event.rows) {
                 ("", Some(rows)) => plural(rows, "row"),
@@ -291,19 +291,18 @@ fn tail(events: &[Event], zone: &Zone) -> Vec<Line> {
         .collect()
 }
 
-fn word(event: &str) -> &'static str {
+fn word(event: EventKind) -> &'static str {
     match event {
-        "run_started" => "run started",
-        "run_resumed" => "run resumed",
-        "run_finished" => "run ended",
-        "node_started" => "started",
-        "node_waiting" => "waits",
-        "node_retried" => "tried again",
-        "node_finished" => "done",
-        "node_reused" => "reused",
-        "node_failed" => "failed",
-        "node_cancelled" => "stopped",
-        "node_skipped" => "not run",
-        _ => "other",
+        EventKind::RunStarted => "run started",
+        EventKind::RunResumed => "run resumed",
+        EventKind::RunFinished => "run ended",
+        EventKind::NodeStarted => "started",
+        EventKind::NodeWaiting => "waits",
+        EventKind::NodeRetried => "tried again",
+        EventKind::NodeFinished => "done",
+        EventKind::NodeReused => "reused",
+        EventKind::NodeFailed => "failed",
+        EventKind::NodeCancelled => "stopped",
+        EventKind::NodeSkipped => "not run",
     }
 }

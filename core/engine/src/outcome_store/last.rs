@@ -3,8 +3,7 @@
 //! A line a node, appended; the last one of a node counts. It decides nothing: should a line be lost
 //! with the power, or with a second run that writes at the same time, a reason is less exact.
 
-use super::write_whole;
-use crate::fingerprint::Fingerprint;
+use retrocast_run::{Fingerprint, files::write_whole};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,

@@ -1,9 +1,9 @@
 //! The cells of a run's folder, written beside the run: nothing in it waits for them.
 
 use super::{EngineError, writing};
-use crate::journal::json_text;
 use blake3::Hash;
 use retrocast_domain::Outcome;
+use retrocast_run::files::{CELLS, json_text};
 use std::{
     collections::BTreeMap,
     fs,
@@ -51,7 +51,7 @@ fn write_all(
     cells: &mpsc::Receiver<(String, Arc<Outcome>)>,
 ) -> Result<Hashes, EngineError> {
     let mut hashes = Hashes::new();
-    let cells_folder = folder.join("cells");
+    let cells_folder = folder.join(CELLS);
     for (node, outcome) in cells {
         if hashes.is_empty() {
             fs::create_dir_all(&cells_folder).map_err(writing(&cells_folder))?;
@@ -59,7 +59,7 @@ fn write_all(
         let path = cells_folder.join(format!("{node}.json"));
         let text = json_text(&outcome.cell).map_err(writing(&path))?;
         fs::write(&path, &text).map_err(writing(&path))?;
-        hashes.insert(format!("cells/{node}.json"), blake3::hash(&text));
+        hashes.insert(format!("{CELLS}/{node}.json"), blake3::hash(&text));
     }
     Ok(hashes)
 }

@@ -9,13 +9,16 @@ use super::{
 };
 use crate::{
     boundary::{Failure, FailureKind, RunContext},
-    fingerprint::{Components, Decision, Fingerprint, identity},
-    journal::{ALERT, EventKind, JOURNAL, RunStatus, write_json},
+    fingerprint::{Components, Decision, identity},
     lease::Lease,
     outcome_store::{Last, Record},
     plan::{Node, positions, readers},
 };
 use retrocast_domain::{Cell, CellStatus, Finding, Outcome, canonical, report::SourceNote};
+use retrocast_run::{
+    EventKind, Fingerprint, RunStatus,
+    files::{ALERT, CHECKSUMS, FINDINGS, JOURNAL, write_json, write_whole},
+};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
@@ -476,17 +479,14 @@ impl<'a> Course<'a> {
             .filter_map(|node| result.outcomes.get(&node.name))
             .flat_map(|outcome| &outcome.cell.findings)
             .collect();
-        let path = self.ctx.folder.join("findings.json");
+        let path = self.ctx.folder.join(FINDINGS);
         write_json(&path, &findings).map_err(writing(&path))?;
         let known = self.cells.all().await?;
         let sums = checksums(&self.ctx.folder, &known).map_err(writing(&self.ctx.folder))?;
         let path = self.ctx.folder.join(CHECKSUMS);
-        crate::outcome_store::write_whole(&path, sums.as_bytes()).map_err(writing(&path))
+        write_whole(&path, sums.as_bytes()).map_err(writing(&path))
     }
 }
-
-/// Name of the file of hashes in a run's folder; `b3sum --check` reads it.
-const CHECKSUMS: &str = "checksums.b3";
 
 /// BLAKE3 hashes of the files of a folder, as `b3sum` prints them, by name. Those that are known
 /// are not read again.

@@ -3,14 +3,14 @@
 use super::{EngineError, RunOptions, milliseconds, writing};
 use crate::{
     boundary::{Clock, Executor, Failure, FailureKind, Progress, RunContext, seed_from},
-    fingerprint::{Components, Fingerprint},
-    journal::{Event, EventKind, Journal},
+    fingerprint::Components,
     lease::{Asked, Lease},
     outcome_store::{OutcomeStore, Record},
     plan::Node,
 };
 use futures::FutureExt as _;
 use retrocast_domain::{CellStatus, Outcome};
+use retrocast_run::{Event, EventKind, Fingerprint, Journal};
 use std::{
     collections::BTreeMap,
     fs::File,

@@ -87,10 +87,10 @@ mod tests {
     use super::*;
     use crate::{
         boundary::{Failure, Quiet},
-        journal::Journal,
         trial::{Folder, TrialClock},
     };
     use futures::FutureExt as _;
+    use retrocast_run::Journal;
 
     fn ends(folder: &Folder) -> Ends {
         let journal = Journal::create(folder).unwrap();

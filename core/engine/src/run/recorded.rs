@@ -4,11 +4,10 @@
 use super::{Identities, Runner, UNREADABLE};
 use crate::{
     boundary::{Failure, RunContext},
-    fingerprint::Fingerprint,
-    journal::{EventKind, Journal, PLAN},
     outcome_store::Record,
     plan::Node,
 };
+use retrocast_run::{EventKind, Fingerprint, Journal, files::PLAN};
 use serde::Deserialize;
 use std::{collections::BTreeMap, fs, io, path::Path};
 
@@ -71,7 +70,7 @@ mod tests {
         run::{RunOptions, RunResult},
         trial::{self, Folder, TrialClock, TrialExecutor},
     };
-    use retrocast_domain::RunStatus;
+    use retrocast_run::RunStatus;
     use std::sync::Arc;
 
     /// Runs the job; its contract of tickets is this one.

@@ -3,9 +3,10 @@
 use super::*;
 use crate::{
     boundary::Quiet,
-    journal::{Event, RunSummary},
+    journal::RunSummary,
     trial::{self, Folder, Order, TrialClock, TrialExecutor},
 };
+use retrocast_run::Event;
 
 fn runner(folder: &Path, executor: &Arc<TrialExecutor>) -> Runner {
     let mut options = RunOptions::new(folder.join("lake"), folder.join("reports"), "0.1.0");

@@ -1,11 +1,8 @@
 //! The run that is there already: the same plan on the same records, done.
 
 use super::{Runner, identity_of, last_and_next, texts_of};
-use crate::{
-    job::Job,
-    journal::{PLAN, RunStatus, RunSummary},
-    plan::Plan,
-};
+use crate::{job::Job, journal::RunSummary, plan::Plan};
+use retrocast_run::{RunStatus, files::PLAN};
 use std::{fs, sync::Arc};
 
 impl Runner {

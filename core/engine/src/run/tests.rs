@@ -1,11 +1,12 @@
 use super::*;
 use crate::{
     boundary::{FailureKind, Quiet},
-    journal::{Event, RunSummary},
+    journal::RunSummary,
     plan::Plan,
     trial::{self, Folder, Order, TrialClock, TrialExecutor},
 };
 use retrocast_domain::{Cell, CellStatus};
+use retrocast_run::Event;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 struct World {

@@ -1,7 +1,8 @@
 //! What the archive knows of a job's scheduled runs.
 
-use crate::journal::{Event, EventKind, Journal, PLAN, RunStatus, RunSummary, run_folders_of};
+use crate::journal::{RunSummary, run_folders_of};
 use jiff::Timestamp;
+use retrocast_run::{Event, EventKind, Journal, RunStatus, files::PLAN};
 use serde::{Deserialize, Serialize};
 use std::{
     fs,

@@ -18,7 +18,7 @@
 use super::{Attempt, Calendar};
 use crate::job::{Missed, Schedule};
 use jiff::{SignedDuration, Timestamp};
-use retrocast_domain::RunStatus;
+use retrocast_run::RunStatus;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

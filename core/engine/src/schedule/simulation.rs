@@ -12,7 +12,7 @@ use jiff::{
     civil::{DateTime, Weekday, date},
     tz::TimeZone,
 };
-use retrocast_domain::RunStatus;
+use retrocast_run::RunStatus;
 use std::{path::PathBuf, time::Duration};
 
 /// Europe changes clocks on 29 March and 25 October, New York on 8 March and 1 November, Lord Howe

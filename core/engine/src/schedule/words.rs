@@ -123,7 +123,7 @@ mod tests {
         job::{Missed, OnlyIf, Schedule},
         schedule::{Attempt, decide},
     };
-    use retrocast_domain::RunStatus;
+    use retrocast_run::RunStatus;
     use std::{path::PathBuf, time::Duration};
 
     fn attempt(started: &str, status: RunStatus) -> Attempt {

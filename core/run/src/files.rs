@@ -1,0 +1,127 @@
+//! The files of a run's folder: their names, and how they are read and written.
+
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// Name of the plan.
+pub const PLAN: &str = "plan.json";
+/// Name of the job file's copy.
+pub const JOB: &str = "job.toml";
+/// Name of the journal.
+pub const JOURNAL: &str = "journal.jsonl";
+/// Name of the folder of cells.
+pub const CELLS: &str = "cells";
+/// Name of the findings of all stages.
+pub const FINDINGS: &str = "findings.json";
+/// Name of the report that was laid out.
+pub const REPORT: &str = "report.json";
+/// Name of the hashes of the other files; `b3sum --check` reads it.
+pub const CHECKSUMS: &str = "checksums.b3";
+/// Name of the summary. It is written last: anyone who finds it may expect the rest.
+pub const SUMMARY: &str = "run.json";
+/// Begins the names of files that say who was told of a run that could not be made. They are no part
+/// of what it made, and stay when it is resumed: nobody is told twice.
+pub const ALERT: &str = "alert.";
+
+/// Why a file of a run's folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// "read" or "write".
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It does not hold what the program writes.
+    #[error("{} cannot be understood: {source}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+impl Error {
+    /// The kind of an error of the file system.
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+        match self {
+            Self::File { source, .. } => Some(source.kind()),
+            Self::Content { .. } => None,
+        }
+    }
+
+    /// Whether the file is not there.
+    pub fn is_missing(&self) -> bool {
+        self.io_kind() == Some(io::ErrorKind::NotFound)
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::File { source, .. } => source,
+            Error::Content { source, .. } => source.into(),
+        }
+    }
+}
+
+/// Reads the bytes of a file.
+pub(crate) fn read_bytes(path: PathBuf) -> Result<Vec<u8>, Error> {
+    fs::read(&path).map_err(|source| Error::File {
+        action: "read",
+        path,
+        source,
+    })
+}
+
+/// Reads a JSON file.
+pub fn read_json<T: DeserializeOwned>(path: PathBuf) -> Result<T, Error> {
+    let text = read_bytes(path.clone())?;
+    serde_json::from_slice(&text).map_err(|source| Error::Content { path, source })
+}
+
+/// JSON in a form people can read, as the files of a run's folder have it.
+pub fn json_text<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec_pretty(value)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// Writes a JSON file at once or not at all.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    write_whole(path, &json_text(value)?)
+}
+
+/// Writes a file at once or not at all, with the folders it needs. A part that could not be written
+/// is removed.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let n = COUNT.fetch_add(1, Ordering::Relaxed);
+    let mut part = path.as_os_str().to_owned();
+    part.push(format!(".part-{}-{n}", std::process::id()));
+    let part = PathBuf::from(part);
+    let written = write_with_folder(&part, bytes).and_then(|()| fs::rename(&part, path));
+    written.inspect_err(|_| {
+        let _ = fs::remove_file(&part);
+    })
+}
+
+/// Writes a file, and makes its folder when it turns out to be missing.
+pub fn write_with_folder(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match (fs::write(path, bytes), path.parent()) {
+        (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(folder)?;
+            fs::write(path, bytes)
+        }
+        (written, _) => written,
+    }
+}

@@ -1,0 +1,18 @@
+//! The plan of a run and its folder, typed, once: the engine writes them, others read them.
+//!
+//! Modules are listed in the order in which a run comes about: the [`fingerprint`] of each of its
+//! nodes, the [`journal`] of what happened, the [`status`] at the end. The [`files`] of its folder have
+//! names. Data only: what is planned, run and delivered is decided elsewhere.
+
+pub mod fingerprint;
+
+pub mod journal;
+
+pub mod status;
+
+pub mod files;
+
+pub use files::Error;
+pub use fingerprint::Fingerprint;
+pub use journal::{Event, EventKind, Journal};
+pub use status::RunStatus;
