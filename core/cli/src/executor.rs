@@ -6,6 +6,8 @@ mod report;
 mod rows;
 mod stage;
 
+use stage::Stage;
+
 pub use kinds::Catalogue;
 pub use report::{is_full, templates};
 
@@ -13,13 +15,12 @@ use crate::workspace::Workspace;
 use async_trait::async_trait;
 use jiff::civil::Date;
 use retrocast_domain::{Outcome, Window};
-use retrocast_engine::{
-    Executor, Failure, Node, Progress, RunContext, job::retention::before, plan,
-};
+use retrocast_engine::{Executor, Failure, Progress, RunContext, job::retention::before};
+use retrocast_run::{Node, NodeSpec, SourceSpec, plan::SOURCE};
 use retrocast_stages::Reads;
 use retrocast_store::{
     Before, Contract, Control, Days, Dialect, Format, Hashes, Lake, Properties, Remedy, Room,
-    Share, SourceSpec, Sql, StoreError,
+    Share, Sql, StoreError,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -90,28 +91,33 @@ impl Work {
         contract.map_err(|error| failure(error.into()))
     }
 
-    fn spec(&self, node: &Node, ctx: &RunContext) -> Result<SourceSpec, Failure> {
-        let text = |key: &str| node.config[key].as_str().unwrap_or_default();
-        Ok(SourceSpec {
+    /// What the store reads for a source.
+    fn spec(
+        &self,
+        node: &Node,
+        source: &SourceSpec,
+        ctx: &RunContext,
+    ) -> Result<retrocast_store::SourceSpec, Failure> {
+        Ok(retrocast_store::SourceSpec {
             name: node.short().to_string(),
-            uri: ctx.reveal(text("uri"))?,
-            days: Some(days(node, &ctx.window)),
-            contract: self.contract(text("contract"))?,
-            format: match text("format") {
-                "csv" => Some(Format::Csv),
-                "json" => Some(Format::Json),
-                "jsonl" => Some(Format::Jsonl),
-                "parquet" => Some(Format::Parquet),
+            uri: ctx.reveal(&source.uri)?,
+            days: Some(days(source, &ctx.window)),
+            contract: self.contract(&source.contract)?,
+            format: match source.format.as_deref() {
+                Some("csv") => Some(Format::Csv),
+                Some("json") => Some(Format::Json),
+                Some("jsonl") => Some(Format::Jsonl),
+                Some("parquet") => Some(Format::Parquet),
                 _ => None,
             },
-            dialect: dialect(node)?,
-            required: node.config["required"].as_bool().unwrap_or(true),
+            dialect: dialect(source)?,
+            required: source.required,
         })
     }
 
     /// What leaves out the rows that a report on this window must not know.
-    fn before(&self, source: &Node, ctx: &RunContext) -> Result<Option<Before>, Failure> {
-        let contract = self.contract(source.config["contract"].as_str().unwrap_or_default())?;
+    fn before(&self, source: &SourceSpec, ctx: &RunContext) -> Result<Option<Before>, Failure> {
+        let contract = self.contract(&source.contract)?;
         let end = ctx.window.end_instant();
         Ok(contract.time.map(|column| Before {
             column,
@@ -120,8 +126,13 @@ impl Work {
         }))
     }
 
-    async fn ingest(&self, node: &Node, ctx: &RunContext) -> Result<Outcome, Failure> {
-        let spec = self.spec(node, ctx)?;
+    async fn ingest(
+        &self,
+        node: &Node,
+        source: &SourceSpec,
+        ctx: &RunContext,
+    ) -> Result<Outcome, Failure> {
+        let spec = self.spec(node, source, ctx)?;
         let lake = self.lake(ctx)?;
         let name = node.name.clone();
         let progress = self.progress.clone();
@@ -141,14 +152,13 @@ impl Work {
                 .map_err(|error| failure_of(node, error))?;
         let mut note = ingested.note;
         // As the job has it: what a secret stands for is in no report.
-        let uri = node.config["uri"].as_str().unwrap_or_default();
-        note.uri = retrocast_store::source::without_credentials(uri);
+        note.uri = retrocast_store::source::without_credentials(&source.uri);
         if note.records > 0 && note.accepted == 0 {
             return Err(nothing_met(&note));
         }
-        let mut cell = retrocast_domain::Cell::new(node.short(), plan::SOURCE);
+        let mut cell = retrocast_domain::Cell::new(node.short(), SOURCE);
         cell.title.clone_from(&node.title);
-        cell.params.clone_from(&node.params);
+        cell.params.clone_from(&node.param_lines);
         cell.output = Some(ingested.dataset.clone());
         cell.caveats = ingested.warnings;
         let datasets = std::iter::once(ingested.dataset)
@@ -185,21 +195,14 @@ fn nothing_met(note: &retrocast_domain::report::SourceNote) -> Failure {
 }
 
 /// How a source's CSV is written.
-fn dialect(node: &Node) -> Result<Dialect, Failure> {
-    let mark = |key: &str| {
-        let text = node.config[key].as_str()?;
-        text.bytes().next()
-    };
-    let columns = node.config["columns"].as_array().map(|columns| {
-        let names = columns.iter().filter_map(serde_json::Value::as_str);
-        names.map(str::to_string).collect()
-    });
+fn dialect(source: &SourceSpec) -> Result<Dialect, Failure> {
+    let mark = |text: &Option<String>| text.as_ref()?.bytes().next();
     let dialect = Dialect {
-        delimiter: mark("delimiter"),
-        quote: mark("quote").or(Dialect::AS_FOUND.quote),
-        comment: mark("comment"),
-        header: node.config["header"].as_bool().unwrap_or(true),
-        columns,
+        delimiter: mark(&source.delimiter),
+        quote: mark(&source.quote).or(Dialect::AS_FOUND.quote),
+        comment: mark(&source.comment),
+        header: source.header.unwrap_or(true),
+        columns: source.columns.clone(),
     };
     match dialect.check() {
         Ok(()) => Ok(dialect),
@@ -209,8 +212,8 @@ fn dialect(node: &Node) -> Result<Dialect, Failure> {
 
 /// The days of dated files that a run on a window reads. Folders may be named by the days of another
 /// time zone: one day more on either side.
-pub fn days(source: &Node, window: &Window) -> Days {
-    let first = match source.config["history"].as_str() {
+pub fn days(source: &SourceSpec, window: &Window) -> Days {
+    let first = match &source.history {
         Some(history) => before(window.start, history),
         None => Date::MIN,
     };
@@ -269,7 +272,10 @@ pub const MAKE_ROOM: &str =
 #[async_trait]
 impl Executor for Work {
     async fn source_identity(&self, node: &Node, ctx: &RunContext) -> Result<String, Failure> {
-        let spec = self.spec(node, ctx)?;
+        let source = node
+            .source()
+            .ok_or_else(|| Failure::bug(format!("{} is no source", node.name)))?;
+        let spec = self.spec(node, source, ctx)?;
         let lake = self.lake(ctx)?;
         let control = self.control(ctx);
         retrocast_store::source_identity(&spec, &self.workspace.root, &lake, &control)
@@ -284,14 +290,17 @@ impl Executor for Work {
         ctx: &RunContext,
         _progress: &dyn Progress,
     ) -> Result<Outcome, Failure> {
-        match node.kind.as_str() {
-            plan::SOURCE => self.ingest(node, ctx).await,
-            plan::REPORT => report::lay_out(self, node, inputs, ctx).await,
-            _ => match stage::kind(node)?.reads {
-                Reads::Query => stage::query(self, node, inputs, ctx).await,
-                Reads::Nothing => stage::without_rows(node, inputs, ctx),
-                Reads::Pieces | Reads::All => stage::analyse(self, node, inputs, ctx).await,
-            },
+        match &node.spec {
+            NodeSpec::Source(source) => self.ingest(node, source, ctx).await,
+            NodeSpec::Report(report) => report::lay_out(self, node, report, inputs, ctx).await,
+            NodeSpec::Stage { kind, params } => {
+                let stage = Stage::new(node, kind, params)?;
+                match stage.reads() {
+                    Reads::Query => stage::query(self, stage, inputs, ctx).await,
+                    Reads::Nothing => stage::without_rows(stage, inputs, ctx),
+                    Reads::Pieces | Reads::All => stage::analyse(self, stage, inputs, ctx).await,
+                }
+            }
         }
     }
 

@@ -9,8 +9,8 @@ use crate::{terminal, workspace::Workspace};
 use anyhow::Context as _;
 use jiff::civil::Date;
 use retrocast_domain::{Window, number::plural};
-use retrocast_engine::{Job, OutcomeStore, Plan, journal, schedule::conditions::bytes};
-use retrocast_run::{Journal, files::PLAN};
+use retrocast_engine::{Job, OutcomeStore, journal, schedule::conditions::bytes};
+use retrocast_run::{Journal, Node, Plan, RecordedPlan};
 use retrocast_store::bytes_below;
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -88,11 +88,10 @@ fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>>
 
 fn runs(workspace: &Workspace, job: &str) -> Vec<Kept> {
     let read = |folder: PathBuf| {
-        let plan: serde_json::Value =
-            serde_json::from_slice(&fs::read(folder.join(PLAN)).ok()?).ok()?;
+        let RecordedPlan { plan, origin } = RecordedPlan::read(&folder).ok()?;
         Some(Kept {
-            window: serde_json::from_value(plan["window"].clone()).ok()?,
-            run: plan["run"].as_str()?.to_string(),
+            window: plan.window,
+            run: origin.run,
             folder,
         })
     };
@@ -141,10 +140,8 @@ pub fn said(workspace: &Workspace, plan: &Plan) -> anyhow::Result<()> {
     let said: BTreeSet<&str> = plan
         .nodes
         .iter()
-        .filter(|node| node.is_report())
-        .filter_map(|node| node.config["notices"].as_array())
-        .flatten()
-        .filter_map(serde_json::Value::as_str)
+        .filter_map(Node::report)
+        .flat_map(|report| report.notices.iter().map(String::as_str))
         .collect();
     let left: Vec<String> = all
         .iter()

@@ -130,16 +130,12 @@ impl Difference {
 fn side(run: &RunFolder) -> Side {
     let plan = &run.plan;
     Side {
-        run: plan.run.clone(),
+        run: run.origin.run.clone(),
         job: plan.job.clone(),
         title: plan.title.clone(),
         window: plan.label.clone(),
-        period: plan
-            .window
-            .as_ref()
-            .map(retrocast_domain::Window::words)
-            .unwrap_or_default(),
-        date: plan.date.clone(),
+        period: plan.window.words(),
+        date: plan.date.to_string(),
         status: run.status,
         folder: run.folder.display().to_string(),
     }

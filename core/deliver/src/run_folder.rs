@@ -1,70 +1,15 @@
 //! A run's folder, read by others than the engine: plan, state and cells, as far as they are there.
 
 use crate::{Error, RunSummary};
-use retrocast_domain::{Cell, CellStatus, Finding, Report, Window, report::SourceNote};
+use retrocast_domain::{Cell, CellStatus, Finding, Report, report::SourceNote};
 use retrocast_run::{
-    Journal, RunStatus,
-    files::{CELLS, JOB, PLAN, REPORT, read_json},
+    Journal, Plan, RecordedPlan, RunOrigin, RunStatus,
+    files::{CELLS, JOB, REPORT, read_json},
 };
-use serde::Deserialize;
-use serde_json::Value;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-
-/// What was to be run; `plan.json`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Plan {
-    pub job: String,
-    pub title: String,
-    pub owner: String,
-    pub run: String,
-    pub label: String,
-    pub window: Option<Window>,
-    pub date: String,
-    pub build: String,
-    pub compare: Value,
-    pub seed: Value,
-    pub params: BTreeMap<String, Value>,
-    /// What the sources held, by the node's name.
-    pub records: BTreeMap<String, String>,
-    pub nodes: Vec<Node>,
-}
-
-/// A node of a plan.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Node {
-    pub name: String,
-    pub kind: String,
-    pub title: String,
-    pub config: Value,
-    pub inputs: Vec<String>,
-    pub code_version: u64,
-    pub contract_hash: String,
-    pub optional: bool,
-    pub timeout: Value,
-    pub retries: Value,
-}
-
-impl Node {
-    /// The name without its table.
-    pub(crate) fn short(&self) -> &str {
-        self.name
-            .split_once('.')
-            .map_or(&self.name, |(_, name)| name)
-    }
-
-    pub(crate) fn is_source(&self) -> bool {
-        self.kind == "source"
-    }
-
-    pub(crate) fn is_report(&self) -> bool {
-        self.kind == "report"
-    }
-}
 
 /// How far a node came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +28,7 @@ pub(crate) enum State {
 pub(crate) struct RunFolder {
     pub folder: PathBuf,
     pub plan: Plan,
+    pub origin: RunOrigin,
     pub status: RunStatus,
     pub job_file: String,
     /// By the node's name without its table.
@@ -96,7 +42,7 @@ pub(crate) struct RunFolder {
 impl RunFolder {
     /// Reads a folder; without a plan it is none.
     pub(crate) fn read(folder: &Path) -> Result<Self, Error> {
-        let plan = plan(folder)?;
+        let RecordedPlan { plan, origin } = RecordedPlan::read(folder)?;
         let mut unreadable = Vec::new();
         let mut cells = BTreeMap::new();
         for node in plan.nodes.iter().filter(|node| !node.is_report()) {
@@ -130,6 +76,7 @@ impl RunFolder {
             unreadable,
             folder: folder.to_path_buf(),
             plan,
+            origin,
         })
     }
 
@@ -157,11 +104,6 @@ impl RunFolder {
         self.in_order()
             .flat_map(|(node, cell)| cell.findings.iter().map(move |finding| (node, finding)))
     }
-}
-
-/// The plan of a run's folder.
-pub(crate) fn plan(folder: &Path) -> Result<Plan, Error> {
-    Ok(read_json(folder.join(PLAN))?)
 }
 
 /// How a run ended, or that it has not: as its journal and the lock on it tell.

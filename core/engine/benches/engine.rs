@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use jiff::civil::date;
 use retrocast_domain::{Cell, Outcome};
 use retrocast_engine::{
-    CheckOptions, Executor, Failure, Job, Kinds, Node, Plan, PlanOptions, Progress, Quiet,
-    RunContext, RunOptions, Runner, SqlError, SystemClock, check,
+    CheckOptions, Executor, Failure, Job, Kinds, PlanOptions, Progress, Quiet, RunContext,
+    RunOptions, Runner, SqlError, SystemClock, check, plan,
 };
+use retrocast_run::{Node, Plan};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -79,7 +80,7 @@ impl Executor for Nothing {
         _progress: &dyn Progress,
     ) -> Result<Outcome, Failure> {
         Ok(Outcome {
-            cell: Cell::new(node.short(), &node.kind),
+            cell: Cell::new(node.short(), node.kind()),
             datasets: Vec::new(),
             files: Vec::new(),
             source: None,
@@ -111,7 +112,7 @@ fn job(text: &str) -> Result<Job, String> {
     checked.job.ok_or(format!("{:?}", checked.diagnostics))
 }
 
-fn plan(job: &Job) -> Result<Plan, Box<dyn Error>> {
+fn planned(job: &Job) -> Result<Plan, Box<dyn Error>> {
     let today = date(2026, 11, 21);
     let options = PlanOptions {
         window: job.window_for(today, None).map_err(|e| e.message)?,
@@ -123,7 +124,7 @@ fn plan(job: &Job) -> Result<Plan, Box<dyn Error>> {
         earlier: None,
         environment: Arc::new(|_| None),
     };
-    Plan::build(job, &NoKinds, &options).map_err(|errors| format!("{errors:?}").into())
+    plan::build(job, &NoKinds, &options).map_err(|errors| format!("{errors:?}").into())
 }
 
 fn timed<T>(what: &str, nodes: usize, work: impl FnOnce() -> T) -> T {
@@ -149,7 +150,7 @@ fn peak_kib() -> u64 {
 fn runs(nodes: usize) -> Result<(), Box<dyn Error>> {
     let text = text(nodes);
     let job = Arc::new(timed("check", nodes, || job(&text))?);
-    let plan = Arc::new(timed("plan", nodes, || plan(&job))?);
+    let plan = Arc::new(timed("plan", nodes, || planned(&job))?);
     let folder = tempfile::tempdir()?;
     let options = RunOptions::new(
         folder.path().join("lake"),
@@ -187,6 +188,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let (nodes, text) = (100_000, text(100_000));
     let job = timed("check", nodes, || job(&text))?;
-    timed("plan", nodes, || plan(&job))?;
+    timed("plan", nodes, || planned(&job))?;
     Ok(())
 }

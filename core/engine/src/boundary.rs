@@ -1,13 +1,10 @@
 //! What the engine asks of the world: kinds of stage, somebody to do the work, a clock, listeners.
 
-use crate::{
-    job::Job,
-    plan::{Node, Plan},
-};
+use crate::job::Job;
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
 use retrocast_domain::{Diagnostic, Outcome, Window, window::Comparison};
-use retrocast_run::Event;
+use retrocast_run::{Event, Node, Plan};
 use serde_json::Value;
 use std::{
     any::Any,

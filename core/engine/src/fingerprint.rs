@@ -3,9 +3,8 @@
 //! Equal hash: the kept outcome is what running the node again would give. Unequal: the parts say
 //! what changed, in words.
 
-use crate::plan::{Node, Plan};
 use retrocast_domain::{Outcome, canonical};
-use retrocast_run::Fingerprint;
+use retrocast_run::{Fingerprint, Node, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,9 +37,9 @@ impl Components {
         let mut add = |name: &str, value: serde_json::Value| {
             parts.insert(name.to_string(), canonical::json(&value));
         };
-        add("code", json!([VERSION, node.kind, node.code_version]));
+        add("code", json!([VERSION, node.kind(), node.code_version]));
         add("node", json!([plan.job, node.name]));
-        for (key, value) in node.config.as_object().into_iter().flatten() {
+        for (key, value) in node.spec.config().as_object().into_iter().flatten() {
             add(&format!("config.{key}"), value.clone());
         }
         if let Some(records) = records {
@@ -160,6 +159,7 @@ pub struct Decision {
 mod tests {
     use super::*;
     use crate::trial;
+    use retrocast_run::NodeSpec;
 
     #[test]
     fn changes_are_said_in_words() {
@@ -170,7 +170,10 @@ mod tests {
         assert_eq!(old.changes(&old), Vec::<String>::new());
 
         let mut node = node.clone();
-        node.config["least"] = 5.into();
+        let NodeSpec::Stage { params, .. } = &mut node.spec else {
+            panic!("a stage");
+        };
+        params["least"] = 5.into();
         node.code_version += 1;
         let mut plan = plan.clone();
         plan.window = plan.window.back(1);

@@ -69,7 +69,7 @@ pub struct Checked {
 
 /// A report the job makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReportSpec {
+pub struct ReportSection {
     /// "executive" or "technical".
     pub name: String,
     /// Title; empty for the job's.
@@ -113,7 +113,7 @@ pub struct Job {
     /// Names of stages, in the order of the file.
     pub stages: Vec<String>,
     /// Reports, in the order of the file.
-    pub reports: Vec<ReportSpec>,
+    pub reports: Vec<ReportSection>,
     /// The tree, with references.
     pub(crate) document: Item,
 }

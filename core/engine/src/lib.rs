@@ -46,6 +46,6 @@ pub use journal::RunSummary;
 pub use lease::{Holder, Lease};
 pub use mirror::Mirror;
 pub use outcome_store::{OutcomeStore, Record};
-pub use plan::{Node, Plan, PlanOptions};
+pub use plan::PlanOptions;
 pub use run::{EngineError, Force, RecordedSources, RunOptions, RunResult, Runner};
 pub use schedule::{Attempt, Calendar, Standing, decide};

@@ -8,12 +8,15 @@ mod order;
 
 mod choice;
 
+mod mermaid;
+
+pub use mermaid::mermaid;
 pub(crate) use order::{positions, readers};
 
 use crate::{
     boundary::{Environment, Kinds},
     job::{
-        CheckOptions, Job, ReportSpec,
+        CheckOptions, Job, ReportSection,
         check::{duration, entries},
         document::Item,
         elaborate::{Elaborated, elaborate},
@@ -22,71 +25,17 @@ use crate::{
 };
 use choice::{chosen, select};
 use jiff::civil::Date;
-use order::{in_order, places};
-use retrocast_domain::{
-    Diagnostic, Level, ParamLine, Window, report::EarlierReport, window::Comparison,
+use order::in_order;
+use retrocast_domain::{Diagnostic, Level, ParamLine, Window, report::EarlierReport};
+use retrocast_run::{
+    Node, NodeSpec, Plan, ReportSpec, SourceSpec,
+    plan::{NodeIndex, REPORT, SOURCE},
 };
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
     time::Duration,
 };
-
-/// Kind of the nodes that read records.
-pub const SOURCE: &str = "source";
-/// Kind of the nodes that lay out reports.
-pub const REPORT: &str = "report";
-
-/// One thing to do.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Node {
-    /// Full name: `source.tickets`, `stage.rhythm`, `report.executive`.
-    pub name: String,
-    /// Kind: `source`, `report` or the stage's kind.
-    pub kind: String,
-    /// Title given in the job file; empty for none.
-    pub title: String,
-    /// Params with references replaced; secrets are still references.
-    pub config: Value,
-    /// Full names of the nodes it reads.
-    pub inputs: Vec<String>,
-    /// Version of the code that does it.
-    pub code_version: u32,
-    /// Whether the run goes on to its reports when this fails.
-    pub optional: bool,
-    /// Longest time to take.
-    #[serde(skip)]
-    pub timeout: Option<Duration>,
-    /// How often to try again; `None` for the run's default.
-    #[serde(skip)]
-    pub retries: Option<u32>,
-    /// Params for the reader: those set and the defaults of the others.
-    #[serde(skip)]
-    pub params: Vec<ParamLine>,
-    /// Hash of a source's contract; empty for other nodes.
-    pub contract_hash: String,
-}
-
-impl Node {
-    /// The name without its table: `rhythm`. Sources and stages share one space of names.
-    pub fn short(&self) -> &str {
-        self.name
-            .split_once('.')
-            .map_or(&self.name, |(_, short)| short)
-    }
-
-    /// Whether it reads records.
-    pub fn is_source(&self) -> bool {
-        self.kind == SOURCE
-    }
-
-    /// Whether it lays out a report.
-    pub fn is_report(&self) -> bool {
-        self.kind == REPORT
-    }
-}
 
 /// What a plan is made for.
 pub struct PlanOptions<'a> {
@@ -109,135 +58,64 @@ pub struct PlanOptions<'a> {
     pub environment: Environment,
 }
 
-/// Every node of a run, in an order in which it can be done.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Plan {
-    /// Name of the job.
-    pub job: String,
-    /// Its title.
-    pub title: String,
-    /// Its owner.
-    pub owner: String,
-    /// The window that is reported on.
-    pub window: Window,
-    /// Its name.
-    pub label: String,
-    /// What it is compared with.
-    pub compare: Vec<Comparison>,
-    /// Date the run is made for.
-    pub date: Date,
-    /// Seed for everything random.
-    pub seed: u64,
-    /// Values of the params.
-    pub params: BTreeMap<String, Value>,
-    /// Hash of the resolved job: every node's config, in order.
-    pub config_hash: String,
-    /// Nodes.
-    pub nodes: Vec<Node>,
-    /// Positions of the nodes by full name.
-    #[serde(skip)]
-    places: BTreeMap<String, usize>,
+/// Makes the plan of a job, or finds everything that is in its way.
+pub fn build(
+    job: &Job,
+    kinds: &dyn Kinds,
+    options: &PlanOptions<'_>,
+) -> Result<Plan, Vec<Diagnostic>> {
+    let params = job.params_for(options.set)?;
+    let environment = options.environment.clone();
+    let check = CheckOptions {
+        name: &job.name,
+        file: &job.file,
+        kinds,
+        set: options.set,
+        environment: &move |name| environment(name),
+    };
+    let elaborated = elaborate(&check, &job.text, &job.document, &params, &options.window);
+    if elaborated
+        .diagnostics
+        .iter()
+        .any(|diagnostic| diagnostic.level == Level::Error)
+    {
+        return Err(elaborated.diagnostics);
+    }
+    let nodes = in_order(nodes(job, kinds, &elaborated, options)?);
+    drop(elaborated);
+    let nodes = select(nodes, options.select)?;
+    let configs = nodes
+        .iter()
+        .map(|node| (&node.name, node.kind(), node.spec.config(), &node.inputs));
+    Ok(Plan {
+        job: job.name.clone(),
+        title: job.title.clone(),
+        owner: job.owner.clone(),
+        label: options.window.label(),
+        window: options.window.clone(),
+        compare: job.compare.clone(),
+        date: options.date,
+        seed: options.seed,
+        params: params
+            .into_iter()
+            .filter_map(|(name, param)| Some((name, param.value?)))
+            .collect(),
+        config_hash: retrocast_domain::canonical::hash_list(configs),
+        nodes,
+        index: NodeIndex::default(),
+    })
 }
 
-impl Plan {
-    /// The plan of a job, or everything that stands in its way.
-    pub fn build(
-        job: &Job,
-        kinds: &dyn Kinds,
-        options: &PlanOptions<'_>,
-    ) -> Result<Self, Vec<Diagnostic>> {
-        let params = job.params_for(options.set)?;
-        let environment = options.environment.clone();
-        let check = CheckOptions {
-            name: &job.name,
-            file: &job.file,
-            kinds,
-            set: options.set,
-            environment: &move |name| environment(name),
-        };
-        let elaborated = elaborate(&check, &job.text, &job.document, &params, &options.window);
-        if elaborated
-            .diagnostics
-            .iter()
-            .any(|diagnostic| diagnostic.level == Level::Error)
-        {
-            return Err(elaborated.diagnostics);
-        }
-        let nodes = in_order(nodes(job, kinds, &elaborated, options));
-        drop(elaborated);
-        let nodes = select(nodes, options.select)?;
-        let configs = nodes
-            .iter()
-            .map(|node| (&node.name, &node.kind, &node.config, &node.inputs));
-        Ok(Self {
-            job: job.name.clone(),
-            title: job.title.clone(),
-            owner: job.owner.clone(),
-            label: options.window.label(),
-            window: options.window.clone(),
-            compare: job.compare.clone(),
-            date: options.date,
-            seed: options.seed,
-            params: params
-                .into_iter()
-                .filter_map(|(name, param)| Some((name, param.value?)))
-                .collect(),
-            config_hash: retrocast_domain::canonical::hash_list(configs),
-            places: places(&nodes),
-            nodes,
-        })
-    }
-
-    /// The node of this full name.
-    pub fn node(&self, name: &str) -> Option<&Node> {
-        self.nodes.get(*self.places.get(name)?)
-    }
-
-    /// Full names of the nodes that patterns choose and of all that depends on them.
-    pub fn with_descendants(
-        &self,
-        patterns: &[String],
-    ) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
-        let patterns: Vec<String> = patterns
-            .iter()
-            .map(|pattern| format!("{}+", pattern.trim_end_matches('+')))
-            .collect();
-        chosen(&self.nodes, &patterns)
-    }
-
-    /// The graph as a Mermaid flowchart. `note` gives a node's second line, if any.
-    pub fn mermaid(&self, note: impl Fn(&Node) -> Option<String>) -> String {
-        let mut out = String::from("flowchart LR\n");
-        let id = |name: &str| name.replace('.', "_");
-        for node in &self.nodes {
-            let (open, close) = match node.kind.as_str() {
-                SOURCE => ("[(", ")]"),
-                REPORT => ("[[", "]]"),
-                _ => ("[", "]"),
-            };
-            let mut text = node.short().to_string();
-            if !node.is_source() && !node.is_report() {
-                let _ = write!(text, "<br/>{}", node.kind);
-            }
-            if let Some(note) = note(node) {
-                let _ = write!(text, "<br/><i>{}</i>", escape(&note));
-            }
-            let _ = writeln!(out, "  {}{open}\"{text}\"{close}", id(&node.name));
-        }
-        for node in &self.nodes {
-            for input in &node.inputs {
-                let _ = writeln!(out, "  {} --> {}", id(input), id(&node.name));
-            }
-        }
-        out
-    }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('"', "&quot;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+/// Finds the full names of the nodes that patterns choose and of all that depends on them.
+pub fn with_descendants(
+    plan: &Plan,
+    patterns: &[String],
+) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
+    let patterns: Vec<String> = patterns
+        .iter()
+        .map(|pattern| format!("{}+", pattern.trim_end_matches('+')))
+        .collect();
+    chosen(&plan.nodes, &patterns)
 }
 
 fn nodes(
@@ -245,11 +123,11 @@ fn nodes(
     kinds: &dyn Kinds,
     elaborated: &Elaborated,
     options: &PlanOptions<'_>,
-) -> Vec<Node> {
-    let mut nodes: Vec<Node> = entries(&elaborated.tree, "source")
+) -> Result<Vec<Node>, Vec<Diagnostic>> {
+    let mut nodes = entries(&elaborated.tree, "source")
         .iter()
-        .map(|entry| source(&entry.key, &entry.item, kinds))
-        .collect();
+        .map(|entry| source(job, &entry.key, &entry.item, kinds))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut stages = Stages::new(job, kinds);
     for entry in entries(&elaborated.tree, "stage") {
         let read = elaborated.inputs[&entry.key].iter();
@@ -259,12 +137,12 @@ fn nodes(
     nodes.extend(
         job.reports
             .iter()
-            .map(|spec| report(job, spec, kinds, options)),
+            .map(|section| report(job, section, kinds, options)),
     );
-    nodes
+    Ok(nodes)
 }
 
-fn report(job: &Job, report: &ReportSpec, kinds: &dyn Kinds, options: &PlanOptions<'_>) -> Node {
+fn report(job: &Job, report: &ReportSection, kinds: &dyn Kinds, options: &PlanOptions<'_>) -> Node {
     let chosen: Option<BTreeSet<&String>> = report.stages.as_ref().map(|all| all.iter().collect());
     let chosen = |stage: &&String| chosen.as_ref().is_none_or(|all| all.contains(*stage));
     let sources = job.sources.iter().map(|name| format!("source.{name}"));
@@ -272,55 +150,53 @@ fn report(job: &Job, report: &ReportSpec, kinds: &dyn Kinds, options: &PlanOptio
     let stages = stages.map(|name| format!("stage.{name}"));
     Node {
         name: format!("report.{}", report.name),
-        kind: REPORT.to_string(),
         title: report.title.clone(),
-        config: json!({
-            "report": report.name,
-            "title": if report.title.is_empty() { &job.title } else { &report.title },
-            "owner": job.owner,
-            "stages": report.stages,
-            "notices": options.notices,
-            "earlier": options.earlier,
+        spec: NodeSpec::Report(ReportSpec {
+            report: report.name.clone(),
+            title: if report.title.is_empty() {
+                job.title.clone()
+            } else {
+                report.title.clone()
+            },
+            owner: job.owner.clone(),
+            stages: report.stages.clone(),
+            notices: options.notices.to_vec(),
+            earlier: options.earlier.cloned(),
         }),
         inputs: sources.chain(stages).collect(),
         code_version: kinds.code_version(REPORT),
         optional: false,
         timeout: None,
         retries: None,
-        params: Vec::new(),
+        param_lines: Vec::new(),
         contract_hash: String::new(),
     }
 }
 
-fn source(name: &str, item: &Item, kinds: &dyn Kinds) -> Node {
+fn source(job: &Job, name: &str, item: &Item, kinds: &dyn Kinds) -> Result<Node, Vec<Diagnostic>> {
     let mut config = object(item);
     let common = Common::take(&mut config);
-    let required = config
-        .get("required")
-        .and_then(Value::as_bool)
-        .unwrap_or(true);
-    let contract = config
-        .get("contract")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_string();
-    config.insert("required".to_string(), required.into());
-    Node {
+    config.entry("required").or_insert(true.into());
+    let param_lines = config
+        .iter()
+        .map(|(name, value)| line(name, value, true))
+        .collect();
+    let spec: SourceSpec = serde_json::from_value(Value::Object(config)).map_err(|error| {
+        let message = format!("the source {name:?} cannot be read: {error}");
+        vec![Diagnostic::error(&job.file, message).at(item.span.clone())]
+    })?;
+    Ok(Node {
         name: format!("source.{name}"),
-        kind: SOURCE.to_string(),
         title: String::new(),
-        params: config
-            .iter()
-            .map(|(name, value)| line(name, value, true))
-            .collect(),
-        config: Value::Object(config),
         inputs: Vec::new(),
         code_version: kinds.code_version(SOURCE),
-        optional: !required,
+        optional: !spec.required,
         timeout: common.timeout,
         retries: common.retries,
-        contract_hash: kinds.contract_hash(&contract),
-    }
+        param_lines,
+        contract_hash: kinds.contract_hash(&spec.contract),
+        spec: NodeSpec::Source(spec),
+    })
 }
 
 /// Makes stages into nodes. What is looked up for each of them is made once.
@@ -363,11 +239,13 @@ impl<'a> Stages<'a> {
             .or_insert_with_key(|kind| defaults(self.kinds.schema(kind).as_ref()));
         Node {
             name: format!("stage.{name}"),
-            params: param_lines(&config, defaults),
-            config: Value::Object(config),
+            param_lines: param_lines(&config, defaults),
             inputs: inputs.into_iter().map(|(_, name)| name).collect(),
             code_version: self.kinds.code_version(&common.kind),
-            kind: common.kind,
+            spec: NodeSpec::Stage {
+                kind: common.kind,
+                params: Value::Object(config),
+            },
             title: common.title,
             optional: common.optional,
             timeout: common.timeout,
@@ -461,10 +339,10 @@ fn toml_text(value: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::trial::{job, names, plan, plan_with};
 
-    const JOB: &str = r#"
+    pub const JOB: &str = r#"
 title = "Review"
 window = "week"
 [params.least]
@@ -536,7 +414,7 @@ stages = ["late"]
             "source.tickets source.metrics stage.late"
         );
         assert_eq!(
-            plan.node("stage.early").unwrap().config["query"],
+            plan.node("stage.early").unwrap().spec.config()["query"],
             "select * from tickets where n > 3"
         );
     }
@@ -576,7 +454,7 @@ stages = ["late"]
     #[test]
     fn params_are_printed_with_defaults() {
         let plan = plan(JOB);
-        let lines = &plan.node("stage.late").unwrap().params;
+        let lines = &plan.node("stage.late").unwrap().param_lines;
         let text: Vec<_> = lines
             .iter()
             .map(|l| format!("{} = {} {}", l.name, l.value, l.set))
@@ -614,20 +492,5 @@ stages = ["late"]
             .unwrap_err()
             .remove(0);
         assert_eq!(error.help.as_deref(), Some("did you mean `least`?"));
-    }
-
-    #[test]
-    fn mermaid_draws_the_graph() {
-        let plan = plan_with(JOB, &[], &["late".to_string()]).unwrap();
-        let text = plan.mermaid(|node| node.is_source().then(|| "new \"x\"".to_string()));
-        assert_eq!(
-            text,
-            "flowchart LR\n  \
-             source_tickets[(\"tickets<br/><i>new &quot;x&quot;</i>\")]\n  \
-             stage_early[\"early<br/>sql\"]\n  \
-             stage_late[\"late<br/>count\"]\n  \
-             source_tickets --> stage_early\n  \
-             stage_early --> stage_late\n"
-        );
     }
 }

@@ -22,17 +22,17 @@ use crate::{
     lease::{Asked, Holder, Lease, at_work},
     mirror::{Following, Mirror},
     outcome_store::{Last, OutcomeStore, Record},
-    plan::{Node, Plan},
 };
 use course::Course;
 use effort::{Budget, Recorder, Retrying, panicked};
 use futures::FutureExt as _;
 use retrocast_domain::{Outcome, canonical};
 use retrocast_run::{
-    EventKind, Fingerprint, Journal, RunStatus,
-    files::{ALERT, JOB, JOURNAL, PLAN, write_json, write_whole},
+    EventKind, Fingerprint, Journal, Node, Plan, RecordedPlan, RunOrigin, RunStatus, SourceRecords,
+    files::{ALERT, JOB, JOURNAL, PLAN, write_whole},
+    plan::short,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
@@ -180,9 +180,6 @@ impl RunOptions {
         }
     }
 }
-
-/// Begins what a plan says of a source that could not be read.
-const UNREADABLE: &str = "failed: ";
 
 /// What sources hold, or why that cannot be told, by full name.
 type Identities = BTreeMap<String, Result<String, Failure>>;
@@ -453,49 +450,58 @@ impl Runner {
         records: &Identities,
     ) -> Result<(Journal, EventKind), EngineError> {
         let plan = ctx.plan.clone();
-        let texts = texts_of(records);
-        ctx.identity = identity_of(&plan, &texts);
-        let mut told = json!(&*plan);
-        told["identity"] = json!(ctx.identity);
-        told["build"] = json!(ctx.build);
-        told["records"] = json!(texts);
-        told["due"] = json!(self.options.due);
+        let records = recorded(records);
+        ctx.identity = identity_of(&plan, &records);
+        let mut record = RecordedPlan {
+            origin: RunOrigin {
+                identity: ctx.identity.clone(),
+                build: ctx.build.clone(),
+                records,
+                due: self.options.due,
+                ..RunOrigin::default()
+            },
+            plan: (*plan).clone(),
+        };
         let windows = self.options.reports.join(&plan.job).join(&plan.label);
         fs::create_dir_all(&windows).map_err(writing(&windows))?;
         let (last, next) = last_and_next(&windows, &ctx.identity);
         if let Some(name) = &last {
             let folder = windows.join(name);
-            if let Some((journal, parent)) = reopen(&folder, &told).map_err(writing(&folder))? {
-                (ctx.run, ctx.parent) = (name.clone(), parent);
+            record.origin.run.clone_from(name);
+            if let Some(journal) = reopen(&folder, &mut record).map_err(writing(&folder))? {
+                (ctx.run, ctx.parent) = (name.clone(), record.origin.parent.clone());
                 ctx.folder = folder;
-                self.tell_plan(ctx, told)?;
+                write_plan(ctx, &record)?;
                 return Ok((journal, EventKind::RunResumed));
             }
         }
         let folder = windows.join(&next);
         fs::create_dir(&folder).map_err(writing(&folder))?;
+        (record.origin.run, record.origin.parent) = (next.clone(), last.clone());
         (ctx.run, ctx.parent, ctx.folder) = (next, last, folder);
         let journal = Journal::create(&ctx.folder).map_err(writing(&ctx.folder))?;
-        self.tell_plan(ctx, told)?;
+        write_plan(ctx, &record)?;
         Ok((journal, EventKind::RunStarted))
-    }
-
-    /// Writes what is run, and the job file it comes from, into the run's folder.
-    fn tell_plan(&self, ctx: &RunContext, mut told: Value) -> Result<(), EngineError> {
-        told["run"] = json!(ctx.run);
-        told["parent"] = json!(ctx.parent);
-        let path = ctx.folder.join(PLAN);
-        write_json(&path, &told).map_err(writing(&path))?;
-        let path = ctx.folder.join(JOB);
-        write_whole(&path, ctx.job.text.as_bytes()).map_err(writing(&path))
     }
 }
 
-/// What every source holds, as a plan tells it.
-fn texts_of(records: &Identities) -> BTreeMap<&String, String> {
-    let texts = records.iter().map(|(name, identity)| match identity {
-        Ok(identity) => (name, identity.clone()),
-        Err(failure) => (name, format!("{UNREADABLE}{}", failure.message)),
+/// Writes what is run, and the job file it comes from, into the run's folder.
+fn write_plan(ctx: &RunContext, record: &RecordedPlan) -> Result<(), EngineError> {
+    record
+        .write(&ctx.folder)
+        .map_err(writing(&ctx.folder.join(PLAN)))?;
+    let path = ctx.folder.join(JOB);
+    write_whole(&path, ctx.job.text.as_bytes()).map_err(writing(&path))
+}
+
+/// What every source holds, as a plan keeps it.
+fn recorded(records: &Identities) -> BTreeMap<String, SourceRecords> {
+    let texts = records.iter().map(|(name, identity)| {
+        let records = match identity {
+            Ok(identity) => SourceRecords::Hash(identity.clone()),
+            Err(failure) => SourceRecords::Unreadable(failure.message.clone()),
+        };
+        (name.clone(), records)
     });
     texts.collect()
 }
@@ -513,7 +519,7 @@ fn last_and_next(window: &Path, identity: &str) -> (Option<String>, String) {
 }
 
 /// The part of a run's id that follows from what is run on what.
-fn identity_of(plan: &Plan, texts: &BTreeMap<&String, String>) -> String {
+fn identity_of(plan: &Plan, records: &BTreeMap<String, SourceRecords>) -> String {
     let sources = plan.nodes.iter().filter(|node| node.is_source());
     let contracts: Vec<_> = sources
         .map(|node| (&node.name, &node.contract_hash))
@@ -523,32 +529,26 @@ fn identity_of(plan: &Plan, texts: &BTreeMap<&String, String>) -> String {
         &plan.window,
         &plan.params,
         plan.seed,
-        texts,
+        records,
         contracts,
     );
     let hash = canonical::hash(&parts);
     hash[..8].to_string()
 }
 
-/// Opens the folder of a run of the same plan that died: its journal and the run it repeats. What
-/// else is there is swept away; it comes back from kept outcomes.
-fn reopen(folder: &Path, told: &Value) -> io::Result<Option<(Journal, Option<String>)>> {
+/// Opens the folder of a run of the same plan that died: its journal; the record learns which run it
+/// repeats. What else is there is swept away; it comes back from kept outcomes.
+fn reopen(folder: &Path, record: &mut RecordedPlan) -> io::Result<Option<Journal>> {
     if Journal::has_ended(folder) {
         return Ok(None);
     }
-    let mut parent = None;
     match fs::read(folder.join(PLAN)) {
         Ok(bytes) => {
-            let Ok(mut before) = serde_json::from_slice::<Value>(&bytes) else {
+            let Ok(before) = serde_json::from_slice::<Value>(&bytes) else {
                 return Ok(None);
             };
-            if let Some(keys) = before.as_object_mut() {
-                keys.remove("run");
-                parent = keys
-                    .remove("parent")
-                    .and_then(|run| run.as_str().map(str::to_string));
-            }
-            if before != *told {
+            record.origin.parent = before["parent"].as_str().map(str::to_string);
+            if before != serde_json::to_value(&*record)? {
                 return Ok(None);
             }
         }
@@ -573,11 +573,7 @@ fn reopen(folder: &Path, told: &Value) -> io::Result<Option<(Journal, Option<Str
             fs::remove_file(entry.path())?;
         }
     }
-    Ok(Some((journal, parent)))
-}
-
-fn short(name: &str) -> &str {
-    name.split_once('.').map_or(name, |(_, short)| short)
+    Ok(Some(journal))
 }
 
 /// Why a node runs whose inputs run.

@@ -4,11 +4,12 @@ use crate::{
     boundary::{Clock, Executor, Failure, Kinds, Progress, RunContext, SqlError, TableSchema},
     depot::{Depot, Entry, Mark},
     job::{CheckOptions, Checked, Job, check},
-    plan::{Node, Plan, PlanOptions},
+    plan::{self, PlanOptions},
 };
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::date};
 use retrocast_domain::{Cell, DatasetRef, Diagnostic, Outcome};
+use retrocast_run::{Node, Plan};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -304,7 +305,7 @@ pub fn plan_with(
         earlier: None,
         environment: Arc::new(|name| (name == "RECORDS").then(|| "/records".to_string())),
     };
-    Plan::build(&job, &TrialKinds, &options)
+    plan::build(&job, &TrialKinds, &options)
 }
 
 pub fn names(plan: &Plan) -> Vec<&str> {
@@ -425,7 +426,7 @@ impl Executor for TrialExecutor {
         let version = versions.entry(node.name.clone()).or_default();
         *version += 1;
         let mut outcome = Outcome {
-            cell: Cell::new(node.short(), &node.kind),
+            cell: Cell::new(node.short(), node.kind()),
             datasets: vec![DatasetRef {
                 name: node.short().to_string(),
                 version: *version,

@@ -1,8 +1,13 @@
 //! The plan of a run and its folder, typed, once: the engine writes them, others read them.
 //!
-//! Modules are listed in the order in which a run comes about: the [`fingerprint`] of each of its
-//! nodes, the [`journal`] of what happened, the [`status`] at the end. The [`files`] of its folder have
-//! names. Data only: what is planned, run and delivered is decided elsewhere.
+//! Modules are listed in the order in which a run comes about: the [`plan`], its [`record`] in the
+//! run's folder, the [`fingerprint`] of each of its nodes, the [`journal`] of what happened, the
+//! [`status`] at the end. The [`files`] of the folder have names. Data only: what is planned, run and
+//! delivered is decided elsewhere.
+
+pub mod plan;
+
+pub mod record;
 
 pub mod fingerprint;
 
@@ -15,4 +20,6 @@ pub mod files;
 pub use files::Error;
 pub use fingerprint::Fingerprint;
 pub use journal::{Event, EventKind, Journal};
+pub use plan::{Node, NodeSpec, Plan, ReportSpec, SourceSpec};
+pub use record::{RecordedPlan, RunOrigin, SourceRecords};
 pub use status::RunStatus;

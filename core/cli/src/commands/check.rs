@@ -81,12 +81,12 @@ fn without_files(workspace: &Workspace, planned: &Planned) -> anyhow::Result<Vec
         .build()
         .context("cannot start to list sources")?;
     let mut warnings = Vec::new();
-    for node in &planned.plan.nodes {
-        let uri = node.config["uri"].as_str().unwrap_or_default();
-        if !node.is_source() || node.optional || uri.contains("://") {
+    for (name, source) in planned.plan.sources() {
+        if !source.required || source.uri.contains("://") {
             continue;
         }
-        let listed = runtime.block_on(job::glance(workspace, &planned.plan, node, true));
+        let listed = job::glance(workspace, &planned.plan, (name, source), true);
+        let listed = runtime.block_on(listed);
         let Err(error) = listed else { continue };
         let Some(StoreError::Source(error)) = error.downcast_ref() else {
             continue;
@@ -102,7 +102,7 @@ fn without_files(workspace: &Workspace, planned: &Planned) -> anyhow::Result<Vec
         let mut warning = Diagnostic::error(&planned.job.file, message)
             .warning()
             .help("a run fails without records; `required = false` lets it do without");
-        if let Some(span) = planned.job.uri_span(node.short()) {
+        if let Some(span) = planned.job.uri_span(name) {
             warning = warning.at(span);
         }
         warnings.push(warning);

@@ -12,10 +12,11 @@ use crate::{
 use jiff::civil::Date;
 use retrocast_domain::{Diagnostic, Window, report::EarlierReport};
 use retrocast_engine::{
-    CheckOptions, Checked, Force, Job, Node, Plan, PlanOptions,
+    CheckOptions, Checked, Force, Job, PlanOptions,
     boundary::{process_environment, reveal},
-    render,
+    plan, render,
 };
+use retrocast_run::{Plan, SourceSpec};
 use retrocast_store::Glance;
 use serde_json::{Value, json};
 use std::{
@@ -236,7 +237,7 @@ pub fn plan_and_tell(
         earlier: earlier.as_ref(),
         environment: process_environment(),
     };
-    match Plan::build(&job, &*catalogue, &options) {
+    match plan::build(&job, &*catalogue, &options) {
         Ok(plan) => Ok(Some(Planned {
             job: Arc::new(job),
             plan: Arc::new(plan),
@@ -255,7 +256,7 @@ pub fn force(planned: &Planned, again: &AgainArguments) -> Result<Force, WrongUs
     if again.force {
         return Ok(Force::Everything);
     }
-    let names = planned.plan.with_descendants(&again.from);
+    let names = plan::with_descendants(&planned.plan, &again.from);
     match names {
         Ok(names) if names.is_empty() => Ok(Force::Nothing),
         Ok(names) => Ok(Force::Nodes(names)),
@@ -273,13 +274,12 @@ pub fn force(planned: &Planned, again: &AgainArguments) -> Result<Force, WrongUs
 pub async fn glance(
     workspace: &Workspace,
     plan: &Plan,
-    node: &Node,
+    (name, source): (&str, &SourceSpec),
     required: bool,
 ) -> anyhow::Result<Glance> {
-    let uri = node.config["uri"].as_str().unwrap_or_default();
-    let uri = reveal(uri, &process_environment())?;
-    let days = Some(executor::days(node, &plan.window));
-    let (name, base) = (node.short(), &workspace.root);
+    let uri = reveal(&source.uri, &process_environment())?;
+    let days = Some(executor::days(source, &plan.window));
+    let base = &workspace.root;
     Ok(retrocast_store::glance(name, &uri, base, required, days).await?)
 }
 

@@ -5,7 +5,8 @@ use crate::{
     Exit, arguments::JobArguments, diagnose::WrongUsage, progress, terminal, workspace::Workspace,
 };
 use retrocast_domain::number::{count, plural};
-use retrocast_engine::{Decision, Plan};
+use retrocast_engine::{Decision, plan::mermaid};
+use retrocast_run::{Plan, plan::short};
 use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +16,7 @@ use std::{
 pub fn plan(
     workspace: &Workspace,
     arguments: &JobArguments,
-    mermaid: bool,
+    as_graph: bool,
     as_json: bool,
 ) -> anyhow::Result<Exit> {
     let Some(planned) = job::planned(workspace, arguments, job::Output::of_document(as_json))?
@@ -28,7 +29,7 @@ pub fn plan(
         .runtime
         .block_on(threads.runner.explain(&planned.job, &planned.plan));
     let plan = &planned.plan;
-    if mermaid {
+    if as_graph {
         let by_node: BTreeMap<&str, &Decision> = decisions
             .iter()
             .map(|decision| (decision.node.as_str(), decision))
@@ -41,7 +42,7 @@ pub fn plan(
                 decision.reasons.join("; ")
             })
         };
-        print(&plan.mermaid(|node| note(&node.name)))?;
+        print(&mermaid(plan, |node| note(&node.name)))?;
         return Ok(Exit::Done);
     }
     if as_json {
@@ -67,15 +68,11 @@ pub fn plan(
         .unwrap_or(0);
     for (node, decision) in plan.nodes.iter().zip(&decisions) {
         let action = if decision.reuse { "reuse" } else { "run" };
-        let inputs: Vec<&str> = node
-            .inputs
-            .iter()
-            .map(|name| name.split_once('.').map_or(&**name, |x| x.1))
-            .collect();
+        let inputs: Vec<&str> = node.inputs.iter().map(|name| short(name)).collect();
         let line = format!(
             "{action:<6} {:<width$}  {:<17} {}",
             node.name,
-            node.kind,
+            node.kind(),
             decision.reasons.join("; ")
         );
         let hang = width + 9;

@@ -11,10 +11,9 @@ use crate::{
 use anyhow::Context as _;
 use retrocast_domain::{Report, number::plural};
 use retrocast_engine::{
-    FailureKind, Plan, Progress, RunOptions, RunResult, Runner, SystemClock, journal,
-    schedule::Machine,
+    FailureKind, Progress, RunOptions, RunResult, Runner, SystemClock, journal, schedule::Machine,
 };
-use retrocast_run::RunStatus;
+use retrocast_run::{Plan, RunStatus};
 use retrocast_store::{Limits, Room};
 use std::{
     fmt::Write as _,

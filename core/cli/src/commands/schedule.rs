@@ -18,7 +18,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use retrocast_domain::{Diagnostic, is_mail_address};
 use retrocast_engine::{
-    Job, Lease, Plan, Standing,
+    Job, Lease, Standing,
     job::Schedule,
     lease::Asked,
     render,
@@ -26,6 +26,7 @@ use retrocast_engine::{
         Calendar, DueTime, Machine, State, attempts::attempts, conditions::Input, decide, unmet,
     },
 };
+use retrocast_run::Plan;
 use run::Means;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -344,13 +345,12 @@ fn inputs(workspace: &Workspace, plan: &Plan) -> anyhow::Result<Vec<Input>> {
         .enable_all()
         .build()
         .context("cannot start to list sources")?;
-    let sources = plan.nodes.iter();
-    let sources = sources.filter(|node| node.is_source() && !node.optional);
-    let input = |node: &retrocast_engine::Node| {
+    let sources = plan.sources().filter(|(_, source)| source.required);
+    let input = |(name, source): (&str, _)| {
         // No file at all is no error here, but a reason to wait.
-        let glance = job::glance(workspace, plan, node, false);
+        let glance = job::glance(workspace, plan, (name, source), false);
         Ok(Input {
-            source: node.short().to_string(),
+            source: name.to_string(),
             newest: runtime.block_on(glance)?.newest,
         })
     };

@@ -11,8 +11,8 @@ use crate::{
 };
 use anyhow::Context as _;
 use retrocast_domain::{Finding, finding::by_importance, number::plural};
-use retrocast_engine::{Failure, FailureKind, Plan};
-use retrocast_run::RunStatus;
+use retrocast_engine::{Failure, FailureKind};
+use retrocast_run::{Plan, RunStatus};
 use run::Means;
 use serde_json::json;
 use std::{
@@ -167,15 +167,14 @@ impl Watch<'_> {
 
     fn list(&mut self, plan: &Plan) -> Result<String, String> {
         let mut all = format!("{} {}", plan.label, plan.config_hash);
-        for node in plan.nodes.iter().filter(|node| node.is_source()) {
-            let required = node.config["required"].as_bool().unwrap_or(true);
-            let glance = job::glance(self.workspace, plan, node, required);
+        for (name, source) in plan.sources() {
+            let glance = job::glance(self.workspace, plan, (name, source), source.required);
             let glance = self.waiting.block_on(glance);
             let glance = glance.map_err(|error| diagnose::in_one_line(&error))?;
             if let Some(folder) = &glance.folder {
                 self.events.follow(folder);
             }
-            let _ = write!(all, " {}={}", node.short(), glance.hash);
+            let _ = write!(all, " {name}={}", glance.hash);
         }
         Ok(all)
     }

@@ -52,8 +52,8 @@ impl Kinds for Catalogue {
 
     fn code_version(&self, kind: &str) -> u32 {
         match kind {
-            retrocast_engine::plan::SOURCE => SOURCE_CODE_VERSION,
-            retrocast_engine::plan::REPORT => self.templates_hash,
+            retrocast_run::plan::SOURCE => SOURCE_CODE_VERSION,
+            retrocast_run::plan::REPORT => self.templates_hash,
             kind => retrocast_stages::kind(kind).map_or(0, |kind| kind.code_version),
         }
     }

@@ -6,14 +6,14 @@ use retrocast_domain::{
     CellStatus, Chapter, Chart, Outcome, Report,
     report::{PlanNode, Provenance},
 };
-use retrocast_engine::{Failure, Node, RunContext};
+use retrocast_engine::{Failure, RunContext};
 use retrocast_render::{Layout, Templates, assemble, chart};
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    path::{Path, PathBuf},
-    sync::Arc,
+use retrocast_run::{
+    Node, ReportSpec,
+    files::{REPORT, write_whole},
+    plan,
 };
+use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc};
 
 /// Width and text size of the drawings in `charts/`, in points.
 const CHART_WIDTH: f64 = 480.0;
@@ -23,6 +23,7 @@ const CHART_FONT: f64 = 9.0;
 pub async fn lay_out(
     work: &Work,
     node: &Node,
+    spec: &ReportSpec,
     inputs: &BTreeMap<String, Arc<Outcome>>,
     ctx: &RunContext,
 ) -> Result<Outcome, Failure> {
@@ -30,7 +31,7 @@ pub async fn lay_out(
         .into_iter()
         .find(|layout| layout.name() == node.short())
         .ok_or_else(|| Failure::bug(format!("no layout {:?}", node.short())))?;
-    let report = assemble(node, inputs, ctx);
+    let report = assemble(node, spec, inputs, ctx);
     // What a report cites stays in the lake, whoever cleans it up.
     let lake = work.lake(ctx)?;
     let cited = lake.cite(&report.provenance.datasets).await;
@@ -41,7 +42,7 @@ pub async fn lay_out(
         .await
         .map_err(|error| Failure::bug(error.to_string()))?
         .map_err(|error| unwritten(&error))?;
-    let cell = retrocast_domain::Cell::new(node.short(), retrocast_engine::plan::REPORT);
+    let cell = retrocast_domain::Cell::new(node.short(), plan::REPORT);
     Ok(Outcome {
         cell,
         datasets: Vec::new(),
@@ -68,11 +69,16 @@ pub fn is_full(error: &std::io::Error) -> bool {
     matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
-fn assemble(node: &Node, inputs: &BTreeMap<String, Arc<Outcome>>, ctx: &RunContext) -> Report {
+fn assemble(
+    node: &Node,
+    spec: &ReportSpec,
+    inputs: &BTreeMap<String, Arc<Outcome>>,
+    ctx: &RunContext,
+) -> Report {
     let mut cells = Vec::new();
     let mut sources = Vec::new();
     let mut datasets = Vec::new();
-    let mut plan = Vec::new();
+    let mut nodes = Vec::new();
     for name in &node.inputs {
         let Some(planned) = ctx.plan.node(name) else {
             continue;
@@ -82,9 +88,9 @@ fn assemble(node: &Node, inputs: &BTreeMap<String, Arc<Outcome>>, ctx: &RunConte
         };
         datasets.extend(outcome.datasets.iter().cloned());
         sources.extend(outcome.source.clone());
-        plan.push(PlanNode {
+        nodes.push(PlanNode {
             name: planned.name.clone(),
-            kind: planned.kind.clone(),
+            kind: planned.kind().to_string(),
             inputs: planned.inputs.clone(),
             rows: outcome.datasets.first().map(|dataset| dataset.rows),
             status: match &outcome.cell.status {
@@ -95,26 +101,22 @@ fn assemble(node: &Node, inputs: &BTreeMap<String, Arc<Outcome>>, ctx: &RunConte
             .to_string(),
         });
         let failed = matches!(outcome.cell.status, CellStatus::Failed { .. });
-        let chapter = retrocast_stages::kind(&planned.kind).and_then(|kind| kind.chapter);
+        let chapter = retrocast_stages::kind(planned.kind()).and_then(|kind| kind.chapter);
         if chapter.is_some() || failed {
             let cell = outcome.cell.clone();
             cells.push(cell.in_chapter(chapter.unwrap_or(Chapter::Rows)));
         }
     }
-    let title = node.config["title"]
-        .as_str()
-        .unwrap_or_default()
-        .to_string();
     let mut report = assemble::report(assemble::Assembly {
         job: ctx.job.name.clone(),
-        title,
+        title: spec.title.clone(),
         owner: ctx.job.owner.clone(),
         window: ctx.window.clone(),
         date: ctx.date,
         cells,
         sources,
-        plan,
-        earlier: serde_json::from_value(node.config["earlier"].clone()).unwrap_or_default(),
+        plan: nodes,
+        earlier: spec.earlier.clone(),
         provenance: Provenance {
             run: ctx.identity.clone(),
             build: build(&ctx.build, env!("RETROCAST_COMMIT")),
@@ -123,13 +125,7 @@ fn assemble(node: &Node, inputs: &BTreeMap<String, Arc<Outcome>>, ctx: &RunConte
             datasets,
         },
     });
-    let notices = node.config["notices"].as_array();
-    let notices = notices
-        .into_iter()
-        .flatten()
-        .filter_map(|text| text.as_str());
-    let notices: Vec<String> = notices.map(str::to_string).collect();
-    report.notes.splice(0..0, notices);
+    report.notes.splice(0..0, spec.notices.iter().cloned());
     report
         .notices
         .extend(coverage::before(&report.sources, &ctx.window));
@@ -217,10 +213,7 @@ fn write(
 ) -> anyhow::Result<Vec<String>> {
     let name = layout.name();
     let mut files: Vec<(String, Vec<u8>)> = vec![
-        (
-            "report.json".to_string(),
-            retrocast_render::report_json(report)?,
-        ),
+        (REPORT.to_string(), retrocast_render::report_json(report)?),
         (
             format!("{name}.pdf"),
             retrocast_render::pdf(report, layout, templates)?,
@@ -235,6 +228,7 @@ fn write(
         let file = format!("charts/{}.svg", file_name(&drawn.id));
         files.push((file, chart::svg(drawn, &options).into_bytes()));
     }
+    // Two reports of one run write the same `report.json` at once.
     for (file, bytes) in &files {
         write_whole(&folder.join(file), bytes)
             .with_context(|| format!("cannot write {}", folder.join(file).display()))?;
@@ -253,16 +247,6 @@ fn file_name(id: &str) -> String {
             }
         })
         .collect()
-}
-
-/// Writes beside and renames: two reports of one run write the same `report.json` at once.
-fn write_whole(path: &PathBuf, bytes: &[u8]) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let beside = path.with_extension(format!("{:?}.part", std::thread::current().id()));
-    std::fs::write(&beside, bytes)?;
-    std::fs::rename(beside, path)
 }
 
 #[cfg(test)]

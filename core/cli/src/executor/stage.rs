@@ -2,7 +2,8 @@
 
 use super::{Work, failure, properties, rows::LakeRows};
 use retrocast_domain::{Outcome, cell::DatasetRef, report::Expectation};
-use retrocast_engine::{Failure, Node, RunContext};
+use retrocast_engine::{Failure, RunContext};
+use retrocast_run::{Node, NodeSpec};
 use retrocast_stages::{Context, Input, Inputs, Kind, Reads, Rows, Stop};
 use retrocast_store::{Before, Lake, Scan, SqlTable, sql::Selection};
 use serde_json::Value;
@@ -17,10 +18,26 @@ const WORKING_COPIES: u64 = 2;
 /// What an analysis that reads a dataset piece by piece takes for it at most, in bytes.
 const PIECES_MAX: u64 = 96 << 20;
 
-/// The kind of a stage.
-pub fn kind(node: &Node) -> Result<&'static Kind, Failure> {
-    retrocast_stages::kind(&node.kind)
-        .ok_or_else(|| Failure::bug(format!("no stage kind {:?}", node.kind)))
+/// A stage to run.
+#[derive(Clone, Copy)]
+pub struct Stage<'a> {
+    node: &'a Node,
+    kind: &'static Kind,
+    params: &'a Value,
+}
+
+impl<'a> Stage<'a> {
+    /// The stage of a node, when there is its kind.
+    pub fn new(node: &'a Node, kind: &str, params: &'a Value) -> Result<Self, Failure> {
+        let kind = retrocast_stages::kind(kind)
+            .ok_or_else(|| Failure::bug(format!("no stage kind {kind:?}")))?;
+        Ok(Self { node, kind, params })
+    }
+
+    /// How it reads its rows.
+    pub fn reads(self) -> Reads {
+        self.kind.reads
+    }
 }
 
 fn context(node: &Node, ctx: &RunContext) -> Context {
@@ -40,6 +57,7 @@ fn context(node: &Node, ctx: &RunContext) -> Context {
 /// What leaves out the rows of a source that a report on this window must not know.
 fn before(work: &Work, name: &str, ctx: &RunContext) -> Result<Option<Before>, Failure> {
     let source = ctx.plan.node(&format!("source.{name}"));
+    let source = source.and_then(Node::source);
     let before = source.map(|source| work.before(source, ctx)).transpose()?;
     Ok(before.flatten())
 }
@@ -47,7 +65,7 @@ fn before(work: &Work, name: &str, ctx: &RunContext) -> Result<Option<Before>, F
 /// Runs a query over its tables; the result becomes a dataset.
 pub async fn query(
     work: &Work,
-    node: &Node,
+    Stage { node, kind, params }: Stage<'_>,
     inputs: &BTreeMap<String, Arc<Outcome>>,
     ctx: &RunContext,
 ) -> Result<Outcome, Failure> {
@@ -64,7 +82,7 @@ pub async fn query(
             before,
         });
     }
-    let text = node.config["query"].as_str().unwrap_or_default();
+    let text = params["query"].as_str().unwrap_or_default();
     let properties = properties(ctx, node);
     let (run, name, text) = (work.sql(ctx), node.short().to_string(), text.to_string());
     let target = lake.clone();
@@ -94,7 +112,7 @@ pub async fn query(
     let input = Input::new(frame, written.clone());
     let mut read = tables_with_times(work, inputs, ctx).await?;
     read.insert(retrocast_stages::sql::RESULT.to_string(), input);
-    let (kind, stage, params) = (kind(node)?, context(node, ctx), node.config.clone());
+    let (stage, params) = (context(node, ctx), params.clone());
     // The times of the tables are read on a thread that may block.
     let analysis = tokio::task::spawn_blocking(move || (kind.run)(&stage, &params, &read))
         .await
@@ -143,11 +161,11 @@ async fn tables_with_times(
 
 /// Runs a kind that reads nothing: no thread is asked.
 pub fn without_rows(
-    node: &Node,
+    Stage { node, kind, params }: Stage<'_>,
     inputs: &BTreeMap<String, Arc<Outcome>>,
     ctx: &RunContext,
 ) -> Result<Outcome, Failure> {
-    let analysis = (kind(node)?.run)(&context(node, ctx), &node.config, &Inputs::new())
+    let analysis = (kind.run)(&context(node, ctx), params, &Inputs::new())
         .map_err(|error| Failure::data(format!("{}: {error}", node.name)))?;
     Ok(finished(node, inputs, analysis.cell, Vec::new()))
 }
@@ -155,14 +173,13 @@ pub fn without_rows(
 /// Runs an analysis off the async threads.
 pub async fn analyse(
     work: &Work,
-    node: &Node,
+    Stage { node, kind, params }: Stage<'_>,
     inputs: &BTreeMap<String, Arc<Outcome>>,
     ctx: &RunContext,
 ) -> Result<Outcome, Failure> {
-    let kind = kind(node)?;
     let lake = work.lake(ctx)?;
     let shape = (kind.schema)().to_value();
-    let asks = asks_for_refused(&shape, &node.config);
+    let asks = asks_for_refused(&shape, params);
     let (mut read, mut bytes) = (Inputs::new(), 0_u64);
     for (name, outcome) in inputs {
         let Some(dataset) = outcome.datasets.first() else {
@@ -174,7 +191,7 @@ pub async fn analyse(
             before,
             ..Scan::default()
         };
-        bytes = bytes.saturating_add(kept(&lake, dataset, &scan, kind, node).await?);
+        bytes = bytes.saturating_add(kept(&lake, dataset, &scan, kind, params).await?);
         let rows = LakeRows::new(&lake, dataset, scan).await.map_err(failure)?;
         let mut input = Input::new(Rows::new(rows), dataset.clone());
         input.source.clone_from(&outcome.source);
@@ -199,7 +216,7 @@ pub async fn analyse(
             Some(found.map(|found| (name.clone(), found)))
         })
         .collect::<Result<_, Failure>>()?;
-    let (stage, params) = (context(node, ctx), node.config.clone());
+    let (stage, params) = (context(node, ctx), params.clone());
     let end = ctx.window.end.min(ctx.date).at(0, 0, 0, 0);
     let analysis = tokio::task::spawn_blocking(move || {
         // The memory is given back when the work has ended, not when nobody waits for it.
@@ -241,9 +258,12 @@ pub async fn analyse(
 /// The query behind a dataset, where it passes on records one by one.
 fn selection(name: &str, ctx: &RunContext) -> Option<Selection> {
     let node = ctx.plan.node(&format!("stage.{name}"))?;
-    let query = node.config["query"].as_str()?;
+    let NodeSpec::Stage { kind, params } = &node.spec else {
+        return None;
+    };
+    let query = params["query"].as_str()?;
     let is_query = |kind: &Kind| kind.reads == Reads::Query;
-    retrocast_stages::kind(&node.kind)
+    retrocast_stages::kind(kind)
         .is_some_and(is_query)
         .then(|| retrocast_store::sql::selection(query))?
 }
@@ -293,15 +313,13 @@ async fn kept(
     dataset: &DatasetRef,
     scan: &Scan,
     kind: &Kind,
-    node: &Node,
+    params: &Value,
 ) -> Result<u64, Failure> {
     let mut scan = scan.clone();
     if kind.reads == Reads::All {
         let schema = lake.schema(dataset).await.map_err(failure)?;
         let names = schema.fields().iter().map(|field| field.name().clone());
-        let named: Vec<String> = names
-            .filter(|name| names_text(&node.config, name))
-            .collect();
+        let named: Vec<String> = names.filter(|name| names_text(params, name)).collect();
         scan.columns = (!named.is_empty()).then_some(named);
     }
     let bytes = lake.estimate(dataset, &scan).await.map_err(failure)?;
@@ -331,8 +349,9 @@ fn expectation(
     ctx: &RunContext,
     steps: usize,
 ) -> Result<Option<(Expectation, String)>, Failure> {
-    if let Some(source) = ctx.plan.node(&format!("source.{name}")) {
-        let contract = work.contract(source.config["contract"].as_str().unwrap_or_default())?;
+    let source = ctx.plan.node(&format!("source.{name}"));
+    if let Some(source) = source.and_then(Node::source) {
+        let contract = work.contract(&source.contract)?;
         return Ok(contract.time.map(|time| (contract.expect, time)));
     }
     let Some(selection) = selection(name, ctx).filter(|_| steps > 0) else {
@@ -364,7 +383,7 @@ fn finished(
         .filter_map(|input| input.datasets.first().cloned())
         .collect();
     cell.output = datasets.first().cloned();
-    cell.params.clone_from(&node.params);
+    cell.params.clone_from(&node.param_lines);
     if !node.title.is_empty() {
         cell.title.clone_from(&node.title);
     }

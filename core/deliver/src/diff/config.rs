@@ -1,9 +1,10 @@
 //! How two runs were set up: job, nodes and their keys, params, program.
 
 use super::Pair;
-use crate::run_folder::{Node, Plan, RunFolder};
+use crate::run_folder::RunFolder;
+use retrocast_run::{Node, Plan};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a setting belongs to when it is no node's.
@@ -70,19 +71,22 @@ pub(super) fn compare(runs: &Pair<RunFolder>) -> Config {
             });
         }
     };
-    let zone = |plan: &Plan| plan.window.as_ref().map(|window| window.timezone.clone());
     let plans = Pair { old, new };
     add(
         PROGRAM,
         "build",
-        plans.map(|plan| plan.build.clone().into()),
+        runs.map(|run| run.origin.build.clone().into()),
     );
     add(JOB, NAME, plans.map(|plan| plan.job.clone().into()));
     add(JOB, "title", plans.map(|plan| plan.title.clone().into()));
     add(JOB, "owner", plans.map(|plan| plan.owner.clone().into()));
-    add(JOB, "compare", plans.map(|plan| plan.compare.clone()));
-    add(JOB, "timezone", plans.map(|plan| zone(plan).into()));
-    add(JOB, "seed", plans.map(|plan| plan.seed.clone()));
+    add(JOB, "compare", plans.map(|plan| json!(plan.compare)));
+    add(
+        JOB,
+        "timezone",
+        plans.map(|plan| json!(plan.window.timezone)),
+    );
+    add(JOB, "seed", plans.map(|plan| plan.seed.into()));
     for name in names(old.params.keys(), new.params.keys()) {
         let value = |plan: &&Plan| plan.params.get(name).cloned().unwrap_or_default();
         add(PARAMS, name, plans.map(value));
@@ -95,12 +99,12 @@ pub(super) fn compare(runs: &Pair<RunFolder>) -> Config {
             continue;
         };
         // A kind's code is the same for all of its nodes.
-        if was.kind == node.kind && codes.insert(&node.kind) {
+        if was.kind() == node.kind() && codes.insert(node.kind()) {
             let code = [was, node].map(|node| Value::from(node.code_version));
             let [old, new] = code;
             add(
                 PROGRAM,
-                &format!("code of {}", node.kind),
+                &format!("code of {}", node.kind()),
                 Pair { old, new },
             );
         }
@@ -148,7 +152,7 @@ fn node_settings(was: &Node, is: &Node, references: &References, out: &mut Vec<S
         );
         walk(&is.name, key, old.as_ref(), new.as_ref(), references, out);
     };
-    walk("kind", was.kind.clone().into(), is.kind.clone().into());
+    walk("kind", was.kind().into(), is.kind().into());
     if !is.is_report() {
         walk("title", was.title.clone().into(), is.title.clone().into());
     }
@@ -157,10 +161,8 @@ fn node_settings(was: &Node, is: &Node, references: &References, out: &mut Vec<S
         // That of a source is its key "required".
         walk("optional", was.optional.into(), is.optional.into());
     }
-    walk("timeout", was.timeout.clone(), is.timeout.clone());
-    walk("retries", was.retries.clone(), is.retries.clone());
-    let same_contract = was.config.get("contract") == is.config.get("contract");
-    if same_contract {
+    let contract = |node: &Node| node.source().map(|source| source.contract.clone());
+    if contract(was) == contract(is) {
         let hashes = [was, is].map(|node| Value::from(node.contract_hash.clone()));
         let [old, new] = hashes;
         walk("contract's content", old, new);
@@ -236,14 +238,11 @@ struct References {
 impl References {
     fn new(old: &Plan, new: &Plan) -> Self {
         let mut texts = Vec::new();
-        if let (Some(a), Some(b)) = (&old.window, &new.window) {
-            let instants = |window: &retrocast_domain::Window| {
-                [window.start_instant(), window.end_instant()].map(|time| time.to_string())
-            };
-            let [instants_old, instants_new] = [instants(a), instants(b)];
-            for (old, new) in instants_old.into_iter().zip(instants_new) {
-                texts.push(Pair { old, new });
-            }
+        let instants = |plan: &Plan| {
+            [plan.window.start_instant(), plan.window.end_instant()].map(|time| time.to_string())
+        };
+        for (old, new) in instants(old).into_iter().zip(instants(new)) {
+            texts.push(Pair { old, new });
         }
         texts.push(Pair {
             old: old.label.clone(),
@@ -305,9 +304,10 @@ impl References {
         old == new
     }
 }
+
 /// A node's config as the job has it: without the report before, which differs from run to run.
 fn of_job(node: &Node) -> Value {
-    let mut config = node.config.clone();
+    let mut config = node.spec.config().into_owned();
     if let Some(config) = config.as_object_mut().filter(|_| node.is_report()) {
         config.remove("earlier");
     }

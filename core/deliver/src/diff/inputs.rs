@@ -76,7 +76,7 @@ fn taken(run: &RunFolder) -> BTreeMap<String, Taken> {
                 .and_then(|cell| cell.output.as_ref());
             let count = |f: &dyn Fn(&SourceNote) -> u64| note.map(f);
             let taken = Taken {
-                records: run.plan.records.get(&node.name).cloned(),
+                records: run.origin.records.get(&node.name).map(ToString::to_string),
                 version: dataset.map(|dataset| dataset.version),
                 accepted: dataset
                     .map(|dataset| dataset.rows)

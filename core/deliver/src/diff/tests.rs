@@ -33,7 +33,7 @@ impl Run {
                 node("stage.recent", "sql", json!({"query": query}), json!(["source.tickets"])),
                 node("stage.figures", "kpi", json!({"metrics": [{"name": "Failures", "target": 0.9}]}), json!(["source.tickets"])),
                 node("stage.effects", "effectiveness", json!({}), json!(["source.tickets"])),
-                node("report.executive", "report", json!({"title": "Weekly review"}), json!(["stage.figures"])),
+                node("report.executive", "report", json!({"report": "executive", "title": "Weekly review", "owner": "ops@example.org"}), json!(["stage.figures"])),
             ],
         });
         let mut source = Cell::new("tickets", "source");

@@ -1,8 +1,8 @@
 //! Times of a journal as the job's own clock shows them.
 
-use crate::run_folder::Plan;
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 use retrocast_domain::window::long;
+use retrocast_run::Plan;
 
 /// Where the job's clock stands.
 pub(super) struct Zone {
@@ -12,10 +12,7 @@ pub(super) struct Zone {
 
 impl Zone {
     pub(super) fn of(plan: &Plan) -> Self {
-        let name = plan
-            .window
-            .as_ref()
-            .map_or("UTC", |window| window.timezone.as_str());
+        let name = plan.window.timezone.as_str();
         match TimeZone::get(name) {
             Ok(zone) => Self {
                 zone,

@@ -4,13 +4,9 @@ use super::{
     before::{Before, before},
     clock::Zone,
 };
-use crate::{
-    Error, RunSummary,
-    run_folder::{self, Node, Plan},
-    words::clean,
-};
+use crate::{Error, RunSummary, words::clean};
 use retrocast_domain::number::{count, plural};
-use retrocast_run::{Event, EventKind, Journal};
+use retrocast_run::{Event, EventKind, Journal, Node, Plan, RecordedPlan};
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path};
 
@@ -72,7 +68,7 @@ pub(super) struct Line {
 
 impl Failure {
     pub(super) fn read(folder: &Path) -> Result<Self, Error> {
-        let plan = run_folder::plan(folder)?;
+        let RecordedPlan { plan, origin } = RecordedPlan::read(folder)?;
         let events = Journal::read_or_empty(folder)?;
         let zone = Zone::of(&plan);
         let fates = fates(&events);
@@ -102,8 +98,7 @@ impl Failure {
             .collect();
         let own = place(folder);
         let (last, earlier) = before(folder, &own, &started(folder, &events), &zone);
-        let period = plan.window.as_ref().map(retrocast_domain::Window::words);
-        let period = or(period.unwrap_or_default(), &plan.label);
+        let period = plan.window.words();
         let replaced = [&last, &earlier]
             .into_iter()
             .flatten()
@@ -114,7 +109,7 @@ impl Failure {
             title: or(clean(&plan.title, 200), &plan.job),
             period,
             window: clean(&plan.label, 60),
-            run: clean(&plan.run, 80),
+            run: clean(&origin.run, 80),
             owner: clean(&plan.owner, 200),
             ended: ended(&events, &zone),
             todo: todo(failed.len(), done.len()),
@@ -229,7 +224,7 @@ fn capital(text: &str) -> String {
 
 /// A report's name, with its title where that is not the job's.
 fn report_name(node: &Node, plan: &Plan) -> String {
-    let title = node.config.get("title").and_then(serde_json::Value::as_str);
+    let title = node.report().map(|report| report.title.as_str());
     match title.filter(|title| !title.is_empty() && *title != plan.title) {
         Some(title) => format!("{} ({})", clean(node.short(), 80), clean(title, 120)),
         None => clean(node.short(), 80),

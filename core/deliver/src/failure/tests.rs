@@ -17,8 +17,18 @@ impl Archive {
         let folder = root.path().join("weekly/2026-W46/r3");
         fs::create_dir_all(&folder).unwrap();
         let node = |name: &str, kind: &str, optional: bool| {
-            json!({"name": name, "kind": kind,
-            "title": "", "config": {"title": title}, "inputs": [], "optional": optional})
+            let config = match kind {
+                "source" => {
+                    json!({"uri": "/data/*.jsonl", "contract": "ticket", "required": !optional})
+                }
+                "report" => {
+                    json!({"report": "executive", "title": title, "owner": "", "stages": null,
+                    "notices": [], "earlier": null})
+                }
+                _ => json!({}),
+            };
+            json!({"name": name, "kind": kind, "title": "", "config": config, "inputs": [],
+                "code_version": 1, "contract_hash": "", "optional": optional})
         };
         let plan = json!({
             "job": "weekly", "title": title, "owner": "ops@example.org", "run": "r3",

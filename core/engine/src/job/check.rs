@@ -1,7 +1,7 @@
 //! Checks a job file: all mistakes at once, each where it stands.
 
 use super::{
-    CheckOptions, Checked, Job, ReportSpec,
+    CheckOptions, Checked, Job, ReportSection,
     document::{Entry, Item, Span},
     elaborate::elaborate,
     params::{ParamKind, ParamSpec},
@@ -356,7 +356,7 @@ impl Said<'_> {
         }
     }
 
-    fn reports(&mut self, document: &Item) -> Vec<ReportSpec> {
+    fn reports(&mut self, document: &Item) -> Vec<ReportSection> {
         let stages = keys(document, "stage");
         let known: BTreeSet<&str> = stages.iter().map(String::as_str).collect();
         let mut reports = Vec::new();
@@ -381,7 +381,7 @@ impl Said<'_> {
                         .collect()
                 })
             };
-            reports.push(ReportSpec {
+            reports.push(ReportSection {
                 name: entry.key.clone(),
                 title: entry
                     .item

@@ -1,8 +1,8 @@
 //! Which nodes of a plan patterns choose.
 
-use super::Node;
 use crate::job::suggest;
 use retrocast_domain::Diagnostic;
+use retrocast_run::Node;
 use std::collections::BTreeSet;
 
 /// Keeps what patterns choose and all that it needs.

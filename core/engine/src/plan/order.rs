@@ -1,6 +1,6 @@
 //! The order of a plan's nodes, and where each stands.
 
-use super::Node;
+use retrocast_run::Node;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
@@ -51,7 +51,7 @@ pub(crate) fn readers(inputs: &[Vec<usize>]) -> Vec<Vec<usize>> {
 }
 
 /// Positions of nodes by full name.
-pub(super) fn places(nodes: &[Node]) -> BTreeMap<String, usize> {
+fn places(nodes: &[Node]) -> BTreeMap<String, usize> {
     let names = nodes.iter().map(|node| node.name.clone());
     names.zip(0..).collect()
 }

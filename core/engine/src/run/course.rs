@@ -12,11 +12,11 @@ use crate::{
     fingerprint::{Components, Decision, identity},
     lease::Lease,
     outcome_store::{Last, Record},
-    plan::{Node, positions, readers},
+    plan::{positions, readers},
 };
 use retrocast_domain::{Cell, CellStatus, Finding, Outcome, canonical, report::SourceNote};
 use retrocast_run::{
-    EventKind, Fingerprint, RunStatus,
+    EventKind, Fingerprint, Node, RunStatus,
     files::{ALERT, CHECKSUMS, FINDINGS, JOURNAL, write_json, write_whole},
 };
 use std::{
@@ -261,9 +261,9 @@ impl<'a> Course<'a> {
     /// The outcome of a node that did not do its work: a cell that says so.
     fn nothing_made(&self, index: usize, state: &State) -> Arc<Outcome> {
         let node = self.node(index);
-        let mut cell = Cell::new(node.short(), &node.kind);
+        let mut cell = Cell::new(node.short(), node.kind());
         cell.title.clone_from(&node.title);
-        cell.params.clone_from(&node.params);
+        cell.params.clone_from(&node.param_lines);
         let message = match state {
             State::Failed { failure, .. } => failure.to_string(),
             State::Skipped { reason, .. } => format!("not run: {reason}"),

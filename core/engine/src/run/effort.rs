@@ -6,11 +6,10 @@ use crate::{
     fingerprint::Components,
     lease::{Asked, Lease},
     outcome_store::{OutcomeStore, Record},
-    plan::Node,
 };
 use futures::FutureExt as _;
 use retrocast_domain::{CellStatus, Outcome};
-use retrocast_run::{Event, EventKind, Fingerprint, Journal};
+use retrocast_run::{Event, EventKind, Fingerprint, Journal, Node};
 use std::{
     collections::BTreeMap,
     fs::File,

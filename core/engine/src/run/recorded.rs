@@ -1,33 +1,27 @@
 //! What an earlier run was made from, for a run that repeats it: the sources as they were, not as
 //! they are.
 
-use super::{Identities, Runner, UNREADABLE};
+use super::{Identities, Runner};
 use crate::{
     boundary::{Failure, RunContext},
     outcome_store::Record,
-    plan::Node,
 };
-use retrocast_run::{EventKind, Fingerprint, Journal, files::PLAN};
-use serde::Deserialize;
-use std::{collections::BTreeMap, fs, io, path::Path};
+use retrocast_run::{EventKind, Fingerprint, Journal, Node, RunOrigin, SourceRecords};
+use std::{collections::BTreeMap, path::Path};
 
 /// The sources of an earlier run, each by the node's full name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordedSources {
     /// What they held.
-    pub records: BTreeMap<String, String>,
+    pub records: BTreeMap<String, SourceRecords>,
     /// What was made of it, as its kept outcome is called.
     pub outcomes: BTreeMap<String, Fingerprint>,
 }
 
 impl RecordedSources {
     /// Reads what the plan and the journal in a run's folder say of its sources.
-    pub fn read(folder: &Path) -> io::Result<Self> {
-        #[derive(Deserialize)]
-        struct Planned {
-            records: BTreeMap<String, String>,
-        }
-        let Planned { records } = serde_json::from_slice(&fs::read(folder.join(PLAN))?)?;
+    pub fn read(folder: &Path) -> Result<Self, retrocast_run::Error> {
+        let records = RunOrigin::read(folder)?.records;
         let made = Journal::read(folder)?
             .into_iter()
             .filter(|event| matches!(event.event, EventKind::NodeFinished | EventKind::NodeReused));
@@ -41,9 +35,11 @@ impl RecordedSources {
     /// What the sources held, as a run asks for it.
     pub(super) fn identities(&self) -> Identities {
         let known = self.records.iter().map(|(name, records)| {
-            let records = match records.strip_prefix(UNREADABLE) {
-                Some(why) => Err(Failure::data(format!("could not be read then: {why}"))),
-                None => Ok(records.clone()),
+            let records = match records {
+                SourceRecords::Hash(hash) => Ok(hash.clone()),
+                SourceRecords::Unreadable(reason) => {
+                    Err(Failure::data(format!("could not be read then: {reason}")))
+                }
             };
             (name.clone(), records)
         });

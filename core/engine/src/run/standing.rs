@@ -1,9 +1,10 @@
 //! The run that is there already: the same plan on the same records, done.
 
-use super::{Runner, identity_of, last_and_next, texts_of};
-use crate::{job::Job, journal::RunSummary, plan::Plan};
-use retrocast_run::{RunStatus, files::PLAN};
-use std::{fs, sync::Arc};
+use super::{Runner, identity_of, last_and_next, recorded};
+use crate::{job::Job, journal::RunSummary};
+use retrocast_run::{Plan, RecordedPlan, RunStatus};
+use serde_json::json;
+use std::sync::Arc;
 
 impl Runner {
     /// The newest run of this plan on these records, when it is complete and nothing would be done
@@ -11,7 +12,7 @@ impl Runner {
     pub async fn standing(&self, job: &Arc<Job>, plan: &Arc<Plan>) -> Option<RunSummary> {
         let ctx = self.context(job, plan);
         let records = self.identities(&ctx).await;
-        let identity = identity_of(plan, &texts_of(&records));
+        let identity = identity_of(plan, &recorded(&records));
         let newest = self.newest(plan, &identity)?;
         let decisions = self.decisions(&ctx, &records).await;
         decisions
@@ -24,13 +25,14 @@ impl Runner {
     fn newest(&self, plan: &Plan, identity: &str) -> Option<RunSummary> {
         let window = self.options.reports.join(&plan.job).join(&plan.label);
         let folder = window.join(last_and_next(&window, identity).0?);
-        let told: serde_json::Value =
-            serde_json::from_slice(&fs::read(folder.join(PLAN)).ok()?).ok()?;
-        let now = serde_json::json!(plan);
-        let same = told["build"] == self.options.build.as_str()
-            && ["nodes", "date", "compare"]
-                .iter()
-                .all(|key| told[key] == now[key]);
+        let RecordedPlan {
+            plan: before,
+            origin,
+        } = RecordedPlan::read(&folder).ok()?;
+        // As written: what is not, such as time limits, changes no outcome.
+        let same = origin.build == self.options.build
+            && (before.date, &before.compare) == (plan.date, &plan.compare)
+            && json!(before.nodes) == json!(plan.nodes);
         let summary = RunSummary::read(&folder).ok()?;
         (same && summary.status == RunStatus::Complete).then_some(summary)
     }

@@ -2,11 +2,10 @@ use super::*;
 use crate::{
     boundary::{FailureKind, Quiet},
     journal::RunSummary,
-    plan::Plan,
     trial::{self, Folder, Order, TrialClock, TrialExecutor},
 };
 use retrocast_domain::{Cell, CellStatus};
-use retrocast_run::Event;
+use retrocast_run::{Event, Plan};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 struct World {

@@ -2,12 +2,9 @@
 
 use crate::journal::{RunSummary, run_folders_of};
 use jiff::Timestamp;
-use retrocast_run::{Event, EventKind, Journal, RunStatus, files::PLAN};
-use serde::{Deserialize, Serialize};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use retrocast_run::{Event, EventKind, Journal, RunOrigin, RunStatus};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
 
 /// One try to make the run that was due. A run that died and was gone on with is several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,15 +36,6 @@ impl Attempt {
     }
 }
 
-/// What matters of a run's plan; the rest is read over.
-#[derive(Deserialize)]
-struct Planned {
-    run: String,
-    label: String,
-    #[serde(default)]
-    due: Option<Timestamp>,
-}
-
 /// All attempts on due times of one job, in the order in which they began. Runs that were not made
 /// for a due time are none. Folders that cannot be read are passed over.
 pub fn attempts(archive: &Path, job: &str) -> Vec<Attempt> {
@@ -72,7 +60,7 @@ pub struct ManualRun {
 /// time: it may have been made of another window, or with other params.
 pub fn last_manual_success(archive: &Path, job: &str) -> Option<ManualRun> {
     let folders = run_folders_of(archive, job).into_iter();
-    let runs = folders.filter(|folder| planned(folder).is_some_and(|plan| plan.due.is_none()));
+    let runs = folders.filter(|folder| RunOrigin::read(folder).is_ok_and(|run| run.due.is_none()));
     let runs = runs.filter_map(|folder| {
         let run = RunSummary::read(&folder).ok()?;
         let made = matches!(run.status, RunStatus::Complete | RunStatus::Partial);
@@ -85,19 +73,18 @@ pub fn last_manual_success(archive: &Path, job: &str) -> Option<ManualRun> {
     runs.max_by(|a, b| (a.ended, &a.run).cmp(&(b.ended, &b.run)))
 }
 
-fn planned(folder: &Path) -> Option<Planned> {
-    serde_json::from_slice(&fs::read(folder.join(PLAN)).ok()?).ok()
-}
-
 fn of_run(folder: &Path) -> Vec<Attempt> {
-    let Some(Planned {
+    let Ok(RunOrigin {
         run,
-        label,
         due: Some(due),
-    }) = planned(folder)
+        ..
+    }) = RunOrigin::read(folder)
     else {
         return Vec::new();
     };
+    // A run's folder lies in that of its window.
+    let window = folder.parent().and_then(Path::file_name);
+    let window = window.unwrap_or_default().to_string_lossy();
     let ended = |events: &[Event]| {
         let mut ends = events.iter().map(|event| event.event);
         ends.any(|event| event == EventKind::RunFinished)
@@ -136,7 +123,7 @@ fn of_run(folder: &Path) -> Vec<Attempt> {
             ended: (status != RunStatus::Running).then_some(last.time),
             status,
             run: run.clone(),
-            window: label.clone(),
+            window: window.to_string(),
             folder: folder.to_path_buf(),
             error,
         })
@@ -152,7 +139,8 @@ mod tests {
         run::{RunOptions, Runner},
         trial::{self, Folder, Order, TrialClock, TrialExecutor},
     };
-    use std::{sync::Arc, time::Duration};
+    use retrocast_run::files::PLAN;
+    use std::{fs, sync::Arc, time::Duration};
 
     const DUE: &str = "2026-11-16T09:00:00Z";
 

@@ -1,0 +1,101 @@
+//! The plan in a run's folder: what was planned, and what it was made from.
+
+use crate::{
+    Error, Plan,
+    files::{PLAN, read_json, write_json},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt, io, path::Path};
+
+/// The plan of a run, as its folder keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RecordedPlan {
+    /// The plan.
+    #[serde(flatten)]
+    pub plan: Plan,
+    /// What the run was made from.
+    #[serde(flatten)]
+    pub origin: RunOrigin,
+}
+
+impl RecordedPlan {
+    /// Reads the plan of a run's folder.
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        Ok(Self {
+            plan: read_json(folder.join(PLAN))?,
+            origin: RunOrigin::read(folder)?,
+        })
+    }
+
+    /// Writes the plan into a run's folder; its keys are sorted.
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        write_json(&folder.join(PLAN), &serde_json::to_value(self)?)
+    }
+}
+
+/// What a run was made from, besides its plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunOrigin {
+    /// Id of the run; also the name of its folder.
+    pub run: String,
+    /// The run it repeats.
+    #[serde(default)]
+    pub parent: Option<String>,
+    /// The part of the id that follows from what is run on what.
+    #[serde(default)]
+    pub identity: String,
+    /// Version of the program.
+    #[serde(default)]
+    pub build: String,
+    /// What each source held, by the node's full name.
+    #[serde(default)]
+    pub records: BTreeMap<String, SourceRecords>,
+    /// The due time of the job's schedule that it answers.
+    #[serde(default)]
+    pub due: Option<Timestamp>,
+}
+
+impl RunOrigin {
+    /// Reads what the run of a folder was made from, without the nodes of its plan.
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        read_json(folder.join(PLAN))
+    }
+}
+
+/// What a source held when a run looked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum SourceRecords {
+    /// Records with this hash.
+    Hash(String),
+    /// It could not be read, for this reason.
+    Unreadable(String),
+}
+
+/// Begins the text of a source that could not be read; a hash has no colon.
+const UNREADABLE: &str = "failed: ";
+
+impl fmt::Display for SourceRecords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hash(hash) => f.write_str(hash),
+            Self::Unreadable(reason) => write!(f, "{UNREADABLE}{reason}"),
+        }
+    }
+}
+
+impl From<SourceRecords> for String {
+    fn from(records: SourceRecords) -> Self {
+        records.to_string()
+    }
+}
+
+impl From<String> for SourceRecords {
+    fn from(text: String) -> Self {
+        match text.strip_prefix(UNREADABLE) {
+            Some(reason) => Self::Unreadable(reason.to_string()),
+            None => Self::Hash(text),
+        }
+    }
+}
