@@ -9,8 +9,8 @@ use crate::{terminal, workspace::Workspace};
 use anyhow::Context as _;
 use jiff::civil::Date;
 use retrocast_domain::{Window, number::plural};
-use retrocast_engine::{Job, OutcomeStore, journal, schedule::conditions::bytes};
-use retrocast_run::{Journal, Node, Plan, RecordedPlan};
+use retrocast_engine::{Job, OutcomeStore, schedule::conditions::bytes};
+use retrocast_run::{Journal, Node, Plan, RecordedPlan, folder::run_folders_of};
 use retrocast_store::bytes_below;
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -95,7 +95,7 @@ fn runs(workspace: &Workspace, job: &str) -> Vec<Kept> {
             folder,
         })
     };
-    journal::run_folders_of(&workspace.reports, job)
+    run_folders_of(&workspace.reports, job)
         .into_iter()
         .filter_map(read)
         .collect()

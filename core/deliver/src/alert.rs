@@ -12,8 +12,7 @@ mod message;
 mod sendmail;
 
 use crate::{
-    Error, failure,
-    run_summary::replace,
+    Error, failure, replace,
     words::{clean, clean_lines},
 };
 use jiff::Timestamp;
@@ -22,6 +21,7 @@ use retrocast_domain::{
     canonical,
     number::{NBSP, THIN, list, plural},
 };
+use retrocast_run::files::json_text;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt::Write as _,
@@ -208,11 +208,12 @@ fn lock(place: Place<'_>, stopped: &dyn Fn() -> bool) -> Result<Option<File>, Er
 /// Notes that an alert was sent; on a full disk in the name of an empty file.
 fn note(place: Place<'_>, sent: &Sent, means: &Means<'_>) -> Result<(), Error> {
     let marker = place.folder.join(SENT);
-    let mut text = serde_json::to_string_pretty(sent).map_err(|source| Error::Summary {
+    let text = json_text(sent).map_err(|source| Error::File {
+        what: "write",
         path: marker.clone(),
         source,
     })?;
-    text.push('\n');
+    let text = String::from_utf8_lossy(&text);
     match (means.write)(&marker, &text) {
         Err(error) if error.is_full() || !place.is_run => {
             // The message is on its way whether or not that can be noted.

@@ -5,11 +5,12 @@
 //! cannot explain is worth nothing.
 
 use crate::{
-    Error, RunSummary,
+    Error,
+    folders::folders,
     pages::{JobEntry, OddEntry, Pages, RunEntry},
-    run_folder::folders,
-    run_summary::replace,
+    replace,
 };
+use retrocast_run::RunSummary;
 use std::path::{Path, PathBuf};
 
 /// Name of the feed beside the front page.
@@ -95,16 +96,11 @@ fn scan(root: &Path) -> Result<(Vec<JobEntry>, Vec<OddEntry>), Error> {
     Ok((jobs, odd))
 }
 
-fn reason(error: &Error) -> String {
+fn reason(error: &retrocast_run::Error) -> String {
     match error {
-        Error::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-            "has no run.json".to_string()
-        }
-        Error::File { source, .. } => format!("run.json cannot be read: {source}"),
-        Error::Summary { source, .. } => format!("run.json is broken: {source}"),
-        Error::Run(_) | Error::Template { .. } | Error::Broken { .. } | Error::Mail { .. } => {
-            error.to_string()
-        }
+        error if error.is_missing() => "has no run.json".to_string(),
+        retrocast_run::Error::File { source, .. } => format!("run.json cannot be read: {source}"),
+        retrocast_run::Error::Content { source, .. } => format!("run.json is broken: {source}"),
     }
 }
 
@@ -128,11 +124,11 @@ mod tests {
             title: format!("Title of {job}"),
             window: window.to_string(),
             period: "9 to 15 November 2026".to_string(),
-            date: date.to_string(),
+            date: date.parse().ok(),
             status,
             headline: "Mondays see 73 % more failures.".to_string(),
-            started: format!("{date}T09:00:00Z"),
-            finished: Some(format!("{date}T09:01:02Z")),
+            started: format!("{date}T09:00:00Z").parse().ok(),
+            finished: format!("{date}T09:01:02Z").parse().ok(),
             reused: 3,
             executed: 9,
             parent: None,
@@ -219,9 +215,9 @@ mod tests {
             r#"{"time":"2026-11-16T09:00:01Z","event":"node_started","node":"source.tickets"}"#,
             r#"{"time":"2026-11-16T09:00:02Z","event":"node_finished","node":"source.tickets","duration_ms":1250,"rows":48211}"#,
             "not json at all",
-            r#"{"event":"node_reused","node":"stage.rhythm","duration_ms":2,"rows":7}"#,
-            r#"{"event":"node_failed","node":"stage.cost","duration_ms":61000}"#,
-            r#"{"event":"node_started","node":"stage.late"}"#,
+            r#"{"time":"2026-11-16T09:00:03Z","event":"node_reused","node":"stage.rhythm","duration_ms":2,"rows":7}"#,
+            r#"{"time":"2026-11-16T09:00:04Z","event":"node_failed","node":"stage.cost","duration_ms":61000}"#,
+            r#"{"time":"2026-11-16T09:00:05Z","event":"node_started","node":"stage.late"}"#,
             "[1,2]",
         ];
         std::fs::write(folder.join("journal.jsonl"), journal.join("\n")).unwrap();
@@ -290,7 +286,7 @@ mod tests {
             "2026-11-09",
             RunStatus::Complete,
         );
-        rerun.started = "2026-11-12T10:00:00Z".to_string();
+        rerun.started = "2026-11-12T10:00:00Z".parse().ok();
         rerun.parent = Some("r1".to_string());
         put(root.path(), &rerun);
         let text = read(rebuild(root.path()).unwrap());
@@ -373,9 +369,12 @@ mod tests {
         put(root, &newest);
         let under_way = summary("r3", "weekly", "2026-W47", "2026-11-23", RunStatus::Running);
         put(root, &under_way);
-        let mut odd = summary("r 4", "monthly", "2026-10", "soon", RunStatus::Failed);
-        (odd.started, odd.finished) = ("once".to_string(), None);
-        put(root, &odd);
+        let odd = summary("r 4", "monthly", "2026-10", "", RunStatus::Failed);
+        let odd = put(root, &odd).join("run.json");
+        let text = read(&odd)
+            .replace(r#""date": """#, r#""date": "soon""#)
+            .replace(r#""started": """#, r#""started": "once""#);
+        std::fs::write(odd, text).unwrap();
         rebuild(root).unwrap();
         let feed = read(root.join("feed.xml"));
         check_xml(&feed);

@@ -10,15 +10,12 @@ pub mod inputs;
 
 mod text;
 
-use crate::{
-    Error,
-    run_folder::{RunFolder, State},
-};
+use crate::Error;
 use config::Config;
 use figures::Figure;
 use findings::{Findings, Judgement};
 use inputs::Input;
-use retrocast_run::RunStatus;
+use retrocast_run::{NodeState, RunFolder, RunStatus};
 use serde::Serialize;
 use std::path::Path;
 
@@ -148,11 +145,11 @@ fn courses(runs: &Pair<RunFolder>) -> Vec<Course> {
         .filter_map(|node| {
             let states = runs.map(|run| run.state(&node.name));
             let same = states.is_same()
-                || states.old == State::Absent
+                || states.old == NodeState::Absent
                 // How much is missing differs from window to window.
                 || matches!(
                     (&states.old, &states.new),
-                    (State::NotEnough(_), State::NotEnough(_))
+                    (NodeState::NotEnough(_), NodeState::NotEnough(_))
                 );
             let state = states.map(|state| told(state).0);
             (!same).then(|| Course {
@@ -165,17 +162,17 @@ fn courses(runs: &Pair<RunFolder>) -> Vec<Course> {
 }
 
 /// A state in a word, and what it says of itself.
-fn told(state: &State) -> (&'static str, &str) {
+fn told(state: &NodeState) -> (&'static str, &str) {
     match state {
-        State::Done => ("done", ""),
-        State::NotEnough(message) => ("not enough", message),
+        NodeState::Done => ("done", ""),
+        NodeState::NotEnough(message) => ("not enough", message),
         // A node that was not begun leaves a cell that says so.
-        State::Failed(message) => match message.strip_prefix("not run: ") {
+        NodeState::Failed(message) => match message.strip_prefix("not run: ") {
             Some(reason) => ("not run", reason),
             None => ("failed", message),
         },
-        State::NotReached => ("not reached", ""),
-        State::Absent => ("absent", ""),
+        NodeState::NotReached => ("not reached", ""),
+        NodeState::Absent => ("absent", ""),
     }
 }
 

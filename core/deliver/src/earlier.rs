@@ -1,13 +1,10 @@
 //! The report before a window's: what a new report is compared with.
 
-use crate::{
-    RunSummary,
-    run_folder::{self, folders},
-};
+use crate::folders::folders;
 use retrocast_domain::{Finding, Window, report::EarlierReport};
 use retrocast_run::{
-    Journal, RunStatus,
-    files::{FINDINGS, REPORT},
+    Journal, RunStatus, RunSummary,
+    files::{FINDINGS, REPORT, read_json},
 };
 use serde::Deserialize;
 use std::path::Path;
@@ -35,13 +32,10 @@ pub fn earlier_report(job: &Path, window: &Window) -> Option<EarlierReport> {
 
 fn newest(window: &Path) -> Option<EarlierReport> {
     // A process may have died after its run was over and before that stood in its summary.
-    let is_made = |path: &Path| {
-        let status = run_folder::status(path);
-        status.is_ok_and(|status| matches!(status, RunStatus::Complete | RunStatus::Partial))
-    };
+    let is_made = |path: &Path| RunStatus::of(path).is_ok_and(RunStatus::has_reports);
     let summary = |path: &Path| {
         let mut run = RunSummary::read(path).ok()?;
-        let ended = || Some(Journal::read_or_empty(path).ok()?.pop()?.time.to_string());
+        let ended = || Some(Journal::read_or_empty(path).ok()?.pop()?.time);
         run.finished = run.finished.or_else(ended);
         Some(run)
     };
@@ -53,10 +47,8 @@ fn newest(window: &Path) -> Option<EarlierReport> {
         .collect();
     runs.sort_by(|(a, _), (b, _)| (&b.finished, &b.run).cmp(&(&a.finished, &a.run)));
     runs.into_iter().find_map(|(run, path)| {
-        let text = std::fs::read(path.join(FINDINGS)).ok()?;
-        let findings: Vec<Finding> = serde_json::from_slice(&text).ok()?;
-        let report = std::fs::read(path.join(REPORT)).ok();
-        let compared = report.and_then(|text| serde_json::from_slice::<Compared>(&text).ok());
+        let findings: Vec<Finding> = read_json(path.join(FINDINGS)).ok()?;
+        let compared: Option<Compared> = read_json(path.join(REPORT)).ok();
         let before = compared.and_then(|compared| compared.earlier);
         Some(EarlierReport::new(&run.window, &findings, before.as_ref()))
     })
@@ -65,6 +57,7 @@ fn newest(window: &Path) -> Option<EarlierReport> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use retrocast_run::files::SUMMARY;
 
     #[test]
     fn a_finding_knows_since_when_reports_have_it() {
@@ -86,7 +79,7 @@ mod tests {
             let found: Vec<Finding> = found.collect();
             let report = serde_json::json!({"earlier": of(window)});
             for (name, value) in [
-                (RunSummary::FILE, summary),
+                (SUMMARY, summary),
                 (FINDINGS, serde_json::to_value(found).unwrap()),
                 (REPORT, report),
             ] {
@@ -121,7 +114,7 @@ mod tests {
                 "run": run, "job": "weekly", "window": window, "status": status,
                 "finished": finished,
             });
-            std::fs::write(folder.join(RunSummary::FILE), summary.to_string()).unwrap();
+            std::fs::write(folder.join(SUMMARY), summary.to_string()).unwrap();
             let findings = [Finding::new("s", "kpi", "all", run)];
             let text = serde_json::to_vec(&findings).unwrap();
             std::fs::write(folder.join(FINDINGS), text).unwrap();

@@ -8,7 +8,7 @@ mod clock;
 mod facts;
 mod text;
 
-use crate::{Error, pages::Pages, run_folder, run_summary::replace};
+use crate::{Error, pages::Pages, replace};
 use facts::Failure;
 use retrocast_run::RunStatus;
 use std::path::{Path, PathBuf};
@@ -22,16 +22,15 @@ pub const TEXT: &str = "failure.txt";
 /// not fail gets none. The folder stands in the archive: runs beside it tell which report was the
 /// last. Templates in `<templates>/archive` replace the program's.
 pub fn failure_report(folder: &Path, templates: Option<&Path>) -> Result<Vec<PathBuf>, Error> {
-    if run_folder::status(folder)? != RunStatus::Failed {
+    if RunStatus::of(folder)? != RunStatus::Failed {
         return Ok(Vec::new());
     }
     let failure = Failure::read(folder)?;
     let page = folder.join(PAGE);
-    let data = serde_json::to_value(&failure).map_err(|source| Error::Broken {
-        path: page.clone(),
-        source,
-    })?;
-    replace(&page, &Pages::new(templates)?.failure(&data)?)?;
+    replace(
+        &page,
+        &Pages::new(templates)?.failure(&serde_json::json!(failure))?,
+    )?;
     let plain = folder.join(TEXT);
     replace(&plain, &text::text(&failure))?;
     Ok(vec![page, plain])

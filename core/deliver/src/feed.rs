@@ -7,7 +7,7 @@ use crate::{
     pages::{JobEntry, RunEntry},
     words::clean,
 };
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, tz::TimeZone};
 use retrocast_domain::canonical;
 use retrocast_run::RunStatus;
 use serde::Serialize;
@@ -94,15 +94,10 @@ fn entry((time, job, run): (Timestamp, &JobEntry, &RunEntry)) -> EntryView {
 /// When a run ended, as far as it says so.
 fn updated(run: &RunEntry) -> Timestamp {
     let summary = &run.summary;
-    let times = [summary.finished.as_deref(), Some(summary.started.as_str())];
-    let day = || {
-        let date = summary.date.parse::<Date>().ok()?;
-        Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
-    };
-    times
-        .into_iter()
-        .flatten()
-        .find_map(|time| time.parse().ok())
+    let day = || Some(summary.date?.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    summary
+        .finished
+        .or(summary.started)
         .or_else(day)
         .unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -3,8 +3,6 @@
 //! The archive is static pages beside the files they speak of. It is rebuilt from the folders
 //! alone, so it can be copied, moved or served by anything, and nothing has to run to read it.
 
-pub mod run_summary;
-
 pub mod archive;
 
 pub mod diff;
@@ -16,10 +14,10 @@ pub mod failure;
 pub mod alert;
 
 mod feed;
+mod folders;
 mod journal;
 mod layout;
 mod pages;
-mod run_folder;
 mod words;
 
 pub use alert::{Alert, Told, alert, alert_without_run};
@@ -27,8 +25,8 @@ pub use archive::{rebuild, rebuild_with};
 pub use diff::{Difference, diff};
 pub use earlier::earlier_report;
 pub use failure::failure_report;
-pub use run_summary::RunSummary;
 
+use retrocast_run::files::write_whole;
 use std::path::{Path, PathBuf};
 
 /// What can go wrong when reports are delivered.
@@ -47,22 +45,6 @@ pub enum Error {
     /// A file of a run cannot be used.
     #[error(transparent)]
     Run(#[from] retrocast_run::Error),
-    /// A file does not hold what it should.
-    #[error("{} is not a run summary: {source}", path.display())]
-    Summary {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: serde_json::Error,
-    },
-    /// A file of a run is not what the program writes.
-    #[error("{} cannot be understood: {source}", path.display())]
-    Broken {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: serde_json::Error,
-    },
     /// A mail cannot be sent.
     #[error("the alert was not sent: {why}{}", kept(message.as_deref()))]
     Mail {
@@ -81,6 +63,15 @@ pub enum Error {
         /// What is wrong.
         detail: String,
     },
+}
+
+/// Writes a file at once or not at all.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Error> {
+    write_whole(path, text.as_bytes()).map_err(|source| Error::File {
+        what: "write",
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 fn kept(message: Option<&Path>) -> String {

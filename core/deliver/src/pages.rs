@@ -1,10 +1,11 @@
 //! The pages of the archive: entries in words, laid out by templates.
 
 use crate::{
-    Error, RunSummary, failure, feed,
+    Error, failure, feed,
     journal::nodes,
     words::{clean, encode, minute},
 };
+use jiff::{Timestamp, civil::Date};
 use minijinja::{
     AutoEscape, Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig, value::Serde,
 };
@@ -12,7 +13,7 @@ use retrocast_domain::{
     canonical,
     number::{count, plural},
 };
-use retrocast_run::RunStatus;
+use retrocast_run::RunSummary;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -64,20 +65,14 @@ impl JobEntry {
     pub(crate) fn new(folder_name: String, mut runs: Vec<RunEntry>) -> Self {
         let key = |run: &RunEntry| {
             let summary = &run.summary;
-            (
-                summary.date.clone(),
-                summary.started.clone(),
-                run.names.clone(),
-            )
+            (summary.date, summary.started, run.names.clone())
         };
         runs.sort_by_key(|run| std::cmp::Reverse(key(run)));
         let mut seen: Vec<String> = Vec::new();
         for run in &mut runs {
             run.superseded = seen.contains(&run.names[1]);
             // A run that left no report takes no other's place.
-            let left_report =
-                matches!(run.summary.status, RunStatus::Complete | RunStatus::Partial);
-            if left_report && !run.superseded {
+            if run.summary.status.has_reports() && !run.superseded {
                 seen.push(run.names[1].clone());
             }
         }
@@ -99,10 +94,9 @@ impl JobEntry {
     }
 
     /// Date and start of the newest run.
-    pub(crate) fn newest(&self) -> (&str, &str) {
-        self.runs.first().map_or(("", ""), |run| {
-            (run.summary.date.as_str(), run.summary.started.as_str())
-        })
+    pub(crate) fn newest(&self) -> Option<(Option<Date>, Option<Timestamp>)> {
+        let newest = self.runs.first()?;
+        Some((newest.summary.date, newest.summary.started))
     }
 }
 
@@ -355,12 +349,11 @@ fn odd_views<'a>(odd: impl Iterator<Item = &'a OddEntry>) -> Vec<serde_json::Val
 }
 
 fn year(run: &RunEntry) -> String {
-    let date = clean(&run.summary.date, 4);
-    if date.is_empty() {
-        "Without a date".to_string()
-    } else {
-        date
-    }
+    let date = run.summary.date;
+    date.map_or_else(
+        || "Without a date".to_string(),
+        |date| date.strftime("%Y").to_string(),
+    )
 }
 
 fn view(run: &RunEntry) -> RunView {
@@ -390,11 +383,14 @@ fn view(run: &RunEntry) -> RunView {
         title: clean(&summary.title, 200),
         window: clean(&run.names[1], 60),
         period: clean(&summary.period, 120),
-        date: clean(&summary.date, 30),
+        date: summary
+            .date
+            .map(|date| date.to_string())
+            .unwrap_or_default(),
         status: summary.status.word(),
         headline: run.headline(),
-        started: minute(&summary.started),
-        finished: summary.finished.as_deref().map(minute).unwrap_or_default(),
+        started: summary.started.map(minute).unwrap_or_default(),
+        finished: summary.finished.map(minute).unwrap_or_default(),
         reused: count(summary.reused),
         executed: count(summary.executed),
         parent: clean(summary.parent.as_deref().unwrap_or(""), 120),

@@ -1,12 +1,12 @@
 //! Texts of the archive's pages and links.
 
+use jiff::Timestamp;
 use retrocast_domain::number::plural;
 use std::fmt::Write as _;
 
-/// "2026-11-16T09:00:03Z" -> "2026-11-16 09:00".
-pub(crate) fn minute(time: &str) -> String {
-    let minute: String = time.chars().take(16).collect();
-    clean(&minute, 16).replace('T', " ")
+/// "2026-11-16 09:00", in UTC.
+pub(crate) fn minute(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// What stands where a character is not shown.

@@ -6,9 +6,10 @@
 //!
 //! Modules are listed in the order in which a job becomes a run: the [`boundary`] it works through,
 //! the [`job`] file, the [`plan`], [`fingerprint`]s that decide what can be reused, the
-//! [`outcome_store`] they are looked up in, the [`journal`] that tells what happened, the [`lease`] that keeps
-//! two runs out of each other's way, the [`run`], and the [`schedule`] that says when the next is due. What
-//! machines share of it is in a [`depot`], the archive by way of a [`mirror`].
+//! [`outcome_store`] they are looked up in, the [`lease`] that keeps two runs out of each other's way, the
+//! [`run`], and the [`schedule`] that says when the next is due. What machines share of it is in a
+//! [`depot`], the archive by way of a [`mirror`]. The plan and the run's folder have their types in
+//! [`retrocast_run`].
 
 pub mod boundary;
 
@@ -21,8 +22,6 @@ pub mod fingerprint;
 pub mod depot;
 
 pub mod outcome_store;
-
-pub mod journal;
 
 pub mod lease;
 
@@ -42,7 +41,6 @@ pub use boundary::{
 pub use depot::{Depot, LakeFiles};
 pub use fingerprint::{Components, Decision};
 pub use job::{CheckOptions, Checked, Job, check, render};
-pub use journal::RunSummary;
 pub use lease::{Holder, Lease};
 pub use mirror::Mirror;
 pub use outcome_store::{OutcomeStore, Record};

@@ -450,7 +450,7 @@ impl Runner {
         records: &Identities,
     ) -> Result<(Journal, EventKind), EngineError> {
         let plan = ctx.plan.clone();
-        let records = recorded(records);
+        let records = source_records(records);
         ctx.identity = identity_of(&plan, &records);
         let mut record = RecordedPlan {
             origin: RunOrigin {
@@ -495,7 +495,7 @@ fn write_plan(ctx: &RunContext, record: &RecordedPlan) -> Result<(), EngineError
 }
 
 /// What every source holds, as a plan keeps it.
-fn recorded(records: &Identities) -> BTreeMap<String, SourceRecords> {
+fn source_records(records: &Identities) -> BTreeMap<String, SourceRecords> {
     let texts = records.iter().map(|(name, identity)| {
         let records = match identity {
             Ok(identity) => SourceRecords::Hash(identity.clone()),

@@ -9,13 +9,13 @@ use crate::{
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::date};
 use retrocast_domain::{Cell, DatasetRef, Diagnostic, Outcome};
-use retrocast_run::{Node, Plan};
+use retrocast_run::{Node, Plan, RunSummary, folder::run_folders};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     ops::Deref,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -310,6 +310,21 @@ pub fn plan_with(
 
 pub fn names(plan: &Plan) -> Vec<&str> {
     plan.nodes.iter().map(|node| node.name.as_str()).collect()
+}
+
+/// All runs of an archive with their folders, newest first.
+pub fn runs(archive: &Path) -> Vec<(PathBuf, RunSummary)> {
+    let folders = run_folders(archive).into_iter();
+    let mut runs: Vec<_> = folders
+        .filter_map(|folder| {
+            let summary = RunSummary::of(&folder).ok()?;
+            Some((folder, summary))
+        })
+        .collect();
+    runs.sort_by(|(a_folder, a), (b_folder, b)| {
+        (&b.started, a_folder).cmp(&(&a.started, b_folder))
+    });
+    runs
 }
 
 /// What the executor is told to do about a node.

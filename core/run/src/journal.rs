@@ -46,6 +46,16 @@ pub enum EventKind {
     RunFinished,
 }
 
+impl EventKind {
+    /// Whether it happened to a node, not to the run.
+    pub fn is_of_node(self) -> bool {
+        !matches!(
+            self,
+            Self::RunStarted | Self::RunResumed | Self::RunFinished
+        )
+    }
+}
+
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {

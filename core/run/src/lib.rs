@@ -2,8 +2,8 @@
 //!
 //! Modules are listed in the order in which a run comes about: the [`plan`], its [`record`] in the
 //! run's folder, the [`fingerprint`] of each of its nodes, the [`journal`] of what happened, the
-//! [`status`] at the end. The [`files`] of the folder have names. Data only: what is planned, run and
-//! delivered is decided elsewhere.
+//! [`status`] at the end, the [`summary`] for the archive. A [`folder`] has it all, in [`files`]. Data
+//! only: what is planned, run and delivered is decided elsewhere.
 
 pub mod plan;
 
@@ -15,11 +15,20 @@ pub mod journal;
 
 pub mod status;
 
+pub mod summary;
+
+pub mod folder;
+
 pub mod files;
 
 pub use files::Error;
 pub use fingerprint::Fingerprint;
+pub use folder::{NodeState, RunFolder};
 pub use journal::{Event, EventKind, Journal};
 pub use plan::{Node, NodeSpec, Plan, ReportSpec, SourceSpec};
 pub use record::{RecordedPlan, RunOrigin, SourceRecords};
 pub use status::RunStatus;
+pub use summary::RunSummary;
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,13 @@
 
 use super::{print, print_json, resolve::Runs, truth::read};
 use crate::{Exit, diagnose::WrongUsage, terminal, workspace::Workspace};
-use retrocast_deliver::RunSummary;
 use retrocast_domain::{Finding, Report, finding::by_importance};
-use retrocast_engine::{RunResult, journal};
-use retrocast_run::{EventKind, Journal, RunStatus, files::PLAN};
+use retrocast_engine::RunResult;
+use retrocast_run::{
+    EventKind, Journal, RunStatus, RunSummary,
+    files::{FINDINGS, PLAN, REPORT},
+    folder::run_folders,
+};
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
@@ -13,7 +16,7 @@ use std::{
 
 /// Writes `run.json` beside what a finished run left.
 pub fn write_summary(result: &RunResult) -> anyhow::Result<()> {
-    from_folder(&result.folder)?.write(&result.folder)?;
+    RunSummary::of(&result.folder)?.write(&result.folder)?;
     Ok(())
 }
 
@@ -39,7 +42,7 @@ pub fn rebuild(workspace: &Workspace) -> anyhow::Result<PathBuf> {
 /// Every run of the archive, newest first, each as it stands: a run whose process died gets its
 /// summary from its journal, one that is under way has none yet.
 pub fn reconcile(workspace: &Workspace) -> Vec<(PathBuf, RunSummary)> {
-    let mut runs: Vec<_> = journal::run_folders(&workspace.reports)
+    let mut runs: Vec<_> = run_folders(&workspace.reports)
         .into_iter()
         .filter_map(|folder| {
             let told = RunSummary::read(&folder).ok();
@@ -58,41 +61,13 @@ pub fn reconcile(workspace: &Workspace) -> Vec<(PathBuf, RunSummary)> {
 
 /// What a run's folder says of it; kept beside the rest when the run is over.
 fn reconciled(folder: &Path) -> anyhow::Result<RunSummary> {
-    let summary = from_folder(folder)?;
+    let summary = RunSummary::of(folder)?;
     if summary.status != RunStatus::Running
         && let Err(error) = summary.write(folder)
     {
         tracing::warn!("{error}");
     }
     Ok(summary)
-}
-
-/// What a run's plan, journal and report say of it. Nothing else counts: a process that died after
-/// its run was over leaves the same as one that did not.
-fn from_folder(folder: &Path) -> anyhow::Result<RunSummary> {
-    let run = journal::RunSummary::read(folder)?;
-    let nodes = |kind: EventKind| run.nodes.values().filter(|event| **event == kind).count() as u64;
-    let report: Option<Report> = read(&folder.join("report.json")).ok();
-    let headline = report.map(|report| match report.headlines.first() {
-        Some(finding) => finding.sentence.clone(),
-        None => report.verdict,
-    });
-    Ok(RunSummary {
-        headline: headline.or_else(|| run.failure.clone()).unwrap_or_default(),
-        period: run.period.map(|window| window.words()).unwrap_or_default(),
-        status: run.status,
-        started: run.started.map(|time| time.to_string()).unwrap_or_default(),
-        finished: run.finished.map(|time| time.to_string()),
-        reused: nodes(EventKind::NodeReused),
-        executed: nodes(EventKind::NodeFinished),
-        parent: run.parent,
-        error: run.failure,
-        title: run.title,
-        date: run.date,
-        run: run.run,
-        job: run.job,
-        window: run.window,
-    })
 }
 
 pub fn list(workspace: &Workspace, job: Option<&str>, as_json: bool) -> anyhow::Result<Exit> {
@@ -164,11 +139,11 @@ pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<E
     let status = RunSummary::read(&folder).map(|told| told.status);
     // A run that broke off has found nothing yet.
     let broken = matches!(status, Ok(RunStatus::Interrupted))
-        || journal::RunSummary::read(&folder)
+        || RunSummary::of(&folder)
             .is_ok_and(|run| [RunStatus::Running, RunStatus::Interrupted].contains(&run.status));
     // One that failed tells people what failed instead.
     let failed = matches!(status, Ok(RunStatus::Failed | RunStatus::Cancelled));
-    let mut findings: Vec<Finding> = match read(&folder.join("findings.json")) {
+    let mut findings: Vec<Finding> = match read(&folder.join(FINDINGS)) {
         Err(_) if broken || (failed && !as_json) => Vec::new(),
         findings => findings?,
     };
@@ -189,7 +164,7 @@ pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<E
         summary.status.word(),
         folder.display()
     );
-    if let Ok(report) = read::<Report>(&folder.join("report.json")) {
+    if let Ok(report) = read::<Report>(&folder.join(REPORT)) {
         let _ = writeln!(text, "{}\n", terminal::wrapped(&report.verdict, 0));
     }
     for finding in &findings {

@@ -94,7 +94,7 @@ pub fn backfill(
             return Ok(job::unusable());
         };
         let window = planned.plan.label.clone();
-        if let Some(standing) = run::standing(workspace, &planned)? {
+        if let Some((_, standing)) = run::standing(workspace, &planned)? {
             told.push(Told {
                 window,
                 run: standing.run,

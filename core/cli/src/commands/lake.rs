@@ -14,7 +14,7 @@ use retrocast_domain::{
     cell::DatasetRef,
     number::{count, fixed, plural},
 };
-use retrocast_engine::journal::run_folders_of;
+use retrocast_run::folder::run_folders_of;
 use retrocast_store::{
     DataType, Lake, Limits, Room, Sql,
     care::{Answer, Sweep},

@@ -1,8 +1,8 @@
 //! Which run of the archive a text on the command line names.
 
-use retrocast_deliver::RunSummary;
 use retrocast_domain::Window;
 use retrocast_engine::job::suggest::nearest;
+use retrocast_run::RunSummary;
 use std::{collections::BTreeSet, path::PathBuf};
 
 /// Most names that a message lists.
@@ -165,10 +165,10 @@ mod tests {
             title: String::new(),
             window: window.to_string(),
             period: String::new(),
-            date: date.to_string(),
+            date: date.parse().ok(),
             status: RunStatus::Complete,
             headline: String::new(),
-            started: String::new(),
+            started: None,
             finished: None,
             reused: 0,
             executed: 0,

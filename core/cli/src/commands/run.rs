@@ -11,9 +11,9 @@ use crate::{
 use anyhow::Context as _;
 use retrocast_domain::{Report, number::plural};
 use retrocast_engine::{
-    FailureKind, Progress, RunOptions, RunResult, Runner, SystemClock, journal, schedule::Machine,
+    FailureKind, Progress, RunOptions, RunResult, Runner, SystemClock, schedule::Machine,
 };
-use retrocast_run::{Plan, RunStatus};
+use retrocast_run::{Plan, RunStatus, RunSummary};
 use retrocast_store::{Limits, Room};
 use std::{
     fmt::Write as _,
@@ -181,7 +181,7 @@ fn attempt(
     compute.shutdown_background();
     let result = result?;
     archive::write_summary(&result)?;
-    if matches!(result.status, RunStatus::Complete | RunStatus::Partial) {
+    if result.status.has_reports() {
         housekeeping::said(workspace, &planned.plan)?;
     }
     archive::write_failure(workspace, &result);
@@ -200,7 +200,7 @@ pub const LOOKING: Means = Means {
 pub fn standing(
     workspace: &Workspace,
     planned: &job::Planned,
-) -> anyhow::Result<Option<journal::RunSummary>> {
+) -> anyhow::Result<Option<(PathBuf, RunSummary)>> {
     let quiet = progress::listener(true, 0);
     let threads = runner(workspace, planned, &LOOKING, quiet, |_| {})?;
     let standing = threads.runner.standing(&planned.job, &planned.plan);

@@ -12,7 +12,7 @@ use crate::{
 use anyhow::Context as _;
 use retrocast_domain::{Finding, finding::by_importance, number::plural};
 use retrocast_engine::{Failure, FailureKind};
-use retrocast_run::{Plan, RunStatus};
+use retrocast_run::Plan;
 use run::Means;
 use serde_json::json;
 use std::{
@@ -184,9 +184,9 @@ impl Watch<'_> {
         let started = Instant::now();
         // Files may have been touched and not changed, and somebody else may have run the job.
         if self.begun
-            && let Some(standing) = run::standing(self.workspace, planned)?
+            && let Some((folder, standing)) = run::standing(self.workspace, planned)?
         {
-            self.tell(&standing.run, &standing.folder, started.elapsed(), false)?;
+            self.tell(&standing.run, &folder, started.elapsed(), false)?;
             return Ok(Round::Done { run: false });
         }
         let result = match run::execute(self.workspace, planned, self.means, |_| {}) {
@@ -202,7 +202,7 @@ impl Watch<'_> {
         self.begun = true;
         run::report_failures(&result);
         archive::rebuild(self.workspace)?;
-        if matches!(result.status, RunStatus::Complete | RunStatus::Partial) {
+        if result.status.has_reports() {
             self.tell(&result.run, &result.folder, started.elapsed(), true)?;
             return Ok(Round::Done { run: true });
         }

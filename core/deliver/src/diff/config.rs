@@ -1,8 +1,7 @@
 //! How two runs were set up: job, nodes and their keys, params, program.
 
 use super::Pair;
-use crate::run_folder::RunFolder;
-use retrocast_run::{Node, Plan};
+use retrocast_run::{Node, Plan, RunFolder};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,11 +1,11 @@
 //! Key figures of two runs.
 
 use super::Pair;
-use crate::run_folder::{RunFolder, State};
 use retrocast_domain::{
     Direction, Kpi,
     number::{MINUS, change, difference, points, signed},
 };
+use retrocast_run::{NodeState, RunFolder};
 use serde::Serialize;
 
 /// A key figure in two runs.
@@ -71,7 +71,7 @@ pub(super) fn compare(runs: &Pair<RunFolder>) -> Vec<Figure> {
             let pair = pair.map(Option::as_ref);
             let compared = [&runs.old, &runs.new]
                 .iter()
-                .all(|run| run.state(&key.0) == State::Done);
+                .all(|run| run.state(&key.0) == NodeState::Done);
             (weight(&pair), figure(key, &pair, compared))
         })
         .collect();

@@ -1,12 +1,12 @@
 //! Findings of two runs, matched by what they claim, and what was found on improvements.
 
 use super::{Pair, differing};
-use crate::run_folder::{RunFolder, State};
 use retrocast_domain::{
     Effect, Finding, Severity, Verdict,
     finding::by_importance,
     number::{change, two_with_unit},
 };
+use retrocast_run::{NodeState, RunFolder};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -196,8 +196,8 @@ pub(super) fn compare(runs: &Pair<RunFolder>, effects: &[Judgement]) -> Findings
 /// found later is new; but what was found before is not gone.
 fn came_to(run: &RunFolder, node: &str, is_new: bool) -> bool {
     match run.state(node) {
-        State::Done => true,
-        State::NotEnough(_) => !is_new,
+        NodeState::Done => true,
+        NodeState::NotEnough(_) => !is_new,
         _ => false,
     }
 }

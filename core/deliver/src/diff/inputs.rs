@@ -1,8 +1,8 @@
 //! What two runs read: records by source.
 
 use super::Pair;
-use crate::run_folder::RunFolder;
 use retrocast_domain::report::SourceNote;
+use retrocast_run::RunFolder;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

@@ -2,12 +2,11 @@
 
 use super::{clock::Zone, facts::or};
 use crate::{
-    RunSummary,
-    run_folder::folders,
+    folders::folders,
     words::{clean, encode},
 };
 use jiff::Timestamp;
-use retrocast_run::RunStatus;
+use retrocast_run::RunSummary;
 use serde::Serialize;
 use std::path::Path;
 
@@ -27,13 +26,12 @@ pub(super) struct Before {
 pub(super) fn before(
     folder: &Path,
     [_, window, run]: &[String; 3],
-    started: &str,
+    began: Option<Timestamp>,
     zone: &Zone,
 ) -> (Option<Before>, Option<Before>) {
     let Some(job) = folder.parent().and_then(Path::parent) else {
         return (None, None);
     };
-    let began: Option<Timestamp> = started.parse().ok();
     let mut found: Vec<(Timestamp, Before)> = Vec::new();
     // What cannot be listed has none.
     for (other_window, path) in folders(job).unwrap_or_default() {
@@ -42,9 +40,8 @@ pub(super) fn before(
             let Some(summary) = RunSummary::read(&path).ok().filter(|_| !is_own) else {
                 continue;
             };
-            let made = summary.finished.as_deref().unwrap_or(&summary.started);
-            let has_report = matches!(summary.status, RunStatus::Complete | RunStatus::Partial);
-            let (true, Ok(time)) = (has_report, made.parse::<Timestamp>()) else {
+            let made = summary.finished.or(summary.started);
+            let Some(time) = made.filter(|_| summary.status.has_reports()) else {
                 continue;
             };
             if began.is_some_and(|began| time > began) {

@@ -4,9 +4,10 @@ use super::{
     before::{Before, before},
     clock::Zone,
 };
-use crate::{Error, RunSummary, words::clean};
+use crate::{Error, words::clean};
+use jiff::Timestamp;
 use retrocast_domain::number::{count, plural};
-use retrocast_run::{Event, EventKind, Journal, Node, Plan, RecordedPlan};
+use retrocast_run::{Event, EventKind, Journal, Node, Plan, RecordedPlan, RunSummary};
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path};
 
@@ -97,7 +98,7 @@ impl Failure {
             .filter(|node| !failed.iter().any(|failed| failed.name == node.name))
             .collect();
         let own = place(folder);
-        let (last, earlier) = before(folder, &own, &started(folder, &events), &zone);
+        let (last, earlier) = before(folder, &own, started(folder, &events), &zone);
         let period = plan.window.words();
         let replaced = [&last, &earlier]
             .into_iter()
@@ -258,11 +259,10 @@ fn finished_text(done: usize) -> String {
     }
 }
 
-fn started(folder: &Path, events: &[Event]) -> String {
-    let told = RunSummary::read(folder).map(|summary| summary.started);
-    let told = told.ok().filter(|time| !time.is_empty());
-    told.or_else(|| Some(events.first()?.time.to_string()))
-        .unwrap_or_default()
+fn started(folder: &Path, events: &[Event]) -> Option<Timestamp> {
+    let summary = RunSummary::read(folder).ok();
+    let started = summary.and_then(|summary| summary.started);
+    started.or_else(|| Some(events.first()?.time))
 }
 
 fn ended(events: &[Event], zone: &Zone) -> String {

@@ -1,5 +1,6 @@
 use super::*;
-use crate::{RunSummary, rebuild};
+use crate::rebuild;
+use retrocast_run::RunSummary;
 use serde_json::{Value, json};
 use std::fs;
 

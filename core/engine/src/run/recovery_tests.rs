@@ -3,7 +3,6 @@
 use super::*;
 use crate::{
     boundary::Quiet,
-    journal::RunSummary,
     trial::{self, Folder, Order, TrialClock, TrialExecutor},
 };
 use retrocast_run::Event;
@@ -52,10 +51,10 @@ async fn a_run_whose_process_died_is_gone_on_with() {
     for hanging in ["source.metrics", "stage.daily", "report.technical"] {
         let folder = Folder::new();
         die(&folder, hanging).await;
-        let runs = RunSummary::all(&folder.join("reports"));
-        assert_eq!(runs[0].status, RunStatus::Interrupted);
-        fs::write(runs[0].folder.join(".report.json.part-1-1"), "half").unwrap();
-        fs::write(runs[0].folder.join("alert.sent"), "told").unwrap();
+        let runs = trial::runs(&folder.join("reports"));
+        assert_eq!(runs[0].1.status, RunStatus::Interrupted);
+        fs::write(runs[0].0.join(".report.json.part-1-1"), "half").unwrap();
+        fs::write(runs[0].0.join("alert.sent"), "told").unwrap();
 
         let executor = Arc::new(TrialExecutor::default());
         let result = run_in(&folder, &executor).await.unwrap();
@@ -74,11 +73,7 @@ async fn a_run_whose_process_died_is_gone_on_with() {
             .iter()
             .filter(|event| event.event == EventKind::RunResumed);
         assert_eq!(resumed.count(), 1);
-        assert_eq!(
-            RunSummary::all(&folder.join("reports")).len(),
-            1,
-            "one folder"
-        );
+        assert_eq!(trial::runs(&folder.join("reports")).len(), 1, "one folder");
     }
 }
 

@@ -1,18 +1,22 @@
 //! The run that is there already: the same plan on the same records, done.
 
-use super::{Runner, identity_of, last_and_next, recorded};
-use crate::{job::Job, journal::RunSummary};
-use retrocast_run::{Plan, RecordedPlan, RunStatus};
+use super::{Runner, identity_of, last_and_next, source_records};
+use crate::job::Job;
+use retrocast_run::{Plan, RecordedPlan, RunStatus, RunSummary};
 use serde_json::json;
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 impl Runner {
     /// The newest run of this plan on these records, when it is complete and nothing would be done
-    /// anew: then there is nothing to gain from one more. Nothing is written.
-    pub async fn standing(&self, job: &Arc<Job>, plan: &Arc<Plan>) -> Option<RunSummary> {
+    /// anew: then there is nothing to gain from one more. With its folder. Nothing is written.
+    pub async fn standing(
+        &self,
+        job: &Arc<Job>,
+        plan: &Arc<Plan>,
+    ) -> Option<(PathBuf, RunSummary)> {
         let ctx = self.context(job, plan);
         let records = self.identities(&ctx).await;
-        let identity = identity_of(plan, &recorded(&records));
+        let identity = identity_of(plan, &source_records(&records));
         let newest = self.newest(plan, &identity)?;
         let decisions = self.decisions(&ctx, &records).await;
         decisions
@@ -22,7 +26,7 @@ impl Runner {
     }
 
     /// The newest run of this identity, when it is complete and was made by this build.
-    fn newest(&self, plan: &Plan, identity: &str) -> Option<RunSummary> {
+    fn newest(&self, plan: &Plan, identity: &str) -> Option<(PathBuf, RunSummary)> {
         let window = self.options.reports.join(&plan.job).join(&plan.label);
         let folder = window.join(last_and_next(&window, identity).0?);
         let RecordedPlan {
@@ -33,7 +37,7 @@ impl Runner {
         let same = origin.build == self.options.build
             && (before.date, &before.compare) == (plan.date, &plan.compare)
             && json!(before.nodes) == json!(plan.nodes);
-        let summary = RunSummary::read(&folder).ok()?;
-        (same && summary.status == RunStatus::Complete).then_some(summary)
+        let summary = RunSummary::of(&folder).ok()?;
+        (same && summary.status == RunStatus::Complete).then_some((folder, summary))
     }
 }

@@ -1,11 +1,10 @@
 use super::*;
 use crate::{
     boundary::{FailureKind, Quiet},
-    journal::RunSummary,
     trial::{self, Folder, Order, TrialClock, TrialExecutor},
 };
 use retrocast_domain::{Cell, CellStatus};
-use retrocast_run::{Event, Plan};
+use retrocast_run::{Event, Plan, RunSummary};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 struct World {
@@ -49,7 +48,7 @@ impl World {
             .run(Arc::new(trial::job(text)), Arc::new(plan))
             .await
             .unwrap();
-        let summary = RunSummary::read(&result.folder).unwrap();
+        let summary = RunSummary::of(&result.folder).unwrap();
         assert_eq!(
             summary.status, result.status,
             "journal and result tell the same"
@@ -102,11 +101,11 @@ async fn a_second_run_executes_nothing_and_has_the_same_reports() {
         let text = fs::read(first.folder.join(name)).unwrap();
         assert_eq!(text, fs::read(second.folder.join(name)).unwrap(), "{name}");
     }
-    let runs = RunSummary::all(&world.folder.join("reports"));
-    let parents: Vec<_> = runs.iter().map(|run| run.parent.clone()).collect();
+    let runs = trial::runs(&world.folder.join("reports"));
+    let parents: Vec<_> = runs.iter().map(|(_, run)| run.parent.clone()).collect();
     assert_eq!(parents, [Some(first.run.clone()), None]);
     assert_eq!(
-        (runs[0].job.as_str(), runs[0].window.as_str()),
+        (runs[0].1.job.as_str(), runs[0].1.window.as_str()),
         ("review", "2026-W46")
     );
 }
@@ -438,11 +437,11 @@ async fn a_run_that_stands_is_found_until_something_changes() {
     let first = world.run(trial::JOB).await;
     let looks = || world.executor.looks.load(Ordering::Relaxed);
     let before = looks();
-    let standing = world.runner.standing(&job, &plan).await.unwrap();
+    let (_, standing) = world.runner.standing(&job, &plan).await.unwrap();
     assert_eq!((standing.run, standing.status), (first.run, first.status));
     assert_eq!(looks() - before, 2, "each source is looked at once");
     let again = world.run(trial::JOB).await;
-    let standing = world.runner.standing(&job, &plan).await.unwrap();
+    let (_, standing) = world.runner.standing(&job, &plan).await.unwrap();
     assert_eq!(standing.run, again.run);
     assert_eq!(
         standing.run,

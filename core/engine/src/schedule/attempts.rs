@@ -1,8 +1,9 @@
 //! What the archive knows of a job's scheduled runs.
 
-use crate::journal::{RunSummary, run_folders_of};
 use jiff::Timestamp;
-use retrocast_run::{Event, EventKind, Journal, RunOrigin, RunStatus};
+use retrocast_run::{
+    Event, EventKind, Journal, RunOrigin, RunStatus, RunSummary, folder::run_folders_of,
+};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +33,7 @@ pub struct Attempt {
 impl Attempt {
     /// Whether it answers its due time.
     pub fn succeeded(&self) -> bool {
-        matches!(self.status, RunStatus::Complete | RunStatus::Partial)
+        self.status.has_reports()
     }
 }
 
@@ -62,9 +63,8 @@ pub fn last_manual_success(archive: &Path, job: &str) -> Option<ManualRun> {
     let folders = run_folders_of(archive, job).into_iter();
     let runs = folders.filter(|folder| RunOrigin::read(folder).is_ok_and(|run| run.due.is_none()));
     let runs = runs.filter_map(|folder| {
-        let run = RunSummary::read(&folder).ok()?;
-        let made = matches!(run.status, RunStatus::Complete | RunStatus::Partial);
-        made.then_some(ManualRun {
+        let run = RunSummary::of(&folder).ok()?;
+        run.status.has_reports().then_some(ManualRun {
             ended: run.finished?,
             run: run.run,
             window: run.window,

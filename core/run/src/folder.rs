@@ -1,21 +1,24 @@
-//! A run's folder, read by others than the engine: plan, state and cells, as far as they are there.
+//! A run's folder with all that it holds, as far as it is there.
 
-use crate::{Error, RunSummary};
-use retrocast_domain::{Cell, CellStatus, Finding, Report, report::SourceNote};
-use retrocast_run::{
-    Journal, Plan, RecordedPlan, RunOrigin, RunStatus,
+use crate::{
+    Error, Plan, RecordedPlan, RunOrigin, RunStatus,
     files::{CELLS, JOB, REPORT, read_json},
 };
+use retrocast_domain::{Cell, CellStatus, Finding, Report, report::SourceNote};
 use std::{
     collections::BTreeMap,
+    fs,
     path::{Path, PathBuf},
 };
 
 /// How far a node came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum NodeState {
+    /// It did its work.
     Done,
+    /// It had too few records, for this reason.
     NotEnough(String),
+    /// It failed, for this reason.
     Failed(String),
     /// The run ended, or has not come, before it.
     NotReached,
@@ -25,15 +28,20 @@ pub(crate) enum State {
 
 /// What a run's folder holds.
 #[derive(Debug)]
-pub(crate) struct RunFolder {
+pub struct RunFolder {
+    /// Where it is.
     pub folder: PathBuf,
+    /// What was planned.
     pub plan: Plan,
+    /// What it was made from.
     pub origin: RunOrigin,
+    /// How the run ended.
     pub status: RunStatus,
+    /// The text of the job file.
     pub job_file: String,
-    /// By the node's name without its table.
+    /// Cells by the node's name without its table.
     pub cells: BTreeMap<String, Cell>,
-    /// By the source's name; only runs that made their reports have them.
+    /// What was read by the source's name; only runs that made their reports have it.
     pub sources: BTreeMap<String, SourceNote>,
     /// What is there and cannot be read, in sentences.
     pub unreadable: Vec<String>,
@@ -41,7 +49,7 @@ pub(crate) struct RunFolder {
 
 impl RunFolder {
     /// Reads a folder; without a plan it is none.
-    pub(crate) fn read(folder: &Path) -> Result<Self, Error> {
+    pub fn read(folder: &Path) -> Result<Self, Error> {
         let RecordedPlan { plan, origin } = RecordedPlan::read(folder)?;
         let mut unreadable = Vec::new();
         let mut cells = BTreeMap::new();
@@ -64,9 +72,9 @@ impl RunFolder {
                 Vec::new()
             }
         };
-        let job_file = std::fs::read(folder.join(JOB)).unwrap_or_default();
+        let job_file = fs::read(folder.join(JOB)).unwrap_or_default();
         Ok(Self {
-            status: status(folder)?,
+            status: RunStatus::of(folder)?,
             job_file: String::from_utf8_lossy(&job_file).into_owned(),
             cells,
             sources: sources
@@ -81,58 +89,53 @@ impl RunFolder {
     }
 
     /// How far a node came, by its full name.
-    pub(crate) fn state(&self, node: &str) -> State {
-        let Some(node) = self.plan.nodes.iter().find(|known| known.name == node) else {
-            return State::Absent;
+    pub fn state(&self, node: &str) -> NodeState {
+        let Some(node) = self.plan.node(node) else {
+            return NodeState::Absent;
         };
         match self.cells.get(node.short()).map(|cell| &cell.status) {
-            None => State::NotReached,
-            Some(CellStatus::Done) => State::Done,
-            Some(CellStatus::NotEnough { message }) => State::NotEnough(message.clone()),
-            Some(CellStatus::Failed { message }) => State::Failed(message.clone()),
+            None => NodeState::NotReached,
+            Some(CellStatus::Done) => NodeState::Done,
+            Some(CellStatus::NotEnough { message }) => NodeState::NotEnough(message.clone()),
+            Some(CellStatus::Failed { message }) => NodeState::Failed(message.clone()),
         }
     }
 
     /// Cells of the plan's nodes, in its order, with the nodes' full names.
-    pub(crate) fn in_order(&self) -> impl Iterator<Item = (&str, &Cell)> {
+    pub fn in_order(&self) -> impl Iterator<Item = (&str, &Cell)> {
         let nodes = self.plan.nodes.iter().filter(|node| !node.is_report());
         nodes.filter_map(|node| Some((node.name.as_str(), self.cells.get(node.short())?)))
     }
 
     /// All findings with the nodes that made them, in the order of the plan.
-    pub(crate) fn findings(&self) -> impl Iterator<Item = (&str, &Finding)> {
+    pub fn findings(&self) -> impl Iterator<Item = (&str, &Finding)> {
         self.in_order()
             .flat_map(|(node, cell)| cell.findings.iter().map(move |finding| (node, finding)))
     }
 }
 
-/// How a run ended, or that it has not: as its journal and the lock on it tell.
-pub(crate) fn status(folder: &Path) -> Result<RunStatus, Error> {
-    let told = RunSummary::read(folder).map(|summary| summary.status);
-    if let Some(status) = told.ok().filter(|status| *status != RunStatus::Running) {
-        return Ok(status);
-    }
-    Ok(Journal::status(folder, &Journal::read_or_empty(folder)?))
+/// Folders of all runs of an archive, by job, window and run.
+pub fn run_folders(archive: &Path) -> Vec<PathBuf> {
+    let jobs = folders(archive).into_iter();
+    jobs.flat_map(|job| runs_below(&job)).collect()
 }
 
-/// The folders in a folder by name; links and what starts with a dot are left out.
-pub(crate) fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
-    let error = |source| Error::File {
-        what: "list",
-        path: path.to_path_buf(),
-        source,
-    };
-    let mut out = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(error)? {
-        let entry = entry.map_err(error)?;
-        // A name that is not Unicode cannot be linked to reliably; no run of ours has one.
-        let Ok(name) = entry.file_name().into_string() else {
-            continue;
-        };
-        if !name.starts_with('.') && entry.file_type().map_err(error)?.is_dir() {
-            out.push((name, entry.path()));
-        }
-    }
-    out.sort();
-    Ok(out)
+/// Folders of all runs of one job of an archive, by window and run.
+pub fn run_folders_of(archive: &Path, job: &str) -> Vec<PathBuf> {
+    runs_below(&archive.join(job))
+}
+
+fn runs_below(job: &Path) -> Vec<PathBuf> {
+    let windows = folders(job).into_iter();
+    windows.flat_map(|window| folders(&window)).collect()
+}
+
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut folders: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect();
+    folders.sort();
+    folders
 }
