@@ -166,11 +166,8 @@ fn told(state: &NodeState) -> (&'static str, &str) {
     match state {
         NodeState::Done => ("done", ""),
         NodeState::NotEnough(message) => ("not enough", message),
-        // A node that was not begun leaves a cell that says so.
-        NodeState::Failed(message) => match message.strip_prefix("not run: ") {
-            Some(reason) => ("not run", reason),
-            None => ("failed", message),
-        },
+        NodeState::Failed(message) => ("failed", message),
+        NodeState::NotRun(reason) => ("not run", reason),
         NodeState::NotReached => ("not reached", ""),
         NodeState::Absent => ("absent", ""),
     }

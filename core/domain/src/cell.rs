@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a stage ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "status", rename_all = "snake_case")]
+#[serde(from = "WrittenStatus", into = "WrittenStatus")]
 pub enum CellStatus {
     /// It did its work.
     Done,
@@ -24,6 +24,58 @@ pub enum CellStatus {
         /// What happened and what to do.
         message: String,
     },
+    /// It was not begun.
+    NotRun {
+        /// Why: "source.tickets failed".
+        reason: String,
+    },
+}
+
+impl CellStatus {
+    /// Whether it has nothing to show because it, or what it needs, failed.
+    pub fn is_failed(&self) -> bool {
+        matches!(self, Self::Failed { .. } | Self::NotRun { .. })
+    }
+}
+
+/// How a stage ended, as cells write it: one that was not begun failed, for a reason that says so.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+enum WrittenStatus {
+    Done,
+    NotEnough { message: String },
+    Failed { message: String },
+}
+
+/// Begins the message of a stage that was not begun.
+const NOT_RUN: &str = "not run: ";
+
+impl From<WrittenStatus> for CellStatus {
+    fn from(status: WrittenStatus) -> Self {
+        match status {
+            WrittenStatus::Done => Self::Done,
+            WrittenStatus::NotEnough { message } => Self::NotEnough { message },
+            WrittenStatus::Failed { message } => match message.strip_prefix(NOT_RUN) {
+                Some(reason) => Self::NotRun {
+                    reason: reason.to_string(),
+                },
+                None => Self::Failed { message },
+            },
+        }
+    }
+}
+
+impl From<CellStatus> for WrittenStatus {
+    fn from(status: CellStatus) -> Self {
+        match status {
+            CellStatus::Done => Self::Done,
+            CellStatus::NotEnough { message } => Self::NotEnough { message },
+            CellStatus::Failed { message } => Self::Failed { message },
+            CellStatus::NotRun { reason } => Self::Failed {
+                message: format!("{NOT_RUN}{reason}"),
+            },
+        }
+    }
 }
 
 /// A dataset at a version, as a stage read it.
@@ -230,6 +282,16 @@ pub struct Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stage_that_was_not_begun_is_written_as_before() {
+        let status = CellStatus::NotRun {
+            reason: "source.tickets failed".to_string(),
+        };
+        let text = r#"{"status":"failed","message":"not run: source.tickets failed"}"#;
+        assert_eq!(serde_json::to_string(&status).unwrap(), text);
+        assert_eq!(serde_json::from_str::<CellStatus>(text).unwrap(), status);
+    }
 
     #[test]
     fn a_target_is_met_or_missed_as_far_as_the_interval_says() {

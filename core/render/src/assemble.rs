@@ -18,7 +18,7 @@ pub use verdict::{POOR_SHARE, has_no_records};
 
 use jiff::civil::Date;
 use retrocast_domain::{
-    Cell, CellStatus, Chapter, Direction, Effect, Finding, Kpi, Report, ReportStatus, Window,
+    Cell, Chapter, Direction, Effect, Finding, Kpi, Report, ReportStatus, Window,
     finding::by_importance,
     report::{EarlierReport, PlanNode, Provenance, SourceNote},
 };
@@ -118,9 +118,7 @@ pub fn report(assembly: Assembly) -> Report {
 
 /// Bad records and broken files do not make a report partial: they are counted and said.
 fn status(cells: &[Cell], plan: &[PlanNode]) -> ReportStatus {
-    let failed = cells
-        .iter()
-        .any(|cell| matches!(cell.status, CellStatus::Failed { .. }))
+    let failed = cells.iter().any(|cell| cell.status.is_failed())
         || plan.iter().any(|node| node.status == "failed");
     if failed {
         ReportStatus::Partial

@@ -20,6 +20,8 @@ pub enum NodeState {
     NotEnough(String),
     /// It failed, for this reason.
     Failed(String),
+    /// It was not begun, for this reason.
+    NotRun(String),
     /// The run ended, or has not come, before it.
     NotReached,
     /// It is not in the plan.
@@ -98,6 +100,7 @@ impl RunFolder {
             Some(CellStatus::Done) => NodeState::Done,
             Some(CellStatus::NotEnough { message }) => NodeState::NotEnough(message.clone()),
             Some(CellStatus::Failed { message }) => NodeState::Failed(message.clone()),
+            Some(CellStatus::NotRun { reason }) => NodeState::NotRun(reason.clone()),
         }
     }
 

@@ -96,13 +96,12 @@ fn assemble(
             status: match &outcome.cell.status {
                 CellStatus::Done => "done",
                 CellStatus::NotEnough { .. } => "not enough",
-                CellStatus::Failed { .. } => "failed",
+                CellStatus::Failed { .. } | CellStatus::NotRun { .. } => "failed",
             }
             .to_string(),
         });
-        let failed = matches!(outcome.cell.status, CellStatus::Failed { .. });
         let chapter = retrocast_stages::kind(planned.kind()).and_then(|kind| kind.chapter);
-        if chapter.is_some() || failed {
+        if chapter.is_some() || outcome.cell.status.is_failed() {
             let cell = outcome.cell.clone();
             cells.push(cell.in_chapter(chapter.unwrap_or(Chapter::Rows)));
         }

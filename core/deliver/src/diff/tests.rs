@@ -250,8 +250,8 @@ fn what_a_run_did_not_come_to_is_neither_new_nor_gone() {
     new.cell("tickets").status = CellStatus::Failed { message };
     new.cell("tickets").output = None;
     for stage in ["figures", "effects"] {
-        let message = "not run: source.tickets failed".to_string();
-        new.cell(stage).status = CellStatus::Failed { message };
+        let reason = "source.tickets failed".to_string();
+        new.cell(stage).status = CellStatus::NotRun { reason };
     }
     // Its process was killed before this one.
     new.cells.retain(|cell| cell.stage != "recent");

@@ -264,12 +264,17 @@ impl<'a> Course<'a> {
         let mut cell = Cell::new(node.short(), node.kind());
         cell.title.clone_from(&node.title);
         cell.params.clone_from(&node.param_lines);
-        let message = match state {
-            State::Failed { failure, .. } => failure.to_string(),
-            State::Skipped { reason, .. } => format!("not run: {reason}"),
-            _ => "not run".to_string(),
+        cell.status = match state {
+            State::Failed { failure, .. } => CellStatus::Failed {
+                message: failure.to_string(),
+            },
+            State::Skipped { reason, .. } => CellStatus::NotRun {
+                reason: reason.clone(),
+            },
+            State::Open | State::Done { .. } => CellStatus::NotRun {
+                reason: String::new(),
+            },
         };
-        cell.status = CellStatus::Failed { message };
         Arc::new(Outcome {
             cell,
             datasets: Vec::new(),

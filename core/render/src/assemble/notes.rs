@@ -13,8 +13,6 @@ use std::collections::BTreeSet;
 
 /// Reasons, fields and files named in one sentence; the rest is counted.
 const NAMED_MAX: usize = 3;
-/// How the message of a stage begins whose input was missing.
-pub(super) const NOT_RUN: &str = "not run: ";
 
 /// The first few of a list in words, and how many there are besides.
 pub(super) fn some_of(items: &[String], total: u64, noun: &str) -> String {
@@ -97,10 +95,10 @@ pub(super) fn notes(
                     without_prefix(message)
                 ));
             }
-            CellStatus::Failed { message } => match message.strip_prefix(NOT_RUN) {
-                Some(reason) => notes.push(format!("{name} was not run: {reason}.")),
-                None => notes.push(format!("{name} failed: {}.", without_name(cell, message))),
-            },
+            CellStatus::Failed { message } => {
+                notes.push(format!("{name} failed: {}.", without_name(cell, message)));
+            }
+            CellStatus::NotRun { reason } => notes.push(format!("{name} was not run: {reason}.")),
         }
     }
     for note in &mut notes {

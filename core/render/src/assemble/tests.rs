@@ -3,7 +3,7 @@ use super::{
     verdict::{Facts, effect_clause, verdict},
     *,
 };
-use retrocast_domain::{Ask, Severity, Verdict, WindowSpec};
+use retrocast_domain::{Ask, CellStatus, Severity, Verdict, WindowSpec};
 
 fn chosen(cells: &[Cell]) -> Vec<Finding> {
     headlines(&in_order(cells, None, None))
@@ -147,6 +147,11 @@ fn with_status(stage: &str, status: CellStatus) -> Cell {
         status,
         ..Cell::new(stage, "trend")
     }
+}
+
+fn not_run(stage: &str, reason: &str) -> Cell {
+    let reason = reason.to_string();
+    with_status(stage, CellStatus::NotRun { reason })
 }
 
 fn failed(stage: &str, message: &str) -> Cell {
@@ -367,7 +372,7 @@ fn verdict_does_not_judge_what_nobody_looked_at() {
     let message = "not enough: have 2 days, need 21".to_string();
     let short = with_status("a", CellStatus::NotEnough { message });
     let lost = failed("b", "no");
-    let left = failed("c", "not run: stage.b failed");
+    let left = not_run("c", "stage.b failed");
     let done = Cell::new("d", "trend");
     assert_eq!(
         say_with(&[short.clone(), cell("rows", "sql", Vec::new())], 0),
@@ -581,7 +586,7 @@ fn cells_come_in_reading_order() {
 fn failures_are_told_once_and_by_a_readable_name() {
     let cells = [
         failed("no_name", "stage.no_name: the query is wrong."),
-        failed("after", "not run: stage.no_name failed"),
+        not_run("after", "stage.no_name failed"),
     ];
     assert_eq!(
         notes::notes(&cells, &[], &[], &week()),

@@ -1,6 +1,6 @@
 //! One sentence on how things are, from counts of what was found.
 
-use super::{findings, good_news, headlines::stories, notes::NOT_RUN};
+use super::{findings, good_news, headlines::stories};
 use crate::words::capital;
 use jiff::civil::DateTime;
 use retrocast_domain::{
@@ -99,7 +99,7 @@ fn where_records_are(sources: &[SourceNote], timezone: &str) -> String {
 /// says what was found, and only where somebody could look.
 fn calm(noun: &str, facts: &Facts) -> String {
     let cells = facts.cells;
-    let failed = |cell: &Cell| matches!(cell.status, CellStatus::Failed { .. });
+    let failed = |cell: &Cell| cell.status.is_failed();
     let mut judges = cells
         .iter()
         .filter(|cell| cell.chapter != Chapter::Rows)
@@ -292,7 +292,7 @@ fn failure_clause(cells: &[Cell]) -> Option<String> {
     let (mut failed, mut not_run) = (0, 0);
     for cell in cells {
         match &cell.status {
-            CellStatus::Failed { message } if message.starts_with(NOT_RUN) => not_run += 1,
+            CellStatus::NotRun { .. } => not_run += 1,
             CellStatus::Failed { .. } => failed += 1,
             CellStatus::Done | CellStatus::NotEnough { .. } => {}
         }

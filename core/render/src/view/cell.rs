@@ -157,13 +157,11 @@ fn status(cell: &Cell) -> (&'static str, &'static str, String) {
             "Too little data",
             shorten(without_prefix(message), 600),
         ),
-        CellStatus::Failed { message } => match message.strip_prefix("not run: ") {
-            Some(reason) => ("failed", "This stage was not run", shorten(reason, 600)),
-            None => {
-                let message = without_name(cell, message);
-                ("failed", "This stage failed", shorten(message, 600))
-            }
-        },
+        CellStatus::Failed { message } => {
+            let message = without_name(cell, message);
+            ("failed", "This stage failed", shorten(message, 600))
+        }
+        CellStatus::NotRun { reason } => ("failed", "This stage was not run", shorten(reason, 600)),
     }
 }
 
@@ -671,18 +669,21 @@ mod tests {
     #[test]
     fn a_stage_that_was_not_run_did_not_fail() {
         let mut cell = Cell::new("after", "trend");
-        let mut say = |message: &str| {
-            let message = message.to_string();
-            cell.status = CellStatus::Failed { message };
+        let mut say = |ended: CellStatus| {
+            cell.status = ended;
             let (_, words, message) = status(&cell);
             format!("{words}: {message}")
         };
         assert_eq!(
-            say("not run: stage.one failed"),
+            say(CellStatus::NotRun {
+                reason: "stage.one failed".to_string()
+            }),
             "This stage was not run: stage.one failed"
         );
         assert_eq!(
-            say("stage.after: no memory"),
+            say(CellStatus::Failed {
+                message: "stage.after: no memory".to_string()
+            }),
             "This stage failed: no memory"
         );
     }
