@@ -4,7 +4,7 @@ mod contract;
 mod lake;
 
 pub use contract::{ContractCommand, Form, Written};
-pub use lake::{LakeCommand, SweepArguments};
+pub use lake::{DecisionArguments, LakeCommand, SweepArguments};
 
 use clap::{Args, Parser, Subcommand};
 use retrocast_engine::job::size::{self, SIZE_HELP};

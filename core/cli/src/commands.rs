@@ -1,9 +1,10 @@
 //! The commands, each in its file.
 
-mod archive;
+pub mod archive;
 mod backfill;
 mod check;
 mod contract;
+mod decisions;
 mod dictionary;
 mod diff;
 mod export;
@@ -19,6 +20,8 @@ mod schedule;
 mod status;
 mod truth;
 mod watch;
+
+pub use truth::read;
 
 use crate::{
     Exit,

@@ -5,7 +5,7 @@
 //! lake/notices/<job>.json   what the next report of the job has to say
 //! ```
 
-use crate::{terminal, workspace::Workspace};
+use crate::{ledger, terminal, workspace::Workspace};
 use anyhow::Context as _;
 use jiff::civil::Date;
 use retrocast_domain::{Window, number::plural};
@@ -55,6 +55,13 @@ fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>>
             && run.window.end < *newest
             && !Journal::is_being_written(&run.folder)
     });
+    let unpublished = unpublished(workspace, &job.name);
+    let (lost, published): (Vec<_>, Vec<_>) =
+        (runs.into_iter()).partition(|run| unpublished.contains(&run.folder));
+    // Those whose rows the ledger could not take go only where nothing else makes room.
+    let is_lost = published.is_empty();
+    let runs = if is_lost { lost } else { published };
+    let names: BTreeSet<String> = runs.iter().map(|run| run.run.clone()).collect();
     let Some(last) = runs
         .iter()
         .map(|run| &run.window)
@@ -62,7 +69,6 @@ fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>>
     else {
         return Ok(None);
     };
-    let names: BTreeSet<String> = runs.iter().map(|run| run.run.clone()).collect();
     let mut freed = 0;
     for run in &runs {
         freed += bytes_below(&run.folder);
@@ -74,9 +80,14 @@ fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>>
         }
     }
     OutcomeStore::of_lake(&workspace.places.files).forget(&job.name, &names);
+    let lost = if is_lost {
+        " What they found is not in the ledger."
+    } else {
+        ""
+    };
     let notice = format!(
         "The disk was full on {today}: {} on windows up to {} went, {} in all, as the job's \
-         retention ({}) allows.",
+         retention ({}) allows.{lost}",
         plural(runs.len() as u64, "report"),
         last.label(),
         bytes(freed),
@@ -84,6 +95,24 @@ fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>>
     );
     note(workspace, &job.name, &notice)?;
     Ok(Some(notice))
+}
+
+/// Folders of finished runs that the ledger lacks and cannot take now.
+fn unpublished(workspace: &Workspace, job: &str) -> BTreeSet<PathBuf> {
+    let published = ledger::Opened::new(workspace, job).and_then(|opened| {
+        // The disk is full, so that some may not be taken.
+        if let Err(error) = opened.publish(workspace, job) {
+            tracing::warn!("the ledger takes no run: {error:#}");
+        }
+        opened.missing(workspace, job)
+    });
+    match published {
+        Ok(missing) => missing.into_iter().map(|(folder, _)| folder).collect(),
+        Err(error) => {
+            tracing::warn!("the ledger cannot be read: {error:#}");
+            BTreeSet::new()
+        }
+    }
 }
 
 fn runs(workspace: &Workspace, job: &str) -> Vec<Kept> {

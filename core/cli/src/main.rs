@@ -12,6 +12,7 @@ mod diagnose;
 mod events;
 mod executor;
 mod housekeeping;
+mod ledger;
 mod progress;
 mod signals;
 mod terminal;

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use jiff::civil::date;
 use retrocast_domain::{Cell, Outcome};
 use retrocast_engine::{
-    CheckOptions, Executor, Failure, Job, Kinds, PlanOptions, Progress, Quiet, RunContext,
-    RunOptions, Runner, SqlError, SystemClock, check, plan,
+    CheckOptions, Executor, Failure, Job, Kinds, LedgerView, PlanOptions, Progress, Quiet,
+    RunContext, RunOptions, Runner, SqlError, SystemClock, check, plan,
 };
 use retrocast_run::{Node, Plan};
 use serde_json::{Value, json};
@@ -122,6 +122,7 @@ fn planned(job: &Job) -> Result<Plan, Box<dyn Error>> {
         seed: 0,
         notices: &[],
         earlier: None,
+        ledger: &|| Ok(LedgerView::default()),
         environment: Arc::new(|_| None),
     };
     plan::build(job, &NoKinds, &options).map_err(|errors| format!("{errors:?}").into())

@@ -62,6 +62,10 @@ pub trait Kinds: Send + Sync {
     ) -> Result<Option<TableSchema>, SqlError> {
         Ok(None)
     }
+    /// The tables of the ledger, such as `ledger.findings`, with their columns.
+    fn ledger_tables(&self) -> BTreeMap<String, TableSchema> {
+        BTreeMap::new()
+    }
     /// Whether there is a contract of this name.
     fn contract_exists(&self, name: &str) -> bool;
     /// Names of all contracts.

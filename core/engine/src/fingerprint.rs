@@ -58,6 +58,10 @@ impl Components {
         for (name, identity) in inputs {
             add(&format!("input.{name}"), json!(identity));
         }
+        for table in &node.ledger {
+            let view = plan.ledger.as_ref();
+            add(table, json!(view.map(|view| view.keys(table))));
+        }
         if node.is_report() {
             // Reports print these, and cells stand in the order of the inputs.
             let order: Vec<_> = inputs.iter().map(|(name, _)| name).collect();

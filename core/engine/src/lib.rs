@@ -5,7 +5,7 @@
 //! it is through [`Clock`]. So everything here is tested without storage, frames or fonts.
 //!
 //! Modules are listed in the order in which a job becomes a run: the [`boundary`] it works through,
-//! the [`job`] file, the [`plan`], [`fingerprint`]s that decide what can be reused, the
+//! the [`job`] file, the part of the [`ledger`] that it sees, the [`plan`], [`fingerprint`]s that decide what can be reused, the
 //! [`outcome_store`] they are looked up in, the [`lease`] that keeps two runs out of each other's way, the
 //! [`run`], and the [`schedule`] that says when the next is due. What machines share of it is in a
 //! [`depot`], the archive by way of a [`mirror`]. The plan and the run's folder have their types in
@@ -14,6 +14,8 @@
 pub mod boundary;
 
 pub mod job;
+
+pub mod ledger;
 
 pub mod plan;
 
@@ -42,6 +44,7 @@ pub use depot::{Depot, LakeFiles};
 pub use fingerprint::{Components, Decision};
 pub use job::{CheckOptions, Checked, Job, check, render};
 pub use lease::{Holder, Lease};
+pub use ledger::{LedgerRun, LedgerView};
 pub use mirror::Mirror;
 pub use outcome_store::{OutcomeStore, Record};
 pub use plan::PlanOptions;

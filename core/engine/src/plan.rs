@@ -22,6 +22,7 @@ use crate::{
         elaborate::{Elaborated, elaborate},
         schema::COMMON_STAGE_KEYS,
     },
+    ledger::LedgerView,
 };
 use choice::{chosen, select};
 use jiff::civil::Date;
@@ -54,6 +55,8 @@ pub struct PlanOptions<'a> {
     pub notices: &'a [String],
     /// The report before this one, which the reports tell what is new against.
     pub earlier: Option<&'a EarlierReport>,
+    /// Finds the part of the ledger that the run sees; asked when a stage reads it.
+    pub ledger: &'a dyn Fn() -> Result<LedgerView, Vec<Diagnostic>>,
     /// Where `${env.X}` and `${secret.X}` are looked up.
     pub environment: Environment,
 }
@@ -84,6 +87,14 @@ pub fn build(
     let nodes = in_order(nodes(job, kinds, &elaborated, options)?);
     drop(elaborated);
     let nodes = select(nodes, options.select)?;
+    let tables = nodes.iter().flat_map(|node| &node.ledger);
+    let ledger = match tables.clone().next() {
+        Some(_) => {
+            let view = (options.ledger)()?;
+            Some(view.for_tables(tables))
+        }
+        None => None,
+    };
     let configs = nodes
         .iter()
         .map(|node| (&node.name, node.kind(), node.spec.config(), &node.inputs));
@@ -101,6 +112,7 @@ pub fn build(
             .filter_map(|(name, param)| Some((name, param.value?)))
             .collect(),
         config_hash: retrocast_domain::canonical::hash_list(configs),
+        ledger,
         nodes,
         index: NodeIndex::default(),
     })
@@ -132,7 +144,10 @@ fn nodes(
     for entry in entries(&elaborated.tree, "stage") {
         let read = elaborated.inputs[&entry.key].iter();
         let read: BTreeSet<&str> = read.map(|(input, _)| input.as_str()).collect();
-        nodes.push(stages.node(&entry.key, &entry.item, &read));
+        let mut node = stages.node(&entry.key, &entry.item, &read);
+        let ledger = elaborated.ledger.get(&entry.key);
+        node.ledger = ledger.into_iter().flatten().cloned().collect();
+        nodes.push(node);
     }
     nodes.extend(
         job.reports
@@ -164,6 +179,7 @@ fn report(job: &Job, report: &ReportSection, kinds: &dyn Kinds, options: &PlanOp
             earlier: options.earlier.cloned(),
         }),
         inputs: sources.chain(stages).collect(),
+        ledger: Vec::new(),
         code_version: kinds.code_version(REPORT),
         optional: false,
         timeout: None,
@@ -189,6 +205,7 @@ fn source(job: &Job, name: &str, item: &Item, kinds: &dyn Kinds) -> Result<Node,
         name: format!("source.{name}"),
         title: String::new(),
         inputs: Vec::new(),
+        ledger: Vec::new(),
         code_version: kinds.code_version(SOURCE),
         optional: !spec.required,
         timeout: common.timeout,
@@ -241,6 +258,7 @@ impl<'a> Stages<'a> {
             name: format!("stage.{name}"),
             param_lines: param_lines(&config, defaults),
             inputs: inputs.into_iter().map(|(_, name)| name).collect(),
+            ledger: Vec::new(),
             code_version: self.kinds.code_version(&common.kind),
             spec: NodeSpec::Stage {
                 kind: common.kind,

@@ -4,6 +4,7 @@ use crate::{
     boundary::{Clock, Executor, Failure, Kinds, Progress, RunContext, SqlError, TableSchema},
     depot::{Depot, Entry, Mark},
     job::{CheckOptions, Checked, Job, check},
+    ledger::LedgerView,
     plan::{self, PlanOptions},
 };
 use async_trait::async_trait;
@@ -192,6 +193,13 @@ impl Kinds for TrialKinds {
         1
     }
 
+    fn ledger_tables(&self) -> BTreeMap<String, TableSchema> {
+        let tables = ["ledger.decisions", "ledger.findings", "ledger.kpis"];
+        let columns: TableSchema = Arc::new(());
+        let tables = tables.map(|table| (table.to_string(), columns.clone()));
+        tables.into_iter().collect()
+    }
+
     fn sql_tables(&self, query: &str) -> Result<BTreeSet<String>, SqlError> {
         for (i, line) in query.lines().enumerate() {
             if let Some(at) = line.find("frm") {
@@ -294,6 +302,16 @@ pub fn plan_with(
     set: &[(String, String)],
     select: &[String],
 ) -> Result<Plan, Vec<Diagnostic>> {
+    plan_seeing(text, set, select, &LedgerView::default())
+}
+
+/// The same of a run that sees this part of the ledger.
+pub fn plan_seeing(
+    text: &str,
+    set: &[(String, String)],
+    select: &[String],
+    view: &LedgerView,
+) -> Result<Plan, Vec<Diagnostic>> {
     let job = job(text);
     let options = PlanOptions {
         window: job.window_for(date(2026, 11, 21), None).unwrap(),
@@ -303,6 +321,7 @@ pub fn plan_with(
         seed: 0,
         notices: &[],
         earlier: None,
+        ledger: &|| Ok(view.clone()),
         environment: Arc::new(|name| (name == "RECORDS").then(|| "/records".to_string())),
     };
     plan::build(&job, &TrialKinds, &options)

@@ -1,11 +1,13 @@
 //! The plan of a run and its folder, typed, once: the engine writes them, others read them.
 //!
-//! Modules are listed in the order in which a run comes about: the [`plan`], its [`record`] in the
-//! run's folder, the [`fingerprint`] of each of its nodes, the [`journal`] of what happened, the
+//! Modules are listed in the order in which a run comes about: the [`plan`], the part of the [`ledger`] that
+//! it sees, its [`record`] in the run's folder, the [`fingerprint`] of each of its nodes, the [`journal`] of what happened, the
 //! [`status`] at the end, the [`summary`] for the archive. A [`folder`] has it all, in [`files`]. Data
 //! only: what is planned, run and delivered is decided elsewhere.
 
 pub mod plan;
+
+pub mod ledger;
 
 pub mod record;
 
@@ -25,6 +27,7 @@ pub use files::Error;
 pub use fingerprint::Fingerprint;
 pub use folder::{NodeState, RunFolder};
 pub use journal::{Event, EventKind, Journal};
+pub use ledger::{LedgerRun, LedgerView};
 pub use plan::{Node, NodeSpec, Plan, ReportSpec, SourceSpec};
 pub use record::{RecordedPlan, RunOrigin, SourceRecords};
 pub use status::RunStatus;

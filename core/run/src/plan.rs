@@ -1,5 +1,6 @@
 //! The plan: every source, stage and report of a job as a node of one graph.
 
+use crate::ledger::LedgerView;
 use jiff::civil::Date;
 use retrocast_domain::{ParamLine, Window, report::EarlierReport, window::Comparison};
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,9 @@ pub struct Plan {
     /// Hash of the resolved job: every node's config, in order.
     #[serde(default)]
     pub config_hash: String,
+    /// The part of the ledger that stages see; `None` where no stage reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerView>,
     /// Nodes.
     pub nodes: Vec<Node>,
     /// Where each node is.
@@ -87,6 +91,9 @@ pub struct Node {
     /// Full names of the nodes it reads.
     #[serde(default)]
     pub inputs: Vec<String>,
+    /// Tables of the ledger it reads: `ledger.findings`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ledger: Vec<String>,
     /// Version of the code that does it.
     pub code_version: u32,
     /// Whether the reports are made without it when it fails.

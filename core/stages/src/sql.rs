@@ -6,6 +6,11 @@
 //! the end of the window are not shown to the query. Other stages read the result under this stage's
 //! name.
 //!
+//! What earlier runs of the job left is in `ledger.findings`, `ledger.kpis`, `ledger.effects` and
+//! `ledger.runs`: of each window of the job that ends by the start of the run's own, what the newest run
+//! left. `ledger.decisions` has what people decided before the run's date (`retrocast lake decide`). The
+//! run's own findings are not among them. `retrocast dictionary` lists the columns.
+//!
 //! Times are those on the clocks of the job's `timezone`, wherever a time without a zone comes from:
 //! `TIMESTAMP '2026-03-29 00:00:00'` and the day `DATE '2026-03-29'` begin at local midnight,
 //! `cast(text as timestamp)` and `to_timestamp(text, '%d/%m/%Y %H:%M')` read a text by these clocks
@@ -29,6 +34,13 @@
 //! query = """
 //! select date_trunc('day', created_at) as day, component, count(*) as failures
 //! from tickets where type = 'failure' group by 1, 2 order by 1, 2
+//! """
+//!
+//! [stage.recurring]
+//! kind  = "sql"
+//! query = """
+//! select id, max(sentence) as sentence, count(*) as weeks
+//! from ledger.findings where state <> 'resolved' group by id having count(*) >= 4
 //! """
 //! ```
 //!

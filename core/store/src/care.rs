@@ -242,7 +242,7 @@ impl Lake {
     }
 
     /// Writes many small fragments as few, as a version of its own with the same rows.
-    async fn compact(&self, latest: &DatasetRef) -> Result<bool, StoreError> {
+    pub(crate) async fn compact(&self, latest: &DatasetRef) -> Result<bool, StoreError> {
         let failed = |error: lance::Error| dataset_error(&latest.name, "compacted", &error);
         let opened = self.open(latest).await?;
         if opened.get_fragments().len() < MANY_FRAGMENTS {

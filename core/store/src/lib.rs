@@ -3,6 +3,7 @@
 //! ```text
 //! records (a crate of its own) -> ingest -> dataset -> sql    -> dataset
 //!                                                  -> bridge -> frames of the analysis
+//! finished runs                         -> ledger  -> sql
 //! ```
 //!
 //! Modules are listed in the order in which data flows. Everything here is asynchronous at the
@@ -18,6 +19,8 @@ pub mod dataset;
 pub mod bridge;
 pub mod sql;
 
+pub mod ledger;
+
 pub mod error;
 mod origin;
 pub mod room;
@@ -28,9 +31,10 @@ pub use arrow_schema::{DataType, Schema};
 pub use dataset::{Before, Lake, MADE_FROM, Properties, Scan, VersionNote, named};
 pub use error::{Remedy, SqlError, StoreError};
 pub use ingest::{Control, Ingested, Progress, SourceSpec, glance, ingest, source_identity};
+pub use ledger::Ledger;
 pub use retrocast_records::Contract;
 pub use retrocast_records::{Dialect, Format, Hashes, SourceError};
 pub use room::{Limits, Room, Share};
 pub use root::{LakeRoot, bytes_below};
 pub use source::{Days, Glance};
-pub use sql::{Sql, SqlTable};
+pub use sql::{Sql, SqlRows, SqlTable};

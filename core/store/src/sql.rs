@@ -24,21 +24,24 @@ mod order;
 mod parse;
 mod selection;
 mod sums;
+mod table;
 mod times;
 
 pub use parse::tables;
 pub use selection::{Selection, selection};
+pub use table::{SqlRows, SqlTable};
 
 use crate::{
     bridge,
     dataset::{Before, Lake, Properties},
     error::{SqlError, StoreError},
-    origin,
+    ledger, origin,
     room::Room,
 };
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::{
+    catalog::MemorySchemaProvider,
     dataframe::DataFrame,
     datasource::{TableProvider, empty::EmptyTable},
     error::DataFusionError,
@@ -51,7 +54,6 @@ use datafusion::{
 };
 use explain::{explain, explain_in, explain_with};
 use futures::{StreamExt, TryStreamExt};
-use lance::datafusion::LanceTableProvider;
 use local_times::{LocalTimes, Stage};
 use numbers::{CheckedNumbers, null_for_nan};
 use order::ordered;
@@ -59,6 +61,8 @@ use retrocast_domain::cell::DatasetRef;
 use std::{collections::BTreeSet, sync::Arc};
 use sums::ExactSum;
 
+/// The catalog in which queries look for tables.
+const CATALOG: &str = "datafusion";
 /// Rows of the batches that flow through a query.
 const BATCH_ROWS: usize = 8192;
 /// Functions that may stand where a table stands; none of them reads anything.
@@ -71,17 +75,6 @@ pub struct Sql {
     pub room: Room,
     /// The job's time zone, an IANA name.
     pub timezone: String,
-}
-
-/// A dataset under the name that queries call it by.
-#[derive(Debug, Clone)]
-pub struct SqlTable {
-    /// Name in the query.
-    pub name: String,
-    /// What it reads.
-    pub dataset: DatasetRef,
-    /// Rows that the query may not see.
-    pub before: Option<Before>,
 }
 
 /// What went wrong in a query, in words for its author.
@@ -166,11 +159,8 @@ impl Sql {
     ) -> Result<SendableRecordBatchStream, StoreError> {
         let context = self.context()?;
         for table in tables {
-            let dataset = lake.open(&table.dataset).await?;
-            let provider: Arc<dyn TableProvider> = Arc::new(
-                LanceTableProvider::new(dataset, false, false).with_batch_size(BATCH_ROWS),
-            );
-            self.register(&context, &table.name, provider, table.before.as_ref())?;
+            let (provider, before) = table.provider(&context, lake).await?;
+            self.register(&context, &table.name, provider, before)?;
         }
         let (schema, plan) = planned(context.clone(), sql.to_string(), names).await?;
         let rows = execute_stream(plan, context.task_ctx()).map_err(|error| explain(&error))?;
@@ -256,6 +246,12 @@ impl Sql {
             .with_analyzer_rules(rules)
             .build();
         let context = SessionContext::new_with_state(state);
+        let catalog = context.catalog(CATALOG);
+        if let Some(catalog) = catalog {
+            let tables = Arc::new(MemorySchemaProvider::new());
+            let registered = catalog.register_schema(ledger::SCHEMA, tables);
+            registered.map_err(|error| explain(&error))?;
+        }
         for function in times::functions(&zone) {
             context.register_udf(function);
         }
@@ -274,8 +270,12 @@ impl Sql {
         let view = self
             .view(context, provider, &schema, before)
             .map_err(|error| explain(&error))?;
+        let name = match name.split_once('.') {
+            Some((schema, table)) => TableReference::partial(schema, table),
+            None => TableReference::bare(name),
+        };
         context
-            .register_table(TableReference::bare(name), view)
+            .register_table(name, view)
             .map_err(|error| explain(&error))?;
         Ok(())
     }

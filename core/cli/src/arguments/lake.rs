@@ -47,11 +47,37 @@ The newest version of each dataset stays, and so do those that a report in the a
         #[command(flatten)]
         sweep: SweepArguments,
     },
+    /// Record what was decided about a finding, key figure or effect
+    #[command(after_help = "\
+Example:
+  retrocast lake decide weekly-operations findings 3f9a1c20b7de dismissed --why 'load test' --who ann
+
+Nothing is overwritten: a later decision about the same takes its place, and both stay in
+ledger.decisions. Runs see decisions from before their date.")]
+    Decide {
+        /// Job: its name
+        job: String,
+        #[command(flatten)]
+        decision: DecisionArguments,
+    },
+    /// List the decisions in force
+    Decisions {
+        /// Job: its name
+        job: String,
+        /// List all decisions, also those that later ones replaced
+        #[arg(long)]
+        all: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Ask the lake in SQL; DATASET@VERSION is a dataset as it was
     #[command(after_help = "\
 Examples:
   retrocast lake query weekly-operations 'select component, count(*) from tickets group by 1'
   retrocast lake query weekly-operations 'select count(*) from tickets@3'
+  retrocast lake query weekly-operations \
+      \"select since, times, sentence from ledger.findings where state = 'persisting'\"
   retrocast lake query weekly-operations 'select reason, line, raw from tickets__quarantine'
   retrocast lake query weekly-operations 'select name, records from tickets__manifest' --csv")]
     Query {
@@ -72,6 +98,23 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+}
+
+/// What was decided.
+#[derive(Debug, Args)]
+pub struct DecisionArguments {
+    /// What it is about: findings, kpis or effects
+    pub noun: String,
+    /// Which of them: id of the finding, metric of the key figure, identity of the improvement
+    pub key: String,
+    /// Decision, such as accepted, dismissed or reopened
+    pub decision: String,
+    /// Reason
+    #[arg(long, value_name = "TEXT")]
+    pub why: String,
+    /// Person or team that decided [default: the user of this machine]
+    #[arg(long, value_name = "NAME", env = "USER", hide_env = true)]
+    pub who: Option<String>,
 }
 
 /// What a clean-up may do.

@@ -45,9 +45,7 @@ pub fn reconcile(workspace: &Workspace) -> Vec<(PathBuf, RunSummary)> {
     let mut runs: Vec<_> = run_folders(&workspace.reports)
         .into_iter()
         .filter_map(|folder| {
-            let told = RunSummary::read(&folder).ok();
-            let told = told.filter(|told| told.status != RunStatus::Running);
-            let summary = told.or_else(|| reconciled(&folder).ok())?;
+            let summary = summary(&folder)?;
             Some((folder, summary))
         })
         .collect();
@@ -57,6 +55,22 @@ pub fn reconcile(workspace: &Workspace) -> Vec<(PathBuf, RunSummary)> {
             .then_with(|| a_folder.cmp(b_folder))
     });
     runs
+}
+
+fn summary(folder: &Path) -> Option<RunSummary> {
+    let told = RunSummary::read(folder).ok();
+    let told = told.filter(|told| told.status != RunStatus::Running);
+    told.or_else(|| reconciled(folder).ok())
+}
+
+/// The same of one job, whose other runs are not looked at.
+pub fn of_job(workspace: &Workspace, job: &str) -> Vec<(PathBuf, RunSummary)> {
+    let folders = journal::run_folders_of(&workspace.reports, job);
+    let runs = folders.into_iter().filter_map(|folder| {
+        let summary = summary(&folder)?;
+        Some((folder, summary))
+    });
+    runs.collect()
 }
 
 /// What a run's folder says of it; kept beside the rest when the run is over.

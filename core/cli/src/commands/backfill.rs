@@ -89,8 +89,8 @@ pub fn backfill(
         // The date of the run is the day after the window: that on which it would have been made.
         arguments.date = Some(window.end);
         arguments.window = Some(window.label());
-        let Some(planned) = job::planned(workspace, &arguments, job::Output::of_lines(means.json))?
-        else {
+        let output = job::Output::of_lines(means.json);
+        let Some(planned) = job::planned_to_run(workspace, &arguments, output)? else {
             return Ok(job::unusable());
         };
         let window = planned.plan.label.clone();

@@ -11,6 +11,7 @@ use retrocast_records::{
     Contract,
     dictionary::{html, markdown, results},
 };
+use retrocast_store::ledger;
 use std::path::Path;
 
 /// Writes or prints the dictionary of the contracts in the jobs folder and of all results.
@@ -38,6 +39,7 @@ pub fn dictionary(
     let results: Vec<_> = results()
         .into_iter()
         .chain(retrocast_stages::results())
+        .chain(ledger::described())
         .collect();
     let text = match format {
         DictionaryFormat::Html => html(&contracts, &results),

@@ -6,13 +6,13 @@ use crate::{
     arguments::{AgainArguments, JobArguments},
     diagnose::{WrongUsage, colour},
     executor::{self, Catalogue},
-    housekeeping,
+    housekeeping, ledger,
     workspace::Workspace,
 };
 use jiff::civil::Date;
 use retrocast_domain::{Diagnostic, Window, report::EarlierReport};
 use retrocast_engine::{
-    CheckOptions, Checked, Force, Job, PlanOptions,
+    CheckOptions, Checked, Force, Job, LedgerView, PlanOptions,
     boundary::{process_environment, reveal},
     plan, render,
 };
@@ -38,7 +38,38 @@ pub struct Loaded {
     /// What the reports have to say of the house.
     pub notices: Vec<String>,
     pub earlier: Earlier,
+    pub ledger: LedgerSource,
     pub catalogue: Arc<Catalogue>,
+}
+
+/// Where the part of the ledger comes from that a run sees.
+pub struct LedgerSource {
+    workspace: Workspace,
+    /// What a run was recorded with.
+    pub recorded: Option<LedgerView>,
+    /// Whether finished runs that the ledger lacks are published before: for a run, which writes anyway.
+    pub publishes: bool,
+}
+
+impl LedgerSource {
+    fn view(&self, job: &Job, window: &Window, date: Date) -> Result<LedgerView, Vec<Diagnostic>> {
+        if let Some(recorded) = &self.recorded {
+            return Ok(recorded.clone());
+        }
+        let look = || {
+            let opened = ledger::Opened::new(&self.workspace, &job.name)?;
+            if self.publishes {
+                opened.publish(&self.workspace, &job.name)?;
+            }
+            opened.view(job, window, date)
+        };
+        look().map_err(|error| {
+            let message = format!("the ledger cannot be read: {error:#}");
+            let help =
+                "stages that read the ledger need it; run the job again when it can be reached";
+            vec![Diagnostic::error(&job.file, message).help(help)]
+        })
+    }
 }
 
 /// The report that a report tells what is new against.
@@ -143,6 +174,11 @@ fn load_as(
         checked,
         notices: housekeeping::notices(workspace, name),
         earlier: Earlier::In(workspace.reports.join(name)),
+        ledger: LedgerSource {
+            workspace: workspace.clone(),
+            recorded: None,
+            publishes: false,
+        },
         catalogue: Arc::new(catalogue),
     })
 }
@@ -154,6 +190,17 @@ pub fn planned(
     output: Output,
 ) -> anyhow::Result<Option<Planned>> {
     plan(load(workspace, arguments)?, arguments, output)
+}
+
+/// The same for a run, which publishes what the ledger lacks before it looks into it.
+pub fn planned_to_run(
+    workspace: &Workspace,
+    arguments: &JobArguments,
+    output: Output,
+) -> anyhow::Result<Option<Planned>> {
+    let mut loaded = load(workspace, arguments)?;
+    loaded.ledger.publishes = true;
+    plan(loaded, arguments, output)
 }
 
 /// The plan of a checked job, or `None` after its mistakes were printed.
@@ -205,6 +252,7 @@ pub fn plan_and_tell(
         checked,
         notices,
         earlier,
+        ledger,
         catalogue,
     } = loaded;
     tell(&checked.diagnostics, &text)?;
@@ -227,14 +275,16 @@ pub fn plan_and_tell(
     let set = set(arguments)?;
     let select = [arguments.select.clone(), arguments.until.clone()].concat();
     let earlier = earlier.report(&window);
+    let view = || ledger.view(&job, &window, date);
     let options = PlanOptions {
-        window,
+        window: window.clone(),
         date,
         set: &set,
         select: &select,
         seed: SEED,
         notices: &notices,
         earlier: earlier.as_ref(),
+        ledger: &view,
         environment: process_environment(),
     };
     match plan::build(&job, &*catalogue, &options) {

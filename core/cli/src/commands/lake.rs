@@ -1,6 +1,6 @@
 //! `retrocast lake`: what is in the lake of a job, as it is and as it was, and cleaning it up.
 
-use super::{print, print_json, print_raw};
+use super::{decisions, print, print_json, print_raw};
 use crate::{
     Exit,
     arguments::{LakeCommand, SweepArguments},
@@ -52,6 +52,8 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
     | LakeCommand::Show { job, .. }
     | LakeCommand::Versions { job, .. }
     | LakeCommand::Gc { job, .. }
+    | LakeCommand::Decide { job, .. }
+    | LakeCommand::Decisions { job, .. }
     | LakeCommand::Query { job, .. }) = &command;
     let lake = open(&runtime, workspace, job)?;
     match command {
@@ -59,6 +61,8 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
         LakeCommand::Show { dataset, json, .. } => show(&runtime, &lake, &dataset, json)?,
         LakeCommand::Versions { dataset, json, .. } => versions(&runtime, &lake, &dataset, json)?,
         LakeCommand::Gc { job, sweep } => clean(&runtime, workspace, &job, &lake, &sweep)?,
+        LakeCommand::Decide { decision, .. } => decisions::decide(&runtime, &lake, &decision)?,
+        LakeCommand::Decisions { all, json, .. } => decisions::list(&runtime, &lake, all, json)?,
         LakeCommand::Query {
             sql,
             rows,
@@ -431,7 +435,7 @@ fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// A table in columns as wide as they need to be.
-fn table(answer: &Answer) -> String {
+pub fn table(answer: &Answer) -> String {
     let cut = |text: &str| terminal::line(text, CELL);
     let rows: Vec<Vec<String>> = answer
         .rows

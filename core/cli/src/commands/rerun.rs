@@ -95,6 +95,7 @@ pub fn as_recorded(
     let mut loaded = job::load_text(workspace, &workspace.jobs, &path, text, &arguments)?;
     loaded.notices = notices(&recorded.plan);
     loaded.earlier = earlier(&recorded.plan);
+    loaded.ledger.recorded.clone_from(&recorded.plan.ledger);
     let Some(planned) = job::plan(loaded, &arguments, job::Output::of_lines(means.json))? else {
         return Ok(job::unusable());
     };

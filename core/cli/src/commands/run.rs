@@ -5,7 +5,7 @@ use crate::{
     Exit,
     arguments::{AgainArguments, JobArguments, MeansArguments},
     executor::{self, Work, coverage},
-    housekeeping, progress, signals, terminal,
+    housekeeping, ledger, progress, signals, terminal,
     workspace::Workspace,
 };
 use anyhow::Context as _;
@@ -65,8 +65,8 @@ pub fn run(
     again: &AgainArguments,
     means: &Means,
 ) -> anyhow::Result<Exit> {
-    let Some(planned) = job::planned(workspace, arguments, job::Output::of_lines(means.json))?
-    else {
+    let output = job::Output::of_lines(means.json);
+    let Some(planned) = job::planned_to_run(workspace, arguments, output)? else {
         return Ok(job::unusable());
     };
     let force = job::force(&planned, again)?;
@@ -185,6 +185,7 @@ fn attempt(
         housekeeping::said(workspace, &planned.plan)?;
     }
     archive::write_failure(workspace, &result);
+    ledger::publish_ended(workspace, &planned.plan.job, &result);
     Ok(result)
 }
 

@@ -308,8 +308,8 @@ fn run_due(
     let mut arguments = arguments(&found.name);
     arguments.date = Some(found.calendar.date(due));
     let means = &looking.means;
-    let Some(planned) = job::planned(workspace, &arguments, job::Output::of_lines(means.json))?
-    else {
+    let output = job::Output::of_lines(means.json);
+    let Some(planned) = job::planned_to_run(workspace, &arguments, output)? else {
         return Ok(Some(job::unusable()));
     };
     let reasons = reasons(workspace, found, &planned.plan, due);

@@ -130,6 +130,7 @@ impl Watch<'_> {
     fn planned(&mut self) -> anyhow::Result<Option<job::Planned>> {
         let mut arguments = self.arguments.clone();
         let mut loaded = job::load(self.workspace, &arguments)?;
+        loaded.ledger.publishes = true;
         // What is wrong with a job file is said once, not at every look.
         let said = self.unusable == loaded.text;
         self.unusable.clone_from(&loaded.text);

@@ -84,6 +84,13 @@ impl Kinds for Catalogue {
         }
     }
 
+    fn ledger_tables(&self) -> BTreeMap<String, TableSchema> {
+        let tables = retrocast_store::ledger::tables().into_iter();
+        tables
+            .map(|(name, schema)| (name, schema as TableSchema))
+            .collect()
+    }
+
     fn contract_exists(&self, name: &str) -> bool {
         self.contract_file(name).is_file()
     }

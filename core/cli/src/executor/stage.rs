@@ -1,11 +1,14 @@
 //! Stages: datasets in, read piece by piece, an analysis out, its rows back into the lake.
 
 use super::{Work, failure, properties, rows::LakeRows};
-use retrocast_domain::{Outcome, cell::DatasetRef, report::Expectation};
-use retrocast_engine::{Failure, RunContext};
+use retrocast_domain::{Outcome, cell::DatasetRef, number::count, report::Expectation};
+use retrocast_engine::{
+    Failure, LedgerView, RunContext,
+    ledger::{DECISIONS, LEDGER},
+};
 use retrocast_run::{Node, NodeSpec};
 use retrocast_stages::{Context, Input, Inputs, Kind, Reads, Rows, Stop};
-use retrocast_store::{Before, Lake, Scan, SqlTable, sql::Selection};
+use retrocast_store::{Before, Lake, Scan, SqlTable, ledger, sql::Selection};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -76,11 +79,13 @@ pub async fn query(
             continue;
         };
         let before = before(work, name, ctx)?;
-        tables.push(SqlTable {
-            name: name.clone(),
-            dataset: dataset.clone(),
-            before,
-        });
+        tables.push(SqlTable::dataset(name, dataset.clone(), before));
+    }
+    let view = ctx.plan.ledger.clone().unwrap_or_default();
+    for table in &node.ledger {
+        let noun = table.strip_prefix(LEDGER).and_then(ledger::noun);
+        let noun = noun.ok_or_else(|| Failure::bug(format!("the ledger has no {table}")))?;
+        tables.push(SqlTable::ledger(noun, view.keys(table)));
     }
     let text = params["query"].as_str().unwrap_or_default();
     let properties = properties(ctx, node);
@@ -114,7 +119,7 @@ pub async fn query(
     read.insert(retrocast_stages::sql::RESULT.to_string(), input);
     let (stage, params) = (context(node, ctx), params.clone());
     // The times of the tables are read on a thread that may block.
-    let analysis = tokio::task::spawn_blocking(move || (kind.run)(&stage, &params, &read))
+    let mut analysis = tokio::task::spawn_blocking(move || (kind.run)(&stage, &params, &read))
         .await
         .map_err(|error| {
             if ctx.cancel.is_cancelled() {
@@ -129,7 +134,28 @@ pub async fn query(
             .as_ref()
             .map_or(0, |frame| frame.height() as u64)
     );
+    analysis.cell.caveats.extend(seen(node, &view));
     Ok(finished(node, inputs, analysis.cell, vec![written]))
+}
+
+/// The part of the ledger that a query saw, as a sentence.
+fn seen(node: &Node, view: &LedgerView) -> Option<String> {
+    let tables = node.ledger.iter().filter(|table| *table != DECISIONS);
+    let tables: Vec<&str> = tables.map(String::as_str).collect();
+    if tables.is_empty() {
+        return None;
+    }
+    let tables = tables.join(", ");
+    Some(match view.runs.as_slice() {
+        [] => format!("No earlier run is in {tables} yet."),
+        [one] => format!("{tables} shows one earlier run, on {}.", one.window),
+        [first, .., last] => format!(
+            "{tables} shows {} earlier runs, on {} to {}: the newest of each window.",
+            count(view.runs.len() as u64),
+            first.window,
+            last.window
+        ),
+    })
 }
 
 /// The tables of a query whose records have times, as the query sees them: their stage tells what it did

@@ -1,6 +1,8 @@
 //! A job with its references replaced: its shape is checked, and which stage reads which dataset
 //! is found out.
 
+mod words;
+
 use super::{
     CheckOptions,
     check::{entries, keys},
@@ -11,13 +13,17 @@ use super::{
     shape::{NamedColumn, NamedDataset, Walk},
     suggest,
 };
-use crate::boundary::{Kinds, SqlError, TableSchema};
+use crate::{
+    boundary::{Kinds, SqlError, TableSchema},
+    ledger::LEDGER,
+};
 use retrocast_domain::{Diagnostic, Window};
 use serde_json::Value;
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
 };
+use words::{find_word, word_at};
 
 /// Sources and stages with their references replaced, and which reads which.
 #[derive(Debug)]
@@ -26,6 +32,8 @@ pub(crate) struct Elaborated {
     pub tree: Item,
     /// Datasets that each stage reads, with the place that names each.
     pub inputs: BTreeMap<String, Vec<(String, Span)>>,
+    /// Tables of the ledger that stages read.
+    pub ledger: BTreeMap<String, BTreeSet<String>>,
     /// Params referred to.
     pub used: BTreeSet<String>,
     /// What is wrong.
@@ -72,6 +80,7 @@ pub(crate) fn elaborate(
             .into_iter()
             .map(|name| (name, Vec::new()))
             .collect(),
+        ledger: BTreeMap::new(),
         diagnostics,
     };
     sense.diagnostics.extend(found.diagnostics);
@@ -86,12 +95,14 @@ pub(crate) fn elaborate(
     sense.circles();
     let Sense {
         inputs,
+        ledger,
         diagnostics,
         ..
     } = sense;
     Elaborated {
         tree,
         inputs,
+        ledger,
         used: values.used.take(),
         diagnostics,
     }
@@ -216,6 +227,7 @@ struct Sense<'a> {
     sources: BTreeMap<&'a str, &'a Item>,
     stages: BTreeMap<&'a str, &'a Item>,
     inputs: BTreeMap<String, Vec<(String, Span)>>,
+    ledger: BTreeMap<String, BTreeSet<String>>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -323,13 +335,27 @@ impl<'a> Sense<'a> {
                 || query.span.clone(),
                 |range| map.locate(query.resolved.original(range)),
             );
-            if !self.is_dataset(table) {
+            if table.starts_with(LEDGER) {
+                self.ledger_table(&query.stage, table, span);
+            } else if !self.is_dataset(table) {
                 self.no_dataset(table, span);
             } else if let Some(inputs) = self.inputs.get_mut(&query.stage) {
                 inputs.push((table.clone(), span));
             }
         }
         Some(tables)
+    }
+
+    /// A table of the ledger that a stage reads, or what there is when there is no such.
+    fn ledger_table(&mut self, stage: &str, table: &str, span: Span) {
+        let known = self.kinds().ledger_tables();
+        if known.contains_key(table) {
+            let tables = self.ledger.entry(stage.to_string()).or_default();
+            tables.insert(table.to_string());
+            return;
+        }
+        let help = suggest::help(table, known.keys().map(String::as_str), "tables");
+        self.error(span, format!("the ledger has no table `{table}`"), help);
     }
 
     /// Says an error at its place in the file.
@@ -363,6 +389,7 @@ impl<'a> Sense<'a> {
                 Some((entry.key.clone(), self.kinds().contract_schema(contract)?))
             })
             .collect();
+        known.extend(self.kinds().ledger_tables());
         // How many tables of each query are not known yet, and which queries wait for a table.
         let mut unknown = Vec::with_capacity(queries.len());
         let mut readers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -458,47 +485,4 @@ impl<'a> Sense<'a> {
         let message = format!("stages form a cycle: {}", words.join(", "));
         self.error(span, message, "let one of them read something else");
     }
-}
-
-/// The word at a line and column, both counted from 1.
-fn word_at(text: &str, line: usize, column: usize) -> Span {
-    let start: usize = text
-        .split_inclusive('\n')
-        .take(line - 1)
-        .map(str::len)
-        .sum();
-    let rest = &text[start.min(text.len())..];
-    let at = start
-        + rest
-            .chars()
-            .take(column.saturating_sub(1))
-            .map(char::len_utf8)
-            .sum::<usize>();
-    let at = at.min(text.len());
-    let mut length: usize = text[at..]
-        .chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .map(char::len_utf8)
-        .sum();
-    if length == 0 {
-        length = text[at..]
-            .chars()
-            .next()
-            .filter(|c| *c != '\n')
-            .map_or(0, char::len_utf8);
-    }
-    at..at + length
-}
-
-/// Where a word first stands in a query, whatever its case.
-fn find_word(text: &str, word: &str) -> Option<Span> {
-    let (lower, word) = (text.to_ascii_lowercase(), word.to_ascii_lowercase());
-    let part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    lower
-        .match_indices(&word)
-        .map(|(at, found)| at..at + found.len())
-        .find(|range| {
-            !part(lower[..range.start].chars().next_back())
-                && !part(lower[range.end..].chars().next())
-        })
 }

@@ -4,6 +4,7 @@ use crate::{
     Sql, SqlTable,
     dataset::Lake,
     error::{SqlError, StoreError},
+    ledger::{self, Ledger},
     sql,
 };
 use arrow::{
@@ -38,6 +39,12 @@ impl Lake {
         let query = quoted_versions(query);
         let mut tables = Vec::new();
         for name in sql::tables(&query)? {
+            if let Some(noun) = ledger::noun_of_table(&name) {
+                let noun = noun.map_err(|name| no_noun(&name))?;
+                let keys = Ledger::new(self).present_keys(noun).await?;
+                tables.push(SqlTable::ledger(noun, keys));
+                continue;
+            }
             let (dataset, version) = match name.split_once('@') {
                 Some((dataset, version)) => (dataset, Some(number(&name, version)?)),
                 None => (name.as_str(), None),
@@ -46,11 +53,8 @@ impl Lake {
             if !known.iter().any(|known| known == dataset) {
                 return Err(unknown(dataset, &known).into());
             }
-            tables.push(SqlTable {
-                dataset: self.find(dataset, version).await?,
-                name,
-                before: None,
-            });
+            let dataset = self.find(dataset, version).await?;
+            tables.push(SqlTable::dataset(name, dataset, None));
         }
         let mut stream = sql.shown(self, &query, &tables).await?;
         let schema = stream.schema();
@@ -74,6 +78,21 @@ impl Lake {
         }
         Ok(answer)
     }
+}
+
+fn no_noun(name: &str) -> SqlError {
+    let names = ledger::NOUNS.iter().map(|noun| noun.name);
+    let help = match (
+        name.split_once('@'),
+        retrocast_records::near(name, names.clone()),
+    ) {
+        (Some((name, version)), _) => {
+            format!("all that was published up to a version is in ledger__{name}@{version}")
+        }
+        (_, Some(near)) => format!("did you mean \"ledger.{near}\"?"),
+        _ => format!("the ledger has: {}", names.collect::<Vec<_>>().join(", ")),
+    };
+    SqlError::new(format!("there is no table \"ledger.{name}\"")).help(help)
 }
 
 fn number(name: &str, version: &str) -> Result<u64, SqlError> {

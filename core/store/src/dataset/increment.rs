@@ -12,6 +12,7 @@ use arrow::{array::AsArray as _, datatypes::UInt32Type};
 use datafusion::{
     execution::SendableRecordBatchStream,
     logical_expr::{ident, lit},
+    physical_plan::stream::RecordBatchStreamAdapter,
 };
 use lance::{
     Dataset,
@@ -95,6 +96,28 @@ impl Lake {
             .await
             .map(Prepared)
             .map_err(failed)
+    }
+
+    /// Creates a dataset without rows, or finds the one that another process created meanwhile.
+    pub(crate) async fn create(
+        &self,
+        name: &str,
+        schema: arrow_schema::SchemaRef,
+    ) -> Result<DatasetRef, StoreError> {
+        let none = RecordBatchStreamAdapter::new(schema, futures::stream::empty());
+        let Prepared(transaction) = self.prepare(name, Box::pin(none), None).await?;
+        let created = CommitBuilder::new(self.uri(name)?.as_str())
+            .with_session(self.session.clone())
+            .with_commit_handler(Arc::new(Next::after(0)))
+            .execute(transaction)
+            .await;
+        match created {
+            Ok(dataset) => reference(name, &dataset).await,
+            Err(error) => match self.latest(name).await? {
+                Some(latest) => Ok(latest),
+                None => Err(dataset_error(name, "written", &error)),
+            },
+        }
     }
 
     /// Commits prepared rows as a version of its own.

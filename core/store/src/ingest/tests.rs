@@ -519,11 +519,7 @@ type = "string"
         }),
         timezone: "UTC".into(),
     };
-    let table = SqlTable {
-        name: "tickets".into(),
-        dataset: found.dataset,
-        before: None,
-    };
+    let table = SqlTable::dataset("tickets", found.dataset, None);
     let count = |query: &str| {
         let rows =
             bench

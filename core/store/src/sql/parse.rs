@@ -6,7 +6,7 @@
 //! is planned with plenty of room, and leaves most of a usual stack to the threads that compute it.
 
 use super::{TABLE_FUNCTIONS, explain::explain};
-use crate::error::SqlError;
+use crate::{error::SqlError, ledger};
 use datafusion::{
     error::DataFusionError,
     sql::{
@@ -46,6 +46,9 @@ pub fn tables(sql: &str) -> Result<BTreeSet<String>, SqlError> {
         .filter(|reference| !TABLE_FUNCTIONS.contains(&reference.table()))
         .map(|reference| match reference {
             TableReference::Bare { table } => Ok(table.to_string()),
+            TableReference::Partial { schema, table } if *schema == *ledger::SCHEMA => {
+                Ok(format!("{schema}.{table}"))
+            }
             qualified => Err(
                 SqlError::new(format!("there is no table {qualified}")).help(format!(
                     "datasets have plain names: write {}",

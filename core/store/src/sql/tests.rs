@@ -62,11 +62,7 @@ impl Bench {
                 &Properties::new(),
             ))
             .unwrap();
-        let tables = vec![SqlTable {
-            name: "tickets".into(),
-            dataset,
-            before: None,
-        }];
+        let tables = vec![SqlTable::dataset("tickets", dataset, None)];
         Self {
             folder,
             runtime,
@@ -262,7 +258,10 @@ fn large_sorts_go_to_disk() {
 #[test]
 fn later_rows_are_not_seen() {
     let mut bench = Bench::new(48, 2);
-    bench.tables[0].before = Some(Before {
+    let SqlRows::Dataset { before, .. } = &mut bench.tables[0].rows else {
+        panic!("the bench has a dataset");
+    };
+    *before = Some(Before {
         column: "at".into(),
         end: "2026-07-01T00:00:00Z".parse().unwrap(),
         timezone: "UTC".into(),

@@ -39,7 +39,7 @@ fn instants_compare_rightly_in_every_zone() {
             vec![rows],
             &Properties::new(),
         ));
-        bench.tables[0].dataset = written.unwrap();
+        bench.tables = vec![SqlTable::dataset("tickets", written.unwrap(), None)];
         let quarters = |condition: String| {
             let query =
                 format!("select count(*) as n, min(at) as first from tickets where {condition}");
@@ -98,7 +98,7 @@ fn times_inside_of_lists_are_local_too() {
         vec![rows],
         &Properties::new(),
     ));
-    bench.tables[0].dataset = written.unwrap();
+    bench.tables = vec![SqlTable::dataset("tickets", written.unwrap(), None)];
     let query = "select extract(hour from u['at']) as hour, u \
                  from (select unnest(updates) as u from tickets)";
     assert_eq!(

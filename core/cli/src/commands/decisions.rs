@@ -1,0 +1,141 @@
+//! `retrocast lake decide` and `decisions`: what people decided about findings, key figures and effects.
+
+use super::{lake::table, print, print_json};
+use crate::{arguments::DecisionArguments, diagnose::WrongUsage};
+use jiff::Timestamp;
+use retrocast_store::{
+    Lake, Ledger,
+    care::Answer,
+    ledger::{self, Decision, Noun, present},
+};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+/// Longest text of a decision, in characters.
+const TEXT_MAX: usize = 1000;
+
+/// Records a decision.
+pub fn decide(runtime: &Runtime, lake: &Lake, arguments: &DecisionArguments) -> anyhow::Result<()> {
+    let ledger = Ledger::new(lake);
+    let (noun, column) = noun(&arguments.noun)?;
+    let known = runtime.block_on(ledger.values(noun, column))?;
+    if !known.contains(&arguments.key) {
+        let key = &arguments.key;
+        let near = retrocast_records::near(key, known.iter().map(String::as_str));
+        let table = noun.table;
+        let help = match near {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!(
+                "`retrocast lake query` with `select distinct {column} from {table}` lists them"
+            ),
+        };
+        let message = format!("no run left {column} {key:?} in {table}; {help}");
+        return Err(WrongUsage(message).into());
+    }
+    let who = arguments.who.as_deref().unwrap_or_default();
+    let decision = Decision {
+        time: Timestamp::now(),
+        who: text("--who", who)?,
+        noun: noun.name.to_string(),
+        key: arguments.key.clone(),
+        decision: text("DECISION", &arguments.decision)?,
+        why: text("--why", &arguments.why)?,
+    };
+    runtime.block_on(ledger.decide(&decision))?;
+    let Decision {
+        noun,
+        key,
+        decision,
+        who,
+        ..
+    } = &decision;
+    Ok(print(&format!("{noun} {key}: {decision}, by {who}"))?)
+}
+
+/// The noun that a decision is about, and the column that names one of them.
+fn noun(name: &str) -> Result<(&'static Noun, &'static str), WrongUsage> {
+    let about = |noun: &&Noun| noun.identity.is_some();
+    let nouns = || ledger::NOUNS.iter().filter(about);
+    let found = nouns().find(|noun| noun.name == name);
+    found
+        .and_then(|noun| Some((noun, noun.identity?)))
+        .ok_or_else(|| {
+            let names: Vec<&str> = nouns().map(|noun| noun.name).collect();
+            WrongUsage(format!(
+                "{name:?} is nothing to decide about; use one of {}",
+                names.join(", ")
+            ))
+        })
+}
+
+/// A text that a person gave, as it is kept: one line that is not empty.
+fn text(argument: &str, text: &str) -> Result<String, WrongUsage> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(WrongUsage(format!("{argument} is empty")));
+    }
+    if text.chars().any(char::is_control) || text.chars().count() > TEXT_MAX {
+        let message = format!("{argument} must be one line of at most {TEXT_MAX} characters");
+        return Err(WrongUsage(message));
+    }
+    Ok(text.to_string())
+}
+
+/// Lists decisions, the last ones first.
+pub fn list(runtime: &Runtime, lake: &Lake, all: bool, as_json: bool) -> anyhow::Result<()> {
+    let decisions = runtime.block_on(Ledger::new(lake).decisions())?;
+    let mut shown: Vec<&Decision> = if all {
+        decisions.iter().collect()
+    } else {
+        present(&decisions).into_values().collect()
+    };
+    shown.sort_by(|a, b| (b.time, &b.key).cmp(&(a.time, &a.key)));
+    if as_json {
+        let shown: Vec<Value> = shown.iter().map(|decision| json!(decision)).collect();
+        return print_json(&shown);
+    }
+    let rows = shown.iter().map(|decision| {
+        let time = format!("{:.0}", decision.time);
+        let Decision {
+            who,
+            noun,
+            key,
+            decision,
+            why,
+            ..
+        } = decision;
+        let texts = [&time, who, noun, key, decision, why];
+        texts.map(|text| Some(text.clone())).to_vec()
+    });
+    let columns = ["time", "who", "noun", "key", "decision", "why"];
+    let answer = Answer {
+        numbers: vec![false; columns.len()],
+        columns: columns.map(String::from).to_vec(),
+        rows: rows.collect(),
+        more: false,
+    };
+    Ok(print(&table(&answer))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_one_line() {
+        let check = |given: &str| text("--why", given).map_err(|error| error.to_string());
+        assert_eq!(check(" a load test ").unwrap(), "a load test");
+        assert_eq!(check(" ").unwrap_err(), "--why is empty");
+        for wrong in ["a\nb", &"x".repeat(TEXT_MAX + 1)] {
+            assert!(check(wrong).unwrap_err().contains("one line"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn decisions_are_about_what_runs_find() {
+        assert_eq!(noun("findings").unwrap().1, "id");
+        assert_eq!(noun("effects").unwrap().1, "improvement");
+        let wrong = noun("runs").unwrap_err().to_string();
+        assert!(wrong.contains("findings, kpis, effects"), "{wrong}");
+    }
+}

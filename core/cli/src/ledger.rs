@@ -1,0 +1,143 @@
+//! The ledger of a job: what finished runs publish from their folders, and what a run sees of it.
+
+mod rows;
+
+use crate::{commands::archive, terminal, workspace::Workspace};
+use anyhow::Context as _;
+use jiff::{Timestamp, civil::Date};
+use retrocast_deliver::RunSummary;
+use retrocast_domain::{RunStatus, Window};
+use retrocast_engine::{Job, LedgerRun, LedgerView, RunResult};
+use retrocast_store::{
+    Lake, Ledger,
+    ledger::{Decision, Publication, PublishedRun, newest},
+};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+use tokio::runtime::Runtime;
+
+/// Runs whose rows are in memory at once.
+const RUNS_AT_ONCE: usize = 50;
+
+/// The ledger of a job with threads to wait for it.
+pub struct Opened {
+    runtime: Runtime,
+    ledger: Ledger,
+}
+
+impl Opened {
+    /// The ledger of a job in the workspace's lake.
+    pub fn new(workspace: &Workspace, job: &str) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .context("cannot start threads")?;
+        let lake = Lake::new(&workspace.places.root, job)?;
+        let ledger = Ledger::new(&lake);
+        Ok(Self { runtime, ledger })
+    }
+
+    /// Publishes the finished runs of the archive that the ledger lacks: this one, and those whose process
+    /// died before it could. Tells how many that were.
+    pub fn publish(&self, workspace: &Workspace, job: &str) -> anyhow::Result<usize> {
+        let missing = self.missing(workspace, job)?;
+        let mut count = 0;
+        for runs in missing.chunks(RUNS_AT_ONCE) {
+            let mut publications = Vec::new();
+            for (folder, run) in runs {
+                publications.push(Publication {
+                    rows: rows::of(folder, run)?,
+                    run: run.clone(),
+                });
+            }
+            count += self.runtime.block_on(self.ledger.publish(&publications))?;
+        }
+        Ok(count)
+    }
+
+    /// Finished runs of the archive that the ledger lacks, in the order in which they finished.
+    pub fn missing(
+        &self,
+        workspace: &Workspace,
+        job: &str,
+    ) -> anyhow::Result<Vec<(PathBuf, PublishedRun)>> {
+        let published = self.runtime.block_on(self.ledger.runs())?;
+        let published: BTreeSet<String> = published.iter().map(PublishedRun::publication).collect();
+        let mut missing = Vec::new();
+        for (folder, run) in archive::of_job(workspace, job) {
+            let Some(run) = finished(&folder, &run) else {
+                continue;
+            };
+            if !published.contains(&run.publication()) {
+                missing.push((folder, run));
+            }
+        }
+        missing.sort_by(|(_, a), (_, b)| (a.finished, &a.run).cmp(&(b.finished, &b.run)));
+        Ok(missing)
+    }
+
+    /// The part of the ledger that a run on a window sees: the newest run of each of the job's windows that
+    /// ends by its start, and the decisions from before the run's date.
+    pub fn view(&self, job: &Job, window: &Window, date: Date) -> anyhow::Result<LedgerView> {
+        let (kind, start) = (job.window.to_string(), window.start_instant());
+        let runs = self.runtime.block_on(self.ledger.runs())?;
+        let runs = newest(runs, |run| {
+            run.window_kind == kind && run.window_end <= start
+        });
+        let today = date.in_tz(&window.timezone)?.timestamp();
+        let decisions = self.runtime.block_on(self.ledger.decisions())?;
+        let before = decisions.iter().filter(|decision| decision.time < today);
+        let mut decisions: Vec<String> = before.map(Decision::event).collect();
+        decisions.sort();
+        Ok(LedgerView {
+            runs: runs
+                .into_iter()
+                .map(|run| LedgerRun {
+                    publication: run.publication(),
+                    window: run.window,
+                    run: run.run,
+                })
+                .collect(),
+            decisions,
+        })
+    }
+}
+
+/// Publishes a run that has just ended, with those that others left. A ledger that cannot be written is no
+/// failure of the run: the next one makes up for it.
+pub fn publish_ended(workspace: &Workspace, job: &str, result: &RunResult) {
+    if !is_finished(result.status) {
+        return;
+    }
+    let published = Opened::new(workspace, job).and_then(|opened| opened.publish(workspace, job));
+    if let Err(error) = published {
+        let error = terminal::line(&format!("{error:#}"), 600);
+        terminal::message!(
+            "warning: run {} is not in the ledger yet: {error}; the next run publishes it",
+            result.run
+        );
+    }
+}
+
+fn is_finished(status: RunStatus) -> bool {
+    matches!(status, RunStatus::Complete | RunStatus::Partial)
+}
+
+/// A run of the archive as the ledger knows it; `None` when it made no report.
+fn finished(folder: &Path, run: &RunSummary) -> Option<PublishedRun> {
+    let made = is_finished(run.status) && folder.join("report.json").is_file();
+    let finished: Timestamp = run.finished.as_deref()?.parse().ok()?;
+    let window = rows::window(folder).filter(|_| made)?;
+    Some(PublishedRun {
+        job: run.job.clone(),
+        window: run.window.clone(),
+        window_kind: window.spec.to_string(),
+        window_start: window.start_instant(),
+        window_end: window.end_instant(),
+        run: run.run.clone(),
+        finished,
+    })
+}

@@ -1,0 +1,194 @@
+//! The rows of a run: what its folder says of findings, key figures and effects.
+
+use crate::commands::read;
+use anyhow::Context as _;
+use retrocast_domain::{Cell, Effect, Finding, Kpi, Window, report::EarlierReport};
+use retrocast_engine::journal::PLAN;
+use retrocast_store::ledger::{EFFECTS, FINDINGS, KPIS, PublishedRun, RUNS};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::{collections::BTreeMap, path::Path};
+
+type Row = Map<String, Value>;
+
+/// What the plan of a run says of it.
+#[derive(Deserialize)]
+struct Planned {
+    window: Window,
+    build: String,
+    date: String,
+    nodes: Vec<PlannedNode>,
+}
+
+#[derive(Deserialize)]
+struct PlannedNode {
+    name: String,
+}
+
+/// Of a report, what it was compared with.
+#[derive(Deserialize)]
+struct Compared {
+    #[serde(default)]
+    earlier: Option<EarlierReport>,
+}
+
+/// The window of a run, when its plan can be read.
+pub fn window(folder: &Path) -> Option<Window> {
+    let planned: Planned = read(&folder.join(PLAN)).ok()?;
+    Some(planned.window)
+}
+
+/// The rows of a finished run by noun.
+pub fn of(folder: &Path, run: &PublishedRun) -> anyhow::Result<BTreeMap<&'static str, Vec<Row>>> {
+    let planned: Planned = read(&folder.join(PLAN))?;
+    let findings: Vec<Finding> = read(&folder.join("findings.json"))?;
+    let Compared { earlier } = read(&folder.join("report.json"))?;
+    let cells = cells(folder, &planned)?;
+    let figures = cells.iter().flat_map(|cell| {
+        let figures = cell.kpis.iter();
+        figures.map(|figure| key_figure(&cell.stage, figure))
+    });
+    let effects = cells.iter().flat_map(|cell| {
+        let effects = cell.effects.iter();
+        effects.map(|measured| effect(&cell.stage, measured))
+    });
+    let status = json!({
+        "status": summary(folder)?, "date": planned.date, "build": planned.build,
+    });
+    Ok(BTreeMap::from([
+        (
+            FINDINGS.name,
+            over_time(&run.window, &findings, earlier.as_ref(), &cells),
+        ),
+        (KPIS.name, figures.collect()),
+        (EFFECTS.name, effects.collect()),
+        (RUNS.name, vec![row(status)]),
+    ]))
+}
+
+/// The word for how the run ended.
+fn summary(folder: &Path) -> anyhow::Result<String> {
+    let run = retrocast_engine::RunSummary::read(folder)
+        .with_context(|| format!("cannot read the journal in {}", folder.display()))?;
+    Ok(run.status.word().to_string())
+}
+
+/// The cells of stages in the order of the plan.
+fn cells(folder: &Path, planned: &Planned) -> anyhow::Result<Vec<Cell>> {
+    let stages = planned.nodes.iter();
+    let stages = stages.filter_map(|node| node.name.strip_prefix("stage."));
+    let cells = stages.map(|stage| read(&folder.join("cells").join(format!("{stage}.json"))));
+    cells.collect()
+}
+
+/// Findings with since when and how often runs have them, and those of the report before that are gone.
+fn over_time(
+    window: &str,
+    findings: &[Finding],
+    earlier: Option<&EarlierReport>,
+    cells: &[Cell],
+) -> Vec<Row> {
+    let now = EarlierReport::new(window, findings, earlier);
+    let mut rows: Vec<Row> = findings
+        .iter()
+        .filter_map(|finding| {
+            let known = now.find(finding)?;
+            let state = if known.times > 1 { "persisting" } else { "new" };
+            let magnitude = finding.magnitude.as_ref();
+            Some(row(json!({
+                "id": finding.id,
+                "state": state,
+                "since": known.since,
+                "times": known.times,
+                "stage": finding.stage,
+                "severity": finding.severity,
+                "sentence": finding.sentence,
+                "kind": finding.kind,
+                "subject": finding.subject,
+                "what": finding.what,
+                "direction": finding.direction,
+                "value": magnitude.map(|magnitude| magnitude.value),
+                "lower": magnitude.and_then(|magnitude| magnitude.lower),
+                "upper": magnitude.and_then(|magnitude| magnitude.upper),
+                "level": magnitude.and_then(|magnitude| magnitude.level),
+                "unit": magnitude.map(|magnitude| &magnitude.unit),
+                "n": finding.n,
+                "p": finding.p,
+                "p_adjusted": finding.p_adjusted,
+                "confidence": finding.confidence,
+                "method": finding.method,
+                "period": finding.period,
+                "baseline": finding.baseline,
+            })))
+        })
+        .collect();
+    let gone = earlier.map(|earlier| earlier.no_longer_found(cells));
+    rows.extend(gone.into_iter().flatten().map(|finding| {
+        row(json!({
+            "id": finding.id,
+            "state": "resolved",
+            "since": finding.since,
+            "times": finding.times,
+            "stage": finding.stage,
+            "severity": finding.severity,
+            "sentence": finding.sentence,
+        }))
+    }));
+    rows
+}
+
+fn key_figure(stage: &str, kpi: &Kpi) -> Row {
+    let state = Some(kpi.target_word()).filter(|word| !word.is_empty());
+    row(json!({
+        "stage": stage,
+        "metric": kpi.name,
+        "subject": kpi.subject,
+        "value": kpi.value,
+        "lower": kpi.interval.map(|bounds| bounds[0]),
+        "upper": kpi.interval.map(|bounds| bounds[1]),
+        "unit": kpi.unit,
+        "previous": kpi.previous,
+        "baseline": kpi.baseline,
+        "significant": kpi.significant,
+        "direction": kpi.direction,
+        "lower_is_better": kpi.lower_is_better,
+        "target": kpi.target,
+        "target_state": state,
+        "n": kpi.n,
+    }))
+}
+
+fn effect(stage: &str, effect: &Effect) -> Row {
+    let [absolute, absolute_lower, absolute_upper] = effect.absolute;
+    let [relative, relative_lower, relative_upper] = effect.relative;
+    row(json!({
+        "stage": stage,
+        "improvement": effect.improvement,
+        "title": effect.title,
+        "start": effect.date.parse::<jiff::civil::Date>().ok(),
+        "metric": effect.metric,
+        "unit": effect.unit,
+        "lower_is_better": effect.lower_is_better,
+        "before": effect.before,
+        "after": effect.after,
+        "counterfactual": effect.counterfactual,
+        "effect": absolute,
+        "effect_lower": absolute_lower,
+        "effect_upper": absolute_upper,
+        "relative": relative,
+        "relative_lower": relative_lower,
+        "relative_upper": relative_upper,
+        "p": effect.placebo_p,
+        "test": effect.test,
+        "days_before": effect.days_before,
+        "days_after": effect.days_after,
+        "verdict": effect.verdict,
+    }))
+}
+
+fn row(value: Value) -> Row {
+    match value {
+        Value::Object(row) => row,
+        _ => Row::new(),
+    }
+}

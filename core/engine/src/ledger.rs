@@ -1,0 +1,95 @@
+//! The part of the ledger that a run sees, as its plan records it.
+
+pub use retrocast_run::ledger::{DECISIONS, LEDGER, LedgerRun, LedgerView};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{fingerprint::Components, plan::Plan, trial};
+
+    const JOB: &str = r#"
+title = "Review"
+window = "week"
+[source.tickets]
+uri = "tickets/*.jsonl"
+contract = "ticket"
+[stage.known]
+kind = "sql"
+query = "select * from ledger.findings join tickets"
+[stage.tallied]
+kind = "sql"
+query = "select * from known"
+[report.executive]
+"#;
+
+    fn view(publication: &str, decision: &str) -> LedgerView {
+        let run = LedgerRun {
+            window: "2026-W45".to_string(),
+            run: "1a2b3c4d".to_string(),
+            publication: publication.to_string(),
+        };
+        LedgerView {
+            runs: vec![run],
+            decisions: vec![decision.to_string()],
+        }
+    }
+
+    fn plan(text: &str, view: &LedgerView) -> Plan {
+        trial::plan_seeing(text, &[], &[], view).unwrap()
+    }
+
+    fn fingerprint(plan: &Plan, node: &str) -> String {
+        let node = plan.node(node).unwrap();
+        Components::new(node, plan, None, &[], "").fingerprint().0
+    }
+
+    #[test]
+    fn what_a_stage_sees_is_in_its_fingerprint_and_in_the_plan() {
+        let (old, new) = (view("a", "x"), view("b", "x"));
+        let [first, again, other] = [&old, &view("a", "y"), &new].map(|view| plan(JOB, view));
+        assert_eq!(
+            first.node("stage.known").unwrap().ledger,
+            ["ledger.findings"]
+        );
+        assert_eq!(
+            first.node("stage.known").unwrap().inputs,
+            ["source.tickets"]
+        );
+        assert_eq!(first, again, "nobody reads decisions");
+        let of = |plan: &Plan| fingerprint(plan, "stage.known");
+        assert_ne!(of(&first), of(&other));
+        let of = |plan: &Plan| fingerprint(plan, "stage.tallied");
+        assert_eq!(of(&first), of(&other), "what it reads tells it");
+        let recorded = serde_json::to_value(&first).unwrap()["ledger"].clone();
+        let recorded: LedgerView = serde_json::from_value(recorded).unwrap();
+        assert_eq!(
+            (recorded.runs, recorded.decisions.len()),
+            (old.runs.clone(), 0)
+        );
+
+        let decided = JOB.replace("ledger.findings", "ledger.decisions");
+        let decided = plan(&decided, &old).ledger.unwrap();
+        assert_eq!((decided.runs.len(), decided.decisions.len()), (0, 1));
+    }
+
+    #[test]
+    fn a_job_that_does_not_read_it_has_nothing_of_it() {
+        let text = JOB.replace("ledger.findings join ", "");
+        let plans = [view("a", "x"), view("b", "y")].map(|view| plan(&text, &view));
+        assert_eq!(plans[0], plans[1]);
+        let told = serde_json::to_string(&plans[0]).unwrap();
+        assert!(!told.contains("ledger"), "{told}");
+    }
+
+    #[test]
+    fn a_table_that_is_not_there_is_placed() {
+        let text = JOB.replace("ledger.findings", "ledger.finding");
+        let found = trial::checked(&text).diagnostics.remove(0);
+        assert_eq!(found.message, "the ledger has no table `ledger.finding`");
+        assert_eq!(
+            found.help.as_deref(),
+            Some("did you mean `ledger.findings`?")
+        );
+        assert_eq!(&text[found.span.unwrap()], "ledger.finding");
+    }
+}

@@ -1,0 +1,79 @@
+//! The ledger: what outlives a run.
+//!
+//! Append-only datasets beside the job's others, one a noun: `ledger__findings`, `ledger__kpis`,
+//! `ledger__effects`. A finished run publishes its rows once. Its row in `ledger__runs` comes last and is
+//! what makes the others count: a process that dies before it leaves rows that nobody sees, and the next
+//! publication of the same run completes them. What people decide is an event in `ledger__decisions`.
+//! Nothing is ever changed; the present state is a fold over events.
+//!
+//! Queries read `ledger.findings` and so on: the newest finished run of each window, oldest window first.
+
+mod append;
+mod decisions;
+mod nouns;
+mod view;
+
+pub use append::Publication;
+pub use decisions::{Decision, present};
+pub use nouns::{COMMON, DECISIONS, EFFECTS, FINDINGS, KPIS, NOUNS, Noun, RUNS, described, noun};
+pub use view::{PublishedRun, newest};
+
+use crate::{
+    dataset::{Lake, Scan},
+    error::StoreError,
+};
+use arrow_schema::SchemaRef;
+use serde::de::DeserializeOwned;
+
+/// The schema that queries find its tables in.
+pub const SCHEMA: &str = "ledger";
+
+/// The ledger of a job.
+#[derive(Clone)]
+pub struct Ledger {
+    lake: Lake,
+}
+
+impl Ledger {
+    /// The ledger in the lake of a job. Nothing is created until something is published.
+    pub fn new(lake: &Lake) -> Self {
+        Self { lake: lake.clone() }
+    }
+
+    /// All rows of a noun, in the order in which they were appended.
+    async fn rows<T: DeserializeOwned>(&self, noun: &Noun) -> Result<Vec<T>, StoreError> {
+        let Some(latest) = self.lake.latest(&noun.dataset()).await? else {
+            return Ok(Vec::new());
+        };
+        let (_, batches) = self.lake.read(&latest, &Scan::default()).await?;
+        let mut writer = arrow::json::ArrayWriter::new(Vec::new());
+        writer.write_batches(&batches.iter().collect::<Vec<_>>())?;
+        writer.finish()?;
+        let text = writer.into_inner();
+        if text.is_empty() {
+            return Ok(Vec::new());
+        }
+        serde_json::from_slice(&text).map_err(|error| StoreError::Dataset {
+            name: noun.dataset(),
+            action: "read",
+            reason: error.to_string(),
+        })
+    }
+}
+
+/// The noun of a name in a query, with or without a noun of that name: `None` for a name outside of the
+/// ledger.
+pub(crate) fn noun_of_table(table: &str) -> Option<Result<&'static Noun, String>> {
+    let name = table.strip_prefix(SCHEMA)?.strip_prefix('.')?;
+    Some(noun(name).ok_or_else(|| name.to_string()))
+}
+
+/// Tables of the ledger by the names that queries call them by, with their columns.
+pub fn tables() -> Vec<(String, SchemaRef)> {
+    let tables = NOUNS.iter();
+    let tables = tables.map(|noun| (noun.table.to_string(), noun.shown_schema()));
+    tables.collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! Publishing: each run once, by one commit a noun, whoever else publishes at the same time.
+
+use super::{
+    Ledger, Noun, PublishedRun,
+    nouns::{NOUNS, POSITION, PUBLICATION, RUNS},
+};
+use crate::{
+    dataset::{Properties, Scan},
+    error::StoreError,
+    ingest::Gone,
+};
+use arrow::array::{AsArray as _, RecordBatch};
+use arrow_schema::SchemaRef;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use lance::dataset::NewColumnTransform;
+use retrocast_domain::cell::DatasetRef;
+use serde_json::{Map, Value};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+/// How often an append is tried when others write the same noun, and the pause between, which grows
+/// with each attempt.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A finished run with the rows that it publishes.
+#[derive(Debug, Clone)]
+pub struct Publication {
+    /// The run.
+    pub run: PublishedRun,
+    /// Rows by noun, each with the noun's own columns.
+    pub rows: BTreeMap<&'static str, Vec<Map<String, Value>>>,
+}
+
+impl Publication {
+    /// The rows of a noun with the columns that all of them have.
+    fn rows_of(&self, noun: &Noun, common: &Map<String, Value>) -> Vec<Map<String, Value>> {
+        let own = match self.rows.get(noun.name) {
+            Some(rows) => rows.as_slice(),
+            None => &[],
+        };
+        let rows = own.iter().enumerate().map(|(position, row)| {
+            let mut whole = common.clone();
+            whole.extend(row.clone());
+            whole.insert(POSITION.to_string(), position.into());
+            whole
+        });
+        rows.collect()
+    }
+}
+
+impl Ledger {
+    /// Publishes runs that are not there yet, and tells how many that were.
+    pub async fn publish(&self, publications: &[Publication]) -> Result<usize, StoreError> {
+        let published = self.keys(&RUNS).await?;
+        let mut new = Vec::new();
+        for publication in publications {
+            let key = publication.run.publication();
+            if !published.contains(&key) {
+                let common = publication.run.columns(&key)?;
+                new.push((key, publication, common));
+            }
+        }
+        if new.is_empty() {
+            return Ok(0);
+        }
+        let mut count = 0;
+        for noun in NOUNS.iter().filter(|noun| noun.of_runs) {
+            let rows = new.iter().map(|(key, publication, common)| {
+                let rows = publication.rows_of(noun, common);
+                (key.clone(), rows)
+            });
+            count = self.append(noun, rows.collect()).await?;
+            if let Some(latest) = self.lake.latest(&noun.dataset()).await? {
+                // A file a run: a query would open hundreds after a few years.
+                self.lake.compact(&latest).await?;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Appends the rows of the keys that a noun does not have yet, all by one commit, and tells how many
+    /// keys that were.
+    pub(super) async fn append(
+        &self,
+        noun: &Noun,
+        rows: BTreeMap<String, Vec<Map<String, Value>>>,
+    ) -> Result<usize, StoreError> {
+        let mut attempt = 0;
+        loop {
+            let base = self.base(noun).await?;
+            let there = self.keys(noun).await?;
+            let missing: BTreeMap<_, _> = rows
+                .iter()
+                .filter(|(key, rows)| !there.contains(*key) && !rows.is_empty())
+                .collect();
+            if missing.is_empty() {
+                return Ok(0);
+            }
+            let all: Vec<&Map<String, Value>> = missing.values().copied().flatten().collect();
+            let batch = batch(&noun.schema(), &all)?;
+            let keys: Vec<&str> = missing.keys().map(|key| key.as_str()).collect();
+            match self.commit(&base, batch, &keys.join(" ")).await {
+                Err(StoreError::Overtaken { .. }) if attempt < ATTEMPTS => {
+                    attempt += 1;
+                    tokio::time::sleep(PAUSE * attempt).await;
+                }
+                Err(error) => return Err(error),
+                Ok(()) => return Ok(missing.len()),
+            }
+        }
+    }
+
+    /// Commits rows as the version that follows `base`, or nothing when that is somebody else's.
+    async fn commit(
+        &self,
+        base: &DatasetRef,
+        batch: RecordBatch,
+        keys: &str,
+    ) -> Result<(), StoreError> {
+        let schema = batch.schema();
+        let rows = futures::stream::iter([Ok(batch)]);
+        let rows = Box::pin(RecordBatchStreamAdapter::new(schema, rows));
+        let prepared = self.lake.prepare(&base.name, rows, Some(base)).await?;
+        let properties = Properties::from([(PUBLICATION.to_string(), keys.to_string())]);
+        let gone = Gone::new();
+        let appended = self.lake.extend(base, prepared, &gone, &properties).await;
+        appended.map(drop)
+    }
+
+    /// The newest version of a noun's dataset, with all its columns; made when there is none.
+    async fn base(&self, noun: &Noun) -> Result<DatasetRef, StoreError> {
+        let name = noun.dataset();
+        let latest = match self.lake.latest(&name).await? {
+            Some(latest) => latest,
+            None => self.lake.create(&name, noun.schema()).await?,
+        };
+        let there = self.lake.schema(&latest).await?;
+        let declared = noun.schema();
+        let fields = declared.fields().iter();
+        let new = fields.filter(|field| there.field_with_name(field.name()).is_err());
+        let new: Vec<_> = new.cloned().collect();
+        if new.is_empty() {
+            return Ok(latest);
+        }
+        // Rows of an older program have no value in a column that was declared later.
+        let transform = NewColumnTransform::AllNulls(Arc::new(arrow_schema::Schema::new(new)));
+        let mut dataset = (*self.lake.open(&latest).await?).clone();
+        let added = dataset.add_columns(transform, None, None).await;
+        added.map_err(|error| crate::dataset::dataset_error(&name, "written", &error))?;
+        self.lake
+            .latest(&name)
+            .await?
+            .ok_or(StoreError::Overtaken { name })
+    }
+
+    /// The keys that a noun has rows of.
+    pub(super) async fn keys(&self, noun: &Noun) -> Result<BTreeSet<String>, StoreError> {
+        self.values(noun, noun.key()).await
+    }
+
+    /// The texts in a column of a noun, whichever run or event left them.
+    pub async fn values(&self, noun: &Noun, column: &str) -> Result<BTreeSet<String>, StoreError> {
+        let Some(latest) = self.lake.latest(&noun.dataset()).await? else {
+            return Ok(BTreeSet::new());
+        };
+        let scan = Scan {
+            columns: Some(vec![column.to_string()]),
+            ..Scan::default()
+        };
+        let (_, batches) = self.lake.read(&latest, &scan).await?;
+        let mut keys = BTreeSet::new();
+        for batch in &batches {
+            let texts = batch.column(0).as_string_opt::<i32>();
+            let texts = texts.ok_or_else(|| StoreError::Dataset {
+                name: latest.name.clone(),
+                action: "read",
+                reason: format!("the column {column} holds no text"),
+            })?;
+            keys.extend(texts.iter().flatten().map(str::to_string));
+        }
+        Ok(keys)
+    }
+}
+
+/// Rows as a batch; columns that a row does not have are null.
+fn batch(schema: &SchemaRef, rows: &[&Map<String, Value>]) -> Result<RecordBatch, StoreError> {
+    let mut decoder = arrow::json::ReaderBuilder::new(Arc::clone(schema))
+        .with_batch_size(rows.len().max(1))
+        .with_strict_mode(true)
+        .build_decoder()?;
+    decoder.serialize(rows)?;
+    let batch = decoder.flush()?;
+    Ok(batch.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(schema))))
+}

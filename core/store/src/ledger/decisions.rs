@@ -1,0 +1,85 @@
+//! What people decided, as events, and what is in force.
+
+use super::{Ledger, nouns::DECISIONS};
+use crate::error::StoreError;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// A decision, as it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// When it was decided.
+    pub time: Timestamp,
+    /// Who decided.
+    pub who: String,
+    /// The noun it is about: `findings`.
+    pub noun: String,
+    /// Which of them: the identity of a finding.
+    pub key: String,
+    /// What was decided: `accepted`.
+    pub decision: String,
+    /// Why.
+    pub why: String,
+}
+
+impl Decision {
+    /// What identifies the event.
+    pub fn event(&self) -> String {
+        // As exact as datasets keep times.
+        let time = self.time.as_microsecond().to_string();
+        let parts = [
+            &time,
+            &self.who,
+            &self.noun,
+            &self.key,
+            &self.decision,
+            &self.why,
+        ];
+        let mut hash = blake3::Hasher::new();
+        for part in parts {
+            hash.update(&(part.len() as u64).to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+        hash.finalize().to_hex()[..16].to_string()
+    }
+
+    fn columns(&self) -> Map<String, Value> {
+        let texts = [
+            ("event", self.event()),
+            ("time", self.time.to_string()),
+            ("who", self.who.clone()),
+            ("noun", self.noun.clone()),
+            ("key", self.key.clone()),
+            ("decision", self.decision.clone()),
+            ("why", self.why.clone()),
+        ];
+        let columns = texts.map(|(name, text)| (name.to_string(), Value::from(text)));
+        columns.into_iter().collect()
+    }
+}
+
+impl Ledger {
+    /// Records a decision; one that is there already is recorded once.
+    pub async fn decide(&self, decision: &Decision) -> Result<(), StoreError> {
+        let rows = BTreeMap::from([(decision.event(), vec![decision.columns()])]);
+        self.append(&DECISIONS, rows).await.map(drop)
+    }
+
+    /// All decisions, oldest first.
+    pub async fn decisions(&self) -> Result<Vec<Decision>, StoreError> {
+        let mut all: Vec<Decision> = self.rows(&DECISIONS).await?;
+        all.sort_by_cached_key(|decision| (decision.time, decision.event()));
+        Ok(all)
+    }
+}
+
+/// The decisions in force: of those about one noun and key the last. `decisions` come oldest first.
+pub fn present(decisions: &[Decision]) -> BTreeMap<(&str, &str), &Decision> {
+    let mut state = BTreeMap::new();
+    for decision in decisions {
+        state.insert((&*decision.noun, &*decision.key), decision);
+    }
+    state
+}

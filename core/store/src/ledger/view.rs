@@ -1,0 +1,92 @@
+//! Runs in the ledger, and which of them a run on a later window sees.
+
+use super::{
+    Ledger, Noun,
+    nouns::{PUBLICATION, RUNS},
+};
+use crate::error::StoreError;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// A finished run, as the ledger knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedRun {
+    /// Name of the job.
+    pub job: String,
+    /// Name of the window.
+    pub window: String,
+    /// What the window is one of.
+    pub window_kind: String,
+    /// When the window begins.
+    pub window_start: Timestamp,
+    /// When the window ends.
+    pub window_end: Timestamp,
+    /// The run.
+    pub run: String,
+    /// When it finished.
+    pub finished: Timestamp,
+}
+
+impl PublishedRun {
+    /// What identifies its rows for good. The name of a run alone does not: when its folder is removed, the
+    /// next one on the same records gets the same name.
+    pub fn publication(&self) -> String {
+        // As exact as datasets keep times.
+        let finished = self.finished.as_microsecond();
+        let text = format!("{}\u{1f}{}\u{1f}{finished}", self.window, self.run);
+        blake3::hash(text.as_bytes()).to_hex()[..16].to_string()
+    }
+
+    /// The columns that all its rows have.
+    pub(super) fn columns(&self, key: &str) -> Result<Map<String, Value>, StoreError> {
+        let columns = serde_json::to_value(self).map_err(|error| StoreError::Dataset {
+            name: RUNS.dataset(),
+            action: "written",
+            reason: error.to_string(),
+        })?;
+        let Value::Object(mut columns) = columns else {
+            return Ok(Map::new());
+        };
+        columns.insert(PUBLICATION.to_string(), key.into());
+        Ok(columns)
+    }
+}
+
+impl Ledger {
+    /// All runs that are published as a whole, in the order in which they were.
+    pub async fn runs(&self) -> Result<Vec<PublishedRun>, StoreError> {
+        self.rows(&RUNS).await
+    }
+}
+
+impl Ledger {
+    /// The keys of the rows that count today: those of the newest run of each window, and all events.
+    pub async fn present_keys(&self, noun: &Noun) -> Result<Vec<String>, StoreError> {
+        if noun.of_runs {
+            let runs = newest(self.runs().await?, |_| true);
+            return Ok(runs.iter().map(PublishedRun::publication).collect());
+        }
+        Ok(self.keys(noun).await?.into_iter().collect())
+    }
+}
+
+/// Of the runs that `counts` lets through the one of each window that finished last, by the end of the
+/// window.
+pub fn newest(
+    runs: Vec<PublishedRun>,
+    counts: impl Fn(&PublishedRun) -> bool,
+) -> Vec<PublishedRun> {
+    let mut windows: BTreeMap<(Timestamp, Timestamp, String), PublishedRun> = BTreeMap::new();
+    for run in runs.into_iter().filter(counts) {
+        let window = (run.window_end, run.window_start, run.window.clone());
+        let newer = windows
+            .get(&window)
+            .is_none_or(|known| (known.finished, &known.run) < (run.finished, &run.run));
+        if newer {
+            windows.insert(window, run);
+        }
+    }
+    windows.into_values().collect()
+}

@@ -1,0 +1,116 @@
+//! What queries read: datasets of the job, and nouns of its ledger.
+
+use super::{BATCH_ROWS, explained};
+use crate::{
+    dataset::{Before, Lake},
+    error::StoreError,
+    ledger::Noun,
+};
+use datafusion::{
+    common::ScalarValue,
+    datasource::{TableProvider, empty::EmptyTable},
+    error::DataFusionError,
+    logical_expr::{cast, ident, lit},
+    prelude::SessionContext,
+};
+use lance::{Dataset, datafusion::LanceTableProvider};
+use retrocast_domain::cell::DatasetRef;
+use std::sync::Arc;
+
+/// Rows under the name that queries call them by.
+#[derive(Debug, Clone)]
+pub struct SqlTable {
+    /// Name in the query.
+    pub name: String,
+    /// What it reads.
+    pub rows: SqlRows,
+}
+
+/// The rows of a table.
+#[derive(Debug, Clone)]
+pub enum SqlRows {
+    /// Those of a dataset.
+    Dataset {
+        /// The dataset.
+        dataset: DatasetRef,
+        /// Rows that the query may not see.
+        before: Option<Before>,
+    },
+    /// Those of a noun of the ledger.
+    Ledger {
+        /// The noun.
+        noun: &'static Noun,
+        /// Publications, or events, whose rows the query sees; it sees no others.
+        keys: Vec<String>,
+    },
+}
+
+impl SqlTable {
+    /// A dataset of this name.
+    pub fn dataset(name: impl Into<String>, dataset: DatasetRef, before: Option<Before>) -> Self {
+        Self {
+            name: name.into(),
+            rows: SqlRows::Dataset { dataset, before },
+        }
+    }
+
+    /// A noun of the ledger.
+    pub fn ledger(noun: &'static Noun, keys: Vec<String>) -> Self {
+        Self {
+            name: noun.table.to_string(),
+            rows: SqlRows::Ledger { noun, keys },
+        }
+    }
+
+    /// Its rows for the query engine, and which of them are left out.
+    pub(super) async fn provider(
+        &self,
+        context: &SessionContext,
+        lake: &Lake,
+    ) -> Result<(Arc<dyn TableProvider>, Option<&Before>), StoreError> {
+        Ok(match &self.rows {
+            SqlRows::Dataset { dataset, before } => {
+                (provider(lake.open(dataset).await?), before.as_ref())
+            }
+            SqlRows::Ledger { noun, keys } => (published(context, lake, noun, keys).await?, None),
+        })
+    }
+}
+
+fn provider(dataset: Arc<Dataset>) -> Arc<dyn TableProvider> {
+    Arc::new(LanceTableProvider::new(dataset, false, false).with_batch_size(BATCH_ROWS))
+}
+
+/// The rows of a noun with these keys, in the noun's order: that of publication may be another, when an
+/// older window was run again.
+async fn published(
+    context: &SessionContext,
+    lake: &Lake,
+    noun: &Noun,
+    keys: &[String],
+) -> Result<Arc<dyn TableProvider>, StoreError> {
+    let shown = noun.shown_schema();
+    let latest = lake.latest(&noun.dataset()).await?;
+    let Some(latest) = latest.filter(|_| !keys.is_empty()) else {
+        return Ok(Arc::new(EmptyTable::new(shown)));
+    };
+    let provider = provider(lake.open(&latest).await?);
+    let there = provider.schema();
+    let keys = keys.iter().map(|key| lit(key.as_str())).collect();
+    let order = noun.order().iter();
+    let order = order.map(|name| ident(*name).sort(true, false)).collect();
+    let columns = shown.fields().iter().map(|field| {
+        // Datasets that an older program appended to last lack columns that were declared later.
+        match there.field_with_name(field.name()) {
+            Ok(_) => ident(field.name()),
+            Err(_) => cast(lit(ScalarValue::Null), field.data_type().clone()).alias(field.name()),
+        }
+    });
+    let view = || {
+        let rows = context.read_table(provider)?;
+        let rows = rows.filter(ident(noun.key()).in_list(keys, false))?;
+        let rows = rows.sort(order)?;
+        Ok(rows.select(columns.collect::<Vec<_>>())?.into_view())
+    };
+    view().map_err(|error: DataFusionError| explained(&error).into())
+}
