@@ -99,12 +99,12 @@ fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>>
 
 /// Folders of finished runs that the ledger lacks and cannot take now.
 fn unpublished(workspace: &Workspace, job: &str) -> BTreeSet<PathBuf> {
-    let published = ledger::Opened::new(workspace, job).and_then(|opened| {
+    let published = ledger::JobLedger::new(workspace, job).and_then(|ledger| {
         // The disk is full, so that some may not be taken.
-        if let Err(error) = opened.publish(workspace, job) {
+        if let Err(error) = ledger.publish(workspace, job) {
             tracing::warn!("the ledger takes no run: {error:#}");
         }
-        opened.missing(workspace, job)
+        ledger.missing(workspace, job)
     });
     match published {
         Ok(missing) => missing.into_iter().map(|(folder, _)| folder).collect(),

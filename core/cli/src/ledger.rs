@@ -22,12 +22,12 @@ use tokio::runtime::Runtime;
 const RUNS_AT_ONCE: usize = 50;
 
 /// The ledger of a job with threads to wait for it.
-pub struct Opened {
+pub struct JobLedger {
     runtime: Runtime,
     ledger: Ledger,
 }
 
-impl Opened {
+impl JobLedger {
     /// The ledger of a job in the workspace's lake.
     pub fn new(workspace: &Workspace, job: &str) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -40,19 +40,22 @@ impl Opened {
         Ok(Self { runtime, ledger })
     }
 
-    /// Publishes the finished runs of the archive that the ledger lacks: this one, and those whose process
-    /// died before it could. Tells how many that were.
+    /// Publishes the finished runs of the archive that the ledger lacks, such as those whose process died
+    /// before it could, and returns their number.
     pub fn publish(&self, workspace: &Workspace, job: &str) -> anyhow::Result<usize> {
         let missing = self.missing(workspace, job)?;
         let mut count = 0;
         for runs in missing.chunks(RUNS_AT_ONCE) {
-            let mut publications = Vec::new();
-            for (folder, run) in runs {
-                publications.push(Publication {
-                    rows: rows::of(folder, run)?,
+            let publications = runs.iter().filter_map(|(folder, run)| {
+                // A folder that cannot be read keeps no other run out of the ledger.
+                let rows = rows::of(folder, run)
+                    .inspect_err(|error| tracing::warn!("not in the ledger: {error:#}"));
+                Some(Publication {
+                    rows: rows.ok()?,
                     run: run.clone(),
-                });
-            }
+                })
+            });
+            let publications: Vec<Publication> = publications.collect();
             count += self.runtime.block_on(self.ledger.publish(&publications))?;
         }
         Ok(count)
@@ -106,13 +109,14 @@ impl Opened {
     }
 }
 
-/// Publishes a run that has just ended, with those that others left. A ledger that cannot be written is no
-/// failure of the run: the next one makes up for it.
+/// Publishes a run that has just ended. A ledger that cannot be written does not fail the run: the next run
+/// publishes it.
 pub fn publish_ended(workspace: &Workspace, job: &str, result: &RunResult) {
     if !is_finished(result.status) {
         return;
     }
-    let published = Opened::new(workspace, job).and_then(|opened| opened.publish(workspace, job));
+    let published =
+        JobLedger::new(workspace, job).and_then(|ledger| ledger.publish(workspace, job));
     if let Err(error) = published {
         let error = terminal::line(&format!("{error:#}"), 600);
         terminal::message!(

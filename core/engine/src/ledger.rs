@@ -1,6 +1,6 @@
 //! The part of the ledger that a run sees, as its plan records it.
 
-pub use retrocast_run::ledger::{DECISIONS, LEDGER, LedgerRun, LedgerView};
+pub use retrocast_run::ledger::{DATASETS, DECISIONS, LEDGER, LedgerRun, LedgerView};
 
 #[cfg(test)]
 mod tests {
@@ -59,7 +59,7 @@ query = "select * from known"
         let of = |plan: &Plan| fingerprint(plan, "stage.known");
         assert_ne!(of(&first), of(&other));
         let of = |plan: &Plan| fingerprint(plan, "stage.tallied");
-        assert_eq!(of(&first), of(&other), "what it reads tells it");
+        assert_eq!(of(&first), of(&other), "its input has another identity");
         let recorded = serde_json::to_value(&first).unwrap()["ledger"].clone();
         let recorded: LedgerView = serde_json::from_value(recorded).unwrap();
         assert_eq!(
@@ -77,8 +77,16 @@ query = "select * from known"
         let text = JOB.replace("ledger.findings join ", "");
         let plans = [view("a", "x"), view("b", "y")].map(|view| plan(&text, &view));
         assert_eq!(plans[0], plans[1]);
-        let told = serde_json::to_string(&plans[0]).unwrap();
-        assert!(!told.contains("ledger"), "{told}");
+        let text = serde_json::to_string(&plans[0]).unwrap();
+        assert!(!text.contains("ledger"), "{text}");
+    }
+
+    #[test]
+    fn no_stage_writes_into_it() {
+        let text = JOB.replace("[stage.tallied]", "[stage.ledger__runs]");
+        let found = trial::checked(&text).diagnostics.remove(0);
+        let message = "`ledger__runs` is the name of a dataset of the ledger";
+        assert_eq!(found.message, message);
     }
 
     #[test]

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// Begins the names of the ledger's tables in queries: `ledger.findings`.
 pub const LEDGER: &str = "ledger.";
+/// Begins the names of its datasets in the lake.
+pub const DATASETS: &str = "ledger__";
 /// The table of what people decided.
 pub const DECISIONS: &str = "ledger.decisions";
 

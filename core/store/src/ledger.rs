@@ -6,7 +6,7 @@
 //! publication of the same run completes them. What people decide is an event in `ledger__decisions`.
 //! Nothing is ever changed; the present state is a fold over events.
 //!
-//! Queries read `ledger.findings` and so on: the newest finished run of each window, oldest window first.
+//! Queries read `ledger.findings` and so on: the newest finished run of each window.
 
 mod append;
 mod decisions;

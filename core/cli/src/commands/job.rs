@@ -57,11 +57,11 @@ impl LedgerSource {
             return Ok(recorded.clone());
         }
         let look = || {
-            let opened = ledger::Opened::new(&self.workspace, &job.name)?;
+            let ledger = ledger::JobLedger::new(&self.workspace, &job.name)?;
             if self.publishes {
-                opened.publish(&self.workspace, &job.name)?;
+                ledger.publish(&self.workspace, &job.name)?;
             }
-            opened.view(job, window, date)
+            ledger.view(job, window, date)
         };
         look().map_err(|error| {
             let message = format!("the ledger cannot be read: {error:#}");

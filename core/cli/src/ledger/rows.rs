@@ -2,7 +2,7 @@
 
 use crate::commands::read;
 use anyhow::Context as _;
-use retrocast_domain::{Cell, Effect, Finding, Kpi, Window, report::EarlierReport};
+use retrocast_domain::{Cell, Effect, Finding, Kpi, Verdict, Window, report::EarlierReport};
 use retrocast_engine::journal::PLAN;
 use retrocast_store::ledger::{EFFECTS, FINDINGS, KPIS, PublishedRun, RUNS};
 use serde::Deserialize;
@@ -159,8 +159,13 @@ fn key_figure(stage: &str, kpi: &Kpi) -> Row {
 }
 
 fn effect(stage: &str, effect: &Effect) -> Row {
-    let [absolute, absolute_lower, absolute_upper] = effect.absolute;
-    let [relative, relative_lower, relative_upper] = effect.relative;
+    // Where there is none yet, effects hold zeros.
+    let is_known = effect.verdict != Verdict::TooEarly;
+    let amount = |bound: usize| is_known.then(|| effect.absolute[bound]);
+    let share = |bound: usize| {
+        let is_known = is_known && effect.counterfactual > 0.0;
+        is_known.then(|| effect.relative[bound])
+    };
     row(json!({
         "stage": stage,
         "improvement": effect.improvement,
@@ -172,13 +177,13 @@ fn effect(stage: &str, effect: &Effect) -> Row {
         "before": effect.before,
         "after": effect.after,
         "counterfactual": effect.counterfactual,
-        "effect": absolute,
-        "effect_lower": absolute_lower,
-        "effect_upper": absolute_upper,
-        "relative": relative,
-        "relative_lower": relative_lower,
-        "relative_upper": relative_upper,
-        "p": effect.placebo_p,
+        "effect": amount(0),
+        "effect_lower": amount(1),
+        "effect_upper": amount(2),
+        "relative": share(0),
+        "relative_lower": share(1),
+        "relative_upper": share(2),
+        "p": is_known.then_some(effect.placebo_p),
         "test": effect.test,
         "days_before": effect.days_before,
         "days_after": effect.days_after,
@@ -190,5 +195,55 @@ fn row(value: Value) -> Row {
     match value {
         Value::Object(row) => row,
         _ => Row::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use retrocast_domain::Severity;
+
+    #[test]
+    fn findings_are_new_persisting_or_resolved() {
+        let finding = |what: &str, severity| {
+            let mut finding = Finding::new("stage", "kpi", "all", what);
+            finding.severity = severity;
+            finding
+        };
+        let before = [
+            finding("stays", Severity::Info),
+            finding("goes", Severity::Notice),
+            finding("goes unseen", Severity::Info),
+        ];
+        let before = EarlierReport::new("2026-W44", &before, None);
+        let now = [
+            finding("stays", Severity::Warning),
+            finding("comes", Severity::Info),
+        ];
+        let mut cell = Cell::new("stage", "kpi");
+        cell.findings = now.to_vec();
+        let text = |row: &Row, name: &str| row[name].as_str().unwrap().to_string();
+        let check = |earlier: Option<&EarlierReport>, cells: &[Cell], expected: &[&str]| {
+            let rows = over_time("2026-W45", &now, earlier, cells);
+            let reported = rows.iter().map(|row| {
+                let (state, since) = (text(row, "state"), text(row, "since"));
+                format!("{state} {since} {} {}", row["times"], text(row, "severity"))
+            });
+            assert_eq!(reported.collect::<Vec<_>>(), expected);
+        };
+        let resolved = "resolved 2026-W44 1 notice";
+        let both = [
+            "persisting 2026-W44 2 warning",
+            "new 2026-W45 1 info",
+            resolved,
+        ];
+        check(Some(&before), std::slice::from_ref(&cell), &both);
+        // A stage that could not look resolves nothing.
+        cell.status = retrocast_domain::CellStatus::Failed {
+            message: String::new(),
+        };
+        check(Some(&before), &[cell.clone()], &both[..2]);
+        let new = ["new 2026-W45 1 warning", "new 2026-W45 1 info"];
+        check(None, &[cell], &new);
     }
 }

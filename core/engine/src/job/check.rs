@@ -8,6 +8,7 @@ use super::{
     retention::span,
     suggest, values_of,
 };
+use crate::ledger;
 use jiff::{civil::date, tz::TimeZone};
 use retrocast_domain::{
     Diagnostic, Level, WindowSpec,
@@ -290,6 +291,14 @@ impl Said<'_> {
         if !plain {
             let message = format!("`{name}` cannot be the name of a {what}");
             let help = "use small letters, digits and _, a letter first, 64 characters at most";
+            self.error(&entry.key_span, message, help);
+        }
+        if name.starts_with(ledger::DATASETS) {
+            let message = format!("`{name}` is the name of a dataset of the ledger");
+            let help = format!(
+                "names that begin with {} are taken: rename it",
+                ledger::DATASETS
+            );
             self.error(&entry.key_span, message, help);
         }
     }

@@ -50,11 +50,17 @@ pub const COMMON: &[ResultColumn] = &[
     ),
     column("run", TEXT, "", "The run."),
     column("finished", TIME, "", "When the run finished."),
+    column(
+        POSITION,
+        COUNT,
+        "",
+        "Place of the row among those of its run, from 0.",
+    ),
 ];
 
 /// The column that names the run a row was published by, whatever becomes of its folder.
 pub(super) const PUBLICATION: &str = "publication";
-/// The column with the number of a row among those of its run.
+/// The column with the place of a row among those of its run.
 pub(super) const POSITION: &str = "position";
 /// The column that identifies an event.
 pub(super) const EVENT: &str = "event";
@@ -247,7 +253,7 @@ pub const EFFECTS: Noun = Noun {
             "effect",
             NUMBER,
             "as unit says",
-            "After less counterfactual.",
+            "After less counterfactual; null while it is too early to tell.",
         ),
         column(
             "effect_lower",
@@ -265,7 +271,7 @@ pub const EFFECTS: Noun = Noun {
             "relative",
             NUMBER,
             "share",
-            "The effect relative to the counterfactual.",
+            "The effect relative to the counterfactual; null where that is not above zero.",
         ),
         column(
             "relative_lower",
@@ -279,7 +285,12 @@ pub const EFFECTS: Noun = Noun {
             "share",
             "Upper end of its 95 % interval.",
         ),
-        column("p", NUMBER, "", "p-value of no effect."),
+        column(
+            "p",
+            NUMBER,
+            "",
+            "p-value of no effect; null while it is too early to tell.",
+        ),
         column("test", TEXT, "", "Basis of the p-value."),
         column(
             "days_before",
@@ -306,7 +317,6 @@ pub const DECISIONS: Noun = Noun {
     title: "Decisions",
     description: "What people decided: an event each; the last one about a key is in force.",
     columns: &[
-        column(EVENT, TEXT, "", "Identity of the event."),
         column("time", TIME, "", "When it was decided."),
         column("who", TEXT, "", "Who decided."),
         column(
@@ -328,6 +338,7 @@ pub const DECISIONS: Noun = Noun {
             "What was decided, such as accepted or dismissed.",
         ),
         column("why", TEXT, "", "Why."),
+        column(EVENT, TEXT, "", "Identity of the event."),
     ],
     of_runs: false,
     identity: None,
@@ -352,15 +363,6 @@ impl Noun {
         if self.of_runs { PUBLICATION } else { EVENT }
     }
 
-    /// Columns by which its rows are ordered where a query reads them.
-    pub(crate) fn order(&self) -> &'static [&'static str] {
-        if self.of_runs {
-            &["window_end", "window_start", "finished", "run", POSITION]
-        } else {
-            &["time", EVENT]
-        }
-    }
-
     /// The columns that queries see.
     pub fn shown(&self) -> impl Iterator<Item = &'static ResultColumn> {
         let common = if self.of_runs { COMMON } else { &[] };
@@ -377,7 +379,6 @@ impl Noun {
         let mut fields: Vec<Field> = self.shown().map(field).collect();
         if self.of_runs {
             fields.push(Field::new(PUBLICATION, DataType::Utf8, true));
-            fields.push(Field::new(POSITION, DataType::Int64, true));
         }
         Arc::new(Schema::new(fields))
     }

@@ -68,7 +68,11 @@ async fn a_run_is_published_once() {
     assert_eq!(ledger.publish(&publications).await.unwrap(), 0);
     let expected = ["2026-W02 a leak", "2026-W02 a outage"];
     assert_eq!(ask(&lake, FOUND).await, expected);
-    assert_eq!(lake.list().await.unwrap().len(), 3, "no figures, no rows");
+    assert_eq!(
+        lake.list().await.unwrap().len(),
+        2,
+        "no figures, no dataset"
+    );
     // A run without a finding is a run nonetheless, and names are not enough to know one by.
     let again = publication(run(2, "a", 12), &[]);
     let both = [first, again];
@@ -86,7 +90,7 @@ async fn what_died_half_way_is_completed_and_not_seen_before() {
     // The process dies when the findings are there and the run is not.
     let mut found = whole.run.columns(&key).unwrap();
     found.extend(row(json!({"id": "leak", "times": 1, "position": 0})));
-    let rows = BTreeMap::from([(key, vec![found])]);
+    let rows = vec![(key, vec![found])];
     assert_eq!(ledger.append(&FINDINGS, rows).await.unwrap(), 1);
     assert_eq!(ask(&lake, FOUND).await, [""; 0]);
     assert_eq!(ledger.publish(&[whole]).await.unwrap(), 1);
@@ -269,6 +273,24 @@ async fn tables_that_are_not_there_are_told_with_those_that_are() {
     ] {
         let told = lake.ask(&sql, query, 1).await.unwrap_err().to_string();
         assert!(told.contains(words), "{query}: {told}");
+    }
+}
+
+#[test]
+fn every_column_is_described_and_named_once() {
+    for noun in NOUNS {
+        let names: Vec<&str> = noun.shown().map(|column| column.name).collect();
+        let unique: BTreeSet<&&str> = names.iter().collect();
+        assert_eq!(unique.len(), names.len(), "{names:?}");
+        for column in noun.shown() {
+            assert!(column.description.ends_with('.'), "{}", column.name);
+        }
+        let schema = noun.schema();
+        let keys = noun.identity.into_iter().chain([noun.key()]);
+        assert!(
+            keys.into_iter()
+                .all(|key| schema.field_with_name(key).is_ok())
+        );
     }
 }
 

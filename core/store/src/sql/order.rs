@@ -1,7 +1,7 @@
 //! The order of rows: the query's own, the dataset's, or else by all columns.
 
 use super::explain::explain;
-use crate::error::SqlError;
+use crate::{error::SqlError, ledger};
 use datafusion::{
     common::{
         Column,
@@ -49,13 +49,17 @@ fn holds_sort(plan: &LogicalPlan) -> bool {
 fn only_picks(plan: &LogicalPlan) -> bool {
     let mut picks = true;
     let walked = plan.apply(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            // Its rows are in the order of publication, which is another when an older window was run again.
+            picks &= scan.table_name.schema() != Some(ledger::SCHEMA);
+            return Ok(TreeNodeRecursion::Continue);
+        }
         picks &= matches!(
             node,
             LogicalPlan::Projection(_)
                 | LogicalPlan::Filter(_)
                 | LogicalPlan::Limit(_)
                 | LogicalPlan::SubqueryAlias(_)
-                | LogicalPlan::TableScan(_)
                 | LogicalPlan::Unnest(_)
         );
         Ok(if picks {

@@ -81,8 +81,7 @@ fn provider(dataset: Arc<Dataset>) -> Arc<dyn TableProvider> {
     Arc::new(LanceTableProvider::new(dataset, false, false).with_batch_size(BATCH_ROWS))
 }
 
-/// The rows of a noun with these keys, in the noun's order: that of publication may be another, when an
-/// older window was run again.
+/// The rows of a noun with these keys.
 async fn published(
     context: &SessionContext,
     lake: &Lake,
@@ -97,8 +96,6 @@ async fn published(
     let provider = provider(lake.open(&latest).await?);
     let there = provider.schema();
     let keys = keys.iter().map(|key| lit(key.as_str())).collect();
-    let order = noun.order().iter();
-    let order = order.map(|name| ident(*name).sort(true, false)).collect();
     let columns = shown.fields().iter().map(|field| {
         // Datasets that an older program appended to last lack columns that were declared later.
         match there.field_with_name(field.name()) {
@@ -109,7 +106,6 @@ async fn published(
     let view = || {
         let rows = context.read_table(provider)?;
         let rows = rows.filter(ident(noun.key()).in_list(keys, false))?;
-        let rows = rows.sort(order)?;
         Ok(rows.select(columns.collect::<Vec<_>>())?.into_view())
     };
     view().map_err(|error: DataFusionError| explained(&error).into())
