@@ -11,6 +11,7 @@ mod suite {
     mod incidents;
     mod killed;
     mod lake;
+    mod ledger;
     mod mistakes;
     mod object_storage;
     mod pages;

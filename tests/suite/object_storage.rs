@@ -334,6 +334,19 @@ fn lake_and_archive_there(test: &str, faults: bool) {
         server.retrocast(machine, &asked).expect(0).stdout
     };
     assert_eq!(ask(other.path(), &FAR), ask(near.path(), &[]));
+    // Both runs are in the ledger, each once, and the newest counts.
+    let query = "select id, state, since from ledger.findings";
+    let ask_ledger = |machine: &Path, query: &str, places: &[&str]| {
+        let asked = ["lake", "query", "weekly-operations", query, "--csv"];
+        let asked = [&asked[..], places].concat();
+        server.retrocast(machine, &asked).expect(0).stdout
+    };
+    let published = ask_ledger(other.path(), query, &FAR);
+    assert!(published.lines().count() > 10, "{published}");
+    assert_eq!(published, ask_ledger(near.path(), query, &[]));
+    let query = "select count(*), count(distinct publication) from ledger__runs";
+    let runs = ask_ledger(far.path(), query, &FAR);
+    assert!(runs.ends_with("\n2,2\n"), "{runs}");
     let gc = [&["lake", "gc", "weekly-operations"][..], &FAR].concat();
     server.retrocast(other.path(), &gc).expect(0);
     assert_eq!(ask(far.path(), &FAR), ask(near.path(), &[]));

@@ -1,0 +1,447 @@
+//! What outlives a run: findings over twelve weeks, what stages and people see of them, and decisions.
+
+use super::support::*;
+use jiff::civil::Date;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+const OPERATIONS: &str = "weekly-operations";
+const BACKFILL: &[&str] = &[
+    "backfill",
+    OPERATIONS,
+    "--from",
+    "2026-08-24",
+    "--to",
+    "2026-11-16",
+];
+
+/// The answer to a query over a job's lake.
+fn ask(folder: &Path, job: &str, query: &str) -> Vec<Value> {
+    let asked = ["lake", "query", job, query, "--json", "--rows", "100000"];
+    let answer = retrocast_in(folder, &asked).expect(0).stdout;
+    serde_json::from_str(&answer).unwrap()
+}
+
+/// A row of `ledger.findings`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct LedgerFinding {
+    window: String,
+    id: String,
+    state: String,
+    since: String,
+    times: u64,
+    /// Kind, subject and what; empty where it is resolved.
+    about: [String; 3],
+    severity: String,
+}
+
+fn ledger_findings(folder: &Path) -> Vec<LedgerFinding> {
+    let query = "select \"window\", id, state, since, times, severity, kind, subject, what \
+                 from ledger.findings order by \"window\", id, state";
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_string();
+    let rows = ask(folder, OPERATIONS, query);
+    let rows = rows.iter().map(|row| LedgerFinding {
+        window: text(row, "window"),
+        id: text(row, "id"),
+        state: text(row, "state"),
+        since: text(row, "since"),
+        times: row["times"].as_u64().unwrap(),
+        about: ["kind", "subject", "what"].map(|name| text(row, name)),
+        severity: text(row, "severity"),
+    });
+    rows.collect()
+}
+
+fn backfill(folder: &Path, records: &Path) {
+    let output = begin(BACKFILL, folder, records).wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+}
+
+/// Counts the runs whose journals have an end.
+fn finished_runs(folder: &Path) -> usize {
+    let base = folder.join("reports").join(OPERATIONS);
+    let below = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    let runs = below(&base).flat_map(|window| below(&window.path()).collect::<Vec<_>>());
+    runs.filter(|run| {
+        let journal = fs::read_to_string(run.path().join("journal.jsonl"));
+        journal.is_ok_and(|text| text.contains("\"run_finished\""))
+    })
+    .count()
+}
+
+/// Starts a backfill, kills the process when the fifth run has ended and may not be published, reruns two
+/// weeks, and completes the backfill.
+fn backfill_with_accidents(scratch: &Scratch, records: &Path) {
+    let folder = scratch.path();
+    let mut child = begin(BACKFILL, folder, records);
+    let patience = Instant::now() + Duration::from_secs(600);
+    while finished_runs(folder) < 5 && child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < patience, "five runs take too long");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for more in [
+        &["--window", "2026-W36", "--force"][..],
+        &["--window", "2026-W38"],
+    ] {
+        run_job(scratch, OPERATIONS, records, more).expect(0);
+    }
+    backfill(folder, records);
+}
+
+/// The week of a day: 2026-W41.
+fn week_of(day: Date) -> String {
+    let week = day.iso_week_date();
+    format!("{}-W{:02}", week.year(), week.week())
+}
+
+/// States are what the rows themselves say: new the first time, persisting with all runs since, resolved
+/// when a run no longer has what the one before had.
+fn states_follow_from_the_rows(rows: &[LedgerFinding], weeks: &[String]) {
+    let mut before: BTreeMap<&str, (&str, u64)> = BTreeMap::new();
+    for week in weeks {
+        let of_week = || rows.iter().filter(|row| row.window == *week);
+        let found: Vec<&LedgerFinding> = of_week().filter(|row| row.state != "resolved").collect();
+        let mut now = BTreeMap::new();
+        for row in &found {
+            let expected = match before.get(&*row.id) {
+                Some((since, times)) => ("persisting", *since, times + 1),
+                None => ("new", week.as_str(), 1),
+            };
+            let reported = (row.state.as_str(), row.since.as_str(), row.times);
+            assert_eq!(reported, expected, "{row:?}");
+            now.insert(&*row.id, (expected.1, expected.2));
+        }
+        for row in of_week().filter(|row| row.state == "resolved") {
+            let reported = (row.since.as_str(), row.times);
+            assert_eq!(before.get(&*row.id), Some(&reported), "{row:?}");
+            assert!(!now.contains_key(&*row.id), "{row:?}");
+        }
+        before = now;
+    }
+}
+
+/// What was planted is new in its first week, persists from then on and is not resolved.
+fn states_are_as_planted(rows: &[LedgerFinding], weeks: &[String], truth: &Value) {
+    let day = |fact: &Value| -> Option<Date> { fact["date"].as_str()?.parse().ok() };
+    for fact in truth["facts"].as_array().unwrap() {
+        let subject = match &fact["subject"] {
+            Value::Object(subject) => format!(
+                "{} = {}",
+                subject["column"].as_str().unwrap(),
+                subject["value"].as_str().unwrap()
+            ),
+            _ => "all".to_string(),
+        };
+        let name = fact["id"].as_str().unwrap();
+        // A kind that claims it, and words of the claim.
+        let (kind, words) = match fact["kind"].as_str().unwrap() {
+            "weekday_effect" => ("weekday_effect", "failure tickets on Mondays".to_string()),
+            "volume_threshold" => ("volume_threshold", "failed executions".to_string()),
+            "change_point" => ("change_point", "shift of tickets".to_string()),
+            "outage" => {
+                let records = match fact["source"].as_str().unwrap() {
+                    "pipelines" => "executions",
+                    source => source,
+                };
+                (
+                    "anomaly",
+                    format!("{records} at {}", fact["date"].as_str().unwrap()),
+                )
+            }
+            "drift" => ("trend", "memory in use".to_string()),
+            _ => ("effect", format!("{name} on")),
+        };
+        let about: Vec<&LedgerFinding> = rows
+            .iter()
+            .filter(|row| row.about[0] == kind && row.about[2].contains(&words))
+            .filter(|row| row.about[1] == subject || fact["subject"]["column"] == "type")
+            .collect();
+        let message = |what: &str| format!("{name}: {what}: {about:#?}");
+        assert!(!about.is_empty(), "{}", message("not found"));
+        let ids: BTreeSet<&str> = about.iter().map(|row| &*row.id).collect();
+        assert_eq!(ids.len(), 1, "{}", message("more than one"));
+        // What had begun before is new in the first week; a drift is found when it has gone far enough.
+        let begun = day(fact)
+            .map_or_else(|| weeks[0].clone(), week_of)
+            .max(weeks[0].clone());
+        let first = &about[0].window;
+        if kind == "trend" {
+            assert!(*first > begun, "{}", message("found too early"));
+        } else {
+            assert_eq!(*first, begun, "{}", message("not found at once"));
+        }
+        let expected = weeks.iter().filter(|week| *week >= first);
+        let found = about.iter().map(|row| &row.window);
+        assert!(found.eq(expected), "{}", message("not in all weeks since"));
+        for (n, row) in (1..).zip(&about) {
+            let state = if n == 1 { "new" } else { "persisting" };
+            let reported = (row.state.as_str(), &row.since, row.times);
+            assert_eq!(reported, (state, first, n), "{name}");
+        }
+        assert!(
+            !rows
+                .iter()
+                .any(|row| row.state == "resolved" && ids.contains(&*row.id))
+        );
+    }
+    // A day with too few records is a finding of its week, and resolved in the next.
+    let outage = truth["facts"].as_array().unwrap().iter();
+    let outage = outage
+        .filter(|fact| fact["id"] == "outage-pipelines")
+        .find_map(day);
+    let week = week_of(outage.unwrap());
+    let few = rows.iter().find(|row| {
+        row.window == week && row.about[0] == "quality" && row.about[2].contains("fewer records")
+    });
+    let few = few.expect("too few records");
+    let all: Vec<_> = rows.iter().filter(|row| row.id == few.id).collect();
+    let next = weeks.iter().find(|other| **other > week).unwrap();
+    assert_eq!(all.len(), 2, "{all:#?}");
+    assert_eq!((&all[1].window, &*all[1].state), (next, "resolved"));
+    assert_eq!((&*all[1].since, all[1].times), (&*week, 1));
+}
+
+#[test]
+fn findings_of_twelve_weeks_are_new_persisting_and_resolved_as_planted() {
+    let records = operations();
+    let (undisturbed, interrupted) = (Scratch::new(), Scratch::new());
+    backfill(undisturbed.path(), records);
+    let rows = ledger_findings(undisturbed.path());
+    let windows: BTreeSet<String> = rows.iter().map(|row| row.window.clone()).collect();
+    let weeks: Vec<String> = windows.into_iter().collect();
+    let expected: Vec<String> = (35..=46).map(|week| format!("2026-W{week}")).collect();
+    assert_eq!(weeks, expected);
+    states_follow_from_the_rows(&rows, &weeks);
+    states_are_as_planted(&rows, &weeks, &json(&records.join("truth.json")));
+    backfill_with_accidents(&interrupted, records);
+    assert_eq!(ledger_findings(interrupted.path()), rows);
+    let query = "select count(*) as n, count(distinct publication) as runs from ledger__runs";
+    let published = &ask(interrupted.path(), OPERATIONS, query)[0];
+    // Each finished run once, whether its process published it or a later one.
+    let finished = finished_runs(interrupted.path());
+    assert!(finished >= 14, "{finished}");
+    assert_eq!(
+        published,
+        &serde_json::json!({"n": finished, "runs": finished})
+    );
+    let query = "select run, id, state, count(*) from ledger__findings \
+                 group by 1, 2, 3 having count(*) > 1";
+    assert_eq!(ask(interrupted.path(), OPERATIONS, query), [Value::Null; 0]);
+
+    // The next run publishes what a lost ledger lacks, or one that is younger than the archive.
+    let lake = interrupted.join("data/lake").join(OPERATIONS);
+    for noun in ["findings", "kpis", "effects", "runs"] {
+        fs::remove_dir_all(lake.join(format!("ledger__{noun}.lance"))).unwrap();
+    }
+    run_job(&interrupted, OPERATIONS, records, &["--window", "2026-W46"]).expect(0);
+    assert_eq!(ledger_findings(interrupted.path()), rows);
+}
+
+const SMALL: &str = r#"title = "Small"
+window = "week"
+
+[source.tickets]
+uri = "records/*"
+contract = "ticket"
+
+[stage.tally]
+kind = "sql"
+query = """
+select 'all' as who, count(*) as n from tickets
+where at >= ${window.start} and at < ${window.end}
+"""
+sentence = "{n} tickets came in."
+
+[stage.seen]
+kind = "sql"
+query = """
+select f."window" as week, f.run, f.id, f.sentence, d.decision
+from ledger.findings f left join ledger.decisions d on d.noun = 'findings' and d.key = f.id
+where f.stage = 'tally'
+order by f."window"
+"""
+
+[report.technical]
+"#;
+
+/// A line for a ticket on a day.
+fn ticket(id: u32, day: &str) -> String {
+    format!("{{\"id\":{id},\"at\":\"{day}T12:00:00Z\"}}\n")
+}
+
+fn run(scratch: &Scratch, window: &str, more: &[&str]) -> Ended {
+    let command = [&["run", "small", "--window", window][..], more].concat();
+    retrocast_in(scratch.path(), &command).expect(0)
+}
+
+/// What the stage `seen` of the last run had of earlier runs.
+fn seen(scratch: &Scratch) -> Vec<String> {
+    let rows = ask(
+        scratch.path(),
+        "small",
+        "select week, sentence, decision from seen",
+    );
+    let text = |value: &Value| value.as_str().unwrap_or("none").to_string();
+    let rows = rows.iter().map(|row| {
+        let cells = ["week", "sentence", "decision"].map(|name| text(&row[name]));
+        cells.join(" | ")
+    });
+    rows.collect()
+}
+
+/// Hashes of what a run left.
+fn sums(run: &Path) -> Vec<String> {
+    let text = fs::read_to_string(run.join("checksums.b3")).unwrap();
+    let lines = text.lines().filter(|line| !line.ends_with("plan.json"));
+    lines.map(str::to_string).collect()
+}
+
+#[test]
+fn a_stage_sees_the_newest_run_of_each_earlier_week_and_reruns_see_the_same() {
+    let scratch = workspace_of("small", SMALL);
+    let days = ["2026-01-06", "2026-01-13", "2026-01-14", "2026-01-20"];
+    let lines: String = (1..).zip(days).map(|(id, day)| ticket(id, day)).collect();
+    scratch.write("records/a.jsonl", &lines);
+    run(&scratch, "2026-W02", &[]);
+    assert_eq!(seen(&scratch), [""; 0], "there is nothing before it");
+    run(&scratch, "2026-W03", &[]);
+    let one = "2026-W02 | 1 tickets came in. | none";
+    assert_eq!(seen(&scratch), [one]);
+    run(&scratch, "2026-W04", &[]);
+    let two = "2026-W03 | 2 tickets came in. | none";
+    assert_eq!(seen(&scratch), [one, two]);
+    let newest = || {
+        let mut all = runs(&scratch.join("reports"), "small");
+        all.sort_by_cached_key(|run| json(&run.join("run.json"))["started"].to_string());
+        all.pop().unwrap()
+    };
+    let first = newest();
+
+    // The same again is reused: its own window and later ones are not seen.
+    let ran = run(&scratch, "2026-W04", &[]);
+    says(&ran, &["reused   stage.seen"]);
+    let ran = run(&scratch, "2026-W02", &[]);
+    says(&ran, &["reused   stage.seen"]);
+
+    // A late ticket: the second week is run again, so the third sees another run of it.
+    scratch.write("records/b.jsonl", ticket(9, "2026-01-15"));
+    run(&scratch, "2026-W03", &[]);
+    let explained = ["explain", "small", "stage.seen", "--window", "2026-W04"];
+    let explained = retrocast_in(scratch.path(), &explained).expect(0).stdout;
+    assert!(explained.contains("ledger.findings changed"), "{explained}");
+    run(&scratch, "2026-W04", &[]);
+    let three = "2026-W03 | 3 tickets came in. | none";
+    assert_eq!(seen(&scratch), [one, three]);
+
+    // As recorded, the first run of the third week is what it was, whatever was published since: as it
+    // is kept, and made once more.
+    let name = first.file_name().unwrap().to_str().unwrap();
+    let rerun = || retrocast_in(scratch.path(), &["rerun", name]).expect(0);
+    says(&rerun(), &["reused   stage.seen"]);
+    assert_eq!(sums(&newest()), sums(&first));
+    assert!(forget(&scratch.join("data/lake/outcomes"), "stage.seen") > 0);
+    says(&rerun(), &["done     stage.seen"]);
+    assert_eq!(seen(&scratch), [one, two]);
+}
+
+/// Removes the kept outcomes of a node and returns their number.
+fn forget(folder: &Path, node: &str) -> usize {
+    let mut count = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            count += forget(&path, node);
+            continue;
+        }
+        let kept = fs::read_to_string(&path).unwrap_or_default();
+        if kept.contains(&format!("\"node\":\"{node}\"")) {
+            fs::remove_file(path).unwrap();
+            count += 1;
+        }
+    }
+    count
+}
+
+#[test]
+fn decisions_are_seen_by_runs_that_are_dated_after_them() {
+    let scratch = workspace_of("small", SMALL);
+    scratch.write("records/a.jsonl", ticket(1, "2026-01-06"));
+    run(&scratch, "2026-W02", &[]);
+    let rows = ask(scratch.path(), "small", "select id from ledger.findings");
+    let id = rows[0]["id"].as_str().unwrap();
+    let decide = |key: &str, decision: &str, why: &str| {
+        let command = ["lake", "decide", "small", "findings", key, decision];
+        let command = [&command[..], &["--why", why, "--who", "ann"]].concat();
+        retrocast_in(scratch.path(), &command)
+    };
+    let wrong = decide("nonsense", "dismissed", "a test").expect(2);
+    says(&wrong, &["no run left id \"nonsense\" in ledger.findings"]);
+    let wrong = decide(id, "dismissed", " ").expect(2);
+    says(&wrong, &["--why is empty"]);
+    decide(id, "dismissed", "it's a load test").expect(0);
+    decide(id, "reopened", "it was none").expect(0);
+    let list = |more: &[&str]| {
+        let command = [&["lake", "decisions", "small", "--json"][..], more].concat();
+        let listed = retrocast_in(scratch.path(), &command).expect(0).stdout;
+        let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
+        let texts = listed
+            .iter()
+            .map(|one| format!("{} by {}: {}", one["decision"], one["who"], one["why"]));
+        texts.collect::<Vec<_>>()
+    };
+    let last = "\"reopened\" by \"ann\": \"it was none\"";
+    assert_eq!(list(&[]), [last], "the last one is in force");
+    assert_eq!(list(&["--all"]).len(), 2);
+
+    // A run that is dated before them does not see them; one that is dated after does.
+    run(&scratch, "2026-W03", &[]);
+    assert_eq!(seen(&scratch), ["2026-W02 | 1 tickets came in. | none"]);
+    let tomorrow = jiff::Zoned::now()
+        .date()
+        .tomorrow()
+        .unwrap()
+        .tomorrow()
+        .unwrap();
+    run(&scratch, "2026-W03", &["--date", &tomorrow.to_string()]);
+    let mut decided = seen(&scratch);
+    decided.sort();
+    let expected = ["dismissed", "reopened"];
+    let expected = expected.map(|word| format!("2026-W02 | 1 tickets came in. | {word}"));
+    assert_eq!(decided, expected);
+    // Cleaning up removes versions, and no row.
+    let count = "select count(*) as n from ledger.findings";
+    let before = ask(scratch.path(), "small", count);
+    assert_eq!(before[0]["n"], 2);
+    let gc = ["lake", "gc", "small", "--keep-days", "0"];
+    retrocast_in(scratch.path(), &gc).expect(0);
+    assert_eq!(list(&["--all"]).len(), 2);
+    assert_eq!(ask(scratch.path(), "small", count), before);
+}
+
+#[test]
+fn mistakes_about_the_ledger_are_placed_before_a_run() {
+    let wrong = SMALL.replace("ledger.findings f", "ledger.finding f");
+    let scratch = workspace_of("small", &wrong);
+    let checked = retrocast_in(scratch.path(), &["check", "small"]).expect(2);
+    says(
+        &checked,
+        &[
+            "the ledger has no table `ledger.finding`",
+            "did you mean `ledger.findings`",
+        ],
+    );
+    let scratch = workspace_of("small", &SMALL.replace("f.sentence", "f.sentnce"));
+    let checked = retrocast_in(scratch.path(), &["check", "small"]).expect(2);
+    says(
+        &checked,
+        &["there is no column f.sentnce", "did you mean sentence"],
+    );
+}
