@@ -1,5 +1,6 @@
 //! Everything that can go wrong between a URI and the records of a repository.
 
+use crate::near::did_you_mean;
 use std::path::Path;
 
 /// What happened, where, why, and what to do about it. No message holds a user or a password.
@@ -131,9 +132,34 @@ impl HistoryError {
         }
     }
 
+    /// There is no such branch, but there are those of these names.
+    pub(crate) fn no_branch(place: String, branch: &str, names: &[String]) -> Self {
+        Self::Branch {
+            place,
+            branch: branch.to_string(),
+            hint: hint(branch, names),
+        }
+    }
+
     /// Whether the same may work when tried again, because a network or a server is the cause.
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::Fetch { may_pass: true, .. })
+    }
+}
+
+/// What to say about a branch that there is not.
+fn hint(branch: &str, names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let near = did_you_mean(branch, names.iter().map(String::as_str));
+    match names.len() {
+        _ if !near.is_empty() => near,
+        0 => String::new(),
+        1..=SHOWN => format!(" (it has {})", names.join(", ")),
+        more => format!(
+            " (it has {} and {} more)",
+            names[..SHOWN].join(", "),
+            more - SHOWN
+        ),
     }
 }
 

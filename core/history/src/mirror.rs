@@ -9,9 +9,8 @@
 use crate::{
     HistoryError,
     error::chain,
-    objects::Objects,
+    objects::{Objects, open_options},
     place::{Account, Place},
-    repository::{hint, options},
     walk,
 };
 use gix::{
@@ -124,12 +123,13 @@ impl Mirror<'_> {
 
     fn open(&self) -> Result<gix::Repository, HistoryError> {
         self.sweep();
-        let git = options()
-            .open(&self.folder)
-            .map_err(|error| HistoryError::NoRepository {
-                place: self.folder.display().to_string(),
-                reason: chain(&error),
-            })?;
+        let git =
+            open_options()
+                .open(&self.folder)
+                .map_err(|error| HistoryError::NoRepository {
+                    place: self.folder.display().to_string(),
+                    reason: chain(&error),
+                })?;
         Ok(git.to_thread_local())
     }
 
@@ -230,12 +230,11 @@ impl Mirror<'_> {
                 place,
                 branch: "its main branch".to_string(),
             },
-            Some(branch) => HistoryError::Branch {
-                place,
-                branch: branch.to_string(),
+            Some(branch) => {
                 // What cannot be asked for is left out.
-                hint: hint(branch, &self.branches(git).unwrap_or_default()),
-            },
+                let names = self.branches(git).unwrap_or_default();
+                HistoryError::no_branch(place, branch, &names)
+            }
         }
     }
 

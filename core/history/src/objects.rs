@@ -6,6 +6,11 @@ use gix::{
     oid,
 };
 
+/// What a repository is opened with: of all configuration only its own, and no replaced objects.
+pub fn open_options() -> gix::open::Options {
+    gix::open::Options::isolated().config_overrides(["core.useReplaceRefs=false"])
+}
+
 /// Reads objects into buffers of the caller.
 pub struct Objects {
     store: gix::OdbHandle,

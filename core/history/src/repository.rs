@@ -4,8 +4,7 @@ use crate::{
     HistoryError,
     error::chain,
     mirror,
-    near::did_you_mean,
-    objects::Objects,
+    objects::{Objects, open_options},
     place::{Home, Place},
     record::VERSION,
     tell::Teller,
@@ -92,11 +91,6 @@ impl Repository {
     }
 }
 
-/// What a repository is opened with: of all configuration only its own, and no replaced objects.
-pub fn options() -> gix::open::Options {
-    gix::open::Options::isolated().config_overrides(["core.useReplaceRefs=false"])
-}
-
 fn open_folder(place: &Place, folder: &Path) -> Result<gix::Repository, HistoryError> {
     let none = |reason: String| HistoryError::NoRepository {
         place: place.to_string(),
@@ -107,7 +101,7 @@ fn open_folder(place: &Place, folder: &Path) -> Result<gix::Repository, HistoryE
         Ok(_) => return Err(none("it is a file".to_string())),
         Err(error) => return Err(none(error.to_string())),
     }
-    let git = options()
+    let git = open_options()
         .open(folder)
         .map_err(|error| none(chain(&error)))?
         .to_thread_local();
@@ -161,11 +155,11 @@ fn head(git: &gix::Repository, place: &Place) -> Result<ObjectId, HistoryError> 
             return Ok(id.detach());
         }
     }
-    Err(HistoryError::Branch {
-        place: place.to_string(),
-        branch: branch.to_string(),
-        hint: hint(branch, &branches(git)),
-    })
+    Err(HistoryError::no_branch(
+        place.to_string(),
+        branch,
+        &branches(git),
+    ))
 }
 
 /// Names of all branches, those of remotes with the remote's name.
@@ -184,20 +178,4 @@ fn branches(git: &gix::Repository) -> Vec<String> {
         );
     }
     names
-}
-
-/// What to say about a branch that there is not.
-pub fn hint(branch: &str, names: &[String]) -> String {
-    const SHOWN: usize = 3;
-    let near = did_you_mean(branch, names.iter().map(String::as_str));
-    match names.len() {
-        _ if !near.is_empty() => near,
-        0 => String::new(),
-        1..=SHOWN => format!(" (it has {})", names.join(", ")),
-        more => format!(
-            " (it has {} and {} more)",
-            names[..SHOWN].join(", "),
-            more - SHOWN
-        ),
-    }
 }
