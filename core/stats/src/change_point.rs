@@ -7,7 +7,7 @@
 //! then corrected for its bias by simulation, its uncertainty included:
 //! otherwise a shift would hide itself, or noise would pass for one.
 
-use crate::test::t_quantile;
+use crate::distribution::t_quantile;
 use crate::trend::{median_of, running_median};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

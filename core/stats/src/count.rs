@@ -7,7 +7,7 @@
 //! mean, and the factor by which Student's t is wider than the normal law, since the variance was
 //! estimated from as few values.
 
-use crate::test::{chi_square_upper, normal_quantile, t_quantile};
+use crate::distribution::{chi_square_upper, normal_quantile, t_quantile};
 use statrs::distribution::{DiscreteCDF, NegativeBinomial, Poisson};
 
 /// Fewest earlier counts.

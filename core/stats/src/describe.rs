@@ -3,7 +3,7 @@
 //! Every function takes finite numbers. An empty sample has no mean: such calls return NaN, which
 //! the number formats of the domain print as "n/a".
 
-use crate::test::{normal_quantile, t_quantile};
+use crate::distribution::{normal_quantile, t_quantile};
 
 /// Arithmetic mean; NaN for an empty sample.
 pub fn mean(values: &[f64]) -> f64 {

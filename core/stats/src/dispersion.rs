@@ -8,7 +8,7 @@
 //! Nelder 1989, chapter 9), enlarged for the correlation of neighbouring days; it has many degrees
 //! of freedom but does not see what a whole window has in common. [`combined`] joins both.
 
-use crate::test::chi_square_upper;
+use crate::distribution::chi_square_upper;
 
 /// Fewest pairs of successive windows from which their dispersion is judged.
 pub const PAIRS_MIN: usize = 4;
@@ -258,7 +258,7 @@ impl Fit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test::{t_p, t_quantile};
+    use crate::distribution::{t_p, t_quantile};
     use rand::RngExt;
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 

@@ -24,7 +24,7 @@ pub use constant::constant_p;
 use crate::{
     count::CountLaw,
     counterfactual::{Forecast, Model, Part, forecast, weigh},
-    test::{t_p, t_quantile},
+    distribution::{t_p, t_quantile},
 };
 use constant::Pattern;
 

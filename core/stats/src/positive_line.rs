@@ -1,7 +1,7 @@
 //! Lines through values that cannot be negative, such as counts: a straight line through a fall ends
 //! below zero, these do not.
 
-use crate::test::t_quantile;
+use crate::distribution::t_quantile;
 use crate::trend::{TREND_MIN, inflation, median_of};
 
 /// A line for values that cannot be negative: it stays above zero.

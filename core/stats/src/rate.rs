@@ -11,8 +11,9 @@
 //! neighbouring blocks correlated (Newey and West 1987, one lag). Overall tests are F tests with
 //! the degrees of freedom of Greenhouse and Geisser (1959).
 
-use crate::test::{
-    ChiSquare, Comparison, chi_square_fit, f_upper, normal_quantile, t_p, t_quantile,
+use crate::{
+    distribution::{f_upper, normal_quantile, t_p, t_quantile},
+    test::{ChiSquare, Comparison, chi_square_fit},
 };
 
 /// Counts and exposures of a table of blocks by categories, row by row.

@@ -12,7 +12,7 @@
 //! The interval of the cut inverts the likelihood-ratio statistic (Hansen 2000, *Econometrica* 68).
 
 use crate::describe::sorted;
-use crate::test::normal_p;
+use crate::distribution::normal_p;
 use rand::{RngExt, seq::SliceRandom};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 

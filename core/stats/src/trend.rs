@@ -7,7 +7,7 @@
 //! independent calls every slow wave a trend. All variances here are therefore enlarged by the
 //! autocorrelation of what is left when the trend is taken out.
 
-use crate::test::{t_p, t_quantile};
+use crate::distribution::{t_p, t_quantile};
 
 /// A test for a monotone trend.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,10 +9,8 @@ use retrocast_domain::{estimate::Estimate, number};
 use retrocast_stats::{
     describe::{mean, mean_interval, quantile_interval, quantile_sorted, sorted, variance},
     dispersion::{self, Dispersion, Level, PAIRS_MIN, Part, Rhythm},
-    test::{
-        mann_whitney, newcombe, poisson_interval, poisson_rate_ratio_exact, t_p, t_quantile, welch,
-        wilson,
-    },
+    distribution::{t_p, t_quantile},
+    test::{mann_whitney, newcombe, poisson_interval, poisson_rate_ratio_exact, welch, wilson},
 };
 
 /// Fewest values of a sum for which an interval can be told.

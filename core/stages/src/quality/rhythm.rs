@@ -7,7 +7,10 @@ use jiff::{
     civil::{Date, DateTime, Weekday},
 };
 use retrocast_domain::Window;
-use retrocast_stats::{describe, test::t_p, test::t_quantile};
+use retrocast_stats::{
+    describe,
+    distribution::{t_p, t_quantile},
+};
 
 /// Probability of a silence below which a source has gone quiet.
 pub(super) const QUIET_P: f64 = 0.005;
