@@ -2,8 +2,8 @@
 //! `take CONTRACT URI [THREADS]`.
 
 use retrocast_records::{
-    contract,
-    read::{Dialect, Format, Reading, Told},
+    Format, contract,
+    read::{Dialect, Reading, Told},
     source::Listing,
 };
 use std::{error::Error, path::Path, time::Instant};

@@ -1,6 +1,5 @@
 //! Everything that can go wrong between a URI and the records that it names.
 
-use crate::source::Skipped;
 use retrocast_domain::{Diagnostic, number::plural};
 use std::path::Path;
 
@@ -192,6 +191,15 @@ pub enum SourceError {
         /// Source.
         name: String,
     },
+}
+
+/// Something that a pattern fits but that is not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// As a user would name it.
+    pub name: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// What can be done about an error.

@@ -3,7 +3,8 @@
 use crate::{
     contract::Contract,
     error::SourceError,
-    read::{Dialect, Format, Reading, Told},
+    format::Format,
+    read::{Dialect, Reading, Told},
     source::{Listing, SourceFile},
 };
 use std::path::Path;

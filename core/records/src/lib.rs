@@ -9,6 +9,7 @@
 //! alone.
 
 pub mod contract;
+mod format;
 pub mod source;
 pub mod storage;
 
@@ -23,8 +24,9 @@ pub mod error;
 mod near;
 
 pub use contract::Contract;
-pub use error::{Remedy, SourceError};
+pub use error::{Remedy, Skipped, SourceError};
+pub use format::Format;
 pub use input::Input;
 pub use near::near;
-pub use read::{Dialect, Format};
-pub use source::{Glance, Hashes, Listing, Skipped, SourceFile};
+pub use read::Dialect;
+pub use source::{Glance, Hashes, Listing, SourceFile};

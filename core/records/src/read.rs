@@ -8,36 +8,33 @@ mod block;
 mod column;
 mod csv;
 mod decode;
-mod format;
-mod json;
 mod json_scan;
 pub mod key;
 mod parquet;
 mod parse;
 pub mod personal;
 mod plain;
+pub mod pseudonyms;
 pub mod quarantine;
 mod strangers;
-mod text;
 pub(crate) mod time;
 pub mod value;
 
-pub use block::RECORD_BYTES_MAX;
 pub use column::{time_range, times};
 pub use csv::Dialect;
-pub use format::Format;
-pub(crate) use json::fits;
 pub use parse::Parsed;
+pub use quarantine::RECORD_BYTES_MAX;
 pub use strangers::{Unknown, count_unknown};
-pub(crate) use text::numeral;
+pub(crate) use value::{json::fits, text::numeral};
 
 use crate::{
     contract::Contract,
     error::SourceError,
+    format::Format,
     source::{Listing, SourceFile},
 };
 use block::{Block, Emit, Stop};
-use personal::Pseudonyms;
+use pseudonyms::Pseudonyms;
 use std::{
     io::Read,
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -54,7 +51,7 @@ pub struct Reading<'a> {
     pub dialect: &'a Dialect,
     /// What a record must look like.
     pub contract: &'a Contract,
-    /// What personal data is hashed with; see [`personal`].
+    /// What personal data is hashed with; see [`pseudonyms`].
     pub hash_key: Option<&'a [u8]>,
     /// Threads that parse; 0 means one.
     pub threads: usize,

@@ -15,8 +15,8 @@ mod place;
 mod ranges;
 
 use crate::{
-    error::SourceError,
-    read::Format,
+    error::{Skipped, SourceError},
+    format::Format,
     storage::{self, Address, cause},
 };
 use futures::StreamExt;
@@ -61,15 +61,6 @@ pub struct Glance {
     pub newest: Option<Timestamp>,
     /// The folder that holds all of them, when it is on this machine.
     pub folder: Option<PathBuf>,
-}
-
-/// Something that a pattern fits but that is not read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
-    /// As a user would name it.
-    pub name: String,
-    /// Why.
-    pub reason: String,
 }
 
 /// Where the content of files comes from.

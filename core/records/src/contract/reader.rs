@@ -1,5 +1,7 @@
 //! From the tree of a contract's file to the contract, with every mistake at its place.
 
+mod notation;
+
 use super::{Contract, Field, FieldKind, Notation};
 use crate::near::near;
 use retrocast_domain::Diagnostic;

@@ -4,8 +4,9 @@ use super::{evidence::is_nothing, looks, profile::Profile};
 use crate::{
     contract::{Contract, REST, UnknownFields},
     error::SourceError,
+    format::Format,
     input::Found,
-    read::{Format, Parsed, Told},
+    read::{Parsed, Told},
     source::SourceFile,
 };
 use arrow::array::{Array, AsArray};

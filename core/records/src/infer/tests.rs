@@ -1,5 +1,5 @@
 use super::*;
-use crate::{check, read::Format};
+use crate::{Format, check};
 use jiff::Timestamp;
 
 /// Runs what waits for files.

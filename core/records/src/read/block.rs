@@ -11,16 +11,13 @@ mod values;
 use super::{
     csv::{Dialect, Header, Marks},
     decode::Text,
-    format::Format,
     json_scan::{self, Layout},
-    quarantine::{Reason, Violation},
+    quarantine::Violation,
 };
-use crate::contract::Field;
+use crate::{contract::Field, format::Format};
 use input::Input;
 use std::{io, sync::Arc};
 
-/// A record longer than this is left out.
-pub const RECORD_BYTES_MAX: usize = 16 << 20;
 /// Size at which a block is handed on.
 const BLOCK_BYTES: usize = 2 << 20;
 /// Records at which a block is handed on, however short they are: what is told of a refused record
@@ -48,7 +45,7 @@ pub(super) enum Shape {
     Values(Vec<Span>),
     Csv(Arc<Header>),
     /// Rows of columns; there are no bytes.
-    Rows(super::parquet::Rows),
+    Rows(super::parquet::rows::Rows),
     /// One record that cannot even be taken apart; the bytes are its beginning.
     Refused(Violation),
 }
@@ -240,10 +237,4 @@ fn few(bytes: &[u8], marks: Option<Marks>) -> (usize, usize) {
         // One record of more lines than that.
         wanted *= 2;
     }
-}
-
-/// What is said of a record beyond [`RECORD_BYTES_MAX`].
-pub(super) fn too_long() -> Violation {
-    let message = format!("the record is longer than {} MiB", RECORD_BYTES_MAX >> 20);
-    Violation::new(Reason::TooLong, message)
 }

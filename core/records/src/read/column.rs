@@ -2,7 +2,7 @@
 
 use super::{
     key::{KeyHasher, Part, ordered},
-    personal::Pseudonyms,
+    pseudonyms::Pseudonyms,
 };
 use crate::contract::{Field, FieldKind, Personal, arrow_fields};
 use arrow::{

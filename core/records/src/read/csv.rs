@@ -10,7 +10,7 @@ use super::{
     column::{Column, Values},
     quarantine::{Reason, Violation},
     strangers::Strangers,
-    text, value,
+    value::{self, json, text},
 };
 use crate::contract::{Field, FieldKind, UnknownFields};
 use retrocast_domain::number::list;
@@ -198,7 +198,7 @@ impl Header {
                 FieldKind::List(_) if !is_json(cell) => {
                     gather(&[cell], field, &mut columns[index], strangers)
                 }
-                _ => text::push_cell(cell, field, &mut columns[index], strangers),
+                _ => push_cell(cell, field, &mut columns[index], strangers),
             };
             read.map_err(|violation| violation.inside(&field.name))?;
             strangers.within(kept, &field.name);
@@ -295,8 +295,7 @@ fn gather(
     for cell in cells.iter().filter(|cell| !is_empty(cell)) {
         let place = format!("[{index}]");
         let kept = strangers.kept();
-        text::push_cell(cell, item, items, strangers)
-            .map_err(|violation| violation.inside(&place))?;
+        push_cell(cell, item, items, strangers).map_err(|violation| violation.inside(&place))?;
         strangers.within(kept, &place);
         index += 1;
     }
@@ -305,4 +304,22 @@ fn gather(
     }
     column.close();
     Ok(())
+}
+
+/// Puts a cell of CSV into a column.
+fn push_cell(
+    cell: &str,
+    field: &Field,
+    column: &mut Column,
+    strangers: &mut Strangers,
+) -> Result<(), Violation> {
+    if cell.is_empty() {
+        return value::push_null(field, column);
+    }
+    match field.kind {
+        FieldKind::Json | FieldKind::List(_) | FieldKind::Struct(_) => {
+            json::read_value(cell, field, column, strangers)
+        }
+        _ => text::push(cell, field, column, text::Origin::Cell),
+    }
 }

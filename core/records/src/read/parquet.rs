@@ -10,10 +10,9 @@
 mod cells;
 mod guard;
 mod plan;
-mod rows;
+pub(super) mod rows;
 mod thrift;
-
-pub(super) use rows::Rows;
+mod unknown;
 
 use super::block::{Block, Emit, Shape, Stop};
 use crate::{contract::Contract, source::Ranges};
@@ -29,6 +28,7 @@ use parquet::{
     },
 };
 use plan::Plan;
+use rows::Rows;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,

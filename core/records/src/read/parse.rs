@@ -4,13 +4,14 @@ use super::{
     block::{Block, Shape, Span},
     column::{self, Column},
     csv::Header,
-    json,
     key::KeyHasher,
-    parquet::Rows,
-    personal::{Pseudonyms, Redactor},
+    parquet::rows::Rows,
+    personal::Redactor,
     plain::Plain,
+    pseudonyms::Pseudonyms,
     quarantine::{self, Reason, Violation},
     strangers::{Strangers, Unknown},
+    value::json,
 };
 use crate::contract::{Contract, UnknownFields};
 use arrow::{

@@ -1,73 +1,25 @@
 //! Personal data is kept out: of datasets by hashes and nulls, of messages and of the text of refused
 //! records by words in its place.
 //!
-//! **Hashes.** With a key they are keyed BLAKE3: without the key nobody can tell whose value a hash
-//! is, and the same value has the same hash in all datasets made with that key. Without a key they are
-//! BLAKE3 in its mode for deriving keys, with the dataset's name as the context: then equal values can
-//! be told within one dataset only, but whoever can guess a value can check the guess.
-//!
 //! What is refused is told about with the least that is needed: names of fields stay, values of guarded
 //! fields go, and so do values of fields that the contract does not name, since one of them may be a
 //! guarded field under a misspelt name. A record that cannot be taken apart is left out as a whole.
 
 use super::{
     csv::Header,
+    pseudonyms::present,
     quarantine::{Reason, Violation, raw as beginning},
 };
 use crate::contract::{Contract, Field, FieldKind, Personal};
 use retrocast_domain::number::list;
 use serde_json::Value;
-use std::fmt;
 
 /// In place of a value that is not shown.
 const HIDDEN: &str = "(personal data)";
 /// In place of the value of a field that the contract does not name.
 const UNNAMED: &str = "(not in the contract)";
-const KEY_CONTEXT: &str = "retrocast 2026-11 personal data";
-const KEY_ID_CONTEXT: &str = "retrocast 2026-11 identity of the key for personal data";
 /// A key with fewer bytes is worth a warning.
 const KEY_BYTES: usize = 16;
-
-/// Turns values into hashes that stand for them.
-#[derive(Clone)]
-pub(super) struct Pseudonyms {
-    hasher: blake3::Hasher,
-}
-
-impl fmt::Debug for Pseudonyms {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str("Pseudonyms")
-    }
-}
-
-impl Pseudonyms {
-    /// For a dataset, with a key if there is one.
-    pub fn new(dataset: &str, key: Option<&[u8]>) -> Self {
-        let hasher = match present(key) {
-            Some(key) => blake3::Hasher::new_keyed(&blake3::derive_key(KEY_CONTEXT, key)),
-            None => blake3::Hasher::new_derive_key(&format!("{KEY_CONTEXT} of {dataset}")),
-        };
-        Self { hasher }
-    }
-
-    /// What stands for a value: 32 hex digits.
-    pub fn of(&self, value: &str) -> String {
-        let hash = self.hasher.clone().update(value.as_bytes()).finalize();
-        hash.to_hex()[..32].to_string()
-    }
-}
-
-fn present(key: Option<&[u8]>) -> Option<&[u8]> {
-    key.filter(|key| !key.is_empty())
-}
-
-/// Tells one key from another without giving it away; `None` without a key. What is made with another
-/// key is another dataset, so this belongs to what identifies one.
-pub fn key_id(key: Option<&[u8]>) -> Option<String> {
-    let key = present(key)?;
-    let mut hasher = blake3::Hasher::new_derive_key(KEY_ID_CONTEXT);
-    Some(hasher.update(key).finalize().to_hex()[..16].to_string())
-}
 
 /// Whether a field of the contract, at any depth, is kept as a hash.
 pub fn is_hashed(contract: &Contract) -> bool {

@@ -5,6 +5,7 @@ use crate::{
         Parsed,
         block::{Block, Shape},
         parse::parse,
+        pseudonyms::Pseudonyms,
     },
 };
 use arrow::array::{Array, StringArray};
@@ -207,23 +208,6 @@ fn csv_records_are_told_without_personal_cells() {
 }
 
 #[test]
-fn hashes_depend_on_key_or_dataset() {
-    let of = |dataset: &str, key: Option<&[u8]>| Pseudonyms::new(dataset, key).of("ada@b.org");
-    assert_eq!(
-        of("a", Some(b"k")),
-        of("b", Some(b"k")),
-        "one key, one hash"
-    );
-    assert_ne!(of("a", Some(b"k")), of("a", Some(b"l")));
-    assert_ne!(of("a", None), of("b", None));
-    assert_eq!(of("a", Some(b"")), of("a", None), "an empty key is none");
-    assert_eq!(of("people", None), "72c7ed1cc644a0f8a6c308ee1aef75af");
-    assert_ne!(key_id(Some(b"k")), key_id(Some(b"l")));
-    assert_eq!(key_id(Some(b"")), None);
-    assert!(!format!("{:?}", Pseudonyms::new("a", Some(b"kkkk"))).contains("107"));
-}
-
-#[test]
 fn hashing_without_a_good_key_is_warned_about() {
     let contract = contract::parse("t", "t.toml", CONTRACT).unwrap();
     let told = warning(&contract, "people", None).unwrap();
@@ -257,7 +241,7 @@ async fn reading_hashes_with_the_key_it_is_given_or_the_name_of_the_source() {
             let files: Vec<_> = listing
                 .files
                 .iter()
-                .map(|file| (file.clone(), read::Format::Jsonl))
+                .map(|file| (file.clone(), crate::Format::Jsonl))
                 .collect();
             let reading = read::Reading {
                 listing: &listing,

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     contract::{self, Contract},
-    read::{column, json, personal::Pseudonyms, strangers::Strangers},
+    read::{column, pseudonyms::Pseudonyms, strangers::Strangers, value::json},
 };
 use std::sync::Arc;
 

@@ -7,6 +7,8 @@ use arrow::{
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
 
+/// A record longer than this is left out.
+pub const RECORD_BYTES_MAX: usize = 16 << 20;
 /// Characters of a bad record that are kept.
 pub const RAW_CHARACTERS: usize = 1000;
 
@@ -95,6 +97,12 @@ impl Violation {
     pub(crate) fn within(&mut self, outer: &str) {
         self.field = prefixed(outer, &self.field);
     }
+}
+
+/// What is said of a record beyond [`RECORD_BYTES_MAX`].
+pub(super) fn too_long() -> Violation {
+    let message = format!("the record is longer than {} MiB", RECORD_BYTES_MAX >> 20);
+    Violation::new(Reason::TooLong, message)
 }
 
 /// A path seen from the value that contains it.

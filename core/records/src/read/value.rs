@@ -1,9 +1,12 @@
-//! One value, checked against its field and pushed into its column. JSON and CSV meet here.
+//! One value, checked against its field and pushed into its column. JSON, CSV and Parquet meet here.
+//! A default of the contract, which stands in for a missing value, is pushed like any other.
+
+pub(in crate::read) mod json;
+pub(in crate::read) mod text;
 
 use super::{
     column::Column,
     quarantine::{Reason, Violation, cut},
-    text,
 };
 use crate::contract::{Field, FieldKind};
 use jiff::{Timestamp, civil};
@@ -37,7 +40,7 @@ pub(super) fn push_null(field: &Field, column: &mut Column) -> Checked {
 /// about when the field is required.
 pub(super) fn push_missing(field: &Field, column: &mut Column, message: &str) -> Checked {
     if let Some(default) = &field.default {
-        return super::json::push_own(default, field, column);
+        return json::push_own(default, field, column);
     }
     if field.required {
         return Err(Violation::new(Reason::MissingRequired, message));

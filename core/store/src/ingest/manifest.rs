@@ -22,7 +22,7 @@ use arrow::{
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use jiff::Timestamp;
 use retrocast_domain::cell::DatasetRef;
-use retrocast_records::{Hashes, read::personal};
+use retrocast_records::{Hashes, read::pseudonyms};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Property of a version of the rows: which version of the manifest says what is in it.
@@ -106,7 +106,7 @@ pub struct Held {
 
 /// What records are held to: rows of another meaning cannot stand beside each other.
 pub fn meaning(spec: &SourceSpec, hash_key: Option<&[u8]>) -> String {
-    let key = personal::key_id(hash_key).unwrap_or_default();
+    let key = pseudonyms::key_id(hash_key).unwrap_or_default();
     let contract = spec.contract.meaning();
     format!(
         "{INGEST} {contract} {:?} {:?} {key}",

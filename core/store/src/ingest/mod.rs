@@ -42,7 +42,10 @@ use futures::StreamExt;
 use manifest::{Counts, Held, Object};
 use resolve::{Existing, Settled};
 use retrocast_domain::{cell::DatasetRef, report::SourceNote};
-use retrocast_records::{Dialect, Format, Hashes, read::personal};
+use retrocast_records::{
+    Dialect, Format, Hashes,
+    read::{personal, pseudonyms},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -229,7 +232,7 @@ pub async fn source_identity(
     }
     let records = listing.identity(control.threads, &control.known).await?;
     // With another key, personal data is other data.
-    let key = personal::key_id(control.hash_key.as_deref());
+    let key = pseudonyms::key_id(control.hash_key.as_deref());
     Ok(match key.filter(|_| personal::is_hashed(&spec.contract)) {
         Some(key) => format!("{records} hashed with key {key}"),
         None => records,
@@ -563,7 +566,7 @@ impl Increment<'_> {
     fn something_readable(&self, objects: &[Object]) -> Result<(), StoreError> {
         let records: u64 = objects.iter().map(|object| object.counts.records).sum();
         let broken = objects.iter().filter_map(|object| {
-            Some(crate::source::Skipped {
+            Some(retrocast_records::Skipped {
                 name: object.name.clone(),
                 reason: object.counts.broken.clone()?,
             })

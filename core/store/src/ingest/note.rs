@@ -5,9 +5,9 @@ use super::{
     changes::Changes,
     manifest::{Counted, Object},
 };
-use crate::source::{Listing, Skipped, without_credentials};
+use crate::source::{Listing, without_credentials};
 use retrocast_domain::{cell::DatasetRef, number::plural, report::SourceNote};
-use retrocast_records::contract::Personal;
+use retrocast_records::{Skipped, contract::Personal};
 
 /// The sum of the counts of all objects, by name.
 fn total(objects: &[Object], counted: fn(&Object) -> &Counted) -> Counted {

@@ -1,11 +1,11 @@
 //! CSV records.
 
-use super::{BLOCK_BYTES, Cutter, GLANCE_BYTES, RECORD_BYTES_MAX, Shape, Stop, too_long};
+use super::{BLOCK_BYTES, Cutter, GLANCE_BYTES, Shape, Stop};
 use crate::{
     contract::Field,
     read::{
         csv::{Dialect, Header},
-        quarantine::{Reason, Violation},
+        quarantine::{RECORD_BYTES_MAX, Reason, Violation, too_long},
     },
 };
 use std::{borrow::Cow, sync::Arc};

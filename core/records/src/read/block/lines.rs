@@ -1,6 +1,7 @@
 //! JSON records, one a line.
 
-use super::{BLOCK_BYTES, Cutter, RECORD_BYTES_MAX, Shape, Stop, too_long};
+use super::{BLOCK_BYTES, Cutter, Shape, Stop};
+use crate::read::quarantine::{RECORD_BYTES_MAX, too_long};
 
 impl Cutter<'_, '_> {
     pub(super) fn lines(&mut self) -> Result<(), Stop> {

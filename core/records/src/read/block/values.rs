@@ -4,8 +4,11 @@
 //! comma too many or too few. What follows a broken record is taken up again at the next line that
 //! begins, no deeper indented than it did, with a bracket.
 
-use super::{BLOCK_BYTES, BLOCK_RECORDS, Cutter, RECORD_BYTES_MAX, Shape, Span, Stop, too_long};
-use crate::read::json_scan::{Scan, Step, is_blank};
+use super::{BLOCK_BYTES, BLOCK_RECORDS, Cutter, Shape, Span, Stop};
+use crate::read::{
+    json_scan::{Scan, Step, is_blank},
+    quarantine::{RECORD_BYTES_MAX, too_long},
+};
 
 /// Blanks at most that a line is looked at for.
 const INDENT_MAX: u64 = 4096;

@@ -1,16 +1,14 @@
 //! Values of a column, whatever Parquet keeps them as, given to the checks that all formats share.
 
-use super::rows::{keep, rest, value_of};
+use super::unknown::{keep, rest, value_of};
 use crate::{
     contract::{Field, FieldKind, UnknownFields},
     read::{
         column::{Column, Values},
-        json,
         quarantine::{Reason, Violation},
         strangers::Strangers,
-        text,
         time::Time,
-        value,
+        value::{self, json, text},
     },
 };
 use arrow::{

@@ -1,21 +1,21 @@
 //! Rows of columns, in parts that fit into memory, each row held to the contract.
 
-use super::{cells::Cells, plan::Plan};
+use super::{
+    cells::Cells,
+    plan::Plan,
+    unknown::{json_of, keep, rest},
+};
 use crate::{
     contract::{Field, UnknownFields},
     read::{
-        block::{RECORD_BYTES_MAX, too_long},
         column::Column,
-        quarantine::Violation,
+        quarantine::{RECORD_BYTES_MAX, Violation, too_long},
         strangers::Strangers,
         value,
     },
 };
-use arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch},
-    json::LineDelimitedWriter,
-};
-use arrow_schema::{DataType, Field as ArrowField, FieldRef, Schema};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow_schema::DataType;
 use std::{ops::Range, sync::Arc};
 
 /// Bytes that rows handed on together may come to. A text that a dictionary gives to all rows is in
@@ -148,71 +148,6 @@ impl Table<'_> {
         keep(&self.rest, row, strangers);
         Ok(())
     }
-}
-
-/// The columns that no field has, when they are to be kept.
-pub(super) fn rest<'c>(
-    columns: impl Iterator<Item = (&'c FieldRef, &'c ArrayRef)>,
-    fields: &[Field],
-    unknown: UnknownFields,
-) -> Vec<(String, ArrayRef)> {
-    if unknown != UnknownFields::Keep {
-        return Vec::new();
-    }
-    let mut out = Vec::new();
-    for (column, values) in columns {
-        rest_within(column.name(), values, fields, &mut out);
-    }
-    out
-}
-
-/// Of a column that no field is called by, the parts that no field has a path to.
-fn rest_within(path: &str, values: &ArrayRef, fields: &[Field], out: &mut Vec<(String, ArrayRef)>) {
-    if fields.iter().any(|field| field.key() == path) {
-        return;
-    }
-    match values.as_struct_opt() {
-        Some(inner) if fields.iter().any(|field| field.is_within(path)) => {
-            for (column, values) in inner.fields().iter().zip(inner.columns()) {
-                rest_within(&format!("{path}.{}", column.name()), values, fields, out);
-            }
-        }
-        _ => out.push((path.to_string(), Arc::clone(values))),
-    }
-}
-
-/// Keeps what the contract does not name of a row.
-pub(super) fn keep(rest: &[(String, ArrayRef)], row: usize, strangers: &mut Strangers) {
-    for (name, values) in rest {
-        if let Some(value) = value_of(values, row).filter(|value| !value.is_null()) {
-            strangers.keep(name, value);
-        }
-    }
-}
-
-/// One value as JSON; `None` when JSON does not have the like. Written and read again: values that no
-/// field says more of are few.
-pub(super) fn value_of(values: &ArrayRef, row: usize) -> Option<serde_json::Value> {
-    if values.is_null(row) {
-        return Some(serde_json::Value::Null);
-    }
-    let name = "value";
-    let schema = Schema::new(vec![ArrowField::new(
-        name,
-        values.data_type().clone(),
-        true,
-    )]);
-    let batch = RecordBatch::try_new(Arc::new(schema), vec![values.slice(row, 1)]).ok()?;
-    let mut value: serde_json::Value = serde_json::from_str(&json_of(&batch)?).ok()?;
-    value.get_mut(name).map(serde_json::Value::take)
-}
-
-/// One row as JSON.
-fn json_of(row: &RecordBatch) -> Option<String> {
-    let mut writer = LineDelimitedWriter::new(Vec::new());
-    writer.write(row).ok()?;
-    let text = String::from_utf8(writer.into_inner()).ok()?;
-    Some(text.trim_end().to_string())
 }
 
 /// About how many bytes some rows come to, written out.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
-    Contract,
-    read::{Dialect, Format, Told, from_bytes},
+    Contract, Format,
+    read::{Dialect, Told, from_bytes},
 };
 use arrow::{
     array::*,
@@ -498,7 +498,7 @@ fn a_text_that_a_dictionary_repeats_is_not_multiplied_in_memory() {
     let bytes = file_with(&[batch(vec![("id", Arc::new(values))])], properties);
     assert!(bytes.len() < 8 << 20, "{}", bytes.len());
     let mut rows = 0;
-    let pseudonyms = Arc::new(crate::read::personal::Pseudonyms::new("", None));
+    let pseudonyms = Arc::new(crate::read::pseudonyms::Pseudonyms::new("", None));
     let mut emit = |block: Block| {
         let parsed = crate::read::parse::parse(block, &contract(), &pseudonyms).unwrap();
         let batch = parsed.batch.unwrap();

@@ -2,20 +2,20 @@
 //!
 //! A refusal names what is accepted, and the line to add to the contract where one would do.
 
-use super::{
-    column::Column,
-    json,
-    quarantine::{Reason, Violation},
-    strangers::Strangers,
-    time,
-    value::{self, Checked, quoted},
+use crate::{
+    contract::{Field, FieldKind, Notation, numeral_mark},
+    read::{
+        column::Column,
+        quarantine::{Reason, Violation},
+        time,
+        value::{self, Checked, quoted},
+    },
 };
-use crate::contract::{Field, FieldKind, Notation, numeral_mark};
 use std::borrow::Cow;
 
 /// Where a text is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(in crate::read) enum Origin {
     /// A cell of CSV, where everything is text.
     Cell,
     /// A string of JSON or Parquet, which tell texts from numbers.
@@ -24,26 +24,13 @@ pub(super) enum Origin {
     Contract,
 }
 
-/// Puts a cell of CSV into a column.
-pub(super) fn push_cell(
-    cell: &str,
+/// Puts a text into a column.
+pub(in crate::read) fn push(
+    text: &str,
     field: &Field,
     column: &mut Column,
-    strangers: &mut Strangers,
+    origin: Origin,
 ) -> Checked {
-    if cell.is_empty() {
-        return value::push_null(field, column);
-    }
-    match field.kind {
-        FieldKind::Json | FieldKind::List(_) | FieldKind::Struct(_) => {
-            json::read_value(cell, field, column, strangers)
-        }
-        _ => push(cell, field, column, Origin::Cell),
-    }
-}
-
-/// Puts a text into a column.
-pub(super) fn push(text: &str, field: &Field, column: &mut Column, origin: Origin) -> Checked {
     let notation = &field.notation;
     let own = origin == Origin::Contract;
     match field.kind {
@@ -119,7 +106,7 @@ pub(super) fn push(text: &str, field: &Field, column: &mut Column, origin: Origi
 
 /// A number in a field whose values are no numbers of their own: a time that counts from 1970 or that
 /// is written in digits, or a word for true or false.
-pub(super) fn push_digits(text: &str, field: &Field, column: &mut Column) -> Checked {
+pub(in crate::read) fn push_digits(text: &str, field: &Field, column: &mut Column) -> Checked {
     let notation = &field.notation;
     let shown = || format!("number {text}");
     match field.kind {

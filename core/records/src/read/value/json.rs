@@ -3,14 +3,16 @@
 //! The contract guides a serde visitor. When a value breaks the contract, the visitor stops, the
 //! columns take the half-read record back, and the violation says where and why.
 
-use super::{
-    column::{Column, Values},
-    personal::Pseudonyms,
-    quarantine::{Reason, Violation},
-    strangers::Strangers,
-    text, value,
+use crate::{
+    contract::{Field, FieldKind, UnknownFields},
+    read::{
+        column::{Column, Values},
+        pseudonyms::Pseudonyms,
+        quarantine::{Reason, Violation},
+        strangers::Strangers,
+        value::{self, text},
+    },
 };
-use crate::contract::{Field, FieldKind, UnknownFields};
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
@@ -18,7 +20,7 @@ use serde_json::Value;
 use std::{fmt, sync::Arc};
 
 /// Reads one line into one new row, or says what is wrong and leaves the columns as they were.
-pub(super) fn read_record(
+pub(in crate::read) fn read_record(
     line: &str,
     fields: &[Field],
     columns: &mut [Column],
@@ -54,7 +56,7 @@ pub(super) fn read_record(
 }
 
 /// Reads one JSON text (a cell of a CSV file) into a column.
-pub(super) fn read_value(
+pub(in crate::read) fn read_value(
     text: &str,
     field: &Field,
     column: &mut Column,

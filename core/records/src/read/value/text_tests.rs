@@ -1,9 +1,6 @@
 //! Texts as values, in every format that has them: what a row became, or why it was refused.
 
-use crate::{
-    contract,
-    read::{Format, block_of},
-};
+use crate::{Format, contract, read::block_of};
 use arrow::array::{Array, AsArray};
 
 /// Values of the only field, as text, nulls as "-"; or why a record was refused.

@@ -1,0 +1,252 @@
+//! What a contract declares of how records write values.
+
+use super::{Reader, Value};
+use crate::{
+    contract::notation::{
+        EpochUnit, Notation, TimeFormat, Zone, database, is_numeric, is_timed, numeral_mark,
+        takes_null_words,
+    },
+    near::near,
+    read::time,
+};
+use toml::de::{DeTable, DeValue};
+
+const DECIMALS: [char; 2] = ['.', ','];
+const THOUSANDS: [char; 5] = ['.', ',', ' ', '\'', '_'];
+/// Directives that a format of times can have.
+const DIRECTIVES: &str = "%Y %y year; %m month; %b %B its name; %d %e day; %j day of the year; %a %A weekday; \
+    %H hour of 24; %I hour of 12 with %p AM or PM; %M minute; %S second; %f fraction, %.f with its point; \
+    %z offset +0100, %:z +01:00; %Q zone; %s seconds since 1970; %F %Y-%m-%d; %T %H:%M:%S; %% a percent sign";
+const EPOCHS: &str = "numbers since 1970 are epoch_s, epoch_ms, epoch_us or epoch_ns";
+
+impl Reader<'_> {
+    /// What the contract declares for all its fields.
+    pub(super) fn shared_notation(&mut self, root: &DeTable) -> Notation {
+        let found = self.declared_notation(root);
+        self.distinct_marks(&found, root);
+        found
+    }
+
+    /// How records write the values of a field of this type.
+    pub(in crate::contract) fn notation(
+        &mut self,
+        name: &str,
+        kind: &str,
+        table: &DeTable,
+    ) -> Notation {
+        let mut fits = |key: &str, fits: bool, needed: &str| {
+            if let (false, Some(value)) = (fits, table.get(key)) {
+                let message = format!("`{key}` does not fit field `{name}`");
+                let help = format!("`{key}` is for {needed}");
+                self.error(value.span(), message, Some(help));
+            }
+        };
+        let (numeric, timed) = (is_numeric(kind), is_timed(kind));
+        let nullable = takes_null_words(kind);
+        fits("null_words", nullable, "all types but json and struct");
+        fits("decimal", numeric, "numbers and integers");
+        fits("thousands", numeric, "numbers and integers");
+        fits("zone", timed, "timestamps and dates");
+        fits("format", timed, "timestamps and dates");
+        fits("true_words", kind == "boolean", "booleans");
+        fits("false_words", kind == "boolean", "booleans");
+
+        let own = self.declared_notation(table);
+        let shared = self.shared.of_type(kind);
+        // A field with a decimal mark of its own says all about its numbers.
+        let thousands = shared.thousands.filter(|_| own.decimal.is_none());
+        let found = Notation {
+            null_words: own.null_words.or(shared.null_words),
+            decimal: own.decimal.or(shared.decimal),
+            thousands: own.thousands.or(thousands),
+            zone: own.zone.or(shared.zone),
+            format: if timed {
+                self.formats(table, kind == "timestamp")
+            } else {
+                Vec::new()
+            },
+            true_words: self.words(table, "true_words"),
+            false_words: self.words(table, "false_words"),
+        };
+        self.distinct_marks(&found, table);
+        self.distinct_words(&found, table);
+        found
+    }
+
+    /// What a contract and a field can declare alike.
+    fn declared_notation(&mut self, table: &DeTable) -> Notation {
+        Notation {
+            null_words: self.words(table, "null_words"),
+            decimal: self.mark(table, "decimal", &DECIMALS),
+            thousands: self.mark(table, "thousands", &THOUSANDS),
+            zone: self.zone(table),
+            ..Notation::default()
+        }
+    }
+
+    /// One of a few marks, whatever its width.
+    fn mark(&mut self, table: &DeTable, key: &str, marks: &[char]) -> Option<char> {
+        let (span, text) = self.text(table, key)?;
+        let mut written = text.chars();
+        let found = written.next().map(numeral_mark);
+        let found = found.filter(|mark| written.next().is_none() && marks.contains(mark));
+        if found.is_none() {
+            let marks: Vec<String> = marks.iter().map(|mark| format!("\"{mark}\"")).collect();
+            let help = format!("`{key}` may be: {}", marks.join(", "));
+            self.error(span, format!("`{key}` cannot be {text:?}"), Some(help));
+        }
+        found
+    }
+
+    /// One mark cannot mean two things.
+    fn distinct_marks(&mut self, notation: &Notation, table: &DeTable) {
+        let mark = notation.decimal_mark();
+        let place = table.get("thousands").or(table.get("decimal"));
+        if let (true, Some(value)) = (notation.thousands == Some(mark), place) {
+            let message = format!("`thousands` and `decimal` are both {mark:?}");
+            let other = if mark == '.' { ',' } else { '.' };
+            let help = format!("beside `thousands = \"{mark}\"`, write `decimal = \"{other}\"`");
+            self.error(value.span(), message, Some(help));
+        }
+    }
+
+    /// One word cannot stand for both.
+    fn distinct_words(&mut self, notation: &Notation, table: &DeTable) {
+        let no = notation.words_for(false);
+        let both = notation
+            .words_for(true)
+            .into_iter()
+            .find(|word| no.contains(word));
+        let place = table.get("true_words").or(table.get("false_words"));
+        if let (Some(word), Some(value)) = (both, place) {
+            let message = format!("{word:?} stands for true and for false");
+            let help = "the usual words hold for what is not declared: \
+                        declare both `true_words` and `false_words`";
+            self.error(value.span(), message, Some(help.into()));
+        }
+    }
+
+    /// A list of words.
+    fn words(&mut self, table: &DeTable, key: &str) -> Option<Vec<String>> {
+        let value = table.get(key)?;
+        let Some(items) = value.get_ref().as_array() else {
+            self.wrong_type(key, value, "a list of strings");
+            return None;
+        };
+        let mut words = Vec::new();
+        for item in items {
+            match item.get_ref().as_str() {
+                Some(word) => words.push(word.trim().to_string()),
+                None => self.wrong_type(key, item, "a list of strings"),
+            }
+        }
+        Some(words)
+    }
+
+    fn zone(&mut self, table: &DeTable) -> Option<Zone> {
+        let (span, name) = self.text(table, "zone")?;
+        let found = Zone::named(&name);
+        if found.is_none() {
+            let known: Vec<String> = database()
+                .available()
+                .map(|name| name.to_string())
+                .collect();
+            let help = match near(&name, known.iter().map(String::as_str)) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "use an IANA name such as \"Europe/Berlin\" or \"UTC\"".to_string(),
+            };
+            self.error(
+                span,
+                format!("`zone` {name:?} is not a time zone"),
+                Some(help),
+            );
+        }
+        found
+    }
+
+    /// One format, or a list of them.
+    fn formats(&mut self, table: &DeTable, with_time: bool) -> Vec<TimeFormat> {
+        let Some(value) = table.get("format") else {
+            return Vec::new();
+        };
+        match value.get_ref() {
+            DeValue::String(_) => self.format(value, with_time).into_iter().collect(),
+            DeValue::Array(items) if !items.is_empty() => {
+                let formats = items.iter().filter_map(|item| self.format(item, with_time));
+                formats.collect()
+            }
+            _ => {
+                self.wrong_type("format", value, "a string or a list of strings");
+                Vec::new()
+            }
+        }
+    }
+
+    fn format(&mut self, value: &Value, with_time: bool) -> Option<TimeFormat> {
+        let Some(text) = value.get_ref().as_str() else {
+            self.wrong_type("format", value, "a string or a list of strings");
+            return None;
+        };
+        if let Some(unit) = EpochUnit::ALL.into_iter().find(|unit| unit.word() == text) {
+            return Some(TimeFormat::Epoch(unit));
+        }
+        if let Err((at, message)) = directives(text) {
+            let place = at.and_then(|at| self.within_text(&value.span(), text, at));
+            let epochs = EpochUnit::ALL.map(EpochUnit::word);
+            let help = match near(text, epochs) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None if text.starts_with("epoch") => EPOCHS.to_string(),
+                None => format!("{DIRECTIVES}; {EPOCHS}"),
+            };
+            self.error(place.unwrap_or(value.span()), message, Some(help));
+            return None;
+        }
+        if let Err(why) = time::usable(text, with_time) {
+            let message = format!("`format` {text:?} {why}");
+            self.error(value.span(), message, Some(DIRECTIVES.to_string()));
+            return None;
+        }
+        Some(TimeFormat::Text(text.to_string()))
+    }
+}
+
+/// Whether a format consists of directives that can be read; where it does not, and why.
+fn directives(format: &str) -> Result<(), (Option<usize>, String)> {
+    const PLAIN: &str = "%AaBbCDdeFfGgHhIjklMmNnPpQRSsTtUuVWwYyz";
+    let mut some = false;
+    let mut rest = format.char_indices().peekable();
+    while let Some((at, c)) = rest.next() {
+        if c != '%' {
+            continue;
+        }
+        let mut marks = String::new();
+        let flags = |c: &char| matches!(c, '_' | '-' | '^' | '#' | '.' | ':' | '0'..='9');
+        while let Some((_, mark)) = rest.next_if(|(_, c)| flags(c)) {
+            marks.push(mark);
+        }
+        let Some((_, letter)) = rest.next() else {
+            let message = "`format` ends in the middle of a directive".to_string();
+            return Err((Some(at), message));
+        };
+        let colons = marks.chars().filter(|mark| *mark == ':').count();
+        let good = PLAIN.contains(letter)
+            && match letter {
+                'f' => colons == 0,
+                'z' => colons <= 3 && !marks.contains('.'),
+                'Q' => colons <= 1 && !marks.contains('.'),
+                _ => colons == 0 && !marks.contains('.'),
+            };
+        if !good {
+            return Err((
+                Some(at),
+                format!("`%{marks}{letter}` is not a directive that can be read"),
+            ));
+        }
+        some = true;
+    }
+    if some {
+        Ok(())
+    } else {
+        Err((None, format!("`format` {format:?} has no directive")))
+    }
+}

@@ -1,0 +1,75 @@
+//! Hashes that stand for personal data.
+//!
+//! With a key they are keyed BLAKE3: without the key nobody can tell whose value a hash
+//! is, and the same value has the same hash in all datasets made with that key. Without a key they are
+//! BLAKE3 in its mode for deriving keys, with the dataset's name as the context: then equal values can
+//! be told within one dataset only, but whoever can guess a value can check the guess.
+
+use std::fmt;
+
+const KEY_CONTEXT: &str = "retrocast 2026-11 personal data";
+const KEY_ID_CONTEXT: &str = "retrocast 2026-11 identity of the key for personal data";
+
+/// Turns values into hashes that stand for them.
+#[derive(Clone)]
+pub(super) struct Pseudonyms {
+    hasher: blake3::Hasher,
+}
+
+impl fmt::Debug for Pseudonyms {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("Pseudonyms")
+    }
+}
+
+impl Pseudonyms {
+    /// For a dataset, with a key if there is one.
+    pub fn new(dataset: &str, key: Option<&[u8]>) -> Self {
+        let hasher = match present(key) {
+            Some(key) => blake3::Hasher::new_keyed(&blake3::derive_key(KEY_CONTEXT, key)),
+            None => blake3::Hasher::new_derive_key(&format!("{KEY_CONTEXT} of {dataset}")),
+        };
+        Self { hasher }
+    }
+
+    /// What stands for a value: 32 hex digits.
+    pub fn of(&self, value: &str) -> String {
+        let hash = self.hasher.clone().update(value.as_bytes()).finalize();
+        hash.to_hex()[..32].to_string()
+    }
+}
+
+/// The key, if there is one.
+pub(super) fn present(key: Option<&[u8]>) -> Option<&[u8]> {
+    key.filter(|key| !key.is_empty())
+}
+
+/// Tells one key from another without giving it away; `None` without a key. What is made with another
+/// key is another dataset, so this belongs to what identifies one.
+pub fn key_id(key: Option<&[u8]>) -> Option<String> {
+    let key = present(key)?;
+    let mut hasher = blake3::Hasher::new_derive_key(KEY_ID_CONTEXT);
+    Some(hasher.update(key).finalize().to_hex()[..16].to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_depend_on_key_or_dataset() {
+        let of = |dataset: &str, key: Option<&[u8]>| Pseudonyms::new(dataset, key).of("ada@b.org");
+        assert_eq!(
+            of("a", Some(b"k")),
+            of("b", Some(b"k")),
+            "one key, one hash"
+        );
+        assert_ne!(of("a", Some(b"k")), of("a", Some(b"l")));
+        assert_ne!(of("a", None), of("b", None));
+        assert_eq!(of("a", Some(b"")), of("a", None), "an empty key is none");
+        assert_eq!(of("people", None), "72c7ed1cc644a0f8a6c308ee1aef75af");
+        assert_ne!(key_id(Some(b"k")), key_id(Some(b"l")));
+        assert_eq!(key_id(Some(b"")), None);
+        assert!(!format!("{:?}", Pseudonyms::new("a", Some(b"kkkk"))).contains("107"));
+    }
+}
