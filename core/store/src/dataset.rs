@@ -6,16 +6,19 @@
 
 mod adopt;
 mod increment;
+mod rows;
+mod staging;
 mod strict;
 
 pub(crate) use increment::{Part, ROW_ADDRESS};
+pub(crate) use rows::{Gone, Rows};
+pub(crate) use staging::Staging;
 
 use crate::{
     bridge,
     error::StoreError,
     origin,
     root::{LakeRoot, session},
-    staging::Staging,
 };
 use arrow::array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef, TimeUnit};

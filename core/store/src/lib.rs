@@ -25,7 +25,6 @@ pub mod error;
 mod origin;
 pub mod room;
 pub mod root;
-mod staging;
 
 pub use arrow_schema::{DataType, Schema};
 pub use dataset::{Before, Lake, MADE_FROM, Properties, Scan, VersionNote, named};

@@ -4,12 +4,11 @@
 //! the same whether the lake is a folder or in object storage, where the manifest is written last and
 //! only when there is none.
 
-use super::{Lake, Prepared, Properties, dataset_error};
-use crate::{
-    error::StoreError,
-    ingest::{Gone, Rows},
-    root::LakeRoot,
+use super::{
+    Lake, Prepared, Properties, dataset_error,
+    rows::{Gone, Rows},
 };
+use crate::{error::StoreError, root::LakeRoot};
 use lance::dataset::cleanup::{CleanupPolicyBuilder, cleanup_old_versions};
 use retrocast_domain::cell::DatasetRef;
 use std::path::Path;

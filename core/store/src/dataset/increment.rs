@@ -1,13 +1,12 @@
 //! Versions that follow from the one before: rows added, rows gone, one commit.
 
 use super::{
-    Lake, Prepared, Properties, Scan, dataset_error, reference, somebody_was_faster, strict::Next,
+    Lake, Prepared, Properties, Scan, dataset_error, reference,
+    rows::{Gone, Rows},
+    somebody_was_faster,
+    strict::Next,
 };
-use crate::{
-    error::StoreError,
-    ingest::{Gone, Rows},
-    origin,
-};
+use crate::{error::StoreError, origin};
 use arrow::{array::AsArray as _, datatypes::UInt32Type};
 use datafusion::{
     execution::SendableRecordBatchStream,

@@ -4,9 +4,9 @@
 //! parts by the keys' first bits, so that all of one key are in the same part; beyond a limit the parts
 //! go to files. Then one part after the other is looked through.
 
-use super::resolve::{Keys, Seen};
 use crate::error::StoreError;
 use std::{
+    collections::HashMap,
     fs::{self, File},
     io::{self, BufReader, Read, Write},
     path::{Path, PathBuf},
@@ -19,6 +19,34 @@ const PARTS: usize = 256;
 const HELD_MAX: usize = 3 << 20;
 /// Bytes of an entry in a file.
 const ENTRY_BYTES: usize = 32;
+
+/// A row of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub row: u64,
+    /// What its `latest` field says; 0 without one.
+    pub order: i64,
+}
+
+/// Hashes of keys are as good as random already.
+#[derive(Default)]
+pub(super) struct FirstBytes(u64);
+
+impl std::hash::Hasher for FirstBytes {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for (slot, byte) in bytes.iter().take(8).enumerate() {
+            self.0 ^= u64::from(*byte) << (8 * slot);
+        }
+    }
+    fn write_u128(&mut self, value: u128) {
+        self.0 = value as u64;
+    }
+}
+
+pub(super) type Keys = HashMap<u128, Seen, std::hash::BuildHasherDefault<FirstBytes>>;
 
 /// A key and what is known of its row. In two halves, so that it takes 32 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,47 +210,10 @@ fn note(keys: &mut Keys, entry: &Entry, superseded: &mut dyn FnMut(u64)) {
     }
 }
 
-/// A set of rows: one bit for each.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Rows {
-    words: Vec<u64>,
-    count: u64,
-}
-
-impl Rows {
-    /// Adds a row.
-    pub fn insert(&mut self, row: u64) {
-        let (word, bit) = ((row / 64) as usize, 1 << (row % 64));
-        if self.words.len() <= word {
-            self.words.resize(word + 1, 0);
-        }
-        self.count += u64::from(self.words[word] & bit == 0);
-        self.words[word] |= bit;
-    }
-
-    /// Whether a row is in it.
-    pub fn contains(&self, row: u64) -> bool {
-        let word = self.words.get((row / 64) as usize);
-        word.is_some_and(|word| word >> (row % 64) & 1 == 1)
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> u64 {
-        self.count
-    }
-
-    /// Those from `start` up to `end`, in order.
-    pub fn between(&self, start: u64, end: u64) -> impl Iterator<Item = u64> + '_ {
-        let words = start / 64..end.div_ceil(64).min(self.words.len() as u64);
-        let filled = words.filter(|word| self.words[*word as usize] != 0);
-        let rows = filled.flat_map(|word| word * 64..word * 64 + 64);
-        rows.filter(move |row| (start..end).contains(row) && self.contains(*row))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::Rows;
     use std::collections::BTreeMap;
 
     #[test]
@@ -258,18 +249,5 @@ mod tests {
             assert!(expected.values().all(|(_, row)| !superseded.contains(*row)));
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         }
-    }
-
-    #[test]
-    fn rows_are_told_in_order() {
-        let mut rows = Rows::default();
-        for row in [5, 700, 64, 63, 5] {
-            rows.insert(row);
-        }
-        assert_eq!(rows.len(), 4);
-        assert_eq!(rows.between(0, 1000).collect::<Vec<_>>(), [5, 63, 64, 700]);
-        assert_eq!(rows.between(6, 64).collect::<Vec<_>>(), [63]);
-        assert_eq!(rows.between(64, 65).collect::<Vec<_>>(), [64]);
-        assert_eq!(rows.between(701, 9000).count(), 0);
     }
 }

@@ -20,16 +20,12 @@ mod take;
 mod times;
 mod touched;
 
-pub(crate) use keys::Rows;
-pub use resolve::Gone;
-
 use crate::{
     contract::Contract,
-    dataset::{BEHIND, Lake, MADE_FROM, Prepared, Properties, ROW_ADDRESS, Scan},
+    dataset::{BEHIND, Gone, Lake, MADE_FROM, Prepared, Properties, Rows, Scan, Staging},
     error::{SourceError, StoreError},
     origin,
     source::{Days, Glance, Listing, SourceFile, settled},
-    staging::Staging,
 };
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow_schema::SchemaRef;

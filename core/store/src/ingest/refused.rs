@@ -1,8 +1,8 @@
 //! The quarantine: what was refused of all objects, as one dataset beside the rows.
 
-use super::{Gone, Message, received};
+use super::{Message, received};
 use crate::{
-    dataset::{Lake, Part, Prepared, Properties, ROW_ADDRESS, Scan, dataset_error},
+    dataset::{Gone, Lake, Part, Prepared, Properties, ROW_ADDRESS, Scan, dataset_error},
     error::StoreError,
     origin,
 };

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     contract::Contract,
-    dataset::{Lake, Part, ROW_ADDRESS, dataset_error},
+    dataset::{Gone, Lake, Part, ROW_ADDRESS, dataset_error},
     error::StoreError,
     origin,
 };
@@ -23,43 +23,12 @@ use futures::StreamExt as _;
 use retrocast_domain::cell::DatasetRef;
 use retrocast_records::read::key;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
 /// Batches of the dataset whose keys are hashed at once.
 const HASHED_AT_ONCE: usize = 4;
-
-/// A row of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub row: u64,
-    /// What its `latest` field says; 0 without one.
-    pub order: i64,
-}
-
-/// Hashes of keys are as good as random already.
-#[derive(Default)]
-pub(super) struct FirstBytes(u64);
-
-impl std::hash::Hasher for FirstBytes {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for (slot, byte) in bytes.iter().take(8).enumerate() {
-            self.0 ^= u64::from(*byte) << (8 * slot);
-        }
-    }
-    fn write_u128(&mut self, value: u128) {
-        self.0 = value as u64;
-    }
-}
-
-pub(super) type Keys = HashMap<u128, Seen, std::hash::BuildHasherDefault<FirstBytes>>;
-
-/// Rows of the dataset that have to go: offsets by fragment.
-pub type Gone = BTreeMap<u32, Vec<u32>>;
 
 /// What is in the dataset.
 pub(super) struct Existing<'a> {

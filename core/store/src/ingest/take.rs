@@ -2,14 +2,14 @@
 
 use super::{
     Control, Message, Progress, SourceSpec,
-    keys::{Gathered, Rows},
+    keys::{Gathered, Keys},
     manifest::Counts,
-    resolve::Keys,
     times::{self, Times},
     touched::Touched,
 };
 use crate::{
     contract::Contract,
+    dataset::Rows,
     error::StoreError,
     origin,
     source::{Listing, SourceFile},

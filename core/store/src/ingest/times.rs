@@ -3,10 +3,9 @@
 //! Each version remembers them. Of the next one they follow from those, from what the increment brings,
 //! and from whether a row at one of the ends is gone.
 
-use super::{Gone, ROW_ADDRESS, Rows};
 use crate::{
     contract::Contract,
-    dataset::{Lake, Part, Prepared, Properties, dataset_error},
+    dataset::{Gone, Lake, Part, Prepared, Properties, ROW_ADDRESS, Rows, dataset_error},
     error::StoreError,
 };
 use arrow::{

@@ -1,10 +1,13 @@
 //! Errors of the query engine in words for the author of the query.
 
-use super::parse::place_of;
 use crate::error::SqlError;
 use datafusion::{
     common::{Column, SchemaError},
     error::DataFusionError,
+    sql::sqlparser::{
+        dialect::GenericDialect,
+        tokenizer::{Location, Token, Tokenizer},
+    },
 };
 use retrocast_records::near;
 use std::collections::BTreeSet;
@@ -36,6 +39,17 @@ pub(super) fn explain_in(error: &DataFusionError, sql: &str) -> SqlError {
         "use it as a condition of WHERE that compares columns with =, or join the rows of the \
          subquery, grouped, with LEFT JOIN",
     )
+}
+
+/// Where a keyword stands in a query that has it once.
+fn place_of(sql: &str, keyword: &str) -> Option<Location> {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location();
+    let mut places = tokens.ok()?.into_iter().filter(|found| {
+        matches!(&found.token, Token::Word(word)
+            if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(keyword))
+    });
+    let place = places.next()?;
+    places.next().is_none().then_some(place.span.start)
 }
 
 fn is_ambiguous(error: &DataFusionError) -> bool {

@@ -173,17 +173,6 @@ fn deepest_bracket(sql: &str) -> Option<Location> {
     deepest.map(|(_, place)| place)
 }
 
-/// Where a keyword stands in a query that has it once.
-pub(super) fn place_of(sql: &str, keyword: &str) -> Option<Location> {
-    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location();
-    let mut places = tokens.ok()?.into_iter().filter(|found| {
-        matches!(&found.token, Token::Word(word)
-            if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(keyword))
-    });
-    let place = places.next()?;
-    places.next().is_none().then_some(place.span.start)
-}
-
 /// Refuses table functions that could read something, statements inside of the query, and what
 /// the planner could not follow.
 #[derive(Default)]

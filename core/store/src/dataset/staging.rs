@@ -6,7 +6,8 @@
 //! lock ends with its process, so a folder whose lock can be had was left behind, and whoever stages
 //! next removes it.
 
-use crate::{dataset::Lake, error::StoreError};
+use super::Lake;
+use crate::error::StoreError;
 use std::{
     fs::{File, TryLockError},
     io::{self, ErrorKind},
