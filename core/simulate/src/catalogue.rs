@@ -17,13 +17,10 @@ mod tasks;
 mod tests;
 pub(crate) mod traces;
 
-use crate::{Error, company::Company, truth::SourceTruth};
+use crate::{Error, company::Company, tickets::Asked, truth::SourceTruth};
 use alerts::Fault;
 use std::path::Path;
 use traces::Streak;
-
-/// A ticket that tasks may come from: when it was opened, in seconds since 1970, and its number.
-pub(crate) type Asked = (i64, u64);
 
 /// What the first five tables tell to those that are written after them.
 pub(crate) struct Known {

@@ -6,9 +6,8 @@ use crate::{
     catalogue::logs::{Decision, Logs},
     company::{COUNT_SHAPE, Company, DECISION_KINDS, HOSTILE_SHARE, LATE_SHARE, REPEAT_SHARE},
     hostile::{self, Flaw},
-    output::{Feed, Layout, Packing, Style},
+    output::{Feed, Layout, Packing, Style, quoted},
     random::Random,
-    tickets::quoted,
     truth::{SourceTruth, reason},
 };
 use std::{io::Write, path::Path};

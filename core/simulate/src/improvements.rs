@@ -3,7 +3,7 @@
 use crate::{
     Error,
     company::Company,
-    tickets::quoted,
+    output::quoted,
     truth::{SourceTruth, reason},
 };
 use std::path::Path;

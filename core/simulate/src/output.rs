@@ -9,6 +9,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// A text as it stands in JSON, quotes included.
+pub(crate) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
 /// How a file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Packing {

@@ -6,9 +6,8 @@ use crate::{
     catalogue::traces::{Execution, Traced, Traces},
     company::{COUNT_SHAPE, Company, HOSTILE_SHARE, LATE_SHARE, PIPELINES, REPEAT_SHARE},
     hostile::{self, Flaw},
-    output::{Feed, Layout, Packing, Style},
+    output::{Feed, Layout, Packing, Style, quoted},
     random::Random,
-    tickets::quoted,
     truth::{SourceTruth, reason},
 };
 use std::{io::Write, path::Path};

@@ -3,10 +3,9 @@
 use crate::{
     Error,
     calendar::Clock,
-    catalogue::Asked,
     company::{Company, HOSTILE_SHARE, LATE_SHARE, REPEAT_SHARE, TICKET_TYPES},
     hostile::{self, Flaw},
-    output::{Feed, Layout, Packing, Style},
+    output::{Feed, Layout, Packing, Style, quoted},
     random::Random,
     truth::{SourceTruth, reason},
 };
@@ -65,6 +64,9 @@ const FLAWS: [Flaw; 15] = [
 
 /// Of every so many tickets one may become a task.
 const ASKED_EVERY: u64 = 20;
+
+/// A ticket that tasks may come from: when it was opened, in seconds since 1970, and its number.
+pub(crate) type Asked = (i64, u64);
 
 /// Writes all tickets under `root/tickets`, and says which of them tasks may come from.
 pub(crate) fn write(
@@ -163,11 +165,6 @@ struct Writer {
     hostile_titles: Vec<String>,
     bodies: Vec<String>,
     tags: Vec<String>,
-}
-
-/// A text as it stands in JSON, quotes included.
-pub(crate) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 impl Writer {

@@ -9,9 +9,8 @@ use crate::{
     Error,
     company::{Company, PIPELINES},
     hostile::Flaw,
-    output::{Layout, Packing, Style},
+    output::{Layout, Packing, Style, quoted},
     random::Random,
-    tickets::quoted,
     truth::{SourceTruth, reason},
 };
 use std::path::Path;

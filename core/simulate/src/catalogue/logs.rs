@@ -10,9 +10,8 @@ use crate::{
     calendar::Day,
     company::DECISION_KINDS,
     hostile::Flaw,
-    output::{Layout, Packing, Style},
+    output::{Layout, Packing, Style, quoted},
     random::Random,
-    tickets::quoted,
     truth::{SourceTruth, reason},
 };
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! One record of any table, before it is known whether it becomes a line of JSON or of CSV.
 
-use crate::{hostile::Flaw, tickets::quoted, truth::reason};
+use crate::{hostile::Flaw, output::quoted, truth::reason};
 use jiff::Timestamp;
 use std::fmt::Display;
 

@@ -2,7 +2,6 @@
 //! and incidents; one in ten is exported before it is done, and again, changed, some days later.
 
 use super::{
-    Asked,
     incidents::Incident,
     row::{Row, Shape},
     table::{Spec, Table},
@@ -13,6 +12,7 @@ use crate::{
     company::{COMPONENTS, COUNT_SHAPE, Company},
     hostile::{Flaw, TEXTS},
     output::{Layout, Packing, Style},
+    tickets::Asked,
     truth::{SourceTruth, reason},
 };
 use std::path::Path;
