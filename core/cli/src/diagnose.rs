@@ -1,8 +1,7 @@
 //! Errors as people read them.
 
-use crate::{Exit, terminal};
+use crate::Exit;
 use retrocast_engine::EngineError;
-use std::io::{IsTerminal as _, Write as _};
 
 /// A mistake in what was typed or in a job file: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -20,36 +19,13 @@ pub fn exit(error: &anyhow::Error) -> Exit {
     }
 }
 
-/// Whether a stream should be coloured: a terminal, and nobody said no.
-pub fn colour(terminal: bool) -> bool {
-    terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
-/// Prints an error and what led to it.
-pub fn print_error(error: &anyhow::Error) {
-    let stderr = std::io::stderr();
-    let (bold, plain) = if colour(stderr.is_terminal()) {
-        ("\x1b[1;31m", "\x1b[0m")
-    } else {
-        ("", "")
-    };
-    let mut out = stderr.lock();
-    for (n, part) in parts(error).iter().enumerate() {
-        let part = terminal::clean(part);
-        let _ = match n {
-            0 => writeln!(out, "{bold}error:{plain} {part}"),
-            _ => writeln!(out, "  because: {part}"),
-        };
-    }
-}
-
 /// An error and what led to it, in one line.
 pub fn in_one_line(error: &anyhow::Error) -> String {
     parts(error).join(": ")
 }
 
 /// An error and what led to it. Many errors name their cause themselves: nothing is said twice.
-fn parts(error: &anyhow::Error) -> Vec<String> {
+pub fn parts(error: &anyhow::Error) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     for cause in error.chain() {
         let text = cause.to_string();

@@ -93,7 +93,7 @@ fn run() -> Exit {
         // Reported at the end of the program.
         Err(error) if error.is::<terminal::StdoutError>() => Exit::Done,
         Err(error) => {
-            diagnose::print_error(&error);
+            terminal::print_error(&error);
             diagnose::exit(&error)
         }
     }

@@ -23,7 +23,7 @@ pub fn init_tracing(verbose: u8) {
     };
     let told = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_ansi(crate::diagnose::colour(std::io::stderr().is_terminal()))
+        .with_ansi(crate::terminal::colour(std::io::stderr().is_terminal()))
         // It would panic where stderr cannot be written.
         .log_internal_errors(false)
         .without_time();

@@ -66,10 +66,33 @@ pub fn finish(exit: Exit) -> Exit {
     }
     match FAILURE.get() {
         Some(error) if error.kind != ErrorKind::BrokenPipe => {
-            diagnose::print_error(&error.clone().into());
+            print_error(&error.clone().into());
             exit.graver(Exit::Failed)
         }
         _ => exit,
+    }
+}
+
+/// Whether a stream should be coloured: a terminal, and nobody said no.
+pub fn colour(terminal: bool) -> bool {
+    terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Prints an error and what led to it.
+pub fn print_error(error: &anyhow::Error) {
+    let stderr = io::stderr();
+    let (bold, plain) = if colour(stderr.is_terminal()) {
+        ("\x1b[1;31m", "\x1b[0m")
+    } else {
+        ("", "")
+    };
+    let mut out = stderr.lock();
+    for (n, part) in diagnose::parts(error).iter().enumerate() {
+        let part = clean(part);
+        let _ = match n {
+            0 => writeln!(out, "{bold}error:{plain} {part}"),
+            _ => writeln!(out, "  because: {part}"),
+        };
     }
 }
 

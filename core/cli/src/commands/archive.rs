@@ -1,7 +1,8 @@
 //! `retrocast list` and `retrocast show`, and what a run leaves for the archive.
 
-use super::{print, print_json, resolve::Runs, truth::read};
+use super::{print, print_json, resolve::Runs};
 use crate::{Exit, diagnose::WrongUsage, terminal, workspace::Workspace};
+use anyhow::Context as _;
 use retrocast_domain::{Finding, Report, finding::by_importance};
 use retrocast_engine::RunResult;
 use retrocast_run::{
@@ -143,6 +144,13 @@ pub fn find(workspace: &Workspace, run: &str) -> anyhow::Result<PathBuf> {
     };
     let found = runs.resolve(run).map_err(WrongUsage)?;
     Ok(found.0.clone())
+}
+
+/// Reads a part of a run's folder that is there when the run made a report.
+pub fn read<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let text = std::fs::read(path)
+        .with_context(|| format!("cannot read {}: did the run make a report?", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("{} is not as expected", path.display()))
 }
 
 /// Column at which findings and failures begin.

@@ -107,7 +107,7 @@ pub fn backfill(
             Ok(result) => result,
             // Somebody else is at this window; what others there are is made nonetheless.
             Err(error) if diagnose::exit(&error) == Exit::Busy => {
-                diagnose::print_error(&error);
+                terminal::print_error(&error);
                 busy += 1;
                 continue;
             }

@@ -4,9 +4,9 @@ use super::{print_json, print_raw};
 use crate::{
     Exit,
     arguments::{AgainArguments, JobArguments},
-    diagnose::{WrongUsage, colour},
+    diagnose::WrongUsage,
     executor::{self, Catalogue},
-    housekeeping, ledger,
+    housekeeping, ledger, terminal,
     workspace::Workspace,
 };
 use jiff::civil::Date;
@@ -384,7 +384,7 @@ pub fn print_diagnostics(diagnostics: &[Diagnostic], text: &str) {
     }
     let stderr = std::io::stderr();
     let shown = &diagnostics[..diagnostics.len().min(MOST_SHOWN)];
-    let rendered = render(shown, text, colour(stderr.is_terminal()));
+    let rendered = render(shown, text, terminal::colour(stderr.is_terminal()));
     let mut out = stderr.lock();
     let _ = writeln!(out, "{}", rendered.trim_end());
     if shown.len() < diagnostics.len() {

@@ -116,7 +116,7 @@ pub fn tick(workspace: &Workspace, named: &[String], looking: &Looking) -> Exit 
         let exit = match look {
             Ok(look) => look.exit,
             Err(error) => {
-                diagnose::print_error(&error);
+                terminal::print_error(&error);
                 diagnose::exit(&error)
             }
         };
@@ -280,7 +280,7 @@ fn ask(workspace: &Workspace, found: &Scheduled) -> anyhow::Result<Asked> {
 /// Whether there is more room now; what kept it from being made is said.
 fn made_room(workspace: &Workspace, found: &Scheduled) -> bool {
     housekeeping::made_room(workspace, &found.job).unwrap_or_else(|error| {
-        diagnose::print_error(&error);
+        terminal::print_error(&error);
         false
     })
 }

@@ -1,8 +1,10 @@
 //! `retrocast simulate` and `retrocast evaluate`: planted truth, and whether a run found it.
 
-use super::{archive, print, print_json};
+use super::{
+    archive::{find, read},
+    print, print_json,
+};
 use crate::{Exit, diagnose::WrongUsage, workspace::Workspace};
-use anyhow::Context as _;
 use retrocast_domain::{Finding, Report, number::plural};
 use retrocast_simulate::{Config, Truth};
 use std::path::{Path, PathBuf};
@@ -47,7 +49,7 @@ pub fn evaluate(
     json: bool,
 ) -> anyhow::Result<Exit> {
     let truth = Truth::read(truth)?;
-    let folder = archive::find(workspace, run)?;
+    let folder = find(workspace, run)?;
     let findings: Vec<Finding> = read(&folder.join("findings.json"))?;
     let report: Report = read(&folder.join("report.json"))?;
     let evaluation =
@@ -62,10 +64,4 @@ pub fn evaluate(
     } else {
         Exit::Failed
     })
-}
-
-pub fn read<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = std::fs::read(path)
-        .with_context(|| format!("cannot read {}: did the run make a report?", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("{} is not as expected", path.display()))
 }
