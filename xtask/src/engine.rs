@@ -1,8 +1,10 @@
 //! What the engine itself costs, as whole processes: jobs whose stages do nothing.
 
+mod peers;
+
 use crate::{
     measure::{self, Measured, Series},
-    peers, program, target,
+    program, target,
 };
 use std::{
     fmt::Write as _,
@@ -12,7 +14,7 @@ use std::{
 };
 
 /// How many stages do not need each other.
-pub const WIDTH: usize = 10;
+const WIDTH: usize = 10;
 /// Stages of the job that is run.
 const NODES: usize = 1000;
 /// Stages of the job that is only planned.
@@ -74,7 +76,7 @@ fn tell(name: &str, series: &Series) {
 }
 
 /// First runs, each in a workspace of its own, and reruns of the last of them.
-pub fn runs(folder: &Path, nodes: usize, times: usize) -> Result<(Series, Series), String> {
+fn runs(folder: &Path, nodes: usize, times: usize) -> Result<(Series, Series), String> {
     let mut workspaces = (0..times)
         .map(|i| Workspace::new(folder.join(format!("{nodes}-{i}")), nodes))
         .collect::<Result<Vec<_>, _>>()?;

@@ -4,7 +4,6 @@ mod engine;
 mod figures;
 mod ingest;
 mod measure;
-mod peers;
 mod tidy_times;
 mod venv;
 

@@ -3,8 +3,8 @@
 //! Each is installed at one version into a virtual environment of its own, under the target folder.
 //! One that cannot be installed is said to be left out; the others are measured.
 
+use super::{WIDTH, runs};
 use crate::{
-    engine::{self, WIDTH},
     measure::{self, Measured, Series},
     venv,
 };
@@ -67,7 +67,7 @@ const PEERS: [Peer; 3] = [
 
 /// Measures ours and theirs and prints one table.
 pub fn compare(folder: &Path) -> Result<(), String> {
-    let (first, again) = engine::runs(folder, TASKS, TIMES)?;
+    let (first, again) = runs(folder, TASKS, TIMES)?;
     let ours = Row {
         name: "Retrocast".to_string(),
         isolation: "one process",
