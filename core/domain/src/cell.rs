@@ -4,6 +4,7 @@ use crate::{
     chart::Chart,
     effect::Effect,
     finding::{Chapter, Direction, Finding},
+    source::SourceNote,
     table::Table,
 };
 use serde::{Deserialize, Serialize};
@@ -276,7 +277,7 @@ pub struct Outcome {
     pub files: Vec<String>,
     /// What became of the records (sources only).
     #[serde(default)]
-    pub source: Option<crate::report::SourceNote>,
+    pub source: Option<SourceNote>,
 }
 
 #[cfg(test)]

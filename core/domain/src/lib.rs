@@ -19,6 +19,8 @@ pub mod table;
 
 pub mod chart;
 
+pub mod source;
+
 pub mod cell;
 
 pub mod report;

@@ -1,14 +1,11 @@
 //! A report: everything one reader is told, chosen and ordered, before it is laid out.
 
+pub use crate::source::{Expectation, Silence, SourceNote};
+
 use crate::{
     cell::{Cell, CellStatus, DatasetRef, Kpi},
     effect::Effect,
     finding::{Finding, Severity},
-    number::{count, plural},
-};
-use jiff::{
-    Timestamp,
-    civil::{Date, DateTime},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -21,149 +18,6 @@ pub enum ReportStatus {
     Complete,
     /// An optional stage failed, or a source was missing in part; cells say which.
     Partial,
-}
-
-/// The meaning of a time without records.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Silence {
-    /// Nothing happened, or records are missing.
-    #[default]
-    Unknown,
-    /// Nothing happened.
-    Zero,
-}
-
-impl Silence {
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde passes a reference"
-    )]
-    fn is_unknown(&self) -> bool {
-        *self == Self::Unknown
-    }
-}
-
-/// What a contract expects of its records as a whole.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Expectation {
-    /// Hours that may lie between the newest record and the moment the report looks back from.
-    pub fresh_hours: Option<f64>,
-    /// Fewest records a day.
-    pub daily_records_min: Option<f64>,
-    /// Most records a day.
-    pub daily_records_max: Option<f64>,
-    /// The meaning of a time without records.
-    #[serde(default, skip_serializing_if = "Silence::is_unknown")]
-    pub silence: Silence,
-}
-
-impl Expectation {
-    /// From this many hours on, 60 days, `fresh_hours` allows for rare events and not for late
-    /// deliveries.
-    const RARE_HOURS: f64 = 1440.0;
-
-    /// The time until which no records after the `last` one mean that nothing happened, at most
-    /// `end`; `None` where silence may be missing records. A silence longer than `fresh_hours` is one
-    /// that the source's owner did not foresee: it is known to be empty up to that length only.
-    pub fn complete_until(&self, last: DateTime, end: DateTime) -> Option<DateTime> {
-        let is_zero = self.silence == Silence::Zero
-            || self
-                .fresh_hours
-                .is_some_and(|hours| hours >= Self::RARE_HOURS);
-        let foreseen = |hours: f64| {
-            let span = jiff::SignedDuration::try_from_secs_f64(hours * 3600.0).ok()?;
-            last.checked_add(span).ok()
-        };
-        let until = self.fresh_hours.and_then(foreseen);
-        is_zero.then(|| until.map_or(end, |until| until.min(end)))
-    }
-}
-
-/// What became of the records of one source.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SourceNote {
-    /// Name of the source in the job file.
-    pub name: String,
-    /// Where it was read from, without credentials.
-    pub uri: String,
-    /// Contract it was held to.
-    pub contract: String,
-    /// Files read.
-    pub files: u64,
-    /// Records seen.
-    pub records: u64,
-    /// Records accepted.
-    pub accepted: u64,
-    /// Records left out by reason, most frequent first.
-    pub quarantined: Vec<(String, u64)>,
-    /// Records left out because their key had been seen.
-    pub duplicates: u64,
-    /// Files that could not be read to their end, with the reason.
-    pub broken_files: Vec<(String, String)>,
-    /// Fields that the contract does not name, with how many records had them.
-    pub unknown_fields: Vec<(String, u64)>,
-    /// Fields of the contract that no accepted record had.
-    #[serde(default)]
-    pub missing_fields: Vec<String>,
-    /// Fields whose values had another type than the contract's, with how many records were left out
-    /// for it.
-    #[serde(default)]
-    pub retyped_fields: Vec<(String, u64)>,
-    /// What the contract expects of the records as a whole.
-    #[serde(default)]
-    pub expectation: Expectation,
-    /// First and last time in the accepted records, ISO; empty when there is no time column.
-    pub first_time: String,
-    /// Last time, ISO.
-    pub last_time: String,
-    /// What else the owner of the source should know, as sentences.
-    #[serde(default)]
-    pub warnings: Vec<String>,
-}
-
-impl SourceNote {
-    /// The days of the first and the last time, on the clocks of a time zone.
-    pub fn days(&self, timezone: &str) -> [Option<Date>; 2] {
-        let day = |time: &String| {
-            let moment = time.parse::<Timestamp>().ok();
-            let local = moment.and_then(|moment| moment.in_tz(timezone).ok());
-            let local = local.map(|local| local.date());
-            local.or_else(|| time.get(..10)?.parse().ok())
-        };
-        [&self.first_time, &self.last_time].map(day)
-    }
-
-    /// What whoever runs the job should know of what was taken, as sentences without a full stop.
-    pub fn remarks(&self) -> Vec<String> {
-        let mut remarks = Vec::new();
-        let refused = self.quarantined.iter().map(|(_, n)| n).sum();
-        if refused > 0 {
-            let reasons: Vec<String> = self
-                .quarantined
-                .iter()
-                .map(|(reason, n)| format!("{reason} {}", count(*n)))
-                .collect();
-            let were = if refused == 1 { "was" } else { "were" };
-            remarks.push(format!(
-                "{} {were} set aside: {}",
-                plural(refused, "record"),
-                reasons.join(", ")
-            ));
-        }
-        if let [(file, reason), rest @ ..] = self.broken_files.as_slice() {
-            let others = match rest.len() {
-                0 => String::new(),
-                n => format!(", and {} more", plural(n as u64, "file")),
-            };
-            remarks.push(format!(
-                "{file:?} could not be read whole: {reason}{others}"
-            ));
-        }
-        let warnings = self.warnings.iter();
-        remarks.extend(warnings.map(|warning| warning.trim_end_matches('.').to_string()));
-        remarks
-    }
 }
 
 /// Who made the report from what.
@@ -394,26 +248,5 @@ mod tests {
         let text = serde_json::to_value(&new).unwrap();
         assert_eq!(serde_json::from_value::<EarlierReport>(text).unwrap(), new);
         assert_eq!(new.find(&finding).unwrap().since, "2026-W46");
-    }
-
-    #[test]
-    fn silence_is_zero_only_where_the_contract_says_so() {
-        let time = |text: &str| text.parse::<DateTime>().expect("a time");
-        let check = |silence: Silence, fresh_hours: Option<f64>, want: Option<&str>| {
-            let expectation = Expectation {
-                fresh_hours,
-                silence,
-                ..Expectation::default()
-            };
-            let found =
-                expectation.complete_until(time("2026-09-16T12:00"), time("2026-10-19T00:00"));
-            assert_eq!(found, want.map(time), "{expectation:?}");
-        };
-        check(Silence::Unknown, None, None);
-        check(Silence::Unknown, Some(26.0), None);
-        check(Silence::Unknown, Some(20_000.0), Some("2026-10-19T00:00"));
-        check(Silence::Zero, None, Some("2026-10-19T00:00"));
-        check(Silence::Zero, Some(48.0), Some("2026-09-18T12:00"));
-        check(Silence::Zero, Some(f64::MAX), Some("2026-10-19T00:00"));
     }
 }
