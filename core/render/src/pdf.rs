@@ -6,7 +6,11 @@
 #[cfg(test)]
 mod tests;
 
-use crate::{Error, Layout, Templates, chart, report_json, sanitise, skeleton, view, world};
+use crate::{
+    Error, Layout, Templates, chart, report_json, sanitise, skeleton,
+    view::{self, POINTS_PER_MILLIMETRE},
+    world,
+};
 use retrocast_domain::{Chart, ChartKind, Report};
 use std::{
     collections::BTreeMap,
@@ -19,8 +23,6 @@ use typst::{
 };
 use typst_layout::PagedDocument;
 use typst_pdf::{PdfOptions, PdfStandard, PdfStandards};
-
-pub(crate) const POINTS_PER_MILLIMETRE: f64 = 72.0 / 25.4;
 
 /// Lays out and exports a report. The attached `report.json` holds the bytes of [`report_json`].
 ///

@@ -1,14 +1,13 @@
 //! What a stage did and found, in words.
 
 use super::{
-    ChartView, Drawings, HALF, TABLE_ROWS_MAX, TABLE_ROWS_WHOLE, WIDE,
+    ChartView, Drawings, HALF, POINTS_PER_MILLIMETRE, TABLE_ROWS_MAX, TABLE_ROWS_WHOLE, WIDE,
     effect::{self, EffectView},
     finding::{self, FindingView},
     kpi::{self, KpiView},
 };
 use crate::assemble::{self, without_name, without_prefix};
 use crate::chart::text::text_width;
-use crate::pdf::POINTS_PER_MILLIMETRE;
 use crate::words::{capital, named, shorten};
 use retrocast_domain::{
     Align, Cell, CellStatus, Chapter, ChartKind, Table, cell::DatasetRef, number::plural,
