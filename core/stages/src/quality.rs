@@ -103,6 +103,7 @@ use std::collections::BTreeMap;
 
 mod alike;
 mod completeness;
+mod finding;
 mod found;
 mod gaps;
 mod judge;

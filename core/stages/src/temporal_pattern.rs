@@ -75,7 +75,6 @@ mod params;
 mod read;
 mod result;
 mod rhythm;
-mod shown;
 mod split;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,6 @@
 use super::{
     metric::{Metric, MetricKind},
     samples::Sample,
-    texts,
 };
 use retrocast_domain::{estimate::Estimate, number};
 use retrocast_stats::{
@@ -13,6 +12,8 @@ use retrocast_stats::{
     test::{mann_whitney, newcombe, poisson_interval, poisson_rate_ratio_exact, welch, wilson},
 };
 
+/// A count that fell to zero.
+pub(super) const NONE: &str = "none";
 /// Fewest values of a sum for which an interval can be told.
 const SUM_MIN: usize = 8;
 /// Records in both windows below which counts must pass the exact test, too.
@@ -375,7 +376,7 @@ impl Change {
     /// `like` supports.
     pub(super) fn signed(&self, metric: &Metric, proven: bool, like: Option<&Self>) -> String {
         if self.is_to_none(metric) {
-            return texts::NONE.to_string();
+            return NONE.to_string();
         }
         if metric.is_whole() && self.scale == Scale::Amount && self.size.fract() == 0.0 {
             let size = number::with_unit(self.size, metric.unit());

@@ -2,6 +2,8 @@
 //!
 //! A reader who computes a change from the printed levels must find the printed change.
 
+pub(super) use super::estimate::NONE;
+
 use super::{Change, Figure, Value, metric::Metric};
 use retrocast_domain::number::{MINUS, NBSP, THIN, fixed};
 
@@ -109,9 +111,6 @@ impl Texts {
         Some(with_level(change, self.baseline.as_deref()))
     }
 }
-
-/// A count that fell to zero.
-pub(super) const NONE: &str = "none";
 
 fn with_level(change: &str, level: Option<&str>) -> String {
     match level {

@@ -2,7 +2,7 @@
 
 use super::{
     Params,
-    found::{span, start},
+    finding::{span, start},
     survey::Survey,
 };
 use crate::{Context, Input};

@@ -1,35 +1,12 @@
 //! Stretches in the history without any record, which the source's own rhythm does not explain.
 
-use super::{Params, found::start, rhythm::DayEnds};
+use super::{
+    Params,
+    finding::start,
+    rhythm::{DayEnds, Missing},
+};
 use crate::{Context, Input, times::Times};
-use jiff::{ToSpan, civil::Date};
-use retrocast_domain::{Finding, Magnitude, Severity, Window, number::plural, window::range};
-
-/// Days without a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Missing {
-    pub(super) first: Date,
-    pub(super) last: Date,
-}
-
-impl Missing {
-    pub(super) fn days(self) -> u64 {
-        u64::from((self.last - self.first).get_days().max(0).unsigned_abs()) + 1
-    }
-
-    pub(super) fn holds(self, day: Date) -> bool {
-        self.first <= day && day <= self.last
-    }
-
-    /// "from 20 September to 10 October 2026 (21 days)".
-    fn words(self) -> String {
-        format!(
-            "from {} ({})",
-            range(self.first, self.last),
-            plural(self.days(), "day")
-        )
-    }
-}
+use retrocast_domain::{Finding, Magnitude, Severity, Window, number::plural};
 
 /// The gaps of a dataset.
 #[derive(Debug, Clone, Default)]
@@ -143,13 +120,4 @@ pub(super) fn finding(
             .number("last", longest.last.to_string())
             .number("days", days),
     )
-}
-
-/// Whether a gap is that of the same time last year, as holidays are.
-pub(super) fn is_last_years(gap: Missing, end: Date) -> bool {
-    let Ok(then) = end.checked_sub(364.days()) else {
-        return false;
-    };
-    let near = |day: Date| (day - then).get_days().abs() <= 14;
-    near(gap.first) || near(gap.last) || gap.holds(then)
 }

@@ -4,7 +4,7 @@
 //! is whole, else from the place in the text where its name stands. Text of other forms, such as a
 //! line of CSV, does not say; such records are counted apart.
 
-use super::{Params, found};
+use super::{Params, finding};
 use crate::{Context, Input, Inputs, StageError, frame};
 use retrocast_domain::{
     Direction, Estimate, Finding, Magnitude, Severity, Table,
@@ -233,7 +233,7 @@ pub(super) fn findings(context: &Context, origins: &[Origin], inputs: &Inputs) -
 }
 
 fn finding(context: &Context, input: &Input, origin: &Origin, value: &Value) -> Finding {
-    let mut finding = found::start(context, input, &format!("{} left out", origin.dataset));
+    let mut finding = finding::start(context, input, &format!("{} left out", origin.dataset));
     finding.subject = format!("{} = {}", origin.column, value.label);
     finding.id = Finding::identity(&finding.kind, &finding.subject, &finding.what);
     let [lower, upper] = wilson(value.refused as f64, value.all(), 0.95);
@@ -248,7 +248,7 @@ fn finding(context: &Context, input: &Input, origin: &Origin, value: &Value) -> 
     finding.method = "Ratio of the rates at which records are left out, Poisson's law, exact \
                       conditional p-value; Benjamini and Hochberg's correction"
         .to_string();
-    finding.period = found::span(context, input);
+    finding.period = finding::span(context, input);
     finding.baseline = Some(format!("all other values of {}", origin.column));
     finding.evidence[0].filter = Some(format!(
         "{} = {}, with the records that were left out",

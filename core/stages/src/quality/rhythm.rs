@@ -1,12 +1,11 @@
 //! How long a source has been silent, and whether its own rhythm allows it.
 
-use super::gaps::{Missing, is_last_years};
 use crate::times::{Grain, Times};
 use jiff::{
     ToSpan,
     civil::{Date, DateTime, Weekday},
 };
-use retrocast_domain::Window;
+use retrocast_domain::{Window, number::plural, window::range};
 use retrocast_stats::{
     describe,
     distribution::{t_p, t_quantile},
@@ -119,6 +118,41 @@ impl Silence {
             allowed / self.hours
         })
     }
+}
+
+/// Days without a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Missing {
+    pub(super) first: Date,
+    pub(super) last: Date,
+}
+
+impl Missing {
+    pub(super) fn days(self) -> u64 {
+        u64::from((self.last - self.first).get_days().max(0).unsigned_abs()) + 1
+    }
+
+    fn holds(self, day: Date) -> bool {
+        self.first <= day && day <= self.last
+    }
+
+    /// "from 20 September to 10 October 2026 (21 days)".
+    pub(super) fn words(self) -> String {
+        format!(
+            "from {} ({})",
+            range(self.first, self.last),
+            plural(self.days(), "day")
+        )
+    }
+}
+
+/// Whether a gap is that of the same time last year, as holidays are.
+fn is_last_years(gap: Missing, end: Date) -> bool {
+    let Ok(then) = end.checked_sub(364.days()) else {
+        return false;
+    };
+    let near = |day: Date| (day - then).get_days().abs() <= 14;
+    near(gap.first) || near(gap.last) || gap.holds(then)
 }
 
 fn hours_between(from: DateTime, to: DateTime) -> f64 {

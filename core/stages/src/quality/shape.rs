@@ -1,6 +1,6 @@
 //! Fields of the records against those of the contract.
 
-use super::{Params, found};
+use super::{Params, finding};
 use crate::{Context, Input};
 use retrocast_domain::{
     Finding, Magnitude, Severity,
@@ -89,11 +89,11 @@ pub(super) fn finding(context: &Context, params: &Params, input: &Input) -> Opti
         _ => source.missing_fields.len(),
     };
     let differ = source.unknown_fields.len() + missing + source.retyped_fields.len();
-    let mut finding = found::start(context, input, "fields differ from the contract");
+    let mut finding = finding::start(context, input, "fields differ from the contract");
     finding.magnitude = Some(Magnitude::point(share, "share"));
     finding.n = source.records;
     finding.baseline = Some(format!("the contract {}", source.contract));
-    finding.period = found::span(context, input);
+    finding.period = finding::span(context, input);
     // A field nobody asked for takes nothing away.
     let takes_away = missing > 0 || !source.retyped_fields.is_empty();
     finding.severity = if takes_away {

@@ -1,9 +1,6 @@
 //! Weekdays within weeks, hours within days, months within years.
 
-use super::{
-    Data, EffectName, Found, Group, days_between,
-    shown::{calendar, chart_of, rows_of, table_of},
-};
+use super::{Data, EffectName, Found, Group, days_between};
 use crate::series::clock::hour_scale;
 use jiff::{ToSpan, civil::Date, tz::TimeZone};
 use retrocast_domain::{
@@ -16,8 +13,10 @@ use retrocast_stats::{
 };
 
 mod claims;
+mod present;
 
 use claims::{best_candidate, weekday_candidates};
+use present::{calendar, chart_of, rows_of, table_of};
 
 /// Charts of one rhythm, at most; the rest stands in the table.
 const CHARTS_MAX: usize = 4;

@@ -1,11 +1,10 @@
 //! Rhythms as a reader sees them: tables and charts.
 
-use super::{
-    Data, EffectName, Group, Line,
-    rhythm::{Fitted, Rhythm},
-    words,
+use super::{Fitted, Rhythm};
+use crate::{
+    series::words::{capitalised, chart_id, uncorrected},
+    temporal_pattern::{Data, EffectName, Group, Line, words},
 };
-use crate::series::words::{capitalised, chart_id, uncorrected};
 use jiff::{ToSpan, civil::Date};
 use retrocast_domain::{
     Chart, ChartKind, Table,
