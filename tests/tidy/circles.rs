@@ -1,0 +1,549 @@
+//! Circles of files: files of one crate that use each other's items in a ring, so that none of them
+//! can be read or changed without the others.
+//!
+//! The rule: the files of a crate form a directed graph by the items that they name. A module may use
+//! its children, and they may use what it or a module above it defines: a kind and its parts are one
+//! thing. All else must be free of circles. Code under `#[cfg(test)]` is left out, and an item that
+//! is exported again counts for the file that defines it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Files that use each other in a ring, with the names that each takes from another.
+#[derive(Debug, PartialEq)]
+pub struct Circle {
+    pub files: BTreeSet<String>,
+    pub ties: Vec<String>,
+}
+
+/// Finds the circles among the modules below `root`, the path of a `lib.rs` or `main.rs`.
+pub fn circles(root: &str, read: &dyn Fn(&str) -> Option<String>) -> Vec<Circle> {
+    let mut tree = Tree::default();
+    let folder = root.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let text = read(root).unwrap_or_default();
+    tree.add_file(root, folder, None, &text, read);
+    tree.circles()
+}
+
+type Path = Vec<String>;
+
+#[derive(Default)]
+struct Tree {
+    modules: Vec<Module>,
+}
+
+struct Module {
+    file: String,
+    parent: Option<usize>,
+    children: BTreeMap<String, usize>,
+    items: BTreeSet<String>,
+    /// The names that `use` declarations bring in, with their paths.
+    imports: Vec<(String, Path)>,
+    /// The paths of `use path::*`.
+    globs: Vec<Path>,
+    /// The paths in the code itself.
+    paths: BTreeSet<Path>,
+}
+
+#[derive(Clone, PartialEq)]
+enum Target {
+    Module(usize),
+    Item { module: usize, name: String },
+}
+
+impl Tree {
+    fn add_file(
+        &mut self,
+        file: &str,
+        folder: &str,
+        parent: Option<usize>,
+        text: &str,
+        read: &dyn Fn(&str) -> Option<String>,
+    ) -> usize {
+        let code = without_tests(&tokens(text));
+        self.add_module(file, folder, parent, &code, read)
+    }
+
+    /// Adds a module, and below it the modules it declares, whose files are in `folder`.
+    fn add_module(
+        &mut self,
+        file: &str,
+        folder: &str,
+        parent: Option<usize>,
+        code: &[String],
+        read: &dyn Fn(&str) -> Option<String>,
+    ) -> usize {
+        let this = self.modules.len();
+        self.modules.push(Module {
+            file: file.to_string(),
+            parent,
+            children: BTreeMap::new(),
+            items: BTreeSet::new(),
+            imports: Vec::new(),
+            globs: Vec::new(),
+            paths: BTreeSet::new(),
+        });
+        let at = |index: usize| code.get(index).map_or("", String::as_str);
+        let mut depth = 0_usize;
+        let mut index = 0;
+        while index < code.len() {
+            match at(index) {
+                "{" | "(" | "[" => depth += 1,
+                "}" | ")" | "]" => depth = depth.saturating_sub(1),
+                "mod" if at(index + 2) == ";" => {
+                    let name = at(index + 1);
+                    let below = format!("{folder}/{name}");
+                    let found = [format!("{below}.rs"), format!("{below}/mod.rs")]
+                        .into_iter()
+                        .find_map(|file| Some((read(&file)?, file)));
+                    if let Some((text, file)) = found {
+                        let child = self.add_file(&file, &below, Some(this), &text, read);
+                        self.modules[this].children.insert(name.to_string(), child);
+                    }
+                    index += 2;
+                }
+                "mod" if at(index + 2) == "{" => {
+                    let name = at(index + 1);
+                    let end = closing(code, index + 2);
+                    let below = format!("{folder}/{name}");
+                    let inside = &code[index + 3..end];
+                    let child = self.add_module(file, &below, Some(this), inside, read);
+                    self.modules[this].children.insert(name.to_string(), child);
+                    index = end;
+                }
+                "use" => {
+                    let end = (index..code.len())
+                        .find(|index| at(*index) == ";")
+                        .unwrap_or(code.len());
+                    self.modules[this].add_use(&[], &code[index + 1..end]);
+                    index = end;
+                }
+                "macro_rules" if depth == 0 => {
+                    self.modules[this].items.insert(at(index + 2).to_string());
+                }
+                "fn" | "struct" | "enum" | "union" | "trait" | "type" | "const" | "static"
+                    if depth == 0 && is_word(at(index + 1)) =>
+                {
+                    self.modules[this].items.insert(at(index + 1).to_string());
+                }
+                word if is_word(word) && (index == 0 || at(index - 1) != "::") => {
+                    let mut path = vec![word.to_string()];
+                    while at(index + 1) == "::" && is_word(at(index + 2)) {
+                        path.push(at(index + 2).to_string());
+                        index += 2;
+                    }
+                    self.modules[this].paths.insert(path);
+                }
+                _ => {}
+            }
+            index += 1;
+        }
+        this
+    }
+
+    /// What a path names that is written in a module; nothing where it leads out of the crate.
+    fn resolve(
+        &self,
+        module: usize,
+        path: &[String],
+        open: &mut Vec<(usize, Path)>,
+    ) -> Vec<Target> {
+        let mut start = module;
+        let mut rest = path;
+        while let Some(first) = rest.first() {
+            match first.as_str() {
+                "crate" => start = 0,
+                "self" => {}
+                "super" => start = self.modules[start].parent.unwrap_or(0),
+                _ => break,
+            }
+            rest = &rest[1..];
+        }
+        let Some((name, rest)) = rest.split_first() else {
+            return vec![Target::Module(start)];
+        };
+        let found = self.find(start, name, open);
+        if rest.is_empty() {
+            return found;
+        }
+        let module = found.iter().find_map(|target| match target {
+            Target::Module(module) => Some(*module),
+            Target::Item { .. } => None,
+        });
+        match module {
+            Some(module) => {
+                // From here on the path names what is in that module, never a crate.
+                let path = [&["self".to_string()], rest].concat();
+                self.resolve(module, &path, open)
+            }
+            None => found,
+        }
+    }
+
+    fn find(&self, module: usize, name: &str, open: &mut Vec<(usize, Path)>) -> Vec<Target> {
+        let here = &self.modules[module];
+        let mut found = Vec::new();
+        if here.items.contains(name) {
+            let name = name.to_string();
+            found.push(Target::Item { module, name });
+        }
+        found.extend(here.children.get(name).copied().map(Target::Module));
+        let imports = here.imports.iter().filter(|(import, _)| import == name);
+        for path in imports.map(|(_, path)| path) {
+            let key = (module, path.clone());
+            if !open.contains(&key) {
+                open.push(key);
+                found.extend(self.resolve(module, path, open));
+                open.pop();
+            }
+        }
+        if found.is_empty() {
+            for path in &here.globs {
+                let key = (module, [path.as_slice(), &["*".to_string()]].concat());
+                if !open.contains(&key) {
+                    open.push(key);
+                    for target in self.resolve(module, path, open) {
+                        if let Target::Module(module) = target {
+                            found.extend(self.find(module, name, open));
+                        }
+                    }
+                    open.pop();
+                }
+            }
+        }
+        found
+    }
+
+    fn is_above(&self, above: &str, module: usize) -> bool {
+        let mut next = self.modules[module].parent;
+        while let Some(parent) = next {
+            if self.modules[parent].file == above {
+                return true;
+            }
+            next = self.modules[parent].parent;
+        }
+        false
+    }
+
+    fn circles(&self) -> Vec<Circle> {
+        let mut uses: BTreeMap<&str, BTreeMap<&str, BTreeSet<String>>> = BTreeMap::new();
+        for (index, module) in self.modules.iter().enumerate() {
+            let imports = module.imports.iter().map(|(_, path)| path);
+            for path in imports.chain(&module.paths) {
+                for target in self.resolve(index, path, &mut Vec::new()) {
+                    if let Target::Item { module: to, name } = target {
+                        let to = self.modules[to].file.as_str();
+                        if to != module.file && !self.is_above(to, index) {
+                            let ties = uses.entry(&module.file).or_default();
+                            ties.entry(to).or_default().insert(name);
+                        }
+                    }
+                }
+            }
+        }
+        let reached: BTreeMap<&str, BTreeSet<&str>> = uses
+            .keys()
+            .map(|file| {
+                let mut reached = BTreeSet::new();
+                let mut open = vec![*file];
+                while let Some(file) = open.pop() {
+                    for next in uses.get(file).into_iter().flat_map(BTreeMap::keys) {
+                        if reached.insert(*next) {
+                            open.push(next);
+                        }
+                    }
+                }
+                (*file, reached)
+            })
+            .collect();
+        let rings: BTreeSet<BTreeSet<&str>> = reached
+            .iter()
+            .filter(|(file, others)| others.contains(*file))
+            .map(|(file, others)| {
+                let back = |other: &&&str| reached.get(**other).is_some_and(|r| r.contains(file));
+                others.iter().filter(back).copied().collect()
+            })
+            .collect();
+        let circle = |ring: BTreeSet<&str>| Circle {
+            ties: ring
+                .iter()
+                .flat_map(|from| uses[from].iter().map(move |(to, names)| (from, to, names)))
+                .filter(|(_, to, _)| ring.contains(*to))
+                .map(|(from, to, names)| {
+                    let names: Vec<_> = names.iter().map(String::as_str).collect();
+                    format!("{from} uses {} of {to}", names.join(", "))
+                })
+                .collect(),
+            files: ring.into_iter().map(str::to_string).collect(),
+        };
+        rings.into_iter().map(circle).collect()
+    }
+}
+
+impl Module {
+    /// Takes in the branches of a `use` tree behind `prefix`.
+    fn add_use(&mut self, prefix: &[String], tree: &[String]) {
+        for branch in branches(tree) {
+            self.add_branch(prefix.to_vec(), branch);
+        }
+    }
+
+    fn add_branch(&mut self, mut path: Path, branch: &[String]) {
+        for (index, token) in branch.iter().enumerate() {
+            match token.as_str() {
+                "::" if path.is_empty() => return, // The name of a crate follows.
+                "::" => {}
+                "{" => return self.add_use(&path, &branch[index + 1..closing(branch, index)]),
+                "*" => return self.globs.push(path),
+                "as" => return self.imports.push((branch[index + 1].clone(), path)),
+                "self" if !path.is_empty() => {}
+                word => path.push(word.to_string()),
+            }
+        }
+        if let Some(name) = path.last().cloned() {
+            self.imports.push((name, path));
+        }
+    }
+}
+
+/// The pieces between the commas at the top of a `use` tree.
+fn branches(tree: &[String]) -> Vec<&[String]> {
+    let mut depth = 0_usize;
+    tree.split(|token| {
+        match token.as_str() {
+            "{" => depth += 1,
+            "}" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && token == ","
+    })
+    .filter(|branch| !branch.is_empty())
+    .collect()
+}
+
+/// The place of the bracket that closes the one at `open`.
+fn closing(code: &[String], open: usize) -> usize {
+    let mut depth = 0_usize;
+    for (index, token) in code.iter().enumerate().skip(open) {
+        match token.as_str() {
+            "{" | "(" | "[" => depth += 1,
+            "}" | ")" | "]" => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return index;
+        }
+    }
+    code.len()
+}
+
+fn is_word(token: &str) -> bool {
+    token.starts_with(|first: char| first == '_' || first.is_alphabetic())
+}
+
+/// Leaves out the items under `#[cfg(test)]`.
+fn without_tests(code: &[String]) -> Vec<String> {
+    const TEST: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
+    let mut kept = Vec::new();
+    let mut index = 0;
+    while index < code.len() {
+        if code[index..].iter().map(String::as_str).take(7).eq(TEST) {
+            index = end_of_item(code, index + TEST.len());
+        } else {
+            kept.push(code[index].clone());
+            index += 1;
+        }
+    }
+    kept
+}
+
+fn end_of_item(code: &[String], mut index: usize) -> usize {
+    let mut ends_with_block = true;
+    while index < code.len() {
+        match code[index].as_str() {
+            "use" | "const" | "static" | "let" => ends_with_block = false,
+            "fn" => ends_with_block = true,
+            ";" => return index + 1,
+            "{" if ends_with_block => return closing(code, index) + 1,
+            "{" | "(" | "[" => index = closing(code, index),
+            "}" => return index,
+            _ => {}
+        }
+        index += 1;
+    }
+    index
+}
+
+/// The words and signs of a text. Comments are left out; so are strings, but for those of attributes
+/// that are paths of this crate, as in `#[serde(with = "crate::a")]`.
+fn tokens(text: &str) -> Vec<String> {
+    let text: Vec<char> = text.chars().collect();
+    let at = |index: usize| text.get(index).copied().unwrap_or('\0');
+    let mut tokens: Vec<String> = Vec::new();
+    let mut index = 0;
+    while index < text.len() {
+        let start = index;
+        match (at(index), at(index + 1)) {
+            ('/', '/') => {
+                while index < text.len() && at(index) != '\n' {
+                    index += 1;
+                }
+            }
+            ('/', '*') => index = end_of_comment(&text, index),
+            ('"', _) => {
+                index += 1;
+                while index < text.len() && at(index) != '"' {
+                    index += if at(index) == '\\' { 2 } else { 1 };
+                }
+                index += 1;
+                let inside: String = text[start + 1..(index - 1).min(text.len())]
+                    .iter()
+                    .collect();
+                let value_in_attribute = tokens.last().is_some_and(|token| token == "=");
+                if value_in_attribute && inside.starts_with("crate::") && !inside.contains(' ') {
+                    tokens.extend(self::tokens(&inside));
+                }
+            }
+            // A character, not a lifetime.
+            ('\'', '\\') => {
+                index += 3;
+                while index < text.len() && at(index) != '\'' {
+                    index += 1;
+                }
+                index += 1;
+            }
+            ('\'', _) if at(index + 2) == '\'' => index += 3,
+            ('\'', _) => {
+                index += 1;
+                while at(index).is_alphanumeric() || at(index) == '_' {
+                    index += 1;
+                }
+            }
+            (':', ':') => {
+                tokens.push("::".to_string());
+                index += 2;
+            }
+            (first, _) if first.is_alphanumeric() || first == '_' => {
+                while at(index).is_alphanumeric() || at(index) == '_' {
+                    index += 1;
+                }
+                let word: String = text[start..index].iter().collect();
+                let hashes = text[index..].iter().take_while(|c| **c == '#').count();
+                if matches!(word.as_str(), "r" | "br" | "cr") && at(index + hashes) == '"' {
+                    let end: Vec<char> = format!("\"{}", "#".repeat(hashes)).chars().collect();
+                    index += hashes + 1;
+                    while index < text.len() && !text[index..].starts_with(&end) {
+                        index += 1;
+                    }
+                    index += end.len();
+                } else {
+                    tokens.push(word);
+                }
+            }
+            (first, _) => {
+                if !first.is_whitespace() {
+                    tokens.push(first.to_string());
+                }
+                index += 1;
+            }
+        }
+    }
+    tokens
+}
+
+fn end_of_comment(text: &[char], mut index: usize) -> usize {
+    let mut depth = 0;
+    while index < text.len() {
+        if text[index..].starts_with(&['/', '*']) {
+            depth += 1;
+            index += 2;
+        } else if text[index..].starts_with(&['*', '/']) {
+            depth -= 1;
+            index += 2;
+            if depth == 0 {
+                break;
+            }
+        } else {
+            index += 1;
+        }
+    }
+    index
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(files: &[(&str, &str)]) -> Vec<Circle> {
+        circles("src/lib.rs", &|path| {
+            let found = files.iter().find(|(name, _)| *name == path);
+            found.map(|(_, text)| text.to_string())
+        })
+    }
+
+    #[test]
+    fn a_ring_is_found_through_what_is_exported_again() {
+        let circles = found(&[
+            ("src/lib.rs", "mod read; mod source; pub use read::Read;"),
+            (
+                "src/read/mod.rs",
+                "mod json; pub use self::json::{Json as Plain, Read};",
+            ),
+            (
+                "src/read/json.rs",
+                "pub struct Read; pub struct Json;\nfn f() -> crate::source::Source { todo!() }",
+            ),
+            (
+                "src/source.rs",
+                "use super::{read::{self, *}, Read};\npub struct Source(Read, read::Plain);",
+            ),
+        ]);
+        assert_eq!(
+            circles,
+            [Circle {
+                files: ["src/read/json.rs", "src/source.rs"]
+                    .map(str::to_string)
+                    .into(),
+                ties: vec![
+                    "src/read/json.rs uses Source of src/source.rs".to_string(),
+                    "src/source.rs uses Json, Read of src/read/json.rs".to_string(),
+                ],
+            }]
+        );
+    }
+
+    #[test]
+    fn a_module_and_its_parts_are_one_thing() {
+        let circles = found(&[
+            ("src/lib.rs", "mod a; mod b; pub struct Root;"),
+            ("src/a.rs", "mod part; pub struct A; fn f() { part::g() }"),
+            (
+                "src/a/part.rs",
+                "use super::A; pub fn g(_: A, _: crate::Root) {}",
+            ),
+            ("src/b.rs", "fn f(_: crate::a::A) {}"),
+        ]);
+        assert_eq!(circles, []);
+    }
+
+    #[test]
+    fn tests_comments_and_strings_tie_nothing() {
+        let text = r##"
+            pub struct B;
+            /* /* crate::a::A */ crate::a::A */ // crate::a::A
+            const QUOTE: char = '"'; const TEXT: &str = "crate::a::A \" crate::a::A";
+            const RAW: &str = r#"crate::a::A " crate::a::A"#;
+            #[cfg(test)]
+            use crate::a::{self, A};
+            #[cfg(test)]
+            #[derive(Debug)]
+            struct Sample { a: crate::a::A }
+            #[cfg(test)]
+            mod tests { fn f<'a>(_: &'a crate::a::A) {} }
+        "##;
+        let a = ("src/a.rs", "pub struct A; fn f(_: crate::b::B) {}");
+        let lib = ("src/lib.rs", "mod a; mod b;");
+        assert_eq!(found(&[lib, a, ("src/b.rs", text)]), []);
+        let text = format!("{text} fn f(_: crate::a::A) {{}}");
+        assert_eq!(found(&[lib, a, ("src/b.rs", &text)]).len(), 1);
+    }
+}
