@@ -256,6 +256,8 @@ after=$(ls reports/small | grep -c W)
 echo "windows $before $after"
 $do run small --window 2026-W45; echo "code $?"
 cat reports/small/2026-W45/*/report.json
+echo
+$do lake query small 'select count(*) as published from ledger.runs' --csv
 "#;
     let Some(ended) = on_small_disk("room on a full disk", &scratch, "32m", script) else {
         return;
@@ -275,6 +277,8 @@ cat reports/small/2026-W45/*/report.json
         out.contains("as the job's retention (1 week) allows"),
         "{out}"
     );
+    // The ledger outlives the reports that went.
+    assert!(out.ends_with("published\n15\n"), "{out}");
 }
 
 #[test]

@@ -5,9 +5,8 @@ use super::{
     nouns::{NOUNS, POSITION, PUBLICATION, RUNS},
 };
 use crate::{
-    dataset::{Properties, Scan},
+    dataset::{Gone, Properties, Scan},
     error::StoreError,
-    ingest::Gone,
 };
 use arrow::array::{AsArray as _, RecordBatch};
 use arrow_schema::SchemaRef;

@@ -9,6 +9,7 @@ use datafusion::{
     },
     dataframe::DataFrame,
     logical_expr::{Expr, LogicalPlan},
+    sql::TableReference,
 };
 
 /// Sorts by all columns where the query leaves the order open.
@@ -49,17 +50,22 @@ fn holds_sort(plan: &LogicalPlan) -> bool {
 fn only_picks(plan: &LogicalPlan) -> bool {
     let mut picks = true;
     let walked = plan.apply(|node| {
-        if let LogicalPlan::TableScan(scan) = node {
-            // Its rows are in the order of publication, which is another when an older window was run again.
-            picks &= scan.table_name.schema() != Some(ledger::SCHEMA);
-            return Ok(TreeNodeRecursion::Continue);
-        }
+        // A table that is a view is an alias of its plan.
+        let table = match node {
+            LogicalPlan::TableScan(scan) => Some(&scan.table_name),
+            LogicalPlan::SubqueryAlias(alias) => Some(&alias.alias),
+            _ => None,
+        };
+        // Rows of the ledger are in the order of publication, which is another when an older window was run
+        // again.
+        picks &= table.and_then(TableReference::schema) != Some(ledger::SCHEMA);
         picks &= matches!(
             node,
             LogicalPlan::Projection(_)
                 | LogicalPlan::Filter(_)
                 | LogicalPlan::Limit(_)
                 | LogicalPlan::SubqueryAlias(_)
+                | LogicalPlan::TableScan(_)
                 | LogicalPlan::Unnest(_)
         );
         Ok(if picks {
