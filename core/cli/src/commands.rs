@@ -4,7 +4,6 @@ pub mod archive;
 mod backfill;
 mod check;
 mod contract;
-mod decisions;
 mod dictionary;
 mod diff;
 mod export;
@@ -20,8 +19,6 @@ mod schedule;
 mod status;
 mod truth;
 mod watch;
-
-pub use truth::read;
 
 use crate::{
     Exit,

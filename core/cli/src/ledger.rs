@@ -2,12 +2,12 @@
 
 mod rows;
 
-use crate::{commands::archive, terminal, workspace::Workspace};
+use crate::{runs, terminal, workspace::Workspace};
 use anyhow::Context as _;
-use jiff::{Timestamp, civil::Date};
-use retrocast_deliver::RunSummary;
-use retrocast_domain::{RunStatus, Window};
-use retrocast_engine::{Job, LedgerRun, LedgerView, RunResult};
+use jiff::civil::Date;
+use retrocast_domain::Window;
+use retrocast_engine::{Job, RunResult};
+use retrocast_run::{LedgerRun, LedgerView, RunSummary, files::REPORT};
 use retrocast_store::{
     Lake, Ledger,
     ledger::{Decision, Publication, PublishedRun, newest},
@@ -70,7 +70,7 @@ impl JobLedger {
         let published = self.runtime.block_on(self.ledger.runs())?;
         let published: BTreeSet<String> = published.iter().map(PublishedRun::publication).collect();
         let mut missing = Vec::new();
-        for (folder, run) in archive::of_job(workspace, job) {
+        for (folder, run) in runs::of_job(workspace, job) {
             let Some(run) = finished(&folder, &run) else {
                 continue;
             };
@@ -112,7 +112,7 @@ impl JobLedger {
 /// Publishes a run that has just ended. A ledger that cannot be written does not fail the run: the next run
 /// publishes it.
 pub fn publish_ended(workspace: &Workspace, job: &str, result: &RunResult) {
-    if !is_finished(result.status) {
+    if !result.status.has_reports() {
         return;
     }
     let published =
@@ -126,14 +126,10 @@ pub fn publish_ended(workspace: &Workspace, job: &str, result: &RunResult) {
     }
 }
 
-fn is_finished(status: RunStatus) -> bool {
-    matches!(status, RunStatus::Complete | RunStatus::Partial)
-}
-
 /// A run of the archive as the ledger knows it; `None` when it made no report.
 fn finished(folder: &Path, run: &RunSummary) -> Option<PublishedRun> {
-    let made = is_finished(run.status) && folder.join("report.json").is_file();
-    let finished: Timestamp = run.finished.as_deref()?.parse().ok()?;
+    let made = run.status.has_reports() && folder.join(REPORT).is_file();
+    let finished = run.finished?;
     let window = rows::window(folder).filter(|_| made)?;
     Some(PublishedRun {
         job: run.job.clone(),

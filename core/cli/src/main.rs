@@ -14,6 +14,7 @@ mod executor;
 mod housekeeping;
 mod ledger;
 mod progress;
+mod runs;
 mod signals;
 mod terminal;
 mod workspace;

@@ -1,14 +1,19 @@
 //! `retrocast list` and `retrocast show`, and what a run leaves for the archive.
 
 use super::{print, print_json, resolve::Runs};
-use crate::{Exit, diagnose::WrongUsage, terminal, workspace::Workspace};
+use crate::{
+    Exit,
+    diagnose::WrongUsage,
+    runs::{reconcile, reconciled},
+    terminal,
+    workspace::Workspace,
+};
 use anyhow::Context as _;
 use retrocast_domain::{Finding, Report, finding::by_importance};
 use retrocast_engine::RunResult;
 use retrocast_run::{
     EventKind, Journal, RunStatus, RunSummary,
     files::{FINDINGS, PLAN, REPORT},
-    folder::run_folders,
 };
 use std::{
     fmt::Write as _,
@@ -38,51 +43,6 @@ pub fn rebuild(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     let index = retrocast_deliver::rebuild_with(&workspace.reports, templates)?;
     workspace.send()?;
     Ok(index)
-}
-
-/// Every run of the archive, newest first, each as it stands: a run whose process died gets its
-/// summary from its journal, one that is under way has none yet.
-pub fn reconcile(workspace: &Workspace) -> Vec<(PathBuf, RunSummary)> {
-    let mut runs: Vec<_> = run_folders(&workspace.reports)
-        .into_iter()
-        .filter_map(|folder| {
-            let summary = summary(&folder)?;
-            Some((folder, summary))
-        })
-        .collect();
-    runs.sort_by(|(a_folder, a), (b_folder, b)| {
-        b.started
-            .cmp(&a.started)
-            .then_with(|| a_folder.cmp(b_folder))
-    });
-    runs
-}
-
-fn summary(folder: &Path) -> Option<RunSummary> {
-    let told = RunSummary::read(folder).ok();
-    let told = told.filter(|told| told.status != RunStatus::Running);
-    told.or_else(|| reconciled(folder).ok())
-}
-
-/// The same of one job, whose other runs are not looked at.
-pub fn of_job(workspace: &Workspace, job: &str) -> Vec<(PathBuf, RunSummary)> {
-    let folders = journal::run_folders_of(&workspace.reports, job);
-    let runs = folders.into_iter().filter_map(|folder| {
-        let summary = summary(&folder)?;
-        Some((folder, summary))
-    });
-    runs.collect()
-}
-
-/// What a run's folder says of it; kept beside the rest when the run is over.
-fn reconciled(folder: &Path) -> anyhow::Result<RunSummary> {
-    let summary = RunSummary::of(folder)?;
-    if summary.status != RunStatus::Running
-        && let Err(error) = summary.write(folder)
-    {
-        tracing::warn!("{error}");
-    }
-    Ok(summary)
 }
 
 pub fn list(workspace: &Workspace, job: Option<&str>, as_json: bool) -> anyhow::Result<Exit> {

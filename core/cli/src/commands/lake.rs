@@ -1,6 +1,8 @@
 //! `retrocast lake`: what is in the lake of a job, as it is and as it was, and cleaning it up.
 
-use super::{decisions, print, print_json, print_raw};
+mod decisions;
+
+use super::{print, print_json, print_raw};
 use crate::{
     Exit,
     arguments::{LakeCommand, SweepArguments},
@@ -435,7 +437,7 @@ fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// A table in columns as wide as they need to be.
-pub fn table(answer: &Answer) -> String {
+fn table(answer: &Answer) -> String {
     let cut = |text: &str| terminal::line(text, CELL);
     let rows: Vec<Vec<String>> = answer
         .rows

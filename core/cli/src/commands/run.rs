@@ -1,6 +1,9 @@
 //! `retrocast run`: from records to reports and the archive.
 
-use super::{archive, job, print, truth::read};
+use super::{
+    archive::{self, read},
+    job, print,
+};
 use crate::{
     Exit,
     arguments::{AgainArguments, JobArguments, MeansArguments},
@@ -295,7 +298,7 @@ fn closing(result: &RunResult, index: &Path, address: Option<&str>, milliseconds
             let _ = writeln!(text, "  {:<10} {}", name, path.display());
         }
     }
-    let failure = result.folder.join(retrocast_deliver::failure::PAGE);
+    let failure = result.folder.join(retrocast_run::files::FAILURE_PAGE);
     if failure.is_file() {
         let _ = writeln!(text, "  {:<10} {}", "failure", failure.display());
     }

@@ -1,6 +1,9 @@
 //! `retrocast watch`: new records are taken in as they come, and what they show is told.
 
-use super::{archive, job, print, print_raw, run, truth::read};
+use super::{
+    archive::{self, read},
+    job, print, print_raw, run,
+};
 use crate::{
     Exit,
     arguments::{JobArguments, WatchArguments},

@@ -2,7 +2,7 @@
 //! jobs folder.
 
 use retrocast_domain::{Diagnostic, canonical};
-use retrocast_engine::{Kinds, SqlError, boundary::TableSchema};
+use retrocast_engine::{Kinds, SqlError, kinds::TableSchema};
 use retrocast_render::Templates;
 use retrocast_store::{Schema, SourceError, StoreError};
 use serde_json::Value;

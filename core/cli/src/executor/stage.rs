@@ -413,8 +413,9 @@ fn finished(
     if !node.title.is_empty() {
         cell.title.clone_from(&node.title);
     }
+    let chapter = retrocast_stages::kind(node.kind()).and_then(|kind| kind.chapter);
     Outcome {
-        cell,
+        cell: cell.in_chapter(chapter.unwrap_or_default()),
         datasets,
         files: Vec::new(),
         source: None,

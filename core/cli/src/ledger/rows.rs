@@ -1,29 +1,17 @@
 //! The rows of a run: what its folder says of findings, key figures and effects.
 
-use crate::commands::read;
 use anyhow::Context as _;
 use retrocast_domain::{Cell, Effect, Finding, Kpi, Verdict, Window, report::EarlierReport};
-use retrocast_engine::journal::PLAN;
+use retrocast_run::{
+    Plan, RecordedPlan, RunSummary,
+    files::{CELLS, FINDINGS as FINDINGS_FILE, REPORT, read_json},
+};
 use retrocast_store::ledger::{EFFECTS, FINDINGS, KPIS, PublishedRun, RUNS};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, path::Path};
 
 type Row = Map<String, Value>;
-
-/// What the plan of a run says of it.
-#[derive(Deserialize)]
-struct Planned {
-    window: Window,
-    build: String,
-    date: String,
-    nodes: Vec<PlannedNode>,
-}
-
-#[derive(Deserialize)]
-struct PlannedNode {
-    name: String,
-}
 
 /// Of a report, what it was compared with.
 #[derive(Deserialize)]
@@ -34,16 +22,15 @@ struct Compared {
 
 /// The window of a run, when its plan can be read.
 pub fn window(folder: &Path) -> Option<Window> {
-    let planned: Planned = read(&folder.join(PLAN)).ok()?;
-    Some(planned.window)
+    Some(RecordedPlan::read(folder).ok()?.plan.window)
 }
 
 /// The rows of a finished run by noun.
 pub fn of(folder: &Path, run: &PublishedRun) -> anyhow::Result<BTreeMap<&'static str, Vec<Row>>> {
-    let planned: Planned = read(&folder.join(PLAN))?;
-    let findings: Vec<Finding> = read(&folder.join("findings.json"))?;
-    let Compared { earlier } = read(&folder.join("report.json"))?;
-    let cells = cells(folder, &planned)?;
+    let RecordedPlan { plan, origin } = RecordedPlan::read(folder)?;
+    let findings: Vec<Finding> = read_json(folder.join(FINDINGS_FILE))?;
+    let Compared { earlier } = read_json(folder.join(REPORT))?;
+    let cells = cells(folder, &plan)?;
     let figures = cells.iter().flat_map(|cell| {
         let figures = cell.kpis.iter();
         figures.map(|figure| key_figure(&cell.stage, figure))
@@ -53,7 +40,7 @@ pub fn of(folder: &Path, run: &PublishedRun) -> anyhow::Result<BTreeMap<&'static
         effects.map(|measured| effect(&cell.stage, measured))
     });
     let status = json!({
-        "status": summary(folder)?, "date": planned.date, "build": planned.build,
+        "status": summary(folder)?, "date": plan.date.to_string(), "build": origin.build,
     });
     Ok(BTreeMap::from([
         (
@@ -68,16 +55,19 @@ pub fn of(folder: &Path, run: &PublishedRun) -> anyhow::Result<BTreeMap<&'static
 
 /// The word for how the run ended.
 fn summary(folder: &Path) -> anyhow::Result<String> {
-    let run = retrocast_engine::RunSummary::read(folder)
+    let run = RunSummary::read(folder)
         .with_context(|| format!("cannot read the journal in {}", folder.display()))?;
     Ok(run.status.word().to_string())
 }
 
 /// The cells of stages in the order of the plan.
-fn cells(folder: &Path, planned: &Planned) -> anyhow::Result<Vec<Cell>> {
-    let stages = planned.nodes.iter();
-    let stages = stages.filter_map(|node| node.name.strip_prefix("stage."));
-    let cells = stages.map(|stage| read(&folder.join("cells").join(format!("{stage}.json"))));
+fn cells(folder: &Path, plan: &Plan) -> anyhow::Result<Vec<Cell>> {
+    let nodes = plan.nodes.iter();
+    let stages = nodes.filter(|node| !node.is_source() && !node.is_report());
+    let cells = stages.map(|node| {
+        let path = folder.join(CELLS).join(format!("{}.json", node.short()));
+        Ok(read_json(path)?)
+    });
     cells.collect()
 }
 

@@ -1,6 +1,6 @@
 //! `retrocast lake decide` and `decisions`: what people decided about findings, key figures and effects.
 
-use super::{lake::table, print, print_json};
+use super::{print, print_json, table};
 use crate::{arguments::DecisionArguments, diagnose::WrongUsage};
 use jiff::Timestamp;
 use retrocast_store::{

@@ -1,0 +1,53 @@
+//! The runs of the archive, each as it stands.
+
+use crate::workspace::Workspace;
+use retrocast_run::{
+    RunStatus, RunSummary,
+    folder::{run_folders, run_folders_of},
+};
+use std::path::{Path, PathBuf};
+
+/// Every run of the archive, newest first, each as it stands: a run whose process died gets its
+/// summary from its journal, one that is under way has none yet.
+pub fn reconcile(workspace: &Workspace) -> Vec<(PathBuf, RunSummary)> {
+    let mut runs: Vec<_> = run_folders(&workspace.reports)
+        .into_iter()
+        .filter_map(|folder| {
+            let summary = summary(&folder)?;
+            Some((folder, summary))
+        })
+        .collect();
+    runs.sort_by(|(a_folder, a), (b_folder, b)| {
+        b.started
+            .cmp(&a.started)
+            .then_with(|| a_folder.cmp(b_folder))
+    });
+    runs
+}
+
+fn summary(folder: &Path) -> Option<RunSummary> {
+    let told = RunSummary::read(folder).ok();
+    let told = told.filter(|told| told.status != RunStatus::Running);
+    told.or_else(|| reconciled(folder).ok())
+}
+
+/// The same of one job, whose other runs are not looked at.
+pub fn of_job(workspace: &Workspace, job: &str) -> Vec<(PathBuf, RunSummary)> {
+    let folders = run_folders_of(&workspace.reports, job);
+    let runs = folders.into_iter().filter_map(|folder| {
+        let summary = summary(&folder)?;
+        Some((folder, summary))
+    });
+    runs.collect()
+}
+
+/// What a run's folder says of it; kept beside the rest when the run is over.
+pub fn reconciled(folder: &Path) -> anyhow::Result<RunSummary> {
+    let summary = RunSummary::of(folder)?;
+    if summary.status != RunStatus::Running
+        && let Err(error) = summary.write(folder)
+    {
+        tracing::warn!("{error}");
+    }
+    Ok(summary)
+}
