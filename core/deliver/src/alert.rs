@@ -12,7 +12,7 @@ mod message;
 mod sendmail;
 
 use crate::{
-    Error, failure, replace,
+    Error, replace,
     words::{clean, clean_lines},
 };
 use jiff::Timestamp;
@@ -21,7 +21,7 @@ use retrocast_domain::{
     canonical,
     number::{NBSP, THIN, list, plural},
 };
-use retrocast_run::files::json_text;
+use retrocast_run::files::{FAILURE_TEXT, json_text};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt::Write as _,
@@ -257,7 +257,7 @@ fn subject(alert: &Alert) -> String {
 /// The message in plain words: what did not come, what was tried, what comes next, and, where
 /// the run wrote it, what is known of the failure.
 fn body(run: Option<&Path>, alert: &Alert) -> String {
-    let told = run.and_then(|folder| std::fs::read(folder.join(failure::TEXT)).ok());
+    let told = run.and_then(|folder| std::fs::read(folder.join(FAILURE_TEXT)).ok());
     let told = told.map(|text| clean_lines(&String::from_utf8_lossy(&text), 20_000));
     let told = told.unwrap_or_default();
     let mut text = format!(

@@ -6,8 +6,9 @@
 
 use crate::{
     Error,
+    entries::{JobEntry, OddEntry, RunEntry},
     folders::folders,
-    pages::{JobEntry, OddEntry, Pages, RunEntry},
+    pages::Pages,
     replace,
 };
 use retrocast_run::RunSummary;

@@ -32,7 +32,7 @@ pub fn earlier_report(job: &Path, window: &Window) -> Option<EarlierReport> {
 
 fn newest(window: &Path) -> Option<EarlierReport> {
     // A process may have died after its run was over and before that stood in its summary.
-    let is_made = |path: &Path| RunStatus::of(path).is_ok_and(RunStatus::has_reports);
+    let is_made = |path: &Path| RunSummary::status_of(path).is_ok_and(RunStatus::has_reports);
     let summary = |path: &Path| {
         let mut run = RunSummary::read(path).ok()?;
         let ended = || Some(Journal::read_or_empty(path).ok()?.pop()?.time);

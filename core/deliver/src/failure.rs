@@ -10,28 +10,26 @@ mod text;
 
 use crate::{Error, pages::Pages, replace};
 use facts::Failure;
-use retrocast_run::RunStatus;
+use retrocast_run::{
+    RunStatus, RunSummary,
+    files::{FAILURE_PAGE, FAILURE_TEXT},
+};
 use std::path::{Path, PathBuf};
-
-/// The page, in the run's folder.
-pub const PAGE: &str = "failure.html";
-/// The text for a mail, in the run's folder.
-pub const TEXT: &str = "failure.txt";
 
 /// Writes the report on a failure into the folder of a run and returns its files; a run that did
 /// not fail gets none. The folder stands in the archive: runs beside it tell which report was the
 /// last. Templates in `<templates>/archive` replace the program's.
 pub fn failure_report(folder: &Path, templates: Option<&Path>) -> Result<Vec<PathBuf>, Error> {
-    if RunStatus::of(folder)? != RunStatus::Failed {
+    if RunSummary::status_of(folder)? != RunStatus::Failed {
         return Ok(Vec::new());
     }
     let failure = Failure::read(folder)?;
-    let page = folder.join(PAGE);
+    let page = folder.join(FAILURE_PAGE);
     replace(
         &page,
         &Pages::new(templates)?.failure(&serde_json::json!(failure))?,
     )?;
-    let plain = folder.join(TEXT);
+    let plain = folder.join(FAILURE_TEXT);
     replace(&plain, &text::text(&failure))?;
     Ok(vec![page, plain])
 }

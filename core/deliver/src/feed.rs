@@ -4,7 +4,7 @@
 //! from the run's names alone and the times are those of the runs, so a rebuild changes nothing.
 
 use crate::{
-    pages::{JobEntry, RunEntry},
+    entries::{JobEntry, RunEntry},
     words::clean,
 };
 use jiff::{Timestamp, tz::TimeZone};

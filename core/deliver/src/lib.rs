@@ -13,6 +13,7 @@ pub mod failure;
 
 pub mod alert;
 
+mod entries;
 mod feed;
 mod folders;
 mod journal;

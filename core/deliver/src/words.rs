@@ -68,6 +68,15 @@ pub(crate) fn encode(name: &str) -> String {
     out
 }
 
+/// A text, or another where there is none.
+pub(crate) fn or(text: String, other: &str) -> String {
+    if text.is_empty() {
+        clean(other, 200)
+    } else {
+        text
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,13 +22,15 @@ pub mod schedule;
 
 pub mod size;
 
+pub(crate) mod said;
+
 pub mod check;
 
 pub mod render;
 
 pub mod suggest;
 
-use crate::boundary::Kinds;
+use crate::kinds::Kinds;
 use document::Item;
 use jiff::civil::Date;
 use params::{Param, ParamSpec, Params};
@@ -41,8 +43,8 @@ use std::collections::BTreeMap;
 
 pub use check::check;
 pub use render::render;
-pub use schedule::{OnlyIf, Schedule};
-pub use schema::{Missed, common_stage_schema, job_schema};
+pub use schedule::{Missed, OnlyIf, Schedule};
+pub use schema::{common_stage_schema, job_schema};
 
 /// How a job file is checked.
 pub struct CheckOptions<'a> {
@@ -145,7 +147,7 @@ impl Job {
 
     /// Bytes of the file that say where the records of a source are.
     pub fn uri_span(&self, source: &str) -> Option<document::Span> {
-        let mut sources = check::entries(&self.document, "source").iter();
+        let mut sources = said::entries(&self.document, "source").iter();
         let entry = sources.find(|entry| entry.key == source)?;
         Some(entry.item.get("uri")?.span.clone())
     }

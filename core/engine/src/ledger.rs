@@ -5,7 +5,8 @@ pub use retrocast_run::ledger::{DATASETS, DECISIONS, LEDGER, LedgerRun, LedgerVi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{fingerprint::Components, plan::Plan, trial};
+    use crate::{fingerprint::Components, trial};
+    use retrocast_run::Plan;
 
     const JOB: &str = r#"
 title = "Review"

@@ -11,6 +11,8 @@
 //! [`depot`], the archive by way of a [`mirror`]. The plan and the run's folder have their types in
 //! [`retrocast_run`].
 
+pub mod kinds;
+
 pub mod boundary;
 
 pub mod job;
@@ -37,12 +39,12 @@ pub mod schedule;
 mod trial;
 
 pub use boundary::{
-    Clock, Environment, Executor, Failure, FailureKind, Kinds, Progress, Quiet, RunContext,
-    SqlError, SystemClock,
+    Clock, Environment, Executor, Failure, FailureKind, Progress, Quiet, RunContext, SystemClock,
 };
 pub use depot::{Depot, LakeFiles};
 pub use fingerprint::{Components, Decision};
 pub use job::{CheckOptions, Checked, Job, check, render};
+pub use kinds::{Kinds, SqlError};
 pub use lease::{Holder, Lease};
 pub use ledger::{LedgerRun, LedgerView};
 pub use mirror::Mirror;

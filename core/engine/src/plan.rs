@@ -14,14 +14,15 @@ pub use mermaid::mermaid;
 pub(crate) use order::{positions, readers};
 
 use crate::{
-    boundary::{Environment, Kinds},
+    boundary::Environment,
     job::{
         CheckOptions, Job, ReportSection,
-        check::{duration, entries},
         document::Item,
         elaborate::{Elaborated, elaborate},
+        said::{duration, entries},
         schema::COMMON_STAGE_KEYS,
     },
+    kinds::Kinds,
     ledger::LedgerView,
 };
 use choice::{chosen, select};

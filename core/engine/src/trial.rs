@@ -1,9 +1,10 @@
 //! A small world for tests: kinds, an executor that does as it is told, a clock that does not wait.
 
 use crate::{
-    boundary::{Clock, Executor, Failure, Kinds, Progress, RunContext, SqlError, TableSchema},
+    boundary::{Clock, Executor, Failure, Progress, RunContext},
     depot::{Depot, Entry, Mark},
     job::{CheckOptions, Checked, Job, check},
+    kinds::{Kinds, SqlError, TableSchema},
     ledger::LedgerView,
     plan::{self, PlanOptions},
 };

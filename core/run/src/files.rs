@@ -23,6 +23,10 @@ pub const REPORT: &str = "report.json";
 pub const CHECKSUMS: &str = "checksums.b3";
 /// Name of the summary. It is written last: anyone who finds it may expect the rest.
 pub const SUMMARY: &str = "run.json";
+/// The page on what failed.
+pub const FAILURE_PAGE: &str = "failure.html";
+/// The same as a text for a mail.
+pub const FAILURE_TEXT: &str = "failure.txt";
 /// Begins the names of files that say who was told of a run that could not be made. They are no part
 /// of what it made, and stay when it is resumed: nobody is told twice.
 pub const ALERT: &str = "alert.";

@@ -1,7 +1,7 @@
 //! A run's folder with all that it holds, as far as it is there.
 
 use crate::{
-    Error, Plan, RecordedPlan, RunOrigin, RunStatus,
+    Error, Plan, RecordedPlan, RunOrigin, RunStatus, RunSummary,
     files::{CELLS, JOB, REPORT, read_json},
 };
 use retrocast_domain::{Cell, CellStatus, Finding, Report, report::SourceNote};
@@ -76,7 +76,7 @@ impl RunFolder {
         };
         let job_file = fs::read(folder.join(JOB)).unwrap_or_default();
         Ok(Self {
-            status: RunStatus::of(folder)?,
+            status: RunSummary::status_of(folder)?,
             job_file: String::from_utf8_lossy(&job_file).into_owned(),
             cells,
             sources: sources

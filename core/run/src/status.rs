@@ -1,8 +1,6 @@
 //! How a run ended.
 
-use crate::{Error, Journal, RunSummary};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,19 +21,6 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
-    /// Finds how the run of a folder ended, or that it has not: from its summary, else from its
-    /// journal and the lock on it.
-    pub fn of(folder: &Path) -> Result<Self, Error> {
-        match RunSummary::read(folder) {
-            // A process may have died after its run was over and before that stood in its summary.
-            Ok(summary) if summary.status != Self::Running => Ok(summary.status),
-            _ => {
-                let events = Journal::read_or_empty(folder)?;
-                Ok(Journal::status(folder, &events))
-            }
-        }
-    }
-
     /// The word that people read.
     pub fn word(self) -> &'static str {
         match self {

@@ -58,6 +58,19 @@ impl RunSummary {
         read_json(folder.join(SUMMARY))
     }
 
+    /// Finds how the run of a folder ended, or that it has not: from its summary, else from its
+    /// journal and the lock on it.
+    pub fn status_of(folder: &Path) -> Result<RunStatus, Error> {
+        match Self::read(folder) {
+            // A process may have died after its run was over and before that stood in its summary.
+            Ok(summary) if summary.status != RunStatus::Running => Ok(summary.status),
+            _ => {
+                let events = Journal::read_or_empty(folder)?;
+                Ok(Journal::status(folder, &events))
+            }
+        }
+    }
+
     /// Writes the summary into a run's folder, which must exist; a reader never sees half a file.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
         let path = folder.join(SUMMARY);

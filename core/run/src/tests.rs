@@ -44,7 +44,7 @@ fn what_was_written_is_read_and_written_again_to_the_byte() {
         RunSummary::of(older).unwrap(),
         RunSummary::read(older).unwrap()
     );
-    assert_eq!(RunStatus::of(older).unwrap(), RunStatus::Failed);
+    assert_eq!(RunSummary::status_of(older).unwrap(), RunStatus::Failed);
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn an_alert_is_sent_once() {
 fn what_is_known_of_the_failure_goes_along() {
     let machine = Machine::new("cat > received");
     fs::write(
-        machine.folder.path().join(failure::TEXT),
+        machine.folder.path().join(FAILURE_TEXT),
         "What failed\n  source.tickets\u{1b}[2J\n",
     )
     .unwrap();

@@ -1,9 +1,9 @@
 //! The reports that were made before a run failed.
 
-use super::{clock::Zone, facts::or};
+use super::clock::Zone;
 use crate::{
     folders::folders,
-    words::{clean, encode},
+    words::{clean, encode, or},
 };
 use jiff::Timestamp;
 use retrocast_run::RunSummary;

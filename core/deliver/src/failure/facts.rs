@@ -4,7 +4,10 @@ use super::{
     before::{Before, before},
     clock::Zone,
 };
-use crate::{Error, words::clean};
+use crate::{
+    Error,
+    words::{clean, or},
+};
 use jiff::Timestamp;
 use retrocast_domain::number::{count, plural};
 use retrocast_run::{Event, EventKind, Journal, Node, Plan, RecordedPlan, RunSummary};
@@ -132,14 +135,6 @@ impl Failure {
             last,
             earlier,
         })
-    }
-}
-
-pub(super) fn or(text: String, other: &str) -> String {
-    if text.is_empty() {
-        clean(other, 200)
-    } else {
-        text
     }
 }
 

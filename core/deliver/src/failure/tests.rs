@@ -102,7 +102,10 @@ fn the_text_says_what_failed_what_is_missing_and_how_to_go_on() {
     let files = failure_report(&archive.folder, None).unwrap();
     assert_eq!(
         files,
-        [archive.folder.join(PAGE), archive.folder.join(TEXT)]
+        [
+            archive.folder.join(FAILURE_PAGE),
+            archive.folder.join(FAILURE_TEXT)
+        ]
     );
     let expected = "\
 No report for 9 to 15 November 2026: Weekly review
@@ -147,11 +150,11 @@ The end of the journal
   09:00:07  not run      report.executive: source.tickets failed
   09:00:09  run ended
 ";
-    assert_eq!(archive.read(TEXT), expected);
-    let (page, text) = (archive.read(PAGE), archive.read(TEXT));
+    assert_eq!(archive.read(FAILURE_TEXT), expected);
+    let (page, text) = (archive.read(FAILURE_PAGE), archive.read(FAILURE_TEXT));
     failure_report(&archive.folder, None).unwrap();
     assert_eq!(
-        (archive.read(PAGE), archive.read(TEXT)),
+        (archive.read(FAILURE_PAGE), archive.read(FAILURE_TEXT)),
         (page, text),
         "made again, the same"
     );
@@ -163,7 +166,7 @@ fn the_page_leads_to_the_last_report_and_the_runs_page_leads_to_it() {
     archive.summary("2026-W46/r2", "complete", "2026-11-16T06:00:00Z", "");
     failure_report(&archive.folder, None).unwrap();
     rebuild(archive.root.path()).unwrap();
-    let page = archive.read(PAGE);
+    let page = archive.read(FAILURE_PAGE);
     assert!(page.contains("<h1>No new report for 9 to 15 November 2026</h1>"));
     assert!(page.contains("An earlier run</a> made a report for the same window on 16 November"));
     let run = archive.read("index.html");
@@ -185,7 +188,9 @@ fn a_run_that_did_not_fail_gets_no_report() {
     let archive = Archive::new("Weekly review", SAID);
     archive.summary("2026-W46/r3", "partial", "2026-11-16T08:00:00Z", "");
     assert!(failure_report(&archive.folder, None).unwrap().is_empty());
-    assert!(!archive.folder.join(PAGE).exists() && !archive.folder.join(TEXT).exists());
+    assert!(
+        !archive.folder.join(FAILURE_PAGE).exists() && !archive.folder.join(FAILURE_TEXT).exists()
+    );
 }
 
 #[test]
@@ -197,7 +202,7 @@ fn hostile_words_are_shown_and_do_nothing() {
     fs::rename(&archive.folder, &odd).unwrap();
     failure_report(&odd, None).unwrap();
     let read = |name: &str| fs::read_to_string(odd.join(name)).unwrap();
-    let (page, text) = (read(PAGE), read(TEXT));
+    let (page, text) = (read(FAILURE_PAGE), read(FAILURE_TEXT));
     assert!(
         !page.contains("<script") && page.contains("{{ 7 * 7 }}"),
         "{page}"
@@ -221,13 +226,13 @@ fn a_journal_that_says_little_is_enough() {
     let archive = Archive::new("Weekly review", SAID);
     fs::write(archive.folder.join("journal.jsonl"), "").unwrap();
     failure_report(&archive.folder, None).unwrap();
-    let text = archive.read(TEXT);
+    let text = archive.read(FAILURE_TEXT);
     assert!(
         text.contains("The journal names no node that failed."),
         "{text}"
     );
     assert!(text.contains("last report  none before"), "{text}");
-    let page = archive.read(PAGE);
+    let page = archive.read(FAILURE_PAGE);
     assert!(
         page.contains("This job has made no report before."),
         "{page}"

@@ -5,16 +5,16 @@ mod words;
 
 use super::{
     CheckOptions,
-    check::{entries, keys},
     document::{Entry, Item, Node, Span, StringMap},
     params::Params,
     references::{ReferenceError, Resolved, Values, resolve, resolve_query},
+    said::{entries, keys},
     schema::schema_for,
     shape::{NamedColumn, NamedDataset, Walk},
     suggest,
 };
 use crate::{
-    boundary::{Kinds, SqlError, TableSchema},
+    kinds::{Kinds, SqlError, TableSchema},
     ledger::LEDGER,
 };
 use retrocast_domain::{Diagnostic, Window};

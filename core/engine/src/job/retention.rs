@@ -1,6 +1,6 @@
 //! What a job file says of how long reports are kept.
 
-use super::{check::Said, document::Item};
+use super::{document::Item, said::Said};
 use jiff::{Span, civil::Date};
 
 /// As many windows as are kept in any case when the job file does not say.

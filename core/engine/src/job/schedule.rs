@@ -1,12 +1,12 @@
 //! What a job file says of its schedule: when it is due, and what happens when that goes wrong.
 
 use super::{
-    check::{Said, duration},
     document::Item,
-    schema::Missed,
+    said::{Said, duration},
     size::{self, SIZE_HELP},
 };
 use crate::schedule::Calendar;
+use schemars::JsonSchema;
 use std::time::Duration;
 
 /// What is waited before a due time is tried again, when the job file does not say.
@@ -41,6 +41,21 @@ impl Schedule {
     pub fn tries(&self) -> u32 {
         self.retry.len() as u32 + 1
     }
+}
+
+/// What to do about runs that were missed.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Missed {
+    /// Nothing.
+    None,
+    /// Run the latest one.
+    #[default]
+    Latest,
+    /// Run all of them.
+    All,
 }
 
 /// What must hold before a run is begun.

@@ -9,9 +9,9 @@
 use super::{
     document::Item,
     params::ParamKind,
-    schedule::{MOST, RETRY},
+    schedule::{MOST, Missed, RETRY},
 };
-use crate::boundary::Kinds;
+use crate::kinds::Kinds;
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,21 +106,6 @@ struct OnlyIfFile {
     /// How long before the due time the newest file of every required source may have been written,
     /// such as "26 hours".
     fresh_within: Option<String>,
-}
-
-/// What to do about runs that were missed.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Missed {
-    /// Nothing.
-    None,
-    /// Run the latest one.
-    #[default]
-    Latest,
-    /// Run all of them.
-    All,
 }
 
 /// Which reports may be removed when the disk is full: a run that finds no room removes the oldest of

@@ -77,7 +77,7 @@ pub(super) struct Course<'a> {
     ready: BinaryHeap<Reverse<usize>>,
     working: JoinSet<Work>,
     budget: Arc<Budget>,
-    ends: Ends,
+    ends: Ends<(usize, State)>,
     cells: Cells,
     lease: Arc<Lease>,
 }

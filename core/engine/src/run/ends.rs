@@ -1,6 +1,6 @@
 //! Ends of nodes on their way to the disk: those that come while it is busy share a flush.
 
-use super::{course::State, effort::Recorder};
+use super::effort::Recorder;
 use std::{
     io,
     sync::Arc,
@@ -8,26 +8,23 @@ use std::{
 };
 use tokio::task::JoinHandle;
 
-/// A node with what became of it.
-pub(super) type End = (usize, State);
-
 /// The longest that a flush is put off for nodes still at work.
 const PATIENCE: Duration = Duration::from_millis(5);
 
 /// Ends whose lines are written and not yet known to be on the disk.
-pub(super) struct Ends {
+pub(super) struct Ends<T> {
     recorder: Arc<Recorder>,
     /// Ends that the next flush covers, and when the first of them came.
-    next: Vec<End>,
+    next: Vec<T>,
     since: Instant,
     /// Ends that the flush under way covers.
-    covered: Vec<End>,
+    covered: Vec<T>,
     flush: Option<JoinHandle<(io::Result<()>, Duration)>>,
     /// How long to wait for company: as long as it saves.
     patience: Duration,
 }
 
-impl Ends {
+impl<T> Ends<T> {
     pub(super) fn new(recorder: Arc<Recorder>) -> Self {
         Self {
             recorder,
@@ -40,7 +37,7 @@ impl Ends {
     }
 
     /// The line of this end is written.
-    pub(super) fn push(&mut self, end: End) {
+    pub(super) fn push(&mut self, end: T) {
         if self.next.is_empty() {
             self.since = Instant::now();
         }
@@ -53,7 +50,7 @@ impl Ends {
 
     /// Ends that have come to be on the disk. Others are waited for while nodes are `working`, but
     /// not for long. May be given up and asked again.
-    pub(super) async fn on_disk(&mut self, working: bool) -> Vec<End> {
+    pub(super) async fn on_disk(&mut self, working: bool) -> Vec<T> {
         if self.flush.is_none() {
             if self.next.is_empty() {
                 return std::future::pending().await;
@@ -86,13 +83,13 @@ impl Ends {
 mod tests {
     use super::*;
     use crate::{
-        boundary::{Failure, Quiet},
+        boundary::Quiet,
         trial::{Folder, TrialClock},
     };
     use futures::FutureExt as _;
     use retrocast_run::Journal;
 
-    fn ends(folder: &Folder) -> Ends {
+    fn ends(folder: &Folder) -> Ends<usize> {
         let journal = Journal::create(folder).unwrap();
         let clock = Arc::new(TrialClock::default());
         Ends::new(Arc::new(
@@ -100,32 +97,22 @@ mod tests {
         ))
     }
 
-    fn end(index: usize) -> End {
-        let failure = Failure::bug("as told");
-        let soft = false;
-        (index, State::Failed { failure, soft })
-    }
-
-    fn indices(ends: Vec<End>) -> Vec<usize> {
-        ends.into_iter().map(|(index, _)| index).collect()
-    }
-
     #[tokio::test]
     async fn an_end_that_comes_during_a_flush_waits_for_the_next() {
         let folder = Folder::new();
         let mut ends = ends(&folder);
-        ends.push(end(0));
-        ends.push(end(1));
+        ends.push(0);
+        ends.push(1);
         let begun = ends.on_disk(false).now_or_never();
-        ends.push(end(2));
+        ends.push(2);
         let first = match begun {
             // The disk was faster than the test.
             Some(ends) => ends,
             None => ends.on_disk(false).await,
         };
-        assert_eq!(indices(first), [0, 1]);
+        assert_eq!(first, [0, 1]);
         assert!(!ends.is_empty());
-        assert_eq!(indices(ends.on_disk(false).await), [2]);
+        assert_eq!(ends.on_disk(false).await, [2]);
         assert!(ends.is_empty());
     }
 
@@ -133,9 +120,9 @@ mod tests {
     async fn nodes_at_work_put_a_flush_off_but_not_for_long() {
         let folder = Folder::new();
         let mut ends = ends(&folder);
-        ends.push(end(0));
+        ends.push(0);
         let start = Instant::now();
-        assert_eq!(indices(ends.on_disk(true).await), [0]);
+        assert_eq!(ends.on_disk(true).await, [0]);
         assert!(start.elapsed() >= PATIENCE);
         assert!(ends.patience <= PATIENCE, "as long as the flush took");
     }

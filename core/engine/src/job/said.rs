@@ -1,0 +1,61 @@
+//! What is said of a job file while it is checked, and how its tables are looked through.
+
+use super::document::{Entry, Item, Span};
+use retrocast_domain::Diagnostic;
+
+pub(super) fn keys(document: &Item, table: &str) -> Vec<String> {
+    entries(document, table)
+        .iter()
+        .map(|entry| entry.key.clone())
+        .collect()
+}
+
+pub(crate) fn entries<'a>(document: &'a Item, table: &str) -> &'a [Entry] {
+    document.get(table).map_or(&[], Item::entries)
+}
+
+/// What was said about the parts that every job has.
+pub(super) struct Said<'a> {
+    pub(super) file: &'a str,
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+impl Said<'_> {
+    pub(super) fn error(
+        &mut self,
+        span: &Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let diagnostic = Diagnostic::error(self.file, message)
+            .at(span.clone())
+            .help(help);
+        self.diagnostics.push(diagnostic);
+    }
+
+    pub(super) fn warning(&mut self, span: &Span, message: &str, help: &str) {
+        let diagnostic = Diagnostic::error(self.file, message)
+            .at(span.clone())
+            .warning()
+            .help(help);
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Says that a text is not a mail address, unless it is one.
+    pub(super) fn address(&mut self, item: &Item, help: &str) {
+        let Some(address) = item.text() else { return };
+        if !retrocast_domain::is_mail_address(address) {
+            let message = format!("{} is not a mail address", item.describe());
+            self.error(&item.span, message, help);
+        }
+    }
+}
+
+/// A duration such as "90 s".
+pub(crate) fn duration(text: &str) -> Option<std::time::Duration> {
+    text.parse::<jiff::SignedDuration>()
+        .ok()?
+        .try_into()
+        .ok()
+        .filter(|d: &std::time::Duration| !d.is_zero())
+}

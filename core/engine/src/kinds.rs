@@ -1,0 +1,71 @@
+//! What there is to name in a job file, as the composition root tells it.
+
+use retrocast_domain::Diagnostic;
+use serde_json::Value;
+use std::{
+    any::Any,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// What is wrong with a query, with the place in it (both counted from 1; 0 when unknown).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlError {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it; empty for nothing.
+    pub help: String,
+    /// Line in the query.
+    pub line: usize,
+    /// Column in the line, in characters.
+    pub column: usize,
+}
+
+/// Columns of a table with their types. The engine only hands it on.
+pub type TableSchema = Arc<dyn Any + Send + Sync>;
+
+/// What there is to name in a job file.
+pub trait Kinds: Send + Sync {
+    /// Kinds of stage, in the order of the manual.
+    fn names(&self) -> Vec<String>;
+    /// JSON Schema of a kind's params. A property with `"x-dataset": true` names input datasets;
+    /// one with `"x-column": "<property>"` names a column of the dataset the other property names.
+    fn schema(&self, kind: &str) -> Option<Value>;
+    /// Raised whenever the same inputs could give another result. Also asked for `source` and
+    /// `report`, the kinds of node that are no stages.
+    fn code_version(&self, kind: &str) -> u32;
+    /// Tables a query reads, in lower case unless quoted.
+    fn sql_tables(&self, query: &str) -> Result<BTreeSet<String>, SqlError>;
+    /// Columns of a query's result over these tables, or what it says that they do not have; `None`
+    /// when that cannot be told before a run.
+    fn sql_schema(
+        &self,
+        _query: &str,
+        _tables: &BTreeMap<String, TableSchema>,
+        _timezone: &str,
+    ) -> Result<Option<TableSchema>, SqlError> {
+        Ok(None)
+    }
+    /// The tables of the ledger, such as `ledger.findings`, with their columns.
+    fn ledger_tables(&self) -> BTreeMap<String, TableSchema> {
+        BTreeMap::new()
+    }
+    /// Whether there is a contract of this name.
+    fn contract_exists(&self, name: &str) -> bool;
+    /// Names of all contracts.
+    fn contract_names(&self) -> Vec<String>;
+    /// Changes whenever the contract does.
+    fn contract_hash(&self, name: &str) -> String;
+    /// Everything that is wrong with a contract that is there, in the text of its file.
+    fn contract_errors(&self, _name: &str) -> Vec<Diagnostic> {
+        Vec::new()
+    }
+    /// The table that a contract describes, where it is known before a run.
+    fn contract_schema(&self, _name: &str) -> Option<TableSchema> {
+        None
+    }
+    /// Columns of the dataset a contract describes, where they are known before a run.
+    fn contract_columns(&self, _name: &str) -> Option<Vec<String>> {
+        None
+    }
+}
