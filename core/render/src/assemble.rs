@@ -70,6 +70,7 @@ pub fn report(assembly: Assembly) -> Report {
     } = assembly;
     cells.sort_by_key(|cell| cell.chapter);
     let status = status(&cells, &plan);
+    headlines::tell_once(&mut cells);
     let mut kpis = key_figures(&cells);
     let are_more = kpis.len() > KPIS_MAX;
     kpis.truncate(KPIS_MAX);
@@ -77,8 +78,8 @@ pub fn report(assembly: Assembly) -> Report {
     let ordered = headlines::in_order(&cells, earlier.as_ref(), Some(&window));
     let headlines = headlines::headlines(&ordered);
     // What is asked for stands on the page that asks it.
-    let asks = asks::asks(&ordered[..printed(&headlines)], &effects);
     let notices = notes::notices(&cells, &sources, &window);
+    let asks = asks::asks(&ordered[..printed(&headlines)], &effects, &notices);
     let mut notes = notes::notes(&cells, &sources, &plan, &window);
     notes.extend(notes::later_records(&sources, &window.timezone, date));
     let facts = verdict::Facts {

@@ -31,6 +31,7 @@ use retrocast_domain::{
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// Points in a millimetre.
 pub const POINTS_PER_MILLIMETRE: f64 = 72.0 / 25.4;
 /// Width of a chart that fills the text column, in millimetres.
 pub const WIDE: f64 = 170.0;

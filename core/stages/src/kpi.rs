@@ -190,6 +190,8 @@ struct Figure<'a> {
     change: Option<Change>,
     baseline_change: Option<Change>,
     p_adjusted: Option<f64>,
+    /// Whether windows of different lengths are compared, and so per day.
+    per_day: bool,
     /// Whether the test supports the change.
     proven: bool,
     /// Whether it is also large enough to be told.
@@ -378,6 +380,7 @@ fn figure<'a>(
             .rev()
             .map(|(at, window)| covered(at).then(|| value(window)).flatten())
             .collect(),
+        per_day: metric.grows_with_days() && lengths[0] != lengths[1],
         change: Change::tested(metric, samples, &scaled, lengths, dispersion),
         baseline_change: Change::plain(metric, current.value, value(&baseline)),
         baseline,

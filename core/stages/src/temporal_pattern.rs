@@ -13,7 +13,7 @@
 //! time    = "created_at"
 //! effects = ["weekday", "hour", "month", "year"]
 //!
-//! [stage.volume_limit]                # the volume above which executions begin to fail
+//! [stage.volume_limit]                # the volume above which executions fail more often
 //! kind         = "temporal_pattern"
 //! input        = "pipelines"
 //! effects      = []

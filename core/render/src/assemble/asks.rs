@@ -8,6 +8,9 @@ use std::collections::BTreeSet;
 
 /// Requests to the reader; more than a handful is none.
 const ASKS_MAX: usize = 5;
+/// Asked where the first page says that records are missing and no finding does.
+const INCOMPLETE: &str =
+    "Find out why records are missing: the figures are of a part of the period.";
 /// Characters of a title inside a request.
 const TITLE_MAX: usize = 60;
 
@@ -42,9 +45,13 @@ fn capitalised(text: &str) -> String {
     })
 }
 
-/// What is asked, from findings in the order in which they matter.
-pub(super) fn asks(ordered: &[Finding], effects: &[Effect]) -> Vec<String> {
+/// What is asked, from findings in the order in which they matter and from what the first page says of
+/// missing records.
+pub(super) fn asks(ordered: &[Finding], effects: &[Effect], notices: &[String]) -> Vec<String> {
     let mut asks: Vec<String> = Vec::new();
+    if !notices.is_empty() && !ordered.iter().any(|f| f.chapter == Chapter::Data) {
+        asks.push(INCOMPLETE.to_string());
+    }
     for effect in effects
         .iter()
         .filter(|effect| effect.verdict == Verdict::Harmful)

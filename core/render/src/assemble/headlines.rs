@@ -78,6 +78,20 @@ fn is_within(finding: &Finding, window: &Window) -> bool {
     })
 }
 
+/// Alarms that another tells of already are alarms no more.
+pub(super) fn tell_once(cells: &mut [Cell]) {
+    let kept: BTreeSet<(String, String)> = stories(findings(cells))
+        .into_iter()
+        .map(|finding| (finding.stage.clone(), finding.id.clone()))
+        .collect();
+    for finding in cells.iter_mut().flat_map(|cell| &mut cell.findings) {
+        let is_kept = kept.contains(&(finding.stage.clone(), finding.id.clone()));
+        if !is_kept && finding.severity > Severity::Notice {
+            finding.severity = Severity::Notice;
+        }
+    }
+}
+
 /// Findings without those that another tells of already: that a series rises, where it is said that it
 /// will reach its limit or when it stepped up. Both are one story, and one alarm.
 pub(super) fn stories(findings: Vec<&Finding>) -> Vec<&Finding> {

@@ -68,7 +68,7 @@ pub(super) fn later_records(sources: &[SourceNote], timezone: &str, date: Date) 
     });
     let say = |(source, last): (&SourceNote, Date)| {
         format!(
-            "{}: the newest record is dated {}, which is after the date of this report, {}.",
+            "{}: the newest record is dated {}, which is after the date of this report, {}; what is dated after the period does not count.",
             source.name,
             long(last),
             long(date)

@@ -419,13 +419,28 @@ fn asks_say_what_to_do() {
         ask("all", rises),
     ];
     assert_eq!(
-        asks::asks(&found, &[harmful]),
+        asks::asks(&found, &[harmful], &[]),
         [
             "Failures in billing rose after “Canary” of 5 October 2026: decide whether to undo it.",
             "Memory in use in worker is rising: name an owner.",
             "Records stopped in (blank): fix the data at its source.",
             "Memory in use is rising: name an owner.",
         ]
+    );
+}
+
+#[test]
+fn missing_records_are_asked_about_once() {
+    let notices = ["The records end on Wednesday.".to_string()];
+    let asked = asks::asks(&[], &[], &notices);
+    assert!(
+        matches!(&asked[..], [ask] if ask.starts_with("Find out why records are missing")),
+        "{asked:?}"
+    );
+    let quiet = finding("data", "quality", Severity::Warning, "records stopped");
+    assert_eq!(
+        asks::asks(&[quiet], &[], &notices),
+        ["Records stopped: name an owner."]
     );
 }
 
@@ -548,7 +563,7 @@ fn records_after_the_date_of_the_report_are_said() {
         told("Europe/London"),
         [
             "incidents: the newest record is dated 11 August 2026, which is after the date of this \
-             report, 10 August 2026."
+             report, 10 August 2026; what is dated after the period does not count."
         ]
     );
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Context, StageError,
-    series::{SeriesSet, words},
+    series::{SeriesSet, period::Period, words},
 };
 use polars::prelude::*;
 use retrocast_domain::{
@@ -160,8 +160,18 @@ impl Reporter<'_> {
             &what,
         );
         let when = self.lines.period.words(self.lines.starts[event.first]);
-        let about = format!("{} of {}", kind.replace('_', " "), self.name);
-        finding.ask = Some(Ask::new(about, format!("on {when}"), "find the cause"));
+        let preposition = match self.lines.period {
+            Period::Hour | Period::Day => "on",
+            Period::Week | Period::Month => "in",
+        };
+        let were = if words::be(self.name) == "is" {
+            "was"
+        } else {
+            "were"
+        };
+        let high = if event.up { "high" } else { "low" };
+        let happened = format!("{were} unusually {high} {preposition} {when}");
+        finding.ask = Some(Ask::new(self.name, happened, "find the cause"));
         let Some(peak) = group.scores[event.peak] else {
             return finding;
         };
@@ -315,9 +325,12 @@ impl Reporter<'_> {
             self.params.aggregate().adds_up() && self.params.direction != Sides::Up;
         let zero = match reach_zero {
             n if n == 0 || !is_silence_judged => String::new(),
-            n if n == steps => format!("; a {noun} without {} would lie inside it", self.name),
+            n if n == steps => format!(
+                "; it holds zero, so a {noun} without {} cannot stand out",
+                self.name
+            ),
             n => format!(
-                "; on {} of them a {noun} without {} would lie inside it",
+                "; on {} of them it holds zero, so a {noun} without {} cannot stand out",
                 count(n),
                 self.name
             ),

@@ -129,6 +129,10 @@ pub(super) fn measure(
                     "Uncontrolled: no control was asked for, so an outside event in \
                                    the same days cannot be told from the improvement."
                 }
+                Controls::OtherComponents if lines.groups.len() < 2 => {
+                    "Uncontrolled: there is no other component to compare with, so an outside event in \
+                     the same days cannot be told from the improvement."
+                }
                 Controls::OtherComponents => {
                     "Uncontrolled: no other component moved in step with this one before the change, \
                      so an outside event in the same days cannot be told from the improvement."

@@ -34,7 +34,10 @@ pub(super) fn did(judged: &[Judged]) -> String {
     let verdicts = [
         (Verdict::Works, ["works", "work"]),
         (Verdict::Harmful, ["is harmful", "are harmful"]),
-        (Verdict::Unclear, ["is not proven", "are not proven"]),
+        (
+            Verdict::Unclear,
+            ["has no proven effect", "have no proven effect"],
+        ),
         (
             Verdict::TooEarly,
             ["is too recent to judge", "are too recent to judge"],
@@ -318,8 +321,8 @@ impl Reporter<'_> {
             &self.params.unit,
         );
         let template = if onset.is_none && self.lines.adds_up {
-            " No {measure}{place} {were} recorded from {first} on, {days} before the change: what ended \
-             {them} may be something else."
+            " No {measure}{place} {were} recorded from {first} on, {days} before the change, which cannot \
+             have begun that."
         } else {
             " {Measure}{place} had moved before the change: {mean}{per} in the {days} before it, \
              {earlier}{per} until then; what moved {them} may be something else."

@@ -365,7 +365,8 @@ fn what_ended_before_the_change_is_said() {
     let sentence = analysis.cell.findings[0].sentence.replace('\u{a0}', " ");
     let expected = "No failures in billing were recorded from ";
     assert!(
-        sentence.contains(expected) && sentence.contains("days before the change: what ended them"),
+        sentence.contains(expected)
+            && sentence.contains("days before the change, which cannot have begun that."),
         "{sentence}"
     );
     // A level that moved early, of what cannot be counted.

@@ -297,6 +297,7 @@ impl Reporter<'_> {
         finding.direction = Direction::Up;
         finding.confidence = SURE;
         finding.p = Some(stretch.p);
+        finding.n = stretch.length as u64;
         finding.method = LINE_METHOD.to_string();
         let began = self.began(group, stretch);
         finding.baseline = Some(format!("no rise since about {began}"));
@@ -428,8 +429,8 @@ impl Reporter<'_> {
             (None, _) => return None,
         };
         Some(format!(
-            "The line supposes that the rise continues, the forecast does not: the {level} interval \
-             of the forecast for a single {} reaches the limit on {reached}.",
+            "The line carries the whole rise on; the forecast also allows for its end, and the {level} \
+             interval of the forecast for a single {} reaches the limit on {reached}.",
             self.lines.period.noun()
         ))
     }

@@ -28,7 +28,7 @@ impl Reporter<'_> {
         let interval = format!(">{widest} interval");
         columns.push(&interval);
         if self.params.capacity.is_some() {
-            columns.push(">limit reached");
+            columns.push(">limit, if the rise continues");
         }
         let error = Self::error_heading(foretold);
         let held = format!(">past values in the {held} interval");

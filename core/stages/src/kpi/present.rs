@@ -39,6 +39,7 @@ pub(super) fn kpi(params: &Params, figure: &Figure<'_>) -> Kpi {
     let value = |value: &Option<Value>| value.as_ref().and_then(|value| value.value);
     let texts = Texts::of(figure);
     let delta = |delta: Option<String>, before: &Option<Value>| match (delta, before) {
+        (Some(delta), Some(_)) if figure.per_day && delta.ends_with('%') => delta + " per day",
         (Some(delta), _) => delta,
         (None, _) if texts.is_none() => "–".to_string(),
         (None, None) => format!("no earlier {}", params.noun()),
@@ -204,8 +205,7 @@ fn change_finding(
         in_named(&params.by, &figure.label)
     };
     let estimate = change.estimate(metric, figure.proven);
-    let is_per_day = metric.grows_with_days() && windows.days(0) != windows.days(1);
-    let per_day = if is_per_day { "per day" } else { "" };
+    let per_day = if figure.per_day { "per day" } else { "" };
     let [to, claim] = if change.is_to_none(metric) {
         let range = estimate.range();
         let range = format!(" (95{NBSP}% interval {range})");

@@ -565,6 +565,7 @@ fn figure_of(metric: &Metric, levels: [f64; 3], half: f64) -> Figure<'_> {
     let [now, before, baseline] = levels;
     let value = |value: f64| estimate::Value::known(value, Some([value - half, value + half]));
     Figure {
+        per_day: false,
         metric,
         label: ALL.to_string(),
         subject: ALL.to_string(),

@@ -284,14 +284,15 @@ fn candidate(
         Severity::Info
     };
     let be = words::verb(&data.measure);
-    let more = match (data.params.value.is_some(), finding.direction) {
+    let is_level = data.amounts || data.per_record;
+    let more = match (is_level, finding.direction) {
         (true, Direction::Down) => "lower",
         (true, _) => "higher",
         (false, Direction::Down) => "less frequent",
         (false, _) => "more frequent",
     };
     let happened = format!("{be} {more} above {} {volume}", number::sensible(cut.cut));
-    let todo = "keep below that or find the cause";
+    let todo = "find the cause";
     finding.ask = Some(Ask::new(&data.measure, happened, todo));
     finding.n = points.len() as u64;
     finding.p = Some(cut.p);

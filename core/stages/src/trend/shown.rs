@@ -162,7 +162,7 @@ fn ask(set: &SeriesSet, result: &Tested, direction: Direction) -> Ask {
         Direction::Up | Direction::None => ("rising", "rose"),
     };
     match result.shape {
-        Some(Shape::Open(_)) => Ask::new(&set.measure, went, "find out when and why"),
+        Some(Shape::Open(_)) => Ask::new(&set.measure, went, "find out why"),
         _ => Ask::new(&set.measure, format!("{be} {goes}"), "name an owner"),
     }
 }
