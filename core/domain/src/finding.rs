@@ -178,7 +178,7 @@ pub struct Finding {
     /// The claim in one sentence, from the stage's template.
     pub sentence: String,
     /// What is asked of the reader, once it is severe enough.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub ask: Option<Ask>,
     /// Further numbers by name, for tests and for machines.
     #[serde(default)]
@@ -273,6 +273,9 @@ mod tests {
         let of = |kind: &str, severity, confidence| {
             let mut finding = Finding::new("s", kind, "all", kind);
             (finding.severity, finding.confidence) = (severity, confidence);
+            if kind == "quality" {
+                finding.chapter = Chapter::Data;
+            }
             finding
         };
         let mut all = [
@@ -290,7 +293,10 @@ mod tests {
 
     #[test]
     fn facts_of_a_query_keep_the_order_of_its_rows() {
-        let fact = |stage: &str, subject: &str| Finding::new(stage, "fact", subject, "w");
+        let fact = |stage: &str, subject: &str| Finding {
+            chapter: Chapter::Rows,
+            ..Finding::new(stage, "fact", subject, "w")
+        };
         let mut found = [
             fact("s", "b"),
             fact("s", "a"),

@@ -241,9 +241,12 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
 
 /// Sorts findings by importance and moves them into the cell, which holds finite numbers only: what
 /// overflowed on the way is left out.
-pub fn with_findings(mut cell: Cell, mut findings: Vec<Finding>) -> Cell {
-    findings.sort_by(retrocast_domain::finding::by_importance);
+pub fn with_findings(mut cell: Cell, findings: Vec<Finding>) -> Cell {
+    let chapter = kind(&cell.kind).and_then(|kind| kind.chapter);
     cell.findings = findings;
+    let mut cell = cell.in_chapter(chapter.unwrap_or_default());
+    cell.findings
+        .sort_by(retrocast_domain::finding::by_importance);
     sound::finite(&mut cell);
     cell
 }

@@ -226,6 +226,7 @@ mod tests {
             "dataset = x",
             "files that could not be read",
         );
+        finding.chapter = Chapter::Data;
         finding.period = "2026-11-09 to 2026-11-15".to_string();
         finding.n = 421;
         finding.magnitude = Some(Magnitude::point(1.0, "files"));

@@ -23,6 +23,12 @@ pub(super) const LISTS: &[ResultTable] = &[
                 "What sort of claim it is, such as weekday_effect, change_point or anomaly.",
             ),
             column(
+                "chapter",
+                "text",
+                "",
+                "Where reports tell of it, such as figures, events or outlook.",
+            ),
+            column(
                 "subject",
                 "text",
                 "",
@@ -92,6 +98,12 @@ pub(super) const LISTS: &[ResultTable] = &[
                 "What a careful reader must know.",
             ),
             column("sentence", "text", "", "The claim in one sentence."),
+            column(
+                "ask",
+                "object",
+                "",
+                "What is asked of the reader: about, happened and todo; null for nothing.",
+            ),
             column("numbers", "object", "", "Further numbers by name."),
         ],
     },
