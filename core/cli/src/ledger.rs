@@ -4,7 +4,7 @@ mod rows;
 
 use crate::{runs, terminal, workspace::Workspace};
 use anyhow::Context as _;
-use jiff::civil::Date;
+use jiff::{Timestamp, civil::Date};
 use retrocast_domain::Window;
 use retrocast_engine::{Job, RunResult};
 use retrocast_run::{LedgerRun, LedgerView, RunSummary, files::REPORT};
@@ -68,16 +68,30 @@ impl JobLedger {
         job: &str,
     ) -> anyhow::Result<Vec<(PathBuf, PublishedRun)>> {
         let published = self.runtime.block_on(self.ledger.runs())?;
-        let published: BTreeSet<String> = published.iter().map(PublishedRun::publication).collect();
-        let mut missing = Vec::new();
-        for (folder, run) in runs::of_job(workspace, job) {
-            let Some(run) = finished(&folder, &run) else {
-                continue;
-            };
-            if !published.contains(&run.publication()) {
-                missing.push((folder, run));
-            }
-        }
+        // What identifies a publication, which needs no plan to be read: of most runs none is.
+        let key = |window: &str, run: &str, finished: Timestamp| {
+            (
+                window.to_string(),
+                run.to_string(),
+                finished.as_microsecond(),
+            )
+        };
+        let published: BTreeSet<_> = published
+            .iter()
+            .map(|run| key(&run.window, &run.run, run.finished))
+            .collect();
+        let is_missing = |run: &RunSummary| {
+            let key = run.finished.map(|end| key(&run.window, &run.run, end));
+            key.is_some_and(|key| !published.contains(&key))
+        };
+        let mut missing: Vec<_> = runs::of_job(workspace, job)
+            .into_iter()
+            .filter(|(_, run)| is_missing(run))
+            .filter_map(|(folder, run)| {
+                let run = finished(&folder, &run)?;
+                Some((folder, run))
+            })
+            .collect();
         missing.sort_by(|(_, a), (_, b)| (a.finished, &a.run).cmp(&(b.finished, &b.run)));
         Ok(missing)
     }
@@ -128,9 +142,11 @@ pub fn publish_ended(workspace: &Workspace, job: &str, result: &RunResult) {
 
 /// A run of the archive as the ledger knows it; `None` when it made no report.
 fn finished(folder: &Path, run: &RunSummary) -> Option<PublishedRun> {
-    let made = run.status.has_reports() && folder.join(REPORT).is_file();
+    if !run.status.has_reports() || !folder.join(REPORT).is_file() {
+        return None;
+    }
     let finished = run.finished?;
-    let window = rows::window(folder).filter(|_| made)?;
+    let window = rows::window(folder)?;
     Some(PublishedRun {
         job: run.job.clone(),
         window: run.window.clone(),
