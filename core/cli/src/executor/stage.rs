@@ -7,7 +7,7 @@ use retrocast_engine::{
     ledger::{DECISIONS, LEDGER},
 };
 use retrocast_run::{Node, NodeSpec};
-use retrocast_stages::{Context, Input, Inputs, Kind, Reads, Rows, Stop};
+use retrocast_stages::{Analysis, Context, Input, Inputs, Kind, Reads, Rows, StageError, Stop};
 use retrocast_store::{Before, Lake, Scan, SqlTable, ledger, sql::Selection};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
@@ -119,15 +119,7 @@ pub async fn query(
     read.insert(retrocast_stages::sql::RESULT.to_string(), input);
     let (stage, params) = (context(node, ctx), params.clone());
     // The times of the tables are read on a thread that may block.
-    let mut analysis = tokio::task::spawn_blocking(move || (kind.run)(&stage, &params, &read))
-        .await
-        .map_err(|error| {
-            if ctx.cancel.is_cancelled() {
-                return Failure::cancelled();
-            }
-            Failure::bug(error.to_string())
-        })?
-        .map_err(|error| Failure::data(error.to_string()))?;
+    let mut analysis = blocking(ctx, move || (kind.run)(&stage, &params, &read)).await?;
     debug_assert!(
         rows >= analysis
             .frame
@@ -136,6 +128,22 @@ pub async fn query(
     );
     analysis.cell.caveats.extend(seen(node, &view));
     Ok(finished(node, inputs, analysis.cell, vec![written]))
+}
+
+/// Runs a kind on a thread that may block.
+async fn blocking(
+    ctx: &RunContext,
+    run: impl FnOnce() -> Result<Analysis, StageError> + Send + 'static,
+) -> Result<Analysis, Failure> {
+    tokio::task::spawn_blocking(run)
+        .await
+        .map_err(|error| {
+            if ctx.cancel.is_cancelled() {
+                return Failure::cancelled();
+            }
+            Failure::bug(error.to_string())
+        })?
+        .map_err(|error| Failure::data(error.to_string()))
 }
 
 /// The part of the ledger that a query saw, as a sentence.
@@ -244,7 +252,7 @@ pub async fn analyse(
         .collect::<Result<_, Failure>>()?;
     let (stage, params) = (context(node, ctx), params.clone());
     let end = ctx.window.end.min(ctx.date).at(0, 0, 0, 0);
-    let analysis = tokio::task::spawn_blocking(move || {
+    let analysis = blocking(ctx, move || {
         // The memory is given back when the work has ended, not when nobody waits for it.
         let _share = share;
         for (name, (expectation, time)) in &expected {
@@ -258,17 +266,9 @@ pub async fn analyse(
                 input.complete_until = expectation.complete_until(last, end);
             }
         }
-        (kind.run)(&stage, &params, &read).map_err(|error| Failure::data(error.to_string()))
-    });
-    let analysis = analysis
-        .await
-        .map_err(|error| {
-            if ctx.cancel.is_cancelled() {
-                return Failure::cancelled();
-            }
-            Failure::bug(error.to_string())
-        })?
-        .map_err(|error| Failure::data(error.to_string()))?;
+        (kind.run)(&stage, &params, &read)
+    })
+    .await?;
     let mut datasets = Vec::new();
     if let Some(frame) = &analysis.frame {
         let properties = properties(ctx, node);
