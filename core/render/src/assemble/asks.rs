@@ -49,7 +49,10 @@ fn capitalised(text: &str) -> String {
 /// missing records.
 pub(super) fn asks(ordered: &[Finding], effects: &[Effect], notices: &[String]) -> Vec<String> {
     let mut asks: Vec<String> = Vec::new();
-    if !notices.is_empty() && !ordered.iter().any(|f| f.chapter == Chapter::Data) {
+    let asks_of_data = |finding: &Finding| {
+        finding.chapter == Chapter::Data && finding.severity >= Severity::Warning
+    };
+    if !notices.is_empty() && !ordered.iter().any(asks_of_data) {
         asks.push(INCOMPLETE.to_string());
     }
     for effect in effects
