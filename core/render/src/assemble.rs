@@ -12,6 +12,7 @@ mod verdict;
 mod tests;
 
 pub use asks::ask_for;
+pub(crate) use headlines::stories;
 pub use headlines::{printed, sorted};
 pub use notes::{without_name, without_prefix};
 pub use verdict::{POOR_SHARE, has_no_records};

@@ -14,7 +14,7 @@ use crate::words::shorten_to_sentence;
 pub use crate::words::{date_parts, shorten};
 
 use crate::{
-    assemble::{POOR_SHARE, ask_for, findings, has_no_records, printed, sorted},
+    assemble::{POOR_SHARE, ask_for, findings, has_no_records, printed, sorted, stories},
     stage_map,
     words::{capital, words_of_date},
 };
@@ -349,7 +349,8 @@ impl Drawings<'_> {
 
 /// The charts of the performance page in reading order, with their ranks: the first of each cell, in
 /// the order of the headlines and then of reading, then the second of each. Charts of single
-/// improvements and of the quality of data stand in the technical report.
+/// improvements, of the quality of data, and of movements that another stage tells of stand in the
+/// technical report.
 fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usize, &'a Chart)> {
     let fits = |chart: &&Chart| {
         !matches!(
@@ -361,9 +362,13 @@ fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usiz
         let first = headlines.iter().position(|f| f.stage == cell.stage);
         first.unwrap_or(usize::MAX)
     };
+    let stories = stories(findings(cells));
+    let has_story = |cell: &Cell| {
+        cell.findings.is_empty() || stories.iter().any(|finding| finding.stage == cell.stage)
+    };
     let mut by_weight: Vec<&Cell> = cells
         .iter()
-        .filter(|cell| cell.chapter != Chapter::Data)
+        .filter(|cell| cell.chapter != Chapter::Data && has_story(cell))
         .collect();
     by_weight.sort_by_key(|cell| told(cell));
     let per_cell: Vec<Vec<&Chart>> = by_weight

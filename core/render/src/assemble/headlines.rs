@@ -93,8 +93,9 @@ pub(super) fn tell_once(cells: &mut [Cell]) {
 }
 
 /// Findings without those that another tells of already: that a series rises, where it is said that it
-/// will reach its limit or when it stepped up. Both are one story, and one alarm.
-pub(super) fn stories(findings: Vec<&Finding>) -> Vec<&Finding> {
+/// will reach its limit or when it stepped up. A line and a step through one series are two readings of
+/// one movement, each of which names the other; the graver is told.
+pub(crate) fn stories(findings: Vec<&Finding>) -> Vec<&Finding> {
     let is_told = |i: usize, finding: &Finding| {
         let Some((rank, series)) = movement(finding) else {
             return false;
@@ -104,7 +105,7 @@ pub(super) fn stories(findings: Vec<&Finding>) -> Vec<&Finding> {
                 series == other_series
                     && (&finding.subject, finding.direction) == (&other.subject, other.direction)
                     && finding.severity <= other.severity
-                    && finding.severity > Severity::Info
+                    && (rank == other_rank || finding.severity > Severity::Info)
                     && (other_rank, i) > (rank, j)
                     && finding.kind != other.kind
             })
@@ -337,6 +338,9 @@ mod tests {
             [format!("forecast {on}"), "trend service = api".to_string()]
         );
         assert_eq!(told(&[&rise, &step]), [format!("trend {on}")]);
+        let mut old = step.clone();
+        old.severity = Severity::Info;
+        assert_eq!(told(&[&rise, &old]), [format!("trend {on}")]);
         // What is graver is not told of by what is milder, nor a rise by a fall.
         let mut mild = limit.clone();
         mild.severity = Notice;

@@ -1,6 +1,6 @@
 //! One sentence on how things are, from counts of what was found.
 
-use super::{findings, good_news, headlines::stories};
+use super::{findings, good_news};
 use crate::words::capital;
 use jiff::civil::DateTime;
 use retrocast_domain::{
@@ -43,7 +43,7 @@ pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
         return format!("{none}, so nothing can be said about it{reason}.");
     }
     let of = |severity| {
-        let all = stories(findings(facts.cells)).into_iter();
+        let all = findings(facts.cells).into_iter();
         all.filter(|finding| finding.severity == severity).count() as u64
     };
     let (critical, warning) = (of(Severity::Critical), of(Severity::Warning));
