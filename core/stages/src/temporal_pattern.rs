@@ -89,7 +89,7 @@ use read::read;
 pub const TEMPORAL_PATTERN: Kind = Kind {
     name: "temporal_pattern",
     chapter: Some(Chapter::Rhythm),
-    code_version: 7,
+    code_version: 8,
     summary: "Weekday, hour, month and year effects, and the volume at which things change.",
     manual: include_str!("temporal_pattern.rs"),
     schema: || schemars::schema_for!(Params),
@@ -206,6 +206,8 @@ struct Candidate {
     large: bool,
     /// Charts in which it would be marked, by index.
     chart: Option<usize>,
+    /// What takes that chart's place when the claim is made, where it compares with something else.
+    redrawn: Option<Chart>,
     /// The chart's title when the claim is made; later claims come before earlier ones.
     title: String,
 }
@@ -363,6 +365,9 @@ fn claims(params: &Params, found: &mut Found) -> Vec<Finding> {
         finding.confidence = (1.0 - adjusted).clamp(0.0, 0.999);
         finding.method = METHOD.to_string();
         if let Some(chart) = candidate.chart.and_then(|at| found.charts.get_mut(at)) {
+            if let Some(redrawn) = candidate.redrawn {
+                *chart = redrawn;
+            }
             chart.title = candidate.title;
             words::highlight(chart, &finding);
         }

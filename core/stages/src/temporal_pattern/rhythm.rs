@@ -166,10 +166,11 @@ pub(super) fn look(data: &Data<'_>, found: &mut Found) {
             rows_of(data, &rhythm, group, &fitted, &mut table, &mut found.lines);
             let chart = (charts < CHARTS_MAX).then(|| {
                 charts += 1;
+                let at = found.charts.len();
                 found
                     .charts
-                    .push(chart_of(data, &rhythm, group, &fitted, charts));
-                found.charts.len() - 1
+                    .push(chart_of(data, &rhythm, group, &fitted, at));
+                at
             });
             let candidates = match rhythm.name {
                 EffectName::Weekday => weekday_candidates(data, &rhythm, group, &fitted, chart),

@@ -211,5 +211,6 @@ fn candidate(
         large,
         finding,
         chart: None,
+        redrawn: None,
     }
 }

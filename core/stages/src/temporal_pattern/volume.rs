@@ -400,6 +400,7 @@ fn candidate(
         large: is_large && agrees,
         finding,
         chart,
+        redrawn: None,
     }
 }
 

@@ -419,6 +419,7 @@ fn candidate(
         large: ratio.ratio.ln().abs() >= (1.0 + data.params.change_min).ln(),
         finding,
         chart,
+        redrawn: None,
     }
 }
 

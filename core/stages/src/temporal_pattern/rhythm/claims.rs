@@ -3,6 +3,7 @@
 use super::{
     super::{Candidate, Data, EffectName, Group, severity, words},
     Fitted, Rhythm, WEEKEND, WORKING,
+    present::{chart_against_working, chart_of},
 };
 use crate::series::words::capitalised;
 use retrocast_domain::{Direction, Finding, Magnitude, number};
@@ -65,6 +66,7 @@ pub(super) fn best_candidate(
         large: large(&comparison),
         finding,
         chart,
+        redrawn: None,
     }
 }
 
@@ -248,11 +250,15 @@ pub(super) fn weekday_candidates(
         fitted.rates.contrast(&WEEKEND, &rest, 0.95),
         weekend,
     ) {
-        let weekend = weekend_candidate(data, rhythm, group, fitted, chart, &shown, &judged);
+        let mut weekend = weekend_candidate(data, rhythm, group, fitted, chart, &shown, &judged);
+        // Bars are held against what their title compares with.
+        weekend.redrawn = chart.map(|at| chart_against_working(data, rhythm, group, fitted, at));
         // The last of them gives the chart its title: a day that stands out, unless the weekend does more.
         return if is_weekend_larger {
+            claim.redrawn.clone_from(&weekend.redrawn);
             vec![claim, weekend]
         } else {
+            claim.redrawn = chart.map(|at| chart_of(data, rhythm, group, fitted, at));
             vec![weekend, claim]
         };
     }
@@ -322,28 +328,21 @@ fn day_candidate(
             words::ratio(&c, true).bare_size()
         )
     });
-    let of_all = words::estimate(data, &all, all.p < data.params.alpha);
     let working_days = "working days, Monday to Friday";
-    let claim = if of_working {
-        format!(
-            "{}{}, and {}, weekends included{lowest}",
-            words::estimate(data, &working, true).claim(&than(&when, working_days)),
-            each(data, rhythm, &fitted.against_working, days),
-            of_all.claim(&format!("than on average over {}", rhythm.all)),
-        )
+    // One base a sentence; the table has both.
+    let (estimate, against, base) = if of_working {
+        (&working, &fitted.against_working, working_days)
     } else {
-        format!(
-            "{}{}, and {}{lowest}",
-            of_all.claim(&than(&when, rhythm.all)),
-            each(data, rhythm, &fitted.against_all, days),
-            words::estimate(data, &working, true)
-                .claim(&format!("than on average over {working_days}"))
-        )
+        (&all, &fitted.against_all, rhythm.all)
     };
+    let claim = format!(
+        "{}{}{lowest}",
+        words::estimate(data, estimate, true).claim(&than(&when, base)),
+        each(data, rhythm, against, days),
+    );
     let sentence = sentence(data, group, &claim);
     let what = format!("{} {when}", data.measure);
-    let compared = if of_working { &working } else { &all };
-    let mut finding = finding(data, rhythm, group, fitted, compared, &what);
+    let mut finding = finding(data, rhythm, group, fitted, estimate, &what);
     finding = with_ratio(finding, "ratio_all", Some(all));
     if of_working {
         finding.baseline = Some(working_days.to_string());
@@ -359,16 +358,17 @@ fn day_candidate(
         .number("bars", labels(rhythm, days));
     Candidate {
         title: if of_working {
-            let size = words::estimate(data, &working, true);
+            let size = words::estimate(data, estimate, true);
             let size = size.claim(&format!("{when} than on the average working day"));
             statement(data, group, &size)
         } else {
-            title(data, group, fitted, days, &all, &average(&when))
+            title(data, group, fitted, days, estimate, &average(&when))
         },
         p: adjusted,
         large: working.estimate.max(1e-9).ln().abs() >= log_threshold(data),
         finding,
         chart,
+        redrawn: None,
     }
 }
 
@@ -398,6 +398,7 @@ fn weekend_candidate(
         p: judged.p,
         finding,
         chart,
+        redrawn: None,
         title: statement(data, group, &claim),
     }
 }

@@ -116,6 +116,7 @@ pub(super) fn rows_of(
     }
 }
 
+/// The chart of a rhythm at a place among the charts: a bar a category, against all.
 pub(super) fn chart_of(
     data: &Data<'_>,
     rhythm: &Rhythm,
@@ -123,10 +124,34 @@ pub(super) fn chart_of(
     fitted: &Fitted,
     at: usize,
 ) -> Chart {
+    let all = &fitted.against_all;
+    bars(data, rhythm, group, at, all, &rhythm.baseline())
+}
+
+/// The same, against working days.
+pub(super) fn chart_against_working(
+    data: &Data<'_>,
+    rhythm: &Rhythm,
+    group: &Group,
+    fitted: &Fitted,
+    at: usize,
+) -> Chart {
+    let baseline = "the mean of working days";
+    bars(data, rhythm, group, at, &fitted.against_working, baseline)
+}
+
+fn bars(
+    data: &Data<'_>,
+    rhythm: &Rhythm,
+    group: &Group,
+    at: usize,
+    against: &[Option<Comparison>],
+    baseline: &str,
+) -> Chart {
     let bars = rhythm
         .labels
         .iter()
-        .zip(&fitted.against_all)
+        .zip(against)
         .map(|(label, comparison)| {
             let estimate = comparison.map(|c| words::estimate(data, &c, false));
             let bar = Bar {
@@ -145,8 +170,7 @@ pub(super) fn chart_of(
         &data.context.stage,
         &format!("{}-{at}-{}", rhythm.key, group.label),
     );
-    let baseline = rhythm.baseline();
-    words::bars(id, title, "relative to the mean", bars, 1.0, &baseline)
+    words::bars(id, title, "relative to the mean", bars, 1.0, baseline)
 }
 
 /// The last 53 weeks, a square a day.
