@@ -172,7 +172,7 @@ fn eight() -> u32 {
 pub const QUALITY: Kind = Kind {
     name: "quality",
     chapter: Some(Chapter::Data),
-    code_version: 7,
+    code_version: 8,
     summary: "Completeness, validity, uniqueness, freshness, volume and shape of datasets, as one score; flags or blocks the report.",
     manual: include_str!("quality.rs"),
     schema: || schemars::schema_for!(Params),

@@ -97,20 +97,22 @@ pub(super) fn completeness(
     })
 }
 
-/// What the share rests on: how many fields, how many of them are clearly emptier than usual, and which
+/// What the share rests on: how many fields, how many of them are proven emptier than usual, and which
 /// is the emptiest, with how full it is and usually was.
 fn basis(fields: u64, gaps: usize, emptiest: Option<(f64, &str, [f64; 2])>) -> String {
     if fields == 0 {
         return "no records before the window to compare with".to_string();
     }
     let fields = number::plural(fields, "field");
-    let clearly = match gaps {
+    let proven = match gaps {
         0 => "none".to_string(),
         gaps => number::count(gaps as u64),
     };
     let most = emptiest.map_or_else(String::new, |(_, column, full)| {
         let [now, usual] = full.map(number::percent);
-        format!("; emptiest against usual: {column}, filled in {now} of records against {usual}")
+        format!(
+            "; the largest difference: {column}, filled in {now} of records, usually in {usual}"
+        )
     });
-    format!("{fields}, {clearly} clearly emptier than usual{most}")
+    format!("{fields}, {proven} proven emptier than usual{most}")
 }
