@@ -157,7 +157,7 @@ impl Kpi {
         })
     }
 
-    /// How the value stands to its target: "met", "missed", either with "not proven"; empty without a
+    /// How the value stands to its target: "met", "missed", either "but not clearly"; empty without a
     /// value or a target.
     pub fn target_word(&self) -> &'static str {
         if self.value.is_none() || self.target.is_none() {
@@ -165,9 +165,9 @@ impl Kpi {
         }
         match (self.misses_target(), self.is_target_proven()) {
             (true, true) => "missed",
-            (true, false) => "missed, not proven",
+            (true, false) => "missed, but not clearly",
             (false, true) => "met",
-            (false, false) => "met, not proven",
+            (false, false) => "met, but not clearly",
         }
     }
 
@@ -308,11 +308,21 @@ mod tests {
             assert_eq!(kpi.target_word(), want, "{kpi:?}");
         };
         check(Some(0.95), Some([0.91, 0.99]), false, "met");
-        check(Some(0.95), Some([0.85, 0.99]), false, "met, not proven");
+        check(
+            Some(0.95),
+            Some([0.85, 0.99]),
+            false,
+            "met, but not clearly",
+        );
         check(Some(0.95), Some([0.91, 0.99]), true, "missed");
-        check(Some(0.85), Some([0.80, 0.91]), false, "missed, not proven");
+        check(
+            Some(0.85),
+            Some([0.80, 0.91]),
+            false,
+            "missed, but not clearly",
+        );
         check(Some(0.9), Some([0.9, 0.9]), false, "met");
-        check(Some(0.95), None, false, "met, not proven");
+        check(Some(0.95), None, false, "met, but not clearly");
         check(None, None, false, "");
     }
 }

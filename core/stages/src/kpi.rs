@@ -144,7 +144,7 @@ fn twenty() -> usize {
 pub const KPI: Kind = Kind {
     name: "kpi",
     chapter: Some(Chapter::Figures),
-    code_version: 7,
+    code_version: 8,
     summary: "Key figures of the window with intervals, against the window before and a baseline.",
     manual: include_str!("kpi.rs"),
     schema: || schemars::schema_for!(Params),

@@ -644,8 +644,8 @@ mod tests {
             );
         }
         assert_eq!(
-            unbroken("95.0 %: met, not proven"),
-            "95.0\u{a0}%: met, not proven"
+            unbroken("95.0 %: met, but not clearly"),
+            "95.0\u{a0}%: met, but not clearly"
         );
         // Where there is too little room, figures give way, too, and no column stands on another.
         let titles = ["Group", ">A", ">B", ">C", ">D", ">E", ">F"];

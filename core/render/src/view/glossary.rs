@@ -24,7 +24,8 @@ const TERMS: &[Term] = &[
         name: "Interval",
         words: &["interval", "intervals"],
         meaning: "the range of values that the data supports: in 95 of 100 such analyses, a 95 % \
-                  interval holds the true value",
+                  interval holds the true value; for what was counted in full, that is the level \
+                  around which single periods scatter by chance",
     },
     Term {
         name: "Not proven",

@@ -48,17 +48,23 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
         };
         drawings.add(&chart, WORD, false)
     });
+    let is_same = kpi.direction == Direction::None && kpi.value.is_some() && kpi.previous.is_some();
+    // A change that is printed as "0 %" has no direction for a reader.
+    let is_nearly_same = !kpi.significant
+        && kpi.delta_text.contains('0')
+        && !kpi
+            .delta_text
+            .contains(|letter| ('1'..='9').contains(&letter));
+    let delta = match (is_same, is_nearly_same) {
+        (true, _) => "the same as before",
+        (false, true) => "about the same as before",
+        (false, false) => kpi.delta_text.as_str(),
+    };
     let (tone, tone_word) = match good_news(kpi) {
         Some(true) => ("good", "better"),
         Some(false) => ("bad", "worse"),
-        None if kpi.direction == Direction::None => ("steady", ""),
+        None if is_nearly_same || kpi.direction == Direction::None => ("steady", ""),
         None => ("steady", "not proven"),
-    };
-    let is_same = kpi.direction == Direction::None && kpi.value.is_some() && kpi.previous.is_some();
-    let delta = if is_same {
-        "the same as before"
-    } else {
-        kpi.delta_text.as_str()
     };
     // A noun stands smaller beside its number; "%", "ms" and the like belong to the number.
     let noun = format!("{NBSP}{}", kpi.unit);
@@ -78,6 +84,7 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
         delta: shorten(delta, 40),
         baseline_delta: kpi.baseline_delta_text.clone(),
         arrow: match kpi.direction {
+            _ if is_nearly_same => "",
             Direction::Up => "▲",
             Direction::Down => "▼",
             Direction::None => "",
