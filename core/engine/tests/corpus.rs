@@ -1,8 +1,8 @@
 //! What the fuzz target of job files found and began with, and inputs made from it, without a fuzzer.
 
-#[path = "../../../fuzz/src/pass.rs"]
+#[path = "../../../tests/fuzz/src/pass.rs"]
 mod pass;
-#[path = "../../../fuzz/src/job.rs"]
+#[path = "../../../tests/fuzz/src/job.rs"]
 mod target;
 
 use pass::Target;
@@ -44,7 +44,7 @@ const JOB: Target = Target {
 };
 
 fn corpus() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus")
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What the fuzz targets found and began with, and inputs made from it, without a fuzzer.
 
-#[path = "../../../fuzz/src/pass.rs"]
+#[path = "../../../tests/fuzz/src/pass.rs"]
 mod pass;
-#[path = "../../../fuzz/src/records.rs"]
+#[path = "../../../tests/fuzz/src/records.rs"]
 mod records;
 
 use pass::Target;
@@ -113,7 +113,7 @@ const CONTRACT_TARGET: Target = Target {
 };
 
 fn corpus() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus")
 }
 
 #[test]

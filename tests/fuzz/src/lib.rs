@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo install cargo-fuzz
-//! cargo +nightly fuzz run TARGET        # jsonl, json_array, csv, parquet, contract, job
+//! cargo +nightly fuzz run --fuzz-dir tests/fuzz TARGET  # jsonl, json_array, csv, parquet, contract, job
 //! ```
 //!
 //! What a target finds becomes a file in `corpus/TARGET`.
