@@ -2,6 +2,7 @@
 
 mod engine;
 mod figures;
+mod gallery;
 mod ingest;
 mod measure;
 mod tidy_times;
@@ -26,6 +27,7 @@ Usage: cargo xtask <command>
   bench ingest    what taking records in costs: seconds, MB/s, peak memory, beside other readers
   bench figures   the main job as a whole process, beside the same figures by polars and pandas
   bless           write anew what is generated and kept: jobs/job.schema.json
+  gallery         make the sample reports in reports/ anew, from real records
   new-stage NAME  write and register a stage kind that runs, and say what is left to do
 
 Examples:
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         "ci" => ci(),
         "bench" => bench(&arguments),
         "bless" => bless(),
+        "gallery" => gallery::gallery(),
         "new-stage" => new_stage(&arguments),
         other => Err(format!("no command {other:?}; see `cargo xtask help`")),
     };
