@@ -221,9 +221,9 @@ command goes on where it was.")]
         /// Set a parameter of the job
         #[arg(long, value_name = "KEY=VALUE")]
         set: Vec<String>,
-        /// As many windows as may be run
+        /// Maximum number of windows
         #[arg(long, value_name = "N", default_value_t = 400)]
-        most: usize,
+        limit: usize,
         #[command(flatten)]
         means: MeansArguments,
     },

@@ -63,10 +63,10 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             from,
             to,
             set,
-            most,
+            limit,
             means,
         } => {
-            let range = backfill::Range { from, to, most };
+            let range = backfill::Range { from, to, limit };
             backfill::backfill(&workspace, &job, &range, &set, &means.into())
         }
         Command::Watch {

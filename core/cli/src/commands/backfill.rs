@@ -24,12 +24,12 @@ pub struct Range {
     pub from: Date,
     /// Day after the last day.
     pub to: Date,
-    /// As many windows as may be run.
-    pub most: usize,
+    /// Maximum number of windows.
+    pub limit: usize,
 }
 
 /// What became of a window.
-struct Told {
+struct WindowOutcome {
     window: String,
     run: String,
     status: RunStatus,
@@ -79,9 +79,9 @@ pub fn backfill(
         let message = format!("no window of {job} that is over begins and ends in the range");
         return Err(WrongUsage(message).into());
     }
-    if windows.len() > range.most {
+    if windows.len() > range.limit {
         let n = windows.len();
-        let message = format!("the range has {n} windows, and --most is {}", range.most);
+        let message = format!("the range has {n} windows, and --limit is {}", range.limit);
         return Err(WrongUsage(message).into());
     }
     let (mut told, mut busy, mut broken) = (Vec::new(), 0_u64, None);
@@ -95,7 +95,7 @@ pub fn backfill(
         };
         let window = planned.plan.label.clone();
         if let Some((_, standing)) = run::standing(workspace, &planned)? {
-            told.push(Told {
+            told.push(WindowOutcome {
                 window,
                 run: standing.run,
                 status: standing.status,
@@ -117,7 +117,7 @@ pub fn backfill(
             }
         };
         run::report_failures(&result);
-        told.push(Told {
+        told.push(WindowOutcome {
             window,
             status: result.status,
             work: Some((result.executed.len(), result.reused.len())),
