@@ -7,7 +7,7 @@ mod suite {
     mod catalogue;
     mod commands;
     mod demo;
-    mod ends;
+    mod failures;
     mod incidents;
     mod killed;
     mod lake;

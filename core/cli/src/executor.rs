@@ -19,8 +19,8 @@ use retrocast_engine::{Executor, Failure, Progress, RunContext, job::retention::
 use retrocast_run::{Node, NodeSpec, SourceSpec, plan::SOURCE};
 use retrocast_stages::Reads;
 use retrocast_store::{
-    Before, Contract, Control, Days, Dialect, Format, Hashes, Lake, Properties, Remedy, Room,
-    Share, Sql, StoreError,
+    Before, Contract, Control, Days, Dialect, Format, Hashes, Lake, Properties, Remedy,
+    Reservation, ResourcePool, Sql, StoreError,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -29,7 +29,7 @@ pub struct Work {
     workspace: Workspace,
     catalogue: Arc<Catalogue>,
     /// Memory, and disk for what does not fit in it.
-    room: Room,
+    room: ResourcePool,
     /// How far ingest has come is told from other threads, so the listener is shared.
     progress: Arc<dyn Progress>,
     /// Where queries compute.
@@ -43,7 +43,7 @@ impl Work {
     pub fn new(
         workspace: Workspace,
         catalogue: Arc<Catalogue>,
-        room: Room,
+        room: ResourcePool,
         progress: Arc<dyn Progress>,
         compute: tokio::runtime::Handle,
     ) -> Self {
@@ -69,7 +69,12 @@ impl Work {
     }
 
     /// Memory for a node's work, when there is enough.
-    async fn share(&self, node: &Node, ctx: &RunContext, bytes: u64) -> Result<Share, Failure> {
+    async fn share(
+        &self,
+        node: &Node,
+        ctx: &RunContext,
+        bytes: u64,
+    ) -> Result<Reservation, Failure> {
         tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => Err(Failure::cancelled()),
@@ -250,7 +255,7 @@ fn failure(error: StoreError) -> Failure {
     let told = error.to_string();
     match error.remedy() {
         Remedy::Again => Failure::transient(told),
-        Remedy::Room => Failure::full(told).hint(MAKE_ROOM),
+        Remedy::FreeDisk => Failure::full(told).hint(MAKE_ROOM),
         Remedy::Change => Failure::data(told),
     }
 }

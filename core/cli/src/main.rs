@@ -7,7 +7,6 @@
 mod allocator;
 mod arguments;
 mod commands;
-mod depot;
 mod diagnose;
 mod events;
 mod executor;
@@ -15,6 +14,7 @@ mod housekeeping;
 mod ledger;
 mod progress;
 mod runs;
+mod shared_store;
 mod signals;
 mod terminal;
 mod workspace;

@@ -59,11 +59,11 @@ pub struct Alert {
 
 /// What became of an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum AlertOutcome {
     /// The mail program took it.
-    Now(Sent),
+    Sent(Sent),
     /// It had been sent before, and was not sent again.
-    Before(Sent),
+    AlreadySent(Sent),
 }
 
 /// That an alert was sent; what stands in [`SENT`].
@@ -85,8 +85,12 @@ pub struct Sent {
 ///
 /// The program is that of the variable `RETROCAST_SENDMAIL`, else `sendmail`. The sender is the
 /// address in `RETROCAST_MAIL_FROM`, else this user on this machine.
-pub fn alert(folder: &Path, alert: &Alert, stopped: &dyn Fn() -> bool) -> Result<Told, Error> {
-    let place = Place {
+pub fn alert(
+    folder: &Path,
+    alert: &Alert,
+    stopped: &dyn Fn() -> bool,
+) -> Result<AlertOutcome, Error> {
+    let place = NoteFolder {
         folder,
         is_run: true,
     };
@@ -99,8 +103,8 @@ pub fn alert_without_run(
     folder: &Path,
     alert: &Alert,
     stopped: &dyn Fn() -> bool,
-) -> Result<Told, Error> {
-    let place = Place {
+) -> Result<AlertOutcome, Error> {
+    let place = NoteFolder {
         folder,
         is_run: false,
     };
@@ -109,7 +113,7 @@ pub fn alert_without_run(
 
 /// Where it is noted what was sent.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct NoteFolder<'a> {
     folder: &'a Path,
     /// Whether it is the folder of the run that the alert is about.
     is_run: bool,
@@ -125,10 +129,10 @@ struct Means<'a> {
 }
 
 fn alert_by_machine(
-    place: Place<'_>,
+    place: NoteFolder<'_>,
     alert: &Alert,
     stopped: &dyn Fn() -> bool,
-) -> Result<Told, Error> {
+) -> Result<AlertOutcome, Error> {
     let own = std::env::var_os(sendmail::VARIABLE).filter(|path| !path.is_empty());
     let search = std::env::var_os("PATH").unwrap_or_default();
     let means = Means {
@@ -141,7 +145,11 @@ fn alert_by_machine(
     alert_with(place, alert, &means)
 }
 
-fn alert_with(place: Place<'_>, alert: &Alert, means: &Means<'_>) -> Result<Told, Error> {
+fn alert_with(
+    place: NoteFolder<'_>,
+    alert: &Alert,
+    means: &Means<'_>,
+) -> Result<AlertOutcome, Error> {
     let folder = place.folder;
     let identity = canonical::hash(&(&alert.to, &alert.job, &alert.window, &alert.due));
     let _lock = lock(place, means.stopped)?;
@@ -161,7 +169,7 @@ fn alert_with(place: Place<'_>, alert: &Alert, means: &Means<'_>) -> Result<Told
         alert: identity.clone(),
     };
     if let Some(before) = sent_before(folder, &sent) {
-        return Ok(Told::Before(before));
+        return Ok(AlertOutcome::AlreadySent(before));
     }
     let not_sent = |message: Option<PathBuf>, why| Error::Mail { message, why };
     let text = message.text().map_err(|why| not_sent(None, why))?;
@@ -176,12 +184,12 @@ fn alert_with(place: Place<'_>, alert: &Alert, means: &Means<'_>) -> Result<Told
     handed.map_err(|why| not_sent(kept, why))?;
     sent.time = Timestamp::now().to_string();
     note(place, &sent, means)?;
-    Ok(Told::Now(sent))
+    Ok(AlertOutcome::Sent(sent))
 }
 
 /// Held until an alert is sent, so that two processes do not both find that it was not yet. Where
 /// there are no such locks, the identity of the message tells the second from the first.
-fn lock(place: Place<'_>, stopped: &dyn Fn() -> bool) -> Result<Option<File>, Error> {
+fn lock(place: NoteFolder<'_>, stopped: &dyn Fn() -> bool) -> Result<Option<File>, Error> {
     let file = match File::open(place.folder) {
         Ok(file) => file,
         Err(_) if !place.is_run => return Ok(None),
@@ -206,7 +214,7 @@ fn lock(place: Place<'_>, stopped: &dyn Fn() -> bool) -> Result<Option<File>, Er
 }
 
 /// Notes that an alert was sent; on a full disk in the name of an empty file.
-fn note(place: Place<'_>, sent: &Sent, means: &Means<'_>) -> Result<(), Error> {
+fn note(place: NoteFolder<'_>, sent: &Sent, means: &Means<'_>) -> Result<(), Error> {
     let marker = place.folder.join(SENT);
     let text = json_text(sent).map_err(|source| Error::File {
         what: "write",

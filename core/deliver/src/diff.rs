@@ -68,7 +68,7 @@ pub struct Side {
 
 /// A node that did not end alike in both runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Course {
+pub struct NodeChange {
     /// Its full name.
     pub node: String,
     /// "done", "not enough", "failed", "not run" or "not reached".
@@ -85,7 +85,7 @@ pub struct Difference {
     /// How they were set up.
     pub config: Config,
     /// What became of nodes that are in both, where it differs.
-    pub nodes: Vec<Course>,
+    pub nodes: Vec<NodeChange>,
     /// What they read, by source.
     pub inputs: Vec<Input>,
     /// Key figures, the most important change first.
@@ -139,7 +139,7 @@ fn side(run: &RunFolder) -> Side {
 }
 
 /// Nodes of both plans that did not end alike.
-fn courses(runs: &Pair<RunFolder>) -> Vec<Course> {
+fn courses(runs: &Pair<RunFolder>) -> Vec<NodeChange> {
     let nodes = runs.new.plan.nodes.iter().filter(|node| !node.is_report());
     nodes
         .filter_map(|node| {
@@ -152,7 +152,7 @@ fn courses(runs: &Pair<RunFolder>) -> Vec<Course> {
                     (NodeState::NotEnough(_), NodeState::NotEnough(_))
                 );
             let state = states.map(|state| told(state).0);
-            (!same).then(|| Course {
+            (!same).then(|| NodeChange {
                 node: node.name.clone(),
                 message: states.map(|state| told(state).1.to_string()),
                 state,

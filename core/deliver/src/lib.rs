@@ -21,7 +21,7 @@ mod layout;
 mod pages;
 mod words;
 
-pub use alert::{Alert, Told, alert, alert_without_run};
+pub use alert::{Alert, AlertOutcome, alert, alert_without_run};
 pub use archive::{rebuild, rebuild_with};
 pub use diff::{Difference, diff};
 pub use earlier::earlier_report;

@@ -31,6 +31,7 @@ mod lenient;
 mod mail;
 pub mod number;
 pub mod sentence;
+pub mod suggest;
 
 pub use cell::{Cell, CellStatus, DatasetRef, Kpi, Outcome, ParamLine};
 pub use chart::{Chart, ChartKind};

@@ -162,12 +162,12 @@ pub struct Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial;
+    use crate::test_support;
     use retrocast_run::NodeSpec;
 
     #[test]
     fn changes_are_said_in_words() {
-        let plan = trial::plan(trial::JOB);
+        let plan = test_support::plan(test_support::JOB);
         let node = plan.node("stage.rhythm").unwrap();
         let inputs = [("tickets".to_string(), "a".to_string())];
         let old = Components::new(node, &plan, None, &inputs, "1");
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn sources_do_not_depend_on_the_window() {
-        let plan = trial::plan(trial::JOB);
+        let plan = test_support::plan(test_support::JOB);
         let node = plan.node("source.tickets").unwrap();
         let mut other = plan.clone();
         other.window = plan.window.back(1);

@@ -22,19 +22,18 @@ pub mod schedule;
 
 pub mod size;
 
-pub(crate) mod said;
+pub(crate) mod checker;
 
 pub mod check;
 
 pub mod render;
-
-pub mod suggest;
 
 use crate::kinds::Kinds;
 use document::Item;
 use jiff::civil::Date;
 use params::{Param, ParamSpec, Params};
 use retention::Retention;
+use retrocast_domain::suggest;
 use retrocast_domain::{
     Diagnostic, Window, WindowSpec,
     window::{Comparison, ONE_WINDOW_HELP},
@@ -147,7 +146,7 @@ impl Job {
 
     /// Bytes of the file that say where the records of a source are.
     pub fn uri_span(&self, source: &str) -> Option<document::Span> {
-        let mut sources = said::entries(&self.document, "source").iter();
+        let mut sources = checker::entries(&self.document, "source").iter();
         let entry = sources.find(|entry| entry.key == source)?;
         Some(entry.item.get("uri")?.span.clone())
     }

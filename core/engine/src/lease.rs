@@ -13,13 +13,13 @@
 //! lake/leases/<job>/nodes/<node>.lease     one writer of a node's dataset at a time
 //! ```
 
-mod far;
+mod remote;
 
-pub use far::at_work;
+pub use remote::at_work;
 
-use crate::depot::{Depot, LakeFiles};
-use far::FarLease;
+use crate::shared_store::{LakeFiles, SharedStore};
 use jiff::Timestamp;
+use remote::RemoteLease;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
@@ -58,12 +58,12 @@ impl fmt::Display for Holder {
 
 /// Where a lease is.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct LeasePath {
     path: PathBuf,
-    far: Option<(Arc<dyn Depot>, String)>,
+    far: Option<(Arc<dyn SharedStore>, String)>,
 }
 
-impl Place {
+impl LeasePath {
     /// `names` lead from the lake to the lease.
     fn new(lake: &LakeFiles, names: &[&str]) -> Self {
         let key = format!("leases/{}.lease", names.join("/"));
@@ -79,7 +79,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for LeasePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.far {
             Some((depot, key)) => write!(f, "{}/{key}", depot.address()),
@@ -104,28 +104,28 @@ pub struct Lease {
     path: PathBuf,
     holder: Holder,
     /// The same between machines.
-    far: Option<FarLease>,
+    far: Option<RemoteLease>,
 }
 
 impl Lease {
     /// Where the lease on a job's window is.
-    pub fn of_window(lake: &LakeFiles, job: &str, window: &str) -> Place {
-        Place::new(lake, &[job, window])
+    pub fn of_window(lake: &LakeFiles, job: &str, window: &str) -> LeasePath {
+        LeasePath::new(lake, &[job, window])
     }
 
     /// Where the lease on a job's schedule is. No window is called so.
-    pub fn of_schedule(lake: &LakeFiles, job: &str) -> Place {
+    pub fn of_schedule(lake: &LakeFiles, job: &str) -> LeasePath {
         Self::of_window(lake, job, "schedule")
     }
 
     /// Where the lease on what a node writes is.
-    pub fn of_node(lake: &LakeFiles, job: &str, node: &str) -> Place {
-        Place::new(lake, &[job, "nodes", node])
+    pub fn of_node(lake: &LakeFiles, job: &str, node: &str) -> LeasePath {
+        LeasePath::new(lake, &[job, "nodes", node])
     }
 
     /// Asks for a lease, without waiting: first among the processes of this machine, then among
     /// machines.
-    pub fn ask(place: &Place, run: &str, now: Timestamp) -> io::Result<Asked> {
+    pub fn ask(place: &LeasePath, run: &str, now: Timestamp) -> io::Result<Asked> {
         let path = place.path();
         let mut file = open(path)?;
         match file.try_lock() {
@@ -143,9 +143,9 @@ impl Lease {
         };
         let far = match &place.far {
             None => None,
-            Some((depot, key)) => match far::ask(depot, key, holder.clone())? {
-                far::Asked::Held(holder) => return Ok(Asked::Held(holder)),
-                far::Asked::Granted(lease) => Some(lease),
+            Some((depot, key)) => match remote::ask(depot, key, holder.clone())? {
+                remote::Asked::Held(holder) => return Ok(Asked::Held(holder)),
+                remote::Asked::Granted(lease) => Some(lease),
             },
         };
         if let Some(far) = &far {
@@ -181,7 +181,7 @@ impl Lease {
         let here = File::open(&self.path).is_ok_and(|mut file| {
             id(&file) == id(&self.file) && read(&mut file).as_ref() == Some(&self.holder)
         });
-        here && self.far.as_ref().is_none_or(FarLease::is_held)
+        here && self.far.as_ref().is_none_or(RemoteLease::is_held)
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -236,13 +236,13 @@ fn host() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::Folder;
+    use crate::test_support::Folder;
 
     fn files(folder: &Folder) -> LakeFiles {
         LakeFiles::from(&**folder)
     }
 
-    fn granted(place: &Place) -> Lease {
+    fn granted(place: &LeasePath) -> Lease {
         match Lease::ask(place, "1a", Timestamp::UNIX_EPOCH).unwrap() {
             Asked::Granted(lease) => lease,
             Asked::Held(holder) => panic!("held by {holder:?}"),

@@ -5,7 +5,7 @@ pub use retrocast_run::ledger::{DATASETS, DECISIONS, LEDGER, LedgerRun, LedgerVi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{fingerprint::Components, trial};
+    use crate::{fingerprint::Components, test_support};
     use retrocast_run::Plan;
 
     const JOB: &str = r#"
@@ -36,7 +36,7 @@ query = "select * from known"
     }
 
     fn plan(text: &str, view: &LedgerView) -> Plan {
-        trial::plan_seeing(text, &[], &[], view).unwrap()
+        test_support::plan_seeing(text, &[], &[], view).unwrap()
     }
 
     fn fingerprint(plan: &Plan, node: &str) -> String {
@@ -85,7 +85,7 @@ query = "select * from known"
     #[test]
     fn no_stage_writes_into_it() {
         let text = JOB.replace("[stage.tallied]", "[stage.ledger__runs]");
-        let found = trial::checked(&text).diagnostics.remove(0);
+        let found = test_support::checked(&text).diagnostics.remove(0);
         let message = "`ledger__runs` is the name of a dataset of the ledger";
         assert_eq!(found.message, message);
     }
@@ -93,7 +93,7 @@ query = "select * from known"
     #[test]
     fn a_table_that_is_not_there_is_placed() {
         let text = JOB.replace("ledger.findings", "ledger.finding");
-        let found = trial::checked(&text).diagnostics.remove(0);
+        let found = test_support::checked(&text).diagnostics.remove(0);
         assert_eq!(found.message, "the ledger has no table `ledger.finding`");
         assert_eq!(
             found.help.as_deref(),

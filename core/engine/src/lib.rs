@@ -13,7 +13,7 @@
 
 pub mod kinds;
 
-pub mod boundary;
+pub mod executor;
 
 pub mod job;
 
@@ -23,7 +23,7 @@ pub mod plan;
 
 pub mod fingerprint;
 
-pub mod depot;
+pub mod shared_store;
 
 pub mod outcome_store;
 
@@ -36,12 +36,11 @@ pub mod run;
 pub mod schedule;
 
 #[cfg(test)]
-mod trial;
+mod test_support;
 
-pub use boundary::{
+pub use executor::{
     Clock, Environment, Executor, Failure, FailureKind, Progress, Quiet, RunContext, SystemClock,
 };
-pub use depot::{Depot, LakeFiles};
 pub use fingerprint::{Components, Decision};
 pub use job::{CheckOptions, Checked, Job, check, render};
 pub use kinds::{Kinds, SqlError};
@@ -51,4 +50,5 @@ pub use mirror::Mirror;
 pub use outcome_store::{OutcomeStore, Record};
 pub use plan::PlanOptions;
 pub use run::{EngineError, Force, RecordedSources, RunOptions, RunResult, Runner};
-pub use schedule::{Attempt, Calendar, Standing, decide};
+pub use schedule::{Attempt, Calendar, ScheduleStatus, decide};
+pub use shared_store::{LakeFiles, SharedStore};

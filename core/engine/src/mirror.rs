@@ -13,7 +13,7 @@
 //! <folder>/.mirror.lock   one process at a time looks
 //! ```
 
-use crate::depot::{Depot, Entry, Mark};
+use crate::shared_store::{ETag, Entry, SharedStore};
 use retrocast_run::{
     Journal,
     files::{JOURNAL, SUMMARY, write_whole},
@@ -44,7 +44,7 @@ const SENT_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Mirror {
     folder: PathBuf,
-    depot: Arc<dyn Depot>,
+    depot: Arc<dyn SharedStore>,
 }
 
 /// Sends what a run writes while it is under way, so that others can go on with it should it die.
@@ -80,7 +80,7 @@ impl Drop for Following {
 /// A file that is the same on both sides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Same {
-    mark: Mark,
+    mark: ETag,
     size: u64,
     /// When it was written here, in nanoseconds.
     modified: i128,
@@ -100,7 +100,7 @@ pub struct Moved {
 
 impl Mirror {
     /// Nothing is moved yet.
-    pub fn new(folder: impl Into<PathBuf>, depot: Arc<dyn Depot>) -> Self {
+    pub fn new(folder: impl Into<PathBuf>, depot: Arc<dyn SharedStore>) -> Self {
         Self {
             folder: folder.into(),
             depot,
@@ -235,7 +235,7 @@ impl Mirror {
     /// `None` when the file went away meanwhile.
     fn send_one(&self, key: &str) -> io::Result<Option<(String, Same)>> {
         let path = self.folder.join(key);
-        let read = Same::of(&path, Mark::new()).and_then(|same| Ok((same, fs::read(&path)?)));
+        let read = Same::of(&path, ETag::new()).and_then(|same| Ok((same, fs::read(&path)?)));
         let (mut same, bytes) = match read {
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -290,7 +290,7 @@ impl Mirror {
 }
 
 impl Same {
-    fn of(path: &Path, mark: Mark) -> io::Result<Self> {
+    fn of(path: &Path, mark: ETag) -> io::Result<Self> {
         let data = fs::metadata(path)?;
         Ok(Self {
             mark,
@@ -384,10 +384,10 @@ fn remove_empty(root: &Path, file: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::{Bucket, Folder};
+    use crate::test_support::{Bucket, Folder};
 
     struct World {
-        depot: Arc<dyn Depot>,
+        depot: Arc<dyn SharedStore>,
         folder: Folder,
     }
 

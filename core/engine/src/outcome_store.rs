@@ -15,8 +15,8 @@ mod last;
 pub use last::Last;
 
 use crate::{
-    depot::{Depot, LakeFiles},
     fingerprint::Components,
+    shared_store::{LakeFiles, SharedStore},
 };
 use jiff::Timestamp;
 use retrocast_domain::Outcome;
@@ -58,7 +58,7 @@ pub struct Record {
 #[derive(Debug, Clone)]
 pub struct OutcomeStore {
     folder: PathBuf,
-    depot: Option<Arc<dyn Depot>>,
+    depot: Option<Arc<dyn SharedStore>>,
 }
 
 impl OutcomeStore {
@@ -308,11 +308,11 @@ fn copy(name: &str, from: &Path, to: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial;
+    use crate::test_support;
     use retrocast_domain::Cell;
 
     fn record(files: &[&str]) -> Record {
-        let plan = trial::plan(trial::JOB);
+        let plan = test_support::plan(test_support::JOB);
         let components = Components::new(&plan.nodes[0], &plan, Some("x"), &[], "1");
         Record {
             job: plan.job.clone(),
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn records_come_back_with_their_files_and_can_be_replaced() {
-        let folder = trial::Folder::new();
+        let folder = test_support::Folder::new();
         let store = OutcomeStore::of_lake(&folder.join("lake").into());
         let (run, again) = (folder.join("run"), folder.join("again"));
         fs::create_dir_all(run.join("charts")).unwrap();
@@ -354,7 +354,7 @@ mod tests {
 
     #[test]
     fn outcomes_of_runs_that_went_are_forgotten_with_their_files() {
-        let folder = trial::Folder::new();
+        let folder = test_support::Folder::new();
         let store = OutcomeStore::of_lake(&folder.join("lake").into());
         fs::create_dir_all(folder.join("run")).unwrap();
         fs::write(folder.join("run/a.pdf"), "x").unwrap();
@@ -375,8 +375,8 @@ mod tests {
 
     #[test]
     fn what_one_machine_kept_another_finds() {
-        let folder = trial::Folder::new();
-        let depot: Arc<dyn Depot> = Arc::new(trial::Bucket::default());
+        let folder = test_support::Folder::new();
+        let depot: Arc<dyn SharedStore> = Arc::new(test_support::Bucket::default());
         let store = |machine: &str| {
             OutcomeStore::of_lake(&LakeFiles::shared(folder.join(machine), depot.clone()))
         };
@@ -410,7 +410,7 @@ mod tests {
 
     #[test]
     fn damaged_records_count_as_not_there() {
-        let folder = trial::Folder::new();
+        let folder = test_support::Folder::new();
         let store = OutcomeStore::of_lake(&folder.join("lake").into());
         fs::create_dir_all(folder.join("run")).unwrap();
         fs::write(folder.join("run/a.pdf"), "x").unwrap();
@@ -425,7 +425,7 @@ mod tests {
 
     #[test]
     fn what_a_dead_process_was_writing_is_swept_away() {
-        let folder = trial::Folder::new();
+        let folder = test_support::Folder::new();
         let store = OutcomeStore::of_lake(&folder.join("lake").into());
         let part = |pid: u32| store.parts().join(format!("{pid}-0"));
         // No process has the highest number there is.

@@ -14,12 +14,12 @@ pub use mermaid::mermaid;
 pub(crate) use order::{positions, readers};
 
 use crate::{
-    boundary::Environment,
+    executor::Environment,
     job::{
         CheckOptions, Job, ReportSection,
+        checker::{duration, entries},
         document::Item,
         elaborate::{Elaborated, elaborate},
-        said::{duration, entries},
         schema::COMMON_STAGE_KEYS,
     },
     kinds::Kinds,
@@ -359,7 +359,7 @@ fn toml_text(value: &Value) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use crate::trial::{job, names, plan, plan_with};
+    use crate::test_support::{job, names, plan, plan_with};
 
     pub const JOB: &str = r#"
 title = "Review"

@@ -1,37 +1,37 @@
 //! Executes a plan: what can run at once does, what is known is reused, what happens is written down.
 
-mod effort;
+mod node_task;
 
-mod ends;
+mod group_commit;
 
 mod cells;
 
-mod course;
+mod scheduler;
 
-mod standing;
+mod up_to_date;
 
 mod recorded;
 
 pub use recorded::RecordedSources;
 
 use crate::{
-    boundary::{Clock, Environment, Executor, Failure, Progress, RunContext},
-    depot::LakeFiles,
+    executor::{Clock, Environment, Executor, Failure, Progress, RunContext},
     fingerprint::{Components, Decision, identity},
     job::Job,
     lease::{Asked, Holder, Lease, at_work},
     mirror::{Following, Mirror},
     outcome_store::{Last, OutcomeStore, Record},
+    shared_store::LakeFiles,
 };
-use course::Course;
-use effort::{Budget, Recorder, Retrying, panicked};
 use futures::FutureExt as _;
+use node_task::{Budget, Recorder, Retrying, panicked};
 use retrocast_domain::{Outcome, canonical};
 use retrocast_run::{
     EventKind, Fingerprint, Journal, Node, Plan, RecordedPlan, RunOrigin, RunStatus, SourceRecords,
     files::{ALERT, JOB, JOURNAL, PLAN, write_whole},
     plan::short,
 };
+use scheduler::Scheduler;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -176,7 +176,7 @@ impl RunOptions {
             backoff: Duration::from_millis(500),
             grace: Duration::from_secs(5),
             cancel: CancellationToken::new(),
-            environment: crate::boundary::process_environment(),
+            environment: crate::executor::process_environment(),
         }
     }
 }
@@ -388,7 +388,7 @@ impl Runner {
         // Held until the run has said how it ended.
         let lease = Arc::new(lease);
         let context = Arc::new(ctx);
-        let mut course = Course::new(self, context, recorder.clone(), records, lease.clone());
+        let mut course = Scheduler::new(self, context, recorder.clone(), records, lease.clone());
         course.complete().await?;
         let result = course.result();
         course.leave_findings(&result).await?;

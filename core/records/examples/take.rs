@@ -3,7 +3,7 @@
 
 use retrocast_records::{
     Format, contract,
-    read::{Dialect, Reading, Told},
+    read::{Dialect, ReadEvent, Reading},
     source::Listing,
 };
 use std::{error::Error, path::Path, time::Instant};
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let (mut rows, mut refused, mut bytes) = (0, 0, 0);
     reading.run(&mut |told| {
-        if let Told::Records(parsed) = told {
+        if let ReadEvent::Records(parsed) = told {
             rows += parsed.lines.len();
             refused += parsed.refused.len();
             bytes += parsed.bytes;

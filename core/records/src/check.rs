@@ -5,9 +5,9 @@ mod text;
 use crate::{
     contract::{Contract, Personal},
     error::SourceError,
-    input::{Found, Input},
+    input::{Input, InputFiles},
     read::{
-        Parsed, Told, Unknown, count_unknown,
+        Parsed, ReadEvent, Unknown, count_unknown,
         quarantine::{Reason, Row},
         time_range,
         value::DAY_MICROS,
@@ -162,7 +162,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn of(found: &Found, contract: &Contract, most: Option<u64>) -> Result<Self, SourceError> {
+    fn of(found: &InputFiles, contract: &Contract, most: Option<u64>) -> Result<Self, SourceError> {
         let mut tally = Self {
             ended: true,
             nulls: vec![0; contract.fields.len()],
@@ -174,8 +174,8 @@ impl Tally {
         };
         found.read(&found.files, contract, &mut |told| {
             match told {
-                Told::Records(parsed) => tally.block(contract, &parsed, &name(parsed.file)),
-                Told::End { file, broken } => {
+                ReadEvent::Records(parsed) => tally.block(contract, &parsed, &name(parsed.file)),
+                ReadEvent::End { file, broken } => {
                     let broken = broken.map(|reason| (name(file), reason));
                     tally.broken.extend(broken);
                 }
@@ -247,7 +247,13 @@ impl Tally {
         }
     }
 
-    fn told(self, input: &Input, contract: &Contract, found: &Found, now: Timestamp) -> Checked {
+    fn told(
+        self,
+        input: &Input,
+        contract: &Contract,
+        found: &InputFiles,
+        now: Timestamp,
+    ) -> Checked {
         let moment = |micros| Timestamp::from_microsecond(micros).ok();
         let times = self
             .times

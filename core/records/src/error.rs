@@ -208,7 +208,7 @@ pub enum Remedy {
     /// Trying again may do.
     Again,
     /// There must be room on the disk first.
-    Room,
+    FreeDisk,
     /// Records, job or settings have to be changed.
     Change,
 }
@@ -236,7 +236,7 @@ const FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
 pub fn remedy_of(said: &str) -> Remedy {
     let said = said.to_lowercase();
     if FULL.iter().any(|words| said.contains(words)) {
-        return Remedy::Room;
+        return Remedy::FreeDisk;
     }
     if PASSING.iter().any(|words| said.contains(words)) {
         return Remedy::Again;
@@ -304,7 +304,7 @@ mod tests {
             SourceError::io("writing", Path::new("a"), &error).remedy()
         };
         // ENOSPC, EDQUOT; EINTR, EAGAIN, EBUSY, EMFILE, EPIPE, ECONNRESET, ETIMEDOUT, ESTALE.
-        assert!([28, 122].iter().all(|n| remedy(*n) == Remedy::Room));
+        assert!([28, 122].iter().all(|n| remedy(*n) == Remedy::FreeDisk));
         let passing = [4, 11, 16, 24, 32, 104, 110, 116];
         for number in passing {
             assert_eq!(

@@ -42,9 +42,9 @@ mod write;
 use crate::{
     contract::{self, Contract, nameable},
     error::SourceError,
-    input::{Found, Input},
+    input::{Input, InputFiles},
     read::{
-        Told,
+        ReadEvent,
         quarantine::{Reason, Row},
         value,
     },
@@ -96,7 +96,7 @@ fn damaged(files: &[(String, String)]) -> Option<String> {
     Some(format!("{}: {reason}", shown(file)))
 }
 
-fn draft(name: &str, found: &Found, most: Option<u64>) -> Result<Draft, SourceError> {
+fn draft(name: &str, found: &InputFiles, most: Option<u64>) -> Result<Draft, SourceError> {
     let mut sample = sample::take(found, most)?;
     let parsed = |text: &str| {
         contract::parse(name, name, text).map_err(|diagnostics| SourceError::Contract {
@@ -149,20 +149,20 @@ struct Held {
 }
 
 /// Holds the sample to a draft.
-fn hold(found: &Found, contract: &Contract, sample: &Sample) -> Result<Held, SourceError> {
+fn hold(found: &InputFiles, contract: &Contract, sample: &Sample) -> Result<Held, SourceError> {
     let mut held = Held::default();
     for (file, last) in &sample.files {
         found.read(
             std::slice::from_ref(file),
             contract,
             &mut |told| match told {
-                Told::Records(parsed) => {
+                ReadEvent::Records(parsed) => {
                     let rows = parsed.refused.iter().filter(|row| row.line <= *last);
                     rows.for_each(|row| held.refuse(contract, row, &file.0.name));
                     let line = parsed.lines.last().copied().unwrap_or(0);
                     line < *last
                 }
-                Told::End { .. } => false,
+                ReadEvent::End { .. } => false,
             },
         )?;
     }

@@ -4,7 +4,7 @@ use crate::{
     contract::Contract,
     error::SourceError,
     format::Format,
-    read::{Dialect, Reading, Told},
+    read::{Dialect, ReadEvent, Reading},
     source::{Listing, SourceFile},
 };
 use std::path::Path;
@@ -45,7 +45,7 @@ impl Input {
     }
 
     /// Finds the files; relative URIs begin at `base`.
-    pub(crate) async fn find(&self, base: &Path) -> Result<Found, SourceError> {
+    pub(crate) async fn find(&self, base: &Path) -> Result<InputFiles, SourceError> {
         let listing = Listing::find(&self.name, &self.uri, base, true, None).await?;
         let format = |name: &str| {
             let told = self
@@ -59,7 +59,7 @@ impl Input {
         };
         let files = listing.files.iter();
         let files = files.map(|file| format(&file.name).map(|format| (file.clone(), format)));
-        Ok(Found {
+        Ok(InputFiles {
             files: files.collect::<Result<_, _>>()?,
             listing,
             dialect: self.dialect.clone(),
@@ -71,7 +71,7 @@ impl Input {
 }
 
 /// Files that were found, ready to be read.
-pub(crate) struct Found {
+pub(crate) struct InputFiles {
     pub listing: Listing,
     pub files: Vec<(SourceFile, Format)>,
     dialect: Dialect,
@@ -92,13 +92,13 @@ impl From<SourceError> for Halt {
     }
 }
 
-impl Found {
+impl InputFiles {
     /// Reads files under a contract until the listener has enough, which it says by `false`. Blocks.
     pub fn read(
         &self,
         files: &[(SourceFile, Format)],
         contract: &Contract,
-        listener: &mut dyn FnMut(Told) -> bool,
+        listener: &mut dyn FnMut(ReadEvent) -> bool,
     ) -> Result<(), SourceError> {
         let reading = Reading {
             listing: &self.listing,

@@ -21,12 +21,10 @@ pub mod infer;
 mod input;
 
 pub mod error;
-mod near;
 
 pub use contract::Contract;
 pub use error::{Remedy, Skipped, SourceError};
 pub use format::Format;
 pub use input::Input;
-pub use near::near;
 pub use read::Dialect;
 pub use source::{Glance, Hashes, Listing, SourceFile};

@@ -8,6 +8,7 @@ mod block;
 mod column;
 mod csv;
 mod decode;
+mod extra_fields;
 mod json_scan;
 pub mod key;
 mod parquet;
@@ -16,15 +17,14 @@ pub mod personal;
 mod plain;
 pub mod pseudonyms;
 pub mod quarantine;
-mod strangers;
 pub(crate) mod time;
 pub mod value;
 
 pub use column::{time_range, times};
 pub use csv::Dialect;
+pub use extra_fields::{Unknown, count_unknown};
 pub use parse::Parsed;
 pub use quarantine::RECORD_BYTES_MAX;
-pub use strangers::{Unknown, count_unknown};
 pub(crate) use value::{json::fits, text::numeral};
 
 use crate::{
@@ -63,7 +63,7 @@ pub struct Reading<'a> {
 
 /// What reading tells, in the order of files and of the records in each.
 #[derive(Debug)]
-pub enum Told {
+pub enum ReadEvent {
     /// Records of one file.
     Records(Parsed),
     /// A file has been read, or as much of it as can be.
@@ -90,7 +90,7 @@ impl Reading<'_> {
     /// Reads all files and tells what is in them. Blocks; an error of the listener ends it.
     pub fn run<E: From<SourceError>>(
         &self,
-        listener: &mut dyn FnMut(Told) -> Result<(), E>,
+        listener: &mut dyn FnMut(ReadEvent) -> Result<(), E>,
     ) -> Result<(), E> {
         let parsers = self.threads.max(1);
         let (steps_in, steps_out) = mpsc::sync_channel(2 * parsers + 2);
@@ -158,19 +158,19 @@ impl Reading<'_> {
     fn tell<E: From<SourceError>>(
         &self,
         steps: mpsc::Receiver<Step>,
-        listener: &mut dyn FnMut(Told) -> Result<(), E>,
+        listener: &mut dyn FnMut(ReadEvent) -> Result<(), E>,
     ) -> Result<(), E> {
         for step in steps {
             if self.cancel.is_cancelled() {
                 return Err(SourceError::Cancelled.into());
             }
             listener(match step {
-                Step::End(file, broken) => Told::End { file, broken },
+                Step::End(file, broken) => ReadEvent::End { file, broken },
                 Step::Block(parsed) => {
                     let parsed = parsed.recv().map_err(|_| SourceError::Stopped {
                         name: self.listing.source.clone(),
                     })?;
-                    Told::Records(parsed.map_err(SourceError::from)?)
+                    ReadEvent::Records(parsed.map_err(SourceError::from)?)
                 }
             })?;
         }
@@ -191,8 +191,8 @@ pub(crate) fn block_of(
     let told = from_bytes(bytes, format, &Dialect::AS_FOUND, contract);
     let told = told.into_iter().flatten();
     let mut parsed = told.filter_map(|told| match told {
-        Told::Records(parsed) => Some(parsed),
-        Told::End { .. } => None,
+        ReadEvent::Records(parsed) => Some(parsed),
+        ReadEvent::End { .. } => None,
     });
     parsed
         .next()
@@ -207,13 +207,13 @@ pub fn from_reader(
     format: Format,
     dialect: &Dialect,
     contract: &Contract,
-) -> Result<Vec<Told>, SourceError> {
+) -> Result<Vec<ReadEvent>, SourceError> {
     let mut told = Vec::new();
     let mut failed = None;
     let pseudonyms = Arc::new(Pseudonyms::new("", None));
     let mut emit = |block| match parse::parse(block, contract, &pseudonyms) {
         Ok(parsed) => {
-            told.push(Told::Records(parsed));
+            told.push(ReadEvent::Records(parsed));
             true
         }
         Err(error) => {
@@ -241,7 +241,7 @@ pub fn from_reader(
         Err(Stop::Broken(reason)) => Some(reason),
         Ok(()) | Err(Stop::Unwanted) => None,
     };
-    told.push(Told::End { file: 0, broken });
+    told.push(ReadEvent::End { file: 0, broken });
     Ok(told)
 }
 
@@ -251,7 +251,7 @@ pub fn from_bytes(
     format: Format,
     dialect: &Dialect,
     contract: &Contract,
-) -> Result<Vec<Told>, SourceError> {
+) -> Result<Vec<ReadEvent>, SourceError> {
     from_reader(bytes, format, dialect, contract)
 }
 

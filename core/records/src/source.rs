@@ -23,7 +23,7 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt, path::Path as StorePath};
 pub use partition::Days;
-use place::Place;
+use place::FilePattern;
 pub(crate) use ranges::Ranges;
 use std::{
     collections::HashMap,
@@ -106,7 +106,7 @@ impl Listing {
             let listing = async move { bucket::list(&named.0, &named.1, &address, days).await };
             (storage::runtime().spawn(listing).await, None)
         } else {
-            let place = Place::of(source, uri, base, days)?;
+            let place = FilePattern::of(source, uri, base, days)?;
             let named = (source.to_string(), uri.to_string());
             let folder = Some(place.folder().to_path_buf());
             let listing = tokio::task::spawn_blocking(move || place.list(&named.0, &named.1));

@@ -6,18 +6,18 @@
 //! `AWS_VIRTUAL_HOSTED_STYLE_REQUEST` is true), or the role of the machine.
 
 mod bucket;
-mod sure;
+mod retrying;
 
-pub use bucket::{Bucket, Mark, Object};
+pub use bucket::{Bucket, ETag, Object};
 
 use object_store::{ObjectStore, aws::AmazonS3Builder, client::SpawnedReqwestConnector};
+use retrying::RetryingStore;
 use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
-use sure::Sure;
 
 /// Schemes of object storage that this build reads and writes.
 pub const SCHEMES: &[&str] = &[
@@ -123,7 +123,7 @@ pub fn open(address: &Address) -> Result<Arc<dyn ObjectStore>, String> {
         let reason = cause(&error);
         format!("names storage that cannot be opened: {reason}; check the environment")
     })?;
-    let store: Arc<dyn ObjectStore> = Arc::new(Sure::new(store));
+    let store: Arc<dyn ObjectStore> = Arc::new(RetryingStore::new(store));
     open.insert(address.root(), store.clone());
     Ok(store)
 }

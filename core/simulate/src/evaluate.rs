@@ -41,7 +41,7 @@ mod tests;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evaluation {
     /// Planted facts with the finding or effect that shows them.
-    pub found: Vec<Found>,
+    pub found: Vec<ShownFact>,
     /// Planted facts that nothing shows.
     pub missed: Vec<Missed>,
     /// Claims with nothing planted behind them.
@@ -60,7 +60,7 @@ pub struct Evaluation {
 
 /// A planted fact that was found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Found {
+pub struct ShownFact {
     /// Id of the fact.
     pub fact: String,
     /// The fact as a sentence.
@@ -238,7 +238,7 @@ fn settle(
             .iter()
             .filter(|effect| effect.improvement == fact.id)
             .count();
-        evaluation.found.push(Found {
+        evaluation.found.push(ShownFact {
             fact: fact.id.clone(),
             what: fact.what.clone(),
             by: check.verdict.clone(),
@@ -247,7 +247,7 @@ fn settle(
         return;
     }
     match shown.get(fact.id.as_str()) {
-        Some(findings) => evaluation.found.push(Found {
+        Some(findings) => evaluation.found.push(ShownFact {
             fact: fact.id.clone(),
             what: fact.what.clone(),
             by: sentence(findings[0]),

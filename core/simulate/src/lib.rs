@@ -23,7 +23,7 @@ mod company;
 mod facts;
 mod hostile;
 mod output;
-mod own;
+mod ownership;
 mod random;
 
 mod decisions;
@@ -267,7 +267,7 @@ fn check(config: &Config) -> Result<(), Error> {
     if !config.out.exists() {
         return Ok(());
     }
-    let strangers = own::strangers(&config.out).map_err(|source| Error::Io {
+    let strangers = ownership::strangers(&config.out).map_err(|source| Error::Io {
         action: "read",
         path: config.out.clone(),
         source,
@@ -338,7 +338,7 @@ fn write_all(root: &Path, company: &company::Company, config: &Config) -> Result
     })?;
     text.push('\n');
     std::fs::write(&path, text).map_err(|e| Error::write(&path, e))?;
-    own::note(root).map_err(|e| Error::write(root, e))?;
+    ownership::note(root).map_err(|e| Error::write(root, e))?;
     Ok(truth)
 }
 

@@ -40,15 +40,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+mod charts;
 mod detect;
-mod drawn;
+mod present;
 mod result;
-mod shown;
 #[cfg(test)]
 mod tests;
 
 use detect::examine;
-use shown::{Reporter, frame_of};
+use present::{Reporter, frame_of};
 
 /// The kind, as it is registered.
 pub const ANOMALY: Kind = Kind {

@@ -44,14 +44,14 @@ use retrocast_stats::change_point::fewest;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+mod present;
 mod result;
 mod search;
-mod shown;
 #[cfg(test)]
 mod tests;
 
+use present::{Stretch, chart, finding, frame_of, table};
 use search::{note_drifts, search_all};
-use shown::{Stretch, chart, finding, frame_of, table};
 
 /// Params of `change_point`.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -51,16 +51,16 @@ use serde_json::Value;
 
 mod measure;
 mod onset;
+mod present;
 mod register;
 mod result;
-mod shown;
 mod tables;
 #[cfg(test)]
 mod tests;
 
 use measure::{judge, line_of};
+use present::{Reporter, did};
 use register::{Improvement, WHOLE, read};
-use shown::{Reporter, did};
 use tables::frame_of;
 
 /// The kind, as it is registered.

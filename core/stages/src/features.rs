@@ -78,16 +78,16 @@ use retrocast_domain::{
 use serde_json::Value;
 
 mod calendar;
+mod columns;
 mod easter;
 mod holidays;
-mod made;
+mod lags;
 mod params;
-mod past;
 mod rows;
 #[cfg(test)]
 mod tests;
 
-use made::Feature;
+use columns::Feature;
 use params::Params;
 use rows::Rows;
 
@@ -128,7 +128,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         cell.status = CellStatus::NotEnough { message };
         return Ok(Analysis { cell, frame: None });
     }
-    let mut features = past::features(context, &params, &rows);
+    let mut features = lags::features(context, &params, &rows);
     features.extend(calendar::features(&params, &rows));
     features.extend(holidays::features(&params, &rows)?);
     cell.did = format!(
@@ -165,7 +165,7 @@ fn assemble(
             twice.name()
         )));
     }
-    let table = made::table(params, &columns[..own], &features);
+    let table = columns::table(params, &columns[..own], &features);
     Ok((table, DataFrame::new(height, columns)?))
 }
 

@@ -38,16 +38,16 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-mod drawn;
-mod foretell;
+mod charts;
+mod predict;
+mod present;
 mod result;
-mod shown;
 mod tables;
 #[cfg(test)]
 mod tests;
 
-use foretell::{HISTORY_MAX, foretell, need};
-use shown::Reporter;
+use predict::{HISTORY_MAX, foretell, need};
+use present::Reporter;
 
 /// The kind, as it is registered.
 pub const FORECAST: Kind = Kind {

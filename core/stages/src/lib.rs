@@ -15,10 +15,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+mod finite;
 mod frame;
 mod rows;
 mod series;
-mod sound;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -247,6 +247,6 @@ pub fn with_findings(mut cell: Cell, findings: Vec<Finding>) -> Cell {
     let mut cell = cell.in_chapter(chapter.unwrap_or_default());
     cell.findings
         .sort_by(retrocast_domain::finding::by_importance);
-    sound::finite(&mut cell);
+    finite::finite(&mut cell);
     cell
 }

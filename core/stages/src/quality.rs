@@ -104,24 +104,24 @@ use std::collections::BTreeMap;
 mod alike;
 mod completeness;
 mod finding;
-mod found;
+mod findings;
 mod gaps;
 mod judge;
 mod limits;
 mod origin;
+mod present;
 mod result;
 mod rhythm;
 mod shape;
-mod shown;
 mod survey;
 #[cfg(test)]
 mod tests;
 mod volume;
 
-use found::findings;
+use findings::findings;
 use judge::{Quality, judge};
 use limits::Limits;
-use shown::{chart, frame_of, kpi, parts_table, reasons, scores};
+use present::{chart, frame_of, kpi, parts_table, reasons, scores};
 
 /// Params of `quality`.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -214,7 +214,7 @@ struct Candidate {
 
 /// What the analyses leave behind.
 #[derive(Default)]
-struct Found {
+struct Results {
     candidates: Vec<Candidate>,
     charts: Vec<Chart>,
     tables: Vec<Table>,
@@ -259,7 +259,7 @@ fn run(
         })?),
         None => None,
     };
-    let mut found = Found::default();
+    let mut found = Results::default();
     let mut cell = Cell::new(&context.stage, TEMPORAL_PATTERN.name);
     cell.title = format!("Patterns in time: {}", params.input.replace('_', " "));
     cell.method = METHOD.to_string();
@@ -349,7 +349,7 @@ fn not_enough(message: String) -> CellStatus {
 }
 
 /// Corrects all claims together and keeps those that hold.
-fn claims(params: &Params, found: &mut Found) -> Vec<Finding> {
+fn claims(params: &Params, found: &mut Results) -> Vec<Finding> {
     let p: Vec<f64> = found
         .candidates
         .iter()

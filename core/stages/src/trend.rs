@@ -50,13 +50,13 @@ use serde::Deserialize;
 
 mod classify;
 mod line;
+mod present;
 mod result;
-mod shown;
 #[cfg(test)]
 mod tests;
 
 use classify::{Tested, classify};
-use shown::{chart, finding, frame_of, rests_on, table};
+use present::{chart, finding, frame_of, rests_on, table};
 
 /// Params of `trend`.
 #[derive(Debug, Deserialize, JsonSchema)]

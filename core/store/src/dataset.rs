@@ -11,7 +11,7 @@ mod staging;
 mod strict;
 
 pub(crate) use increment::{Part, ROW_ADDRESS};
-pub(crate) use rows::{Gone, Rows};
+pub(crate) use rows::{DeletedRows, Rows};
 pub(crate) use staging::Staging;
 
 use crate::{

@@ -154,7 +154,7 @@ impl StoreError {
             | Self::Io { reason, .. } => remedy_of(reason),
             // A query's own words may be anything; only a full disk is looked for.
             Self::Sql(error) => match remedy_of(&error.message) {
-                Remedy::Room => Remedy::Room,
+                Remedy::FreeDisk => Remedy::FreeDisk,
                 _ => Remedy::Change,
             },
             _ => Remedy::Change,
@@ -211,6 +211,6 @@ mod tests {
         let error = StoreError::from(SqlError::new("no field named timeoutx"));
         assert_eq!(error.remedy(), Remedy::Change);
         let error = StoreError::from(SqlError::new("No space left on device (os error 28)"));
-        assert_eq!(error.remedy(), Remedy::Room);
+        assert_eq!(error.remedy(), Remedy::FreeDisk);
     }
 }

@@ -13,8 +13,8 @@ pub use retrocast_records::{contract, source};
 
 pub mod ingest;
 
-pub mod care;
 pub mod dataset;
+pub mod maintenance;
 
 pub mod bridge;
 pub mod sql;
@@ -23,7 +23,7 @@ pub mod ledger;
 
 pub mod error;
 mod origin;
-pub mod room;
+pub mod resources;
 pub mod root;
 
 pub use arrow_schema::{DataType, Schema};
@@ -31,9 +31,9 @@ pub use dataset::{Before, Lake, MADE_FROM, Properties, Scan, VersionNote, named}
 pub use error::{Remedy, SqlError, StoreError};
 pub use ingest::{Control, Ingested, Progress, SourceSpec, glance, ingest, source_identity};
 pub use ledger::Ledger;
+pub use resources::{Limits, Reservation, ResourcePool};
 pub use retrocast_records::Contract;
 pub use retrocast_records::{Dialect, Format, Hashes, SourceError};
-pub use room::{Limits, Room, Share};
 pub use root::{LakeRoot, bytes_below};
 pub use source::{Days, Glance};
 pub use sql::{Sql, SqlRows, SqlTable};

@@ -36,7 +36,7 @@ use crate::{
     dataset::{Before, Lake, Properties},
     error::{SqlError, StoreError},
     ledger, origin,
-    room::Room,
+    resources::ResourcePool,
 };
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -72,7 +72,7 @@ const TABLE_FUNCTIONS: [&str; 3] = ["generate_series", "range", "unnest"];
 #[derive(Debug, Clone)]
 pub struct Sql {
     /// Memory, and disk for what does not fit in it.
-    pub room: Room,
+    pub room: ResourcePool,
     /// The job's time zone, an IANA name.
     pub timezone: String,
 }
@@ -93,7 +93,7 @@ pub fn check(
     timezone: &str,
 ) -> Result<SchemaRef, StoreError> {
     let planner = Sql {
-        room: Room::without_disk(CHECK_BYTES),
+        room: ResourcePool::without_disk(CHECK_BYTES),
         timezone: timezone.to_string(),
     };
     planner.check(sql, tables)

@@ -4,7 +4,7 @@
 
 use retrocast_records::{
     Contract, Dialect, Format, contract as contracts,
-    read::{Told, from_bytes, from_reader},
+    read::{ReadEvent, from_bytes, from_reader},
 };
 use std::io::Read;
 
@@ -147,7 +147,7 @@ fn is_packed(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x1f\x8b") || bytes.starts_with(b"\x28\xb5\x2f\xfd")
 }
 
-fn gather(told: Vec<Told>, contract: &Contract) -> Came {
+fn gather(told: Vec<ReadEvent>, contract: &Contract) -> Came {
     let mut came = Came {
         rows: Vec::new(),
         keys: Vec::new(),
@@ -159,11 +159,11 @@ fn gather(told: Vec<Told>, contract: &Contract) -> Came {
     for told in told {
         assert!(!ended, "nothing follows the end");
         match told {
-            Told::End { broken, .. } => {
+            ReadEvent::End { broken, .. } => {
                 came.broken = broken;
                 ended = true;
             }
-            Told::Records(parsed) => {
+            ReadEvent::Records(parsed) => {
                 let rows = match &parsed.batch {
                     Some(batch) => batch.num_rows(),
                     None => 0,

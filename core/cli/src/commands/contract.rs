@@ -9,9 +9,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use retrocast_domain::number::plural;
-use retrocast_records::{
-    Contract, Dialect, Format, Input, Remedy, SourceError, check, infer, near,
-};
+use retrocast_records::{Contract, Dialect, Format, Input, Remedy, SourceError, check, infer};
 use serde_json::json;
 use std::{
     fmt::Write as _,
@@ -264,7 +262,8 @@ fn contract_file(workspace: &Workspace, contract: &str) -> anyhow::Result<PathBu
         return Ok(file);
     }
     let names = names(&folder);
-    let help = match near(contract, names.iter().map(String::as_str)) {
+    let help = match retrocast_domain::suggest::nearest(contract, names.iter().map(String::as_str))
+    {
         Some(meant) => format!("did you mean {meant:?}?"),
         None if names.is_empty() => {
             "there are none; `retrocast contract infer` drafts one".to_string()

@@ -2,7 +2,7 @@
 
 use super::{
     print, run,
-    schedule::{self, Found, Scheduled},
+    schedule::{self, Lookup, Scheduled},
 };
 use crate::{Exit, arguments::ExportTo, diagnose::WrongUsage, workspace::Workspace};
 use anyhow::Context as _;
@@ -71,10 +71,10 @@ fn scheduled(workspace: &Workspace, named: &[String]) -> anyhow::Result<Vec<Sche
     let mut all = Vec::new();
     for name in schedule::chosen(workspace, named) {
         match schedule::find(workspace, &name)? {
-            Found::Scheduled(found) => all.push(*found),
-            Found::Unscheduled if named.is_empty() => {}
-            Found::Unscheduled => return Err(schedule::unscheduled(&name).into()),
-            Found::Unusable(..) => {
+            Lookup::Scheduled(found) => all.push(*found),
+            Lookup::Unscheduled if named.is_empty() => {}
+            Lookup::Unscheduled => return Err(schedule::unscheduled(&name).into()),
+            Lookup::Unusable(..) => {
                 let message = format!("{name} cannot be used; `retrocast check {name}` says why");
                 return Err(WrongUsage(message).into());
             }

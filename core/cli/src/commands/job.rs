@@ -13,7 +13,7 @@ use jiff::civil::Date;
 use retrocast_domain::{Diagnostic, Window, report::EarlierReport};
 use retrocast_engine::{
     CheckOptions, Checked, Force, Job, LedgerView, PlanOptions,
-    boundary::{process_environment, reveal},
+    executor::{process_environment, reveal},
     plan, render,
 };
 use retrocast_run::{Plan, SourceSpec};

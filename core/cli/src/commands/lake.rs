@@ -18,8 +18,8 @@ use retrocast_domain::{
 };
 use retrocast_run::folder::run_folders_of;
 use retrocast_store::{
-    DataType, Lake, Limits, Room, Sql,
-    care::{Answer, Sweep},
+    DataType, Lake, Limits, ResourcePool, Sql,
+    maintenance::{Answer, Sweep},
 };
 use serde_json::{Value, json};
 use std::{
@@ -75,7 +75,7 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
         } => {
             let spill = SpillFolder::of_this_process();
             let asked = Sql {
-                room: Room::new(Limits {
+                room: ResourcePool::new(Limits {
                     memory: QUERY_BYTES,
                     spill: QUERY_BYTES,
                     folder: spill.0.clone(),
@@ -169,10 +169,11 @@ fn named(runtime: &Runtime, lake: &Lake, text: &str) -> anyhow::Result<DatasetRe
     };
     let names = runtime.block_on(lake.names())?;
     if !names.iter().any(|known| known == name) {
-        let message = match retrocast_records::near(name, names.iter().map(String::as_str)) {
-            Some(near) => format!("no dataset {name:?}; did you mean {near:?}?"),
-            None => format!("no dataset {name:?}; there are: {}", names.join(", ")),
-        };
+        let message =
+            match retrocast_domain::suggest::nearest(name, names.iter().map(String::as_str)) {
+                Some(near) => format!("no dataset {name:?}; did you mean {near:?}?"),
+                None => format!("no dataset {name:?}; there are: {}", names.join(", ")),
+            };
         return Err(WrongUsage(message).into());
     }
     let found = runtime.block_on(lake.find(name, version));

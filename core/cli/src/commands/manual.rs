@@ -25,7 +25,7 @@ pub fn kinds(name: Option<&str>) -> anyhow::Result<Exit> {
             .iter()
             .map(|kind| kind.name)
             .collect();
-        let near = retrocast_engine::job::suggest::nearest(name, names.iter().copied());
+        let near = retrocast_domain::suggest::nearest(name, names.iter().copied());
         let help = near.map_or_else(
             || format!("there are {}", names.join(", ")),
             |near| format!("did you mean {near}?"),

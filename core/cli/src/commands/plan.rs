@@ -118,7 +118,7 @@ pub fn explain(
             .nodes
             .iter()
             .flat_map(|known| [known.name.as_str(), known.short()]);
-        let near = retrocast_engine::job::suggest::nearest(node, names);
+        let near = retrocast_domain::suggest::nearest(node, names);
         let help = near.map_or_else(
             || format!("`retrocast plan {}` lists them", plan.job),
             |near| format!("did you mean {near}?"),

@@ -1,7 +1,7 @@
 //! Which run of the archive a text on the command line names.
 
 use retrocast_domain::Window;
-use retrocast_engine::job::suggest::nearest;
+use retrocast_domain::suggest::nearest;
 use retrocast_run::RunSummary;
 use std::{collections::BTreeSet, path::PathBuf};
 

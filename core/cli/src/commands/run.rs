@@ -17,7 +17,7 @@ use retrocast_engine::{
     FailureKind, Progress, RunOptions, RunResult, Runner, SystemClock, schedule::Machine,
 };
 use retrocast_run::{Plan, RunStatus, RunSummary};
-use retrocast_store::{Limits, Room};
+use retrocast_store::{Limits, ResourcePool};
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
@@ -245,7 +245,7 @@ pub fn runner(
             .context("cannot start threads")
     };
     let (runtime, compute) = (start(2)?, start(options.threads)?);
-    let room = Room::new(Limits {
+    let room = ResourcePool::new(Limits {
         memory: means.memory,
         spill: means.spill,
         folder: workspace.lake.join(".spill"),

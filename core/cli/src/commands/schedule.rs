@@ -3,7 +3,7 @@
 //! There is no state but the archive: every look reads anew which due times have been answered. So
 //! it does not matter who looks, how often, and whether somebody looked before.
 
-mod tell;
+mod notify;
 
 use super::{job, run};
 use crate::{
@@ -18,7 +18,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use retrocast_domain::{Diagnostic, is_mail_address};
 use retrocast_engine::{
-    Job, Lease, Standing,
+    Job, Lease, ScheduleStatus,
     job::Schedule,
     lease::Asked,
     render,
@@ -59,7 +59,7 @@ pub struct Scheduled {
 }
 
 /// What a job file says of when it is due.
-pub enum Found {
+pub enum Lookup {
     Scheduled(Box<Scheduled>),
     Unscheduled,
     /// Its mistakes, and the text they are in.
@@ -67,15 +67,15 @@ pub enum Found {
 }
 
 /// Reads a job file.
-pub fn find(workspace: &Workspace, name: &str) -> anyhow::Result<Found> {
+pub fn find(workspace: &Workspace, name: &str) -> anyhow::Result<Lookup> {
     let loaded = job::load(workspace, &arguments(name))?;
     let Some(job) = loaded.checked.job else {
-        return Ok(Found::Unusable(loaded.checked.diagnostics, loaded.text));
+        return Ok(Lookup::Unusable(loaded.checked.diagnostics, loaded.text));
     };
     let Some(schedule) = job.schedule.clone() else {
-        return Ok(Found::Unscheduled);
+        return Ok(Lookup::Unscheduled);
     };
-    Ok(Found::Scheduled(Box::new(Scheduled {
+    Ok(Lookup::Scheduled(Box::new(Scheduled {
         calendar: Calendar::new(&schedule.cron, &job.timezone)?,
         name: name.to_string(),
         schedule,
@@ -85,7 +85,7 @@ pub fn find(workspace: &Workspace, name: &str) -> anyhow::Result<Found> {
 
 impl Scheduled {
     /// How the job stands now.
-    pub fn standing(&self, workspace: &Workspace) -> Standing {
+    pub fn standing(&self, workspace: &Workspace) -> ScheduleStatus {
         let attempts = attempts(&workspace.reports, &self.job.name);
         decide(&self.schedule, &self.calendar, &attempts, Timestamp::now())
     }
@@ -137,13 +137,13 @@ pub fn run(workspace: &Workspace, named: &[String], looking: &Looking) -> anyhow
     let stop = signals::stop();
     for name in named {
         // What was typed wrongly is said at once; what goes wrong later does not end the loop.
-        if let Found::Unscheduled = find(workspace, name)? {
+        if let Lookup::Unscheduled = find(workspace, name)? {
             return Err(unscheduled(name).into());
         }
     }
     if named.is_empty() {
         // One that cannot be read now may have a schedule once it is mended.
-        let none = |name: &String| matches!(find(workspace, name), Ok(Found::Unscheduled));
+        let none = |name: &String| matches!(find(workspace, name), Ok(Lookup::Unscheduled));
         if workspace.job_names().iter().all(none) {
             return Err(none_scheduled(workspace).into());
         }
@@ -200,10 +200,10 @@ fn look(
     teller: &mut Teller,
 ) -> anyhow::Result<Look> {
     let found = match find(workspace, name)? {
-        Found::Scheduled(found) => found,
-        Found::Unscheduled if named => return Err(unscheduled(name).into()),
-        Found::Unscheduled => return Ok(Look::end(Exit::Done)),
-        Found::Unusable(diagnostics, text) => {
+        Lookup::Scheduled(found) => found,
+        Lookup::Unscheduled if named => return Err(unscheduled(name).into()),
+        Lookup::Unscheduled => return Ok(Look::end(Exit::Done)),
+        Lookup::Unusable(diagnostics, text) => {
             let said = render(&diagnostics, &text, false);
             teller.say(name, "cannot be used", said.trim_end());
             return Ok(Look::end(job::unusable()));
@@ -211,7 +211,7 @@ fn look(
     };
     let asked = match ask(workspace, &found) {
         Err(error) if run::is_full(&error) => {
-            tell::of_no_room(workspace, &found, &error, teller);
+            notify::of_no_room(workspace, &found, &error, teller);
             return Err(error);
         }
         asked => asked?,
@@ -231,7 +231,7 @@ fn look(
     loop {
         let standing = found.standing(workspace);
         for tell in &standing.tell {
-            tell::of_failures(&found, &standing, tell, teller);
+            notify::of_failures(&found, &standing, tell, teller);
         }
         if !standing.tell.is_empty() {
             workspace.send()?;
@@ -250,7 +250,7 @@ fn look(
         done.insert(due);
         let exit = match run_due(workspace, &found, due, looking, teller) {
             Err(error) if run::is_full(&error) => {
-                tell::of_no_room(workspace, &found, &error, teller);
+                notify::of_no_room(workspace, &found, &error, teller);
                 return Err(error);
             }
             exit => exit?,

@@ -2,7 +2,7 @@
 
 use super::{
     print, print_json,
-    schedule::{self, Found},
+    schedule::{self, Lookup},
 };
 use crate::{Exit, diagnose, terminal, workspace::Workspace};
 use retrocast_domain::Level;
@@ -85,10 +85,10 @@ fn line(workspace: &Workspace, name: &str, named: bool) -> anyhow::Result<Option
         Err(error) => return Ok(Some(unreadable(diagnose::in_one_line(&error)))),
     };
     let found = match found {
-        Found::Scheduled(found) => found,
-        Found::Unscheduled if named => return Err(schedule::unscheduled(name).into()),
-        Found::Unscheduled => return Ok(None),
-        Found::Unusable(diagnostics, _) => {
+        Lookup::Scheduled(found) => found,
+        Lookup::Unscheduled if named => return Err(schedule::unscheduled(name).into()),
+        Lookup::Unscheduled => return Ok(None),
+        Lookup::Unusable(diagnostics, _) => {
             let mut errors = diagnostics
                 .iter()
                 .filter(|diagnostic| diagnostic.level == Level::Error);

@@ -1,6 +1,6 @@
 //! Lake and archive: in folders, or in object storage with a folder of this machine before it.
 
-use crate::{depot::Shared, diagnose::WrongUsage};
+use crate::{diagnose::WrongUsage, shared_store::Shared};
 use anyhow::Context as _;
 use retrocast_engine::{LakeFiles, Mirror, lease};
 use retrocast_records::storage::{Address, Bucket, SCHEMES};

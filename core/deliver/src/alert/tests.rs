@@ -43,7 +43,7 @@ impl Machine {
         Self { folder }
     }
 
-    fn tell(&self, alert: &Alert, limit: Duration) -> Result<Told, Error> {
+    fn tell(&self, alert: &Alert, limit: Duration) -> Result<AlertOutcome, Error> {
         self.tell_until(alert, limit, &|| false)
     }
 
@@ -52,7 +52,7 @@ impl Machine {
         alert: &Alert,
         limit: Duration,
         stopped: &dyn Fn() -> bool,
-    ) -> Result<Told, Error> {
+    ) -> Result<AlertOutcome, Error> {
         let program = || Ok(self.folder.path().join("sendmail"));
         let means = Means {
             limit,
@@ -62,8 +62,8 @@ impl Machine {
         alert_with(self.run(), alert, &means)
     }
 
-    fn run(&self) -> Place<'_> {
-        Place {
+    fn run(&self) -> NoteFolder<'_> {
+        NoteFolder {
             folder: self.folder.path(),
             is_run: true,
         }
@@ -110,12 +110,12 @@ fn decoded(text: &str) -> String {
 #[test]
 fn an_alert_is_sent_once() {
     let machine = Machine::new("echo \"$@\" >> arguments; cat >> received");
-    let Told::Now(sent) = machine.tell(&example(), SOON).unwrap() else {
+    let AlertOutcome::Sent(sent) = machine.tell(&example(), SOON).unwrap() else {
         panic!("not sent");
     };
     assert_eq!(
         machine.tell(&example(), SOON).unwrap(),
-        Told::Before(sent.clone())
+        AlertOutcome::AlreadySent(sent.clone())
     );
     assert_eq!(machine.read("arguments"), "-t -i\n");
     let received = machine.read("received");
@@ -142,7 +142,10 @@ fn an_alert_is_sent_once() {
         window: "2026-W47".to_string(),
         ..example()
     };
-    assert!(matches!(machine.tell(&other, SOON).unwrap(), Told::Now(_)));
+    assert!(matches!(
+        machine.tell(&other, SOON).unwrap(),
+        AlertOutcome::Sent(_)
+    ));
     assert_eq!(machine.read("arguments"), "-t -i\n-t -i\n");
 }
 
@@ -176,7 +179,7 @@ fn a_program_that_fails_leaves_the_message_and_is_asked_again() {
     fs::write(machine.folder.path().join("mended"), "").unwrap();
     assert!(matches!(
         machine.tell(&example(), SOON).unwrap(),
-        Told::Now(_)
+        AlertOutcome::Sent(_)
     ));
     assert!(machine.has(SENT));
 }
@@ -252,15 +255,16 @@ fn a_full_disk_keeps_nobody_from_being_told_once() {
             write: &full,
             ..machine.means(&program)
         };
-        let place = Place {
+        let place = NoteFolder {
             is_run,
             ..machine.run()
         };
-        let Told::Now(sent) = alert_with(place, &example(), &means).unwrap() else {
+        let AlertOutcome::Sent(sent) = alert_with(place, &example(), &means).unwrap() else {
             panic!("not sent");
         };
         assert!(!machine.has(MESSAGE) && !machine.has(SENT));
-        let Told::Before(before) = alert_with(place, &example(), &means).unwrap() else {
+        let AlertOutcome::AlreadySent(before) = alert_with(place, &example(), &means).unwrap()
+        else {
             panic!("sent twice");
         };
         assert_eq!(before.message_id, sent.message_id);
@@ -271,7 +275,7 @@ fn a_full_disk_keeps_nobody_from_being_told_once() {
         };
         assert!(matches!(
             alert_with(place, &other, &means),
-            Ok(Told::Now(_))
+            Ok(AlertOutcome::Sent(_))
         ));
     }
 }
@@ -281,12 +285,12 @@ fn a_run_without_a_folder_is_told_of_all_the_same() {
     let machine = Machine::new("cat > received");
     let program = || Ok(machine.folder.path().join("sendmail"));
     let nowhere = machine.folder.path().join("nowhere");
-    let place = Place {
+    let place = NoteFolder {
         folder: &nowhere,
         is_run: false,
     };
     let told = alert_with(place, &example(), &machine.means(&program)).unwrap();
-    assert!(matches!(told, Told::Now(_)));
+    assert!(matches!(told, AlertOutcome::Sent(_)));
     let received = machine.read("received");
     let body = decoded(received.split_once("\n\n").unwrap().1);
     assert!(
@@ -318,7 +322,7 @@ fn without_a_program_the_message_stays_and_what_to_do_is_said() {
         stopped: &|| false,
         write: &replace,
     };
-    let place = Place {
+    let place = NoteFolder {
         folder: folder.path(),
         is_run: true,
     };

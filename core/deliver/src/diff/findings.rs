@@ -31,7 +31,7 @@ pub struct Claim {
 
 /// A claim that both runs make.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Standing {
+pub struct PersistingFinding {
     /// The claim as the second run makes it.
     #[serde(flatten)]
     pub claim: Claim,
@@ -69,9 +69,9 @@ pub struct Findings {
     pub gone: Vec<Claim>,
     /// Both have them, of another severity, direction, or size: beyond the interval of either, or
     /// by a tenth where there is none.
-    pub changed: Vec<Standing>,
+    pub changed: Vec<PersistingFinding>,
     /// Both have them, as they were.
-    pub unchanged: Vec<Standing>,
+    pub unchanged: Vec<PersistingFinding>,
     /// Those that only one run looked for.
     pub not_compared: Vec<NotCompared>,
 }
@@ -214,9 +214,9 @@ fn claim(node: &str, finding: &Finding) -> Claim {
     }
 }
 
-fn standing(node: &str, old: &Finding, new: &Finding) -> Standing {
+fn standing(node: &str, old: &Finding, new: &Finding) -> PersistingFinding {
     let size = |finding: &Finding| finding.magnitude.as_ref().map(|size| size.value);
-    Standing {
+    PersistingFinding {
         claim: claim(node, new),
         severities: Pair {
             old: old.severity,

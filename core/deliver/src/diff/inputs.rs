@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// What a run took from a source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Taken {
+pub struct SourceIntake {
     /// What the source held, as a hash; `None` when the run did not look.
     pub records: Option<String>,
     /// Version of the dataset it was read into.
@@ -35,7 +35,7 @@ pub struct Input {
     /// Whether it held the same records; `None` where that is not known.
     pub same_records: Option<bool>,
     /// What was taken.
-    pub taken: Pair<Option<Taken>>,
+    pub taken: Pair<Option<SourceIntake>>,
 }
 
 pub(super) fn compare(runs: &Pair<RunFolder>) -> Vec<Input> {
@@ -65,7 +65,7 @@ pub(super) fn compare(runs: &Pair<RunFolder>) -> Vec<Input> {
     inputs.collect()
 }
 
-fn taken(run: &RunFolder) -> BTreeMap<String, Taken> {
+fn taken(run: &RunFolder) -> BTreeMap<String, SourceIntake> {
     let sources = run.plan.nodes.iter().filter(|node| node.is_source());
     sources
         .map(|node| {
@@ -75,7 +75,7 @@ fn taken(run: &RunFolder) -> BTreeMap<String, Taken> {
                 .get(node.short())
                 .and_then(|cell| cell.output.as_ref());
             let count = |f: &dyn Fn(&SourceNote) -> u64| note.map(f);
-            let taken = Taken {
+            let taken = SourceIntake {
                 records: run.origin.records.get(&node.name).map(ToString::to_string),
                 version: dataset.map(|dataset| dataset.version),
                 accepted: dataset

@@ -6,7 +6,7 @@ mod summary;
 use super::{
     Difference, Pair, Side,
     figures::Figure,
-    findings::{Claim, Judgement, Standing},
+    findings::{Claim, Judgement, PersistingFinding},
 };
 use crate::{
     layout::{Page, SHOWN, aligned},
@@ -99,8 +99,8 @@ fn claims(page: &mut Page, title: &str, claims: &[Claim]) {
     page.list(title, &entries(claims.iter(), show));
 }
 
-fn changed(page: &mut Page, changed: &[Standing]) {
-    let show = |standing: &Standing| {
+fn changed(page: &mut Page, changed: &[PersistingFinding]) {
+    let show = |standing: &PersistingFinding| {
         let mut text = clean(&standing.claim.sentence, 600);
         let mut was = clean(&standing.was, 300);
         if !standing.severities.is_same() {

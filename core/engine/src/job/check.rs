@@ -2,15 +2,16 @@
 
 use super::{
     CheckOptions, Checked, Job, ReportSection,
+    checker::{Checker, duration, entries, keys},
     document::{Entry, Item},
     elaborate::elaborate,
     params::{ParamKind, ParamSpec},
     retention::span,
-    said::{Said, duration, entries, keys},
-    suggest, values_of,
+    values_of,
 };
 use crate::ledger;
 use jiff::{civil::date, tz::TimeZone};
+use retrocast_domain::suggest;
 use retrocast_domain::{
     Diagnostic, Level, WindowSpec,
     window::{Comparison, WINDOW_HELP},
@@ -21,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Checks the text of a job file.
 pub fn check(text: &str, options: &CheckOptions<'_>) -> Checked {
     let (document, syntax) = Item::parse(options.file, text);
-    let mut said = Said {
+    let mut said = Checker {
         file: options.file,
         diagnostics: Vec::new(),
     };
@@ -109,7 +110,7 @@ fn in_order(text: &str, syntax: Vec<Diagnostic>, found: Vec<Diagnostic>) -> Vec<
     all
 }
 
-impl Said<'_> {
+impl Checker<'_> {
     fn window(&mut self, document: &Item) -> Option<WindowSpec> {
         let item = document.get("window")?;
         let text = item.text()?;

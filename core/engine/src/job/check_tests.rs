@@ -1,5 +1,5 @@
 use super::*;
-use crate::trial::{self, JOB, TrialKinds, checked};
+use crate::test_support::{self, JOB, TrialKinds, checked};
 use crate::{job::job_schema, render};
 
 /// What is said about a job file: place, message, marked text, advice.
@@ -119,7 +119,7 @@ fn seven_mistakes_are_said_at_once() {
 
 #[test]
 fn a_good_job_is_read() {
-    let job = crate::trial::job(JOB);
+    let job = crate::test_support::job(JOB);
     assert_eq!(said(JOB), [""; 0]);
     assert_eq!(job.sources, ["tickets", "metrics"]);
     assert_eq!(job.stages, ["rhythm", "daily", "unusual", "load"]);
@@ -350,10 +350,10 @@ fn times_are_checked() {
 fn a_history_is_a_time_before_days_that_the_uri_tells() {
     let dated = "uri = \"tickets/{date}/*.jsonl\"\nhistory = \"60 weeks\"";
     let plain = "uri = \"tickets/*.jsonl\"";
-    let text = trial::JOB.replace(plain, dated);
-    assert!(trial::checked(&text).diagnostics.is_empty());
+    let text = test_support::JOB.replace(plain, dated);
+    assert!(test_support::checked(&text).diagnostics.is_empty());
     let messages = |text: &str| -> Vec<String> {
-        let said = trial::checked(text).diagnostics;
+        let said = test_support::checked(text).diagnostics;
         said.into_iter().map(|said| said.message).collect()
     };
     let soon = messages(&text.replace("60 weeks", "soon"));

@@ -5,18 +5,18 @@ mod words;
 
 use super::{
     CheckOptions,
+    checker::{entries, keys},
     document::{Entry, Item, Node, Span, StringMap},
     params::Params,
     references::{ReferenceError, Resolved, Values, resolve, resolve_query},
-    said::{entries, keys},
     schema::schema_for,
     shape::{NamedColumn, NamedDataset, Walk},
-    suggest,
 };
 use crate::{
     kinds::{Kinds, SqlError, TableSchema},
     ledger::LEDGER,
 };
+use retrocast_domain::suggest;
 use retrocast_domain::{Diagnostic, Window};
 use serde_json::Value;
 use std::{
@@ -70,7 +70,7 @@ pub(crate) fn elaborate(
 
     let schema = schema_for(options.kinds, &tree);
     let found = Walk::new(options.file, &schema).run(&tree);
-    let mut sense = Sense {
+    let mut sense = SemanticCheck {
         options,
         text,
         document: &tree,
@@ -93,7 +93,7 @@ pub(crate) fn elaborate(
         .collect();
     sense.meanings(read);
     sense.circles();
-    let Sense {
+    let SemanticCheck {
         inputs,
         ledger,
         diagnostics,
@@ -220,7 +220,7 @@ fn by_name<'a>(document: &'a Item, table: &str) -> BTreeMap<&'a str, &'a Item> {
 }
 
 /// What a schema cannot say.
-struct Sense<'a> {
+struct SemanticCheck<'a> {
     options: &'a CheckOptions<'a>,
     text: &'a str,
     document: &'a Item,
@@ -231,7 +231,7 @@ struct Sense<'a> {
     diagnostics: Vec<Diagnostic>,
 }
 
-impl<'a> Sense<'a> {
+impl<'a> SemanticCheck<'a> {
     fn error(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
         let diagnostic = Diagnostic::error(self.options.file, message)
             .at(span)

@@ -7,9 +7,9 @@
 use super::{
     document::Span,
     params::{ParamKind, Params},
-    suggest,
 };
 use retrocast_domain::Window;
+use retrocast_domain::suggest;
 use serde_json::Value;
 use std::{cell::RefCell, collections::BTreeSet};
 

@@ -1,6 +1,6 @@
 //! What a job file says of how long reports are kept.
 
-use super::{document::Item, said::Said};
+use super::{checker::Checker, document::Item};
 use jiff::{Span, civil::Date};
 
 /// As many windows as are kept in any case when the job file does not say.
@@ -39,7 +39,7 @@ pub(super) fn span(text: &str) -> Option<Span> {
     (moved && span.is_positive()).then_some(span)
 }
 
-impl Said<'_> {
+impl Checker<'_> {
     pub(super) fn retention(&mut self, document: &Item) -> Option<Retention> {
         let table = document.get("retention")?;
         let keep = table.get("keep")?;
@@ -62,19 +62,19 @@ impl Said<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::trial;
+    use crate::test_support;
     use jiff::civil::date;
 
     #[test]
     fn reports_are_kept_as_long_as_told() {
-        let text = format!("{}\n[retention]\nkeep = \"26 weeks\"\n", trial::JOB);
-        let retention = trial::job(&text).retention.unwrap();
+        let text = format!("{}\n[retention]\nkeep = \"26 weeks\"\n", test_support::JOB);
+        let retention = test_support::job(&text).retention.unwrap();
         assert_eq!(retention.at_least, 4);
         assert_eq!(retention.limit(date(2026, 11, 16)), date(2026, 5, 18));
-        assert_eq!(trial::job(trial::JOB).retention, None);
+        assert_eq!(test_support::job(test_support::JOB).retention, None);
         for wrong in ["soon", "-2 weeks", "5 hours", "0 days", "1ms", "1us"] {
-            let text = format!("{}\n[retention]\nkeep = \"{wrong}\"\n", trial::JOB);
-            let said = trial::checked(&text).diagnostics;
+            let text = format!("{}\n[retention]\nkeep = \"{wrong}\"\n", test_support::JOB);
+            let said = test_support::checked(&text).diagnostics;
             let end = "is not a time to keep reports";
             assert!(
                 said[0].message.ends_with(end),

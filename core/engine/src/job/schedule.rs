@@ -1,8 +1,8 @@
 //! What a job file says of its schedule: when it is due, and what happens when that goes wrong.
 
 use super::{
+    checker::{Checker, duration},
     document::Item,
-    said::{Said, duration},
     size::{self, SIZE_HELP},
 };
 use crate::schedule::Calendar;
@@ -73,7 +73,7 @@ pub struct OnlyIf {
 
 const DURATION_HELP: &str = "use such as \"90 s\" or \"10 minutes\"; a day is \"24 hours\"";
 
-impl Said<'_> {
+impl Checker<'_> {
     pub(super) fn schedule(&mut self, document: &Item, timezone: &str) -> Option<Schedule> {
         let table = document.get("schedule")?;
         let item = table.get("cron")?;

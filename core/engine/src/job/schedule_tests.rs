@@ -1,5 +1,5 @@
 use super::*;
-use crate::trial::{self, JOB};
+use crate::test_support::{self, JOB};
 
 fn text(schedule: &str) -> String {
     JOB.replacen(
@@ -10,14 +10,14 @@ fn text(schedule: &str) -> String {
 }
 
 fn schedule(keys: &str) -> Schedule {
-    trial::job(&text(keys)).schedule.unwrap()
+    test_support::job(&text(keys)).schedule.unwrap()
 }
 
 /// What is said about the keys of a schedule: the marked text, the message and the advice.
 #[track_caller]
 fn said(keys: &str, expected: &[&str]) {
     let text = text(keys);
-    let diagnostics = trial::checked(&text).diagnostics;
+    let diagnostics = test_support::checked(&text).diagnostics;
     let told: Vec<String> = diagnostics
         .iter()
         .map(|diagnostic| {

@@ -7,9 +7,9 @@
 use super::{
     document::{Entry, Item, Node, Span},
     schema::DISCRIMINATOR,
-    suggest,
 };
 use retrocast_domain::Diagnostic;
+use retrocast_domain::suggest;
 use serde_json::Value;
 
 /// A value that names a dataset, as its schema says with `x-dataset`.
@@ -38,7 +38,7 @@ pub struct NamedColumn {
 
 /// What a walk has come upon.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct ShapeReport {
     /// What does not fit.
     pub diagnostics: Vec<Diagnostic>,
     /// Values that name datasets.
@@ -54,7 +54,7 @@ pub struct Walk<'a> {
     path: Vec<String>,
     /// Where the table is named that is being looked at.
     owner: Span,
-    found: Found,
+    found: ShapeReport,
 }
 
 impl<'a> Walk<'a> {
@@ -65,12 +65,12 @@ impl<'a> Walk<'a> {
             schema,
             path: Vec::new(),
             owner: 0..0,
-            found: Found::default(),
+            found: ShapeReport::default(),
         }
     }
 
     /// Walks the whole tree.
-    pub fn run(mut self, item: &Item) -> Found {
+    pub fn run(mut self, item: &Item) -> ShapeReport {
         self.owner = item.span.clone();
         self.check(self.schema, item);
         self.found
@@ -281,7 +281,7 @@ impl<'a> Walk<'a> {
                 schema: self.schema,
                 path: self.path.clone(),
                 owner: self.owner.clone(),
-                found: Found::default(),
+                found: ShapeReport::default(),
             };
             trial.check(branch, item);
             if trial.found.diagnostics.is_empty() {

@@ -103,7 +103,7 @@ fn line(node: &str, fingerprint: &Fingerprint) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::Folder;
+    use crate::test_support::Folder;
 
     fn fingerprint(n: usize) -> Fingerprint {
         Fingerprint(format!("{n:032x}"))

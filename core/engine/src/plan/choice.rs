@@ -1,7 +1,7 @@
 //! Which nodes of a plan patterns choose.
 
-use crate::job::suggest;
 use retrocast_domain::Diagnostic;
+use retrocast_domain::suggest;
 use retrocast_run::Node;
 use std::collections::BTreeSet;
 

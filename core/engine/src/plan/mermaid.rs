@@ -40,7 +40,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{plan::tests::JOB, trial::plan_with};
+    use crate::{plan::tests::JOB, test_support::plan_with};
 
     #[test]
     fn mermaid_draws_the_graph() {

@@ -3,7 +3,7 @@
 
 use super::{Identities, Runner};
 use crate::{
-    boundary::{Failure, RunContext},
+    executor::{Failure, RunContext},
     outcome_store::Record,
 };
 use retrocast_run::{EventKind, Fingerprint, Journal, Node, RunOrigin, SourceRecords};
@@ -62,9 +62,9 @@ impl Runner {
 mod tests {
     use super::*;
     use crate::{
-        boundary::Quiet,
+        executor::Quiet,
         run::{RunOptions, RunResult},
-        trial::{self, Folder, TrialClock, TrialExecutor},
+        test_support::{self, Folder, TrialClock, TrialExecutor},
     };
     use retrocast_run::RunStatus;
     use std::sync::Arc;
@@ -80,7 +80,10 @@ mod tests {
         options.recorded = recorded;
         let clock = Arc::new(TrialClock::default());
         let runner = Runner::new(executor.clone(), clock, Arc::new(Quiet), options);
-        let (job, mut plan) = (trial::job(trial::JOB), trial::plan(trial::JOB));
+        let (job, mut plan) = (
+            test_support::job(test_support::JOB),
+            test_support::plan(test_support::JOB),
+        );
         let tickets = plan.nodes.iter_mut().find(|n| n.name == "source.tickets");
         tickets.unwrap().contract_hash = contract.to_string();
         runner.run(Arc::new(job), Arc::new(plan)).await.unwrap()

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    boundary::Quiet,
-    trial::{self, Folder, Order, TrialClock, TrialExecutor},
+    executor::Quiet,
+    test_support::{self, Folder, Order, TrialClock, TrialExecutor},
 };
 use retrocast_run::Event;
 
@@ -15,7 +15,10 @@ fn runner(folder: &Path, executor: &Arc<TrialExecutor>) -> Runner {
 }
 
 async fn run_in(folder: &Path, executor: &Arc<TrialExecutor>) -> Result<RunResult, EngineError> {
-    let (job, plan) = (trial::job(trial::JOB), trial::plan(trial::JOB));
+    let (job, plan) = (
+        test_support::job(test_support::JOB),
+        test_support::plan(test_support::JOB),
+    );
     runner(folder, executor)
         .run(Arc::new(job), Arc::new(plan))
         .await
@@ -51,7 +54,7 @@ async fn a_run_whose_process_died_is_gone_on_with() {
     for hanging in ["source.metrics", "stage.daily", "report.technical"] {
         let folder = Folder::new();
         die(&folder, hanging).await;
-        let runs = trial::runs(&folder.join("reports"));
+        let runs = test_support::runs(&folder.join("reports"));
         assert_eq!(runs[0].1.status, RunStatus::Interrupted);
         fs::write(runs[0].0.join(".report.json.part-1-1"), "half").unwrap();
         fs::write(runs[0].0.join("alert.sent"), "told").unwrap();
@@ -73,7 +76,11 @@ async fn a_run_whose_process_died_is_gone_on_with() {
             .iter()
             .filter(|event| event.event == EventKind::RunResumed);
         assert_eq!(resumed.count(), 1);
-        assert_eq!(trial::runs(&folder.join("reports")).len(), 1, "one folder");
+        assert_eq!(
+            test_support::runs(&folder.join("reports")).len(),
+            1,
+            "one folder"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
-    boundary::{FailureKind, Quiet},
-    trial::{self, Folder, Order, TrialClock, TrialExecutor},
+    executor::{FailureKind, Quiet},
+    test_support::{self, Folder, Order, TrialClock, TrialExecutor},
 };
 use retrocast_domain::{Cell, CellStatus};
 use retrocast_run::{Event, Plan, RunSummary};
@@ -39,13 +39,13 @@ impl World {
     }
 
     async fn run(&self, text: &str) -> RunResult {
-        self.run_plan(text, trial::plan(text)).await
+        self.run_plan(text, test_support::plan(text)).await
     }
 
     async fn run_plan(&self, text: &str, plan: Plan) -> RunResult {
         let result = self
             .runner
-            .run(Arc::new(trial::job(text)), Arc::new(plan))
+            .run(Arc::new(test_support::job(text)), Arc::new(plan))
             .await
             .unwrap();
         let summary = RunSummary::of(&result.folder).unwrap();
@@ -59,7 +59,7 @@ impl World {
     async fn reasons(&self, plan: Plan, text: &str) -> Vec<String> {
         let decisions = self
             .runner
-            .explain(&Arc::new(trial::job(text)), &Arc::new(plan))
+            .explain(&Arc::new(test_support::job(text)), &Arc::new(plan))
             .await;
         decisions
             .iter()
@@ -82,10 +82,10 @@ const ALL: [&str; 8] = [
 #[tokio::test]
 async fn a_second_run_executes_nothing_and_has_the_same_reports() {
     let world = World::new([]);
-    let first = world.run(trial::JOB).await;
+    let first = world.run(test_support::JOB).await;
     assert_eq!(first.status, RunStatus::Complete);
     assert_eq!(world.executor.take_done(), ALL);
-    let second = world.run(trial::JOB).await;
+    let second = world.run(test_support::JOB).await;
     assert_eq!(second.status, RunStatus::Complete);
     assert_eq!(world.executor.take_done(), [""; 0]);
     assert_eq!((second.executed.len(), second.reused.len()), (0, 8));
@@ -101,7 +101,7 @@ async fn a_second_run_executes_nothing_and_has_the_same_reports() {
         let text = fs::read(first.folder.join(name)).unwrap();
         assert_eq!(text, fs::read(second.folder.join(name)).unwrap(), "{name}");
     }
-    let runs = trial::runs(&world.folder.join("reports"));
+    let runs = test_support::runs(&world.folder.join("reports"));
     let parents: Vec<_> = runs.iter().map(|(_, run)| run.parent.clone()).collect();
     assert_eq!(parents, [Some(first.run.clone()), None]);
     assert_eq!(
@@ -114,7 +114,9 @@ async fn a_second_run_executes_nothing_and_has_the_same_reports() {
 async fn what_changed_is_run_again_with_all_that_reads_it() {
     let world = World::new([]);
     assert_eq!(
-        world.reasons(trial::plan(trial::JOB), trial::JOB).await,
+        world
+            .reasons(test_support::plan(test_support::JOB), test_support::JOB)
+            .await,
         [
             "source.tickets: new",
             "source.metrics: new",
@@ -126,13 +128,13 @@ async fn what_changed_is_run_again_with_all_that_reads_it() {
             "report.technical: new"
         ]
     );
-    world.run(trial::JOB).await;
+    world.run(test_support::JOB).await;
     world.executor.take_done();
 
     let set = [("least".to_string(), "4".to_string())];
-    let plan = trial::plan_with(trial::JOB, &set, &[]).unwrap();
+    let plan = test_support::plan_with(test_support::JOB, &set, &[]).unwrap();
     assert_eq!(
-        world.reasons(plan.clone(), trial::JOB).await[2..6],
+        world.reasons(plan.clone(), test_support::JOB).await[2..6],
         [
             "stage.rhythm: unchanged, reuse",
             "stage.daily: config changed: query \"select * from tickets where n > 3\" → \
@@ -141,7 +143,7 @@ async fn what_changed_is_run_again_with_all_that_reads_it() {
             "stage.load: unchanged, reuse",
         ]
     );
-    world.run_plan(trial::JOB, plan).await;
+    world.run_plan(test_support::JOB, plan).await;
     let expected = [
         "report.executive",
         "report.technical",
@@ -157,10 +159,12 @@ async fn what_changed_is_run_again_with_all_that_reads_it() {
         .unwrap()
         .insert("source.metrics".into(), "more".into());
     assert_eq!(
-        world.reasons(trial::plan(trial::JOB), trial::JOB).await[1],
+        world
+            .reasons(test_support::plan(test_support::JOB), test_support::JOB)
+            .await[1],
         "source.metrics: records changed"
     );
-    world.run(trial::JOB).await;
+    world.run(test_support::JOB).await;
     // The executive report reads every source, for what became of the records.
     let expected = [
         "report.executive",
@@ -174,17 +178,17 @@ async fn what_changed_is_run_again_with_all_that_reads_it() {
 #[tokio::test]
 async fn another_window_runs_the_stages_on_the_same_records() {
     let world = World::new([]);
-    world.run(trial::JOB).await;
+    world.run(test_support::JOB).await;
     world.executor.take_done();
-    let mut plan = trial::plan(trial::JOB);
+    let mut plan = test_support::plan(test_support::JOB);
     plan.window = plan.window.previous();
     plan.label = plan.window.label();
-    let reasons = world.reasons(plan.clone(), trial::JOB).await;
+    let reasons = world.reasons(plan.clone(), test_support::JOB).await;
     assert_eq!(
         reasons[2],
         "stage.rhythm: config changed: window 2026-W46 → 2026-W45"
     );
-    let result = world.run_plan(trial::JOB, plan).await;
+    let result = world.run_plan(test_support::JOB, plan).await;
     assert!(
         result
             .folder
@@ -196,14 +200,16 @@ async fn another_window_runs_the_stages_on_the_same_records() {
 #[tokio::test]
 async fn what_is_gone_or_asked_for_is_run_again() {
     let world = World::new([]);
-    world.run(trial::JOB).await;
+    world.run(test_support::JOB).await;
     world.executor.take_done();
     let gone = || world.executor.gone.lock().unwrap();
     gone().insert("stage.load".to_string());
-    let reasons = world.reasons(trial::plan(trial::JOB), trial::JOB).await;
+    let reasons = world
+        .reasons(test_support::plan(test_support::JOB), test_support::JOB)
+        .await;
     assert_eq!(reasons[5], "stage.load: what it wrote is gone");
     assert_eq!(reasons[7], "report.technical: input load changed");
-    world.run(trial::JOB).await;
+    world.run(test_support::JOB).await;
     assert_eq!(
         world.executor.take_done(),
         ["report.technical", "stage.load"]
@@ -214,7 +220,9 @@ async fn what_is_gone_or_asked_for_is_run_again() {
     let last = world.runner.store.last("review");
     let daily = last.of("stage.daily").unwrap();
     fs::remove_file(kept.join(format!("{daily}.json"))).unwrap();
-    let reasons = world.reasons(trial::plan(trial::JOB), trial::JOB).await;
+    let reasons = world
+        .reasons(test_support::plan(test_support::JOB), test_support::JOB)
+        .await;
     assert_eq!(reasons[3], "stage.daily: its kept outcome is gone");
     assert_eq!(reasons[4], "stage.unusual: input daily changed");
 
@@ -222,7 +230,10 @@ async fn what_is_gone_or_asked_for_is_run_again() {
     options.force = Force::Everything;
     let executor = world.executor.clone();
     let runner = Runner::new(executor, world.clock.clone(), Arc::new(Quiet), options);
-    let (job, plan) = (trial::job(trial::JOB), trial::plan(trial::JOB));
+    let (job, plan) = (
+        test_support::job(test_support::JOB),
+        test_support::plan(test_support::JOB),
+    );
     runner.run(Arc::new(job), Arc::new(plan)).await.unwrap();
     assert_eq!(world.executor.take_done(), ALL);
 }
@@ -237,7 +248,7 @@ async fn independent_nodes_are_worked_on_at_once() {
         ("stage.load", meet()),
     ];
     assert_eq!(
-        World::new(orders).run(trial::JOB).await.status,
+        World::new(orders).run(test_support::JOB).await.status,
         RunStatus::Complete
     );
 }
@@ -255,12 +266,12 @@ async fn one_thread_gives_the_same_files() {
     );
     let single = single
         .run(
-            Arc::new(trial::job(trial::JOB)),
-            Arc::new(trial::plan(trial::JOB)),
+            Arc::new(test_support::job(test_support::JOB)),
+            Arc::new(test_support::plan(test_support::JOB)),
         )
         .await
         .unwrap();
-    let many = many.run(trial::JOB).await;
+    let many = many.run(test_support::JOB).await;
     let sums = |result: &RunResult| fs::read_to_string(result.folder.join("checksums.b3")).unwrap();
     assert_eq!(sums(&single), sums(&many));
     assert_eq!(
@@ -274,7 +285,7 @@ async fn one_thread_gives_the_same_files() {
 async fn an_optional_failure_leaves_a_cell_and_a_partial_run() {
     let failure = Failure::data("no column `n`").hint("see the contract");
     let world = World::new([("stage.unusual", Order::Fail(9, failure))]);
-    let result = world.run(trial::JOB).await;
+    let result = world.run(test_support::JOB).await;
     assert_eq!(result.status, RunStatus::Partial);
     assert_eq!(result.failed.len(), 1);
     let seen = world.executor.seen.lock().unwrap()["report.technical"]["unusual"].clone();
@@ -284,13 +295,16 @@ async fn an_optional_failure_leaves_a_cell_and_a_partial_run() {
     assert_eq!(serde_json::from_slice::<Cell>(&cell).unwrap(), seen.cell);
     // The failure is not kept: it is tried again, and the reports stay as they are.
     world.executor.take_done();
-    assert_eq!(world.run(trial::JOB).await.status, RunStatus::Partial);
+    assert_eq!(
+        world.run(test_support::JOB).await.status,
+        RunStatus::Partial
+    );
     assert_eq!(world.executor.take_done(), ["stage.unusual"]);
 }
 
 #[tokio::test]
 async fn what_needs_an_optional_node_is_left_out_with_it() {
-    let text = trial::JOB
+    let text = test_support::JOB
         .replace("query =", "optional = true\nquery =")
         .replace(
             "[stage.unusual]\nkind = \"count\"\ninput = \"daily\"\noptional = true",
@@ -312,7 +326,7 @@ async fn what_needs_an_optional_node_is_left_out_with_it() {
 #[tokio::test]
 async fn a_failure_stops_what_needs_it_and_nothing_else() {
     let world = World::new([("stage.rhythm", Order::Fail(9, Failure::data("no")))]);
-    let result = world.run(trial::JOB).await;
+    let result = world.run(test_support::JOB).await;
     assert_eq!(result.status, RunStatus::Failed);
     assert_eq!(
         result.executed,
@@ -341,7 +355,7 @@ async fn a_failure_stops_what_needs_it_and_nothing_else() {
 #[tokio::test]
 async fn a_panic_is_a_failure_that_names_the_node() {
     let result = World::new([("stage.rhythm", Order::Panic)])
-        .run(trial::JOB)
+        .run(test_support::JOB)
         .await;
     assert_eq!(result.status, RunStatus::Failed);
     assert_eq!(result.failed[0].0, "stage.rhythm");
@@ -352,7 +366,7 @@ async fn a_panic_is_a_failure_that_names_the_node() {
 #[tokio::test]
 async fn what_may_pass_is_tried_again_after_growing_waits() {
     let world = World::new([("stage.rhythm", Order::Fail(2, Failure::transient("busy")))]);
-    let result = world.run(trial::JOB).await;
+    let result = world.run(test_support::JOB).await;
     assert_eq!(result.status, RunStatus::Complete);
     assert_eq!(
         world
@@ -388,7 +402,7 @@ async fn what_may_pass_is_tried_again_after_growing_waits() {
         (9, Failure::data("bad"), 1),
     ] {
         let world = World::new([("stage.rhythm", Order::Fail(times, failure))]);
-        assert_eq!(world.run(trial::JOB).await.status, RunStatus::Failed);
+        assert_eq!(world.run(test_support::JOB).await.status, RunStatus::Failed);
         let done = world.executor.take_done();
         assert_eq!(
             done.iter().filter(|name| *name == "stage.rhythm").count(),
@@ -399,7 +413,7 @@ async fn what_may_pass_is_tried_again_after_growing_waits() {
 
 #[tokio::test]
 async fn a_node_that_takes_too_long_is_given_up() {
-    let text = trial::JOB.replace(
+    let text = test_support::JOB.replace(
         "[stage.rhythm]",
         "[stage.rhythm]\ntimeout = \"90 s\"\nretries = 0\noptional = true",
     );
@@ -413,7 +427,7 @@ async fn a_node_that_takes_too_long_is_given_up() {
 
 #[tokio::test]
 async fn a_node_out_of_time_gives_back_what_it_holds_before_the_next_try() {
-    let text = trial::JOB.replace(
+    let text = test_support::JOB.replace(
         "[stage.rhythm]",
         "[stage.rhythm]\ntimeout = \"90 s\"\nretries = 0\noptional = true",
     );
@@ -430,17 +444,17 @@ async fn a_node_out_of_time_gives_back_what_it_holds_before_the_next_try() {
 async fn a_run_that_stands_is_found_until_something_changes() {
     let world = World::new([]);
     let (job, plan) = (
-        Arc::new(trial::job(trial::JOB)),
-        Arc::new(trial::plan(trial::JOB)),
+        Arc::new(test_support::job(test_support::JOB)),
+        Arc::new(test_support::plan(test_support::JOB)),
     );
     assert_eq!(world.runner.standing(&job, &plan).await, None);
-    let first = world.run(trial::JOB).await;
+    let first = world.run(test_support::JOB).await;
     let looks = || world.executor.looks.load(Ordering::Relaxed);
     let before = looks();
     let (_, standing) = world.runner.standing(&job, &plan).await.unwrap();
     assert_eq!((standing.run, standing.status), (first.run, first.status));
     assert_eq!(looks() - before, 2, "each source is looked at once");
-    let again = world.run(trial::JOB).await;
+    let again = world.run(test_support::JOB).await;
     let (_, standing) = world.runner.standing(&job, &plan).await.unwrap();
     assert_eq!(standing.run, again.run);
     assert_eq!(
@@ -456,7 +470,7 @@ async fn a_run_that_stands_is_found_until_something_changes() {
     world.executor.records.lock().unwrap().extend([others]);
     assert_eq!(world.runner.standing(&job, &plan).await, None);
     let failed = World::new([("stage.rhythm", Order::Panic)]);
-    failed.run(trial::JOB).await;
+    failed.run(test_support::JOB).await;
     assert_eq!(failed.runner.standing(&job, &plan).await, None);
 }
 
@@ -470,7 +484,7 @@ async fn all_nodes_together_have_a_budget_of_retries() {
     ]);
     world.runner.options.retry_budget = 3;
     world.runner.options.retries = 2;
-    let result = world.run(trial::JOB).await;
+    let result = world.run(test_support::JOB).await;
     assert_eq!(result.status, RunStatus::Failed);
     // Two first tries and three retries.
     assert_eq!(world.executor.take_done().len(), 5);
@@ -488,7 +502,7 @@ async fn a_cancelled_run_says_so_and_its_outcomes_are_reused() {
         ("stage.load", Order::Hang),
     ];
     let world = World::with(orders, cancel);
-    let result = world.run(trial::JOB).await;
+    let result = world.run(test_support::JOB).await;
     assert_eq!(result.status, RunStatus::Cancelled);
     let executed = [
         "source.tickets",
@@ -514,8 +528,8 @@ async fn a_cancelled_run_says_so_and_its_outcomes_are_reused() {
     );
     let again = runner
         .run(
-            Arc::new(trial::job(trial::JOB)),
-            Arc::new(trial::plan(trial::JOB)),
+            Arc::new(test_support::job(test_support::JOB)),
+            Arc::new(test_support::plan(test_support::JOB)),
         )
         .await
         .unwrap();
@@ -526,9 +540,9 @@ async fn a_cancelled_run_says_so_and_its_outcomes_are_reused() {
 #[tokio::test]
 async fn the_journal_tells_what_happened() {
     let world = World::new([]);
-    let plan = trial::plan_with(trial::JOB, &[], &["rhythm".to_string()]).unwrap();
-    let first = world.run_plan(trial::JOB, plan.clone()).await;
-    let second = world.run_plan(trial::JOB, plan).await;
+    let plan = test_support::plan_with(test_support::JOB, &[], &["rhythm".to_string()]).unwrap();
+    let first = world.run_plan(test_support::JOB, plan.clone()).await;
+    let second = world.run_plan(test_support::JOB, plan).await;
     let lines = |result: &RunResult| -> Vec<String> {
         let events = Journal::read(&result.folder).unwrap();
         let line = |event: &Event| {
@@ -574,8 +588,8 @@ async fn the_journal_tells_what_happened() {
 #[tokio::test]
 async fn windows_begin_at_local_midnight() {
     let world = World::new([]);
-    let job = trial::job(trial::JOB);
-    let mut plan = trial::plan(trial::JOB);
+    let job = test_support::job(test_support::JOB);
+    let mut plan = test_support::plan(test_support::JOB);
     plan.window = job.window_for("2026-10-27".parse().unwrap(), None).unwrap();
     let ctx = world
         .runner
@@ -626,7 +640,10 @@ async fn a_thousand_nodes_are_no_burden() {
     }
     let world = World::new([]);
     let start = std::time::Instant::now();
-    let (job, plan) = (Arc::new(trial::job(&text)), Arc::new(trial::plan(&text)));
+    let (job, plan) = (
+        Arc::new(test_support::job(&text)),
+        Arc::new(test_support::plan(&text)),
+    );
     eprintln!(
         "1,000 stages: checked twice and planned in {:?}",
         start.elapsed()

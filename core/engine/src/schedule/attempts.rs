@@ -135,9 +135,9 @@ fn of_run(folder: &Path) -> Vec<Attempt> {
 mod tests {
     use super::*;
     use crate::{
-        boundary::{Failure, Quiet},
+        executor::{Failure, Quiet},
         run::{RunOptions, Runner},
-        trial::{self, Folder, Order, TrialClock, TrialExecutor},
+        test_support::{self, Folder, Order, TrialClock, TrialExecutor},
     };
     use retrocast_run::files::PLAN;
     use std::{fs, sync::Arc, time::Duration};
@@ -158,7 +158,10 @@ mod tests {
             options.threads = 2;
             let executor = Arc::new(TrialExecutor::new(orders));
             let runner = Runner::new(executor, self.clock.clone(), Arc::new(Quiet), options);
-            let (job, plan) = (trial::job(trial::JOB), trial::plan(trial::JOB));
+            let (job, plan) = (
+                test_support::job(test_support::JOB),
+                test_support::plan(test_support::JOB),
+            );
             let run = runner.run(Arc::new(job), Arc::new(plan));
             let ended = tokio::time::timeout(Duration::from_millis(100), run).await;
             // Tasks that are given up let go of their files when they are next looked at.

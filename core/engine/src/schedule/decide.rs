@@ -68,7 +68,7 @@ pub struct DueTime {
 
 /// How a job stands with its schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Standing {
+pub struct ScheduleStatus {
     /// Due times that are not answered, oldest first.
     pub open: Vec<DueTime>,
     /// Due times that will not be run although none of them was given up: how many there are since
@@ -101,7 +101,7 @@ pub struct Tell {
     pub failed: Vec<Attempt>,
 }
 
-impl Standing {
+impl ScheduleStatus {
     /// Due times to run now, oldest first.
     pub fn now(&self) -> impl Iterator<Item = &DueTime> {
         self.open.iter().filter(|due| due.state == State::Now)
@@ -119,7 +119,7 @@ pub fn decide(
     calendar: &Calendar,
     attempts: &[Attempt],
     now: Timestamp,
-) -> Standing {
+) -> ScheduleStatus {
     let tried = by_due(attempts);
     let last_due = calendar.until(now);
     let (chosen, passed_over, oldest) = match last_due {
@@ -145,7 +145,7 @@ pub fn decide(
         State::Waits { until } => Some(until),
         _ => None,
     });
-    Standing {
+    ScheduleStatus {
         overdue,
         look_again: looks.chain(next_due).min(),
         tell: tell(schedule, &tried, &streak, now),

@@ -109,7 +109,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn this_machine_has_something_to_spare() {
-        let folder = crate::trial::Folder::new();
+        let folder = crate::test_support::Folder::new();
         let machine = Machine::look(&[&folder, &folder.join("not/there/yet")]);
         assert!(machine.load.is_some_and(|load| load >= 0.0));
         assert!(machine.processors >= 1);

@@ -5,7 +5,7 @@
 
 mod policy;
 
-use super::{Attempt, Calendar, Standing, decide};
+use super::{Attempt, Calendar, ScheduleStatus, decide};
 use crate::job::{Missed, OnlyIf, Schedule};
 use jiff::{
     SignedDuration, Timestamp, ToSpan,
@@ -177,13 +177,13 @@ impl World {
         }
     }
 
-    fn look(&self) -> Standing {
+    fn look(&self) -> ScheduleStatus {
         let kept = &self.archive[self.archive.len().saturating_sub(self.keeps)..];
         decide(&self.schedule, &self.calendar, kept, self.now)
     }
 
     /// Runs what is due, oldest first, until nothing is; then says how things stand.
-    fn tick(&mut self) -> Standing {
+    fn tick(&mut self) -> ScheduleStatus {
         loop {
             let standing = self.look();
             let Some(due) = standing.now().next().map(|due| due.due) else {

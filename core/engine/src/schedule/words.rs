@@ -1,6 +1,6 @@
 //! How a job stands with its schedule, in words.
 
-use super::{Calendar, DueTime, ManualRun, Standing, State, Tell};
+use super::{Calendar, DueTime, ManualRun, ScheduleStatus, State, Tell};
 use jiff::Timestamp;
 use retrocast_domain::number::plural;
 use serde::Serialize;
@@ -29,7 +29,7 @@ impl Health {
 }
 
 /// Whether somebody should look at a job that stands so.
-pub fn health(standing: &Standing) -> Health {
+pub fn health(standing: &ScheduleStatus) -> Health {
     if standing.failures > 0 {
         Health::Failing
     } else if standing.overdue.is_some() {
@@ -47,7 +47,7 @@ impl Calendar {
     }
 
     /// How a job stands, in one line; `manual` is the newest success of a run that was started by hand.
-    pub fn standing_words(&self, standing: &Standing, manual: Option<&ManualRun>) -> String {
+    pub fn standing_words(&self, standing: &ScheduleStatus, manual: Option<&ManualRun>) -> String {
         let mut parts = Vec::new();
         if standing.failures > 0 {
             let n = u64::from(standing.failures);
@@ -98,7 +98,7 @@ impl Calendar {
     }
 
     /// What comes after a failure, as a sentence for whoever is told of it.
-    pub fn next_words(&self, tell: &Tell, standing: &Standing) -> String {
+    pub fn next_words(&self, tell: &Tell, standing: &ScheduleStatus) -> String {
         let mut open = standing.open.iter();
         let state = open.find(|open| open.due == tell.attempt.due);
         match state.map(|open| open.state) {

@@ -3,8 +3,8 @@
 mod notation;
 
 use super::{Contract, Field, FieldKind, Notation};
-use crate::near::near;
 use retrocast_domain::Diagnostic;
+use retrocast_domain::suggest::nearest;
 use std::ops::Range;
 use toml::{
     Spanned,
@@ -152,7 +152,7 @@ impl Reader<'_> {
             if keys.contains(&key.get_ref().as_ref()) {
                 continue;
             }
-            let help = match near(key.get_ref(), keys.iter().copied()) {
+            let help = match nearest(key.get_ref(), keys.iter().copied()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("{whose} may have: {}", keys.join(", ")),
             };
@@ -306,7 +306,9 @@ impl Reader<'_> {
             _ => {
                 let lower = text.to_lowercase();
                 let foreign = FOREIGN_TYPES.iter().find(|(name, _)| *name == lower);
-                let meant = foreign.map(|(_, ours)| *ours).or_else(|| near(text, TYPES));
+                let meant = foreign
+                    .map(|(_, ours)| *ours)
+                    .or_else(|| nearest(text, TYPES));
                 let help = match meant {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => format!("types are: {}", TYPES.join(", ")),

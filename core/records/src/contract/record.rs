@@ -6,8 +6,9 @@ use super::{
     limits::plausible,
     reader::{Reader, declared},
 };
-use crate::{near::near, read};
+use crate::read;
 use retrocast_domain::report::{Expectation, Silence};
+use retrocast_domain::suggest::nearest;
 use std::ops::Range;
 use toml::de::DeTable;
 
@@ -202,7 +203,7 @@ impl Reader<'_> {
             return Some(*found);
         }
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        let help = match near(&text, names.iter().copied()) {
+        let help = match nearest(&text, names.iter().copied()) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("`{key}` may be: {}", names.join(", ")),
         };
@@ -211,7 +212,7 @@ impl Reader<'_> {
     }
 
     fn no_field(&mut self, name: &str, span: Range<usize>, names: &[String]) {
-        let help = match near(name, names.iter().map(String::as_str)) {
+        let help = match nearest(name, names.iter().map(String::as_str)) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("fields are: {}", names.join(", ")),
         };

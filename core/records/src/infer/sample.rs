@@ -5,8 +5,8 @@ use crate::{
     contract::{Contract, REST, UnknownFields},
     error::SourceError,
     format::Format,
-    input::Found,
-    read::{Parsed, Told},
+    input::InputFiles,
+    read::{Parsed, ReadEvent},
     source::SourceFile,
 };
 use arrow::array::{Array, AsArray};
@@ -64,7 +64,7 @@ fn anything() -> Contract {
 }
 
 /// Takes about as many records; all when `most` is `None`.
-pub(super) fn take(found: &Found, most: Option<u64>) -> Result<Sample, SourceError> {
+pub(super) fn take(found: &InputFiles, most: Option<u64>) -> Result<Sample, SourceError> {
     let mut sample = Sample::default();
     let all = found.files.len();
     let files: Vec<usize> = if most.is_none() || all <= FILES {
@@ -81,7 +81,7 @@ pub(super) fn take(found: &Found, most: Option<u64>) -> Result<Sample, SourceErr
         if room == 0 {
             break;
         }
-        let mut taking = Taking {
+        let mut taking = Sampler {
             sample: &mut sample,
             file: &file.0.name,
             cells: file.1 == Format::Csv,
@@ -93,8 +93,8 @@ pub(super) fn take(found: &Found, most: Option<u64>) -> Result<Sample, SourceErr
             std::slice::from_ref(file),
             &anything(),
             &mut |told| match told {
-                Told::Records(parsed) => taking.block(&parsed),
-                Told::End { broken, .. } => {
+                ReadEvent::Records(parsed) => taking.block(&parsed),
+                ReadEvent::End { broken, .. } => {
                     damage = broken;
                     false
                 }
@@ -109,7 +109,7 @@ pub(super) fn take(found: &Found, most: Option<u64>) -> Result<Sample, SourceErr
 }
 
 /// Taking records from one file.
-struct Taking<'a> {
+struct Sampler<'a> {
     sample: &'a mut Sample,
     file: &'a str,
     cells: bool,
@@ -117,7 +117,7 @@ struct Taking<'a> {
     line: u64,
 }
 
-impl Taking<'_> {
+impl Sampler<'_> {
     /// Takes in a block; `false` when there is no room for more.
     fn block(&mut self, parsed: &Parsed) -> bool {
         for name in &parsed.unknown_names {

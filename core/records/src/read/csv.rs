@@ -8,8 +8,8 @@ pub(crate) use marks::Marks;
 
 use super::{
     column::{Column, Values},
+    extra_fields::ExtraFields,
     quarantine::{Reason, Violation},
-    strangers::Strangers,
     value::{self, json, text},
 };
 use crate::contract::{Field, FieldKind, UnknownFields};
@@ -107,7 +107,7 @@ impl Header {
     }
 
     /// Counts the columns that the contract does not have, for `records` records.
-    pub fn count_unknown(&self, strangers: &mut Strangers, records: u64) {
+    pub fn count_unknown(&self, strangers: &mut ExtraFields, records: u64) {
         for (name, field) in self.names.iter().zip(&self.fields) {
             if field.is_none() && records > 0 {
                 strangers.count("", name, records);
@@ -149,7 +149,7 @@ impl Header {
         cells: &mut Vec<Cow<'t, str>>,
         fields: &[Field],
         columns: &mut [Column],
-        strangers: &mut Strangers,
+        strangers: &mut ExtraFields,
     ) -> Result<(), Violation> {
         cells.clear();
         let rows = columns.first().map_or(0, Column::len);
@@ -175,7 +175,7 @@ impl Header {
         cells: &[Cow<'_, str>],
         fields: &[Field],
         columns: &mut [Column],
-        strangers: &mut Strangers,
+        strangers: &mut ExtraFields,
         rows: usize,
     ) -> Result<(), Violation> {
         for ((cell, index), name) in cells.iter().zip(&self.fields).zip(&self.names) {
@@ -184,7 +184,7 @@ impl Header {
                     UnknownFields::Keep if !cell.is_empty() => {
                         strangers.keep(name, Value::from(cell.as_ref()));
                     }
-                    UnknownFields::Refuse => return Err(Strangers::refusal(name)),
+                    UnknownFields::Refuse => return Err(ExtraFields::refusal(name)),
                     _ => {}
                 }
                 continue;
@@ -279,7 +279,7 @@ fn gather(
     cells: &[&Cow<'_, str>],
     field: &Field,
     column: &mut Column,
-    strangers: &mut Strangers,
+    strangers: &mut ExtraFields,
 ) -> Result<(), Violation> {
     let (FieldKind::List(item), Values::List(_, items)) = (&field.kind, &mut column.values) else {
         return Err(value::wrong_type(field, "several cells"));
@@ -311,7 +311,7 @@ fn push_cell(
     cell: &str,
     field: &Field,
     column: &mut Column,
-    strangers: &mut Strangers,
+    strangers: &mut ExtraFields,
 ) -> Result<(), Violation> {
     if cell.is_empty() {
         return value::push_null(field, column);

@@ -78,8 +78,8 @@ fn a_block_of_tiny_records_is_short() {
     let check = |text: String, format: Format| {
         let told = from_bytes(text.as_bytes(), format, &Dialect::AS_FOUND, &contract()).unwrap();
         let blocks = told.iter().map(|told| match told {
-            Told::Records(parsed) => parsed.records,
-            Told::End { .. } => 0,
+            ReadEvent::Records(parsed) => parsed.records,
+            ReadEvent::End { .. } => 0,
         });
         let most = blocks.max().unwrap_or(0);
         assert!(most <= 1 << 16, "{most} records in a block");

@@ -4,13 +4,13 @@ use super::{
     block::{Block, Shape, Span},
     column::{self, Column},
     csv::Header,
+    extra_fields::{ExtraFields, Unknown},
     key::KeyHasher,
     parquet::rows::Rows,
     personal::Redactor,
     plain::Plain,
     pseudonyms::Pseudonyms,
     quarantine::{self, Reason, Violation},
-    strangers::{Strangers, Unknown},
     value::json,
 };
 use crate::contract::{Contract, UnknownFields};
@@ -51,7 +51,7 @@ struct Parser<'a> {
     latest: Option<usize>,
     columns: Vec<Column>,
     plain: Plain,
-    strangers: Strangers,
+    strangers: ExtraFields,
     /// What the contract does not name, of each row, when it is kept.
     rest: Vec<Option<String>>,
     redactor: Option<Redactor<'a>>,
@@ -71,7 +71,7 @@ pub(super) fn parse(
         latest: contract.latest.as_ref().and_then(position),
         columns: column::columns(&contract.fields, pseudonyms),
         plain: Plain::default(),
-        strangers: Strangers::new(contract.unknown),
+        strangers: ExtraFields::new(contract.unknown),
         rest: Vec::new(),
         redactor: Redactor::of(contract),
         out: Parsed {

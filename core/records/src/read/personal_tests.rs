@@ -255,7 +255,7 @@ async fn reading_hashes_with_the_key_it_is_given_or_the_name_of_the_source() {
             };
             let mut found = String::new();
             let read: Result<(), crate::SourceError> = reading.run(&mut |told| {
-                if let read::Told::Records(parsed) = told {
+                if let read::ReadEvent::Records(parsed) = told {
                     let batch = parsed.batch.unwrap();
                     let emails = batch.column_by_name("email").unwrap();
                     let emails: &StringArray = emails.as_any().downcast_ref().unwrap();

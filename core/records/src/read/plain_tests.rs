@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     contract::{self, Contract},
-    read::{column, pseudonyms::Pseudonyms, strangers::Strangers, value::json},
+    read::{column, extra_fields::ExtraFields, pseudonyms::Pseudonyms, value::json},
 };
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ fn check_under(contract: &Contract, line: &str) -> bool {
     };
     let plain = row(&mut |columns| Plain::default().read_record(line, &contract.fields, columns));
     let general = row(&mut |columns| {
-        let mut strangers = Strangers::new(contract.unknown);
+        let mut strangers = ExtraFields::new(contract.unknown);
         json::read_record(line, &contract.fields, columns, &mut strangers).is_ok()
     });
     if plain.0 {

@@ -62,8 +62,8 @@ fn read(folder: &Path, source: &str, contract: &Contract) -> (SourceTruth, usize
     };
     let told = reading.run::<SourceError>(&mut |told| {
         match told {
-            Told::End { broken, .. } => truth.broken_files += u64::from(broken.is_some()),
-            Told::Records(parsed) => {
+            ReadEvent::End { broken, .. } => truth.broken_files += u64::from(broken.is_some()),
+            ReadEvent::Records(parsed) => {
                 truth.records += parsed.records;
                 rows += parsed.lines.len();
                 keys.extend(parsed.keys);

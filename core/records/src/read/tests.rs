@@ -28,11 +28,11 @@ pub(super) struct Came {
     pub broken: Option<String>,
 }
 
-pub(super) fn gather(told: Vec<Told>) -> Came {
+pub(super) fn gather(told: Vec<ReadEvent>) -> Came {
     let mut read = Came::default();
     for told in told {
         match told {
-            Told::Records(parsed) => {
+            ReadEvent::Records(parsed) => {
                 let rows = parsed
                     .batch
                     .as_ref()
@@ -47,7 +47,7 @@ pub(super) fn gather(told: Vec<Told>) -> Came {
                         .push(format!("{}{at} {}", row.line, row.violation.message));
                 }
             }
-            Told::End { broken, .. } => read.broken = broken,
+            ReadEvent::End { broken, .. } => read.broken = broken,
         }
     }
     read
@@ -266,7 +266,7 @@ fn columns_of_one_name_are_gathered_into_a_list() {
         );
         let mut lists = Vec::new();
         for told in told.unwrap() {
-            let Told::Records(parsed) = told else {
+            let ReadEvent::Records(parsed) = told else {
                 continue;
             };
             let batch = parsed.batch.unwrap();

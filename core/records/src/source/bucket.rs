@@ -38,7 +38,7 @@ pub(super) async fn list(
     let fixed = segments.iter().position(open);
     let pattern = &segments[fixed.unwrap_or(segments.len().saturating_sub(1))..];
     let partition = Partition::of(pattern, days).map_err(wrong)?;
-    let place = Place {
+    let place = BucketPattern {
         source,
         uri,
         store,
@@ -60,7 +60,7 @@ pub(super) async fn list(
     })
 }
 
-struct Place<'a> {
+struct BucketPattern<'a> {
     source: &'a str,
     uri: &'a str,
     store: Arc<dyn ObjectStore>,
@@ -73,7 +73,7 @@ struct Place<'a> {
     partition: Option<Partition>,
 }
 
-impl Place<'_> {
+impl BucketPattern<'_> {
     fn unreadable(&self, error: &object_store::Error) -> SourceError {
         SourceError::Storage {
             name: self.source.to_string(),
@@ -237,7 +237,7 @@ mod tests {
             first: date(2026, 10, 26),
             end: date(2026, 11, 17),
         };
-        let place = Place {
+        let place = BucketPattern {
             source: "tickets",
             uri: "s3://b/t/year={year}/month={month}/*.jsonl",
             store: Arc::new(store),

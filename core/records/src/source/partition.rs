@@ -34,7 +34,7 @@ pub(super) struct Partition {
 
 /// What a path says of its day so far.
 #[derive(Debug, Clone, Copy, Default)]
-struct Said {
+struct PathDate {
     year: Option<i16>,
     month: Option<i8>,
     day: Option<i8>,
@@ -104,7 +104,7 @@ impl Partition {
 
     /// Whether a path, or the beginning of one, may hold a day that is asked for.
     pub fn admits(&self, path: &[&str]) -> bool {
-        let mut said = Said::default();
+        let mut said = PathDate::default();
         for (segment, name) in self.segments.iter().zip(path) {
             if is_dated(segment) && !said.take(segment, name) {
                 return false;
@@ -126,7 +126,7 @@ fn undated_rest(segment: &str) -> String {
     })
 }
 
-impl Said {
+impl PathDate {
     /// Reads the dates of a name; false when it does not fit the segment.
     fn take(&mut self, segment: &str, name: &str) -> bool {
         let (mut segment, mut name) = (segment, name);

@@ -22,7 +22,7 @@ use std::{
 };
 
 /// A URI taken apart: a folder that is certain and a pattern for what lies below it.
-pub(super) struct Place {
+pub(super) struct FilePattern {
     /// Folder on this machine.
     folder: PathBuf,
     /// The folder as the user writes it, with a closing `/`; empty for the base folder.
@@ -35,7 +35,7 @@ pub(super) struct Place {
     partition: Option<Partition>,
 }
 
-impl Place {
+impl FilePattern {
     pub fn of(
         source: &str,
         uri: &str,
@@ -184,7 +184,7 @@ impl Place {
         }
     }
 
-    fn file(&self, source: &str, uri: &str) -> Result<Found, SourceError> {
+    fn file(&self, source: &str, uri: &str) -> Result<MatchedFiles, SourceError> {
         let name = self.pattern.first().map_or("", String::as_str);
         let on_disk = self.folder.join(name);
         let shown = format!("{}{name}", self.shown);
@@ -209,7 +209,7 @@ impl Place {
             uri: uri.to_string(),
             reason: format!("names a file that cannot be taken: {reason}; rename it"),
         })?;
-        Ok(Found {
+        Ok(MatchedFiles {
             files: vec![SourceFile {
                 name: shown,
                 location: path.clone(),
@@ -223,7 +223,7 @@ impl Place {
     }
 
     /// Walks only into folders that the pattern can reach.
-    fn matching(&self, source: &str) -> Result<Found, SourceError> {
+    fn matching(&self, source: &str) -> Result<MatchedFiles, SourceError> {
         let mut walk = Walk::default();
         let mut visited: BTreeSet<(String, usize)> = BTreeSet::new();
         let mut open = vec![Step {
@@ -338,7 +338,7 @@ impl Place {
 }
 
 /// Files that were found, and what was left out.
-struct Found {
+struct MatchedFiles {
     files: Vec<SourceFile>,
     skipped: Vec<Skipped>,
 }
@@ -396,7 +396,7 @@ impl Walk {
     }
 
     /// With names as the user writes them.
-    fn done(self, shown: &str) -> Found {
+    fn done(self, shown: &str) -> MatchedFiles {
         let files = self
             .files
             .into_iter()
@@ -415,7 +415,7 @@ impl Walk {
             name: format!("{shown}{path}"),
             reason,
         });
-        Found {
+        MatchedFiles {
             files: files.collect(),
             skipped: skipped.collect(),
         }

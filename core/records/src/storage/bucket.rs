@@ -1,6 +1,6 @@
 //! Whole objects below an address, written at once and if need be on condition, for threads that wait.
 
-use super::{Address, cause, open, runtime, sure::again};
+use super::{Address, cause, open, retrying::again, runtime};
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use object_store::{
@@ -14,7 +14,7 @@ use std::{
 };
 
 /// What tells one content of an object from another; an `ETag`.
-pub type Mark = String;
+pub type ETag = String;
 
 /// An object of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Object {
     /// Its name below the address.
     pub name: String,
     /// Its content.
-    pub mark: Mark,
+    pub mark: ETag,
     /// When it was written, by the clock of the storage.
     pub modified: Timestamp,
 }
@@ -33,7 +33,7 @@ pub struct Bucket {
     address: Address,
     store: Arc<dyn ObjectStore>,
     /// What some storages want to have back besides the mark, by name.
-    versions: Mutex<BTreeMap<String, (Mark, String)>>,
+    versions: Mutex<BTreeMap<String, (ETag, String)>>,
 }
 
 impl Bucket {
@@ -94,7 +94,7 @@ impl Bucket {
     }
 
     /// The mark of what was written or read; a version that belongs to it is remembered.
-    fn mark(&self, name: &str, mark: Option<String>, version: Option<String>) -> Mark {
+    fn mark(&self, name: &str, mark: Option<String>, version: Option<String>) -> ETag {
         let mark = mark.unwrap_or_default();
         if let Some(version) = version {
             let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,11 +103,11 @@ impl Bucket {
         mark
     }
 
-    fn written(&self, name: &str, result: PutResult) -> Mark {
+    fn written(&self, name: &str, result: PutResult) -> ETag {
         self.mark(name, result.e_tag, result.version)
     }
 
-    fn mode(&self, name: &str, expected: Option<&Mark>) -> PutMode {
+    fn mode(&self, name: &str, expected: Option<&ETag>) -> PutMode {
         let Some(expected) = expected else {
             return PutMode::Create;
         };
@@ -125,7 +125,7 @@ impl Bucket {
     }
 
     /// An object's content; `None` when there is no such object.
-    pub fn get(&self, name: &str) -> io::Result<Option<(Vec<u8>, Mark)>> {
+    pub fn get(&self, name: &str) -> io::Result<Option<(Vec<u8>, ETag)>> {
         let key = self.key(name);
         let got = self.again(move |store| {
             let key = key.clone();
@@ -146,7 +146,7 @@ impl Bucket {
     }
 
     /// Writes an object, whether it is there or not.
-    pub fn put(&self, name: &str, bytes: Vec<u8>) -> io::Result<Mark> {
+    pub fn put(&self, name: &str, bytes: Vec<u8>) -> io::Result<ETag> {
         let key = self.key(name);
         let put = self.again(move |store| {
             let (key, bytes) = (key.clone(), bytes.clone());
@@ -162,8 +162,8 @@ impl Bucket {
         &self,
         name: &str,
         bytes: Vec<u8>,
-        expected: Option<&Mark>,
-    ) -> io::Result<Option<Mark>> {
+        expected: Option<&ETag>,
+    ) -> io::Result<Option<ETag>> {
         let (key, mode) = (self.key(name), self.mode(name, expected));
         let put =
             self.wait(|store| async move { store.put_opts(&key, bytes.into(), mode.into()).await });

@@ -4,7 +4,7 @@ use super::{
     Options,
     line::{draw_band, draw_series},
     plot::{
-        EndLabel, Flag, Plot, Taken, draw_flags, end_label_width, end_labels, finest, lanes,
+        EndLabel, Flag, Occupied, Plot, draw_flags, end_label_width, end_labels, finest, lanes,
         lanes_height, time_axis_height, time_extent, unit_line, value_axis_width,
     },
     scale::{Axis, Format, drawable, seconds},
@@ -97,7 +97,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         ..plain
     };
 
-    let mut taken = Taken::default();
+    let mut taken = Occupied::default();
     upper.value_axis(&mut canvas, format);
     let below = if narrow {
         total_text.clone()
@@ -233,7 +233,13 @@ fn cumulative(parts: Parts) -> Series {
     out
 }
 
-fn draw_effect(canvas: &mut Canvas, plot: &Plot, effect: &Series, text: &str, taken: &mut Taken) {
+fn draw_effect(
+    canvas: &mut Canvas,
+    plot: &Plot,
+    effect: &Series,
+    text: &str,
+    taken: &mut Occupied,
+) {
     let font = canvas.font;
     let points: Vec<(f64, f64)> = effect
         .times

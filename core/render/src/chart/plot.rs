@@ -109,9 +109,9 @@ pub(crate) fn finest<'a>(lines: impl Iterator<Item = &'a [DateTime]>) -> f64 {
 
 /// What a picture's words and marks already cover.
 #[derive(Debug, Default)]
-pub(crate) struct Taken(Vec<Rect>);
+pub(crate) struct Occupied(Vec<Rect>);
 
-impl Taken {
+impl Occupied {
     pub(crate) fn add(&mut self, rect: Rect) {
         self.0.push(rect);
     }
@@ -145,7 +145,12 @@ pub(crate) fn end_label_width(labels: &[&str], font: f64, limit: f64) -> f64 {
 
 /// Writes labels to the right of a plot, moved apart where they would touch, with a leader to any
 /// that had to move.
-pub(crate) fn end_labels(canvas: &mut Canvas, plot: &Plot, labels: &[EndLabel], taken: &mut Taken) {
+pub(crate) fn end_labels(
+    canvas: &mut Canvas,
+    plot: &Plot,
+    labels: &[EndLabel],
+    taken: &mut Occupied,
+) {
     let font = canvas.font;
     let (x, line) = (plot.right + font * 0.9, font * 1.15);
     let room = canvas.width - x;

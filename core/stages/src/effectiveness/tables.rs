@@ -2,8 +2,8 @@
 
 use super::{
     measure::{Judged, Measured, Outcome, line_of},
+    present::{Reporter, effect_test},
     register::Improvement,
-    shown::{Reporter, effect_test},
 };
 use crate::StageError;
 use polars::prelude::*;

@@ -1,8 +1,8 @@
 //! Forecasts and their record on past dates as tables.
 
 use super::{
-    foretell::{Breach, Foretold},
-    shown::{Reporter, during},
+    predict::{Breach, Foretold},
+    present::{Reporter, during},
 };
 use crate::series::words;
 use retrocast_domain::{Table, number, window::long};

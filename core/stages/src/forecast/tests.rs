@@ -260,7 +260,7 @@ fn accuracy_is_said_against_last_week() {
         (-0.04, "about as accurate as"),
         (-4.0, "less accurate than"),
     ] {
-        assert_eq!(shown::gain_words(gain).replace('\u{a0}', " "), words);
+        assert_eq!(present::gain_words(gain).replace('\u{a0}', " "), words);
     }
     let noisy: Vec<f64> = (0..420).map(|i| (60.0 + wobble(i, 20.0)).round()).collect();
     let (sentence, _, tables) = sentence(noisy);

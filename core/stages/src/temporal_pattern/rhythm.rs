@@ -1,6 +1,6 @@
 //! Weekdays within weeks, hours within days, months within years.
 
-use super::{Data, EffectName, Found, Group, days_between};
+use super::{Data, EffectName, Group, Results, days_between};
 use crate::series::clock::hour_scale;
 use jiff::{ToSpan, civil::Date, tz::TimeZone};
 use retrocast_domain::{
@@ -145,7 +145,7 @@ pub(super) struct Fitted {
     pub(super) against_working: Vec<Option<Comparison>>,
 }
 
-pub(super) fn look(data: &Data<'_>, found: &mut Found) {
+pub(super) fn look(data: &Data<'_>, found: &mut Results) {
     for rhythm in data
         .params
         .effects

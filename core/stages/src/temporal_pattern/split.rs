@@ -1,6 +1,6 @@
 //! The median of a value before and after a day.
 
-use super::{Candidate, Data, Found, Group, Line};
+use super::{Candidate, Data, Group, Line, Results};
 use crate::series::words::capitalised;
 use jiff::civil::Date;
 use retrocast_domain::{
@@ -69,7 +69,7 @@ fn medians(before: &Side, after: &Side, unit: &str) -> [String; 2] {
     estimate.levels([before.median, after.median], Some(width), unit)
 }
 
-pub(super) fn look(data: &Data<'_>, day: Date, found: &mut Found) {
+pub(super) fn look(data: &Data<'_>, day: Date, found: &mut Results) {
     let Some(column) = &data.params.value else {
         found
             .missing

@@ -1,6 +1,6 @@
 //! The volume above which things change, found and not given.
 
-use super::{Candidate, Data, Found, Group, Line, Row, words};
+use super::{Candidate, Data, Group, Line, Results, Row, words};
 use crate::series::words::{capitalised, chart_id, group_seed};
 use retrocast_domain::{
     Ask, Chart, Direction, Estimate, Magnitude, Severity, Table, chart::Bar, estimate::levels,
@@ -33,7 +33,7 @@ struct Point<'a> {
     outcome: f64,
 }
 
-pub(super) fn look(data: &Data<'_>, found: &mut Found) {
+pub(super) fn look(data: &Data<'_>, found: &mut Results) {
     let volume = spoken(data);
     let mut tested = 0;
     let mut table = Table::new(

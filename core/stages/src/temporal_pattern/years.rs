@@ -1,6 +1,6 @@
 //! Each year against the one before: part years against the same part of it.
 
-use super::{Candidate, Data, Found, Group, Line, days_between, severity, words};
+use super::{Candidate, Data, Group, Line, Results, days_between, severity, words};
 use crate::series::words::{capitalised, chart_id, uncorrected};
 use jiff::civil::{Date, date};
 use retrocast_domain::{
@@ -217,7 +217,7 @@ impl Pair {
     }
 }
 
-pub(super) fn look(data: &Data<'_>, found: &mut Found) {
+pub(super) fn look(data: &Data<'_>, found: &mut Results) {
     if data.first.year() == data.end.yesterday().unwrap_or(data.end).year() {
         found
             .missing

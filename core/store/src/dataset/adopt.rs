@@ -6,7 +6,7 @@
 
 use super::{
     Lake, Prepared, Properties, dataset_error,
-    rows::{Gone, Rows},
+    rows::{DeletedRows, Rows},
 };
 use crate::{error::StoreError, root::LakeRoot};
 use lance::dataset::cleanup::{CleanupPolicyBuilder, cleanup_old_versions};
@@ -43,9 +43,13 @@ impl Lake {
     }
 
     /// Where the rows of these numbers are, by the order in which they were written.
-    async fn addresses(&self, dataset: &DatasetRef, rows: &Rows) -> Result<Gone, StoreError> {
+    async fn addresses(
+        &self,
+        dataset: &DatasetRef,
+        rows: &Rows,
+    ) -> Result<DeletedRows, StoreError> {
         let opened = self.open(dataset).await?;
-        let mut gone = Gone::new();
+        let mut gone = DeletedRows::new();
         let mut first = 0;
         for fragment in opened.get_fragments() {
             let count = fragment.physical_rows().await;

@@ -2,7 +2,7 @@
 
 use super::{
     Lake, Prepared, Properties, Scan, dataset_error, reference,
-    rows::{Gone, Rows},
+    rows::{DeletedRows, Rows},
     somebody_was_faster,
     strict::Next,
 };
@@ -172,7 +172,7 @@ impl Lake {
         &self,
         base: &DatasetRef,
         prepared: Prepared,
-        gone: &Gone,
+        gone: &DeletedRows,
         properties: &Properties,
     ) -> Result<DatasetRef, StoreError> {
         let failed = |error: lance::Error| dataset_error(&base.name, "written", &error);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Rows of the dataset that have to go: offsets by fragment.
-pub(crate) type Gone = BTreeMap<u32, Vec<u32>>;
+pub(crate) type DeletedRows = BTreeMap<u32, Vec<u32>>;
 
 /// A set of rows by their numbers: one bit for each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

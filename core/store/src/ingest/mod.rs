@@ -22,7 +22,7 @@ mod touched;
 
 use crate::{
     contract::Contract,
-    dataset::{BEHIND, Gone, Lake, MADE_FROM, Prepared, Properties, Rows, Scan, Staging},
+    dataset::{BEHIND, DeletedRows, Lake, MADE_FROM, Prepared, Properties, Rows, Scan, Staging},
     error::{SourceError, StoreError},
     origin,
     source::{Days, Glance, Listing, SourceFile, settled},
@@ -47,7 +47,7 @@ use std::{
     path::Path,
     sync::Arc,
 };
-use take::{Outgoing, Taken, Taking, Ways};
+use take::{Outgoing, Outputs, ReadResult, ReadTask};
 use times::Times;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -196,7 +196,7 @@ async fn once(
         Some(times) => times,
         // Taken by a build that did not remember them.
         None => {
-            lake.times_without(&dataset, increment.time(), &Gone::new())
+            lake.times_without(&dataset, increment.time(), &DeletedRows::new())
                 .await?
         }
     };
@@ -291,7 +291,7 @@ struct Commit {
 }
 
 /// Rows in files that nobody refers to yet.
-struct Waiting {
+struct StagedRows {
     /// The files of the dataset; or, when it begins with rows that may not count, of a lake of their own.
     prepared: Prepared,
     /// That lake, where there are keys: it also holds those that do not fit into memory.
@@ -342,11 +342,11 @@ impl Increment<'_> {
     /// Commits rows as a version that begins anew.
     async fn begin(
         &self,
-        waiting: Waiting,
+        waiting: StagedRows,
         mut commit: Commit,
     ) -> Result<(DatasetRef, Times), StoreError> {
         let (lake, name) = (self.lake, &self.spec.name);
-        let Waiting { prepared, staging } = waiting;
+        let StagedRows { prepared, staging } = waiting;
         let Some(staging) = staging else {
             times::remember(commit.taken, &mut commit.properties);
             let rows = lake.replace(name, prepared, &commit.properties).await?;
@@ -383,7 +383,7 @@ impl Increment<'_> {
     /// Commits rows behind those of the version before, without the rows that are gone.
     async fn add(
         &self,
-        waiting: Waiting,
+        waiting: StagedRows,
         mut commit: Commit,
         held: &Held,
         settled: Settled,
@@ -436,7 +436,7 @@ impl Increment<'_> {
         files: &[(SourceFile, Format)],
         numbers: &[u32],
         held: Option<&Held>,
-    ) -> Result<(Taken, Waiting, Option<DatasetRef>), StoreError> {
+    ) -> Result<(ReadResult, StagedRows, Option<DatasetRef>), StoreError> {
         let old = held.map(|held| &held.rows);
         let refused = held.and_then(|held| held.quarantine.as_ref());
         let name = &self.spec.name;
@@ -449,7 +449,7 @@ impl Increment<'_> {
         } else {
             Some(self.lake.staging(name)?)
         };
-        let taking = Taking {
+        let taking = ReadTask {
             spec: self.spec.clone(),
             listing: self.listing.clone(),
             files: files.to_vec(),
@@ -461,7 +461,7 @@ impl Increment<'_> {
                 .as_ref()
                 .map(|lake| lake.place().scratch().to_path_buf()),
         };
-        let ways = Ways {
+        let ways = Outputs {
             rows: Outgoing::new(name, rows_in),
             refused: Outgoing::new(name, refused_in),
             beside: old.is_some().then(|| {
@@ -476,7 +476,7 @@ impl Increment<'_> {
                 Some(staging) if old.is_none() => staging.prepare(name, rows, None).await?,
                 _ => self.lake.prepare(name, rows, old).await?,
             };
-            Ok(Waiting { prepared, staging })
+            Ok(StagedRows { prepared, staging })
         };
         let quarantine = quarantine_name(name);
         let (lake, properties) = (self.lake, self.properties);
@@ -509,7 +509,7 @@ impl Increment<'_> {
         &self,
         held: &Held,
         files: &[(SourceFile, Format)],
-        taken: &mut Taken,
+        taken: &mut ReadResult,
         kept: &mut [Object],
     ) -> Result<Settled, StoreError> {
         let paths: BTreeMap<u32, String> = kept

@@ -2,7 +2,7 @@
 
 use super::{Message, received};
 use crate::{
-    dataset::{Gone, Lake, Part, Prepared, Properties, ROW_ADDRESS, Scan, dataset_error},
+    dataset::{DeletedRows, Lake, Part, Prepared, Properties, ROW_ADDRESS, Scan, dataset_error},
     error::StoreError,
     origin,
 };
@@ -115,8 +115,8 @@ async fn gone(
     lake: &Lake,
     before: &DatasetRef,
     dropped: &BTreeSet<u32>,
-) -> Result<Gone, StoreError> {
-    let mut gone = Gone::new();
+) -> Result<DeletedRows, StoreError> {
+    let mut gone = DeletedRows::new();
     if dropped.is_empty() {
         return Ok(gone);
     }

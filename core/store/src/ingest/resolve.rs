@@ -6,12 +6,12 @@
 
 use super::{
     manifest::Object,
-    take::Taken,
-    times::{self, Ends, Times},
+    take::ReadResult,
+    times::{self, TimeBounds, Times},
 };
 use crate::{
     contract::Contract,
-    dataset::{Gone, Lake, Part, ROW_ADDRESS, dataset_error},
+    dataset::{DeletedRows, Lake, Part, ROW_ADDRESS, dataset_error},
     error::StoreError,
     origin,
 };
@@ -47,9 +47,9 @@ pub(super) struct Existing<'a> {
 #[derive(Default)]
 pub(super) struct Settled {
     /// Those that go.
-    pub gone: Gone,
+    pub gone: DeletedRows,
     /// What is left of the ends of their times.
-    pub ends: Ends,
+    pub ends: TimeBounds,
 }
 
 impl Existing<'_> {
@@ -57,13 +57,13 @@ impl Existing<'_> {
     /// that stay are told how many rows they lose.
     pub async fn settle(
         &self,
-        taken: &mut Taken,
+        taken: &mut ReadResult,
         new_paths: &[String],
         kept: &mut [Object],
     ) -> Result<Settled, StoreError> {
         let mut settled = Settled {
-            gone: Gone::new(),
-            ends: Ends::of(self.times),
+            gone: DeletedRows::new(),
+            ends: TimeBounds::of(self.times),
         };
         let keyed = !taken.keys.is_empty();
         let mut asked = self.dropped.clone();
@@ -122,7 +122,7 @@ impl Existing<'_> {
         &self,
         batch: &RecordBatch,
         keys: &[u128],
-        taken: &mut Taken,
+        taken: &mut ReadResult,
         new_paths: &[String],
         settled: &mut Settled,
         lost: &mut BTreeMap<u32, u64>,
@@ -172,7 +172,7 @@ impl Existing<'_> {
         key: u128,
         order: i64,
         object: u32,
-        taken: &mut Taken,
+        taken: &mut ReadResult,
         new_paths: &[String],
     ) -> bool {
         let Some(new) = taken.keys.get(&key).copied() else {

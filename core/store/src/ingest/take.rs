@@ -18,7 +18,7 @@ use arrow::array::{Array as _, RecordBatch};
 use arrow_schema::SchemaRef;
 use retrocast_records::{
     Format, SourceError,
-    read::{self, Parsed, Reading, Told, key, quarantine},
+    read::{self, Parsed, ReadEvent, Reading, key, quarantine},
 };
 use std::{collections::BTreeSet, path::PathBuf};
 use tokio::sync::mpsc;
@@ -29,7 +29,7 @@ const BATCH_ROWS: usize = 4096;
 const BATCH_BYTES: usize = 4 << 20;
 
 /// Objects that are read now.
-pub(super) struct Taking {
+pub(super) struct ReadTask {
     pub spec: SourceSpec,
     pub listing: Listing,
     pub files: Vec<(SourceFile, Format)>,
@@ -44,7 +44,7 @@ pub(super) struct Taking {
 }
 
 /// Where what is read goes.
-pub(super) struct Ways {
+pub(super) struct Outputs {
     pub rows: Outgoing,
     pub refused: Outgoing,
     /// The objects whose rows are in the dataset and stay, where there are any: it is asked afterwards
@@ -54,7 +54,7 @@ pub(super) struct Ways {
 
 /// What became of them.
 #[derive(Default)]
-pub(super) struct Taken {
+pub(super) struct ReadResult {
     /// Of each object.
     pub counts: Vec<Counts>,
     /// The first row of each object.
@@ -71,7 +71,7 @@ pub(super) struct Taken {
     pub touched: BTreeSet<u32>,
 }
 
-impl Taken {
+impl ReadResult {
     /// Index of the object that a row is of.
     pub fn object_of(&self, row: u64) -> usize {
         self.starts.partition_point(|start| *start <= row) - 1
@@ -85,12 +85,12 @@ impl Taken {
     }
 }
 
-impl Taking {
+impl ReadTask {
     /// Reads everything. Blocks.
-    pub fn run(self, mut ways: Ways) -> Result<Taken, StoreError> {
-        let mut taken = Taken {
+    pub fn run(self, mut ways: Outputs) -> Result<ReadResult, StoreError> {
+        let mut taken = ReadResult {
             counts: vec![Counts::default(); self.files.len()],
-            ..Taken::default()
+            ..ReadResult::default()
         };
         let mut gathered = self.spill.as_deref().map(Gathered::new);
         let mut progress = Progress::default();
@@ -105,11 +105,11 @@ impl Taking {
             runtime: &self.runtime,
         };
         reading.run(&mut |told| match told {
-            Told::End { file, broken } => {
+            ReadEvent::End { file, broken } => {
                 taken.counts[file].broken = broken;
                 Ok(())
             }
-            Told::Records(parsed) => {
+            ReadEvent::Records(parsed) => {
                 progress.records += parsed.records;
                 progress.bytes += parsed.bytes;
                 self.pass_on(parsed, &mut taken, gathered.as_mut(), &mut ways)?;
@@ -136,9 +136,9 @@ impl Taking {
     fn pass_on(
         &self,
         parsed: Parsed,
-        taken: &mut Taken,
+        taken: &mut ReadResult,
         gathered: Option<&mut Gathered>,
-        ways: &mut Ways,
+        ways: &mut Outputs,
     ) -> Result<(), StoreError> {
         let (file, number) = (parsed.file, self.numbers[parsed.file]);
         // Objects without a row begin where the next one does.
@@ -292,11 +292,11 @@ mod tests {
 
     #[test]
     fn rows_belong_to_the_object_that_began_last() {
-        let taken = Taken {
+        let taken = ReadResult {
             counts: vec![Counts::default(); 4],
             starts: vec![0, 3, 3, 5],
             rows: 6,
-            ..Taken::default()
+            ..ReadResult::default()
         };
         let objects: Vec<usize> = (0..6).map(|row| taken.object_of(row)).collect();
         assert_eq!(objects, [0, 0, 0, 2, 2, 3]);

@@ -5,7 +5,7 @@
 
 use crate::{
     contract::Contract,
-    dataset::{Gone, Lake, Part, Prepared, Properties, ROW_ADDRESS, Rows, dataset_error},
+    dataset::{DeletedRows, Lake, Part, Prepared, Properties, ROW_ADDRESS, Rows, dataset_error},
     error::StoreError,
 };
 use arrow::{
@@ -49,12 +49,12 @@ pub(super) fn remembered(properties: &Properties) -> Option<Times> {
 
 /// The ends of a dataset's times, and whether rows at them are gone.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Ends {
+pub(super) struct TimeBounds {
     times: Times,
     lost: (bool, bool),
 }
 
-impl Ends {
+impl TimeBounds {
     /// Nothing is gone yet.
     pub fn of(times: Times) -> Self {
         Self {
@@ -115,7 +115,7 @@ impl Lake {
         &self,
         rows: &DatasetRef,
         time: Option<&str>,
-        gone: &Gone,
+        gone: &DeletedRows,
     ) -> Result<Times, StoreError> {
         self.times_where(rows, Part::All, time, |address| {
             let offsets = gone.get(&((address >> 32) as u32));
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn ends_that_are_gone_tell_nothing_but_where_new_rows_reach_further() {
         let after = |gone: &[i64], new: Times| {
-            let mut ends = Ends::of(Some((10, 20)));
+            let mut ends = TimeBounds::of(Some((10, 20)));
             gone.iter().for_each(|time| ends.lose(*time));
             ends.with(new)
         };
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(after(&[10], Some((12, 30))), None);
         assert_eq!(after(&[10], Some((9, 11))), Some(Some((9, 20))));
         assert_eq!(after(&[10, 20], None), None);
-        let mut none = Ends::of(None);
+        let mut none = TimeBounds::of(None);
         none.lose(3);
         assert_eq!(none.with(Some((1, 2))), Some(Some((1, 2))));
     }

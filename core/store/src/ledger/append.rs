@@ -5,7 +5,7 @@ use super::{
     nouns::{NOUNS, POSITION, PUBLICATION, RUNS},
 };
 use crate::{
-    dataset::{Gone, Properties, Scan},
+    dataset::{DeletedRows, Properties, Scan},
     error::StoreError,
 };
 use arrow::array::{AsArray as _, RecordBatch};
@@ -128,7 +128,7 @@ impl Ledger {
         let rows = Box::pin(RecordBatchStreamAdapter::new(schema, rows));
         let prepared = self.lake.prepare(&base.name, rows, Some(base)).await?;
         let properties = Properties::from([(PUBLICATION.to_string(), keys.to_string())]);
-        let gone = Gone::new();
+        let gone = DeletedRows::new();
         let appended = self.lake.extend(base, prepared, &gone, &properties).await;
         appended.map(drop)
     }

@@ -1,5 +1,5 @@
 use super::{nouns::PUBLICATION, *};
-use crate::{Room, Sql, SqlTable, care::Sweep, dataset::Properties, sql};
+use crate::{ResourcePool, Sql, SqlTable, dataset::Properties, maintenance::Sweep, sql};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +45,7 @@ fn publication(run: PublishedRun, found: &[&str]) -> Publication {
 /// The rows that a query over the ledger gives, as text.
 async fn ask(lake: &Lake, query: &str) -> Vec<String> {
     let sql = Sql {
-        room: Room::without_disk(64 << 20),
+        room: ResourcePool::without_disk(64 << 20),
         timezone: "UTC".to_string(),
     };
     let answer = lake.ask(&sql, query, 100).await.unwrap();
@@ -152,7 +152,7 @@ async fn the_newest_run_of_each_window_counts() {
     assert_eq!(names, ["late", "b"]);
     // A stage sees what its plan names, and goes on seeing that.
     let sql = Sql {
-        room: Room::without_disk(64 << 20),
+        room: ResourcePool::without_disk(64 << 20),
         timezone: "UTC".to_string(),
     };
     let tables = [SqlTable::ledger(
@@ -249,7 +249,7 @@ async fn a_ledger_of_an_older_program_gets_the_columns_that_are_new() {
 async fn tables_that_are_not_there_are_told_with_those_that_are() {
     let (_folder, lake) = lake();
     let sql = Sql {
-        room: Room::without_disk(64 << 20),
+        room: ResourcePool::without_disk(64 << 20),
         timezone: "UTC".to_string(),
     };
     for (query, words) in [

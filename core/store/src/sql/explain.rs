@@ -9,7 +9,7 @@ use datafusion::{
         tokenizer::{Location, Token, Tokenizer},
     },
 };
-use retrocast_records::near;
+use retrocast_domain::suggest::nearest;
 use std::collections::BTreeSet;
 
 /// Puts an error of the query engine into words for the author of the query.
@@ -94,7 +94,7 @@ fn no_function(text: &str, functions: &[String]) -> Option<SqlError> {
     let (_, rest) = text.split_once("Invalid function '")?;
     let (name, _) = rest.split_once('\'')?;
     let error = SqlError::new(format!("there is no function {name}"));
-    Some(match near(name, functions.iter().map(String::as_str)) {
+    Some(match nearest(name, functions.iter().map(String::as_str)) {
         Some(meant) => error.help(format!("did you mean {meant}?")),
         None => error,
     })
@@ -110,7 +110,7 @@ fn explain_schema(error: &SchemaError) -> SqlError {
             let same = names
                 .iter()
                 .find(|name| name.eq_ignore_ascii_case(field.name()));
-            let help = match (same, near(field.name(), names.iter().copied())) {
+            let help = match (same, nearest(field.name(), names.iter().copied())) {
                 (Some(same), _) => format!("capital letters count inside quotes: write \"{same}\""),
                 (None, Some(meant)) => format!("did you mean {meant}?"),
                 (None, None) => format!("columns are: {}", list(&names)),

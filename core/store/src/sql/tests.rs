@@ -98,13 +98,13 @@ impl Bench {
 }
 
 /// Room in which a query may take this much.
-fn room(memory_bytes: usize, folder: std::path::PathBuf) -> crate::Room {
+fn room(memory_bytes: usize, folder: std::path::PathBuf) -> crate::ResourcePool {
     let limits = crate::Limits {
         memory: 2 * memory_bytes as u64,
         spill: 1 << 30,
         folder,
     };
-    crate::Room::new(limits)
+    crate::ResourcePool::new(limits)
 }
 
 fn text(batches: &[RecordBatch]) -> Vec<String> {

@@ -5,8 +5,8 @@ use crate::{arguments::DecisionArguments, diagnose::WrongUsage};
 use jiff::Timestamp;
 use retrocast_store::{
     Lake, Ledger,
-    care::Answer,
     ledger::{self, Decision, Noun, present},
+    maintenance::Answer,
 };
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -21,7 +21,7 @@ pub fn decide(runtime: &Runtime, lake: &Lake, arguments: &DecisionArguments) -> 
     let known = runtime.block_on(ledger.values(noun, column))?;
     if !known.contains(&arguments.key) {
         let key = &arguments.key;
-        let near = retrocast_records::near(key, known.iter().map(String::as_str));
+        let near = retrocast_domain::suggest::nearest(key, known.iter().map(String::as_str));
         let table = noun.table;
         let help = match near {
             Some(near) => format!("did you mean {near:?}?"),

@@ -2,10 +2,10 @@
 
 use super::{
     super::{
-        Course, Difference, Pair,
+        Difference, NodeChange, Pair,
         config::{JOB, NAME, PROGRAM, Setting},
         differing,
-        inputs::{Input, Taken},
+        inputs::{Input, SourceIntake},
     },
     entries,
 };
@@ -34,7 +34,7 @@ fn input_text(input: &Input) -> String {
         (_, None) => return "only the first run has it".to_string(),
     };
     let mut parts = Vec::new();
-    let mut add = |words: &str, f: &dyn Fn(&Taken) -> Option<u64>| {
+    let mut add = |words: &str, f: &dyn Fn(&SourceIntake) -> Option<u64>| {
         if let (Some(a), Some(b)) = (f(old), f(new))
             && a != b
         {
@@ -162,7 +162,7 @@ pub(super) fn nodes(page: &mut Page, difference: &Difference) {
 
 /// What the second run says of a node, without the node's name; nothing where another node's fate
 /// says it.
-fn told(course: &Course) -> String {
+fn told(course: &NodeChange) -> String {
     if course.state.new == "not run" {
         return String::new();
     }

@@ -3,7 +3,7 @@
 use super::super::{
     Difference, Pair,
     figures::Figure,
-    findings::{Judgement, Standing},
+    findings::{Judgement, PersistingFinding},
 };
 use crate::words::clean;
 use retrocast_domain::number::{count, list, plural};
@@ -29,7 +29,7 @@ pub(super) fn summary(difference: &Difference) -> Vec<String> {
 /// Whether the same was run on the same with the same result.
 fn is_nothing(difference: &Difference) -> bool {
     let (config, findings) = (&difference.config, &difference.findings);
-    let stand = |standing: &Standing| standing.other_figures;
+    let stand = |standing: &PersistingFinding| standing.other_figures;
     config.is_same_job()
         && config.is_same_program()
         && difference.runs.old.window == difference.runs.new.window

@@ -171,7 +171,7 @@ fn systemd_finds_the_program_of_a_unit() {
         eprintln!("SKIPPED: systemd_finds_the_program_of_a_unit: there is no systemd-analyze");
         return;
     }
-    let folder = crate::trial::Folder::new();
+    let folder = crate::test_support::Folder::new();
     for name in [
         "a$b", "${HOME}", "$", "50 % c", "it's", "a\"b", "a\\b", "größe",
     ] {

@@ -6,9 +6,9 @@ use crate::{
         EpochUnit, Notation, TimeFormat, Zone, database, is_numeric, is_timed, numeral_mark,
         takes_null_words,
     },
-    near::near,
     read::time,
 };
+use retrocast_domain::suggest::nearest;
 use toml::de::{DeTable, DeValue};
 
 const DECIMALS: [char; 2] = ['.', ','];
@@ -151,7 +151,7 @@ impl Reader<'_> {
                 .available()
                 .map(|name| name.to_string())
                 .collect();
-            let help = match near(&name, known.iter().map(String::as_str)) {
+            let help = match nearest(&name, known.iter().map(String::as_str)) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "use an IANA name such as \"Europe/Berlin\" or \"UTC\"".to_string(),
             };
@@ -193,7 +193,7 @@ impl Reader<'_> {
         if let Err((at, message)) = directives(text) {
             let place = at.and_then(|at| self.within_text(&value.span(), text, at));
             let epochs = EpochUnit::ALL.map(EpochUnit::word);
-            let help = match near(text, epochs) {
+            let help = match nearest(text, epochs) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None if text.starts_with("epoch") => EPOCHS.to_string(),
                 None => format!("{DIRECTIVES}; {EPOCHS}"),

@@ -15,7 +15,7 @@ const INDENT_MAX: u64 = 4096;
 
 /// Where the reader is. All indices are into the buffer.
 #[derive(Default)]
-struct Place {
+struct Cursor {
     /// The next byte to look at.
     at: usize,
     /// Lines of the buffer passed.
@@ -29,7 +29,7 @@ struct Place {
     spans: Vec<Span>,
 }
 
-impl Place {
+impl Cursor {
     /// Byte of its line, from 1.
     fn column(&self, at: usize) -> u64 {
         self.line_before + (at - self.line_start) as u64 + 1
@@ -49,7 +49,7 @@ impl Place {
 
 impl Cutter<'_, '_> {
     pub(super) fn values(&mut self) -> Result<(), Stop> {
-        let mut place = Place::default();
+        let mut place = Cursor::default();
         loop {
             if place.at >= BLOCK_BYTES || place.spans.len() >= BLOCK_RECORDS {
                 self.give_values(&mut place)?;
@@ -74,7 +74,7 @@ impl Cutter<'_, '_> {
     }
 
     /// Hands on what was passed.
-    fn give_values(&mut self, place: &mut Place) -> Result<(), Stop> {
+    fn give_values(&mut self, place: &mut Cursor) -> Result<(), Stop> {
         let spans = std::mem::take(&mut place.spans);
         place.line_before += (place.at - place.line_start) as u64;
         place.line_start = 0;
@@ -89,7 +89,7 @@ impl Cutter<'_, '_> {
     }
 
     /// Goes to where the next value begins, if that is in the buffer.
-    fn between(&self, place: &mut Place) -> bool {
+    fn between(&self, place: &mut Cursor) -> bool {
         let bytes = &self.input.bytes;
         let mut at = place.at;
         while let Some(byte) = bytes.get(at) {
@@ -107,7 +107,7 @@ impl Cutter<'_, '_> {
     }
 
     /// Follows the value that begins here to its end.
-    fn value(&mut self, place: &mut Place) -> Result<(), Stop> {
+    fn value(&mut self, place: &mut Cursor) -> Result<(), Stop> {
         let start = place.at;
         let indent = place.column(start) - 1;
         let mut scan = Scan::default();
@@ -148,7 +148,7 @@ impl Cutter<'_, '_> {
         }
     }
 
-    fn span(&self, place: &mut Place, start: usize, end: usize) {
+    fn span(&self, place: &mut Cursor, start: usize, end: usize) {
         place.spans.push(Span {
             start,
             end,
@@ -161,7 +161,7 @@ impl Cutter<'_, '_> {
     /// Refuses a value that is too long, and forgets it as it is read.
     fn long_value(
         &mut self,
-        place: &mut Place,
+        place: &mut Cursor,
         start: usize,
         step: Step,
         mut scan: Scan,
@@ -200,7 +200,7 @@ impl Cutter<'_, '_> {
     /// Hands on a value that is not JSON, for the parser to say why, and looks for the next.
     fn broken_value(
         &mut self,
-        place: &mut Place,
+        place: &mut Cursor,
         start: usize,
         at: usize,
         indent: u64,
@@ -218,7 +218,7 @@ impl Cutter<'_, '_> {
     }
 
     /// Passes over lines until one begins, no deeper than `indent`, with a bracket.
-    fn resume(&mut self, place: &mut Place, indent: u64) -> Result<(), Stop> {
+    fn resume(&mut self, place: &mut Cursor, indent: u64) -> Result<(), Stop> {
         let from = self.line + place.lines;
         let mut lost = false;
         loop {
@@ -251,7 +251,7 @@ impl Cutter<'_, '_> {
     }
 
     /// Whether another record, or the end of all, can begin with this line; goes to there.
-    fn begins(&mut self, place: &mut Place, indent: u64) -> bool {
+    fn begins(&mut self, place: &mut Cursor, indent: u64) -> bool {
         let indent = indent.min(INDENT_MAX) as usize;
         self.fill(place.at + indent + 1);
         let line = &self.input.bytes[place.at..];

@@ -16,7 +16,7 @@ pub(crate) struct Marks {
 
 /// What the records in some bytes come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ends {
+pub(crate) struct LastRecord {
     /// After the line break of the last whole record; 0 when there is none.
     pub last: usize,
     /// Whether the bytes end inside a quoted cell.
@@ -73,18 +73,18 @@ impl Marks {
     }
 
     /// Where the last whole record ends of bytes that begin with a record.
-    pub fn ends(self, bytes: &[u8]) -> Ends {
+    pub fn ends(self, bytes: &[u8]) -> LastRecord {
         let (mut last, mut at) = (0, 0);
         loop {
             let opening = self.opening(bytes, at);
             let plain = &bytes[at..opening.unwrap_or(bytes.len())];
             last = memrchr(b'\n', plain).map_or(last, |end| at + end + 1);
             let Some((opening, quote)) = opening.zip(self.quote) else {
-                return Ends { last, open: false };
+                return LastRecord { last, open: false };
             };
             match Self::closing(quote, bytes, opening + 1) {
                 Some(after) => at = after,
-                None => return Ends { last, open: true },
+                None => return LastRecord { last, open: true },
             }
         }
     }
@@ -218,7 +218,7 @@ mod tests {
     }
 
     /// Byte by byte, as the format is explained.
-    fn slow(bytes: &[u8]) -> (Option<usize>, Ends) {
+    fn slow(bytes: &[u8]) -> (Option<usize>, LastRecord) {
         #[derive(PartialEq)]
         enum State {
             Start,
@@ -242,7 +242,7 @@ mod tests {
             };
         }
         let open = state == State::Quoted;
-        (first, Ends { last, open })
+        (first, LastRecord { last, open })
     }
 
     #[test]

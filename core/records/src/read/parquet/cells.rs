@@ -5,8 +5,8 @@ use crate::{
     contract::{Field, FieldKind, UnknownFields},
     read::{
         column::{Column, Values},
+        extra_fields::ExtraFields,
         quarantine::{Reason, Violation},
-        strangers::Strangers,
         time::Time,
         value::{self, json, text},
     },
@@ -85,7 +85,7 @@ impl Cells {
         row: usize,
         field: &Field,
         column: &mut Column,
-        strangers: &mut Strangers,
+        strangers: &mut ExtraFields,
     ) -> Result<(), Violation> {
         let kept = strangers.kept();
         self.push(row, field, column, strangers)?;
@@ -99,7 +99,7 @@ impl Cells {
         row: usize,
         field: &Field,
         column: &mut Column,
-        strangers: &mut Strangers,
+        strangers: &mut ExtraFields,
     ) -> Result<(), Violation> {
         if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             return value::push_null(field, column);
@@ -346,7 +346,7 @@ fn push_text(
     field: &Field,
     column: &mut Column,
     text: &str,
-    strangers: &mut Strangers,
+    strangers: &mut ExtraFields,
 ) -> Result<(), Violation> {
     match field.kind {
         FieldKind::Json | FieldKind::List(_) | FieldKind::Struct(_) => {
@@ -359,7 +359,7 @@ fn push_text(
 fn push_list(
     field: &Field,
     column: &mut Column,
-    strangers: &mut Strangers,
+    strangers: &mut ExtraFields,
     range: &Range<usize>,
     items: &Cells,
 ) -> Result<(), Violation> {
@@ -383,7 +383,7 @@ fn push_list(
 fn push_struct(
     field: &Field,
     column: &mut Column,
-    strangers: &mut Strangers,
+    strangers: &mut ExtraFields,
     row: usize,
     children: &[Option<Cells>],
 ) -> Result<(), Violation> {

@@ -9,8 +9,8 @@ use crate::{
     contract::{Field, UnknownFields},
     read::{
         column::Column,
+        extra_fields::ExtraFields,
         quarantine::{RECORD_BYTES_MAX, Violation, too_long},
-        strangers::Strangers,
         value,
     },
 };
@@ -106,7 +106,7 @@ impl Rows {
     }
 
     /// Counts the columns that the contract does not have.
-    pub fn count_unknown(&self, strangers: &mut Strangers) {
+    pub fn count_unknown(&self, strangers: &mut ExtraFields) {
         for path in &self.plan.unknown {
             strangers.count("", path, self.len() as u64);
         }
@@ -129,14 +129,14 @@ impl Table<'_> {
         row: usize,
         fields: &[Field],
         columns: &mut [Column],
-        strangers: &mut Strangers,
+        strangers: &mut ExtraFields,
     ) -> Result<(), Violation> {
         strangers.clear();
         if self.rows.too_long {
             return Err(too_long());
         }
         if let Some(path) = self.unwanted {
-            return Err(Strangers::refusal(path));
+            return Err(ExtraFields::refusal(path));
         }
         for ((field, column), cells) in fields.iter().zip(columns).zip(&self.cells) {
             let pushed = match cells {

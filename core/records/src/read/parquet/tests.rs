@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     Contract, Format,
-    read::{Dialect, Told, from_bytes},
+    read::{Dialect, ReadEvent, from_bytes},
 };
 use arrow::{
     array::*,
@@ -84,7 +84,7 @@ fn read_under(bytes: &[u8], contract: &Contract) -> Read {
     let told = from_bytes(bytes, Format::Parquet, &Dialect::AS_FOUND, contract).unwrap();
     for told in told {
         match told {
-            Told::Records(parsed) => {
+            ReadEvent::Records(parsed) => {
                 let rows = parsed.batch.as_ref().map_or(0, RecordBatch::num_rows);
                 assert_eq!(rows + parsed.refused.len(), parsed.records as usize);
                 read.batches.extend(parsed.batch);
@@ -98,7 +98,7 @@ fn read_under(bytes: &[u8], contract: &Contract) -> Read {
                 }
                 read.unknown.extend(parsed.unknown);
             }
-            Told::End { broken, .. } => read.broken = broken,
+            ReadEvent::End { broken, .. } => read.broken = broken,
         }
     }
     read

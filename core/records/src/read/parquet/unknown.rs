@@ -2,7 +2,7 @@
 
 use crate::{
     contract::{Field, UnknownFields},
-    read::strangers::Strangers,
+    read::extra_fields::ExtraFields,
 };
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch},
@@ -43,7 +43,7 @@ fn rest_within(path: &str, values: &ArrayRef, fields: &[Field], out: &mut Vec<(S
 }
 
 /// Keeps what the contract does not name of a row.
-pub(super) fn keep(rest: &[(String, ArrayRef)], row: usize, strangers: &mut Strangers) {
+pub(super) fn keep(rest: &[(String, ArrayRef)], row: usize, strangers: &mut ExtraFields) {
     for (name, values) in rest {
         if let Some(value) = value_of(values, row).filter(|value| !value.is_null()) {
             strangers.keep(name, value);

@@ -7,9 +7,9 @@ use crate::{
     contract::{Field, FieldKind, UnknownFields},
     read::{
         column::{Column, Values},
+        extra_fields::ExtraFields,
         pseudonyms::Pseudonyms,
         quarantine::{Reason, Violation},
-        strangers::Strangers,
         value::{self, text},
     },
 };
@@ -24,7 +24,7 @@ pub(in crate::read) fn read_record(
     line: &str,
     fields: &[Field],
     columns: &mut [Column],
-    strangers: &mut Strangers,
+    strangers: &mut ExtraFields,
 ) -> Result<(), Violation> {
     let rows = columns.first().map_or(0, Column::len);
     strangers.clear();
@@ -60,7 +60,7 @@ pub(in crate::read) fn read_value(
     text: &str,
     field: &Field,
     column: &mut Column,
-    strangers: &mut Strangers,
+    strangers: &mut ExtraFields,
 ) -> Result<(), Violation> {
     let rows = column.len();
     let mut cx = Context {
@@ -91,7 +91,7 @@ pub(in crate::read) fn read_value(
 pub(super) fn push_own(value: &Value, field: &Field, column: &mut Column) -> Result<(), Violation> {
     let mut cx = Context {
         violation: None,
-        strangers: &mut Strangers::default(),
+        strangers: &mut ExtraFields::default(),
         outer: String::new(),
         own: true,
     };
@@ -146,7 +146,7 @@ fn broken(error: &serde_json::Error) -> Violation {
 /// What is carried through one record.
 struct Context<'a> {
     violation: Option<Violation>,
-    strangers: &'a mut Strangers,
+    strangers: &'a mut ExtraFields,
     /// Path of the object being read, for names that the contract does not know.
     outer: String,
     /// Whether the contract itself has the value, written as contracts write values.
@@ -417,7 +417,7 @@ fn push_within(
             match cx.strangers.policy {
                 UnknownFields::Count => {}
                 UnknownFields::Keep => cx.strangers.keep(path, value),
-                UnknownFields::Refuse => return Err(Strangers::refusal(path)),
+                UnknownFields::Refuse => return Err(ExtraFields::refusal(path)),
             }
         }
     }
@@ -529,7 +529,7 @@ impl Visitor<'_> for Key<'_, '_> {
         match strangers.policy {
             UnknownFields::Count => {}
             UnknownFields::Keep => strangers.keep(name, Value::Null),
-            UnknownFields::Refuse => return Err(self.cx.stop(Strangers::refusal(name))),
+            UnknownFields::Refuse => return Err(self.cx.stop(ExtraFields::refusal(name))),
         }
         Ok(Named::Stranger)
     }

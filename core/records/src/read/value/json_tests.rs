@@ -40,7 +40,7 @@ fn check(lines: &[(&str, &str)]) {
     let contract = crate::contract::parse("t", "t.toml", CONTRACT).unwrap();
     let pseudonyms = Arc::new(Pseudonyms::new("t", None));
     let mut columns = column::columns(&contract.fields, &pseudonyms);
-    let mut strangers = Strangers::default();
+    let mut strangers = ExtraFields::default();
     let mut accepted = 0;
     for (line, expected) in lines {
         let found = match read_record(line, &contract.fields, &mut columns, &mut strangers) {
@@ -175,7 +175,7 @@ fn unknown_fields_are_counted_by_path() {
     let contract = crate::contract::parse("t", "t.toml", CONTRACT).unwrap();
     let pseudonyms = Arc::new(Pseudonyms::new("t", None));
     let mut columns = column::columns(&contract.fields, &pseudonyms);
-    let mut strangers = Strangers::default();
+    let mut strangers = ExtraFields::default();
     let line = r##"{"id":"1","#read(\"x\")":1,"steps":[{"at":"2026-01-01T00:00:00Z","who":1}]}"##;
     read_record(line, &contract.fields, &mut columns, &mut strangers).unwrap();
     let found: Vec<_> = strangers.counts.keys().map(String::as_str).collect();

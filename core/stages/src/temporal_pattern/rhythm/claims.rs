@@ -238,7 +238,7 @@ pub(super) fn weekday_candidates(
         && p_of(weekend) < data.params.alpha
         && log(weekend) * of_working < 0.0
         && log(weekend).abs() > of_working.abs();
-    let told = Told {
+    let told = NamedDays {
         days: &days,
         of_working: is_weekend_larger,
         lowest,
@@ -277,7 +277,7 @@ pub(super) fn weekday_candidates(
         .collect();
     let at = usize::from(p_single[1] < p_single[0]);
     let sure = (p_single[at], (2.0 * p_single[at]).min(1.0));
-    let told = Told {
+    let told = NamedDays {
         days: &[WEEKEND[at]],
         of_working: false,
         lowest: None,
@@ -291,7 +291,7 @@ fn log_threshold(data: &Data<'_>) -> f64 {
 }
 
 /// The days that a claim is about.
-struct Told<'a> {
+struct NamedDays<'a> {
     days: &'a [usize],
     /// Whether they are first held against working days, then against all.
     of_working: bool,
@@ -305,10 +305,10 @@ fn day_candidate(
     group: &Group,
     fitted: &Fitted,
     chart: Option<usize>,
-    told: Told<'_>,
+    told: NamedDays<'_>,
     (p, adjusted): (f64, f64),
 ) -> Candidate {
-    let Told {
+    let NamedDays {
         days,
         of_working,
         lowest,

@@ -127,7 +127,7 @@ fn a_quarantine_that_the_rows_do_not_name_is_not_added_to() {
         let more = lake
             .prepare(&quarantine.name, rows, Some(&quarantine))
             .await?;
-        lake.extend(&quarantine, more, &Gone::new(), &Properties::new())
+        lake.extend(&quarantine, more, &DeletedRows::new(), &Properties::new())
             .await
     };
     assert_eq!(bench.runtime.block_on(left).unwrap().rows, 2);
@@ -356,7 +356,8 @@ fn who_is_overtaken_commits_nothing() {
     let add = async |properties: &Properties| {
         let rows = lake.scan_all(&base, &Scan::default()).await?;
         let more = lake.prepare(&base.name, rows, Some(&base)).await?;
-        lake.extend(&base, more, &Gone::new(), properties).await
+        lake.extend(&base, more, &DeletedRows::new(), properties)
+            .await
     };
     let none = Properties::new();
     let (first, second) = bench

@@ -1,6 +1,6 @@
 //! Buckets as the engine takes them.
 
-use retrocast_engine::depot::{Depot, Entry, Mark};
+use retrocast_engine::shared_store::{ETag, Entry, SharedStore};
 use retrocast_records::storage::Bucket;
 use std::io;
 
@@ -8,16 +8,16 @@ use std::io;
 #[derive(Debug)]
 pub struct Shared(pub Bucket);
 
-impl Depot for Shared {
+impl SharedStore for Shared {
     fn address(&self) -> String {
         self.0.address().to_string()
     }
 
-    fn get(&self, key: &str) -> io::Result<Option<(Vec<u8>, Mark)>> {
+    fn get(&self, key: &str) -> io::Result<Option<(Vec<u8>, ETag)>> {
         self.0.get(key)
     }
 
-    fn put(&self, key: &str, bytes: Vec<u8>) -> io::Result<Mark> {
+    fn put(&self, key: &str, bytes: Vec<u8>) -> io::Result<ETag> {
         self.0.put(key, bytes)
     }
 
@@ -25,8 +25,8 @@ impl Depot for Shared {
         &self,
         key: &str,
         bytes: Vec<u8>,
-        expected: Option<&Mark>,
-    ) -> io::Result<Option<Mark>> {
+        expected: Option<&ETag>,
+    ) -> io::Result<Option<ETag>> {
         self.0.put_if(key, bytes, expected)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Capacity, FORECAST, METHOD, Params,
-    foretell::{Breach, Foretold, SURE, need},
+    predict::{Breach, Foretold, SURE, need},
 };
 use crate::{
     Context,

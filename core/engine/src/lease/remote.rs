@@ -6,7 +6,7 @@
 //! up, so what it leaves behind is free at once.
 
 use super::Holder;
-use crate::depot::{Depot, Mark};
+use crate::shared_store::{ETag, SharedStore};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -125,13 +125,13 @@ impl Claim {
 
 /// What came of asking.
 pub(super) enum Asked {
-    Granted(FarLease),
+    Granted(RemoteLease),
     Held(Option<Holder>),
 }
 
 /// A lease that is held, and renewed by a thread of its own.
 #[derive(Debug)]
-pub(super) struct FarLease {
+pub(super) struct RemoteLease {
     object: Arc<Object>,
     /// Dropped to end the thread.
     end: Option<Sender<()>>,
@@ -140,7 +140,7 @@ pub(super) struct FarLease {
 
 #[derive(Debug)]
 struct Object {
-    depot: Arc<dyn Depot>,
+    depot: Arc<dyn SharedStore>,
     key: String,
     state: Mutex<State>,
 }
@@ -148,14 +148,18 @@ struct Object {
 #[derive(Debug)]
 struct State {
     claim: Claim,
-    mark: Mark,
+    mark: ETag,
     /// When it was last written, by a clock that cannot be set.
     renewed: Instant,
     lost: bool,
 }
 
 /// Asks for a lease; `holder` comes back with the count of hands.
-pub(super) fn ask(depot: &Arc<dyn Depot>, key: &str, mut holder: Holder) -> io::Result<Asked> {
+pub(super) fn ask(
+    depot: &Arc<dyn SharedStore>,
+    key: &str,
+    mut holder: Holder,
+) -> io::Result<Asked> {
     let now = Timestamp::now();
     let found = read(&**depot, key)?;
     let mark = match found {
@@ -183,7 +187,7 @@ pub(super) fn ask(depot: &Arc<dyn Depot>, key: &str, mut holder: Holder) -> io::
         renewed,
         lost: false,
     };
-    FarLease::new(Object {
+    RemoteLease::new(Object {
         depot: depot.clone(),
         key: key.to_string(),
         state: Mutex::new(state),
@@ -192,12 +196,12 @@ pub(super) fn ask(depot: &Arc<dyn Depot>, key: &str, mut holder: Holder) -> io::
 }
 
 /// An object as it is; without a claim when what it holds is none.
-fn read(depot: &dyn Depot, key: &str) -> io::Result<Option<(Option<Claim>, Mark)>> {
+fn read(depot: &dyn SharedStore, key: &str) -> io::Result<Option<(Option<Claim>, ETag)>> {
     let found = depot.get(key)?;
     Ok(found.map(|(bytes, mark)| (serde_json::from_slice(&bytes).ok(), mark)))
 }
 
-impl FarLease {
+impl RemoteLease {
     fn new(object: Object) -> io::Result<Self> {
         let object = Arc::new(object);
         let (end, ended) = mpsc::channel::<()>();
@@ -242,7 +246,7 @@ impl FarLease {
     }
 }
 
-impl Drop for FarLease {
+impl Drop for RemoteLease {
     fn drop(&mut self) {
         self.end = None;
         if let Some(thread) = self.renewing.take() {
@@ -292,7 +296,7 @@ fn lost(key: &str) -> io::Error {
 }
 
 /// Runs that other processes are at, as the leases on windows say: `<job>/<window>/<run>`.
-pub fn at_work(depot: &dyn Depot) -> io::Result<BTreeSet<String>> {
+pub fn at_work(depot: &dyn SharedStore) -> io::Result<BTreeSet<String>> {
     let now = Timestamp::now();
     let recent = SignedDuration::try_from(GOOD_FOR * 3).unwrap_or(SignedDuration::MAX);
     let mut runs = BTreeSet::new();
@@ -325,7 +329,7 @@ fn of_window(key: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::Bucket;
+    use crate::test_support::Bucket;
 
     fn holder(pid: u32) -> Holder {
         Holder {
@@ -337,7 +341,7 @@ mod tests {
         }
     }
 
-    fn granted(depot: &Arc<dyn Depot>) -> FarLease {
+    fn granted(depot: &Arc<dyn SharedStore>) -> RemoteLease {
         match ask(depot, "leases/review/2026-W46.lease", holder(1)).unwrap() {
             Asked::Granted(lease) => lease,
             Asked::Held(holder) => panic!("held by {holder:?}"),
@@ -345,7 +349,7 @@ mod tests {
     }
 
     /// The object of the lease, changed from outside.
-    fn tamper(depot: &Arc<dyn Depot>, change: impl FnOnce(&mut Claim)) {
+    fn tamper(depot: &Arc<dyn SharedStore>, change: impl FnOnce(&mut Claim)) {
         let key = "leases/review/2026-W46.lease";
         let (claim, _) = read(&**depot, key).unwrap().unwrap();
         let mut claim = claim.unwrap();
@@ -355,7 +359,7 @@ mod tests {
 
     #[test]
     fn one_holds_it_and_who_comes_next_counts_on() {
-        let depot: Arc<dyn Depot> = Arc::new(Bucket::default());
+        let depot: Arc<dyn SharedStore> = Arc::new(Bucket::default());
         let first = granted(&depot);
         first.name("1a2b").unwrap();
         let Asked::Held(Some(holder)) =
@@ -372,7 +376,7 @@ mod tests {
 
     #[test]
     fn what_is_not_renewed_goes_to_the_next_and_the_old_holder_sees_it() {
-        let depot: Arc<dyn Depot> = Arc::new(Bucket::default());
+        let depot: Arc<dyn SharedStore> = Arc::new(Bucket::default());
         let first = granted(&depot);
         tamper(&depot, |claim| {
             claim.renewed -= SignedDuration::from_secs(61);
@@ -388,7 +392,7 @@ mod tests {
 
     #[test]
     fn what_a_dead_process_of_this_machine_holds_is_free_at_once() {
-        let depot: Arc<dyn Depot> = Arc::new(Bucket::default());
+        let depot: Arc<dyn SharedStore> = Arc::new(Bucket::default());
         let first = granted(&depot);
         tamper(&depot, |claim| claim.process.born = "0".to_string());
         assert_eq!(granted(&depot).token(), 2);
@@ -399,7 +403,7 @@ mod tests {
     fn an_answer_that_was_lost_is_no_second_holder() {
         let depot = Arc::new(Bucket::default());
         depot.lose_next_answer();
-        let shared: Arc<dyn Depot> = depot.clone();
+        let shared: Arc<dyn SharedStore> = depot.clone();
         let lease = granted(&shared);
         depot.lose_next_answer();
         lease.name("1a2b").unwrap();
@@ -409,7 +413,7 @@ mod tests {
     #[test]
     fn of_many_who_ask_at_once_one_gets_it() {
         for _ in 0..60 {
-            let depot: Arc<dyn Depot> = Arc::new(Bucket::default());
+            let depot: Arc<dyn SharedStore> = Arc::new(Bucket::default());
             let leases = std::thread::scope(|scope| {
                 let asked: Vec<_> = (0..8)
                     .map(|pid| {
@@ -429,7 +433,7 @@ mod tests {
 
     #[test]
     fn those_at_work_are_known() {
-        let depot: Arc<dyn Depot> = Arc::new(Bucket::default());
+        let depot: Arc<dyn SharedStore> = Arc::new(Bucket::default());
         let lease = granted(&depot);
         lease.name("1a2b").unwrap();
         assert!(at_work(&*depot).unwrap().is_empty(), "that is us");

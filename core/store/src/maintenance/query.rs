@@ -84,7 +84,7 @@ fn no_noun(name: &str) -> SqlError {
     let names = ledger::NOUNS.iter().map(|noun| noun.name);
     let help = match (
         name.split_once('@'),
-        retrocast_records::near(name, names.clone()),
+        retrocast_domain::suggest::nearest(name, names.clone()),
     ) {
         (Some((name, version)), _) => {
             format!("all that was published up to a version is in ledger__{name}@{version}")
@@ -104,7 +104,7 @@ fn number(name: &str, version: &str) -> Result<u64, SqlError> {
 
 fn unknown(name: &str, known: &[String]) -> SqlError {
     let shown: Vec<&str> = known.iter().map(String::as_str).collect();
-    let help = match retrocast_records::near(name, shown.iter().copied()) {
+    let help = match retrocast_domain::suggest::nearest(name, shown.iter().copied()) {
         Some(near) => format!("did you mean {near:?}?"),
         None if shown.is_empty() => "the lake of this job is empty; run the job".to_string(),
         None => format!("there are: {}", shown.join(", ")),
@@ -186,7 +186,7 @@ fn quoted_versions(query: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Room, dataset::Properties};
+    use crate::{ResourcePool, dataset::Properties};
 
     #[test]
     fn versions_become_part_of_the_name() {
@@ -213,7 +213,7 @@ mod tests {
             .unwrap();
         let ask = |query: &str, most| {
             let sql = Sql {
-                room: Room::without_disk(64 << 20),
+                room: ResourcePool::without_disk(64 << 20),
                 timezone: "UTC".to_string(),
             };
             runtime.block_on(lake.ask(&sql, query, most))

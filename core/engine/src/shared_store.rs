@@ -1,6 +1,6 @@
 //! Object storage behind a folder, for what several machines share: leases, kept outcomes, the archive.
 //!
-//! Work is done in a folder of this machine; a [`Depot`] holds what the others have to see. Two things
+//! Work is done in a folder of this machine; a [`SharedStore`] holds what the others have to see. Two things
 //! make that safe: an object is written whole, and it can be written on the condition that nobody else
 //! did so first.
 
@@ -12,7 +12,7 @@ use std::{
 };
 
 /// What tells one content of an object from another; an `ETag`.
-pub type Mark = String;
+pub type ETag = String;
 
 /// An object of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,22 +20,22 @@ pub struct Entry {
     /// Its name below the depot.
     pub key: String,
     /// Its content.
-    pub mark: Mark,
+    pub mark: ETag,
     /// When it was written, by the clock of the storage.
     pub modified: Timestamp,
 }
 
 /// Objects below an address. Every request is tried again by the storage's own client; an error is one
 /// that did not pass.
-pub trait Depot: fmt::Debug + Send + Sync {
+pub trait SharedStore: fmt::Debug + Send + Sync {
     /// Where it is, for messages.
     fn address(&self) -> String;
 
     /// An object's content; `None` when there is no such object.
-    fn get(&self, key: &str) -> io::Result<Option<(Vec<u8>, Mark)>>;
+    fn get(&self, key: &str) -> io::Result<Option<(Vec<u8>, ETag)>>;
 
     /// Writes an object, whether it is there or not.
-    fn put(&self, key: &str, bytes: Vec<u8>) -> io::Result<Mark>;
+    fn put(&self, key: &str, bytes: Vec<u8>) -> io::Result<ETag>;
 
     /// Writes an object when its content is the expected one, or when it is not there and `None` is
     /// expected. `None` comes back when somebody else was faster.
@@ -43,8 +43,8 @@ pub trait Depot: fmt::Debug + Send + Sync {
         &self,
         key: &str,
         bytes: Vec<u8>,
-        expected: Option<&Mark>,
-    ) -> io::Result<Option<Mark>>;
+        expected: Option<&ETag>,
+    ) -> io::Result<Option<ETag>>;
 
     /// All objects whose names begin with a folder's, sorted by name.
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>>;
@@ -58,12 +58,12 @@ pub trait Depot: fmt::Debug + Send + Sync {
 #[derive(Debug, Clone)]
 pub struct LakeFiles {
     folder: PathBuf,
-    depot: Option<Arc<dyn Depot>>,
+    depot: Option<Arc<dyn SharedStore>>,
 }
 
 impl LakeFiles {
     /// Of a lake that machines share; the folder keeps what this one knows of it.
-    pub fn shared(folder: impl Into<PathBuf>, depot: Arc<dyn Depot>) -> Self {
+    pub fn shared(folder: impl Into<PathBuf>, depot: Arc<dyn SharedStore>) -> Self {
         Self {
             folder: folder.into(),
             depot: Some(depot),
@@ -76,7 +76,7 @@ impl LakeFiles {
     }
 
     /// What is behind it.
-    pub fn depot(&self) -> Option<&Arc<dyn Depot>> {
+    pub fn depot(&self) -> Option<&Arc<dyn SharedStore>> {
         self.depot.as_ref()
     }
 }

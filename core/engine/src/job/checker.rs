@@ -1,4 +1,4 @@
-//! What is said of a job file while it is checked, and how its tables are looked through.
+//! Collects diagnostics of a job file while it is checked, and reads its tables.
 
 use super::document::{Entry, Item, Span};
 use retrocast_domain::Diagnostic;
@@ -14,13 +14,13 @@ pub(crate) fn entries<'a>(document: &'a Item, table: &str) -> &'a [Entry] {
     document.get(table).map_or(&[], Item::entries)
 }
 
-/// What was said about the parts that every job has.
-pub(super) struct Said<'a> {
+/// Collects diagnostics of the parts that every job has.
+pub(super) struct Checker<'a> {
     pub(super) file: &'a str,
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
-impl Said<'_> {
+impl Checker<'_> {
     pub(super) fn error(
         &mut self,
         span: &Span,

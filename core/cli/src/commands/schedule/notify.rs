@@ -3,14 +3,14 @@
 use super::{Scheduled, Teller};
 use crate::{diagnose, signals, terminal, workspace::Workspace};
 use jiff::Timestamp;
-use retrocast_deliver::{Alert, Told};
-use retrocast_engine::{Lease, Standing, schedule::Tell};
+use retrocast_deliver::{Alert, AlertOutcome};
+use retrocast_engine::{Lease, ScheduleStatus, schedule::Tell};
 
 /// Tells the administrator, else the job's owner, of failures: once, which the run's folder
 /// remembers. When mail cannot be sent, that is said, and the next look tries again.
 pub(super) fn of_failures(
     found: &Scheduled,
-    standing: &Standing,
+    standing: &ScheduleStatus,
     tell: &Tell,
     teller: &mut Teller,
 ) {
@@ -37,10 +37,16 @@ fn is_stopped() -> bool {
     signals::stop().is_cancelled()
 }
 
-fn say_told(found: &Scheduled, told: Result<Told, retrocast_deliver::Error>, teller: &mut Teller) {
+fn say_told(
+    found: &Scheduled,
+    told: Result<AlertOutcome, retrocast_deliver::Error>,
+    teller: &mut Teller,
+) {
     match told {
-        Ok(Told::Now(sent)) => terminal::message!("{}: told {} that it fails", found.name, sent.to),
-        Ok(Told::Before(_)) => {}
+        Ok(AlertOutcome::Sent(sent)) => {
+            terminal::message!("{}: told {} that it fails", found.name, sent.to)
+        }
+        Ok(AlertOutcome::AlreadySent(_)) => {}
         Err(error) => teller.say(
             &found.name,
             "nobody could be told that it fails",

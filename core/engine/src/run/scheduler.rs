@@ -3,12 +3,12 @@
 use super::{
     EngineError, Identities, RunResult, Runner,
     cells::{Cells, Hashes},
-    effort::{Budget, Effort, Made, Recorder},
-    ends::Ends,
+    group_commit::GroupCommit,
+    node_task::{Budget, Made, NodeTask, Recorder},
     writing,
 };
 use crate::{
-    boundary::{Failure, FailureKind, RunContext},
+    executor::{Failure, FailureKind, RunContext},
     fingerprint::{Components, Decision, identity},
     lease::Lease,
     outcome_store::{Last, Record},
@@ -61,7 +61,7 @@ struct Work {
 }
 
 /// One run on its way.
-pub(super) struct Course<'a> {
+pub(super) struct Scheduler<'a> {
     runner: &'a Runner,
     ctx: Arc<RunContext>,
     recorder: Arc<Recorder>,
@@ -77,12 +77,12 @@ pub(super) struct Course<'a> {
     ready: BinaryHeap<Reverse<usize>>,
     working: JoinSet<Work>,
     budget: Arc<Budget>,
-    ends: Ends<(usize, State)>,
+    ends: GroupCommit<(usize, State)>,
     cells: Cells,
     lease: Arc<Lease>,
 }
 
-impl<'a> Course<'a> {
+impl<'a> Scheduler<'a> {
     /// A run of the context's plan, with what every source holds.
     pub(super) fn new(
         runner: &'a Runner,
@@ -105,7 +105,7 @@ impl<'a> Course<'a> {
             inputs,
             working: JoinSet::new(),
             budget: Arc::new(Budget::new(runner.options.retry_budget)),
-            ends: Ends::new(recorder.clone()),
+            ends: GroupCommit::new(recorder.clone()),
             cells: Cells::of(&ctx.folder),
             ctx,
             recorder,
@@ -189,7 +189,7 @@ impl<'a> Course<'a> {
             event.fingerprint = Some(fingerprint.clone());
             event.message = Some(decision.reasons.join("; "));
         });
-        let effort = Effort {
+        let effort = NodeTask {
             executor: self.runner.executor.clone(),
             clock: self.runner.clock.clone(),
             options: self.runner.options.clone(),

@@ -28,11 +28,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// A store whose writes on condition and listings come to a certain end.
 #[derive(Debug)]
-pub struct Sure {
+pub struct RetryingStore {
     inner: Arc<dyn ObjectStore>,
 }
 
-impl Sure {
+impl RetryingStore {
     /// The same store, but for writes on condition and listings.
     pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
         Self { inner }
@@ -115,7 +115,7 @@ fn is_certain(error: &Error) -> bool {
     !matches!(error, Error::Generic { .. })
 }
 
-impl fmt::Display for Sure {
+impl fmt::Display for RetryingStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
     }
@@ -123,7 +123,7 @@ impl fmt::Display for Sure {
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
-impl ObjectStore for Sure {
+impl ObjectStore for RetryingStore {
     async fn put_opts(
         &self,
         location: &Path,
@@ -281,18 +281,18 @@ mod tests {
         }
     }
 
-    async fn create(store: &Sure, text: &'static str) -> Result<PutResult> {
+    async fn create(store: &RetryingStore, text: &'static str) -> Result<PutResult> {
         store
             .put_opts(&Path::from("a"), text.into(), PutMode::Create.into())
             .await
     }
 
-    fn breaking(before: u32, after: u32) -> Sure {
+    fn breaking(before: u32, after: u32) -> RetryingStore {
         over(InMemory::new(), before, after, 0)
     }
 
-    fn over(inner: InMemory, before: u32, after: u32, listings: u32) -> Sure {
-        Sure::new(Arc::new(Breaking {
+    fn over(inner: InMemory, before: u32, after: u32, listings: u32) -> RetryingStore {
+        RetryingStore::new(Arc::new(Breaking {
             inner,
             before: before.into(),
             after: after.into(),

@@ -1,12 +1,12 @@
 //! A small world for tests: kinds, an executor that does as it is told, a clock that does not wait.
 
 use crate::{
-    boundary::{Clock, Executor, Failure, Progress, RunContext},
-    depot::{Depot, Entry, Mark},
+    executor::{Clock, Executor, Failure, Progress, RunContext},
     job::{CheckOptions, Checked, Job, check},
     kinds::{Kinds, SqlError, TableSchema},
     ledger::LedgerView,
     plan::{self, PlanOptions},
+    shared_store::{ETag, Entry, SharedStore},
 };
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::date};
@@ -92,18 +92,18 @@ impl Bucket {
     }
 }
 
-impl Depot for Bucket {
+impl SharedStore for Bucket {
     fn address(&self) -> String {
         "memory://bucket".to_string()
     }
 
-    fn get(&self, key: &str) -> io::Result<Option<(Vec<u8>, Mark)>> {
+    fn get(&self, key: &str) -> io::Result<Option<(Vec<u8>, ETag)>> {
         let objects = self.objects.lock().unwrap();
         let found = objects.get(key);
         Ok(found.map(|(bytes, mark)| (bytes.clone(), mark.to_string())))
     }
 
-    fn put(&self, key: &str, bytes: Vec<u8>) -> io::Result<Mark> {
+    fn put(&self, key: &str, bytes: Vec<u8>) -> io::Result<ETag> {
         let mark = self.next();
         let mut objects = self.objects.lock().unwrap();
         objects.insert(key.to_string(), (bytes, mark));
@@ -114,8 +114,8 @@ impl Depot for Bucket {
         &self,
         key: &str,
         bytes: Vec<u8>,
-        expected: Option<&Mark>,
-    ) -> io::Result<Option<Mark>> {
+        expected: Option<&ETag>,
+    ) -> io::Result<Option<ETag>> {
         let mark = self.next();
         let mut objects = self.objects.lock().unwrap();
         let there = objects.get(key).map(|(_, mark)| mark.to_string());

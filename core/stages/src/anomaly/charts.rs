@@ -1,6 +1,6 @@
 //! Charts of groups with unusual steps.
 
-use super::{detect::Examined, shown::Reporter};
+use super::{detect::Examined, present::Reporter};
 use crate::series::words;
 use jiff::civil::DateTime;
 use retrocast_domain::{

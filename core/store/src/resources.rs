@@ -34,7 +34,7 @@ pub struct Limits {
 
 /// Memory and disk that all work shares.
 #[derive(Debug, Clone)]
-pub struct Room {
+pub struct ResourcePool {
     limits: Limits,
     /// One permit for each MiB that is free.
     free: Arc<Semaphore>,
@@ -89,11 +89,11 @@ fn sweep(folder: &Path) {
 
 /// Memory that was taken; it is given back when this is dropped.
 #[derive(Debug)]
-pub struct Share {
+pub struct Reservation {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Room {
+impl ResourcePool {
     /// As much as these limits allow. Nothing is written before a query runs.
     pub fn new(limits: Limits) -> Self {
         Self {
@@ -128,7 +128,7 @@ impl Room {
 
     /// Takes memory, waiting until there is as much. `what` is who asks, for the message when there
     /// will never be.
-    pub async fn take(&self, what: &str, bytes: u64) -> Result<Share, StoreError> {
+    pub async fn take(&self, what: &str, bytes: u64) -> Result<Reservation, StoreError> {
         let (asked, all) = (mib(bytes), mib(self.limits.memory));
         if asked > all {
             return Err(StoreError::Memory {
@@ -141,7 +141,7 @@ impl Room {
         let permit = Arc::clone(&self.free)
             .acquire_many_owned(asked as u32)
             .await;
-        Ok(Share {
+        Ok(Reservation {
             _permit: permit.ok(),
         })
     }
@@ -186,7 +186,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_sum_of_what_is_taken_is_bounded() {
-        let room = Room::without_disk(10 * MIB);
+        let room = ResourcePool::without_disk(10 * MIB);
         let (now, most) = (AtomicU64::new(0), AtomicU64::new(0));
         let work = (1..=40_u64).map(|n| {
             let (room, now, most) = (&room, &now, &most);
@@ -212,7 +212,7 @@ mod tests {
         let alive = folder.path().join("1");
         std::fs::create_dir_all(dead.join("x")).unwrap();
         std::fs::create_dir_all(&alive).unwrap();
-        let room = Room::new(Limits {
+        let room = ResourcePool::new(Limits {
             memory: 10 * MIB,
             spill: MIB,
             folder: folder.path().to_path_buf(),
@@ -227,7 +227,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_will_never_fit_is_refused() {
-        let room = Room::without_disk(10 * MIB);
+        let room = ResourcePool::without_disk(10 * MIB);
         let refused = room
             .take("stage.a", 11 * MIB)
             .await

@@ -2,7 +2,7 @@
 
 use super::{EngineError, RunOptions, milliseconds, writing};
 use crate::{
-    boundary::{Clock, Executor, Failure, FailureKind, Progress, RunContext, seed_from},
+    executor::{Clock, Executor, Failure, FailureKind, Progress, RunContext, seed_from},
     fingerprint::Components,
     lease::{Asked, Lease},
     outcome_store::{OutcomeStore, Record},
@@ -181,7 +181,7 @@ pub(super) fn panicked(payload: &(dyn std::any::Any + Send)) -> Failure {
 }
 
 /// The work on one node, with its retries and its time limit.
-pub(super) struct Effort {
+pub(super) struct NodeTask {
     pub(super) executor: Arc<dyn Executor>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) options: RunOptions,
@@ -209,7 +209,7 @@ pub(super) enum Made {
 /// How often to look whether a dataset's writer is done.
 const LOOK: Duration = Duration::from_millis(50);
 
-impl Effort {
+impl NodeTask {
     /// Makes the outcome and keeps it. An error is the end of the run.
     pub(super) async fn make(&self) -> Result<Made, EngineError> {
         let started = self.clock.now();

@@ -1,6 +1,6 @@
 //! Ends of nodes on their way to the disk: those that come while it is busy share a flush.
 
-use super::effort::Recorder;
+use super::node_task::Recorder;
 use std::{
     io,
     sync::Arc,
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 const PATIENCE: Duration = Duration::from_millis(5);
 
 /// Ends whose lines are written and not yet known to be on the disk.
-pub(super) struct Ends<T> {
+pub(super) struct GroupCommit<T> {
     recorder: Arc<Recorder>,
     /// Ends that the next flush covers, and when the first of them came.
     next: Vec<T>,
@@ -24,7 +24,7 @@ pub(super) struct Ends<T> {
     patience: Duration,
 }
 
-impl<T> Ends<T> {
+impl<T> GroupCommit<T> {
     pub(super) fn new(recorder: Arc<Recorder>) -> Self {
         Self {
             recorder,
@@ -83,16 +83,16 @@ impl<T> Ends<T> {
 mod tests {
     use super::*;
     use crate::{
-        boundary::Quiet,
-        trial::{Folder, TrialClock},
+        executor::Quiet,
+        test_support::{Folder, TrialClock},
     };
     use futures::FutureExt as _;
     use retrocast_run::Journal;
 
-    fn ends(folder: &Folder) -> Ends<usize> {
+    fn ends(folder: &Folder) -> GroupCommit<usize> {
         let journal = Journal::create(folder).unwrap();
         let clock = Arc::new(TrialClock::default());
-        Ends::new(Arc::new(
+        GroupCommit::new(Arc::new(
             Recorder::new(journal, clock, Arc::new(Quiet)).unwrap(),
         ))
     }

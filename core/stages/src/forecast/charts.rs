@@ -1,8 +1,8 @@
 //! Charts of forecasts, and their rows for stages that come after.
 
 use super::{
-    foretell::{Breach, Foretold},
-    shown::Reporter,
+    predict::{Breach, Foretold},
+    present::Reporter,
 };
 use crate::{StageError, series::words};
 use jiff::civil::DateTime;

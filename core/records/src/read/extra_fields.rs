@@ -26,7 +26,7 @@ pub fn count_unknown(unknown: &mut Unknown, name: &str, n: u64) {
 
 /// The fields of some records that the contract does not name.
 #[derive(Debug, Default)]
-pub(super) struct Strangers {
+pub(super) struct ExtraFields {
     pub policy: UnknownFields,
     pub counts: Unknown,
     /// Names in the order in which they were seen first.
@@ -36,7 +36,7 @@ pub(super) struct Strangers {
     rest: Vec<(String, Value)>,
 }
 
-impl Strangers {
+impl ExtraFields {
     pub fn new(policy: UnknownFields) -> Self {
         Self {
             policy,
