@@ -63,26 +63,26 @@ pub const ANOMALY: Kind = Kind {
     run,
 };
 
-/// Deviations that are looked for.
+/// Direction of the deviations to find.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Sides {
-    /// Too much and too little.
+    /// Too high and too low.
     #[default]
     Both,
-    /// Too much only.
+    /// Too high only.
     Up,
-    /// Too little only.
+    /// Too low only.
     Down,
 }
 
-/// What the metric is, which gives events their names.
+/// Type of the metric, which names the events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum MetricType {
     /// Work done: executions, decisions, requests.
     Throughput,
-    /// Failures, their number or share.
+    /// Failures, as a count or a share.
     ErrorRate,
     /// Durations.
     Latency,
@@ -141,35 +141,35 @@ fn default_change_min() -> f64 {
     0.1
 }
 
-/// What a job file may set.
+/// Params of the stage.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Params {
     /// Dataset to read.
     #[schemars(extend("x-dataset" = true))]
     input: String,
-    /// Column with the time of a record. Default: the one that the contract names.
+    /// Column of the time. Default: from the contract.
     #[schemars(extend("x-column" = "input"))]
     time: Option<String>,
-    /// Column with the value. Without it records are counted.
+    /// Column of the value. Default: records are counted.
     #[schemars(extend("x-column" = "input"))]
     value: Option<String>,
-    /// Columns whose values make groups. Default: one group of all records.
+    /// Columns to group by. Default: one group of all records.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     by: Vec<String>,
-    /// What is made of the records of a step. Default: the sum of `value`, or the number of records.
+    /// Aggregate of the records of a step. Default: the sum of `value`, or the number of records.
     aggregate: Option<Aggregate>,
     /// Length of a step.
     #[serde(default)]
     period: Step,
-    /// Deviations that are looked for.
+    /// Direction of the deviations to find.
     #[serde(default)]
     direction: Sides,
-    /// What the metric is; names the events and decides which side is bad.
+    /// Type of the metric; it names the events and decides which direction is bad.
     #[serde(default)]
     metric_type: MetricType,
-    /// The metric in words, such as "executions". Default: the value column or the dataset.
+    /// Name of the metric, such as "executions". Default: the value column or the dataset.
     measure: Option<String>,
     /// Unit of the values, such as "ms"; empty for counts.
     #[serde(default)]
@@ -177,11 +177,11 @@ struct Params {
     /// Days before the end of the window in which anomalies are findings. Default: the window.
     #[schemars(range(min = 1, max = 1500))]
     look_back: Option<u32>,
-    /// Chance of any false claim in the stage when there is only noise.
+    /// Probability of any false claim of the stage on pure noise.
     #[serde(default = "default_alpha")]
     #[schemars(range(min = 1e-6, max = 0.5))]
     alpha: f64,
-    /// Least deviation, relative to what was expected, that is worth a finding.
+    /// Minimum deviation of a finding, relative to the expected value.
     #[serde(default = "default_change_min")]
     #[schemars(range(min = 0.0, max = 10.0))]
     change_min: f64,

@@ -76,15 +76,15 @@ pub const EFFECTIVENESS: Kind = Kind {
     run,
 };
 
-/// What serves as control.
+/// Controls of the comparison.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 enum Controls {
-    /// Other components of the same dataset that were not changed in these weeks themselves and that
-    /// moved in step with the component before the change.
+    /// Other components of the dataset that were not changed in these weeks and that correlated with the
+    /// component before the change.
     #[default]
     #[serde(rename = "other components")]
     OtherComponents,
-    /// Nothing: effects are marked "uncontrolled".
+    /// None: effects are marked "uncontrolled".
     #[serde(rename = "none")]
     None,
 }
@@ -109,52 +109,52 @@ fn default_true() -> bool {
     true
 }
 
-/// What a job file may set.
+/// Params of the stage.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Params {
     /// Register of improvements: columns `id`, `title`, `component`, `metric`, `date` (a date or a
     /// timestamp), and optionally `expected_relative` and `lower_is_better`. A component that is empty
-    /// or `all` stands for all records.
+    /// or `all` means all records.
     #[schemars(extend("x-dataset" = true))]
     improvements: String,
     /// Dataset with the metric.
     #[schemars(extend("x-dataset" = true))]
     input: String,
-    /// Column with the time of a record. Default: the one that the contract names.
+    /// Column of the time. Default: from the contract.
     #[schemars(extend("x-column" = "input"))]
     time: Option<String>,
-    /// Column with the value. Without it records are counted.
+    /// Column of the value. Default: records are counted.
     #[schemars(extend("x-column" = "input"))]
     value: Option<String>,
-    /// What is made of the records of a day. Default: the sum of `value`, or the number of records.
+    /// Aggregate of the records of a day. Default: the sum of `value`, or the number of records.
     aggregate: Option<Aggregate>,
     /// Column that the register's `component` refers to.
     #[serde(default = "default_component")]
     #[schemars(extend("x-column" = "input"))]
     component_column: String,
-    /// Only improvements of this metric. Default: all in the register.
+    /// Only improvements of this metric. Default: all improvements.
     metric: Option<String>,
-    /// The metric in words, such as "failures". Default: the register's `metric`.
+    /// Name of the metric, such as "failures". Default: the register's `metric`.
     measure: Option<String>,
     /// Unit of the values, such as "ms"; empty for counts.
     #[serde(default)]
     unit: String,
-    /// Whether less is better, where the register does not say.
+    /// Whether lower values are better, if the register does not say.
     #[serde(default = "default_true")]
     lower_is_better: bool,
-    /// What serves as control.
+    /// Controls of the comparison.
     #[serde(default)]
     controls: Controls,
-    /// Days before the change to learn from.
+    /// Number of days before the change to learn from.
     #[serde(default = "default_pre")]
     #[schemars(range(min = 28, max = 730))]
     pre_days: u32,
-    /// Days after the change to look at, at most.
+    /// Maximum number of days after the change to use.
     #[serde(default = "default_post")]
     #[schemars(range(min = 7, max = 365))]
     post_days: u32,
-    /// Days after the change below which it is too early to judge.
+    /// Minimum number of days after the change for a verdict.
     #[serde(default = "default_min_post")]
     #[schemars(range(min = 1, max = 365))]
     min_post: u32,

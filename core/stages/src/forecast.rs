@@ -87,29 +87,29 @@ fn default_level() -> Vec<f64> {
     vec![0.8, 0.95]
 }
 
-/// What a job file may set.
+/// Params of the stage.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Params {
     /// Dataset to read.
     #[schemars(extend("x-dataset" = true))]
     input: String,
-    /// Column with the time of a record. Default: the one that the contract names.
+    /// Column of the time. Default: from the contract.
     #[schemars(extend("x-column" = "input"))]
     time: Option<String>,
-    /// Column with the value. Without it records are counted.
+    /// Column of the value. Default: records are counted.
     #[schemars(extend("x-column" = "input"))]
     value: Option<String>,
-    /// Columns whose values make groups. Default: one group of all records.
+    /// Columns to group by. Default: one group of all records.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     by: Vec<String>,
-    /// What is made of the records of a step. Default: the sum of `value`, or the number of records.
+    /// Aggregate of the records of a step. Default: the sum of `value`, or the number of records.
     aggregate: Option<Aggregate>,
     /// Length of a step.
     #[serde(default)]
     period: Step,
-    /// Days ahead.
+    /// Number of days to forecast.
     #[serde(default = "default_horizon")]
     #[schemars(range(min = 1, max = 365))]
     horizon: u32,
@@ -117,12 +117,12 @@ struct Params {
     #[serde(default = "default_level")]
     #[schemars(length(min = 1, max = 4), inner(range(min = 0.01, max = 0.999)))]
     level: Vec<f64>,
-    /// The metric in words, such as "memory". Default: the value column or the dataset.
+    /// Name of the metric, such as "memory". Default: the value column or the dataset.
     measure: Option<String>,
     /// Unit of the values, such as "ms"; empty for counts.
     #[serde(default)]
     unit: String,
-    /// A limit, when there is one.
+    /// A limit that the metric must not reach.
     capacity: Option<Capacity>,
 }
 

@@ -99,30 +99,30 @@ struct Params {
     /// Dataset to read.
     #[schemars(extend("x-dataset" = true))]
     input: String,
-    /// Column with the time of a record; the contract's by default.
+    /// Column of the time. Default: from the contract.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     time: Option<String>,
-    /// Columns whose values make the groups; figures of all records are always made.
+    /// Columns to group by; figures of all records are always computed.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     by: Vec<String>,
-    /// The figures.
+    /// Key figures.
     #[schemars(length(min = 1))]
     metrics: Vec<Metric>,
-    /// What the records are, in the plural, such as "builds"; "records" by default.
+    /// Plural noun for the records, such as "builds". Default: "records".
     #[serde(default)]
     #[schemars(length(min = 1))]
     noun: Option<String>,
-    /// Share of false claims among the changes told, on average.
+    /// False discovery rate: the expected share of false claims among the changes reported.
     #[serde(default = "one_percent")]
     #[schemars(range(min = 1e-6, max = 0.5))]
     alpha: f64,
-    /// Smallest relative change worth telling; for shares, of the share or of what is left of it.
+    /// Minimum relative change of a finding; for shares, relative to the share or its complement.
     #[serde(default = "five_percent")]
     #[schemars(range(min = 0.0, max = 10.0))]
     change_min: f64,
-    /// Most groups, those with the most records first.
+    /// Maximum number of groups, the largest first.
     #[serde(default = "twenty")]
     #[schemars(range(min = 1, max = 10_000))]
     groups_max: usize,

@@ -39,7 +39,7 @@ pub const NOOP: Kind = Kind {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Params {
-    /// Sources and stages that come before it.
+    /// Sources and stages that run before this stage.
     #[serde(default)]
     #[schemars(extend("x-dataset" = true))]
     #[expect(dead_code, reason = "only the graph follows from them")]

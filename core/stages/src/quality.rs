@@ -127,26 +127,26 @@ use shown::{chart, frame_of, kpi, parts_table, reasons, scores};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Params {
-    /// Datasets to judge.
+    /// Datasets to assess.
     #[schemars(length(min = 1), extend("x-dataset" = true))]
     inputs: Vec<String>,
     /// Score and parts below which a dataset is flagged. Default: a score of 90.
     #[serde(default)]
     flag_below: Limits,
-    /// Score and parts below which the report is not made. Default: none.
+    /// Score and parts below which no report is made. Default: none.
     #[serde(default)]
     block_below: Limits,
-    /// Column whose values the records that were left out are told apart by, such as "component".
+    /// Column to group refused records by, such as "component".
     #[schemars(extend("x-refused" = true))]
     by: Option<String>,
-    /// Columns that no record may lack, by dataset.
+    /// Columns that every record must have, by dataset.
     #[serde(default)]
     always_filled: BTreeMap<String, Vec<String>>,
-    /// Windows before this one that say how many records are usual.
+    /// Number of earlier windows that define the usual number of records.
     #[serde(default = "eight")]
     #[schemars(range(min = 4, max = 520))]
     windows: u32,
-    /// What the records are, in the plural, such as "builds"; "records" by default.
+    /// Plural noun for the records, such as "builds". Default: "records".
     #[serde(default)]
     #[schemars(length(min = 1))]
     noun: Option<String>,

@@ -38,19 +38,19 @@ use coverage::Coverage;
 use period::Period;
 use span::Span;
 
-/// What is made of the records of one period.
+/// Aggregate of the records of a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Aggregate {
-    /// Their number.
+    /// Number of records.
     Count,
-    /// The sum of the value column.
+    /// Sum of the value.
     Sum,
-    /// Its mean.
+    /// Mean of the value.
     Mean,
-    /// Its median.
+    /// Median of the value.
     Median,
-    /// Its maximum.
+    /// Maximum of the value.
     Max,
 }
 
@@ -80,13 +80,13 @@ impl Aggregate {
     }
 }
 
-/// What to do with periods that the records cover in part.
+/// Treatment of periods that the records cover only in part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PartPeriods {
-    /// Leave them out: they are low for no reason of their own.
+    /// Leave them out, because their values are too low.
     LeaveOut,
-    /// Keep them, and say so.
+    /// Keep them, and report it.
     Keep,
 }
 

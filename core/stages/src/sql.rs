@@ -69,7 +69,7 @@ use serde::Deserialize;
 struct Params {
     /// The query: one `select` over sources and stages of this job, by name.
     query: String,
-    /// Makes a finding of each of the first ten rows: `{column}` stands for the value of a column.
+    /// Sentence of the findings, one per row, at most ten; `{column}` is replaced by the value.
     #[serde(default)]
     sentence: Option<String>,
 }

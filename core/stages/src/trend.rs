@@ -65,53 +65,53 @@ struct Params {
     /// Dataset to read.
     #[schemars(extend("x-dataset" = true))]
     input: String,
-    /// Column with the time of a record; the contract's by default.
+    /// Column of the time. Default: from the contract.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     time: Option<String>,
-    /// Column with the value; not needed to count records.
+    /// Column of the value. Default: records are counted.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     value: Option<String>,
-    /// Columns whose values make the groups; none for one series of all records.
+    /// Columns to group by. Default: one series of all records.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     by: Vec<String>,
-    /// What is made of the records of a period: "count" without a `value`, else "mean".
+    /// Aggregate of the records of a period. Default: "mean" with a `value`, else "count".
     #[serde(default)]
     aggregate: Option<Aggregate>,
     /// Length of a period.
     #[serde(default = "day")]
     period: LongPeriod,
-    /// What is measured, in words, such as "failures"; made from the names by default.
+    /// Name of the metric, such as "failures". Default: from the column or dataset.
     #[serde(default)]
     measure: Option<String>,
     /// Unit of the values, such as "ms"; empty for counts.
     #[serde(default)]
     unit: String,
-    /// Whether less is better.
+    /// Whether lower values are better.
     #[serde(default = "yes")]
     lower_is_better: bool,
-    /// Fewest periods with a value; 21 days, 12 weeks or 12 months by default.
+    /// Minimum number of periods with a value. Default: 21 days, 12 weeks or 12 months.
     #[serde(default)]
     #[schemars(range(min = 8, max = 10_000))]
     min_points: Option<usize>,
-    /// Smallest change over the whole stretch worth telling, as a share of the level.
+    /// Minimum change of a finding over the whole series, as a share of the level.
     #[serde(default = "five_percent")]
     #[schemars(range(min = 0.0, max = 10.0))]
     change_min: f64,
-    /// Chance of a false claim; 0.05 for one series, 0.01 for many groups unless set.
+    /// Probability of a false claim. Default: 0.05 for one series, 0.01 for many groups.
     #[serde(default)]
     #[schemars(range(min = 1e-6, max = 0.5))]
     alpha: Option<f64>,
-    /// Whether periods that records cover in part are left out or kept.
+    /// Whether periods that the records cover only in part are left out or kept.
     #[serde(default = "leave_out")]
     part_periods: PartPeriods,
-    /// Most periods to look back.
+    /// Maximum number of periods to look back.
     #[serde(default = "a_year")]
     #[schemars(range(min = 8, max = 10_000))]
     periods_max: usize,
-    /// Most groups to look at, the largest first.
+    /// Maximum number of groups, the largest first.
     #[serde(default = "fifty")]
     #[schemars(range(min = 1, max = 10_000))]
     groups_max: usize,

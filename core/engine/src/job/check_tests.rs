@@ -137,9 +137,9 @@ fn the_shape_is_checked() {
         "uri = \"tickets/*.jsonl\"\n",
         "",
         &[
-            "8:9 tickets: missing key `uri` in [source.tickets]; uri: Where the records are; *, **, ? \
-           and [..] stand for many files, {year}, {month}, {day} and {date} for days, of which only \
-           those of the window are read.",
+            "8:9 tickets: missing key `uri` in [source.tickets]; uri: Location of the records: a path or \
+           URL. *, **, ? and [..] match files; {year}, {month}, {day} and {date} match dates, of which \
+           only those of the window are read.",
         ],
     );
     check(

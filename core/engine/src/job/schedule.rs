@@ -17,7 +17,7 @@ pub const MOST: u32 = 10;
 /// time is tried as often.
 pub const TELL_AFTER: u32 = 3;
 
-/// When a job is run.
+/// Schedule of the job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     /// Five fields, in the job's time zone.
@@ -32,7 +32,7 @@ pub struct Schedule {
     pub admin: String,
     /// After how many failed attempts, on a due time or in a row, somebody is told.
     pub tell_after: u32,
-    /// What must hold before a run is begun.
+    /// Conditions that must hold before a run starts.
     pub only_if: OnlyIf,
 }
 
@@ -43,22 +43,22 @@ impl Schedule {
     }
 }
 
-/// What to do about runs that were missed.
+/// Which missed runs to catch up.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Missed {
-    /// Nothing.
+    /// None of them.
     None,
-    /// Run the latest one.
+    /// The latest one.
     #[default]
     Latest,
-    /// Run all of them.
+    /// All of them, up to `most`.
     All,
 }
 
-/// What must hold before a run is begun.
+/// Conditions that must hold before a run starts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct OnlyIf {
     /// Load of the last minute a processor, to be below this.

@@ -12,29 +12,29 @@ use serde::Deserialize;
 /// Score below which a dataset is flagged when the job does not say.
 const FLAG_SCORE: f64 = 90.0;
 
-/// Least values: of the score from 0 to 100, of its parts from 0 to 1.
+/// Lower limits: of the score from 0 to 100, of its parts from 0 to 1.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Limits {
     /// The score, from 0 to 100.
     #[schemars(range(min = 0.0, max = 100.0))]
     score: Option<f64>,
-    /// Share of records that meet the contract.
+    /// Share of records that conform to the contract.
     #[schemars(range(min = 0.0, max = 1.0))]
     validity: Option<f64>,
-    /// Share of values that are there, against those that should be.
+    /// Share of expected values that are present.
     #[schemars(range(min = 0.0, max = 1.0))]
     completeness: Option<f64>,
-    /// Age that is allowed over the age of the newest record.
+    /// Allowed age divided by the age of the newest record.
     #[schemars(range(min = 0.0, max = 1.0))]
     freshness: Option<f64>,
-    /// Records of the window over those expected.
+    /// Number of records of the window divided by the expected number.
     #[schemars(range(min = 0.0, max = 1.0))]
     volume: Option<f64>,
-    /// Share of records that are no duplicates.
+    /// Share of records that are not duplicates.
     #[schemars(range(min = 0.0, max = 1.0))]
     uniqueness: Option<f64>,
-    /// Share of fields that are as the contract says.
+    /// Share of fields that match the contract.
     #[schemars(range(min = 0.0, max = 1.0))]
     shape: Option<f64>,
 }

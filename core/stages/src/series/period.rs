@@ -21,7 +21,7 @@ pub(crate) enum Period {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum LongPeriod {
-    /// Civil days.
+    /// Calendar days.
     Day,
     /// ISO weeks, from Monday.
     Week,
@@ -43,10 +43,10 @@ impl From<LongPeriod> for Period {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Step {
-    /// Civil days.
+    /// Calendar days.
     #[default]
     Day,
-    /// Civil hours.
+    /// Hours of the local clock.
     Hour,
 }
 
