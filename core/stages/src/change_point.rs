@@ -1,19 +1,18 @@
-//! Dates at which the level of a series shifted, for each group: when, from what, to what.
+//! Dates at which the level of a series shifted, per group, with the levels before and after.
 //!
-//! The records are made into one value a period; days of the week are taken out of daily series.
-//! The date that best divides the series in two is found by least squares, and the difference is
-//! compared with what the same search finds in simulated series without a shift, of the same
-//! length and the same autocorrelation, so that a slow wave is no shift. Further shifts are looked
-//! for on either side (binary segmentation, Vostrikova 1981), refined between their neighbours (Bai
-//! 1997) and tested again. p-values of all groups are corrected together (Benjamini and Hochberg
-//! 1995). The 95 % interval of the date follows Bai (1997); means carry intervals that know of
-//! autocorrelation.
+//! The records are aggregated to one value per period; weekday effects are removed from daily series.
+//! Least squares finds the date that best divides the series in two. The difference is compared with
+//! the result of the same search on simulated series without a shift, of the same length and
+//! autocorrelation, so that a slow wave is not a shift. Further shifts are searched on either side
+//! (binary segmentation, Vostrikova 1981), refined between their neighbours (Bai 1997) and tested again.
+//! p-values of all groups are corrected together (Benjamini and Hochberg 1995). The 95 % interval of the
+//! date follows Bai (1997); intervals of means allow for autocorrelation.
 //!
-//! A series that a straight line describes better than steps drifts; no shift is claimed for it and
-//! the caveats say so: see `trend`. Where a single shift is proven and a line describes the series as
-//! well or better (Schwarz's criterion with autoregressive errors), the finding says that. A few days
-//! of outage are no shift either: outliers are drawn in before the search, and each level must last
-//! `segment_min` periods (14 days, 5 weeks or 5 months unless set).
+//! If a straight line describes a series better than steps, no shift is claimed, and the caveats
+//! say so: see `trend`. If a single shift is proven and a line describes the series as well or better
+//! (Schwarz's criterion with autoregressive errors), the finding says so. A few days of outage are not a
+//! shift: outliers are clipped before the search, and each level must last `segment_min` periods
+//! (default: 14 days, 5 weeks or 5 months).
 //!
 //! ```toml
 //! [stage.levels]
@@ -24,11 +23,11 @@
 //! period = "day"
 //! ```
 //!
-//! Where no shift is proven, the level may have shifted by less than this data can show, or too
-//! lately: see `segment_min`.
+//! If no shift is proven, there may still be one that is too small for this data, or too recent: see
+//! `segment_min`.
 //!
-//! Periods that records cover in part, at either end, are left out unless `part_periods = "keep"`;
-//! the finding's numbers hold the means both ways.
+//! Incomplete periods at either end are left out unless `part_periods = "keep"`; the finding's numbers
+//! contain the means of both variants.
 
 use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError, input,

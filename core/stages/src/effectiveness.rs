@@ -1,43 +1,44 @@
-//! Whether improvements worked: observed against what was expected without them.
+//! Effects of improvements: the observed metric compared with its forecast without the improvement.
 //!
 //! # Method
 //! For each improvement in a register, the daily metric of its component is forecast from the days
-//! before the change by regression on the weekday and, where other components moved in step with this
-//! one before the change, on them. Its errors may remember: models from independent noise over
-//! autoregressions of order one to a wandering level, with a slope and without, are averaged by how
-//! well they explain all history before the change (Hoeting et al., 1999). The effect is observed minus
-//! expected over the days after, as a counterfactual is used by Brodersen et al. (2015).
+//! before the change, by regression on the weekday and on other components that correlated with
+//! this one before the change. Errors may be autocorrelated: models from independent noise over
+//! autoregressions of order one to a random walk, with and without a slope, are averaged by how
+//! well they explain all history before the change (Hoeting et al., 1999). The effect is the observed
+//! minus the expected value over the days after, a counterfactual in the sense of Brodersen et al. (2015).
 //!
-//! The same estimator is run at earlier dates at which nothing was changed (placebo in time). How far
-//! these estimates spread, in units of their own standard errors, corrects the standard error of the
-//! real one. That needs 42 days before the change and four times as many as are looked at after it:
-//! 162 for 30 days. With less, the models alone are trusted, and it is said.
+//! The same estimator runs on earlier dates without a change (placebo in time). The spread of these
+//! estimates, in units of their standard errors, calibrates the standard error of the real one. This needs
+//! 42 days before the change plus four times the number of days used after it: 162 for 30 days. With
+//! fewer days the models alone are used, and the report says so.
 //!
-//! An improvement "works" when its 95 % interval excludes zero on the wanted side; what got worse in
-//! the same sense is "harmful", and all else is "not proven", which is no proof that there is no effect.
-//! Each is judged by itself. Of improvements that do nothing, one in twenty is called proven by chance,
-//! for better or worse.
+//! An improvement "works" when its 95 % interval excludes zero on the intended side; the opposite is
+//! "harmful", and everything else is "not proven", which is no proof of no effect. Each improvement is
+//! tested separately: of improvements without effect, one in twenty is called proven by chance, in either
+//! direction.
 //!
-//! The noise of counts and other amounts shrinks and grows with their level, and a sum of counts is
-//! compared with a negative binomial law. The interval of the ratio holds what a test does not reject.
+//! The noise of counts and other amounts scales with their level, and a sum of counts is compared with
+//! a negative binomial distribution. The interval of the ratio contains the values that the test does not
+//! reject.
 //!
 //! A metric that was constant on all `n` days before the change, or repeated its week exactly, has no
-//! noise to judge by. That no day departed bounds the share of days that would (at 95 %, about `3/n`:
-//! Hanley and Lippman-Hand, 1983), which gives the interval. The p-value is the larger of two: that of
-//! all departures coming after the change by chance (Fisher), and, as a level may shift and stay, that
-//! of the first of them coming so soon, about `1/(n + 1)`.
+//! noise to compare with. That no day deviated bounds the share of days that would (at 95 %, about `3/n`:
+//! Hanley and Lippman-Hand, 1983), which gives the interval. The p-value is the larger of two: the
+//! probability that all deviations come after the change by chance (Fisher), and, since a level may shift
+//! and stay, the probability that the first of them comes so soon, about `1/(n + 1)`.
 //!
-//! Where the days before the change, at least half as many as were looked at after it, already lay at
-//! the level after it, as far from the earlier level as fewer than one in twenty earlier stretches of
-//! days, the report says so: something else may have moved it.
+//! If the days before the change, at least half as many as were used after it, were already at the
+//! level after it, as far from the earlier level as fewer than one in twenty earlier stretches of
+//! days, the report says so: something else may have moved the metric.
 //!
-//! An improvement whose component is `all` or empty concerns all records.
+//! An improvement whose component is `all` or empty applies to all records.
 //!
 //! # Caveats
-//! Without a control an outside event on the same day cannot be told from the improvement; such effects
-//! are marked "uncontrolled". Two changes in one component within the same weeks cannot be told apart.
-//! Days after the last record of a source count as zero only where its contract says so
-//! (`silence = "zero"`).
+//! Without a control, an external event on the same day cannot be distinguished from the improvement; such
+//! effects are marked "uncontrolled". Two changes of one component within the same weeks cannot be
+//! separated. Days after the last record of a source count as zero only where its contract declares
+//! `silence = "zero"`.
 
 use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError, input,

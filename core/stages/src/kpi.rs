@@ -1,4 +1,4 @@
-//! Key figures of the window, with intervals, against the window before and a baseline.
+//! Key figures of the window, with intervals, compared with the window before and a baseline.
 //!
 //! ```toml
 //! [stage.figures]
@@ -25,42 +25,41 @@
 //! ```
 //!
 //! Kinds of metrics: `count` of records, `rate` of records per day, `share` of records whose
-//! `where_column` holds one of `equals` (texts, numbers, or true and false), and `sum`, `mean`, `median` or `percentile` of `value`
-//! (`p = 0.95` by default).
+//! `where_column` is one of `equals` (texts, numbers or booleans), and `sum`, `mean`, `median` or
+//! `percentile` of `value` (`p = 0.95` by default).
 //!
-//! `noun` names what the records are, in the plural, such as "builds": it stands for "records" in units,
-//! tables and sentences.
+//! `noun` is the plural noun for the records, such as "builds"; it replaces "records" in units, tables
+//! and sentences.
 //!
 //! # Method
 //!
 //! Intervals (95 %): Garwood (1936) for counts and rates, Wilson (1927) for shares, Student's t for
-//! means, order statistics for medians and percentiles, normal for sums; all as wide as if there were
-//! fewer records, as far as these cluster.
+//! means, order statistics for medians and percentiles, normal for sums; all widened for the clustering
+//! of records.
 //!
-//! A change against the window before is tested on the ratio of both values (shares: on their
-//! difference). Records cluster: a bad day brings many failures. So the variance of independent
-//! records is multiplied by how much more earlier windows differed from their neighbours than their
-//! records explain (mean squared successive difference, von Neumann 1941), together with how much
-//! days vary around the level of their window and their day of the week (quasi-likelihood, `McCullagh`
-//! and Nelder 1989). With fewer than five earlier windows the days decide, unless the windows clearly
-//! contradict them. Without either, nothing is tested. Small counts, shares, means and medians must
-//! pass the textbook test too (exact conditional, pooled score, Welch, Mann-Whitney). p-values of all
-//! metrics and groups are corrected together (Benjamini and Hochberg 1995). A change is proven when
-//! the corrected p-value is below `alpha` and its interval excludes no change; it is a finding when
-//! it is also at least `change_min`. In simulations with clustered days, weeks correlated by 0.3,
-//! shares in batches and skewed sums, 3 to 7 % of the changes tested at 5 % were false.
+//! A change from the window before is tested on the ratio of both values (for shares, on their
+//! difference). Records cluster: a bad day has many failures. So the variance of independent records is
+//! multiplied by two factors: how much more earlier windows differed from their neighbours than
+//! independent records would (mean squared successive difference, von Neumann 1941), and how much days vary around
+//! the level of their window and weekday (quasi-likelihood, `McCullagh` and Nelder 1989). With fewer
+//! than five earlier windows only the days are used, unless the windows clearly contradict them. Without
+//! either, nothing is tested. Small counts, shares, means and medians must also pass the textbook test
+//! (exact conditional, pooled score, Welch, Mann-Whitney). p-values of all metrics and groups are
+//! corrected together (Benjamini and Hochberg 1995). A change is proven when the corrected p-value is
+//! below `alpha` and its interval excludes zero change; it is a finding when it is also at least
+//! `change_min`. In simulations with clustered days, weeks correlated by 0.3, shares in batches and
+//! skewed sums, 3 to 7 % of the changes tested at 5 % were false.
 //!
 //! Windows of different lengths are compared per day. When the records end within the window, every
-//! figure compares only the part that they cover with the same part of the other windows, and the
-//! report says so on its first page. Where the contract says that no records mean that nothing
-//! happened (`silence = "zero"`), a window without records counts zero.
+//! figure compares the covered part with the same part of the other windows, and the first page of the
+//! report says so. If the contract declares `silence = "zero"`, a window without records counts as zero.
 //!
-//! A target is missed when the whole interval lies beyond it; else the table says "not proven".
+//! A target is missed when the whole interval lies beyond it; otherwise the table says "not proven".
 //!
 //! # Caveats
 //!
-//! What all days of a window have in common cannot be seen in them: with fewer than five earlier
-//! windows, changes look surer than they are where whole weeks vary.
+//! Variation shared by all days of a window is invisible within the window: with fewer than five earlier
+//! windows, changes look more certain than they are when whole weeks vary.
 
 use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError, frame,

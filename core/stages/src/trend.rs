@@ -1,25 +1,25 @@
-//! Slow movement over many days, weeks or months, for each group, as far as it is proven.
+//! Slow movement over many days, weeks or months, per group, as far as it is proven.
 //!
-//! The records are made into one value a period. Whether the series rises or falls is tested with the
-//! Mann-Kendall test, days of the week taken out of daily series first (median of what a running
-//! median leaves at each weekday), its variance enlarged for autocorrelation (Hamed and Rao 1998; Yue
+//! The records are aggregated to one value per period. The Mann-Kendall test decides whether the series
+//! rises or falls. Weekday effects are removed from daily series first (median deviation of each
+//! weekday from a running median), and the variance allows for autocorrelation (Hamed and Rao 1998; Yue
 //! and Wang 2004). p-values of all groups are corrected together (Benjamini and Hochberg 1995).
 //!
-//! How far it moved is read off a line. Counts and sums that are not negative get a quasi-Poisson line
-//! (`McCullagh` and Nelder 1989), log-linear, square or straight, with a factor for each weekday. Its
-//! interval knows of dispersion and autocorrelation; it never falls below zero, so that nothing falls
-//! by more than 100 %. Other values get the Theil-Sen line with Sen's interval (Sen 1968), or the
-//! quasi-Poisson one where that would end below zero.
+//! The size of the movement is that of a fitted line. Non-negative counts and sums get a quasi-Poisson
+//! line (`McCullagh` and Nelder 1989) with a log, square-root or identity link and weekday factors. Its
+//! interval allows for overdispersion and autocorrelation; it never falls below zero, so that nothing
+//! falls by more than 100 %. Other values get the Theil-Sen line with Sen's interval (Sen 1968), or
+//! the quasi-Poisson line where that would end below zero.
 //!
-//! The change from the first to the last period of the line is given with its 95 % interval. It is
-//! proven when the corrected p-value is below `alpha` and the interval excludes no change. A proven
-//! trend is *improving* or *worsening*, or *small* when it moves by less than `change_min` of its
+//! The result is the change from the first to the last period of the line with its 95 % interval. It is
+//! proven when the corrected p-value is below `alpha` and the interval excludes zero change. A proven
+//! trend is *improving* or *worsening*, or *small* when the change is below `change_min` of the
 //! level; only the first two are findings. All others are *not proven*, which does not mean that
-//! there is none: the interval says what may be there. Of those, *volatile* are the ones whose values
-//! scatter widely around the line (robust standard deviation above 30 % of the level, and for counts
-//! more than twice what chance gives). Where a single step describes the series as well as the line or
-//! better (Schwarz's criterion with autoregressive errors), the finding says so; where better, it is
-//! for information only, since the step was what happened: see `change_point`.
+//! there is no trend: the interval shows what is possible. Among them, *volatile* series scatter widely
+//! around the line (robust standard deviation above 30 % of the level, and for counts more than twice
+//! that of pure chance). If a single step describes the series as well as the line or better
+//! (Schwarz's criterion with autoregressive errors), the finding says so; if better, the finding is
+//! informational, since the step is the explanation: see `change_point`.
 //!
 //! ```toml
 //! [stage.memory]
@@ -31,8 +31,8 @@
 //! aggregate = "mean"
 //! ```
 //!
-//! Periods that records cover in part, at either end, are left out. A day without records counts as
-//! 0 for counts and sums, and as missing for means and medians.
+//! Incomplete periods at either end are left out. A day without records counts as 0 for counts and
+//! sums, and as missing for means and medians.
 
 use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError, input,
