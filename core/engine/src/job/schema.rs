@@ -1,7 +1,7 @@
 //! The shape of a job file as JSON Schema: the one truth that editors and the checker share.
 //!
-//! The structs here describe what every job has; each kind of stage brings the schema of its params.
-//! They are merged into one document, in which a stage is one of the kinds, told apart by `kind`.
+//! The structs here describe the keys of every job; each kind of stage has a schema of its params.
+//! They are merged into one document, in which a stage is one of the kinds, selected by `kind`.
 
 // The structs are described, not built: values are read from the tree that knows its places.
 #![allow(dead_code)]
@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Names the key whose value tells the variants of a `oneOf` apart.
+/// Names the key whose value selects the variant of a `oneOf`.
 pub const DISCRIMINATOR: &str = "x-discriminator";
 
 /// A job: records in, reports out.
@@ -189,7 +189,7 @@ enum Format {
     Parquet,
 }
 
-/// What every stage has besides the params of its kind.
+/// The keys of every stage besides the params of its kind.
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct StageFile {
@@ -242,8 +242,8 @@ pub fn job_schema(kinds: &dyn Kinds) -> Value {
     schema_with(kinds, &kinds.names())
 }
 
-/// The same with only the kinds that a document names, as long as all of them are known: most jobs use
-/// few, and a check makes the schema anew.
+/// The same with only the kinds that a document names, if all of them are known: most jobs use few,
+/// and every check builds the schema again.
 pub(super) fn schema_for(kinds: &dyn Kinds, document: &Item) -> Value {
     let known = kinds.names();
     let stages = document.get("stage").map_or(&[][..], Item::entries);
