@@ -17,18 +17,18 @@ use retrocast_engine::Job;
 use retrocast_run::RunStatus;
 use std::fmt::Write as _;
 
-/// Which windows.
+/// A range of windows.
 #[derive(Debug, Clone, Copy)]
 pub struct Range {
     /// First day.
     pub from: Date,
     /// Day after the last day.
     pub to: Date,
-    /// As many windows as may be run.
+    /// Maximum number of windows.
     pub most: usize,
 }
 
-/// What became of a window.
+/// The result of a window.
 struct Told {
     window: String,
     run: String,
@@ -105,7 +105,7 @@ pub fn backfill(
         }
         let result = match run::execute(workspace, &planned, means, |_| {}) {
             Ok(result) => result,
-            // Somebody else is at this window; what others there are is made nonetheless.
+            // Another process runs this window; the others are run nonetheless.
             Err(error) if diagnose::exit(&error) == Exit::Busy => {
                 terminal::print_error(&error);
                 busy += 1;
