@@ -62,7 +62,7 @@ pub struct EarlierFinding {
     pub times: u32,
 }
 
-/// The current and the previous serialised form: the identity alone.
+/// The current serialised form, and the previous one, which was the identity alone.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum EarlierFindingRead {
