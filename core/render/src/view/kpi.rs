@@ -60,7 +60,7 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
     } else {
         kpi.delta_text.as_str()
     };
-    // A noun stands smaller beside its number; "%", "ms" and the like belong to the number.
+    // A noun is smaller beside its number; "%", "ms" and the like belong to the number.
     let noun = format!("{NBSP}{}", kpi.unit);
     let (number, noun) = match kpi.text.strip_suffix(&noun) {
         Some(number) if kpi.unit.chars().count() > 3 => (number, kpi.unit.as_str()),
