@@ -146,7 +146,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     })
 }
 
-/// The dataset, and the table that says what its columns are.
+/// The dataset, and the table that describes its columns.
 fn assemble(
     params: &Params,
     rows: Rows,

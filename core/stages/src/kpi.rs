@@ -163,7 +163,7 @@ const METHOD: &str = "Intervals by Garwood (1936), Wilson (1927), Student's t or
                       all figures";
 
 impl Params {
-    /// What the records are.
+    /// Noun for the records.
     fn noun(&self) -> &str {
         self.noun.as_deref().unwrap_or("records")
     }
@@ -193,7 +193,7 @@ struct Figure<'a> {
     per_day: bool,
     /// Whether the test supports the change.
     proven: bool,
-    /// Whether it is also large enough to be told.
+    /// True if it is also large enough to be reported.
     significant: bool,
 }
 
@@ -321,7 +321,7 @@ fn figure<'a>(
     samples: &[Sample],
     windows: &Windows,
 ) -> Figure<'a> {
-    // Counts and sums of other windows are brought to the length of the current one.
+    // Counts and sums of other windows are scaled to the length of the current one.
     let scale = |days: f64| {
         if metric.grows_with_days() {
             days / windows.days(0)
@@ -390,7 +390,7 @@ fn figure<'a>(
     }
 }
 
-/// Corrects all p-values together and decides which changes are proven, and which are told.
+/// Corrects all p-values together and decides which changes are proven, and which are reported.
 fn judge(params: &Params, figures: &mut [Figure<'_>]) {
     let p = |figure: &Figure<'_>| figure.change.as_ref()?.p;
     let all: Vec<f64> = figures.iter().filter_map(p).collect();

@@ -150,7 +150,7 @@ struct Params {
 }
 
 impl Params {
-    /// What the records are.
+    /// Noun for the records.
     fn noun(&self) -> &str {
         self.noun.as_deref().unwrap_or("records")
     }
@@ -241,7 +241,8 @@ fn run(
 /// Datasets up to which the title made for a stage names them.
 const TITLE_INPUTS_MAX: usize = 3;
 
-/// Says when nothing of a dataset falls in the window, which may be an end or just a quiet time.
+/// The finding that a dataset has no records in the window, which may be an end or just a quiet
+/// time.
 fn no_records(
     context: &Context,
     params: &Params,

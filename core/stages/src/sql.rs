@@ -106,7 +106,7 @@ fn run(
     let names: Vec<&str> = input.columns().map(|(name, _)| name).collect();
     let piece = input.whole(&names)?;
     let frame = &piece.frame;
-    // What comes in may be the head of a long result; the dataset knows how long it is.
+    // The input may be the head of a long result; the dataset knows its length.
     let total = input.dataset.rows.max(frame.height() as u64);
     let rows = plural(total, "row");
     let columns = plural(frame.width() as u64, "column");
@@ -129,9 +129,9 @@ fn run(
     })
 }
 
-/// What a query saw of its tables, as far as their records have times.
+/// The rows of its tables that a query saw, if their records have times.
 struct Seen {
-    /// How many of their rows it did not see, as sentences; empty where it saw all.
+    /// The number of rows it did not see, as sentences; empty if it saw all.
     unseen: String,
     /// First day of a record that it saw.
     first: Option<Date>,
@@ -198,7 +198,7 @@ fn sentences(
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
-        // Text columns tell rows apart, so they are what the finding is about.
+        // Text columns identify rows, so they are the subject of the finding.
         let texts = frame
             .columns()
             .iter()

@@ -109,7 +109,7 @@ struct Row {
     within: usize,
 }
 
-/// What the records of an hour come to; of a day where times have no hour.
+/// The records of an hour; of a day if times have no hour.
 struct Hour {
     time: DateTime,
     records: u64,
@@ -168,7 +168,7 @@ impl Data<'_> {
         range(self.first, self.end.yesterday().unwrap_or(self.end))
     }
 
-    /// Tells whether a share is measured, which differs by points or by a factor.
+    /// Returns true for shares, which differ by points or by a factor.
     fn is_share(&self) -> bool {
         if self.amounts {
             matches!(self.params.unit.as_str(), "%" | "share")
@@ -202,7 +202,7 @@ struct Candidate {
     finding: Finding,
     /// p-value, corrected for the places among which this one was picked.
     p: f64,
-    /// Whether it is large enough to be told.
+    /// True if it is large enough to be reported.
     large: bool,
     /// Charts in which it would be marked, by index.
     chart: Option<usize>,
@@ -210,7 +210,7 @@ struct Candidate {
     title: String,
 }
 
-/// What the analyses leave behind.
+/// The result of the analyses.
 #[derive(Default)]
 struct Found {
     candidates: Vec<Candidate>,
@@ -221,7 +221,7 @@ struct Found {
     lines: Vec<Line>,
     /// Analyses that had enough data.
     done: Vec<String>,
-    /// What was missing for the others.
+    /// The data that others lacked.
     missing: Vec<String>,
 }
 
@@ -383,7 +383,7 @@ fn holds_nothing(finding: &Finding) -> bool {
     }
 }
 
-/// How much a difference matters: worse by half or more is worth a look this week.
+/// Severity of a difference: worse by half or more is a notice.
 fn severity(params: &Params, ratio: f64, direction: Direction) -> Severity {
     let bad = (direction == Direction::Up) == params.lower_is_better;
     let large = !(1.0 / 1.5..1.5).contains(&ratio);

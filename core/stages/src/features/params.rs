@@ -1,4 +1,4 @@
-//! What a job file may set.
+//! Params of the kind.
 
 use crate::StageError;
 use jiff::civil::Date;
@@ -342,7 +342,7 @@ impl Params {
         }
     }
 
-    /// What the schema cannot say.
+    /// Checks that the schema cannot express.
     pub(super) fn check(&self) -> Result<(), StageError> {
         let told = |text: &str| Err(StageError::Other(text.to_string()));
         if self.every == Every::None && self.values.is_empty() {

@@ -78,7 +78,7 @@ pub(super) enum MetricKind {
     Percentile,
 }
 
-/// What each kind of metric cannot do without, as JSON Schema.
+/// Required keys of each kind of metric, as JSON Schema.
 fn needs_of_kinds() -> serde_json::Value {
     let needs = |kinds: &[&str], required: &[&str]| {
         serde_json::json!({
@@ -118,7 +118,7 @@ impl Metric {
         self.unit.as_deref().unwrap_or_default()
     }
 
-    /// Which quantile of the values it is.
+    /// The quantile of the values.
     pub(super) fn quantile(&self) -> f64 {
         if self.kind == MetricKind::Median {
             0.5

@@ -9,7 +9,7 @@ use retrocast_domain::number;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Score below which a dataset is flagged when the job does not say.
+/// Default score below which a dataset is flagged.
 const FLAG_SCORE: f64 = 90.0;
 
 /// Lower limits: of the score from 0 to 100, of its parts from 0 to 1.
@@ -100,7 +100,7 @@ pub(super) fn flag_score(params: &Params) -> f64 {
     params.flag_below.score.unwrap_or(FLAG_SCORE)
 }
 
-/// What lies below its limit: the score first.
+/// Values below their limits: the score first.
 fn shortfalls(quality: &Quality, score: Option<f64>, limits: &Limits) -> Vec<Shortfall> {
     let of_score = quality.score().zip(score);
     let of_score = of_score.filter(|(value, limit)| value < limit);
@@ -120,12 +120,12 @@ fn shortfalls(quality: &Quality, score: Option<f64>, limits: &Limits) -> Vec<Sho
     of_score.into_iter().chain(of_parts).collect()
 }
 
-/// What a dataset is flagged for.
+/// The reasons for flagging a dataset.
 pub(super) fn flags(params: &Params, quality: &Quality) -> Vec<Shortfall> {
     shortfalls(quality, Some(flag_score(params)), &params.flag_below)
 }
 
-/// What stands before the notes of a report on a dataset that is flagged.
+/// The notice of a report on a flagged dataset.
 pub(super) fn notice(params: &Params, quality: &Quality) -> Option<String> {
     let flags = flags(params, quality);
     if flags.is_empty() {

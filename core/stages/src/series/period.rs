@@ -98,7 +98,7 @@ impl Period {
         earlier.ok()
     }
 
-    /// Seconds that it usually lasts.
+    /// Usual length in seconds.
     pub(crate) fn seconds(self) -> i64 {
         match self {
             Self::Hour => 3_600,
@@ -118,7 +118,7 @@ impl Period {
         }
     }
 
-    /// How many of them a day has; 1 for longer ones.
+    /// Number of periods per day; 1 for longer ones.
     pub(crate) fn per_day(self) -> usize {
         if self == Self::Hour { 24 } else { 1 }
     }

@@ -1,4 +1,4 @@
-//! What a job file may set.
+//! Params of the kind.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -87,7 +87,7 @@ pub(super) struct Params {
     pub(super) groups_max: usize,
 }
 
-/// Which params need others, as JSON Schema.
+/// Dependencies between params, as JSON Schema.
 fn needs_of_params() -> serde_json::Value {
     let needs = |one: &str, other: &str| serde_json::json!({ "if": { "required": [one] }, "then": { "required": [other] } });
     serde_json::json!([
