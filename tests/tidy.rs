@@ -149,10 +149,21 @@ fn files_use_each_other_in_no_circle() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Pages for people: the two READMEs and everything in `core/docs`.
+fn pages() -> Vec<String> {
+    let mut pages = tracked();
+    pages.retain(|file| {
+        let is_page = Path::new(file).extension().is_some_and(|end| end == "md");
+        file == "README.md" || file == "core/README.md" || is_page && file.starts_with("core/docs/")
+    });
+    pages
+}
+
 #[test]
-fn paths_named_by_the_readmes_exist() {
-    for (readme, base) in [("README.md", ""), ("core/README.md", "core")] {
-        let text = read(readme);
+fn paths_named_by_the_pages_exist() {
+    assert!(pages().len() > 10, "pages are missing: {:?}", pages());
+    for page in pages() {
+        let text = read(&page);
         let mut missing = BTreeSet::new();
         // Every second piece between backticks is code; those with a slash and no blank are paths.
         for code in text.split('`').skip(1).step_by(2) {
@@ -162,14 +173,25 @@ fn paths_named_by_the_readmes_exist() {
                 && !code.starts_with("data/raw")
                 && !code.starts_with("data/lake")
                 && !code.starts_with("reports/")
-                && !code.starts_with("target/");
-            if is_path && !root().join(code).exists() && !root().join(base).join(code).exists() {
+                && !code.starts_with("target/")
+                // Names of runs: `JOB/WINDOW/RUN`.
+                && !code.starts_with("JOB/");
+            if is_path && !root().join(code).exists() && !root().join("core").join(code).exists() {
                 missing.insert(code.to_string());
+            }
+        }
+        // Links are relative to the page. The archive is not in a fresh clone.
+        let folder = Path::new(&page).parent().unwrap().to_path_buf();
+        for target in text.split("](").skip(1) {
+            let target = target.split([')', '#']).next().unwrap();
+            let is_elsewhere = target.contains("://") || target.starts_with("reports/");
+            if !is_elsewhere && !root().join(&folder).join(target).exists() {
+                missing.insert(target.to_string());
             }
         }
         assert!(
             missing.is_empty(),
-            "{readme} names paths that are not there: {missing:?}"
+            "{page} names paths that do not exist: {missing:?}"
         );
     }
 }

@@ -1,5 +1,5 @@
-//! Makes the program smaller: without symbols, and with the addresses that are set when it starts in
-//! short form, which are 14 MB of its memory otherwise. Tells it from which commit it was built.
+//! Makes the program smaller: strips symbols, and packs relative relocations, which take 14 MB of
+//! memory otherwise. Embeds the commit it was built from.
 
 use std::{env, path::Path, process::Command};
 

@@ -1,4 +1,4 @@
-//! `cargo xtask`: everything that is done to the project, with nothing but cargo and this crate.
+//! `cargo xtask`: the project's build tasks, with no dependencies but cargo and this crate.
 
 mod engine;
 mod figures;
@@ -18,17 +18,17 @@ use std::{
 const HELP: &str = "\
 Usage: cargo xtask <command>
 
-  demo            simulate a company's records, run the weekly job on them, print what came out
+  demo            simulate a company's records, run the weekly job on them, print where the reports are
   run JOB [...]   build and run `retrocast run JOB ...`
-  test [...]      run every test (arguments go to cargo test)
-  ci              format, lints, tests: what has to hold before a change lands
-  bench [...]     benchmarks: the hot parts, the engine, then whole runs with peak memory
-  bench engine    what the engine costs: no-op jobs as whole processes, beside other schedulers
-  bench ingest    what taking records in costs: seconds, MB/s, peak memory, beside other readers
-  bench figures   the main job as a whole process, beside the same figures by polars and pandas
-  bless           write anew what is generated and kept: jobs/job.schema.json
-  gallery         make the sample reports in reports/ anew, from real records
-  new-stage NAME  write and register a stage kind that runs, and say what is left to do
+  test [...]      run every test (arguments are passed to cargo test)
+  ci              format, lints, tests: the checks that a change must pass
+  bench [...]     benchmarks: the hot parts, the engine, then the main job with its peak memory
+  bench engine    scheduling overhead of no-op jobs, compared with other schedulers
+  bench ingest    reading records: seconds, MB/s, peak memory, compared with other readers
+  bench figures   the main job, compared with scripts in polars and pandas
+  bless           regenerate jobs/job.schema.json
+  gallery         regenerate the sample reports in reports/ from real records
+  new-stage NAME  write and register a stage kind, and print what is left to do
 
 Examples:
   cargo xtask demo
@@ -87,8 +87,8 @@ fn cargo(arguments: &[&str]) -> Result<(), String> {
     run(command.args(arguments).current_dir(root()))
 }
 
-/// Whether a variable is what cargo tells a program of its package. Passed on, build scripts that look
-/// at it (that of `ring` does) would run again in every clone, and all of Lance be compiled again.
+/// Returns true for variables in which cargo describes the running package. Inherited, they would rerun
+/// build scripts that read them (such as that of `ring`) in every clone, and recompile all of Lance.
 fn is_of_this_package(variable: &str) -> bool {
     ["CARGO_PKG_", "CARGO_MANIFEST_"]
         .iter()
@@ -114,12 +114,12 @@ fn run(command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// Builds the program; all else uses what this leaves.
+/// Builds the workspace; all other commands use the result.
 fn build() -> Result<(), String> {
     cargo(&["build", "--release", "--workspace"])
 }
 
-/// The folder of what is built.
+/// The target folder.
 fn target() -> PathBuf {
     let target =
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
@@ -139,7 +139,7 @@ fn retrocast(arguments: &[String]) -> Result<(), String> {
     run(Command::new(program()).args(arguments).current_dir(root()))
 }
 
-/// Simulate, then run: the date is fixed, so that everybody's demo is the same to the byte.
+/// Simulates, then runs; the date is fixed, so that the demo is reproducible to the byte.
 fn demo(arguments: &[String]) -> Result<(), String> {
     build()?;
     let seed = arguments
@@ -200,7 +200,7 @@ fn ci() -> Result<(), String> {
     Ok(())
 }
 
-/// The hot parts and the engine, then the main job as a whole process; or the engine alone.
+/// Runs the benchmarks of the hot parts and the engine, then the main job; or the one named.
 fn bench(arguments: &[String]) -> Result<(), String> {
     build()?;
     match arguments.first().map(String::as_str) {
@@ -215,7 +215,7 @@ fn bench(arguments: &[String]) -> Result<(), String> {
     figures::bench(arguments)
 }
 
-/// Writes the JSON Schema of job files, which editors read; a test compares it with the program's.
+/// Writes the JSON Schema of job files for editors; a test compares it with the program's.
 fn bless() -> Result<(), String> {
     build()?;
     let output = Command::new(program())
@@ -261,6 +261,6 @@ fn new_stage(arguments: &[String]) -> Result<(), String> {
         );
     fs::write(&registry, text).map_err(|error| error.to_string())?;
     println!("registered it in {}", registry.display());
-    println!("left to do: the method and its source, what it finds, and tests of both");
+    println!("left to do: the method and its source, its findings, and tests");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! How the system's allocator shares memory out among threads.
+//! Tunes how the system's allocator shares memory among threads.
 #![allow(unsafe_code)]
 
 /// Has it keep as many pools as there are processors. The C library of Linux keeps eight times as many, and

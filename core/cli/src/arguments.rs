@@ -1,4 +1,4 @@
-//! What can be typed: commands, options and their help.
+//! The command line: commands, options and their help.
 
 mod contract;
 mod lake;
@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use retrocast_engine::job::size::{self, SIZE_HELP};
 use std::path::PathBuf;
 
-/// Weekly, evidence-grade reports from operational records, and proof that fixes worked.
+/// Weekly reports from operational records, with evidence for every claim.
 #[derive(Debug, Parser)]
 #[command(
     name = "retrocast",
@@ -19,25 +19,25 @@ use std::path::PathBuf;
     subcommand_required = true,
     after_help = "\
 Examples:
-  retrocast init review                         a starter workspace that runs
-  retrocast check weekly-operations             all mistakes of a job file at once
+  retrocast init review                         a starter workspace
+  retrocast check weekly-operations             every mistake in the job file
   retrocast plan weekly-operations              what would run, and why
-  retrocast run weekly-operations               the last complete week
+  retrocast run weekly-operations               report on the last complete week
   retrocast run weekly-operations --window 2026-W46 --set records=data/raw/operations
-  retrocast show weekly-operations              what its newest run found
+  retrocast show weekly-operations              findings of its newest run
 
-With --json, standard output is for programs: one document, or from run, rerun, backfill, watch and
-schedule one object a line. Mistakes in a job file are part of it, under \"diagnostics\" or as lines
-with the event \"diagnostic\". Other errors go to stderr.
+With --json, stdout is machine-readable: one document, or one object per line from run, rerun, backfill,
+watch and schedule. Mistakes in a job file are part of it, under \"diagnostics\" or as lines with the
+event \"diagnostic\". Other errors go to stderr.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or job file, 3 done but partial,
-4 another process is at it already"
+Exit codes: 0 success, 1 failure, 2 wrong usage or a mistake in the job file, 3 partial result,
+4 already running in another process"
 )]
 pub struct Arguments {
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub command: Command,
-    /// Folder that holds jobs/, templates/, data/ and reports/
+    /// Workspace: the folder with jobs/, templates/, data/ and reports/
     #[arg(
         long,
         global = true,
@@ -49,22 +49,22 @@ pub struct Arguments {
     /// Folder of job files and their contracts/ [default: jobs]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Folders")]
     pub jobs: Option<PathBuf>,
-    /// Folder of report templates [default: templates, else those built in]
+    /// Folder of report templates [default: templates if it exists, else the built-in ones]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Folders")]
     pub templates: Option<PathBuf>,
-    /// Place of Lance datasets and kept outcomes: a folder, or `s3://BUCKET/PATH` [default: data/lake]
+    /// Location of datasets and cached outcomes: a folder, or `s3://BUCKET/PATH` [default: data/lake]
     #[arg(long, global = true, value_name = "PLACE", help_heading = "Folders")]
     pub lake: Option<PathBuf>,
-    /// Place of the archive: a folder, or `s3://BUCKET/PATH` [default: reports]
+    /// Location of the archive: a folder, or `s3://BUCKET/PATH` [default: reports]
     #[arg(long, global = true, value_name = "PLACE", help_heading = "Folders")]
     pub reports: Option<PathBuf>,
-    /// Say more: -v for information, -vv for everything (or set `RUST_LOG`)
+    /// Log more: -v for information, -vv for debug messages (or set `RUST_LOG`)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
 
 impl Command {
-    /// The job and how to resolve it, of commands that plan one run.
+    /// The job to resolve, for commands that plan a single run.
     pub fn job(&self) -> Option<&JobArguments> {
         match self {
             Self::Check { job, .. }
@@ -76,7 +76,7 @@ impl Command {
         }
     }
 
-    /// Whether it looks at runs of the archive before it does anything.
+    /// Returns true for commands that start by reading runs of the archive.
     pub fn reads_archive(&self) -> bool {
         matches!(
             self,
@@ -97,23 +97,22 @@ impl Command {
 /// The commands, in the order in which a new user needs them.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Write a starter workspace that runs
+    /// Create a starter workspace with a job and simulated records
     #[command(after_help = "\
 Examples:
   retrocast init review && cd review && retrocast run hello
-  retrocast init review --until 2026-11-16      the same records whenever it is typed
+  retrocast init review --until 2026-11-16      always the same records
 
-The records are made up and reach up to yesterday, so that a run without options has a full week to
-report on.")]
+The simulated records end yesterday, so that a run without options has a complete week to report on.")]
     Init {
-        /// Folder to make
+        /// Folder to create
         #[arg(default_value = ".")]
         folder: PathBuf,
-        /// Day after the last made-up record [default: today]
+        /// Day after the last simulated record [default: today]
         #[arg(long, value_name = "DATE", value_parser = date)]
         until: Option<jiff::civil::Date>,
     },
-    /// Check a job file: every mistake at once, with its place and a suggestion
+    /// Check a job file: report every mistake with its location and a suggestion
     Check {
         #[command(flatten)]
         job: JobArguments,
@@ -121,21 +120,21 @@ report on.")]
         #[arg(long)]
         json: bool,
     },
-    /// Draft a contract from records, hold records to one, or list what there are
+    /// Infer a contract from records, test records against a contract, or list contracts
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Contract {
-        /// What to do.
+        /// Command to run.
         #[command(subcommand)]
         command: ContractCommand,
     },
-    /// Look into the lake of a job, as it is and as it was, and clean it up
+    /// Query and maintain the datasets of a job
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Lake {
-        /// What to do.
+        /// Command to run.
         #[command(subcommand)]
         command: LakeCommand,
     },
-    /// Show what a run would do, and why
+    /// Show which nodes would run, and why
     #[command(after_help = "Example:\n  retrocast plan weekly-operations --mermaid > plan.mmd")]
     Plan {
         #[command(flatten)]
@@ -147,7 +146,7 @@ report on.")]
         #[arg(long)]
         json: bool,
     },
-    /// Show why a node would run again or not, with old and new values
+    /// Show why a node would run or be reused, with old and new values
     #[command(after_help = "\
 Examples:
   retrocast explain weekly-operations stage.failures
@@ -165,12 +164,12 @@ Examples:
     #[command(after_help = "\
 Examples:
   retrocast run weekly-operations
-  retrocast run weekly-operations --date 2026-11-16        as on that day: the week before it
+  retrocast run weekly-operations --date 2026-11-16        as on that day: the week before
   retrocast run weekly-operations --window 2026-W40 --select stage.rhythm
   retrocast run weekly-operations --window 2026-W40 --date 2026-10-12
-                                                           that window, the report dated so
+                                                           a given window and date of the report
   retrocast run weekly-operations --memory 2GiB
-  retrocast run weekly-operations --from stage.rhythm      it and what depends on it, again
+  retrocast run weekly-operations --from stage.rhythm      this node and its dependents
   retrocast run github-incidents --set records=/srv/records/incidents --json")]
     Run {
         #[command(flatten)]
@@ -180,23 +179,23 @@ Examples:
         #[command(flatten)]
         means: MeansArguments,
     },
-    /// Run a run again, as it was recorded or with the job and records of today
+    /// Repeat a run, as recorded or with the current job file and records
     #[command(after_help = "\
 Examples:
-  retrocast rerun latest                   the same job file on the same records
+  retrocast rerun latest                   the recorded job file and records
   retrocast rerun weekly-operations/2026-W46
-  retrocast rerun 1a2b3c4d --current       the same window, with the job and records of today")]
+  retrocast rerun 1a2b3c4d --current       the same window, with the current job file and records")]
     Rerun {
-        /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, its id, or a folder
+        /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder
         run: String,
-        /// The recorded job file, on the records as they were taken then [the default]
+        /// Use the recorded job file and dataset versions [default]
         #[arg(long, conflicts_with = "current")]
         as_recorded: bool,
-        /// The job file and the records of today
+        /// Use the current job file and records
         #[arg(long)]
         current: bool,
-        /// As recorded, although program, stages or contracts are others now: sources are used as
-        /// they were read in then
+        /// Repeat as recorded even if program, stages or contracts have changed; sources are read from
+        /// the recorded dataset versions
         #[arg(long, conflicts_with = "current")]
         any_build: bool,
         #[command(flatten)]
@@ -207,15 +206,15 @@ Examples:
 Example:
   retrocast backfill weekly-operations --from 2026-09-01 --to 2026-11-16
 
-A window is run when it ends in the range. What was done is reused: broken off, the same
-command goes on where it was.")]
+Runs each window that ends in the range. Finished windows are reused, so the same command resumes an
+interrupted backfill.")]
     Backfill {
         /// Job: its name in the jobs folder, or the path of a .toml file
         job: String,
-        /// First day
+        /// First day of the range
         #[arg(long, value_name = "DATE", value_parser = date)]
         from: jiff::civil::Date,
-        /// Day after the last day
+        /// Day after the last day of the range
         #[arg(long, value_name = "DATE", value_parser = date)]
         to: jiff::civil::Date,
         /// Set a parameter of the job
@@ -227,15 +226,15 @@ command goes on where it was.")]
         #[command(flatten)]
         means: MeansArguments,
     },
-    /// Take new records in as they come, and tell what they show
+    /// Read new records continuously and report new findings
     #[command(after_help = "\
 Examples:
   retrocast watch weekly-operations
   retrocast watch weekly-operations --window 2026-W46 --every 30
 
-Files that come or change are noticed at once on local disks, and by listing elsewhere. Without
---window the window is the one under way: a week's job reports on the days since Monday. Ctrl-C or
-SIGTERM ends it.")]
+New and changed files are noticed immediately on local disks, and by listing elsewhere. Without --window,
+the window is the current one: a weekly job reports on the days since Monday. Stop with Ctrl-C or
+SIGTERM.")]
     Watch {
         #[command(flatten)]
         job: JobArguments,
@@ -244,27 +243,26 @@ SIGTERM ends it.")]
         #[command(flatten)]
         means: MeansArguments,
     },
-    /// Run what is due, or have it run
+    /// Run scheduled jobs, or export schedules for cron, systemd and Kubernetes
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Schedule {
-        /// How.
+        /// Command to run.
         #[command(subcommand)]
         command: ScheduleCommand,
     },
-    /// Say how jobs stand with their schedules: last success, next due, overdue, failing
+    /// Show the status of scheduled jobs: last success, next due, overdue, failing
     #[command(after_help = "\
 Examples:
   retrocast status
-  retrocast status --check                 exit code 1 when somebody should look: for monitors
+  retrocast status --check                 exit code 1 when a job needs attention, for monitoring
 
-A line for each job with a schedule, those that need somebody first. A job is overdue when it was
-due an hour ago or longer and did not succeed, failing when its last attempt failed, unreadable when
-its job file cannot be used. When no job has a schedule, that is said, and with --check too the exit
-code is 0: nothing is late.")]
+Prints one line per scheduled job, those that need attention first. A job is overdue when it was due
+at least an hour ago and has not succeeded, failing when its last attempt failed, unreadable when its
+job file is invalid. Without scheduled jobs, the exit code is 0, also with --check.")]
     Status {
         /// Only this job
         job: Option<String>,
-        /// End with code 1 when a job is overdue, failing or unreadable
+        /// Exit with code 1 when a job is overdue, failing or unreadable
         #[arg(long)]
         check: bool,
         /// Print JSON
@@ -279,41 +277,41 @@ code is 0: nothing is late.")]
         #[arg(long)]
         json: bool,
     },
-    /// Show what a run found
+    /// Show the findings of a run
     #[command(after_help = "\
 Examples:
-  retrocast show                                the run of the newest date
-  retrocast show weekly-operations              the same of one job
-  retrocast show 2026-W45                       the newest run on that window
+  retrocast show                                the newest run
+  retrocast show weekly-operations              the newest run of a job
+  retrocast show 2026-W45                       the newest run of a window
   retrocast show weekly-operations 2026-W45
   retrocast show weekly-operations/2026-W46/1a2b3c4d")]
     Show {
-        /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, its id, or a folder
+        /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder
         #[arg(default_value = "latest")]
         run: String,
-        /// Window, when RUN is a job
+        /// Window, if RUN is a job
         window: Option<String>,
         /// Print findings as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Show what differs between two runs: findings, figures, records and config
+    /// Compare two runs: findings, figures, records and configuration
     #[command(after_help = "\
 Examples:
   retrocast diff weekly-operations/2026-W45 latest
   retrocast diff 1a2b3c4d 5e6f7a8b --json")]
     Diff {
-        /// First run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, its id, or a folder
+        /// First run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder
         #[arg(value_name = "RUN")]
         old: String,
-        /// Second run: what is new is new in this one
+        /// Second run; new findings are those that only this run has
         #[arg(value_name = "RUN")]
         new: String,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Write a company's operations with planted, written-down truth
+    /// Simulate the records of a company, with planted facts to test reports against
     #[command(after_help = "\
 Example:
   retrocast simulate data/raw/operations --seed 7 --weeks 60 --until 2026-11-16")]
@@ -330,44 +328,44 @@ Example:
         /// Day after the last simulated day
         #[arg(long, value_name = "DATE", default_value = "2026-11-16", value_parser = date)]
         until: jiff::civil::Date,
-        /// About how many tickets, decisions, pipeline executions and metrics together; the other
-        /// types come on top, with about half as many [default: about 7 000 a week]
+        /// Approximate number of tickets, decisions, pipeline executions and metrics; the other
+        /// types add about half as many [default: about 7 000 per week]
         #[arg(long, value_name = "N")]
         records: Option<u64>,
     },
-    /// Compare a run's findings with the truth of a simulation
+    /// Compare the findings of a run with the planted facts of a simulation
     #[command(after_help = "Example:\n  retrocast evaluate data/raw/operations/truth.json latest")]
     Evaluate {
-        /// truth.json of a simulation
+        /// File truth.json of the simulation
         truth: PathBuf,
-        /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, its id, or a folder
+        /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder
         #[arg(default_value = "latest")]
         run: String,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// List stage kinds, or print the manual of one
+    /// List stage kinds, or print the manual of a kind
     Kinds {
-        /// Kind
+        /// Stage kind
         kind: Option<String>,
     },
     /// Print the JSON Schema of job files, for editors
     Schema,
-    /// Write what every record type and result holds, field by field, as one page
+    /// Write the data dictionary: the fields of every record type and result
     #[command(after_help = "\
 Examples:
   retrocast dictionary --out dictionary.html
   retrocast dictionary --format markdown > DICTIONARY.md")]
     Dictionary {
-        /// File to write [default: print]
+        /// File to write [default: stdout]
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
-        /// How it is written
+        /// Output format
         #[arg(long, value_enum, default_value_t = DictionaryFormat::Html)]
         format: DictionaryFormat,
     },
-    /// Print completions for a shell
+    /// Print shell completions
     #[command(
         after_help = "Example:\n  retrocast completions bash > /etc/bash_completion.d/retrocast"
     )]
@@ -377,135 +375,135 @@ Examples:
     },
 }
 
-/// How a data dictionary is written.
+/// Output format of a data dictionary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum DictionaryFormat {
-    /// A page for the browser and for paper
+    /// A web page that also prints well
     Html,
-    /// Text with tables
+    /// Markdown
     Markdown,
 }
 
-/// Ways to run what is due.
+/// Subcommands of `retrocast schedule`.
 #[derive(Debug, Subcommand)]
 pub enum ScheduleCommand {
-    /// Run what is due when it is due, in the foreground, until Ctrl-C or SIGTERM
+    /// Run jobs when they are due, in the foreground, until Ctrl-C or SIGTERM
     #[command(after_help = "\
 Examples:
-  retrocast schedule run                            every job that has a schedule
+  retrocast schedule run                            every scheduled job
   retrocast schedule run weekly-operations
 
-Runs are made one after the other. Job files are read anew before every look, and nothing is
-remembered but the archive: it can be stopped, started and moved at any time. When no job has a
-schedule there is nothing to wait for: it ends with code 2.")]
+Runs jobs one after the other. Job files are read again before every check, and the archive is the only
+state, so the scheduler can be stopped, started and moved at any time. Without scheduled jobs it exits
+with code 2.")]
     Run {
-        /// Jobs [default: all that have a schedule]
+        /// Jobs [default: every scheduled job]
         job: Vec<String>,
         #[command(flatten)]
         means: MeansArguments,
     },
-    /// Run what is due now, and end: for cron, systemd and Kubernetes
+    /// Run the jobs that are due now, then exit; for cron, systemd and Kubernetes
     #[command(after_help = "\
 Examples:
-  retrocast schedule tick                           what is due of every job
-  retrocast schedule tick weekly-operations --again what was given up is tried once more
+  retrocast schedule tick                           every due job
+  retrocast schedule tick weekly-operations --again retry after giving up
 
-What failed is tried again by a later tick, as the job file says; what was missed is made up for.
-The exit code is the worst of all jobs'. On a full disk, room is made as [retention] allows; when
-that is not enough, nothing is run, the code is 1, and the administrator is told once by mail.")]
+A later tick retries failures and catches up missed runs, as the job file declares. The exit code is
+the worst of all jobs. On a full disk, old reports are removed as [retention] allows; if that is not
+enough, nothing runs, the exit code is 1, and the administrator is mailed once.")]
     Tick {
-        /// Jobs [default: all that have a schedule]
+        /// Jobs [default: every scheduled job]
         job: Vec<String>,
-        /// Run what waits after a failure, was given up or was missed, too
+        /// Also run jobs that wait for a retry, were given up or were missed
         #[arg(long)]
         again: bool,
-        /// Say nothing of jobs that are left alone, and call that done
+        /// Print nothing about jobs that are not run, and exit with code 0 for them
         #[arg(long)]
         quiet: bool,
         #[command(flatten)]
         means: MeansArguments,
     },
-    /// Print what makes cron, systemd or Kubernetes call `schedule tick`
+    /// Print configuration for cron, systemd or Kubernetes that calls `schedule tick`
     #[command(after_help = "\
 Examples:
   retrocast schedule export cron >> crontab.txt
   retrocast schedule export systemd --out /etc/systemd/system
   retrocast schedule export kubernetes weekly-operations | kubectl apply -f -")]
     Export {
-        /// What for
+        /// Target
         to: ExportTo,
-        /// Jobs [default: all that have a schedule]
+        /// Jobs [default: every scheduled job]
         job: Vec<String>,
         /// Write files to this folder instead of printing them
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
-        /// Container image, for Kubernetes [default: retrocast and its version]
+        /// Container image, for Kubernetes [default: retrocast:VERSION]
         #[arg(long, value_name = "IMAGE")]
         image: Option<String>,
     },
 }
 
-/// What calls the program.
+/// Program that starts the runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ExportTo {
     /// Lines for a crontab
     Cron,
-    /// A service and a timer for each job
+    /// A service and a timer per job
     Systemd,
-    /// A volume, and a cron job for each job
+    /// A volume, and a cron job per job
     Kubernetes,
 }
 
-/// What a run may use, and how it tells of itself.
+/// Resources of a run, and the form of its output.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct MeansArguments {
-    /// Print events as JSON, one object a line, instead of progress
+    /// Print events as JSON, one object per line, instead of progress
     #[arg(long)]
     pub json: bool,
-    /// Threads for analysis [default: one a core]
+    /// Threads for analysis [default: one per core]
     #[arg(long, value_name = "N", env = "RETROCAST_THREADS",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
-    /// Memory that all nodes share, such as "2 GiB", 2G, 512MiB or 2GB; a number alone is MiB. A query
-    /// takes up to half of it before it spills to disk [default: half of what is free]
+    /// Memory shared by all nodes, such as "2 GiB", 2G, 512MiB or 2GB; a plain number is MiB. A query
+    /// uses up to half of it before it spills to disk [default: half of the free memory]
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub memory: Option<u64>,
-    /// What queries may have on disk at a time, together: a size like that of --memory
+    /// Disk space for spilled queries, in the same units as --memory
     #[arg(long, value_name = "SIZE", default_value = "10 GiB", value_parser = size)]
     pub spill: u64,
 }
 
-/// How to watch.
+/// Options of `retrocast watch`.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct WatchArguments {
-    /// Seconds between two listings of the sources
+    /// Seconds between listings of the sources
     #[arg(long, value_name = "SECONDS", default_value_t = 10,
           value_parser = clap::value_parser!(u16).range(1..=3600))]
     pub every: u16,
-    /// End after as many runs
+    /// Stop after this many runs
     #[arg(long, value_name = "N")]
     pub rounds: Option<u32>,
 }
 
-/// What to run although nothing changed.
+/// Nodes to run although nothing changed.
 #[derive(Debug, Args)]
 pub struct AgainArguments {
-    /// Run everything again, whether or not it changed
+    /// Run every node, even if nothing changed
     #[arg(long, conflicts_with = "from")]
     pub force: bool,
-    /// Run this node and all that depends on it again
+    /// Run this node and its dependents, even if nothing changed
     #[arg(long, value_name = "NODE")]
     pub from: Vec<String>,
 }
 
 const MIB: u64 = 1 << 20;
 
-/// Bytes, of a size in which a number alone is MiB.
+/// Parses a size into bytes; a plain number is MiB.
 fn size(text: &str) -> Result<u64, String> {
     size::parse(text, MIB).ok_or_else(|| format!("{SIZE_HELP}; a number alone is MiB"))
 }
 
-/// Bytes of memory that a run can work with.
+/// Parses a size into bytes, within the range that a run supports.
 fn memory(text: &str) -> Result<u64, String> {
     let bytes = size(text)?;
     let most = u64::from(u32::MAX) * MIB;
@@ -516,7 +514,7 @@ fn memory(text: &str) -> Result<u64, String> {
     }
 }
 
-/// A date of the calendar in the years that records come from.
+/// Parses a date within the supported years.
 fn date(text: &str) -> Result<jiff::civil::Date, String> {
     const YEARS: std::ops::RangeInclusive<i16> = 1970..=9998;
     let date = text.trim().parse::<jiff::civil::Date>().ok();
@@ -533,21 +531,21 @@ fn date(text: &str) -> Result<jiff::civil::Date, String> {
 pub struct JobArguments {
     /// Job: its name in the jobs folder, or the path of a .toml file
     pub job: String,
-    /// Date to run for: the window is the last complete one before it [default: today]. Beside
-    /// --window it only dates the report, and must not lie before the window's end
+    /// Date of the run; the window is the last complete one before it [default: today]. With --window
+    /// it only dates the report, and must not be before the window's end
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub date: Option<jiff::civil::Date>,
     /// Window to report on, such as 2026-W46, 2026-11, 2026-Q4, 2026-11-15 or
-    /// 2026-11-01..2026-11-16. The report is dated the day after it, unless --date says otherwise
+    /// 2026-11-01..2026-11-16. The report is dated the day after it unless --date is given
     #[arg(long, value_name = "WINDOW")]
     pub window: Option<String>,
     /// Set a parameter of the job
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Only these nodes and what they need (stage.name; globs allowed; name+ adds descendants)
+    /// Run only these nodes and their dependencies (stage.NAME; globs allowed; NAME+ adds dependents)
     #[arg(long, value_name = "NODE")]
     pub select: Vec<String>,
-    /// Up to this node: it and what it needs, nothing after it
+    /// Run up to this node: the node and its dependencies
     #[arg(long, value_name = "NODE", conflicts_with = "select")]
     pub until: Vec<String>,
 }
@@ -579,6 +577,48 @@ mod tests {
             let error = memory(text).unwrap_err();
             assert!(error.contains(words), "{text}: {error}");
         }
+    }
+
+    /// The words of a shell command, up to a comment, a pipe or a redirection.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut word = String::new();
+        let mut quote = None;
+        for letter in line.chars() {
+            match (quote, letter) {
+                (None, '#' | '>' | '|' | '&') if word.is_empty() => break,
+                (None, ' ') if word.is_empty() => {}
+                (None, ' ') => words.push(std::mem::take(&mut word)),
+                (None, '\'' | '"') => quote = Some(letter),
+                (Some(open), _) if open == letter => quote = None,
+                _ => word.push(letter),
+            }
+        }
+        if !word.is_empty() {
+            words.push(word);
+        }
+        words
+    }
+
+    #[test]
+    fn documented_commands_parse() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut pages = vec![root.join("README.md")];
+        for entry in std::fs::read_dir(root.join("core/docs")).unwrap() {
+            pages.push(entry.unwrap().path());
+        }
+        let mut commands = 0;
+        for page in pages {
+            let text = std::fs::read_to_string(&page).unwrap();
+            let lines = text.lines().map(str::trim);
+            for line in lines.filter(|line| line.starts_with("retrocast ")) {
+                if let Err(error) = Arguments::try_parse_from(words(line)) {
+                    panic!("{}: {line}\n{error}", page.display());
+                }
+                commands += 1;
+            }
+        }
+        assert!(commands > 30, "only {commands} commands were found");
     }
 
     #[test]

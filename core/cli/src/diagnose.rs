@@ -24,7 +24,8 @@ pub fn in_one_line(error: &anyhow::Error) -> String {
     parts(error).join(": ")
 }
 
-/// An error and what led to it. Many errors name their cause themselves: nothing is said twice.
+/// The messages of an error and its causes. Many errors include their cause already: nothing is
+/// repeated.
 pub fn parts(error: &anyhow::Error) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     for cause in error.chain() {

@@ -1,5 +1,5 @@
-//! Changes of files, where the system tells of them. Where it does not, listing every few seconds
-//! finds them too.
+//! Notifications about changed files, where the system supports them. Elsewhere, regular listings
+//! find the changes.
 
 use std::{
     collections::BTreeSet,
@@ -52,7 +52,7 @@ impl Events {
     }
 }
 
-/// As many folders are followed; more are found by listing.
+/// Maximum number of watched folders; changes in others are found by listing.
 const MOST_FOLDERS: usize = 4096;
 
 #[cfg(target_os = "linux")]

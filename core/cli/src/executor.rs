@@ -1,4 +1,4 @@
-//! Where the engine's nodes meet store, stages and render: the only place that knows all of them.
+//! Connects the engine's nodes to store, stages and render: the only module that knows all of them.
 
 pub mod coverage;
 mod kinds;
@@ -30,11 +30,11 @@ pub struct Work {
     catalogue: Arc<Catalogue>,
     /// Memory, and disk for what does not fit in it.
     room: ResourcePool,
-    /// How far ingest has come is told from other threads, so the listener is shared.
+    /// The listener is shared, because ingest reports progress from other threads.
     progress: Arc<dyn Progress>,
-    /// Where queries compute.
+    /// Runtime for queries.
     compute: tokio::runtime::Handle,
-    /// Hashes of files, so that none is read twice to be told apart.
+    /// Hashes of files, so that each file is hashed once.
     known: Hashes,
 }
 
@@ -96,7 +96,7 @@ impl Work {
         contract.map_err(|error| failure(error.into()))
     }
 
-    /// What the store reads for a source.
+    /// Builds the store's specification of a source.
     fn spec(
         &self,
         node: &Node,
@@ -120,7 +120,7 @@ impl Work {
         })
     }
 
-    /// What leaves out the rows that a report on this window must not know.
+    /// The filter for rows that a report on this window must not see.
     fn before(&self, source: &SourceSpec, ctx: &RunContext) -> Result<Option<Before>, Failure> {
         let contract = self.contract(&source.contract)?;
         let end = ctx.window.end_instant();
@@ -156,7 +156,7 @@ impl Work {
                 .await
                 .map_err(|error| failure_of(node, error))?;
         let mut note = ingested.note;
-        // As the job has it: what a secret stands for is in no report.
+        // As written in the job file: no report contains the value of a secret.
         note.uri = retrocast_store::source::without_credentials(&source.uri);
         if note.records > 0 && note.accepted == 0 {
             return Err(nothing_met(&note));
@@ -199,7 +199,7 @@ fn nothing_met(note: &retrocast_domain::report::SourceNote) -> Failure {
     ))
 }
 
-/// How a source's CSV is written.
+/// Builds the CSV dialect of a source.
 fn dialect(source: &SourceSpec) -> Result<Dialect, Failure> {
     let mark = |text: &Option<String>| text.as_ref()?.bytes().next();
     let dialect = Dialect {
@@ -228,16 +228,16 @@ pub fn days(source: &SourceSpec, window: &Window) -> Days {
     }
 }
 
-/// What personal data is hashed with, when there is something.
+/// The key for hashing personal data, if set.
 fn hash_key(environment: &retrocast_engine::Environment) -> Option<Arc<[u8]>> {
     environment("RETROCAST_HASH_KEY").map(|key| key.into_bytes().into())
 }
 
-/// What is remembered with each version of a dataset.
+/// Properties that are stored with each version of a dataset.
 fn properties(ctx: &RunContext, node: &Node) -> Properties {
     let mut made_from = ctx.fingerprint.clone();
     if ctx.forced {
-        // Who asks for it again gets a new version.
+        // A forced run gets a new version.
         made_from = format!("{made_from} {}", ctx.run);
     }
     Properties::from([
@@ -260,7 +260,8 @@ fn failure(error: StoreError) -> Failure {
     }
 }
 
-/// The same of a node, whose name is told beside it: the error need not begin with it.
+/// The same for a node whose name is printed beside the error, so that the message does not repeat
+/// it.
 fn failure_of(node: &Node, error: StoreError) -> Failure {
     let mut failure = failure(error);
     let named = format!("source {:?}: ", node.short());
@@ -270,7 +271,7 @@ fn failure_of(node: &Node, error: StoreError) -> Failure {
     failure
 }
 
-/// What to do about a full disk.
+/// Advice for a full disk.
 pub const MAKE_ROOM: &str =
     "make room on the disk and run the job again: what is finished is reused";
 

@@ -1,5 +1,5 @@
-//! Room on a full disk: the oldest reports go, as far as the job file allows it, and the next report
-//! says so.
+//! Frees space on a full disk: removes the oldest reports that the job file allows, and lets the
+//! next report say so.
 //!
 //! ```text
 //! lake/notices/<job>.json   what the next report of the job has to say
@@ -21,8 +21,8 @@ struct Kept {
     folder: PathBuf,
 }
 
-/// Says that the disk is full, and makes room as the job file allows; false when there is none to be
-/// made, with what would help.
+/// Reports the full disk and frees space as the job file allows; returns false, with advice, if
+/// nothing could be removed.
 pub fn made_room(workspace: &Workspace, job: &Job) -> anyhow::Result<bool> {
     terminal::message!("the disk is full");
     let notice = make_room(workspace, job)?;
@@ -58,7 +58,7 @@ fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>>
     let unpublished = unpublished(workspace, &job.name);
     let (lost, published): (Vec<_>, Vec<_>) =
         (runs.into_iter()).partition(|run| unpublished.contains(&run.folder));
-    // Those whose rows the ledger could not take go only where nothing else makes room.
+    // Runs that the ledger could not store are removed only if nothing else frees space.
     let is_lost = published.is_empty();
     let runs = if is_lost { lost } else { published };
     let names: BTreeSet<String> = runs.iter().map(|run| run.run.clone()).collect();
@@ -134,7 +134,7 @@ fn file(workspace: &Workspace, job: &str) -> PathBuf {
     workspace.lake.join("notices").join(format!("{job}.json"))
 }
 
-/// What the next report of a job has to say of the house.
+/// Operational notices for the next report of a job.
 pub fn notices(workspace: &Workspace, job: &str) -> Vec<String> {
     let text = fs::read(file(workspace, job)).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
@@ -163,7 +163,7 @@ fn keep(workspace: &Workspace, job: &str, notices: &[String]) -> anyhow::Result<
     fs::write(&path, serde_json::to_vec(notices)?).with_context(failed)
 }
 
-/// Forgets what a plan's reports have said.
+/// Removes the notices that a plan's reports have printed.
 pub fn said(workspace: &Workspace, plan: &Plan) -> anyhow::Result<()> {
     let all = notices(workspace, &plan.job);
     let said: BTreeSet<&str> = plan

@@ -68,7 +68,7 @@ impl JobLedger {
         job: &str,
     ) -> anyhow::Result<Vec<(PathBuf, PublishedRun)>> {
         let published = self.runtime.block_on(self.ledger.runs())?;
-        // What identifies a publication, which needs no plan to be read: of most runs none is.
+        // Identifies a publication without reading its plan, which most runs do not need.
         let key = |window: &str, run: &str, finished: Timestamp| {
             (
                 window.to_string(),

@@ -22,7 +22,7 @@ mod workspace;
 use clap::Parser;
 use std::process::ExitCode;
 
-/// How a command ended; each has its own exit code.
+/// The result of a command; each has its own exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// 0: done.
@@ -33,12 +33,12 @@ pub enum Exit {
     Usage,
     /// 3: done, but something optional is missing.
     Partial,
-    /// 4: another process is at it already.
+    /// 4: already running in another process.
     Busy,
 }
 
 impl Exit {
-    /// The one of two that matters more to whoever waits for both.
+    /// The more severe of two results.
     #[must_use]
     pub fn graver(self, other: Self) -> Self {
         let gravity = |exit: Self| match exit {

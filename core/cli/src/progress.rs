@@ -1,4 +1,4 @@
-//! What a run tells while it runs: a bar on a terminal, plain lines elsewhere, JSON when asked.
+//! Progress output of a run: a bar on a terminal, plain lines elsewhere, JSON on request.
 
 use crate::terminal::{self, clean};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -54,7 +54,7 @@ struct JsonLines;
 impl Progress for JsonLines {
     fn event(&self, event: &Event) {
         if let Ok(text) = serde_json::to_string(event) {
-            // A failure is remembered for the end of the program; the run goes on.
+            // A write error is reported at the end of the program; the run continues.
             let _ = terminal::print_raw(&text);
         }
     }
@@ -71,7 +71,7 @@ impl Progress for Lines {
     }
 }
 
-/// What is said about an event; nothing about those that say nothing to a person.
+/// Formats an event for people; `None` for events without news.
 fn line(event: &Event) -> Option<String> {
     let node = event.node.as_deref().unwrap_or_default();
     let message = clean(event.message.as_deref().unwrap_or_default());

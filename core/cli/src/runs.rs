@@ -1,4 +1,4 @@
-//! The runs of the archive, each as it stands.
+//! The runs of the archive and their current status.
 
 use crate::workspace::Workspace;
 use retrocast_run::{
@@ -7,8 +7,8 @@ use retrocast_run::{
 };
 use std::path::{Path, PathBuf};
 
-/// Every run of the archive, newest first, each as it stands: a run whose process died gets its
-/// summary from its journal, one that is under way has none yet.
+/// Every run of the archive, newest first, with its current status: a run whose process died gets a
+/// summary from its journal, an active run has none yet.
 pub fn reconcile(workspace: &Workspace) -> Vec<(PathBuf, RunSummary)> {
     let mut runs: Vec<_> = run_folders(&workspace.reports)
         .into_iter()
@@ -41,7 +41,7 @@ pub fn of_job(workspace: &Workspace, job: &str) -> Vec<(PathBuf, RunSummary)> {
     runs.collect()
 }
 
-/// What a run's folder says of it; kept beside the rest when the run is over.
+/// The summary of a run's folder; written to the folder when the run is over.
 pub fn reconciled(folder: &Path) -> anyhow::Result<RunSummary> {
     let summary = RunSummary::of(folder)?;
     if summary.status != RunStatus::Running

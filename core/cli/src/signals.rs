@@ -43,7 +43,7 @@ fn listen(stop: &CancellationToken) {
         next().await;
         terminal::message!("stopping; what is finished stays and is reused by the next run");
         stop.cancel();
-        // Who asks twice does not want to wait.
+        // A second signal ends the program at once.
         next().await;
         std::process::exit(1);
     });

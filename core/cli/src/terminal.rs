@@ -1,9 +1,9 @@
 //! Everything the program writes to stdout and stderr goes through here.
 //!
 //! - Text of records is shown, never obeyed ([`clean`]).
-//! - A failure of stdout (a full disk, a reader that went away) is remembered. Work that is under way
-//!   goes on, and the program ends with it ([`finish`]).
-//! - A failure of stderr ends nothing: there is nobody left to tell.
+//! - An error of stdout (a full disk, a closed pipe) is remembered. Active work continues, and the
+//!   program ends with it ([`finish`]).
+//! - An error of stderr is ignored: it cannot be reported.
 
 use crate::{Exit, diagnose};
 use std::{
@@ -73,7 +73,7 @@ pub fn finish(exit: Exit) -> Exit {
     }
 }
 
-/// Whether a stream should be coloured: a terminal, and nobody said no.
+/// Returns true if a stream should be coloured: a terminal, unless colours are disabled.
 pub fn colour(terminal: bool) -> bool {
     terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
@@ -170,7 +170,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
 /// Characters of the words for what was cut off.
 const CUT: usize = 24;
 
-/// One line of about so many characters; what was cut off is counted, unless that takes as much room.
+/// Truncates a line to about `most` characters and states how many were cut, unless that is longer.
 pub fn line(text: &str, most: usize) -> String {
     let text = text.replace(['\n', '\r', '\t'], " ");
     let all = text.chars().count();
@@ -234,7 +234,7 @@ mod tests {
             line(&"é".repeat(35), 10),
             format!("{}… (25 more characters)", "é".repeat(10))
         );
-        // The words would take as much room as what they are for.
+        // The note would be as long as the text it replaces.
         assert_eq!(line(&"é".repeat(34), 10), "é".repeat(34));
     }
 }

@@ -1,4 +1,4 @@
-//! Where jobs, templates, the lake and the archive are.
+//! Locations of jobs, templates, the lake and the archive.
 
 mod places;
 
@@ -29,14 +29,14 @@ pub struct Workspace {
     pub lake: PathBuf,
     /// The archive's folder on this machine.
     pub reports: PathBuf,
-    /// What that is a mirror of, when the archive is in object storage.
+    /// The mirror of the archive, if it is in object storage.
     pub mirror: Option<Arc<Mirror>>,
     /// Lake and archive as they were named, where they are not in folders.
     pub addresses: [Option<String>; 2],
 }
 
 impl Workspace {
-    /// From what was typed; folders default to those of the current folder.
+    /// Builds a workspace from the arguments; folders default to those of the current folder.
     pub fn new(arguments: &Arguments) -> Result<Self, WrongUsage> {
         // A folder that was named must be there; those that are only read are not made.
         let named = [
@@ -126,7 +126,7 @@ impl Workspace {
         }
     }
 
-    /// Which job may have been meant.
+    /// Suggests jobs for an unknown name.
     pub fn jobs_instead(&self, job: &str) -> String {
         let names = self.job_names();
         let near = names
@@ -162,7 +162,7 @@ impl Workspace {
             .flatten()
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
-                // What editors leave beside a file.
+                // Temporary files of editors.
                 if path.file_name()?.to_str()?.starts_with('.') {
                     return None;
                 }

@@ -1,12 +1,12 @@
 //! One mail to the owner of a job when a run that was due could not be made.
 //!
-//! The message is a file of the run's folder before anybody is asked to send it, so a machine
-//! without mail loses nothing. It is handed to the machine's own `sendmail`: which relay to use,
-//! and with which password, is the machine's business and stands in no job file.
+//! The message is a file in the run's folder before it is sent, so a machine without mail loses
+//! nothing. It is passed to the machine's own `sendmail`: relay and password are settings of the
+//! machine, not of job files.
 //!
-//! On a full disk the message is sent without being kept. That it was sent is then told by the name
-//! of an empty file, which needs no room; where not even that can be made, it is sent at every look,
-//! under the same identity, by which mail systems know it.
+//! On a full disk the message is sent without being stored. An empty file, which needs no space,
+//! then records by its name that it was sent; if not even that can be created, every check sends it
+//! again, with the same message id, so that mail systems recognise it.
 
 mod message;
 mod sendmail;
@@ -32,15 +32,15 @@ use std::{
 
 /// The message, in the run's folder.
 pub const MESSAGE: &str = "alert.eml";
-/// That it was sent, when and under which identity, in the run's folder.
+/// The record that an alert was sent, with time and identity, in the run's folder.
 pub const SENT: &str = "alert.sent";
 
-/// How long the machine's mail program may take.
+/// Timeout of the mail program.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Between two looks at what is waited for.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What the owner of a job is told.
+/// The contents of an alert to the owner of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Alert {
     /// Mail addresses, with commas between them.
@@ -49,15 +49,15 @@ pub struct Alert {
     pub job: String,
     /// Label of the window, such as "2026-W46".
     pub window: String,
-    /// When the run was due, as people read it.
+    /// Due time of the run, formatted.
     pub due: String,
-    /// When it was tried and what came of it, oldest first.
+    /// Attempts and their results, oldest first.
     pub attempts: Vec<(String, String)>,
-    /// What happens next, as a sentence.
+    /// The next step, as a sentence.
     pub next: String,
 }
 
-/// What became of an alert.
+/// The result of sending an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AlertOutcome {
     /// The mail program took it.
@@ -66,22 +66,21 @@ pub enum AlertOutcome {
     AlreadySent(Sent),
 }
 
-/// That an alert was sent; what stands in [`SENT`].
+/// The record that an alert was sent: the contents of [`SENT`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
-    /// When the mail program took it, RFC 3339.
+    /// Time at which the mail program accepted it, RFC 3339.
     pub time: String,
     /// The message's identity, as a mail server's log has it.
     pub message_id: String,
-    /// Whom it went to.
+    /// The recipients.
     pub to: String,
-    /// Which alert it was: a hash of recipients, job, window and due time.
+    /// Identity of the alert: a hash of recipients, job, window and due time.
     pub alert: String,
 }
 
-/// Writes the alert into a run's folder as [`MESSAGE`] and has the machine send it, once: the same
-/// recipients are told of the same job, window and due time a single time. As soon as `stopped` says
-/// so, nobody is waited for any more.
+/// Writes the alert into a run's folder as [`MESSAGE`] and sends it once per recipients, job, window
+/// and due time. Stops waiting as soon as `stopped` returns true.
 ///
 /// The program is that of the variable `RETROCAST_SENDMAIL`, else `sendmail`. The sender is the
 /// address in `RETROCAST_MAIL_FROM`, else this user on this machine.
@@ -111,7 +110,7 @@ pub fn alert_without_run(
     alert_by_machine(place, alert, stopped)
 }
 
-/// Where it is noted what was sent.
+/// Location of the record that an alert was sent.
 #[derive(Clone, Copy)]
 struct NoteFolder<'a> {
     folder: &'a Path,
@@ -119,7 +118,7 @@ struct NoteFolder<'a> {
     is_run: bool,
 }
 
-/// How files are written and mail is sent.
+/// Functions for writing files and sending mail.
 struct Means<'a> {
     from: &'a str,
     program: &'a dyn Fn() -> Result<PathBuf, String>,
@@ -187,8 +186,8 @@ fn alert_with(
     Ok(AlertOutcome::Sent(sent))
 }
 
-/// Held until an alert is sent, so that two processes do not both find that it was not yet. Where
-/// there are no such locks, the identity of the message tells the second from the first.
+/// Held until an alert is sent, so that two processes do not send it twice. Without such locks, the
+/// message id identifies the second copy.
 fn lock(place: NoteFolder<'_>, stopped: &dyn Fn() -> bool) -> Result<Option<File>, Error> {
     let file = match File::open(place.folder) {
         Ok(file) => file,
@@ -232,13 +231,12 @@ fn note(place: NoteFolder<'_>, sent: &Sent, means: &Means<'_>) -> Result<(), Err
     }
 }
 
-/// The empty file that says that an alert was sent.
+/// The empty file that records that an alert was sent.
 fn marker_without_room(folder: &Path, alert: &str) -> PathBuf {
     folder.join(format!("alert.{alert}.sent"))
 }
 
-/// What a folder tells of this alert having been sent before; a marker that cannot be read tells
-/// nothing.
+/// Reads the record that this alert was sent before; an unreadable record counts as none.
 fn sent_before(folder: &Path, now: &Sent) -> Option<Sent> {
     let empty = std::fs::metadata(marker_without_room(folder, &now.alert));
     if let Ok(made) = empty.and_then(|data| data.modified()) {

@@ -1,8 +1,8 @@
 //! The archive: static pages over `reports/<job>/<window>/<run>/`.
 //!
-//! Only indexes are written; what a run left behind is never touched. A folder that is not a run,
-//! or a summary that cannot be read, is listed as such, because an archive that hides what it
-//! cannot explain is worth nothing.
+//! Only indexes are written; files of runs are never changed. Folders that are not runs, and
+//! unreadable summaries, are listed as such, because an archive that hides what it cannot explain
+//! is not trustworthy.
 
 use crate::{
     Error,
@@ -105,7 +105,7 @@ fn reason(error: &retrocast_run::Error) -> String {
     }
 }
 
-/// Pages that say the same are left alone, so that a rebuild over years of runs writes little.
+/// Unchanged pages are not rewritten, so that a rebuild over years of runs writes little.
 fn write_if_changed(path: &Path, text: &str) -> Result<(), Error> {
     if std::fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
         return Ok(());

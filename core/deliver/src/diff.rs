@@ -1,7 +1,7 @@
-//! What differs between two runs: how they were set up, what they read, their figures and findings.
+//! Compares two runs: setup, inputs, figures and findings.
 //!
-//! Runs are compared as they stand in their folders, so a run that failed, or is under way, is
-//! compared as far as it came: what one of the two did not look at is neither new nor gone.
+//! Runs are compared by their folders, so a run that failed, or is active, is compared as far as it
+//! got: what one of the two did not look for is neither new nor resolved.
 
 pub mod config;
 pub mod figures;
@@ -19,7 +19,7 @@ use retrocast_run::{NodeState, RunFolder, RunStatus};
 use serde::Serialize;
 use std::path::Path;
 
-/// What was and what is.
+/// The old and the new value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Pair<T> {
     /// In the first run.
@@ -60,7 +60,7 @@ pub struct Side {
     pub period: String,
     /// Date it was made for, ISO.
     pub date: String,
-    /// How it ended.
+    /// Status at the end.
     pub status: RunStatus,
     /// Its folder.
     pub folder: String,
@@ -73,26 +73,26 @@ pub struct NodeChange {
     pub node: String,
     /// "done", "not enough", "failed", "not run" or "not reached".
     pub state: Pair<&'static str>,
-    /// What it says of that; empty for nothing.
+    /// Its message; empty for none.
     pub message: Pair<String>,
 }
 
-/// What differs between two runs.
+/// The difference between two runs.
 #[derive(Debug, Clone, Serialize)]
 pub struct Difference {
     /// The runs.
     pub runs: Pair<Side>,
-    /// How they were set up.
+    /// Their setup.
     pub config: Config,
-    /// What became of nodes that are in both, where it differs.
+    /// Nodes of both runs with different results.
     pub nodes: Vec<NodeChange>,
-    /// What they read, by source.
+    /// Their inputs, by source.
     pub inputs: Vec<Input>,
     /// Key figures, the most important change first.
     pub metrics: Vec<Figure>,
     /// Findings but those on improvements.
     pub findings: Findings,
-    /// What was found on improvements.
+    /// Their verdicts on improvements.
     pub effects: Vec<Judgement>,
     /// Files that could not be read and are left out, in sentences.
     pub unreadable: Vec<String>,
@@ -146,7 +146,7 @@ fn courses(runs: &Pair<RunFolder>) -> Vec<NodeChange> {
             let states = runs.map(|run| run.state(&node.name));
             let same = states.is_same()
                 || states.old == NodeState::Absent
-                // How much is missing differs from window to window.
+                // The amount that is missing differs from window to window.
                 || matches!(
                     (&states.old, &states.new),
                     (NodeState::NotEnough(_), NodeState::NotEnough(_))
@@ -161,7 +161,7 @@ fn courses(runs: &Pair<RunFolder>) -> Vec<NodeChange> {
         .collect()
 }
 
-/// A state in a word, and what it says of itself.
+/// A state as a word, and its message.
 fn told(state: &NodeState) -> (&'static str, &str) {
     match state {
         NodeState::Done => ("done", ""),
@@ -173,7 +173,7 @@ fn told(state: &NodeState) -> (&'static str, &str) {
     }
 }
 
-/// What of two lists stands between the part that both begin with and the part that both end with.
+/// The part of two lists between their common prefix and their common suffix.
 fn differing<'a, T: PartialEq>(a: &'a [T], b: &'a [T]) -> [&'a [T]; 2] {
     let same = |(a, b): &(&T, &T)| a == b;
     let first = a.iter().zip(b).take_while(same).count();

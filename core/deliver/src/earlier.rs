@@ -9,7 +9,7 @@ use retrocast_run::{
 use serde::Deserialize;
 use std::path::Path;
 
-/// Of a report, what it was compared with.
+/// What a report was compared with.
 #[derive(Deserialize)]
 struct Compared {
     #[serde(default)]
@@ -95,10 +95,10 @@ mod tests {
             let found = known.find(&Finding::new("s", "kpi", "all", what)).unwrap();
             assert_eq!((&*found.since, found.times), (since, times), "{what}");
         };
-        // One that went away and came back begins anew.
+        // A finding that disappeared and returned starts again.
         check("leak", "2026-W46", 1);
         check("outage", "2026-W44", 3);
-        // Made anew, an older report still says what it said.
+        // A rebuilt older report keeps its contents.
         run("2026-W45", &["outage"]);
         assert_eq!(of("2026-W47").unwrap(), known);
     }

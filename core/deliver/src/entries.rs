@@ -1,4 +1,4 @@
-//! What the archive holds: jobs with their runs, and what is neither.
+//! The entries of the archive: jobs with their runs, and other entries.
 
 use crate::words::{clean, encode};
 use jiff::{Timestamp, civil::Date};
@@ -24,7 +24,7 @@ pub(crate) struct JobEntry {
     pub runs: Vec<RunEntry>,
 }
 
-/// Something that stands where a run should and is none.
+/// An entry in the place of a run that is not a run.
 #[derive(Debug)]
 pub(crate) struct OddEntry {
     pub job: String,

@@ -1,7 +1,7 @@
-//! What a run leaves that failed: a page and a text on what failed, what is missing because of it,
-//! what is finished, and how to go on.
+//! The failure report of a run: a page and a text on what failed, what is missing because of it,
+//! what is finished, and how to continue.
 //!
-//! Both follow from the run's folder and those beside it, so they can be made again at any time.
+//! Both follow from the run's folder and its neighbours, so they can be rebuilt at any time.
 
 mod before;
 mod clock;
@@ -16,9 +16,9 @@ use retrocast_run::{
 };
 use std::path::{Path, PathBuf};
 
-/// Writes the report on a failure into the folder of a run and returns its files; a run that did
-/// not fail gets none. The folder stands in the archive: runs beside it tell which report was the
-/// last. Templates in `<templates>/archive` replace the program's.
+/// Writes the failure report into the folder of a run and returns its files; a run that did not
+/// fail gets none. Neighbouring runs in the archive show which report was the last. Templates in
+/// `<templates>/archive` replace the built-in ones.
 pub fn failure_report(folder: &Path, templates: Option<&Path>) -> Result<Vec<PathBuf>, Error> {
     if RunSummary::status_of(folder)? != RunStatus::Failed {
         return Ok(Vec::new());

@@ -91,7 +91,7 @@ fn entry((time, job, run): (Timestamp, &JobEntry, &RunEntry)) -> EntryView {
     }
 }
 
-/// When a run ended, as far as it says so.
+/// End time of a run, if known.
 fn updated(run: &RunEntry) -> Timestamp {
     let summary = &run.summary;
     let day = || Some(summary.date?.to_zoned(TimeZone::UTC).ok()?.timestamp());

@@ -1,4 +1,4 @@
-//! What became of each node of a run, as its journal tells it.
+//! The result of each node of a run, from its journal.
 
 use crate::{Error, words::clean};
 use retrocast_domain::number::{NBSP, count, fixed};
@@ -6,18 +6,18 @@ use retrocast_run::{EventKind, Journal};
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path};
 
-/// A node of a run's plan as the journal tells it.
+/// A node of a run's plan, from the journal.
 #[derive(Debug, Serialize)]
 pub(crate) struct NodeView {
     name: String,
     outcome: &'static str,
     rows: String,
     time: String,
-    /// Of the longest node, in per cent.
+    /// Per cent of the longest node.
     share: String,
 }
 
-/// What became of each node, in the order in which the journal of a run's folder first names them.
+/// The result of each node, in the order in which the journal of a run's folder first names them.
 pub(crate) fn nodes(folder: &Path) -> Result<Vec<NodeView>, Error> {
     #[derive(Debug, Default)]
     struct Node {
@@ -64,7 +64,7 @@ pub(crate) fn nodes(folder: &Path) -> Result<Vec<NodeView>, Error> {
         .collect())
 }
 
-/// The word for what became of a node, as the last event that names it tells.
+/// The word for the result of a node, from its last event.
 fn outcome(event: EventKind) -> Option<&'static str> {
     Some(match event {
         EventKind::NodeStarted => "not finished",

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 /// Entries of a list that are shown.
 pub(crate) const SHOWN: usize = 20;
-/// Where the text of an entry begins: at least, and at most.
+/// Minimum and maximum indent of the text of an entry.
 const INDENT: [usize; 2] = [12, 36];
 
 /// A text that grows.
@@ -36,15 +36,15 @@ impl Page {
         self.indented("", text);
     }
 
-    /// The same behind an indent.
+    /// The same after an indent.
     pub(crate) fn indented(&mut self, indent: &str, text: &str) {
         for line in wrapped(text, self.width - indent.len()) {
             self.line(&format!("{indent}{line}"));
         }
     }
 
-    /// A heading and entries, each a label and its text, when there are any; those beyond the first
-    /// few are counted. Lines that a text brings with it stay lines.
+    /// A heading and entries, each a label and its text, if there are any; entries beyond the first
+    /// few are counted. Line breaks of a text are kept.
     pub(crate) fn list(&mut self, title: &str, entries: &[(String, String)]) {
         if entries.is_empty() {
             return;
@@ -69,7 +69,7 @@ impl Page {
         let pad = " ".repeat(indent);
         let gap = (indent - 2).saturating_sub(label.chars().count());
         let mut head = format!("  {label}{}", " ".repeat(gap));
-        // A label that leaves no room has a line of its own.
+        // A label that is too long has a line of its own.
         if gap < 2 {
             self.line(&head);
             head.clone_from(&pad);
@@ -98,7 +98,7 @@ pub(crate) fn arrow(old: &str, new: &str) -> String {
     format!("{old} → {new}")
 }
 
-/// Rows with columns of one width; these stand at the right of theirs. Empty columns take no room.
+/// Rows with right-aligned columns of equal width. Empty columns take no space.
 pub(crate) fn aligned<const N: usize>(rows: &[[String; N]], right: &[usize]) -> Vec<String> {
     let width = |column: usize| {
         rows.iter()

@@ -1,7 +1,8 @@
-//! What happens after a run: the archive that keeps every run browsable, and word of what failed.
+//! Delivery of a run: the archive that keeps every run browsable, and alerts about failures.
 //!
-//! The archive is static pages beside the files they speak of. It is rebuilt from the folders
-//! alone, so it can be copied, moved or served by anything, and nothing has to run to read it.
+//! The archive consists of static pages beside the files they link to. It is rebuilt from the
+//! folders alone, so it can be copied, moved or served by any server, and reading it needs no
+//! program.
 
 pub mod archive;
 
@@ -30,7 +31,7 @@ pub use failure::failure_report;
 use retrocast_run::files::write_whole;
 use std::path::{Path, PathBuf};
 
-/// What can go wrong when reports are delivered.
+/// An error of delivery.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder cannot be read or written.
@@ -40,7 +41,7 @@ pub enum Error {
         what: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// A file of a run cannot be used.
@@ -51,7 +52,7 @@ pub enum Error {
     Mail {
         /// The message, where it was written down.
         message: Option<PathBuf>,
-        /// Why, and what to do.
+        /// The reason, and advice.
         why: String,
     },
     /// A template is wrong.
@@ -61,7 +62,7 @@ pub enum Error {
         name: String,
         /// Line in it.
         line: usize,
-        /// What is wrong.
+        /// The error.
         detail: String,
     },
 }
@@ -82,7 +83,7 @@ fn kept(message: Option<&Path>) -> String {
 }
 
 impl Error {
-    /// Whether there was no room on the disk.
+    /// Returns true if the disk is full.
     pub(crate) fn is_full(&self) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         matches!(self, Self::File { source, .. }

@@ -225,7 +225,7 @@ impl Pages {
         )
     }
 
-    /// What failed in a run.
+    /// The page about a failure of a run.
     pub(crate) fn failure(&self, failure: &serde_json::Value) -> Result<String, Error> {
         self.render("failure.html.j2", failure)
     }
@@ -233,7 +233,7 @@ impl Pages {
     fn render(&self, template: &str, data: &serde_json::Value) -> Result<String, Error> {
         let page = self.environment.get_template(template)?;
         let shared = context! {
-            // Known only to who has all of the data, so no record can carry it.
+            // Known only with all of the data, so no record can contain it.
             nonce => canonical::hash(data),
             style => Value::from_safe_string(self.style.clone()),
             script => Value::from_safe_string(self.script.clone()),

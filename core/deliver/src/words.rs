@@ -9,7 +9,7 @@ pub(crate) fn minute(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-/// What stands where a character is not shown.
+/// The replacement of a character that is not shown.
 const REPLACEMENT: char = '□';
 
 /// A text in which every character that would be hidden, or would reorder others, is seen as one

@@ -1,4 +1,4 @@
-//! What one stage did and found: the unit of the technical report.
+//! The result of one stage: the unit of the technical report.
 
 use crate::{
     chart::Chart,
@@ -9,25 +9,25 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How a stage ended.
+/// Status of a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "WrittenStatus", into = "WrittenStatus")]
 pub enum CellStatus {
     /// It did its work.
     Done,
-    /// There was too little data; says what there was and what is needed.
+    /// Too little data; with what there was and what is needed.
     NotEnough {
         /// "not enough: have 9 days, need 21", and what to do.
         message: String,
     },
     /// It failed.
     Failed {
-        /// What happened and what to do.
+        /// The error, and advice.
         message: String,
     },
     /// It was not begun.
     NotRun {
-        /// Why: "source.tickets failed".
+        /// The reason: "source.tickets failed".
         reason: String,
     },
 }
@@ -39,7 +39,7 @@ impl CellStatus {
     }
 }
 
-/// How a stage ended, as cells write it: one that was not begun failed, for a reason that says so.
+/// Status of a stage as serialised: a skipped stage is a failed one with a reason.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 enum WrittenStatus {
@@ -106,7 +106,7 @@ pub struct ParamLine {
 pub struct Kpi {
     /// Name: "Success rate".
     pub name: String,
-    /// Whom: "all components", or one of them.
+    /// Subject: "all components", or one of them.
     pub subject: String,
     /// Value in `unit`; `None` when there were no records.
     pub value: Option<f64>,
@@ -128,7 +128,7 @@ pub struct Kpi {
     pub baseline_delta_text: String,
     /// Whether the change is larger than chance would explain.
     pub significant: bool,
-    /// Which way the change goes.
+    /// Direction of the change.
     pub direction: Direction,
     /// Whether less is better.
     pub lower_is_better: bool,
@@ -143,13 +143,13 @@ pub struct Kpi {
 }
 
 impl Kpi {
-    /// Tells whether the value is on the wrong side of its target.
+    /// Returns true if the value is on the wrong side of its target.
     pub fn misses_target(&self) -> bool {
         let target = self.value.zip(self.target);
         target.is_some_and(|(value, target)| self.misses(value, target))
     }
 
-    /// Tells whether the whole interval is on the value's side of the target.
+    /// Returns true if the whole interval is on the value's side of the target.
     pub fn is_target_proven(&self) -> bool {
         let bounds = self.interval.zip(self.target);
         bounds.is_some_and(|(bounds, target)| {
@@ -157,7 +157,7 @@ impl Kpi {
         })
     }
 
-    /// How the value stands to its target: "met", "missed", either "but not clearly"; empty without a
+    /// Compares the value with its target: "met", "missed", either "but not clearly"; empty without a
     /// value or a target.
     pub fn target_word(&self) -> &'static str {
         if self.value.is_none() || self.target.is_none() {
@@ -180,21 +180,21 @@ impl Kpi {
     }
 }
 
-/// What one stage did and found.
+/// The result of one stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
     /// Name of the stage in the job file.
     pub stage: String,
     /// Kind of stage.
     pub kind: String,
-    /// Where a report tells of it; its kind says so.
+    /// Chapter of the report; from its kind.
     #[serde(default)]
     pub chapter: Chapter,
     /// Title: the job's, or made from kind and inputs.
     pub title: String,
-    /// How it ended.
+    /// Status.
     pub status: CellStatus,
-    /// What it did, in a sentence or two.
+    /// Its work, in a sentence or two.
     pub did: String,
     /// The method and its source.
     pub method: String,
@@ -206,7 +206,7 @@ pub struct Cell {
     pub params: Vec<ParamLine>,
     /// The query, for SQL stages.
     pub query: Option<String>,
-    /// What it found, most important first.
+    /// Its findings, most important first.
     pub findings: Vec<Finding>,
     /// Key figures.
     pub kpis: Vec<Kpi>,
@@ -216,9 +216,9 @@ pub struct Cell {
     pub charts: Vec<Chart>,
     /// Tables.
     pub tables: Vec<Table>,
-    /// What a careful reader must know.
+    /// Caveats for a careful reader.
     pub caveats: Vec<String>,
-    /// What a reader must know before trusting anything in the report: stands before its other notes.
+    /// Notices that affect trust in the whole report: printed before its other notes.
     #[serde(default)]
     pub notices: Vec<String>,
     /// Records of its inputs with a time in the window; `None` for stages that do not look at time.
@@ -227,7 +227,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// The same in a chapter, with those of its findings that do not stand in another.
+    /// Moves the cell to a chapter, with those of its findings that have no other.
     #[must_use]
     pub fn in_chapter(mut self, chapter: Chapter) -> Self {
         self.chapter = chapter;
@@ -265,17 +265,17 @@ impl Cell {
     }
 }
 
-/// What a node of the plan leaves behind; kept by fingerprint, so that it can be reused.
+/// The result of a node of the plan; cached by fingerprint, so that it can be reused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// What it did and found.
+    /// The cell.
     pub cell: Cell,
     /// Datasets written: the node's own first.
     pub datasets: Vec<DatasetRef>,
     /// Files written, relative to the run folder (reports only).
     #[serde(default)]
     pub files: Vec<String>,
-    /// What became of the records (sources only).
+    /// Counts of the records (sources only).
     #[serde(default)]
     pub source: Option<SourceNote>,
 }

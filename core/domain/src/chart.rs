@@ -1,4 +1,4 @@
-//! What a chart shows, without how it is drawn. One drawing serves PDF, HTML and mail.
+//! The contents of a chart, without its drawing. One drawing serves PDF, HTML and mail.
 
 use crate::table::Table;
 use jiff::civil::DateTime;
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 pub struct Chart {
     /// Unique in its report; also the file name of its drawing.
     pub id: String,
-    /// What to take away, as a sentence: "Failures peak on Mondays".
+    /// The message of the chart, as a sentence: "Failures peak on Mondays".
     pub title: String,
     /// The axis in words, with unit: "failures per day".
     pub unit: String,
-    /// Text for those who cannot see it, made from the numbers.
+    /// Alternative text, made from the numbers.
     pub alt: String,
-    /// What is drawn.
+    /// Kind of chart, with its data.
     pub kind: ChartKind,
     /// The same numbers, for HTML and for machines.
     pub table: Option<Table>,
@@ -30,17 +30,17 @@ pub struct Series {
     pub times: Vec<DateTime>,
     /// Values, as long as `times`.
     pub values: Vec<Option<f64>>,
-    /// How it is drawn.
+    /// Role, which decides its style.
     pub role: Role,
 }
 
-/// What a series means; decides stroke and colour.
+/// The role of a series; decides stroke and colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// What was observed: solid, the accent colour.
+    /// Observed values: solid, the accent colour.
     Observed,
-    /// What was expected, forecast or counterfactual: dashed.
+    /// Expected values, forecast or counterfactual: dashed.
     Expected,
     /// Something for comparison: thin and grey.
     Context,
@@ -64,9 +64,9 @@ pub struct Band {
 /// A mark on a line chart at one time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Marker {
-    /// When.
+    /// Time.
     pub time: DateTime,
-    /// Where, or `None` for a vertical rule over the whole height.
+    /// Value, or `None` for a vertical rule over the whole height.
     pub value: Option<f64>,
     /// A few words; empty for a mark without words.
     pub label: String,
@@ -122,9 +122,9 @@ pub enum ChartKind {
     Bars {
         /// Bars in reading order.
         bars: Vec<Bar>,
-        /// Where bars start.
+        /// Start of the bars.
         baseline: f64,
-        /// What the baseline is, such as "mean of all days"; empty for none.
+        /// Description of the baseline, such as "mean of all days"; empty for none.
         baseline_label: String,
         /// Bars to the right, labels at the left.
         horizontal: bool,
@@ -141,13 +141,13 @@ pub enum ChartKind {
     },
     /// Observed against counterfactual, with the cumulative effect below.
     BeforeAfter {
-        /// What happened.
+        /// The observed series.
         observed: Series,
-        /// What would have happened.
+        /// The series without the change.
         counterfactual: Series,
         /// Interval of the counterfactual.
         band: Band,
-        /// When the change was made.
+        /// Date of the change.
         change: DateTime,
         /// Words at the change.
         change_label: String,

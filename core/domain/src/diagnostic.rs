@@ -1,22 +1,22 @@
-//! A message about a file, located so that the reader can go there and mend it.
+//! A message about a file, with the location to fix.
 
 use serde::Serialize;
 use std::sync::Arc;
 
-/// How bad a [`Diagnostic`] is.
+/// Severity of a [`Diagnostic`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Worth knowing; nothing stops.
     Warning,
-    /// The file cannot be used until this is mended.
+    /// The file cannot be used until this is fixed.
     Error,
 }
 
-/// What is wrong, where, why, and what to do about it.
+/// A message with location, reason and advice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// Severity.
     pub level: Level,
     /// One sentence, lowercase, without a full stop.
     pub message: String,
@@ -29,7 +29,7 @@ pub struct Diagnostic {
     pub span: Option<std::ops::Range<usize>>,
     /// A few words printed under the marked text, such as "expected a string".
     pub label: Option<String>,
-    /// What to do: a suggestion for a near miss, or the allowed values.
+    /// Advice: a suggestion for a near miss, or the allowed values.
     pub help: Option<String>,
 }
 
@@ -83,7 +83,7 @@ impl Diagnostic {
     }
 
     /// Line and column of the start of the span, counted from 1, in characters. `text` is that of
-    /// the file being looked at; a message about another file brings its own.
+    /// the current file; a message about another file contains its own.
     pub fn line_column(&self, text: &str) -> Option<(usize, usize)> {
         let text = self.text.as_deref().unwrap_or(text);
         let start = self.span.as_ref()?.start.min(text.len());

@@ -1,4 +1,4 @@
-//! What an improvement did, against what would have happened without it.
+//! The effect of an improvement, compared with the counterfactual.
 
 use crate::estimate::Estimate;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum Verdict {
     /// The interval excludes zero in the wanted direction, with p below 0.05.
     Works,
-    /// The data cannot tell.
+    /// Not decidable from the data.
     Unclear,
     /// The interval excludes zero in the unwanted direction, with p below 0.05.
     Harmful,
@@ -18,7 +18,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The word that stands in reports.
+    /// The word in reports.
     pub fn word(self) -> &'static str {
         match self {
             Verdict::Works => "works",
@@ -113,7 +113,8 @@ pub struct Effect {
     pub verdict: Verdict,
 }
 
-/// Upper bound from which on an effect is given as an amount: shares of next to nothing say little.
+/// Upper bound of relative effects; above it, effects are given as amounts, because shares of
+/// almost nothing mean little.
 const RELATIVE_MAX: f64 = 10.0;
 
 impl Effect {

@@ -6,7 +6,7 @@
 
 use crate::number::{MINUS, NBSP, THIN, fixed, reads_zero, sensible, signed, with_noun};
 
-/// How far the data supports a difference.
+/// How well the data supports a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// The test rejects "no difference", and the interval excludes it.
@@ -117,7 +117,7 @@ impl<'a> Estimate<'a> {
         self
     }
 
-    /// How far the data supports the difference.
+    /// Returns how well the data supports the difference.
     pub fn standing(&self) -> Standing {
         match self.interval {
             Some([low, high]) if low > 0.0 || high < 0.0 => {
@@ -157,8 +157,8 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    /// The size with what it is compared with, and nothing of its interval: "33 % lower than before",
-    /// "3.4 times as high as before". For what is proven, or next to words that say that it is not.
+    /// The size with the comparison, without the interval: "33 % lower than before", "3.4 times as
+    /// high as before". For proven differences, or next to words that mark it as not proven.
     pub fn compared(&self, than: &str) -> String {
         let size = self.size();
         match than {
@@ -202,8 +202,8 @@ impl<'a> Estimate<'a> {
         self.text(self.value)
     }
 
-    /// The two levels between which this is the difference, with the digits of [`levels`], and more
-    /// where a reader who compares them would get another size.
+    /// The two levels of this difference, with the digits of [`levels`], and more if a reader who
+    /// compares them would get another size.
     pub fn levels(&self, values: [f64; 2], width: Option<f64>, unit: &str) -> [String; 2] {
         levels_that(values, width, unit, |[from, to]| {
             let value = match self.scale {
@@ -393,8 +393,8 @@ fn decimals_of(width: f64) -> usize {
     (1.0 - width.log10().floor()).clamp(0.0, DECIMALS_MAX as f64) as usize
 }
 
-/// Levels that are compared, with equally many decimals: those that the narrower of their
-/// intervals' widths supports, and enough to tell them apart where they differ.
+/// Formats compared levels with equally many decimals: those that the narrower of their intervals'
+/// widths supports, and enough to distinguish them where they differ.
 pub fn levels<const N: usize>(values: [f64; N], width: Option<f64>, unit: &str) -> [String; N] {
     levels_that(values, width, unit, |_| 1)
 }
@@ -569,14 +569,14 @@ mod tests {
             ]
             .map(|text| plain(&text))
         };
-        // Nothing is proven, so a value next to nothing need not be told from it.
+        // Nothing is proven, so a value near zero need not be distinguished from it.
         let open = [
             "0 %",
             "-59 to 0 %",
             "the same (59 % lower to no difference); not proven",
         ];
         assert_eq!(relative(-0.0004, -0.59, 0.0004, false), open);
-        // What is proven does not read as nothing.
+        // A proven effect is not printed as zero.
         let proven = relative(0.2, 0.0004, 0.59, true);
         assert_eq!(proven[1], "+0.04 to +59 %");
         let none = relative(-1.0, -1.0, -0.9937, true);
@@ -697,7 +697,7 @@ mod tests {
         let rise = Estimate::relative(1.51, Some([0.3, 3.83]), true);
         let texts = rise.levels([9.193, 23.07], Some(15.0), "");
         assert_eq!(texts, ["9.2", "23.1"]);
-        // What does not follow from the levels leaves their digits alone.
+        // An effect that does not follow from the levels does not change their digits.
         let other = Estimate::relative(0.2, Some([0.1, 0.3]), true);
         assert_eq!(other.levels([9.193, 23.07], Some(15.0), ""), ["9", "23"]);
     }

@@ -1,14 +1,14 @@
-//! A finding: one claim worth reading, as data, with the numbers behind it.
+//! A finding: one claim worth reading, as data, with its numbers.
 
 use serde::{Deserialize, Serialize};
 
-/// Where a report tells of a stage, in the order of reading.
+/// Chapter of a report, in reading order.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Chapter {
-    /// What the records are worth.
+    /// Quality of the records.
     Data,
     /// Key figures of the window.
     Figures,
@@ -16,11 +16,11 @@ pub enum Chapter {
     Events,
     /// Levels that shifted or drift.
     Changes,
-    /// When things happen.
+    /// Patterns in time.
     Rhythm,
-    /// What comes next.
+    /// Forecasts.
     Outlook,
-    /// What improvements brought.
+    /// Effects of improvements.
     Improvements,
     /// Anything else.
     #[default]
@@ -29,7 +29,7 @@ pub enum Chapter {
     Rows,
 }
 
-/// Which way something went, in terms of the quantity itself.
+/// Direction of a change of the quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -41,7 +41,7 @@ pub enum Direction {
     None,
 }
 
-/// How much a reader should care. Ordered from least to most.
+/// Importance for the reader, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
@@ -49,7 +49,7 @@ pub enum Severity {
     Info,
     /// Worth a look this week.
     Notice,
-    /// Needs somebody's attention.
+    /// Needs attention.
     Warning,
     /// Needs attention now.
     Critical,
@@ -95,7 +95,7 @@ impl Magnitude {
     }
 }
 
-/// Where the numbers of a finding come from.
+/// The source of a finding's numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Name of the dataset.
@@ -106,19 +106,19 @@ pub struct Evidence {
     pub filter: Option<String>,
 }
 
-/// What is asked of the reader of a finding: "Memory in use in db-2 is rising: name an owner."
+/// A request to the reader of a finding: "Memory in use in db-2 is rising: name an owner."
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
-    /// What it is about, without the group: "memory in use".
+    /// Subject, without the group: "memory in use".
     pub about: String,
-    /// What happened to that: "is rising"; empty where `about` says it.
+    /// The event: "is rising"; empty if `about` includes it.
     pub happened: String,
-    /// What to do: "name an owner".
+    /// The action: "name an owner".
     pub todo: String,
 }
 
 impl Ask {
-    /// That of these parts.
+    /// Creates a request from its parts.
     pub fn new(
         about: impl Into<String>,
         happened: impl Into<String>,
@@ -140,19 +140,19 @@ pub struct Finding {
     pub id: String,
     /// Stage that found it.
     pub stage: String,
-    /// What sort of claim it is: `weekday_effect`, `change_point`, `anomaly`, `trend`,
-    /// `volume_threshold`, `effect`, `forecast`, `quality`, `kpi`, ...
+    /// Kind of claim: `weekday_effect`, `change_point`, `anomaly`, `trend`, `volume_threshold`,
+    /// `effect`, `forecast`, `quality`, `kpi`, ...
     pub kind: String,
     /// The chapter of the stage that found it.
     #[serde(default)]
     pub chapter: Chapter,
-    /// Whom it is about: "component = billing", or "all".
+    /// Subject: "component = billing", or "all".
     pub subject: String,
-    /// What exactly, stable between runs: "failures on Monday".
+    /// The claim, stable between runs: "failures on Monday".
     pub what: String,
-    /// Which way.
+    /// Direction.
     pub direction: Direction,
-    /// How much.
+    /// Size.
     pub magnitude: Option<Magnitude>,
     /// Number of observations behind the claim.
     pub n: u64,
@@ -160,24 +160,24 @@ pub struct Finding {
     pub p: Option<f64>,
     /// p-value after correction for the number of tests made.
     pub p_adjusted: Option<f64>,
-    /// Method, as it stands in the manual.
+    /// Method, as in the manual.
     pub method: String,
     /// The period the claim is about, such as "2026-11-09 to 2026-11-15".
     pub period: String,
-    /// What it is compared with, such as "all other weekdays".
+    /// Baseline, such as "all other weekdays".
     pub baseline: Option<String>,
-    /// Where the numbers come from.
+    /// Sources of the numbers.
     pub evidence: Vec<Evidence>,
-    /// How much it matters.
+    /// Severity.
     pub severity: Severity,
     /// 0..1, how sure.
     #[serde(deserialize_with = "crate::lenient::number")]
     pub confidence: f64,
-    /// What a careful reader must know.
+    /// Caveats for a careful reader.
     pub caveats: Vec<String>,
     /// The claim in one sentence, from the stage's template.
     pub sentence: String,
-    /// What is asked of the reader, once it is severe enough.
+    /// Request to the reader, if the finding is severe enough.
     #[serde(default)]
     pub ask: Option<Ask>,
     /// Further numbers by name, for tests and for machines.
@@ -219,13 +219,13 @@ impl Finding {
         }
     }
 
-    /// Tells whether it only helps to keep records clean: no figure of the report hangs on it, so it
-    /// comes after what the report is about.
+    /// Returns true if it only helps to keep records clean: no figure of the report depends on it,
+    /// so it comes after the report's subject.
     pub fn is_data_hint(&self) -> bool {
         self.chapter == Chapter::Data && self.severity < Severity::Warning
     }
 
-    /// Tells whether it is a row of a query, of which no test was made.
+    /// Returns true if it is a row of a query, without a test.
     fn is_fact(&self) -> bool {
         self.chapter == Chapter::Rows
     }

@@ -1,4 +1,4 @@
-//! What is a mail address.
+//! Returns true for a valid mail address.
 
 /// Whether a text is an address that mail can be sent to: a dot-atom on both sides of the sign
 /// (RFC 5322, 3.4.1), in ASCII.

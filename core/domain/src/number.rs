@@ -3,9 +3,9 @@
 //! Typographic signs are used: a real minus (−), a narrow no-break space between thousands, a
 //! no-break space before a unit, an en dash in intervals.
 
-/// No-break space, which stands before a unit.
+/// No-break space, before units.
 pub const NBSP: char = '\u{a0}';
-/// Narrow no-break space, which stands between thousands.
+/// Narrow no-break space, between thousands.
 pub const THIN: char = '\u{202f}';
 /// The minus sign.
 pub const MINUS: char = '−';
@@ -214,7 +214,7 @@ pub fn change(relative: f64) -> String {
     let value = relative * 100.0;
     let decimals = usize::from(value.abs() < 10.0);
     let mut text = fixed(value, decimals);
-    // What is not zero does not read as zero, down to what no reader cares for.
+    // A nonzero value is not printed as zero, down to sizes that do not matter.
     if reads_zero(&text) && value.abs() >= 1e-6 {
         text = sensible(value);
     }
@@ -282,7 +282,7 @@ pub fn range(low: &str, high: &str) -> String {
     }
 }
 
-/// Minutes as people say them: `59 min`, `3 h 20 min`, `2 d 4 h`.
+/// Formats minutes: `59 min`, `3 h 20 min`, `2 d 4 h`.
 pub fn minutes(value: f64) -> String {
     if value < 0.0 {
         return format!("{MINUS}{}", minutes(-value));

@@ -1,4 +1,4 @@
-//! A report: everything one reader is told, chosen and ordered, before it is laid out.
+//! A report: its contents for one reader, selected and ordered, before layout.
 
 pub use crate::source::{Expectation, Silence, SourceNote};
 
@@ -16,11 +16,11 @@ use std::collections::BTreeSet;
 pub enum ReportStatus {
     /// Every stage did its work.
     Complete,
-    /// An optional stage failed, or a source was missing in part; cells say which.
+    /// An optional stage failed, or a part of a source was missing; cells say which.
     Partial,
 }
 
-/// Who made the report from what.
+/// Program and inputs of the report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Run that made it.
@@ -52,17 +52,17 @@ pub struct EarlierFinding {
     pub id: String,
     /// The stage that made it.
     pub stage: String,
-    /// How much it mattered.
+    /// Severity.
     pub severity: Severity,
-    /// How it read.
+    /// The sentence.
     pub sentence: String,
     /// Label of the window of the first report that had it, with all reports since.
     pub since: String,
-    /// How many reports that are.
+    /// Number of these reports.
     pub times: u32,
 }
 
-/// As reports write it, and as they wrote it before: the identity alone.
+/// The current serialised form, and the previous one, which was the identity alone.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum EarlierFindingRead {
@@ -108,7 +108,7 @@ impl From<EarlierFindingRead> for EarlierFinding {
 }
 
 impl EarlierReport {
-    /// The findings of a report on a window, which itself was made beside the one before it.
+    /// The findings of a report on a window; `before` is its own previous report.
     pub fn new(window: &str, findings: &[Finding], before: Option<&Self>) -> Self {
         let mut findings: Vec<EarlierFinding> = findings
             .iter()
@@ -146,8 +146,7 @@ impl EarlierReport {
         self.find(finding).is_some()
     }
 
-    /// What it found worth a look and is not found any more, by stages that could look again; the gravest
-    /// first.
+    /// Earlier findings that are no longer found, by stages that looked again; the most severe first.
     pub fn no_longer_found(&self, cells: &[Cell]) -> Vec<&EarlierFinding> {
         let looked = |finding: &&EarlierFinding| {
             let stages = cells.iter().filter(|cell| cell.stage == finding.stage);
@@ -179,7 +178,7 @@ pub struct Report {
     pub job: String,
     /// Job's title.
     pub title: String,
-    /// Who owns the report; empty for nobody.
+    /// Owner of the report; empty for none.
     pub owner: String,
     /// Label of the window, such as "2026-W46".
     pub window: String,
@@ -193,7 +192,7 @@ pub struct Report {
     pub status: ReportStatus,
     /// One sentence: how are we?
     pub verdict: String,
-    /// What a reader must know before trusting any figure, as sentences; the first page prints them.
+    /// Notices that affect trust in any figure, as sentences; the first page prints them.
     #[serde(default)]
     pub notices: Vec<String>,
     /// The report before, against which findings are new or not; `None` where there is none.
@@ -209,13 +208,13 @@ pub struct Report {
     pub effects: Vec<Effect>,
     /// Cells in reading order: sources and quality first, reports' own order after.
     pub cells: Vec<Cell>,
-    /// What became of the records.
+    /// Counts of the records.
     pub sources: Vec<SourceNote>,
     /// Sentences on what the reader should know of data and method.
     pub notes: Vec<String>,
     /// Nodes of the plan, for the stage map: (name, kind, inputs).
     pub plan: Vec<PlanNode>,
-    /// Who made it from what.
+    /// Program and inputs of the report.
     pub provenance: Provenance,
 }
 

@@ -1,4 +1,4 @@
-//! What a run leaves behind, table by table and column by column: what the data dictionary says of it.
+//! The tables and columns that a run writes, as the data dictionary describes them.
 
 /// A list or dataset that a run makes.
 #[derive(Debug, Clone, Copy)]
@@ -7,7 +7,7 @@ pub struct ResultTable {
     pub name: &'static str,
     /// Title for people.
     pub title: &'static str,
-    /// What a row is, and where the table is found.
+    /// The meaning of a row, and the location of the table.
     pub description: &'static str,
     /// Columns in order.
     pub columns: &'static [ResultColumn],
@@ -18,11 +18,11 @@ pub struct ResultTable {
 pub struct ResultColumn {
     /// Name, with that of the object that contains it: `magnitude.value`.
     pub name: &'static str,
-    /// What values it holds.
+    /// Type of the values.
     pub kind: &'static str,
     /// Unit of a number; empty for none, and where another column names it.
     pub unit: &'static str,
-    /// What it means.
+    /// Meaning.
     pub description: &'static str,
 }
 

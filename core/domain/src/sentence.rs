@@ -1,10 +1,9 @@
-//! Sentences from templates: `{name}` is replaced, everything else stands as written.
+//! Sentences from templates: `{name}` is replaced, everything else is copied.
 
 /// Fills `{name}` places of a template.
 ///
 /// # Panics
-/// When the template names a place that is not given: that is a bug in a stage, and its tests
-/// would have met it.
+/// If the template names a place that is not given: a bug in a stage, which its tests would find.
 pub fn fill(template: &str, places: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(template.len() + 64);
     let mut rest = template;

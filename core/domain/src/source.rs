@@ -1,4 +1,4 @@
-//! What became of the records of a source, and what its contract expects of them.
+//! Counts of the records of a source, and its contract's expectations.
 
 use crate::number::{count, plural};
 use jiff::{
@@ -28,7 +28,7 @@ impl Silence {
     }
 }
 
-/// What a contract expects of its records as a whole.
+/// A contract's expectations of its records as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Expectation {
     /// Hours that may lie between the newest record and the moment the report looks back from.
@@ -64,14 +64,14 @@ impl Expectation {
     }
 }
 
-/// What became of the records of one source.
+/// Counts of the records of one source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourceNote {
     /// Name of the source in the job file.
     pub name: String,
-    /// Where it was read from, without credentials.
+    /// Address of the records, without credentials.
     pub uri: String,
-    /// Contract it was held to.
+    /// Contract.
     pub contract: String,
     /// Files read.
     pub files: u64,
@@ -94,14 +94,14 @@ pub struct SourceNote {
     /// for it.
     #[serde(default)]
     pub retyped_fields: Vec<(String, u64)>,
-    /// What the contract expects of the records as a whole.
+    /// The contract's expectations of the records as a whole.
     #[serde(default)]
     pub expectation: Expectation,
     /// First and last time in the accepted records, ISO; empty when there is no time column.
     pub first_time: String,
     /// Last time, ISO.
     pub last_time: String,
-    /// What else the owner of the source should know, as sentences.
+    /// Other warnings for the owner of the source, as sentences.
     #[serde(default)]
     pub warnings: Vec<String>,
 }
@@ -118,7 +118,7 @@ impl SourceNote {
         [&self.first_time, &self.last_time].map(day)
     }
 
-    /// What whoever runs the job should know of what was taken, as sentences without a full stop.
+    /// Remarks for the user who runs the job, as sentences without a full stop.
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
         let refused = self.quarantined.iter().map(|(_, n)| n).sum();

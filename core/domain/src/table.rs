@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where text stands in its column.
+/// Alignment of text in its column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Align {
@@ -17,14 +17,14 @@ pub enum Align {
 pub struct Column {
     /// Heading, with the unit where there is one.
     pub title: String,
-    /// Where its text stands.
+    /// Alignment.
     pub align: Align,
 }
 
 /// Rows of text under headings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
-    /// What the table shows.
+    /// Caption of the table.
     pub caption: String,
     /// Headings.
     pub columns: Vec<Column>,

@@ -1,7 +1,7 @@
 //! The stretch of civil days a run reports on, in the job's time zone.
 //!
-//! Days are civil: a day on which clocks change has 23 or 25 hours, and [`Window::start_instant`]
-//! and [`Window::end_instant`] say exactly when it begins and ends.
+//! Days are calendar days: a day on which clocks change has 23 or 25 hours, and
+//! [`Window::start_instant`] and [`Window::end_instant`] give its exact limits.
 
 use crate::number::plural;
 use jiff::{
@@ -12,7 +12,7 @@ use jiff::{
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// What a job calls its window: the last complete one before the run's date is meant.
+/// A job's window specification: the last complete one before the run's date is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum WindowSpec {
@@ -52,7 +52,7 @@ impl WindowSpec {
     }
 }
 
-/// Why a text is not a window.
+/// An invalid window.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{text:?} is not a window")]
 pub struct WindowError {
@@ -61,7 +61,7 @@ pub struct WindowError {
 
 /// The texts that [`WindowSpec`] and explicit windows accept, for help messages.
 pub const WINDOW_HELP: &str = "use \"week\", \"month\", \"quarter\", \"day\" or \"14 days\"";
-/// What to write where one window is named.
+/// Advice on naming one window.
 pub const ONE_WINDOW_HELP: &str = "name one that there is: 2026-W46, 2026-11, 2026-Q4, 2026-11-15, or \
                                    2026-11-01..2026-11-16 with the later day left out; without \
                                    --window it is the last complete one before --date";
@@ -119,7 +119,7 @@ impl WindowSpec {
     /// The last complete window before `date`: a week is complete on the Monday after it.
     ///
     /// # Panics
-    /// When the date is at the edge of the calendar (year ±9999).
+    /// If the date is at the edge of the calendar (year ±9999).
     pub fn last_complete(self, date: Date, timezone: &str) -> Window {
         let (start, end) = match self {
             Self::Week => {
@@ -148,7 +148,7 @@ impl WindowSpec {
     /// The days up to `date` of the window that is under way on it, `date` being the last of them.
     ///
     /// # Panics
-    /// When the date is at the edge of the calendar (year ±9999).
+    /// If the date is at the edge of the calendar (year ±9999).
     pub fn under_way(self, date: Date, timezone: &str) -> Window {
         let end = date + 1.day();
         let start = match self {
@@ -179,7 +179,7 @@ fn first_of_quarter(date: Date) -> Date {
 /// A stretch of civil days: `start` is in it, `end` is not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// What it is one of.
+    /// Kind of window.
     pub spec: WindowSpec,
     /// First day.
     pub start: Date,
@@ -256,7 +256,7 @@ impl Window {
     /// they lie whole weeks before this one, so that a Monday is compared with a Monday.
     ///
     /// # Panics
-    /// When that would be before the calendar begins.
+    /// If that would be before the calendar begins.
     #[must_use]
     pub fn back(&self, n: u32) -> Self {
         let n = i64::from(n);
@@ -396,7 +396,7 @@ pub const WEEKDAYS: [&str; 7] = [
     "Sunday",
 ];
 
-/// What a window is compared with.
+/// A period that a window is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Comparison {

@@ -1,4 +1,4 @@
-//! What the engine itself costs: jobs whose nodes do nothing. `cargo xtask bench` runs this.
+//! Measures the overhead of the engine: jobs whose nodes do nothing. `cargo xtask bench` runs this.
 //!
 //! Prints the wall time of each phase and the peak memory of the process, once a phase, because a
 //! first run is only first once.
@@ -21,7 +21,7 @@ use std::{
     time::Instant,
 };
 
-/// How many nodes do not need each other.
+/// Number of nodes without dependencies on each other.
 const WIDTH: usize = 10;
 
 struct NoKinds;
@@ -140,7 +140,7 @@ fn timed<T>(what: &str, nodes: usize, work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// The high-water mark of this process's resident memory, where the kernel tells it.
+/// The high-water mark of this process's resident memory, if the kernel reports it.
 fn peak_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

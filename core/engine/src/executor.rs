@@ -1,4 +1,5 @@
-//! What the engine asks of the world: kinds of stage, somebody to do the work, a clock, listeners.
+//! The engine's interfaces to the outside: kinds of stages, an executor for nodes, a clock,
+//! listeners.
 
 use crate::job::Job;
 use async_trait::async_trait;
@@ -17,14 +18,14 @@ pub fn process_environment() -> Environment {
     Arc::new(|name| std::env::var(name).ok())
 }
 
-/// What sort of failure it was, which decides what is done about it.
+/// The kind of a failure, which decides how it is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     /// It may work if tried again: network, locks, timeouts.
     Transient,
     /// The records or the job are to blame; trying again would give the same.
     Data,
-    /// There is no room on the disk.
+    /// The disk is full.
     Full,
     /// The program is to blame.
     Bug,
@@ -32,14 +33,14 @@ pub enum FailureKind {
     Cancelled,
 }
 
-/// Why a node could not do its work.
+/// The error of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What sort of failure.
+    /// Kind of failure.
     pub kind: FailureKind,
-    /// What happened.
+    /// The error message.
     pub message: String,
-    /// What to do about it; empty for nothing.
+    /// Advice for the user; empty for none.
     pub hint: String,
 }
 
@@ -62,7 +63,7 @@ impl Failure {
         Self::new(FailureKind::Data, message)
     }
 
-    /// There is no room on the disk.
+    /// Creates the failure for a full disk.
     pub fn full(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Full, message)
     }
@@ -98,15 +99,16 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Does the work of nodes. Heavy work belongs off the async threads; [`RunContext::cancel`] tells
-/// when nobody waits for it any more.
+/// Does the work of nodes. Heavy work belongs off the async threads; [`RunContext::cancel`] is
+/// cancelled when the result is no longer needed.
 #[async_trait]
 pub trait Executor: Send + Sync {
-    /// What a source holds at this moment, cheaply: it changes whenever the records do.
+    /// Identifies the current contents of a source, cheaply: the identity changes whenever the
+    /// records do.
     async fn source_identity(&self, node: &Node, ctx: &RunContext) -> Result<String, Failure>;
 
-    /// Does the work of a node. Inputs are by short name (`tickets`, `rhythm`). An input whose node
-    /// failed, which only reports get to see, has a cell that says so and no datasets.
+    /// Does the work of a node. Inputs are by short name (`tickets`, `rhythm`). The input of a
+    /// failed node, which only reports see, has a cell that describes the failure, and no datasets.
     async fn execute(
         &self,
         node: &Node,
@@ -127,7 +129,7 @@ pub trait Executor: Send + Sync {
 
 /// Hears what happens during a run.
 pub trait Progress: Send + Sync {
-    /// Something happened; the same event stands in the journal.
+    /// Handles an event; the same event is in the journal.
     fn event(&self, event: &Event);
     /// A node has got this far. Called often; not in the journal.
     fn amount(&self, _node: &str, _records: u64, _bytes: u64) {}
@@ -141,7 +143,7 @@ impl Progress for Quiet {
     fn event(&self, _event: &Event) {}
 }
 
-/// What time it is, and waiting for it to pass.
+/// The current time, and sleeping.
 #[async_trait]
 pub trait Clock: Send + Sync {
     /// Now.
@@ -165,7 +167,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// What a node may know besides its inputs.
+/// The inputs of a node besides its datasets.
 #[derive(Clone)]
 pub struct RunContext {
     /// The job.
@@ -174,7 +176,7 @@ pub struct RunContext {
     pub plan: Arc<Plan>,
     /// The window that is reported on.
     pub window: Window,
-    /// What it is compared with.
+    /// Periods that the window is compared with.
     pub compare: Vec<Comparison>,
     /// IANA name of the time zone.
     pub timezone: String,
@@ -184,7 +186,7 @@ pub struct RunContext {
     pub seed: u64,
     /// Values of the params.
     pub params: BTreeMap<String, Value>,
-    /// What the node's outcome is kept under; empty outside of a node's work.
+    /// Key under which the node's outcome is cached; empty outside of a node's work.
     pub fingerprint: String,
     /// Whether the node was asked to be run again although its outcome is kept.
     pub forced: bool,
@@ -203,9 +205,9 @@ pub struct RunContext {
     pub threads: usize,
     /// Version of the program.
     pub build: String,
-    /// Cancelled when nobody waits for the node any more.
+    /// Cancelled when the node's result is no longer needed.
     pub cancel: CancellationToken,
-    /// Where secrets come from.
+    /// Source of secrets.
     pub environment: Environment,
 }
 

@@ -1,7 +1,7 @@
-//! What a node's outcome depends on, named part by part, and the one hash of it all.
+//! The inputs of a node's outcome, part by part, and one hash of all of them.
 //!
-//! Equal hash: the kept outcome is what running the node again would give. Unequal: the parts say
-//! what changed, in words.
+//! Equal hash: running the node again would give the cached outcome. Unequal: the parts describe
+//! what changed.
 
 use retrocast_domain::{Outcome, canonical};
 use retrocast_run::{Fingerprint, Node, Plan};
@@ -12,13 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Raised when the way of making fingerprints changes, so that no old one fits by chance.
 const VERSION: u32 = 1;
 
-/// What an outcome depends on: name of the part, canonical JSON of it.
+/// The parts an outcome depends on: name and canonical JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Components(BTreeMap<String, String>);
 
-/// What a node is known by to those that read it: its fingerprint and the versions it wrote. Run
-/// again, it writes new versions, and those that read it are run again too.
+/// The identity of a node for its dependents: its fingerprint and the versions it wrote. If it runs
+/// again, it writes new versions, and its dependents run again, too.
 pub fn identity(fingerprint: &Fingerprint, outcome: &Outcome) -> String {
     canonical::hash(&(fingerprint, &outcome.datasets))
 }
@@ -50,7 +50,7 @@ impl Components {
             add("window", json!(plan.window));
             add("compare", json!(plan.compare));
             add("seed", json!(plan.seed));
-            // Of a window that is not over, stages see as far as the day of the run.
+            // In a window that is not over, stages see records up to the day of the run.
             if plan.date < plan.window.end && !node.is_report() {
                 add("date", json!(plan.date));
             }
@@ -63,7 +63,7 @@ impl Components {
             add(table, json!(view.map(|view| view.keys(table))));
         }
         if node.is_report() {
-            // Reports print these, and cells stand in the order of the inputs.
+            // Reports print these, and cells have the order of the inputs.
             let order: Vec<_> = inputs.iter().map(|(name, _)| name).collect();
             add("date", json!(plan.date));
             add("params", json!(plan.params));
@@ -91,7 +91,7 @@ impl Components {
         changes.filter(|change| change.was != change.is).collect()
     }
 
-    /// What changed since the parts were `old`, in words.
+    /// Describes what changed since the parts were `old`.
     pub fn changes(&self, old: &Self) -> Vec<String> {
         let mut names: Vec<&String> = self.0.keys().chain(old.0.keys()).collect();
         names.sort();
@@ -145,14 +145,14 @@ pub struct Change {
     pub is: Option<String>,
 }
 
-/// What will be done about a node, and why.
+/// Whether a node will run, and the reasons.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Decision {
     /// Full name of the node.
     pub node: String,
     /// Whether its kept outcome is used.
     pub reuse: bool,
-    /// Why, in words: "new", "input tickets changed", "unchanged, reuse".
+    /// Reasons in words: "new", "input tickets changed", "unchanged, reuse".
     pub reasons: Vec<String>,
     /// The parts that changed since the node was last worked on, with their values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,8 +1,9 @@
-//! A job file, checked: behind this border there are no strings to check again.
+//! A checked job file: past this point, no strings need checking again.
 //!
-//! [`check`] reads the text into a tree that knows its places ([`document`]), replaces references
-//! ([`references`]) to [`params`], walks it along its JSON [`schema`] ([`shape`]), and checks what a
-//! schema cannot say ([`elaborate`], [`schedule`], [`mod@check`]). All mistakes are said at once.
+//! [`check`] parses the text into a tree with spans ([`document`]), resolves references
+//! ([`references`]) to [`params`], checks it against its JSON [`schema`] ([`shape`]), and then
+//! checks what a schema cannot express ([`elaborate`], [`schedule`], [`mod@check`]). All mistakes
+//! are reported at once.
 
 pub mod document;
 
@@ -45,7 +46,7 @@ pub use render::render;
 pub use schedule::{Missed, OnlyIf, Schedule};
 pub use schema::{common_stage_schema, job_schema};
 
-/// How a job file is checked.
+/// Options of checking a job file.
 pub struct CheckOptions<'a> {
     /// Name of the job: the file's name without `.toml`.
     pub name: &'a str,
@@ -59,12 +60,12 @@ pub struct CheckOptions<'a> {
     pub environment: &'a dyn Fn(&str) -> Option<String>,
 }
 
-/// What came of checking a job file.
+/// Result of checking a job file.
 #[derive(Debug)]
 pub struct Checked {
     /// The job, when there is no error.
     pub job: Option<Job>,
-    /// Everything there is to say, in the order of the file.
+    /// All diagnostics, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -95,17 +96,17 @@ pub struct Job {
     pub text: String,
     /// Title of the reports.
     pub title: String,
-    /// Who owns the reports; empty for nobody.
+    /// Owner of the reports; empty for none.
     pub owner: String,
-    /// What is reported on.
+    /// The window to report on.
     pub window: WindowSpec,
-    /// What it is compared with.
+    /// Periods that the window is compared with.
     pub compare: Vec<Comparison>,
     /// IANA name of the time zone.
     pub timezone: String,
-    /// When it is run.
+    /// The schedule.
     pub schedule: Option<Schedule>,
-    /// Which reports may be removed when the disk is full; `None` for none.
+    /// The reports that may be removed when the disk is full; `None` for none.
     pub retention: Option<Retention>,
     /// Values it may be run with.
     pub params: BTreeMap<String, ParamSpec>,
@@ -144,7 +145,7 @@ impl Job {
         Window::parse(text, &self.timezone).map_err(|problem| error(problem.to_string()))
     }
 
-    /// Bytes of the file that say where the records of a source are.
+    /// Byte range of a source's `uri` in the file.
     pub fn uri_span(&self, source: &str) -> Option<document::Span> {
         let mut sources = checker::entries(&self.document, "source").iter();
         let entry = sources.find(|entry| entry.key == source)?;

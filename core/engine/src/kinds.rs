@@ -1,4 +1,4 @@
-//! What there is to name in a job file, as the composition root tells it.
+//! The names that a job file may use, as the composition root provides them.
 
 use retrocast_domain::Diagnostic;
 use serde_json::Value;
@@ -8,12 +8,12 @@ use std::{
     sync::Arc,
 };
 
-/// What is wrong with a query, with the place in it (both counted from 1; 0 when unknown).
+/// An error in a query and its location (line and column from 1; 0 when unknown).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlError {
-    /// What is wrong.
+    /// The error.
     pub message: String,
-    /// What to do about it; empty for nothing.
+    /// Advice; empty for none.
     pub help: String,
     /// Line in the query.
     pub line: usize,
@@ -24,7 +24,7 @@ pub struct SqlError {
 /// Columns of a table with their types. The engine only hands it on.
 pub type TableSchema = Arc<dyn Any + Send + Sync>;
 
-/// What there is to name in a job file.
+/// The names that a job file may use.
 pub trait Kinds: Send + Sync {
     /// Kinds of stage, in the order of the manual.
     fn names(&self) -> Vec<String>;
@@ -36,8 +36,8 @@ pub trait Kinds: Send + Sync {
     fn code_version(&self, kind: &str) -> u32;
     /// Tables a query reads, in lower case unless quoted.
     fn sql_tables(&self, query: &str) -> Result<BTreeSet<String>, SqlError>;
-    /// Columns of a query's result over these tables, or what it says that they do not have; `None`
-    /// when that cannot be told before a run.
+    /// Returns the columns of a query's result over these tables, or the names that do not exist in
+    /// them; `None` when that is not known before a run.
     fn sql_schema(
         &self,
         _query: &str,

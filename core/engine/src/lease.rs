@@ -1,11 +1,11 @@
-//! Who is at work: a lease on a job's window, and one on each dataset while it is written.
+//! Leases: one per window of a job, and one per dataset while it is written.
 //!
-//! A lease is a file that the kernel locks for the process that holds it. However the process ends,
-//! the lock ends with it, so there is nothing to unlock by hand. The file says who holds it, for
-//! messages, and counts how often it changed hands: before anything is committed the holder looks
-//! whether the count is still its own, so that one whose lock went astray (a network file system, a
-//! lake that was swept away and made anew) commits nothing. A lake in object storage has the same
-//! leases once more as objects, for what other machines do ([`far`]).
+//! A lease is a file that the kernel locks for the process that holds it. The lock ends with the
+//! process, so nothing has to be unlocked by hand. The file names the holder, for messages, and
+//! contains a fencing token that counts the holders: before every commit the holder checks that the
+//! token is still its own, so that a holder that lost its lock (a network file system, a lake that
+//! was deleted and created again) commits nothing. A lake in object storage has the same leases as
+//! objects, for other machines ([`far`]).
 //!
 //! ```text
 //! lake/leases/<job>/<window>.lease         one run at a time
@@ -31,7 +31,7 @@ use std::{
     time::Duration,
 };
 
-/// Who holds a lease.
+/// The holder of a lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// Id of the run; empty while it has none yet.
@@ -42,7 +42,7 @@ pub struct Holder {
     pub host: String,
     /// Since when.
     pub since: Timestamp,
-    /// How often the lease changed hands.
+    /// Fencing token: the number of holders so far.
     pub token: u64,
 }
 
@@ -56,7 +56,7 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Where a lease is.
+/// The location of a lease.
 #[derive(Debug, Clone)]
 pub struct LeasePath {
     path: PathBuf,
@@ -88,12 +88,12 @@ impl fmt::Display for LeasePath {
     }
 }
 
-/// What came of asking for a lease.
+/// The result of requesting a lease.
 #[derive(Debug)]
 pub enum Asked {
     /// It is ours until it is dropped.
     Granted(Lease),
-    /// Somebody else has it. Who, unless the holder had no time yet to say.
+    /// Another process holds it: its holder, unless it has not written its name yet.
     Held(Option<Holder>),
 }
 
@@ -108,17 +108,17 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Where the lease on a job's window is.
+    /// The lease on a job's window.
     pub fn of_window(lake: &LakeFiles, job: &str, window: &str) -> LeasePath {
         LeasePath::new(lake, &[job, window])
     }
 
-    /// Where the lease on a job's schedule is. No window is called so.
+    /// The lease on a job's schedule. No window has this name.
     pub fn of_schedule(lake: &LakeFiles, job: &str) -> LeasePath {
         Self::of_window(lake, job, "schedule")
     }
 
-    /// Where the lease on what a node writes is.
+    /// The lease on the output of a node.
     pub fn of_node(lake: &LakeFiles, job: &str, node: &str) -> LeasePath {
         LeasePath::new(lake, &[job, "nodes", node])
     }
@@ -161,7 +161,7 @@ impl Lease {
         Ok(Asked::Granted(lease))
     }
 
-    /// Says which run it is held for.
+    /// Records the run that the lease is held for.
     pub fn name(&mut self, run: &str) -> io::Result<()> {
         self.holder.run = run.to_string();
         if let Some(far) = &self.far {
@@ -175,7 +175,7 @@ impl Lease {
         self.holder.token
     }
 
-    /// Whether it is still ours: the file at its place is the one we locked, and says so.
+    /// Returns true if we still hold it: the file at its path is the one we locked, with our token.
     pub fn is_held(&self) -> bool {
         let id = |file: &File| file.metadata().map(|data| (data.dev(), data.ino())).ok();
         let here = File::open(&self.path).is_ok_and(|mut file| {
@@ -211,7 +211,7 @@ fn read(file: &mut File) -> Option<Holder> {
     serde_json::from_str(&text).ok()
 }
 
-/// Who holds a lease, as its file says. The holder may be writing just now: looks more than once.
+/// Reads the holder of a lease from its file. The holder may be writing it, so this retries.
 fn held_by(path: &Path) -> Option<Holder> {
     for _ in 0..20 {
         let holder = File::open(path).ok().and_then(|mut file| read(&mut file));

@@ -4,12 +4,11 @@
 //! which params it takes comes in through [`Kinds`], what a node does through [`Executor`], what time
 //! it is through [`Clock`]. So everything here is tested without storage, frames or fonts.
 //!
-//! Modules are listed in the order in which a job becomes a run: the [`boundary`] it works through,
-//! the [`job`] file, the part of the [`ledger`] that it sees, the [`plan`], [`fingerprint`]s that decide what can be reused, the
-//! [`outcome_store`] they are looked up in, the [`lease`] that keeps two runs out of each other's way, the
-//! [`run`], and the [`schedule`] that says when the next is due. What machines share of it is in a
-//! [`depot`], the archive by way of a [`mirror`]. The plan and the run's folder have their types in
-//! [`retrocast_run`].
+//! Modules are listed in the order in which a job becomes a run: the [`boundary`] to the outside, the
+//! [`job`] file, the visible part of the [`ledger`], the [`plan`], [`fingerprint`]s that decide what can be
+//! reused, the [`outcome_store`] with cached outcomes, the [`lease`] that serialises runs of one window,
+//! the [`run`], and the [`schedule`]. Data shared between machines is in a [`depot`], the archive through a
+//! [`mirror`]. The plan and the run's folder have their types in [`retrocast_run`].
 
 pub mod kinds;
 

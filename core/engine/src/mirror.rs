@@ -1,12 +1,12 @@
-//! The archive of several machines: a folder of this one, kept the same as a depot.
+//! Synchronises the archive of several machines: a local folder and a depot.
 //!
-//! Runs are made and read in the folder, as they are without a depot. Before an archive is read, what
-//! others added is fetched; while a run is under way and when it is over, what it wrote is sent. A run's
-//! folder has one writer, who holds the lease on its window, so the two sides rarely differ. When they
-//! do, the depot is right, except for a journal, which only grows: the longer one is the newer.
+//! Runs are written and read in the folder, as without a depot. Before an archive is read, files of
+//! other machines are fetched; during a run and at its end, its files are uploaded. A run's folder has a
+//! single writer, the holder of the lease on its window, so conflicts are rare. The depot wins, except
+//! for a journal, which is append-only: the longer one is newer.
 //!
-//! Pages over many runs follow from the rest. They are sent and not fetched: who sends them makes them
-//! anew first.
+//! Pages over many runs are derived. They are uploaded but not fetched: each machine rebuilds them
+//! before it uploads them.
 //!
 //! ```text
 //! <folder>/.mirror.json   what was the same on both sides when it was last looked
@@ -35,19 +35,19 @@ use std::{
 
 const STATE: &str = ".mirror.json";
 const LOCK: &str = ".mirror.lock";
-/// How many objects are on their way at once.
+/// Number of concurrent transfers.
 const AT_ONCE: usize = 16;
-/// How often a run under way is sent.
+/// Interval of uploads during a run.
 const SENT_EVERY: Duration = Duration::from_secs(5);
 
-/// A folder and a depot with the same in them.
+/// A folder and a depot with the same contents.
 #[derive(Debug)]
 pub struct Mirror {
     folder: PathBuf,
     depot: Arc<dyn SharedStore>,
 }
 
-/// Sends what a run writes while it is under way, so that others can go on with it should it die.
+/// Uploads the files of a run while it is active, so that other machines can resume it.
 #[derive(Debug)]
 pub struct Following {
     mirror: Arc<Mirror>,
@@ -82,14 +82,14 @@ impl Drop for Following {
 struct Same {
     mark: ETag,
     size: u64,
-    /// When it was written here, in nanoseconds.
+    /// Local modification time in nanoseconds.
     modified: i128,
 }
 
 /// By name below the folder.
 type Known = BTreeMap<String, Same>;
 
-/// What was moved.
+/// The transferred files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Moved {
     /// Files.
@@ -107,7 +107,7 @@ impl Mirror {
         }
     }
 
-    /// Where the others see it.
+    /// The address for other machines.
     pub fn address(&self) -> String {
         self.depot.address()
     }
@@ -147,7 +147,7 @@ impl Mirror {
             .collect();
         for key in gone {
             let path = self.folder.join(&key);
-            // What was changed here since is sent again.
+            // Files changed locally since then are uploaded again.
             if known.remove(&key).is_some_and(|same| is_as(&path, &same)) {
                 fs::remove_file(&path)?;
                 remove_empty(&self.folder, &path);
@@ -171,7 +171,7 @@ impl Mirror {
             })
             .collect();
         let mut moved = Moved::default();
-        // What others judge a run by comes behind what it speaks of, and pages come last.
+        // Files that others judge a run by are uploaded after those they refer to, and pages last.
         changed.sort_by_key(|key| (rank(key), (*key).clone()));
         for group in changed.chunk_by(|a, b| rank(a) == rank(b)) {
             for (key, same) in self
@@ -203,7 +203,7 @@ impl Mirror {
         let (end, ended) = mpsc::channel::<()>();
         let follow = move || {
             while ended.recv_timeout(SENT_EVERY) == Err(RecvTimeoutError::Timeout) {
-                // What fails is sent at the end, where it counts.
+                // Failed uploads are repeated at the end, where errors count.
                 if let Err(error) = mirror.send() {
                     tracing::debug!("{error}");
                 }
@@ -277,7 +277,7 @@ impl Mirror {
         Ok(file)
     }
 
-    /// What was the same; nothing when that cannot be told, then all is compared anew.
+    /// The last synchronised state; empty if unknown, and then everything is compared again.
     fn known(&self) -> Known {
         let text = fs::read(self.folder.join(STATE)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
@@ -315,7 +315,7 @@ fn run_of(key: &str) -> Option<&str> {
     slashes.nth(2).map(|at| &key[..at])
 }
 
-/// Whether a file of the depot is wanted here. Names that would lead out of the folder are not.
+/// Returns true if a file of the depot is fetched. Names that would escape the folder are not.
 fn is_fetched(key: &str) -> bool {
     let plain = key
         .split('/')
@@ -328,7 +328,7 @@ fn is_page(key: &str) -> bool {
     key == "feed.xml" || key == "index.html" || key.ends_with("/index.html")
 }
 
-/// In which turn a file is sent.
+/// Rank of a file in the order of uploads.
 fn rank(key: &str) -> u8 {
     match key.rsplit('/').next() {
         _ if is_page(key) => 3,
@@ -470,7 +470,7 @@ mod tests {
         world.write(&path("a"), "1\n");
         a.send().unwrap();
         b.fetch(&nobody()).unwrap();
-        // Machine `a` died after a line it could not send; the other goes on and sends two.
+        // Machine `a` died after a line it could not upload; the other resumes and uploads two.
         world.write(&path("a"), "1\n2\n");
         a.fetch(&nobody()).unwrap();
         assert_eq!(world.read(&path("a")).as_deref(), Some("1\n2\n"));

@@ -7,8 +7,8 @@
 //! lake/outcomes/last/<job>.jsonl     what the job's nodes were last known by
 //! ```
 //!
-//! Of a lake in object storage the same is there under the same names; the folder of this machine
-//! keeps what was fetched or made here.
+//! A lake in object storage has the same files under the same names; the local folder caches what
+//! was fetched or made here.
 
 mod last;
 
@@ -44,17 +44,17 @@ pub struct Record {
     pub node: String,
     /// Hash of the parts.
     pub fingerprint: Fingerprint,
-    /// What the outcome depends on.
+    /// The inputs of the outcome.
     pub components: Components,
     /// The run that made it.
     pub run: String,
-    /// When.
+    /// Time of creation.
     pub made: Timestamp,
     /// The outcome.
     pub outcome: Outcome,
 }
 
-/// Kept outcomes in a folder, and in what is behind it.
+/// Cached outcomes in a folder, and in the depot behind it.
 #[derive(Debug, Clone)]
 pub struct OutcomeStore {
     folder: PathBuf,
@@ -96,7 +96,7 @@ impl OutcomeStore {
         })
     }
 
-    /// Fetches a record with its files from what is behind the folder, if it is there.
+    /// Fetches a record with its files from the depot, if it exists there.
     fn fetch(&self, fingerprint: &Fingerprint) -> io::Result<()> {
         let Some(depot) = &self.depot else {
             return Ok(());
@@ -137,7 +137,7 @@ impl OutcomeStore {
             let writer = name
                 .to_str()
                 .and_then(|name| name.split('-').next()?.parse().ok());
-            // Where processes cannot be looked up, what they leave is left.
+            // Where processes cannot be looked up, leftovers are kept.
             let dead = |pid: u32| {
                 Path::new("/proc/self").exists() && !Path::new(&format!("/proc/{pid}")).exists()
             };
@@ -148,8 +148,8 @@ impl OutcomeStore {
         }
     }
 
-    /// Removes the outcomes of a job's reports that these runs made: their files take the room. What
-    /// sources and stages made stays, for it is small and later runs are built on it.
+    /// Removes the cached outcomes of a job's reports from these runs: they hold the large files.
+    /// Outcomes of sources and stages stay, because they are small and later runs use them.
     pub fn forget(&self, job: &str, runs: &BTreeSet<String>) {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let path = entry.path();
@@ -169,7 +169,7 @@ impl OutcomeStore {
         }
     }
 
-    /// Removes a record behind the folder, and then its files. What fails costs room, nothing else.
+    /// Removes a record from the depot, and then its files. A failure wastes space, nothing else.
     fn forget_behind(&self, record: &Record) {
         let Some(depot) = &self.depot else { return };
         let fingerprint = &record.fingerprint;
@@ -179,8 +179,8 @@ impl OutcomeStore {
         }
     }
 
-    /// Keeps a record, with its files from the run's folder; behind the folder the record comes last,
-    /// too.
+    /// Stores a record, with its files from the run's folder; in the depot the record is written
+    /// last, too.
     pub fn put(&self, record: &Record, run_folder: &Path) -> io::Result<()> {
         self.put_here(record, run_folder)?;
         let Some(depot) = &self.depot else {
@@ -238,7 +238,7 @@ impl OutcomeStore {
             .try_for_each(|name| copy(name, &files, run_folder))
     }
 
-    /// What the nodes of a job were last known by, to whichever machine.
+    /// The last known identity of the nodes of a job, on any machine.
     pub fn last(&self, job: &str) -> Last {
         let path = self.last_of(job);
         let behind = self.depot.as_ref().map(|depot| depot.get(&last_key(job)));
@@ -260,7 +260,7 @@ impl OutcomeStore {
     }
 }
 
-/// The name of a record behind the folder.
+/// The name of a record in the depot.
 fn key_of(fingerprint: &Fingerprint) -> String {
     format!("outcomes/{fingerprint}.json")
 }

@@ -1,8 +1,8 @@
 //! The plan: every source, stage and report of a job as a node of one graph.
 //!
-//! Edges follow from what is written: the datasets that params name and the tables that queries
-//! read. Nodes stand in an order in which each comes after what it reads; among those that could
-//! come next, the order of the job file decides, so the same file gives the same plan.
+//! Edges follow from the datasets that params name and the tables that queries read. Nodes are
+//! sorted topologically; ties are broken by the order of the job file, so the same file gives the
+//! same plan.
 
 mod order;
 
@@ -39,7 +39,7 @@ use std::{
     time::Duration,
 };
 
-/// What a plan is made for.
+/// The inputs of a plan.
 pub struct PlanOptions<'a> {
     /// The window that is reported on.
     pub window: Window,
@@ -52,13 +52,13 @@ pub struct PlanOptions<'a> {
     pub select: &'a [String],
     /// Seed for everything random.
     pub seed: u64,
-    /// What the reports have to say of the house, such as that the disk was full.
+    /// Operational notices that the reports print, such as a full disk.
     pub notices: &'a [String],
-    /// The report before this one, which the reports tell what is new against.
+    /// The previous report, which findings are compared with.
     pub earlier: Option<&'a EarlierReport>,
     /// Finds the part of the ledger that the run sees; asked when a stage reads it.
     pub ledger: &'a dyn Fn() -> Result<LedgerView, Vec<Diagnostic>>,
-    /// Where `${env.X}` and `${secret.X}` are looked up.
+    /// The environment for `${env.X}` and `${secret.X}`.
     pub environment: Environment,
 }
 
@@ -281,7 +281,7 @@ fn object(item: &Item) -> Map<String, Value> {
     }
 }
 
-/// What every node has besides its own params.
+/// The keys of every node besides its own params.
 #[derive(Default)]
 struct Common {
     kind: String,

@@ -43,7 +43,7 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Why a run could not be made or written down. What fails inside a run is in its result.
+/// An error that prevents a run or its recording. Failures within a run are part of its result.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// A file of the run or the lake cannot be written.
@@ -51,7 +51,7 @@ pub enum EngineError {
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// Another process runs the same job and window.
@@ -61,15 +61,15 @@ pub enum EngineError {
         job: String,
         /// Name of the window.
         window: String,
-        /// Who runs it, where that is known.
+        /// The holder of the lease, if known.
         holder: Option<Box<Holder>>,
     },
-    /// The lease went to somebody else while the run was under way.
+    /// The lease was lost during the run.
     #[error(
         "the lease {place} is no longer ours: another run has taken over, or the lake was replaced"
     )]
     Lost {
-        /// Where the lease is.
+        /// Location of the lease.
         place: String,
     },
     /// The archive that machines share cannot be fetched or sent.
@@ -77,9 +77,9 @@ pub enum EngineError {
         "the archive {address} cannot be kept: {source}; run the job again when it can be reached"
     )]
     Archive {
-        /// Where it is.
+        /// Address.
         address: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// A part of the engine itself ended unexpectedly.
@@ -103,7 +103,7 @@ fn archive_of(mirror: &Mirror) -> impl FnOnce(io::Error) -> EngineError {
     move |source| EngineError::Archive { address, source }
 }
 
-/// What is run although its outcome is kept.
+/// Nodes to run even if their outcome is cached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Force {
     /// Nothing: what is known is reused.
@@ -126,36 +126,36 @@ impl Force {
     }
 }
 
-/// How plans are run.
+/// Options of a run.
 #[derive(Clone)]
 pub struct RunOptions {
     /// Leases and kept outcomes.
     pub lake: LakeFiles,
     /// Folder of the archive.
     pub reports: PathBuf,
-    /// What the archive is a mirror of, when machines share it.
+    /// The mirror of the archive, if machines share it.
     pub mirror: Option<Arc<Mirror>>,
     /// Threads for analysis; also how many nodes are worked on at once.
     pub threads: usize,
     /// Version of the program.
     pub build: String,
-    /// What to run although its outcome is kept.
+    /// Nodes to run even if their outcome is cached.
     pub force: Force,
     /// The sources of the run that is repeated: they are taken as they were, not as they are.
     pub recorded: Option<RecordedSources>,
     /// The due time of the job's schedule that the run answers.
     pub due: Option<jiff::Timestamp>,
-    /// How often to try again after a failure that may pass.
+    /// Number of retries after a transient failure.
     pub retries: u32,
-    /// How often all nodes of a run together may be tried again.
+    /// Retry budget of all nodes of a run together.
     pub retry_budget: u32,
-    /// How long to wait before the first of these; doubled each time.
+    /// Wait before the first retry; doubled for each further one.
     pub backoff: Duration,
-    /// How long nodes get to end by themselves when the run is cancelled.
+    /// Time that nodes get to stop by themselves when the run is cancelled.
     pub grace: Duration,
     /// Cancels the run.
     pub cancel: CancellationToken,
-    /// Where secrets come from.
+    /// Source of secrets.
     pub environment: Environment,
 }
 
@@ -181,17 +181,17 @@ impl RunOptions {
     }
 }
 
-/// What sources hold, or why that cannot be told, by full name.
+/// The identities of sources, or the reasons why they are unknown, by full name.
 type Identities = BTreeMap<String, Result<String, Failure>>;
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug, Clone)]
 pub struct RunResult {
     /// Id of the run.
     pub run: String,
     /// Folder of the run.
     pub folder: PathBuf,
-    /// How it ended.
+    /// Status of the run.
     pub status: RunStatus,
     /// Outcomes by full name of the node.
     pub outcomes: BTreeMap<String, Arc<Outcome>>,
@@ -215,7 +215,7 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// A runner with somebody to do the work, a clock and a listener.
+    /// Creates a runner from an executor, a clock and a listener.
     pub fn new(
         executor: Arc<dyn Executor>,
         clock: Arc<dyn Clock>,
@@ -232,14 +232,14 @@ impl Runner {
         }
     }
 
-    /// What a run would do about each node, and why. Nothing is written.
+    /// Decides for each node whether it would run, with reasons. Writes nothing.
     pub async fn explain(&self, job: &Arc<Job>, plan: &Arc<Plan>) -> Vec<Decision> {
         let ctx = self.context(job, plan);
         let records = self.identities(&ctx).await;
         self.decisions(&ctx, &records).await
     }
 
-    /// What a run would do about each node when the sources hold this.
+    /// Decides for each node whether it would run with these identities of sources.
     async fn decisions(&self, ctx: &RunContext, records: &Identities) -> Vec<Decision> {
         let plan = &ctx.plan;
         let last = self.store.last(&plan.job);
@@ -338,7 +338,7 @@ impl Runner {
         }
     }
 
-    /// What every source holds at this moment.
+    /// Reads the current identity of every source.
     async fn identities(&self, ctx: &RunContext) -> Identities {
         if let Some(recorded) = &self.options.recorded {
             return recorded.identities();
@@ -366,8 +366,8 @@ impl Runner {
         futures::future::join_all(all).await.into_iter().collect()
     }
 
-    /// Runs a plan, as the only one to run this job and window. The folder, the journal and the kept
-    /// outcomes tell the same story as the result.
+    /// Runs a plan under the lease on this job and window. The folder, the journal and the cached
+    /// outcomes agree with the result.
     pub async fn run(&self, job: Arc<Job>, plan: Arc<Plan>) -> Result<RunResult, EngineError> {
         let mut ctx = self.context(&job, &plan);
         let mut lease = self.lease(&plan)?;
@@ -385,7 +385,7 @@ impl Runner {
             event.message = Some(format!("lease {}", lease.token()));
         });
         let started = self.clock.now();
-        // Held until the run has said how it ended.
+        // Held until the run has recorded its end.
         let lease = Arc::new(lease);
         let context = Arc::new(ctx);
         let mut course = Scheduler::new(self, context, recorder.clone(), records, lease.clone());
@@ -397,7 +397,7 @@ impl Runner {
             event.duration_ms = Some(milliseconds(started, self.clock.now()));
         });
         self.store.share_last(&plan.job);
-        // While the lease is ours: who has it next must see that this run is over.
+        // While we hold the lease: the next holder must see that this run is over.
         if let Some((mirror, following)) = following {
             following.end().map_err(archive_of(mirror))?;
         }
@@ -441,9 +441,9 @@ impl Runner {
         }
     }
 
-    /// Opens the run's folder and journal. The id follows from what is run on what, so the same
-    /// again is seen to be the same. When the newest run of this id died, it is gone on with;
-    /// otherwise the folder is a new one.
+    /// Opens the run's folder and journal. The id is derived from the inputs, so that a repeated
+    /// run is recognised. If the newest run of this id died, it is resumed; otherwise a new folder
+    /// is created.
     fn open_folder(
         &self,
         ctx: &mut RunContext,
@@ -494,7 +494,7 @@ fn write_plan(ctx: &RunContext, record: &RecordedPlan) -> Result<(), EngineError
     write_whole(&path, ctx.job.text.as_bytes()).map_err(writing(&path))
 }
 
-/// What every source holds, as a plan keeps it.
+/// The identities of sources, in the form that a plan records.
 fn source_records(records: &Identities) -> BTreeMap<String, SourceRecords> {
     let texts = records.iter().map(|(name, identity)| {
         let records = match identity {
@@ -552,7 +552,7 @@ fn reopen(folder: &Path, record: &mut RecordedPlan) -> io::Result<Option<Journal
                 return Ok(None);
             }
         }
-        // It died before it could say what it was going to do.
+        // It died before it wrote its plan.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
@@ -576,7 +576,7 @@ fn reopen(folder: &Path, record: &mut RecordedPlan) -> io::Result<Option<Journal
     Ok(Some(journal))
 }
 
-/// Why a node runs whose inputs run.
+/// The reason of a node to run when its inputs run.
 fn waiting<'a>(last: &Last, node: &Node, missing: impl Iterator<Item = &'a String>) -> Vec<String> {
     if last.of(&node.name).is_none() {
         return vec!["new".to_string()];

@@ -1,10 +1,10 @@
 //! The schedule of a job: what is due, what is tried again, what is given up.
 //!
-//! There is no state but the archive. A run that was made for a due time says so in its plan, so what
-//! is due now follows from the [`calendar`], the [`attempts`] the archive knows of, and the clock:
-//! [`decide`](mod@decide) says so, and knows neither files nor clocks. What must hold on the
-//! [`machine`] before a run is begun is told by [`conditions`], what stands where in [`words`]. What
-//! calls the program again and again (cron, systemd, Kubernetes) is written by [`export`].
+//! The archive is the only state. The plan of a scheduled run records its due time, so what is due
+//! now follows from the [`calendar`], the [`attempts`] in the archive, and the clock:
+//! [`decide`](mod@decide) computes it without files or clocks. Preconditions on the [`machine`] are
+//! checked by [`conditions`], and [`words`] formats the status. Configuration for cron, systemd and
+//! Kubernetes is written by [`export`].
 
 pub mod calendar;
 

@@ -1,8 +1,8 @@
-//! Object storage behind a folder, for what several machines share: leases, kept outcomes, the archive.
+//! Object storage behind a folder, shared by several machines: leases, cached outcomes, the
+//! archive.
 //!
-//! Work is done in a folder of this machine; a [`SharedStore`] holds what the others have to see. Two things
-//! make that safe: an object is written whole, and it can be written on the condition that nobody else
-//! did so first.
+//! Work is done in a folder of this machine; a [`SharedStore`] holds what the others must see. Two
+//! properties make that safe: objects are written atomically, and puts may be conditional.
 
 use jiff::Timestamp;
 use std::{
@@ -11,24 +11,24 @@ use std::{
     sync::Arc,
 };
 
-/// What tells one content of an object from another; an `ETag`.
+/// The version of an object's content; an `ETag`.
 pub type ETag = String;
 
 /// An object of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name below the depot.
+    /// Name below the depot.
     pub key: String,
     /// Its content.
     pub mark: ETag,
-    /// When it was written, by the clock of the storage.
+    /// Time of the last write, by the clock of the storage.
     pub modified: Timestamp,
 }
 
 /// Objects below an address. Every request is tried again by the storage's own client; an error is one
 /// that did not pass.
 pub trait SharedStore: fmt::Debug + Send + Sync {
-    /// Where it is, for messages.
+    /// The address, for messages.
     fn address(&self) -> String;
 
     /// An object's content; `None` when there is no such object.
@@ -37,8 +37,8 @@ pub trait SharedStore: fmt::Debug + Send + Sync {
     /// Writes an object, whether it is there or not.
     fn put(&self, key: &str, bytes: Vec<u8>) -> io::Result<ETag>;
 
-    /// Writes an object when its content is the expected one, or when it is not there and `None` is
-    /// expected. `None` comes back when somebody else was faster.
+    /// Conditional put: writes an object if its content is the expected one, or if it does not
+    /// exist and `None` is expected. Returns `None` if another writer was faster.
     fn put_if(
         &self,
         key: &str,
@@ -53,7 +53,7 @@ pub trait SharedStore: fmt::Debug + Send + Sync {
     fn delete(&self, key: &str) -> io::Result<()>;
 }
 
-/// Leases and kept outcomes of a lake: in a folder, and in the depot behind it when the lake is in
+/// Leases and cached outcomes of a lake: in a folder, and in the depot behind it if the lake is in
 /// object storage.
 #[derive(Debug, Clone)]
 pub struct LakeFiles {
@@ -62,7 +62,7 @@ pub struct LakeFiles {
 }
 
 impl LakeFiles {
-    /// Of a lake that machines share; the folder keeps what this one knows of it.
+    /// Files of a lake that machines share; the folder is the local cache.
     pub fn shared(folder: impl Into<PathBuf>, depot: Arc<dyn SharedStore>) -> Self {
         Self {
             folder: folder.into(),
@@ -75,7 +75,7 @@ impl LakeFiles {
         &self.folder
     }
 
-    /// What is behind it.
+    /// The depot behind the folder, if any.
     pub fn depot(&self) -> Option<&Arc<dyn SharedStore>> {
         self.depot.as_ref()
     }

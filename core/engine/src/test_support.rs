@@ -1,4 +1,4 @@
-//! A small world for tests: kinds, an executor that does as it is told, a clock that does not wait.
+//! Test doubles: kinds, a scripted executor, a clock that does not wait.
 
 use crate::{
     executor::{Clock, Executor, Failure, Progress, RunContext},
@@ -82,7 +82,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// What is written next is written, and the writer's client, which heard nothing, tries again.
+    /// Loses the response to the next write: the write succeeds, and the client retries it.
     pub fn lose_next_answer(&self) {
         self.loses.store(true, Ordering::SeqCst);
     }
@@ -347,7 +347,7 @@ pub fn runs(archive: &Path) -> Vec<(PathBuf, RunSummary)> {
     runs
 }
 
-/// What the executor is told to do about a node.
+/// Instruction to the executor for a node.
 #[derive(Clone)]
 pub enum Order {
     /// Fail the first times, with this failure.
@@ -356,7 +356,7 @@ pub enum Order {
     Panic,
     /// Never end.
     Hang,
-    /// End when told to, and say so.
+    /// Stop when cancelled, and record it.
     Wind(Arc<AtomicBool>),
     /// Cancel the run, then do the work.
     Cancel(tokio_util::sync::CancellationToken),
@@ -364,7 +364,7 @@ pub enum Order {
     Meet(Arc<tokio::sync::Barrier>),
 }
 
-/// Does as it is told and remembers what it did.
+/// Follows its instructions and records what it did.
 #[derive(Default)]
 pub struct TrialExecutor {
     pub orders: BTreeMap<String, Order>,
@@ -376,7 +376,7 @@ pub struct TrialExecutor {
     pub sweep: Mutex<BTreeMap<String, std::path::PathBuf>>,
     /// Nodes whose datasets went away.
     pub gone: Mutex<BTreeSet<String>>,
-    /// How often it was asked what a source holds.
+    /// Number of requests for a source's identity.
     pub looks: AtomicI64,
 }
 
@@ -391,7 +391,7 @@ impl TrialExecutor {
         }
     }
 
-    /// What was done since the last time, sorted.
+    /// Returns the nodes done since the last call, sorted.
     pub fn take_done(&self) -> Vec<String> {
         let mut done = std::mem::take(&mut *self.done.lock().unwrap());
         done.sort();

@@ -1,4 +1,4 @@
-//! What the fuzz target of job files found and began with, and inputs made from it, without a fuzzer.
+//! Runs the corpus of the job file fuzz target, and inputs derived from it, without a fuzzer.
 
 #[path = "../../../tests/fuzz/src/pass.rs"]
 mod pass;

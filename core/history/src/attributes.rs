@@ -1,5 +1,5 @@
-//! What `.gitattributes` say about which files are binary: those of the commit at the head, so that the
-//! records follow from the history alone.
+//! Attributes from `.gitattributes` that decide which files are binary: those of the head commit, so
+//! that the records follow from the history alone.
 
 use crate::{HistoryError, error::chain, objects::Objects, tree::MOST_FILES};
 use gix::{
@@ -15,14 +15,14 @@ use gix::{
 };
 use std::path::{Path, PathBuf};
 
-/// How the contents of a file are to be looked at.
+/// The way to compare the contents of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sort {
-    /// What its first bytes say.
+    /// Decided by its first bytes.
     ByContents,
-    /// As text, whatever is in it: `diff`.
+    /// As text, whatever it contains: `diff`.
     Text,
-    /// As no text: `-diff` or `binary`.
+    /// As binary: `-diff` or `binary`.
     Binary,
 }
 
@@ -30,15 +30,16 @@ pub enum Sort {
 pub struct Attributes {
     search: Search,
     outcome: Outcome,
-    /// Nothing is said about any file.
+    /// No attributes at all.
     empty: bool,
 }
 
-/// What git ignores because of its length.
+/// Larger files are binary for git.
 const LONGEST_FILE: usize = 100 << 20;
 
 impl Attributes {
-    /// Those of a tree: the deeper a file, the more it counts; only the uppermost may define macros.
+    /// Reads the attributes of a tree: deeper files take precedence; only the top one may define
+    /// macros.
     pub fn of_tree(objects: &Objects, tree: &oid) -> Result<Self, HistoryError> {
         let files = files(objects, tree)?;
         let mut collection = MetadataCollection::default();
@@ -69,7 +70,7 @@ impl Attributes {
         })
     }
 
-    /// How the file at a path is to be looked at.
+    /// The way to compare the file at a path.
     pub fn sort(&mut self, path: &BStr) -> Sort {
         if self.empty {
             return Sort::ByContents;
@@ -85,7 +86,7 @@ impl Attributes {
             Some(found) => match found.assignment.state {
                 StateRef::Set => Sort::Text,
                 StateRef::Unset => Sort::Binary,
-                // A driver's name: the drivers that git brings along look at the contents, too.
+                // A driver's name: the drivers that git includes compare the contents, too.
                 StateRef::Value(_) | StateRef::Unspecified => Sort::ByContents,
             },
             None => Sort::ByContents,

@@ -1,4 +1,4 @@
-//! What a commit does to files, with the figures of `git log --numstat -M`.
+//! The changes of a commit to files, with the figures of `git log --numstat -M`.
 
 use crate::{
     HistoryError,
@@ -24,7 +24,7 @@ const BIG: u64 = 512 << 20;
 #[derive(Debug)]
 pub struct FileChange {
     pub path: BString,
-    /// Where it was before, if that is elsewhere.
+    /// Previous path, if different.
     pub old_path: Option<BString>,
     pub kind: ChangeKind,
     /// Lines added and deleted; `None` for what is binary.
@@ -33,7 +33,7 @@ pub struct FileChange {
     pub is_submodule: bool,
 }
 
-/// What became of a file.
+/// Kind of change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeKind {
     Added,
@@ -56,7 +56,7 @@ impl ChangeKind {
     }
 }
 
-/// Tells what commits change, one after the other.
+/// Computes the changes of commits, one after the other.
 pub struct Changes<'a> {
     comparison: Comparison<'a>,
     contents: Contents<'a>,

@@ -4,7 +4,7 @@ use crate::text::Encoding;
 use gix::ObjectId;
 use jiff::Timestamp;
 
-/// What a commit says; names and messages are bytes in its encoding.
+/// A parsed commit; names and messages are bytes in its encoding.
 #[derive(Debug)]
 pub struct Commit<'a> {
     pub tree: ObjectId,
@@ -15,7 +15,7 @@ pub struct Commit<'a> {
     message: &'a [u8],
 }
 
-/// Who did something, and when.
+/// A person and a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Person<'a> {
     pub name: &'a [u8],
@@ -78,8 +78,8 @@ impl<'a> Person<'a> {
         }
     }
 
-    /// `Name <address> seconds zone`, where any part may be missing. As git does it, the time is looked
-    /// for behind the last `>`; a time that there is not, or that no calendar has, is 1970-01-01.
+    /// Parses `Name <address> seconds zone`, where any part may be missing. As in git, the time is
+    /// searched after the last `>`; a missing or impossible time is 1970-01-01.
     fn parse(line: &'a [u8]) -> Self {
         let Some(open) = position(line, b'<') else {
             return Self::nobody();
@@ -119,7 +119,7 @@ fn line<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(line)
 }
 
-/// Takes the next line if it begins so, and gives what stands behind that.
+/// Takes the next line if it has this prefix, and returns the rest of the line.
 fn after<'a>(rest: &mut &'a [u8], start: &[u8]) -> Option<&'a [u8]> {
     if !rest.starts_with(start) {
         return None;

@@ -3,15 +3,16 @@
 use crate::near::did_you_mean;
 use std::path::Path;
 
-/// What happened, where, why, and what to do about it. No message holds a user or a password.
+/// An error: the operation, the location, the cause, and advice. No message contains a user or a
+/// password.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// The URI cannot be understood.
     #[error("the uri {uri:?} {reason}")]
     Uri {
-        /// As it was given, without user and password.
+        /// As given, without user and password.
         uri: String,
-        /// What is wrong with it, and what to do.
+        /// The error, and advice.
         reason: String,
     },
     /// There is no repository in the folder.
@@ -21,7 +22,7 @@ pub enum HistoryError {
     NoRepository {
         /// The repository.
         place: String,
-        /// What was found instead.
+        /// The entry that exists instead.
         reason: String,
     },
     /// The repository is stored in a way that this build does not read.
@@ -29,7 +30,7 @@ pub enum HistoryError {
     Unsupported {
         /// The repository.
         place: String,
-        /// What it is, and what to do.
+        /// The reason, and advice.
         reason: String,
     },
     /// Older commits are not there, so the oldest ones that are would seem to add every file.
@@ -56,9 +57,9 @@ pub enum HistoryError {
     Branch {
         /// The repository.
         place: String,
-        /// As the URI has it.
+        /// As in the URI.
         branch: String,
-        /// Which it has; may be empty.
+        /// Existing branches; may be empty.
         hint: String,
     },
     /// The server asked for a user and a password, or refused them.
@@ -68,7 +69,7 @@ pub enum HistoryError {
     Credentials {
         /// The repository.
         place: String,
-        /// What was given.
+        /// The given value.
         given: &'static str,
     },
     /// The server could not be reached, or did not do its part.
@@ -76,7 +77,7 @@ pub enum HistoryError {
     Fetch {
         /// The repository.
         place: String,
-        /// What the server or the network said.
+        /// The error of the server or the network.
         reason: String,
         /// Whether trying again may do.
         may_pass: bool,
@@ -86,9 +87,9 @@ pub enum HistoryError {
     Object {
         /// The repository.
         place: String,
-        /// Which, such as "commit 1a2b…".
+        /// The object, such as "commit 1a2b…".
         object: String,
-        /// What is wrong with it.
+        /// The error.
         reason: String,
     },
     /// A commit changes more files than a record set can take.
@@ -107,11 +108,11 @@ pub enum HistoryError {
     /// The local file system refused something.
     #[error("{action} {file:?}: {reason}")]
     Io {
-        /// What was tried, such as "reading".
+        /// The operation, such as "reading".
         action: &'static str,
         /// The file.
         file: String,
-        /// What the system said.
+        /// The system's error.
         reason: String,
     },
     /// The records could not be handed on.
@@ -147,7 +148,7 @@ impl HistoryError {
     }
 }
 
-/// What to say about a branch that there is not.
+/// Advice for an unknown branch.
 fn hint(branch: &str, names: &[String]) -> String {
     const SHOWN: usize = 3;
     let near = did_you_mean(branch, names.iter().map(String::as_str));
@@ -163,7 +164,7 @@ fn hint(branch: &str, names: &[String]) -> String {
     }
 }
 
-/// Everything that an error of the git library says, from the outside to the cause, on one line.
+/// All messages of an error of the git library, from the outermost to the cause, on one line.
 pub(crate) fn chain(error: &gix::Error) -> String {
     let mut said: Vec<String> = Vec::new();
     for part in error.iter_errors() {

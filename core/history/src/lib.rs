@@ -6,14 +6,14 @@
 //! ```
 //!
 //! The figures are those of `git log --numstat -M`, to the line: `renames` pairs files as git does,
-//! `lines` counts as it does, and a test compares every commit of real repositories with what the
-//! program says. What git takes from the machine it runs on is left out, so that the records follow
-//! from the commit at the head of the branch alone:
+//! `lines` counts as it does, and a test compares every commit of real repositories with the
+//! program's output. Settings of the machine are ignored, so that the records follow from the head
+//! commit of the branch alone:
 //!
 //! - no configuration is read but what opening needs: diffs have git's defaults (Myers, renames from
 //!   50 % on, a limit of 1,000 for renames);
-//! - `.gitattributes`, which say what is binary, are those of the commit at the head, whatever is
-//!   checked out, and none from outside of the history;
+//! - `.gitattributes`, which decide what is binary, are those of the head commit, whatever is
+//!   checked out, and none from outside the history;
 //! - replaced objects (`git replace`) and grafts are not followed.
 //!
 //! Text of records is UTF-8. A byte that is none is written `\xHH` with two capital hexadecimal

@@ -1,4 +1,4 @@
-//! How many lines were added and deleted, as `git diff --numstat` counts them.
+//! Counts added and deleted lines like `git diff --numstat`.
 
 use gix::diff::blob::{Algorithm, Diff, InternedInput, sources::byte_lines};
 

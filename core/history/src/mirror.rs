@@ -1,10 +1,10 @@
 //! Mirrors of repositories on servers: one folder for each address, with one branch after the other
 //! fetched into it.
 //!
-//! Whatever moment a fetch ends at, the next one goes on from what is there: a mirror gets its name
-//! when it is complete as an empty repository; packs get theirs when they are whole, and branches when
-//! their packs are there. What is damaged all the same is made anew. A mirror holds neither the user nor
-//! the password, nor the address with them.
+//! A fetch may be interrupted at any moment, and the next one continues: a mirror gets its name when it
+//! is complete as an empty repository; packs get theirs when they are complete, and branches when their
+//! packs exist. A damaged mirror is created again. A mirror contains neither user nor password, nor the
+//! address with them.
 
 use crate::{
     HistoryError,
@@ -31,7 +31,7 @@ use std::{
     time::Duration,
 };
 
-/// How long to wait before looking again whether another process is done with a mirror.
+/// Poll interval for a mirror that another process is using.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The mirror of a server's repository, up to date, and the commit at the head of the branch.
@@ -153,7 +153,7 @@ impl Mirror<'_> {
         self.open()
     }
 
-    /// Removes what fetches that were killed have left behind.
+    /// Removes leftovers of killed fetches.
     fn sweep(&self) {
         let Ok(entries) = fs::read_dir(self.folder.join("objects/pack")) else {
             return;
@@ -162,7 +162,7 @@ impl Mirror<'_> {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if !name.starts_with("pack-") && !name.starts_with("multi-pack-index") {
-                // What cannot be removed takes room, but does no harm.
+                // Files that cannot be removed waste space, but do no harm.
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -231,7 +231,7 @@ impl Mirror<'_> {
                 branch: "its main branch".to_string(),
             },
             Some(branch) => {
-                // What cannot be asked for is left out.
+                // Without a list of branches, the error has no suggestions.
                 let names = self.branches(git).unwrap_or_default();
                 HistoryError::no_branch(place, branch, &names)
             }
@@ -327,9 +327,9 @@ type Line<'s, 'g> = Connection<
     Box<dyn gix::protocol::transport::client::blocking_io::Transport + Send>,
 >;
 
-/// What the server has at the head of the branch.
+/// The head of the branch on the server.
 enum Head {
-    /// This commit, and the mirror has everything behind it.
+    /// This commit, and the mirror has its whole history.
     Commit(ObjectId),
     /// Something that has another kind of id than the mirror.
     OtherHash(gix::hash::Kind),

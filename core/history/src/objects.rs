@@ -1,4 +1,4 @@
-//! The objects of a repository, with errors that say which one and where.
+//! The objects of a repository, with errors that name the object.
 
 use crate::{HistoryError, error::chain};
 use gix::{
@@ -6,7 +6,7 @@ use gix::{
     oid,
 };
 
-/// What a repository is opened with: of all configuration only its own, and no replaced objects.
+/// Options for opening a repository: only its own configuration, and no replaced objects.
 pub fn open_options() -> gix::open::Options {
     gix::open::Options::isolated().config_overrides(["core.useReplaceRefs=false"])
 }

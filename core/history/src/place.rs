@@ -5,7 +5,7 @@ use gix::bstr::ByteSlice;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use std::{fmt, path::PathBuf};
 
-/// What the records are about.
+/// The kind of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     /// One record for each commit.
@@ -24,7 +24,7 @@ impl What {
     }
 }
 
-/// Where a repository is.
+/// Location of a repository.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Home {
     /// On this machine.
@@ -45,7 +45,7 @@ pub(crate) struct Account {
     pub password: String,
 }
 
-/// Which records of which repository: a checked URI.
+/// A checked URI: a repository and a kind of records.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Place {
     home: Home,
@@ -58,8 +58,8 @@ const KEYS: [&str; 2] = ["branch", "since"];
 const SCHEMES: [&str; 3] = ["git+file", "git+https", "git+http"];
 
 impl Place {
-    /// Understands `git+file:///folder`, `git+https://host/path` and `git+http://host/path`, with
-    /// `?branch=…&since=…` and `#commits` or `#file_changes` behind it.
+    /// Parses `git+file:///folder`, `git+https://host/path` and `git+http://host/path`, with
+    /// optional `?branch=…&since=…` and `#commits` or `#file_changes`.
     pub fn parse(uri: &str) -> Result<Self, HistoryError> {
         let uri = uri.trim();
         Parts::of(uri)
@@ -75,7 +75,7 @@ impl Place {
         uri.trim_start().starts_with("git+")
     }
 
-    /// What the records are about.
+    /// The kind of records.
     pub fn what(&self) -> What {
         self.what
     }
@@ -85,7 +85,7 @@ impl Place {
         self.branch.as_deref()
     }
 
-    /// Only commits made at or after this time are told of.
+    /// Only commits made at or after this time are included.
     pub fn since(&self) -> Option<Timestamp> {
         self.since
     }
@@ -303,13 +303,13 @@ fn since_of(value: &str) -> Result<Timestamp, String> {
     })
 }
 
-/// The part before the first mark, and the part behind it if there is one.
+/// The part before the first mark, and the part after it, if any.
 fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
     text.split_once(mark)
         .map_or((text, None), |(before, behind)| (before, Some(behind)))
 }
 
-/// `%HH` as the byte that it stands for.
+/// Decodes `%HH` escapes to bytes.
 fn decoded(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -12,7 +12,7 @@ use serde::Serialize;
 /// Version of the records' shape and of how they are made.
 pub const VERSION: u32 = 1;
 
-/// A commit; `jobs/contracts/commit.toml` says what the fields mean.
+/// A commit; `jobs/contracts/commit.toml` describes the fields.
 #[derive(Serialize)]
 pub struct CommitRecord {
     id: String,
@@ -55,7 +55,7 @@ impl CommitRecord {
     }
 }
 
-/// A file that a commit changes; `jobs/contracts/file_change.toml` says what the fields mean.
+/// A file that a commit changes; `jobs/contracts/file_change.toml` describes the fields.
 #[derive(Serialize)]
 pub struct FileChangeRecord {
     commit: String,
@@ -93,7 +93,7 @@ mod tests {
     use crate::changes::ChangeKind;
     use std::collections::BTreeSet;
 
-    /// The names behind `[field.` in a contract.
+    /// The names after `[field.` in a contract.
     fn fields(contract: &str) -> BTreeSet<&str> {
         let heads = contract
             .lines()

@@ -1,4 +1,4 @@
-//! Which deleted file became which added one, found as `git log -M` finds it.
+//! Pairs deleted with added files like `git log -M`.
 //!
 //! In this order, each file being used once: the same contents; then a name that only one deleted and
 //! one added file has, if they are alike enough; then the most alike of all the others, unless there
@@ -20,20 +20,20 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// How alike a file must be to be the same one: half of it.
+/// Minimum similarity of a renamed file: half.
 const LEAST: u64 = SAME / 2;
-/// How alike where only the names say so: three quarters.
+/// Minimum similarity where only the names match: three quarters.
 const LEAST_BY_NAME: u64 = LEAST + (SAME - LEAST) / 2;
 /// Each is compared with each if there are at most as many pairs as in a square of this side.
 const LIMIT: usize = 1000;
-/// How many of the same contents are looked through for one of the same name.
+/// Number of files with the same contents that are searched for the same name.
 const IDENTICAL: usize = 100;
-/// How many candidates are kept for an added file.
+/// Number of candidates per added file.
 const CANDIDATES: usize = 4;
 /// Memory for the pieces of deleted files, about; what goes beyond is read again.
 const ROOM: usize = 256 << 20;
 
-/// What has to be known about files to compare them.
+/// The data of files that a comparison needs.
 pub trait Material {
     /// The length of a file.
     fn size(&mut self, entry: &Entry) -> Result<u64, HistoryError>;

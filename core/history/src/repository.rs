@@ -26,9 +26,9 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// Opens the repository that a place names. One on this machine is read where it is; nothing is
-    /// written into it. One on a server is fetched into a mirror below the folder `cache`, which later
-    /// openings bring up to date: two of the same address wait for each other.
+    /// Opens the repository of a place. A local one is read in place; nothing is written into it. A
+    /// remote one is fetched into a mirror below the folder `cache`, which later calls update: two
+    /// calls for the same address wait for each other.
     pub fn open(place: &Place, cache: &Path, cancel: &AtomicBool) -> Result<Self, HistoryError> {
         let (mut git, head) = match place.home() {
             Home::Folder(folder) => {
@@ -54,13 +54,13 @@ impl Repository {
         })
     }
 
-    /// The id of the newest commit that is told of.
+    /// The id of the newest included commit.
     pub fn head(&self) -> String {
         self.head.to_string()
     }
 
-    /// 32 hexadecimal digits that change exactly when the records could: they stand for the commit at
-    /// the head, what is told of it and from when on, and how records are made.
+    /// 32 hexadecimal digits that change exactly when the records may change: they identify the head
+    /// commit, the kind of records, their start, and the version of the format.
     pub fn identity(&self) -> String {
         let since = self
             .place
@@ -74,10 +74,10 @@ impl Repository {
         blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
     }
 
-    /// Writes the records as JSON Lines, oldest first, and gives their number. A parent's records stand
-    /// before its children's; otherwise the committer's time decides, then the id; the files of a commit
-    /// are in order of their paths. In memory are the records of one commit, and about a hundred bytes
-    /// for each commit there is.
+    /// Writes the records as JSON Lines, oldest first, and returns their number. A parent's records
+    /// precede its children's; otherwise the committer's time decides, then the id; the files of a
+    /// commit are sorted by path. Memory holds the records of one commit, and about a hundred bytes for
+    /// each commit of the history.
     pub fn write(&self, out: &mut dyn Write, cancel: &AtomicBool) -> Result<u64, HistoryError> {
         let commits = walk::commits(&self.objects, self.head, self.place.since(), cancel)?;
         let mut teller = Teller::new(&self.objects, self.head, self.place.what(), cancel)?;

@@ -1,4 +1,4 @@
-//! How alike two files are: what share of the larger one is made of pieces that the other one has, too.
+//! Similarity of two files: the share of the larger one that consists of chunks of the other.
 //!
 //! The measure is git's, so that renames are found where it finds them: a text is cut into pieces that
 //! end with a line feed, or after 64 bytes; each piece is known by a small hash; and a piece counts as
@@ -9,7 +9,7 @@ pub const SAME: u64 = 60_000;
 
 /// The longest piece.
 const LONGEST: u32 = 64;
-/// Pieces are told apart by a hash below this prime.
+/// Chunks are compared by a hash below this prime.
 const PRIME: u32 = 107_927;
 
 /// The pieces of a file: bytes by hash, in order of hashes.

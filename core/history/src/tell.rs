@@ -1,4 +1,4 @@
-//! Commits told as lines of JSON.
+//! Writes commits as lines of JSON.
 
 use crate::{
     HistoryError, What,
@@ -54,7 +54,7 @@ impl<'a> Teller<'a> {
                 let before = walk::read(self.objects, parent, &mut self.parent)?.tree;
                 self.changes.of(&id, Some(&before), &commit.tree)?
             }
-            // As `git log` does, which compares merges with nothing.
+            // Like `git log`, which does not diff merges.
             _ => Vec::new(),
         };
         match self.what {

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-/// How the text of a commit is encoded.
+/// Encoding of a commit's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// What git takes for granted.
+    /// The default of git.
     Utf8,
     /// ISO 8859-1: every byte is the character of that number.
     Latin1,
@@ -15,7 +15,7 @@ pub enum Encoding {
     Windows1252,
 }
 
-/// What ISO 8859-15 has in other places than ISO 8859-1.
+/// Characters of ISO 8859-15 that differ from ISO 8859-1.
 const LATIN9: [(u8, char); 8] = [
     (0xA4, '€'),
     (0xA6, 'Š'),
@@ -34,7 +34,7 @@ const WINDOWS_1252: [char; 32] = [
 ];
 
 impl Encoding {
-    /// What an `encoding` header names; what it does not know is taken for UTF-8.
+    /// The encoding named in an `encoding` header; unknown ones are read as UTF-8.
     pub fn named(name: &[u8]) -> Self {
         let plain: String = name
             .iter()
@@ -68,8 +68,9 @@ pub fn prose(bytes: &[u8], encoding: Encoding) -> String {
     decode(bytes, encoding, false)
 }
 
-/// Text that tells things apart, such as a name or a path: different bytes give different text.
-/// What cannot be decoded is written `\xHH`, and so is a backslash that would read as such an escape.
+/// Decodes text that identifies something, such as a name or a path: different bytes give different
+/// text. Undecodable bytes are written as `\xHH`, and so is a backslash that would read as such an
+/// escape.
 pub fn exact(bytes: &[u8], encoding: Encoding) -> String {
     decode(bytes, encoding, true)
 }
@@ -98,7 +99,7 @@ fn decode(bytes: &[u8], encoding: Encoding, exact: bool) -> String {
     text
 }
 
-/// As `decode`, with backslashes escaped where they stand before `xHH`.
+/// Like `decode`, with backslashes escaped before `xHH`.
 fn decode_with_backslashes(bytes: &[u8], encoding: Encoding) -> String {
     let mut text = String::with_capacity(bytes.len() + 8);
     let mut rest = bytes;

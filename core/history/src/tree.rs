@@ -1,4 +1,4 @@
-//! What differs between two trees, file by file, before renames are looked for.
+//! The difference between two trees, file by file, before rename detection.
 
 use crate::{HistoryError, error::chain, objects::Objects};
 use gix::{
@@ -14,11 +14,11 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// The most files that one commit may change: a tree that names the same folders again and again can
-/// stand for more files than any memory holds.
+/// Maximum number of files that one commit may change: a tree that repeats the same folders can
+/// represent more files than any memory holds.
 pub const MOST_FILES: usize = if cfg!(test) { 20_000 } else { 4_000_000 };
 
-/// What an entry of a tree is, as far as git looks at it.
+/// The mode of a tree entry, as far as git distinguishes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// A file.
@@ -55,7 +55,7 @@ impl Mode {
     }
 }
 
-/// What stands at a path.
+/// The entry at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     pub mode: Mode,
@@ -69,7 +69,7 @@ pub struct Difference {
     pub sides: Sides,
 }
 
-/// What stands at a path before and after.
+/// The entries at a path before and after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sides {
     /// Only in the newer tree.
@@ -90,7 +90,7 @@ impl Sides {
         }
     }
 
-    /// What stands there before.
+    /// The entry before.
     pub fn before(self) -> Option<Entry> {
         match self {
             Self::Added(_) => None,
@@ -98,7 +98,7 @@ impl Sides {
         }
     }
 
-    /// What stands there after.
+    /// The entry after.
     pub fn after(self) -> Option<Entry> {
         match self {
             Self::Deleted(_) => None,
@@ -185,12 +185,12 @@ enum Stop {
     TooMany,
 }
 
-/// What the comparison has come across.
+/// The result of the comparison.
 struct Found<'a> {
     cancel: &'a AtomicBool,
     differences: Vec<Difference>,
     path: BString,
-    /// How long the path was before each part of it, so that names with a slash in them do no harm.
+    /// Length of the path before each component, so that names with a slash do no harm.
     lengths: Vec<usize>,
     folders: VecDeque<BString>,
     stopped: Option<Stop>,

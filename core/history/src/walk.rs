@@ -24,12 +24,12 @@ struct Graph {
     parents: Vec<usize>,
 }
 
-/// The commits that `head` has behind it and that were made at or after `since`.
+/// The ancestors of `head` that were made at or after `since`.
 ///
-/// A parent stands before its children; among those whose parents are told of, the one with the
-/// earlier committer's time goes first, then the one with the smaller id. Every commit is looked at,
-/// also behind ones older than `since`: clocks go wrong, so a younger commit may well lie behind an
-/// older one. What costs, the comparison of files, is done for the chosen ones only.
+/// A parent precedes its children; among commits whose parents are written, the one with the earlier
+/// committer's time comes first, then the one with the smaller id. The whole history is visited,
+/// also before `since`: clocks can be wrong, so a younger commit may have an older descendant. The
+/// expensive part, the comparison of files, is only done for the selected commits.
 pub fn commits(
     objects: &Objects,
     head: ObjectId,

@@ -1,5 +1,5 @@
-//! How fast records are read and held to a contract, with nothing behind it:
-//! `take CONTRACT URI [THREADS]`.
+//! Measures how fast records are read and checked against a contract: `take CONTRACT URI
+//! [THREADS]`.
 
 use retrocast_records::{
     Format, contract,

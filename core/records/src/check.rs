@@ -1,4 +1,5 @@
-//! Records held to a contract without being taken in: what would be accepted, what refused and why.
+//! Tests records against a contract without ingesting them: which are accepted, which refused, and
+//! why.
 
 mod text;
 
@@ -30,10 +31,10 @@ const EXAMPLES: usize = 5;
 /// Days that are shown of those with too few or too many records.
 const DAYS: usize = 5;
 
-/// What a contract makes of some records.
+/// The result of testing records against a contract.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Checked {
-    /// Where they were read from, without credentials.
+    /// The address of the records, without credentials.
     pub uri: String,
     /// Name of the contract.
     pub contract: String,
@@ -45,7 +46,7 @@ pub struct Checked {
     pub complete: bool,
     /// Records that meet the contract, duplicates included.
     pub accepted: u64,
-    /// Those that do not, by reason, the most frequent first.
+    /// The refused records, by reason, the most frequent first.
     pub refused: Vec<Refused>,
     /// Accepted records whose key a later one has, too.
     pub duplicates: u64,
@@ -55,13 +56,13 @@ pub struct Checked {
     pub missing_fields: Vec<String>,
     /// Fields whose values had another type, with how many records were refused for it.
     pub retyped_fields: Vec<(String, u64)>,
-    /// How often each field was null in accepted records.
+    /// Number of nulls per field in accepted records.
     pub nulls: Vec<Nulls>,
     /// First and last time; `None` without a time field or an accepted record.
     pub times: Option<(Timestamp, Timestamp)>,
     /// Hours from the last time to the moment that was asked for.
     pub age_hours: Option<f64>,
-    /// What the contract expects of all records together, and whether they meet it.
+    /// The contract's expectations of all records together, and whether they are met.
     pub expected: Vec<Expected>,
     /// Files that could not be read to their end, and what else was left out, with the reason.
     pub broken_files: Vec<(String, String)>,
@@ -72,7 +73,7 @@ pub struct Checked {
 pub struct Refused {
     /// The class.
     pub reason: String,
-    /// How many.
+    /// Number of records.
     pub records: u64,
     /// The first of them.
     pub examples: Vec<Example>,
@@ -89,7 +90,7 @@ pub struct Example {
     pub column: Option<u64>,
     /// Path of the field; empty for the record as a whole.
     pub field: String,
-    /// What is wrong.
+    /// The error.
     pub message: String,
 }
 
@@ -107,11 +108,11 @@ pub struct Nulls {
 /// One expectation of the contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Expected {
-    /// What is expected, in words.
+    /// The expectation, in words.
     pub what: String,
     /// Whether it is so.
     pub met: bool,
-    /// What was found, in words.
+    /// The observation, in words.
     pub found: String,
 }
 
@@ -125,7 +126,8 @@ impl Checked {
     }
 }
 
-/// Holds what a URI names to a contract; relative URIs begin at `base`. Freshness is told as of `now`.
+/// Tests the records of a URI against a contract; relative URIs start at `base`. Freshness is
+/// computed as of `now`.
 pub async fn check(
     input: &Input,
     base: &Path,
@@ -144,7 +146,7 @@ pub async fn check(
     checking.await.map_err(stopped)?
 }
 
-/// What is counted on the way.
+/// Counts while reading.
 #[derive(Default)]
 struct Tally {
     records: u64,
@@ -279,7 +281,7 @@ impl Tally {
             .fields
             .iter()
             .zip(&self.nulls)
-            // What is dropped is never there afterwards.
+            // Dropped fields are always null afterwards.
             .filter(|(field, _)| self.accepted > 0 && field.personal != Personal::Drop)
             .map(|(field, records)| Nulls {
                 field: field.name.clone(),
@@ -340,8 +342,8 @@ impl Tally {
     }
 }
 
-/// Makes room for an example of a field. A full list drops an example of a field that it has several
-/// of, so that every field with errors is shown.
+/// Makes space for an example of a field. A full list drops an example of a field that it has
+/// several of, so that every field with errors is shown.
 fn has_room(examples: &mut Vec<Example>, field: &str) -> bool {
     if examples.len() < EXAMPLES {
         return true;

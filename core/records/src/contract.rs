@@ -34,16 +34,16 @@
 //! `updates[0].by`, and values. With `unknown = "refuse"` a record that has one is left out.
 //!
 //! **Personal data.** Values of a field with `personal = "hash"` are checked, and then replaced by a
-//! hash, so that equal values can still be told to be equal; those with `"drop"` are checked and
-//! forgotten. Neither reaches a dataset, a message, or the text that is kept of a refused record. It is
-//! values of *named* fields that are guarded: what `unknown = "keep"` keeps, it keeps as it is.
+//! hash, so that equal values stay equal; those with `"drop"` are checked and discarded. Neither
+//! reaches a dataset, a message, or the stored text of a refused record. Only *listed* fields are
+//! protected: `unknown = "keep"` stores the others unchanged.
 //!
-//! **Silence.** After the last record of a source nothing happened, or its records are missing: nobody
-//! can tell from the records. Days without any are left out of what is judged, and the quality stage
-//! warns. Where records are of rare events, such as incidents, `silence = "zero"` says that nothing
-//! happened: until the end of the window (of one that is not over: until the day of the run), or until
-//! `fresh_hours` after the last record, where that is given. `fresh_hours` of 1440 or more, 60 days, say
-//! so alone: no delivery is so late. SQL stages that pass on the records of such a source one by one,
+//! **Silence.** After the last record of a source, either nothing happened or records are missing: the
+//! records alone do not tell. By default, days without records are excluded from analyses, and the
+//! quality stage warns. For records of rare events, such as incidents, `silence = "zero"` declares that
+//! nothing happened: until the end of the window (of one that is not over: until the day of the run), or
+//! until `fresh_hours` after the last record, if that is given. `fresh_hours` of 1440 or more, 60 days,
+//! imply it: no delivery is so late. SQL stages that pass on the records of such a source one by one,
 //! with their time, inherit it; others do not.
 //!
 //! **How values are written.** Numbers, times and booleans are read as most programs write them; what
@@ -66,27 +66,27 @@
 //! from = "http.status"        # what records call it: exactly so, else by this path
 //! ```
 //!
-//! - *Null words* stand for no value in cells of CSV, and in texts of JSON and Parquet where the field
-//!   is no string; blanks around them do not count. Usual are `NULL`, `\N`, `NA`, `N/A`, `NaN`, `NaT`,
-//!   `None`, `nil`, `-` and `#N/A`, in any case, but not in strings: a person may be called Null. Words
-//!   that are declared replace them, match exactly, and hold for strings of CSV, too. An empty cell
-//!   never is a value.
-//! - *Marks of numbers* hold for cells of CSV, and make texts of JSON and Parquet numbers, too; numbers
-//!   of JSON are what they are. Beside a decimal comma, points and blanks may separate thousands. Groups
-//!   have three digits, so that `1.29,99` is refused and not misread.
-//! - *Times* are usually read in every form whose meaning is certain: ISO 8601 as programs write it, with
-//!   `UTC`, `GMT` or an offset behind a blank, too, and RFC 2822. A declared `format` replaces these
-//!   forms. Its directives are those of strptime; without `%z`, `%:z` or `%Q` times are those of the
-//!   `zone`. Hours that clocks skip or have twice have the offset before the change, a leap second is
-//!   read as the second before it, and digits beyond microseconds are cut off, toward the past.
+//! - *Null words* are missing values in cells of CSV, and in texts of JSON and Parquet if the field is
+//!   not a string; surrounding spaces are ignored. Defaults are `NULL`, `\N`, `NA`, `N/A`, `NaN`,
+//!   `NaT`, `None`, `nil`, `-` and `#N/A`, ignoring case, but not in strings: a person may be called
+//!   Null. Declared words replace them, match exactly, and apply to strings of CSV, too. An empty cell
+//!   is always a missing value.
+//! - *Decimal and thousands marks* apply to cells of CSV, and make texts of JSON and Parquet numbers,
+//!   too; numbers of JSON are unaffected. With a decimal comma, points and spaces may separate
+//!   thousands. Groups have three digits, so that `1.29,99` is refused and not misread.
+//! - *Times* are by default read in every unambiguous form: ISO 8601 and its common variants, also
+//!   followed by a space and `UTC`, `GMT` or an offset, and RFC 2822. A declared `format` replaces these
+//!   forms. Its directives are those of strptime; without `%z`, `%:z` or `%Q` times are local to the
+//!   `zone`. Hours that clocks skip or repeat have the offset before the change, a leap second is read as
+//!   the second before it, and digits beyond microseconds are truncated, toward the past.
 //! - *Words for true and false* are usually true, t, yes, y, on, 1 and false, f, no, n, off, 0, in any
 //!   case; numbers 1 and 0 of JSON and Parquet are booleans, too. Declared words match exactly.
 //!
-//! **Plausible times.** A record whose time (`time`) lies before 1970 or after 2099 is refused as out of
-//! range: such times stand for "unknown" or "never", and one of them would stretch every series over
-//! centuries. Where they are meant, `min` and `max` of the field say what is allowed instead. Other
-//! timestamps and dates have no limits but their own `min` and `max`. A day as a `max` is allowed to
-//! its end; days and times without an offset are those of the field's `zone`, else UTC.
+//! **Plausible times.** A record whose time (`time`) is before 1970 or after 2099 is refused as out of
+//! range: such times mean "unknown" or "never", and one of them would stretch every series over
+//! centuries. `min` and `max` of the field replace these limits. Other timestamps and dates have no
+//! limits but their own `min` and `max`. A day as `max` includes the whole day; days and times without
+//! an offset are local to the field's `zone`, else UTC.
 
 mod limits;
 mod notation;
@@ -107,31 +107,31 @@ use serde::Serialize;
 use std::{path::Path, sync::Arc};
 use toml::de::DeTable;
 
-/// What every record of one kind must look like.
+/// A contract: the definition of a valid record.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Contract {
     /// Name: the file's, without `.toml`.
     pub name: String,
     /// Title for people.
     pub title: String,
-    /// What such a record is.
+    /// The meaning of a record.
     pub description: String,
     /// Fields that together identify a record; of several with the same key the last counts.
     pub key: Vec<String>,
-    /// Of several records with the same key the one with the greatest value of this field counts; of
-    /// those with the same value, or without such a field, the last in the order of files and lines.
+    /// Among records with the same key, the one with the greatest value of this field counts; among
+    /// equal values, or without such a field, the last in the order of files and lines.
     pub latest: Option<String>,
     /// Field that holds the record's time.
     pub time: Option<String>,
-    /// What becomes of fields that the contract does not name.
+    /// Treatment of fields that the contract does not list.
     pub unknown: UnknownFields,
-    /// What is expected of the records as a whole.
+    /// Expectations of the records as a whole.
     pub expect: Expectation,
     /// Fields, in the order of the file.
     pub fields: Vec<Field>,
 }
 
-/// What becomes of fields that a contract does not name.
+/// Treatment of fields that a contract does not list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownFields {
@@ -144,7 +144,7 @@ pub enum UnknownFields {
     Refuse,
 }
 
-/// What becomes of the values of a field that holds personal data.
+/// Treatment of values of a field that holds personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Personal {
@@ -172,23 +172,23 @@ pub const REST: &str = "_rest";
 /// One field of a record.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Field {
-    /// Name: of the column, and of what records have unless `from` says else.
+    /// Name of the column, and of the field in records unless `from` is set.
     pub name: String,
-    /// What records call it: first a key, header or column of exactly this name, else the path of a
-    /// field within objects.
+    /// Name in records: a key, header or column of exactly this name, else the path of a field
+    /// within objects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// How records write its values.
+    /// Notation of its values in records.
     #[serde(skip_serializing_if = "Notation::is_usual")]
     pub notation: Notation,
     /// The table of the contract that declares it, such as `field.user.field.name`, for messages.
     #[serde(skip)]
     pub table: String,
-    /// What values it holds.
+    /// Type of the values.
     pub kind: FieldKind,
     /// Whether a record without it is refused. Fields of the key are required.
     pub required: bool,
-    /// What it means.
+    /// The meaning of the field.
     pub description: String,
     /// Unit of a number.
     pub unit: Option<String>,
@@ -208,11 +208,11 @@ pub struct Field {
     pub min_length: Option<usize>,
     /// Most characters allowed.
     pub max_length: Option<usize>,
-    /// What the whole text must match.
+    /// A pattern that the whole text must match.
     pub pattern: Option<Pattern>,
     /// Taken when a record lacks the field or has null; meets the field's limits.
     pub default: Option<serde_json::Value>,
-    /// What becomes of its values when they are personal data.
+    /// Treatment of its values as personal data.
     pub personal: Personal,
 }
 
@@ -241,7 +241,7 @@ pub enum FieldKind {
 }
 
 impl Field {
-    /// What records call it.
+    /// The name in records.
     pub fn key(&self) -> &str {
         self.from.as_deref().unwrap_or(&self.name)
     }
@@ -372,7 +372,7 @@ fn follows(text: &str, error: &toml::de::Error, all: &[toml::de::Error]) -> bool
         let span = error.span().filter(|_| error.message() == TWICE)?;
         Some(span.start.min(text.len()))
     };
-    // Where the table begins in which a place lies.
+    // The start of the table that contains a position.
     let table = |at: usize| {
         let lines = text.split_inclusive('\n').scan(0, |start, line| {
             let here = *start;
@@ -389,7 +389,7 @@ fn follows(text: &str, error: &toml::de::Error, all: &[toml::de::Error]) -> bool
     !heads(at) && all.iter().filter_map(twice).any(heads)
 }
 
-/// What the parser of TOML says.
+/// The diagnostic of a TOML syntax error.
 fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Diagnostic {
     let span = error.span();
     let marked = span.clone().and_then(|span| text.get(span));

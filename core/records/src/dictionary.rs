@@ -22,7 +22,7 @@ pub use text::markdown;
 struct Entry {
     /// Name, with those of the fields that contain it: `customer.id`.
     name: String,
-    /// How many fields contain it.
+    /// Number of fields that contain it.
     depth: usize,
     kind: String,
     required: bool,
@@ -32,7 +32,7 @@ struct Entry {
     limits: String,
     /// Other rules for values and their notation: words, and what contracts write.
     rules: Vec<(&'static str, Vec<String>)>,
-    /// What becomes of personal data, in one word; empty when it is none.
+    /// Treatment of personal data, in one word; empty if it is none.
     personal: &'static str,
     meaning: String,
 }
@@ -161,14 +161,14 @@ fn length(field: &Field) -> Option<String> {
     }
 }
 
-/// A value as it stands in a contract, texts without their quotes.
+/// A value as in a contract, texts without quotes.
 fn shown(value: &serde_json::Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_string)
 }
 
-/// What is expected of the records as a whole, and what becomes of fields without a name here.
+/// Expectations of the records as a whole, and the treatment of unlisted fields.
 fn expectations(contract: &Contract) -> Vec<String> {
     let expect = &contract.expect;
     let mut out = Vec::new();
@@ -229,7 +229,7 @@ fn moment(micros: i64) -> String {
     }
 }
 
-/// What a contract says of its records as a whole, a sentence each.
+/// Rules of a contract for its records as a whole, one sentence each.
 fn rules(contract: &Contract) -> Vec<(&'static str, Vec<String>)> {
     let mut out = Vec::new();
     if !contract.key.is_empty() {
@@ -245,7 +245,7 @@ fn rules(contract: &Contract) -> Vec<(&'static str, Vec<String>)> {
     out
 }
 
-/// Text as it may stand on a page: without characters that steer a terminal or turn text around.
+/// Text that is safe to print: without control characters and bidirectional overrides.
 fn plain(text: &str) -> String {
     let steers = |c: char| {
         (c.is_control() && c != '\n')

@@ -3,7 +3,7 @@
 use retrocast_domain::{Diagnostic, number::plural};
 use std::path::Path;
 
-/// What happened, where, why, and what to do about it.
+/// An error of a source: the operation, the location, the cause, and advice.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The URI names a kind of storage that this build does not read.
@@ -15,7 +15,7 @@ pub enum SourceError {
     Scheme {
         /// Source.
         name: String,
-        /// As the job file has it.
+        /// As in the job file.
         uri: String,
         /// Scheme of the URI.
         scheme: String,
@@ -25,7 +25,7 @@ pub enum SourceError {
     History {
         /// Source.
         name: String,
-        /// What is wrong, and what to do.
+        /// The error, and advice.
         reason: String,
     },
     /// The URI cannot be understood.
@@ -33,9 +33,9 @@ pub enum SourceError {
     Uri {
         /// Source.
         name: String,
-        /// As the job file has it.
+        /// As in the job file.
         uri: String,
-        /// What is wrong with it, and what to do.
+        /// The error, and advice.
         reason: String,
     },
     /// The folder in which to look is not there.
@@ -46,7 +46,7 @@ pub enum SourceError {
     NoFolder {
         /// Source.
         name: String,
-        /// As the job file has it.
+        /// As in the job file.
         uri: String,
         /// The folder on this machine.
         folder: String,
@@ -67,14 +67,14 @@ pub enum SourceError {
     NoMatch {
         /// Source.
         name: String,
-        /// As the job file has it.
+        /// As in the job file.
         uri: String,
         /// The folder on this machine.
         folder: String,
-        /// What was there instead, such as " (it holds tickets.json)"; may be empty.
+        /// Existing entries, such as " (it holds tickets.json)"; may be empty.
         seen: String,
     },
-    /// A folder stands where a file should be.
+    /// A folder exists instead of a file.
     #[error(
         "source {name:?}: {uri:?} is a folder, not a file; \
          to read what is in it write {suggestion:?}"
@@ -82,7 +82,7 @@ pub enum SourceError {
     Folder {
         /// Source.
         name: String,
-        /// As the job file has it.
+        /// As in the job file.
         uri: String,
         /// A pattern that reads the folder.
         suggestion: String,
@@ -97,7 +97,7 @@ pub enum SourceError {
         name: String,
         /// Its address, without credentials.
         uri: String,
-        /// What the storage said, or the network.
+        /// The error of the storage or the network.
         reason: String,
     },
     /// The file or folder is there but may not be read.
@@ -107,17 +107,17 @@ pub enum SourceError {
         name: String,
         /// The file or folder.
         file: String,
-        /// What the storage said.
+        /// The error of the storage.
         reason: String,
     },
-    /// A pipe, device or socket stands where a file should be.
+    /// A pipe, device or socket exists instead of a file.
     #[error("source {name:?}: {file:?} is {kind}, not a file; name a file that holds records")]
     NoRegularFile {
         /// Source.
         name: String,
-        /// As the user would name it.
+        /// Name as a user would write it.
         file: String,
-        /// What it is, with an article.
+        /// Its kind, with an article.
         kind: &'static str,
     },
     /// There are files, but no record could be taken out of any.
@@ -140,14 +140,14 @@ pub enum SourceError {
         broken_of(*.broken, .first.as_ref())
     )]
     NothingToDescribe {
-        /// What the contract was to be called.
+        /// Name of the contract.
         name: String,
         /// Records that could not be taken apart.
         broken: u64,
         /// The first of them, or the first file that could not be read: where, and why.
         first: Option<String>,
     },
-    /// Neither the job file nor the file's name says how the records are written.
+    /// Neither the job file nor the file's name gives the format of the records.
     #[error(
         "source {name:?}: the name of {file:?} does not say how its records are written; \
          add `format = \"jsonl\"` or `format = \"csv\"` to the source in the job, or say --format"
@@ -173,11 +173,11 @@ pub enum SourceError {
     /// The local file system refused something.
     #[error("{action} {file:?}: {reason}")]
     Io {
-        /// What was tried, such as "reading".
+        /// The operation, such as "reading".
         action: &'static str,
         /// The file.
         file: String,
-        /// What the system said.
+        /// The system's error.
         reason: String,
     },
     /// The run was cancelled; nothing was committed.
@@ -196,24 +196,24 @@ pub enum SourceError {
 /// Something that a pattern fits but that is not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
-    /// As a user would name it.
+    /// Name as a user would write it.
     pub name: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// What can be done about an error.
+/// The way to handle an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
     /// Trying again may do.
     Again,
-    /// There must be room on the disk first.
+    /// Free disk space first.
     FreeDisk,
     /// Records, job or settings have to be changed.
     Change,
 }
 
-/// What storage says when it may do better the next time.
+/// Phrases of transient storage errors.
 const PASSING: [&str; 12] = [
     "temporarily unavailable",
     "timed out",
@@ -229,10 +229,10 @@ const PASSING: [&str; 12] = [
     "too much write contention",
 ];
 
-/// What it says when it is full: the words of the system, which libraries hand on as they are.
+/// Phrases of a full disk: those of the system, which libraries pass on unchanged.
 const FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
 
-/// What can be done about an error, by what the system or the storage said.
+/// Classifies an error by the message of the system or the storage.
 pub fn remedy_of(said: &str) -> Remedy {
     let said = said.to_lowercase();
     if FULL.iter().any(|words| said.contains(words)) {
@@ -254,7 +254,7 @@ impl SourceError {
         }
     }
 
-    /// What can be done about it.
+    /// The way to handle the error.
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Unreadable { reason, .. }

@@ -1,8 +1,8 @@
-//! How the records of a file are written.
+//! The format of the records in a file.
 
 use serde::{Deserialize, Serialize};
 
-/// How the records of a file are written.
+/// Format of the records in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -17,7 +17,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that a file's name tells, compression aside.
+    /// Derives the format from a file's name, ignoring compression.
     pub fn of(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         let name = [".gz", ".zst", ".zstd"]

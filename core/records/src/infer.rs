@@ -9,12 +9,13 @@
 //!   more than 15 places, are names and no numbers, and so are ids in cells; whole numbers beyond 64
 //!   bits with a sign are `json`, which keeps all digits. Objects with many keys, each of them in few
 //!   objects, are maps and are kept as JSON. Columns of one name are a list.
-//! - **How values are written**, each with the evidence, and only where all values agree. `format`:
+//! - **Notation of values**, each with the evidence, and only where all values agree. `format`:
 //!   `epoch_…` for numbers that are times of 2000 to 2049 in one unit, in a field named like a time;
-//!   days in figures where some value shows whether the day or the month comes first. `null_words`
+//!   numeric dates where some value shows whether the day or the month comes first. `null_words`
 //!   beside numbers, times and booleans. `decimal` and `thousands` where the other reading is
-//!   impossible. Words for true and false where both were seen. Where two readings fit, the field is
-//!   a `string`, and a comment names the lines for either. Times without an offset get a comment.
+//!   impossible. Words for true and false where both occur. Where two readings are possible, the
+//!   field is a `string`, and a comment gives the lines for either. Times without an offset get a
+//!   comment.
 //! - **`from`** where what records call a field cannot name it, such as `http.status`.
 //! - **`required`** where the field was always there, with how often that was.
 //! - **`allowed`** where 2 to 12 different texts were seen, each twice or more, ten times on average.
@@ -28,8 +29,8 @@
 //! - **Personal data**: by names, and by texts of which half look like addresses of mail or networks,
 //!   or numbers to be called.
 //!
-//! The draft is held to the records that it was made from before it is given out. Fields with values
-//! that do not fit after all become texts; what else is not met, the draft says.
+//! The draft is tested against its own records before it is returned. Fields with values that do not
+//! fit become texts; remaining violations are listed in the draft.
 
 mod choose;
 mod evidence;
@@ -56,7 +57,7 @@ use std::{
     path::Path,
 };
 
-/// Records that are looked at when nobody says how many.
+/// Default number of records to sample.
 pub const RECORDS: u64 = 10_000;
 /// Maximum number of drafts, each without the types that did not fit in the last.
 const ATTEMPTS: u32 = 4;
@@ -66,7 +67,7 @@ const ATTEMPTS: u32 = 4;
 pub struct Draft {
     /// The contract's text, with comments.
     pub text: String,
-    /// What it says.
+    /// The contract.
     pub contract: Contract,
     /// Records that it was made from.
     pub records: u64,
@@ -90,7 +91,7 @@ pub async fn infer(input: &Input, base: &Path) -> Result<Draft, SourceError> {
     drafting.await.map_err(stopped)?
 }
 
-/// Where and why the first file could not be read.
+/// Location and reason of the first unreadable file.
 fn damaged(files: &[(String, String)]) -> Option<String> {
     let (file, reason) = files.first()?;
     Some(format!("{}: {reason}", shown(file)))
@@ -114,7 +115,7 @@ fn draft(name: &str, found: &InputFiles, most: Option<u64>) -> Result<Draft, Sou
         if attempt < ATTEMPTS && sample.simplify(&held.misread) {
             continue;
         }
-        // Those that cannot be taken apart are refused by any contract.
+        // Records that cannot be parsed are refused by any contract.
         let unmet = held.refused - sample.broken.min(held.refused);
         let do_not = if unmet == 1 { "does not" } else { "do not" };
         let met = format!("{} of the sample {do_not} meet this draft.", records(unmet));
@@ -139,8 +140,8 @@ fn draft(name: &str, found: &InputFiles, most: Option<u64>) -> Result<Draft, Sou
 /// The result of checking the sample against a draft.
 #[derive(Default)]
 struct Held {
-    /// Records that it refuses. It is none, but for records that no contract can tell from sound ones
-    /// before it names their fields, such as those that have a field twice.
+    /// Number of records that it refuses: zero, except for records whose errors only show once their
+    /// fields are listed, such as those with a duplicate field.
     refused: u64,
     /// The first of them.
     first: Option<String>,
@@ -241,7 +242,7 @@ fn quoted(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
-            // What cannot be seen, or would turn what is seen, is written by its number.
+            // Invisible characters and those that change text direction are written as escapes.
             c if c != '\'' && c.escape_debug().len() > 1 => {
                 out.push_str(&format!("\\U{:08X}", u32::from(c)));
             }

@@ -1,4 +1,4 @@
-//! The files that somebody wants looked at, outside of any job.
+//! The files of a command that works outside of any job.
 
 use crate::{
     contract::Contract,
@@ -11,16 +11,16 @@ use std::path::Path;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-/// What is looked at, and how much of it.
+/// Files to read, and the number of records.
 #[derive(Debug, Clone)]
 pub struct Input {
     /// Name for it: that of the dataset it would become, or of the contract.
     pub name: String,
-    /// Which files; see [`crate::source`].
+    /// The files; see [`crate::source`].
     pub uri: String,
-    /// How records are written; told by each file's name when `None`.
+    /// Format of the records; from each file's name if `None`.
     pub format: Option<Format>,
-    /// How CSV is written, where it is not as it is found.
+    /// Dialect of CSV, where it is not detected.
     pub dialect: Dialect,
     /// Records to look at, about; all when `None`.
     pub records: Option<u64>,
@@ -31,7 +31,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// What a URI names, with its records as the names of its files say.
+    /// The files of a URI, with formats from their names.
     pub fn of(name: &str, uri: &str) -> Self {
         Self {
             name: name.to_string(),
@@ -80,7 +80,7 @@ pub(crate) struct InputFiles {
     runtime: Handle,
 }
 
-/// Why reading ended before its end.
+/// The reason why reading stopped early.
 enum Halt {
     Enough,
     Failed(SourceError),
@@ -93,7 +93,7 @@ impl From<SourceError> for Halt {
 }
 
 impl InputFiles {
-    /// Reads files under a contract until the listener has enough, which it says by `false`. Blocks.
+    /// Reads files under a contract until the listener returns `false`. Blocks.
     pub fn read(
         &self,
         files: &[(SourceFile, Format)],

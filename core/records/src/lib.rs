@@ -4,9 +4,8 @@
 //! URI -> source: files -> read: blocks, records held to a contract -> batches, and what was refused
 //! ```
 //!
-//! Nothing here knows of datasets: what is read is handed on in order, with bounded memory, and what
-//! becomes of it is decided elsewhere. So formats, contracts and storage can be tested, and attacked,
-//! alone.
+//! This crate does not know datasets: records are passed on in order, with bounded memory, and stored
+//! elsewhere. So formats, contracts and storage can be tested and fuzzed alone.
 
 pub mod contract;
 mod format;

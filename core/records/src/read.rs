@@ -1,8 +1,8 @@
 //! Files of records into batches of rows: decompressed, cut, checked, in order.
 //!
-//! One thread reads files in order and cuts them into blocks of whole records; several threads
-//! parse blocks; the caller's thread takes the results in the order of the blocks. So what is told is
-//! the same whatever the number of threads, and no more than a few blocks are in memory.
+//! One thread reads files in order and splits them into blocks of whole records; several threads
+//! parse blocks; the caller's thread receives the results in the order of the blocks. So the events
+//! are the same for any number of threads, and only a few blocks are in memory.
 
 mod block;
 mod column;
@@ -41,27 +41,27 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// What is to be read, and with what.
+/// The inputs of reading.
 pub struct Reading<'a> {
-    /// Where the files are.
+    /// Location of the files.
     pub listing: &'a Listing,
-    /// Those to read, in this order, each with how its records are written.
+    /// Files to read, in this order, each with the format of its records.
     pub files: &'a [(SourceFile, Format)],
-    /// How those of comma-separated values are written.
+    /// Dialect of CSV.
     pub dialect: &'a Dialect,
-    /// What a record must look like.
+    /// Contract of the records.
     pub contract: &'a Contract,
-    /// What personal data is hashed with; see [`pseudonyms`].
+    /// Key for hashing personal data; see [`pseudonyms`].
     pub hash_key: Option<&'a [u8]>,
     /// Threads that parse; 0 means one.
     pub threads: usize,
     /// Stops the work.
     pub cancel: &'a CancellationToken,
-    /// Where the network is waited for.
+    /// Runtime for network requests.
     pub runtime: &'a tokio::runtime::Handle,
 }
 
-/// What reading tells, in the order of files and of the records in each.
+/// Events of reading, in the order of files and of the records in each.
 #[derive(Debug)]
 pub enum ReadEvent {
     /// Records of one file.
@@ -70,7 +70,7 @@ pub enum ReadEvent {
     End {
         /// Index of the file.
         file: usize,
-        /// Why it was not read to its end.
+        /// The reason why it was not read completely.
         broken: Option<String>,
     },
 }
@@ -87,7 +87,7 @@ type Work = (
 );
 
 impl Reading<'_> {
-    /// Reads all files and tells what is in them. Blocks; an error of the listener ends it.
+    /// Reads all files and sends events to the listener. Blocks; an error of the listener ends it.
     pub fn run<E: From<SourceError>>(
         &self,
         listener: &mut dyn FnMut(ReadEvent) -> Result<(), E>,
@@ -199,9 +199,9 @@ pub(crate) fn block_of(
         .ok_or_else(|| arrow::error::ArrowError::ParseError("no block".to_string()))
 }
 
-/// Reads what a reader gives as one file, on this thread: for records that are in no file, and for
-/// looking at a few. All that is told is in memory; so is a Parquet file, whose end is read first.
-/// Personal data is hashed without a key.
+/// Reads a reader as one file, on this thread: for records that are in no file, and for small
+/// samples. All events are in memory; so is a Parquet file, whose footer is read first. Personal
+/// data is hashed without a key.
 pub fn from_reader(
     mut reader: impl Read + Send,
     format: Format,

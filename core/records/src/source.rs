@@ -1,11 +1,11 @@
 //! Sources: which files a URI names, and what identifies their content.
 //!
 //! The URI decides: a path or `file://` is on this machine, `s3://` and the like are object storage
-//! (see [`crate::storage`]), `git+file://` and `git+https://` are the history of a repository.
-//! In a pattern `*` and `?` stay within one folder, `**` spans any number of folders, `[a-z]` and
-//! `[!a-z]` are sets of characters. Names that begin with a full stop are only found by patterns
-//! that begin with one. `{year}`, `{month}`, `{day}` and `{date}` in a pattern stand for dates: of
-//! records that are kept by day only the days that are asked for are listed (see [`Days`]).
+//! (see [`crate::storage`]), `git+file://` and `git+https://` are the history of a repository. In a
+//! pattern `*` and `?` match within one folder, `**` matches any number of folders, `[a-z]` and
+//! `[!a-z]` are sets of characters. Names that begin with a full stop are only matched by patterns
+//! that begin with one. `{year}`, `{month}`, `{day}` and `{date}` in a pattern match dates: of
+//! records in daily folders only the requested days are listed (see [`Days`]).
 
 mod bucket;
 mod git;
@@ -38,7 +38,7 @@ use std::{
 /// One file of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
-    /// As a user would name it: the fixed part of the URI and what the pattern stood for.
+    /// Name as a user would write it: the fixed part of the URI and the matched part.
     pub name: String,
     /// Path below the fixed part of the URI, which does not change when the folder is moved.
     pub path: StorePath,
@@ -46,24 +46,24 @@ pub struct SourceFile {
     pub location: StorePath,
     /// Bytes.
     pub size: u64,
-    /// When it was written last.
+    /// Time of the last write.
     pub modified: Timestamp,
-    /// What the storage calls this content, where it calls it anything.
+    /// The storage's version of the content, if it has one.
     pub etag: Option<String>,
 }
 
-/// What is known of a source without reading a file.
+/// The identity of a source, without reading a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glance {
     /// Changes when a file comes, goes, or changes in size or time of writing.
     pub hash: String,
-    /// When the newest file was written; `None` when there are none.
+    /// Modification time of the newest file; `None` if there are none.
     pub newest: Option<Timestamp>,
     /// The folder that holds all of them, when it is on this machine.
     pub folder: Option<PathBuf>,
 }
 
-/// Where the content of files comes from.
+/// The origin of the files' contents.
 #[derive(Debug, Clone)]
 enum Stored {
     /// Folders and object storage.
@@ -82,7 +82,7 @@ pub struct Listing {
     folder: Option<PathBuf>,
     /// Files in the order in which they are read.
     pub files: Vec<SourceFile>,
-    /// What is left out.
+    /// Skipped entries.
     pub skipped: Vec<Skipped>,
 }
 
@@ -131,7 +131,7 @@ impl Listing {
         }
     }
 
-    /// Opens a file for reading in a blocking thread, or says why it cannot be read.
+    /// Opens a file for reading in a blocking thread; the error gives the reason.
     pub(crate) fn open(
         &self,
         file: &SourceFile,
@@ -158,7 +158,7 @@ impl Listing {
         })
     }
 
-    /// How the records are written, when their source alone says so.
+    /// Format of the records, if it follows from the source alone.
     pub fn format(&self) -> Option<Format> {
         matches!(self.stored, Stored::History(_)).then_some(Format::Jsonl)
     }
@@ -174,7 +174,7 @@ impl Listing {
         threads.clamp(1, self.files.len().max(1))
     }
 
-    /// What can be said without reading a file.
+    /// Identifies the source without reading a file.
     pub fn glance(&self) -> Glance {
         let mut all = blake3::Hasher::new();
         for file in &self.files {
@@ -280,12 +280,11 @@ impl Listing {
     }
 }
 
-/// Hashes of files by what a listing says of them, so that nobody reads a file only to find that it is
-/// what it was.
+/// Hashes of files by their listing entries, so that unchanged files are not read again.
 #[derive(Debug, Clone, Default)]
 pub struct Hashes(Arc<Mutex<HashMap<String, (Seen, blake3::Hash)>>>);
 
-/// What a listing says of a file.
+/// A listing entry of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
     size: u64,
@@ -317,7 +316,7 @@ impl Hashes {
         }
     }
 
-    /// Remembers what somebody wrote down of a file.
+    /// Restores the recorded hash of a file.
     pub fn recall(
         &self,
         name: &str,
@@ -347,7 +346,7 @@ impl Hashes {
     }
 }
 
-/// Whether a file's time of writing would tell if it were written again.
+/// Returns true if a later write would change the file's modification time.
 pub fn settled(file: &SourceFile) -> bool {
     Timestamp::now().duration_since(file.modified) > SETTLED
 }

@@ -1,6 +1,6 @@
 //! Object storage by its address: `s3://bucket/…`, and `gs://` and `az://` in builds that have them.
 //!
-//! What is not in the address comes from the environment, as other tools have it: for S3
+//! Settings that are not in the address come from the environment, as for other tools: for S3
 //! `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION` and
 //! `AWS_ENDPOINT_URL` (any compatible server; buckets are part of the path unless
 //! `AWS_VIRTUAL_HOSTED_STYLE_REQUEST` is true), or the role of the machine.
@@ -28,11 +28,11 @@ pub const SCHEMES: &[&str] = &[
     "az",
 ];
 
-/// How long a request is tried again before it fails.
+/// Time for which a request is retried.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long nothing may come.
+/// Timeout for a silent connection.
 const SILENCE: Duration = Duration::from_secs(20);
-/// How often.
+/// Maximum number of attempts.
 const ATTEMPTS: usize = 12;
 /// Threads that wait for answers.
 const THREADS: usize = 2;
@@ -40,11 +40,11 @@ const THREADS: usize = 2;
 /// An address of object storage taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// Such as `s3`.
+    /// The scheme, such as `s3`.
     pub scheme: String,
     /// Bucket or container.
     pub bucket: String,
-    /// What follows, without the slash before it.
+    /// The path, without the leading slash.
     pub key: String,
 }
 
@@ -69,7 +69,7 @@ impl Address {
         })
     }
 
-    /// What is called so below it.
+    /// The address of a name below it.
     #[must_use]
     pub fn join(&self, name: &str) -> Self {
         let key = match self.key.trim_end_matches('/') {
@@ -100,7 +100,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Opens a bucket, once for the process: connections are kept. The error says why not.
+/// Opens a bucket, once per process: connections are reused. The error gives the reason.
 pub fn open(address: &Address) -> Result<Arc<dyn ObjectStore>, String> {
     static OPEN: OnceLock<Mutex<BTreeMap<String, Arc<dyn ObjectStore>>>> = OnceLock::new();
     if address.bucket.is_empty() || address.bucket.contains('@') {
@@ -163,7 +163,7 @@ fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
         retry_timeout: PATIENCE,
         ..object_store::RetryConfig::default()
     };
-    // Requests are made on threads of their own, whoever asks from wherever.
+    // Requests run on threads of their own, whatever thread they come from.
     let connector = SpawnedReqwestConnector::new(runtime().clone());
     let client = object_store::ClientOptions::new()
         .with_connect_timeout(Duration::from_secs(10))
@@ -190,7 +190,7 @@ fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
             Ok(Arc::new(builder.build()?))
         }
         _ => {
-            // Who names a server without encryption wants it.
+            // An explicit endpoint without encryption is intended.
             let plain = endpoint().is_some_and(|(_, endpoint)| endpoint.starts_with("http://"));
             let builder = AmazonS3Builder::from_env()
                 .with_bucket_name(&address.bucket)
@@ -202,8 +202,8 @@ fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
     }
 }
 
-/// The threads on which all requests are made. They outlive every run, so that connections are kept and
-/// nobody who still reads is left without them.
+/// The threads of all requests. They outlive every run, so that connections are reused and no reader is
+/// left without them.
 pub fn runtime() -> &'static tokio::runtime::Handle {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
     let start = || {
@@ -218,7 +218,7 @@ pub fn runtime() -> &'static tokio::runtime::Handle {
     RUNTIME.get_or_init(started).handle()
 }
 
-/// What the system said at last, without the storage's words about its own doings.
+/// The root cause, without the storage client's own context.
 pub fn cause(error: &object_store::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {

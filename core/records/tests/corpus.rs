@@ -1,4 +1,4 @@
-//! What the fuzz targets found and began with, and inputs made from it, without a fuzzer.
+//! Runs the corpora of the fuzz targets, and inputs derived from them, without a fuzzer.
 
 #[path = "../../../tests/fuzz/src/pass.rs"]
 mod pass;

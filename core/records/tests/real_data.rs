@@ -1,10 +1,10 @@
-//! All of the real data is taken in under contracts: counts by independent programs, nothing refused.
+//! Reads all real data under contracts: counts match independent programs, and nothing is refused.
 
 use jiff::Timestamp;
 use retrocast_records::{Contract, Input, check::check};
 use std::path::{Path, PathBuf};
 
-/// Where contracts are.
+/// Folder of the contracts.
 fn contract(name: &str) -> Contract {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let folders: [PathBuf; 2] = [root.join("tests/contracts"), root.join("jobs/contracts")];

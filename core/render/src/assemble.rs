@@ -37,7 +37,7 @@ pub struct Assembly {
     pub job: String,
     /// Job's title.
     pub title: String,
-    /// Who owns the report; empty for nobody.
+    /// Owner of the report; empty for none.
     pub owner: String,
     /// The window that is reported on.
     pub window: Window,
@@ -45,13 +45,13 @@ pub struct Assembly {
     pub date: Date,
     /// One cell a stage, in the order of the job file.
     pub cells: Vec<Cell>,
-    /// What became of the records.
+    /// Counts of the records.
     pub sources: Vec<SourceNote>,
     /// Nodes of the plan.
     pub plan: Vec<PlanNode>,
     /// The report before this one, where there is one.
     pub earlier: Option<EarlierReport>,
-    /// Who made it from what.
+    /// Program and inputs of the report.
     pub provenance: Provenance,
 }
 
@@ -78,7 +78,7 @@ pub fn report(assembly: Assembly) -> Report {
     let effects: Vec<Effect> = cells.iter().flat_map(|cell| cell.effects.clone()).collect();
     let ordered = headlines::in_order(&cells, earlier.as_ref(), Some(&window));
     let headlines = headlines::headlines(&ordered);
-    // What is asked for stands on the page that asks it.
+    // A page that asks for something also names it.
     let notices = notes::notices(&cells, &sources, &window);
     let asks = asks::asks(&ordered[..printed(&headlines)], &effects, &notices);
     let mut notes = notes::notes(&cells, &sources, &plan, &window);
@@ -118,7 +118,7 @@ pub fn report(assembly: Assembly) -> Report {
     }
 }
 
-/// Bad records and broken files do not make a report partial: they are counted and said.
+/// Bad records and broken files do not make a report partial: they are counted and reported.
 fn status(cells: &[Cell], plan: &[PlanNode]) -> ReportStatus {
     let failed = cells.iter().any(|cell| cell.status.is_failed())
         || plan.iter().any(|node| node.status == "failed");
@@ -136,8 +136,8 @@ pub fn findings(cells: &[Cell]) -> Vec<&Finding> {
     findings
 }
 
-/// Key figures over everything first, then those of single subjects. Scores of the data are no figures
-/// of the operations: they stand here only where there is nothing else.
+/// Key figures of all records first, then those of single subjects. Scores of the data are not figures
+/// of the operations: they are only shown if there is nothing else.
 fn key_figures(cells: &[Cell]) -> Vec<Kpi> {
     let of = |is_quality: bool| {
         let cells = cells.iter();

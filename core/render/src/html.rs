@@ -108,7 +108,7 @@ fn environment(templates: &Templates) -> Result<Environment<'static>, minijinja:
         .lstrip_blocks(true)
         .build()?;
     environment.set_syntax(syntax);
-    // Templates name each other as they lie beside each other.
+    // Template names are relative to the same folder.
     environment.set_path_join_callback(|name, _| format!("html/{name}").into());
     for name in templates.names().filter(|name| name.ends_with(".html.j2")) {
         let text = templates.text(name).unwrap_or_default();
@@ -117,7 +117,7 @@ fn environment(templates: &Templates) -> Result<Environment<'static>, minijinja:
     Ok(environment)
 }
 
-/// A chart as a piece of HTML: both drawings, and its numbers behind a summary.
+/// A chart as HTML: both drawings, and its numbers behind a summary.
 fn figure(chart: &Chart, width: f64, number: u32) -> String {
     if width <= WORD || matches!(chart.kind, ChartKind::Sparkline { .. }) {
         let mark = format!("-{number}");

@@ -27,9 +27,9 @@ pub use pdf::pdf;
 /// A way to lay out a report, for one sort of reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// Three pages and a data note, for those who decide.
+    /// Three pages and a data note, for decisions.
     Executive,
-    /// A cell per stage, for those who check and mend.
+    /// A cell per stage, for review.
     Technical,
 }
 
@@ -61,7 +61,7 @@ impl Layout {
     }
 }
 
-/// Why a report could not be made.
+/// An error of rendering.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A skeleton is not a template, or asks for what is not there.
@@ -152,7 +152,7 @@ impl Templates {
     }
 }
 
-/// The bytes of `report.json`: what stands in the run folder and is attached to every PDF.
+/// The bytes of `report.json`: in the run folder, and attached to every PDF.
 pub fn report_json(report: &Report) -> Result<Vec<u8>, Error> {
     let mut bytes = serde_json::to_vec_pretty(report)?;
     bytes.push(b'\n');

@@ -73,7 +73,7 @@ fn params(items: &[(&str, &str, bool)]) -> Vec<ParamLine> {
     items.iter().map(line).collect()
 }
 
-/// Where the kinds of the sample stand.
+/// Chapter of the kinds of the sample.
 pub(crate) fn chapter(kind: &str) -> Chapter {
     match kind {
         "quality" => Chapter::Data,

@@ -8,7 +8,7 @@ use retrocast_domain::{Report, number::plural};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// What stands where a character could not be printed.
+/// The replacement of unprintable characters.
 pub const REPLACEMENT: char = '□';
 /// Longest stretch without a break; longer ones are cut, with an ellipsis.
 pub const UNBROKEN_MAX: usize = 80;
@@ -16,7 +16,7 @@ pub const UNBROKEN_MAX: usize = 80;
 /// Longest text; longer ones are cut, with an ellipsis.
 pub const TEXT_MAX: usize = 6_000;
 
-/// What was changed, for the data note. Equal texts count once, however often a report says them.
+/// The changes, for the data note. Equal texts count once, however often a report contains them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Characters replaced.
@@ -58,7 +58,7 @@ impl Changes {
     }
 }
 
-/// Makes every text of a report printable; `covered` says which characters have a glyph.
+/// Makes every text of a report printable; `covered` returns the characters that have a glyph.
 pub fn report(
     report: &Report,
     covered: &dyn Fn(char) -> bool,
@@ -141,7 +141,7 @@ pub fn printable(
             unbroken + 1
         };
         match unbroken {
-            // A query stands in a block of its own that can break anywhere; it is shown whole.
+            // A query has a block of its own that can break anywhere; it is shown completely.
             n if n > UNBROKEN_MAX && !keeps_lines => {
                 if !cut || !out.ends_with('…') {
                     out.push('…');

@@ -1,4 +1,4 @@
-//! The trusted frame of a printed report: which sections stand in it, in which order.
+//! The trusted skeleton of a printed report: its sections, in order.
 //!
 //! A skeleton is a minijinja template that becomes a Typst file. It never sees a text from records;
 //! should one get into it all the same, it stays a text: every value is written as a Typst string
@@ -44,7 +44,7 @@ pub fn render(report: &Report, layout: Layout, templates: &Templates) -> Result<
         })
 }
 
-/// Sections of a layout; those with nothing to say in this report are left out.
+/// Sections of a layout; empty ones are left out.
 fn sections(report: &Report, layout: Layout) -> Vec<&'static str> {
     match layout {
         Layout::Executive => {
@@ -55,7 +55,7 @@ fn sections(report: &Report, layout: Layout) -> Vec<&'static str> {
             if view::has_improvements(report) {
                 sections.push("improvements");
             }
-            // The note shares the last page where there is room.
+            // The note shares the last page if it fits.
             sections.push("note");
             sections
         }

@@ -1,8 +1,8 @@
 //! The stage map: the plan of a run drawn as a graph, sources at the left.
 //!
-//! Nodes stand in columns by their longest path from a source; edges are curves from right edge to
-//! left edge. Within a column, nodes are ordered by the mean place of what they read, which keeps
-//! crossings few without any search.
+//! Columns of nodes follow from their longest path from a source; edges are curves from right edge
+//! to left edge. Within a column, nodes are ordered by the mean position of their inputs, which
+//! keeps crossings few without a search.
 
 use retrocast_domain::report::PlanNode;
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -18,7 +18,7 @@ pub struct StageMap {
 const WIDTH: f64 = 482.0;
 const ROW: f64 = 30.0;
 const BOX: f64 = 21.0;
-/// A map beyond these is unreadable on a page; the table beside it says the same.
+/// A larger map is unreadable on a page; the table beside it has the same content.
 const COLUMNS_MAX: usize = 6;
 const ROWS_MAX: usize = 18;
 
@@ -77,7 +77,7 @@ pub fn draw(plan: &[PlanNode]) -> Option<StageMap> {
 /// Nodes by their longest path from a node without inputs.
 fn columns(plan: &[PlanNode]) -> Vec<Vec<&PlanNode>> {
     let mut level: BTreeMap<&str, usize> = plan.iter().map(|n| (n.name.as_str(), 0)).collect();
-    // As many rounds as there are nodes settle every acyclic plan.
+    // As many rounds as nodes settle every acyclic plan.
     for _ in 0..plan.len() {
         for node in plan {
             let inputs = node

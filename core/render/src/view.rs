@@ -1,4 +1,4 @@
-//! What the print templates read: the report with every number already put into words.
+//! The data of the print templates: the report with every number formatted.
 //!
 //! Templates lay out and compute nothing, so this is the one place where a print reader's wording,
 //! choice and shortening are decided. Text is data in it, as it is in the report.
@@ -43,7 +43,7 @@ pub const WORD: f64 = 20.0;
 const CHARTS_MAX: usize = 6;
 const FORECASTS_MAX: usize = 3;
 const EFFECTS_MAX: usize = 8;
-/// With more rows than these, the page has no room for a drawing.
+/// With more rows than these, the page has no space for a drawing.
 const PROOF_EFFECTS_MAX: usize = 5;
 const TABLE_ROWS_MAX: usize = 10;
 /// Rows up to which a table is shown whole: hours of a day, months of a year.
@@ -74,21 +74,21 @@ pub struct View {
     partial: bool,
     health: Health,
     verdict: String,
-    /// What a reader must know before trusting any figure.
+    /// Notices that affect trust in any figure.
     notices: Vec<String>,
     kpis: Vec<KpiView>,
-    /// Those that the first page prints.
+    /// Headlines on the first page.
     headlines: Vec<FindingView>,
     /// Warnings among all headlines, printed or not.
     alarms: usize,
-    /// What they are compared with: "2 of these 3 are new since the report on 2026-W45."; empty where
-    /// there is no earlier report.
+    /// Comparison with the previous report: "2 of these 3 are new since the report on 2026-W45.";
+    /// empty without one.
     news: String,
     asks: Vec<AskView>,
     /// Charts of the performance page.
     charts: Vec<ChartView>,
     forecasts: Vec<FindingView>,
-    /// How many there are beyond these.
+    /// Number of further forecasts.
     forecasts_more: u64,
     effects: Vec<EffectView>,
     /// The effects of the improvements page, in fewer words.
@@ -98,7 +98,7 @@ pub struct View {
     notes: Vec<String>,
     findings: Vec<FindingView>,
     findings_more: u64,
-    /// Those of the report before that are not found any more.
+    /// Findings of the previous report that are no longer found.
     gone: Vec<FindingView>,
     map: Option<ChartView>,
     plan: Vec<PlanView>,
@@ -112,18 +112,17 @@ pub struct View {
 
 /// A view and the drawings it names, by path.
 pub struct Printed {
-    /// What templates read.
+    /// The data of the templates.
     pub view: View,
     /// SVG text by path.
     pub drawings: BTreeMap<String, String>,
 }
 
-/// What is asked of the reader.
+/// A request to the reader.
 #[derive(Debug, Serialize)]
 struct AskView {
     text: String,
-    /// The headline that it is asked for, without which a page does not ask it; `None` for what other
-    /// pages tell of.
+    /// Index of its headline, without which a page does not ask it; `None` if other pages have it.
     headline: Option<usize>,
 }
 
@@ -142,13 +141,13 @@ struct ChartView {
     alt: String,
     /// Whether it needs the whole width.
     wide: bool,
-    /// Its place by importance, for a page that has not room for all.
+    /// Rank by importance, for a page without space for all.
     rank: usize,
     /// The same drawing for the whole width, for a page that shows it as the last of an odd number.
     wide_path: Option<String>,
 }
 
-/// Puts a report into words for print; `extra_notes` stand before the report's own notes.
+/// Formats a report for print; `extra_notes` precede the report's own notes.
 pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
     let named = report.effects.iter();
     let mut drawings = Drawings {
@@ -307,7 +306,7 @@ impl Drawings<'_> {
         }
     }
 
-    /// Charts beside each other, two and two; the last of an odd number has the whole width.
+    /// Charts in pairs side by side; the last of an odd number has the whole width.
     fn page(&mut self, charts: Vec<(usize, &Chart)>) -> Vec<ChartView> {
         let page = charts.into_iter().map(|(rank, chart)| ChartView {
             rank,
@@ -349,8 +348,8 @@ impl Drawings<'_> {
 
 /// The charts of the performance page in reading order, with their ranks: the first of each cell, in
 /// the order of the headlines and then of reading, then the second of each. Charts of single
-/// improvements, of the quality of data, and of movements that another stage tells of stand in the
-/// technical report.
+/// improvements, of data quality, and of movements that another stage covers are in the technical
+/// report.
 fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usize, &'a Chart)> {
     let fits = |chart: &&Chart| {
         !matches!(
@@ -395,7 +394,7 @@ fn proof(cells: &[Cell]) -> Option<&Chart> {
     charts.find(|chart| matches!(chart.kind, ChartKind::BeforeAfter { .. }))
 }
 
-/// Tells whether there is a chart or a forecast to show.
+/// Returns true if there is a chart or a forecast to show.
 pub(crate) fn has_performance(report: &Report) -> bool {
     let mut findings = report.cells.iter().flat_map(|cell| &cell.findings);
     !performance_charts(&report.cells, &report.headlines).is_empty() || findings.any(is_forecast)
@@ -405,7 +404,7 @@ fn is_forecast(finding: &Finding) -> bool {
     finding.chapter == Chapter::Outlook
 }
 
-/// Tells whether improvements were measured.
+/// Returns true if improvements were measured.
 pub(crate) fn has_improvements(report: &Report) -> bool {
     let mut cells = report.cells.iter();
     !report.effects.is_empty() || cells.any(|cell| cell.chapter == Chapter::Improvements)
@@ -426,7 +425,7 @@ fn table_headings(view: &View) -> Vec<&'static str> {
     printed.flat_map(|(_, words)| words).copied().collect()
 }
 
-/// How many of the headlines are new.
+/// States how many of the headlines are new.
 fn news(report: &Report, gone: &[&EarlierFinding]) -> String {
     let Some(earlier) = &report.earlier else {
         return String::new();
@@ -489,7 +488,7 @@ fn health(report: &Report) -> Health {
         "no sources read".to_string()
     } else {
         let sources = plural(report.sources.len() as u64, "source");
-        // Why it is not good although the records are.
+        // The reason for alarms although the records are good.
         let but = match alarms.count() as u64 {
             0 if report.notices.is_empty() => String::new(),
             0 => "; see the remark on the period".to_string(),
@@ -552,7 +551,7 @@ mod tests {
         let mut gone = Finding::new(&stage, "anomaly", "component = mail", "outage");
         gone.severity = Severity::Warning;
         gone.sentence = "Mail was down.".to_string();
-        // A stage that could not look says nothing of what it had found.
+        // A stage that could not look reports nothing on its earlier findings.
         let mut silent = Finding::new("not there", "anomaly", "all", "outage");
         silent.severity = Severity::Warning;
         let known = report.headlines[0].clone();

@@ -6,7 +6,7 @@ use retrocast_domain::{
     window::{long, month_name},
 };
 
-/// What stands for a name that is empty or made of spaces.
+/// The replacement of a name that is empty or blank.
 pub(crate) const BLANK: &str = "(blank)";
 
 /// A name that can be seen.
@@ -111,7 +111,7 @@ pub(crate) fn short_date(date: &str) -> String {
         .map_or_else(|_| shorten(date, 20), |date: Date| brief(date))
 }
 
-/// The first `limit` characters, cut at a word where one ends near, with an ellipsis.
+/// The first `limit` characters, cut at a word boundary if one is near, with an ellipsis.
 pub fn shorten(text: &str, limit: usize) -> String {
     let Some((end, _)) = text.char_indices().nth(limit) else {
         return text.to_string();

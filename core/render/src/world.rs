@@ -1,7 +1,7 @@
 //! All that Typst can see: bundled fonts, the given files, nothing else.
 //!
 //! Owning `World::file` is the sandbox. There is no disk, no network, no package and no clock behind
-//! it, so a template can neither read what it should not nor print something different tomorrow.
+//! it, so a template can neither read other files nor print something different tomorrow.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::LazyLock};
 use typst::{

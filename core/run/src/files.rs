@@ -21,17 +21,17 @@ pub const FINDINGS: &str = "findings.json";
 pub const REPORT: &str = "report.json";
 /// Name of the hashes of the other files; `b3sum --check` reads it.
 pub const CHECKSUMS: &str = "checksums.b3";
-/// Name of the summary. It is written last: anyone who finds it may expect the rest.
+/// Name of the summary. It is written last: if it exists, the other files do, too.
 pub const SUMMARY: &str = "run.json";
 /// The page on what failed.
 pub const FAILURE_PAGE: &str = "failure.html";
 /// The same as a text for a mail.
 pub const FAILURE_TEXT: &str = "failure.txt";
-/// Begins the names of files that say who was told of a run that could not be made. They are no part
-/// of what it made, and stay when it is resumed: nobody is told twice.
+/// Prefix of files that record sent alerts. They are not results of the run, and stay when it is
+/// resumed: no alert is sent twice.
 pub const ALERT: &str = "alert.";
 
-/// Why a file of a run's folder cannot be used.
+/// An unusable file of a run's folder.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It cannot be read or written.
@@ -41,7 +41,7 @@ pub enum Error {
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// It does not hold what the program writes.
@@ -49,7 +49,7 @@ pub enum Error {
     Content {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: serde_json::Error,
     },
 }

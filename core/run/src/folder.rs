@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// How far a node came.
+/// State of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeState {
     /// It did its work.
@@ -28,24 +28,24 @@ pub enum NodeState {
     Absent,
 }
 
-/// What a run's folder holds.
+/// The contents of a run's folder.
 #[derive(Debug)]
 pub struct RunFolder {
-    /// Where it is.
+    /// Location.
     pub folder: PathBuf,
-    /// What was planned.
+    /// The plan.
     pub plan: Plan,
-    /// What it was made from.
+    /// Inputs of the run.
     pub origin: RunOrigin,
-    /// How the run ended.
+    /// Status of the run.
     pub status: RunStatus,
     /// The text of the job file.
     pub job_file: String,
     /// Cells by the node's name without its table.
     pub cells: BTreeMap<String, Cell>,
-    /// What was read by the source's name; only runs that made their reports have it.
+    /// The records read, by source; only for runs that made their reports.
     pub sources: BTreeMap<String, SourceNote>,
-    /// What is there and cannot be read, in sentences.
+    /// Unreadable files, in sentences.
     pub unreadable: Vec<String>,
 }
 
@@ -90,7 +90,7 @@ impl RunFolder {
         })
     }
 
-    /// How far a node came, by its full name.
+    /// The state of a node, by its full name.
     pub fn state(&self, node: &str) -> NodeState {
         let Some(node) = self.plan.node(node) else {
             return NodeState::Absent;

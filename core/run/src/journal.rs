@@ -1,10 +1,10 @@
-//! What happened in a run, one JSON object a line, written as it happens.
+//! The events of a run, one JSON object per line, written as they happen.
 //!
-//! The file is locked by the process that writes it. When the process dies, the lock is gone: a
-//! journal without an end and without a lock belongs to an interrupted run, and nobody has to clean
-//! up after it. What matters after a loss of power is on the disk before the run builds on it: the
-//! end of a node counts when its line is there. Nodes that end while the disk is busy share the next
-//! flush. A line that was cut off is cut away when the run is resumed.
+//! The file is locked by the process that writes it. The lock ends with the process: a journal
+//! without an end and without a lock belongs to an interrupted run, and nothing has to be cleaned
+//! up. Events are on disk before the run builds on them: a node has finished when its line is there.
+//! Nodes that finish while the disk is busy share the next flush. A truncated line is removed when
+//! the run is resumed.
 
 use crate::{
     Error, Fingerprint, RunStatus,
@@ -18,13 +18,13 @@ use std::{
     path::Path,
 };
 
-/// What happened.
+/// Kind of event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// The run began.
     RunStarted,
-    /// The run goes on after its process died.
+    /// The run resumed after its process died.
     RunResumed,
     /// A node is being worked on.
     NodeStarted,
@@ -59,32 +59,32 @@ impl EventKind {
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// When.
+    /// Time.
     pub time: Timestamp,
-    /// What.
+    /// Kind.
     pub event: EventKind,
     /// Full name of the node; for `run_started` the run's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// What the node's outcome is kept under.
+    /// Key under which the node's outcome is cached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
-    /// How long it took.
+    /// Duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
     /// Rows written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
-    /// Why, or what went wrong.
+    /// The reason, or the error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// How the run ended.
+    /// Status of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<RunStatus>,
 }
 
 impl Event {
-    /// Something that happened now, with nothing else said about it.
+    /// Creates an event without details.
     pub fn new(time: Timestamp, event: EventKind) -> Self {
         Self {
             time,
@@ -110,13 +110,14 @@ impl Journal {
     pub fn create(folder: &Path) -> io::Result<Self> {
         let path = folder.join(JOURNAL);
         let file = File::options().create_new(true).append(true).open(path)?;
-        // Some network file systems have no locks; a run there is told from a dead one by its end.
+        // Some network file systems have no locks; there, an active run is distinguished from a
+        // dead one by its end.
         let _ = file.try_lock();
         Ok(Self { file })
     }
 
-    /// The journal of a run whose process died, to be gone on with; `None` when a process is
-    /// writing it, or when the run came to an end. A last line that was cut off is cut away.
+    /// Opens the journal of a run whose process died, to resume it; `None` if a process is writing
+    /// it, or if the run has ended. A truncated last line is removed.
     pub fn resume(folder: &Path) -> io::Result<Option<Self>> {
         let path = folder.join(JOURNAL);
         let file = File::options().read(true).append(true).open(&path)?;
@@ -165,8 +166,8 @@ impl Journal {
         }
     }
 
-    /// How the run of a folder ended, from the events of its journal; without an end, the lock tells
-    /// whether it is under way.
+    /// The status of a run, from the events of its journal; without an end, the lock shows whether
+    /// it is active.
     pub fn status(folder: &Path, events: &[Event]) -> RunStatus {
         let mut ends = events.iter().rev();
         let end = ends.find(|event| event.event == EventKind::RunFinished);
@@ -197,7 +198,7 @@ fn whole_lines(bytes: &[u8]) -> &[u8] {
     &bytes[..end.map_or(0, |at| at + 1)]
 }
 
-/// Whether the last whole line says that the run is over; nothing is written after it.
+/// Returns true if the last whole line ends the run; nothing is written after it.
 fn is_at_end(bytes: &[u8]) -> bool {
     let lines = whole_lines(bytes).trim_ascii_end();
     let last = lines.rsplit(|byte| *byte == b'\n').next();

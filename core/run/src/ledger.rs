@@ -27,12 +27,12 @@ pub struct LedgerRun {
     pub window: String,
     /// The run.
     pub run: String,
-    /// What identifies its rows.
+    /// Identity of its rows.
     pub publication: String,
 }
 
 impl LedgerView {
-    /// What identifies the rows of a table.
+    /// Identities of the rows of a table.
     pub fn keys(&self, table: &str) -> Vec<String> {
         if table == DECISIONS {
             return self.decisions.clone();

@@ -25,7 +25,7 @@ pub struct Plan {
     pub window: Window,
     /// Its name.
     pub label: String,
-    /// What it is compared with.
+    /// Periods to compare with.
     #[serde(default)]
     pub compare: Vec<Comparison>,
     /// Date the run is made for.
@@ -44,7 +44,7 @@ pub struct Plan {
     pub ledger: Option<LedgerView>,
     /// Nodes.
     pub nodes: Vec<Node>,
-    /// Where each node is.
+    /// Index of each node by name.
     #[serde(skip)]
     pub index: NodeIndex,
 }
@@ -85,7 +85,7 @@ pub struct Node {
     /// Title given in the job file; empty for none.
     #[serde(default)]
     pub title: String,
-    /// What is done: the keys `kind` and `config` of a plan.
+    /// The work: the keys `kind` and `config` of a plan.
     #[serde(flatten)]
     pub spec: NodeSpec,
     /// Full names of the nodes it reads.
@@ -104,7 +104,7 @@ pub struct Node {
     /// Longest time to take.
     #[serde(skip)]
     pub timeout: Option<Duration>,
-    /// How often to try again; `None` for the run's default.
+    /// Number of retries; `None` for the run's default.
     #[serde(skip)]
     pub retries: Option<u32>,
     /// Params for the reader: those set and the defaults of the others.
@@ -123,7 +123,7 @@ impl Node {
         self.spec.kind()
     }
 
-    /// What the node reads, when it is a source.
+    /// The node's source, if it is one.
     pub fn source(&self) -> Option<&SourceSpec> {
         match &self.spec {
             NodeSpec::Source(source) => Some(source),
@@ -131,7 +131,7 @@ impl Node {
         }
     }
 
-    /// What the node lays out, when it is a report.
+    /// The node's report, if it is one.
     pub fn report(&self) -> Option<&ReportSpec> {
         match &self.spec {
             NodeSpec::Report(report) => Some(report),
@@ -155,7 +155,7 @@ pub fn short(name: &str) -> &str {
     name.split_once('.').map_or(name, |(_, short)| short)
 }
 
-/// What a node does, with references replaced; secrets are still references.
+/// The work of a node, with references resolved; secrets are still references.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "KindAndConfig", into = "KindAndConfig")]
 pub enum NodeSpec {
@@ -192,7 +192,7 @@ impl NodeSpec {
     }
 }
 
-/// What a node does, as plans write it.
+/// The work of a node as serialised.
 #[derive(Serialize, Deserialize)]
 struct KindAndConfig {
     kind: String,
@@ -226,20 +226,20 @@ impl TryFrom<KindAndConfig> for NodeSpec {
 /// Records to read, as the job file has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceSpec {
-    /// Where the records are.
+    /// Location of the records.
     pub uri: String,
     /// Name of the contract.
     pub contract: String,
-    /// How records are written; `None` for what the file name says.
+    /// Format of the records; `None` for that of the file name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
-    /// What separates the cells of CSV.
+    /// Delimiter of CSV.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
-    /// What encloses cells of CSV that hold a delimiter.
+    /// Quote character of CSV.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quote: Option<String>,
-    /// What begins lines of CSV that are no records.
+    /// Comment character of CSV.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
     /// Whether CSV begins with the names of its columns.
@@ -248,7 +248,7 @@ pub struct SourceSpec {
     /// Names of the columns of CSV, in place of those in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
-    /// How far before the window days in the uri go back; `None` for all.
+    /// Time before the window for which daily files are read; `None` for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<String>,
     /// Whether the run fails when there are no files.
@@ -272,10 +272,10 @@ pub struct ReportSpec {
     /// Names of the stages in it; `None` for all.
     #[serde(default)]
     pub stages: Option<Vec<String>>,
-    /// What it has to say of the house, such as that the disk was full.
+    /// Operational notices, such as a full disk.
     #[serde(default)]
     pub notices: Vec<String>,
-    /// The report before this one, which it tells what is new against.
+    /// The previous report, which findings are compared with.
     #[serde(default)]
     pub earlier: Option<EarlierReport>,
 }

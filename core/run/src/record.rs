@@ -14,7 +14,7 @@ pub struct RecordedPlan {
     /// The plan.
     #[serde(flatten)]
     pub plan: Plan,
-    /// What the run was made from.
+    /// Inputs of the run.
     #[serde(flatten)]
     pub origin: RunOrigin,
 }
@@ -34,7 +34,7 @@ impl RecordedPlan {
     }
 }
 
-/// What a run was made from, besides its plan.
+/// The inputs of a run, besides its plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunOrigin {
     /// Id of the run; also the name of its folder.
@@ -48,7 +48,7 @@ pub struct RunOrigin {
     /// Version of the program.
     #[serde(default)]
     pub build: String,
-    /// What each source held, by the node's full name.
+    /// Identity of each source, by the node's full name.
     #[serde(default)]
     pub records: BTreeMap<String, SourceRecords>,
     /// The due time of the job's schedule that it answers.
@@ -63,7 +63,7 @@ impl RunOrigin {
     }
 }
 
-/// What a source held when a run looked.
+/// The contents of a source at the time of the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum SourceRecords {

@@ -1,8 +1,8 @@
-//! How a run ended.
+//! Status of a run.
 
 use serde::{Deserialize, Serialize};
 
-/// How a run ended.
+/// Status of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
@@ -12,7 +12,7 @@ pub enum RunStatus {
     Partial,
     /// Something failed that the reports need.
     Failed,
-    /// Somebody stopped it.
+    /// It was stopped.
     Cancelled,
     /// It is under way.
     Running,

@@ -9,7 +9,7 @@ use retrocast_domain::Report;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path};
 
-/// One run, as its folder's `run.json` tells it.
+/// A run, as in its folder's `run.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunSummary {
     /// Id of the run; also the name of its folder.
@@ -27,15 +27,15 @@ pub struct RunSummary {
     /// Date the run was made for.
     #[serde(default, with = "or_empty")]
     pub date: Option<Date>,
-    /// How far it came.
+    /// Status.
     pub status: RunStatus,
     /// The sentence to read first: the first headline, or the verdict.
     #[serde(default)]
     pub headline: String,
-    /// When it started.
+    /// Start time.
     #[serde(default, with = "or_empty")]
     pub started: Option<Timestamp>,
-    /// When it ended.
+    /// End time.
     #[serde(default)]
     pub finished: Option<Timestamp>,
     /// Nodes whose outcome was reused.
@@ -47,7 +47,7 @@ pub struct RunSummary {
     /// The run of which this is a rerun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
-    /// Why it did not finish.
+    /// The error that prevented it from finishing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

@@ -32,7 +32,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What can be read of a file, and whether that is all of it.
+/// The readable part of a file, and whether it is all of it.
 pub(crate) fn content(path: &Path) -> (Vec<u8>, bool) {
     let bytes = std::fs::read(path).unwrap();
     let mut out = Vec::new();
@@ -52,7 +52,7 @@ pub(crate) fn content(path: &Path) -> (Vec<u8>, bool) {
     (out, whole)
 }
 
-/// What a folder of records holds, by this reader's count, and the accepted records.
+/// Counts the records of a folder with an independent reader, and returns the accepted ones.
 pub(crate) fn audit(folder: &Path, contract: &Table) -> (SourceTruth, Vec<Value>) {
     let mut truth = SourceTruth::default();
     let mut accepted: BTreeMap<String, Value> = BTreeMap::new();

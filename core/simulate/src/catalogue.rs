@@ -1,6 +1,6 @@
-//! The further tables of the catalogue of records: about as much again as the first five hold, in
-//! less than as many records. They follow from what the first five tell: steps and resources from
-//! executions, alerts from metrics, failures and incidents, each component's log from the decisions.
+//! The other record types of the catalogue: about as much data as the first five, in fewer records.
+//! They follow from the first five: steps and resources from executions, alerts from metrics,
+//! failures and incidents, each component's log from the decisions.
 //!
 //! Each table has a random stream of its own, so that the first five stay, byte for byte, what they
 //! are.
@@ -22,7 +22,7 @@ use alerts::Fault;
 use std::path::Path;
 use traces::Streak;
 
-/// What the first five tables tell to those that are written after them.
+/// Data of the first five tables for those that are written after them.
 pub(crate) struct Known {
     pub faults: Vec<Fault>,
     pub streaks: Vec<Streak>,

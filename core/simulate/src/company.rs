@@ -1,4 +1,4 @@
-//! The simulated company: who is in it, how much happens a day, and what is planted where.
+//! The simulated company: its people, the number of events per day, and the planted facts.
 //!
 //! Everything is drawn from the seed here, once; the record types only follow it. Counts are
 //! gamma-Poisson around a level that is flat but for the planted facts, so that a finding about

@@ -28,7 +28,7 @@ const TRACE_SHARE: f64 = 0.01;
 const PAYLOAD_SHARE: f64 = 0.05;
 /// Place of `sync` among [`DECISION_KINDS`].
 const SYNC: usize = 3;
-/// Records of one day that stand in a gzip file cut short.
+/// Number of records of one day in a truncated gzip file.
 const CUT_FILE_LINES: usize = 5;
 
 const FLAWS: [Flaw; 9] = [

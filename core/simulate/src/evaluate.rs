@@ -1,5 +1,4 @@
-//! Findings held against the planted truth: what was found, what was missed, and which claims have
-//! nothing behind them.
+//! Compares findings with the planted truth: found facts, missed facts, and false claims.
 //!
 //! Each finding is judged by the first of these rules that applies:
 //!
@@ -18,7 +17,7 @@
 //!    - the weekend shows as weekday effect of pipelines and decisions.
 //! 3. **Informational.** It claims no effect: the quality of records, a forecast that breaches
 //!    nothing, the level of a key figure, an improvement whose effect is unclear.
-//! 4. **False claim.** It is of a kind that claims an effect, and nothing planted is behind it.
+//! 4. **False claim.** It is of a kind that claims an effect, and no planted fact supports it.
 //! 5. **Unjudged.** Its kind is not known here.
 //!
 //! Improvements are judged by their verdicts: the one that works must be called so with an estimate
@@ -37,14 +36,14 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-/// What findings are worth against the truth.
+/// The result of comparing findings with the truth.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evaluation {
     /// Planted facts with the finding or effect that shows them.
     pub found: Vec<ShownFact>,
     /// Planted facts that nothing shows.
     pub missed: Vec<Missed>,
-    /// Claims with nothing planted behind them.
+    /// Claims without a planted fact.
     pub false_claims: Vec<FalseClaim>,
     /// Claims that follow from planted facts or allowed patterns.
     pub implied: Vec<Implied>,
@@ -78,11 +77,11 @@ pub struct Missed {
     pub fact: String,
     /// The fact as a sentence.
     pub what: String,
-    /// What came near, and why it does not count.
+    /// The nearest finding, and why it does not count.
     pub hint: String,
 }
 
-/// A claim with nothing planted behind it.
+/// A claim without a planted fact.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FalseClaim {
     /// Id of the finding.
@@ -91,11 +90,11 @@ pub struct FalseClaim {
     pub stage: String,
     /// Kind of the finding.
     pub kind: String,
-    /// Whom it is about.
+    /// Subject.
     pub subject: String,
     /// The claim as a sentence.
     pub sentence: String,
-    /// Why it does not count, where it comes near a fact.
+    /// The reason why it does not count, if it is near a fact.
     pub why: String,
 }
 
@@ -104,7 +103,7 @@ pub struct FalseClaim {
 pub struct Implied {
     /// The claim as a sentence.
     pub sentence: String,
-    /// What it follows from, and how.
+    /// The fact it follows from, and how.
     pub why: String,
 }
 
@@ -113,7 +112,7 @@ pub struct Implied {
 pub struct ImprovementCheck {
     /// Identity in the register.
     pub improvement: String,
-    /// What is true, in a few words.
+    /// The truth, in a few words.
     pub truth: String,
     /// The verdict given, with the estimate; "no verdict" when there is none.
     pub verdict: String,
@@ -264,7 +263,7 @@ fn settle(
     }
 }
 
-/// The words that stand for a finding in messages.
+/// The sentence of a finding for messages.
 fn sentence(finding: &Finding) -> String {
     if finding.sentence.is_empty() {
         format!("{} of {}: {}", finding.kind, finding.subject, finding.what)
@@ -306,7 +305,7 @@ fn improvements(truth: &Truth, effects: &[Effect]) -> Vec<ImprovementCheck> {
         .collect()
 }
 
-/// Whether the estimate is near the size, or its interval holds it.
+/// Returns true if the estimate is near the size, or its interval contains it.
 fn fits(fact: &Fact, effect: &Effect) -> bool {
     let [estimate, one, other] = effect.relative;
     fact.admits(estimate) || (one.min(other)..=one.max(other)).contains(&fact.size)

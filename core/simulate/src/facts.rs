@@ -1,4 +1,4 @@
-//! What is planted in a company, written down for `truth.json`.
+//! The planted facts of a company, for `truth.json`.
 
 use crate::{
     company::{
@@ -63,7 +63,7 @@ impl Company {
         ]
     }
 
-    /// What is planted, with sizes.
+    /// The planted facts, with sizes.
     pub(crate) fn facts(&self) -> Vec<Fact> {
         let mut facts = vec![self.monday_fact(), self.threshold_fact()];
         facts.extend(self.shift.map(|shift| self.shift_fact(shift)));
@@ -265,7 +265,7 @@ impl Company {
     }
 }
 
-/// Sizes are drawn in hundredths; this takes away what adding them up left behind.
+/// Removes rounding errors of sums: sizes are drawn in hundredths.
 fn rounded(size: f64) -> f64 {
     (size * 100.0).round() / 100.0
 }

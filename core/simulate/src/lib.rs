@@ -1,12 +1,11 @@
 //! A company's operations with planted truth, so that what a report claims can be checked.
 //!
 //! [`simulate`] writes tickets, AI decisions, system metrics, pipeline executions and a register of
-//! improvements into a folder, hostile records among them, and [`truth::Truth`] beside them: what
-//! was planted where and how large it is, and exactly how many records are unfit for which reason.
-//! The other types of records in the catalogue of contracts follow from those: steps of the
-//! executions, alerts, incidents, tasks and more.
-//! [`evaluate`] holds findings against that truth: which planted facts were found, and which claims
-//! have nothing behind them.
+//! improvements into a folder, including hostile records, and [`truth::Truth`] beside them: the
+//! planted facts with their sizes, and the exact number of invalid records by reason. The other
+//! record types of the catalogue follow from those: steps of the executions, alerts, incidents,
+//! tasks and more. [`evaluate`] compares findings with that truth: found facts, and claims without
+//! one.
 //!
 //! All is determined by the seed. Records are streamed: one day is in memory at a time.
 
@@ -49,7 +48,7 @@ const WEEKS_MAX: u32 = 1040;
 const A_DAY_MIN: f64 = 50.0;
 const A_DAY_MAX: f64 = 1e7;
 
-/// What to simulate.
+/// Settings of a simulation.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Decides everything random.
@@ -88,12 +87,12 @@ impl Default for Config {
     }
 }
 
-/// What was written.
+/// The written files.
 #[derive(Debug, Clone)]
 pub struct Summary {
     /// The folder.
     pub out: PathBuf,
-    /// The file that says what is true.
+    /// The file with the planted facts.
     pub truth_path: PathBuf,
     /// Its content.
     pub truth: Truth,
@@ -105,7 +104,7 @@ pub struct Summary {
     pub bytes: u64,
 }
 
-/// Why a simulation or an evaluation failed.
+/// An error of a simulation or an evaluation.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The folder holds something else.
@@ -148,7 +147,7 @@ pub enum Error {
         /// Name asked for.
         timezone: String,
     },
-    /// The folder holds files of somebody else.
+    /// The folder holds files that no simulation wrote.
     #[error(
         "{} holds {file:?}{others}, which no simulation made and which would be gone; move it away, or \
          simulate into another folder", .path.display()
@@ -158,7 +157,7 @@ pub enum Error {
         path: PathBuf,
         /// One of the files.
         file: String,
-        /// That there are more, such as " and 2 more files"; may be empty.
+        /// Mentions further files, such as " and 2 more files"; may be empty.
         others: String,
     },
     /// The system refused to read or write.
@@ -168,7 +167,7 @@ pub enum Error {
         action: &'static str,
         /// File or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A file is not a `truth.json`.
@@ -176,7 +175,7 @@ pub enum Error {
     Truth {
         /// File.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error.
         source: serde_json::Error,
     },
 }
@@ -206,7 +205,7 @@ impl Error {
 
 /// Writes a company's operations and what is true about them.
 ///
-/// The folder appears complete or not at all: everything is written beside it first.
+/// The folder appears atomically: everything is written beside it first.
 pub fn simulate(config: &Config) -> Result<Summary, Error> {
     check(config)?;
     let company = company::Company::draw(config)?;
@@ -342,7 +341,7 @@ fn write_all(root: &Path, company: &company::Company, config: &Config) -> Result
     Ok(truth)
 }
 
-/// What a thread returned; a panic in it goes on here.
+/// The result of a thread; its panic is propagated.
 fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread
         .join()

@@ -29,7 +29,8 @@ const FLAWS: [(usize, &str, &str); 8] = [
     (3, "50,0", reason::BROKEN_CSV),
 ];
 
-/// Writes all metrics under `root/metrics`, and says where they passed the limits of the monitoring.
+/// Writes all metrics under `root/metrics`, and returns where they exceed the limits of the
+/// monitoring.
 pub(crate) fn write(
     root: &Path,
     company: &Company,

@@ -9,12 +9,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A text as it stands in JSON, quotes included.
+/// A text as JSON, with quotes.
 pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// How a file is compressed.
+/// Compression of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Packing {
     Plain,
@@ -65,7 +65,7 @@ impl Sink {
     }
 }
 
-/// How often a source begins a new file.
+/// How often a source starts a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
     Daily,
@@ -73,7 +73,7 @@ pub(crate) enum Layout {
     Monthly,
 }
 
-/// What a file looks like besides its records.
+/// Format of a file besides its records.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Style {
     pub packing: Packing,
@@ -301,7 +301,7 @@ impl Feed {
         self.line(b"")
     }
 
-    /// Writes a file of no bytes beside the day's.
+    /// Writes an empty file beside the day's.
     pub(crate) fn empty_file(&mut self, day: &Day) -> Result<(), Error> {
         let path = self.path(day.date, "-empty", "")?;
         self.truth.files += 1;

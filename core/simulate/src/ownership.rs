@@ -1,4 +1,4 @@
-//! Which files of a folder a simulation made: what somebody else put there is not replaced with them.
+//! Tracks which files of a folder a simulation wrote: other files are never replaced.
 
 use std::{
     collections::BTreeSet,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Names the files of a simulation, one on each line, beside them.
+/// Lists the files of a simulation, one per line, beside them.
 const LIST: &str = ".simulated";
 
 /// Notes which files are there.

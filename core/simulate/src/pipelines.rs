@@ -33,7 +33,7 @@ const FLAWS: [Flaw; 8] = [
     Flaw::RawNull("pipeline"),
 ];
 
-/// Writes all executions under `root/pipelines`, and what is recorded about some of them beside it.
+/// Writes all executions under `root/pipelines`, and the details of some of them beside it.
 pub(crate) fn write(
     root: &Path,
     company: &Company,

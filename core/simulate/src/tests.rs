@@ -77,7 +77,7 @@ fn checksum(folder: &Path, source: &str) -> u32 {
     sum.sum()
 }
 
-/// Whoever has results on these five tables keeps them, whatever other tables are added.
+/// Published results on these five tables stay valid when other tables are added.
 #[test]
 fn the_first_five_tables_stay_as_they_are() {
     let folder = tempfile::tempdir().unwrap();
@@ -100,7 +100,7 @@ fn the_first_five_tables_stay_as_they_are() {
     assert_eq!(sums, pinned);
 }
 
-/// What is in the files is what the truth says, by a reader that shares no code with the writers.
+/// The files match the truth, according to a reader that shares no code with the writers.
 fn check_counts(seed: u64, compress: bool) {
     let folder = tempfile::tempdir().unwrap();
     let config = Config {

@@ -62,13 +62,13 @@ const FLAWS: [Flaw; 15] = [
     Flaw::Long("body"),
 ];
 
-/// Of every so many tickets one may become a task.
+/// One in this many tickets may become a task.
 const ASKED_EVERY: u64 = 20;
 
 /// A ticket that tasks may come from: when it was opened, in seconds since 1970, and its number.
 pub(crate) type Asked = (i64, u64);
 
-/// Writes all tickets under `root/tickets`, and says which of them tasks may come from.
+/// Writes all tickets under `root/tickets`, and returns those that tasks may come from.
 pub(crate) fn write(
     root: &Path,
     company: &Company,

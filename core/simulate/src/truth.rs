@@ -1,4 +1,4 @@
-//! What was planted, so that what is found can be held against it: the shape of `truth.json`.
+//! The planted facts, for comparison with findings: the shape of `truth.json`.
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -22,17 +22,17 @@ pub struct Truth {
     pub until: Date,
     /// IANA name of the time zone whose civil days are meant.
     pub timezone: String,
-    /// What was planted. Nothing else has an effect on anything.
+    /// The planted facts. Nothing else has an effect.
     pub facts: Vec<Fact>,
     /// Patterns that are there and may be reported, but need not be.
     pub allowed: Vec<Allowed>,
     /// Names that occur in records, by source and column.
     pub names: BTreeMap<String, BTreeMap<String, Vec<String>>>,
-    /// What became of each source's records, counted exactly.
+    /// Exact counts of each source's records.
     pub sources: BTreeMap<String, SourceTruth>,
 }
 
-/// What sort of thing was planted.
+/// Kind of a planted fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FactKind {
@@ -57,11 +57,11 @@ pub enum FactKind {
 pub struct Fact {
     /// Short name, unique.
     pub id: String,
-    /// What sort of thing.
+    /// Kind.
     pub kind: FactKind,
     /// Source whose records show it: "tickets", "pipelines", ...
     pub source: String,
-    /// Whom it is about; `None` means all.
+    /// Subject; `None` means all.
     pub subject: Option<Subject>,
     /// The measure that shows it, such as "failure tickets per day".
     pub measure: String,
@@ -71,7 +71,7 @@ pub struct Fact {
     pub date: Option<Date>,
     /// Civil day after the last on which it holds, where it ends.
     pub end: Option<Date>,
-    /// How large it is, in `unit`.
+    /// Size, in `unit`.
     pub size: f64,
     /// Unit of `size`: "ratio", "share", "files", "points per day", "relative".
     pub unit: String,
@@ -117,7 +117,7 @@ pub struct SourceTruth {
     pub accepted: u64,
     /// Records that do not meet the contract, by reason.
     pub quarantined: BTreeMap<String, u64>,
-    /// Lines whose key stands in another line too.
+    /// Number of lines whose key occurs on another line, too.
     pub duplicates: u64,
     /// Files that end in the middle of their compressed data. All their lines counted in `records`
     /// can be read.
@@ -142,7 +142,7 @@ pub mod reason {
     pub const BROKEN_CSV: &str = "broken CSV";
     /// The line is not UTF-8.
     pub const INVALID_TEXT: &str = "invalid UTF-8";
-    /// A value has another type than the contract says.
+    /// A value does not have the type of the contract.
     pub const WRONG_TYPE: &str = "wrong type";
     /// A required value is missing or null.
     pub const MISSING: &str = "missing required";

@@ -1,33 +1,33 @@
-//! Days or hours on which something happened that the usual rhythm does not explain.
+//! Days or hours that the usual pattern of a series does not explain.
 //!
 //! # Method
-//! Each group's series loses its weekly season robustly. Then short and long windows before and after
-//! each value say what it should have been, without looking at it; only what surprises all of them
-//! counts, so a lasting shift or a slow drift is not taken for an anomaly. Counts are judged by the
-//! negative binomial distribution with the dispersion they show, other values by Student's t on a
+//! The weekly season of each group's series is removed robustly. Short and long windows before and
+//! after each value then predict it without using it. Only a value that all of them find surprising is a
+//! candidate, so that a lasting shift or a slow drift is not an anomaly. Counts are tested with the
+//! negative binomial distribution and their observed dispersion, other values with Student's t on a
 //! robust scale (Huber, 1981; Siegel, 1982; Davies, Fried and Gather, 2004). An isolation forest (Liu,
-//! Ting and Zhou, 2008) over the scores, their changes and their surroundings has the second vote. A
-//! claim needs both, or a probability twenty times smaller than the limit.
+//! Ting and Zhou, 2008) over the scores, their changes and their neighbourhood is a second detector. A
+//! claim needs both, or a probability twenty times below the limit.
 //!
-//! The limit is corrected for everything that was looked at (Bonferroni): `alpha` is the chance of
-//! any false claim in the whole stage when there is only noise, half of it for the window, half for
-//! the history that `look_back` adds. Neighbouring anomalous steps are one event.
+//! The limit is corrected for all values tested (Bonferroni): `alpha` is the probability of any false
+//! claim of the stage on pure noise, half of it for the window, half for the history that `look_back`
+//! adds. Neighbouring anomalous steps are one event.
 //!
-//! Without an event the heading says how many steps lie outside the band that 95 % of usual values keep
-//! to, and how many chance alone would put there: what is not proven unusual is not proven usual.
+//! Without an event, the heading states how many steps are outside the band of 95 % of usual values, and
+//! how many are expected by chance: what is not proven unusual is not proven usual.
 //!
 //! # Severity
-//! An event before the window is good to know. In the window one on the good side of its `metric_type`,
-//! or of a metric of type `other`, is worth a look; one on the bad side needs attention. It is critical
-//! when it deviates by half or more of what was expected and lasts for three days, or, of work that
-//! fails, waits or is not done, when it is among the last two days. Of type `other` a large event that
-//! lasts and one of nothing at all need attention, and nothing is critical.
+//! An event before the window is `info`. In the window, an event on the good side of its
+//! `metric_type`, or of a metric of type `other`, is `notice`; one on the bad side is `warning`. It is
+//! `critical` when it deviates by half or more of the expected value and lasts for three days, or, for
+//! metrics of failed, waiting or missing work, when it is among the last two days. For type `other`,
+//! large lasting events and drops to zero are `warning`, and nothing is `critical`.
 //!
 //! # Caveats
 //! An event of more than a week is a new level: see `change_point`. On the last days of the window the
-//! future is not known yet, so the beginning of a lasting shift looks like an anomaly. A step with few
-//! records in a mean varies more than one with many; count the records as well. Days in which records
-//! begin or end are left out: where a source has stopped, `quality` says so.
+//! following days are unknown, so the start of a lasting shift looks like an anomaly. The mean of a step
+//! with few records varies more than that of one with many; count the records as well. Days on which
+//! records begin or end are left out: `quality` reports a source that has stopped.
 
 use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError,
@@ -63,26 +63,26 @@ pub const ANOMALY: Kind = Kind {
     run,
 };
 
-/// Deviations that are looked for.
+/// Direction of the deviations to find.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Sides {
-    /// Too much and too little.
+    /// Too high and too low.
     #[default]
     Both,
-    /// Too much only.
+    /// Too high only.
     Up,
-    /// Too little only.
+    /// Too low only.
     Down,
 }
 
-/// What the metric is, which gives events their names.
+/// Type of the metric, which names the events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum MetricType {
     /// Work done: executions, decisions, requests.
     Throughput,
-    /// Failures, their number or share.
+    /// Failures, as a count or a share.
     ErrorRate,
     /// Durations.
     Latency,
@@ -141,35 +141,35 @@ fn default_change_min() -> f64 {
     0.1
 }
 
-/// What a job file may set.
+/// Params of the stage.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Params {
     /// Dataset to read.
     #[schemars(extend("x-dataset" = true))]
     input: String,
-    /// Column with the time of a record. Default: the one that the contract names.
+    /// Column of the time. Default: from the contract.
     #[schemars(extend("x-column" = "input"))]
     time: Option<String>,
-    /// Column with the value. Without it records are counted.
+    /// Column of the value. Default: records are counted.
     #[schemars(extend("x-column" = "input"))]
     value: Option<String>,
-    /// Columns whose values make groups. Default: one group of all records.
+    /// Columns to group by. Default: one group of all records.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     by: Vec<String>,
-    /// What is made of the records of a step. Default: the sum of `value`, or the number of records.
+    /// Aggregate of the records of a step. Default: the sum of `value`, or the number of records.
     aggregate: Option<Aggregate>,
     /// Length of a step.
     #[serde(default)]
     period: Step,
-    /// Deviations that are looked for.
+    /// Direction of the deviations to find.
     #[serde(default)]
     direction: Sides,
-    /// What the metric is; names the events and decides which side is bad.
+    /// Type of the metric; it names the events and decides which direction is bad.
     #[serde(default)]
     metric_type: MetricType,
-    /// The metric in words, such as "executions". Default: the value column or the dataset.
+    /// Name of the metric, such as "executions". Default: the value column or the dataset.
     measure: Option<String>,
     /// Unit of the values, such as "ms"; empty for counts.
     #[serde(default)]
@@ -177,11 +177,11 @@ struct Params {
     /// Days before the end of the window in which anomalies are findings. Default: the window.
     #[schemars(range(min = 1, max = 1500))]
     look_back: Option<u32>,
-    /// Chance of any false claim in the stage when there is only noise.
+    /// Probability of any false claim of the stage on pure noise.
     #[serde(default = "default_alpha")]
     #[schemars(range(min = 1e-6, max = 0.5))]
     alpha: f64,
-    /// Least deviation, relative to what was expected, that is worth a finding.
+    /// Minimum deviation of a finding, relative to the expected value.
     #[serde(default = "default_change_min")]
     #[schemars(range(min = 0.0, max = 10.0))]
     change_min: f64,

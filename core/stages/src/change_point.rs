@@ -1,19 +1,18 @@
-//! Dates at which the level of a series shifted, for each group: when, from what, to what.
+//! Dates at which the level of a series shifted, per group, with the levels before and after.
 //!
-//! The records are made into one value a period; days of the week are taken out of daily series.
-//! The date that best divides the series in two is found by least squares, and the difference is
-//! compared with what the same search finds in simulated series without a shift, of the same
-//! length and the same autocorrelation, so that a slow wave is no shift. Further shifts are looked
-//! for on either side (binary segmentation, Vostrikova 1981), refined between their neighbours (Bai
-//! 1997) and tested again. p-values of all groups are corrected together (Benjamini and Hochberg
-//! 1995). The 95 % interval of the date follows Bai (1997); means carry intervals that know of
-//! autocorrelation.
+//! The records are aggregated to one value per period; weekday effects are removed from daily series.
+//! Least squares finds the date that best divides the series in two. The difference is compared with
+//! the result of the same search on simulated series without a shift, of the same length and
+//! autocorrelation, so that a slow wave is not a shift. Further shifts are searched on either side
+//! (binary segmentation, Vostrikova 1981), refined between their neighbours (Bai 1997) and tested again.
+//! p-values of all groups are corrected together (Benjamini and Hochberg 1995). The 95 % interval of the
+//! date follows Bai (1997); intervals of means allow for autocorrelation.
 //!
-//! A series that a straight line describes better than steps drifts; no shift is claimed for it and
-//! the caveats say so: see `trend`. Where a single shift is proven and a line describes the series as
-//! well or better (Schwarz's criterion with autoregressive errors), the finding says that. A few days
-//! of outage are no shift either: outliers are drawn in before the search, and each level must last
-//! `segment_min` periods (14 days, 5 weeks or 5 months unless set).
+//! If a straight line describes a series better than steps, no shift is claimed, and the caveats
+//! say so: see `trend`. If a single shift is proven and a line describes the series as well or better
+//! (Schwarz's criterion with autoregressive errors), the finding says so. A few days of outage are not a
+//! shift: outliers are clipped before the search, and each level must last `segment_min` periods
+//! (default: 14 days, 5 weeks or 5 months).
 //!
 //! ```toml
 //! [stage.levels]
@@ -24,11 +23,11 @@
 //! period = "day"
 //! ```
 //!
-//! Where no shift is proven, the level may have shifted by less than this data can show, or too
-//! lately: see `segment_min`.
+//! If no shift is proven, there may still be one that is too small for this data, or too recent: see
+//! `segment_min`.
 //!
-//! Periods that records cover in part, at either end, are left out unless `part_periods = "keep"`;
-//! the finding's numbers hold the means both ways.
+//! Incomplete periods at either end are left out unless `part_periods = "keep"`; the finding's numbers
+//! contain the means of both variants.
 
 use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError, input,
@@ -60,53 +59,53 @@ struct Params {
     /// Dataset to read.
     #[schemars(extend("x-dataset" = true))]
     input: String,
-    /// Column with the time of a record; the contract's by default.
+    /// Column of the time. Default: from the contract.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     time: Option<String>,
-    /// Column with the value; not needed to count records.
+    /// Column of the value. Default: records are counted.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     value: Option<String>,
-    /// Columns whose values make the groups; none for one series of all records.
+    /// Columns to group by. Default: one series of all records.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     by: Vec<String>,
-    /// What is made of the records of a period: "count" without a `value`, else "mean".
+    /// Aggregate of the records of a period. Default: "mean" with a `value`, else "count".
     #[serde(default)]
     aggregate: Option<Aggregate>,
     /// Length of a period.
     #[serde(default = "day")]
     period: LongPeriod,
-    /// What is measured, in words, such as "failures"; made from the names by default.
+    /// Name of the metric, such as "failures". Default: from the column or dataset.
     #[serde(default)]
     measure: Option<String>,
     /// Unit of the values, such as "ms"; empty for counts.
     #[serde(default)]
     unit: String,
-    /// Whether less is better.
+    /// Whether lower values are better.
     #[serde(default = "yes")]
     lower_is_better: bool,
-    /// Fewest periods on either side of a shift; 14 days, 5 weeks or 5 months by default.
+    /// Minimum number of periods on either side of a shift. Default: 14 days, 5 weeks or 5 months.
     #[serde(default)]
     #[schemars(range(min = 2, max = 1000))]
     segment_min: Option<usize>,
-    /// Most shifts a group may have.
+    /// Maximum number of shifts per group.
     #[serde(default = "three")]
     #[schemars(range(min = 1, max = 20))]
     shifts_max: usize,
-    /// Chance of a false claim; 0.05 for one series, 0.01 for many groups unless set.
+    /// Probability of a false claim. Default: 0.05 for one series, 0.01 for many groups.
     #[serde(default)]
     #[schemars(range(min = 1e-4, max = 0.5))]
     alpha: Option<f64>,
-    /// Whether periods that records cover in part are left out or kept.
+    /// Whether periods that the records cover only in part are left out or kept.
     #[serde(default = "leave_out")]
     part_periods: PartPeriods,
-    /// Most periods to look back.
+    /// Maximum number of periods to look back.
     #[serde(default = "a_year")]
     #[schemars(range(min = 8, max = 10_000))]
     periods_max: usize,
-    /// Most groups to look at, the largest first.
+    /// Maximum number of groups, the largest first.
     #[serde(default = "thirty")]
     #[schemars(range(min = 1, max = 10_000))]
     groups_max: usize,

@@ -1,43 +1,44 @@
-//! Whether improvements worked: observed against what was expected without them.
+//! Effects of improvements: the observed metric compared with its forecast without the improvement.
 //!
 //! # Method
 //! For each improvement in a register, the daily metric of its component is forecast from the days
-//! before the change by regression on the weekday and, where other components moved in step with this
-//! one before the change, on them. Its errors may remember: models from independent noise over
-//! autoregressions of order one to a wandering level, with a slope and without, are averaged by how
-//! well they explain all history before the change (Hoeting et al., 1999). The effect is observed minus
-//! expected over the days after, as a counterfactual is used by Brodersen et al. (2015).
+//! before the change, by regression on the weekday and on other components that correlated with
+//! this one before the change. Errors may be autocorrelated: models from independent noise over
+//! autoregressions of order one to a random walk, with and without a slope, are averaged by how
+//! well they explain all history before the change (Hoeting et al., 1999). The effect is the observed
+//! minus the expected value over the days after, a counterfactual in the sense of Brodersen et al. (2015).
 //!
-//! The same estimator is run at earlier dates at which nothing was changed (placebo in time). How far
-//! these estimates spread, in units of their own standard errors, corrects the standard error of the
-//! real one. That needs 42 days before the change and four times as many as are looked at after it:
-//! 162 for 30 days. With less, the models alone are trusted, and it is said.
+//! The same estimator runs on earlier dates without a change (placebo in time). The spread of these
+//! estimates, in units of their standard errors, calibrates the standard error of the real one. This needs
+//! 42 days before the change plus four times the number of days used after it: 162 for 30 days. With
+//! fewer days the models alone are used, and the report says so.
 //!
-//! An improvement "works" when its 95 % interval excludes zero on the wanted side; what got worse in
-//! the same sense is "harmful", and all else is "not proven", which is no proof that there is no effect.
-//! Each is judged by itself. Of improvements that do nothing, one in twenty is called proven by chance,
-//! for better or worse.
+//! An improvement "works" when its 95 % interval excludes zero on the intended side; the opposite is
+//! "harmful", and everything else is "not proven", which is no proof of no effect. Each improvement is
+//! tested separately: of improvements without effect, one in twenty is called proven by chance, in either
+//! direction.
 //!
-//! The noise of counts and other amounts shrinks and grows with their level, and a sum of counts is
-//! compared with a negative binomial law. The interval of the ratio holds what a test does not reject.
+//! The noise of counts and other amounts scales with their level, and a sum of counts is compared with
+//! a negative binomial distribution. The interval of the ratio contains the values that the test does not
+//! reject.
 //!
 //! A metric that was constant on all `n` days before the change, or repeated its week exactly, has no
-//! noise to judge by. That no day departed bounds the share of days that would (at 95 %, about `3/n`:
-//! Hanley and Lippman-Hand, 1983), which gives the interval. The p-value is the larger of two: that of
-//! all departures coming after the change by chance (Fisher), and, as a level may shift and stay, that
-//! of the first of them coming so soon, about `1/(n + 1)`.
+//! noise to compare with. That no day deviated bounds the share of days that would (at 95 %, about `3/n`:
+//! Hanley and Lippman-Hand, 1983), which gives the interval. The p-value is the larger of two: the
+//! probability that all deviations come after the change by chance (Fisher), and, since a level may shift
+//! and stay, the probability that the first of them comes so soon, about `1/(n + 1)`.
 //!
-//! Where the days before the change, at least half as many as were looked at after it, already lay at
-//! the level after it, as far from the earlier level as fewer than one in twenty earlier stretches of
-//! days, the report says so: something else may have moved it.
+//! If the days before the change, at least half as many as were used after it, were already at the
+//! level after it, as far from the earlier level as fewer than one in twenty earlier stretches of
+//! days, the report says so: something else may have moved the metric.
 //!
-//! An improvement whose component is `all` or empty concerns all records.
+//! An improvement whose component is `all` or empty applies to all records.
 //!
 //! # Caveats
-//! Without a control an outside event on the same day cannot be told from the improvement; such effects
-//! are marked "uncontrolled". Two changes in one component within the same weeks cannot be told apart.
-//! Days after the last record of a source count as zero only where its contract says so
-//! (`silence = "zero"`).
+//! Without a control, an external event on the same day cannot be distinguished from the improvement; such
+//! effects are marked "uncontrolled". Two changes of one component within the same weeks cannot be
+//! separated. Days after the last record of a source count as zero only where its contract declares
+//! `silence = "zero"`.
 
 use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError, input,
@@ -76,15 +77,15 @@ pub const EFFECTIVENESS: Kind = Kind {
     run,
 };
 
-/// What serves as control.
+/// Controls of the comparison.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 enum Controls {
-    /// Other components of the same dataset that were not changed in these weeks themselves and that
-    /// moved in step with the component before the change.
+    /// Other components of the dataset that were not changed in these weeks and that correlated with the
+    /// component before the change.
     #[default]
     #[serde(rename = "other components")]
     OtherComponents,
-    /// Nothing: effects are marked "uncontrolled".
+    /// None: effects are marked "uncontrolled".
     #[serde(rename = "none")]
     None,
 }
@@ -109,52 +110,52 @@ fn default_true() -> bool {
     true
 }
 
-/// What a job file may set.
+/// Params of the stage.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Params {
     /// Register of improvements: columns `id`, `title`, `component`, `metric`, `date` (a date or a
     /// timestamp), and optionally `expected_relative` and `lower_is_better`. A component that is empty
-    /// or `all` stands for all records.
+    /// or `all` means all records.
     #[schemars(extend("x-dataset" = true))]
     improvements: String,
     /// Dataset with the metric.
     #[schemars(extend("x-dataset" = true))]
     input: String,
-    /// Column with the time of a record. Default: the one that the contract names.
+    /// Column of the time. Default: from the contract.
     #[schemars(extend("x-column" = "input"))]
     time: Option<String>,
-    /// Column with the value. Without it records are counted.
+    /// Column of the value. Default: records are counted.
     #[schemars(extend("x-column" = "input"))]
     value: Option<String>,
-    /// What is made of the records of a day. Default: the sum of `value`, or the number of records.
+    /// Aggregate of the records of a day. Default: the sum of `value`, or the number of records.
     aggregate: Option<Aggregate>,
     /// Column that the register's `component` refers to.
     #[serde(default = "default_component")]
     #[schemars(extend("x-column" = "input"))]
     component_column: String,
-    /// Only improvements of this metric. Default: all in the register.
+    /// Only improvements of this metric. Default: all improvements.
     metric: Option<String>,
-    /// The metric in words, such as "failures". Default: the register's `metric`.
+    /// Name of the metric, such as "failures". Default: the register's `metric`.
     measure: Option<String>,
     /// Unit of the values, such as "ms"; empty for counts.
     #[serde(default)]
     unit: String,
-    /// Whether less is better, where the register does not say.
+    /// Whether lower values are better, if the register does not say.
     #[serde(default = "default_true")]
     lower_is_better: bool,
-    /// What serves as control.
+    /// Controls of the comparison.
     #[serde(default)]
     controls: Controls,
-    /// Days before the change to learn from.
+    /// Number of days before the change to learn from.
     #[serde(default = "default_pre")]
     #[schemars(range(min = 28, max = 730))]
     pre_days: u32,
-    /// Days after the change to look at, at most.
+    /// Maximum number of days after the change to use.
     #[serde(default = "default_post")]
     #[schemars(range(min = 7, max = 365))]
     post_days: u32,
-    /// Days after the change below which it is too early to judge.
+    /// Minimum number of days after the change for a verdict.
     #[serde(default = "default_min_post")]
     #[schemars(range(min = 1, max = 365))]
     min_post: u32,

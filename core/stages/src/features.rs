@@ -1,60 +1,59 @@
-//! Columns that say what was known at each moment: lags, rolling figures, the calendar, holidays.
+//! Features of regular time series: lags, rolling statistics, calendar, holidays.
 //!
-//! Records become one series for each value of the `by` columns, with one row an hour, day or week of
-//! the job's time zone (`every`), and beside each row stand the features that the params ask for. The
-//! result is a dataset for the stages that predict, explain or look for anomalies: they take it as
-//! `input` and name its columns, such as `value = "failures_rolling_mean_28"`.
+//! Records become one series for each value of the `by` columns, with one row per hour, day or week in the
+//! job's time zone (`every`) and a column for each requested feature. The result is a dataset for stages
+//! that predict, explain or detect anomalies: they take it as `input` and name its columns, such as
+//! `value = "failures_rolling_mean_28"`.
 //!
 //! # Rows
 //!
-//! A series begins with its own first record; all end with the last record of any. Hours are those
-//! that passed: a day on which the clocks go back has 25, one on which they go forward 23. Days and
-//! weeks are civil days and ISO weeks. The first and the last row may hold a part of a period only.
-//! With `every = "none"` the rows are taken as they are, in the order of their times: for series that
-//! are regular already. Records at or after the end of the window are left out, and so are, of regular
-//! series, records so long before all others that they are no part of the history: one of 1970 would
-//! make rows for half a century.
+//! A series begins with its own first record; all series end with the last record of any. Hours are
+//! elapsed hours: a day on which clocks go back has 25, one on which they go forward 23. Days and
+//! weeks are calendar days and ISO weeks. The first and the last row may cover only a part of their
+//! period. With `every = "none"` the rows are used unchanged, ordered by time: for series that are
+//! already regular. Records at or after the end of the window are excluded. From regular series,
+//! isolated records long before all others are excluded, too: one of 1970 would add rows for half a
+//! century.
 //!
 //! A period without records is 0 for counts and sums and missing for other aggregates, unless `fill`
-//! says otherwise. Missing is not zero: figures over a window leave it out.
+//! is set. Missing is not zero: rolling statistics ignore missing values.
 //!
 //! # Features
 //!
-//! | param | column | what it is |
+//! | param | column | definition |
 //! |---|---|---|
-//! | `lags = [7]` | `x_lag_7` | the value seven rows before |
-//! | `differences = [1]` | `x_diff_1` | the newest value known, minus the one a row before it |
-//! | `rolling` | `x_rolling_mean_28` | figure of the last 28 values known; `sum`, `mean`, `min`, `max`, `sd`, or a quantile: `x_rolling_q90_28` |
-//! | `expanding` | `x_expanding_mean` | the same over all values known so far |
-//! | `half_lives = [7]` | `x_ewm_7` | mean with weights that halve every seven rows |
-//! | `same_period` | `x_last_week`, `x_last_year` | the value at the same civil time seven days before, at the same date a year before, or (`year_by_weekday`: `x_last_year_by_weekday`) 364 days before |
-//! | `calendar` | `day_of_week`, `is_month_end`, ... | what the calendar says of the row's time |
-//! | `cyclic` | `hour_sin`, `hour_cos`, ... | the same as a place on a circle, so that 23:00 is next to 00:00 |
-//! | `dates` | `days_since_x`, `days_until_x` | whole days from the latest and to the next of dates that the job names |
+//! | `lags = [7]` | `x_lag_7` | the value seven rows earlier |
+//! | `differences = [1]` | `x_diff_1` | the latest known value minus the one a row earlier |
+//! | `rolling` | `x_rolling_mean_28` | statistic of the last 28 known values; `sum`, `mean`, `min`, `max`, `sd`, or a quantile: `x_rolling_q90_28` |
+//! | `expanding` | `x_expanding_mean` | the same over all known values so far |
+//! | `half_lives = [7]` | `x_ewm_7` | exponentially weighted mean with a half-life of seven rows |
+//! | `same_period` | `x_last_week`, `x_last_year` | the value at the same local time seven days earlier, on the same date a year earlier, or (`year_by_weekday`: `x_last_year_by_weekday`) 364 days earlier |
+//! | `calendar` | `day_of_week`, `is_month_end`, ... | calendar features of the row's time |
+//! | `cyclic` | `hour_sin`, `hour_cos`, ... | the same as sine and cosine, so that 23:00 is next to 00:00 |
+//! | `dates` | `days_since_x`, `days_until_x` | whole days since the latest and until the next of the given dates |
 //! | `holidays` | `is_holiday`, `holiday`, `days_to_holiday`, `days_since_holiday` | public holidays, by rule or by date |
 //!
-//! # No leak of the future
+//! # No data leakage
 //!
-//! By default everything made of values looks at the rows before only: what stands in a row was known
-//! before its period began. So a model that is given the row may foretell the row's own value. With
-//! `include_present = true` the row's own value is known too: for stages that judge what has happened.
-//! Lags and `same_period` look back in either case. The calendar, holidays and dates are known ahead.
-//! The series' own column is the value itself, which is what is to be foretold: not a feature.
+//! By default, features use earlier rows only: every feature of a row was known before its period
+//! began, so a forecaster may use them to predict the row's own value. With `include_present = true`
+//! features may use the row's own value: for stages that assess the past. Lags and `same_period`
+//! look back in either case. Calendar, holidays and dates are known in advance. The column of the
+//! series itself is the target, not a feature.
 //!
-//! A rolling figure is missing until as many values are known as its window has, or `periods_min`.
+//! A rolling statistic is missing until the window, or `periods_min`, values are known.
 //!
 //! # Holidays
 //!
-//! Rules for `england` (and Wales; bank holidays since 1978 with their substitutes and the special
-//! days), `united_states` (federal holidays, with the days on which they are observed), `germany`
-//! (those of all its states since 1995) and `france`. Easter is that of the Gregorian calendar
-//! (Meeus, 1991). What no rule knows stands in `holidays.dates`. A week is a holiday when one of its
-//! days is.
+//! Rules for `england` (and Wales; bank holidays since 1978 with substitute and special days),
+//! `united_states` (federal holidays, on the days they are observed), `germany` (holidays common to
+//! all states since 1995) and `france`. Easter is that of the Gregorian calendar (Meeus, 1991). Add
+//! other days with `holidays.dates`. A week is a holiday when one of its days is.
 //!
 //! # Caveats
 //!
-//! Lags count rows: in hours of the clock `x_lag_24` is one hour off after the clocks changed, where
-//! `same_period` is not. Rolling figures over a gap in the records rest on fewer values.
+//! Lags count rows: with hourly rows, `x_lag_24` is off by one hour after a clock change, where
+//! `same_period` is not. Rolling statistics over a gap in the records rest on fewer values.
 //!
 //! ```toml
 //! [stage.daily_features]
@@ -147,7 +146,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     })
 }
 
-/// The dataset, and the table that says what its columns are.
+/// The dataset, and the table that describes its columns.
 fn assemble(
     params: &Params,
     rows: Rows,

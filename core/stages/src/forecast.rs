@@ -1,32 +1,32 @@
-//! What the next windows will bring, with intervals that have been tested on the past.
+//! Forecasts of the next windows, with intervals that were tested on the past.
 //!
 //! # Method
 //! Seven forecasters (recent mean, seasonal naive, seasonal mean, seasonal line, Theta, exponential
 //! smoothing, STL with exponential smoothing) each forecast from up to 24 earlier dates. Their errors
-//! (MASE; Hyndman and Koehler, 2006) choose and weight them. The combination's own errors at each
-//! horizon give conformal intervals (Vovk, Gammerman and Shafer, 2005): nothing is assumed about
-//! their distribution, and the coverage they had on the past is printed beside them. How accurate
-//! the forecasts were is said against repeating the last season, from the same dates.
+//! (MASE; Hyndman and Koehler, 2006) select and weight them. The errors of the combination at each
+//! horizon give conformal intervals (Vovk, Gammerman and Shafer, 2005), which assume nothing about the
+//! distribution; their coverage on the past is printed beside them. Accuracy is reported relative to
+//! repeating the last season, from the same dates.
 //!
-//! Short excursions far beyond anything usual, after which the series returned to where it was, are
-//! not carried on: one outage moves no forecast. A shift that lasts is, and so is what comes again a
-//! week later. The errors on the past count such days in full, and intervals allow for as many of
-//! them as there were. When the last days are exceptional, nobody knows whether they will last:
-//! the interval then holds both.
+//! Short excursions far beyond the usual range, after which the series returned to its level, are not
+//! extrapolated: one outage moves no forecast. Lasting shifts are extrapolated, and so are events that
+//! recur a week later. Errors on the past include such days, and the intervals allow for as many of them
+//! as there were. When the last days are exceptional, it is unknown whether they will last: the interval
+//! then covers both cases.
 //!
-//! The forecast begins after the last whole step of the records, which may be before the window's end.
-//! What was never below zero is not forecast below zero.
+//! The forecast begins after the last complete step of the records, which may be before the window's end.
+//! A series that was never negative is not forecast below zero.
 //!
-//! With a `capacity`, the stage says when the metric reaches the given share of its limit, and between
-//! which dates. A drift that began weeks ago cannot be tested on earlier dates, so this rests on the
-//! line that the metric has followed lately: a line with one bend, averaged over where the bend may
-//! be, with standard errors that know of autocorrelation. The stage speaks up only when the slope is
-//! clear, the line is carried on for no longer than it has lasted, and at least four in five of its
-//! possible courses reach the limit within the horizon.
+//! With a `capacity`, the stage reports when the metric reaches the given share of its limit, with an
+//! interval of dates. A drift that began weeks ago cannot be tested on earlier dates, so this uses the
+//! recent line of the metric: a line with one bend, averaged over the possible positions of the
+//! bend, with standard errors that allow for autocorrelation. The stage warns only when the slope is
+//! proven, the line is extrapolated for no longer than it has lasted, and at least four in five simulated
+//! paths reach the limit within the horizon.
 //!
 //! # Caveats
-//! A forecast carries the past on. What has not happened before (a launch, a migration) is in no
-//! interval. Far horizons are tested on few past dates.
+//! A forecast extrapolates the past. Events without precedent (a launch, a migration) are in no
+//! interval. Long horizons are tested on few past dates.
 
 use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError,
@@ -87,29 +87,29 @@ fn default_level() -> Vec<f64> {
     vec![0.8, 0.95]
 }
 
-/// What a job file may set.
+/// Params of the stage.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Params {
     /// Dataset to read.
     #[schemars(extend("x-dataset" = true))]
     input: String,
-    /// Column with the time of a record. Default: the one that the contract names.
+    /// Column of the time. Default: from the contract.
     #[schemars(extend("x-column" = "input"))]
     time: Option<String>,
-    /// Column with the value. Without it records are counted.
+    /// Column of the value. Default: records are counted.
     #[schemars(extend("x-column" = "input"))]
     value: Option<String>,
-    /// Columns whose values make groups. Default: one group of all records.
+    /// Columns to group by. Default: one group of all records.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     by: Vec<String>,
-    /// What is made of the records of a step. Default: the sum of `value`, or the number of records.
+    /// Aggregate of the records of a step. Default: the sum of `value`, or the number of records.
     aggregate: Option<Aggregate>,
     /// Length of a step.
     #[serde(default)]
     period: Step,
-    /// Days ahead.
+    /// Number of days to forecast.
     #[serde(default = "default_horizon")]
     #[schemars(range(min = 1, max = 365))]
     horizon: u32,
@@ -117,12 +117,12 @@ struct Params {
     #[serde(default = "default_level")]
     #[schemars(length(min = 1, max = 4), inner(range(min = 0.01, max = 0.999)))]
     level: Vec<f64>,
-    /// The metric in words, such as "memory". Default: the value column or the dataset.
+    /// Name of the metric, such as "memory". Default: the value column or the dataset.
     measure: Option<String>,
     /// Unit of the values, such as "ms"; empty for counts.
     #[serde(default)]
     unit: String,
-    /// A limit, when there is one.
+    /// A limit that the metric must not reach.
     capacity: Option<Capacity>,
 }
 

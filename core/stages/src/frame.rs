@@ -106,7 +106,7 @@ pub fn texts(piece: &Piece<'_>, name: &str) -> Result<Vec<Option<String>>, Stage
     Ok(texts.map(|text| text.map(str::to_string)).collect())
 }
 
-/// Which rows hold one of these texts in a column; all rows when there is no column.
+/// The rows that have one of these texts in a column; all rows without a column.
 pub fn matches(
     piece: &Piece<'_>,
     name: Option<&str>,

@@ -1,4 +1,4 @@
-//! Key figures of the window, with intervals, against the window before and a baseline.
+//! Key figures of the window, with intervals, compared with the window before and a baseline.
 //!
 //! ```toml
 //! [stage.figures]
@@ -25,42 +25,41 @@
 //! ```
 //!
 //! Kinds of metrics: `count` of records, `rate` of records per day, `share` of records whose
-//! `where_column` holds one of `equals` (texts, numbers, or true and false), and `sum`, `mean`, `median` or `percentile` of `value`
-//! (`p = 0.95` by default).
+//! `where_column` is one of `equals` (texts, numbers or booleans), and `sum`, `mean`, `median` or
+//! `percentile` of `value` (`p = 0.95` by default).
 //!
-//! `noun` names what the records are, in the plural, such as "builds": it stands for "records" in units,
-//! tables and sentences.
+//! `noun` is the plural noun for the records, such as "builds"; it replaces "records" in units, tables
+//! and sentences.
 //!
 //! # Method
 //!
 //! Intervals (95 %): Garwood (1936) for counts and rates, Wilson (1927) for shares, Student's t for
-//! means, order statistics for medians and percentiles, normal for sums; all as wide as if there were
-//! fewer records, as far as these cluster.
+//! means, order statistics for medians and percentiles, normal for sums; all widened for the clustering
+//! of records.
 //!
-//! A change against the window before is tested on the ratio of both values (shares: on their
-//! difference). Records cluster: a bad day brings many failures. So the variance of independent
-//! records is multiplied by how much more earlier windows differed from their neighbours than their
-//! records explain (mean squared successive difference, von Neumann 1941), together with how much
-//! days vary around the level of their window and their day of the week (quasi-likelihood, `McCullagh`
-//! and Nelder 1989). With fewer than five earlier windows the days decide, unless the windows clearly
-//! contradict them. Without either, nothing is tested. Small counts, shares, means and medians must
-//! pass the textbook test too (exact conditional, pooled score, Welch, Mann-Whitney). p-values of all
-//! metrics and groups are corrected together (Benjamini and Hochberg 1995). A change is proven when
-//! the corrected p-value is below `alpha` and its interval excludes no change; it is a finding when
-//! it is also at least `change_min`. In simulations with clustered days, weeks correlated by 0.3,
-//! shares in batches and skewed sums, 3 to 7 % of the changes tested at 5 % were false.
+//! A change from the window before is tested on the ratio of both values (for shares, on their
+//! difference). Records cluster: a bad day has many failures. So the variance of independent records is
+//! multiplied by two factors: how much more earlier windows differed from their neighbours than
+//! independent records would (mean squared successive difference, von Neumann 1941), and how much days vary around
+//! the level of their window and weekday (quasi-likelihood, `McCullagh` and Nelder 1989). With fewer
+//! than five earlier windows only the days are used, unless the windows clearly contradict them. Without
+//! either, nothing is tested. Small counts, shares, means and medians must also pass the textbook test
+//! (exact conditional, pooled score, Welch, Mann-Whitney). p-values of all metrics and groups are
+//! corrected together (Benjamini and Hochberg 1995). A change is proven when the corrected p-value is
+//! below `alpha` and its interval excludes zero change; it is a finding when it is also at least
+//! `change_min`. In simulations with clustered days, weeks correlated by 0.3, shares in batches and
+//! skewed sums, 3 to 7 % of the changes tested at 5 % were false.
 //!
 //! Windows of different lengths are compared per day. When the records end within the window, every
-//! figure compares only the part that they cover with the same part of the other windows, and the
-//! report says so on its first page. Where the contract says that no records mean that nothing
-//! happened (`silence = "zero"`), a window without records counts zero.
+//! figure compares the covered part with the same part of the other windows, and the first page of the
+//! report says so. If the contract declares `silence = "zero"`, a window without records counts as zero.
 //!
-//! A target is missed when the whole interval lies beyond it; else the table says "not proven".
+//! A target is missed when the whole interval lies beyond it; otherwise the table says "not proven".
 //!
 //! # Caveats
 //!
-//! What all days of a window have in common cannot be seen in them: with fewer than five earlier
-//! windows, changes look surer than they are where whole weeks vary.
+//! Variation shared by all days of a window is invisible within the window: with fewer than five earlier
+//! windows, changes look more certain than they are when whole weeks vary.
 
 use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError, frame,
@@ -99,30 +98,30 @@ struct Params {
     /// Dataset to read.
     #[schemars(extend("x-dataset" = true))]
     input: String,
-    /// Column with the time of a record; the contract's by default.
+    /// Column of the time. Default: from the contract.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     time: Option<String>,
-    /// Columns whose values make the groups; figures of all records are always made.
+    /// Columns to group by; figures of all records are always computed.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     by: Vec<String>,
-    /// The figures.
+    /// Key figures.
     #[schemars(length(min = 1))]
     metrics: Vec<Metric>,
-    /// What the records are, in the plural, such as "builds"; "records" by default.
+    /// Plural noun for the records, such as "builds". Default: "records".
     #[serde(default)]
     #[schemars(length(min = 1))]
     noun: Option<String>,
-    /// Share of false claims among the changes told, on average.
+    /// False discovery rate: the expected share of false claims among the changes reported.
     #[serde(default = "one_percent")]
     #[schemars(range(min = 1e-6, max = 0.5))]
     alpha: f64,
-    /// Smallest relative change worth telling; for shares, of the share or of what is left of it.
+    /// Minimum relative change of a finding; for shares, relative to the share or its complement.
     #[serde(default = "five_percent")]
     #[schemars(range(min = 0.0, max = 10.0))]
     change_min: f64,
-    /// Most groups, those with the most records first.
+    /// Maximum number of groups, the largest first.
     #[serde(default = "twenty")]
     #[schemars(range(min = 1, max = 10_000))]
     groups_max: usize,
@@ -164,7 +163,7 @@ const METHOD: &str = "Intervals by Garwood (1936), Wilson (1927), Student's t or
                       all figures";
 
 impl Params {
-    /// What the records are.
+    /// Noun for the records.
     fn noun(&self) -> &str {
         self.noun.as_deref().unwrap_or("records")
     }
@@ -194,7 +193,7 @@ struct Figure<'a> {
     per_day: bool,
     /// Whether the test supports the change.
     proven: bool,
-    /// Whether it is also large enough to be told.
+    /// True if it is also large enough to be reported.
     significant: bool,
 }
 
@@ -322,7 +321,7 @@ fn figure<'a>(
     samples: &[Sample],
     windows: &Windows,
 ) -> Figure<'a> {
-    // Counts and sums of other windows are brought to the length of the current one.
+    // Counts and sums of other windows are scaled to the length of the current one.
     let scale = |days: f64| {
         if metric.grows_with_days() {
             days / windows.days(0)
@@ -391,7 +390,7 @@ fn figure<'a>(
     }
 }
 
-/// Corrects all p-values together and decides which changes are proven, and which are told.
+/// Corrects all p-values together and decides which changes are proven, and which are reported.
 fn judge(params: &Params, figures: &mut [Figure<'_>]) {
     let p = |figure: &Figure<'_>| figure.change.as_ref()?.p;
     let all: Vec<f64> = figures.iter().filter_map(p).collect();

@@ -39,7 +39,7 @@ pub mod trend;
 pub use rows::{Rows, Stored};
 pub use stop::{Stop, Stopped};
 
-/// What a stage may know besides its inputs.
+/// The context of a stage besides its inputs.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// Name of the stage in the job file.
@@ -48,11 +48,11 @@ pub struct Context {
     pub title: String,
     /// The window that is reported on. Rows at or after its end are not shown to stages.
     pub window: Window,
-    /// What it is compared with.
+    /// Periods to compare with.
     pub compare: Vec<Comparison>,
     /// Seed for everything random; derived from the job's and the stage's name.
     pub seed: u64,
-    /// Looked at in long loops: whether anybody still waits.
+    /// Checked in long loops for cancellation.
     pub stop: Stop,
 }
 
@@ -63,17 +63,17 @@ pub struct Input {
     pub rows: Rows,
     /// Name, version and number of rows, for evidence.
     pub dataset: DatasetRef,
-    /// What became of the records, when the dataset is a source.
+    /// Counts of the records, if the dataset is a source.
     pub source: Option<retrocast_domain::report::SourceNote>,
     /// Column that holds the time of a record, when the contract names one.
     pub time: Option<String>,
-    /// What was left out of a source, its column `raw` at least; only when a param asks for it.
+    /// Refused records of a source, at least their column `raw`; only if a param asks for it.
     pub refused: Option<Rows>,
-    /// Civil time until which the absence of records means that nothing happened, where the contract of
-    /// the source says so; `None` where silence may be missing records.
+    /// Local time until which the absence of records means that nothing happened, if the contract of
+    /// the source declares it; `None` if records may be missing.
     pub complete_until: Option<jiff::civil::DateTime>,
-    /// The records that these were picked from by something else than their time: they say which stretch
-    /// of time is covered. Their time is the one that stands in the column named.
+    /// The records from which these were selected by something other than their time: they determine the
+    /// covered period. Their time is in the named column.
     pub picked_from: Option<(String, Box<Input>)>,
     /// The dataset whose records these are, where a query passes on all of them: they are called by its
     /// name.
@@ -98,7 +98,7 @@ impl Input {
         }
     }
 
-    /// What its records are called, in words.
+    /// Noun for the records.
     pub(crate) fn noun(&self) -> String {
         let name = self.records_of.as_ref().unwrap_or(&self.dataset.name);
         name.replace('_', " ")
@@ -117,16 +117,16 @@ pub(crate) fn input<'a>(inputs: &'a Inputs, name: &str) -> Result<&'a Input, Sta
     })
 }
 
-/// What a stage leaves behind.
+/// The result of a stage.
 #[derive(Debug, Clone)]
 pub struct Analysis {
-    /// What it did and found. Inputs, output and params are filled in by the caller.
+    /// The cell. Inputs, output and params are filled in by the caller.
     pub cell: Cell,
     /// Rows for stages that come after, when the kind makes any.
     pub frame: Option<DataFrame>,
 }
 
-/// Why a stage could not do its work.
+/// An error of a stage.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
     /// The params are not of the kind's shape; the job file should have been checked before.
@@ -151,7 +151,7 @@ pub enum StageError {
         column: String,
         /// Its type.
         found: String,
-        /// What is needed.
+        /// The required amount.
         needed: String,
     },
     /// Polars refused something.
@@ -162,7 +162,7 @@ pub enum StageError {
     Other(String),
 }
 
-/// How a kind reads the rows of its inputs.
+/// The way a kind reads the rows of its inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reads {
     /// Piece by piece: its memory does not grow with them.
@@ -179,7 +179,7 @@ pub enum Reads {
 pub struct Kind {
     /// Its name in a job file: a noun of the field.
     pub name: &'static str,
-    /// Where a report tells of its stages; `None` for nowhere.
+    /// Chapter of its stages in reports; `None` for no chapter.
     pub chapter: Option<Chapter>,
     /// Raised whenever the same inputs could give another result.
     pub code_version: u32,
@@ -194,7 +194,7 @@ pub struct Kind {
     pub schema: fn() -> schemars::Schema,
     /// The dataset that it leaves; `None` where its columns depend on params.
     pub result: Option<&'static ResultTable>,
-    /// How it reads the rows of its inputs.
+    /// The way it reads the rows of its inputs.
     pub reads: Reads,
     /// Does the work.
     pub run: fn(&Context, &Value, &Inputs) -> Result<Analysis, StageError>,

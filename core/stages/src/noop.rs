@@ -1,8 +1,8 @@
-//! A stage that does nothing: it reads no row, writes no dataset and finds nothing.
+//! A stage that does nothing: it reads no rows, writes no dataset and finds nothing.
 //!
-//! It measures what the engine itself costs: a job of stages of this kind takes the time of planning,
-//! leases, journal and kept outcomes, and no other. It also holds a place while a job is drafted:
-//! `retrocast plan` shows the graph before the stages are written. Reports leave it out.
+//! It measures the overhead of the engine: a job of such stages takes the time of planning,
+//! leases, journal and cached outcomes only. It is also a placeholder while a job is drafted:
+//! `retrocast plan` shows the graph before the stages are written. Reports omit it.
 //!
 //! ```toml
 //! [stage.later]
@@ -14,7 +14,7 @@
 //! None.
 //!
 //! # Caveats
-//! There are no rows to read: a stage of another kind that names one of these as its input fails.
+//! It has no rows: a stage of another kind that names one as its input fails.
 
 use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, with_findings};
 use retrocast_domain::Cell;
@@ -39,7 +39,7 @@ pub const NOOP: Kind = Kind {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Params {
-    /// Sources and stages that come before it.
+    /// Sources and stages that run before this stage.
     #[serde(default)]
     #[schemars(extend("x-dataset" = true))]
     #[expect(dead_code, reason = "only the graph follows from them")]

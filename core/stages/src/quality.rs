@@ -1,84 +1,81 @@
-//! Whether the records can be trusted: six parts of data quality for each dataset, from 0 to 1, and
-//! one score from 0 to 100 made of them.
+//! Data quality of each dataset: six components from 0 to 1, combined into a score from 0 to 100.
 //!
-//! # Parts
+//! # Components
 //!
-//! | part | what it is | weight |
+//! | component | definition | weight |
 //! |---|---|---|
-//! | validity | records that meet the contract, of all that were read, times the share of files that could be read to their end | 0.25 |
-//! | completeness | values that are there in the window, of those that should be: the mean over the fields that were ever filled before the window, each against its own usual share | 0.20 |
-//! | freshness | 1 while the newest record is no older at the window's end than the source allows; then what it allows over its age | 0.20 |
-//! | volume | 1 while the window holds as many records as expected; then their number over what was expected, or the inverse when there are too many for the contract | 0.15 |
-//! | uniqueness | records whose key had not been seen, of those that meet the contract | 0.10 |
-//! | shape | fields that are as the contract says, of those it names and those the records bring besides | 0.10 |
+//! | validity | share of records that conform to the contract, times the share of files that could be read completely | 0.25 |
+//! | completeness | share of expected values that are present in the window: the mean over the fields that were filled before the window, each relative to its own usual share | 0.20 |
+//! | freshness | 1 while the newest record at the window's end is no older than the source allows; then the allowed age divided by the age | 0.20 |
+//! | volume | 1 while the window has as many records as expected; then their number divided by the expected number, or the inverse when the contract allows fewer | 0.15 |
+//! | uniqueness | share of valid records whose key is not a duplicate | 0.10 |
+//! | shape | share of fields that match the contract, of the fields it lists and those found besides | 0.10 |
 //!
-//! The score is the mean of the parts that are known, by weight. Validity, uniqueness and shape are
-//! known of sources only; freshness and volume need a time column; completeness needs records before
-//! the window, or `always_filled`, which names fields that no record may lack. A value of another
-//! type counts against shape by the share of records that have it, as does a field that the
-//! contract does not name. An optional field that no record has costs nothing, unless the records
-//! bring as many fields that the contract does not name: then it may have another name.
+//! The score is the weighted mean of the known components. Validity, uniqueness and shape are known for
+//! sources only; freshness and volume need a time column; completeness needs records before the
+//! window, or `always_filled`, which lists fields that every record must have. A value of the wrong
+//! type reduces shape by the share of records that have it, and so does a field that the contract does
+//! not list. An optional field without any value costs nothing, unless the records have as many
+//! unlisted fields: then it may have been renamed.
 //!
-//! # Gone quiet
+//! # Silent sources
 //!
-//! How old the newest record may be is what the contract says (`fresh_hours`), else what the source's
-//! own rhythm of the last 53 weeks says. A silence lasts from the newest record to the window's end.
-//! Its probability is that of the rest of its first day without a record, times that of each whole
-//! day: the share of earlier days without one, the days of the silence itself counted as such, so that
-//! nothing is impossible and little history proves little. Days of
-//! the week on which records usually come, and in numbers within a factor of two, are of one sort;
-//! each other day of the week is a sort of its own: so a source of working days may be silent on any
-//! weekend, and a thin Sunday is not held to a busy Monday. Of a source with regular gaps of
-//! many days, the gap is judged by Student's t on the logarithms of the gaps before. A source has
-//! gone quiet when that probability is below 0.5 % and it was not as silent at any week's end before.
-//! At least seven days with records within two weeks or more are needed.
+//! The maximum age of the newest record is that of the contract (`fresh_hours`), or else follows from the
+//! source's own pattern over the last 53 weeks. A silence lasts from the newest record to the window's
+//! end. Its probability is that of the rest of its first day without a record, times that of each whole
+//! day: the share of earlier days without records, with the days of the silence included, so that
+//! nothing is impossible and a short history proves little. Weekdays that usually have records, in
+//! numbers within a factor of two, are pooled; every other weekday is judged by itself. So a weekday
+//! source may be silent on any weekend, and a quiet Sunday is not compared with a busy Monday. For a
+//! source with regular gaps of many days, the gap is tested by Student's t on the logarithms of earlier gaps. A
+//! source is reported as silent when that probability is below 0.5 % and no earlier silence at a
+//! week's end was as long. At least seven days with records within two weeks or more are needed.
 //!
-//! Where the contract says that the absence of records means that nothing happened (`silence = "zero"`), a source
-//! goes quiet only by its `fresh_hours`, and few records are no defect.
+//! If the contract declares that days without records mean that nothing happened
+//! (`silence = "zero"`), only `fresh_hours` decides, and few records are not a defect.
 //!
-//! # Days without records
+//! # Gaps
 //!
-//! A stretch of three days or more in the last 53 weeks without a record, whose chance under the
-//! rhythm of all other days is below 0.01 %, is a gap: records are missing. It teaches nothing about
-//! the rhythm, except for the same weeks a year later. If it reaches into the `windows` before the
-//! window, it is a finding and among the report's notes, and completeness is multiplied by the share
-//! of days since then that are not in a gap. With `silence = "zero"` there are no gaps.
+//! A gap is a stretch of three or more days without records in the last 53 weeks whose probability
+//! under the pattern of all other days is below 0.01 %: records are missing. Gaps are excluded when the
+//! pattern is learned, except for the same weeks a year later. A gap that reaches into the `windows`
+//! before the window is a finding and a note of the report, and completeness is multiplied by the
+//! share of days since then that are not in a gap. With `silence = "zero"` there are no gaps.
 //!
-//! # Values that look alike
+//! # Lookalike values
 //!
-//! Values of one column that differ only in blanks, upper and lower case, invisible characters or the
-//! Unicode form of their letters (NFC, NFD) count as different groups; they are a finding, a warning
-//! when the difference cannot be seen.
+//! Values of a column that differ only in spaces, case, invisible characters or Unicode normalisation
+//! (NFC, NFD) are separate groups. They are a finding, and a warning when the difference is invisible.
 //!
 //! # Volume
 //!
-//! The contract may expect a number of records a day (`daily_records`), which the mean of the
-//! window's days is held to. Else the window is compared with the `windows` before it: what its days
-//! of the week brought on average then, and a 99 % prediction interval of the negative binomial law,
-//! widened for the few windows it is estimated from. At least four windows are needed.
+//! The contract may declare the expected number of records per day (`daily_records`), which is compared
+//! with the mean of the window's days. Otherwise the window is compared with the `windows` before it: the
+//! mean of the same weekdays, with a 99 % prediction interval of the negative binomial distribution,
+//! widened for the small number of windows. At least four windows are needed.
 //!
 //! # Thresholds
 //!
-//! Below `flag_below` a dataset is flagged: a finding, and the first of the report's notes. Below
-//! `block_below` the report is not made: the stage fails, the run ends with the reason, and the job's
-//! owner is told. A stage that may block must not be `optional`. A part that is not known is not
-//! held to a threshold, but a dataset without any record is blocked by every threshold.
+//! Below `flag_below` a dataset is flagged: a finding, and the first note of the report. Below
+//! `block_below` no report is made: the stage fails, the run ends with the reason, and the owner of the
+//! job is notified. A stage with `block_below` must not be `optional`. Unknown components are not
+//! compared with thresholds, but a dataset without records fails every threshold.
 //!
-//! # Words
+//! # Nouns
 //!
-//! `noun` names what the records are, in the plural, such as "builds".
+//! `noun` is the plural noun for the records, such as "builds".
 //!
-//! # Where bad records come from
+//! # Origin of refused records
 //!
-//! `by` names a column, such as the component. Then the share of records left out is told for each
-//! of its values, read from the refused records themselves (JSON, whole or broken). It is a finding
-//! when a value loses records at half as much again the rate of all others, by Poisson's law with
-//! Benjamini and Hochberg's correction at 1 %.
+//! `by` names a column, such as the component. Then the share of refused records is reported for each of
+//! its values, read from the refused records themselves (JSON, complete or truncated). It is a finding
+//! when a value loses records at 1.5 times the rate of all others or more, by a Poisson test with
+//! the Benjamini-Hochberg correction at 1 %.
 //!
 //! # Caveats
 //!
-//! A holiday that the source has not seen before looks like its end, or like a gap. What was refused together, as by
-//! one bad release, counts one by one: the p-values of `by` take such records to be independent.
+//! A holiday that the source has not had before looks like an outage or a gap. Records that were refused
+//! together, as by one bad release, are counted one by one: the p-values of `by` assume independence.
 //!
 //! ```toml
 //! [stage.quality]
@@ -127,33 +124,33 @@ use present::{chart, frame_of, kpi, parts_table, reasons, scores};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Params {
-    /// Datasets to judge.
+    /// Datasets to assess.
     #[schemars(length(min = 1), extend("x-dataset" = true))]
     inputs: Vec<String>,
     /// Score and parts below which a dataset is flagged. Default: a score of 90.
     #[serde(default)]
     flag_below: Limits,
-    /// Score and parts below which the report is not made. Default: none.
+    /// Score and parts below which no report is made. Default: none.
     #[serde(default)]
     block_below: Limits,
-    /// Column whose values the records that were left out are told apart by, such as "component".
+    /// Column to group refused records by, such as "component".
     #[schemars(extend("x-refused" = true))]
     by: Option<String>,
-    /// Columns that no record may lack, by dataset.
+    /// Columns that every record must have, by dataset.
     #[serde(default)]
     always_filled: BTreeMap<String, Vec<String>>,
-    /// Windows before this one that say how many records are usual.
+    /// Number of earlier windows that define the usual number of records.
     #[serde(default = "eight")]
     #[schemars(range(min = 4, max = 520))]
     windows: u32,
-    /// What the records are, in the plural, such as "builds"; "records" by default.
+    /// Plural noun for the records, such as "builds". Default: "records".
     #[serde(default)]
     #[schemars(length(min = 1))]
     noun: Option<String>,
 }
 
 impl Params {
-    /// What the records are.
+    /// Noun for the records.
     fn noun(&self) -> &str {
         self.noun.as_deref().unwrap_or("records")
     }
@@ -244,7 +241,8 @@ fn run(
 /// Datasets up to which the title made for a stage names them.
 const TITLE_INPUTS_MAX: usize = 3;
 
-/// Says when nothing of a dataset falls in the window, which may be an end or just a quiet time.
+/// The finding that a dataset has no records in the window, which may be an end or just a quiet
+/// time.
 fn no_records(
     context: &Context,
     params: &Params,

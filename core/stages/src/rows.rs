@@ -5,7 +5,7 @@ use crate::{Input, StageError};
 use polars::prelude::{DataFrame, DataType, Schema};
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-/// Where the rows of a dataset come from.
+/// Source of the rows of a dataset.
 pub trait Stored: Send + Sync {
     /// Its columns.
     fn schema(&self) -> &Schema;
@@ -149,7 +149,7 @@ impl Input {
     }
 }
 
-/// Values of columns that no computation can hold, to be told of once a column.
+/// Number of unusable values per column, such as infinities, for one caveat per column.
 #[derive(Default)]
 pub(crate) struct Unusable(BTreeMap<String, u64>);
 
@@ -160,7 +160,7 @@ impl Unusable {
         }
     }
 
-    /// What a reader must know of them.
+    /// Caveats about them.
     pub(crate) fn caveats(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(name, values)| {
             format!(

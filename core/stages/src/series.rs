@@ -38,19 +38,19 @@ use coverage::Coverage;
 use period::Period;
 use span::Span;
 
-/// What is made of the records of one period.
+/// Aggregate of the records of a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Aggregate {
-    /// Their number.
+    /// Number of records.
     Count,
-    /// The sum of the value column.
+    /// Sum of the value.
     Sum,
-    /// Its mean.
+    /// Mean of the value.
     Mean,
-    /// Its median.
+    /// Median of the value.
     Median,
-    /// Its maximum.
+    /// Maximum of the value.
     Max,
 }
 
@@ -80,17 +80,17 @@ impl Aggregate {
     }
 }
 
-/// What to do with periods that the records cover in part.
+/// Treatment of periods that the records cover only in part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PartPeriods {
-    /// Leave them out: they are low for no reason of their own.
+    /// Leave them out, because their values are too low.
     LeaveOut,
-    /// Keep them, and say so.
+    /// Keep them, and report it.
     Keep,
 }
 
-/// What series to make.
+/// The requested series.
 pub(crate) struct Request<'a> {
     pub(crate) time: Option<&'a str>,
     pub(crate) value: Option<&'a str>,
@@ -102,7 +102,7 @@ pub(crate) struct Request<'a> {
     pub(crate) periods_max: usize,
     /// Most groups, those with the most records.
     pub(crate) groups_max: usize,
-    /// What is measured, in words; made from the names by default.
+    /// Name of the metric; by default from the column or dataset.
     pub(crate) measure: Option<&'a str>,
 }
 
@@ -117,7 +117,7 @@ pub(crate) struct Group {
     pub(crate) values: Vec<Option<f64>>,
     /// The same with the periods at the ends that are not whole.
     pub(crate) with_parts: Vec<Option<f64>>,
-    /// Records behind `values`.
+    /// Number of records behind `values`.
     pub(crate) records: u64,
     /// Periods of `values` that hold a record.
     pub(crate) active: usize,
@@ -150,15 +150,15 @@ pub(crate) struct SeriesSet {
     pub(crate) parts_before: usize,
     /// Groups, by label.
     pub(crate) groups: Vec<Group>,
-    /// What is measured, in words: "tickets per day".
+    /// Name of the metric: "tickets per day".
     pub(crate) measure: String,
-    /// Where the numbers come from.
+    /// Source of the numbers.
     pub(crate) evidence: Evidence,
-    /// What a careful reader must know.
+    /// Caveats for a careful reader.
     pub(crate) caveats: Vec<String>,
     /// Records with a time in the window.
     pub(crate) in_window: u64,
-    /// Why there is nothing to look at.
+    /// The reason why there is nothing to analyse.
     pub(crate) nothing: Option<String>,
 }
 
@@ -203,8 +203,8 @@ impl SeriesSet {
             .map_or_else(String::new, |[first, last]| range(first, last))
     }
 
-    /// Writes into a cell what every stage says of its records; `false` when there is nothing to look
-    /// at, which the cell's status then says.
+    /// Writes the common facts about records into a cell; returns `false` if there is nothing to
+    /// analyse, with the reason in the cell's status.
     pub(crate) fn describe(&self, cell: &mut Cell) -> bool {
         cell.records = Some(self.in_window);
         cell.caveats.clone_from(&self.caveats);
@@ -242,7 +242,7 @@ impl Tally {
     }
 }
 
-/// What the records of a group come to.
+/// The aggregated records of a group.
 struct Tallied {
     number: usize,
     /// Its records since the history began.
@@ -251,7 +251,7 @@ struct Tallied {
     first: DateTime,
     /// Whether all values in the periods are whole numbers.
     is_count: bool,
-    /// Of each period that holds a record.
+    /// Tallies of each period with records.
     periods: BTreeMap<usize, Tally>,
 }
 
@@ -351,7 +351,7 @@ pub(crate) fn before_window(context: &Context, period: Period, end: DateTime) ->
     })
 }
 
-/// What a reading of the records goes by.
+/// Settings of reading the records.
 struct Reading<'a> {
     context: &'a Context,
     input: &'a Input,

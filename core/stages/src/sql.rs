@@ -1,32 +1,31 @@
 //! A dataset made by a SQL query over other datasets.
 //!
-//! The query runs in Apache `DataFusion`, so its dialect is that of `DataFusion`: joins, common table
-//! expressions, window functions, `date_trunc`, `unnest` of lists, and so on. Tables are the
-//! sources and stages of the job by their names; edges of the plan follow from them. Rows at or after
-//! the end of the window are not shown to the query. Other stages read the result under this stage's
-//! name.
+//! The query runs in Apache `DataFusion` and uses its dialect: joins, common table expressions, window
+//! functions, `date_trunc`, `unnest` of lists, and so on. Tables are the sources and stages of the job,
+//! by name; the edges of the plan follow from them. The query does not see rows at or after the end of
+//! the window. Other stages read the result under this stage's name.
 //!
-//! What earlier runs of the job left is in `ledger.findings`, `ledger.kpis`, `ledger.effects` and
-//! `ledger.runs`: of each window of the job that ends by the start of the run's own, what the newest run
-//! left. `ledger.decisions` has what people decided before the run's date (`retrocast lake decide`). The
-//! run's own findings are not among them. `retrocast dictionary` lists the columns.
+//! Results of earlier runs of the job are in `ledger.findings`, `ledger.kpis`, `ledger.effects` and
+//! `ledger.runs`: the newest run of each window that ends by the start of this run's window.
+//! `ledger.decisions` has the decisions made before the run's date (`retrocast lake decide`). The run's
+//! own findings are not included. `retrocast dictionary` lists the columns.
 //!
-//! Times are those on the clocks of the job's `timezone`, wherever a time without a zone comes from:
-//! `TIMESTAMP '2026-03-29 00:00:00'` and the day `DATE '2026-03-29'` begin at local midnight,
-//! `cast(text as timestamp)` and `to_timestamp(text, '%d/%m/%Y %H:%M')` read a text by these clocks
-//! unless it names an offset, and so do comparisons with a text. `date_trunc('day', at)` is the local
-//! day, `date_bin(interval '15 minutes', at)` counts from local midnight, `extract(hour from at)` is the
-//! local hour, and `at + interval '1 day'` the same time of the next day. Of a time that clocks show
-//! twice the first is meant; one that they skip is moved forward by the gap.
-//! `${window.start}` and `${window.end}` are the moments at which the window begins and ends there.
-//! A literal of another zone is `TIMESTAMPTZ '2026-03-29T00:00:00Z'`; `at AT TIME ZONE
-//! 'America/New_York'` shows a time on other clocks, and a text or literal right before it is read on
-//! them. Numbers are seconds since 1970 UTC (`to_timestamp(n)`, `to_timestamp_millis(n)`). Formats are
-//! those of `strptime`; where several are given the first that fits counts.
+//! Times without a zone are local times in the job's `timezone`. `TIMESTAMP '2026-03-29 00:00:00'` and
+//! `DATE '2026-03-29'` begin at local midnight; `cast(text as timestamp)`,
+//! `to_timestamp(text, '%d/%m/%Y %H:%M')` and comparisons with a text read the text as local time unless
+//! it has an offset. `date_trunc('day', at)` is the local day, `date_bin(interval '15 minutes', at)`
+//! counts from local midnight, `extract(hour from at)` is the local hour, and `at + interval '1 day'`
+//! the same local time on the next day. An ambiguous local time means the first of the two; a skipped
+//! one is moved forward by the gap. `${window.start}` and `${window.end}` are the first moment of the
+//! window and the first moment after it. A literal in another zone is
+//! `TIMESTAMPTZ '2026-03-29T00:00:00Z'`; `at AT TIME ZONE 'America/New_York'` converts to another
+//! zone, and a text or literal before it is read in that zone. Numbers are seconds since 1970 UTC
+//! (`to_timestamp(n)`, `to_timestamp_millis(n)`). Formats are those of `strptime`; of several formats
+//! the first that matches is used.
 //!
-//! Whole numbers are exact: a sum, product or difference beyond 64 bits is an error that names the
-//! expression, not another number; cast to `double` or `decimal(38, 0)` to go further. NaN is a missing
-//! value: aggregates leave it out, and the result keeps none.
+//! Integers are exact: a sum, product or difference beyond 64 bits is an error that names the
+//! expression; cast to `double` or `decimal(38, 0)` for larger values. NaN is a missing value: aggregates
+//! ignore it, and the result contains none.
 //!
 //! ```toml
 //! [stage.daily_failures]
@@ -44,12 +43,12 @@
 //! """
 //! ```
 //!
-//! The report shows the query, how many rows it did not see, the shape of its result and its first ten
-//! rows. With a `sentence`
-//! each of these rows is also a finding: `sentence = "{component} failed {failures} times."`
+//! The report shows the query, the number of rows excluded by the window, the columns of the result and
+//! its first ten rows. With a `sentence`, each of these rows is also a finding:
+//! `sentence = "{component} failed {failures} times."`
 //!
 //! # Method
-//! Plain SQL; no test is made, so a finding of this kind has neither interval nor p-value.
+//! Plain SQL without a statistical test, so these findings have neither interval nor p-value.
 
 use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, rows::Piece};
 use jiff::{civil::Date, tz::TimeZone};
@@ -69,7 +68,7 @@ use serde::Deserialize;
 struct Params {
     /// The query: one `select` over sources and stages of this job, by name.
     query: String,
-    /// Makes a finding of each of the first ten rows: `{column}` stands for the value of a column.
+    /// Sentence of the findings, one per row, at most ten; `{column}` is replaced by the value.
     #[serde(default)]
     sentence: Option<String>,
 }
@@ -107,7 +106,7 @@ fn run(
     let names: Vec<&str> = input.columns().map(|(name, _)| name).collect();
     let piece = input.whole(&names)?;
     let frame = &piece.frame;
-    // What comes in may be the head of a long result; the dataset knows how long it is.
+    // The input may be the head of a long result; the dataset knows its length.
     let total = input.dataset.rows.max(frame.height() as u64);
     let rows = plural(total, "row");
     let columns = plural(frame.width() as u64, "column");
@@ -130,9 +129,9 @@ fn run(
     })
 }
 
-/// What a query saw of its tables, as far as their records have times.
+/// The rows of its tables that a query saw, if their records have times.
 struct Seen {
-    /// How many of their rows it did not see, as sentences; empty where it saw all.
+    /// The number of rows it did not see, as sentences; empty if it saw all.
     unseen: String,
     /// First day of a record that it saw.
     first: Option<Date>,
@@ -199,7 +198,7 @@ fn sentences(
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
-        // Text columns tell rows apart, so they are what the finding is about.
+        // Text columns identify rows, so they are the subject of the finding.
         let texts = frame
             .columns()
             .iter()

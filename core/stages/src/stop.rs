@@ -1,24 +1,24 @@
-//! The end of an analysis nobody waits for any more: after a time limit, or when the run is
-//! cancelled. Threads cannot be stopped from outside, so long loops look from time to time.
+//! Cancellation of an analysis: after a timeout, or when the run is cancelled. Threads cannot be
+//! stopped from outside, so long loops check it regularly.
 
 use std::{fmt, panic, sync::Arc};
 
-/// Says whether anybody still waits for an analysis.
+/// Returns whether an analysis is cancelled.
 #[derive(Clone, Default)]
 pub struct Stop(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 
-/// What an analysis that was stopped unwinds with.
+/// The panic payload of a cancelled analysis.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopped;
 
 impl Stop {
-    /// Stops as soon as this says so.
+    /// Stops as soon as this returns true.
     pub fn when(asked: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(asked)))
     }
 
-    /// Unwinds with [`Stopped`] when nobody waits any more: everything the analysis holds is given
-    /// back on the way, through parallel loops too. Without a panic's message, since it is none.
+    /// Unwinds with [`Stopped`] if cancelled: all resources of the analysis are released on the
+    /// way, also through parallel loops. Without a panic message, since it is not an error.
     pub fn check(&self) {
         if self.0.as_ref().is_some_and(|asked| asked()) {
             panic::resume_unwind(Box::new(Stopped));

@@ -1,10 +1,10 @@
-//! When things happen: weekdays, hours, months, years, and the volume above which they happen more.
+//! Effects of weekday, hour, month and year, and the volume above which events are more frequent.
 //!
 //! Rates are compared as ratios with 95 % intervals. Weekdays are compared with the mean of all
 //! seven days *and* with the mean of the working days (Monday to Friday); sentences say which. A
-//! weekend that is quiet makes every working day look busy against all days, so a working day is
-//! only named when it stands out from both. With the day, hour or month that stands out most, those
-//! are named that stand out as well and are not proven to do so less.
+//! quiet weekend makes every working day look busy relative to all days, so a working day is
+//! only reported when it differs from both. Days, hours or months that are not proven to differ less
+//! than the largest one are reported together with it.
 //!
 //! ```toml
 //! [stage.rhythm]
@@ -30,32 +30,32 @@
 //! split   = "2025-01-01"
 //! ```
 //!
-//! Without `value` records are counted per day. With `value` and `aggregate = "sum"` it is summed,
-//! else its mean is taken. With `event_column` only records whose value there is one of
-//! `event_equals` are events; `exposure = "records"` (the default then) divides them by all records
-//! instead of by days.
+//! Without `value`, records are counted per day. With `value`, its mean is used, or its sum with
+//! `aggregate = "sum"`. With `event_column`, only records whose value is one of `event_equals` are
+//! events; `exposure = "records"` (then the default) divides them by the number of records instead of
+//! days.
 //!
 //! # Method
 //!
 //! Weekdays are compared within weeks, hours within days, months within years, so that a trend
-//! cannot pose as a rhythm: a log-linear Poisson model with a level for each week, day or year.
+//! is not mistaken for a pattern: a log-linear Poisson model with a level for each week, day or year.
 //! Variances allow for clustering: the largest of Poisson, quasi-Poisson (`McCullagh` and Nelder
 //! 1989) and the sandwich estimator over those blocks (Newey and West 1987). A year is compared with
-//! the same part of the year before, with the dispersion and autocorrelation of its months; the plain
-//! Poisson interval stands beside it as `ratio_poisson`. Thresholds are maximally selected statistics
-//! (Lausen and Schumacher 1992), compared within days and shuffled within days; the interval of the
-//! cut is that of Hansen (2000), that of the ratio of its sides has days as clusters. Medians have
-//! order-statistic intervals, their difference that of Zou and Donner (2008), its test is Mann and
-//! Whitney's (1947). All claims of a stage are corrected together (Holm 1979), each after a correction
-//! for the number of days, hours or months among which it was picked.
+//! the same part of the previous year, with the dispersion and autocorrelation of its months; the plain
+//! Poisson interval is reported as `ratio_poisson`. Thresholds are maximally selected statistics
+//! (Lausen and Schumacher 1992), compared within days and permuted within days; the interval of the
+//! threshold follows Hansen (2000), that of the ratio of both sides uses days as clusters. Medians have
+//! order-statistic intervals, their difference the interval of Zou and Donner (2008) and the
+//! Mann-Whitney test (1947). All claims of a stage are corrected together (Holm 1979), each after a
+//! correction for the number of days, hours or months it was selected from.
 //!
-//! Volumes and splits look at records one by one: of more than a million, at half a million to a million
-//! chosen by a hash of what they hold, and the stage says so. Everything else counts all of them.
+//! Volumes and splits use single records: above a million, a sample of half a million to a million,
+//! selected by a hash of their contents, and the stage says so. Everything else uses all records.
 //!
-//! A rhythm is a finding when its corrected p-value is below `alpha` and it is at least `change_min`
-//! large. Any other is not proven, which does not mean that it is not there: tables and charts give
-//! every estimate with its interval. The textbook chi-square of the counts stands beside it as
-//! `chi_square`; it takes records as independent, which records seldom are.
+//! An effect is a finding when its corrected p-value is below `alpha` and its size at least
+//! `change_min`. Any other effect is not proven, which does not mean that it is absent: tables and charts
+//! show every estimate with its interval. The textbook chi-square test of the counts is reported as
+//! `chi_square`; it assumes that records are independent, which they seldom are.
 
 use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError, input,
@@ -109,7 +109,7 @@ struct Row {
     within: usize,
 }
 
-/// What the records of an hour come to; of a day where times have no hour.
+/// The records of an hour; of a day if times have no hour.
 struct Hour {
     time: DateTime,
     records: u64,
@@ -168,7 +168,7 @@ impl Data<'_> {
         range(self.first, self.end.yesterday().unwrap_or(self.end))
     }
 
-    /// Tells whether a share is measured, which differs by points or by a factor.
+    /// Returns true for shares, which differ by points or by a factor.
     fn is_share(&self) -> bool {
         if self.amounts {
             matches!(self.params.unit.as_str(), "%" | "share")
@@ -202,7 +202,7 @@ struct Candidate {
     finding: Finding,
     /// p-value, corrected for the places among which this one was picked.
     p: f64,
-    /// Whether it is large enough to be told.
+    /// True if it is large enough to be reported.
     large: bool,
     /// Charts in which it would be marked, by index.
     chart: Option<usize>,
@@ -212,7 +212,7 @@ struct Candidate {
     title: String,
 }
 
-/// What the analyses leave behind.
+/// The result of the analyses.
 #[derive(Default)]
 struct Results {
     candidates: Vec<Candidate>,
@@ -223,7 +223,7 @@ struct Results {
     lines: Vec<Line>,
     /// Analyses that had enough data.
     done: Vec<String>,
-    /// What was missing for the others.
+    /// The data that others lacked.
     missing: Vec<String>,
 }
 
@@ -388,7 +388,7 @@ fn holds_nothing(finding: &Finding) -> bool {
     }
 }
 
-/// How much a difference matters: worse by half or more is worth a look this week.
+/// Severity of a difference: worse by half or more is a notice.
 fn severity(params: &Params, ratio: f64, direction: Direction) -> Severity {
     let bad = (direction == Direction::Up) == params.lower_is_better;
     let large = !(1.0 / 1.5..1.5).contains(&ratio);

@@ -1,4 +1,4 @@
-//! What holds for every kind: limits of params, and odd records.
+//! Properties of every kind: limits of params, and odd records.
 
 use super::*;
 use crate::series::test_data::{self, context_of, input, times};
@@ -139,7 +139,7 @@ fn texts_of(cell: &Cell) -> Vec<String> {
     texts
 }
 
-/// Texts that claim what lack of proof cannot claim, or hold a number that nobody can read.
+/// Finds texts that claim more than a missing proof allows, or have an unreadable number.
 fn wrong_words(cell: &Cell) -> Vec<String> {
     const CLAIMS: [&str; 11] = [
         "within chance",
@@ -170,7 +170,7 @@ fn wrong_words(cell: &Cell) -> Vec<String> {
                 .any(|words| text.contains(words))
     };
     let mut wrong: Vec<String> = texts_of(cell).into_iter().filter(is_wrong).collect();
-    // A warning says what to do about it.
+    // A warning contains advice.
     let mute = |finding: &&Finding| finding.severity >= Severity::Warning && finding.ask.is_none();
     wrong.extend(
         cell.findings
@@ -296,8 +296,8 @@ fn every_kind_survives_odd_records() {
     survive("gaps", &gap);
 }
 
-/// Series of all sizes, with and without trend, step, outlier and silence: whatever a kind makes of
-/// them, it says no more than it knows.
+/// Series of all sizes, with and without trend, step, outlier and silence: no kind claims more than
+/// is proven.
 #[test]
 fn no_text_claims_what_is_not_proven() {
     let end: DateTime = "2026-11-08T10:00:00".parse().expect("a time");

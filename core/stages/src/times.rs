@@ -13,7 +13,7 @@ const UNITS: [i64; 4] = [1, 1_000_000, 60_000_000, 3_600_000_000];
 /// Times that are sorted together.
 const SORTED_TOGETHER: usize = 1 << 18;
 
-/// What one value of a time column stands for.
+/// The resolution of a time column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grain {
     /// A moment.
@@ -24,8 +24,8 @@ pub enum Grain {
     DayOfUtc,
 }
 
-/// A time column as civil times in a time zone. Dates, and timestamps that are all midnight, are days
-/// and keep their date in any zone: who writes "2026-11-09" does not mean the evening before.
+/// A time column as local times in a time zone. Dates, and timestamps that are all midnight, are days
+/// and keep their date in any zone: "2026-11-09" does not mean the evening before.
 #[derive(Debug)]
 pub struct Times {
     /// Different times, ascending, and the records of each. Of more than [`KEPT_MAX`], the beginnings of
@@ -33,7 +33,7 @@ pub struct Times {
     counts: Vec<(DateTime, u64)>,
     /// Records without a time.
     pub without: u64,
-    /// What each stands for.
+    /// Their resolution.
     pub grain: Grain,
     zone: TimeZone,
 }
@@ -162,7 +162,7 @@ impl Input {
 
 /// Counts times while they are read.
 struct Counter {
-    /// Those that were not sorted yet.
+    /// Times that are not sorted yet.
     new: Vec<i64>,
     counts: Vec<(i64, u64)>,
     unit: usize,

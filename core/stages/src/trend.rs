@@ -1,25 +1,25 @@
-//! Slow movement over many days, weeks or months, for each group, as far as it is proven.
+//! Slow movement over many days, weeks or months, per group, as far as it is proven.
 //!
-//! The records are made into one value a period. Whether the series rises or falls is tested with the
-//! Mann-Kendall test, days of the week taken out of daily series first (median of what a running
-//! median leaves at each weekday), its variance enlarged for autocorrelation (Hamed and Rao 1998; Yue
+//! The records are aggregated to one value per period. The Mann-Kendall test decides whether the series
+//! rises or falls. Weekday effects are removed from daily series first (median deviation of each
+//! weekday from a running median), and the variance allows for autocorrelation (Hamed and Rao 1998; Yue
 //! and Wang 2004). p-values of all groups are corrected together (Benjamini and Hochberg 1995).
 //!
-//! How far it moved is read off a line. Counts and sums that are not negative get a quasi-Poisson line
-//! (`McCullagh` and Nelder 1989), log-linear, square or straight, with a factor for each weekday. Its
-//! interval knows of dispersion and autocorrelation; it never falls below zero, so that nothing falls
-//! by more than 100 %. Other values get the Theil-Sen line with Sen's interval (Sen 1968), or the
-//! quasi-Poisson one where that would end below zero.
+//! The size of the movement is that of a fitted line. Non-negative counts and sums get a quasi-Poisson
+//! line (`McCullagh` and Nelder 1989) with a log, square-root or identity link and weekday factors. Its
+//! interval allows for overdispersion and autocorrelation; it never falls below zero, so that nothing
+//! falls by more than 100 %. Other values get the Theil-Sen line with Sen's interval (Sen 1968), or
+//! the quasi-Poisson line where that would end below zero.
 //!
-//! The change from the first to the last period of the line is given with its 95 % interval. It is
-//! proven when the corrected p-value is below `alpha` and the interval excludes no change. A proven
-//! trend is *improving* or *worsening*, or *small* when it moves by less than `change_min` of its
+//! The result is the change from the first to the last period of the line with its 95 % interval. It is
+//! proven when the corrected p-value is below `alpha` and the interval excludes zero change. A proven
+//! trend is *improving* or *worsening*, or *small* when the change is below `change_min` of the
 //! level; only the first two are findings. All others are *not proven*, which does not mean that
-//! there is none: the interval says what may be there. Of those, *volatile* are the ones whose values
-//! scatter widely around the line (robust standard deviation above 30 % of the level, and for counts
-//! more than twice what chance gives). Where a single step describes the series as well as the line or
-//! better (Schwarz's criterion with autoregressive errors), the finding says so; where better, it is
-//! for information only, since the step was what happened: see `change_point`.
+//! there is no trend: the interval shows what is possible. Among them, *volatile* series scatter widely
+//! around the line (robust standard deviation above 30 % of the level, and for counts more than twice
+//! that of pure chance). If a single step describes the series as well as the line or better
+//! (Schwarz's criterion with autoregressive errors), the finding says so; if better, the finding is
+//! informational, since the step is the explanation: see `change_point`.
 //!
 //! ```toml
 //! [stage.memory]
@@ -31,8 +31,8 @@
 //! aggregate = "mean"
 //! ```
 //!
-//! Periods that records cover in part, at either end, are left out. A day without records counts as
-//! 0 for counts and sums, and as missing for means and medians.
+//! Incomplete periods at either end are left out. A day without records counts as 0 for counts and
+//! sums, and as missing for means and medians.
 
 use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError, input,
@@ -65,53 +65,53 @@ struct Params {
     /// Dataset to read.
     #[schemars(extend("x-dataset" = true))]
     input: String,
-    /// Column with the time of a record; the contract's by default.
+    /// Column of the time. Default: from the contract.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     time: Option<String>,
-    /// Column with the value; not needed to count records.
+    /// Column of the value. Default: records are counted.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     value: Option<String>,
-    /// Columns whose values make the groups; none for one series of all records.
+    /// Columns to group by. Default: one series of all records.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     by: Vec<String>,
-    /// What is made of the records of a period: "count" without a `value`, else "mean".
+    /// Aggregate of the records of a period. Default: "mean" with a `value`, else "count".
     #[serde(default)]
     aggregate: Option<Aggregate>,
     /// Length of a period.
     #[serde(default = "day")]
     period: LongPeriod,
-    /// What is measured, in words, such as "failures"; made from the names by default.
+    /// Name of the metric, such as "failures". Default: from the column or dataset.
     #[serde(default)]
     measure: Option<String>,
     /// Unit of the values, such as "ms"; empty for counts.
     #[serde(default)]
     unit: String,
-    /// Whether less is better.
+    /// Whether lower values are better.
     #[serde(default = "yes")]
     lower_is_better: bool,
-    /// Fewest periods with a value; 21 days, 12 weeks or 12 months by default.
+    /// Minimum number of periods with a value. Default: 21 days, 12 weeks or 12 months.
     #[serde(default)]
     #[schemars(range(min = 8, max = 10_000))]
     min_points: Option<usize>,
-    /// Smallest change over the whole stretch worth telling, as a share of the level.
+    /// Minimum change of a finding over the whole series, as a share of the level.
     #[serde(default = "five_percent")]
     #[schemars(range(min = 0.0, max = 10.0))]
     change_min: f64,
-    /// Chance of a false claim; 0.05 for one series, 0.01 for many groups unless set.
+    /// Probability of a false claim. Default: 0.05 for one series, 0.01 for many groups.
     #[serde(default)]
     #[schemars(range(min = 1e-6, max = 0.5))]
     alpha: Option<f64>,
-    /// Whether periods that records cover in part are left out or kept.
+    /// Whether periods that the records cover only in part are left out or kept.
     #[serde(default = "leave_out")]
     part_periods: PartPeriods,
-    /// Most periods to look back.
+    /// Maximum number of periods to look back.
     #[serde(default = "a_year")]
     #[schemars(range(min = 8, max = 10_000))]
     periods_max: usize,
-    /// Most groups to look at, the largest first.
+    /// Maximum number of groups, the largest first.
     #[serde(default = "fifty")]
     #[schemars(range(min = 1, max = 10_000))]
     groups_max: usize,

@@ -1,12 +1,11 @@
 //! Values that neither their past nor their future explains.
 //!
-//! After the season is taken out robustly, up to four experts say what a value should have been: a
-//! short and a long window before it, and the same after it, never looking at the value itself. Each
-//! expert is calibrated on its own record over the whole series (spread, and how heavy its tails
-//! are). The reported probability is that of the *least* surprised expert. So a step is no anomaly
-//! (its future explains it), a slow drift is none (the line through the long window follows it), an
-//! outage is one however it is approached. At the end of the series there is no future yet and the
-//! past alone decides.
+//! After the season is removed robustly, up to four experts predict each value: a short and a long
+//! window before it, and the same after it, never using the value itself. Each expert is calibrated
+//! on its own errors over the whole series (spread, and weight of the tails). The reported
+//! probability is that of the *least* surprised expert. So a step is not an anomaly (its future
+//! explains it), a slow drift is not (the line through the long window follows it), an outage is one
+//! from either side. At the end of the series there is no future yet and the past alone decides.
 //!
 //! Counts are judged by the negative binomial distribution with the dispersion they show, which holds
 //! at two a day as at two thousand; other values by Student's t on the residual's robust scale.
@@ -19,7 +18,7 @@ use statrs::distribution::{
     ContinuousCDF, DiscreteCDF, NegativeBinomial, Normal, Poisson, StudentsT,
 };
 
-/// What the values are.
+/// The type of the values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quantity {
     /// Numbers of events: whole and not negative.
@@ -65,12 +64,12 @@ impl Options {
     }
 }
 
-/// How a value stands against what was expected.
+/// A value compared with its expectation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Score {
     /// The value.
     pub value: f64,
-    /// What was expected, by the least surprised expert.
+    /// Expected value, by the least surprised expert.
     pub expected: f64,
     /// Lower end of the usual range (95 %).
     pub low: f64,
@@ -264,7 +263,7 @@ fn clipped_mean(values: &[f64], season: &Season, range: std::ops::Range<usize>) 
     level
 }
 
-/// Which values an expert looks at.
+/// The window of an expert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct View {
     past: bool,
@@ -330,7 +329,7 @@ struct Expert {
     spread: f64,
     /// Counts: variance beyond the mean, over the squared mean.
     quadratic: f64,
-    /// How much wider than they should be normal scores are in the middle.
+    /// Factor by which normal scores are too wide in the middle.
     stretch: f64,
     /// Degrees of freedom of the tails; `None` for normal ones.
     freedom: Option<f64>,

@@ -12,7 +12,7 @@ use crate::trend::{median_of, running_median};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// What to look for.
+/// Settings of the search.
 #[derive(Debug, Clone)]
 pub struct Search {
     /// Fewest positions on either side of a shift.
@@ -21,7 +21,7 @@ pub struct Search {
     pub shifts_max: usize,
     /// Chance of a false claim in a series without a shift.
     pub alpha: f64,
-    /// Simulated series behind a p-value.
+    /// Number of simulated series for a p-value.
     pub simulations: usize,
     /// Seed of the simulations.
     pub seed: u64,
@@ -73,7 +73,7 @@ pub struct Shift {
     pub p: f64,
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shifts {
     /// Shifts in order of time.
@@ -222,10 +222,10 @@ fn residual_autocorrelation(values: &[f64], edges: &[usize]) -> f64 {
     }
 }
 
-/// Draws outliers in. The reference is a running median over twice the smallest segment `m`. Values
+/// Clips outliers. The reference is a running median over twice the smallest segment `m`. Values
 /// further from it than two and a half robust standard deviations are moved to that distance; those
-/// further than five, when they come in runs of less than half a segment, to the median itself
-/// (after Hampel 1974): a new level lasts longer.
+/// further than five, if they come in runs of less than half a segment, to the median itself (after
+/// Hampel 1974): a new level lasts longer.
 pub(crate) fn draw_in_outliers(values: &[f64], m: usize) -> Vec<f64> {
     let there: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
     let level: Vec<f64> = running_median(&there, 2 * m + 1)
@@ -294,13 +294,13 @@ fn simulated_p(values: &[f64], observed: &Split, search: &Search) -> f64 {
     (higher + 1) as f64 / (compared + 1) as f64
 }
 
-/// What an estimate of the autocorrelation says of the true one, given length and search.
+/// The distribution of the true autocorrelation given its estimate, for a length and a search.
 struct NoiseShape {
     /// The estimate; never below what independent values show.
     seen: f64,
-    /// Estimates as near as this count as the same.
+    /// Estimates closer than this count as equal.
     nearness: f64,
-    /// How well each value of the grid agrees with the estimate; adds up to 1.
+    /// Weight of each value of the grid given the estimate; the sum is 1.
     weights: [f64; GRID.len()],
 }
 
@@ -476,7 +476,7 @@ fn long_run_variance(values: &[f64], edges: &[usize], rho: f64) -> f64 {
     variance * (1.0 + rho) / (1.0 - rho)
 }
 
-/// How far the values of a series scatter around its levels.
+/// The scatter of a series around its levels.
 struct Spread {
     /// First-order autocorrelation.
     rho: f64,

@@ -1,11 +1,11 @@
-//! How many come next: the law of a count, given earlier counts of the same kind.
+//! The distribution of the next count, given earlier counts of the same kind.
 //!
-//! Counts of windows vary more than chance alone would have it: the negative binomial law with the
-//! variance mean + dispersion × mean² says by how much (Cameron and Trivedi, 2013, chapter 3). From
-//! a handful of windows its parameters are themselves uncertain. So the dispersion of the law that
-//! is returned holds three things: the moment estimate of the dispersion, the error of the estimated
-//! mean, and the factor by which Student's t is wider than the normal law, since the variance was
-//! estimated from as few values.
+//! Counts of windows vary more than by chance alone: the negative binomial distribution has the
+//! variance mean + dispersion × mean² (Cameron and Trivedi, 2013, chapter 3). From a handful of
+//! windows its parameters are uncertain. So the dispersion of the returned distribution includes
+//! three parts: the moment estimate of the dispersion, the error of the estimated mean, and the
+//! factor by which Student's t is wider than the normal distribution, since the variance was
+//! estimated from few values.
 
 use crate::distribution::{chi_square_upper, normal_quantile, t_quantile};
 use statrs::distribution::{DiscreteCDF, NegativeBinomial, Poisson};

@@ -1,16 +1,16 @@
-//! What a series would have been without a change: regression on season and controls with
-//! autocorrelated errors, averaged over models of the errors.
+//! The counterfactual of a series: regression on season and controls with autocorrelated errors,
+//! averaged over models of the errors.
 //!
 //! A value is `level + season + controls · coefficients + a + w + e`. The first three are fixed, with an
 //! optional slope; `e` is independent noise, `a` an autoregression of order one and `w` a random walk
 //! (Harvey, 1989; Durbin and Koopman, 2012). Generalised least squares gives the coefficients: a filter
 //! with two states makes the errors independent.
 //!
-//! How long the errors remember is hardly known from a hundred values, and an estimate of it makes
-//! intervals too narrow. So it is not chosen but averaged: a grid of models, weighted by their
-//! restricted likelihood (coefficients and variance integrated out) and a prior by which most metrics
-//! return to their level soon (Hoeting et al., 1999). There is no optimiser and no randomness. Missing
-//! values are skipped by the filter.
+//! A hundred values say little about the autocorrelation of the errors, and estimating it makes
+//! intervals too narrow. So it is averaged: a grid of models, weighted by their restricted likelihood
+//! (coefficients and variance integrated out) and a prior by which most metrics return to their level
+//! soon (Hoeting et al., 1999). There is no optimiser and no randomness. Missing values are skipped by
+//! the filter.
 
 use crate::describe::{mean, sd};
 
@@ -86,8 +86,8 @@ impl Forecast {
 
 /// Shares that are left after a step; without memory there is nothing but noise.
 const MEMORIES: [f64; 9] = [0.15, 0.3, 0.45, 0.6, 0.75, 0.85, 0.92, 0.96, 0.98];
-/// Shares of `a` in the variance, each with its prior weight. A noise beside an autoregression can be
-/// told from a shorter memory only where the memory is long.
+/// Shares of `a` in the variance, each with its prior weight. Noise on top of an autoregression is
+/// only distinguishable from a shorter memory if the memory is long.
 const SHARES: [(f64, f64); 4] = [(1.0, 1.0), (0.5, 0.35), (0.25, 0.2), (0.1, 0.1)];
 /// Steps of a random walk in units of the other errors, and memories of these.
 const WALKS: [f64; 8] = [0.02, 0.04, 0.07, 0.12, 0.2, 0.35, 0.6, 1.2];
@@ -96,7 +96,7 @@ const MEMORIES_BESIDE: [f64; 3] = [0.0, 0.3, 0.6];
 /// series, the likelier that its level moved. Chosen by simulation (see the tests of [`crate::effect`]).
 const WALK_WEIGHT: f64 = 0.5;
 const YEAR: f64 = 365.0;
-/// The same beside errors with a memory, relative to one beside errors without.
+/// The same on top of autocorrelated errors, relative to independent errors.
 const BESIDE_MEMORY: f64 = 0.5;
 /// Prior weight of errors without memory.
 const WHITE_WEIGHT: f64 = 2.0;
@@ -239,7 +239,7 @@ impl Spread {
     }
 }
 
-/// Fits the coefficients under a model; `None` where the regressors cannot be told apart.
+/// Fits the coefficients under a model; `None` if the regressors are collinear.
 fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option<Fit> {
     let size = rows.width - usize::from(!model.slope);
     let mut squares = vec![0.0; size * size];
@@ -480,8 +480,8 @@ fn part(model: &Model, fit: &Fit, rows: &Rows, train: usize, counted: &[bool]) -
             *slot += x / n;
         }
     }
-    // What a step of `a` and of `w` at each time adds to the mean, from the last back to the state
-    // before all.
+    // The contribution of a step of `a` and of `w` at each time to the mean, from the last back to
+    // the initial state.
     let (mut shares, mut moved) = ([0.0; 2], 0.0);
     for (step, counted) in counted.iter().enumerate().rev() {
         let here = f64::from(u8::from(*counted)) / n;
@@ -601,7 +601,7 @@ mod tests {
         let s2 = dot(&rest, &rest) / 8.0;
         let share = (1..=horizon).map(|h| memory.powi(h)).sum::<f64>() / f64::from(horizon);
         let expected = mean + share * (y[n - 1] - mean);
-        // Given the last value, the rest of the past says nothing of what comes.
+        // Given the last value, the rest of the past has no influence on the future.
         let given =
             |i: usize, j: usize| covariance(i, j) - covariance(i, n - 1) * covariance(j, n - 1);
         let steps = n..n + horizon as usize;

@@ -1,12 +1,12 @@
-//! How much more the values of windows vary than independent records would let them.
+//! Overdispersion: how much more the values of windows vary than those of independent records.
 //!
-//! Records cluster: a bad day brings many failures. So the variance that independent records give a
-//! window's value is multiplied by a factor, which is estimated twice. *Between* windows it is the
-//! mean squared successive difference over what the records explain (von Neumann 1941), which knows
-//! about everything but has few degrees of freedom. *Within* windows it is the dispersion of their
-//! days around the level of the window and the day of the week (quasi-likelihood, `McCullagh` and
-//! Nelder 1989, chapter 9), enlarged for the correlation of neighbouring days; it has many degrees
-//! of freedom but does not see what a whole window has in common. [`combined`] joins both.
+//! Records cluster: a bad day has many failures. So the variance of a window's value under
+//! independence is multiplied by a factor, which is estimated twice. *Between* windows it is the
+//! mean squared successive difference divided by its expectation (von Neumann 1941), which includes
+//! everything but has few degrees of freedom. *Within* windows it is the dispersion of their days
+//! around the level of the window and the weekday (quasi-likelihood, `McCullagh` and Nelder 1989,
+//! chapter 9), enlarged for the correlation of neighbouring days; it has many degrees of freedom
+//! but does not see what a whole window has in common. [`combined`] joins both.
 
 use crate::distribution::chi_square_upper;
 
@@ -39,15 +39,15 @@ pub struct Level {
 pub struct Part {
     /// Its place in the rhythm, such as the day of the week.
     pub slot: usize,
-    /// What adds up to the window's value.
+    /// Summand of the window's value.
     pub sum: f64,
-    /// What it is a sum over: 1 for a day, or the number of its records.
+    /// Exposure of the sum: 1 for a day, or the number of its records.
     pub exposure: f64,
     /// Variance of `sum` if records are independent.
     pub variance: f64,
 }
 
-/// How levels of windows and days of the week work together.
+/// How levels of windows and weekdays combine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rhythm {
     /// They multiply, and the variance grows with the expected sum: counts and amounts.
@@ -153,9 +153,9 @@ fn correlation(residuals: &[Vec<(f64, f64)>]) -> f64 {
     correlation.clamp(0.0, CORRELATION_MAX)
 }
 
-/// The factor that both support, at least 1. Windows that differ more than their days explain speak
-/// for themselves; else the days lend them degrees of freedom, and with fewer than [`PAIRS_MIN`] pairs
-/// of windows they decide alone. `None` where neither can be told.
+/// The factor that both support, at least 1. If windows differ more than their days explain, they are
+/// used alone; otherwise the days add degrees of freedom, and with fewer than [`PAIRS_MIN`] pairs of
+/// windows only the days are used. `None` if neither is known.
 pub fn combined(
     between: Option<(Dispersion, usize)>,
     within: Option<Dispersion>,
@@ -302,7 +302,7 @@ mod tests {
         count
     }
 
-    /// How weekly figures are made up.
+    /// Settings of simulated weekly figures.
     #[derive(Debug, Clone, Copy)]
     struct World {
         /// Mean records of a working day; weekends have a fifth.
@@ -312,7 +312,7 @@ mod tests {
         week: f64,
         /// Correlation of the levels of neighbouring weeks.
         correlation: f64,
-        /// What is made of the records.
+        /// The figure.
         what: What,
     }
 
@@ -464,7 +464,8 @@ mod tests {
         let days = World { day: 0.1, ..COUNTS };
         check("negative binomial days", days, &all);
         check("wild days", World { day: 0.5, ..COUNTS }, &all);
-        // What a whole week has in common is not seen in its days: few weeks cannot tell.
+        // Days do not show what a whole week has in common, and few weeks are not enough to
+        // estimate it.
         for week in [0.01, 0.03, 0.1] {
             let weeks = World {
                 week,
@@ -500,7 +501,7 @@ mod tests {
             eprintln!("{earlier} earlier windows: {half:.3}, {more:.3}");
             assert!(half > 0.77 && more > 0.88, "{earlier}: {half}, {more}");
         }
-        // As counted: the newest is 150, the one before 100, the others are Poisson counts.
+        // As counts: the newest is 150, the previous 100, the others are Poisson counts.
         for earlier in [4, 8, 11] {
             let found = (0..2000).filter(|seed| {
                 let mut windows = windows(world, earlier, 1.0, *seed);

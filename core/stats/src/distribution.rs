@@ -1,4 +1,4 @@
-//! The distributions behind tests and intervals: shares, quantiles and p-values.
+//! Distributions for tests and intervals: probabilities, quantiles and p-values.
 
 use statrs::distribution::{ContinuousCDF, FisherSnedecor, Normal, StudentsT};
 use statrs::function::{beta::beta_reg, erf::erfc, gamma::checked_gamma_ur, gamma::ln_gamma};

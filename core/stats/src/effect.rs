@@ -1,4 +1,4 @@
-//! What a change did: observed against what was expected without it.
+//! The effect of a change: observed minus expected.
 //!
 //! The expectation is a forecast ([`crate::counterfactual`]) from the values before the change, with
 //! controls that the change could not touch. The estimate is the mean after the change minus the mean
@@ -9,13 +9,13 @@
 //! nothing was changed (placebo in time): how far these estimates spread, in units of their own
 //! standard errors, corrects the standard error of the real one ([`Calibration`]).
 //!
-//! Where values are counts or other amounts that are never below zero, their noise shrinks and grows
-//! with their level: what a change left over has less of it than what was there before. A sum of counts
-//! is compared with the negative binomial law of its mean and variance, since rare events are skewed.
-//! Both intervals, of the difference and of the ratio, hold what a test does not reject.
+//! For counts and other amounts that are never negative, the noise scales with their level: a reduced
+//! level after a change has less noise than before. A sum of counts is compared with the negative
+//! binomial distribution of its mean and variance, since rare events are skewed. Both intervals, of the
+//! difference and of the ratio, contain the values that a test does not reject.
 //!
-//! Where the series was constant before, or repeated its season exactly, there is no noise to judge
-//! by, and the argument is one of counting ([`constant_p`]).
+//! If the series was constant before, or repeated its season exactly, there is no noise to compare
+//! with, and the argument is combinatorial ([`constant_p`]).
 
 mod constant;
 
@@ -68,7 +68,7 @@ pub struct Estimate {
     pub relative: [f64; 3],
     /// p-value of no effect.
     pub p: f64,
-    /// Where it comes from.
+    /// Test behind it.
     pub test: Test,
     /// Steps of history that placebos need.
     pub placebo_steps: usize,
@@ -86,7 +86,7 @@ pub struct Estimate {
     pub band: Vec<[f64; 2]>,
 }
 
-/// Where a p-value comes from.
+/// The test behind a p-value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Test {
     /// The models of the errors, corrected by the spread of estimates at earlier dates.
@@ -130,7 +130,7 @@ impl Values {
         }
     }
 
-    /// How far the mean of `n` steps lies from what was expected, as a standard normal value.
+    /// The deviation of the mean of `n` steps from its expectation, as a standard normal value.
     fn score(self, observed: f64, mean: f64, variance: f64, n: f64) -> f64 {
         let (sum, expected, square) = (observed * n, mean * n, variance * n * n);
         if self != Self::Counts || expected <= 0.0 || square <= 0.0 {
@@ -145,12 +145,12 @@ impl Values {
     }
 }
 
-/// How far estimates at dates without a change spread, in units of their own standard errors.
+/// The spread of estimates at dates without a change, in units of their own standard errors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibration {
     /// The estimates, in units of their standard errors, oldest first.
     pub placebos: Vec<f64>,
-    /// About how many periods that do not overlap they stand for.
+    /// Approximate number of independent periods among them.
     pub independent: f64,
     /// Factor of standard errors: the spread of the placebos, drawn towards 1 by as much as there are
     /// few of them. It is at least 1: placebos and the models saw the same values.
@@ -177,7 +177,7 @@ const MODEL_PERIODS: f64 = 5.0;
 /// Level of intervals and verdicts.
 const ALPHA: f64 = 0.05;
 
-/// Why there is no estimate.
+/// The reason why there is no estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EffectError {
     /// Too few known steps before the change.
@@ -455,7 +455,7 @@ fn calibration(design: &Design, models: &[Model]) -> Calibration {
     let longest = design.change - design.begin;
     let mut placebos = Vec::new();
     let first = design.history + design.pre_min;
-    // Neighbouring dates say nearly the same; eight a period's length are plenty.
+    // Neighbouring dates are nearly identical; eight per period are plenty.
     let stride = (length / 8).max(1);
     for change in (first..(design.change + 1).saturating_sub(length))
         .rev()
@@ -708,8 +708,8 @@ mod tests {
 
     #[test]
     fn nothing_is_called_an_effect_at_the_nominal_rate_and_real_ones_are() {
-        // Most false calls and least power. Who knows the noise finds .76 of the effects after 120 days
-        // with memory .5.
+        // Maximum rate of false claims and minimum power. With known noise, .76 of the effects are
+        // found after 120 days with memory .5.
         for (kind, history, wrong_max, power_min) in [
             ("white", 0, 0.05, 0.95),
             ("memory .5", 0, 0.065, 0.69),

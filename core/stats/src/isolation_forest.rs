@@ -2,7 +2,7 @@
 //!
 //! Liu, Ting and Zhou, "Isolation Forest", ICDM 2008: trees on small samples drawn without
 //! replacement, cut at a uniform value of a uniform feature, grown to the average depth of the
-//! sample; score `2^(-E[h(x)] / c(n))`. Around 0.5 nothing stands out; above 0.6 is worth a look.
+//! sample; score `2^(-E[h(x)] / c(n))`. Around 0.5 nothing is unusual; above 0.6 is suspicious.
 //! Trees come from a seeded generator, so the same data and seed give the same scores.
 
 use rand::{RngExt, SeedableRng};

@@ -7,7 +7,7 @@ use crate::trend::{TREND_MIN, inflation, median_of};
 /// A line for values that cannot be negative: it stays above zero.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PositiveLine {
-    /// How the level moves along it.
+    /// Link function.
     pub link: Link,
     /// Relative change from the first known value to the last, with its 95 % interval; never below
     /// −1.
@@ -33,7 +33,7 @@ impl PositiveLine {
     }
 }
 
-/// How the level of a [`PositiveLine`] depends on its predictor, which moves evenly.
+/// The relation between the level of a [`PositiveLine`] and its linear predictor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
     /// The same factor from each position to the next.
@@ -117,7 +117,7 @@ pub fn positive_line(
         let Some(line) = other.line(&drawn, is_count) else {
             continue;
         };
-        // Next to zero, only logarithms tell how far a level is from it.
+        // Near zero, only logarithms measure the distance of a level from it.
         let is_near_zero = line.log_width() > WIDER_MAX * log.log_width();
         if !is_near_zero && other.deviance(&drawn) < deviance {
             (best, deviance) = (line, other.deviance(&drawn));
@@ -133,7 +133,7 @@ struct Fit {
     level: f64,
     slope: f64,
     middle: f64,
-    /// Of mean 1 over a season.
+    /// Factors with mean 1 over a season.
     factors: Vec<f64>,
 }
 
@@ -412,7 +412,7 @@ mod tests {
         for values in [vec![0.0; 30], vec![1.0; 4], vec![-1.0; 30], alone] {
             assert_eq!(positive_line(&some(&values), 7, true), None, "{values:?}");
         }
-        // Beside zero the interval stays one that can be read.
+        // Near zero the interval stays readable.
         let ends: Vec<f64> = (0..50)
             .map(|i| if i < 30 { 4.0 + f64::from(i % 3) } else { 0.0 })
             .collect();
@@ -425,7 +425,7 @@ mod tests {
         assert!((a.change[1] - b.change[1]).abs() < 1e-6, "{a:?} {b:?}");
     }
 
-    /// How often the interval holds the change of counts with correlated levels.
+    /// Coverage of the interval for the change of counts with correlated levels.
     #[test]
     fn intervals_of_positive_lines_hold_the_change() {
         for (n, rho, mean, deviation) in [

@@ -1,8 +1,8 @@
 //! Rates by category: how much more often things happen on Mondays, at noon, in March.
 //!
-//! Counts stand in a table of blocks by categories: weeks by weekdays, days by hours, years by
-//! months. Each block has its own level, so a trend or a level shift over the blocks cannot pose as
-//! a rhythm; within a block the categories share out its total (a Poisson log-linear model fitted by
+//! Counts form a table of blocks by categories: weeks by weekdays, days by hours, years by months.
+//! Each block has its own level, so a trend or a level shift over the blocks is not mistaken for a
+//! pattern; within a block the categories share its total (a Poisson log-linear model fitted by
 //! iterative proportional fitting, Deming and Stephan 1940).
 //!
 //! Records cluster: an outage makes many on one day. So variances are never smaller than those of
@@ -121,7 +121,7 @@ pub struct BlockRates {
     residuals: Vec<f64>,
 }
 
-/// How a test for any difference between categories came out.
+/// The result of a test for any difference between categories.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Overall {
     /// Pearson's test of the plain counts against equal rates, as textbooks give it.
@@ -146,7 +146,7 @@ impl BlockRates {
         {
             if row.iter().sum::<f64>() > 0.0 {
                 events.extend_from_slice(row);
-                // What happened without exposure cannot be told from an error: it is left out.
+                // Events without exposure are indistinguishable from errors: they are excluded.
                 exposure.extend_from_slice(weight);
             }
         }
@@ -322,7 +322,8 @@ fn long_run_sum(series: &[f64]) -> f64 {
     (squares + neighbours.max(0.0)) * n / (n - 1.0)
 }
 
-/// How far scores are from equal variances and equal covariances: 1 when they are.
+/// Measures the deviation of scores from equal variances and equal covariances: 1 if they are
+/// equal.
 fn greenhouse_geisser(scores: &[Vec<f64>]) -> f64 {
     let k = scores.len();
     let (mut trace, mut squares) = (0.0, 0.0);
@@ -521,7 +522,7 @@ mod tests {
     use rand::RngExt;
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-    /// How the level of made-up days moves.
+    /// The level of simulated days.
     #[derive(Clone, Copy)]
     enum Noise {
         Poisson,
@@ -614,7 +615,7 @@ mod tests {
             check_level(Noise::Overdispersed(0.3), weeks, mean, 0.075);
             check_level(Noise::Autocorrelated(0.5, 0.3), weeks, mean, 0.075);
             check_level(Noise::Autocorrelated(0.8, 0.3), weeks, mean, 0.075);
-            // Within a week, Sunday stands higher on a ramp than Monday: a small bias remains.
+            // Within a week, Sunday is higher on a ramp than Monday: a small bias remains.
             check_level(Noise::Ramp, weeks, mean, 0.1);
         }
     }

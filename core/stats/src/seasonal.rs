@@ -14,7 +14,7 @@ pub struct Decomposition {
     pub level: Vec<f64>,
     /// Repeating pattern, of median zero over a period.
     pub season: Vec<f64>,
-    /// What is left.
+    /// The remainder.
     pub remainder: Vec<f64>,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::change_point::{best_split, draw_in_outliers, fewest};
 
-/// Which of two movements describes a series better.
+/// The shape that describes a series better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// A step, at this position; the first of several.

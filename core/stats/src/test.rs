@@ -79,7 +79,7 @@ pub fn chi_square_independence(rows: &[Vec<f64>]) -> ChiSquare {
 /// An estimate with its interval and the p-value of "no difference".
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Comparison {
-    /// The estimate: a ratio or a difference, as the function says.
+    /// The estimate: a ratio or a difference, depending on the function.
     pub estimate: f64,
     /// Lower bound.
     pub lower: f64,

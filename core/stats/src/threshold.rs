@@ -20,7 +20,7 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 pub const SHUFFLED_MAX: usize = 20_000;
 /// Candidate cuts of the test.
 const CUTS: usize = 80;
-/// Shuffles or draws behind the p-value.
+/// Number of permutations or draws for the p-value.
 const DRAWS: usize = 1999;
 /// 95 % point of the likelihood-ratio statistic of a threshold (Hansen 2000, table I).
 const HANSEN: f64 = 7.35;
@@ -219,7 +219,7 @@ pub fn threshold(
         .filter(|draw| **draw >= z.abs() * (1.0 - 1e-12))
         .count();
     let p = (1 + at_least) as f64 / (1 + draws.len()) as f64;
-    // Where no draw comes near, Bonferroni's bound tells more than the number of draws.
+    // If no draw comes near, Bonferroni's bound is sharper than the number of draws.
     let p = if at_least == 0 {
         p.min(normal_p(z) * cuts.len() as f64)
     } else {
@@ -305,7 +305,7 @@ fn normal(random: &mut ChaCha8Rng) -> f64 {
     (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
 }
 
-/// Lower factor of the correlation matrix whose covariances stand in the upper triangle.
+/// Lower factor of the correlation matrix whose covariances are in the upper triangle.
 fn cholesky_of_correlation(covariance: &[f64], n: usize) -> Vec<f64> {
     let sd: Vec<f64> = diagonal(covariance, n).into_iter().map(f64::sqrt).collect();
     let mut factor = vec![0.0; n * n];
@@ -362,8 +362,8 @@ fn located(rows: &Rows, cuts: &[f64], p: f64) -> Threshold {
     }
 }
 
-/// Cuts that the data do not tell from the best one: those whose squared statistic falls short of it
-/// by no more than [`HANSEN`]. A bootstrap of the cut does not hold its level.
+/// Cuts that are statistically indistinguishable from the best one: those whose squared statistic is
+/// lower by at most [`HANSEN`]. A bootstrap of the cut does not keep its level.
 fn cut_interval(cuts: &[f64], sums: &[f64], variances: &[f64], z: f64, n: usize) -> [f64; 2] {
     let left = (1.0 - z * z / n as f64).max(0.1);
     let mut near = sums

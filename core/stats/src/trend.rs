@@ -20,9 +20,9 @@ pub struct MannKendall {
     pub tau: f64,
     /// Variance of `s` if all values were independent, ties taken into account.
     pub variance: f64,
-    /// How many times larger the variance is because neighbours resemble each other; at least 1.
+    /// Factor of the variance due to autocorrelation; at least 1.
     pub inflation: f64,
-    /// Independent values that tell as much: `n / inflation`.
+    /// Effective number of independent values: `n / inflation`.
     pub n_effective: f64,
     /// `s`, continuity-corrected, in standard deviations (with the enlarged variance).
     pub z: f64,

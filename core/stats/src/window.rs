@@ -1,10 +1,10 @@
-//! What the values before each value come to: lags, differences, rolling, expanding and
-//! exponentially weighted figures.
+//! Statistics of the values before each value: lags, differences, rolling, expanding and
+//! exponentially weighted.
 //!
-//! Every function returns a value for each position `i`. `present` says whether the value at `i`
-//! may be looked at; without it only those before are, so that nothing is told of what is to be
-//! foretold. Missing values are `None`; figures over a window ignore them, as pandas does, and are
-//! `None` themselves where fewer than `least` are known.
+//! Every function returns a value for each position `i`. `present` includes the value at `i`;
+//! without it only earlier values are used, so that features never contain the value to predict.
+//! Missing values are `None`; statistics over a window ignore them, as pandas does, and are `None`
+//! themselves if fewer than `least` are known.
 
 use crate::describe::quantile_sorted;
 
@@ -26,7 +26,7 @@ pub enum Figure {
 }
 
 impl Figure {
-    /// Of known values; `None` when there are too few for it.
+    /// The statistic of known values; `None` if there are too few.
     fn of(self, known: &mut [f64]) -> Option<f64> {
         let n = known.len() as f64;
         if known.is_empty() {

@@ -40,21 +40,21 @@ use polars::prelude::DataFrame;
 use retrocast_domain::cell::DatasetRef;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-/// What is remembered with a version, such as the run that wrote it.
+/// Properties of a version, such as the run that wrote it.
 pub type Properties = BTreeMap<String, String>;
 
-/// The property that says what a version was made from. The same again makes no new version.
+/// The property that identifies the inputs of a version. The same inputs make no new version.
 pub const MADE_FROM: &str = "fingerprint";
 
-/// The property that says which version it was made behind, and from which number on its objects count:
-/// what was made from the same, but behind something else, is something else.
+/// The property that names the base version and the first number of its new objects: the same inputs on
+/// another base are another version.
 pub(crate) const BEHIND: &str = "behind";
 
-/// How often a version is offered when others write the same dataset, and the pause between, which
+/// Number of commit attempts when others write the same dataset, and the pause between them, which
 /// grows with each attempt.
 const COMMIT_ATTEMPTS: u32 = 20;
 const COMMIT_PAUSE: Duration = Duration::from_millis(10);
-/// Rows that are looked at to tell how large a frame will be.
+/// Number of rows to sample for estimating the size of a frame.
 const SAMPLE_ROWS: u64 = 2048;
 /// Rows of a batch when a dataset is read.
 const BATCH_ROWS: usize = 8192;
@@ -69,7 +69,7 @@ pub struct Lake {
 /// Rows in the files of a dataset that no version refers to yet.
 pub(crate) struct Prepared(Transaction);
 
-/// Which part of a dataset to read.
+/// The part of a dataset to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scan {
     /// Columns in this order; all that are not for ingest alone when `None`.
@@ -125,9 +125,9 @@ impl Before {
 pub struct VersionNote {
     /// Its number.
     pub version: u64,
-    /// When it was committed.
+    /// Time of the commit.
     pub committed: jiff::Timestamp,
-    /// What was remembered with it.
+    /// Properties of the version.
     pub properties: Properties,
 }
 
@@ -155,13 +155,13 @@ impl Lake {
         }
     }
 
-    /// Where the job's datasets are.
+    /// Location of the job's datasets.
     pub(crate) fn place(&self) -> &LakeRoot {
         &self.place
     }
 
     /// Writes a stream as a new version, by one commit. Others may write the same dataset at the
-    /// same time: each makes a version of its own, and the one told here is the one of these rows.
+    /// same time: each makes its own version, and the one returned has these rows.
     pub async fn write(
         &self,
         name: &str,
@@ -185,8 +185,8 @@ impl Lake {
         Ok(self.place.uri(name))
     }
 
-    /// The newest version, when it was made from the same: by a process that died before it could
-    /// say so. Making it once more would only give it another number.
+    /// The newest version, if it was made from the same inputs: by a process that died before it
+    /// could record it. Writing it again would only give it another number.
     async fn made_before(
         &self,
         name: &str,
@@ -209,8 +209,8 @@ impl Lake {
         Ok(same.then_some(latest))
     }
 
-    /// Makes written rows the newest version. A version replaces the one before it as a whole, so
-    /// when somebody else was faster, ours simply comes after theirs.
+    /// Commits written rows as the newest version. A version replaces the previous one completely,
+    /// so if another writer was faster, ours simply follows.
     async fn commit(
         &self,
         name: &str,
@@ -240,8 +240,8 @@ impl Lake {
         }
     }
 
-    /// The newest version, when it is the one of this transaction: somebody was faster, and that was us,
-    /// when the storage wrote it and its answer was lost on the way.
+    /// The newest version, if it is from this transaction: the storage wrote it, but its response was
+    /// lost.
     async fn committed(
         &self,
         name: &str,
@@ -493,14 +493,14 @@ pub(crate) fn dataset_error(name: &str, action: &'static str, error: &lance::Err
     }
 }
 
-/// The first line of an error, without the places in somebody's source code that Lance adds.
+/// The first line of an error, without the source locations that Lance adds.
 fn short(error: &lance::Error) -> String {
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
     without_places(line)
 }
 
-/// A line without what stands between `, ` and a line number in a Rust file: `, /src/io.rs:44:9`.
+/// Removes the text between `, ` and a line number in a Rust file: `, /src/io.rs:44:9`.
 fn without_places(line: &str) -> String {
     let parts = line.split(", ").filter(|part| {
         let place = part.split(".rs:").nth(1);

@@ -4,7 +4,7 @@ use retrocast_records::error::remedy_of;
 pub use retrocast_records::{Remedy, SourceError};
 use std::path::Path;
 
-/// What happened, where, why, and what to do about it.
+/// An error of the store: the operation, the location, the cause, and advice.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The records cannot be found or read, or the contract cannot be used.
@@ -28,9 +28,9 @@ pub enum StoreError {
         name: String,
         /// Version that was asked for.
         version: u64,
-        /// Where it would be.
+        /// Location of the expected dataset.
         folder: String,
-        /// What the storage said.
+        /// The storage's error.
         reason: String,
     },
     /// A dataset has no such version.
@@ -50,10 +50,10 @@ pub enum StoreError {
         name: String,
         /// "written" or "read".
         action: &'static str,
-        /// What the storage said.
+        /// The storage's error.
         reason: String,
     },
-    /// Somebody else wrote the dataset in the meantime.
+    /// Another process wrote the dataset in the meantime.
     #[error("dataset {name:?} was written by another process in the meantime; run the job again")]
     Overtaken {
         /// Dataset.
@@ -84,31 +84,31 @@ pub enum StoreError {
          SQL stage pick the rows and columns that are looked at"
     )]
     Memory {
-        /// Who asks.
+        /// The requester.
         what: String,
-        /// How much it needs.
+        /// The memory it needs.
         needs: String,
-        /// How much there is.
+        /// The memory that exists.
         has: String,
     },
     /// Object storage refused something.
     #[error("{action} {address:?}: {reason}")]
     Storage {
-        /// What was tried, such as "listing".
+        /// The operation, such as "listing".
         action: &'static str,
-        /// Where.
+        /// The address.
         address: String,
-        /// What the storage said.
+        /// The storage's error.
         reason: String,
     },
     /// The local file system refused something.
     #[error("{action} {file:?}: {reason}")]
     Io {
-        /// What was tried, such as "reading".
+        /// The operation, such as "reading".
         action: &'static str,
         /// The file.
         file: String,
-        /// What the system said.
+        /// The system's error.
         reason: String,
     },
     /// The run was cancelled; nothing was committed.
@@ -144,7 +144,7 @@ impl StoreError {
         }
     }
 
-    /// What can be done about it.
+    /// The way to handle the error.
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Source(error) => error.remedy(),
@@ -162,7 +162,7 @@ impl StoreError {
     }
 }
 
-/// What is wrong with a query, as near to its place as is known.
+/// An error in a query, with its location if known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}{}{}", place(*.line, *.column), .help.as_ref().map_or(String::new(), |help| format!("; {help}")))]
 pub struct SqlError {
@@ -172,7 +172,7 @@ pub struct SqlError {
     pub line: Option<u64>,
     /// Column in the line, from 1.
     pub column: Option<u64>,
-    /// What to do.
+    /// Advice.
     pub help: Option<String>,
 }
 

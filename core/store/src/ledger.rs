@@ -1,9 +1,9 @@
 //! The ledger: what outlives a run.
 //!
-//! Append-only datasets beside the job's others, one a noun: `ledger__findings`, `ledger__kpis`,
-//! `ledger__effects`. A finished run publishes its rows once. Its row in `ledger__runs` comes last and is
-//! what makes the others count: a process that dies before it leaves rows that nobody sees, and the next
-//! publication of the same run completes them. What people decide is an event in `ledger__decisions`.
+//! Append-only datasets beside the job's others, one per table: `ledger__findings`, `ledger__kpis`,
+//! `ledger__effects`. A finished run publishes its rows once. Its row in `ledger__runs` is written last
+//! and makes the others visible: a process that dies earlier leaves invisible rows, and the next
+//! publication of the same run completes them. Decisions of people are events in `ledger__decisions`.
 //! Nothing is ever changed; the present state is a fold over events.
 //!
 //! Queries read `ledger.findings` and so on: the newest finished run of each window.

@@ -1,8 +1,8 @@
 //! Looking after a lake: what is in it, which versions are cited, and removing those that are not.
 //!
-//! A report cites the versions it was made from. Each gets a tag `cited-<version>`, which Lance keeps
-//! from being pruned, whoever prunes. Pruning follows the archive: versions that no report cites any
-//! more lose their tag, and go when they are old enough, unless the newest version needs them.
+//! A report cites the versions it was made from. Each gets a tag `cited-<version>`, which protects it
+//! from pruning in Lance, whoever prunes. Pruning follows the archive: versions that no report cites
+//! lose their tag, and are removed when they are old enough, unless the newest version needs them.
 
 mod query;
 
@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 /// Fragments from which on a dataset is compacted.
 const MANY_FRAGMENTS: usize = 32;
 const TAG: &str = "cited-";
-/// How many versions are told where one was asked for that is not there.
+/// Number of existing versions listed in the error for an unknown one.
 const VERSIONS_TOLD: usize = 8;
 
 /// A dataset as a listing shows it.
@@ -41,7 +41,7 @@ pub struct Listed {
     pub bytes: u64,
 }
 
-/// What a clean-up did, or would do.
+/// The result of a cleanup, or of a dry run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Swept {
     /// Dataset.
@@ -56,12 +56,12 @@ pub struct Swept {
     pub compacted: bool,
 }
 
-/// What a clean-up may do.
+/// Options of a cleanup.
 #[derive(Debug, Clone, Copy)]
 pub struct Sweep {
     /// Versions younger than this stay.
     pub keep: SignedDuration,
-    /// What time it is.
+    /// The current time.
     pub now: Timestamp,
     /// Whether it is only looked what would be done.
     pub dry: bool,
@@ -165,8 +165,8 @@ impl Lake {
         Ok(versions.map(|(_, content)| content.version).collect())
     }
 
-    /// Removes versions of a dataset that are neither cited (by `cited`, what the archive says) nor
-    /// young nor needed by the newest, and writes many small files as few.
+    /// Removes versions of a dataset that are neither cited (by `cited`, from the archive) nor
+    /// recent nor needed by the newest, and compacts small files.
     pub async fn sweep(
         &self,
         name: &str,
@@ -233,7 +233,7 @@ impl Lake {
                     .map(|dataset| dataset.version),
             );
         }
-        // The version of the rows that names them, when a compaction came behind it.
+        // The version of the rows that names them, if a compaction followed it.
         let rows = self.find(name, Some(latest)).await?;
         if let Some(version) = self.version_with(&rows, ingest::manifest::MANIFEST).await? {
             needed.insert(version);

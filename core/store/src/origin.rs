@@ -1,5 +1,5 @@
-//! Where each row of a source comes from: columns beside those of the contract, which ingest keeps for
-//! itself. Queries and stages do not see them.
+//! The origin of each row of a source: columns besides those of the contract, for ingest only. Queries
+//! and stages do not see them.
 
 use arrow::{
     array::{RecordBatch, UInt32Array, UInt64Array},
@@ -24,7 +24,7 @@ pub fn visible(schema: &Schema) -> Vec<String> {
     names.filter(|name| !is_hidden(name)).collect()
 }
 
-/// The schema with the columns of origin behind the others.
+/// Appends the columns of origin to a schema.
 pub fn with_origin(schema: &Schema) -> SchemaRef {
     let mut fields = schema.fields().to_vec();
     fields.push(Arc::new(Field::new(OBJECT, DataType::UInt32, true)));

@@ -1,8 +1,8 @@
-//! What everything a process works on shares: memory, and disk for what does not fit in it.
+//! Resources shared by all work of a process: memory, and disk for spilled data.
 //!
-//! Work says in advance how much memory it takes and waits until there is as much. So the sum is
-//! bounded whatever the number of threads, and what a query may take, and with it the place where it
-//! begins to spill, does not depend on what happens to run beside it.
+//! Work reserves its memory in advance and waits until it is available. So the sum is bounded for
+//! any number of threads, and the memory of a query, and with it the point at which it spills, does
+//! not depend on concurrent work.
 
 use crate::error::{SqlError, StoreError};
 use datafusion::{
@@ -21,12 +21,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 const MIB: u64 = 1 << 20;
 
-/// How much there is.
+/// The limits of the resources.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Memory, in bytes.
     pub memory: u64,
-    /// What queries may have on disk at a time, together, in bytes.
+    /// Disk space for spilled queries, in bytes.
     pub spill: u64,
     /// Folder for that.
     pub folder: PathBuf,
@@ -42,7 +42,7 @@ pub struct ResourcePool {
     disk: Option<Arc<Mutex<Option<Disk>>>>,
 }
 
-/// Where queries write what does not fit: a folder of this process, removed with it.
+/// Folder for spilled data: one per process, removed with it.
 #[derive(Debug)]
 struct Disk {
     manager: Arc<DiskManager>,
@@ -73,7 +73,7 @@ impl Drop for Disk {
     }
 }
 
-/// Removes what processes that died have left behind. Where processes cannot be looked up, it stays.
+/// Removes leftovers of dead processes. They stay where processes cannot be looked up.
 fn sweep(folder: &Path) {
     if !Path::new("/proc/self").exists() {
         return;
@@ -94,7 +94,7 @@ pub struct Reservation {
 }
 
 impl ResourcePool {
-    /// As much as these limits allow. Nothing is written before a query runs.
+    /// Creates a pool with these limits. Writes nothing before a query runs.
     pub fn new(limits: Limits) -> Self {
         Self {
             free: Arc::new(Semaphore::new(mib(limits.memory) as usize)),
@@ -116,18 +116,18 @@ impl ResourcePool {
         }
     }
 
-    /// What one query may take before it spills, in bytes: half, so that two can run.
+    /// Memory of one query before it spills, in bytes: half, so that two can run.
     pub fn of_query(&self) -> u64 {
         (self.limits.memory / 2).max(MIB)
     }
 
-    /// What reading a source in takes, in bytes.
+    /// Memory for reading a source, in bytes.
     pub fn of_source(&self) -> u64 {
         (self.limits.memory / 4).max(MIB)
     }
 
-    /// Takes memory, waiting until there is as much. `what` is who asks, for the message when there
-    /// will never be.
+    /// Reserves memory, waiting until it is available. `what` names the requester, for the error
+    /// when it exceeds the limit.
     pub async fn take(&self, what: &str, bytes: u64) -> Result<Reservation, StoreError> {
         let (asked, all) = (mib(bytes), mib(self.limits.memory));
         if asked > all {
@@ -146,7 +146,7 @@ impl ResourcePool {
         })
     }
 
-    /// What a query runs in: memory of its own, the disk that all share.
+    /// The runtime of a query: its own memory, the shared disk.
     pub(crate) fn runtime(&self) -> Result<Arc<RuntimeEnv>, StoreError> {
         let pool = FairSpillPool::new(self.of_query() as usize);
         let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);

@@ -1,4 +1,4 @@
-//! Where lakes are: below a folder, or below an address in object storage.
+//! Locations of lakes: below a folder, or below an address in object storage.
 //!
 //! Lance reaches object storage through the same clients as everything else here, so credentials,
 //! endpoints, patience and connections are the same for records and for datasets.
@@ -32,14 +32,14 @@ const VERSIONS: &str = "_versions";
 const PART_BYTES: usize = 8 << 20;
 const PARTS_AT_ONCE: usize = 4;
 
-/// Where the lakes of all jobs are.
+/// Location of the lakes of all jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LakeRoot {
     /// In a folder of this machine.
     Folder(PathBuf),
     /// In object storage.
     Bucket {
-        /// Where.
+        /// The address.
         address: Address,
         /// A folder of this machine for what is not yet to be seen.
         scratch: PathBuf,

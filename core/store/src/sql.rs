@@ -65,10 +65,10 @@ use sums::ExactSum;
 const CATALOG: &str = "datafusion";
 /// Rows of the batches that flow through a query.
 const BATCH_ROWS: usize = 8192;
-/// Functions that may stand where a table stands; none of them reads anything.
+/// Table functions that a query may use; none of them reads anything.
 const TABLE_FUNCTIONS: [&str; 3] = ["generate_series", "range", "unnest"];
 
-/// How queries are run.
+/// Settings for running queries.
 #[derive(Debug, Clone)]
 pub struct Sql {
     /// Memory, and disk for what does not fit in it.
@@ -77,12 +77,12 @@ pub struct Sql {
     pub timezone: String,
 }
 
-/// What went wrong in a query, in words for its author.
+/// Rewords a query error for the author of the query.
 pub(crate) fn explained(error: &DataFusionError) -> SqlError {
     explain(error)
 }
 
-/// What a query may take for being checked.
+/// Memory for checking a query.
 const CHECK_BYTES: u64 = 64 << 20;
 
 /// Plans a query over tables of these schemas, in a time zone, exactly as a run does, and computes what
@@ -198,7 +198,7 @@ impl Sql {
     ) -> Result<DatasetRef, StoreError> {
         let stream = self.stream(lake, sql, tables).await?;
         let schema = stream.schema();
-        // The writer wraps what it is told beyond recognition, so a failing query is kept here.
+        // The writer obscures errors of its input, so the error of a failing query is stored here.
         let failure = Arc::new(std::sync::Mutex::new(None));
         let keep = Arc::clone(&failure);
         let rows = stream.map(move |batch| {
@@ -218,13 +218,13 @@ impl Sql {
         failed.map_or(written, |error| Err(error.into()))
     }
 
-    /// What a query runs in.
+    /// Creates the context of a query.
     fn context(&self) -> Result<SessionContext, StoreError> {
         let mut config = SessionConfig::new()
             .with_target_partitions(1)
             .with_batch_size(BATCH_ROWS);
         let options = config.options_mut();
-        // What a sort holds back for merging what it spilled must fit the limit itself.
+        // The reservation of a sort for merging spilled data must fit into the limit.
         options.execution.sort_spill_reservation_bytes =
             (10 << 20).min(self.room.of_query() as usize / 8);
         options.execution.time_zone = Some(self.timezone.clone());
@@ -237,7 +237,7 @@ impl Sql {
         rules.extend(engine.iter().cloned());
         rules.push(Arc::new(LocalTimes::new(&zone, Stage::Coerced)));
         rules.push(Arc::new(CheckedNumbers));
-        // What became another type is given one with what it meets.
+        // Coerces changed types to a common type with their operands.
         rules.extend(engine);
         let state = SessionStateBuilder::new()
             .with_config(config)
@@ -344,7 +344,7 @@ fn local(data_type: &DataType, timezone: &str) -> DataType {
     }
 }
 
-/// The schema of a query's result and how it is computed, found out on a thread with plenty of room.
+/// Plans a query on a thread with a large stack: its schema and its physical plan.
 async fn planned(
     context: SessionContext,
     sql: String,
@@ -365,7 +365,7 @@ async fn planned(
         Ok((result(&physical.schema())?, physical))
     };
     let thread = move || {
-        // Nobody waits any more when the run was cancelled.
+        // The receiver is gone if the run was cancelled.
         let _ = done.send(runtime.block_on(plan));
     };
     parse::roomy().spawn(thread).map_err(parse::no_thread)?;
@@ -409,12 +409,12 @@ fn functions(context: &SessionContext) -> Vec<String> {
     names
 }
 
-/// What becomes of the rows of a query, and with them of the names of its columns.
+/// The use of a query's rows, which decides about the names of its columns.
 #[derive(Debug, Clone, Copy)]
 enum Names {
     /// A dataset.
     Kept,
-    /// A table that somebody reads.
+    /// A table for display.
     Shown,
 }
 

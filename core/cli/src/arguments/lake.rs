@@ -1,11 +1,11 @@
-//! What can be typed after `retrocast lake`.
+//! Arguments of `retrocast lake`.
 
 use clap::{Args, Subcommand};
 
-/// What to do with a job's lake.
+/// Subcommands of `retrocast lake`.
 #[derive(Debug, Subcommand)]
 pub enum LakeCommand {
-    /// List the datasets of a job with their newest versions
+    /// List the datasets of a job and their newest versions
     List {
         /// Job: its name
         job: String,
@@ -13,7 +13,7 @@ pub enum LakeCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Show the columns of a dataset and what its version was made from
+    /// Show the columns of a dataset and the inputs of its version
     #[command(after_help = "Example:\n  retrocast lake show weekly-operations tickets@3")]
     Show {
         /// Job: its name
@@ -24,7 +24,7 @@ pub enum LakeCommand {
         #[arg(long)]
         json: bool,
     },
-    /// List the versions of a dataset: when, by which run, and whether a report cites them
+    /// List the versions of a dataset: time, run, and whether a report cites them
     Versions {
         /// Job: its name
         job: String,
@@ -34,26 +34,26 @@ pub enum LakeCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Remove versions that no report cites, and write many small files as few
+    /// Remove versions that no report cites, and compact small files
     #[command(after_help = "\
 Examples:
   retrocast lake gc weekly-operations --dry-run
   retrocast lake gc weekly-operations --keep-days 30
 
-The newest version of each dataset stays, and so do those that a report in the archive was made from.")]
+The newest version of each dataset and the versions cited by reports in the archive are kept.")]
     Gc {
         /// Job: its name
         job: String,
         #[command(flatten)]
         sweep: SweepArguments,
     },
-    /// Record what was decided about a finding, key figure or effect
+    /// Record a decision on a finding, key figure or effect
     #[command(after_help = "\
 Example:
   retrocast lake decide weekly-operations findings 3f9a1c20b7de dismissed --why 'load test' --who ann
 
-Nothing is overwritten: a later decision about the same takes its place, and both stay in
-ledger.decisions. Runs see decisions from before their date.")]
+Decisions are never overwritten: a later decision on the same item replaces the earlier one, and
+ledger.decisions keeps both. A run sees decisions made before its date.")]
     Decide {
         /// Job: its name
         job: String,
@@ -64,14 +64,14 @@ ledger.decisions. Runs see decisions from before their date.")]
     Decisions {
         /// Job: its name
         job: String,
-        /// List all decisions, also those that later ones replaced
+        /// Include decisions that were replaced by later ones
         #[arg(long)]
         all: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Ask the lake in SQL; DATASET@VERSION is a dataset as it was
+    /// Query datasets with SQL; DATASET@VERSION is an earlier version
     #[command(after_help = "\
 Examples:
   retrocast lake query weekly-operations 'select component, count(*) from tickets group by 1'
@@ -83,12 +83,12 @@ Examples:
     Query {
         /// Job: its name
         job: String,
-        /// Query
+        /// SQL query
         sql: String,
-        /// Most rows to show
+        /// Maximum number of rows to show
         #[arg(long, value_name = "N", default_value_t = 1000)]
         rows: usize,
-        /// Time zone of times
+        /// Time zone of displayed times
         #[arg(long, value_name = "ZONE", default_value = "UTC")]
         timezone: String,
         /// Print CSV
@@ -100,30 +100,30 @@ Examples:
     },
 }
 
-/// What was decided.
+/// A decision to record.
 #[derive(Debug, Args)]
 pub struct DecisionArguments {
-    /// What it is about: findings, kpis or effects
+    /// Table of the item: findings, kpis or effects
     pub noun: String,
-    /// Which of them: id of the finding, metric of the key figure, identity of the improvement
+    /// Item: id of the finding, metric of the key figure, or id of the improvement
     pub key: String,
     /// Decision, such as accepted, dismissed or reopened
     pub decision: String,
     /// Reason
     #[arg(long, value_name = "TEXT")]
     pub why: String,
-    /// Person or team that decided [default: the user of this machine]
+    /// Person or team that decided [default: the current user]
     #[arg(long, value_name = "NAME", env = "USER", hide_env = true)]
     pub who: Option<String>,
 }
 
-/// What a clean-up may do.
+/// Options of `retrocast lake gc`.
 #[derive(Debug, Args)]
 pub struct SweepArguments {
-    /// Keep versions younger than this
+    /// Keep versions newer than this many days
     #[arg(long, value_name = "DAYS", default_value_t = 7)]
     pub keep_days: u32,
-    /// Only say what would be removed
+    /// Only print what would be removed
     #[arg(long)]
     pub dry_run: bool,
     /// Print JSON

@@ -20,22 +20,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Writes `run.json` beside what a finished run left.
+/// Writes `run.json` into the folder of a finished run.
 pub fn write_summary(result: &RunResult) -> anyhow::Result<()> {
     RunSummary::of(&result.folder)?.write(&result.folder)?;
     Ok(())
 }
 
-/// Writes what failed beside what a run left, when something did that the reports need.
+/// Writes the failure report into a run's folder if something failed that the reports need.
 pub fn write_failure(workspace: &Workspace, result: &RunResult) {
     let templates = workspace.templates.as_deref();
-    // That this fails too is no reason to say less of the run.
+    // A second error does not suppress the summary of the run.
     if let Err(error) = retrocast_deliver::failure_report(&result.folder, templates) {
         tracing::error!("{error}");
     }
 }
 
-/// Writes the archive's pages anew, over what other machines added, too.
+/// Rebuilds the archive's pages, including runs of other machines.
 pub fn rebuild(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     workspace.fetch()?;
     reconcile(workspace);
@@ -123,7 +123,7 @@ pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<E
     let broken = matches!(status, Ok(RunStatus::Interrupted))
         || RunSummary::of(&folder)
             .is_ok_and(|run| [RunStatus::Running, RunStatus::Interrupted].contains(&run.status));
-    // One that failed tells people what failed instead.
+    // A failed run shows its failure report instead.
     let failed = matches!(status, Ok(RunStatus::Failed | RunStatus::Cancelled));
     let mut findings: Vec<Finding> = match read(&folder.join(FINDINGS)) {
         Err(_) if broken || (failed && !as_json) => Vec::new(),

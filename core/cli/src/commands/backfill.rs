@@ -17,7 +17,7 @@ use retrocast_engine::Job;
 use retrocast_run::RunStatus;
 use std::fmt::Write as _;
 
-/// Which windows.
+/// A range of windows.
 #[derive(Debug, Clone, Copy)]
 pub struct Range {
     /// First day.
@@ -28,7 +28,7 @@ pub struct Range {
     pub limit: usize,
 }
 
-/// What became of a window.
+/// The result of a window.
 struct WindowOutcome {
     window: String,
     run: String,
@@ -105,7 +105,7 @@ pub fn backfill(
         }
         let result = match run::execute(workspace, &planned, means, |_| {}) {
             Ok(result) => result,
-            // Somebody else is at this window; what others there are is made nonetheless.
+            // Another process runs this window; the others are run nonetheless.
             Err(error) if diagnose::exit(&error) == Exit::Busy => {
                 terminal::print_error(&error);
                 busy += 1;

@@ -1,4 +1,4 @@
-//! `retrocast contract`: drafts of contracts, records held to them, and what contracts there are.
+//! `retrocast contract`: infers, tests and lists contracts.
 
 use super::{job, print, print_json};
 use crate::{
@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Mistakes of a contract that are told; a file with more is something else.
+/// Maximum number of reported mistakes in a contract.
 const MISTAKES_SHOWN: usize = 20;
 
 pub fn contract(workspace: &Workspace, command: ContractCommand) -> anyhow::Result<Exit> {
@@ -232,7 +232,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// What was typed is at fault, unless it may do better the next time.
+/// Usage errors get exit code 2, transient errors code 1.
 fn failed(error: SourceError) -> anyhow::Error {
     match error.remedy() {
         Remedy::Change => WrongUsage(error.to_string()).into(),

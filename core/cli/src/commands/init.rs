@@ -8,7 +8,7 @@ use retrocast_domain::window::long;
 use retrocast_simulate::Config;
 use std::{fs, path::Path};
 
-/// What is written, by path in the workspace.
+/// Files to write, by path in the workspace.
 const FILES: &[(&str, &str)] = &[
     ("jobs/hello.toml", include_str!("../../starter/hello.toml")),
     (

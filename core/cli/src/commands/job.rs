@@ -28,24 +28,24 @@ use std::{
 /// Every random draw of a run follows from this, the job's and the node's name.
 const SEED: u64 = 20_260_101;
 
-/// As many mistakes as a person would read.
+/// Maximum number of mistakes to print.
 const MOST_SHOWN: usize = 50;
 
 /// A job file as it was found and checked.
 pub struct Loaded {
     pub text: String,
     pub checked: Checked,
-    /// What the reports have to say of the house.
+    /// Operational notices that the reports print.
     pub notices: Vec<String>,
     pub earlier: Earlier,
     pub ledger: LedgerSource,
     pub catalogue: Arc<Catalogue>,
 }
 
-/// Where the part of the ledger comes from that a run sees.
+/// The source of the visible part of the ledger.
 pub struct LedgerSource {
     workspace: Workspace,
-    /// What a run was recorded with.
+    /// The recorded part, for a rerun.
     pub recorded: Option<LedgerView>,
     /// Whether finished runs that the ledger lacks are published before: for a run, which writes anyway.
     pub publishes: bool,
@@ -72,7 +72,7 @@ impl LedgerSource {
     }
 }
 
-/// The report that a report tells what is new against.
+/// The previous report, which findings are compared with.
 pub enum Earlier {
     /// The newest before it below this folder, the job's in the archive.
     In(PathBuf),
@@ -94,11 +94,11 @@ pub struct Planned {
     pub job: Arc<Job>,
     pub plan: Arc<Plan>,
     pub catalogue: Arc<Catalogue>,
-    /// What is doubtful in the job file, where the command's own document tells it.
+    /// Warnings about the job file, if the command's own document contains them.
     pub diagnostics: Vec<Value>,
 }
 
-/// How mistakes in a job file are told.
+/// Form of the diagnostics of a job file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
     /// To people, on standard error.
@@ -110,12 +110,12 @@ pub enum Output {
 }
 
 impl Output {
-    /// Of a command that prints events as JSON lines, if asked to.
+    /// Output of a command that prints events as JSON lines on request.
     pub fn of_lines(json: bool) -> Self {
         if json { Self::Lines } else { Self::Text }
     }
 
-    /// Of a command that prints one JSON document, if asked to.
+    /// Output of a command that prints one JSON document on request.
     pub fn of_document(json: bool) -> Self {
         if json { Self::Document } else { Self::Text }
     }
@@ -241,7 +241,7 @@ fn print_lines(diagnostics: &[Value]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The plan of a checked job; `tell` hears of mistakes and doubts, with the text they are in.
+/// Plans a checked job; `tell` receives errors and warnings with their source text.
 pub fn plan_and_tell(
     loaded: Loaded,
     arguments: &JobArguments,
@@ -301,7 +301,7 @@ pub fn plan_and_tell(
     }
 }
 
-/// What is run although nothing changed: everything, or nodes with all that depends on them.
+/// Nodes to run although nothing changed: all, or some with their dependents.
 pub fn force(planned: &Planned, again: &AgainArguments) -> Result<Force, WrongUsage> {
     if again.force {
         return Ok(Force::Everything);
@@ -320,7 +320,8 @@ pub fn force(planned: &Planned, again: &AgainArguments) -> Result<Force, WrongUs
     }
 }
 
-/// What a source holds by name, size and time: cheap, and good enough to see whether to look closer.
+/// Identifies a source by names, sizes and times of its files: cheap, and sufficient to decide
+/// whether to read it.
 pub async fn glance(
     workspace: &Workspace,
     plan: &Plan,
@@ -340,13 +341,12 @@ fn date_of(window: &Window, today: Date) -> Date {
     window.end.min(today)
 }
 
-/// Refuses a date that a window was named beside and that lies before it is over: the date does not
-/// choose the window then.
+/// Rejects a date before the end of a named window, since the date does not select the window then.
 pub fn check_date(arguments: &JobArguments) -> Result<(), WrongUsage> {
     let (Some(date), Some(text)) = (arguments.date, &arguments.window) else {
         return Ok(());
     };
-    // What is no window is said later, with the job.
+    // An invalid window is reported later, with the job.
     let Ok(window) = Window::parse(text, "UTC") else {
         return Ok(());
     };

@@ -32,7 +32,7 @@ use tokio::runtime::Runtime;
 
 /// Memory of a query before it spills, and what it may spill.
 const QUERY_BYTES: u64 = 1 << 30;
-/// What is told of what is remembered with a version.
+/// Properties of a version that `lake show` prints.
 const TOLD: [&str; 6] = [
     "fingerprint",
     "manifest",
@@ -93,8 +93,8 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
     Ok(Exit::Done)
 }
 
-/// Where a query writes what does not fit into memory: outside the lake, which may be read-only. The
-/// folder is made when it is needed and removed with this value.
+/// Folder for the spill files of a query: outside the lake, which may be read-only. Created on first
+/// use and removed when dropped.
 struct SpillFolder(PathBuf);
 
 impl SpillFolder {
@@ -211,7 +211,7 @@ fn show(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow::Re
     );
     if let Some(note) = note {
         let _ = writeln!(text, "  {:<14} {:.0}", "committed", note.committed);
-        // What ingest remembers for itself is in --json.
+        // Internal properties of ingest are only in --json.
         for (name, value) in &note.properties {
             if TOLD.contains(&name.as_str()) {
                 let _ = writeln!(text, "  {:<14} {value}", name.replace('_', " "));

@@ -1,4 +1,4 @@
-//! `retrocast kinds` and `retrocast schema`: what a job file may say.
+//! `retrocast kinds` and `retrocast schema`: the reference of job files.
 
 use super::{print, print_json};
 use crate::{
@@ -79,7 +79,7 @@ fn params(text: &mut String, schema: &Value) {
     }
 }
 
-/// What a part of a schema stands for: itself, or what it names.
+/// Resolves a part of a schema: itself, or the target of its reference.
 fn meant<'a>(root: &'a Value, part: &'a Value) -> &'a Value {
     let named = part["$ref"]
         .as_str()

@@ -25,7 +25,7 @@ fn read(workspace: &Workspace, run: &str) -> anyhow::Result<(PathBuf, RecordedPl
     Ok((folder, recorded))
 }
 
-/// What the reports of a plan had to say of the house.
+/// The operational notices that the reports of a plan printed.
 fn notices(plan: &Plan) -> Vec<String> {
     let report = plan.nodes.iter().find_map(Node::report);
     report
@@ -109,7 +109,7 @@ pub fn as_recorded(
     })
 }
 
-/// What became of the nodes since, when they are not what they were.
+/// Describes how the nodes changed since the run was recorded.
 fn changed(recorded: &Plan, plan: &Plan) -> Option<String> {
     let mut changes = BTreeSet::new();
     for then in &recorded.nodes {

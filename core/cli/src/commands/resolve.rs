@@ -1,4 +1,4 @@
-//! Which run of the archive a text on the command line names.
+//! Resolves the name of a run on the command line.
 
 use retrocast_domain::Window;
 use retrocast_domain::suggest::nearest;
@@ -23,11 +23,12 @@ pub struct Runs<'a> {
 }
 
 impl<'a> Runs<'a> {
-    /// Finds the run that is meant by "latest", `JOB`, `WINDOW`, `JOB/WINDOW`, `JOB/WINDOW/RUN`,
-    /// `JOB/latest` or the id of a run; the error says what there is.
+    /// Finds the run named by "latest", `JOB`, `WINDOW`, `JOB/WINDOW`, `JOB/WINDOW/RUN`,
+    /// `JOB/latest` or a run id; the error lists the runs that exist.
     ///
-    /// Of the runs of a job the one of the newest date counts, not the one that began last: a run on
-    /// a window of long ago does not become the latest. Of the runs on one window it is the last.
+    /// Of the runs of a job, the one with the newest date is chosen, not the one that started last:
+    /// a run on an old window does not become the latest. Of the runs on one window, the last one is
+    /// chosen.
     pub fn resolve(self, text: &str) -> Result<&'a Run, String> {
         let parts: Vec<&str> = text.trim_end_matches('/').split('/').collect();
         match parts.as_slice() {
@@ -52,7 +53,7 @@ impl<'a> Runs<'a> {
     /// The run of the newest date among some; of those of one date the last.
     fn latest(self, which: impl Fn(&RunSummary) -> bool) -> Option<&'a Run> {
         let runs = self.runs.iter().filter(|(_, run)| which(run));
-        // The first of equals, for the newest stands first.
+        // The first of equals, because runs are sorted newest first.
         runs.rev().max_by(|(_, a), (_, b)| a.date.cmp(&b.date))
     }
 
@@ -61,7 +62,7 @@ impl<'a> Runs<'a> {
         let window = label(name);
         let ids = self.runs.iter().filter(|(_, run)| run.run == name);
         let job = self.latest(|run| run.job == name);
-        // Of each job that has the window its newest run on it.
+        // The newest run of each job that has the window.
         let mut jobs = BTreeSet::new();
         let on_window = self.runs.iter().filter(|(_, run)| run.window == window);
         let on_window = on_window.filter(|(_, run)| jobs.insert(&run.job));
@@ -76,7 +77,7 @@ impl<'a> Runs<'a> {
         }
     }
 
-    /// Why there is no such run, with what there is.
+    /// The error for an unknown run, with the runs that exist.
     fn unknown(self, text: &str) -> String {
         let archive = self.archive;
         let job = text.split('/').next().unwrap_or_default();

@@ -26,10 +26,10 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// What is printed on reports as the program that made them.
+/// Program name and version, as printed on reports.
 pub const BUILD: &str = concat!("retrocast ", env!("CARGO_PKG_VERSION"));
 
-/// What a run may use, and how it tells of itself.
+/// Resources of a run, and the form of its output.
 #[derive(Debug, Clone, Copy)]
 pub struct Means {
     /// Events as JSON lines instead of progress.
@@ -38,7 +38,7 @@ pub struct Means {
     pub threads: Option<usize>,
     /// Memory that all nodes share, in bytes.
     pub memory: u64,
-    /// What queries may have on disk at a time, in bytes.
+    /// Disk space for spilled queries, in bytes.
     pub spill: u64,
 }
 
@@ -53,8 +53,8 @@ impl From<MeansArguments> for Means {
     }
 }
 
-/// Memory for a run that was not told how much: half of what a new program could have, so that the other
-/// half is there for what is not counted and for others; 512 MiB where that cannot be known.
+/// Default memory of a run: half of the free memory, which leaves the rest for uncounted allocations and
+/// other programs; 512 MiB if unknown.
 fn spare() -> u64 {
     const LEAST: u64 = 64 << 20;
     const UNKNOWN: u64 = 1 << 30;
@@ -78,7 +78,7 @@ pub fn run(
     })
 }
 
-/// Runs a plan, makes the archive's pages anew and says how it went.
+/// Runs a plan, rebuilds the archive's pages and prints the result.
 pub fn run_and_tell(
     workspace: &Workspace,
     planned: &job::Planned,
@@ -105,7 +105,7 @@ pub fn run_and_tell(
     Ok(exit(result.status))
 }
 
-/// Says that the records of a run lie before or after its window, if they do.
+/// Returns a warning if the records of a run are all before or after its window.
 fn outside(result: &RunResult, plan: &Plan) -> Option<String> {
     let report: Report = read(&result.folder.join("report.json")).ok()?;
     coverage::outside(&report.sources, &plan.window)
@@ -120,8 +120,8 @@ pub fn exit(status: RunStatus) -> Exit {
     }
 }
 
-/// Runs a plan with a bar or lines, and leaves `run.json` for the archive. When the disk is full, room
-/// is made as the job file allows, and the run is made once more.
+/// Runs a plan with a progress bar or lines, and writes `run.json` for the archive. On a full disk,
+/// old reports are removed as the job file allows, and the run is repeated once.
 pub fn execute(
     workspace: &Workspace,
     planned: &job::Planned,
@@ -149,7 +149,7 @@ fn lacks_room(result: &anyhow::Result<RunResult>) -> bool {
     }
 }
 
-/// Whether an error comes from a disk without room.
+/// Returns true if an error is due to a full disk.
 pub fn is_full(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let told = cause.downcast_ref::<std::io::Error>();
@@ -192,7 +192,7 @@ fn attempt(
     Ok(result)
 }
 
-/// What looking at what would be done may use: it computes nothing.
+/// Resources for inspecting a plan: nothing is computed.
 pub const LOOKING: Means = Means {
     json: true,
     threads: None,
@@ -211,7 +211,7 @@ pub fn standing(
     Ok(threads.runtime.block_on(standing))
 }
 
-/// What a run works with: threads that keep it going, threads that compute, and the runner.
+/// The runtimes of a run: async threads, compute threads, and the runner.
 pub struct Threads {
     pub runtime: Runtime,
     pub compute: Runtime,

@@ -1,7 +1,7 @@
-//! `retrocast schedule tick` and `run`: what is due is run, by whoever calls.
+//! `retrocast schedule tick` and `run`: run the jobs that are due.
 //!
-//! There is no state but the archive: every look reads anew which due times have been answered. So
-//! it does not matter who looks, how often, and whether somebody looked before.
+//! The archive is the only state: every check reads again which due times have been answered. So it
+//! does not matter which process checks, how often, and whether one checked before.
 
 mod notify;
 
@@ -33,32 +33,32 @@ use std::{
     time::Duration,
 };
 
-/// Nobody sleeps longer: job files are edited, and clocks are set.
+/// Longest sleep between checks: job files are edited, and clocks are set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-/// Nobody looks more often.
+/// Shortest sleep between checks.
 const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
 
-/// How to look.
+/// Options of a check.
 #[derive(Debug, Clone, Copy)]
 pub struct Looking {
     /// Run what waits, was given up or was missed, too.
     pub again: bool,
-    /// Say nothing of jobs that are left alone.
+    /// Print nothing about jobs that are not run.
     pub quiet: bool,
-    /// What runs may use.
+    /// Resources of the runs.
     pub means: Means,
 }
 
 /// A job that has a schedule.
 pub struct Scheduled {
-    /// What it is called on the command line.
+    /// Name on the command line.
     name: String,
     pub job: Job,
     pub schedule: Schedule,
     pub calendar: Calendar,
 }
 
-/// What a job file says of when it is due.
+/// A job that was looked up for its schedule.
 pub enum Lookup {
     Scheduled(Box<Scheduled>),
     Unscheduled,
@@ -84,13 +84,13 @@ pub fn find(workspace: &Workspace, name: &str) -> anyhow::Result<Lookup> {
 }
 
 impl Scheduled {
-    /// How the job stands now.
+    /// Computes the current status of the job's schedule.
     pub fn standing(&self, workspace: &Workspace) -> ScheduleStatus {
         let attempts = attempts(&workspace.reports, &self.job.name);
         decide(&self.schedule, &self.calendar, &attempts, Timestamp::now())
     }
 
-    /// Who is told of failures: the administrator, else the job's owner.
+    /// Recipient of alerts: the administrator, else the job's owner.
     fn admin(&self) -> Option<&str> {
         let addresses = [&self.schedule.admin, &self.job.owner].into_iter();
         let mut addresses = addresses.map(String::as_str);
@@ -132,17 +132,17 @@ pub fn tick(workspace: &Workspace, named: &[String], looking: &Looking) -> Exit 
     worst
 }
 
-/// Runs what is due when it is due, until it is told to stop.
+/// Runs jobs when they are due, until it is stopped.
 pub fn run(workspace: &Workspace, named: &[String], looking: &Looking) -> anyhow::Result<Exit> {
     let stop = signals::stop();
     for name in named {
-        // What was typed wrongly is said at once; what goes wrong later does not end the loop.
+        // Mistakes on the command line are reported at once; later errors do not end the loop.
         if let Lookup::Unscheduled = find(workspace, name)? {
             return Err(unscheduled(name).into());
         }
     }
     if named.is_empty() {
-        // One that cannot be read now may have a schedule once it is mended.
+        // A job file that is unreadable now may have a schedule once it is fixed.
         let none = |name: &String| matches!(find(workspace, name), Ok(Lookup::Unscheduled));
         if workspace.job_names().iter().all(none) {
             return Err(none_scheduled(workspace).into());
@@ -178,10 +178,10 @@ pub fn run(workspace: &Workspace, named: &[String], looking: &Looking) -> anyhow
     Ok(Exit::Done)
 }
 
-/// What came of a look at a job.
+/// The result of checking a job.
 struct Look {
     exit: Exit,
-    /// When to look again, if that is known.
+    /// Time of the next check, if known.
     again: Option<Timestamp>,
 }
 
@@ -240,7 +240,7 @@ fn look(
         let next = open.find(|open| is_to_run(open, looking.again) && !done.contains(&open.due));
         let Some(due) = next.map(|open| open.due) else {
             teller.good(name);
-            // What was run and is due still waits for the next look like everything else.
+            // Due times that were run now still wait for the next check, like everything else.
             let later = standing.look_again.filter(|next| *next > Timestamp::now());
             return Ok(Look {
                 exit: worst,
@@ -262,7 +262,7 @@ fn look(
     }
 }
 
-/// Asks for the lease on a job's schedule; on a full disk once more, when room could be made.
+/// Requests the lease on a job's schedule; on a full disk, once more after removing old reports.
 fn ask(workspace: &Workspace, found: &Scheduled) -> anyhow::Result<Asked> {
     let place = Lease::of_schedule(&workspace.places.files, &found.job.name);
     let ask = || Lease::ask(&place, "", Timestamp::now());
@@ -277,7 +277,7 @@ fn ask(workspace: &Workspace, found: &Scheduled) -> anyhow::Result<Asked> {
     })
 }
 
-/// Whether there is more room now; what kept it from being made is said.
+/// Frees disk space; reports what prevented it. Returns true if there is more space now.
 fn made_room(workspace: &Workspace, found: &Scheduled) -> bool {
     housekeeping::made_room(workspace, &found.job).unwrap_or_else(|error| {
         terminal::print_error(&error);
@@ -285,7 +285,7 @@ fn made_room(workspace: &Workspace, found: &Scheduled) -> bool {
     })
 }
 
-/// What a full disk means for who looks what is due.
+/// Message about a full disk for `schedule`.
 const NOTHING_RUNS: &str = ", so nothing can be run: make room on the disk";
 
 fn is_to_run(open: &DueTime, again: bool) -> bool {
@@ -325,7 +325,7 @@ fn run_due(
     .map(Some)
 }
 
-/// Why a run is not begun now, if there is a reason.
+/// The reasons not to start a run now.
 fn reasons(workspace: &Workspace, found: &Scheduled, plan: &Plan, due: Timestamp) -> Vec<String> {
     let only_if = &found.schedule.only_if;
     let inputs = match only_if.fresh_within {
@@ -339,7 +339,7 @@ fn reasons(workspace: &Workspace, found: &Scheduled, plan: &Plan, due: Timestamp
     unmet(only_if, &machine, &inputs, due, found.calendar.zone())
 }
 
-/// When the newest file of each required source was written.
+/// Time of the newest file of each required source.
 fn inputs(workspace: &Workspace, plan: &Plan) -> anyhow::Result<Vec<Input>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -357,7 +357,7 @@ fn inputs(workspace: &Workspace, plan: &Plan) -> anyhow::Result<Vec<Input>> {
     sources.map(input).collect()
 }
 
-/// Says what is the matter with jobs, and not again until something else is.
+/// Reports problems of jobs, and not again until they change.
 #[derive(Default)]
 struct Teller {
     said: BTreeMap<(String, &'static str), String>,
@@ -390,16 +390,16 @@ fn arguments(name: &str) -> JobArguments {
     }
 }
 
-/// What is said of a job that was named and has no schedule.
+/// The error for a named job without a schedule.
 pub fn unscheduled(name: &str) -> WrongUsage {
     WrongUsage(format!("{name} has no schedule; {ADVICE}"))
 }
 
-/// What is said when no job has a schedule and one is needed.
+/// The error when no job has a schedule and one is required.
 pub fn none_scheduled(workspace: &Workspace) -> WrongUsage {
     let folder = workspace.jobs.display();
     WrongUsage(format!("no job in {folder} has a schedule; {ADVICE}"))
 }
 
-/// How a job comes by a schedule.
+/// Advice on adding a schedule.
 const ADVICE: &str = "add to its job file:\n[schedule]\ncron = \"0 9 * * MON\"";

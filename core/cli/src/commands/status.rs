@@ -1,4 +1,4 @@
-//! `retrocast status`: how jobs stand with their schedules.
+//! `retrocast status`: the status of scheduled jobs.
 
 use super::{
     print, print_json,
@@ -9,18 +9,18 @@ use retrocast_domain::Level;
 use retrocast_engine::schedule::{Health, attempts::last_manual_success, health};
 use serde_json::{Value, json};
 
-/// How a job stands.
+/// The status of a job.
 struct Line {
     job: String,
-    /// Nobody needs to look at it.
+    /// No attention needed.
     good: bool,
     word: &'static str,
     words: String,
     details: Value,
 }
 
-/// Prints a line for each job with a schedule, those that need somebody first. With `check` the exit
-/// code says whether there are any.
+/// Prints a line for each scheduled job, those that need attention first. With `check`, the exit
+/// code reports whether there are any.
 pub fn status(
     workspace: &Workspace,
     job: Option<&str>,
@@ -70,7 +70,7 @@ pub fn status(
     })
 }
 
-/// How a job stands; nothing for one without a schedule, unless it was named.
+/// The status of a job; `None` for one without a schedule, unless it was named.
 fn line(workspace: &Workspace, name: &str, named: bool) -> anyhow::Result<Option<Line>> {
     let unreadable = |words: String| Line {
         job: name.to_string(),

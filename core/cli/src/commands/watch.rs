@@ -1,4 +1,4 @@
-//! `retrocast watch`: new records are taken in as they come, and what they show is told.
+//! `retrocast watch`: reads new records continuously and reports findings.
 
 use super::{
     archive::{self, read},
@@ -29,10 +29,10 @@ use tokio_util::sync::CancellationToken;
 
 /// Between two looks at files that may still be written.
 const SETTLING: Duration = Duration::from_secs(1);
-/// Files that never come to rest are read as they are after this long.
+/// Files that keep growing are read after this time.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Watches until it is told to stop.
+/// Watches until it is stopped.
 pub fn watch(
     workspace: &Workspace,
     arguments: &JobArguments,
@@ -69,7 +69,7 @@ pub fn watch(
             }
             Look::At(planned, glance) if seen.as_ref() != Some(&glance) => {
                 trouble.clear();
-                // What did not come to a good end is tried again, changed or not.
+                // An unsuccessful round is repeated, even without changes.
                 if let Round::Done { run } = watch.round(&planned)? {
                     seen = Some(glance);
                     rounds += u32::from(run);
@@ -83,7 +83,7 @@ pub fn watch(
     Ok(Exit::Done)
 }
 
-/// What there is to see at a moment.
+/// The state of the sources at a moment.
 enum Look {
     /// The job file cannot be used; why was printed.
     Unusable,
@@ -93,9 +93,9 @@ enum Look {
     At(Box<job::Planned>, String),
 }
 
-/// What came of a round.
+/// The result of a round.
 enum Round {
-    /// What there is was told; whether a run was made for it.
+    /// The findings were reported; `run` if they are from a new run.
     Done { run: bool },
     /// It is to be tried again.
     Again,
@@ -109,7 +109,7 @@ struct Watch<'a> {
     stop: CancellationToken,
     events: Events,
     waiting: Runtime,
-    /// Sentences of findings that were told, by id.
+    /// Sentences of the findings that were reported, by id.
     told: BTreeMap<String, String>,
     /// Whether a round was made.
     begun: bool,
@@ -134,7 +134,7 @@ impl Watch<'_> {
         let mut arguments = self.arguments.clone();
         let mut loaded = job::load(self.workspace, &arguments)?;
         loaded.ledger.publishes = true;
-        // What is wrong with a job file is said once, not at every look.
+        // Mistakes in a job file are reported once, not at every check.
         let said = self.unusable == loaded.text;
         self.unusable.clone_from(&loaded.text);
         if said {
@@ -151,7 +151,8 @@ impl Watch<'_> {
         job::plan(loaded, &arguments, job::Output::of_lines(self.means.json))
     }
 
-    /// What the sources hold; where that is not what was `seen`, once files have stopped growing.
+    /// Reads the identities of the sources; if they differ from `seen`, waits until files stop
+    /// growing.
     fn glance(&mut self, plan: &Plan, seen: Option<&str>) -> Result<String, String> {
         let begun = Instant::now();
         let mut last = self.list(plan)?;
@@ -183,10 +184,10 @@ impl Watch<'_> {
         Ok(all)
     }
 
-    /// Runs the job unless everything it would make is there, and tells what there is.
+    /// Runs the job unless its results are up to date, and reports findings.
     fn round(&mut self, planned: &job::Planned) -> anyhow::Result<Round> {
         let started = Instant::now();
-        // Files may have been touched and not changed, and somebody else may have run the job.
+        // Files may have been touched without changes, and another process may have run the job.
         if self.begun
             && let Some((folder, standing)) = run::standing(self.workspace, planned)?
         {
@@ -219,8 +220,7 @@ impl Watch<'_> {
         })
     }
 
-    /// Says which findings are new, which say something else now and which are gone.
-    /// With `always` even when there are none of these.
+    /// Reports new, changed and resolved findings. With `always`, also when there are none.
     fn tell(
         &mut self,
         run: &str,
@@ -288,7 +288,7 @@ impl Watch<'_> {
         Ok(())
     }
 
-    /// Until files change, time is up, or somebody wants an end.
+    /// Waits until files change, the time is up, or a stop is requested.
     fn wait(&self, time: Duration) {
         let changed = self.events.changed();
         self.waiting.block_on(async {

@@ -3,8 +3,8 @@
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use retrocast_domain::{Window, report::SourceNote, window::long};
 
-/// Says that a window lies outside of the records, before or after all of them; `None` where it does
-/// not, or where no source tells times.
+/// Returns a message if a window is outside the records, before or after all of them; `None` if it
+/// is not, or if no source has times.
 pub fn outside(sources: &[SourceNote], window: &Window) -> Option<String> {
     let (first, last) = covered(sources, window)?;
     (window.end <= first || window.start > last).then(|| words(window, first, last))

@@ -1,5 +1,5 @@
-//! What there is to name in a job file: the stage kinds of `retrocast-stages`, the contracts of the
-//! jobs folder.
+//! The names that a job file may use: the stage kinds of `retrocast-stages` and the contracts of
+//! the jobs folder.
 
 use retrocast_domain::{Diagnostic, canonical};
 use retrocast_engine::{Kinds, SqlError, kinds::TableSchema};

@@ -32,7 +32,7 @@ pub async fn lay_out(
         .find(|layout| layout.name() == node.short())
         .ok_or_else(|| Failure::bug(format!("no layout {:?}", node.short())))?;
     let report = assemble(node, spec, inputs, ctx);
-    // What a report cites stays in the lake, whoever cleans it up.
+    // Versions cited by a report are tagged, so that no cleanup removes them.
     let lake = work.lake(ctx)?;
     let cited = lake.cite(&report.provenance.datasets).await;
     cited.map_err(super::failure)?;
@@ -51,7 +51,7 @@ pub async fn lay_out(
     })
 }
 
-/// Why a report could not be written.
+/// The failure of writing a report.
 fn unwritten(error: &anyhow::Error) -> Failure {
     let full = error
         .chain()
@@ -63,7 +63,7 @@ fn unwritten(error: &anyhow::Error) -> Failure {
     Failure::data(told)
 }
 
-/// Whether the system says that there is no room.
+/// Returns true if the system reports a full disk.
 pub fn is_full(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded)
@@ -131,8 +131,8 @@ fn assemble(
     report
 }
 
-/// The program that made a report, as readers see it: with the commit it was built from, which tells two
-/// programs of one version apart.
+/// Describes the program that made a report: with its commit, which distinguishes two builds of one
+/// version.
 fn build(version: &str, commit: &str) -> String {
     match commit {
         "" => version.to_string(),

@@ -16,9 +16,9 @@ use std::{collections::BTreeMap, sync::Arc};
 const RESULT_ROWS_SHOWN: u64 = 1000;
 /// Queries upon each other through which a dataset is followed to its source.
 const LINEAGE_MAX: usize = 16;
-/// What an analysis takes of memory for each byte of the rows that it keeps, or of a piece of them.
+/// Memory of an analysis per byte of the rows that it keeps, or of a batch of them.
 const WORKING_COPIES: u64 = 2;
-/// What an analysis that reads a dataset piece by piece takes for it at most, in bytes.
+/// Maximum memory of an analysis that reads a dataset in batches, in bytes.
 const PIECES_MAX: u64 = 96 << 20;
 
 /// A stage to run.
@@ -37,7 +37,7 @@ impl<'a> Stage<'a> {
         Ok(Self { node, kind, params })
     }
 
-    /// How it reads its rows.
+    /// The way in which the stage reads rows.
     pub fn reads(self) -> Reads {
         self.kind.reads
     }
@@ -57,7 +57,7 @@ fn context(node: &Node, ctx: &RunContext) -> Context {
     }
 }
 
-/// What leaves out the rows of a source that a report on this window must not know.
+/// The filter for rows of a source that a report on this window must not see.
 fn before(work: &Work, name: &str, ctx: &RunContext) -> Result<Option<Before>, Failure> {
     let source = ctx.plan.node(&format!("source.{name}"));
     let source = source.and_then(Node::source);
@@ -166,8 +166,7 @@ fn seen(node: &Node, view: &LedgerView) -> Option<String> {
     })
 }
 
-/// The tables of a query whose records have times, as the query sees them: their stage tells what it did
-/// not see.
+/// The tables of a query whose records have times: its stage reports how many rows it did not see.
 async fn tables_with_times(
     work: &Work,
     inputs: &BTreeMap<String, Arc<Outcome>>,
@@ -241,8 +240,8 @@ pub async fn analyse(
         read.insert(name.clone(), input);
     }
     let share = work.share(node, ctx, bytes).await?;
-    // Until when the absence of records means that nothing happened, where the contract of the source behind a dataset
-    // says so; in a window that is not over, until the day of the run at most.
+    // The time until which the absence of records means that nothing happened, where the contract of a
+    // dataset's source declares it; in a window that is not over, the day of the run at most.
     let expected: BTreeMap<String, (Expectation, String)> = inputs
         .keys()
         .filter_map(|name| {
@@ -253,7 +252,7 @@ pub async fn analyse(
     let (stage, params) = (context(node, ctx), params.clone());
     let end = ctx.window.end.min(ctx.date).at(0, 0, 0, 0);
     let analysis = blocking(ctx, move || {
-        // The memory is given back when the work has ended, not when nobody waits for it.
+        // Memory is released when the work has ended, not when its result is no longer needed.
         let _share = share;
         for (name, (expectation, time)) in &expected {
             let Some(input) = read.get_mut(name) else {
@@ -281,7 +280,7 @@ pub async fn analyse(
     Ok(finished(node, inputs, analysis.cell, datasets))
 }
 
-/// The query behind a dataset, where it passes on records one by one.
+/// The query of a dataset that passes on single records.
 fn selection(name: &str, ctx: &RunContext) -> Option<Selection> {
     let node = ctx.plan.node(&format!("stage.{name}"))?;
     let NodeSpec::Stage { kind, params } = &node.spec else {
@@ -357,7 +356,7 @@ async fn kept(
     })
 }
 
-/// Whether a text stands somewhere in params.
+/// Returns true if params contain a text.
 fn names_text(params: &Value, text: &str) -> bool {
     match params {
         Value::String(other) => other == text,
@@ -367,8 +366,8 @@ fn names_text(params: &Value, text: &str) -> bool {
     }
 }
 
-/// What the contract of the source behind a dataset expects, and the dataset's column of its time:
-/// of a source, or of queries that pass on its records one by one.
+/// The expectations of the contract behind a dataset, and the dataset's time column: of a source,
+/// or of queries that pass on its records one by one.
 fn expectation(
     work: &Work,
     name: &str,

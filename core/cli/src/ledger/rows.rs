@@ -1,4 +1,4 @@
-//! The rows of a run: what its folder says of findings, key figures and effects.
+//! The ledger rows of a run: findings, key figures and effects from its folder.
 
 use anyhow::Context as _;
 use retrocast_domain::{Cell, Effect, Finding, Kpi, Verdict, Window, report::EarlierReport};
@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, path::Path};
 
 type Row = Map<String, Value>;
 
-/// Of a report, what it was compared with.
+/// What a report was compared with.
 #[derive(Deserialize)]
 struct Compared {
     #[serde(default)]
@@ -149,7 +149,7 @@ fn key_figure(stage: &str, kpi: &Kpi) -> Row {
 }
 
 fn effect(stage: &str, effect: &Effect) -> Row {
-    // Where there is none yet, effects hold zeros.
+    // Without a result yet, effects contain zeros.
     let is_known = effect.verdict != Verdict::TooEarly;
     let amount = |bound: usize| is_known.then(|| effect.absolute[bound]);
     let share = |bound: usize| {

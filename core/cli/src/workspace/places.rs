@@ -14,7 +14,7 @@ use std::{
 /// Names the folder for what is kept of lakes and archives in object storage.
 const CACHE: &str = "RETROCAST_CACHE";
 
-/// Where a job's datasets, leases and kept outcomes are.
+/// Locations of a job's datasets, leases and cached outcomes.
 #[derive(Debug, Clone)]
 pub struct LakePlaces {
     /// Datasets.
@@ -93,7 +93,7 @@ fn bucket(option: &str, address: &Address) -> Result<Shared, WrongUsage> {
     })
 }
 
-/// An address without what stands before an @ in the name of its bucket or host.
+/// Removes credentials before an @ from the bucket or host of an address.
 fn without_credentials(address: &str) -> String {
     let Some((scheme, rest)) = address.split_once("://") else {
         return address.to_string();

@@ -1,4 +1,4 @@
-//! A plain-text mail as RFC 5322 wants it, in ASCII whatever is said in it.
+//! A plain-text mail according to RFC 5322, in ASCII for any contents.
 //!
 //! Lines end with a line feed alone: that is what a `sendmail` program reads.
 
@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 
 /// Variable with the address of the sender.
 const SENDER: &str = "RETROCAST_MAIL_FROM";
-/// As many characters as a line has at most (RFC 5322, 2.1.1; RFC 2045, 6.7).
+/// Maximum length of a line (RFC 5322, 2.1.1; RFC 2045, 6.7).
 const WIDTH: usize = 76;
-/// As many recipients as one alert has at most; more is a mistake.
+/// Maximum number of recipients; more are a mistake.
 const RECIPIENTS_MAX: usize = 50;
 
 /// A mail before it is written.
@@ -20,7 +20,7 @@ pub(super) struct Message<'a> {
     pub to: &'a str,
     pub subject: &'a str,
     pub date: Timestamp,
-    /// What the message's identity is made of: ASCII letters and digits.
+    /// The message id: ASCII letters and digits.
     pub identity: &'a str,
     pub body: &'a str,
 }
@@ -88,7 +88,7 @@ pub(super) fn sender() -> String {
     })
 }
 
-/// Addresses with commas between them, as a header has them; says which of them is none.
+/// Addresses separated by commas, as in a header; the error names the invalid one.
 fn addresses(text: &str) -> Result<Vec<String>, String> {
     let parts = text.split([',', ';']).map(str::trim);
     let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
@@ -147,7 +147,7 @@ fn words(text: &str, indent: usize) -> String {
     }
 }
 
-/// Encoded words of whole characters, each on a line of its own; the first has so much room.
+/// Encoded words of whole characters, one per line; `first` is the space left on the first line.
 fn encoded(text: &str, first: usize) -> String {
     const OPEN: &str = "=?utf-8?Q?";
     let mut lines = vec![String::from(OPEN)];

@@ -15,9 +15,9 @@ use std::{
 
 /// Variable with the path of the program.
 pub(super) const VARIABLE: &str = "RETROCAST_SENDMAIL";
-/// Where it is on machines whose PATH does not name its folder, as that of a timer.
+/// Locations on machines whose PATH does not include its folder, such as that of a timer.
 const PLACES: [&str; 2] = ["/usr/sbin/sendmail", "/usr/lib/sendmail"];
-/// As much of what the program says as is read.
+/// Maximum length of the program's output that is read.
 const SAID_MAX: u64 = 4096;
 
 /// The program: the one that was set, else the first in the search path, else where it usually is.
@@ -44,8 +44,8 @@ fn find_in(own: Option<&OsStr>, search: &OsStr, places: &[&str]) -> Result<PathB
         })
 }
 
-/// Gives the program a message, recipients and all; says why it did not take it. As soon as `stopped`
-/// says so, it is ended.
+/// Passes a message with its recipients to the program; the error is its reason for rejecting it.
+/// Kills it as soon as `stopped` returns true.
 pub(super) fn hand_over(
     program: &Path,
     message: &str,
@@ -81,7 +81,7 @@ pub(super) fn hand_over(
              answers"
         ));
     };
-    // What it started may still hold the pipes; what it said itself is there by now.
+    // Its children may still hold the pipes; its own output is complete by now.
     let patience = Duration::from_secs(1);
     if !status.success() {
         let said = said.recv_timeout(patience).unwrap_or_default();
@@ -93,8 +93,8 @@ pub(super) fn hand_over(
     }
 }
 
-/// Writes to and reads from a program beside the wait for its end: one that reads nothing, or says
-/// much, must not hold us up.
+/// Writes to and reads from a program while waiting for its end: one that reads nothing, or prints
+/// a lot, must not block us.
 fn talk(child: &mut Child, message: &str) -> (mpsc::Receiver<bool>, mpsc::Receiver<String>) {
     let (tell_written, written) = mpsc::channel();
     let (tell_said, said) = mpsc::channel();
@@ -146,7 +146,7 @@ fn ending(status: ExitStatus) -> String {
     }
 }
 
-/// What it said, behind a colon; what to do when it said nothing.
+/// The program's output after a colon; advice if it printed nothing.
 fn quoted(said: &str) -> String {
     match clean(said, 400).as_str() {
         "" => " and gave no reason; the log of the mail system may have one".to_string(),
@@ -172,7 +172,7 @@ mod tests {
         );
         std::fs::write(&path, "").unwrap();
         assert_eq!(find_in(None, search, &[]), Ok(path.clone()));
-        // What stands in a folder that is named relatively depends on where one is.
+        // A relative folder depends on the current folder.
         assert!(find_in(None, OsStr::new(".:"), &[]).is_err());
         let place = path.to_str().unwrap();
         assert_eq!(find_in(None, OsStr::new(""), &[place]), Ok(path.clone()));

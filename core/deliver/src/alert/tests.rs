@@ -18,7 +18,7 @@ fn example() -> Alert {
     }
 }
 
-/// A run's folder and a program in it that stands in for sendmail.
+/// A run's folder with a fake sendmail.
 struct Machine {
     folder: tempfile::TempDir,
 }
@@ -90,7 +90,7 @@ impl Machine {
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// What a mail program makes of a quoted-printable text.
+/// Decodes a quoted-printable text like a mail program.
 fn decoded(text: &str) -> String {
     let text = text.replace("=\n", "");
     let (mut out, bytes) = (Vec::new(), text.as_bytes());
@@ -237,7 +237,7 @@ fn whoever_is_told_to_end_waits_for_no_mail() {
     assert!(!machine.has("begun"));
 }
 
-/// A disk without room for a byte, on which names of files fit nevertheless.
+/// A disk without a free byte, on which file names still fit.
 fn full(path: &Path, _: &str) -> Result<(), Error> {
     Err(Error::File {
         what: "write",

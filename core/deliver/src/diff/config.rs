@@ -1,4 +1,4 @@
-//! How two runs were set up: job, nodes and their keys, params, program.
+//! The setup of two runs: job, nodes and their keys, params, program.
 
 use super::Pair;
 use retrocast_run::{Node, Plan, RunFolder};
@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a setting belongs to when it is no node's.
+/// The owner of settings that do not belong to a node.
 pub const PROGRAM: &str = "program";
 pub(super) const JOB: &str = "job";
 /// Key of the job's name.
@@ -24,7 +24,7 @@ pub struct Setting {
     pub value: Pair<Option<Value>>,
 }
 
-/// How the set-ups of two runs differ.
+/// The differences between the setups of two runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Config {
     /// Nodes that only the second run has.
@@ -157,7 +157,7 @@ fn node_settings(was: &Node, is: &Node, references: &References, out: &mut Vec<S
     }
     walk("", of_job(was), of_job(is));
     if !is.is_source() {
-        // That of a source is its key "required".
+        // For a source that is its key "required".
         walk("optional", was.optional.into(), is.optional.into());
     }
     let contract = |node: &Node| node.source().map(|source| source.contract.clone());
@@ -166,7 +166,7 @@ fn node_settings(was: &Node, is: &Node, references: &References, out: &mut Vec<S
         let [old, new] = hashes;
         walk("contract's content", old, new);
     }
-    // What a node reads follows from its keys, but for reports, which read what there is.
+    // The inputs of a node follow from its keys, except for reports, which read everything.
     if out.len() == before && !is.is_report() && was.inputs != is.inputs {
         out.push(Setting {
             place: is.name.clone(),
@@ -227,7 +227,7 @@ fn walk(
     }
 }
 
-/// What a job file may refer to and what differs anyway: the window, params, title and owner. A
+/// Values that a job file may refer to and that differ anyway: window, params, title and owner. A
 /// key that differs by these alone was written the same.
 struct References {
     texts: Vec<Pair<String>>,

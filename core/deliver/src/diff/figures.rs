@@ -15,7 +15,7 @@ pub struct Figure {
     pub stage: String,
     /// Its name.
     pub name: String,
-    /// Whom it is about: "all", or one of them.
+    /// Subject: "all", or a group.
     pub subject: String,
     /// Unit of its values.
     pub unit: String,
@@ -162,8 +162,8 @@ fn change_text([old, new]: [f64; 2], unit: &str) -> String {
     }
 }
 
-/// What the stage's own test says: it compares a window with the one before, so it speaks of two
-/// runs when one of them has the other's value as that of its window before.
+/// The result of the stage's own test: it compares a window with the one before, so it applies to
+/// two runs if one of them has the other's value as its previous value.
 fn beyond_chance(kpis: &Pair<Option<&Kpi>>) -> Option<bool> {
     let (old, new) = (kpis.old?, kpis.new?);
     let follows = |kpi: &Kpi, before: &Kpi| {
@@ -175,7 +175,8 @@ fn beyond_chance(kpis: &Pair<Option<&Kpi>>) -> Option<bool> {
     follows(new, old).or_else(|| follows(old, new))
 }
 
-/// How far a figure moved, in terms of how uncertain both values are; without intervals, of itself.
+/// The change of a figure relative to the uncertainty of both values; without intervals, relative
+/// to the figure.
 fn weight(kpis: &Pair<Option<&Kpi>>) -> f64 {
     let (Some(old), Some(new)) = (kpis.old, kpis.new) else {
         return f64::MAX;

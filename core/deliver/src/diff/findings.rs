@@ -17,13 +17,13 @@ pub struct Claim {
     pub id: String,
     /// Node that made it.
     pub node: String,
-    /// What sort of claim.
+    /// Kind of claim.
     pub kind: String,
-    /// Whom it is about.
+    /// Subject.
     pub subject: String,
-    /// What exactly.
+    /// The claim.
     pub what: String,
-    /// How much it matters.
+    /// Severity.
     pub severity: Severity,
     /// The claim in a sentence.
     pub sentence: String,
@@ -35,7 +35,7 @@ pub struct PersistingFinding {
     /// The claim as the second run makes it.
     #[serde(flatten)]
     pub claim: Claim,
-    /// How much it matters.
+    /// Severities.
     pub severities: Pair<Severity>,
     /// Its size, where it has one.
     pub value: Pair<Option<f64>>,
@@ -43,20 +43,20 @@ pub struct PersistingFinding {
     pub unit: String,
     /// The sentence of the first run.
     pub before: String,
-    /// What of that sentence is no longer so: its figure where there is one, else its words.
+    /// The outdated part of that sentence: its figure if it has one, else its words.
     pub was: String,
     /// Whether any figure differs.
     pub other_figures: bool,
 }
 
-/// A stage whose findings cannot be compared, because one run did not come to them.
+/// A stage whose findings cannot be compared, because one run did not reach it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NotCompared {
     /// Full name of the stage.
     pub node: String,
-    /// How many findings the other run has of it.
+    /// Number of its findings in the other run.
     pub findings: u64,
-    /// Whether it is the second run that did not come to them.
+    /// True if it is the second run that did not reach it.
     pub in_new: bool,
 }
 
@@ -72,11 +72,11 @@ pub struct Findings {
     pub changed: Vec<PersistingFinding>,
     /// Both have them, as they were.
     pub unchanged: Vec<PersistingFinding>,
-    /// Those that only one run looked for.
+    /// Findings that only one run looked for.
     pub not_compared: Vec<NotCompared>,
 }
 
-/// What two runs found on an improvement.
+/// The verdicts of two runs on an improvement.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Judgement {
     /// Node that judged it.
@@ -85,13 +85,13 @@ pub struct Judgement {
     pub improvement: String,
     /// Its title.
     pub title: String,
-    /// What it was meant to move.
+    /// The intended metric.
     pub metric: String,
     /// Verdicts; `None` where it was not judged.
     pub verdict: Pair<Option<Verdict>>,
     /// Its effect, relative, with the ends of its interval.
     pub relative: Pair<Option<[f64; 3]>>,
-    /// What the newer of the runs that judged it says, in a sentence.
+    /// The sentence of the newer run with a verdict.
     pub sentence: String,
     /// Whether both runs came to judge improvements.
     pub compared: bool,
@@ -260,8 +260,8 @@ fn has_changed(old: &Finding, new: &Finding) -> bool {
     }
 }
 
-/// What of the old sentence is no longer so: the figure, in the form that both sentences have, or
-/// the words from the first to the last that differ.
+/// The outdated part of the old sentence: the figure, in the form that both sentences have, or the
+/// words from the first to the last that differ.
 fn was(old: &Finding, new: &Finding) -> String {
     if let (Some(a), Some(b)) = (&old.magnitude, &new.magnitude)
         && a.unit == b.unit
@@ -282,7 +282,7 @@ fn was(old: &Finding, new: &Finding) -> String {
         finding.sentence.split(' ').map(str::to_string).collect()
     };
     let text = differing(&words(old), &words(new))[0].join(" ");
-    // What stands in brackets that are not closed is cut off somewhere.
+    // An unclosed parenthesis is cut off.
     let text = match text.rsplit_once('(') {
         Some((before, inside)) if !inside.contains(')') && !before.is_empty() => before,
         _ => &text,
@@ -290,7 +290,7 @@ fn was(old: &Finding, new: &Finding) -> String {
     text.trim_end_matches([' ', ',', ';', '.', ':']).to_string()
 }
 
-/// What two runs found on improvements, as the newer one lists them.
+/// The verdicts of two runs on improvements, in the order of the newer one.
 pub(super) fn judgements(runs: &Pair<RunFolder>) -> Vec<Judgement> {
     let effects = runs.map(|run| {
         let all = run.in_order().flat_map(|(node, cell)| {

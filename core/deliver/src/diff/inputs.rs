@@ -1,4 +1,4 @@
-//! What two runs read: records by source.
+//! The inputs of two runs: records by source.
 
 use super::Pair;
 use retrocast_domain::report::SourceNote;
@@ -6,10 +6,10 @@ use retrocast_run::RunFolder;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What a run took from a source.
+/// The records that a run read from a source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SourceIntake {
-    /// What the source held, as a hash; `None` when the run did not look.
+    /// Identity of the source, as a hash; `None` if the run did not read it.
     pub records: Option<String>,
     /// Version of the dataset it was read into.
     pub version: Option<u64>,
@@ -27,14 +27,14 @@ pub struct SourceIntake {
     pub in_window: Option<u64>,
 }
 
-/// What two runs took from a source; `None` where a run does not have the source.
+/// The records that two runs read from a source; `None` if a run does not have the source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Input {
     /// Name of the source.
     pub source: String,
     /// Whether it held the same records; `None` where that is not known.
     pub same_records: Option<bool>,
-    /// What was taken.
+    /// The records.
     pub taken: Pair<Option<SourceIntake>>,
 }
 

@@ -1,4 +1,4 @@
-//! A difference as a person reads it: what it comes to in a few lines, then the parts that differ.
+//! A difference as text: a summary in a few lines, then the parts that differ.
 
 mod setup;
 mod summary;
@@ -163,7 +163,7 @@ fn figures(page: &mut Page, figures: &[Figure], runs: &Pair<Side>) {
     page.more(moved.len());
 }
 
-/// What a reader should know of a change beside its size.
+/// Notes on a change besides its size.
 fn notes(figure: &Figure) -> String {
     let mut notes = Vec::new();
     if figure.beyond_chance == Some(true) {

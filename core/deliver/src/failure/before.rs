@@ -33,7 +33,7 @@ pub(super) fn before(
         return (None, None);
     };
     let mut found: Vec<(Timestamp, Before)> = Vec::new();
-    // What cannot be listed has none.
+    // An unreadable folder has none.
     for (other_window, path) in folders(job).unwrap_or_default() {
         for (other_run, path) in folders(&path).unwrap_or_default() {
             let is_own = other_window == *window && other_run == *run;

@@ -4,7 +4,7 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 use retrocast_domain::window::long;
 use retrocast_run::Plan;
 
-/// Where the job's clock stands.
+/// The time zone of the job.
 pub(super) struct Zone {
     zone: TimeZone,
     name: String,

@@ -1,4 +1,4 @@
-//! What a folder tells of a run that failed, in words for a page and a text.
+//! The facts about a failed run from its folder, in words for a page and a text.
 
 use super::{
     before::{Before, before},
@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, path::Path};
 
 /// Last lines of the journal that are shown.
 const EVENTS: usize = 20;
-/// Parts of a message that stand each in its line.
+/// Maximum number of parts of a message on their own lines.
 const PARTS: usize = 6;
 /// Files of a run that a reader may want to see.
 const FILES: [&str; 3] = ["journal.jsonl", "plan.json", "job.toml"];
@@ -54,10 +54,10 @@ pub(super) struct Failure {
 #[derive(Debug, Serialize)]
 pub(super) struct Fault {
     pub node: String,
-    /// When, how often tried, whether the reports need it.
+    /// Time, number of attempts, and whether the reports need it.
     pub facts: String,
     pub message: String,
-    /// The rest of what it says, mostly on what to do.
+    /// The rest of the message, mostly advice.
     pub advice: Vec<String>,
 }
 
@@ -159,7 +159,7 @@ fn quoted(word: &str) -> String {
     format!("'{}'", clean(word, 300).replace('\'', r"'\''"))
 }
 
-/// The last of each node's events that says how it ended.
+/// The last final event of each node.
 fn fates(events: &[Event]) -> BTreeMap<&str, &Event> {
     let ends = [
         EventKind::NodeFinished,
@@ -201,7 +201,7 @@ fn fault(node: &Node, events: &[Event], fates: &BTreeMap<&str, &Event>, zone: &Z
     }
 }
 
-/// What an event says, without the node's name, which messages of sources begin with.
+/// The message of an event without the node's name, with which messages of sources start.
 fn said(event: &Event) -> &str {
     let said = event.message.as_deref().unwrap_or_default();
     let node = event.node.as_deref().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Checks a job file: all mistakes at once, each where it stands.
+//! Checks a job file and reports all mistakes at once, each with its location.
 
 use super::{
     CheckOptions, Checked, Job, ReportSection,
@@ -83,12 +83,13 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> Checked {
     Checked { job, diagnostics }
 }
 
-/// What messages say that is not there. A syntax error may have torn it out of the tree.
+/// Messages about missing things. A syntax error may have removed them from the tree.
 const ABSENCE: [&str; 3] = ["missing key", "there is no", "parameter"];
 
-/// In the order of the file. What a syntax error tore apart is not said to be missing too.
+/// Sorts diagnostics by location. Parts that a syntax error removed are not reported as missing,
+/// too.
 fn in_order(text: &str, syntax: Vec<Diagnostic>, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    // What is said about other files comes last, in their own order.
+    // Diagnostics of other files come last, in their own order.
     let (elsewhere, mut found): (Vec<_>, Vec<_>) = found
         .into_iter()
         .partition(|diagnostic| diagnostic.text.is_some());
@@ -295,7 +296,7 @@ impl Checker<'_> {
         }
     }
 
-    /// How far back a source goes, which its uri must be able to tell.
+    /// Checks `history`, which needs a dated uri.
     fn history(&mut self, source: &Entry) {
         let Some(item) = source.item.get("history") else {
             return;

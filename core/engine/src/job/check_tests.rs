@@ -2,7 +2,7 @@ use super::*;
 use crate::test_support::{self, JOB, TrialKinds, checked};
 use crate::{job::job_schema, render};
 
-/// What is said about a job file: place, message, marked text, advice.
+/// Formats the diagnostics of a job file: location, message, marked text, advice.
 fn said(text: &str) -> Vec<String> {
     let diagnostics = checked(text).diagnostics;
     let line = |diagnostic: &Diagnostic| {
@@ -137,9 +137,9 @@ fn the_shape_is_checked() {
         "uri = \"tickets/*.jsonl\"\n",
         "",
         &[
-            "8:9 tickets: missing key `uri` in [source.tickets]; uri: Where the records are; *, **, ? \
-           and [..] stand for many files, {year}, {month}, {day} and {date} for days, of which only \
-           those of the window are read.",
+            "8:9 tickets: missing key `uri` in [source.tickets]; uri: Location of the records: a path or \
+           URL. *, **, ? and [..] match files; {year}, {month}, {day} and {date} match dates, of which \
+           only those of the window are read.",
         ],
     );
     check(
@@ -299,7 +299,7 @@ fn references_are_checked() {
         "default = 3\nallowed = [1, 2]",
         &["7:11 3: the default is not one of the allowed values; allowed: 1, 2"],
     );
-    // A reference may stand for a number; its value is checked as if written there.
+    // A reference may resolve to a number; its value is checked like a literal.
     let text = JOB.replacen(
         "input = \"tickets\"",
         "input = \"tickets\"\nleast = \"${params.least}\"",
@@ -514,7 +514,7 @@ fn what_queries_name_is_looked_for_where_tables_are_known() {
     assert_eq!(with("rhythm"), [""; 0]);
     assert_eq!(with("metrics"), [""; 0]);
     assert_eq!(with("daily join rhythm on true"), [""; 0]);
-    // What follows from an error is not said too.
+    // Consequences of an error are not reported, too.
     let text = JOB
         .replace(query, "select missing from tickets where n > ${params.least}")
         .replace(

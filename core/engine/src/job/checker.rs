@@ -1,4 +1,4 @@
-//! Collects diagnostics of a job file while it is checked, and reads its tables.
+//! Collects the diagnostics of a job file and visits its tables.
 
 use super::document::{Entry, Item, Span};
 use retrocast_domain::Diagnostic;
@@ -14,7 +14,7 @@ pub(crate) fn entries<'a>(document: &'a Item, table: &str) -> &'a [Entry] {
     document.get(table).map_or(&[], Item::entries)
 }
 
-/// Collects diagnostics of the parts that every job has.
+/// The diagnostics of the sections that every job has.
 pub(super) struct Checker<'a> {
     pub(super) file: &'a str,
     pub(super) diagnostics: Vec<Diagnostic>,
@@ -41,7 +41,7 @@ impl Checker<'_> {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Says that a text is not a mail address, unless it is one.
+    /// Reports a text that is not a mail address.
     pub(super) fn address(&mut self, item: &Item, help: &str) {
         let Some(address) = item.text() else { return };
         if !retrocast_domain::is_mail_address(address) {

@@ -1,8 +1,7 @@
-//! TOML text as a tree in which every key and value knows where it stands.
+//! TOML text as a tree in which every key and value has a span.
 //!
-//! Spans are what makes a message point at the line to mend, so the file is read into this tree
-//! first and only then into types. The parser goes on after a syntax error: what comes after it is
-//! still checked.
+//! Messages need spans to point at the line to fix, so the file is first parsed into this tree and
+//! only then into types. The parser continues after a syntax error, and the rest is still checked.
 
 use retrocast_domain::Diagnostic;
 use serde_json::{Map, Value};
@@ -15,16 +14,16 @@ use toml::{
 /// Byte range in the text of the file.
 pub type Span = Range<usize>;
 
-/// A value and where it stands.
+/// A value and its span.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
-    /// Where it stands. For a table with a header: the header.
+    /// The span. For a table with a header: the header.
     pub span: Span,
-    /// What it is.
+    /// The value.
     pub node: Node,
 }
 
-/// What a value is.
+/// The kinds of values.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Node {
     /// Text, boolean or number, as JSON has them.
@@ -42,14 +41,14 @@ pub enum Node {
 pub struct Entry {
     /// Key.
     pub key: String,
-    /// Where the key stands.
+    /// Span of the key.
     pub key_span: Span,
     /// Value.
     pub item: Item,
 }
 
 impl Item {
-    /// Reads a file; what cannot be read is said in diagnostics and left out of the tree.
+    /// Parses a file; unreadable parts are reported as diagnostics and left out of the tree.
     pub fn parse(file: &str, text: &str) -> (Self, Vec<Diagnostic>) {
         let (table, errors) = DeTable::parse_recoverable(text);
         let mut diagnostics: Vec<Diagnostic> = errors
@@ -115,7 +114,7 @@ impl Item {
         }
     }
 
-    /// What it is, with an article, and its value when that is short: `number 17`.
+    /// Describes the value with an article, and shows it when it is short: `number 17`.
     pub fn describe(&self) -> String {
         match &self.node {
             Node::Scalar(Value::String(text)) if text.chars().count() <= 40 => {
@@ -227,7 +226,7 @@ fn item(
     Some(Item { span, node })
 }
 
-/// Where each part of a string's value stands in the file.
+/// Maps the parts of a string's value to their spans in the file.
 ///
 /// An SQL error is found at a place in the value; the reader needs the place in the file. Escapes
 /// and the line break after `"""` make these differ.
@@ -297,7 +296,7 @@ fn offsets(raw: &str, value: &str) -> Option<Vec<usize>> {
     (rest.next().is_none() && offsets.len() == value.len() + 1).then_some(offsets)
 }
 
-/// Length of the escape at the start of `raw` and the character it stands for, if for any.
+/// Length of the escape at the start of `raw`, and the character it encodes, if any.
 fn escape(raw: &str) -> Option<(usize, Option<char>)> {
     let kind = raw[1..].chars().next()?;
     let hex = |digits: usize| {

@@ -36,7 +36,7 @@ pub(crate) struct Elaborated {
     pub ledger: BTreeMap<String, BTreeSet<String>>,
     /// Params referred to.
     pub used: BTreeSet<String>,
-    /// What is wrong.
+    /// The diagnostics found.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -219,7 +219,7 @@ fn by_name<'a>(document: &'a Item, table: &str) -> BTreeMap<&'a str, &'a Item> {
         .collect()
 }
 
-/// What a schema cannot say.
+/// Checks that a schema cannot express.
 struct SemanticCheck<'a> {
     options: &'a CheckOptions<'a>,
     text: &'a str,
@@ -321,7 +321,7 @@ impl<'a> SemanticCheck<'a> {
         let tables = match self.kinds().sql_tables(sql) {
             Ok(tables) => tables,
             Err(mut error) => {
-                // Only what the parser says needs to be told what it is about.
+                // Only parser errors need help that explains their subject.
                 if error.help.is_empty() {
                     error.message = format!("not SQL: {}", error.message.trim());
                 }
@@ -358,7 +358,7 @@ impl<'a> SemanticCheck<'a> {
         self.error(span, format!("the ledger has no table `{table}`"), help);
     }
 
-    /// Says an error at its place in the file.
+    /// Reports an error in a query at its place in the file.
     fn wrong_query(&mut self, query: &Query, sql: &str, error: SqlError) {
         let span = if error.line == 0 {
             query.span.clone()
@@ -390,7 +390,7 @@ impl<'a> SemanticCheck<'a> {
             })
             .collect();
         known.extend(self.kinds().ledger_tables());
-        // How many tables of each query are not known yet, and which queries wait for a table.
+        // Unknown tables of each query, and the queries that wait for each table.
         let mut unknown = Vec::with_capacity(queries.len());
         let mut readers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (i, (_, tables)) in queries.iter().enumerate() {
@@ -446,7 +446,7 @@ impl<'a> SemanticCheck<'a> {
         circles.iter().for_each(|members| self.circle(members));
     }
 
-    /// Says one circle among stages that all reach each other: the shortest through the first.
+    /// Reports one cycle among stages that all reach each other: the shortest through the first.
     fn circle(&mut self, members: &BTreeSet<String>) {
         let order = keys(self.document, "stage");
         let Some(first) = order.iter().find(|name| members.contains(*name)) else {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Type of a param.
+/// Type of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ParamKind {
@@ -22,7 +22,7 @@ pub enum ParamKind {
 }
 
 impl ParamKind {
-    /// What is expected, in words.
+    /// The expected type, in words.
     pub fn words(self) -> &'static str {
         match self {
             Self::String => "a string",
@@ -46,7 +46,7 @@ impl ParamKind {
         }
     }
 
-    /// The value that a text given on the command line stands for.
+    /// Parses a value given on the command line.
     pub fn parse(self, text: &str) -> Option<Value> {
         let value = match self {
             Self::String | Self::Date => Value::String(text.to_string()),
@@ -77,7 +77,7 @@ pub struct ParamSpec {
     pub kind: ParamKind,
     /// Value when none is given.
     pub default: Option<Value>,
-    /// What it is for; empty for unsaid.
+    /// Description; empty for none.
     pub description: String,
     /// The only values it may have; empty for any.
     pub allowed: Vec<Value>,

@@ -1,8 +1,8 @@
 //! `${params.x}`, `${env.X}`, `${secret.X}`, `${window.start}`: values put into strings.
 //!
 //! In a query each value becomes an SQL literal, quoted and escaped, so that no value can become
-//! code. Secrets are never put in: they stay references until the moment of use. `$${` stands for
-//! `${` itself.
+//! code. Secrets are never inserted: they stay references until the moment of use. `$${` is a
+//! literal `${`.
 
 use super::{
     document::Span,
@@ -13,10 +13,10 @@ use retrocast_domain::suggest;
 use serde_json::Value;
 use std::{cell::RefCell, collections::BTreeSet};
 
-/// How a reference to a secret begins.
+/// The start of a reference to a secret.
 pub const SECRET_OPEN: &str = "${secret.";
 
-/// What references are replaced with.
+/// The values of references.
 pub struct Values<'a> {
     /// Params by name.
     pub params: &'a Params,
@@ -28,14 +28,14 @@ pub struct Values<'a> {
     pub used: RefCell<BTreeSet<String>>,
 }
 
-/// What is wrong with a reference, and where in the string.
+/// An invalid reference and its span in the string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferenceError {
     /// Byte range in the string.
     pub range: Span,
-    /// What is wrong.
+    /// The error.
     pub message: String,
-    /// What to do.
+    /// Advice.
     pub help: String,
 }
 
@@ -184,8 +184,8 @@ impl Values<'_> {
     }
 }
 
-/// Refuses a value that would be taken for a reference to a secret when the string is used: only
-/// what stands in the job file is one.
+/// Rejects a value that would be taken for a reference to a secret later: only the job file may
+/// contain them.
 fn plain_value(value: &str, body: &str) -> Result<(), (String, String)> {
     if !value.contains(SECRET_OPEN) {
         return Ok(());
@@ -301,7 +301,7 @@ fn literal(replacement: Replacement) -> Result<Option<String>, (String, String)>
     }))
 }
 
-/// Where in a query one is.
+/// The context of a reference in a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Context {
     Code,

@@ -42,8 +42,8 @@ pub fn render(diagnostics: &[Diagnostic], text: &str, colour: bool) -> String {
     out
 }
 
-/// The span when it lies in the text; only its first line, since a marked query of forty lines
-/// would hide what is said about it.
+/// The span if it is within the text, limited to its first line: a marked query of forty lines
+/// would hide the message.
 fn marked(diagnostic: &Diagnostic, text: &str) -> Option<Span> {
     let span = diagnostic.span.clone()?;
     let marked = text.get(span.clone())?;

@@ -1,17 +1,17 @@
-//! What a job file says of how long reports are kept.
+//! Parses the `[retention]` section of a job file.
 
 use super::{checker::Checker, document::Item};
 use jiff::{Span, civil::Date};
 
-/// As many windows as are kept in any case when the job file does not say.
+/// Default number of newest windows that are always kept.
 const AT_LEAST: u32 = 4;
 
-/// Which reports may be removed when the disk is full.
+/// The reports that may be removed when the disk is full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
     /// Reports on windows that ended longer ago may be removed, as the job file has it.
     pub keep: String,
-    /// As many of the newest windows stay in any case.
+    /// Number of newest windows that are always kept.
     pub at_least: u32,
 }
 
@@ -22,8 +22,7 @@ impl Retention {
     }
 }
 
-/// The day that lies so long before another, as a job file has it; the first of all where that cannot
-/// be told.
+/// Subtracts a duration, as written in a job file, from a day; the earliest day if that underflows.
 pub fn before(day: Date, time: &str) -> Date {
     span(time)
         .and_then(|span| day.checked_sub(span).ok())

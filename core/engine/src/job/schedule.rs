@@ -1,4 +1,4 @@
-//! What a job file says of its schedule: when it is due, and what happens when that goes wrong.
+//! Parses the `[schedule]` section of a job file: due times and the handling of failures.
 
 use super::{
     checker::{Checker, duration},
@@ -9,56 +9,55 @@ use crate::schedule::Calendar;
 use schemars::JsonSchema;
 use std::time::Duration;
 
-/// What is waited before a due time is tried again, when the job file does not say.
+/// Default waits before retries of a due time.
 pub const RETRY: [&str; 3] = ["1 hour", "4 hours", "24 hours"];
-/// As many missed runs as are caught up when the job file does not say.
+/// Default maximum number of missed runs to catch up.
 pub const MOST: u32 = 10;
-/// As many failures as there are before somebody is told, when the job file does not say and a due
-/// time is tried as often.
+/// Default number of failures before an alert, if a due time has that many attempts.
 pub const TELL_AFTER: u32 = 3;
 
-/// When a job is run.
+/// Schedule of the job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     /// Five fields, in the job's time zone.
     pub cron: String,
-    /// What to do about missed runs.
+    /// The missed runs to catch up.
     pub missed: Missed,
-    /// As many missed runs as are caught up, when all are.
+    /// Maximum number of missed runs to catch up, with `Missed::All`.
     pub most: u32,
-    /// How long to wait before each further attempt on a due time.
+    /// Waits before each further attempt on a due time.
     pub retry: Vec<Duration>,
-    /// Mail address of who is told of failures; empty for nobody.
+    /// Mail address for alerts about failures; empty for none.
     pub admin: String,
-    /// After how many failed attempts, on a due time or in a row, somebody is told.
+    /// Number of failed attempts, on a due time or in a row, before an alert is sent.
     pub tell_after: u32,
-    /// What must hold before a run is begun.
+    /// Conditions that must hold before a run starts.
     pub only_if: OnlyIf,
 }
 
 impl Schedule {
-    /// As many attempts as are made on a due time.
+    /// The number of attempts on a due time.
     pub fn tries(&self) -> u32 {
         self.retry.len() as u32 + 1
     }
 }
 
-/// What to do about runs that were missed.
+/// Which missed runs to catch up.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Missed {
-    /// Nothing.
+    /// None of them.
     None,
-    /// Run the latest one.
+    /// The latest one.
     #[default]
     Latest,
-    /// Run all of them.
+    /// All of them, up to `most`.
     All,
 }
 
-/// What must hold before a run is begun.
+/// Conditions that must hold before a run starts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct OnlyIf {
     /// Load of the last minute a processor, to be below this.
@@ -67,7 +66,7 @@ pub struct OnlyIf {
     pub free_disk: Option<u64>,
     /// Bytes of memory to be free.
     pub free_memory: Option<u64>,
-    /// How old the newest file of each required source may be at the due time.
+    /// Maximum age of the newest file of each required source at the due time.
     pub fresh_within: Option<Duration>,
 }
 
@@ -175,7 +174,7 @@ impl Checker<'_> {
         size
     }
 
-    /// Says which keys say nothing beside the others.
+    /// Reports keys that have no effect beside the others.
     fn idle_keys(&mut self, table: &Item, schedule: &Schedule) {
         if let Some(item) = table.get("most")
             && schedule.missed != Missed::All

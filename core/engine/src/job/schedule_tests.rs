@@ -13,7 +13,7 @@ fn schedule(keys: &str) -> Schedule {
     test_support::job(&text(keys)).schedule.unwrap()
 }
 
-/// What is said about the keys of a schedule: the marked text, the message and the advice.
+/// Checks the diagnostics of a schedule: marked text, message and advice.
 #[track_caller]
 fn said(keys: &str, expected: &[&str]) {
     let text = text(keys);

@@ -1,7 +1,7 @@
 //! The shape of a job file as JSON Schema: the one truth that editors and the checker share.
 //!
-//! The structs here describe what every job has; each kind of stage brings the schema of its params.
-//! They are merged into one document, in which a stage is one of the kinds, told apart by `kind`.
+//! The structs here describe the keys of every job; each kind of stage has a schema of its params.
+//! They are merged into one document, in which a stage is one of the kinds, selected by `kind`.
 
 // The structs are described, not built: values are read from the tree that knows its places.
 #![allow(dead_code)]
@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Names the key whose value tells the variants of a `oneOf` apart.
+/// Names the key whose value selects the variant of a `oneOf`.
 pub const DISCRIMINATOR: &str = "x-discriminator";
 
 /// A job: records in, reports out.
@@ -26,25 +26,25 @@ struct JobFile {
     /// Title of the reports.
     #[schemars(length(min = 1, max = 200))]
     title: String,
-    /// Who owns the reports, such as a mail address.
+    /// Owner of the reports, such as a mail address.
     owner: Option<String>,
-    /// What is reported on: "week", "month", "quarter", "day" or "14 days"; the last complete one
-    /// before the run's date.
+    /// Period to report on: "day", "week", "month", "quarter" or such as "14 days". A run reports on the
+    /// last complete one before its date.
     window: String,
-    /// What the window is compared with: "previous" or such as "4 weeks".
+    /// Periods to compare the window with: "previous", or such as "4 weeks".
     compare: Option<Vec<String>>,
     /// IANA name of the time zone in which days begin, such as "Europe/London".
     #[serde(default = "utc")]
     timezone: String,
-    /// When the job is run.
+    /// Schedule of the job.
     schedule: Option<ScheduleFile>,
-    /// Which reports may be removed when the disk is full; by default none.
+    /// Reports that may be removed when the disk is full; by default none.
     retention: Option<RetentionFile>,
-    /// Values that the job may be run with, as `${params.NAME}`.
+    /// Parameters of the job, used as `${params.NAME}`.
     params: Option<BTreeMap<String, ParamFile>>,
-    /// Records, by the name of the dataset they become.
+    /// Sources of records, by name of the dataset.
     source: Option<BTreeMap<String, SourceFile>>,
-    /// Analyses, by name.
+    /// Queries and analyses, by name.
     stage: Option<BTreeMap<String, StageFile>>,
     /// Reports, by reader.
     report: Option<ReportsFile>,
@@ -54,33 +54,33 @@ fn utc() -> String {
     "UTC".to_string()
 }
 
-/// When a job is run.
+/// Schedule of the job.
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ScheduleFile {
-    /// Minute, hour, day of month, month, weekday, in the job's time zone: "0 9 * * SUN". When
-    /// clocks go forward, a time that is skipped is due as long after midnight as on other days;
-    /// when they go back, a time that comes twice is due once, unless the job is due every hour.
+    /// Cron expression (minute, hour, day of month, month, weekday) in the job's time zone, such as
+    /// "0 9 * * SUN". A time that clocks skip is due as long after midnight as on other days; a time
+    /// that occurs twice is due once, unless the job is due every hour.
     cron: String,
-    /// What to do about runs that were missed.
+    /// Which missed runs to catch up.
     #[serde(default)]
     missed: Missed,
-    /// As many missed runs as are caught up when `missed` is "all": the newest.
+    /// Maximum number of missed runs to catch up when `missed` is "all": the newest.
     #[serde(default = "most")]
     #[schemars(range(min = 1, max = 1000))]
     most: i64,
-    /// How long to wait after a failure before the run is tried again, one after the other; then it
-    /// is given up until it is due again.
+    /// Waits before the retries of a failed run, in order. After the last retry the run is given up
+    /// until the next due time.
     #[serde(default = "retry")]
     #[schemars(length(max = 10))]
     retry: Vec<String>,
-    /// Mail address of who is told when a run keeps failing; by default the job's owner.
+    /// Mail address for alerts about repeated failures; by default the job's owner.
     admin: Option<String>,
-    /// After how many failures, of one due time or in a row, somebody is told; by default after 3,
-    /// or when it is given up.
+    /// Number of failures, of one due time or in a row, before an alert is sent; by default 3, or
+    /// when the run is given up.
     #[schemars(range(min = 1, max = 100))]
     tell_after: Option<i64>,
-    /// What must hold before a run is begun; until it does, the run waits.
+    /// Conditions that must hold before a run starts; until then, the run waits.
     only_if: Option<OnlyIfFile>,
 }
 
@@ -92,46 +92,45 @@ fn retry() -> Vec<String> {
     RETRY.map(str::to_string).into()
 }
 
-/// What must hold before a run is begun.
+/// Conditions that must hold before a run starts.
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct OnlyIfFile {
-    /// Load of the last minute divided by the number of processors, such as 0.8.
+    /// Maximum load of the last minute per processor, such as 0.8.
     #[schemars(range(min = 0.01, max = 1000.0))]
     load_below: Option<f64>,
-    /// Space on the disks of lake and archive, such as "2 GiB".
+    /// Free space on the disks of lake and archive, such as "2 GiB".
     free_disk: Option<String>,
-    /// Memory that a new program could have, such as "2 GiB".
+    /// Free memory, such as "2 GiB".
     free_memory: Option<String>,
-    /// How long before the due time the newest file of every required source may have been written,
-    /// such as "26 hours".
+    /// Maximum age at the due time of the newest file of each required source, such as "26 hours".
     fresh_within: Option<String>,
 }
 
-/// Which reports may be removed when the disk is full: a run that finds no room removes the oldest of
-/// them and goes on, and the next report says so.
+/// Reports that may be removed when the disk is full: a run removes the oldest of them, continues, and
+/// the next report says so.
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RetentionFile {
-    /// Reports on windows that ended longer ago may be removed, such as "26 weeks" or "2 years".
+    /// Age of windows above which reports may be removed, such as "26 weeks" or "2 years".
     keep: String,
-    /// As many of the newest windows stay in any case; by default 4.
+    /// Number of newest windows that are always kept; by default 4.
     #[schemars(range(min = 1, max = 100_000))]
     at_least: Option<i64>,
 }
 
-/// A value that the job may be run with.
+/// A parameter of the job.
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ParamFile {
-    /// Its type.
+    /// Type.
     #[serde(rename = "type")]
     kind: ParamKind,
-    /// Its value when none is given.
+    /// Default value; without one, the parameter must be set.
     default: Option<Value>,
-    /// What it is for.
+    /// Description.
     description: Option<String>,
-    /// The only values it may have.
+    /// The allowed values; by default any.
     allowed: Option<Vec<Value>>,
 }
 
@@ -139,35 +138,35 @@ struct ParamFile {
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SourceFile {
-    /// Where the records are; *, **, ? and [..] stand for many files, {year}, {month}, {day} and
-    /// {date} for days, of which only those of the window are read.
+    /// Location of the records: a path or URL. *, **, ? and [..] match files; {year}, {month}, {day}
+    /// and {date} match dates, of which only those of the window are read.
     #[schemars(length(min = 1))]
     uri: String,
-    /// What a record must be like: a file in contracts/.
+    /// Contract of the records: a file in contracts/.
     contract: String,
-    /// How records are written; by default what the file name says.
+    /// Format of the records; by default from the file name.
     format: Option<Format>,
-    /// What stands between the cells of CSV; by default what the file shows.
+    /// Delimiter of CSV; by default detected.
     #[schemars(length(min = 1, max = 1))]
     delimiter: Option<String>,
-    /// What stands around cells of CSV that hold a delimiter; by default ".
+    /// Quote character of CSV; by default ".
     #[schemars(length(min = 1, max = 1))]
     quote: Option<String>,
-    /// With what lines of CSV begin that are no records.
+    /// Character at the start of comment lines in CSV.
     #[schemars(length(min = 1, max = 1))]
     comment: Option<String>,
-    /// Whether CSV begins with the names of its columns.
+    /// Whether CSV has a header line with column names.
     header: Option<bool>,
-    /// Names of the columns of CSV, in place of those in the file.
+    /// Column names of CSV, instead of those in the file.
     columns: Option<Vec<String>>,
-    /// How far before the window days in the uri go back, such as "60 weeks"; by default all.
+    /// Time before the window for which daily files are read, such as "60 weeks"; by default all.
     history: Option<String>,
     /// Whether the run fails when there are no files.
     #[serde(default = "yes")]
     required: bool,
-    /// Longest time to take, such as "10 minutes".
+    /// Timeout, such as "10 minutes".
     timeout: Option<String>,
-    /// How often to try again after a failure that may pass.
+    /// Number of retries after a transient failure.
     #[schemars(range(min = 0, max = 10))]
     retries: Option<i64>,
 }
@@ -176,21 +175,21 @@ fn yes() -> bool {
     true
 }
 
-/// How records are written.
+/// Format of the records.
 #[derive(JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Format {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Jsonl,
-    /// Arrays of JSON objects, or objects one after another.
+    /// Arrays of JSON objects, or concatenated objects.
     Json,
-    /// Comma-separated values under a header.
+    /// Comma-separated values with a header.
     Csv,
     /// Apache Parquet.
     Parquet,
 }
 
-/// What every stage has besides the params of its kind.
+/// The keys of every stage besides the params of its kind.
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct StageFile {
@@ -198,12 +197,12 @@ struct StageFile {
     kind: String,
     /// Title in the reports.
     title: Option<String>,
-    /// Whether the reports are made without it when it fails.
+    /// Whether reports are made without this stage when it fails.
     #[serde(default)]
     optional: bool,
-    /// Longest time to take, such as "10 minutes".
+    /// Timeout, such as "10 minutes".
     timeout: Option<String>,
-    /// How often to try again after a failure that may pass.
+    /// Number of retries after a transient failure.
     #[schemars(range(min = 0, max = 10))]
     retries: Option<i64>,
 }
@@ -220,9 +219,9 @@ pub const COMMON_STAGE_KEYS: [&str; 5] = ["kind", "title", "optional", "timeout"
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ReportsFile {
-    /// Few pages for somebody who decides.
+    /// A summary of a few pages, for decisions.
     executive: Option<ReportFile>,
-    /// Every stage, for somebody who checks.
+    /// A chapter per stage, with methods and tables, for review.
     technical: Option<ReportFile>,
 }
 
@@ -230,11 +229,11 @@ struct ReportsFile {
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ReportFile {
-    /// Mail addresses it is sent to.
+    /// Mail addresses of the recipients.
     to: Option<Vec<String>>,
-    /// Its title; by default the job's.
+    /// Title of the report; by default the job's.
     title: Option<String>,
-    /// The stages in it; by default all.
+    /// Stages in the report; by default all.
     stages: Option<Vec<String>>,
 }
 
@@ -243,8 +242,8 @@ pub fn job_schema(kinds: &dyn Kinds) -> Value {
     schema_with(kinds, &kinds.names())
 }
 
-/// The same with only the kinds that a document names, as long as all of them are known: most jobs use
-/// few, and a check makes the schema anew.
+/// The same with only the kinds that a document names, if all of them are known: most jobs use few,
+/// and every check builds the schema again.
 pub(super) fn schema_for(kinds: &dyn Kinds, document: &Item) -> Value {
     let known = kinds.names();
     let stages = document.get("stage").map_or(&[][..], Item::entries);

@@ -1,8 +1,8 @@
-//! Walks a job file's tree along its JSON Schema and says what does not fit, and where.
+//! Checks a job file's tree against its JSON Schema and reports the deviations with their spans.
 //!
-//! Covers what schemas made from structs use: types, properties, required and unknown keys, lists,
-//! allowed values, ranges, lengths, references, alternatives. `Null` in the tree stands for a value
-//! that is not known yet; it fits everything.
+//! Covers the schemas that are generated from structs: types, properties, required and unknown
+//! keys, lists, allowed values, ranges, lengths, references, alternatives. `Null` in the tree is a
+//! value that is not known yet; it is always valid.
 
 use super::{
     document::{Entry, Item, Node, Span},
@@ -12,14 +12,14 @@ use retrocast_domain::Diagnostic;
 use retrocast_domain::suggest;
 use serde_json::Value;
 
-/// A value that names a dataset, as its schema says with `x-dataset`.
+/// A value that names a dataset, as its schema declares with `x-dataset`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedDataset {
     /// The stage that names it.
     pub owner: String,
     /// The dataset.
     pub name: String,
-    /// Where it is named.
+    /// Span of the name.
     pub span: Span,
 }
 
@@ -32,14 +32,14 @@ pub struct NamedColumn {
     pub of: String,
     /// The column.
     pub name: String,
-    /// Where it is named.
+    /// Span of the name.
     pub span: Span,
 }
 
-/// What a walk has come upon.
+/// The result of a walk.
 #[derive(Debug, Default)]
 pub struct ShapeReport {
-    /// What does not fit.
+    /// The deviations from the schema.
     pub diagnostics: Vec<Diagnostic>,
     /// Values that name datasets.
     pub datasets: Vec<NamedDataset>,
@@ -52,7 +52,7 @@ pub struct Walk<'a> {
     file: &'a str,
     schema: &'a Value,
     path: Vec<String>,
-    /// Where the table is named that is being looked at.
+    /// Span of the name of the current table.
     owner: Span,
     found: ShapeReport,
 }
@@ -93,7 +93,7 @@ impl<'a> Walk<'a> {
         schema
     }
 
-    /// What the value is called in messages.
+    /// The name of the value for messages.
     fn name(&self) -> String {
         match self.path.last() {
             Some(key) if key.starts_with('[') && self.path.len() > 1 => {
@@ -104,7 +104,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What the table being looked at is called.
+    /// The name of the current table.
     fn table_name(&self) -> String {
         if self.path.is_empty() {
             "the job file".to_string()
@@ -181,7 +181,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The alternatives of a schema with the value of `key` that tells each apart.
+    /// The alternatives of a schema with the value of `key` that selects each.
     fn variants(&self, schema: &'a Value, key: &str) -> impl Iterator<Item = (&'a str, &'a Value)> {
         let variants = schema["oneOf"].as_array().into_iter().flatten();
         variants.filter_map(move |variant| {
@@ -538,7 +538,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// What is said about a text that is to have this shape.
+    /// Checks a text against a schema and returns the messages.
     fn said(schema: &Value, text: &str) -> Vec<String> {
         let (item, _) = Item::parse("job.toml", text);
         let found = Walk::new("job.toml", schema).run(&item);

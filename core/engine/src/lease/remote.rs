@@ -1,9 +1,9 @@
 //! Leases between machines: an object that is written on the condition that it is as it was seen.
 //!
-//! The holder writes it anew every quarter of a minute. One that was not written for a minute belongs to
-//! a process that died, or that is cut off from the storage; then it goes to whoever asks first, and the
-//! count of hands tells the old holder that it has lost it. A process of the same machine can be looked
-//! up, so what it leaves behind is free at once.
+//! The holder rewrites it every 15 seconds. A lease that was not written for a minute belongs to a
+//! process that died or lost its connection; the next process to request it gets it, and the fencing
+//! token tells the old holder that it lost it. The lease of a dead process on the same machine is free
+//! at once.
 
 use super::Holder;
 use crate::shared_store::{ETag, SharedStore};
@@ -22,32 +22,32 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a lease is good without being renewed.
+/// Lifetime of a lease without renewal.
 pub(crate) const GOOD_FOR: Duration = Duration::from_secs(60);
-/// How often it is renewed.
+/// Renewal interval.
 const RENEWED_EVERY: Duration = Duration::from_secs(15);
 
-/// What the object of a lease says.
+/// The contents of a lease object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Claim {
     pub holder: Holder,
-    /// The process, for those who can look it up.
+    /// The process, which others on its machine can look up.
     process: Process,
-    /// Which of the claims of its process.
+    /// Number of the claim within its process.
     number: u64,
-    /// When it was last written.
+    /// Time of the last renewal.
     renewed: Timestamp,
     /// Whether the holder has given it back.
     ended: bool,
 }
 
-/// A process as it can be told from all others.
+/// The identity of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Process {
     /// The start of the machine and the table in which its number counts.
     table: String,
     pid: u32,
-    /// When it was started, in ticks of the machine: numbers are used again.
+    /// Start time, in ticks of the machine: process ids are reused.
     born: String,
 }
 
@@ -69,7 +69,7 @@ impl Process {
     }
 }
 
-/// Which machine, since when, and which numbering of its processes; empty where that cannot be told.
+/// Identity of the machine, its boot and its process namespace; empty if unknown.
 fn table() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id");
     let space = fs::read_link("/proc/self/ns/pid");
@@ -79,10 +79,10 @@ fn table() -> String {
     }
 }
 
-/// When a process was started; `None` when there is none.
+/// The start time of a process; `None` if it does not exist.
 fn born(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
-    // The name of the program stands in brackets and may hold anything.
+    // The program name is in parentheses and may contain anything.
     let (_, rest) = stat.rsplit_once(')')?;
     // State first; a process that has ended and was not yet buried is dead.
     let mut fields = rest.split_whitespace();
@@ -104,7 +104,7 @@ impl Claim {
         }
     }
 
-    /// Whether somebody holds it at this moment.
+    /// Returns true if a process holds it now.
     pub fn is_held(&self, now: Timestamp) -> bool {
         let good_for = SignedDuration::try_from(GOOD_FOR).unwrap_or(SignedDuration::MAX);
         !self.ended && now.duration_since(self.renewed) < good_for && !self.process.is_dead()
@@ -123,7 +123,7 @@ impl Claim {
     }
 }
 
-/// What came of asking.
+/// The result of requesting a lease.
 pub(super) enum Asked {
     Granted(RemoteLease),
     Held(Option<Holder>),
@@ -149,7 +149,7 @@ struct Object {
 struct State {
     claim: Claim,
     mark: ETag,
-    /// When it was last written, by a clock that cannot be set.
+    /// Time of the last renewal, by a monotonic clock.
     renewed: Instant,
     lost: bool,
 }
@@ -208,7 +208,7 @@ impl RemoteLease {
         let renewed = object.clone();
         let renew = move || {
             while ended.recv_timeout(RENEWED_EVERY) == Err(RecvTimeoutError::Timeout) {
-                // What fails is tried again next time, as long as the lease is good.
+                // A failed renewal is retried at the next interval, until the lease expires.
                 let _ = renewed.write(|_| ());
             }
         };
@@ -225,14 +225,14 @@ impl RemoteLease {
         self.object.state().claim.holder.token
     }
 
-    /// Says which run it is held for.
+    /// Records the run that the lease is held for.
     pub fn name(&self, run: &str) -> io::Result<()> {
         self.object
             .write(|claim| claim.holder.run = run.to_string())
     }
 
-    /// Whether it is still ours, as the storage says; when it cannot be asked, as long as it was
-    /// renewed in time.
+    /// Returns true if we still hold it according to the storage; if the storage cannot be reached,
+    /// if the last renewal is recent enough.
     pub fn is_held(&self) -> bool {
         let state = self.object.state();
         if state.lost {
@@ -252,7 +252,7 @@ impl Drop for RemoteLease {
         if let Some(thread) = self.renewing.take() {
             let _ = thread.join();
         }
-        // Where that fails it ends by itself, a little later.
+        // If this fails, the lease expires a little later.
         let _ = self.object.write(|claim| claim.ended = true);
     }
 }
@@ -262,7 +262,7 @@ impl Object {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the claim anew, changed.
+    /// Rewrites the claim with a change.
     fn write(&self, change: impl FnOnce(&mut Claim)) -> io::Result<()> {
         let mut state = self.state();
         if state.lost {
@@ -295,7 +295,8 @@ fn lost(key: &str) -> io::Error {
     io::Error::other(format!("the lease {key} went to somebody else"))
 }
 
-/// Runs that other processes are at, as the leases on windows say: `<job>/<window>/<run>`.
+/// Runs of other processes that are active, according to the leases on windows:
+/// `<job>/<window>/<run>`.
 pub fn at_work(depot: &dyn SharedStore) -> io::Result<BTreeSet<String>> {
     let now = Timestamp::now();
     let recent = SignedDuration::try_from(GOOD_FOR * 3).unwrap_or(SignedDuration::MAX);

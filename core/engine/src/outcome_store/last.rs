@@ -1,4 +1,4 @@
-//! What each node of a job was last known by, to say in words what changed since.
+//! The last known identity of each node of a job, to describe what changed since.
 //!
 //! A line a node, appended; the last one of a node counts. It decides nothing: should a line be lost
 //! with the power, or with a second run that writes at the same time, a reason is less exact.
@@ -47,7 +47,7 @@ impl Last {
         last
     }
 
-    /// What a node was last known by.
+    /// The last known identity of a node.
     pub fn of(&self, node: &str) -> Option<&Fingerprint> {
         self.known.get(node)
     }

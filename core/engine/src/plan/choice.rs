@@ -1,4 +1,4 @@
-//! Which nodes of a plan patterns choose.
+//! Selects nodes of a plan by patterns.
 
 use retrocast_domain::Diagnostic;
 use retrocast_domain::suggest;
@@ -72,7 +72,7 @@ pub(super) fn chosen(
     }
 }
 
-/// Whether a name fits a pattern in which `*` stands for any text and `?` for any character.
+/// Matches a name against a pattern in which `*` is any text and `?` any character.
 fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), name.chars().collect());

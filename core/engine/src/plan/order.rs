@@ -1,4 +1,4 @@
-//! The order of a plan's nodes, and where each stands.
+//! The topological order of a plan's nodes.
 
 use retrocast_run::Node;
 use std::{

@@ -1,4 +1,4 @@
-//! The cells of a run's folder, written beside the run: nothing in it waits for them.
+//! Writes the cells of a run's folder in the background.
 
 use super::{EngineError, writing};
 use blake3::Hash;
@@ -32,7 +32,7 @@ impl Cells {
 
     /// Leaves the cell of the node of this short name.
     pub(super) fn leave(&self, node: &str, outcome: Arc<Outcome>) {
-        // Nobody listens after a failure, which is told at the end.
+        // The receiver is gone after a failure, which is reported at the end.
         let _ = self.sender.send((node.to_string(), outcome));
     }
 
@@ -45,7 +45,7 @@ impl Cells {
     }
 }
 
-/// A cell that was cut off is no harm: who goes on with the run writes all of them anew.
+/// A truncated cell is harmless: a resumed run writes all of them again.
 fn write_all(
     folder: &Path,
     cells: &mpsc::Receiver<(String, Arc<Outcome>)>,

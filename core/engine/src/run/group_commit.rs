@@ -20,7 +20,7 @@ pub(super) struct GroupCommit<T> {
     /// Ends that the flush under way covers.
     covered: Vec<T>,
     flush: Option<JoinHandle<(io::Result<()>, Duration)>>,
-    /// How long to wait for company: as long as it saves.
+    /// Maximum wait for further ends in the same flush: the duration of a flush.
     patience: Duration,
 }
 
@@ -48,8 +48,8 @@ impl<T> GroupCommit<T> {
         self.next.is_empty() && self.flush.is_none()
     }
 
-    /// Ends that have come to be on the disk. Others are waited for while nodes are `working`, but
-    /// not for long. May be given up and asked again.
+    /// Returns ends that are on disk. While nodes are `working`, it briefly waits for others to
+    /// share the flush. Cancel-safe.
     pub(super) async fn on_disk(&mut self, working: bool) -> Vec<T> {
         if self.flush.is_none() {
             if self.next.is_empty() {

@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-/// Writes events down and tells the listener.
+/// Appends events to the journal and notifies the listener.
 pub(super) struct Recorder {
     journal: Mutex<Journal>,
     /// The journal's file, which is flushed while others write on.
@@ -69,7 +69,7 @@ impl Recorder {
         }
     }
 
-    /// The journal cannot be written: the run says so when it is over.
+    /// Records that the journal cannot be written; the run reports it at the end.
     pub(super) fn is_broken(&self, error: io::Error) {
         let broken = self.broken.lock();
         broken
@@ -77,15 +77,15 @@ impl Recorder {
             .get_or_insert(error);
     }
 
-    /// Why the journal is not whole, if it is not.
+    /// Returns the error that made the journal incomplete, if any.
     pub(super) fn take_error(&self) -> Option<io::Error> {
         let broken = self.broken.lock();
         broken.unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// What all nodes of a run may spend on trying again, together: when storage is down, every node
-/// would otherwise wait as long as it may, one after the other.
+/// The retry budget that all nodes of a run share: when storage is down, every node would otherwise
+/// use all its retries, one after the other.
 #[derive(Debug)]
 pub(super) struct Budget(AtomicU32);
 
@@ -196,7 +196,7 @@ pub(super) struct NodeTask {
     pub(super) lease: Arc<Lease>,
 }
 
-/// Where an outcome comes from.
+/// The origin of an outcome.
 pub(super) enum Made {
     /// It was made now, in this many milliseconds, and is kept.
     Now(Box<Outcome>, u64),
@@ -206,7 +206,7 @@ pub(super) enum Made {
     Not(Failure, u64),
 }
 
-/// How often to look whether a dataset's writer is done.
+/// Poll interval for the end of a dataset's writer.
 const LOOK: Duration = Duration::from_millis(50);
 
 impl NodeTask {
@@ -237,7 +237,7 @@ impl NodeTask {
         Ok(Made::Now(Box::new(outcome), taken()))
     }
 
-    /// What another run made while this one waited for the lease.
+    /// The outcome that another run made while this one waited for the lease.
     async fn made_elsewhere(&self) -> Option<Record> {
         if self.forced() {
             return None;
@@ -343,7 +343,7 @@ impl NodeTask {
                 None => std::future::pending().await,
             }
         };
-        // A node that is told to stop gets a little time to do so in order.
+        // A cancelled node gets a little time to stop cleanly.
         let stopped = async {
             self.options.cancel.cancelled().await;
             self.clock.sleep(self.options.grace).await;
@@ -354,7 +354,7 @@ impl NodeTask {
             done = &mut work => done,
             () = timeout => {
                 cancel.cancel();
-                // What it holds is given back before anything else is begun in its place.
+                // Its resources are released before another node starts in its place.
                 tokio::select! {
                     biased;
                     _ = &mut work => {}

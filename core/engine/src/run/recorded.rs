@@ -1,5 +1,4 @@
-//! What an earlier run was made from, for a run that repeats it: the sources as they were, not as
-//! they are.
+//! The recorded inputs of an earlier run, for a rerun: the sources as they were, not as they are.
 
 use super::{Identities, Runner};
 use crate::{
@@ -12,14 +11,14 @@ use std::{collections::BTreeMap, path::Path};
 /// The sources of an earlier run, each by the node's full name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordedSources {
-    /// What they held.
+    /// Identities of the sources.
     pub records: BTreeMap<String, SourceRecords>,
-    /// What was made of it, as its kept outcome is called.
+    /// Keys of the cached outcomes of the sources.
     pub outcomes: BTreeMap<String, Fingerprint>,
 }
 
 impl RecordedSources {
-    /// Reads what the plan and the journal in a run's folder say of its sources.
+    /// Reads the sources from the plan and the journal in a run's folder.
     pub fn read(folder: &Path) -> Result<Self, retrocast_run::Error> {
         let records = RunOrigin::read(folder)?.records;
         let made = Journal::read(folder)?
@@ -32,7 +31,7 @@ impl RecordedSources {
         Ok(Self { records, outcomes })
     }
 
-    /// What the sources held, as a run asks for it.
+    /// The identities of the sources, in the form that a run needs.
     pub(super) fn identities(&self) -> Identities {
         let known = self.records.iter().map(|(name, records)| {
             let records = match records {
@@ -48,8 +47,8 @@ impl RecordedSources {
 }
 
 impl Runner {
-    /// What the run that is repeated made of a source. That contract or program are others now does
-    /// not matter: its dataset is the one that was reported on.
+    /// The recorded outcome of a source. A changed contract or program does not matter: the dataset
+    /// is the one that was reported on.
     pub(super) async fn as_recorded(&self, node: &Node, ctx: &RunContext) -> Option<Record> {
         let made = self.options.recorded.as_ref()?.outcomes.get(&node.name)?;
         let record = self.store.get(made)?;
@@ -116,7 +115,7 @@ mod tests {
         let told = told.unwrap().message.clone().unwrap();
         assert_eq!(told, "as the repeated run read it in, reuse");
 
-        // Without its dataset there is no way back, and that is said with what to do.
+        // Without its dataset the run cannot be repeated; the error says what to do.
         executor
             .gone
             .lock()

@@ -24,7 +24,7 @@ async fn run_in(folder: &Path, executor: &Arc<TrialExecutor>) -> Result<RunResul
         .await
 }
 
-/// Begins a run, lets it go on until nothing moves, and lets it die with all its locks.
+/// Starts a run, lets it proceed until nothing moves, and drops it with all its locks.
 async fn die(folder: &Path, hanging: &'static str) {
     let executor = Arc::new(TrialExecutor::new([(hanging, Order::Hang)]));
     let run = run_in(folder, &executor);

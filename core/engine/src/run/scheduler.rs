@@ -1,4 +1,4 @@
-//! One run on its way: which node stands where, what can begin, what is left behind.
+//! The scheduler of one run: state of each node, which nodes may start, which are skipped.
 
 use super::{
     EngineError, Identities, RunResult, Runner,
@@ -32,7 +32,7 @@ use tokio::task::JoinSet;
 /// Outcomes by short name of the node.
 type Inputs = BTreeMap<String, Arc<Outcome>>;
 
-/// Where a node stands.
+/// The state of a node.
 #[derive(Debug, Clone)]
 pub(super) enum State {
     /// Not begun, at work, or ended without the disk's word for it.
@@ -53,7 +53,7 @@ pub(super) enum State {
     },
 }
 
-/// What came of a node's work.
+/// The result of a node's work.
 struct Work {
     index: usize,
     fingerprint: Fingerprint,
@@ -71,7 +71,7 @@ pub(super) struct Scheduler<'a> {
     /// Positions in the plan of each node's inputs, and of the nodes that read it.
     inputs: Vec<Vec<usize>>,
     readers: Vec<Vec<usize>>,
-    /// How many inputs of each node are not settled.
+    /// Number of inputs of each node that are not settled.
     missing: Vec<usize>,
     /// Nodes that can begin; the first in the plan comes first.
     ready: BinaryHeap<Reverse<usize>>,
@@ -166,7 +166,7 @@ impl<'a> Scheduler<'a> {
             .decide(&node, &self.ctx, &parts, &fingerprint, &self.last)
             .await;
         if let Some(record) = record {
-            // As recorded is how it was then, not how it is now.
+            // A recorded rerun uses the recorded state, not the current one.
             if node.is_source() && self.runner.options.recorded.is_none() {
                 let executor = &self.runner.executor;
                 executor.show(&node, &record.outcome, &self.ctx).await;
@@ -213,7 +213,8 @@ impl<'a> Scheduler<'a> {
         Ok(())
     }
 
-    /// Why a node whose inputs are settled is not begun, and whether reports are made nonetheless.
+    /// The reason why a node whose inputs are settled is skipped, and whether reports are made
+    /// nonetheless.
     fn why_not(&self, index: usize) -> Option<(String, bool)> {
         if self.runner.options.cancel.is_cancelled() {
             return Some(("the run was cancelled".to_string(), false));
@@ -230,7 +231,7 @@ impl<'a> Scheduler<'a> {
             if !soft {
                 return Some((reason, false));
             }
-            // A report tells of the failure; any other node needs what is missing.
+            // A report describes the failure; any other node needs the missing input.
             if !node.is_report() {
                 soft_reason.get_or_insert(reason);
             }
@@ -258,7 +259,7 @@ impl<'a> Scheduler<'a> {
         (outcomes, identities)
     }
 
-    /// The outcome of a node that did not do its work: a cell that says so.
+    /// The outcome of a skipped node: a cell with the reason.
     fn nothing_made(&self, index: usize, state: &State) -> Arc<Outcome> {
         let node = self.node(index);
         let mut cell = Cell::new(node.short(), node.kind());
@@ -377,7 +378,7 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// What reads the node may begin once all else it reads is settled too.
+    /// Settles a node; its dependents may start when their other inputs are settled, too.
     fn settle(&mut self, index: usize, state: State) {
         self.states[index] = state;
         for reader in &self.readers[index] {

@@ -7,8 +7,8 @@ use serde_json::json;
 use std::{path::PathBuf, sync::Arc};
 
 impl Runner {
-    /// The newest run of this plan on these records, when it is complete and nothing would be done
-    /// anew: then there is nothing to gain from one more. With its folder. Nothing is written.
+    /// The newest run of this plan on these records with its folder, if it is complete and nothing
+    /// would run: then another run is useless. Writes nothing.
     pub async fn standing(
         &self,
         job: &Arc<Job>,
@@ -33,7 +33,7 @@ impl Runner {
             plan: before,
             origin,
         } = RecordedPlan::read(&folder).ok()?;
-        // As written: what is not, such as time limits, changes no outcome.
+        // Compares the serialised form: other settings, such as time limits, change no outcome.
         let same = origin.build == self.options.build
             && (before.date, &before.compare) == (plan.date, &plan.compare)
             && json!(before.nodes) == json!(plan.nodes);

@@ -1,4 +1,4 @@
-//! What the archive knows of a job's scheduled runs.
+//! The attempts of a job's scheduled runs in the archive.
 
 use jiff::Timestamp;
 use retrocast_run::{
@@ -7,16 +7,16 @@ use retrocast_run::{
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// One try to make the run that was due. A run that died and was gone on with is several.
+/// One attempt to run for a due time. A run that died and was resumed is several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Attempt {
     /// The due time it is made for.
     pub due: Timestamp,
-    /// When it began.
+    /// Start time.
     pub started: Timestamp,
-    /// When it ended, or gave its last sign of life; `None` while it is under way.
+    /// End time, or time of the last event; `None` while it is running.
     pub ended: Option<Timestamp>,
-    /// How it ended.
+    /// Status at the end.
     pub status: RunStatus,
     /// Id of the run.
     pub run: String,
@@ -25,7 +25,7 @@ pub struct Attempt {
     /// Folder of the run.
     #[serde(skip)]
     pub folder: PathBuf,
-    /// What failed first, if anything did.
+    /// The first error, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -46,14 +46,14 @@ pub fn attempts(archive: &Path, job: &str) -> Vec<Attempt> {
     attempts
 }
 
-/// A run that somebody started by hand, for no due time, and that made its reports.
+/// A run that was started by hand, for no due time, and that made its reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ManualRun {
     /// Id of the run.
     pub run: String,
     /// Name of the window.
     pub window: String,
-    /// When it ended.
+    /// End time.
     pub ended: Timestamp,
 }
 

@@ -1,4 +1,4 @@
-//! When a job is due: the instants that a cron expression means in a time zone.
+//! The due times of a job: the instants of a cron expression in a time zone.
 //!
 //! The expression is read as times on the wall clock, and each is then looked up in the time zone.
 //!
@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 /// Clocks have never been turned by more than a day.
 const REACH: SignedDuration = SignedDuration::from_hours(26);
 
-/// Why an expression is no calendar.
+/// An invalid cron expression.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CalendarError {
     /// It is not a cron expression.
@@ -100,7 +100,7 @@ impl Calendar {
         let mut found = BTreeSet::new();
         std::iter::from_fn(move || {
             loop {
-                // Where clocks are turned, an earlier day may mean a later time than the one after it.
+                // Around clock changes, an earlier day may mean a later time than the day after it.
                 let is_last = |due: &&Timestamp| next.is_none_or(|(_, end)| end <= **due);
                 if found.last().is_some_and(|due| is_last(&due)) {
                     return found.pop_last();
@@ -210,7 +210,7 @@ fn minutes(cron: &Cron) -> Vec<u32> {
 
 #[cfg(test)]
 thread_local! {
-    /// How often an expression was searched: what looking at a calendar costs.
+    /// Number of searches of an expression, the cost of a calendar.
     pub(super) static SEARCHES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 

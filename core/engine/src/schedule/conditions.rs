@@ -1,8 +1,8 @@
-//! What must hold before a run is begun.
+//! Conditions that must hold before a run starts.
 //!
-//! A due time whose conditions do not hold waits: that is no attempt, and the next look decides
-//! anew. Input is fresh when the newest file of every required source was written no longer before
-//! the due time than the job file allows; what was written after the due time is fresh, too.
+//! A due time whose conditions do not hold waits: that is not an attempt, and the next check
+//! decides again. Input is fresh if the newest file of every required source is no older at the due
+//! time than the job file allows; files written after the due time are fresh, too.
 
 use super::Machine;
 use crate::job::OnlyIf;
@@ -13,11 +13,11 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 pub struct Input {
     /// Name of the source.
     pub source: String,
-    /// When; `None` when there is no file.
+    /// Time of the newest file; `None` if there is none.
     pub newest: Option<Timestamp>,
 }
 
-/// The conditions that do not hold, each in words; times are told in the zone.
+/// Describes the conditions that do not hold; times are shown in the zone.
 pub fn unmet(
     only_if: &OnlyIf,
     machine: &Machine,

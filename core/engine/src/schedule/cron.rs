@@ -7,7 +7,7 @@ struct Field {
     one: &'static str,
     min: u16,
     max: u16,
-    /// Names that stand for its values.
+    /// Names for its values.
     names: &'static [&'static str],
 }
 
@@ -60,7 +60,7 @@ pub(super) fn explain(expression: &str) -> Option<String> {
 }
 
 impl Field {
-    /// What is wrong with one part of a list.
+    /// The error in one part of a list.
     fn problem(&self, part: &str) -> Option<String> {
         let Self { name, one, max, .. } = self;
         let (range, step) = match part.split_once('/') {

@@ -1,19 +1,19 @@
-//! Which due times are run now, which wait, which are given up.
+//! Decides which due times run now, which wait, and which are given up.
 //!
 //! - A due time is answered by a run that was made for it and is complete or partial.
 //! - **Missed runs.** `none` and `latest` run the newest due time since the last answered one, `none`
-//!   only within [`TOLERANCE`] of it; older ones are passed over, tried or not. `all` runs every one
-//!   since then, oldest first, and goes on with older ones that failed, but with no more than `most`
-//!   of them, the newest. A job that was never tried has missed nothing: its newest due time counts.
+//!   only within [`TOLERANCE`] of it; older ones are skipped, attempted or not. `all` runs every one
+//!   since then, oldest first, and continues with older ones that failed, up to `most` of them, the
+//!   newest. A job that was never attempted has missed nothing: its newest due time counts.
 //! - **The ladder.** A failed attempt is followed by the next after the next of the job's waits,
 //!   counted from its end; after the last wait and one more failure the due time is given up. A run
 //!   that died failed at its last sign of life.
-//! - **Cancelled** runs are run again at once: who stops a machine wants it to go on afterwards. But
-//!   whatever stops a run [`PATIENCE`] times is no person, and from the next time on that counts as
-//!   a failure.
-//! - **Clocks that are set back.** What was done at a later time than now was done: nothing is run
-//!   twice. A due time later than now says nothing of those before it, so that a clock that was
-//!   wrong for a minute does not silence a job for years.
+//! - **Cancelled** runs start again at once: a machine that was stopped should resume its work. But
+//!   after [`PATIENCE`] cancellations the cause is not a person, and each further one counts as a
+//!   failure.
+//! - **Clocks that are set back.** Work that was done at a time later than now was done: nothing
+//!   runs twice. A due time later than now has no influence on those before it, so that a clock
+//!   that was wrong for a minute does not silence a job for years.
 
 use super::{Attempt, Calendar};
 use crate::job::{Missed, Schedule};
@@ -22,18 +22,18 @@ use retrocast_run::RunStatus;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// How late a run may begin that must not be caught up.
+/// Maximum delay of a run that must not be caught up.
 pub const TOLERANCE: SignedDuration = SignedDuration::from_hours(1);
-/// How late a run may be before a job is called overdue.
+/// Delay after which a job is overdue.
 pub const GRACE: SignedDuration = SignedDuration::from_hours(1);
-/// How often the run for a due time is cancelled before that counts as a failure.
+/// Number of cancellations of a due time before they count as failures.
 pub const PATIENCE: usize = 2;
-/// How long a failure is told of although the job succeeded meanwhile.
+/// Time for which a failure is reported although the job succeeded meanwhile.
 const RECENT: SignedDuration = SignedDuration::from_hours(24);
-/// As many missed runs as are counted.
+/// Maximum number of missed runs that are counted.
 const COUNTED: usize = 10_000;
 
-/// What happens with a due time.
+/// The state of a due time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum State {
@@ -43,7 +43,7 @@ pub enum State {
     Running,
     /// It failed and is tried again then.
     Waits {
-        /// When.
+        /// The end of the wait.
         until: Timestamp,
     },
     /// It failed as often as it is tried.
@@ -55,9 +55,9 @@ pub enum State {
 /// A due time that is not answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DueTime {
-    /// When.
+    /// The due time.
     pub due: Timestamp,
-    /// What happens with it.
+    /// Its state.
     #[serde(flatten)]
     pub state: State,
     /// Attempts that failed.
@@ -66,7 +66,7 @@ pub struct DueTime {
     pub attempts: Vec<Attempt>,
 }
 
-/// How a job stands with its schedule.
+/// The status of a job's schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ScheduleStatus {
     /// Due times that are not answered, oldest first.
@@ -86,13 +86,13 @@ pub struct ScheduleStatus {
     pub failures: u32,
     /// The due time that should have been answered by now.
     pub overdue: Option<Timestamp>,
-    /// When something may have changed; now when something is to be run.
+    /// Time of the next check; now if something must run.
     pub look_again: Option<Timestamp>,
-    /// Of what somebody is to be told, unless that was done.
+    /// Alerts to send, unless they were sent already.
     pub tell: Vec<Tell>,
 }
 
-/// Of what somebody is to be told.
+/// An alert to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tell {
     /// The attempt with which it had failed too often: the same at every look.
@@ -113,7 +113,7 @@ impl ScheduleStatus {
     }
 }
 
-/// How a job stands with its schedule at an instant, as the attempts tell; their order does not matter.
+/// Computes the status of a job's schedule at an instant from its attempts, in any order.
 pub fn decide(
     schedule: &Schedule,
     calendar: &Calendar,
@@ -258,9 +258,9 @@ fn streak<'a>(
     streak
 }
 
-/// Of what somebody is to be told: due times on which as many attempts failed as the job file says,
-/// and the one on which as many in a row had failed. A job that is due again before its waits are
-/// over never fails as often on one due time.
+/// The alerts to send: due times with as many failed attempts as the job file allows, and the due
+/// time at which as many had failed in a row. A job that is due again before its waits are over
+/// never fails as often on one due time.
 fn tell(
     schedule: &Schedule,
     tried: &BTreeMap<Timestamp, Vec<&Attempt>>,

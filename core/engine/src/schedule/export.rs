@@ -1,10 +1,10 @@
-//! What calls the program again and again: texts for cron, systemd and Kubernetes.
+//! Configuration for cron, systemd and Kubernetes that calls the program regularly.
 //!
-//! All of them only call `retrocast schedule tick`, every quarter of an hour or so, which looks
-//! what is due. So the due times, their time zone, the waits after failures and what happens after
-//! an outage are the same everywhere, and are read from the job file alone: whoever edits it has
-//! nothing to export anew, unless the minute changes. The minutes of these looks are laid so that
-//! each due time falls on one: offsets of time zones are whole quarters of an hour.
+//! All of them only call `retrocast schedule tick`, about every quarter of an hour, which checks
+//! what is due. So due times, their time zone, retries and recovery from outages are the same
+//! everywhere, and follow from the job file alone: after an edit nothing must be exported again,
+//! unless the minute changes. The minutes of the calls are chosen so that each due time coincides
+//! with one: offsets of time zones are whole quarters of an hour.
 
 mod cron;
 mod kubernetes;
@@ -23,7 +23,7 @@ use std::{path::PathBuf, time::Duration};
 pub struct Call<'a> {
     /// Name of the job.
     pub job: &'a str,
-    /// When it is due.
+    /// The schedule.
     pub schedule: &'a Schedule,
     /// The same, as a calendar.
     pub calendar: &'a Calendar,
@@ -35,7 +35,7 @@ pub struct Call<'a> {
     pub folders: Vec<String>,
     /// Folders that are written to.
     pub writes: Vec<PathBuf>,
-    /// Who calls it.
+    /// The user that calls it.
     pub user: Option<String>,
     /// The program's container image.
     pub image: String,
@@ -55,7 +55,7 @@ impl Call<'_> {
             .collect()
     }
 
-    /// What a comment says of when the job is due.
+    /// Describes the due times for a comment.
     fn due(&self) -> String {
         format!("due \"{}\" in {}", self.schedule.cron, self.timezone)
     }
@@ -96,7 +96,7 @@ impl Looks {
         }
     }
 
-    /// How often that is, in words.
+    /// Describes the frequency in words.
     fn words(&self) -> String {
         match 60 / self.minutes.len().max(1) {
             1 => "every minute".to_string(),

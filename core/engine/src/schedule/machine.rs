@@ -1,8 +1,8 @@
-//! What the machine has to spare, as Linux tells.
+//! The free resources of the machine, as Linux reports them.
 
 use std::{fs, path::Path};
 
-/// What the machine has to spare; `None` where that cannot be told.
+/// The free resources of the machine; `None` where unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Machine {
     /// Programs that ran or waited for a processor or disk, averaged over the last minute.
@@ -63,7 +63,7 @@ fn available(text: &str) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// What a container's limit leaves: caches of files count as free. `None` without a limit.
+/// Memory left within a container's limit: file caches count as free. `None` without a limit.
 fn room(max: Option<&str>, current: Option<&str>, stat: Option<&str>) -> Option<u64> {
     let max: u64 = max?.trim().parse().ok()?;
     let current: u64 = current?.trim().parse().ok()?;
@@ -77,7 +77,7 @@ fn room(max: Option<&str>, current: Option<&str>, stat: Option<&str>) -> Option<
     Some(max.saturating_sub(used))
 }
 
-/// How many processors a list such as "0-3,8" names.
+/// Counts the processors in a list such as "0-3,8".
 fn processors(text: &str) -> Option<u32> {
     let ranges = text.trim().split(',').map(|range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));

@@ -1,7 +1,7 @@
 //! A simulated clock drives years of schedules.
 //!
-//! What is expected is not asked of the calendar: every minute of the year is walked through, and
-//! its wall clock compared with the schedule in plain code.
+//! Expected values are not computed by the calendar: every minute of the year is visited, and its
+//! wall clock compared with the schedule in plain code.
 
 mod policy;
 
@@ -145,11 +145,11 @@ struct World {
     calendar: Calendar,
     archive: Vec<Attempt>,
     now: Timestamp,
-    /// How long a run takes.
+    /// Duration of a run.
     takes: SignedDuration,
-    /// As many runs as the archive keeps: the last ones.
+    /// Number of runs that the archive keeps: the last ones.
     keeps: usize,
-    /// What becomes of the attempt with this number.
+    /// Status of the attempt with this number.
     fate: fn(usize) -> RunStatus,
 }
 
@@ -182,7 +182,7 @@ impl World {
         decide(&self.schedule, &self.calendar, kept, self.now)
     }
 
-    /// Runs what is due, oldest first, until nothing is; then says how things stand.
+    /// Runs what is due, oldest first, until nothing is; then returns the status.
     fn tick(&mut self) -> ScheduleStatus {
         loop {
             let standing = self.look();
@@ -220,7 +220,7 @@ impl World {
         self.archive.iter().map(|attempt| attempt.due).collect()
     }
 
-    /// When attempts began and on which due times, on the wall clock.
+    /// Start times and due times of attempts, in wall-clock time.
     fn told(&self) -> Vec<String> {
         let wall = |instant| {
             self.calendar
@@ -297,7 +297,7 @@ fn looks_at_fixed_minutes_run_every_due_time_once() {
         for (start, end) in CHANGES.map(|(start, end)| (instant(start), instant(end))) {
             let mut world = World::new(case.cron, zone, "2026-01-01T00:00:00Z");
             world.keeps = 20;
-            // As cron does: on the minute, whatever the run before took.
+            // Like cron: on the minute, whatever the previous run took.
             let mut look = *due.iter().find(|due| **due >= start).unwrap();
             while look < end {
                 world.now = world.now.max(look);

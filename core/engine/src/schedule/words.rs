@@ -1,15 +1,15 @@
-//! How a job stands with its schedule, in words.
+//! Describes the status of a job's schedule in words.
 
 use super::{Calendar, DueTime, ManualRun, ScheduleStatus, State, Tell};
 use jiff::Timestamp;
 use retrocast_domain::number::plural;
 use serde::Serialize;
 
-/// Whether somebody should look at a job.
+/// Whether a job needs attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
-    /// Nobody needs to.
+    /// No attention needed.
     Good,
     /// Its last attempt failed.
     Failing,
@@ -28,7 +28,7 @@ impl Health {
     }
 }
 
-/// Whether somebody should look at a job that stands so.
+/// Derives the health of a job from its status.
 pub fn health(standing: &ScheduleStatus) -> Health {
     if standing.failures > 0 {
         Health::Failing
@@ -46,7 +46,8 @@ impl Calendar {
         local.strftime("%Y-%m-%d %H:%M %Z").to_string()
     }
 
-    /// How a job stands, in one line; `manual` is the newest success of a run that was started by hand.
+    /// Describes the status of a job in one line; `manual` is the newest success of a run that was
+    /// started by hand.
     pub fn standing_words(&self, standing: &ScheduleStatus, manual: Option<&ManualRun>) -> String {
         let mut parts = Vec::new();
         if standing.failures > 0 {
@@ -82,7 +83,7 @@ impl Calendar {
         parts.join(", ")
     }
 
-    /// What happens with a due time that is not answered.
+    /// Describes the state of an open due time.
     fn due_words(&self, open: &DueTime) -> String {
         let due = self.words(open.due);
         match open.state {
@@ -97,7 +98,7 @@ impl Calendar {
         }
     }
 
-    /// What comes after a failure, as a sentence for whoever is told of it.
+    /// Describes what follows a failure, as a sentence for the recipient of the alert.
     pub fn next_words(&self, tell: &Tell, standing: &ScheduleStatus) -> String {
         let mut open = standing.open.iter();
         let state = open.find(|open| open.due == tell.attempt.due);
@@ -140,7 +141,7 @@ mod tests {
         }
     }
 
-    /// What is said of a job that is due on Mondays at nine.
+    /// Checks the description of a job that is due on Mondays at nine.
     #[track_caller]
     fn check(now: &str, missed: Missed, attempts: &[Attempt], health_is: Health, words: &str) {
         let schedule = Schedule {

@@ -176,7 +176,8 @@ fn trees_of_odd_programs_are_read() {
         .collect();
     let entry =
         |mode: &str, name: &str| [format!("{mode} {name}\0").as_bytes(), &bytes[..]].concat();
-    // Old programs wrote who may write; some write zeros in front, and names that lead elsewhere.
+    // Old programs stored write permissions of groups; some write leading zeros, and names that
+    // escape the folder.
     let tree = [
         entry("100664", "a"),
         entry("100644", "a/../b"),

@@ -1,4 +1,5 @@
-//! Tests against the program `git` itself: it makes the repositories, and says what is in them.
+//! Tests against the program `git` itself: it creates the repositories, and its output is the
+//! reference.
 
 mod attack;
 mod figures;

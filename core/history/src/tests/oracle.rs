@@ -1,11 +1,11 @@
-//! What `git log --numstat -M` says about a repository, beside what we say.
+//! Compares our records with `git log --numstat -M` of a repository.
 
 use super::fixture::{git, records, said};
 use crate::text::{Encoding, exact, prose};
 use serde_json::Value;
 use std::{collections::HashMap, path::Path};
 
-/// A commit as git tells of it.
+/// A commit in git's output.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Told {
     id: String,
@@ -28,7 +28,7 @@ pub struct Line {
     is_submodule: bool,
 }
 
-/// How many commits and files were the same.
+/// Number of equal commits and files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checked {
     pub commits: usize,
@@ -173,7 +173,7 @@ fn told(repository: &Path) -> Vec<Told> {
     told.collect()
 }
 
-/// What stands behind each commit's id.
+/// The output after each commit's id.
 fn by_commit(output: &[u8]) -> HashMap<&[u8], &[u8]> {
     let commits = output.split(|byte| *byte == 1).skip(1);
     commits
@@ -220,7 +220,7 @@ fn lines(numbers: &[u8], raw: &[u8]) -> Vec<Line> {
     lines
 }
 
-/// What stands between NUL characters; git sets a line feed before the first.
+/// The fields between NUL characters; git puts a line feed before the first.
 fn fields(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let text = text.strip_prefix(b"\0").unwrap_or(text);
     let text = text.strip_prefix(b"\n").unwrap_or(text);

@@ -1,5 +1,5 @@
-//! Histories made up at random, with everything that moves git's figures: likenesses near the limit,
-//! many equal lines, files that change places, long files that are edited all over.
+//! Random histories with everything that affects git's figures: similarities near the limit, many
+//! equal lines, files that swap places, long files with scattered edits.
 
 use super::{
     fixture::{Fixture, said},
@@ -167,7 +167,7 @@ impl World {
     }
 }
 
-/// What `git fast-import` reads.
+/// Input of `git fast-import`.
 struct Stream(Vec<u8>);
 
 impl Stream {

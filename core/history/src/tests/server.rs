@@ -1,4 +1,4 @@
-//! Repositories on a server: fetched, brought up to date, and not left half done.
+//! Remote repositories: fetched, updated, and not left incomplete.
 
 use super::{
     fixture::{Fixture, GO, written},
@@ -142,7 +142,7 @@ fn an_interrupted_clone_is_taken_up_again() {
         assert!(matches!(error, HistoryError::Fetch { .. }), "{error}");
         assert_eq!(served.packs(), 0, "nothing half done counts");
     }
-    // What is left by a process that was killed.
+    // Leftovers of a killed process.
     let config = served
         .files()
         .into_iter()

@@ -11,15 +11,15 @@ use std::{
     },
 };
 
-/// What the server does with a request.
+/// Behaviour of the server: it answers.
 pub const WELL: usize = 0;
 /// It asks for a password.
 pub const ASK: usize = 1;
 /// It ends in the middle of a pack.
 pub const BREAK: usize = 2;
-/// It says that there is nothing.
+/// It answers that nothing is there.
 pub const NONE: usize = 3;
-/// It says that it cannot now.
+/// It answers that it is unavailable.
 pub const BUSY: usize = 4;
 /// It sends a pack whose last bytes are others.
 pub const SPOIL: usize = 5;

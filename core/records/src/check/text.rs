@@ -1,4 +1,4 @@
-//! What a check found, for people.
+//! Formats the result of a check for people.
 
 use super::{Checked, Example};
 use retrocast_domain::number::{NBSP, count, percent, plural};

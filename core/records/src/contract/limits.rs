@@ -1,4 +1,4 @@
-//! What values a field may have: limits of numbers, times and texts, and which of them fit its type.
+//! Parses limits of numbers, times and texts, and checks that they fit the type of the field.
 
 use super::{
     Field, FieldKind,
@@ -69,7 +69,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What records call a field, where that is not its name.
+    /// The name of a field in records, if it differs from the field's name.
     fn from(&mut self, name: &str, table: &DeTable) -> Option<String> {
         let (span, from) = self.text(table, "from")?;
         if from.is_empty() || from.contains('\0') {

@@ -1,20 +1,21 @@
-//! How records write values: words for nothing, true and false, marks of numbers, formats and zones of
-//! times.
+//! The notation of values in records: null words, words for true and false, decimal marks, formats and
+//! zones of times.
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use serde::{Serialize, Serializer};
 use std::sync::OnceLock;
 
-/// How records write the values of a field.
+/// Notation of a field's values in records.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Notation {
-    /// Texts that stand for no value; `None` for the usual ones.
+    /// Texts that mean a missing value; `None` for the defaults.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub null_words: Option<Vec<String>>,
     /// Mark before the decimals of numbers in text, `.` or `,`; `None` for the usual one, `.`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decimal: Option<char>,
-    /// Mark between groups of three digits; `None` for none, or those usual beside a decimal comma.
+    /// Mark between groups of three digits; `None` for none, or the common ones beside a decimal
+    /// comma.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thousands: Option<char>,
     /// Zone of times without an offset; `None` for UTC.
@@ -23,10 +24,10 @@ pub struct Notation {
     /// Formats of times, tried in order; empty for every form whose meaning is certain.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub format: Vec<TimeFormat>,
-    /// Texts that stand for true; `None` for the usual ones.
+    /// Texts that mean true; `None` for the defaults.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub true_words: Option<Vec<String>>,
-    /// Texts that stand for false; `None` for the usual ones.
+    /// Texts that mean false; `None` for the defaults.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub false_words: Option<Vec<String>>,
 }
@@ -89,7 +90,7 @@ impl EpochUnit {
 }
 
 impl TimeFormat {
-    /// As a contract writes it.
+    /// The name in contracts.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Text(text) => text,
@@ -109,7 +110,7 @@ impl Serialize for TimeFormat {
 pub struct Zone(TimeZone);
 
 impl Zone {
-    /// The zone of a name in the database that the program brings along.
+    /// Looks up a zone in the bundled database.
     pub fn named(name: &str) -> Option<Self> {
         database().get(name).ok().map(Self)
     }
@@ -131,7 +132,7 @@ impl Serialize for Zone {
     }
 }
 
-/// Zones as the program brings them along: the machine's own may differ, and so would results.
+/// The bundled time zones: those of the machine may differ, and so would results.
 pub(crate) fn database() -> &'static TimeZoneDatabase {
     static DATABASE: OnceLock<TimeZoneDatabase> = OnceLock::new();
     DATABASE.get_or_init(TimeZoneDatabase::bundled)
@@ -148,7 +149,7 @@ impl Notation {
         self.decimal.is_some() || self.thousands.is_some()
     }
 
-    /// Whether a text stands for no value, in a field that is no string.
+    /// Returns true if a text means a missing value, in a field that is not a string.
     pub fn is_null(&self, text: &str) -> bool {
         let text = text.trim();
         text.is_empty()
@@ -160,13 +161,13 @@ impl Notation {
             }
     }
 
-    /// Whether a text is declared to stand for no value.
+    /// Returns true if a text is declared to mean a missing value.
     pub fn is_declared_null(&self, text: &str) -> bool {
         let words = self.null_words.iter().flatten();
         words.map(String::as_str).any(|word| word == text.trim())
     }
 
-    /// What a text stands for in a field of booleans.
+    /// The boolean that a text means.
     pub fn truth(&self, text: &str) -> Option<bool> {
         let stands = |declared: &Option<Vec<String>>, usual: &[&str]| match declared {
             Some(words) => words.iter().any(|word| word == text),
@@ -179,7 +180,7 @@ impl Notation {
         }
     }
 
-    /// The texts that stand for true, or for false.
+    /// The texts that mean true, or false.
     pub fn words_for(&self, truth: bool) -> Vec<&str> {
         let (declared, usual) = if truth {
             (&self.true_words, &TRUE_WORDS)
@@ -210,7 +211,7 @@ impl Notation {
         self.zone.as_ref().map(Zone::rules)
     }
 
-    /// What of this matters for values of a type.
+    /// The part of the notation that applies to a type.
     pub(super) fn of_type(&self, kind: &str) -> Self {
         let mut out = self.clone();
         if !is_numeric(kind) {
@@ -226,13 +227,13 @@ impl Notation {
     }
 }
 
-/// Texts that usually stand for no value, in any case.
+/// Default texts for a missing value, ignoring case.
 const NULL_WORDS: [&str; 10] = [
     "null", "\\N", "na", "n/a", "nan", "nat", "none", "nil", "-", "#n/a",
 ];
-/// Texts that usually stand for true, in any case. Programs that know no booleans with nulls write 1.0.
+/// Default texts for true, ignoring case. Programs without nullable booleans write 1.0.
 const TRUE_WORDS: [&str; 7] = ["true", "t", "yes", "y", "on", "1", "1.0"];
-/// Texts that usually stand for false, in any case.
+/// Default texts for false, ignoring case.
 const FALSE_WORDS: [&str; 7] = ["false", "f", "no", "n", "off", "0", "0.0"];
 
 /// A mark of numbers, whatever its width or bend.

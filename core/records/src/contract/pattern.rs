@@ -16,10 +16,10 @@ pub struct Pattern {
     regex: Regex,
 }
 
-/// Why a pattern cannot be used.
+/// The error of an invalid pattern.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unusable {
-    /// What is wrong, in words.
+    /// The error in words.
     pub message: String,
     /// Byte of the pattern at which it is, where that is known.
     pub at: Option<usize>,
@@ -47,7 +47,7 @@ impl Pattern {
         self.regex.is_match(text)
     }
 
-    /// As the contract has it.
+    /// The pattern as written in the contract.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -72,7 +72,8 @@ fn compile(text: &str) -> Result<Regex, Error> {
         .build()
 }
 
-/// The library marks the place by a caret under a copy of the pattern, and says why in the last line.
+/// The library marks the position by a caret below a copy of the pattern, and gives the reason in
+/// the last line.
 fn unusable(text: &str, error: &Error) -> Unusable {
     let Error::Syntax(told) = error else {
         return Unusable {

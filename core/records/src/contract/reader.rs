@@ -84,7 +84,7 @@ pub(super) struct Reader<'a> {
     pub file: &'a str,
     /// The file's text.
     pub text: &'a str,
-    /// How records write values, as the contract declares it for all its fields.
+    /// Notation of values that the contract declares for all fields.
     pub shared: Notation,
     /// The table whose fields are being read, such as `field.user.`; empty at the top.
     pub outer: String,

@@ -1,5 +1,5 @@
-//! What a contract says of a record as a whole: its key, its time, which one is the latest, what
-//! becomes of fields that nobody named, and what is expected of all records together.
+//! Parses the keys of a contract about whole records: key, time, latest, treatment of unlisted
+//! fields, and expectations of all records together.
 
 use super::{
     Field, FieldKind, Personal, REST, UnknownFields,
@@ -125,7 +125,7 @@ impl Reader<'_> {
         Some(name)
     }
 
-    /// What becomes of fields that the contract does not name.
+    /// Parses the treatment of fields that the contract does not list.
     pub(super) fn unknown(&mut self, root: &DeTable, fields: &[Field]) -> UnknownFields {
         const CHOICES: [(&str, UnknownFields); 3] = [
             ("count", UnknownFields::Count),
@@ -142,7 +142,7 @@ impl Reader<'_> {
         unknown
     }
 
-    /// What is expected of all records together.
+    /// Parses the expectations of all records together.
     pub(super) fn expect(&mut self, root: &DeTable) -> Expectation {
         let Some(value) = root.get("expect") else {
             return Expectation::default();
@@ -220,7 +220,7 @@ impl Reader<'_> {
     }
 }
 
-/// Why a field cannot be part of a key.
+/// The reason why a field cannot be part of a key.
 fn unfit_for_key(field: &Field) -> Option<&'static str> {
     if matches!(field.kind, FieldKind::List(_) | FieldKind::Struct(_)) {
         Some("it holds several values")

@@ -611,7 +611,7 @@ fn the_meaning_changes_with_how_values_are_written_and_only_then() {
         let text = with("", &format!("[field.x]\ntype = \"number\"\n{lines}"));
         parse("x", "x.toml", &text).unwrap().meaning()
     };
-    // As it was before contracts could declare any of this.
+    // As before contracts could declare any of this.
     let before =
         r#"{"description":"","expect":EXPECT,"fields":[{"allowed":[],"allowed_integers":[],"#;
     let before = before.to_string()

@@ -1,4 +1,4 @@
-//! What texts a field may have, what stands in for a missing value, and what is personal.
+//! Parses limits of texts, defaults, and personal data.
 
 use super::{
     Field, FieldKind, Pattern, Personal,
@@ -79,7 +79,7 @@ impl Reader<'_> {
         self.choice(table, "personal", &CHOICES).unwrap_or_default()
     }
 
-    /// Reads and checks what stands in for a missing value; the field's limits are known by now.
+    /// Parses and checks the default; the field's limits are known by now.
     pub(super) fn default(&mut self, field: &mut Field, table: &DeTable) {
         let Some(value) = table.get("default") else {
             return;
@@ -111,7 +111,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What is said of texts where there are none.
+    /// Reports text limits on fields without texts.
     pub(super) fn fitting_texts(&mut self, field: &Field, table: &DeTable) {
         let kind = innermost(&field.kind);
         let textual = matches!(kind, FieldKind::String | FieldKind::Json);

@@ -1,4 +1,4 @@
-//! What a run leaves behind, table by table: the lists in its files. Stage kinds know their own datasets.
+//! The tables in the result files of a run. Stage kinds describe their own datasets.
 
 use retrocast_domain::result::column;
 pub use retrocast_domain::result::{ResultColumn, ResultTable};

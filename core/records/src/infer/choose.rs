@@ -1,4 +1,4 @@
-//! Which fields identify a record, and which says when it happened.
+//! Chooses the key of the records, and the field with their time.
 
 use super::{
     kind::{Kind, Reading},
@@ -7,7 +7,7 @@ use super::{
 };
 use std::collections::BTreeMap;
 
-/// Below this many records, that all values differ says little.
+/// Below this many records, distinct values are weak evidence of a key.
 const FEW: u64 = 20;
 /// Minimum number of records for fields that are named as parts of a key.
 const FEW_NAMED: u64 = 4;
@@ -139,7 +139,7 @@ impl Fields<'_> {
         }
     }
 
-    /// The field that says when a record happened; `None` without one.
+    /// The field with the time of a record; `None` without one.
     pub fn time(&self) -> Option<Choice> {
         let sample = self.sample;
         let candidate = |name: &&String| {

@@ -69,9 +69,9 @@ const ORDERS: [Order; 2] = [Order::DayFirst, Order::MonthFirst];
 /// Evidence from the texts of one field.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
-    /// Texts that usually stand for no value, with how often each was seen.
+    /// Number of occurrences of each default null word.
     pub nulls: BTreeMap<String, u64>,
-    /// Texts that usually stand for true or false.
+    /// Number of occurrences of each default word for true or false.
     pub truths: BTreeMap<String, u64>,
     /// Texts that are numbers in digits.
     pub digits: u64,
@@ -87,7 +87,7 @@ pub(super) struct Evidence {
     pub broken: [bool; 4],
     /// Numbers with a point.
     pub points: u64,
-    /// Numbers with a point that could stand between thousands.
+    /// Number of numbers whose point may separate thousands.
     pub grouped: u64,
     /// Times that have no offset.
     pub local: u64,
@@ -108,7 +108,7 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// Takes in a text that is no number of its own; `trimmed` is what would be read.
+    /// Adds a text that is not a plain number; `trimmed` is the text without surrounding spaces.
     pub fn text(&mut self, trimmed: &str) {
         if USUAL.is_null(trimmed) {
             count(&mut self.nulls, trimmed);
@@ -129,7 +129,7 @@ impl Evidence {
         }
     }
 
-    /// Takes in a number, as it was written.
+    /// Adds a number, as written.
     pub fn number(&mut self, trimmed: &str) {
         self.numeral(trimmed, false);
         if let Some((whole, decimals)) = trimmed.split_once('.') {
@@ -200,7 +200,7 @@ impl Evidence {
         self.formatted += u64::from(!formats.is_empty());
     }
 
-    /// Counts the texts that stand for no value.
+    /// Counts the null words.
     pub fn nothing(&self) -> u64 {
         self.nulls.values().sum()
     }
@@ -324,7 +324,7 @@ fn moment(text: &str, format: &str) -> Option<i64> {
     time::read_day(text, &notation).map(|day| i64::from(day) * DAY_MICROS)
 }
 
-/// Recognizes texts that usually stand for no value.
+/// Recognises default null words.
 pub(super) fn is_nothing(text: &str) -> bool {
     USUAL.is_null(text)
 }

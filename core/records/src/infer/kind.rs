@@ -1,4 +1,4 @@
-//! Which type of a contract fits all values that were seen, and how they are written.
+//! Chooses the type that fits all sampled values, and their notation.
 
 use super::{
     evidence::{Formats, MARKS, Order, has_clock, has_offset},
@@ -10,7 +10,7 @@ use crate::contract::EpochUnit;
 use retrocast_domain::number::{list, plural};
 use std::collections::BTreeMap;
 
-/// Times that numbers can surely stand for, in microseconds since 1970 UTC: from 2000 to 2049.
+/// Range of numbers that are certainly times, in microseconds since 1970 UTC: from 2000 to 2049.
 const SURE_TIMES: std::ops::Range<f64> = 946_684_800e6..2_524_608_000e6;
 /// Comment on times without an offset; the zone is an example.
 const ZONE: &str = "they are read as UTC; if they are local, add: zone = \"Europe/Berlin\"";
@@ -30,7 +30,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// As a contract writes it.
+    /// The type as written in a contract.
     pub fn written(&self) -> String {
         match self {
             Self::Text => "string".to_string(),
@@ -61,11 +61,11 @@ pub(super) struct Reading {
     pub kind: Kind,
     /// Comment on the type.
     pub why: Option<String>,
-    /// Lines that say how values are written, each with the evidence for it.
+    /// Lines that declare the notation, each with its evidence.
     pub lines: Vec<(String, String)>,
     /// Further comments.
     pub notes: Vec<String>,
-    /// Number of values that stand for none.
+    /// Number of missing values.
     pub nothing: u64,
     /// Earliest and latest time, in microseconds since 1970 UTC.
     pub span: Option<(i64, i64)>,
@@ -177,7 +177,7 @@ pub(super) fn kind(name: &str, profile: &Profile) -> Reading {
     }
 }
 
-/// Declares the words that stand for no value.
+/// Declares the null words.
 fn without(mut found: Reading, p: &Profile, nothing: u64) -> Reading {
     found.nothing = nothing;
     let known: BTreeMap<_, _> = p
@@ -454,7 +454,7 @@ fn array(name: &str, p: &Profile) -> Reading {
     kind(name, items).listed()
 }
 
-/// What a mixture consists of; `None` when it is none.
+/// Describes a mixture of types; `None` if there is only one.
 fn mixture(p: &Profile) -> Option<String> {
     let texts = p.texts.saturating_sub(p.times + p.dates);
     let parts: Vec<String> = [

@@ -1,6 +1,6 @@
-//! What names and texts tell: units, and personal data.
+//! Derives units and personal data from names and texts.
 
-/// What the last word of a name says of its unit.
+/// Units by the last word of a name.
 const UNITS: [(&[&str], &str); 17] = [
     (&["ns", "nanos", "nanoseconds"], "ns"),
     (&["us", "micros", "microseconds"], "µs"),
@@ -45,12 +45,12 @@ const PERSONAL: [&str; 15] = [
     "surname",
     "address",
 ];
-/// What stands before "name" when a person has it.
+/// Words before "name" in the name of a person.
 const PERSONS: [&str; 14] = [
     "first", "last", "full", "given", "family", "middle", "user", "customer", "contact", "person",
     "employee", "owner", "author", "display",
 ];
-/// Words that say that something is about a machine after all.
+/// Words that indicate a machine instead of a person.
 const IMPERSONAL: [&str; 11] = [
     "agent", "type", "kind", "count", "counts", "role", "plan", "status", "version", "cpu", "mem",
 ];
@@ -73,7 +73,7 @@ pub(super) fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// The unit that a name tells, such as `ms` of `latency_ms` or `K` of `Air temperature [K]`.
+/// The unit in a name, such as `ms` of `latency_ms` or `K` of `Air temperature [K]`.
 pub(super) fn unit(name: &str, range: Option<(f64, f64)>) -> Option<String> {
     let name = as_written(name);
     let bracketed = name
@@ -104,7 +104,7 @@ pub(super) fn unit(name: &str, range: Option<(f64, f64)>) -> Option<String> {
     }
 }
 
-/// A name without the number that the reader puts behind that of a column without one of its own.
+/// Removes the number that the reader appends to the name of an unnamed or repeated column.
 fn as_written(name: &str) -> &str {
     let numbered = name
         .strip_suffix(')')
@@ -181,7 +181,7 @@ pub(super) fn key_rank(name: &str) -> Option<usize> {
     })
 }
 
-/// Names of fields that say when a record happened, the surest first.
+/// Ranks names of fields by how certainly they hold the time of a record.
 pub(super) fn time_rank(name: &str) -> Option<usize> {
     const NAMES: [&str; 15] = [
         "created at",

@@ -1,4 +1,4 @@
-//! What the values of one field look like: counted as they pass, with bounded memory.
+//! Statistics of the values of one field, in bounded memory.
 
 use super::{
     evidence::{Evidence, SURE_DIGITS},
@@ -16,7 +16,7 @@ const DEPTH: usize = 6;
 /// Longest text that can be one of a few.
 const WORD: usize = 64;
 
-/// What was seen of one field.
+/// Statistics of one field.
 #[derive(Debug, Default)]
 pub(super) struct Profile {
     /// Values that are not null.
@@ -30,7 +30,7 @@ pub(super) struct Profile {
     pub flags: u64,
     /// Numbers with a fraction, or beyond 64 bits.
     pub numbers: u64,
-    /// Those of them that are whole and need all of 64 bits, without a sign.
+    /// Number of integers that need all 64 bits, without a sign.
     pub unsigned: u64,
     pub texts: u64,
     pub objects: u64,
@@ -48,7 +48,7 @@ pub(super) struct Profile {
     pub span: Option<(i64, i64)>,
     /// Characters of the longest text.
     pub longest: usize,
-    /// How often each text was seen; of no use when there are more than [`DISTINCT`].
+    /// Number of occurrences of each text; useless when there are more than [`DISTINCT`].
     pub words: BTreeMap<String, u64>,
     /// Fields of objects, in order of their names.
     pub fields: BTreeMap<String, Profile>,
@@ -63,7 +63,7 @@ pub(super) struct Profile {
 }
 
 impl Profile {
-    /// Takes in one value.
+    /// Adds one value.
     pub fn add(&mut self, value: &Value, cell: bool) {
         self.add_at(value, cell, 0);
     }
@@ -136,7 +136,7 @@ impl Profile {
     fn cell(&mut self, cell: &str) {
         let trimmed = cell.trim();
         let digits = trimmed.strip_prefix('-').unwrap_or(trimmed);
-        // What begins with zeros, or has more digits than a number keeps, is a name made of digits.
+        // Digits with leading zeros, or more digits than a number keeps, are an identifier.
         let padded = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
         let begins = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
         let long = digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.len() > SURE_DIGITS;

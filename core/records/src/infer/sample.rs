@@ -24,18 +24,18 @@ const FIELDS: usize = 500;
 /// Fields that are looked at for a key.
 const KEY_FIELDS: usize = 64;
 
-/// What was seen of the records.
+/// Statistics of the sampled records.
 #[derive(Default)]
 pub(super) struct Sample {
     /// Records that could be taken apart.
     pub records: u64,
     /// Records that could not.
     pub broken: u64,
-    /// Where the first of these is, and why.
+    /// Location and reason of the first unparsable record.
     pub first_broken: Option<String>,
     /// Names of fields, in the order in which they were seen first.
     pub names: Vec<String>,
-    /// What their values look like; nothing for columns that are always empty.
+    /// Statistics of the values; empty for columns that are always empty.
     pub profiles: BTreeMap<String, Profile>,
     /// A hash of each record's value, of fields that every record has.
     pub hashes: BTreeMap<String, Vec<u64>>,
@@ -118,7 +118,7 @@ struct Sampler<'a> {
 }
 
 impl Sampler<'_> {
-    /// Takes in a block; `false` when there is no room for more.
+    /// Adds a block; returns `false` when the sample is full.
     fn block(&mut self, parsed: &Parsed) -> bool {
         for name in &parsed.unknown_names {
             let names = &mut self.sample.names;
@@ -175,7 +175,7 @@ impl Sampler<'_> {
             if self.cells
                 && let Some(records) = sample.repeated.get_mut(shared)
             {
-                // Cells that stand for no value are left out of lists.
+                // Null cells are left out of lists.
                 let nothing = value.as_str().is_some_and(is_nothing);
                 *records += u64::from(!nothing && gathered.insert(shared));
                 let profile = sample.profiles.entry(shared.to_string()).or_default();

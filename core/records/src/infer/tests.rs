@@ -172,7 +172,7 @@ type = "string""#;
     );
 }
 
-/// The lines of the first field after the type, and all comments of the draft, with what is said of it.
+/// Checks the lines of the first field after the type, and all comments of the draft.
 #[track_caller]
 fn check_field(file: &str, records: &str, lines: &[&str], comments: &[&str]) -> Draft {
     let draft = draft_of("a", file, records);
@@ -565,7 +565,7 @@ fn what_cannot_be_drafted_says_so() {
         "{told}"
     );
     assert!(drafted("{\"\":2}\n").is_err(), "no field that can be named");
-    // A field twice can be told only once the field is named.
+    // A duplicate field only shows once the field is listed.
     let draft = drafted("{\"a\":{\"b\":1,\"b\":2}}\n{\"a\":{\"b\":1}}\n{\n").unwrap();
     assert_eq!((draft.records, draft.broken, draft.unmet), (2, 1, 1));
     let told = "# 1 record of the sample does not meet this draft.\n# The first: \"a.jsonl\", line 1, \

@@ -19,7 +19,7 @@ const REPEATED: u64 = 10;
 const AGAIN: u64 = 2;
 /// Limits of length begin here.
 const SHORT: usize = 64;
-/// How much longer than the longest text seen a text may be, at least.
+/// Minimum factor between the longest text seen and the declared maximum length.
 const LONGER: usize = 4;
 /// Column at which comments begin.
 const COMMENTS: usize = 30;
@@ -208,7 +208,7 @@ impl Draft {
         }
     }
 
-    /// The line that says in how many records the field is present.
+    /// The line that states how many records have the field.
     fn presence(&mut self, present: u64, of: u64) {
         if present == of && of > 0 {
             self.line("required = true", &format!("in all {of}"));
@@ -331,7 +331,7 @@ fn bare(name: &str) -> String {
     }
 }
 
-/// What is said above the draft.
+/// The header of the draft.
 pub(super) fn head(sample: &Sample, unmet: &[String]) -> String {
     let files = retrocast_domain::number::plural(sample.files.len() as u64, "file");
     let mut text = format!(

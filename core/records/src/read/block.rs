@@ -1,7 +1,7 @@
 //! Files cut into blocks of whole records, with bounded memory, in the order of files and lines.
 //!
-//! What is read is kept in one buffer, whose whole records become a block without being copied. A
-//! record too long for it is refused while the rest of it is read and forgotten.
+//! Data is read into one buffer, whose whole records become a block without being copied. A record
+//! that is too long for it is refused, and the rest of it is skipped.
 
 mod csv;
 mod input;
@@ -20,12 +20,12 @@ use std::{io, sync::Arc};
 
 /// Size at which a block is handed on.
 const BLOCK_BYTES: usize = 2 << 20;
-/// Records at which a block is handed on, however short they are: what is told of a refused record
-/// takes 100 times the room of `{}`.
+/// Maximum number of records of a block, even if they are short: the description of a refused
+/// record takes 100 times the memory of `{}`.
 const BLOCK_RECORDS: usize = 1 << 16;
 /// Bytes kept of a record that is refused unread.
 const HEAD_BYTES: usize = 64 << 10;
-/// Bytes that tell how the values of a JSON file are laid out.
+/// Number of bytes from which the layout of a JSON file is detected.
 const GLANCE_BYTES: usize = 64 << 10;
 
 /// Whole records of one file.
@@ -50,7 +50,7 @@ pub(super) enum Shape {
     Refused(Violation),
 }
 
-/// Where a record lies.
+/// The location of a record.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span {
     /// First byte in the block.
@@ -63,16 +63,16 @@ pub(super) struct Span {
     pub column: u64,
 }
 
-/// Why reading a file ended before its end.
+/// The reason why reading a file stopped early.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// Nobody wants more.
+    /// The listener wants no more.
     Unwanted,
     /// The file is broken.
     Broken(String),
 }
 
-/// Where blocks go; `false` when nobody wants more.
+/// Receiver of blocks; returns `false` when it wants no more.
 pub(super) type Emit<'a> = &'a mut dyn FnMut(Block) -> bool;
 
 /// Reads one file of text to its end.
@@ -111,13 +111,13 @@ struct Cutter<'a, 'r> {
 impl Cutter<'_, '_> {
     /// Has so many bytes in the buffer, or all that there are; `false` when there are no more.
     ///
-    /// An error of the file is told when what was read before it has been handed on.
+    /// An error of the file is reported after the data before it.
     fn fill(&mut self, least: usize) -> bool {
         self.input.fill(least);
         self.input.more()
     }
 
-    /// Why the file ended early, if it did. The lines before the buffer were read.
+    /// The reason why the file ended early, if it did. The lines before the buffer were read.
     fn ended(&self) -> Result<(), Stop> {
         match self.input.error() {
             None => Ok(()),
@@ -187,8 +187,8 @@ impl Cutter<'_, '_> {
         }
     }
 
-    /// Hands on the beginning of the buffer as one record that is refused unread. What becomes of the
-    /// rest of it is up to the caller.
+    /// Passes on the start of the buffer as one record that is refused unread. The caller handles the
+    /// rest of it.
     fn refuse(&mut self, length: usize, violation: Violation) -> Result<(), Stop> {
         let head = self.input.bytes[..length.min(HEAD_BYTES)].to_vec();
         self.refuse_bytes(&head, violation)
@@ -220,8 +220,8 @@ impl Cutter<'_, '_> {
     }
 }
 
-/// How many bytes hold the first [`BLOCK_RECORDS`] lines, and the rest of the last record of them; and
-/// how many lines that is.
+/// Length in bytes of the first [`BLOCK_RECORDS`] lines including the rest of the last record; and the
+/// number of these lines.
 fn few(bytes: &[u8], marks: Option<Marks>) -> (usize, usize) {
     let mut wanted = BLOCK_RECORDS;
     loop {

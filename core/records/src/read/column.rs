@@ -24,7 +24,7 @@ pub(super) struct Column {
     guard: Guard,
 }
 
-/// What becomes of a value on its way into the column.
+/// Treatment of a value before it enters the column.
 #[derive(Debug, Clone)]
 enum Guard {
     Keep,
@@ -40,7 +40,7 @@ pub(super) enum Values {
     Number(Vec<f64>),
     Timestamp(Vec<i64>),
     Date(Vec<i32>),
-    /// Where each text begins, and where the last ends; their bytes.
+    /// Start offsets of the texts and the end of the last; their bytes.
     Text(Vec<i32>, Vec<u8>),
     List(Vec<i32>, Box<Column>),
     Struct(Vec<Column>),

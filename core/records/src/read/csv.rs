@@ -1,4 +1,4 @@
-//! CSV records: which cell belongs to which field, and what its text stands for.
+//! CSV records: assigns cells to fields and parses their texts.
 
 mod dialect;
 mod marks;
@@ -23,7 +23,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Columns that a message names.
 const COLUMNS_SHOWN: usize = 12;
 
-/// Which cell belongs to which field.
+/// Assignment of cells to fields.
 #[derive(Debug, Clone)]
 pub(super) struct Header {
     pub marks: Marks,
@@ -141,8 +141,8 @@ impl Header {
         Some(cells.collect::<Vec<_>>().join(&delimiter.to_string()))
     }
 
-    /// Reads one record into one new row, or says what is wrong and leaves the columns as they were.
-    /// `cells` is room for its cells.
+    /// Parses one record into one new row, or returns a violation and leaves the columns unchanged.
+    /// `cells` is a buffer for its cells.
     pub fn read_record<'t>(
         &self,
         record: &'t str,

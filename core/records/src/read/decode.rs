@@ -13,12 +13,12 @@ use zstd::stream::read::Decoder as ZstdDecoder;
 const BUFFER_BYTES: usize = 256 << 10;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// What files that are packed begin with.
+/// Magic number of gzip.
 const GZIP: &[u8] = b"\x1f\x8b";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 /// Most bytes that a way of packing begins with.
 const MAGIC_BYTES: u64 = 6;
-/// What other ways of packing begin with, and their names.
+/// Magic numbers of unsupported compression formats, and their names.
 const UNREAD: [(&[u8], &str); 4] = [
     (b"BZh", "bzip2"),
     (b"\xFD7zXZ\0", "xz"),
@@ -30,11 +30,11 @@ const UNREAD: [(&[u8], &str); 4] = [
 pub(super) struct Text<'a> {
     /// Its first bytes.
     pub head: Vec<u8>,
-    /// What follows.
+    /// The rest of the file.
     pub rest: Box<dyn Read + Send + 'a>,
 }
 
-/// The text of a file, told by its first bytes and its name.
+/// Decodes a file to text, by its first bytes and its name.
 pub(super) fn decoded<'a>(reader: Box<dyn Read + Send + 'a>, name: &str) -> io::Result<Text<'a>> {
     let mut rest = unpacked(reader, name)?;
     let mut head = Vec::new();
@@ -54,13 +54,13 @@ pub(super) fn decoded<'a>(reader: Box<dyn Read + Send + 'a>, name: &str) -> io::
     Ok(Text { head, rest })
 }
 
-/// Takes compression off, told by the first bytes or else by the name.
+/// Decompresses, by the first bytes or else by the name.
 fn unpacked<'a>(
     reader: Box<dyn Read + Send + 'a>,
     name: &str,
 ) -> io::Result<Box<dyn Read + Send + 'a>> {
     let (mut counted, taken) = Counted::new(reader);
-    // A reader may give less at a time than it takes to tell.
+    // A reader may return fewer bytes at a time than detection needs.
     let mut head = Vec::new();
     (&mut counted).take(MAGIC_BYTES).read_to_end(&mut head)?;
     let all = io::Cursor::new(head.clone()).chain(counted);

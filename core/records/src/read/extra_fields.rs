@@ -1,11 +1,11 @@
-//! Fields that the contract does not name: counted, kept or a reason to refuse, as it says.
+//! Fields that the contract does not list: counted, kept or a reason to refuse, as it declares.
 
 use super::quarantine::{Reason, Violation, cut, prefixed};
 use crate::contract::UnknownFields;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// How many records had each field that the contract does not name.
+/// Number of records with each field that the contract does not list.
 pub type Unknown = BTreeMap<String, u64>;
 
 /// Names that a source can have beyond the contract before they are counted together.
@@ -65,7 +65,7 @@ impl ExtraFields {
         count_unknown(&mut self.counts, shown, n);
     }
 
-    /// What a record with such a field is refused for.
+    /// The violation of a record with such a field.
     pub fn refusal(name: &str) -> Violation {
         let message = "the contract does not name this field; \
                        name it, or let `unknown` be \"count\" or \"keep\"";
@@ -84,7 +84,7 @@ impl ExtraFields {
         }
     }
 
-    /// How many fields are kept of this record so far.
+    /// Number of kept fields of the current record.
     pub fn kept(&self) -> usize {
         self.rest.len()
     }

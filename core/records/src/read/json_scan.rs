@@ -1,10 +1,11 @@
-//! Where JSON values end, without taking them apart.
+//! Finds the ends of JSON values without parsing them.
 //!
-//! A value is followed by its brackets and strings, however its bytes arrive. What cannot be JSON is
-//! seen as soon as it shows where records end: a string that a line ends, a bracket closed by the other
-//! kind, an object where a name must stand. So one broken record does not swallow those after it.
+//! A value is followed through its brackets and strings, however its bytes arrive. Invalid JSON is
+//! detected as soon as it affects the ends of records: a string with a line break, a bracket closed by
+//! the other kind, an object where a name is expected. So one broken record does not swallow those
+//! after it.
 
-/// How the values of a file are laid out.
+/// The layout of the values in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
     /// One a line.
@@ -13,7 +14,7 @@ pub(super) enum Layout {
     Values,
 }
 
-/// What the first bytes of a file say of its layout.
+/// Detects the layout from the first bytes of a file.
 pub(super) fn layout(bytes: &[u8]) -> Layout {
     let start = bytes
         .iter()
@@ -38,15 +39,15 @@ pub(super) fn layout(bytes: &[u8]) -> Layout {
     }
 }
 
-/// Whether JSON has nothing to say there.
+/// Returns true for JSON whitespace.
 pub(super) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-/// How far following a value has come.
+/// State of following a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// The value goes on.
+    /// The value continues.
     More,
     /// It ends before this byte.
     End(usize),
@@ -59,7 +60,7 @@ pub(super) enum Step {
 pub(super) struct Scan {
     /// Open brackets.
     depth: u64,
-    /// Of the innermost 128, which are of objects: the lowest bit is the innermost.
+    /// Kinds of the innermost 128 brackets, 1 for objects: the lowest bit is the innermost.
     objects: u128,
     in_string: bool,
     escaped: bool,
@@ -70,7 +71,7 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// Goes on with these bytes.
+    /// Advances by these bytes.
     pub fn step(&mut self, bytes: &[u8]) -> Step {
         let mut at = 0;
         while at < bytes.len() {
@@ -117,7 +118,7 @@ impl Scan {
         Step::More
     }
 
-    /// Goes on inside of a string, to the byte after what was read of it.
+    /// Advances within a string, to the byte after the part that was read.
     fn string(&mut self, bytes: &[u8], at: &mut usize) -> Step {
         if self.escaped && bytes[*at] != b'\n' {
             self.escaped = false;
@@ -143,7 +144,7 @@ impl Scan {
         Step::More
     }
 
-    /// Opens a bracket, if one may stand there.
+    /// Opens a bracket, if it is allowed here.
     fn open(&mut self, byte: u8) -> bool {
         let in_object = self.depth > 0 && self.objects & 1 == 1;
         if in_object && self.before != b':' {

@@ -24,9 +24,9 @@ pub(super) enum Part<'a> {
     Text(&'a [u8]),
 }
 
-/// Hashes the parts of a key, unambiguously. Records are hostile: whoever could make two keys of one
-/// hash could make a record vanish. So it is `SipHash` with a key that is drawn for each process, twice
-/// with different beginnings, for 128 bits. Hashes of different processes have nothing in common.
+/// Hashes the parts of a key, unambiguously. Records are hostile: an attacker who could construct a
+/// collision could make a record vanish. So it is `SipHash` with a key that is random per process,
+/// twice with different prefixes, for 128 bits. Hashes of different processes are unrelated.
 #[derive(Clone)]
 pub(super) struct KeyHasher([DefaultHasher; 2]);
 
@@ -145,7 +145,7 @@ pub fn hashes(columns: &[ArrayRef]) -> Result<Vec<u128>, ArrowError> {
         .collect())
 }
 
-/// Bytes of a text that tell its place.
+/// Number of bytes of a text that determine its position in the order.
 const PLACE_BYTES: usize = 16;
 
 /// The place of each row's key in the order of keys, from the first column of the key: a greater key is
@@ -168,7 +168,7 @@ pub fn places(column: &ArrayRef) -> Result<Vec<u128>, ArrowError> {
     Ok((0..column.len()).map(place).collect())
 }
 
-/// By what each row is ordered among those of its key: null comes first.
+/// Sort key of each row among those of its key: null comes first.
 pub fn orders(column: &ArrayRef) -> Result<Vec<i64>, ArrowError> {
     let values = Values::of(column)?;
     Ok((0..column.len())

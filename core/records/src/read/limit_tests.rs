@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-/// Reads without keeping; tells the longest block and how many bytes were asked for at most at once.
+/// Reads without keeping; returns the longest block and the largest single allocation.
 fn longest(reader: impl Read + Send, format: Format) -> (usize, Vec<String>, Option<String>) {
     let contract = contract();
     let pseudonyms = Arc::new(Pseudonyms::new("", None));
@@ -252,7 +252,7 @@ fn columns_are_limited() {
     assert_eq!(refused, ["2 the record has 1048577 cells, the header 2"]);
 }
 
-/// How long this thread has worked, however busy the machine is; nothing where the system does not tell.
+/// CPU time of this thread, however busy the machine is; zero where the system does not report it.
 fn worked() -> Duration {
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let first = told.split_whitespace().next();

@@ -1,9 +1,9 @@
 //! Apache Parquet: row groups, of which only the columns that the contract names are read.
 //!
-//! One row group after the other is read, [`BATCH_ROWS`] rows at a time, after its pages were found to
-//! be what they claim. A row group whose wanted columns are longer than [`GROUP_BYTES_MAX`], packed, is
-//! not read. Rows are numbered from 1, in place of lines. A row group that is broken is told, and those
-//! after it are read.
+//! Row groups are read one after the other, [`BATCH_ROWS`] rows at a time, after their pages were
+//! validated. A row group whose wanted columns are longer than [`GROUP_BYTES_MAX`], compressed, is not
+//! read. Rows are numbered from 1, in place of lines. A broken row group is reported, and those after
+//! it are read.
 //!
 //! Texts are read as views, so that one long text that a dictionary gives to all rows is there once.
 
@@ -40,7 +40,7 @@ const BATCH_ROWS: usize = 8192;
 const GROUP_BYTES_MAX: u64 = 1 << 30;
 /// Bytes of the metadata at the end of a file.
 const FOOTER_BYTES_MAX: u64 = 32 << 20;
-/// What a file may become, as for packed text: so many times its length.
+/// Maximum ratio of decompression, as for compressed text.
 const TIMES_MAX: u64 = 200;
 const FREE_BYTES: u64 = 1 << 30;
 
@@ -100,7 +100,7 @@ pub(super) fn read_file(
     }
 }
 
-/// What the end of the file says of it.
+/// Reads the metadata in the footer of the file.
 fn metadata(ranges: &dyn Ranges) -> Result<ArrowReaderMetadata, String> {
     let size = ranges.size();
     let no_parquet = "the file is not a Parquet file, or its end is missing";
@@ -127,7 +127,7 @@ fn metadata(ranges: &dyn Ranges) -> Result<ArrowReaderMetadata, String> {
     plan::with_views(Arc::new(metadata)).map_err(told)
 }
 
-/// What the library says, without its name for the kind of error.
+/// The library's message, without its name for the kind of error.
 fn words(error: &ParquetError) -> String {
     let text = error.to_string();
     ["Parquet error: ", "Arrow: ", "EOF: ", "External: "]
@@ -197,7 +197,7 @@ impl Reader<'_> {
                 return Err(Stop::Broken("it has other rows than it says".to_string()));
             }
             left -= rows;
-            // What pages unpack to is counted when they are read; nulls and repeated values are in
+            // The size of pages is counted when they are read; nulls and repeated values are in
             // none.
             let least = rows * self.plan.leaves.len() as u64;
             self.unpacked = self.unpacked.saturating_add(least);
@@ -283,7 +283,7 @@ impl Reader<'_> {
 /// The parts of a file that are in memory, for the library to read.
 struct Chunks {
     size: u64,
-    /// Where each begins.
+    /// Parts with their start offsets.
     parts: Vec<(u64, Bytes)>,
 }
 

@@ -20,7 +20,7 @@ use arrow::{
 };
 use std::sync::Arc;
 
-/// What came out of a block.
+/// The result of parsing a block.
 #[derive(Debug)]
 pub struct Parsed {
     /// Index of the file in what was to be read.
@@ -31,7 +31,7 @@ pub struct Parsed {
     pub lines: Vec<u64>,
     /// Hash of the key of each row; empty when the contract has no key.
     pub keys: Vec<u128>,
-    /// By what the contract's `latest` orders each row among those of its key; empty without one.
+    /// Sort keys of the contract's `latest` for each row; empty without one.
     pub order: Vec<i64>,
     /// Records that were left out.
     pub refused: Vec<quarantine::Row>,
@@ -52,7 +52,7 @@ struct Parser<'a> {
     columns: Vec<Column>,
     plain: Plain,
     strangers: ExtraFields,
-    /// What the contract does not name, of each row, when it is kept.
+    /// Unlisted fields of each row, if they are kept.
     rest: Vec<Option<String>>,
     redactor: Option<Redactor<'a>>,
     out: Parsed,
@@ -124,7 +124,7 @@ impl Parser<'_> {
                 bytes[span.start..span.end].trim_ascii_end(),
                 None,
             );
-            // Bytes are told from the beginning of the line, of which the record may be a part.
+            // Byte positions count from the start of the line, of which the record may be a part.
             for refused in &mut self.out.refused[before..] {
                 if let Some(column) = &mut refused.violation.column {
                     *column += span.column - 1;
@@ -249,7 +249,7 @@ impl Parser<'_> {
         if let Some(redactor) = &self.redactor {
             redactor.hide(&mut violation);
         }
-        // Where the record goes over several lines, the line with the mistake is named, too.
+        // If the record has several lines, the line of the mistake is reported, too.
         if violation.below > 0 {
             let at = line + violation.below;
             violation.message += &match violation.column.take() {
@@ -264,7 +264,7 @@ impl Parser<'_> {
         });
     }
 
-    /// What came out.
+    /// Returns the result.
     fn end(self) -> Result<Parsed, ArrowError> {
         let mut out = self.out;
         out.unknown = self.strangers.counts;

@@ -1,9 +1,9 @@
 //! Personal data is kept out: of datasets by hashes and nulls, of messages and of the text of refused
 //! records by words in its place.
 //!
-//! What is refused is told about with the least that is needed: names of fields stay, values of guarded
-//! fields go, and so do values of fields that the contract does not name, since one of them may be a
-//! guarded field under a misspelt name. A record that cannot be taken apart is left out as a whole.
+//! Messages about refused records contain the minimum: names of fields stay, values of protected fields
+//! are removed, and so are values of unlisted fields, since one of them may be a protected field with a
+//! misspelt name. An unparsable record is omitted completely.
 
 use super::{
     csv::Header,
@@ -28,7 +28,7 @@ pub fn is_hashed(contract: &Contract) -> bool {
     !hashed.is_empty()
 }
 
-/// What the owner of a source should know about how its personal data is hashed.
+/// The warning for the owner of a source about how its personal data is hashed.
 pub fn warning(contract: &Contract, source: &str, key: Option<&[u8]>) -> Option<String> {
     let mut hashed = Vec::new();
     paths(&contract.fields, "", Personal::Hash, &mut hashed);
@@ -79,7 +79,7 @@ fn guarded(field: &Field) -> bool {
     field.personal != Personal::Keep || children(&field.kind).iter().any(guarded)
 }
 
-/// Keeps personal data out of what is told of refused records.
+/// Removes personal data from messages about refused records.
 pub(super) struct Redactor<'a> {
     fields: &'a [Field],
     note: String,

@@ -46,7 +46,7 @@ personal = "drop"
 type = "string"
 "#;
 
-/// What no output may hold.
+/// Values that no output may contain.
 const SECRETS: [&str; 6] = [
     "ada@",
     "Lovelace",
@@ -68,7 +68,7 @@ fn read(shape: Shape, text: &str) -> Parsed {
     parse(block, &contract, &pseudonyms).unwrap()
 }
 
-/// Everything that is told of a refused record.
+/// All messages about a refused record.
 fn refusals(parsed: &Parsed) -> Vec<String> {
     let rows = parsed.refused.iter().map(|row| {
         let v = &row.violation;

@@ -1,8 +1,8 @@
 //! JSON records as most programs write them: one flat object on a line, without escapes, that meets its
 //! contract. They are read here in one go, straight from the bytes of the line.
 //!
-//! Whatever is not like that is left to the general reader in `json.rs`, which also says what is wrong
-//! with it: so what is accepted and what is told is the same as without this module.
+//! All other records are left to the general reader in `json.rs`, which also reports their errors: so
+//! the results are the same as without this module.
 
 use super::{column::Column, value};
 use crate::contract::{Field, FieldKind};
@@ -97,7 +97,7 @@ impl<'t> Line<'t> {
         pushed.ok()
     }
 
-    /// Goes on with the number whose first byte was read.
+    /// Parses the rest of a number whose first byte was read.
     fn number(&mut self, field: &Field, column: &mut Column) -> Option<()> {
         let start = self.at - 1;
         let bytes = self.text.as_bytes();
@@ -134,7 +134,7 @@ impl<'t> Line<'t> {
         value::push_integer(field, column, number).ok()
     }
 
-    /// Where the digits end that begin here.
+    /// The end of the digits that start here.
     fn digits(&self, from: usize) -> usize {
         let rest = &self.text.as_bytes()[from..];
         let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -146,7 +146,7 @@ impl<'t> Line<'t> {
         let start = self.at;
         let bytes = self.text.as_bytes();
         let mut at = start;
-        // Eight bytes at a time; the place of the first that matters is told by the lowest bit.
+        // Eight bytes at a time; the lowest set bit gives the position of the first match.
         while let Some(eight) = bytes.get(at..at + 8) {
             let word = u64::from_le_bytes(eight.try_into().ok()?);
             let found = special(word);

@@ -10,7 +10,7 @@ const CONTRACT: &str = "title = \"T\"\n[field.a]\ntype = \"string\"\nmax_length 
     [field.d]\ntype = \"boolean\"\n[field.e]\ntype = \"timestamp\"\n[field.f]\ntype = \"date\"\n\
     [field.g]\ntype = \"integer\"\ndefault = 7\n";
 
-/// The same fields, with all that can be said of how their values are written.
+/// The same fields, with every declaration of notation.
 const WRITTEN: &str = "title = \"T\"\nnull_words = [\"NULL\"]\ndecimal = \",\"\nzone = \"Europe/Berlin\"\n\
     [field.a]\ntype = \"string\"\nmax_length = 12\n[field.b]\ntype = \"integer\"\nrequired = true\n\
     max = 100\n[field.c]\ntype = \"number\"\nfrom = \"c.d\"\n[field.d]\ntype = \"boolean\"\n\
@@ -21,7 +21,7 @@ fn contract() -> Contract {
     contract::parse("t", "t.toml", CONTRACT).unwrap()
 }
 
-/// What both readers make of a line: the plain one may decline, but must not differ.
+/// Compares both readers on a line: the plain one may decline, but must not differ.
 fn check(line: &str) -> bool {
     check_under(&contract(), line)
 }

@@ -1,16 +1,16 @@
-//! Hashes that stand for personal data.
+//! Hashes that replace personal data.
 //!
-//! With a key they are keyed BLAKE3: without the key nobody can tell whose value a hash
-//! is, and the same value has the same hash in all datasets made with that key. Without a key they are
-//! BLAKE3 in its mode for deriving keys, with the dataset's name as the context: then equal values can
-//! be told within one dataset only, but whoever can guess a value can check the guess.
+//! With a key they are keyed BLAKE3: without the key nobody can recover the value of a hash, and equal
+//! values have the same hash in all datasets made with that key. Without a key they are BLAKE3 in its
+//! key derivation mode, with the dataset's name as the context: then equal values are recognisable
+//! within one dataset only, but an attacker can verify guesses.
 
 use std::fmt;
 
 const KEY_CONTEXT: &str = "retrocast 2026-11 personal data";
 const KEY_ID_CONTEXT: &str = "retrocast 2026-11 identity of the key for personal data";
 
-/// Turns values into hashes that stand for them.
+/// Replaces values by hashes.
 #[derive(Clone)]
 pub(super) struct Pseudonyms {
     hasher: blake3::Hasher,
@@ -32,7 +32,7 @@ impl Pseudonyms {
         Self { hasher }
     }
 
-    /// What stands for a value: 32 hex digits.
+    /// The hash of a value: 32 hex digits.
     pub fn of(&self, value: &str) -> String {
         let hash = self.hasher.clone().update(value.as_bytes()).finalize();
         hash.to_hex()[..32].to_string()
@@ -44,8 +44,8 @@ pub(super) fn present(key: Option<&[u8]>) -> Option<&[u8]> {
     key.filter(|key| !key.is_empty())
 }
 
-/// Tells one key from another without giving it away; `None` without a key. What is made with another
-/// key is another dataset, so this belongs to what identifies one.
+/// Identifies a key without revealing it; `None` without a key. Another key makes another dataset, so
+/// this is part of a dataset's identity.
 pub fn key_id(key: Option<&[u8]>) -> Option<String> {
     let key = present(key)?;
     let mut hasher = blake3::Hasher::new_derive_key(KEY_ID_CONTEXT);

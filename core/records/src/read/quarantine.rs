@@ -12,7 +12,8 @@ pub const RECORD_BYTES_MAX: usize = 16 << 20;
 /// Characters of a bad record that are kept.
 pub const RAW_CHARACTERS: usize = 1000;
 
-/// Why a record was left out: a stable class, so that counts can be compared between runs.
+/// The reason why a record was refused: a stable class, so that counts can be compared between
+/// runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// Not JSON, or a JSON value that is not an object.
@@ -55,18 +56,18 @@ impl Reason {
     }
 }
 
-/// What is wrong with a record.
+/// The violation of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The class.
     pub reason: Reason,
     /// Path of the field, such as `updates[2].at`; empty for the record as a whole.
     pub field: String,
-    /// What is wrong, in words.
+    /// The error in words.
     pub message: String,
     /// Byte in the line, from 1, where that is known.
     pub column: Option<u64>,
-    /// How many lines below the record's first that byte is.
+    /// Number of lines between the record's first line and that byte.
     pub below: u64,
 }
 
@@ -99,7 +100,7 @@ impl Violation {
     }
 }
 
-/// What is said of a record beyond [`RECORD_BYTES_MAX`].
+/// The violation of a record beyond [`RECORD_BYTES_MAX`].
 pub(super) fn too_long() -> Violation {
     let message = format!("the record is longer than {} MiB", RECORD_BYTES_MAX >> 20);
     Violation::new(Reason::TooLong, message)
@@ -120,7 +121,7 @@ pub(super) fn prefixed(outer: &str, path: &str) -> String {
 pub struct Row {
     /// Line at which it begins, from 1.
     pub line: u64,
-    /// Why.
+    /// The violation.
     pub violation: Violation,
     /// Its beginning.
     pub raw: String,

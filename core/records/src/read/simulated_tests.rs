@@ -33,7 +33,7 @@ fn contract(name: &str) -> Contract {
     Contract::read(&folder.join(format!("{name}.toml"))).unwrap()
 }
 
-/// What the reader makes of a source: records, rows, broken files, refused by reason, unknown fields.
+/// Reads a source and counts records, rows, broken files, refusals by reason, and unknown fields.
 fn read(folder: &Path, source: &str, contract: &Contract) -> (SourceTruth, usize) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let uri = format!("{source}/**/*");
@@ -112,7 +112,7 @@ fn every_simulated_record_is_taken_or_refused_as_planted() {
     }
 }
 
-/// Who writes a contract for others to use says what each field means.
+/// Every field of the bundled contracts has a description.
 #[test]
 fn contracts_say_what_they_are() {
     fn check(contract: &str, fields: &[crate::contract::Field]) {

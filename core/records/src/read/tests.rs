@@ -20,7 +20,8 @@ pub(super) fn contract() -> Contract {
     crate::contract::parse("t", "t.toml", CONTRACT).unwrap()
 }
 
-/// What a file came to: rows with their lines, those refused, and why it was not read to its end.
+/// The result for a file: rows with their lines, refused records, and the reason why it was not
+/// read completely.
 #[derive(Debug, PartialEq, Eq, Default)]
 pub(super) struct Came {
     pub lines: Vec<u64>,
@@ -63,7 +64,7 @@ impl Read for Dribble<'_> {
     }
 }
 
-/// Reads bytes at once and in small pieces, which must come to the same.
+/// Reads bytes at once and in small pieces, which must give the same result.
 fn read_as(bytes: &[u8], format: Format, dialect: &Dialect) -> Came {
     let contract = contract();
     let whole = gather(from_bytes(bytes, format, dialect, &contract).unwrap());
@@ -343,7 +344,7 @@ fn a_line_above_the_header_names_the_delimiter() {
         assert_eq!((lines, broken), (vec![3, 4], None));
         assert!(told.len() == 1 && told[0].starts_with(refused), "{told:?}");
     }
-    // A delimiter that could not be told by the header.
+    // A delimiter that the header does not reveal.
     assert_eq!(of(b"sep=:\nid:n\n1:2\n", &Dialect::AS_FOUND).0, [3]);
     let declared = |delimiter| Dialect {
         delimiter: Some(delimiter),

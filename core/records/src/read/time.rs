@@ -69,7 +69,7 @@ pub fn certain(text: &str) -> Option<Time> {
     iso(text).or_else(|| general(text)).or_else(|| mail(text))
 }
 
-/// What is left to the general parser, such as offsets with seconds and a zone in brackets.
+/// Uses the general parser for rare forms, such as offsets with seconds and a zone in brackets.
 fn general(text: &str) -> Option<Time> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Some(Time::Instant(time.as_microsecond()));
@@ -172,7 +172,7 @@ pub(crate) fn usable(format: &str, with_time: bool) -> Result<(), &'static str> 
 /// Microseconds since 1970 of a number that counts units since 1970, exactly, cut off toward the past;
 /// the least or greatest that there is when it lies beyond.
 pub(super) fn epoch(text: &str, unit: EpochUnit) -> Option<i64> {
-    /// Decimals that are looked at; what is beyond only tells whether a number is whole.
+    /// Number of decimals that are read; further ones only decide whether a number is an integer.
     const DECIMALS: usize = 18;
     let (negative, text) = match text.strip_prefix('-') {
         Some(text) => (true, text),
@@ -310,11 +310,11 @@ fn iso(text: &str) -> Option<Time> {
     scan.placed(seconds * SECOND_MICROS + micros)
 }
 
-/// What is left of a text.
+/// The unread rest of a text.
 struct Scan<'t>(&'t [u8]);
 
 impl Scan<'_> {
-    /// Takes this word, in any case, if the text goes on with it.
+    /// Consumes this word, ignoring case, if the text continues with it.
     fn eat(&mut self, word: &[u8]) -> bool {
         let there = self.0.get(..word.len());
         let found = there.is_some_and(|there| there.eq_ignore_ascii_case(word));
@@ -324,7 +324,7 @@ impl Scan<'_> {
         found
     }
 
-    /// Whether the text goes on with a digit.
+    /// Returns true if the text continues with a digit.
     fn digit(&self) -> bool {
         self.0.first().is_some_and(u8::is_ascii_digit)
     }
@@ -369,7 +369,7 @@ impl Scan<'_> {
         days_since(year, month, self.digits(2)?)
     }
 
-    /// A time on the clocks that the end of the text tells of.
+    /// Resolves a local time with the offset or zone at the end of the text.
     fn placed(&mut self, local: i64) -> Option<Time> {
         if self.0.is_empty() {
             return Some(Time::Local(local));
@@ -479,8 +479,8 @@ fn two(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// A moment in words, of microseconds since 1970 UTC: to the end of the year 9999, which stands for
-/// "never" in many a record, and which the usual type of moments does not reach.
+/// Formats a moment, in microseconds since 1970 UTC: up to the end of the year 9999, which often
+/// means "never", and which the common type of moments does not reach.
 pub fn time_text(micros: i64) -> Option<String> {
     if let Ok(moment) = Timestamp::from_microsecond(micros) {
         return Some(moment.to_string());

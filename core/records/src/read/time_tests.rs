@@ -12,7 +12,7 @@ fn zone(name: &str) -> Zone {
     Zone::named(name).unwrap()
 }
 
-/// What a notation makes of a text, as words.
+/// Parses a text with a notation, and returns the result in words.
 fn read_as(text: &str, format: &str, zone: Option<Zone>) -> String {
     let unit = EpochUnit::ALL
         .into_iter()
@@ -214,7 +214,7 @@ fn declared_formats_are_read() {
             "2026-03-04T05:06:07Z",
         ),
         ("1772600767", "%s", "2026-03-04T05:06:07Z"),
-        // What does not fit, though it could be read otherwise.
+        // Texts that do not match, although they could be read otherwise.
         ("2026-03-04T05:06:07Z", "%d/%m/%Y %H:%M", "-"),
         ("31/02/2026 05:06", "%d/%m/%Y %H:%M", "-"),
         ("04/03/26", "%d/%m/%Y", "-"),

@@ -1,5 +1,5 @@
-//! One value, checked against its field and pushed into its column. JSON, CSV and Parquet meet here.
-//! A default of the contract, which stands in for a missing value, is pushed like any other.
+//! Checks one value against its field and appends it to its column, for JSON, CSV and Parquet. A
+//! default of the contract, which replaces a missing value, is appended like any other.
 
 pub(in crate::read) mod json;
 pub(in crate::read) mod text;
@@ -27,7 +27,7 @@ pub(super) fn wrong_type(field: &Field, found: &str) -> Violation {
     Violation::new(Reason::WrongType, message)
 }
 
-/// How a message shows a text.
+/// Formats a text for a message.
 pub(super) fn quoted(text: &str) -> String {
     format!("{:?}", cut(text, SHOWN))
 }
@@ -36,8 +36,8 @@ pub(super) fn push_null(field: &Field, column: &mut Column) -> Checked {
     push_missing(field, column, "the value is null")
 }
 
-/// What stands in for a value that is not there: the field's default, else null, which `message` is
-/// about when the field is required.
+/// Appends the replacement of a missing value: the field's default, else null; `message` is the
+/// error if the field is required.
 pub(super) fn push_missing(field: &Field, column: &mut Column, message: &str) -> Checked {
     if let Some(default) = &field.default {
         return json::push_own(default, field, column);
@@ -111,13 +111,13 @@ pub(super) fn push_number(field: &Field, column: &mut Column, value: f64) -> Che
     }
 }
 
-/// A number as an integer, where it is surely that one: from 2^53 on it may stand for others.
+/// A number as an integer, if that is exact: from 2^53 on it may represent several integers.
 pub(super) fn whole(value: f64) -> Option<i64> {
     let exact = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
     exact.then_some(value as i64)
 }
 
-/// How a message shows a number: very large and very small ones by their exponent.
+/// Formats a number for a message: very large and very small ones with an exponent.
 fn shown(value: f64) -> String {
     if value == 0.0 || (1e-6..1e16).contains(&value.abs()) {
         value.to_string()
@@ -126,7 +126,7 @@ fn shown(value: f64) -> String {
     }
 }
 
-/// An integer beside a limit, without making it inexact.
+/// Compares an integer with a limit, without loss of precision.
 fn compare(value: i64, limit: f64) -> Ordering {
     let below = limit.floor();
     let order = i128::from(value).cmp(&(below as i128));
@@ -284,7 +284,7 @@ fn in_time(field: &Field, micros: i64, shown: &dyn Fn() -> String) -> Checked {
     }
 }
 
-/// A value within the limits of the field; `order` says where it is from a limit.
+/// Checks a value against the limits of the field; `order` compares it with a limit.
 fn in_range(
     field: &Field,
     order: &dyn Fn(f64) -> Ordering,

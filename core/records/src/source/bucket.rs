@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, path::Path as StorePath};
 use std::sync::Arc;
 
-/// How many names of what is there instead are told.
+/// Number of existing names in an error.
 const SEEN: usize = 3;
 
 /// Lists what an address names.
@@ -69,7 +69,7 @@ struct BucketPattern<'a> {
     /// The part of the path that is certain, without a slash at its end.
     prefix: String,
     pattern: Vec<String>,
-    /// The days that are asked for, where paths tell them.
+    /// The requested days, if paths contain them.
     partition: Option<Partition>,
 }
 
@@ -149,8 +149,7 @@ impl BucketPattern<'_> {
         below.trim_start_matches('/').split('/').collect()
     }
 
-    /// What to list whole: the part that is certain, or the dated folders below it that may hold a day
-    /// that is asked for.
+    /// Prefixes to list: the fixed part, or the dated folders below it that may hold a requested day.
     async fn prefixes(&self, others: &mut Vec<String>) -> Result<Vec<StorePath>, SourceError> {
         let mut prefixes = vec![StorePath::from(self.prefix.as_str())];
         let Some(partition) = &self.partition else {
@@ -196,7 +195,8 @@ impl BucketPattern<'_> {
         }
     }
 
-    /// The path is told below the fixed part, as for folders, so that moving records changes nothing.
+    /// Paths are relative to the fixed part, as for folders, so that moving records changes
+    /// nothing.
     fn file(&self, meta: &ObjectMeta) -> SourceFile {
         let whole = meta.location.as_ref();
         let below = whole.strip_prefix(&self.prefix).unwrap_or(whole);

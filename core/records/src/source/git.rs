@@ -18,7 +18,7 @@ use std::{
 #[derive(Clone)]
 pub(super) struct History {
     repository: Arc<Mutex<Repository>>,
-    /// Stands for the records.
+    /// Identity of the records.
     pub identity: String,
 }
 
@@ -57,7 +57,7 @@ pub(super) fn list(source: &str, uri: &str) -> Result<Listing, SourceError> {
     })
 }
 
-/// Where mirrors of repositories on servers are kept.
+/// Folder for mirrors of remote repositories.
 fn cache() -> PathBuf {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     let folder = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);

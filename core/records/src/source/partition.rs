@@ -1,8 +1,7 @@
 //! Paths with dates in them: what lies outside of the days that are asked for is neither listed nor read.
 //!
-//! `{year}`, `{month}`, `{day}` and `{date}` (`2026-11-09`) stand for digits in a pattern, in as many of
-//! its segments as they are written in. A folder is walked into when the days it may hold and those that
-//! are asked for have one in common.
+//! `{year}`, `{month}`, `{day}` and `{date}` (`2026-11-09`) match digits in a pattern, in any of its
+//! segments. A folder is entered if the days it may hold overlap the requested days.
 
 use super::pattern::is_pattern;
 use jiff::civil::Date;
@@ -32,7 +31,7 @@ pub(super) struct Partition {
     days: Option<Days>,
 }
 
-/// What a path says of its day so far.
+/// The date parts of a path so far.
 #[derive(Debug, Clone, Copy, Default)]
 struct PathDate {
     year: Option<i16>,
@@ -55,8 +54,8 @@ pub(super) fn undated(segment: &str) -> String {
 }
 
 impl Partition {
-    /// Of the segments of a pattern behind its fixed part; `None` when no date is in them. The error says
-    /// what cannot be.
+    /// Parses the segments of a pattern after its fixed part; `None` without dates. The error describes
+    /// an invalid combination.
     pub fn of(pattern: &[String], days: Option<Days>) -> Result<Option<Self>, String> {
         let Some(last) = pattern.iter().rposition(|segment| is_dated(segment)) else {
             return Ok(None);
@@ -97,7 +96,7 @@ impl Partition {
         }))
     }
 
-    /// How many segments lead to the last date.
+    /// Number of segments up to the last date.
     pub fn depth(&self) -> usize {
         self.segments.len()
     }
@@ -119,7 +118,7 @@ impl Partition {
     }
 }
 
-/// What is left of a segment without its dates.
+/// The rest of a segment without its dates.
 fn undated_rest(segment: &str) -> String {
     FIELDS.iter().fold(segment.to_string(), |text, (field, _)| {
         text.replace(field, "")
@@ -169,8 +168,8 @@ impl PathDate {
         }
     }
 
-    /// The days that are meant, with the first behind them; `None` when that is no time at all, or when
-    /// nothing was said yet.
+    /// The matched days, as start and exclusive end; `None` if they are invalid, or if no part has
+    /// matched yet.
     fn days(self) -> Option<(Date, Date)> {
         let year = self.year?;
         let first = Date::new(year, self.month.unwrap_or(1), self.day.unwrap_or(1)).ok()?;

@@ -33,8 +33,8 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
     pattern[p..].iter().all(|&c| c == '*')
 }
 
-/// Whether a path fits a pattern, segment by segment; `**` stands for any number of folders, and at the
-/// end for all files below.
+/// Matches a path against a pattern, segment by segment; `**` matches any number of folders, and at the
+/// end all files below.
 pub(super) fn fits_path(pattern: &[String], path: &[&str]) -> bool {
     match (pattern, path) {
         ([], []) => true,
@@ -49,7 +49,7 @@ pub(super) fn fits_path(pattern: &[String], path: &[&str]) -> bool {
     }
 }
 
-/// Where the pattern goes on when its element at `p` takes the character.
+/// The next position in the pattern if its element at `p` matches the character.
 fn one(pattern: &[char], p: usize, c: char) -> Option<usize> {
     match pattern.get(p)? {
         '?' => Some(p + 1),

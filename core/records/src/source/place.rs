@@ -1,8 +1,8 @@
-//! What a URI names: a folder, and a pattern for the files below it.
+//! The folder that a URI names, and a pattern for the files below it.
 //!
-//! Folders are walked here, not by the object store, whose listing of a folder fails as a whole for
-//! one entry that it cannot take. What cannot hold records (pipes, devices, sockets), leads in
-//! circles or has a name that cannot be told is left out, and said to be.
+//! Folders are walked here, not by the object store, whose listing of a folder fails completely for
+//! one invalid entry. Entries that cannot hold records (pipes, devices, sockets), symbolic link
+//! cycles and undecodable names are skipped, and reported.
 
 use super::{
     Listing, Skipped, SourceFile, Stored,
@@ -31,7 +31,7 @@ pub(super) struct FilePattern {
     pattern: Vec<String>,
     /// Whether the pattern is to be taken letter by letter.
     plain: bool,
-    /// The days that are asked for, where paths tell them.
+    /// The requested days, if paths contain them.
     partition: Option<Partition>,
 }
 
@@ -355,7 +355,7 @@ struct Step {
     within: Vec<PathBuf>,
 }
 
-/// What a walk has come across, in order of paths.
+/// The result of a walk, in order of paths.
 #[derive(Default)]
 struct Walk {
     files: BTreeMap<String, (u64, Timestamp)>,
@@ -431,14 +431,14 @@ fn path_in_store(path: &str) -> Result<StorePath, String> {
     StorePath::parse(path).map_err(|_| "its name holds a control character".to_string())
 }
 
-/// When a file was written last; 1970 where that is not known.
+/// Modification time of a file; 1970 if unknown.
 fn modified(meta: &Metadata) -> Timestamp {
     let time = meta.modified().ok();
     time.and_then(|time| Timestamp::try_from(time).ok())
         .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// What stands where a file should be.
+/// The kind of an entry that is not a file.
 fn kind(meta: &Metadata) -> &'static str {
     use std::os::unix::fs::FileTypeExt;
     let found = meta.file_type();

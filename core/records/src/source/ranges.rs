@@ -8,10 +8,10 @@ use std::ops::Range;
 
 /// The bytes of a file, by place.
 pub trait Ranges {
-    /// How many there are.
+    /// Size in bytes.
     fn size(&self) -> u64;
 
-    /// Those from one place to another, or why they cannot be had. Blocks.
+    /// Reads a range of bytes. Blocks.
     fn read(&self, range: Range<u64>) -> Result<Bytes, String>;
 }
 

@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, mpsc},
 };
 
-/// What tells one content of an object from another; an `ETag`.
+/// The version of an object's content; an `ETag`.
 pub type ETag = String;
 
 /// An object of a listing.
@@ -23,7 +23,7 @@ pub struct Object {
     pub name: String,
     /// Its content.
     pub mark: ETag,
-    /// When it was written, by the clock of the storage.
+    /// Time of the last write, by the clock of the storage.
     pub modified: Timestamp,
 }
 
@@ -32,12 +32,12 @@ pub struct Object {
 pub struct Bucket {
     address: Address,
     store: Arc<dyn ObjectStore>,
-    /// What some storages want to have back besides the mark, by name.
+    /// Versions that some storages require besides the `ETag`, by name.
     versions: Mutex<BTreeMap<String, (ETag, String)>>,
 }
 
 impl Bucket {
-    /// Opens a place; nothing is asked of it yet. The error says why not.
+    /// Opens a location without a request. The error gives the reason.
     pub fn open(address: Address) -> Result<Self, String> {
         Ok(Self {
             store: open(&address)?,
@@ -71,7 +71,7 @@ impl Bucket {
         })
     }
 
-    /// The same for what may be done more than once: an answer that breaks off is asked for again.
+    /// The same for idempotent requests: an interrupted response is requested again.
     fn again<T: Send + 'static, F>(
         &self,
         work: impl Fn(Arc<dyn ObjectStore>) -> F + Send + Sync + 'static,
@@ -119,7 +119,7 @@ impl Bucket {
         })
     }
 
-    /// Where it is.
+    /// The address.
     pub fn address(&self) -> &Address {
         &self.address
     }
@@ -156,8 +156,8 @@ impl Bucket {
             .map_err(|error| self.failed("writing", name, &error))
     }
 
-    /// Writes an object when its content is the expected one, or when it is not there and `None` is
-    /// expected. `None` comes back when somebody else was faster.
+    /// Conditional put: writes an object if its content is the expected one, or if it does not
+    /// exist and `None` is expected. Returns `None` if another writer was faster.
     pub fn put_if(
         &self,
         name: &str,

@@ -1,12 +1,12 @@
 //! Writing on condition, and listing, over a network that loses answers.
 //!
-//! The client tries a write on condition again when the server says that it could not take it, but not
-//! when the connection breaks: the first try may have been the one that counted, and then the second
-//! fails for what the first wrote. Here it is looked what is there. Our own bytes mean that we were the
-//! ones; whoever writes on condition writes what no other would (who, and when).
+//! The client retries a conditional put if the server reports that it could not process it, but not if
+//! the connection breaks: the first attempt may have succeeded, and the second would then fail because
+//! of the first. Here the object is read back. If it has our own bytes, we succeeded; every writer
+//! writes unique contents (who, and when).
 //!
-//! Nor does the client ask again for a page of a listing that broke off in the middle. Here a listing is
-//! read whole before anything of it is given on, and read again when it breaks off.
+//! The client does not retry a page of a listing that broke off, either. Here a listing is read
+//! completely before any of it is passed on, and read again if it breaks off.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,12 +21,12 @@ use object_store::{
 };
 use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
-/// How often a request is made whose answer breaks off, and the pause before the second time, which is
-/// doubled each time.
+/// Number of attempts for an interrupted response, and the pause before the second, which doubles each
+/// time.
 const ATTEMPTS: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A store whose writes on condition and listings come to a certain end.
+/// A store with reliable conditional puts and listings.
 #[derive(Debug)]
 pub struct RetryingStore {
     inner: Arc<dyn ObjectStore>,
@@ -38,7 +38,7 @@ impl RetryingStore {
         Self { inner }
     }
 
-    /// What is there, if it is what was to be written.
+    /// Reads the object back and checks whether it is what we wrote.
     async fn ours(&self, location: &Path, payload: &PutPayload) -> Result<Option<PutResult>> {
         let got = match self.inner.get(location).await {
             Err(Error::NotFound { .. }) => return Ok(None),
@@ -73,7 +73,7 @@ impl RetryingStore {
             let known = match self.ours(location, &payload).await {
                 Ok(Some(result)) => return Ok(result),
                 Ok(None) => is_certain(&error),
-                // What is there cannot be told now: the next try will show.
+                // Unknown for now: the next attempt will show.
                 Err(_) => false,
             };
             attempt += 1;

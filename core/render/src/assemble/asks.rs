@@ -1,5 +1,5 @@
-//! What is asked of the reader: the one place that decides it. Every page that speaks of decisions
-//! reads this list, so that two pages never contradict each other.
+//! Decides what the report asks of the reader. Every page that mentions decisions reads this list,
+//! so that two pages never contradict each other.
 
 use super::notes::some_of;
 use crate::words::{named, shorten, words_of_date};
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 /// Requests to the reader; more than a handful is none.
 const ASKS_MAX: usize = 5;
-/// Asked where the first page says that records are missing and no finding does.
+/// Asked if the first page reports missing records and no finding does.
 const INCOMPLETE: &str =
     "Find out why records are missing: the figures are of a part of the period.";
 /// Characters of a title inside a request.
@@ -25,7 +25,7 @@ fn group(finding: &Finding) -> Option<String> {
     })
 }
 
-/// Says what happened and what to do about it: "Memory in db-2 is rising: name an owner."
+/// Describes an event and the action: "Memory in db-2 is rising: name an owner."
 pub fn ask_for(finding: &Finding) -> Option<String> {
     let ask = finding.ask.as_ref()?;
     let group = group(finding).map_or_else(String::new, |group| format!(" in {group}"));
@@ -45,8 +45,8 @@ fn capitalised(text: &str) -> String {
     })
 }
 
-/// What is asked, from findings in the order in which they matter and from what the first page says of
-/// missing records.
+/// The requests, from findings in order of importance and from the first page's notices about missing
+/// records.
 pub(super) fn asks(ordered: &[Finding], effects: &[Effect], notices: &[String]) -> Vec<String> {
     let mut asks: Vec<String> = Vec::new();
     let asks_of_data = |finding: &Finding| {

@@ -19,8 +19,8 @@ const PRINTED_MAX: usize = 5;
 /// Groups named in one line; the others are counted.
 const NAMED_MAX: usize = 3;
 
-/// All findings that have something to say, in the order in which they matter, one for each story and
-/// equal ones of several groups as one.
+/// All findings with content in order of importance, one per story, and equal ones of several groups
+/// merged.
 pub(super) fn in_order(
     cells: &[Cell],
     earlier: Option<&EarlierReport>,
@@ -31,11 +31,11 @@ pub(super) fn in_order(
 
 /// Findings in the order in which they matter.
 ///
-/// Alarms come before what is worth a look, what the report is about before hints on its data, what
-/// the report before did not have before what it had, what happened in the window before what only
-/// touches it, and figures that people feel before lasting changes of level, these before other signs of
-/// trouble. Within equals, first one of each stage and kind, so that one noisy stage cannot fill the
-/// page. The rows of queries, which no test stands behind, come last of what is only good to know.
+/// Orders findings by importance: alarms before notices, the report's subject before hints on its data,
+/// new findings before known ones, events in the window before those that only touch it, and figures
+/// that people feel before lasting changes of level, these before other signs of trouble. Among equals,
+/// the first of each stage and kind comes first, so that one noisy stage cannot fill the page. Rows of
+/// queries, which have no test, come last among informational findings.
 pub fn sorted(
     findings: Vec<Finding>,
     earlier: Option<&EarlierReport>,
@@ -78,7 +78,7 @@ fn is_within(finding: &Finding, window: &Window) -> bool {
     })
 }
 
-/// Alarms that another tells of already are alarms no more.
+/// Removes the alarm from findings that another alarm already covers.
 pub(super) fn tell_once(cells: &mut [Cell]) {
     let kept: BTreeSet<(String, String)> = stories(findings(cells))
         .into_iter()
@@ -92,9 +92,9 @@ pub(super) fn tell_once(cells: &mut [Cell]) {
     }
 }
 
-/// Findings without those that another tells of already: that a series rises, where it is said that it
-/// will reach its limit or when it stepped up. A line and a step through one series are two readings of
-/// one movement, each of which names the other; the graver is told.
+/// Removes findings that another one already covers: a rise, if a finding says that the series will
+/// reach its limit or when it stepped up. A line and a step through one series are two readings of one
+/// movement, each of which names the other; the more severe one stays.
 pub(crate) fn stories(findings: Vec<&Finding>) -> Vec<&Finding> {
     let is_told = |i: usize, finding: &Finding| {
         let Some((rank, series)) = movement(finding) else {
@@ -117,7 +117,7 @@ pub(crate) fn stories(findings: Vec<&Finding>) -> Vec<&Finding> {
         .collect()
 }
 
-/// The series whose movement a finding tells of; one that leads to a limit tells the most of it.
+/// The series whose movement a finding describes; reaching a limit is the strongest description.
 fn movement(finding: &Finding) -> Option<(u8, &str)> {
     let series = finding.ask.as_ref()?.about.as_str();
     match finding.chapter {
@@ -127,7 +127,7 @@ fn movement(finding: &Finding) -> Option<(u8, &str)> {
     }
 }
 
-/// How many of the headlines the first page prints, where it has room: all that are alarms.
+/// Number of headlines that the first page prints, if there is space: all alarms.
 pub fn printed(headlines: &[Finding]) -> usize {
     let alarms = headlines.iter().filter(|f| f.severity >= Severity::Warning);
     alarms
@@ -136,15 +136,15 @@ pub fn printed(headlines: &[Finding]) -> usize {
         .min(headlines.len())
 }
 
-/// The first of them: all that are worth a look, as far as there is room. What is only good to know
-/// fills the page where there is too little else.
+/// The first findings: all notices and above, as far as there is space. Informational ones fill the
+/// page if there is too little else.
 pub(super) fn headlines(ordered: &[Finding]) -> Vec<Finding> {
     let news = ordered.iter().filter(|f| f.severity > Severity::Info);
     let room = news.count().clamp(PRINTED, HEADLINES_MAX);
     ordered.iter().take(room).cloned().collect()
 }
 
-/// How loud a finding is on the first page.
+/// Prominence of a finding on the first page.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Alarm {
     None,
@@ -196,8 +196,8 @@ fn relative_size(finding: &Finding) -> f64 {
     }
 }
 
-/// One finding for those of several groups that are the same but for the group. Forecasts and effects
-/// have figures of their own for each group, so each is told.
+/// Merges findings of several groups that are equal but for the group. Forecasts and effects have
+/// figures of their own for each group, so they are not merged.
 fn merged(findings: Vec<&Finding>) -> Vec<Finding> {
     let mut out: Vec<(Finding, Vec<String>)> = Vec::new();
     for finding in findings {
@@ -237,7 +237,7 @@ fn group_of(subject: &str) -> String {
     named(value)
 }
 
-/// "Likewise billing, mail and 12 others."
+/// Formats "Likewise billing, mail and 12 others."
 fn likewise(others: &[String]) -> String {
     let mut names: Vec<String> = others.iter().take(NAMED_MAX).cloned().collect();
     let hidden = others.len() - names.len();
@@ -341,7 +341,7 @@ mod tests {
         let mut old = step.clone();
         old.severity = Severity::Info;
         assert_eq!(told(&[&rise, &old]), [format!("trend {on}")]);
-        // What is graver is not told of by what is milder, nor a rise by a fall.
+        // A milder finding does not cover a more severe one, nor a fall a rise.
         let mut mild = limit.clone();
         mild.severity = Notice;
         assert_eq!(told(&[&rise, &mild]).len(), 2);
@@ -375,7 +375,7 @@ mod tests {
             "values alike in all.",
         ];
         assert_eq!(told(&all, None), want);
-        // A hint that is new stays behind what the report is about.
+        // A new hint stays after the report's subject.
         let earlier = EarlierReport::new("2026-W45", &all[1..], None);
         assert_eq!(told(&all, Some(&earlier)), want);
     }

@@ -1,4 +1,4 @@
-//! What the reader should know of data and method, as sentences.
+//! Notes on data and method for the reader, as sentences.
 
 use super::title;
 use crate::words::capital;
@@ -28,8 +28,8 @@ pub(super) fn some_of(items: &[String], total: u64, noun: &str) -> String {
     )
 }
 
-/// What a reader must know before trusting any figure: what the stages say, or, where none looks at
-/// it, that the records end before the window does.
+/// Notices that affect trust in any figure: those of the stages, or, if no stage checks it, that
+/// the records end before the window does.
 pub(super) fn notices(cells: &[Cell], sources: &[SourceNote], window: &Window) -> Vec<String> {
     let mut notices: Vec<String> = Vec::new();
     for notice in cells.iter().flat_map(|cell| &cell.notices) {
@@ -166,12 +166,12 @@ fn without_records(
     notes
 }
 
-/// "not enough: have 9 days" without the words that a sentence around it says already.
+/// Removes the prefix of "not enough: have 9 days" that the surrounding sentence already contains.
 pub fn without_prefix(message: &str) -> &str {
     message.strip_prefix("not enough: ").unwrap_or(message)
 }
 
-/// A failure's message without the name of its stage, which the words around it say already.
+/// A failure's message without the name of its stage, which the surrounding text already contains.
 pub fn without_name<'a>(cell: &Cell, message: &'a str) -> &'a str {
     let name = format!("stage.{}: ", cell.stage);
     message.strip_prefix(&name).unwrap_or(message)
@@ -214,7 +214,7 @@ pub(super) fn source_notes(source: &SourceNote) -> Vec<String> {
     notes
 }
 
-/// What was read, how much of it was accepted, and why the rest was not.
+/// Describes the records read, how many were accepted, and why the rest was not.
 fn read_note(source: &SourceNote) -> String {
     let name = &source.name;
     let files = plural(source.files, "file");

@@ -326,7 +326,7 @@ fn a_window_without_records_is_said() {
         notes::notes(&empty, &[], &[], &week()),
         ["No record falls in this week for Ticket figures."]
     );
-    // A source that has records is not said to have none, and one that has none is named.
+    // A source with records is not reported as empty, and an empty one is named.
     let mut beat = source("beat");
     beat.first_time = "2026-05-04T08:00:00Z".to_string();
     beat.last_time = "2026-11-30T10:00:00Z".to_string();
@@ -354,7 +354,7 @@ fn a_window_without_records_is_said() {
             "No record falls in this week for Beats."
         ]
     );
-    // Where the contract says that silence means zero, a week without records is a week like others.
+    // If the contract declares that silence means zero, a week without records is an ordinary week.
     let mut rare = source("incidents");
     rare.last_time = "2026-09-16T10:00:00Z".to_string();
     rare.expectation.fresh_hours = Some(20_000.0);

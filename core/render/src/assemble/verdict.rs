@@ -13,7 +13,7 @@ use retrocast_domain::{
 /// Share of accepted records below which the data is poor.
 pub const POOR_SHARE: f64 = 0.95;
 
-/// What the verdict counts.
+/// The counts behind the verdict.
 #[derive(Default)]
 pub(super) struct Facts<'a> {
     pub cells: &'a [Cell],
@@ -22,9 +22,9 @@ pub(super) struct Facts<'a> {
     pub kpis: &'a [Kpi],
     pub are_more: bool,
     pub effects: &'a [Effect],
-    /// How much is asked of the reader.
+    /// Number of requests to the reader.
     pub asks: usize,
-    /// What the first page says of records that are missing.
+    /// Notices of the first page about missing records.
     pub notices: &'a [String],
     /// Time zone of the days of records.
     pub timezone: &'a str,
@@ -64,7 +64,8 @@ pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
     }
 }
 
-/// Tells whether no stage found a record in the window and silence does not mean that nothing happened.
+/// Returns true if no stage found a record in the window and silence does not mean that nothing
+/// happened.
 pub fn has_no_records(cells: &[Cell], sources: &[SourceNote]) -> bool {
     let mut known = cells.iter().filter_map(|cell| cell.records).peekable();
     let is_silence_zero = sources.iter().any(says_silence_is_zero);
@@ -78,7 +79,7 @@ fn says_silence_is_zero(source: &SourceNote) -> bool {
     expectation.complete_until(last, later).is_some()
 }
 
-/// Why there is nothing to report on: where the records are that there are.
+/// The reason why there is nothing to report on: the period of the existing records.
 fn where_records_are(sources: &[SourceNote], timezone: &str) -> String {
     let days = || sources.iter().map(|source| source.days(timezone));
     let first = days().filter_map(|[first, _]| first).min();
@@ -95,8 +96,8 @@ fn where_records_are(sources: &[SourceNote], timezone: &str) -> String {
     }
 }
 
-/// The beginning when nothing alarms. That nothing was found is no proof that nothing is there, so it
-/// says what was found, and only where somebody could look.
+/// The start of the verdict without alarms. Finding nothing proves nothing, so it says what was
+/// found, and only where stages could look.
 fn calm(noun: &str, facts: &Facts) -> String {
     let cells = facts.cells;
     let failed = |cell: &Cell| cell.status.is_failed();
@@ -161,7 +162,7 @@ fn alarm_clause(critical: u64, warning: u64) -> Option<String> {
     }
 }
 
-/// What became of the key figures that the first page shows.
+/// Summarises the key figures of the first page.
 fn kpi_clause(facts: &Facts, noun: &str) -> Option<String> {
     let kpis = facts.kpis;
     let total = kpis.len() as u64;
@@ -185,7 +186,7 @@ fn kpi_clause(facts: &Facts, noun: &str) -> Option<String> {
     let better = of(&|kpi| good_news(kpi) == Some(true));
     let worse = of(&|kpi| good_news(kpi) == Some(false));
     let missed = of(&|kpi| kpi.misses_target() && kpi.is_target_proven());
-    // What has no value before it was not tested for a change.
+    // A figure without an earlier value was not tested for a change.
     let compared = of(&|kpi| kpi.value.is_some() && kpi.previous.is_some());
     let mut text = match (better, worse, total) {
         (0, 0, 1) if compared == 0 => {
@@ -215,7 +216,7 @@ fn kpi_clause(facts: &Facts, noun: &str) -> Option<String> {
     Some(text)
 }
 
-/// That much of what was read does not count: then all figures rest on the rest.
+/// The share of refused records: all figures rest on the others.
 fn refused_clause(sources: &[SourceNote]) -> Option<String> {
     let records: u64 = sources.iter().map(|source| source.records).sum();
     let refused = sources.iter().flat_map(|source| &source.quarantined);
@@ -226,7 +227,7 @@ fn refused_clause(sources: &[SourceNote]) -> Option<String> {
     })
 }
 
-/// Explains "uncontrolled" to readers who have not come to the table that defines it.
+/// Explains "uncontrolled" before the table that defines it.
 const OTHER_CAUSES: &str = "other causes not ruled out";
 
 pub(super) fn effect_clause(effects: &[Effect]) -> Option<String> {
@@ -274,7 +275,7 @@ pub(super) fn effect_clause(effects: &[Effect]) -> Option<String> {
             "the {}",
             parts.concat().replacen("one", "improvement", 1)
         )),
-        // All of them alike: "of two improvements two are unclear" says it twice.
+        // All of them alike: "of two improvements two are unclear" is redundant.
         n if parts.len() == 1 => {
             let (_, what) = parts[0].split_once(' ')?;
             let all = if n == 2 {

@@ -40,7 +40,8 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     }
 }
 
-/// Whether few bars have names too long to stand under them: then they lie down.
+/// Returns true if a few bars have names too long for labels below them: then the bars are
+/// horizontal.
 fn crowded(parts: Parts, options: &Options) -> bool {
     let slot = (options.width_pt - options.font_pt * 5.0) / parts.bars.len().max(1) as f64;
     let widest = parts
@@ -94,7 +95,7 @@ fn horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     let texts = widest(&mut shown.iter().map(|b| b.text.as_str()), true).min(canvas.width * 0.26);
     let (low, high) = super::scale::extent(reach(parts)).unwrap_or((0.0, 1.0));
     let span = if high > low { high - low } else { 1.0 };
-    // Words of bars that point left stand left of them and need room there too.
+    // Labels of bars that point left are to the left of them and need space there, too.
     let leftward = shown.iter().any(|bar| bar.value < parts.baseline);
     let left = names + font * 0.9 + if leftward { texts + font * 0.6 } else { 0.0 };
     let right = canvas.width - texts - font * 0.8;
@@ -180,7 +181,7 @@ fn whisker(canvas: &mut Canvas, a: (f64, f64), b: (f64, f64), cap: f64) {
     }
 }
 
-/// The highlighted bars whose texts have room beside each other, the farthest from the baseline first.
+/// The highlighted bars whose labels fit side by side, the farthest from the baseline first.
 fn labelled(parts: Parts, slot: f64, size: f64) -> Vec<usize> {
     let far = |i: &usize| (parts.bars[*i].value - parts.baseline).abs();
     let width = |i: usize| text_width(&parts.bars[i].text, size, true) + size * 0.3;
@@ -261,7 +262,7 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
             taken.add(Rect::between((middle - cap, y(a)), (middle + cap, y(b))));
         }
     }
-    // Texts come last: none stands on the bar or the interval of a neighbour.
+    // Texts come last: none covers the bar or the interval of a neighbour.
     for (i, bar) in parts.bars.iter().enumerate() {
         let Some(value) = drawable(Some(bar.value)) else {
             continue;

@@ -14,7 +14,7 @@ use retrocast_domain::{
 };
 use std::collections::BTreeMap;
 
-/// More weeks than this cannot be told apart; the latest are shown.
+/// More weeks are indistinguishable; the latest are shown.
 const MOST_WEEKS: i64 = 53 * 8;
 
 pub(crate) fn draw(unit: &str, days: &[(Date, f64)], options: &Options) -> (Canvas, f64) {
@@ -70,7 +70,7 @@ fn day_of(number: i64) -> Option<Date> {
     date(1970, 1, 5).checked_add(number.days()).ok()
 }
 
-/// Sizes of the squares and how many weeks stand beside each other.
+/// Sizes of the squares and number of weeks per row.
 struct Grid {
     left: f64,
     cell: f64,
@@ -194,7 +194,7 @@ impl Classes {
         let steps = [0.2, 0.4, 0.6, 0.8];
         let skewed = high - low > 4.0 * (at(0.75) - low).max(f64::MIN_POSITIVE);
         let edges = if skewed {
-            // The top class begins at the 95th day of 100, so that peaks stand out.
+            // The top class starts at the 95th percentile, so that peaks are visible.
             [at(0.3), at(0.6), at(0.85), at(0.95)]
         } else {
             steps.map(|share| low + (high - low) * share)

@@ -14,7 +14,7 @@ use super::{
 use jiff::civil::DateTime;
 use retrocast_domain::chart::{Band, Level, Marker, Series};
 
-/// More named lines than this cannot be told apart.
+/// More named lines are indistinguishable.
 const NAMED_LINES: usize = 8;
 /// More words at points than this hide the line.
 const NAMED_POINTS: usize = 12;
@@ -138,7 +138,7 @@ fn ends_meet(parts: Parts, axis: Axis, font: f64, height: f64) -> bool {
     moves.any(|(place, (end, _))| (place - end).abs() > font * 1.2)
 }
 
-/// The value at which the name of a band stands: towards the upper edge.
+/// The value at which the name of a band is placed: towards the upper edge.
 fn band_end(band: &Band) -> Option<f64> {
     let (upper, lower) = (band.upper.last()?, band.lower.last()?);
     let value = (upper * 3.0 + lower) / 4.0;
@@ -343,8 +343,8 @@ fn draw_levels(canvas: &mut Canvas, plot: &Plot, levels: &[Level], taken: &mut O
     }
 }
 
-/// Writes a text at the first of these places where it covers nothing; `must` writes it at the
-/// first place when none is free. Returns where it stands.
+/// Writes a text at the first of these positions where it covers nothing; `must` uses the first
+/// position if none is free. Returns the position.
 fn write_first_free(
     canvas: &mut Canvas,
     plot: &Plot,
@@ -417,7 +417,7 @@ fn draw_points(canvas: &mut Canvas, plot: &Plot, markers: &[Marker], taken: &mut
         let Some(rect) = write_first_free(canvas, plot, &places, &text, taken, false) else {
             continue;
         };
-        // Words that had to stand away from their point are tied to it.
+        // A line connects words that are away from their point.
         let near = (
             x.clamp(rect.left, rect.right),
             y.clamp(rect.top, rect.bottom),
@@ -457,7 +457,7 @@ fn line_labels(
         }
         let bold = stroke.ink == Ink::Accent;
         if at.0 < plot.right - font {
-            // A line that ends early is named at its own end, if there is a free place near it.
+            // A line that ends early is named at its own end, if there is a free position near it.
             let style = Style {
                 bold,
                 ..Style::new(font, stroke.label, Anchor::End)

@@ -1,8 +1,8 @@
 //! Charts as SVG: one drawing for PDF, HTML and mail.
 //!
-//! The writer is our own so that the same data gives the same bytes, so that every picture carries
-//! its title and description, and so that one drawing can be recoloured by the page it stands on.
-//! A chart's title is not drawn: it stands above the picture as text, where it can be selected.
+//! A writer of our own gives the same bytes for the same data, a title and a description for every
+//! picture, and drawings that a page can recolour. A chart's title is not drawn: it is text above
+//! the picture, where it can be selected.
 
 mod bars;
 mod before_after;
@@ -22,7 +22,7 @@ pub(crate) use text::escape;
 
 use retrocast_domain::{Chart, ChartKind};
 
-/// How large a chart is drawn.
+/// Size of a chart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Width of the picture.
@@ -90,8 +90,8 @@ impl Options {
 
 /// Draws a chart as a self-contained SVG file.
 ///
-/// Whatever the data (empty, gaps, not numbers, huge, hostile words), the result is well-formed
-/// and every word stands inside the picture.
+/// For any data (empty, gaps, not numbers, huge, hostile words), the result is well-formed and all
+/// words are inside the picture.
 pub fn svg(chart: &Chart, options: &Options) -> String {
     let options = options.sane();
     let unit = chart.unit.as_str();

@@ -107,7 +107,7 @@ pub(crate) fn finest<'a>(lines: impl Iterator<Item = &'a [DateTime]>) -> f64 {
         .min(400.0 * 86_400.0)
 }
 
-/// What a picture's words and marks already cover.
+/// The areas of a picture that words and marks cover.
 #[derive(Debug, Default)]
 pub(crate) struct Occupied(Vec<Rect>);
 
@@ -121,7 +121,7 @@ impl Occupied {
     }
 }
 
-/// Words at the end of a line, at the height at which they would like to stand.
+/// Labels at the ends of lines, with their preferred heights.
 #[derive(Debug, Clone)]
 pub(crate) struct EndLabel {
     pub text: String,
@@ -206,7 +206,7 @@ pub(crate) struct Flag {
     pub text: String,
 }
 
-/// Flags with the lane each stands in, lane 0 next to the plot.
+/// Flags with their lanes, lane 0 next to the plot.
 ///
 /// They are placed from the right, each in the lowest lane that is free, because a rule then only
 /// ever passes words that begin to the right of it.

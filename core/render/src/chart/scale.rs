@@ -9,7 +9,7 @@ use retrocast_domain::{
     window::month_name,
 };
 
-/// How the numbers of an axis are written.
+/// Number format of an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Plain,
@@ -89,7 +89,7 @@ pub(crate) struct Axis {
 impl Axis {
     /// An axis around these values with about `count` ticks at multiples of 1, 2 or 5.
     ///
-    /// Zero is included where the values come anywhere near it, so that heights can be compared.
+    /// Includes zero if the values come near it, so that heights can be compared.
     pub(crate) fn around(values: impl Iterator<Item = f64>, count: usize) -> Self {
         let (mut low, mut high) = extent(values).unwrap_or((0.0, 1.0));
         if low >= 0.0 && low <= 0.6 * high {
@@ -105,7 +105,7 @@ impl Axis {
                 (low - pad, high + pad)
             };
         }
-        // Of a few numbers of ticks, the one that wastes least of the height.
+        // Of a few numbers of ticks, the one that wastes the least height.
         let waste = |axis: &Self| (axis.high - axis.low) / (high - low);
         let all = (count..=count + 2).map(|n| Self::nice(low, high, n));
         all.min_by(|a, b| waste(a).total_cmp(&waste(b)))
@@ -143,7 +143,7 @@ impl Axis {
         }
     }
 
-    /// The values at which ticks stand, never more than a reader can use.
+    /// The values of the ticks, never more than a reader can use.
     pub(crate) fn ticks(&self) -> Vec<f64> {
         let first = (self.low / self.step - 1e-6).ceil();
         (0..16)

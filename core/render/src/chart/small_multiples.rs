@@ -109,7 +109,7 @@ fn columns(width: f64, font: f64, panels: usize) -> usize {
 fn heading(canvas: &mut Canvas, panel: &Panel, all: &[Panel], plot: &Plot, baseline: f64) {
     let font = canvas.font;
     let room = plot.right - plot.left;
-    // A short name leaves more room for the note.
+    // A short name leaves more space for the note.
     let named = text_width(&name(&panel.label), font, true) + font;
     let note_room = room - named.min(room * 0.45);
     let note = shorten(&panel.note, note_room, font * 0.92, false);

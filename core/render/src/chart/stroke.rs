@@ -1,4 +1,4 @@
-//! How lines are told apart: by weight, dash and name, and by a key where there is no room for names.
+//! Styles of lines: by weight, dash and name, and by a key if names do not fit.
 
 use super::{
     Options,
@@ -7,7 +7,7 @@ use super::{
 };
 use retrocast_domain::chart::Role;
 
-/// How a line is drawn.
+/// Style of a line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stroke {
     pub ink: Ink,
@@ -17,7 +17,7 @@ pub(crate) struct Stroke {
 }
 
 impl Stroke {
-    /// One line has the accent colour; others are told apart by weight, dash and name.
+    /// One line has the accent colour; others are distinguished by weight, dash and name.
     pub(crate) fn of(role: Role, index: usize, font: f64) -> Self {
         let (ink, label, width, dash) = match role {
             Role::Observed if index == 0 => (Ink::Accent, Ink::Accent, 0.21, false),

@@ -1,12 +1,12 @@
 //! A small SVG writer: deterministic, escaped, and unable to put a label outside the picture.
 //!
-//! Colours are presentation attributes, so that Typst and mail see the light palette, with a class
-//! beside each, so that the style sheet of a page can recolour the same drawing for dark mode.
+//! Colours are presentation attributes, so that Typst and mail see the light palette, and each also
+//! has a class, so that the style sheet of a page can recolour the same drawing for dark mode.
 
 use super::text::{escape, shorten, text_width};
 use std::fmt::Write as _;
 
-/// What a mark is for; decides its colour in the light and in the dark palette.
+/// The role of a mark; decides its colour in the light and in the dark palette.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ink {
     /// Words that are read first.
@@ -17,13 +17,13 @@ pub(crate) enum Ink {
     Grid,
     /// Baselines, ticks and leaders.
     Axis,
-    /// What the chart is about.
+    /// The subject of the chart.
     Accent,
-    /// What was expected.
+    /// Expected values.
     Expected,
-    /// What stands by for comparison.
+    /// Context for comparison.
     Context,
-    /// What needs attention.
+    /// Needs attention.
     Warning,
     /// Intervals; drawn translucent.
     Band,
@@ -86,7 +86,7 @@ pub fn dark_css() -> String {
     css
 }
 
-/// On which side of its point a text stands.
+/// Side of its point on which a text is placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Anchor {
     Start,
@@ -122,7 +122,7 @@ impl Rect {
     }
 }
 
-/// How a text looks.
+/// Style of a text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Style {
     pub size: f64,
@@ -154,7 +154,7 @@ impl Style {
         self
     }
 
-    /// Where a text of this style would stand, kept inside a picture of this width.
+    /// The position of a text of this style, kept inside a picture of this width.
     pub(crate) fn place(&self, x: f64, baseline: f64, text: &str, width: f64) -> Rect {
         let wide = text_width(text, self.size, self.bold);
         let left = match self.anchor {
@@ -310,7 +310,7 @@ impl Canvas {
         );
     }
 
-    /// Writes a text where it fits inside the picture; returns where it stands.
+    /// Writes a text where it fits inside the picture; returns its position.
     pub(crate) fn text(&mut self, x: f64, baseline: f64, style: Style, text: &str) -> Rect {
         let text = shorten(text, self.width, style.size, style.bold);
         let rect = style.place(x, baseline, &text, self.width);
@@ -333,7 +333,8 @@ impl Canvas {
         let (x, y, size) = (num(x), num(baseline), num(style.size));
         let escaped = escape(&text);
         if style.halo {
-            // A field rather than a stroked copy: extracted text must not say everything twice.
+            // A filled rectangle instead of a stroked copy: extracted text must not contain
+            // everything twice.
             let _ = writeln!(
                 self.body,
                 "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"1.5\" {} fill-opacity=\"0.8\"/>",

@@ -1,4 +1,4 @@
-//! What holds for every chart, whatever its form and its data.
+//! Properties of every chart, for any form and data.
 
 use super::{Options, samples, text};
 use retrocast_domain::{
@@ -217,7 +217,7 @@ fn straight_lines(drawing: &str, class: &str) -> Vec<[f64; 4]> {
 
 #[test]
 fn values_stand_clear_of_all_bars_and_intervals() {
-    // A highlighted bar beside one whose interval reaches higher.
+    // A highlighted bar beside one with a higher interval.
     let values = [
         (1.0, 0.2),
         (1.9, 0.3),

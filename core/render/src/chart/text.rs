@@ -34,7 +34,7 @@ fn is_hidden(c: char) -> bool {
         || (u32::from(c) & 0xfffe) == 0xfffe
 }
 
-/// A name that may stand in an `id` attribute.
+/// A name that is valid in an `id` attribute.
 pub(crate) fn identifier(text: &str) -> String {
     let mut out: String = text
         .chars()
@@ -98,8 +98,8 @@ pub(crate) fn shorten(text: &str, width: f64, size: f64, bold: bool) -> String {
     }
 }
 
-/// A name among others, shortened at its end; in its middle where the end is what tells it from one of
-/// the others, as with "request 10001" and "request 10002".
+/// Shortens a name among others: at its end, or in its middle if the end distinguishes it, as in
+/// "request 10001" and "request 10002".
 pub(crate) fn shorten_apart<'a>(
     text: &str,
     mut others: impl Iterator<Item = &'a str>,
@@ -123,7 +123,7 @@ pub(crate) fn shorten_apart<'a>(
     format!("{}…{}", head.trim_end(), tail.trim_start())
 }
 
-/// How many widths fit beside each other.
+/// Number of widths that fit side by side.
 fn longest(widths: impl Iterator<Item = f64>, room: f64) -> usize {
     widths
         .scan(0.0, |used, width| {
@@ -160,12 +160,12 @@ pub(crate) fn wrap(text: &str, width: f64, size: f64, bold: bool, lines: usize) 
     out
 }
 
-/// Width of a text set in Inter, with a small reserve for the fonts that stand in for it.
+/// Width of a text set in Inter, with a small reserve for fallback fonts.
 pub(crate) fn text_width(text: &str, size: f64, bold: bool) -> f64 {
     text.chars().map(|c| advance(c, bold)).sum::<f64>() * size * RESERVE
 }
 
-/// How much wider than Inter the font that stands in for it may be.
+/// Maximum width of fallback fonts relative to Inter.
 const RESERVE: f64 = 1.03;
 
 fn advance(c: char, bold: bool) -> f64 {

@@ -139,7 +139,7 @@ fn what_is_copied_from_a_report_is_what_was_written() {
         let runs = texts(&report, layout).concat();
         let whole = runs.concat();
         assert!(!whole.contains('\u{200b}'), "{layout:?}");
-        // What stands over several lines, without the ends of lines.
+        // Text that spans several lines, without line breaks.
         assert!(whole.contains(path) && whole.contains(&hash), "{layout:?}");
     }
     let runs = texts(&report, Layout::Technical).concat();
@@ -214,7 +214,7 @@ fn the_data_note_has_a_page_of_its_own_only_where_no_other_has_room() {
     report.asks.clear();
     report.kpis.truncate(3);
     report.notes.truncate(2);
-    // The charts begin on the first page, where they have room, and the note follows them.
+    // The charts start on the first page, if they fit, and the note follows them.
     assert_eq!(pages(&report), [false, true]);
     report.headlines = vec![sample().headlines[0].clone(); 3];
     report.asks = vec!["what is asked ".repeat(4); 5];
@@ -259,7 +259,7 @@ fn pages(bytes: &[u8]) -> usize {
         .unwrap_or(0)
 }
 
-/// As much of everything as a report may hold, all of it long.
+/// A report with the maximum of everything, all of it long.
 fn crowded(words: &str) -> Report {
     let mut report = sample();
     let long = words.repeat(1000 / words.len());
@@ -343,7 +343,7 @@ fn every_covered_character_can_be_printed() {
         .filter(|c| world::covered_without_marks(*c))
         .collect();
     assert!(all.len() > 20_000, "{}", all.len());
-    // Where characters do not join, a part of them stands for all.
+    // If characters do not join, a part of them represents all.
     let printed: Vec<char> = all
         .into_iter()
         .enumerate()
@@ -371,7 +371,7 @@ fn every_covered_character_can_be_printed() {
     assert_eq!(message, "");
 }
 
-/// Writes the reports for eyes to judge, when told where to.
+/// Writes the reports for visual review, to the folder that is set.
 #[test]
 fn gallery() {
     let Some(folder) = std::env::var_os("RETROCAST_GALLERY").map(std::path::PathBuf::from) else {

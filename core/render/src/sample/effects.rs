@@ -1,4 +1,4 @@
-//! Improvements, hostile texts, and stages that found nothing to say.
+//! Improvements, hostile texts, and stages without results.
 
 use super::analyses::{chart, days, series, wave};
 use super::{Claim, HOSTILE, claim, dataset, params};

@@ -1,4 +1,4 @@
-//! What a stage did and found, in words.
+//! Formats the result of a stage.
 
 use super::{
     ChartView, Drawings, HALF, POINTS_PER_MILLIMETRE, TABLE_ROWS_MAX, TABLE_ROWS_WHOLE, WIDE,
@@ -147,7 +147,7 @@ pub(super) fn cell(cell: &Cell, drawings: &mut Drawings) -> CellView {
     }
 }
 
-/// How a stage ended: for style, in words, and why.
+/// Status of a stage: style, words, and reason.
 fn status(cell: &Cell) -> (&'static str, &'static str, String) {
     match &cell.status {
         CellStatus::Done => ("done", "", String::new()),
@@ -179,8 +179,8 @@ fn needs_width(kind: &ChartKind) -> bool {
     }
 }
 
-/// Where the whole of a table is: in the report's data, or, where a stage gave its first rows alone,
-/// in the dataset that the stage wrote.
+/// The location of a complete table: the report's data, or, if a stage passed on its first rows
+/// only, the dataset of the stage.
 fn where_rest_is(table: &Table, output: Option<&DatasetRef>) -> String {
     match output {
         Some(output) if table.more > 0 => format!("{}@{}", output.name, output.version),
@@ -280,8 +280,8 @@ fn unbroken(text: &str) -> String {
     out
 }
 
-/// Type sizes of a table's texts and headings, and the space beside them, in points, as the templates
-/// set them.
+/// Type sizes of a table's texts and headings, and the space beside them, in points, as in the
+/// templates.
 const TABLE_TEXT: f64 = 7.6;
 const TABLE_HEAD: f64 = 7.0;
 const BETWEEN: f64 = 10.0;
@@ -290,8 +290,8 @@ const BREAKABLE_LETTERS: usize = 16;
 /// Rows up to which a table stays in one piece.
 const WHOLE_ROWS_MAX: usize = 8;
 
-/// The table with the widths of its columns: those of their words where all fit beside each other. Else
-/// the widest give way, none by more than its longest word allows.
+/// Fits the widths of columns: those of their words if all fit side by side. Otherwise the widest
+/// shrink, none below its longest word.
 fn fitted(mut table: TableView) -> TableView {
     table.breakable = table.rows.len() > WHOLE_ROWS_MAX;
     let room = WIDE * POINTS_PER_MILLIMETRE;
@@ -312,7 +312,7 @@ fn fitted(mut table: TableView) -> TableView {
     let mut least = widths(&table, &widest_word);
     let mut shares = shared(room, &natural, &least);
     while shares.is_none() {
-        // Figures must break, too, those that need the most room first.
+        // Figures must break, too, the widest first.
         let is_whole = |i: &usize| table.rows.iter().any(|row| row[*i].contains('\u{a0}'));
         let columns = (0..least.len()).filter(is_whole);
         let Some(widest) = columns.max_by(|a, b| least[*a].total_cmp(&least[*b])) else {
@@ -350,8 +350,8 @@ fn line_width(text: &str, size: f64, bold: bool) -> f64 {
     text_width(text, size, bold) * TABULAR
 }
 
-/// Room for columns of these widths, of which the widest get equally much, but none less than its least;
-/// `None` where there is too little even for those.
+/// Widths of columns: the widest get equal shares of the space, but none less than its minimum; `None`
+/// if not even the minimums fit.
 fn shared(room: f64, natural: &[f64], least: &[f64]) -> Option<Vec<f64>> {
     let capped = |cap: f64| -> Vec<f64> {
         let columns = natural.iter().zip(least);
@@ -375,13 +375,12 @@ fn shared(room: f64, natural: &[f64], least: &[f64]) -> Option<Vec<f64>> {
     Some(capped(low))
 }
 
-/// Letters that fit beside each other on a printed page, and those that the space between two columns
-/// takes.
+/// Letters that fit side by side on a printed page, and those of the space between two columns.
 const LETTERS_MAX: usize = 112;
 const LETTERS_BETWEEN: usize = 3;
 /// Letters of a column from which on its texts are set in several lines.
 const LETTERS_OF_COLUMN: usize = 28;
-/// Columns that always have room beside each other, with their texts in several lines.
+/// Columns that always fit side by side, with multi-line texts.
 const COLUMNS_MAX: usize = 10;
 /// Parts in which a table is shown; columns beyond are counted.
 const PARTS_MAX: usize = 4;
@@ -416,7 +415,7 @@ fn turned(table: TableView, rest: &str) -> TableView {
     }
 }
 
-/// What is not shown of a table: columns, and what else there is to say.
+/// Describes the hidden parts of a table: columns, and more.
 fn with_hidden_columns(hidden: usize, more: &str, rest: &str) -> String {
     if hidden == 0 {
         return more.to_string();
@@ -647,7 +646,7 @@ mod tests {
             unbroken("95.0 %: met, but not clearly"),
             "95.0\u{a0}%: met, but not clearly"
         );
-        // Where there is too little room, figures give way, too, and no column stands on another.
+        // If space is too small, figures shrink, too, and no column overlaps another.
         let titles = ["Group", ">A", ">B", ">C", ">D", ">E", ">F"];
         let mut full = Table::new("Full", &titles);
         full.push(std::array::from_fn::<String, 7, _>(|_| {

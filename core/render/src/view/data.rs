@@ -93,7 +93,7 @@ pub(super) struct ProvenanceView {
     build: String,
     config_hash: String,
     command: String,
-    /// The same in lines that a page has room for.
+    /// The same in lines that fit on a page.
     command_lines: String,
     datasets: Vec<[String; 3]>,
 }

@@ -15,7 +15,7 @@ pub(super) struct EffectView {
     date: String,
     /// "5 Oct 2026".
     date_short: String,
-    /// What it was meant to move, in its unit: "failure tickets in storefront, per day".
+    /// The intended metric, with its unit: "failure tickets in storefront, per day".
     metric: String,
     before: String,
     after: String,
@@ -96,7 +96,7 @@ pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
     }
 }
 
-/// A metric with its unit, whose noun is not said twice.
+/// A metric with its unit, without repeating the noun.
 fn measured(metric: &str, unit: &str) -> String {
     let noun = unit.split(" per ").next().unwrap_or_default();
     let same = !noun.is_empty() && metric.starts_with(noun);

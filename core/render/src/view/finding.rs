@@ -20,7 +20,7 @@ pub(super) struct FindingView {
     caveats: Vec<String>,
 }
 
-/// When that was which a finding tells of. Of what is wrong with records only their days are known.
+/// The period of a finding. Findings on records only have days.
 fn period(finding: &Finding) -> String {
     let days = dates_in_words(&finding.period);
     if finding.chapter == Chapter::Data && !days.is_empty() {
@@ -29,7 +29,7 @@ fn period(finding: &Finding) -> String {
     days
 }
 
-/// Marks an effect without controls where its caveats have no room.
+/// Marks an effect without controls if its caveats do not fit.
 fn uncontrolled(finding: &Finding) -> Option<String> {
     let mut caveats = finding.caveats.iter();
     let is_so = caveats.any(|caveat| caveat.starts_with("Uncontrolled"));
@@ -56,7 +56,7 @@ pub(super) fn finding(
         .caveats
         .iter()
         .filter(|caveat| !stated.contains(caveat));
-    // That a forecast stood in the report before as well is no news.
+    // A repeated forecast is not news.
     let known = mark(
         finding,
         earlier.filter(|_| finding.severity > Severity::Info),
@@ -138,7 +138,7 @@ fn finding_meta(finding: &Finding) -> String {
     if finding.n > 0 {
         let unit = finding.magnitude.as_ref().map(|magnitude| &*magnitude.unit);
         parts.push(match unit {
-            // Of files, the number read; of all else, the number of values or records.
+            // For files, the number read; for all else, the number of values or records.
             Some("files") => format!("n = {}", plural(finding.n, "file")),
             _ => format!("n = {}", count(finding.n)),
         });
@@ -169,7 +169,7 @@ fn magnitude(finding: &Finding) -> Option<String> {
         unit => unit,
     };
     let [value, interval] = level_with_interval(magnitude.value, bounds, unit, false);
-    // The unit is said once.
+    // The unit is printed once.
     let interval = interval
         .strip_suffix(&format!("{NBSP}{unit}"))
         .unwrap_or(&interval);

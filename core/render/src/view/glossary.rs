@@ -86,7 +86,7 @@ const TERMS: &[Term] = &[
     },
 ];
 
-/// Tells whether a text has the words, not as parts of others.
+/// Returns true if a text contains the words, not as parts of others.
 fn has(text: &str, words: &str) -> bool {
     let is_letter = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
     text.match_indices(words).any(|(at, _)| {
@@ -111,7 +111,7 @@ pub(super) fn glossary(view: &Value, headings: &[&str]) -> Vec<[&'static str; 2]
     let mut all: Vec<String> = headings.iter().map(|text| text.to_lowercase()).collect();
     texts(view, &mut all);
     let occurs = |words: &&str| match *words {
-        // A letter may stand for anything within a text; as a heading it is a probability.
+        // A letter may mean anything within a text; as a heading it is a probability.
         "p" => all.iter().any(|text| text == "p"),
         words => all.iter().any(|text| has(text, words)),
     };

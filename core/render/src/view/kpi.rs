@@ -66,7 +66,7 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
         None if is_nearly_same || kpi.direction == Direction::None => ("steady", ""),
         None => ("steady", "not proven"),
     };
-    // A noun stands smaller beside its number; "%", "ms" and the like belong to the number.
+    // A noun is smaller beside its number; "%", "ms" and the like belong to the number.
     let noun = format!("{NBSP}{}", kpi.unit);
     let (number, noun) = match kpi.text.strip_suffix(&noun) {
         Some(number) if kpi.unit.chars().count() > 3 => (number, kpi.unit.as_str()),

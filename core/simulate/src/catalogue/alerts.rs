@@ -1,5 +1,5 @@
-//! Alerts: what the monitoring said when metrics passed their limits, when a pipeline failed twice
-//! in a row, and while incidents lasted.
+//! Alerts: output of the monitoring when metrics passed their limits, when a pipeline failed twice
+//! in a row, and during incidents.
 
 use super::{
     incidents::Incident,
@@ -87,13 +87,13 @@ pub(crate) struct Fault {
     pub metric: Metric,
     pub value: f64,
     pub limit: f64,
-    /// When a sample was within the limit again.
+    /// Time at which a sample was within the limit again.
     pub over: Option<i64>,
 }
 
 /// Finds faults in the samples of metrics while they are written.
 pub(crate) struct Watch {
-    /// The fault that lasts, by service and metric: its place among the faults.
+    /// The active fault, by service and metric: its index among the faults.
     lasting: [[Option<usize>; 3]; SERVICES.len()],
     pub faults: Vec<Fault>,
 }
@@ -140,7 +140,7 @@ impl Watch {
     }
 }
 
-/// What an alert follows from.
+/// The cause of an alert.
 #[derive(Clone, Copy)]
 enum Trigger<'a> {
     Fault(Fault),
@@ -173,7 +173,7 @@ fn triggers<'a>(
             all.push((second, Trigger::Incident(incident, service)));
         }
     }
-    // Stable: what happened in one second stays in the order in which it was told.
+    // Stable: events of one second keep their order.
     all.sort_by_key(|(second, _)| *second);
     all
 }
@@ -212,7 +212,7 @@ pub(crate) fn write(
     table.close()
 }
 
-/// What differs between alerts of one cause and another.
+/// Properties of alerts that depend on the cause.
 struct About {
     rule: &'static str,
     thing: &'static str,

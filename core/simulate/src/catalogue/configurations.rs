@@ -1,4 +1,4 @@
-//! How each pipeline is set up: a version from before the first day, and a new one now and then.
+//! Configurations of the pipelines: a version from before the first day, and new ones now and then.
 
 use super::{
     row::{Row, Shape},
@@ -46,7 +46,8 @@ pub(crate) fn write(
 ) -> Result<(&'static str, SourceTruth), Error> {
     let days = &company.days;
     let mut table = Table::new(root, SPEC, seed, compress, days);
-    // Which days bring a new version is drawn first: the newest of each pipeline is the active one.
+    // Days with a new version are drawn first: the newest version of each pipeline is the active
+    // one.
     let changes: Vec<Vec<usize>> = PIPELINES
         .iter()
         .map(|_| {

@@ -1,4 +1,4 @@
-//! What systems told or gave each other: exchanges of one to three events.
+//! Integration events: exchanges of one to three events between systems.
 
 use super::{
     row::{Row, Shape},

@@ -1,5 +1,5 @@
-//! Incidents: the planted outage, short day and drift as people would have told of them, and a few
-//! small ones at random, which nothing else follows from but their own alerts.
+//! Incidents: the planted outage, short day and drift as people would have reported them, and a few
+//! small random ones that cause nothing but their own alerts.
 
 use super::{
     row::{Row, Shape, stamp},
@@ -68,7 +68,7 @@ pub(crate) struct Incident {
     pub id: String,
     pub title: &'static str,
     pub severity: &'static str,
-    /// When it began, in seconds since 1970.
+    /// Start, in seconds since 1970.
     pub second: i64,
     pub minutes: f64,
     pub component: &'static str,
@@ -79,7 +79,7 @@ pub(crate) struct Incident {
 }
 
 impl Incident {
-    /// When it was over.
+    /// End.
     pub(crate) fn end(&self) -> i64 {
         self.second + (self.minutes * 60.0) as i64
     }
@@ -207,7 +207,7 @@ pub(crate) fn write(
 
 fn row(random: &mut Random, incident: &Incident, until: i64) -> Row {
     let noticed = incident.second + 60 + random.below(1200) as i64;
-    // Whoever notices a short one after its end was too late for it.
+    // A short one may be noticed after its end.
     let noticed = noticed.min(incident.end());
     let taken = (noticed + 30 + random.below(900) as i64).min(incident.end());
     let over = (incident.end() < until).then_some(incident.end());

@@ -16,7 +16,7 @@ use crate::{
 };
 use std::path::Path;
 
-/// Every so many decisions one is told of in its component's log.
+/// One in this many decisions is in its component's log.
 const TOLD_EVERY: u64 = 4;
 const NAMES: [&str; 4] = [
     "Mara Voss",
@@ -88,10 +88,10 @@ const SPECS: [Spec; 4] = [
     spec("syncs", 29, Packing::Gzip, &SYNC_FLAWS),
 ];
 
-/// A decision, as the log of decisions tells of it.
+/// A decision, as in the decision log.
 pub(crate) struct Decision {
     pub number: u64,
-    /// When it was made, in seconds since 1970.
+    /// Time, in seconds since 1970.
     pub second: i64,
     /// Index into [`DECISION_KINDS`].
     pub kind: usize,
@@ -143,7 +143,7 @@ impl Logs {
 }
 
 impl Decision {
-    /// What all logs begin with.
+    /// The first fields of all logs.
     fn row(&self) -> Row {
         Row::new()
             .text("id", format!("D-{:08}", self.number))
@@ -155,7 +155,7 @@ impl Decision {
         self.outcome != "rejected"
     }
 
-    /// What all logs end with.
+    /// The last fields of all logs.
     fn ended(&self, random: &mut Random, row: Row) -> Row {
         let error = *random.pick(&ERRORS);
         let level = if self.outcome == "accepted" {
@@ -174,7 +174,7 @@ impl Decision {
     }
 }
 
-/// Whom a message or a fact is about, and whether the name is hostile.
+/// The customer or company of a message or a fact, and whether the name is hostile.
 fn subject(random: &mut Random) -> (String, bool) {
     let (name, company) = (*random.pick(&NAMES), *random.pick(&COMPANIES));
     let industry = *random.pick(&INDUSTRIES);

@@ -4,7 +4,7 @@ use crate::{hostile::Flaw, output::quoted, truth::reason};
 use jiff::Timestamp;
 use std::fmt::Display;
 
-/// How a table writes its records.
+/// Output format of a table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shape {
     /// A JSON object a line.
@@ -16,7 +16,7 @@ pub(crate) enum Shape {
 #[derive(Debug, Clone)]
 enum Cell {
     Text(String),
-    /// A number, `true`, or JSON as it stands.
+    /// A number, `true`, or raw JSON.
     Raw(String),
     Null,
 }
@@ -52,7 +52,7 @@ impl Row {
         }
     }
 
-    /// Adds a number, `true` or `false`, or JSON as it stands.
+    /// Adds a number, `true` or `false`, or raw JSON.
     pub(crate) fn raw(self, name: &'static str, value: impl Display) -> Self {
         self.with(name, Cell::Raw(value.to_string()))
     }
@@ -75,7 +75,7 @@ impl Row {
         self.maybe_text(name, second.map(stamp))
     }
 
-    /// Says whether a text in it is made to break programs.
+    /// Records whether a text in it is designed to break programs.
     pub(crate) fn hostile(mut self, hostile: bool) -> Self {
         self.hostile = hostile;
         self

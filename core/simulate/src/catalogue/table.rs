@@ -15,7 +15,7 @@ use std::path::Path;
 /// Share of records that do not meet their contract.
 const FLAWED_SHARE: f64 = 0.003;
 
-/// What a table is like.
+/// Properties of a table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spec {
     /// Name of the source and of its folder.
@@ -37,7 +37,7 @@ pub(crate) struct Spec {
 pub(crate) struct Table {
     spec: Spec,
     feed: Feed,
-    /// Everything random about the table: who fills it draws from here, too.
+    /// Random numbers of the table, also for the code that fills it.
     pub random: Random,
     turn: usize,
     today: usize,

@@ -21,7 +21,7 @@ use std::path::Path;
 const PER_DAY: f64 = 22.0;
 /// Share of tasks that are exported before they are done.
 const UNDER_WAY_SHARE: f64 = 0.1;
-/// Share of tasks that nobody begins for months.
+/// Share of tasks that nobody starts for months.
 const PARKED_SHARE: f64 = 0.06;
 /// Share of tasks tied to an earlier one.
 const TIED_SHARE: f64 = 0.35;
@@ -121,7 +121,7 @@ const DEPENDENCIES: Spec = Spec {
     flaws: &DEPENDENCY_FLAWS,
 };
 
-/// The three tables with what goes on from one task to the next.
+/// The three tables, with the state between tasks.
 struct Board<'a> {
     tasks: Table,
     executions: Table,
@@ -180,7 +180,7 @@ struct Task {
     id: String,
     created: i64,
     begun: i64,
-    /// When it was done or dropped; later than the simulation for those that still wait.
+    /// End of the task; later than the simulation for open tasks.
     ended: i64,
     attempts: usize,
     cancelled: bool,
@@ -283,8 +283,8 @@ impl Board<'_> {
         }
     }
 
-    /// Writes the task: as it ended, or as it stands at the end of the simulation; first as it was
-    /// when it was new, where it is one of those.
+    /// Writes the task: its final state, or its state at the end of the simulation; for some tasks
+    /// also their first state before it.
     fn put(&mut self, day: &Day, task: &Task) -> Result<(), Error> {
         let last = if task.ended < self.until {
             let status = if task.cancelled { "cancelled" } else { "done" };
@@ -346,7 +346,7 @@ impl Board<'_> {
         Ok(())
     }
 
-    /// Ties the task to an earlier one, now and then; says whether it has to wait for it.
+    /// Links the task to an earlier one, now and then; returns whether it has to wait for it.
     fn tie(&mut self, day: &Day, second: i64) -> Result<bool, Error> {
         let random = &mut self.dependencies.random;
         if self.number < 2 || !random.chance(TIED_SHARE) {

@@ -1,4 +1,4 @@
-//! What is in one table is of a piece with the others.
+//! The tables are consistent with each other.
 
 use crate::{Config, audit, simulate, truth::SourceTruth};
 use serde_json::Value;
@@ -180,7 +180,7 @@ fn steps_make_up_their_execution() {
     assert!(failures > 10, "{failures}");
 }
 
-/// What is planted in the first five tables shows in the others.
+/// Planted facts of the first five tables appear in the others.
 #[test]
 fn alerts_and_incidents_follow_from_what_is_planted() {
     let all = Simulated::new(16);

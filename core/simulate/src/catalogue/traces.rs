@@ -1,6 +1,5 @@
-//! What is recorded about some executions of pipelines beside the execution itself: their steps, a
-//! file a day, and the resources they used, as CSV. Every fifth execution is traced, every tenth
-//! measured.
+//! Details of some executions of pipelines: their steps, one file per day, and the resources they
+//! used, as CSV. Every fifth execution is traced, every tenth measured.
 
 use super::{
     row::{Row, Shape},
@@ -71,7 +70,7 @@ const USAGE_FLAWS: [Flaw; 7] = [
 const USAGE_SPEC: Spec = Spec {
     name: "resource_usage",
     stream: 17,
-    // As spreadsheets write it where the comma stands in numbers.
+    // As spreadsheets write it in locales with a decimal comma.
     shape: Shape::Csv(';'),
     header: Some(
         "execution_id;resource;measured_at;pipeline;host;usage_percent;peak_percent;amount;\
@@ -86,10 +85,10 @@ const USAGE_SPEC: Spec = Spec {
     flaws: &USAGE_FLAWS,
 };
 
-/// An execution of a pipeline, as its own table tells of it.
+/// An execution of a pipeline, as in its own table.
 pub(crate) struct Execution {
     pub number: u64,
-    /// When it began, in seconds since 1970.
+    /// Start, in seconds since 1970.
     pub second: i64,
     pub pipeline: usize,
     pub files: u64,
@@ -115,7 +114,7 @@ pub(crate) struct Traces {
     streaks: Vec<Streak>,
 }
 
-/// What came of it: the counts of its tables, and failures in a row.
+/// The result: counts of its tables, and failures in a row.
 pub(crate) struct Traced {
     pub sources: [(&'static str, SourceTruth); 2],
     pub streaks: Vec<Streak>,
@@ -177,8 +176,8 @@ impl Traces {
     }
 }
 
-/// When each step begins and ends, in seconds from the beginning of the execution. The second and
-/// third begin when the first ends; the last when both have ended.
+/// Start and end of each step, in seconds from the start of the execution. The second and third
+/// start when the first ends; the last when both have ended.
 fn spans(random: &mut Random, duration: f64) -> [[f64; 2]; 4] {
     let [a, b, c, d] = [1.0, 2.5, 1.5, 1.2].map(|median| random.log_normal(median, 0.3));
     let unit = duration / (a + b.max(c) + d);
@@ -195,7 +194,7 @@ fn steps(random: &mut Random, run: &Execution) -> Vec<Row> {
     let mut spans = spans(random, run.duration);
     let broken = random.below(4);
     let is_skipped = |at| run.error.is_some() && at > broken && !(broken == 1 && at == 2);
-    // What was not skipped fills the execution's time.
+    // Steps that were not skipped fill the execution's time.
     let ends = (0..4).filter(|at| !is_skipped(*at)).map(|at| spans[at][1]);
     let stretch = run.duration / ends.fold(f64::MIN_POSITIVE, f64::max);
     spans = spans.map(|span| span.map(|at| at * stretch));

@@ -1,7 +1,7 @@
 //! Reading a finding: which source, whom, which day and how much it speaks of.
 //!
-//! Stages name their numbers in their own ways, so reading is liberal: what is not said in one place
-//! is looked for in the next.
+//! Stages name their numbers differently, so parsing is liberal: a value that is missing in one
+//! place is searched in the next.
 
 use crate::truth::Truth;
 use jiff::{ToSpan, civil::Date};
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// Days before the end that a key figure's window and its baseline reach back by, at most.
 const COMPARED_DAYS: i64 = 35;
-/// A finding, read for what it says about sources, names, dates and sizes.
+/// The sources, names, dates and sizes in a finding.
 pub(super) struct Claim<'a> {
     pub finding: &'a Finding,
     pub kind: &'a str,
@@ -82,7 +82,7 @@ pub(super) fn mentions(text: &str, name: &str) -> bool {
     })
 }
 
-/// The words of a finding that say which data it is about: datasets, filters and stage.
+/// The parts of a finding that name its data: datasets, filters and stage.
 fn data_of(finding: &Finding) -> String {
     let mut text = finding.stage.replace('_', " ");
     for evidence in &finding.evidence {
@@ -159,7 +159,7 @@ fn weekday_of(finding: &Finding) -> Option<usize> {
     {
         return Some(at);
     }
-    // Saturdays and Sundays together are told like a Saturday.
+    // Saturdays and Sundays together count as a Saturday.
     if finding.what.to_lowercase().contains("weekend") {
         return Some(5);
     }
@@ -173,7 +173,7 @@ fn weekday_of(finding: &Finding) -> Option<usize> {
     })
 }
 
-/// A day or month as it may stand in a number: "2026-10-12", "2026-10-12T00:00:00", "2026-10".
+/// Parses a day or month in a number: "2026-10-12", "2026-10-12T00:00:00", "2026-10".
 fn day(value: &Value) -> Option<Date> {
     let text = value.as_str()?;
     let first = text.get(..10).and_then(|day| day.parse().ok());
@@ -222,7 +222,7 @@ pub(super) fn text_numbers_of(finding: &Finding) -> impl Iterator<Item = &str> {
 
 /// All ratios a finding gives: by name, as its magnitude, and after to before.
 pub(super) fn ratios_of(finding: &Finding) -> Vec<f64> {
-    // A ratio may stand alone or as the first of estimate, lower and upper bound.
+    // A ratio is a single number or the first of estimate, lower and upper bound.
     let first = |value: &Value| {
         value
             .as_f64()

@@ -6,8 +6,8 @@ use jiff::{ToSpan, civil::Date};
 use retrocast_domain::{Direction, Effect};
 use serde_json::Value;
 
-/// How long detectors may go on being surprised by a lasting shift, and how long after a date an
-/// anomaly still follows from it.
+/// Time during which detectors may still be surprised by a lasting shift, and during which an
+/// anomaly may follow from a date.
 const ADAPTATION_DAYS: i64 = 42;
 
 pub(super) enum Judgement<'a> {
@@ -98,7 +98,7 @@ impl Claim<'_> {
         }
     }
 
-    /// About nobody in particular.
+    /// Returns true if it has no particular subject.
     fn is_about_all(&self) -> bool {
         self.names.is_empty()
     }
@@ -330,7 +330,7 @@ impl Claim<'_> {
         fits.then(|| format!("allowed: {}", pattern.what))
     }
 
-    /// Whether a forecast says that a limit will be reached.
+    /// Returns true if a forecast reaches a limit.
     fn is_breach(&self) -> bool {
         let finding = self.finding;
         finding

@@ -60,7 +60,7 @@ fn component(fact: &Fact) -> String {
     format!("component = {}", fact.value())
 }
 
-/// What a finding is judged to be: "shows ...", "implied", "plain", "false" or "unjudged".
+/// Checks the judgement of a finding: "shows ...", "implied", "plain", "false" or "unjudged".
 fn check(truth: &Truth, finding: &Finding, expected: &str) {
     let found = match judge(truth, &Claim::read(truth, finding), &[]) {
         Judgement::Shows(facts) => format!("shows {}", facts.join(" ")),

@@ -1,4 +1,4 @@
-//! Which steps are unusual: scores, the forest's vote, corrected limits, events.
+//! Finds unusual steps: scores, the forest's vote, corrected limits, events.
 
 use super::{Params, Sides};
 use crate::{
@@ -10,7 +10,7 @@ use retrocast_stats::{
     isolation_forest::{self, IsolationForest},
 };
 
-/// What was found in one group.
+/// The result of one group.
 pub(super) struct Examined<'a> {
     pub(super) line: &'a Group,
     pub(super) scores: Vec<Option<Score>>,
@@ -36,11 +36,11 @@ impl Examined<'_> {
 pub(super) struct LookedAt {
     /// All of them.
     pub(super) steps: usize,
-    /// Those outside the 95 % band.
+    /// Number of steps outside the 95 % band.
     pub(super) outside: usize,
-    /// Those that are proven unusual, but by less than is worth a finding.
+    /// Number of steps that are proven unusual, but too small for a finding.
     pub(super) small: usize,
-    /// Those at which nothing at all would lie within the band.
+    /// Number of steps at which zero would lie within the band.
     pub(super) reach_zero: usize,
 }
 

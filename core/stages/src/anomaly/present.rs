@@ -17,14 +17,14 @@ use retrocast_domain::{
 };
 use retrocast_stats::anomaly::{Options, Score};
 
-/// Days in a row from which on an event lasts.
+/// Number of consecutive days from which an event is lasting.
 const LASTING_DAYS: usize = 3;
 /// Days at the end in which an event is recent.
 const RECENT_DAYS: usize = 2;
 /// Deviation, relative to what was expected, from which on an event is large.
 const LARGE: f64 = 0.5;
 
-/// What was seen at a step and what was expected, in words.
+/// Observed and expected values of a step, in words.
 struct Amounts {
     value: String,
     expected: String,
@@ -123,8 +123,9 @@ impl Reporter<'_> {
         format!("the level of the weeks {when}, with the usual rhythm")
     }
 
-    /// How much an event matters. One step alone is critical only when people feel it, it is large, and
-    /// it is among the last: who can still act must know. What has no bad side is never critical.
+    /// Severity of an event. A single step is critical only if people feel it, it is large, and it is
+    /// among the last: only then the reader can still act. An event without a bad side is never
+    /// critical.
     pub(super) fn severity(&self, event: &Event, relative: f64) -> Severity {
         let per_day = self.lines.period.per_day();
         let lasts = event.last - event.first + 1 >= LASTING_DAYS * per_day;
@@ -134,7 +135,7 @@ impl Reporter<'_> {
         if event.last < self.lines.index_of(self.context.window.start) {
             Severity::Info
         } else if metric_type == MetricType::Other {
-            // A complete stop harms somebody, whatever is measured.
+            // A complete stop does harm, whatever is measured.
             if is_large && (lasts || relative <= -1.0) {
                 Severity::Warning
             } else {
@@ -280,8 +281,8 @@ impl Reporter<'_> {
         )
     }
 
-    /// That nothing is proven, and what lies outside the band: "no day in the window is proven unusual
-    /// (2 of 7 lie outside the 95 % band; chance alone gives about 0.4)".
+    /// States that nothing is proven, and how many steps are outside the band: "no day in the window
+    /// is proven unusual (2 of 7 lie outside the 95 % band; chance alone gives about 0.4)".
     pub(super) fn none_proven(&self, looked_at: LookedAt) -> String {
         let noun = self.lines.period.noun();
         let (from, window) = region(self.context, self.params, self.lines);
@@ -320,7 +321,7 @@ impl Reporter<'_> {
                 number::fixed(0.05 * steps as f64, usize::from(steps < 200))
             ),
         };
-        // Where zero is usual, silence cannot be unusual: that none was proven says nothing of it.
+        // If zero is usual, silence cannot be unusual: the result says nothing about it.
         let is_silence_judged =
             self.params.aggregate().adds_up() && self.params.direction != Sides::Up;
         let zero = match reach_zero {

@@ -132,8 +132,8 @@ fn numbers_between(text: &str, from: &str, to: &str) -> Vec<f64> {
         .collect()
 }
 
-/// What is said agrees with what is drawn: values of findings lie outside the band, and headings count
-/// the points outside of it.
+/// Words agree with drawings: values of findings are outside the band, and headings count the points
+/// outside of it.
 fn check_words(analysis: &Analysis) {
     use retrocast_domain::ChartKind;
     for finding in &analysis.cell.findings {
@@ -307,7 +307,7 @@ fn look(frame: DataFrame, timezone: &str, extra: Value) -> Analysis {
 
 #[test]
 fn an_outage_of_hours_is_found_and_nothing_else() {
-    // Three weeks tell the hours of a day apart, nine those of a week too.
+    // Three weeks distinguish the hours of a day, nine those of a week, too.
     for (seed, weeks) in [(1, 3), (2, 9)] {
         // Wednesday 11 November, 10:00 to 13:00.
         let frame = hourly(seed, weeks, |step, mean| match step {

@@ -66,7 +66,7 @@ impl Stretch<'_> {
         }
     }
 
-    /// Tells whether values are shares, which differ by points.
+    /// Returns true if values are shares, which differ by points.
     fn is_share(&self) -> bool {
         matches!(self.params.unit.as_str(), "%" | "share")
     }
@@ -129,7 +129,7 @@ impl Stretch<'_> {
         format!("{mean} ({range})")
     }
 
-    /// Mean of a level with the part period beside it, when the series begins or ends there.
+    /// Mean of a level including the incomplete period at its start or end.
     fn mean_with_parts(&self, level: &Level) -> f64 {
         let places = &self.result.places;
         let before = self.set.parts_before;

@@ -16,7 +16,7 @@ use retrocast_stats::{
     trend::seasonally_adjusted,
 };
 
-/// Simulated series behind a p-value: enough for the correction over groups to be able to pass.
+/// Number of simulated series for a p-value: enough to pass the correction over groups.
 const SIMULATIONS: (usize, usize) = (999, 9999);
 
 /// One group with what was found.

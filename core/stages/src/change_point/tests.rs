@@ -157,7 +157,7 @@ fn a_day_of_25_hours_is_no_shift() {
 
 #[test]
 fn no_shift_is_told_whose_interval_holds_none() {
-    // One value stands out of a constant series: the search is sure of a date, the means are not.
+    // One outlier in a constant series: the search is certain of a date, the means are not.
     for place in [20, 50, 80] {
         let frame = records("2026-08-03", 105, &["a"], |day, _| {
             if day == place { 26 } else { 24 }

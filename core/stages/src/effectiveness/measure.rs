@@ -1,4 +1,4 @@
-//! What an improvement did: the days around it, its controls, its verdict.
+//! The effect of an improvement: the days around it, its controls, its verdict.
 
 use super::{
     Controls, Params,
@@ -22,7 +22,7 @@ pub(super) struct Judged<'a> {
     pub(super) outcome: Outcome,
 }
 
-/// What could be measured.
+/// The result of a measurement.
 pub(super) enum Outcome {
     /// An effect, with the span of steps it was measured on and caveats.
     Measured(Box<Measured>),
@@ -40,7 +40,7 @@ pub(super) struct Measured {
     pub(super) controls: Vec<String>,
     pub(super) caveats: Vec<String>,
     pub(super) verdict: Verdict,
-    /// Where the effect shows before the change.
+    /// Days before the change on which the effect already shows.
     pub(super) onset: Option<Onset>,
 }
 
@@ -50,8 +50,8 @@ const PRE_MIN: usize = 42;
 /// Most controls of one improvement.
 const CONTROLS_MAX: usize = 3;
 
-/// Measures every improvement. Each is judged on its own evidence: a verdict must not depend on how
-/// many others stand in the register.
+/// Measures every improvement. Each is tested separately: a verdict must not depend on the number
+/// of others in the register.
 pub(super) fn judge<'a>(
     context: &Context,
     params: &Params,
@@ -177,7 +177,7 @@ pub(super) fn line_of<'a>(lines: &'a SeriesSet, component: &str) -> Option<&'a G
     lines.groups.iter().find(|line| line.label == component)
 }
 
-/// Says what an interval rests on, where that is not the usual.
+/// Describes an unusual basis of an interval.
 fn test_caveat(estimate: &Estimate) -> Option<String> {
     let days = |days: usize| number::plural(days as u64, "day");
     match estimate.test {
@@ -201,7 +201,7 @@ fn test_caveat(estimate: &Estimate) -> Option<String> {
     }
 }
 
-/// Why a component is not in the data.
+/// The reason why a component is not in the data.
 fn absent(lines: &SeriesSet, column: &str, component: &str) -> String {
     let dataset = &lines.evidence.dataset;
     if lines
@@ -214,7 +214,7 @@ fn absent(lines: &SeriesSet, column: &str, component: &str) -> String {
     format!("the data have no {column} {component:?}")
 }
 
-/// What the data of a component lack for any estimate, now and later: days before the change, or
+/// The data that a component lacks for any estimate, now and later: days before the change, or
 /// records at all.
 fn lack(lines: &SeriesSet, line: &Group, improvement: &Improvement) -> Option<String> {
     let change = lines.index_of(improvement.date);
@@ -251,7 +251,8 @@ fn lack(lines: &SeriesSet, line: &Group, improvement: &Improvement) -> Option<St
     })
 }
 
-/// Where the days after end: the asked number of days, the data, or the component's next improvement.
+/// The end of the days after the change: the requested number of days, the data, or the component's
+/// next improvement.
 fn bound_after(
     params: &Params,
     change: usize,
@@ -286,8 +287,8 @@ fn bound_after(
     }
 }
 
-/// Where the days before begin: the asked number of days, the data, or the component's last
-/// improvement when that leaves enough.
+/// The start of the days before the change: the requested number of days, the data, or the
+/// component's last improvement if that leaves enough.
 fn bound_before(
     params: &Params,
     change: usize,

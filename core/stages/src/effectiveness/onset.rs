@@ -51,7 +51,7 @@ pub(super) fn onset(
     let reference = sums[n - longest] / (n - longest) as f64;
     let after_mean = mean(&after);
     let side = (after_mean - mean(&before[..n - longest])).signum();
-    // How far the days up to `at` depart, and since when they do most.
+    // The deviation of the days up to `at`, and the day since when it is largest.
     let departure = |at: usize| {
         (shortest..=longest)
             .map(|days| {

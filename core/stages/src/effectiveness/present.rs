@@ -72,7 +72,7 @@ pub(super) struct Reporter<'a> {
     pub(super) lines: &'a SeriesSet,
     pub(super) evidence: Vec<Evidence>,
     pub(super) method: String,
-    /// What the records are called.
+    /// Noun for the records.
     pub(super) noun: String,
 }
 

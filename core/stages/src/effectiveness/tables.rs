@@ -38,7 +38,7 @@ impl Reporter<'_> {
             after: estimate.after,
             counterfactual: estimate.counterfactual,
             absolute: estimate.absolute,
-            // JSON has no NaN; zeros beside another absolute effect are read as not defined.
+            // JSON has no NaN; zeros beside another absolute effect mean undefined.
             relative: estimate
                 .relative
                 .map(|v| if v.is_finite() { v } else { 0.0 }),

@@ -1,4 +1,4 @@
-//! What works is told from what does nothing, and what cannot be told is not.
+//! Effective improvements are distinguished from ineffective ones, and undecidable ones are not.
 
 use super::*;
 use crate::Input;

@@ -1,4 +1,4 @@
-//! What the calendar says of a row's time: numbers, places on circles, days from and to dates.
+//! Calendar features of a row's time: numbers, positions on circles, days from and to dates.
 
 use super::{
     Feature, Params, numbers,
@@ -27,7 +27,7 @@ impl CalendarName {
         }
     }
 
-    /// What it is, and the values it can have.
+    /// Definition and range of values.
     fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Hour => ("hour of the day", "0 to 23"),
@@ -84,7 +84,7 @@ impl Cycle {
         }
     }
 
-    /// How much of the round has passed when the period begins: 0 to 1.
+    /// The fraction of the cycle that has passed when the period starts: 0 to 1.
     fn turn(self, time: DateTime) -> f64 {
         let day = time.date();
         let past = |done: i16, of: i16| f64::from(done) / f64::from(of);
@@ -141,7 +141,7 @@ pub(super) fn days_until(rows: &Rows, dates: &[Date]) -> Vec<Option<f64>> {
     })
 }
 
-/// What is said of each row's day; looked up once for all rows of a day that stand together.
+/// A feature of each row's day; computed once for consecutive rows of a day.
 fn of_rows(rows: &Rows, say: impl Fn(Date) -> Option<f64>) -> Vec<Option<f64>> {
     let mut last: Option<(Date, Option<f64>)> = None;
     let days = rows.civil.iter().map(|time| time.date());

@@ -1,4 +1,4 @@
-//! A feature, and the table that says what all of them are.
+//! A feature, and the table that describes all of them.
 
 use super::{Params, params::Aggregate, params::Every};
 use polars::prelude::Column;
@@ -7,14 +7,14 @@ use retrocast_domain::{Table, number};
 /// A column with what it means.
 pub(super) struct Feature {
     pub(super) column: Column,
-    /// What it is, in words.
+    /// Definition, in words.
     pub(super) definition: String,
     /// Its unit, or the values it can have.
     pub(super) unit: String,
 }
 
 impl Feature {
-    /// A column that says this in this unit.
+    /// Creates a column with a definition and a unit.
     pub(super) fn new(
         column: Column,
         definition: impl Into<String>,
@@ -51,7 +51,7 @@ pub(super) fn table(params: &Params, own: &[Column], features: &[Feature]) -> Ta
     table
 }
 
-/// What the columns at the front are: the time, the `by` columns, the series' own values.
+/// Descriptions of the first columns: the time, the `by` columns, the series' own values.
 fn own_words(params: &Params, place: usize) -> (String, String) {
     let noun = params.every.column();
     if place == 0 {

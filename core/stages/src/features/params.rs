@@ -1,68 +1,68 @@
-//! What a job file may set.
+//! Params of the kind.
 
 use crate::StageError;
 use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// What a job file may set.
+/// Params of the stage.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Params {
     /// Dataset to read.
     #[schemars(extend("x-dataset" = true))]
     pub(super) input: String,
-    /// Column with the time of a record. Default: the one that the contract names.
+    /// Column of the time. Default: from the contract.
     #[schemars(extend("x-column" = "input"))]
     pub(super) time: Option<String>,
-    /// Columns whose values make series. Default: one series of all records.
+    /// Columns to group by. Default: one series of all records.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     pub(super) by: Vec<String>,
-    /// Columns with the values. Without any, records are counted.
+    /// Columns of the values. Default: records are counted.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     pub(super) values: Vec<String>,
     /// Length of a row's period.
     #[serde(default)]
     pub(super) every: Every,
-    /// What is made of the records of a period. Default: the sum of each of `values`.
+    /// Aggregate of the records of a period. Default: the sum of each of `values`.
     pub(super) aggregate: Option<Aggregate>,
     /// Value of a period without records. Default: zero for counts and sums, else missing.
     pub(super) fill: Option<Fill>,
-    /// Name of the column of counts. Default: the input's name.
+    /// Name of the count column. Default: the input's name.
     pub(super) name: Option<String>,
     /// Unit of the values, such as "ms"; "records" for counts.
     #[serde(default)]
     pub(super) unit: String,
-    /// Whether a row's own value is known to its features.
+    /// Whether features of a row may use the row's own value.
     #[serde(default)]
     pub(super) include_present: bool,
-    /// Rows before, such as `[1, 7]`.
+    /// Lags in rows, such as `[1, 7]`.
     #[serde(default)]
     #[schemars(inner(range(min = 1, max = 10_000)))]
     pub(super) lags: Vec<u32>,
-    /// Rows between the two values of a difference.
+    /// Numbers of rows between the two values of a difference.
     #[serde(default)]
     #[schemars(inner(range(min = 1, max = 10_000)))]
     pub(super) differences: Vec<u32>,
-    /// Figures of the last values.
+    /// Statistics of the last values.
     #[serde(default)]
     pub(super) rolling: Vec<Rolling>,
-    /// Figures of all values so far.
+    /// Statistics of all values so far.
     #[serde(default)]
     pub(super) expanding: Vec<FigureName>,
-    /// Rows in which the weights of an exponentially weighted mean halve.
+    /// Half-lives of exponentially weighted means, in rows.
     #[serde(default)]
     #[schemars(inner(range(min = 0.1, max = 10_000.0)))]
     pub(super) half_lives: Vec<f64>,
-    /// Values of the same time a week or a year before.
+    /// Values at the same time a week or a year earlier.
     #[serde(default)]
     pub(super) same_period: Vec<SamePeriod>,
-    /// What the calendar says.
+    /// Calendar features.
     #[serde(default)]
     pub(super) calendar: Vec<CalendarName>,
-    /// Parts of the calendar as places on a circle.
+    /// Calendar features as sine and cosine.
     #[serde(default)]
     pub(super) cyclic: Vec<Cycle>,
     /// Dates to count days from and to.
@@ -76,14 +76,14 @@ pub(super) struct Params {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Every {
-    /// Hours that passed.
+    /// Elapsed hours.
     Hour,
-    /// Civil days.
+    /// Calendar days.
     #[default]
     Day,
     /// ISO weeks, from Monday.
     Week,
-    /// Rows as they are.
+    /// Unchanged rows.
     None,
 }
 
@@ -109,19 +109,19 @@ impl Every {
     }
 }
 
-/// What is made of the records of a period.
+/// Aggregate of the records of a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Aggregate {
-    /// Their number.
+    /// Number of records.
     Count,
     /// Sum of the value.
     Sum,
     /// Mean of the value.
     Mean,
-    /// Least value.
+    /// Minimum of the value.
     Min,
-    /// Greatest value.
+    /// Maximum of the value.
     Max,
     /// Value of the last record that has one.
     Last,
@@ -139,54 +139,54 @@ pub(super) enum Fill {
     Zero,
 }
 
-/// Figures of the last values.
+/// Statistics of the last values.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rolling {
-    /// How many values.
+    /// Number of values.
     #[schemars(range(min = 1, max = 5_000))]
     pub(super) window: u32,
-    /// Which figures.
+    /// Statistics to compute.
     #[serde(default)]
     pub(super) figures: Vec<FigureName>,
-    /// Which quantiles, each between 0 and 1.
+    /// Quantiles to compute, each between 0 and 1.
     #[serde(default)]
     #[schemars(inner(range(min = 0.0, max = 1.0)))]
     pub(super) quantiles: Vec<f64>,
-    /// Fewest known values. Default: all of the window.
+    /// Minimum number of known values. Default: the window.
     #[schemars(range(min = 1, max = 5_000))]
     pub(super) periods_min: Option<u32>,
 }
 
-/// A figure of several values.
+/// A statistic of several values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum FigureName {
-    /// Their sum.
+    /// Sum.
     Sum,
-    /// Their mean.
+    /// Mean.
     Mean,
-    /// The least.
+    /// Minimum.
     Min,
-    /// The greatest.
+    /// Maximum.
     Max,
-    /// Their standard deviation, with the divisor n − 1.
+    /// Standard deviation, with divisor n − 1.
     Sd,
 }
 
-/// A time before that is like this one.
+/// An earlier time to compare with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum SamePeriod {
-    /// Seven days before.
+    /// Seven days earlier.
     Week,
-    /// The same date a year before; 28 February for 29 February. Of weeks, 52 weeks before.
+    /// The same date a year earlier; 28 February for 29 February. For weeks, 52 weeks earlier.
     Year,
-    /// 364 days before: the same day of the week.
+    /// 364 days earlier: the same day of the week.
     YearByWeekday,
 }
 
-/// What the calendar says of a time.
+/// A calendar feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum CalendarName {
@@ -214,7 +214,7 @@ pub(super) enum CalendarName {
     IsMonthEnd,
 }
 
-/// A part of the calendar that comes round.
+/// A cyclic calendar feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Cycle {
@@ -222,9 +222,9 @@ pub(super) enum Cycle {
     Hour,
     /// Day of the week.
     DayOfWeek,
-    /// Day of the month, by the length of the month.
+    /// Day of the month, relative to the length of the month.
     DayOfMonth,
-    /// Day of the year, by the length of the year.
+    /// Day of the year, relative to the length of the year.
     DayOfYear,
     /// Month.
     Month,
@@ -234,10 +234,10 @@ pub(super) enum Cycle {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NamedDates {
-    /// What they are, as part of a column's name: "release".
+    /// Name of the dates, used in column names, such as "release".
     #[schemars(regex(pattern = "^[a-z][a-z0-9_]*$"))]
     pub(super) name: String,
-    /// The dates, ISO.
+    /// Dates, in ISO format.
     #[schemars(length(min = 1))]
     pub(super) dates: Vec<Day>,
 }
@@ -275,15 +275,15 @@ impl Day {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Holidays {
-    /// Countries whose rules count.
+    /// Countries whose holidays are used.
     #[serde(default)]
     pub(super) countries: Vec<Country>,
-    /// Further days.
+    /// Additional days.
     #[serde(default)]
     pub(super) dates: Vec<NamedDate>,
 }
 
-/// A country whose rules of holidays are known.
+/// A country with known holiday rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Country {
@@ -301,14 +301,14 @@ pub(super) enum Country {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NamedDate {
-    /// The day, ISO.
+    /// Day, in ISO format.
     pub(super) date: Day,
-    /// Its name.
+    /// Name of the day.
     pub(super) name: String,
 }
 
 impl Params {
-    /// What is made of the records of a period.
+    /// Aggregate of the records of a period.
     pub(super) fn aggregate(&self) -> Aggregate {
         let default = if self.values.is_empty() {
             Aggregate::Count
@@ -342,7 +342,7 @@ impl Params {
         }
     }
 
-    /// What the schema cannot say.
+    /// Checks that the schema cannot express.
     pub(super) fn check(&self) -> Result<(), StageError> {
         let told = |text: &str| Err(StageError::Other(text.to_string()));
         if self.every == Every::None && self.values.is_empty() {

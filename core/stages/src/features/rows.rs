@@ -189,7 +189,7 @@ impl Rows {
         Ok(())
     }
 
-    /// Says when rows that are taken as they are do not follow each other evenly.
+    /// Describes irregular steps of rows that are used unchanged.
     fn irregular(&self) -> Option<String> {
         let mut steps: BTreeMap<i64, u64> = BTreeMap::new();
         for range in &self.ranges {
@@ -209,7 +209,7 @@ impl Rows {
         })
     }
 
-    /// The columns that say which row it is, and the series' own.
+    /// The columns that identify a row, and the series' own.
     pub(super) fn into_columns(self, params: &Params) -> Vec<Column> {
         let mut columns = vec![time_column(&self.time, &self.keys, self.has_days)];
         for (i, name) in params.by.iter().enumerate() {
@@ -235,7 +235,7 @@ fn time_column(name: &str, keys: &[i64], has_days: bool) -> Column {
         let dtype = DataType::Datetime(TimeUnit::Microseconds, Some(PolarsZone::UTC));
         (Column::new(name.into(), keys), dtype)
     };
-    // Whole numbers are times of these types as they stand.
+    // Integers are times of these types without conversion.
     column.cast(&dtype).unwrap_or(column)
 }
 
@@ -329,7 +329,7 @@ fn moments(
     Ok(civil.iter().map(|time| time.map_or(0, of_day)).collect())
 }
 
-/// How times become places on the axis, and places times.
+/// Converts times to positions on the axis and back.
 struct Axis {
     every: Every,
     has_days: bool,

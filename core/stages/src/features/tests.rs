@@ -1,4 +1,4 @@
-//! Features are what an independent computation says, and none of them knows the future.
+//! Features match an independent computation, and none uses the future.
 //!
 //! The files in `tests` were made by pandas 3.1 and the Python package holidays 0.109 from records of a
 //! seeded generator: with `x` the regular series and `p = x.shift(1)`, `x.shift(n)`, `p - p.shift(n)`,

@@ -48,7 +48,7 @@ impl Reporter<'_> {
                 let at = |step| stretch.line(step) + side * stretch.half_width(step, level);
                 (0..steps).map(at).collect()
             };
-            // Dates are those of the line: its interval stands beside that of the forecast.
+            // Dates are those of the line: its interval is shown beside that of the forecast.
             bands.truncate(1);
             bands
                 .iter_mut()

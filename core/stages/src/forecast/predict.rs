@@ -25,7 +25,7 @@ pub(super) struct Foretold<'a> {
     pub(super) breach: Option<(Breach, Stretch)>,
 }
 
-/// When the limit's share is reached; steps ahead, 0 for the first.
+/// Time at which the limit's share is reached; steps ahead, 0 for the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Breach {
     /// The last value is already there.
@@ -38,7 +38,7 @@ pub(super) enum Breach {
     },
 }
 
-/// Probability of reaching the limit within the horizon from which on it is said.
+/// Minimum probability of reaching the limit within the horizon for a warning.
 pub(super) const SURE: f64 = 0.8;
 
 /// Longest history that is learnt from and tested on, in steps: older records change nothing.
@@ -100,7 +100,7 @@ pub(super) fn foretell<'a>(
     foretold.into_iter().flatten().collect()
 }
 
-/// When the line reaches the limit's share.
+/// The time at which the line reaches the limit's share.
 pub(super) fn breach(
     stretch: &Stretch,
     horizon: usize,

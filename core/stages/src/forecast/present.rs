@@ -23,7 +23,7 @@ const GAIN_MIN: f64 = 0.05;
 const LINE_METHOD: &str = "Line with one bend, averaged over its place (Schwarz's criterion), standard \
                            errors for AR(1) residuals";
 
-/// Words and pictures of what was foretold.
+/// Words and charts of a forecast.
 pub(super) struct Reporter<'a> {
     pub(super) context: &'a Context,
     pub(super) params: &'a Params,
@@ -42,14 +42,14 @@ impl Reporter<'_> {
         levels([value], None, &self.params.unit).concat()
     }
 
-    /// What is expected and its interval.
+    /// The expected value and its interval.
     pub(super) fn expected(&self, group: &Foretold, value: f64, interval: [f64; 2]) -> [String; 2] {
         let is_whole = |value: &f64| value.fract() == 0.0;
         let whole = self.adds_up() && group.line.values.iter().flatten().all(is_whole);
         level_with_interval(value, interval, &self.params.unit, whole)
     }
 
-    /// What is expected of a step ahead.
+    /// The expected value of a step ahead.
     pub(super) fn step(&self, group: &Foretold, step: usize) -> String {
         let outlook = &group.outlook;
         let interval = outlook
@@ -74,7 +74,7 @@ impl Reporter<'_> {
         format!("on {dates} the forecast was {gain} repeating {season}")
     }
 
-    /// What exceptional values do to the forecast.
+    /// Describes the influence of exceptional values on the forecast.
     fn exceptional(&self, group: &Foretold) -> Option<String> {
         let outlook = &group.outlook;
         let noun = self.lines.period.noun();
@@ -167,7 +167,7 @@ impl Reporter<'_> {
             .number("coverage_nominal", group.outlook.bands[0].level)
     }
 
-    /// What the next window is expected to bring.
+    /// Describes the expectation for the next window.
     pub(super) fn next_window(&self, group: &Foretold) -> Option<Finding> {
         let outlook = &group.outlook;
         let level = *self.params.level.last()?;
@@ -242,8 +242,8 @@ impl Reporter<'_> {
         )
     }
 
-    /// When the limit would be reached: "Memory in api would reach 80 % of its limit of 100 % on
-    /// 15 December 2026". The rise is carried on; the forecast may expect less of it.
+    /// The time at which the limit would be reached: "Memory in api would reach 80 % of its limit
+    /// of 100 % on 15 December 2026". The rise is extrapolated; the forecast may expect less of it.
     fn breach_claim(&self, group: &Foretold) -> Option<String> {
         let capacity = self.params.capacity?;
         let (breach, stretch) = group.breach.as_ref()?;
@@ -286,7 +286,7 @@ impl Reporter<'_> {
         }
     }
 
-    /// When the limit is reached, if it is.
+    /// The time at which the limit is reached, if it is.
     pub(super) fn breach(&self, group: &Foretold) -> Option<Finding> {
         let capacity = self.params.capacity?;
         let (breach, stretch) = group.breach.as_ref()?;
@@ -397,7 +397,7 @@ impl Reporter<'_> {
         self.lines.starts[began].date()
     }
 
-    /// When the forecast itself reaches a limit: it weighs the rise against its end.
+    /// The time at which the forecast itself reaches a limit: it weighs the rise against its end.
     fn forecast_at_limit(&self, group: &Foretold, limit: f64) -> String {
         let expected = &group.outlook.mean;
         match expected.iter().position(|value| *value >= limit) {
@@ -409,8 +409,8 @@ impl Reporter<'_> {
         }
     }
 
-    /// When the band of the forecast reaches a limit: it is wider than that of the line, since past
-    /// errors do not know that a rise continues.
+    /// The time at which the band of the forecast reaches a limit: it is wider than that of the
+    /// line, since past errors do not know that a rise continues.
     fn band_at_limit(&self, group: &Foretold, limit: f64) -> Option<String> {
         let band = group.outlook.bands.last()?;
         let level = words::share(*self.params.level.last()?);
@@ -486,8 +486,8 @@ fn of_limit(capacity: Capacity) -> String {
     }
 }
 
-/// "28 % more accurate than", for a mean error that is smaller by this share. Errors of the same past
-/// dates that differ by little tell nothing of the next.
+/// "28 % more accurate than", for a mean error that is smaller by this share. Small differences
+/// between errors of the same past dates do not predict the next.
 pub(super) fn gain_words(gain: f64) -> String {
     if gain >= 0.995 {
         format!("more than 99{}% more accurate than", number::NBSP)

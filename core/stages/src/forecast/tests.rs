@@ -154,7 +154,7 @@ fn sentence(counts: Vec<f64>) -> (String, String, Vec<Table>) {
     )
 }
 
-/// What is said of the next week of builds: expected number, interval, and how accurate that was.
+/// Checks the text about the next week of builds: expected number, interval, and accuracy.
 fn check_builds(name: &str, counts: Vec<f64>, expected: &str, interval: &str, caveat: &str) {
     let (sentence, caveats, _) = sentence(counts);
     let begin = format!(

@@ -14,7 +14,7 @@ use retrocast_stats::{
 
 /// A count that fell to zero.
 pub(super) const NONE: &str = "none";
-/// Fewest values of a sum for which an interval can be told.
+/// Minimum number of values of a sum for an interval.
 const SUM_MIN: usize = 8;
 /// Records in both windows below which counts must pass the exact test, too.
 const FEW: u64 = 50;
@@ -26,9 +26,9 @@ pub(super) struct Value {
     pub(super) value: Option<f64>,
     /// 95 % interval.
     pub(super) interval: Option<[f64; 2]>,
-    /// Variance of `value` if records are independent; NaN when it cannot be told.
+    /// Variance of `value` if records are independent; NaN if unknown.
     variance: f64,
-    /// Records behind it.
+    /// Number of records.
     pub(super) n: u64,
     /// Records that have no value.
     pub(super) without: u64,
@@ -57,7 +57,7 @@ impl Value {
             n: sample.records,
             without: sample.without,
         };
-        // So many independent records would say as much.
+        // The number of independent records with the same information.
         let worth = n / factor;
         let wider = |value: f64, bounds: Option<[f64; 2]>| {
             bounds.map(|bounds| bounds.map(|bound| value + (bound - value) * factor.sqrt()))
@@ -104,7 +104,7 @@ impl Value {
                 } else {
                     0.0
                 };
-                // The normal law needs some values to be near.
+                // The normal approximation needs a minimum number of values.
                 let enough = sample.values.len() >= SUM_MIN;
                 Self {
                     value: Some(sum),
@@ -155,8 +155,8 @@ impl Value {
     }
 }
 
-/// How much more the records of a figure vary than independent ones, from the days of all covered
-/// windows and from the differences of the earlier ones. `None` where that cannot be told.
+/// Overdispersion of a figure relative to independent records, from the days of all covered windows
+/// and from the differences of the earlier ones. `None` if unknown.
 pub(super) fn dispersion(
     metric: &Metric,
     samples: &[&Sample],
@@ -238,16 +238,16 @@ fn parts(metric: &Metric, sample: &Sample) -> Vec<Part> {
         .collect()
 }
 
-/// The scale on which a change is told.
+/// The scale of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scale {
-    /// As a share of the value before.
+    /// As a share of the earlier value.
     Relative,
     /// In the figure's unit; shares in percentage points.
     Amount,
 }
 
-/// How a figure differs from another, such as that of the window before.
+/// The change of a figure, such as from the previous window.
 #[derive(Debug, Clone)]
 pub(super) struct Change {
     scale: Scale,
@@ -310,7 +310,7 @@ impl Change {
             let bound = |side: f64| a.value / b.value * (side * t * error).exp() - 1.0;
             ((a.value / b.value).ln() / error, [bound(-1.0), bound(1.0)])
         } else if change.scale == Scale::Relative {
-            // Of a count that is zero now, the exact test below knows.
+            // A count that is zero now is left to the exact test below.
             (f64::INFINITY, [-1.0, -1.0])
         } else {
             let error = (factor * (a.variance + b.variance)).sqrt();

@@ -14,59 +14,59 @@ fn upper_percentile() -> f64 {
     0.95
 }
 
-/// One figure.
+/// A key figure.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("allOf" = needs_of_kinds()))]
 pub(super) struct Metric {
-    /// What it is called in the report.
+    /// Name in the report.
     pub(super) name: String,
-    /// What is made of the records.
+    /// Kind of figure.
     pub(super) kind: MetricKind,
-    /// Column with the value, for sum, mean, median and percentile.
+    /// Column of the value, for sum, mean, median and percentile.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     pub(super) value: Option<String>,
-    /// For a share: the column that decides.
+    /// For a share: column of the condition.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     pub(super) where_column: Option<String>,
-    /// For a share: values of `where_column` that count.
+    /// For a share: values of `where_column` in the numerator.
     #[serde(default, deserialize_with = "crate::frame::values")]
     #[schemars(schema_with = "crate::frame::values_schema")]
     pub(super) equals: Vec<String>,
-    /// Only records whose `filter_column` holds one of `filter_equals` are looked at.
+    /// Column to filter by: only records with one of `filter_equals` are used.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     pub(super) filter_column: Option<String>,
-    /// Values of `filter_column`.
+    /// Values of `filter_column` to keep.
     #[serde(default, deserialize_with = "crate::frame::values")]
     #[schemars(schema_with = "crate::frame::values_schema")]
     pub(super) filter_equals: Vec<String>,
-    /// For a percentile: which, as a share.
+    /// For a percentile: the quantile, between 0 and 1.
     #[serde(default = "upper_percentile")]
     #[schemars(range(min = 0.001, max = 0.999))]
     pub(super) p: f64,
-    /// Unit, such as "min"; made from the kind by default.
+    /// Unit, such as "min"; by default from the kind.
     #[serde(default)]
     pub(super) unit: Option<String>,
-    /// Whether less is better.
+    /// Whether lower values are better.
     #[serde(default)]
     pub(super) lower_is_better: bool,
-    /// Value to reach.
+    /// Target value.
     #[serde(default)]
     pub(super) target: Option<f64>,
 }
 
-/// What is made of the records.
+/// Kind of figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum MetricKind {
-    /// Their number.
+    /// Number of records.
     Count,
-    /// Their number per day.
+    /// Number of records per day.
     Rate,
-    /// The share of them that counts.
+    /// Share of the records with one of `equals`.
     Share,
     /// Sum of the value.
     Sum,
@@ -78,7 +78,7 @@ pub(super) enum MetricKind {
     Percentile,
 }
 
-/// What each kind of metric cannot do without, as JSON Schema.
+/// Required keys of each kind of metric, as JSON Schema.
 fn needs_of_kinds() -> serde_json::Value {
     let needs = |kinds: &[&str], required: &[&str]| {
         serde_json::json!({
@@ -118,7 +118,7 @@ impl Metric {
         self.unit.as_deref().unwrap_or_default()
     }
 
-    /// Which quantile of the values it is.
+    /// The quantile of the values.
     pub(super) fn quantile(&self) -> f64 {
         if self.kind == MetricKind::Median {
             0.5

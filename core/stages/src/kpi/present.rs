@@ -26,7 +26,7 @@ fn direction(figure: &Figure<'_>) -> Direction {
     }
 }
 
-/// Why a figure has no value.
+/// The reason why a figure has no value.
 fn why_none(params: &Params, value: &Value) -> String {
     if value.without > 0 {
         return format!("no value in {}", params.counted(value.without));
@@ -99,7 +99,7 @@ pub(super) fn findings(
     findings
 }
 
-/// What a finding about a figure says whatever it claims.
+/// The common part of all findings on a figure.
 fn finding(
     context: &Context,
     input: &Input,
@@ -240,7 +240,7 @@ fn change_finding(
     Some(finding)
 }
 
-/// That the whole interval lies on the wrong side of the target.
+/// The finding that the whole interval is on the wrong side of the target.
 fn target_finding(context: &Context, input: &Input, figure: &Figure<'_>) -> Option<Finding> {
     let metric = figure.metric;
     let (value, target) = (figure.current.value?, metric.target?);
@@ -312,7 +312,7 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
         let change = of(|texts| texts.change.as_ref()).unwrap_or(&kpi.delta_text);
         let baseline_change =
             of(|texts| texts.baseline_change.as_ref()).unwrap_or(&kpi.baseline_delta_text);
-        // The unit is said once a row.
+        // The unit is printed once per row.
         let unit = format!("{NBSP}{}", metric.unit());
         let bare = |text: String| {
             // Hours and minutes are two units, and both are needed.
@@ -324,7 +324,7 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
             texts::NONE => format!("down to {}", texts::NONE),
             text => text.to_string(),
         };
-        // A change that is proven is marked, so that a reader can tell it from the others.
+        // A proven change is marked.
         let mark = if figure.proven { " *" } else { "" };
         let range = figure
             .change

@@ -23,7 +23,7 @@ pub(super) struct Windows {
     ends: Vec<DateTime>,
     /// Whether records cover each of them.
     pub(super) covered: Vec<bool>,
-    /// How many windows before the current one make the baseline.
+    /// Number of windows before the current one that form the baseline.
     pub(super) baseline: usize,
     /// The part that is looked at, when it is not the whole window.
     pub(super) part: Option<Part>,
@@ -70,8 +70,8 @@ impl Windows {
         }
     }
 
-    /// Which window holds a time, and on which of its days. A record at the very time at which the
-    /// records end belongs to them.
+    /// The window of a time, and its day therein. A record at the exact end of the records is
+    /// included.
     fn position(&self, time: DateTime) -> Option<(usize, usize)> {
         let day = time.date();
         let at = self.windows.partition_point(|window| window.start > day);
@@ -172,10 +172,10 @@ impl Sample {
     }
 }
 
-/// What the records of one metric come to: all of them first, then each group, by window.
+/// The samples of one metric: all records first, then each group, by window.
 pub(super) type Samples = Vec<(Option<String>, Vec<Sample>)>;
 
-/// What a reading of the records goes by.
+/// Settings of reading the records.
 pub(super) struct Reading<'a> {
     pub(super) context: &'a Context,
     pub(super) input: &'a Input,
@@ -292,7 +292,7 @@ impl Reading<'_> {
     }
 }
 
-/// Says what a metric lacks.
+/// The error of an incomplete metric.
 fn is_complete(metric: &Metric) -> Result<(), StageError> {
     let lacks = if metric.needs_value() && metric.value.is_none() {
         "a `value` column"

@@ -1,4 +1,4 @@
-//! Figures are right, changes that are there are told, changes that are not there are not.
+//! Figures are right, real changes are reported, and others are not.
 
 use super::*;
 use crate::series::test_data::Noise;
@@ -131,7 +131,8 @@ fn a_fall_is_told_with_its_size() {
     assert_eq!(analysis.frame.unwrap().height(), 1);
 }
 
-/// Weeks of 200 in which a change is told although nothing changed, after as many weeks.
+/// Number of weeks, of 200, in which a change is reported although nothing changed, after as many
+/// weeks.
 fn false_changes(weeks: i64, day_noise: f64) -> usize {
     (0..200)
         .filter(|&seed| {
@@ -714,7 +715,8 @@ fn a_table_says_why_an_interval_without_zero_has_no_mark() {
         let explained = table.caption.contains("each interval is for its row alone");
         assert_eq!(unmarked, explained, "{}: {:?}", table.caption, table.rows);
         seen += usize::from(unmarked);
-        // What is compared with a baseline has no more digits than the interval of the change supports.
+        // Figures compared with a baseline have no more digits than the interval of the change
+        // supports.
         let builds = table.rows.iter().find(|row| row[0] == "Builds").unwrap();
         let decimals = |text: &str| {
             let number = text.split(['\u{a0}', ' ']).next().unwrap_or_default();

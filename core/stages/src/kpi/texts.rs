@@ -1,6 +1,7 @@
 //! A figure in print: its value, what it is compared with, and both changes, with digits that agree.
 //!
-//! A reader who computes a change from the printed levels must find the printed change.
+//! Texts of changes. A reader who computes a change from the printed levels must get the printed
+//! change.
 
 pub(super) use super::estimate::NONE;
 
@@ -156,8 +157,8 @@ fn finer(metric: &Metric, text: &str, value: f64, more: usize) -> String {
         .replacen(digits(text), &fine, 1)
 }
 
-/// Whether a reader who computes the change from two printed levels finds the printed claim, if that
-/// is a number: "−6 %", "3.4 times as high".
+/// Returns true if a reader who computes the change from two printed levels gets the printed claim,
+/// if that is a number: "−6 %", "3.4 times as high".
 fn gives(claim: &str, is_relative: bool, now: &str, before: &str) -> bool {
     let Some(printed) = number(claim) else {
         return true;

@@ -94,7 +94,7 @@ impl Part {
     }
 }
 
-/// When records end: "Wednesday 18 November 2026 at 17:50".
+/// The end of the records: "Wednesday 18 November 2026 at 17:50".
 pub(super) fn moment(end: DateTime, has_hours: bool) -> String {
     let day = end.date();
     let name = WEEKDAYS[day.weekday().to_monday_zero_offset().unsigned_abs() as usize % 7];

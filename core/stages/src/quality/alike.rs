@@ -1,4 +1,4 @@
-//! Values that a reader cannot tell apart but that count as different ones.
+//! Values that look alike but count as different.
 
 use super::{
     Params,
@@ -133,7 +133,7 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// What values that look alike differ in.
+/// The difference between values that look alike.
 fn difference(set: &[&str]) -> &'static str {
     let all_same = |of: &dyn Fn(&str) -> String| {
         let mut texts = set.iter().map(|text| of(text));

@@ -16,12 +16,12 @@ pub(super) struct Gap {
     pub(super) n: u64,
 }
 
-/// How full the columns are.
+/// Completeness of the columns.
 #[derive(Default)]
 pub(super) struct Completeness {
     /// Mean over the columns that should hold values.
     pub(super) share: Option<f64>,
-    /// What it rests on, in words.
+    /// Basis of the score, in words.
     pub(super) basis: String,
     /// Columns less full than usual, the worst first.
     pub(super) gaps: Vec<Gap>,
@@ -97,8 +97,8 @@ pub(super) fn completeness(
     })
 }
 
-/// What the share rests on: how many fields, how many of them are proven emptier than usual, and which
-/// is the emptiest, with how full it is and usually was.
+/// The basis of the share: the number of fields, how many of them are proven emptier than usual, and
+/// the emptiest one, with its current and usual share.
 fn basis(fields: u64, gaps: usize, emptiest: Option<(f64, &str, [f64; 2])>) -> String {
     if fields == 0 {
         return "no records before the window to compare with".to_string();

@@ -1,10 +1,10 @@
-//! What all findings about a dataset have in common.
+//! The common part of all findings about a dataset.
 
 use super::METHOD;
 use crate::{Context, Input};
 use retrocast_domain::{Ask, Direction, Evidence, Finding, Severity};
 
-/// A finding about a dataset in the window, with nothing else said yet.
+/// Starts a finding about a dataset in the window.
 pub(super) fn start(context: &Context, input: &Input, what: &str) -> Finding {
     let subject = format!("dataset = {}", input.dataset.name);
     let mut finding = Finding::new(&context.stage, "quality", &subject, what);

@@ -1,4 +1,4 @@
-//! What is wrong with a dataset, as findings.
+//! Defects of a dataset, as findings.
 
 use super::{
     Params, alike,
@@ -18,7 +18,7 @@ use retrocast_domain::{
     window::long,
 };
 
-/// What is found when a source has gone quiet.
+/// Name of the finding about a silent source.
 pub(super) const STOPPED: &str = "records stopped";
 /// Points below its limit from which on a score is critical.
 const CRITICAL_POINTS: f64 = 20.0;
@@ -36,7 +36,7 @@ pub(super) fn findings(
         .collect();
     match gone_quiet(context, params, input, quality) {
         Some(finding) => found.push(finding),
-        // A source that stopped has fewer records too: one fact, told once.
+        // A silent source also has fewer records: one fact, reported once.
         None => found.extend(odd_volume(context, params, input, quality)),
     }
     found.extend(gaps::finding(context, params, input, &quality.missing));
@@ -282,7 +282,7 @@ fn missing_values(context: &Context, input: &Input, quality: &Quality) -> Option
     finding.n = *n;
     finding.direction = Direction::Up;
     finding.baseline = Some("the records before the window".to_string());
-    // A field that nobody fills any more is lost.
+    // A field that is no longer filled is lost.
     finding.severity = if *now < 1.0 {
         Severity::Notice
     } else {

@@ -11,9 +11,9 @@ use retrocast_domain::{Finding, Magnitude, Severity, Window, number::plural};
 /// The gaps of a dataset.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Gaps {
-    /// Those since the first of the windows that figures are compared with.
+    /// Gaps since the first of the windows that figures are compared with.
     pub(super) recent: Vec<Missing>,
-    /// Those before.
+    /// Earlier gaps.
     older: Vec<Missing>,
     /// Days from the first of those windows, or the first record, to the window's end.
     compared: f64,

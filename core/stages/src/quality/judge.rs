@@ -78,7 +78,7 @@ impl Judged {
     }
 }
 
-/// What is known of one dataset.
+/// The quality of one dataset.
 pub(super) struct Quality {
     pub(super) name: String,
     /// Records read; rows of a dataset that is no source.
@@ -88,7 +88,7 @@ pub(super) struct Quality {
     /// Whether there is no record before the window's end.
     pub(super) is_empty: bool,
     parts: [Judged; 6],
-    /// What its columns hold.
+    /// The contents of its columns.
     pub(super) survey: Survey,
     /// Columns less full than usual, the worst first.
     pub(super) gaps: Vec<Gap>,
@@ -104,7 +104,7 @@ impl Quality {
         self.parts[part as usize].value
     }
 
-    /// What a part rests on.
+    /// The basis of a component.
     pub(super) fn basis(&self, part: Part) -> &str {
         &self.parts[part as usize].basis
     }
@@ -156,7 +156,7 @@ pub(super) fn judge(
     let source = input.source.as_ref();
     let nothing = Expectation::default();
     let expectation = source.map_or(&nothing, |source| &source.expectation);
-    // Where the absence of records means that nothing happened, none are missing.
+    // If the absence of records means that nothing happened, none are missing.
     let is_zero = input.complete_until.is_some();
     let silence = times
         .as_deref()
@@ -266,7 +266,7 @@ fn freshness(window: &Window, silence: Option<&Silence>, later: Option<Date>) ->
     };
     let exact = |hours: f64| number::minutes((hours * 60.0).round());
     let days = |hours: f64| plural((hours / 24.0).round() as u64, "day");
-    // Days where they tell the age from the limit as well.
+    // In days, if they distinguish the age from the limit, too.
     let in_days = silence.hours >= DAYS_FROM
         && silence
             .allowed_hours
@@ -344,7 +344,7 @@ mod tests {
         assert_eq!(basis(before, 776.0, 20_000.0), want);
         let want = "last record in the window 1 d 16 h before its end; the contract allows 4 d";
         assert_eq!(basis(within, 40.0, 96.0), want);
-        // Two that read alike are told apart.
+        // Texts that read alike are distinguished.
         let want = "last record in the window 4 d 2 h before its end; the contract allows 4 d";
         assert_eq!(basis(within, 98.0, 96.0), want);
     }

@@ -9,32 +9,32 @@ use retrocast_domain::number;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Score below which a dataset is flagged when the job does not say.
+/// Default score below which a dataset is flagged.
 const FLAG_SCORE: f64 = 90.0;
 
-/// Least values: of the score from 0 to 100, of its parts from 0 to 1.
+/// Lower limits: of the score from 0 to 100, of its parts from 0 to 1.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Limits {
     /// The score, from 0 to 100.
     #[schemars(range(min = 0.0, max = 100.0))]
     score: Option<f64>,
-    /// Share of records that meet the contract.
+    /// Share of records that conform to the contract.
     #[schemars(range(min = 0.0, max = 1.0))]
     validity: Option<f64>,
-    /// Share of values that are there, against those that should be.
+    /// Share of expected values that are present.
     #[schemars(range(min = 0.0, max = 1.0))]
     completeness: Option<f64>,
-    /// Age that is allowed over the age of the newest record.
+    /// Allowed age divided by the age of the newest record.
     #[schemars(range(min = 0.0, max = 1.0))]
     freshness: Option<f64>,
-    /// Records of the window over those expected.
+    /// Number of records of the window divided by the expected number.
     #[schemars(range(min = 0.0, max = 1.0))]
     volume: Option<f64>,
-    /// Share of records that are no duplicates.
+    /// Share of records that are not duplicates.
     #[schemars(range(min = 0.0, max = 1.0))]
     uniqueness: Option<f64>,
-    /// Share of fields that are as the contract says.
+    /// Share of fields that match the contract.
     #[schemars(range(min = 0.0, max = 1.0))]
     shape: Option<f64>,
 }
@@ -100,7 +100,7 @@ pub(super) fn flag_score(params: &Params) -> f64 {
     params.flag_below.score.unwrap_or(FLAG_SCORE)
 }
 
-/// What lies below its limit: the score first.
+/// Values below their limits: the score first.
 fn shortfalls(quality: &Quality, score: Option<f64>, limits: &Limits) -> Vec<Shortfall> {
     let of_score = quality.score().zip(score);
     let of_score = of_score.filter(|(value, limit)| value < limit);
@@ -120,12 +120,12 @@ fn shortfalls(quality: &Quality, score: Option<f64>, limits: &Limits) -> Vec<Sho
     of_score.into_iter().chain(of_parts).collect()
 }
 
-/// What a dataset is flagged for.
+/// The reasons for flagging a dataset.
 pub(super) fn flags(params: &Params, quality: &Quality) -> Vec<Shortfall> {
     shortfalls(quality, Some(flag_score(params)), &params.flag_below)
 }
 
-/// What stands before the notes of a report on a dataset that is flagged.
+/// The notice of a report on a flagged dataset.
 pub(super) fn notice(params: &Params, quality: &Quality) -> Option<String> {
     let flags = flags(params, quality);
     if flags.is_empty() {

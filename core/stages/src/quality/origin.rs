@@ -1,8 +1,8 @@
-//! Where records that were left out come from: their share by the values of one column.
+//! Origin of refused records: their share by the values of one column.
 //!
-//! A refused record is kept as its raw text only, so the column is read from that: from JSON when it
-//! is whole, else from the place in the text where its name stands. Text of other forms, such as a
-//! line of CSV, does not say; such records are counted apart.
+//! A refused record is stored as raw text only, so the column is read from that: from JSON if it is
+//! complete, else from the position of its name in the text. Other formats, such as a line of CSV,
+//! do not contain the name; such records are counted separately.
 
 use super::{Params, finding};
 use crate::{Context, Input, Inputs, StageError, frame};
@@ -49,7 +49,7 @@ pub(super) struct Origin {
     column: String,
     /// Most records left out first.
     values: Vec<Value>,
-    /// Refused records that do not say.
+    /// Number of refused records without the column.
     unknown: u64,
 }
 
@@ -170,7 +170,7 @@ fn correct(origins: &mut [Origin]) {
     }
 }
 
-/// Whether a refused record says that it is of a time after the window.
+/// Returns true if a refused record has a time after the window.
 fn is_later(context: &Context, input: &Input, raw: &str) -> bool {
     let Some(time) = input.time.as_deref().and_then(|time| value_in(raw, time)) else {
         return false;
@@ -186,7 +186,7 @@ fn is_later(context: &Context, input: &Input, raw: &str) -> bool {
     }
 }
 
-/// The value of a key in a record's text; `None` when the text does not say.
+/// The value of a key in a record's text; `None` if it is missing.
 fn value_in(raw: &str, key: &str) -> Option<String> {
     let value = match serde_json::from_str::<serde_json::Value>(raw) {
         Ok(record) => record.as_object()?.get(key)?.clone(),
@@ -202,7 +202,7 @@ fn value_in(raw: &str, key: &str) -> Option<String> {
     is_name.then(|| frame::visible(Some(text)))
 }
 
-/// The value that stands after a key in text that is no whole JSON.
+/// The value after a key in incomplete JSON.
 fn after_key(raw: &str, key: &str) -> Option<serde_json::Value> {
     let quoted = serde_json::to_string(key).ok()?;
     let mut rest = raw;

@@ -126,7 +126,7 @@ pub(super) fn parts_table(params: &Params, judged: &[Quality]) -> Table {
     table
 }
 
-/// Why records were not counted, over all datasets.
+/// Reasons for refused records, over all datasets.
 pub(super) fn reasons(params: &Params, inputs: &Inputs) -> Option<Table> {
     let records = crate::series::words::capitalised(params.noun());
     let mut table = Table::new(

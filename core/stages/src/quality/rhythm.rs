@@ -1,4 +1,4 @@
-//! How long a source has been silent, and whether its own rhythm allows it.
+//! The length of a source's silence, and its probability under the source's own pattern.
 
 use crate::times::{Grain, Times};
 use jiff::{
@@ -13,7 +13,8 @@ use retrocast_stats::{
 
 /// Probability of a silence below which a source has gone quiet.
 pub(super) const QUIET_P: f64 = 0.005;
-/// Days of history that say what is usual: a year and a week, so that last year's holidays count.
+/// Days of history that define what is usual: a year and a week, so that last year's holidays
+/// count.
 const HISTORY_DAYS: i64 = 53 * 7;
 /// Fewest days with records, and fewest days from first to last, for a rhythm.
 const ACTIVE_MIN: usize = 7;
@@ -22,7 +23,7 @@ const SPAN_MIN: usize = 14;
 /// by which the numbers of records of two such days may differ for them to be of one sort.
 const USUALLY: f64 = 0.5;
 const ALIKE: f64 = 2.0;
-/// Gaps of this relative spread or less are regular; and how many it takes to say so.
+/// Maximum relative spread of regular gaps; and the minimum number of gaps.
 const REGULAR_SPREAD: f64 = 0.35;
 const GAPS_MIN: usize = 8;
 /// Least spread of the logarithms of regular gaps: months have 28 to 31 days.
@@ -35,7 +36,7 @@ const AHEAD_DAYS: i64 = 3650;
 
 const DAY_HOURS: f64 = 24.0;
 
-/// How long no record has come.
+/// The time since the last record.
 #[derive(Debug, Clone)]
 pub(super) struct Silence {
     /// Time of the newest record; for days without a time the last of them.
@@ -50,7 +51,7 @@ pub(super) struct Silence {
     pub(super) is_zero: bool,
     /// Hours that are allowed, by the contract or by the rhythm.
     pub(super) allowed_hours: Option<f64>,
-    /// Whether the contract says so.
+    /// True if the contract decides.
     pub(super) by_contract: bool,
     /// Probability of such a silence under the source's own rhythm.
     pub(super) p: Option<f64>,
@@ -61,8 +62,8 @@ pub(super) struct Silence {
 }
 
 impl Silence {
-    /// Silence at the window's end; `None` without a record before it. Where the absence of records means that
-    /// nothing happened, only the contract can say that it is too long.
+    /// Silence at the window's end; `None` without a record before it. If the absence of records means that
+    /// nothing happened, only the contract decides that it is too long.
     pub(super) fn of(
         times: &Times,
         window: &Window,
@@ -188,7 +189,7 @@ fn gaps(times: &[(DateTime, u64)], missing: &[Missing]) -> Option<[f64; 2]> {
     (!gaps.is_empty()).then(|| [quantile(0.5), quantile(0.99)])
 }
 
-/// What a rhythm says of a silence.
+/// The judgement of a silence.
 #[derive(Debug, Clone, Copy)]
 struct Verdict {
     p: f64,
@@ -208,7 +209,7 @@ pub(super) struct DayEnds {
 }
 
 impl DayEnds {
-    /// Of ascending times with their records, at least one.
+    /// Creates it from ascending times with their records, at least one.
     fn of(times: &[(DateTime, u64)], has_hours: bool) -> Self {
         let mut active: Vec<(Date, f64)> = Vec::new();
         let mut records = [0.0; 7];
@@ -297,8 +298,8 @@ impl DayEnds {
         (self.last - self.first).get_days().max(0) as usize + 1
     }
 
-    /// Hours of silence at the ends of the weeks before, as far as there is history. Those after
-    /// the newest record are left out: the silence that goes on is not its own precedent.
+    /// Hours of silence at the ends of earlier weeks, as far as there is history. Those after the
+    /// newest record are left out: the current silence is not its own precedent.
     fn silences_before(&self, end: Date) -> Vec<f64> {
         let silence = |weeks: i64| {
             let now = end;
@@ -315,7 +316,7 @@ impl DayEnds {
         (1..=HISTORY_DAYS / 7).filter_map(silence).collect()
     }
 
-    /// What the rhythm says of the silence at the end of the day before `end`.
+    /// The probability of the silence at the end of the day before `end`.
     fn rhythm(&self, end: Date, gap: f64) -> Option<Verdict> {
         if self.active.len() < ACTIVE_MIN || self.span() < SPAN_MIN {
             return None;
@@ -404,8 +405,8 @@ fn place(day: Date) -> usize {
 struct Sorts {
     /// Whether records usually come.
     usual: [bool; 7],
-    /// Days of each day of the week, and those of them with records. Days of the silence are added
-    /// as it goes on.
+    /// Number of each weekday, and of those with records. Days of the silence are added as it
+    /// continues.
     days: [f64; 7],
     active: [f64; 7],
     /// Mean records on each day of the week.
@@ -415,7 +416,8 @@ struct Sorts {
 impl Sorts {
     fn of(ends: &DayEnds) -> Self {
         let mut days = [0.0_f64; 7];
-        // The first day has a record because the history begins with one: it says nothing.
+        // The first day has a record because the history starts with one: it carries no
+        // information.
         for n in 1..ends.span() {
             days[(place(ends.first) + n) % 7] += 1.0;
         }

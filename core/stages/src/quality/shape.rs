@@ -11,7 +11,7 @@ use retrocast_domain::{
 /// Fields named in one sentence; the rest is counted.
 const NAMED_MAX: usize = 3;
 
-/// Share of fields that are as the contract says.
+/// Share of fields that match the contract.
 pub(super) fn share(source: &SourceNote, fields: usize) -> Option<f64> {
     if source.records == 0 || fields == 0 {
         return None;
@@ -40,7 +40,7 @@ pub(super) fn empty(source: &SourceNote) -> String {
     format!("; in no record: {}", some(&source.missing_fields))
 }
 
-/// What differs, in words; empty when nothing does.
+/// Describes the differences; empty for none.
 pub(super) fn differences(params: &Params, source: &SourceNote) -> Vec<String> {
     let counted = |(field, n): &(String, u64)| format!("{field} ({})", params.counted(*n));
     let left_out =
@@ -94,7 +94,7 @@ pub(super) fn finding(context: &Context, params: &Params, input: &Input) -> Opti
     finding.n = source.records;
     finding.baseline = Some(format!("the contract {}", source.contract));
     finding.period = finding::span(context, input);
-    // A field nobody asked for takes nothing away.
+    // An unlisted field does not reduce the score.
     let takes_away = missing > 0 || !source.retyped_fields.is_empty();
     finding.severity = if takes_away {
         Severity::Notice

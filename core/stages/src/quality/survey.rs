@@ -40,11 +40,11 @@ impl Column {
     }
 }
 
-/// What a reading of all columns found.
+/// The result of reading all columns.
 pub(super) struct Survey {
     /// All records.
     pub(super) records: u64,
-    /// Those of the window, and those before it; without times all are of the window.
+    /// Records of the window, and those before it; without times all are of the window.
     pub(super) of: [u64; 2],
     pub(super) columns: Vec<Column>,
 }

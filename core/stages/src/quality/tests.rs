@@ -1,4 +1,4 @@
-//! What is wrong with records is found, and nothing else.
+//! Defects of records are found, and nothing else.
 
 use super::*;
 use crate::series::test_data::{Noise, context, input, records};
@@ -113,7 +113,7 @@ fn bad_records_duplicates_and_broken_files_cost() {
     let expected = 100.0 * (0.135 + 0.2 + 0.2 + 0.15 + 0.1 * 5.0 / 6.0 + 0.1);
     assert!((score(&analysis) - expected).abs() < 1e-9);
     assert_eq!(analysis.cell.tables[2].rows.len(), 2);
-    // Every part stands in the table with its weight, and the points add up to the score.
+    // Every component is in the table with its weight, and the points add up to the score.
     let parts = &analysis.cell.tables[1].rows;
     assert_eq!(parts.len(), 6);
     let points: f64 = parts
@@ -125,7 +125,7 @@ fn bad_records_duplicates_and_broken_files_cost() {
         plain(&parts[0][5]),
         "400 of 1000 records left out; 1 of 10 files not read to the end"
     );
-    // What is flagged is said before anything else.
+    // Flags are reported first.
     assert_eq!(
         plain(&analysis.cell.notices[0]),
         "Figures made from tickets need care: its score is 86.8 of 100, below 90 (lowest: \
@@ -254,7 +254,7 @@ fn fields_that_differ_from_the_contract() {
         let finding = named(&analysis, "fields differ from the contract");
         assert_eq!(plain(&finding.sentence), said);
         assert_eq!(finding.severity, severity);
-        // Of all records, as they are counted, not of the window.
+        // All records, as they are counted, not only those of the window.
         assert_eq!(finding.period, "2026-08-03 to 2026-11-15");
     };
     // Two fields are named: at and component.
@@ -370,7 +370,7 @@ fn a_gap_is_said_and_is_no_rhythm() {
             .iter()
             .any(|f| f.what == "records stopped")
     );
-    // Where silence is zero there is neither.
+    // If silence means zero, there is neither.
     let mut zero = stopped();
     zero.complete_until = Some(jiff::civil::date(2026, 11, 16).at(0, 0, 0, 0));
     let zero = of(zero);

@@ -10,7 +10,7 @@ use retrocast_domain::{
 };
 use retrocast_stats::count::{CountLaw, LEVEL};
 
-/// Where the expectation comes from.
+/// Source of the expectation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum From {
     /// The contract names records a day.
@@ -25,15 +25,15 @@ pub(super) struct Volume {
     pub(super) now: u64,
     /// Records of the windows before, oldest first.
     pub(super) before: Vec<u64>,
-    /// What was expected, when that can be said.
+    /// The expectation, if known.
     pub(super) expected: Option<Expected>,
     /// Whether few records mean that little happened, and not that some are missing.
     is_zero: bool,
-    /// What the records are.
+    /// Noun for the records.
     noun: String,
 }
 
-/// What was expected of the window.
+/// The expectation for the window.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expected {
     pub(super) from: From,
@@ -41,7 +41,7 @@ pub(super) struct Expected {
     pub(super) mean: f64,
     pub(super) low: f64,
     pub(super) high: f64,
-    /// Two-sided p-value of the number there is, when a law stands behind it.
+    /// Two-sided p-value of the observed number, if it has a distribution.
     pub(super) p: Option<f64>,
 }
 
@@ -101,7 +101,7 @@ impl Volume {
         })
     }
 
-    /// What it rests on, in words.
+    /// Describes the basis.
     pub(super) fn basis(&self) -> String {
         let records = retrocast_domain::number::with_unit(self.now as f64, &self.noun);
         let Some(expected) = self.expected else {
@@ -159,7 +159,7 @@ fn by_contract(now: u64, window: &Window, expectation: &Expectation) -> Option<E
     })
 }
 
-/// What the same days of the week brought in the windows before.
+/// The records of the same weekdays in earlier windows.
 fn by_windows(days: &Days, now: u64, window: &Window, before: &[Window]) -> Option<Expected> {
     let (mut sums, mut lengths) = ([0.0; 7], [0.0; 7]);
     for window in before {

@@ -1,15 +1,15 @@
 //! Hours that come twice or never because the clocks change, and sums over days that hold them.
 //!
-//! A day of 25 hours has more records than others for no reason of its own, when records come in the
-//! hour that comes twice; one record a day at noon stays one. So records of such an hour count by
-//! their share of it, and for an hour that never came what it usually brings is added.
+//! A day of 25 hours has too many records if records occur in the repeated hour; one record a day at
+//! noon stays one. So records of such an hour are weighted by its length, and for a skipped hour its
+//! usual amount is added.
 
 use super::{Request, period::Period};
 use jiff::{civil::DateTime, tz::TimeZone};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How much of an hour's records would have come in an hour of usual length: 1 for most, ½ for one
-/// that comes twice; `None` for one that never comes.
+/// Weight of an hour's records relative to an hour of usual length: 1 for most, ½ for a repeated
+/// hour; `None` for a skipped one.
 pub(crate) fn hour_scale(start: DateTime, zone: &TimeZone) -> Option<f64> {
     let instant = |time| zone.to_timestamp(time).ok();
     let (Some(from), Some(to)) = (instant(start), instant(Period::Hour.after(start, 1))) else {
@@ -31,9 +31,9 @@ pub(super) struct Clocks {
     odd: BTreeMap<usize, Vec<OddHour>>,
     /// Hours of the day that are shorter on some day.
     short: BTreeSet<i8>,
-    /// What records of hours that are too long bring too much, by group and period.
+    /// Excess amounts of hours that are too long, by group and period.
     surplus: BTreeMap<(usize, usize), f64>,
-    /// What the hours that are sometimes short bring in total, by group and hour.
+    /// Total amounts of hours that are sometimes short, by group and hour.
     totals: BTreeMap<(usize, i8), f64>,
     /// Days on the axis.
     days: f64,
@@ -87,7 +87,7 @@ impl Clocks {
         }
     }
 
-    /// What a sum would be in a period of usual length; `None` for an hour that never was.
+    /// The sum in a period of usual length; `None` for an hour that never occurred.
     pub(super) fn usual(&self, group: usize, position: usize, sum: f64) -> Option<f64> {
         let Some(odd) = self.odd.get(&position) else {
             return Some(sum);

@@ -1,11 +1,10 @@
-//! Which stretch of time the records of a dataset cover.
+//! The period that the records of a dataset cover.
 //!
-//! A period in which records begin or end has fewer of them for no reason of its own; it is *part*
-//! and must not be compared with whole ones. A silence before the first record or after the last is
-//! told from chance by the same hours of the weeks beside it: where they held several records each,
-//! the records had not begun yet, or had ended. Where the source's contract says that the absence of
-//! records means that nothing happened (`silence = "zero"`), a silence after the last record is never
-//! an end.
+//! A period in which records begin or end has too few of them; it is *part* and must not be compared
+//! with whole ones. A silence before the first record or after the last is compared with the same
+//! hours of the neighbouring weeks: if these had several records each, the records had not begun yet,
+//! or had ended. If the source's contract declares `silence = "zero"`, a silence after the last
+//! record is never an end.
 
 use super::period::Period;
 use crate::{
@@ -32,19 +31,20 @@ const MISSED: f64 = 4.6;
 /// Missing records that are fewer than this many standard deviations of a period do no harm.
 const HARMLESS: f64 = 0.5;
 
-/// What the records cover.
+/// The covered period of records.
 pub(crate) struct Coverage {
     /// Seconds of civil time of the records that count, ascending, and the records up to each.
     seconds: Vec<(i64, u64)>,
     first: DateTime,
     last: DateTime,
     window_end: DateTime,
-    /// End of the last whole bucket, where times stand for days that end after the window does.
+    /// End of the last whole bucket, if times are days that end after the window does.
     bucket_end: Option<DateTime>,
-    /// Time until which the absence of records means that nothing happened, where the source says so.
+    /// Time until which the absence of records means that nothing happened, if the source declares
+    /// it.
     complete_until: Option<DateTime>,
     grain: Grain,
-    /// What was left out as not belonging to the history.
+    /// Isolated records that were excluded from the history.
     isolated: Option<String>,
     /// The records that those looked at were picked from, and the first day of those picked.
     picked: Option<(String, Date)>,
@@ -58,9 +58,10 @@ fn seconds(time: DateTime) -> i64 {
 }
 
 impl Coverage {
-    /// What the records of a dataset cover by their times in a column, as far as its source says how
-    /// complete it is; `None` when there are none before the window's end. Of records that were picked
-    /// from others, all of those count: where they go on, the ones picked are none, and none are missing.
+    /// The period that the records of a dataset cover, by their times in a column and the declared
+    /// completeness of the source; `None` if there are none before the window's end. For selected
+    /// records, the records they were selected from decide: where those continue, the selected ones are
+    /// zero, not missing.
     pub(crate) fn of_input(
         input: &Input,
         time: &str,
@@ -84,8 +85,7 @@ impl Coverage {
         }))
     }
 
-    /// What the records before the window's end cover, judged by their times alone; `None` when there
-    /// are none.
+    /// The covered period before the window's end, by times alone; `None` if there are no records.
     pub(crate) fn of(times: &Times, window: &Window) -> Option<Self> {
         let window_end = window.end.at(0, 0, 0, 0);
         let counts = times.counts();
@@ -141,7 +141,7 @@ impl Coverage {
         self.last
     }
 
-    /// What was left out before it, in words.
+    /// Describes the excluded records before it.
     pub(crate) fn isolated(&self) -> Option<&str> {
         self.isolated.as_deref()
     }
@@ -151,7 +151,8 @@ impl Coverage {
         self.grain == Grain::Moment
     }
 
-    /// Time until which the absence of records means that nothing happened, where the source says so.
+    /// Time until which the absence of records means that nothing happened, if the source declares
+    /// it.
     pub(crate) fn complete_until(&self) -> Option<DateTime> {
         self.complete_until
     }
@@ -169,9 +170,9 @@ impl Coverage {
         }
     }
 
-    /// The end of what the records cover, in periods of this length. Where the source says until when
-    /// it is complete, that; else the window's end, or when a silence before it is no chance, the end
-    /// of the last record's period if that is whole, else the last record.
+    /// The end of the covered period, in periods of this length. If the source declares its
+    /// completeness, that time; else the window's end, or, if a silence before it is not by chance,
+    /// the end of the last record's period if that is whole, else the last record.
     pub(crate) fn end(&self, period: Period) -> DateTime {
         let (end, after) = (self.limit(), self.after_last());
         if let Some(until) = self.complete_until {
@@ -261,7 +262,7 @@ impl Coverage {
         (before(to) - before(from)) as f64
     }
 
-    /// What a careful reader must know of beginning and end.
+    /// Caveats about start and end.
     pub(crate) fn caveats(&self, period: Period) -> Vec<String> {
         let mut caveats: Vec<String> = self.isolated.iter().cloned().collect();
         let begins = self.first.date();
@@ -414,7 +415,7 @@ mod tests {
             .collect()
     }
 
-    /// Where records begin and end, in days.
+    /// Checks where records start and end, in days.
     fn check(times: Vec<DateTime>, first: Date, end: Date) {
         let coverage = coverage(times);
         assert_eq!((coverage.first_day(), coverage.end_day()), (first, end));

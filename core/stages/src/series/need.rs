@@ -1,18 +1,18 @@
-//! How much data a method needs, and what is said when there is less.
+//! The data that a method needs, and the messages if there is less.
 
 use super::{Group, SeriesSet, coverage::Coverage, period::Period};
 use crate::{Context, Input, times::Times};
 use rayon::prelude::*;
 use retrocast_domain::{number::plural, window::long};
 
-/// Fewest records behind a series of counts, and fewest periods that hold one: with fewer, every
+/// Minimum number of records for a series of counts, and of periods with records: with fewer, every
 /// pattern is an accident.
 pub(crate) const RECORDS_MIN: u64 = 20;
 pub(crate) const ACTIVE_MIN: usize = 8;
 
-/// Why there is nothing to look at: no records, none with a time, none before the window's end, or
-/// none that reach into the window though they came often before. A window of which records cover a
-/// part of a day has something.
+/// The reason why there is nothing to analyse: no records, none with a time, none before the
+/// window's end, or none that reach into the window although they were frequent before. A window of
+/// which records cover a part of a day is sufficient.
 pub(crate) fn nothing(
     context: &Context,
     input: &Input,
@@ -62,8 +62,8 @@ impl SeriesSet {
         self.lacks(group, periods).is_none()
     }
 
-    /// What `work` makes of each group, in their order; nothing of one without as many periods as it
-    /// `needs`. On all threads, and not for longer than somebody waits.
+    /// Applies `work` to each group, in order; `None` for those with fewer periods than `needs`.
+    /// Parallel and cancellable.
     pub(crate) fn of_enough<'a, T: Send>(
         &'a self,
         context: &Context,
@@ -83,7 +83,7 @@ impl SeriesSet {
             .collect()
     }
 
-    /// What a group lacks: "have 9 days, need 21".
+    /// Describes what a group lacks: "have 9 days, need 21".
     pub(crate) fn lacks(&self, group: &Group, periods: usize) -> Option<String> {
         let noun = self.period.noun();
         let have = |n: usize, need: usize| format!("have {}, need {need}", plural(n as u64, noun));
@@ -130,7 +130,7 @@ impl SeriesSet {
         ))
     }
 
-    /// Says how many groups had too little.
+    /// Reports how many groups had too little data.
     pub(crate) fn note_small(&self, periods: usize, caveats: &mut Vec<String>) {
         let small: Vec<&Group> = self
             .groups

@@ -21,7 +21,7 @@ pub(crate) enum Period {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum LongPeriod {
-    /// Civil days.
+    /// Calendar days.
     Day,
     /// ISO weeks, from Monday.
     Week,
@@ -43,10 +43,10 @@ impl From<LongPeriod> for Period {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Step {
-    /// Civil days.
+    /// Calendar days.
     #[default]
     Day,
-    /// Civil hours.
+    /// Hours of the local clock.
     Hour,
 }
 
@@ -98,7 +98,7 @@ impl Period {
         earlier.ok()
     }
 
-    /// Seconds that it usually lasts.
+    /// Usual length in seconds.
     pub(crate) fn seconds(self) -> i64 {
         match self {
             Self::Hour => 3_600,
@@ -118,7 +118,7 @@ impl Period {
         }
     }
 
-    /// How many of them a day has; 1 for longer ones.
+    /// Number of periods per day; 1 for longer ones.
     pub(crate) fn per_day(self) -> usize {
         if self == Self::Hour { 24 } else { 1 }
     }

@@ -47,15 +47,15 @@ impl Span {
         }
     }
 
-    /// The period that holds a time, when it is on the axis and the records cover it. The last record
-    /// stands at the very end of what the records cover.
+    /// The period of a time, if it is on the axis and covered. The last record is at the exact end of
+    /// the covered period.
     pub(super) fn position(&self, time: DateTime) -> Option<usize> {
         let is_covered = time < self.end || (self.last_is_part && time == self.end);
         let after = self.starts.partition_point(|start| *start <= time);
         after.checked_sub(1).filter(|_| is_covered)
     }
 
-    /// Positions to look at, and what to tell the reader.
+    /// Positions to analyse, and caveats.
     pub(super) fn whole(
         &self,
         part_periods: PartPeriods,

@@ -109,7 +109,7 @@ fn a_series_that_ends_within_the_first_day_of_the_window_is_looked_at() {
         "UTC",
         &monthly,
     );
-    // A week has no room for a month.
+    // A week is too short for a month.
     assert!(!set.caveats.iter().any(|c| c.contains("no whole month")));
 }
 
@@ -424,7 +424,7 @@ fn silence_is_zero_as_long_as_what_was_picked_from_goes_on() {
         "{:?}",
         set.caveats
     );
-    // The first incidents come a week after the first tickets, and that is said.
+    // The first incidents come a week after the first tickets, and this is reported.
     let late: Vec<DateTime> = incidents.iter().copied().skip(2).collect();
     let set = daily(&picked(&late, &hours));
     let want = "The days count from the first of all tickets, dated 7 September 2026; the first of those \
@@ -435,7 +435,8 @@ fn silence_is_zero_as_long_as_what_was_picked_from_goes_on() {
     let set = daily(&picked(&quiet, &hours));
     assert_eq!(set.nothing, None);
     assert_eq!(last(&set), (Some(date(2026, 11, 15)), Some(0.0)));
-    // The tickets end on 11 November: so do the incidents, and nothing is said of the days after.
+    // The tickets end on 11 November: so do the incidents, and nothing is reported about the days
+    // after.
     let delivered = until(&hours, date(2026, 11, 12));
     let set = daily(&picked(&until(&incidents, date(2026, 11, 12)), &delivered));
     assert_eq!(last(&set).0, Some(date(2026, 11, 11)));
@@ -446,7 +447,7 @@ fn silence_is_zero_as_long_as_what_was_picked_from_goes_on() {
         "{:?}",
         set.caveats
     );
-    // Two weeks without tickets: nothing is said of the window at all.
+    // Two weeks without tickets: nothing is reported about the window.
     let ended = date(2026, 11, 1);
     let set = daily(&picked(&until(&incidents, ended), &until(&hours, ended)));
     let reason = set.nothing.expect("a reason");

@@ -12,7 +12,7 @@ pub(crate) fn subject(by: &[String], label: &str) -> String {
     }
 }
 
-/// What is measured a period, in words: "tickets per day", "median minutes".
+/// The metric per period, in words: "tickets per day", "median minutes".
 pub(crate) fn measure_per(request: &Request<'_>, records: &str) -> String {
     let spoken = |name: &str| name.replace('_', " ");
     let named = request.measure.map(str::to_string);
@@ -30,8 +30,8 @@ pub(crate) fn measure_per(request: &Request<'_>, records: &str) -> String {
     }
 }
 
-/// The shortest time, of a period at least, over which the steepest of slopes a period comes to a readable
-/// figure: its noun, and how many periods it has. All that names a slope takes it, so that two places never
+/// The shortest time, at least a period, in which the steepest of slopes per period amounts to a readable
+/// figure: its noun, and its number of periods. All texts with a slope use it, so that two places never
 /// give the same slope in two units.
 pub(crate) fn readable_time(period: Period, steepest: f64) -> (&'static str, f64) {
     const READABLE: f64 = 0.5;
@@ -62,7 +62,7 @@ pub(crate) fn axis(measure: &str, unit: &str) -> String {
     }
 }
 
-/// What is measured, in words: the param, or the value column, or what the records are called.
+/// Name of the metric: the param, or the value column, or the noun for the records.
 pub(crate) fn measure(asked: Option<&str>, value: Option<&str>, records: &str) -> String {
     asked.map_or_else(
         || value.unwrap_or(records).replace('_', " "),
@@ -106,7 +106,7 @@ pub(crate) fn in_group(group: &Group) -> String {
     }
 }
 
-/// What was looked at: "incidents per month", or with groups "8 series of incidents per month".
+/// The analysed series: "incidents per month", or with groups "8 series of incidents per month".
 pub(crate) fn series_of(by: &[String], count: usize, measure: &str) -> String {
     match by {
         [] => measure.to_string(),

@@ -1,4 +1,4 @@
-//! What a job file may set.
+//! Params of the kind.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -11,83 +11,83 @@ pub(super) struct Params {
     /// Dataset to read.
     #[schemars(extend("x-dataset" = true))]
     pub(super) input: String,
-    /// Column with the time of a record; the contract's by default.
+    /// Column of the time. Default: from the contract.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     pub(super) time: Option<String>,
-    /// Columns whose values make the groups; none for all records together.
+    /// Columns to group by. Default: one group of all records.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     pub(super) by: Vec<String>,
-    /// Column with a value; not needed to count records.
+    /// Column of the value. Default: records are counted.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     pub(super) value: Option<String>,
-    /// What is made of records: "count" without a `value`, else "mean".
+    /// Aggregate of the records. Default: "mean" with a `value`, else "count".
     #[serde(default)]
     pub(super) aggregate: Option<Aggregate>,
-    /// Only records whose `filter_column` holds one of `filter_equals` are looked at.
+    /// Column to filter by: only records with one of `filter_equals` are used.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     pub(super) filter_column: Option<String>,
-    /// Values of `filter_column`.
+    /// Values of `filter_column` to keep.
     #[serde(default, deserialize_with = "crate::frame::values")]
     #[schemars(schema_with = "crate::frame::values_schema")]
     pub(super) filter_equals: Vec<String>,
-    /// Records whose `event_column` holds one of `event_equals` are events; all are without it.
+    /// Column that marks events: records with one of `event_equals`. Default: every record.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     pub(super) event_column: Option<String>,
-    /// Values of `event_column`.
+    /// Values of `event_column` that mark an event.
     #[serde(default, deserialize_with = "crate::frame::values")]
     #[schemars(schema_with = "crate::frame::values_schema")]
     pub(super) event_equals: Vec<String>,
-    /// What events are divided by: "time", or "records" (the default with an `event_column`).
+    /// Denominator of the rates. Default: "records" with an `event_column`, else "time".
     #[serde(default)]
     pub(super) exposure: Option<Exposure>,
-    /// Rhythms to look for.
+    /// Effects to test.
     #[serde(default = "rhythms")]
     pub(super) effects: Vec<EffectName>,
-    /// Column with the volume on which a threshold is looked for.
+    /// Column of the volume in which a threshold is searched.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     pub(super) volume: Option<String>,
-    /// Columns within whose values volumes are compared, besides days.
+    /// Columns to stratify volumes by, besides days.
     #[serde(default)]
     #[schemars(extend("x-column" = "input"))]
     pub(super) volume_within: Vec<String>,
-    /// First day after which the median of `value` is compared with the time before, ISO.
+    /// Day (ISO) from which the median of `value` is compared with the time before.
     #[serde(default)]
     #[schemars(extend("format" = "date"))]
     pub(super) split: Option<String>,
-    /// What is measured, in words, such as "failures"; made from the names by default.
+    /// Name of the metric, such as "failures". Default: from the column or dataset.
     #[serde(default)]
     pub(super) measure: Option<String>,
     /// Unit of the values, such as "min"; empty for counts.
     #[serde(default)]
     pub(super) unit: String,
-    /// Whether less is better.
+    /// Whether lower values are better.
     #[serde(default = "yes")]
     pub(super) lower_is_better: bool,
-    /// Chance of any false claim of this stage.
+    /// Probability of any false claim of the stage.
     #[serde(default = "five_percent")]
     #[schemars(range(min = 1e-6, max = 0.5))]
     pub(super) alpha: f64,
-    /// Smallest difference worth telling, as a share.
+    /// Minimum difference of a finding, as a share.
     #[serde(default = "ten_percent")]
     #[schemars(range(min = 0.0, max = 10.0))]
     pub(super) change_min: f64,
-    /// Fewest days of records.
+    /// Minimum number of days with records.
     #[serde(default = "four_weeks")]
     #[schemars(range(min = 7, max = 10_000))]
     pub(super) days_min: u64,
-    /// Most groups to look at, the largest first.
+    /// Maximum number of groups, the largest first.
     #[serde(default = "twenty")]
     #[schemars(range(min = 1, max = 10_000))]
     pub(super) groups_max: usize,
 }
 
-/// Which params need others, as JSON Schema.
+/// Dependencies between params, as JSON Schema.
 fn needs_of_params() -> serde_json::Value {
     let needs = |one: &str, other: &str| serde_json::json!({ "if": { "required": [one] }, "then": { "required": [other] } });
     serde_json::json!([
@@ -123,29 +123,29 @@ fn twenty() -> usize {
     20
 }
 
-/// What is made of the records of a day, an hour, a month.
+/// Aggregate of the records of a day, hour or month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Aggregate {
-    /// Their number.
+    /// Number of records.
     Count,
-    /// The sum of the value column.
+    /// Sum of the value.
     Sum,
-    /// Its mean.
+    /// Mean of the value.
     Mean,
 }
 
-/// What events are divided by.
+/// Denominator of the rates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Exposure {
-    /// Days, hours or months that passed.
+    /// Elapsed days, hours or months.
     Time,
     /// Records.
     Records,
 }
 
-/// A rhythm to look for.
+/// An effect to test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum EffectName {
@@ -155,6 +155,6 @@ pub(super) enum EffectName {
     Hour,
     /// Months of the year; needs two years.
     Month,
-    /// Each year against the one before.
+    /// Each year compared with the previous one.
     Year,
 }

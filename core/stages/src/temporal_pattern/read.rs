@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 /// Most records that are looked at one by one.
 const SAMPLE_MAX: usize = 1_000_000;
 
-/// Takes the records out of the dataset; says why when there is none to look at.
+/// Reads the records of the dataset; the error is the reason why there are none to analyse.
 pub(super) fn read<'a>(
     context: &'a Context,
     params: &'a Params,
@@ -88,7 +88,7 @@ pub(super) fn read<'a>(
     }))
 }
 
-/// What a reading of the records goes by.
+/// Settings of reading the records.
 struct Reading<'a> {
     context: &'a Context,
     params: &'a Params,
@@ -223,7 +223,7 @@ struct Sample {
 }
 
 impl Sample {
-    /// Of at most so many; of none where nothing looks at them.
+    /// Keeps at most this many; none if they are not needed.
     fn new(max: usize) -> Self {
         Self {
             max,
@@ -324,7 +324,7 @@ pub(super) fn filter_words(params: &Params) -> String {
     parts.join("; ")
 }
 
-/// What is measured, in words.
+/// Name of the metric.
 pub(super) fn measure(
     params: &Params,
     input: &Input,

@@ -18,7 +18,7 @@ mod present;
 use claims::{best_candidate, weekday_candidates};
 use present::{calendar, chart_of, rows_of, table_of};
 
-/// Charts of one rhythm, at most; the rest stands in the table.
+/// Maximum number of charts of one effect; the rest is in the table.
 const CHARTS_MAX: usize = 4;
 
 /// Fewest events for a rhythm to be looked for.
@@ -33,7 +33,7 @@ pub(super) struct Rhythm {
     pub(super) name: EffectName,
     pub(super) key: &'static str,
     pub(super) labels: Vec<String>,
-    /// Those of which the mean is what one category is compared with: "all days".
+    /// The categories whose mean one category is compared with: "all days".
     pub(super) all: &'static str,
     /// Within which categories are compared: "week".
     pub(super) block: &'static str,
@@ -121,7 +121,7 @@ impl Rhythm {
             .collect()
     }
 
-    /// What is missing for it to be looked for.
+    /// The data that it lacks.
     fn missing(&self, data: &Data<'_>) -> Option<String> {
         match self.name {
             EffectName::Hour if !data.has_hours => Some("times have no hour".to_string()),
@@ -217,7 +217,7 @@ fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<Fitted> {
         while day < data.end {
             let block = rhythm.block_of(data.first, day);
             if rhythm.name == EffectName::Hour {
-                // Where the clocks change, an hour comes twice or never.
+                // At clock changes, an hour occurs twice or never.
                 for hour in 0..24 {
                     let start = day.at(hour, 0, 0, 0);
                     let hours = hour_scale(start, &zone).map_or(0.0, f64::recip);

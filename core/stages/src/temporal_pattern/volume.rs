@@ -490,7 +490,7 @@ fn chart(data: &Data<'_>, group: &Group, points: &[Point<'_>], cut: f64, at: usi
     words::bars(
         id,
         title,
-        // An axis of shares is told by the word it begins with.
+        // An axis of shares is recognised by its first word.
         &format!("{} by {volume}", data.measure.trim_start_matches("the ")),
         bars,
         0.0,

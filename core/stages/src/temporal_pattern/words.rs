@@ -85,8 +85,7 @@ pub(super) fn highlight(chart: &mut Chart, finding: &Finding) {
     }
 }
 
-/// A bar chart with its words for those who cannot see it, and its table. Each bar comes with its
-/// interval in words.
+/// A bar chart with its alternative text, and its table. Each bar has its interval in words.
 pub(super) fn bars(
     id: String,
     title: String,

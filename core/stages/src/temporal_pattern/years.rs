@@ -144,7 +144,7 @@ impl Part {
     }
 }
 
-/// A year beside the one before, over the part that records cover of both.
+/// A year and the previous one, over the part that records cover of both.
 struct Pair {
     before: Part,
     now: Part,

@@ -1,4 +1,4 @@
-//! Which way each group goes: test, line, class.
+//! The direction of each group: test, line, class.
 
 use super::{Params, line::Line};
 use crate::{
@@ -13,7 +13,7 @@ use retrocast_stats::{
     trend::{MannKendall, Trend, seasonally_adjusted, trend},
 };
 
-/// Relative changes from which on an upper bound says nothing to a reader.
+/// Relative changes above which an upper bound is meaningless to a reader.
 const READABLE: f64 = 1e3;
 
 /// One group with what was found.
@@ -60,7 +60,7 @@ impl Tested {
     }
 }
 
-/// Tells whether values in a unit are shares, which differ by points.
+/// Returns true if values in a unit are shares, which differ by points.
 pub(super) fn is_share(unit: &str) -> bool {
     matches!(unit, "%" | "share")
 }

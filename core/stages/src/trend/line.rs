@@ -5,7 +5,7 @@ use retrocast_stats::{
     trend::{TheilSen, Trend},
 };
 
-/// Which line describes a group.
+/// The kind of line that describes a group.
 #[derive(Debug, Clone, PartialEq)]
 enum Shape {
     Straight(TheilSen),

@@ -154,7 +154,7 @@ fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &Tested) ->
     )
 }
 
-/// What a step describes about as well may be over.
+/// A movement that a step describes equally well may be over.
 fn ask(set: &SeriesSet, result: &Tested, direction: Direction) -> Ask {
     let be = words::be(&set.measure);
     let (goes, went) = match direction {
@@ -178,7 +178,7 @@ fn in_a_step(set: &SeriesSet, result: &Tested) -> String {
     }
 }
 
-/// Positions of the groups, those with something to tell first, then the surest, then by the size of
+/// Positions of the groups: those with findings first, then the most certain, then by the size of
 /// the change.
 fn order(results: &[Option<Tested>]) -> Vec<usize> {
     let rank = |result: &Tested| match result.class {
@@ -202,7 +202,7 @@ fn order(results: &[Option<Tested>]) -> Vec<usize> {
     order
 }
 
-/// What is proven by which test, and what the size rests on: two methods, which need not agree.
+/// The test behind a proof, and the basis of the size: two methods, which may disagree.
 pub(super) fn rests_on(params: &Params, results: &[Option<Tested>]) -> String {
     let lines = results.iter().flatten().map(|result| result.line.method());
     let names: BTreeSet<&str> = lines.collect();
@@ -226,7 +226,7 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]
     let (noun, slopes) = readable_slopes(set.period, &slopes);
     let mut slopes = slopes.into_iter();
     let per = format!(">slope per {noun}");
-    // The unit stands once, in the heading: it is longer than the numbers.
+    // The unit is printed once, in the heading: it is longer than the numbers.
     let change = if is_share(&params.unit) {
         format!(">Change, {POINTS}")
     } else {
@@ -269,8 +269,8 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]
     table.top(30)
 }
 
-/// Slopes a period with their signs, over the shortest time in which the steepest of them comes to a
-/// readable figure, and the noun of that time.
+/// Slopes per period with their signs, over the shortest time in which the steepest of them amounts
+/// to a readable figure, and the noun of that time.
 fn readable_slopes(period: Period, slopes: &[f64]) -> (&'static str, Vec<String>) {
     let steepest = slopes
         .iter()

@@ -352,8 +352,8 @@ fn rising(seed: u64, is_step: bool) -> DataFrame {
     DataFrame::new(at.len(), columns).expect("a frame")
 }
 
-/// Whether the trend and the shift of a series do not contradict each other, and whether the trend tells
-/// the wrong shape. `None` where neither is proven.
+/// Whether the trend and the shift of a series are consistent, and whether the trend reports the wrong
+/// shape. `None` if neither is proven.
 fn stories(seed: u64, is_step: bool) -> Option<[bool; 2]> {
     let params = serde_json::json!({
         "input": "metrics", "value": "load", "period": "week", "periods_max": 104
@@ -390,7 +390,7 @@ fn stories(seed: u64, is_step: bool) -> Option<[bool; 2]> {
     (said != [None, None]).then_some([!contradict, said[0] == Some(wrong)])
 }
 
-/// Shares of series whose stories agree, whose trend is told wrongly, and that are told of at all.
+/// Shares of series with consistent results, with a wrong trend, and with any result.
 fn rates(count: u64, is_step: bool) -> [f64; 3] {
     let all: Vec<[bool; 2]> = (0..count)
         .filter_map(|seed| stories(seed, is_step))

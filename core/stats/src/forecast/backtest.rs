@@ -3,7 +3,7 @@
 use super::Forecaster;
 use crate::describe::median;
 
-/// What a forecaster did from every origin.
+/// The forecasts of a forecaster from every origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Backtest {
     /// Observed minus forecast: one row an origin, one column a step.
@@ -117,8 +117,8 @@ pub(super) fn least_history(period: usize) -> usize {
     (3 * period).max(14)
 }
 
-/// Where the backtest forecasts from: up to `most` origins, evenly spread over the later two thirds
-/// of the series (or all that least history and horizon leave), ending at the last possible one.
+/// The origins of the backtest: up to `most`, evenly spread over the later two thirds of the series
+/// (or all that minimum history and horizon leave), ending at the last possible one.
 ///
 /// The distance between origins is no multiple of the season when that can be avoided, so that every
 /// phase is forecast from every other.

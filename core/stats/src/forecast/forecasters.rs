@@ -391,7 +391,7 @@ mod tests {
             .collect();
         for forecaster in standard(7) {
             for series in [&zeros[..], &spike, &zeros[..1], &huge, &broken] {
-                // What overflows is refused later; nothing panics here.
+                // Overflow is detected later; nothing panics here.
                 let is_sane = series.iter().all(|value| value.abs() < 1e100);
                 if let Some(values) = forecaster.forecast(series, 10).filter(|_| is_sane) {
                     assert!(

@@ -26,7 +26,7 @@ pub use stretch::{CLEAR, Stretch, current_stretch};
 
 use crate::describe::median;
 
-/// What to forecast and how far.
+/// Settings of a forecast.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Length of the season; 1 for none.
@@ -41,7 +41,7 @@ pub struct Options {
     pub origins: usize,
 }
 
-/// How one forecaster did in the backtest.
+/// The result of one forecaster in the backtest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Member {
     /// Its name.
@@ -109,7 +109,7 @@ impl Outlook {
     }
 }
 
-/// Why there is no forecast.
+/// The reason why there is no forecast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ForecastError {
     /// The series is too short to learn from and to be tested on.
@@ -240,13 +240,14 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
     })
 }
 
-/// What intervals allow for, whatever the backtest saw: outliers, and the rounding of the values.
+/// Additional width of intervals, independent of the backtest: for outliers, and for the rounding
+/// of values.
 struct Allowance {
     /// Observed values minus usual ones: zero but for the outliers.
     deviations: Vec<f64>,
     /// Deviation of the outliers at the end, which may last.
     open: f64,
-    /// What the values are rounded to; 0 when all are the same.
+    /// Rounding of the values; 0 if all are equal.
     resolution: f64,
 }
 
@@ -263,7 +264,7 @@ impl Allowance {
         }
     }
 
-    /// Room below and above what is expected of a sum over some steps.
+    /// Additional width below and above the expected sum over some steps.
     fn over(&self, steps: usize, level: f64) -> [f64; 2] {
         let sums: Vec<f64> = self
             .deviations
@@ -285,8 +286,7 @@ fn is_constant(values: &[f64]) -> bool {
     values.iter().all(same)
 }
 
-/// What values are rounded to: a power of ten up to 1, or where none fits next to nothing; 0 when all
-/// are the same.
+/// The rounding of values: a power of ten up to 1, or, if none fits, almost zero; 0 if all are equal.
 fn resolution(values: &[f64]) -> f64 {
     if is_constant(values) {
         return 0.0;

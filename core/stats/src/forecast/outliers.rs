@@ -146,7 +146,7 @@ mod tests {
         check(|i, usual| if i == 3 { 90.0 } else { usual }, &[3], 0.0);
         let three = |i: usize, usual: f64| if (50..53).contains(&i) { 90.0 } else { usual };
         check(three, &[50, 51, 52], 0.0);
-        // On the last day nobody knows.
+        // On the last day it is unknown.
         check(|i, usual| if i == 83 { 68.0 } else { usual }, &[83], 60.0);
     }
 

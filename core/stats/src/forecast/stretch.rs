@@ -45,8 +45,9 @@ struct Variant {
 /// p-value below which a slope is clear.
 pub const CLEAR: f64 = 0.001;
 
-/// Averaging over bends that were looked for in the same values gives intervals that are a little too
-/// narrow: 89 % instead of 95 % in simulation. This factor on the variance mends it (see the tests).
+/// Averaging over bends that were searched in the same values gives intervals that are slightly too
+/// narrow: 89 % instead of 95 % in simulation. This factor on the variance corrects it (see the
+/// tests).
 const WIDENING: f64 = 1.4;
 
 /// Most values that are fitted, in seasons.
@@ -55,7 +56,7 @@ const SEASONS_MAX: usize = 26;
 const SEASONS_MIN: usize = 5;
 
 impl Stretch {
-    /// What is expected `step` steps after the last value (0 = the next one).
+    /// The expected value `step` steps after the last value (0 = the next one).
     pub fn mean(&self, step: usize) -> f64 {
         self.line(step) + self.season[step % self.season.len()]
     }

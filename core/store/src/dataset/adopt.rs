@@ -1,4 +1,4 @@
-//! What was staged becomes a dataset as it is: its files are moved, not written again.
+//! Turns staged files into a dataset: they are moved, not rewritten.
 //!
 //! A dataset begins in this way with the version that was staged last, and with that one alone. It is
 //! the same whether the lake is a folder or in object storage, where the manifest is written last and
@@ -13,7 +13,7 @@ use lance::dataset::cleanup::{CleanupPolicyBuilder, cleanup_old_versions};
 use retrocast_domain::cell::DatasetRef;
 use std::path::Path;
 
-/// Of so many rows one may be left out by a mark; of more, all are better written again.
+/// Above one deleted row in this many, rewrite the rows instead of adding deletion marks.
 const MARKED_MOST: u64 = 10;
 
 impl Lake {
@@ -42,7 +42,7 @@ impl Lake {
         Ok(Some(last))
     }
 
-    /// Where the rows of these numbers are, by the order in which they were written.
+    /// Finds the addresses of rows by their numbers in the order of writing.
     async fn addresses(
         &self,
         dataset: &DatasetRef,

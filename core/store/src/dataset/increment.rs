@@ -29,17 +29,18 @@ use std::{
     sync::Arc,
 };
 
-/// The column in which Lance says where a row is: its fragment above 32 bits, its place below.
+/// The column in which Lance returns the address of a row: its fragment in the upper 32 bits, its
+/// offset in the lower.
 pub(crate) const ROW_ADDRESS: &str = "_rowaddr";
 /// Versions that are looked through for a property: compaction makes versions without any.
 const LOOK_BACK: u64 = 16;
 
-/// Which rows of a dataset are read.
+/// The rows of a dataset to read.
 pub(crate) enum Part<'a> {
     All,
-    /// Those of some objects.
+    /// The rows of some objects.
     Objects(&'a BTreeSet<u32>),
-    /// Those that are prepared to follow it.
+    /// Rows prepared for the next version.
     Prepared(&'a Prepared),
 }
 
@@ -53,7 +54,7 @@ impl Prepared {
         Self(TransactionBuilder::new(0, Operation::Append { fragments }).build())
     }
 
-    /// The files with the rows, to be added behind others.
+    /// The files with the rows, to be appended.
     fn fragments(&self, name: &str) -> Result<&[Fragment], StoreError> {
         match &self.0.operation {
             Operation::Append { fragments } => Ok(fragments),
@@ -67,8 +68,8 @@ impl Prepared {
 }
 
 impl Lake {
-    /// Writes rows into the files of a dataset, for a version that is yet to be committed: one that
-    /// follows `base`, or one that begins anew.
+    /// Writes rows into the files of a dataset, for a version that is yet to be committed: the
+    /// successor of `base`, or a first version.
     pub(crate) async fn prepare(
         &self,
         name: &str,
@@ -166,8 +167,8 @@ impl Lake {
         Ok(Prepared::behind(marked))
     }
 
-    /// Commits prepared rows behind those of `base`, without the rows that are gone: as the version that
-    /// follows `base`, or not at all when somebody else made that one.
+    /// Commits prepared rows appended to those of `base`, without the deleted rows: as the direct
+    /// successor of `base`, or not at all if another writer made that version.
     pub(crate) async fn extend(
         &self,
         base: &DatasetRef,
@@ -226,8 +227,8 @@ impl Lake {
         reference(&base.name, &written).await
     }
 
-    /// Makes an older version the newest again, behind `latest` and nothing else; `false` when somebody
-    /// else commits at this moment.
+    /// Makes an older version the newest again, as the direct successor of `latest`; `false` if another
+    /// writer commits at this moment.
     pub(crate) async fn restore(
         &self,
         dataset: &DatasetRef,
@@ -250,7 +251,7 @@ impl Lake {
         }
     }
 
-    /// What was remembered with just this version.
+    /// The properties of exactly this version.
     pub(crate) async fn properties_of(
         &self,
         dataset: &DatasetRef,
@@ -317,7 +318,7 @@ impl Lake {
                 scanner.with_fragments(fragments);
                 let objects = objects.iter().map(|object| lit(*object)).collect();
                 scanner.filter_expr(ident(origin::OBJECT).in_list(objects, false));
-                // Of the other rows nothing but their object is read, in folders and in object storage.
+                // Of the other rows only their object is read, in folders and in object storage.
                 scanner.materialization_style(MaterializationStyle::AllLate);
             }
             Part::Prepared(prepared) => {
@@ -344,8 +345,8 @@ impl Lake {
     }
 }
 
-/// The fragments that may have rows of these objects. Rows are in the order of their objects' numbers:
-/// increments are taken, added and compacted in it. So the first and the last row of a fragment tell.
+/// The fragments that may have rows of these objects. Rows are in the order of their objects' numbers,
+/// also after increments and compaction, so the first and the last row of a fragment decide.
 async fn fragments_with(
     dataset: &Dataset,
     objects: &BTreeSet<u32>,
@@ -369,7 +370,7 @@ async fn fragments_with(
     Ok(found)
 }
 
-/// What was remembered with a version; `None` when that cannot be told.
+/// The properties of a version; `None` if unknown.
 async fn transaction_properties(dataset: &Dataset, version: u64) -> Option<Properties> {
     let transaction = dataset.read_transaction_by_version(version).await.ok()??;
     let properties = transaction.transaction_properties?;

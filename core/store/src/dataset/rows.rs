@@ -29,12 +29,12 @@ impl Rows {
         word.is_some_and(|word| word >> (row % 64) & 1 == 1)
     }
 
-    /// How many there are.
+    /// Number of rows.
     pub fn len(&self) -> u64 {
         self.count
     }
 
-    /// Those from `start` up to `end`, in order.
+    /// The rows from `start` up to `end`, in order.
     pub fn between(&self, start: u64, end: u64) -> impl Iterator<Item = u64> + '_ {
         let words = start / 64..end.div_ceil(64).min(self.words.len() as u64);
         let filled = words.filter(|word| self.words[*word as usize] != 0);

@@ -1,10 +1,10 @@
 //! A place for rows that are not yet to be seen: a folder of one's own inside of a job's lake, which
 //! is gone when the work is done.
 //!
-//! Sources of one run and runs of other processes stage side by side, so every staging has its own
+//! Sources of one run and runs of other processes stage concurrently, so every staging has its own
 //! folder `.staging/<source>-<process>-<number>`. Its owner holds a lock on the file `owner` in it. A
-//! lock ends with its process, so a folder whose lock can be had was left behind, and whoever stages
-//! next removes it.
+//! lock ends with its process, so a folder whose lock is free was left behind, and the next process
+//! that stages removes it.
 
 use super::Lake;
 use crate::error::StoreError;
@@ -19,9 +19,9 @@ use std::{
 
 /// Folder of all stagings of a job.
 const PARENT: &str = ".staging";
-/// File whose lock says that the folder is in use.
+/// File whose lock marks the folder as in use.
 const OWNER: &str = "owner";
-/// How often a folder is made anew because somebody cleaned it away before it was locked.
+/// Number of attempts to create a folder that other processes clean up before it is locked.
 const ATTEMPTS: u32 = 100;
 
 /// A lake that is removed when this is dropped.
@@ -40,7 +40,7 @@ impl Deref for Staging {
 }
 
 impl Staging {
-    /// A staging for a source in a job's lake; what dead processes left behind is removed first.
+    /// Creates a staging for a source in a job's lake; removes leftovers of dead processes first.
     pub fn new(lake: &Path, name: &str) -> Result<Self, StoreError> {
         let parent = lake.join(PARENT);
         clean(&parent);
@@ -72,21 +72,22 @@ impl Drop for Staging {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
         if let Some(parent) = self.folder.parent() {
-            // Stays when somebody else is staging: only an empty folder can be removed like this.
+            // Fails while another process is staging: only an empty folder can be removed like
+            // this.
             let _ = std::fs::remove_dir(parent);
         }
     }
 }
 
-/// Makes a folder that nobody else has and locks it; `None` when that has to be tried again.
+/// Creates and locks a new folder; `None` if that must be retried.
 fn claim(parent: &Path, name: &str) -> io::Result<Option<(PathBuf, File)>> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let folder = parent.join(format!("{name}-{}-{number}", std::process::id()));
     std::fs::create_dir_all(parent)?;
     let again = |error: io::Error| match error.kind() {
-        // The parent or the folder was removed by somebody who found it empty; or another process
-        // of the same id, as containers have, was here.
+        // The parent or the folder was removed by a process that found it empty; or another process
+        // of the same id, as in containers, was here.
         ErrorKind::NotFound | ErrorKind::AlreadyExists => Ok(None),
         _ => Err(error),
     };
@@ -98,10 +99,10 @@ fn claim(parent: &Path, name: &str) -> io::Result<Option<(PathBuf, File)>> {
         Err(error) => return again(error),
     };
     match owner.lock() {
-        // Who cleaned it away held the lock until the folder was gone.
+        // The process that cleaned it up held the lock until the folder was removed.
         Ok(()) if is_at(&owner, &folder.join(OWNER)) => Ok(Some((folder, owner))),
         Ok(()) => Ok(None),
-        // A file system without locks: nobody can tell what is left behind, so nothing is removed.
+        // A file system without locks: leftovers cannot be recognised, so nothing is removed.
         Err(error) if error.kind() == ErrorKind::Unsupported => Ok(Some((folder, owner))),
         Err(error) => Err(error),
     }
@@ -116,7 +117,7 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Removes what dead processes left behind.
+/// Removes leftovers of dead processes.
 fn clean(parent: &Path) {
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
         let folder = entry.path();

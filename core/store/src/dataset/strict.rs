@@ -1,8 +1,8 @@
 //! Commits that are the version after a certain one, or nothing.
 //!
-//! Left alone, Lance puts a commit behind whatever came in between when the two do not touch the same
-//! rows. For an increment that is wrong: what came in between may have taken the same records. So who
-//! was overtaken, such as a process that slept beyond its lease, is told so and commits nothing.
+//! By default, Lance commits after concurrent commits that touch other rows. For an increment that is
+//! wrong: a concurrent commit may have added the same records. So a writer that lost its lease gets
+//! an error and commits nothing.
 
 use lance::{Error, io::ObjectStore};
 use lance_table::{

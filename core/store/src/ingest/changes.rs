@@ -1,4 +1,4 @@
-//! What of a listing has to be taken, and what was taken and is no more.
+//! Compares a listing with the manifest: objects to read, and objects that are gone.
 //!
 //! Content decides, not names: an object whose bytes were taken is not taken again, a copy of another
 //! counts once, and one that changed is replaced as a whole.
@@ -8,7 +8,7 @@ use crate::source::Listing;
 use retrocast_records::Format;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What an increment has to do.
+/// The work of an increment.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Indices of the files that have to be read, in order.
@@ -21,7 +21,8 @@ pub struct Changes {
     pub copies: Vec<(String, String)>,
 }
 
-/// What a file's name says of how it is read: the same bytes read in another way are other records.
+/// Format and compression of a file, from its name: the same bytes parsed in another way are other
+/// records.
 type Reading = (Option<&'static str>, String);
 
 fn reading(name: &str) -> Reading {

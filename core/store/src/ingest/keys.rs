@@ -1,8 +1,8 @@
-//! Which of the records read now with the same key counts, in bounded memory.
+//! Resolves duplicate keys among the records read now, in bounded memory.
 //!
-//! Only at the end is it known which record of a key is the last. Until then what tells is gathered in
-//! parts by the keys' first bits, so that all of one key are in the same part; beyond a limit the parts
-//! go to files. Then one part after the other is looked through.
+//! Only at the end is it known which record of a key is the last. Until then, entries are partitioned
+//! by the keys' first bits, so that all entries of a key are in the same partition; above a limit the
+//! partitions spill to files. Then the partitions are processed one after the other.
 
 use crate::error::StoreError;
 use std::{
@@ -14,8 +14,8 @@ use std::{
 
 /// Parts that keys fall into: a power of two.
 const PARTS: usize = 256;
-/// Entries in memory before they go to files: 96 MiB. The parts then have room for 128 MiB, since 12 288
-/// entries of a part fit into 16 384 places.
+/// Entries in memory before they spill: 96 MiB. The partitions then have a capacity of 128 MiB, since 12
+/// 288 entries of a partition fit into 16 384 slots.
 const HELD_MAX: usize = 3 << 20;
 /// Bytes of an entry in a file.
 const ENTRY_BYTES: usize = 32;
@@ -24,7 +24,7 @@ const ENTRY_BYTES: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
     pub row: u64,
-    /// What its `latest` field says; 0 without one.
+    /// Value of the `latest` field; 0 without one.
     pub order: i64,
 }
 
@@ -95,13 +95,13 @@ pub(super) struct Gathered {
     parts: Vec<Vec<Entry>>,
     held: usize,
     held_max: usize,
-    /// Where files go, and whether there are some.
+    /// Folder for spilled files, and whether there are any.
     folder: PathBuf,
     spilled: bool,
 }
 
 impl Gathered {
-    /// Nothing yet; `folder` is for what does not fit into memory, and somebody else's to remove.
+    /// An empty set; `folder` is for spilled files, and the caller removes it.
     pub fn new(folder: &Path) -> Self {
         Self::with_room(folder, HELD_MAX)
     }
@@ -156,8 +156,8 @@ impl Gathered {
         self.folder.join(format!("keys-{part}"))
     }
 
-    /// Tells the rows that another of their key takes the place of: of the rows of one key the latest
-    /// counts, and of equally late ones the last. With `wanted`, gives those that count.
+    /// Calls back with the superseded rows: of the rows of one key the latest is kept, and of equally
+    /// late ones the last. With `wanted`, it returns the kept rows instead.
     pub fn resolve(
         mut self,
         wanted: bool,

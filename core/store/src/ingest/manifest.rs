@@ -1,9 +1,9 @@
-//! What has been taken of a source: every object with its size, time of writing, hash and counts.
+//! The manifest: the objects that were read from a source, with size, modification time, hash and
+//! counts.
 //!
-//! The manifest is a dataset beside the rows, `<source>__manifest`. Which of its versions counts is
-//! said by the version of the rows, in the one commit that makes an increment: so rows, manifest and
-//! quarantine change together or not at all, and a manifest that a dead process left behind is
-//! nobody's.
+//! The manifest is a dataset beside the rows, `<source>__manifest`. The version of the rows names
+//! the version of the manifest, in the one commit of an increment: so rows, manifest and quarantine
+//! change together or not at all, and nothing refers to a manifest that a dead process left behind.
 
 use super::{
     INGEST, SourceSpec, manifest_name, quarantine_name,
@@ -25,26 +25,26 @@ use retrocast_domain::cell::DatasetRef;
 use retrocast_records::{Hashes, read::pseudonyms};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Property of a version of the rows: which version of the manifest says what is in it.
+/// Property of a version of the rows: the version of its manifest.
 pub const MANIFEST: &str = "manifest";
 /// Property: which version of the quarantine holds what was refused; 0 for none.
 const QUARANTINE: &str = "quarantine";
 /// Property: rows of that version.
 const QUARANTINE_ROWS: &str = "quarantine_rows";
-/// Property: what the records were held to, and by which way of reading.
+/// Property: contract, formats and hash key that the records were read with.
 const MEANING: &str = "meaning";
 
-/// How often something was seen, by name.
+/// Counts by name.
 pub type Counted = BTreeMap<String, u64>;
 
-/// What became of the records of one object.
+/// Counts of the records of one object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Records seen.
     pub records: u64,
     /// Records that met the contract.
     pub accepted: u64,
-    /// Of these, how many a record of the same key took the place of.
+    /// Number of accepted records that another record of the same key superseded.
     pub superseded: u64,
     /// Records left out, by reason.
     pub quarantined: Counted,
@@ -54,7 +54,7 @@ pub struct Counts {
     pub retyped: Counted,
     /// Values that are there, by field of the contract.
     pub present: Counted,
-    /// Why it was not read to its end.
+    /// The reason why it was not read completely.
     pub broken: Option<String>,
     /// The least and the greatest place of a key, see [`retrocast_records::read::key::places`]; `None`
     /// when that is not known.
@@ -66,26 +66,26 @@ pub struct Counts {
 pub struct Object {
     /// The number that its rows carry.
     pub number: u32,
-    /// As a user would name it.
+    /// Name as a user would write it.
     pub name: String,
     /// Path below the fixed part of the URI.
     pub path: String,
     /// Bytes.
     pub size: u64,
-    /// Time of writing in nanoseconds since 1970; 0 when it was so late that it need not tell of
-    /// another write.
+    /// Modification time in nanoseconds since 1970; 0 if it was so recent that a later write might
+    /// not change it.
     pub modified: i64,
-    /// What its storage calls the content; empty when nothing.
+    /// The storage's version of the content; empty if unknown.
     pub etag: String,
     /// Hash of its content.
     pub hash: String,
     /// The run that took it.
     pub run: String,
-    /// What became of its records.
+    /// Counts of its records.
     pub counts: Counts,
 }
 
-/// What a source's newest version holds.
+/// The contents of a source's newest version.
 #[derive(Debug, Clone)]
 pub struct Held {
     /// The rows.
@@ -96,15 +96,15 @@ pub struct Held {
     pub quarantine: Option<DatasetRef>,
     /// The objects, by number.
     pub objects: Vec<Object>,
-    /// What the version was made from.
+    /// Identity of the version's inputs.
     pub made_from: Option<String>,
     /// First and last time of the rows, when that was remembered.
     pub(super) times: Option<Times>,
-    /// What the records were held to.
+    /// Contract, formats and hash key that the records were read with.
     meaning: String,
 }
 
-/// What records are held to: rows of another meaning cannot stand beside each other.
+/// Identifies contract, formats and hash key: rows with different ones must not be in one dataset.
 pub fn meaning(spec: &SourceSpec, hash_key: Option<&[u8]>) -> String {
     let key = pseudonyms::key_id(hash_key).unwrap_or_default();
     let contract = spec.contract.meaning();
@@ -115,7 +115,7 @@ pub fn meaning(spec: &SourceSpec, hash_key: Option<&[u8]>) -> String {
 }
 
 impl Held {
-    /// What the newest version holds; `None` without one, or with one that is no source's.
+    /// Reads the newest version; `None` without one, or if it is not from a source.
     pub async fn read(lake: &Lake, source: &str) -> Result<Option<Self>, StoreError> {
         let Some(rows) = lake.latest(source).await? else {
             return Ok(None);
@@ -132,7 +132,7 @@ impl Held {
             version,
             rows: 0,
         };
-        // Whoever removed it has to read the source again.
+        // If the manifest was removed, the source must be read again.
         let Ok((_, batches)) = lake.read(&manifest, &Scan::default()).await else {
             return Ok(None);
         };
@@ -153,7 +153,7 @@ impl Held {
         }))
     }
 
-    /// Whether its records were held to the same.
+    /// Returns true if its records were read with the same contract, formats and key.
     pub fn means(&self, meaning: &str) -> bool {
         self.meaning == meaning
     }
@@ -184,14 +184,14 @@ fn quarantine(source: &str, properties: &Properties) -> Option<DatasetRef> {
 
 /// The datasets that a version of the rows goes with.
 pub(super) struct Named {
-    /// What was taken.
+    /// The manifest.
     pub manifest: DatasetRef,
-    /// What was left out.
+    /// The quarantine.
     pub quarantine: Option<DatasetRef>,
 }
 
 impl Named {
-    /// Those of a version with these properties; `None` when it is of no source.
+    /// The datasets named by a version's properties; `None` if it is not from a source.
     pub fn of(source: &str, properties: &Properties) -> Option<Self> {
         let version = properties.get(MANIFEST)?.parse().ok()?;
         Some(Self {
@@ -204,7 +204,7 @@ impl Named {
         })
     }
 
-    /// Whether nobody removed them.
+    /// Returns true if none of them was removed.
     pub async fn are_there(&self, lake: &Lake) -> bool {
         for dataset in std::iter::once(&self.manifest).chain(&self.quarantine) {
             if !lake.exists(dataset).await {

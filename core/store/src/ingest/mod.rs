@@ -5,9 +5,9 @@
 //! listing + manifest -> changes -> take (read, check, count) -> resolve (keys) -> one commit
 //! ```
 //!
-//! The commit of the rows is what counts: it names the versions of manifest and quarantine that go
-//! with it. A process that dies before it leaves files that nobody refers to, and one that dies after
-//! it leaves nothing to do.
+//! The commit of the rows is decisive: it names the versions of manifest and quarantine that belong
+//! to it. A process that dies before it leaves files without references, and one that dies after it
+//! leaves nothing to do.
 
 mod changes;
 mod keys;
@@ -53,9 +53,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use touched::Touched;
 
-/// Raised when the same records could give other rows: then every source is read anew.
+/// Raised when the same records could give other rows: then every source is read again.
 const INGEST: &str = "ingest 4";
-/// How often a source is begun when others write its datasets at the same time.
+/// Number of attempts for a source when others write its datasets at the same time.
 const ATTEMPTS: u32 = 3;
 
 /// A source of a job, checked.
@@ -63,21 +63,21 @@ const ATTEMPTS: u32 = 3;
 pub struct SourceSpec {
     /// Name in the job file; the dataset has the same.
     pub name: String,
-    /// Which files; see [`crate::source`].
+    /// Files to read; see [`crate::source`].
     pub uri: String,
-    /// Of dated files those to read; all when `None`.
+    /// Days of dated files to read; all if `None`.
     pub days: Option<Days>,
-    /// What a record must look like.
+    /// Contract of the records.
     pub contract: Contract,
-    /// How records are written; told by each file's name when `None`.
+    /// Format of the records; from each file's name if `None`.
     pub format: Option<Format>,
-    /// How CSV is written, where it is not as it is found.
+    /// Dialect of CSV, where it is not detected.
     pub dialect: Dialect,
     /// Whether it is an error when there is no file.
     pub required: bool,
 }
 
-/// How far ingest has come.
+/// Progress of ingest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Records seen.
@@ -86,7 +86,7 @@ pub struct Progress {
     pub bytes: u64,
 }
 
-/// What the caller decides about the work, but not about its result.
+/// Settings that affect the work, but not its result.
 #[derive(Clone, Default)]
 pub struct Control {
     /// Threads that parse; 0 means one.
@@ -95,15 +95,15 @@ pub struct Control {
     pub anew: bool,
     /// Hashes of files that are known already.
     pub known: Hashes,
-    /// What personal data is hashed with.
+    /// Key for hashing personal data.
     pub hash_key: Option<Arc<[u8]>>,
     /// Stops the work before anything is committed.
     pub cancel: CancellationToken,
-    /// Told after every block.
+    /// Called after every block.
     pub progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
 }
 
-/// What became of a source.
+/// Result of ingesting a source.
 #[derive(Debug, Clone)]
 pub struct Ingested {
     /// The accepted records.
@@ -112,7 +112,7 @@ pub struct Ingested {
     pub quarantine: Option<DatasetRef>,
     /// Counts for the report.
     pub note: SourceNote,
-    /// What the owner of the source should know, as sentences.
+    /// Warnings for the owner of the source, as sentences.
     pub warnings: Vec<String>,
 }
 
@@ -121,7 +121,7 @@ pub fn quarantine_name(source: &str) -> String {
     format!("{source}__quarantine")
 }
 
-/// Name of the dataset that says what was taken of a source.
+/// Name of the manifest dataset of a source.
 pub fn manifest_name(source: &str) -> String {
     format!("{source}__manifest")
 }
@@ -144,7 +144,7 @@ pub async fn ingest(
     }
 }
 
-/// Takes what is new, unless somebody else does so at the same time.
+/// Reads what is new, unless another process does so at the same time.
 async fn once(
     spec: &SourceSpec,
     base: &Path,
@@ -160,7 +160,8 @@ async fn once(
     let hashes = listing.hashes(control.threads, &control.known).await?;
     let key = control.hash_key.as_deref();
     let meaning = manifest::meaning(spec, key);
-    // Made by a process that died before it could say so: asked for anew or not, it is there.
+    // Made by a process that died before it could record it: it exists, even if a new version was
+    // requested.
     let made = properties.get(MADE_FROM);
     let done = |held: &Held| made.is_some() && held.made_from.as_ref() == made;
     let start = held.filter(|held| held.means(&meaning) && (!control.anew || done(held)));
@@ -235,7 +236,7 @@ pub async fn source_identity(
     })
 }
 
-/// What can be said of a source without reading it: cheap enough to be asked every few seconds.
+/// Identifies a source without reading it: cheap enough to be called every few seconds.
 pub async fn glance(
     name: &str,
     uri: &str,
@@ -261,7 +262,7 @@ struct Increment<'a> {
     next: u32,
 }
 
-/// What a source's newest version holds.
+/// The contents of a source's newest version.
 struct Made {
     rows: DatasetRef,
     quarantine: Option<DatasetRef>,
@@ -281,7 +282,7 @@ impl From<Held> for Made {
     }
 }
 
-/// What is to be committed beside the rows themselves.
+/// The versions to commit together with the rows.
 struct Commit {
     /// Rows taken now that do not count.
     superseded: Rows,
@@ -290,11 +291,11 @@ struct Commit {
     properties: Properties,
 }
 
-/// Rows in files that nobody refers to yet.
+/// Rows in files without references.
 struct StagedRows {
     /// The files of the dataset; or, when it begins with rows that may not count, of a lake of their own.
     prepared: Prepared,
-    /// That lake, where there are keys: it also holds those that do not fit into memory.
+    /// The staging lake, if there are keys: it also holds the keys that do not fit into memory.
     staging: Option<Staging>,
 }
 
@@ -339,7 +340,7 @@ impl Increment<'_> {
         })
     }
 
-    /// Commits rows as a version that begins anew.
+    /// Commits rows as a first version.
     async fn begin(
         &self,
         waiting: StagedRows,
@@ -380,7 +381,7 @@ impl Increment<'_> {
         Ok((lake.replace(name, prepared, &properties).await?, times))
     }
 
-    /// Commits rows behind those of the version before, without the rows that are gone.
+    /// Commits rows appended to those of the previous version, without the deleted rows.
     async fn add(
         &self,
         waiting: StagedRows,
@@ -443,7 +444,7 @@ impl Increment<'_> {
         let schema = origin::with_origin(&self.spec.contract.schema());
         let (rows_in, rows_out) = mpsc::channel(4);
         let (refused_in, refused_out) = mpsc::channel(4);
-        // Removed when dropped, also when nobody waits for the end any more.
+        // Removed when dropped, also when the work is cancelled.
         let staging = if self.spec.contract.key.is_empty() {
             None
         } else {
@@ -504,7 +505,7 @@ impl Increment<'_> {
         Ok((taken, written?, refused?))
     }
 
-    /// Which rows count, of those taken now and those in the dataset.
+    /// Resolves duplicates among new rows and those in the dataset.
     async fn settle(
         &self,
         held: &Held,
@@ -558,7 +559,7 @@ impl Increment<'_> {
         kept
     }
 
-    /// An empty dataset would say that there was nothing; but nobody knows what there was.
+    /// An empty dataset would mean that there were no records, but that is unknown.
     fn something_readable(&self, objects: &[Object]) -> Result<(), StoreError> {
         let records: u64 = objects.iter().map(|object| object.counts.records).sum();
         let broken = objects.iter().filter_map(|object| {
@@ -581,7 +582,7 @@ impl Increment<'_> {
     }
 }
 
-/// Batches on their way to a writer. The end is said aloud: a channel that just closes must not
+/// Batches on their way to a writer. The end is explicit: a channel that just closes must not
 /// commit half a source.
 enum Message {
     Rows(RecordBatch),

@@ -1,4 +1,4 @@
-//! What became of the records of a source, in numbers and sentences.
+//! Summarises the records of a source in numbers and sentences.
 
 use super::{
     SourceSpec,
@@ -25,7 +25,7 @@ fn ranked(objects: &[Object], counted: fn(&Object) -> &Counted) -> Vec<(String, 
     all
 }
 
-/// Everything that a report says of a source, and what its owner should know.
+/// Builds the note of a report on a source, and warnings for its owner.
 pub(super) fn note(
     spec: &SourceSpec,
     listing: &Listing,
@@ -73,7 +73,7 @@ pub(super) fn note(
     (note, warnings)
 }
 
-/// That files are copies of others.
+/// The warning about files that are copies of others.
 fn copies(spec: &SourceSpec, changes: &Changes) -> Vec<String> {
     if let [(copy, original), rest @ ..] = changes.copies.as_slice() {
         let others = match rest.len() {

@@ -1,4 +1,4 @@
-//! The quarantine: what was refused of all objects, as one dataset beside the rows.
+//! The quarantine: refused records of all objects, as one dataset beside the rows.
 
 use super::{Message, received};
 use crate::{
@@ -35,9 +35,9 @@ pub(super) fn with_object(batch: &RecordBatch, object: u32) -> Result<RecordBatc
     RecordBatch::try_new(schema(), columns)
 }
 
-/// Writes what is refused now behind what was refused before, without the objects that go. Nothing is
-/// written when nothing changes, and `None` comes back when there never was anything. What was there and
-/// is no more leaves an empty version: whoever looks at the newest one sees that.
+/// Appends newly refused records to earlier ones, without those of deleted objects. Writes nothing if
+/// nothing changed, and returns `None` if there never were any. If all are gone, it writes an empty
+/// version, which readers of the newest one then see.
 pub(super) async fn write(
     lake: &Lake,
     name: &str,
@@ -54,7 +54,7 @@ pub(super) async fn write(
     let Some(before) = before else {
         let all = match first {
             Some(first) => with_first(first, channel),
-            // What another contract refused, or a process that died.
+            // Left by another contract, or by a process that died.
             None if lake.latest(name).await?.is_some_and(|left| left.rows > 0) => nothing(),
             None => return Ok(None),
         };
@@ -91,7 +91,7 @@ pub(super) async fn clear(lake: &Lake, name: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What is refused now.
+/// The newly refused records.
 fn with_first(first: RecordBatch, channel: mpsc::Receiver<Message>) -> SendableRecordBatchStream {
     let first = futures::stream::once(async { Ok(first) });
     let first = Box::pin(RecordBatchStreamAdapter::new(schema(), first));
@@ -136,7 +136,7 @@ async fn gone(
     Ok(gone)
 }
 
-/// What was refused of the objects that stay.
+/// The refused records of objects that stay.
 async fn kept(
     lake: &Lake,
     before: &DatasetRef,

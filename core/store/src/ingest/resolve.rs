@@ -1,4 +1,4 @@
-//! Which of several rows with the same key counts, when some are in the dataset already.
+//! Resolves duplicate keys between new rows and rows in the dataset.
 //!
 //! The greatest value of the contract's `latest` field wins, and among equals the last in the order of
 //! paths and lines: whatever the order in which objects came. What is in the dataset is only looked
@@ -30,7 +30,7 @@ use std::{
 /// Batches of the dataset whose keys are hashed at once.
 const HASHED_AT_ONCE: usize = 4;
 
-/// What is in the dataset.
+/// The rows in the dataset.
 pub(super) struct Existing<'a> {
     pub lake: &'a Lake,
     pub rows: &'a DatasetRef,
@@ -43,18 +43,18 @@ pub(super) struct Existing<'a> {
     pub times: Times,
 }
 
-/// What an increment makes of the rows before it.
+/// The effect of an increment on earlier rows.
 #[derive(Default)]
 pub(super) struct Settled {
-    /// Those that go.
+    /// The deleted rows.
     pub gone: DeletedRows,
-    /// What is left of the ends of their times.
+    /// The first and last time of the remaining rows.
     pub ends: TimeBounds,
 }
 
 impl Existing<'_> {
-    /// Finds the rows that go, and counts out those of the increment that older rows outdo. Objects
-    /// that stay are told how many rows they lose.
+    /// Finds the rows to delete, and removes rows of the increment that older rows supersede.
+    /// Updates the counts of objects that lose rows.
     pub async fn settle(
         &self,
         taken: &mut ReadResult,

@@ -1,4 +1,4 @@
-//! What the lake shows of a source when its rows are not read anew.
+//! Makes the rows of a reused source visible in the lake again.
 
 use super::{manifest, quarantine_name, refused};
 use crate::{
@@ -14,9 +14,9 @@ impl Lake {
     /// Has the newest version of a source's rows be this one again, as it would be if its records were
     /// taken once more: what was taken since then is not what they are now.
     ///
-    /// Only versions that a report cites are shown again, for these nobody removes meanwhile, and only
-    /// with the manifest and the quarantine that they name. Otherwise all stays as it is: nothing but
-    /// what is shown depends on it.
+    /// Only versions that a report cites are restored, because nobody removes these meanwhile, and
+    /// only with the manifest and the quarantine that they name. Otherwise nothing changes: it only
+    /// affects what the lake shows.
     pub async fn show(&self, dataset: &DatasetRef) -> Result<(), StoreError> {
         let Some(latest) = self.latest(&dataset.name).await? else {
             return Ok(());
@@ -35,7 +35,7 @@ impl Lake {
             }
             properties.insert(RESTORED.to_string(), dataset.version.to_string());
             if !self.restore(dataset, &latest, &properties).await? {
-                // Somebody takes records at this moment: that is newer still.
+                // Another process is ingesting at this moment: its version is newer still.
                 return Ok(());
             }
         }

@@ -37,13 +37,13 @@ pub(super) struct ReadTask {
     pub numbers: Vec<u32>,
     pub control: Control,
     pub runtime: tokio::runtime::Handle,
-    /// Of the rows, with their origin.
+    /// Schema of the rows, with their origin.
     pub schema: SchemaRef,
-    /// Where keys go that do not fit into memory; `None` when the contract has no key.
+    /// Folder for keys that do not fit into memory; `None` if the contract has no key.
     pub spill: Option<PathBuf>,
 }
 
-/// Where what is read goes.
+/// Outputs of reading.
 pub(super) struct Outputs {
     pub rows: Outgoing,
     pub refused: Outgoing,
@@ -52,10 +52,10 @@ pub(super) struct Outputs {
     pub beside: Option<Touched>,
 }
 
-/// What became of them.
+/// Result of reading.
 #[derive(Default)]
 pub(super) struct ReadResult {
-    /// Of each object.
+    /// Counts of each object.
     pub counts: Vec<Counts>,
     /// The first row of each object.
     pub starts: Vec<u64>,
@@ -187,7 +187,7 @@ impl ReadTask {
 
 /// Batches on their way to a writer, small ones together.
 pub(super) struct Outgoing {
-    /// Of which source, for messages.
+    /// Name of the source, for messages.
     name: String,
     channel: mpsc::Sender<Message>,
     held: Vec<RecordBatch>,
@@ -230,7 +230,7 @@ impl Outgoing {
         self.tell(Message::Rows(together))
     }
 
-    /// What was held back, and that nothing more comes.
+    /// Sends the rest, and the end marker.
     fn end(&mut self) -> Result<(), StoreError> {
         self.flush()?;
         self.tell(Message::End)

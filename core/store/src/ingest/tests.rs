@@ -243,7 +243,7 @@ fn an_open_quote_costs_one_line() {
     );
 }
 
-/// What the note and the first refused record say about one hostile file.
+/// Checks the note and the first refused record of one hostile file.
 fn check(name: &str, bytes: &[u8], accepted: u64, reason: &str, broken: &str) {
     let bench = Bench::new(&[(name, bytes)]);
     let found = bench.ingest(name).unwrap();

@@ -1,7 +1,7 @@
 //! The first and the last time of a dataset's rows, without reading them all for every increment.
 //!
-//! Each version remembers them. Of the next one they follow from those, from what the increment brings,
-//! and from whether a row at one of the ends is gone.
+//! Each version stores them. Those of the next version follow from them, from the times of the
+//! increment, and from whether a row at one of the ends was deleted.
 
 use crate::{
     contract::Contract,
@@ -37,7 +37,7 @@ pub(super) fn remember(times: Times, properties: &mut Properties) {
     properties.insert(TIMES.to_string(), text);
 }
 
-/// What was remembered; `None` when nothing was.
+/// The stored times; `None` if there are none.
 pub(super) fn remembered(properties: &Properties) -> Option<Times> {
     let text = properties.get(TIMES)?;
     if text.is_empty() {
@@ -71,7 +71,7 @@ impl TimeBounds {
         }
     }
 
-    /// The times together with new ones; `None` when they do not tell.
+    /// Combines the times with new ones; `None` if either is unknown.
     pub fn with(self, new: Times) -> Option<Times> {
         let all = both(self.times, new);
         let covered = |reaches: fn((i64, i64), (i64, i64)) -> bool| {

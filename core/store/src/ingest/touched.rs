@@ -1,4 +1,4 @@
-//! Which objects of a dataset a new row could be in the way of.
+//! Finds the objects whose key range overlaps the new rows.
 //!
 //! Each object knows between which places its keys are. Records that come in the order of their keys,
 //! such as numbered tickets, touch few of the objects before them, and only those have to be looked
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 /// Objects by the places of their keys, and those that were touched.
 #[derive(Debug, Default)]
 pub(super) struct Touched {
-    /// Where what covers a place changes, in order.
+    /// The bounds at which the set of covering objects changes, in order.
     bounds: Vec<u128>,
     /// For each bound, whether a key was seen from there to the next one.
     seen: Vec<bool>,
@@ -45,7 +45,7 @@ impl Touched {
 
     /// The objects that may have a row of a key that was seen.
     pub fn objects(&self) -> BTreeSet<u32> {
-        // How many stretches before each were touched.
+        // Number of touched ranges before each.
         let mut before = Vec::with_capacity(self.seen.len() + 1);
         before.push(0);
         for seen in &self.seen {

@@ -1,4 +1,4 @@
-//! Publishing: each run once, by one commit a noun, whoever else publishes at the same time.
+//! Publishing: each run once, by one commit per table, even with concurrent publishers.
 
 use super::{
     Ledger, Noun, PublishedRun,
@@ -116,7 +116,8 @@ impl Ledger {
         }
     }
 
-    /// Commits rows as the version that follows `base`, or nothing when that is somebody else's.
+    /// Commits rows as the direct successor of `base`, or nothing if another publisher made that
+    /// version.
     async fn commit(
         &self,
         base: &DatasetRef,

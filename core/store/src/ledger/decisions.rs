@@ -1,4 +1,4 @@
-//! What people decided, as events, and what is in force.
+//! Decisions of people as events, and those in force.
 
 use super::{Ledger, nouns::DECISIONS};
 use crate::error::StoreError;
@@ -10,24 +10,24 @@ use std::collections::BTreeMap;
 /// A decision, as it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
-    /// When it was decided.
+    /// Time of the decision.
     pub time: Timestamp,
-    /// Who decided.
+    /// Person or team that decided.
     pub who: String,
     /// The noun it is about: `findings`.
     pub noun: String,
-    /// Which of them: the identity of a finding.
+    /// Identity of the item, such as a finding.
     pub key: String,
-    /// What was decided: `accepted`.
+    /// The decision: `accepted`.
     pub decision: String,
-    /// Why.
+    /// The reason.
     pub why: String,
 }
 
 impl Decision {
-    /// What identifies the event.
+    /// Identifies the event.
     pub fn event(&self) -> String {
-        // As exact as datasets keep times.
+        // In the precision of the dataset.
         let time = self.time.as_microsecond().to_string();
         let parts = [
             &time,

@@ -17,11 +17,11 @@ const FLAG: &str = "true or false";
 pub struct Noun {
     /// Name: `findings`.
     pub name: &'static str,
-    /// What queries call it: `ledger.findings`.
+    /// Name in queries: `ledger.findings`.
     pub table: &'static str,
     /// Title for people.
     pub title: &'static str,
-    /// What a row is.
+    /// The meaning of a row.
     pub description: &'static str,
     /// Columns of its own, in order.
     pub columns: &'static [ResultColumn],
@@ -58,7 +58,7 @@ pub const COMMON: &[ResultColumn] = &[
     ),
 ];
 
-/// The column that names the run a row was published by, whatever becomes of its folder.
+/// The column that identifies the publication of a row, independently of the run's folder.
 pub(super) const PUBLICATION: &str = "publication";
 /// The column with the place of a row among those of its run.
 pub(super) const POSITION: &str = "position";
@@ -310,7 +310,7 @@ pub const EFFECTS: Noun = Noun {
     identity: Some("improvement"),
 };
 
-/// What people decided.
+/// Decisions of people.
 pub const DECISIONS: Noun = Noun {
     name: "decisions",
     table: "ledger.decisions",

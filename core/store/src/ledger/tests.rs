@@ -31,7 +31,7 @@ fn row(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
-/// What the run publishes: a finding for each name.
+/// A publication of a run: one finding per name.
 fn publication(run: PublishedRun, found: &[&str]) -> Publication {
     let findings = found.iter().map(|id| row(json!({"id": id, "times": 1})));
     let status = row(json!({"status": "complete", "date": "2026-01-12", "build": "test"}));
@@ -150,7 +150,7 @@ async fn the_newest_run_of_each_window_counts() {
     let seen = newest(ledger.runs().await.unwrap(), |run| run.window_end <= start);
     let names: Vec<&str> = seen.iter().map(|run| &*run.run).collect();
     assert_eq!(names, ["late", "b"]);
-    // A stage sees what its plan names, and goes on seeing that.
+    // A stage sees what its plan names, also later.
     let sql = Sql {
         room: ResourcePool::without_disk(64 << 20),
         timezone: "UTC".to_string(),

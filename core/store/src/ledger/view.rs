@@ -17,23 +17,23 @@ pub struct PublishedRun {
     pub job: String,
     /// Name of the window.
     pub window: String,
-    /// What the window is one of.
+    /// Kind of the window.
     pub window_kind: String,
-    /// When the window begins.
+    /// Start of the window.
     pub window_start: Timestamp,
-    /// When the window ends.
+    /// End of the window.
     pub window_end: Timestamp,
     /// The run.
     pub run: String,
-    /// When it finished.
+    /// Finish time of the run.
     pub finished: Timestamp,
 }
 
 impl PublishedRun {
-    /// What identifies its rows for good. The name of a run alone does not: when its folder is removed, the
-    /// next one on the same records gets the same name.
+    /// Identifies its rows permanently. The run's name is not sufficient: when its folder is removed, the
+    /// next run on the same records gets the same name.
     pub fn publication(&self) -> String {
-        // As exact as datasets keep times.
+        // In the precision of the dataset.
         let finished = self.finished.as_microsecond();
         let text = format!("{}\u{1f}{}\u{1f}{finished}", self.window, self.run);
         blake3::hash(text.as_bytes()).to_hex()[..16].to_string()
@@ -72,8 +72,7 @@ impl Ledger {
     }
 }
 
-/// Of the runs that `counts` lets through the one of each window that finished last, by the end of the
-/// window.
+/// Of the runs accepted by `counts`, the last finished one of each window, by the end of the window.
 pub fn newest(
     runs: Vec<PublishedRun>,
     counts: impl Fn(&PublishedRun) -> bool,

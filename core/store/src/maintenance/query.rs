@@ -23,7 +23,7 @@ pub struct Answer {
     pub columns: Vec<String>,
     /// Whether each holds numbers.
     pub numbers: Vec<bool>,
-    /// Rows as text; `None` stands for null.
+    /// Rows as text; `None` is null.
     pub rows: Vec<Vec<Option<String>>>,
     /// Whether there are more.
     pub more: bool,

@@ -86,7 +86,7 @@ pub(super) fn out_of_range(_: jiff::Error) -> DataFusionError {
     DataFusionError::Execution("a time is not within the years -9999 to 9999".to_string())
 }
 
-/// What a text says of a time.
+/// A time in text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimeText {
     /// With an offset or a zone: a moment.
@@ -96,8 +96,8 @@ pub(super) enum TimeText {
 }
 
 impl TimeText {
-    /// Reads `2026-11-17`, `2026-11-17 09:17:00.5` or `2026-11-17T09:17:00`, with `Z`, an offset or
-    /// the name of a zone behind it or not.
+    /// Parses `2026-11-17`, `2026-11-17 09:17:00.5` or `2026-11-17T09:17:00`, optionally followed
+    /// by `Z`, an offset or the name of a zone.
     pub fn parse(text: &str) -> Option<Self> {
         static UTC: LazyLock<Option<Tz>> = LazyLock::new(|| "+00:00".parse().ok());
         static AHEAD: LazyLock<Option<Tz>> = LazyLock::new(|| "+12:00".parse().ok());

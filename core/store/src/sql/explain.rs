@@ -41,7 +41,7 @@ pub(super) fn explain_in(error: &DataFusionError, sql: &str) -> SqlError {
     )
 }
 
-/// Where a keyword stands in a query that has it once.
+/// Finds a keyword that occurs once in a query.
 fn place_of(sql: &str, keyword: &str) -> Option<Location> {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location();
     let mut places = tokens.ok()?.into_iter().filter(|found| {

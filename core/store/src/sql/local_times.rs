@@ -244,7 +244,7 @@ impl LocalTimes {
         if let (true, Some(zone)) = (written, zone) {
             Clocks::of(zone)?;
         }
-        // Nanoseconds, which nobody asked for, would end in the year 2262.
+        // The default of nanoseconds would end in the year 2262.
         let unit = match unit {
             TimeUnit::Nanosecond if written => TimeUnit::Microsecond,
             unit => unit,
@@ -271,7 +271,7 @@ impl LocalTimes {
                     "a day is put together with a time; make a time of it: cast(day as timestamp)"
                 );
             }
-            // What is written right before `at time zone` is read on the clocks of that zone.
+            // A literal right before `at time zone` is read in that zone.
             DataType::Timestamp(_, Some(ref shown))
                 if written && *shown == self.zone && by != shown =>
             {

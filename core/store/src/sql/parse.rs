@@ -1,9 +1,11 @@
-//! What a query may be: one that only reads datasets, and no deeper than its planner can follow.
+//! Validates queries: they must only read datasets, and must not be nested too deeply for the
+//! planner.
 //!
-//! The parser, the planner and the planned query itself walk trees by recursion, so a query that is
-//! nested deep enough would end the whole program. Reading it is done on a thread with room for the
-//! worst that the limit of length lets through. What is too deep for a plan is refused; what is not
-//! is planned with plenty of room, and leaves most of a usual stack to the threads that compute it.
+//! The parser, the planner and the plan itself walk trees by recursion, so a deeply nested query
+//! would overflow the stack and abort the program. Parsing runs on a thread with a stack for the
+//! worst case within the length limit. Queries that are too deep for planning are refused; others
+//! are planned with a large stack, and leave most of an ordinary stack to the threads that execute
+//! them.
 
 use super::{TABLE_FUNCTIONS, explain::explain};
 use crate::{error::SqlError, ledger};
@@ -23,7 +25,7 @@ use datafusion::{
 };
 use std::{collections::BTreeSet, ops::ControlFlow};
 
-/// Length of a query; no query that people write comes near.
+/// Maximum length of a query; far more than people write.
 const QUERY_BYTES_MAX: usize = 256 << 10;
 /// Expressions inside of each other. A chain such as `a or b or c` counts, each operator once.
 const DEPTH_MAX: usize = 256;
@@ -64,7 +66,7 @@ pub(super) fn check(sql: &str) -> Result<(), SqlError> {
     with_room(sql, |sql| parse(sql).map(drop))
 }
 
-/// What a function makes of the parsed query; `None` for a text that is none.
+/// Applies a function to the parsed query; `None` for a text that is not a query.
 pub(super) fn parsed<T: Send>(sql: &str, of: impl FnOnce(Parsed) -> Option<T> + Send) -> Option<T> {
     with_room(sql, |sql| Ok(of(parse(sql)?))).ok().flatten()
 }
@@ -99,7 +101,7 @@ pub(super) fn roomy() -> std::thread::Builder {
         .stack_size(STACK_BYTES)
 }
 
-/// What to say when there can be no such thread.
+/// The error when such a thread cannot be started.
 pub(super) fn no_thread(error: std::io::Error) -> SqlError {
     SqlError::new(format!("no thread can be started for the query: {error}"))
         .help("allow the program more memory or threads")

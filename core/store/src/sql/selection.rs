@@ -96,7 +96,7 @@ impl Selection {
     }
 }
 
-/// Whether a wildcard stands for all columns under their own names.
+/// Returns true if a wildcard selects all columns under their own names.
 fn keeps_all(options: &WildcardAdditionalOptions) -> bool {
     options.opt_ilike.is_none()
         && options.opt_exclude.is_none()
@@ -106,7 +106,7 @@ fn keeps_all(options: &WildcardAdditionalOptions) -> bool {
         && options.opt_alias.is_none()
 }
 
-/// What a name without quotes means.
+/// The meaning of a name without quotes.
 fn name_of(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),

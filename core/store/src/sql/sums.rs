@@ -260,7 +260,7 @@ fn flatten_numbers(values: &[ArrayRef]) -> impl Iterator<Item = i128> {
 /// The sum of the distinct values in a window that slides.
 #[derive(Debug, Default)]
 struct SlidingDistinct {
-    /// How often each value is in the window.
+    /// Number of occurrences of each value in the window.
     counts: BTreeMap<i128, usize>,
     sum: i128,
 }

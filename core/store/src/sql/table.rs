@@ -1,4 +1,4 @@
-//! What queries read: datasets of the job, and nouns of its ledger.
+//! The tables of queries: datasets of the job, and tables of its ledger.
 
 use super::{BATCH_ROWS, explained};
 use crate::{
@@ -22,21 +22,21 @@ use std::sync::Arc;
 pub struct SqlTable {
     /// Name in the query.
     pub name: String,
-    /// What it reads.
+    /// The rows.
     pub rows: SqlRows,
 }
 
 /// The rows of a table.
 #[derive(Debug, Clone)]
 pub enum SqlRows {
-    /// Those of a dataset.
+    /// The rows of a dataset.
     Dataset {
         /// The dataset.
         dataset: DatasetRef,
         /// Rows that the query may not see.
         before: Option<Before>,
     },
-    /// Those of a noun of the ledger.
+    /// The rows of a table of the ledger.
     Ledger {
         /// The noun.
         noun: &'static Noun,

@@ -97,7 +97,7 @@ impl Bench {
     }
 }
 
-/// Room in which a query may take this much.
+/// A pool in which a query may use this much memory.
 fn room(memory_bytes: usize, folder: std::path::PathBuf) -> crate::ResourcePool {
     let limits = crate::Limits {
         memory: 2 * memory_bytes as u64,

@@ -1,8 +1,8 @@
 //! The functions of SQL that read, cut and move times, all by the clocks of one time zone.
 //!
-//! They stand in for the query engine's own. Those take a time without an offset for UTC in one place
-//! and for local time in another, fail on wall times that clocks skip or show twice, and begin the
-//! bins of `date_bin` at midnight UTC. All of these give microseconds with a zone.
+//! They replace the query engine's own. Those read a time without an offset as UTC in one place and
+//! as local time in another, fail on local times that clocks skip or repeat, and align the bins of
+//! `date_bin` to midnight UTC. All of these return microseconds with a zone.
 
 use super::clocks::{Clocks, DAY, TimeText, civil, out_of_range, shorten, wall};
 use datafusion::{
@@ -28,15 +28,15 @@ use datafusion::{
 use jiff::Span;
 use std::sync::Arc;
 
-/// What a function does with times.
+/// The operation of a function on times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Operation {
-    /// A text (with formats behind it), a day or a wall time as a moment.
+    /// Converts a text (with optional formats), a day or a local time to a moment.
     Read {
         /// Gives null for what cannot be read.
         lenient: bool,
     },
-    /// A text (with formats behind it) as a day.
+    /// Converts a text (with optional formats) to a day.
     ReadDay {
         /// Gives null for what cannot be read.
         lenient: bool,
@@ -45,7 +45,7 @@ pub(super) enum Operation {
     FromUnits {
         /// Length of the unit.
         nanoseconds: i64,
-        /// What is cut off from texts and times.
+        /// Precision to which texts and times are truncated.
         microseconds: i64,
     },
     /// `from_unixtime`: seconds since 1970 UTC, and the zone in which they are shown.
@@ -58,7 +58,7 @@ pub(super) enum Operation {
     Truncate,
     /// `date_bin`.
     Bin,
-    /// How long an interval is that has no months, to be compared with the distance of two times.
+    /// The length of an interval without months, for comparison with the difference of two times.
     Length,
     /// A time plus an interval, or minus it.
     Shift {
@@ -73,12 +73,12 @@ pub(super) struct TimeFunction {
     name: &'static str,
     aliases: Vec<String>,
     operation: Operation,
-    /// Whose clocks show a time without a zone.
+    /// Zone of times without one.
     zone: Arc<str>,
     signature: Signature,
 }
 
-/// The functions of queries that stand in for the engine's own.
+/// The functions that replace the engine's own.
 pub(super) fn functions(zone: &Arc<str>) -> Vec<ScalarUDF> {
     let units = |nanoseconds: i64, microseconds: i64| Operation::FromUnits {
         nanoseconds,
@@ -133,7 +133,7 @@ impl TimeFunction {
         }
     }
 
-    /// Which of the arguments is the time.
+    /// Index of the time argument.
     pub fn place_of_time(&self) -> usize {
         match self.operation {
             Operation::Truncate | Operation::Bin => 1,
@@ -141,12 +141,12 @@ impl TimeFunction {
         }
     }
 
-    /// What it does.
+    /// The operation.
     pub fn operation(&self) -> Operation {
         self.operation
     }
 
-    /// How many arguments it takes, at least and at most.
+    /// Minimum and maximum number of arguments.
     fn arguments(&self) -> (usize, usize) {
         match self.operation {
             Operation::Read { .. }
@@ -547,7 +547,7 @@ fn is_interval(data_type: &DataType) -> bool {
     is || is_text(data_type)
 }
 
-/// How long intervals are; a day has 24 hours, a month no length.
+/// Lengths of intervals; a day has 24 hours, a month has no length.
 fn measure(intervals: &dyn Array) -> Result<DurationMicrosecondArray> {
     let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
     intervals.try_unary(|interval| {
@@ -593,10 +593,10 @@ fn shift(
     moments.iter().zip(by.iter()).map(shift).collect()
 }
 
-/// What `date_trunc` cuts to.
+/// Unit of `date_trunc`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
-    /// Of this many microseconds, each within one hour.
+    /// A unit of this many microseconds, at most an hour.
     Short(i64),
     Day,
     Week,
@@ -702,7 +702,7 @@ fn assign_bins(
     (0..moments.len()).map(bin).collect()
 }
 
-/// How wide bins are.
+/// Width of bins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Width {
     Months(i64),
@@ -721,7 +721,7 @@ fn parse_width(stride: IntervalMonthDayNano) -> Result<Width> {
     }
 }
 
-/// Where a bin of some months begins, as a wall time.
+/// Start of a bin of some months, as a local time.
 fn find_month_bin(shown: i64, origin: i64, months: i64) -> Result<i64> {
     let (at, first) = (civil(shown)?, civil(origin)?);
     let number = |of: jiff::civil::DateTime| i64::from(of.year()) * 12 + i64::from(of.month());

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use retrocast_deliver::{Alert, AlertOutcome};
 use retrocast_engine::{Lease, ScheduleStatus, schedule::Tell};
 
-/// Tells the administrator, else the job's owner, of failures: once, which the run's folder
-/// remembers. When mail cannot be sent, that is said, and the next look tries again.
+/// Mails an alert about failures to the administrator, else to the owner, once per failure; the
+/// run's folder records it. If mail cannot be sent, this is reported, and the next check tries
+/// again.
 pub(super) fn of_failures(
     found: &Scheduled,
     standing: &ScheduleStatus,
@@ -55,8 +56,8 @@ fn say_told(
     }
 }
 
-/// Tells that what is due could not even begin for lack of room on the disk. There is no folder of a
-/// run to note that in, so it is noted beside the leases, as far as there is room.
+/// Mails an alert that due runs could not start because the disk is full. There is no run folder to
+/// record that in, so it is recorded beside the leases, if there is space.
 pub(super) fn of_no_room(
     workspace: &Workspace,
     found: &Scheduled,
@@ -64,7 +65,7 @@ pub(super) fn of_no_room(
     teller: &mut Teller,
 ) {
     let standing = found.standing(workspace);
-    // A run that left a folder is an attempt like others, and told of as these are.
+    // A run that created a folder is an ordinary attempt, with ordinary alerts.
     let (Some(due), Some(to)) = (standing.now().next(), found.admin()) else {
         return;
     };
@@ -81,7 +82,7 @@ pub(super) fn of_no_room(
     };
     let lease = Lease::of_schedule(&workspace.places.files, &found.job.name);
     let folder = lease.path().parent().unwrap_or(&workspace.lake);
-    // Where there is no room for a folder either, the mail is sent again at the next look.
+    // If even the folder does not fit, the next check sends the mail again.
     let _ = std::fs::create_dir_all(folder);
     let told = retrocast_deliver::alert_without_run(folder, &alert, &is_stopped);
     say_told(found, told, teller);

@@ -1,4 +1,4 @@
-//! How two runs were set up and went, as lists.
+//! Setup and progress of two runs, as lists.
 
 use super::{
     super::{
@@ -26,7 +26,7 @@ pub(super) fn records(page: &mut Page, inputs: &[Input]) {
     page.list("Records", &told);
 }
 
-/// What differs in what was taken from a source; empty for nothing.
+/// The differences between the records read from a source; empty for none.
 fn input_text(input: &Input) -> String {
     let (old, new) = match (&input.taken.old, &input.taken.new) {
         (Some(old), Some(new)) => (old, new),
@@ -74,7 +74,7 @@ pub(super) fn settings(page: &mut Page, difference: &Difference) {
     let (program, own): (Vec<&Setting>, Vec<&Setting>) = config
         .settings
         .iter()
-        // The names of two jobs stand at the head.
+        // The names of two jobs are in the heading.
         .filter(|setting| setting.place != JOB || setting.key != NAME)
         .partition(|setting| setting.place == PROGRAM);
     let show = |setting: &Setting| {
@@ -160,8 +160,8 @@ pub(super) fn nodes(page: &mut Page, difference: &Difference) {
     page.list("Nodes that ended otherwise", &entries(groups.iter(), show));
 }
 
-/// What the second run says of a node, without the node's name; nothing where another node's fate
-/// says it.
+/// The message of the second run on a node, without the node's name; empty if another node's
+/// message explains it.
 fn told(course: &NodeChange) -> String {
     if course.state.new == "not run" {
         return String::new();

@@ -1,4 +1,4 @@
-//! What a difference comes to, in sentences.
+//! Summary of a difference, in sentences.
 
 use super::super::{
     Difference, Pair,
@@ -8,7 +8,7 @@ use super::super::{
 use crate::words::clean;
 use retrocast_domain::number::{count, list, plural};
 
-/// What it comes to, in sentences.
+/// Summarises a difference in sentences.
 pub(super) fn summary(difference: &Difference) -> Vec<String> {
     let mut out = Vec::new();
     let Pair { old, new } = &difference.runs;
@@ -99,7 +99,7 @@ fn of_findings(difference: &Difference) -> Option<String> {
     }
 }
 
-/// Which findings are neither new nor gone, because one run did not look for them.
+/// Findings that are neither new nor resolved, because one run did not look for them.
 fn not_compared(difference: &Difference) -> Option<String> {
     let all = &difference.findings.not_compared;
     let findings: u64 = all.iter().map(|stage| stage.findings).sum();
@@ -200,7 +200,7 @@ fn of_judgements(effects: &[Judgement]) -> Option<String> {
     (!parts.is_empty()).then(|| format!("{}.", list(&parts)))
 }
 
-/// What is the same of job, program and records, and what is not.
+/// The common and the different parts of job, program and records.
 fn of_setup(difference: &Difference) -> String {
     let config = &difference.config;
     let others: Vec<String> = difference

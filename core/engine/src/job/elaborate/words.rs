@@ -32,7 +32,7 @@ pub(super) fn word_at(text: &str, line: usize, column: usize) -> Span {
     at..at + length
 }
 
-/// Where a word first stands in a query, whatever its case.
+/// Finds the first occurrence of a word in a query, ignoring case.
 pub(super) fn find_word(text: &str, word: &str) -> Option<Span> {
     let (lower, word) = (text.to_ascii_lowercase(), word.to_ascii_lowercase());
     let part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');

@@ -4,7 +4,7 @@ use super::{Call, name};
 
 /// Names of cron jobs: the names of the jobs they start have eleven characters more, and may have 63.
 const MOST: usize = 52;
-/// Where the volume is mounted.
+/// Mount path of the volume.
 const WORKSPACE: &str = "/workspace";
 
 /// A volume, and a cron job for each of these jobs.

@@ -177,7 +177,7 @@ fn systemd_finds_the_program_of_a_unit() {
     ] {
         let program = folder.join(name).join("retrocast");
         fs::create_dir_all(folder.join(name)).unwrap();
-        // What it is does not matter, as long as it can be started.
+        // Any program that can be started will do.
         fs::copy("/bin/true", &program).unwrap();
         let unit = folder.join("retrocast-test.service");
         let command = command_of(program.to_str().unwrap());

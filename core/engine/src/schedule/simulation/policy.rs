@@ -1,9 +1,9 @@
-//! What becomes of runs that are missed, fail, die, are cancelled, and of clocks that are set.
+//! Runs that are missed, fail, die or are cancelled, and clocks that are set.
 
 use super::*;
 use crate::schedule::{State, calendar::SEARCHES};
 
-/// The machine is off from one time to another, and what is run afterwards is told.
+/// Simulates an outage from one time to another, and returns the runs after it.
 #[track_caller]
 fn outage(cron: &str, missed: Missed, off: &str, on: &str, expected: &[&str]) {
     let mut world = World::new(cron, "Europe/London", "2026-02-28T12:00:00Z");
@@ -86,8 +86,8 @@ fn what_is_not_caught_up_is_counted_and_told() {
     assert_eq!(none.overdue, Some(instant("2026-03-02T09:00:00Z")));
 }
 
-/// Months of due times that nobody looked after cost a look for each of their last days, not for
-/// each minute.
+/// Months of due times without a check cost one check for each of the last days, not for each
+/// minute.
 #[test]
 fn a_neglected_job_is_cheap_to_look_at() {
     let mut world = World::new("* * * * *", "Europe/London", "2026-01-01T12:00:00Z");

@@ -1,4 +1,4 @@
-//! What a contract declares of how records write values.
+//! Parses the notation of values from a contract.
 
 use super::{Reader, Value};
 use crate::{
@@ -20,14 +20,14 @@ const DIRECTIVES: &str = "%Y %y year; %m month; %b %B its name; %d %e day; %j da
 const EPOCHS: &str = "numbers since 1970 are epoch_s, epoch_ms, epoch_us or epoch_ns";
 
 impl Reader<'_> {
-    /// What the contract declares for all its fields.
+    /// Parses the notation that the contract declares for all fields.
     pub(super) fn shared_notation(&mut self, root: &DeTable) -> Notation {
         let found = self.declared_notation(root);
         self.distinct_marks(&found, root);
         found
     }
 
-    /// How records write the values of a field of this type.
+    /// Parses the notation of a field of this type.
     pub(in crate::contract) fn notation(
         &mut self,
         name: &str,
@@ -53,7 +53,7 @@ impl Reader<'_> {
 
         let own = self.declared_notation(table);
         let shared = self.shared.of_type(kind);
-        // A field with a decimal mark of its own says all about its numbers.
+        // A field with its own decimal mark does not inherit the thousands mark.
         let thousands = shared.thousands.filter(|_| own.decimal.is_none());
         let found = Notation {
             null_words: own.null_words.or(shared.null_words),
@@ -73,7 +73,7 @@ impl Reader<'_> {
         found
     }
 
-    /// What a contract and a field can declare alike.
+    /// Parses the keys that a contract and a field have in common.
     fn declared_notation(&mut self, table: &DeTable) -> Notation {
         Notation {
             null_words: self.words(table, "null_words"),
@@ -110,7 +110,7 @@ impl Reader<'_> {
         }
     }
 
-    /// One word cannot stand for both.
+    /// A word must not mean both true and false.
     fn distinct_words(&mut self, notation: &Notation, table: &DeTable) {
         let no = notation.words_for(false);
         let both = notation

@@ -179,7 +179,7 @@ impl Cutter<'_, '_> {
         self.copy(&bytes[at..at + good], header)?;
         self.input.bytes = bytes[at + good..].to_vec();
         if at == bytes.len() && !bytes.ends_with(b"\n") {
-            // Of a line too long for the buffer only the beginning was there.
+            // Of a line that is too long for the buffer, only the start was present.
             self.skip_line();
         }
         Ok(())

@@ -3,10 +3,10 @@
 use crate::read::decode::Text;
 use std::io::{self, Read};
 
-/// What is in memory of a file, and the rest of it.
+/// The buffered part of a file, and its unread rest.
 pub(super) struct Input<'r> {
     rest: Box<dyn Read + Send + 'r>,
-    /// What was read and not yet taken.
+    /// Data that was read and not consumed.
     pub bytes: Vec<u8>,
     end: Option<Result<(), io::Error>>,
     /// Whether lines end with a carriage return alone.
@@ -30,7 +30,7 @@ impl<'r> Input<'r> {
         }
         let before = self.bytes.len();
         let wanted = least - before;
-        // Room for all of it at once: growing would copy, and leave room that is never used.
+        // Reserves all of it at once: growing would copy, and allocate memory that is never used.
         self.bytes.reserve_exact(wanted);
         let read = (&mut self.rest)
             .take(wanted as u64)
@@ -56,7 +56,7 @@ impl<'r> Input<'r> {
         self.end.is_none()
     }
 
-    /// What ended the file before its end.
+    /// The error that ended the file early.
     pub fn error(&self) -> Option<&io::Error> {
         self.end.as_ref().and_then(|end| end.as_ref().err())
     }

@@ -13,7 +13,7 @@ use crate::read::{
 /// Blanks at most that a line is looked at for.
 const INDENT_MAX: u64 = 4096;
 
-/// Where the reader is. All indices are into the buffer.
+/// Position of the reader. All indices are into the buffer.
 #[derive(Default)]
 struct Cursor {
     /// The next byte to look at.
@@ -22,7 +22,7 @@ struct Cursor {
     lines: u64,
     /// Bytes of the line being read that lie before `line_start`, in blocks already handed on.
     line_before: u64,
-    /// Where the line being read begins in the buffer.
+    /// Start of the current line in the buffer.
     line_start: usize,
     /// Whether an outer array is open.
     in_array: bool,
@@ -35,7 +35,7 @@ impl Cursor {
         self.line_before + (at - self.line_start) as u64 + 1
     }
 
-    /// Goes on to `to`, and knows the lines between.
+    /// Advances to `to`, counting lines.
     fn pass(&mut self, bytes: &[u8], to: usize) {
         let passed = &bytes[self.at..to];
         if let Some(last) = memchr::memrchr(b'\n', passed) {
@@ -197,7 +197,8 @@ impl Cutter<'_, '_> {
         }
     }
 
-    /// Hands on a value that is not JSON, for the parser to say why, and looks for the next.
+    /// Passes on a value that is not JSON, so that the parser reports the error, and finds the next
+    /// one.
     fn broken_value(
         &mut self,
         place: &mut Cursor,
@@ -205,7 +206,7 @@ impl Cutter<'_, '_> {
         at: usize,
         indent: u64,
     ) -> Result<(), Stop> {
-        // When the next record shows it, that one begins at its own line.
+        // If the next record reveals the error, that one begins on its own line.
         let bytes = &self.input.bytes;
         let line = memchr::memrchr(b'\n', &bytes[start..at]).map(|end| start + end + 1);
         let end = match line {

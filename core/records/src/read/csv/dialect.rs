@@ -1,16 +1,16 @@
-//! How a CSV file is written: what its author may say of it, and what it tells itself.
+//! The dialect of a CSV file: declared keys, and detection of the others.
 
 use super::marks::Marks;
 
-/// What is known of how CSV files are written. What is not said is told by the file.
+/// The declared dialect of CSV files. Undeclared parts are detected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dialect {
-    /// What stands between cells; without it, the one that a line `sep=;` above the header names, else
-    /// the one of comma, semicolon, tab and bar that the first record has most of.
+    /// Delimiter; if undeclared, that of a line `sep=;` above the header, else the one of comma,
+    /// semicolon, tab and bar that is most frequent in the first record.
     pub delimiter: Option<u8>,
-    /// What stands around cells that hold a delimiter or a line break; `None` when nothing does.
+    /// Quote character of cells with a delimiter or a line break; `None` for none.
     pub quote: Option<u8>,
-    /// With what lines begin that are no records.
+    /// First character of comment lines.
     pub comment: Option<u8>,
     /// Whether the first record names the columns.
     pub header: bool,
@@ -19,7 +19,7 @@ pub struct Dialect {
 }
 
 impl Dialect {
-    /// Everything as the file tells it.
+    /// A dialect that is detected completely.
     pub const AS_FOUND: Self = Self {
         delimiter: None,
         quote: Some(b'"'),
@@ -28,7 +28,7 @@ impl Dialect {
         columns: None,
     };
 
-    /// Whether files can be written like that; the error says what to change.
+    /// Validates the dialect; the error contains advice.
     pub fn check(&self) -> Result<(), String> {
         let given = [
             ("delimiter", self.delimiter),
@@ -64,8 +64,8 @@ impl Dialect {
         is_named.then_some(*mark)
     }
 
-    /// The dialect of a file in which this line names the delimiter; the error says how that
-    /// contradicts what its author says.
+    /// The dialect of a file in which this line names the delimiter; an error if that contradicts
+    /// the declared one.
     pub(crate) fn delimited_by(&self, mark: u8, line: u64) -> Result<Self, String> {
         let named = char::from(mark);
         if let Some(declared) = self.delimiter.filter(|declared| *declared != mark) {

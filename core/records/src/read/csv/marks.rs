@@ -1,7 +1,7 @@
-//! Where CSV records and cells end.
+//! Finds the ends of CSV records and cells.
 //!
-//! A quote opens a quoted cell only at the cell's beginning, as spreadsheets write it; elsewhere it is
-//! text. Within, two quotes stand for one, and delimiters and line breaks are text.
+//! A quote opens a quoted cell only at the start of the cell, as spreadsheets write it; elsewhere it
+//! is text. Within, two quotes are one quote character, and delimiters and line breaks are text.
 
 use memchr::{memchr, memrchr};
 use std::borrow::Cow;
@@ -14,7 +14,7 @@ pub(crate) struct Marks {
     pub comment: Option<u8>,
 }
 
-/// What the records in some bytes come to.
+/// The ends of the records in a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LastRecord {
     /// After the line break of the last whole record; 0 when there is none.
@@ -72,7 +72,7 @@ impl Marks {
         }
     }
 
-    /// Where the last whole record ends of bytes that begin with a record.
+    /// Finds the end of the last whole record in bytes that start with a record.
     pub fn ends(self, bytes: &[u8]) -> LastRecord {
         let (mut last, mut at) = (0, 0);
         loop {
@@ -89,7 +89,7 @@ impl Marks {
         }
     }
 
-    /// Where the first record ends: after its line break.
+    /// The end of the first record: after its line break.
     pub fn first_end(self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         loop {
@@ -102,7 +102,7 @@ impl Marks {
         }
     }
 
-    /// How many cells a record has.
+    /// Number of cells of a record.
     pub fn count(self, record: &str) -> usize {
         self.cells(record, 0, &mut Vec::new())
     }

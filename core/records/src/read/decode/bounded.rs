@@ -11,7 +11,7 @@ use std::{
 /// A file may become this many times as long as it is. Logs and tables become 5 to 50 times as long;
 /// what gzip cannot exceed is 1032.
 pub(super) const TIMES_MAX: u64 = 200;
-/// Below this nothing is said, however small the file.
+/// Minimum size to which a file may always unpack.
 pub(super) const FREE_BYTES: u64 = 1 << 30;
 
 /// Counts the bytes that are taken from a reader.
@@ -40,7 +40,7 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// What a decoder gives, up to a limit.
+/// The output of a decoder, up to a limit.
 pub(super) struct Bounded<R> {
     inner: R,
     taken: Arc<AtomicU64>,
@@ -75,7 +75,7 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// What a decoder says, in words that tell what to do.
+/// Rewords an error of a decoder, with advice.
 fn told(error: io::Error) -> io::Error {
     let words = error.to_string();
     let lower = words.to_lowercase();

@@ -13,7 +13,7 @@ const WINDOW_LOG_MAX: u32 = 27;
 
 /// Unpacks one member.
 pub(super) trait Member: Read + Sized {
-    /// Where the packed bytes come from.
+    /// Reader of the compressed bytes.
     type Packed: BufRead;
     /// Name of a member in messages.
     const NOUN: &'static str;

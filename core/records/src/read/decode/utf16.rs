@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-/// Which byte of a unit comes first.
+/// Byte order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     Little,
@@ -10,7 +10,7 @@ pub(super) enum Order {
 }
 
 impl Order {
-    /// What a byte-order mark says.
+    /// Detects a byte-order mark.
     pub fn of(head: &[u8]) -> Option<Self> {
         match head {
             [0xFF, 0xFE, ..] => Some(Self::Little),
@@ -27,8 +27,8 @@ impl Order {
     }
 }
 
-/// A byte that is nowhere in UTF-8: what is not UTF-16 becomes this, so that the record is refused as
-/// text that is none, and not read as something it does not say.
+/// A byte that never occurs in UTF-8: it replaces invalid UTF-16, so that the record is refused as
+/// invalid text instead of being misread.
 const NO_TEXT: u8 = 0xFF;
 
 /// Gives the UTF-8 text of UTF-16 bytes, without the byte-order mark.

@@ -41,7 +41,7 @@ enum Kind {
     Decimal(StringArray),
     /// Moments, and how many of their units are a second.
     Moment(Int64Array, i64),
-    /// Times of clocks in a zone, likewise.
+    /// Local times in a zone, likewise.
     Local(Int64Array, i64),
     Day(Date32Array),
     Text(StringViewArray),
@@ -52,7 +52,7 @@ enum Kind {
     Struct(Vec<Option<Cells>>, Vec<(String, ArrayRef)>),
     /// Anything, for a field of JSON.
     Json(ArrayRef),
-    /// What no field takes, by name.
+    /// A type that fits no field, by name.
     Other(String),
 }
 
@@ -256,7 +256,7 @@ fn moments(array: &ArrayRef, unit: TimeUnit) -> (Int64Array, i64) {
     }
 }
 
-/// Where the items of each list lie, and the items; `None` when they are no lists.
+/// The ranges of the items of each list, and the items; `None` if they are not lists.
 fn lists(array: &ArrayRef) -> Option<(Vec<Range<usize>>, ArrayRef)> {
     let ranges = |ends: Vec<usize>| ends.windows(2).map(|two| two[0]..two[1]).collect();
     Some(match array.data_type() {
@@ -280,7 +280,7 @@ fn lists(array: &ArrayRef) -> Option<(Vec<Range<usize>>, ArrayRef)> {
     })
 }
 
-/// What a message calls a value that no field takes.
+/// The name of a type that fits no field, for messages.
 fn name(kind: &DataType) -> String {
     match kind {
         DataType::Struct(_) => "an object".to_string(),

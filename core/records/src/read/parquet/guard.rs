@@ -1,4 +1,4 @@
-//! What a Parquet file claims, held against what it has, before the library believes it.
+//! Validates the claims of a Parquet file before the library relies on them.
 
 use super::thrift::{Bad, LIST, STRUCT, TRUE, Walk};
 use parquet::basic::Compression;
@@ -26,7 +26,7 @@ pub(super) fn footer(bytes: &[u8]) -> Result<(), Bad> {
     tree(&children)
 }
 
-/// How many children an element of the schema says it has.
+/// Number of children that an element of the schema claims.
 fn schema_element(walk: &mut Walk<'_>, kind: u8) -> Result<u64, Bad> {
     if kind != STRUCT {
         return Err("its schema is none");
@@ -47,7 +47,7 @@ fn tree(children: &[u64]) -> Result<(), Bad> {
     if children.len() as u64 > COLUMNS_MAX {
         return Err("it has more than 10,000 columns");
     }
-    // Of each group that is open, how many children are to come.
+    // Number of outstanding children of each open group.
     let mut open: Vec<u64> = vec![1];
     for count in children {
         while open.last() == Some(&0) {
@@ -70,7 +70,7 @@ fn tree(children: &[u64]) -> Result<(), Bad> {
     Ok(())
 }
 
-/// What is known of the pages of a column in a row group.
+/// The pages of a column in a row group.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chunk {
     pub compression: Compression,
@@ -80,7 +80,7 @@ pub(super) struct Chunk {
     pub rows: u64,
 }
 
-/// What a page says of itself.
+/// The header of a page.
 #[derive(Debug, Default)]
 struct Page {
     unpacked: i64,
@@ -95,7 +95,7 @@ struct Page {
 }
 
 impl Chunk {
-    /// Whether the pages can be given to the library; what they come to, unpacked.
+    /// Validates the pages for the library; returns their decompressed size.
     pub fn check(&self, mut bytes: &[u8]) -> Result<u64, Bad> {
         let most = if self.lists { VALUES_MAX } else { self.rows };
         let (mut values, mut total) = (0_u64, 0_u64);
@@ -131,8 +131,8 @@ impl Chunk {
         Ok(total)
     }
 
-    /// Whether a page becomes no longer than it says. The library unpacks these to their end,
-    /// however far off that is; all others it gives room for what they say, and no more.
+    /// Returns true if a page decompresses to no more than it claims. The library decompresses
+    /// these codecs to their end, however long; for all others it allocates only what they claim.
     fn unpacks(&self, packed: &[u8], unpacked: u64) -> Result<(), Bad> {
         let most = unpacked + 1;
         let count = |reader: &mut dyn Read| {

@@ -1,4 +1,4 @@
-//! Which columns of a file are read, and as what types.
+//! Selects the columns to read, and their types.
 
 use crate::contract::{Field, FieldKind, UnknownFields};
 use arrow_schema::{DataType, Field as ArrowField, FieldRef, Fields, Schema, TimeUnit};
@@ -14,7 +14,7 @@ use parquet::{
 };
 use std::sync::Arc;
 
-/// What of a file is read.
+/// The part of a file to read.
 #[derive(Debug)]
 pub(super) struct Plan {
     /// The columns, by their number among all that hold values.
@@ -157,7 +157,7 @@ pub(super) fn with_views(
 ) -> Result<ArrowReaderMetadata, ParquetError> {
     let plain = ArrowReaderOptions::new();
     let known = ArrowReaderMetadata::try_new(Arc::clone(&metadata), plain.clone())
-        // What Arrow left in the file may be damaged, and is not needed.
+        // The embedded Arrow schema may be damaged, and is not needed.
         .or_else(|_| {
             ArrowReaderMetadata::try_new(
                 Arc::clone(&metadata),

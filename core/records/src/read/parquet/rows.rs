@@ -1,4 +1,4 @@
-//! Rows of columns, in parts that fit into memory, each row held to the contract.
+//! Rows of columns, in batches that fit into memory, each row checked against the contract.
 
 use super::{
     cells::Cells,
@@ -18,8 +18,8 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow_schema::DataType;
 use std::{ops::Range, sync::Arc};
 
-/// Bytes that rows handed on together may come to. A text that a dictionary gives to all rows is in
-/// the file once, and in what is made of it as often as there are rows.
+/// Maximum size of rows passed on together. A dictionary text that all rows share is in the file
+/// once, and in the result once per row.
 const PART_BYTES: u64 = RECORD_BYTES_MAX as u64;
 
 /// Some rows of a file.
@@ -122,8 +122,8 @@ impl Rows {
 }
 
 impl Table<'_> {
-    /// Reads one row into a new row of the columns, or says what is wrong; then the columns are left
-    /// as far as it came.
+    /// Reads one row into a new row of the columns, or returns a violation, with the columns
+    /// partially filled.
     pub fn read_row(
         &self,
         row: usize,
@@ -150,7 +150,7 @@ impl Table<'_> {
     }
 }
 
-/// About how many bytes some rows come to, written out.
+/// Approximate size of some rows, written out.
 fn weight(array: &dyn Array, rows: Range<usize>) -> u64 {
     let list = |child: &dyn Array, range: Range<usize>| {
         let items = range.len() as u64;

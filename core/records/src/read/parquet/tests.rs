@@ -108,8 +108,8 @@ fn ids(n: usize) -> ArrayRef {
     Arc::new(StringArray::from_iter_values((0..n).map(|n| n.to_string())))
 }
 
-/// The values of one column next to an `id`, after they were read as the contract's field: as Arrow
-/// shows them; or what was said of the first that was refused.
+/// Reads the values of one column next to an `id` as the contract's field: returns them as Arrow
+/// shows them, or the violation of the first refused one.
 fn column(name: &str, values: ArrayRef) -> String {
     let rows = values.len();
     let mut columns = vec![("id", ids(rows)), (name, values)];
@@ -160,7 +160,7 @@ fn numbers_of_every_width() {
         "1 n: 18446744073709551615 does not fit an integer of 64 bits",
     );
     check("x", Arc::new(Int32Array::from(vec![3])), "3.0");
-    // As programs write integers some of which are not there.
+    // As programs write integers with missing values.
     check("n", Arc::new(Float64Array::from(vec![5.0])), "5");
     check("x", Arc::new(Float32Array::from(vec![0.5])), "0.5");
     check(
@@ -177,7 +177,7 @@ fn numbers_of_every_width() {
         let values = Decimal128Array::from(vec![value]);
         Arc::new(values.with_precision_and_scale(precision, scale).unwrap())
     };
-    // 0.1 exactly as it is written, not a division of what is near it.
+    // 0.1 exactly as written, not the quotient of an approximation.
     check("x", decimal(1, 20, 1), "0.1");
     check(
         "x",
@@ -469,7 +469,7 @@ fn contracts_hold_for_columns_as_for_records() {
     assert!(!shown(column("who"), 0).contains("Ada"));
     let unknown = [("who.height".to_string(), 2), ("z".to_string(), 2)];
     assert_eq!(kept.unknown, unknown);
-    // What is said of the row that is refused shows no personal data.
+    // The message about the refused row contains no personal data.
     assert_eq!(kept.refused.len(), 1);
     assert!(
         kept.refused[0].starts_with("2 n: 9 is above"),

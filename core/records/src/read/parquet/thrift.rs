@@ -1,11 +1,11 @@
 //! Walking through Thrift's compact protocol before the library reads it.
 //!
-//! The library makes room for as many elements as a list says it has, and follows a schema as deep as
-//! it goes; both end the whole program when a file lies. So what it will read is walked through first:
-//! after that every list has the elements it claims.
+//! The library allocates as many elements as a list claims, and follows a schema to any depth; both
+//! abort the program if a file lies. So the structure is walked first: after that every list has the
+//! elements it claims.
 //! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>
 
-/// Why bytes cannot be read.
+/// The reason why bytes cannot be parsed.
 pub(super) type Bad = &'static str;
 
 const ENDS_EARLY: Bad = "it ends before its end";
@@ -14,7 +14,7 @@ const DEPTH_MAX: u32 = 32;
 /// Elements of one list. Each is some hundred bytes in memory.
 const ELEMENTS_MAX: u64 = 1 << 20;
 
-/// Types, as field headers tell them.
+/// Types in field headers.
 pub(super) const TRUE: u8 = 1;
 const FALSE: u8 = 2;
 const BYTE: u8 = 3;

@@ -1,4 +1,4 @@
-//! What a contract does not name, kept as JSON.
+//! Fields that a contract does not list, kept as JSON.
 
 use crate::{
     contract::{Field, UnknownFields},
@@ -27,7 +27,7 @@ pub(super) fn rest<'c>(
     out
 }
 
-/// Of a column that no field is called by, the parts that no field has a path to.
+/// The parts of a column that no field refers to by name or path.
 fn rest_within(path: &str, values: &ArrayRef, fields: &[Field], out: &mut Vec<(String, ArrayRef)>) {
     if fields.iter().any(|field| field.key() == path) {
         return;
@@ -51,8 +51,7 @@ pub(super) fn keep(rest: &[(String, ArrayRef)], row: usize, strangers: &mut Extr
     }
 }
 
-/// One value as JSON; `None` when JSON does not have the like. Written and read again: values that no
-/// field says more of are few.
+/// One value as JSON; `None` if JSON has no such type. Written and parsed again: such values are few.
 pub(super) fn value_of(values: &ArrayRef, row: usize) -> Option<serde_json::Value> {
     if values.is_null(row) {
         return Some(serde_json::Value::Null);

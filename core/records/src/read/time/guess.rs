@@ -73,7 +73,7 @@ fn shapes(text: &str) -> Option<Vec<String>> {
         .map(|date| format!("{weekday}{date}{clock}"))
         .collect();
     if by_twelve {
-        // Where noon is 12 PM, the month mostly comes first.
+        // With a 12-hour clock, the month mostly comes first.
         formats.reverse();
     }
     Some(formats)

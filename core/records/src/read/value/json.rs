@@ -1,7 +1,7 @@
 //! A JSON record, read straight into columns: no tree of values is built on the way.
 //!
-//! The contract guides a serde visitor. When a value breaks the contract, the visitor stops, the
-//! columns take the half-read record back, and the violation says where and why.
+//! The contract guides a serde visitor. If a value violates the contract, the visitor stops, the
+//! columns drop the incomplete record, and the violation describes the location and the reason.
 
 use crate::{
     contract::{Field, FieldKind, UnknownFields},
@@ -19,7 +19,7 @@ use serde::de::{
 use serde_json::Value;
 use std::{fmt, sync::Arc};
 
-/// Reads one line into one new row, or says what is wrong and leaves the columns as they were.
+/// Parses one line into one new row, or returns a violation and leaves the columns unchanged.
 pub(in crate::read) fn read_record(
     line: &str,
     fields: &[Field],
@@ -79,7 +79,7 @@ pub(in crate::read) fn read_value(
     let violation = cx.violation.take();
     let Err(error) = read else { return Ok(()) };
     column.truncate(rows);
-    // Where the text begins in its file is not known here.
+    // The position of the text in its file is unknown here.
     Err(violation.unwrap_or_else(|| Violation {
         column: None,
         below: 0,
@@ -143,7 +143,7 @@ fn broken(error: &serde_json::Error) -> Violation {
     }
 }
 
-/// What is carried through one record.
+/// The state of one record.
 struct Context<'a> {
     violation: Option<Violation>,
     strangers: &'a mut ExtraFields,
@@ -424,8 +424,8 @@ fn push_within(
     Ok(())
 }
 
-/// A value that nobody asked for. Unlike serde's own `IgnoredAny` it goes through the parser, whose
-/// limit of depth so holds for the whole record, whatever the contract knows of it.
+/// A value that is skipped. Unlike serde's own `IgnoredAny` it goes through the parser, whose depth
+/// limit thus applies to the whole record, whatever the contract lists.
 struct Unread;
 
 impl<'de> serde::Deserialize<'de> for Unread {
@@ -476,11 +476,11 @@ impl<'de> Visitor<'de> for Unread {
     }
 }
 
-/// What the name of a field is to the contract.
+/// The role of a name in the contract.
 enum Named {
-    /// That of a field, by its index.
+    /// A field, by its index.
     Field(usize),
-    /// That of an object through which the path of a field leads.
+    /// An object on the path of a field.
     Around(String),
     /// One that it does not name.
     Stranger,

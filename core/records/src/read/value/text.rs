@@ -1,4 +1,4 @@
-//! Texts as values: cells of CSV, strings of JSON and Parquet, and what a contract says itself.
+//! Texts as values: cells of CSV, strings of JSON and Parquet, and values in contracts.
 //!
 //! A refusal names what is accepted, and the line to add to the contract where one would do.
 
@@ -13,12 +13,12 @@ use crate::{
 };
 use std::borrow::Cow;
 
-/// Where a text is from.
+/// The origin of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::read) enum Origin {
     /// A cell of CSV, where everything is text.
     Cell,
-    /// A string of JSON or Parquet, which tell texts from numbers.
+    /// A string of JSON or Parquet, which distinguish texts from numbers.
     String,
     /// The contract itself, which has no notation but its own.
     Contract,
@@ -134,8 +134,8 @@ pub(in crate::read) fn push_digits(text: &str, field: &Field, column: &mut Colum
     Err(violation)
 }
 
-/// Whether texts can be numbers: strings of formats that have numbers only where the contract says how
-/// they are written.
+/// Returns true if texts can be numbers: in formats with native numbers, only if the contract declares
+/// the notation.
 fn is_numeral(notation: &Notation, origin: Origin) -> bool {
     match origin {
         Origin::Cell => true,
@@ -184,8 +184,8 @@ pub(crate) fn numeral<'t>(text: &'t str, notation: &Notation) -> Option<Cow<'t, 
     Some(format!("{sign}{whole}{point}{decimals}{exponent}").into())
 }
 
-/// What a message adds to "expected …, found …": what is accepted, and the line to add. It depends on
-/// the form of a text only.
+/// Adds to "expected …, found …" what is accepted, and the line to add. It depends on the form of a
+/// text only.
 fn advice(field: &Field, text: &str) -> String {
     let table = format!("[{}]", field.table);
     match field.kind {

@@ -13,7 +13,8 @@ use jiff::{
 /// A day and what it is called.
 type Named = (Date, &'static str);
 
-/// The holidays of a country in a year, in no order. Days in lieu stand beside the days themselves.
+/// The holidays of a country in a year, in no order. Substitute days are listed in addition to the
+/// holidays.
 pub(in crate::features) fn of(country: Country, year: i16) -> Vec<Named> {
     match country {
         Country::England => england(year),

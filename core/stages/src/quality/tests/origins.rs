@@ -1,4 +1,4 @@
-//! Where bad records come from is read from their raw text.
+//! The origin of bad records is read from their raw text.
 
 use super::*;
 
@@ -48,7 +48,7 @@ fn values_are_read_from_whole_and_broken_records() {
         r#"{"text": "\"component\" is", "component": "#,
         &["(not known)", "3", "3"],
     );
-    // What is of a time after the window is not known yet.
+    // Records of a time after the window are not known yet.
     check(r#"{"component": "a", "at": "2026-11-16T00:00:00Z"}"#, &[]);
     check(
         r#"{"component": "a", "at": "2026-11-15T23:59:59Z"}"#,

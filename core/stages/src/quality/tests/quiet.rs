@@ -171,7 +171,7 @@ fn a_weekend_is_no_end_and_a_missed_friday_is() {
     check(&missed, &["records stopped"]);
     let finding = &missed.cell.findings[0];
     // Of 265 working days after the first none was without records, and the missed Friday counts as
-    // one: 1 / 266. That nothing came on the rest of Thursday and on the weekend is as always.
+    // one: 1 / 266. No records on the rest of Thursday and on the weekend are as usual.
     let p = finding.p.expect("a probability");
     let expected = 1.0 / 266.0;
     assert!((p - expected).abs() < 1e-9, "{p}");

@@ -1,4 +1,4 @@
-//! Claims about rhythms: which category stands out, in words and numbers.
+//! Claims about effects: the category that differs most, in words and numbers.
 
 use super::{
     super::{Candidate, Data, EffectName, Group, severity, words},
@@ -10,7 +10,7 @@ use retrocast_domain::{Direction, Finding, Magnitude, number};
 use retrocast_stats::test::{Comparison, chi_square_fit, holm};
 use serde_json::json;
 
-/// The claim about the category that stands out most, and those that cannot be told from it.
+/// The claim about the category that differs most, and those that are indistinguishable from it.
 pub(super) fn best_candidate(
     data: &Data<'_>,
     rhythm: &Rhythm,
@@ -29,7 +29,7 @@ pub(super) fn best_candidate(
     let holds = |category: usize| {
         adjusted[category] < data.params.alpha && large(&against(fitted, category))
     };
-    // Of all that stand out, the highest is told; the lowest only where none is high.
+    // Of all that differ, the highest is reported; the lowest only if none is high.
     let rank = |category: usize| {
         let size = if holds(category) {
             against(fitted, category).estimate.ln().abs()
@@ -81,8 +81,8 @@ fn compared(fitted: &Fitted, categories: &[usize], others: &[usize]) -> Comparis
     contrast.unwrap_or(NO_DIFFERENCE)
 }
 
-/// A category and those of its peers, which stand out on the same side, that are not proven to do so
-/// less: naming one alone would deny the others. In the order of the calendar.
+/// A category and those of its peers that differ in the same direction and are not proven to differ
+/// less: naming one alone would deny the others. In calendar order.
 fn not_told_apart(
     data: &Data<'_>,
     fitted: &Fitted,
@@ -135,7 +135,7 @@ fn each(
     format!(", {}", number::list(&parts))
 }
 
-/// The finding with the ratio of the category that stands out most under this name; where it is named with
+/// The finding with the ratio of the category that differs most under this name; if it is named with
 /// others, that of all of them keeps its own.
 fn with_strongest(
     finding: Finding,
@@ -168,7 +168,7 @@ const NO_DIFFERENCE: Comparison = Comparison {
     p: 1.0,
 };
 
-/// Up to two claims: the days that stand out most, and the weekend as a whole.
+/// Up to two claims: the days that differ most, and the weekend as a whole.
 pub(super) fn weekday_candidates(
     data: &Data<'_>,
     rhythm: &Rhythm,
@@ -190,7 +190,7 @@ pub(super) fn weekday_candidates(
             .copied()
             .max_by(|a, b| log(working[*a]).abs().total_cmp(&log(working[*b]).abs()))
     };
-    // The highest day is told when it is above both means; else the day that stands out most.
+    // The highest day is reported if it is above both means; else the day that differs most.
     let p_all = holm(&WORKING.map(|day| p_of(all[day])));
     let is_peak = |day: usize| {
         log(all[day]) > 0.0 && log(working[day]) >= least && p_all[day] < 0.05 && p[day] < 0.05
@@ -223,15 +223,15 @@ pub(super) fn weekday_candidates(
         .find_map(|low| Some((low, working[low].filter(|_| log(working[low]) <= -least)?)))
         .filter(|(_, c)| c.upper < 1.0);
     let sure = (p[surest], adjusted[surest]);
-    // The weekend is held against the working days that do not stand out themselves.
+    // The weekend is compared with the working days that do not differ themselves.
     let rest: Vec<usize> = WORKING
         .into_iter()
         .filter(|d| !(holds && days.contains(d)))
         .collect();
     let sides = WEEKEND.map(|d| fitted.rates.contrast(&[d], &rest, 0.95));
     let same_side = log(sides[0]) * log(sides[1]) > 0.0;
-    // Where the weekend differs more than the days do, it is what sets them apart from all days: it comes
-    // first, and they are held against working days.
+    // If the weekend differs more than the days do, it is the reason why they differ from all days: it
+    // comes first, and they are compared with working days.
     let weekend = fitted.rates.contrast(&WEEKEND, &WORKING, 0.95);
     let of_working = log(fitted.rates.contrast(&days, &WORKING, 0.95));
     let is_weekend_larger = same_side
@@ -251,9 +251,10 @@ pub(super) fn weekday_candidates(
         weekend,
     ) {
         let mut weekend = weekend_candidate(data, rhythm, group, fitted, chart, &shown, &judged);
-        // Bars are held against what their title compares with.
+        // Bars have the baseline of their title.
         weekend.redrawn = chart.map(|at| chart_against_working(data, rhythm, group, fitted, at));
-        // The last of them gives the chart its title: a day that stands out, unless the weekend does more.
+        // The last of them gives the chart its title: a day that differs, unless the weekend does
+        // more.
         return if is_weekend_larger {
             claim.redrawn.clone_from(&weekend.redrawn);
             vec![claim, weekend]
@@ -262,7 +263,7 @@ pub(super) fn weekday_candidates(
             vec![weekend, claim]
         };
     }
-    // Saturday and Sunday go different ways: the one that stands out most speaks for itself.
+    // Saturday and Sunday differ in opposite directions: the larger one is reported alone.
     let p_single: Vec<f64> = WEEKEND
         .iter()
         .zip(sides)
@@ -372,7 +373,7 @@ fn day_candidate(
     }
 }
 
-/// `judged` leaves out a working day that stands out itself; `weekend` is what the reader is told.
+/// `judged` excludes a working day that differs itself; `weekend` is the reader's name for it.
 fn weekend_candidate(
     data: &Data<'_>,
     rhythm: &Rhythm,
@@ -427,14 +428,14 @@ fn sentence(data: &Data<'_>, group: &Group, claim: &str) -> String {
     format!("{}.", statement(data, group, claim))
 }
 
-/// Tells whether one category is proven to be below another.
+/// Returns true if one category is proven to be below another.
 fn is_below(fitted: &Fitted, low: usize, high: usize, alpha: f64) -> bool {
     let contrast = fitted.rates.contrast(&[low], &[high], 0.95);
     contrast.is_some_and(|c| c.estimate < 1.0 && c.p < alpha)
 }
 
-/// Tells whether each of these categories is proven to be above, or below, each other one: pair by pair,
-/// which needs no correction where all must hold (Berger 1982).
+/// Returns true if each of these categories is proven to be above, or below, each other one: pair by
+/// pair, which needs no correction if all must hold (Berger 1982).
 fn is_beyond_all(
     data: &Data<'_>,
     fitted: &Fitted,

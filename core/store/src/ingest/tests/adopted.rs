@@ -32,7 +32,7 @@ fn is_clean(bench: &Bench) -> bool {
 
 #[test]
 fn few_rows_that_do_not_count_stay_in_the_files_unseen() {
-    // Of 103 rows, three are outdone by the last three.
+    // Of 103 rows, the last three supersede three others.
     let text = lines((0..100).chain([5, 50, 95]));
     let bench = Bench::new(&[("raw/1.jsonl", text.as_bytes())]);
     let found = bench.ingest("raw/*.jsonl").unwrap();
@@ -66,7 +66,7 @@ fn few_rows_that_do_not_count_stay_in_the_files_unseen() {
     expected.extend([(7, 0), (50, 1)]);
     assert_eq!(pairs(&bench, &found.dataset), expected);
 
-    // What was outdone comes back when what outdid it goes.
+    // A superseded row reappears when its successor is deleted.
     std::fs::remove_file(bench.folder.path().join("raw/2.jsonl")).unwrap();
     let found = bench.ingest("raw/*.jsonl").unwrap();
     let mut pairs = pairs(&bench, &found.dataset);
@@ -93,7 +93,7 @@ fn where_a_dataset_is_rows_are_written_again_as_its_next_version() {
             (duplicates, rows)
         );
         assert_eq!(pairs(&bench, &found.dataset).len() as u64, rows);
-        // What reports cite stays as it was.
+        // Versions cited by reports are unchanged.
         assert_eq!(pairs(&bench, &first).len(), 40);
     }
     assert_eq!(versions(&bench), [1, 2, 3]);

@@ -1,4 +1,4 @@
-//! What an increment writes behind what is there, and who was overtaken meanwhile.
+//! Increments, and writers that lose a race.
 
 use super::*;
 
@@ -79,7 +79,7 @@ fn an_increment_writes_its_own_rows_once() {
         ]
     );
     assert_eq!((found.dataset.rows, found.note.duplicates), (3, 2));
-    // Rows that do not count tell no times.
+    // Superseded rows do not count for the times.
     let ends = (
         found.note.first_time.as_str(),
         found.note.last_time.as_str(),
@@ -94,7 +94,7 @@ fn an_increment_writes_its_own_rows_once() {
     assert_eq!(bench.rows(&found.dataset).len(), 3);
     assert_eq!(found.note.last_time, "2026-01-10T00:00:00Z");
 
-    // What was outdone comes back when what outdid it goes.
+    // A superseded row reappears when its successor is deleted.
     std::fs::remove_file(bench.folder.path().join("raw/1.jsonl")).unwrap();
     let found = bench.take(LATEST);
     let mut rows = bench.rows(&found.dataset);
@@ -147,7 +147,7 @@ fn a_quarantine_that_the_rows_do_not_name_is_not_added_to() {
     std::fs::remove_file(bench.folder.path().join("raw/1.jsonl")).unwrap();
     let found = bench.take(PLAIN);
     assert_eq!((found.quarantine, found.dataset.rows), (None, 1));
-    // Whoever looks at the newest version sees that there is nothing any more.
+    // Readers of the newest version see that it is empty.
     let newest = lake.latest("tickets__quarantine");
     assert_eq!(bench.runtime.block_on(newest).unwrap().unwrap().rows, 0);
     bench.put("raw/3.jsonl", &broken(6));
@@ -174,7 +174,7 @@ fn what_a_process_that_died_refused_is_neither_shown_nor_counted() {
     let bench = Bench::new(&[("raw/a.jsonl", (line(1, 1, 5) + &broken(3)).as_bytes())]);
     let lake = bench.lake();
     let spec = Bench::spec("raw/*.jsonl", PLAIN);
-    // As the engine has it: the same records have the same fingerprint.
+    // As in the engine: the same records have the same fingerprint.
     let take = |records: &str, dies: bool| {
         let made_from = (MADE_FROM.to_string(), records.to_string());
         let properties = Properties::from([made_from]);
@@ -218,7 +218,7 @@ fn what_a_process_that_died_refused_is_neither_shown_nor_counted() {
     bench.put("raw/c.jsonl", &line(5, 1, 5));
     take("a c", false);
     assert_eq!(shown(), 1);
-    // What the dead process left has b under another number.
+    // The dead process left b under another number.
     remove("raw/c.jsonl");
     bench.put("raw/b.jsonl", &b);
     assert_eq!(take("a b", false).unwrap().quarantine.unwrap().rows, 2);
@@ -301,7 +301,7 @@ fn rows_that_name_no_quarantine_are_shown_with_none() {
     assert_eq!(refused(), 0);
     bench.runtime.block_on(lake.show(&two)).unwrap();
     assert_eq!(refused(), 1);
-    // With what it names gone, nothing is shown in its place, and nothing is broken.
+    // If what it names is gone, nothing is restored, and nothing breaks.
     bench.runtime.block_on(lake.show(&one)).unwrap();
     std::fs::remove_file(bench.folder.path().join("raw/2.jsonl")).unwrap();
     let manifests = bench

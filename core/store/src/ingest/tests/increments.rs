@@ -64,7 +64,7 @@ fn rows(bench: &Bench, lake: &Lake) -> Vec<String> {
     rows
 }
 
-/// Takes the folder in; with `patience`, is broken off after so many steps of the work.
+/// Ingests the folder; with `patience`, is cancelled after that many steps.
 fn take(
     bench: &Bench,
     lake: &Lake,
@@ -82,7 +82,7 @@ fn take(
     let Some(micros) = patience else {
         return Some(bench.runtime.block_on(work).unwrap());
     };
-    // On threads of its own, which end with it: whoever is killed goes on with nothing.
+    // On threads of its own, which end with it: a killed process does nothing more.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -112,7 +112,7 @@ fn consistent(bench: &Bench, lake: &Lake, found: &Ingested) {
     assert_eq!(refused_places(bench, lake, found), refused);
 }
 
-/// How many records are in the quarantine, each of a file that is there, none of them twice.
+/// The number of quarantined records, each of an existing file, none twice.
 fn refused_places(bench: &Bench, lake: &Lake, found: &Ingested) -> u64 {
     let Some(quarantine) = &found.quarantine else {
         return 0;

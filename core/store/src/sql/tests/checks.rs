@@ -1,4 +1,4 @@
-//! What a check finds before a run does.
+//! Errors that a check finds before a run does.
 
 use super::*;
 
