@@ -491,7 +491,7 @@ fn health(report: &Report) -> Health {
         // The reason for alarms although the records are good.
         let but = match alarms.count() as u64 {
             0 if report.notices.is_empty() => String::new(),
-            0 => "; see the remark on the period".to_string(),
+            0 => "; some are missing".to_string(),
             n => format!("; {} about the data", plural(n, "warning")),
         };
         format!(
@@ -593,10 +593,7 @@ mod tests {
         let all = format!("100 % of {} records accepted, {n} sources", n * 1000);
         assert_eq!(plain(&report), ("good", all.clone()));
         report.notices = vec!["The records end on Wednesday.".to_string()];
-        assert_eq!(
-            plain(&report),
-            ("fair", format!("{all}; see the remark on the period"))
-        );
+        assert_eq!(plain(&report), ("fair", format!("{all}; some are missing")));
         let mut cell = Cell {
             chapter: Chapter::Data,
             ..Cell::new("quality", "quality")

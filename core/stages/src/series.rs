@@ -193,7 +193,12 @@ impl SeriesSet {
 
     /// First and last day: "2026-08-03 to 2026-11-15".
     pub(crate) fn dates(&self) -> String {
-        self.days(0)
+        self.dates_from(0)
+    }
+
+    /// The same from a position on.
+    pub(crate) fn dates_from(&self, from: usize) -> String {
+        self.days(from)
             .map_or_else(String::new, |[first, last]| format!("{first} to {last}"))
     }
 

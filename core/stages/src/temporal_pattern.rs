@@ -309,8 +309,12 @@ fn run(
     let done = number::list(&found.done);
     let findings = claims(&params, &mut found);
     cell.did = format!(
-        "Looked at {}{} in {}, {}: {}.",
-        done,
+        "Looked {} {done}{} in {}, {}: {}.",
+        if done.starts_with("a threshold") {
+            "for"
+        } else {
+            "at"
+        },
         if found.lines.iter().any(Line::is_rhythm) {
             format!(" of {}", data.measure)
         } else {

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 const ASKS_MAX: usize = 5;
 /// Asked if the first page reports missing records and no finding does.
 const INCOMPLETE: &str =
-    "Find out why records are missing: the figures are of a part of the period.";
+    "Find out why records are missing: the figures cover only a part of the period.";
 /// Characters of a title inside a request.
 const TITLE_MAX: usize = 60;
 

@@ -508,7 +508,7 @@ fn verdict_tells_of_improvements() {
     check(&[Verdict::Unclear], "the improvement has no proven effect");
     check(
         &[Verdict::Works, Verdict::TooEarly, Verdict::Works],
-        "of three improvements two work and one is too early to judge",
+        "of three improvements two work and one is too recent to judge",
     );
     check(
         &[Verdict::Unclear; 2],

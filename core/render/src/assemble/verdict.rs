@@ -262,8 +262,8 @@ pub(super) fn effect_clause(effects: &[Effect]) -> Option<String> {
         ),
         say(
             Verdict::TooEarly,
-            "is too early to judge",
-            "are too early to judge",
+            "is too recent to judge",
+            "are too recent to judge",
         ),
     ]
     .into_iter()

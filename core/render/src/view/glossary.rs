@@ -57,8 +57,8 @@ const TERMS: &[Term] = &[
     Term {
         name: "Control",
         words: &["control", "controls", "uncontrolled"],
-        meaning: "a comparable series that the change did not touch; “uncontrolled” means that there \
-                  was none, so an outside event in the same days cannot be told from the effect of the \
+        meaning: "a comparable series that the change did not touch; “uncontrolled” means that none \
+                  moved in step before the change, or that there was none, so an outside event in the same days cannot be told from the effect of the \
                   change",
     },
     Term {

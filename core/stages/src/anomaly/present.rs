@@ -327,11 +327,11 @@ impl Reporter<'_> {
         let zero = match reach_zero {
             n if n == 0 || !is_silence_judged => String::new(),
             n if n == steps => format!(
-                "; it holds zero, so a {noun} without {} cannot stand out",
+                "; it includes zero, so a {noun} without {} cannot stand out",
                 self.name
             ),
             n => format!(
-                "; on {} of them it holds zero, so a {noun} without {} cannot stand out",
+                "; on {} of them it includes zero, so a {noun} without {} cannot stand out",
                 count(n),
                 self.name
             ),

@@ -212,7 +212,7 @@ fn headings_say_what_is_proven_and_what_lies_outside_the_band() {
         "{}",
         analysis.cell.did
     );
-    let without = "; it holds zero, so a day without failures cannot stand out)";
+    let without = "; it includes zero, so a day without failures cannot stand out)";
     let rare = analyse(&[("billing", rhythm(5, 0.5))], json!({}));
     assert!(
         rare.cell.charts[0].title.ends_with(without),

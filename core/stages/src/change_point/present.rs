@@ -155,7 +155,7 @@ impl Stretch<'_> {
         if self.between().is_empty() {
             period.when(day)
         } else {
-            format!("about {}", period.words(day))
+            format!("around {}", period.words(day))
         }
     }
 

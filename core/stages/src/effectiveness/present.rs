@@ -125,7 +125,7 @@ impl Reporter<'_> {
             Outcome::Measured(measured) => self.measured(finding, improvement, measured),
             Outcome::TooEarly(message) => {
                 finding.sentence = fill(
-                    "{title} ({component}, {date}): too early to judge, {message}.",
+                    "{title} ({component}, {date}): too recent to judge, {message}.",
                     &[
                         ("title", &improvement.title),
                         ("component", &improvement.component),
@@ -236,10 +236,7 @@ impl Reporter<'_> {
         let range = match found.as_ref().map(Estimate::range) {
             None => String::new(),
             Some(range) if range.is_empty() => range,
-            Some(range) if measured.verdict.is_proven() => {
-                format!(" (95{}% interval {range})", number::NBSP)
-            }
-            Some(range) => format!(" ({range})"),
+            Some(range) => format!(" (95{}% interval {range})", number::NBSP),
         };
         let [_, low, high] = estimate.absolute;
         let [after, expected] = levels(
@@ -274,8 +271,8 @@ impl Reporter<'_> {
                  without it, going by the {history} before{range}.{onset}"
             }
             (_, true) => {
-                "{title}: no {measure}{place} in {days}, about {total} expected without it, going by \
-                 the {history} before{range}; its effect is not proven.{onset}"
+                "{title}: no {measure}{place} in {days}; about {total} would have been expected without \
+                 it, going by the {history} before. Its effect is not proven{range}.{onset}"
             }
         };
         fill(
@@ -321,8 +318,8 @@ impl Reporter<'_> {
             &self.params.unit,
         );
         let template = if onset.is_none && self.lines.adds_up {
-            " No {measure}{place} {were} recorded from {first} on, {days} before the change, which cannot \
-             have begun that."
+            " No {measure}{place} {were} recorded from {first} on, {days} before the change, so the change \
+             cannot have started this."
         } else {
             " {Measure}{place} had moved before the change: {mean}{per} in the {days} before it, \
              {earlier}{per} until then; what moved {them} may be something else."

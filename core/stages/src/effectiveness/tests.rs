@@ -229,7 +229,7 @@ fn a_change_of_the_last_days_is_too_early_to_judge() {
     let analysis = analyse(&series, &[("IMP-001", "billing", "2026-11-13")]);
     let sentence = analysis.cell.findings[0].sentence.replace('\u{a0}', " ");
     assert!(
-        sentence.ends_with(": too early to judge, 3 days of data after the change, 7 needed."),
+        sentence.ends_with(": too recent to judge, 3 days of data after the change, 7 needed."),
         "{sentence}"
     );
 }
@@ -366,7 +366,7 @@ fn what_ended_before_the_change_is_said() {
     let expected = "No failures in billing were recorded from ";
     assert!(
         sentence.contains(expected)
-            && sentence.contains("days before the change, which cannot have begun that."),
+            && sentence.contains("days before the change, so the change cannot have started this."),
         "{sentence}"
     );
     // A level that moved early, of what cannot be counted.

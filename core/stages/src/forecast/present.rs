@@ -151,7 +151,7 @@ impl Reporter<'_> {
         );
         finding.n = group.line.known() as u64;
         finding.method = METHOD.to_string();
-        finding.baseline = Some(format!("history, {}", self.lines.dates()));
+        finding.baseline = Some(format!("history, {}", self.history(group)));
         let mut evidence = self.lines.evidence.clone();
         evidence.filter = Some(group.line.subject.clone());
         finding.evidence.push(evidence);
@@ -272,7 +272,10 @@ impl Reporter<'_> {
                 earliest, latest, ..
             } => {
                 let dates = self.breach_dates(earliest, latest);
-                format!("{claim} ({dates}) if it keeps rising")
+                format!(
+                    "{claim} (95{NBSP}% interval {dates}) if it keeps rising",
+                    NBSP = number::NBSP
+                )
             }
         })
     }
@@ -300,7 +303,7 @@ impl Reporter<'_> {
         finding.n = stretch.length as u64;
         finding.method = LINE_METHOD.to_string();
         let began = self.began(group, stretch);
-        finding.baseline = Some(format!("no rise since about {began}"));
+        finding.baseline = Some(format!("no rise since around {began}"));
         finding
             .caveats
             .push("The line is extrapolated; a restart or a release would end it.".to_string());
@@ -359,8 +362,9 @@ impl Reporter<'_> {
                 let rise = over(stretch.slope);
                 let slope = Estimate::amount(rise, Some(slopes), &self.params.unit, true);
                 finding.sentence = fill(
-                    "{claim} if it keeps rising by {slope} a {noun} as it has since about {began} \
-                     ({level} interval of that line: {dates}); the forecast {forecast}.",
+                    "{claim} ({level} interval {dates}) if it keeps rising by {slope} a {noun}, as it has \
+                     since around {began}; the forecast, which allows for the rise to slow or stop, \
+                     {forecast}.",
                     &[
                         ("claim", &claim),
                         ("level", &words::share(level)),
@@ -389,6 +393,12 @@ impl Reporter<'_> {
                 .number("slope", stretch.slope)
                 .number("since", began.to_string()),
         )
+    }
+
+    /// First and last day with a value that the forecast learns from: "2026-08-03 to 2026-11-15".
+    fn history(&self, group: &Foretold) -> String {
+        let first = group.line.values.iter().position(Option::is_some);
+        self.lines.dates_from(first.unwrap_or(0))
     }
 
     /// First day of the line that is carried on.

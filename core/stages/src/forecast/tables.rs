@@ -28,7 +28,7 @@ impl Reporter<'_> {
         let interval = format!(">{widest} interval");
         columns.push(&interval);
         if self.params.capacity.is_some() {
-            columns.push(">limit, if the rise continues");
+            columns.push(">Limit reached, if the rise continues");
         }
         let error = Self::error_heading(foretold);
         let held = format!(">past values in the {held} interval");
@@ -78,7 +78,8 @@ impl Reporter<'_> {
             let outlook = &group.outlook;
             table.caption = format!(
                 "Mean absolute errors{} on {} over {}; those whose recent errors are close to \
-                 the best are combined, weighted by these; the column counts all dates alike.",
+                 the best are combined, with more weight for smaller errors; the error column counts all \
+                 dates alike.",
                 words::in_group(group.line),
                 number::plural(outlook.origins as u64, "past date"),
                 number::plural(outlook.mean.len() as u64, self.lines.period.noun())

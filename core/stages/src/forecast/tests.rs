@@ -90,15 +90,19 @@ fn a_drifting_metric_reaches_its_limit_and_a_level_one_does_not() {
         ),
         None => "does not reach it within 60 days".to_string(),
     };
-    let want = format!("(95 % interval of that line: {dates}); the forecast {reaches}.");
+    let want = format!("; the forecast, which allows for the rise to slow or stop, {reaches}.");
     assert!(words.ends_with(&want), "{words}");
+    assert!(
+        words.contains(&format!(" (95 % interval {dates}) if it keeps rising by ")),
+        "{words}"
+    );
     let caveat = finding.caveats.join(" ").replace('\u{a0}', " ");
     assert!(
         caveat.contains("the 95 % interval of the forecast for a single day reaches the limit on"),
         "{caveat}"
     );
     let title = chart.title.replace('\u{a0}', " ");
-    let claim = title.strip_suffix(&format!(" ({dates}) if it keeps rising"));
+    let claim = title.strip_suffix(&format!(" (95 % interval {dates}) if it keeps rising"));
     assert!(words.starts_with(claim.expect(&title)), "{title}");
     assert_eq!(analysis.cell.charts.len(), 1);
 }

@@ -100,7 +100,7 @@ fn of_column(
     let (several, where_from) = match sets.len() as u64 {
         1 => (String::new(), String::new()),
         n => (
-            format!(", in {} cases with {all} together", number::count(n)),
+            format!(" ({} sets, {all} in all)", number::count(n)),
             "for example ".to_string(),
         ),
     };

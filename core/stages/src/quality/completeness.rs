@@ -108,11 +108,14 @@ fn basis(fields: u64, gaps: usize, emptiest: Option<(f64, &str, [f64; 2])>) -> S
         0 => "none".to_string(),
         gaps => number::count(gaps as u64),
     };
-    let most = emptiest.map_or_else(String::new, |(_, column, full)| {
+    let most = emptiest.and_then(|(_, column, full)| {
         let [now, usual] = full.map(number::percent);
-        format!(
-            "; the largest difference: {column}, filled in {now} of records, usually in {usual}"
-        )
+        (now != usual).then(|| {
+            format!(
+                "; the largest difference: {column}, filled in {now} of records, usually in {usual}"
+            )
+        })
     });
+    let most = most.unwrap_or_default();
     format!("{fields}, {proven} proven emptier than usual{most}")
 }

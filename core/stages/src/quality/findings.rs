@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{Context, Input};
 use retrocast_domain::{
-    Direction, Finding, Magnitude, Severity,
+    Ask, Direction, Finding, Magnitude, Severity,
     number::{self, plural},
     sentence::fill,
     window::long,
@@ -335,5 +335,11 @@ fn broken_files(context: &Context, input: &Input) -> Option<Finding> {
             ("reason", reason.trim_end_matches('.')),
         ],
     );
+    let (files, again) = match count {
+        1 => ("one file".to_string(), "have it delivered again in full"),
+        _ => (plural(count, "file"), "have them delivered again in full"),
+    };
+    let happened = "could not be read to the end";
+    finding.ask = Some(Ask::new(files, happened, again));
     Some(finding.number("broken_files", count))
 }

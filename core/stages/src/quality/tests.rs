@@ -433,7 +433,7 @@ fn of_many_values_that_look_alike_one_pair_is_an_example() {
         .find(|found| found.what == "values alike in team");
     let sentence = plain(&found.expect("a finding").sentence);
     let want = "Values of team in tickets that differ only in upper and lower case count as different \
-                groups, in 2 cases with 1292 records together: for example \"Jam tart\" (";
+                groups (2 sets, 1292 records in all): for example \"Jam tart\" (";
     assert!(sentence.starts_with(want), "{sentence}");
 }
 

@@ -113,7 +113,7 @@ impl Volume {
         match expected.from {
             From::Contract => format!("{records}; the contract expects {}", expected.words()),
             From::Windows => format!(
-                "{records}; {} expected from {} before",
+                "{records}; {} expected from the {} before",
                 expected.words(),
                 plural(self.before.len() as u64, "window")
             ),

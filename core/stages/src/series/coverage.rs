@@ -282,8 +282,8 @@ impl Coverage {
         if self.complete_until.is_some() && after < end && self.is_missing(after, end, period, true)
         {
             caveats.push(format!(
-                "No record after {}: counted as zero until {}, since the contract says that the \
-                 absence of records means that nothing happened.",
+                "No record after {}: counted as zero until {}, since the contract allows so long a \
+                 silence.",
                 long(self.last.date()),
                 until(end)
             ));
@@ -546,7 +546,7 @@ mod tests {
         let zero = |end: &str| {
             format!(
                 "No record after 25 October 2026: counted as zero until {end}, since the contract \
-                 says that the absence of records means that nothing happened."
+                 allows so long a silence."
             )
         };
         check(Some(monday), monday, &zero("the end of 15 November 2026"));

@@ -107,6 +107,14 @@ impl Rhythm {
         }
     }
 
+    /// The same with the time zone of hours.
+    fn in_zone(&self, data: &Data<'_>, when: &str) -> String {
+        match self.name {
+            EffectName::Hour => format!("{when} ({})", data.context.window.timezone),
+            _ => when.to_string(),
+        }
+    }
+
     /// Hours as spans, also over midnight: "between 14:00 and 16:00".
     fn spans(&self, hours: &[usize]) -> Vec<String> {
         let count = self.labels.len();
@@ -126,7 +134,7 @@ impl Rhythm {
         match self.name {
             EffectName::Hour if !data.has_hours => Some("times have no hour".to_string()),
             EffectName::Month if data.days() < 730 => Some(format!(
-                "months need 730 days of records, there are {}",
+                "months need 730 days of records; there are {}",
                 number::count(data.days())
             )),
             _ => None,

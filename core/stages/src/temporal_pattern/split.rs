@@ -181,7 +181,7 @@ fn candidate(
         .push("Records are taken as independent of each other.".to_string());
     let [before_text, after_text] = medians(before, after, unit);
     finding.sentence = fill(
-        "The median {value}{of} is {after} from {day} on, a date that the job sets, and was {before} before: {claim}.",
+        "The median {value}{of} is {after} since {day}, a date set in advance, and was {before} before: {claim}.",
         &[
             ("value", value),
             ("of", &data.of(group)),

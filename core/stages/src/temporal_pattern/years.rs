@@ -375,7 +375,7 @@ fn candidate(
     finding.period = format!("{} and {}", before.words(), now.words());
     if ratio.dispersion > 1.5 && !data.amounts {
         finding.caveats.push(format!(
-            "Months vary {} times as much as independent records would; the interval allows for it.",
+            "Months vary {} times as much as they would if records were independent; the interval allows for it.",
             number::sensible(ratio.dispersion)
         ));
     }

@@ -126,7 +126,7 @@ fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &Tested) ->
     let [start, end] = ends(set, params, result);
     let open = match result.shape {
         Some(Shape::Open(at)) => format!(
-            "; a step about {} describes these {}s about as well",
+            "; a step around {} describes these {}s about as well",
             set.period.words(set.starts[at]),
             set.period.noun()
         ),
@@ -172,7 +172,7 @@ fn in_a_step(set: &SeriesSet, result: &Tested) -> String {
     match result.shape {
         Some(Shape::Step(at)) => {
             let date = set.period.words(set.starts[at]);
-            format!(", in a step about {date} rather than gradually")
+            format!(", in a step around {date} rather than gradually")
         }
         _ => String::new(),
     }
@@ -294,9 +294,9 @@ fn headline(set: &SeriesSet, estimate: &Estimate<'_>, stretch: &str, step: &str)
     let what = words::capitalised(&set.measure);
     match (estimate.standing(), estimate.range()) {
         (Standing::Open, range) if range.is_empty() => format!("{what}: no trend proven"),
-        (Standing::Open, range) => format!("{what}: no trend proven ({range} after {stretch})"),
+        (Standing::Open, range) => format!("{what}: no trend proven ({range} over {stretch})"),
         (Standing::Likely, _) => format!(
-            "{what}: probably {} after {stretch}, not yet proven",
+            "{what}: probably {} over {stretch}, not yet proven",
             estimate.size()
         ),
         (Standing::Proven, range) => {
@@ -304,7 +304,7 @@ fn headline(set: &SeriesSet, estimate: &Estimate<'_>, stretch: &str, step: &str)
                 "" => range,
                 range => format!(" (95{}% interval {range})", number::NBSP),
             };
-            format!("{what}: {} after {stretch}{step}{range}", estimate.size())
+            format!("{what}: {} over {stretch}{step}{range}", estimate.size())
         }
     }
 }

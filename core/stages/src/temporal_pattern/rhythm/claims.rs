@@ -49,7 +49,8 @@ pub(super) fn best_candidate(
     let all: Vec<usize> = (0..p.len()).collect();
     let comparison = compared(fitted, &named, &all);
     let when = rhythm.when(&named);
-    let mut claim = words::estimate(data, &comparison, true).claim(&than(&when, rhythm.all));
+    let base = than(&rhythm.in_zone(data, &when), rhythm.all);
+    let mut claim = words::estimate(data, &comparison, true).claim(&base);
     claim.push_str(&each(data, rhythm, &fitted.against_all, &named));
     let sentence = sentence(data, group, &claim);
     let what = format!("{} {when}", data.measure);
@@ -324,7 +325,7 @@ fn day_candidate(
     let when = rhythm.when(days);
     let lowest = lowest.map_or_else(String::new, |(low, c)| {
         format!(
-            "; {} is the lowest working day, {} below the average of working days",
+            "; {} is the lowest, {} below the average of working days",
             rhythm.labels[low],
             words::ratio(&c, true).bare_size()
         )
