@@ -1,8 +1,9 @@
 //! The stage map: the plan of a run drawn as a graph, sources at the left.
 //!
 //! Columns of nodes follow from their longest path from a source; edges are curves from right edge
-//! to left edge. Within a column, nodes are ordered by the mean position of their inputs, which
-//! keeps crossings few without a search.
+//! to left edge. An edge over several columns has a lane of its own between their boxes (Sugiyama,
+//! Tagawa and Toda 1981), so that no line runs behind a box. Within a column, nodes and lanes are
+//! ordered by the mean position of their inputs, which keeps crossings few without a search.
 
 use retrocast_domain::report::PlanNode;
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -18,18 +19,47 @@ pub struct StageMap {
 const WIDTH: f64 = 482.0;
 const ROW: f64 = 30.0;
 const BOX: f64 = 21.0;
+/// Height of a lane.
+const LANE: f64 = 9.0;
 /// A larger map is unreadable on a page; the table beside it has the same content.
 const COLUMNS_MAX: usize = 6;
 const ROWS_MAX: usize = 18;
 
+/// What is in a column: a box, or a lane for the edges of a node to columns further right.
+#[derive(Clone, Copy)]
+enum Slot<'a> {
+    Node(&'a PlanNode),
+    Lane(&'a str),
+}
+
+impl<'a> Slot<'a> {
+    /// The node of a box, or the one that a lane comes from.
+    fn name(self) -> &'a str {
+        match self {
+            Self::Node(node) => &node.name,
+            Self::Lane(name) => name,
+        }
+    }
+
+    fn height(self) -> f64 {
+        match self {
+            Self::Node(_) => ROW,
+            Self::Lane(_) => LANE,
+        }
+    }
+}
+
 /// Draws a plan; `None` when it is empty or too large for a page.
 pub fn draw(plan: &[PlanNode]) -> Option<StageMap> {
     let columns = columns(plan);
-    let rows = columns.iter().map(Vec::len).max().unwrap_or(0);
-    if rows == 0 || rows > ROWS_MAX || columns.len() > COLUMNS_MAX {
+    let is_node = |slot: &&Slot| matches!(slot, Slot::Node(_));
+    let rows = |column: &Vec<Slot>| column.iter().filter(is_node).count();
+    let most = columns.iter().map(rows).max().unwrap_or(0);
+    if most == 0 || most > ROWS_MAX || columns.len() > COLUMNS_MAX {
         return None;
     }
-    let height = rows as f64 * ROW + 6.0;
+    let tall = |column: &Vec<Slot>| column.iter().map(|slot| slot.height()).sum::<f64>();
+    let height = columns.iter().map(tall).fold(0.0, f64::max) + 6.0;
     let gap = if columns.len() >= 5 { 22.0 } else { 42.0 };
     let width = ((WIDTH - gap * (columns.len() as f64 - 1.0)) / columns.len() as f64).min(128.0);
     let step = if columns.len() > 1 {
@@ -37,34 +67,46 @@ pub fn draw(plan: &[PlanNode]) -> Option<StageMap> {
     } else {
         0.0
     };
-    let mut places = BTreeMap::new();
-    for (x, column) in columns.iter().enumerate() {
-        let top = (height - column.len() as f64 * ROW) / 2.0 + (ROW - BOX) / 2.0;
-        for (y, node) in column.iter().enumerate() {
-            places.insert(node.name.as_str(), (x as f64 * step, top + y as f64 * ROW));
+    // Middles of the boxes and lanes of each column.
+    let mut middles: Vec<BTreeMap<&str, f64>> = Vec::new();
+    for column in &columns {
+        let mut top = (height - tall(column)) / 2.0;
+        let mut all = BTreeMap::new();
+        for slot in column {
+            all.insert(slot.name(), top + slot.height() / 2.0);
+            top += slot.height();
         }
+        middles.push(all);
     }
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
          width=\"{WIDTH}\" height=\"{height}\" font-family=\"Inter\">"
     );
-    for node in plan {
-        let Some(&(x, y)) = places.get(node.name.as_str()) else {
-            continue;
-        };
+    let nodes = columns.iter().enumerate().flat_map(|(at, column)| {
+        column.iter().filter_map(move |slot| match slot {
+            Slot::Node(node) => Some((at, *node)),
+            Slot::Lane(_) => None,
+        })
+    });
+    let level: BTreeMap<&str, usize> = nodes
+        .clone()
+        .map(|(at, node)| (node.name.as_str(), at))
+        .collect();
+    for (to, node) in nodes.clone() {
         for input in &node.inputs {
-            if let Some(&(from_x, from_y)) = places.get(input.as_str()) {
-                edge(
-                    &mut svg,
-                    (from_x + width, from_y + BOX / 2.0),
-                    (x, y + BOX / 2.0),
-                );
-            }
+            let Some(&from) = level.get(input.as_str()).filter(|from| **from < to) else {
+                continue;
+            };
+            let target = middles[to].get(node.name.as_str());
+            let lanes = (from..to).map(|at| middles[at].get(input.as_str()));
+            let stops: Option<Vec<f64>> = lanes.chain([target]).map(|y| y.copied()).collect();
+            let line = stops.map(|stops| edge(from, &stops, step, width));
+            svg.push_str(&line.unwrap_or_default());
         }
     }
-    for node in plan {
-        if let Some(&(x, y)) = places.get(node.name.as_str()) {
-            shape(&mut svg, node, x, y, width);
+    for (at, node) in nodes {
+        if let Some(middle) = middles[at].get(node.name.as_str()) {
+            shape(&mut svg, node, at as f64 * step, middle - BOX / 2.0, width);
         }
     }
     svg.push_str("</svg>");
@@ -74,8 +116,8 @@ pub fn draw(plan: &[PlanNode]) -> Option<StageMap> {
     })
 }
 
-/// Nodes by their longest path from a node without inputs.
-fn columns(plan: &[PlanNode]) -> Vec<Vec<&PlanNode>> {
+/// Nodes by their longest path from a node without inputs, with the lanes that pass them.
+fn columns(plan: &[PlanNode]) -> Vec<Vec<Slot<'_>>> {
     let mut level: BTreeMap<&str, usize> = plan.iter().map(|n| (n.name.as_str(), 0)).collect();
     // As many rounds as nodes settle every acyclic plan.
     for _ in 0..plan.len() {
@@ -89,43 +131,66 @@ fn columns(plan: &[PlanNode]) -> Vec<Vec<&PlanNode>> {
         }
     }
     let count = level.values().max().map_or(0, |deepest| deepest + 1);
-    let mut columns: Vec<Vec<&PlanNode>> = vec![Vec::new(); count];
+    let mut columns: Vec<Vec<Slot>> = vec![Vec::new(); count];
+    // The last column that each node is read in.
+    let mut last: BTreeMap<&str, usize> = BTreeMap::new();
     for node in plan {
-        columns[level[node.name.as_str()]].push(node);
+        let at = level[node.name.as_str()];
+        columns[at].push(Slot::Node(node));
+        for input in &node.inputs {
+            let reach = last.entry(input).or_default();
+            *reach = at.max(*reach);
+        }
+    }
+    for (name, reach) in last {
+        if let Some(from) = level.get(name) {
+            for column in columns.iter_mut().take(reach).skip(from + 1) {
+                column.push(Slot::Lane(name));
+            }
+        }
     }
     let mut place: BTreeMap<&str, f64> = BTreeMap::new();
     for column in &mut columns {
-        let mean = |node: &PlanNode| {
-            let known: Vec<f64> = node
-                .inputs
-                .iter()
-                .filter_map(|input| place.get(input.as_str()).copied())
-                .collect();
+        let mean = |slot: &Slot| {
+            let of = |name: &str| place.get(name).copied();
+            let known: Vec<f64> = match slot {
+                Slot::Node(node) => node.inputs.iter().filter_map(|name| of(name)).collect(),
+                Slot::Lane(name) => of(name).into_iter().collect(),
+            };
             if known.is_empty() {
                 0.0
             } else {
                 known.iter().sum::<f64>() / known.len() as f64
             }
         };
-        let mut keyed: Vec<(f64, &PlanNode)> = column.iter().map(|n| (mean(n), *n)).collect();
+        let mut keyed: Vec<(f64, Slot)> = column.iter().map(|slot| (mean(slot), *slot)).collect();
         keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
         let rows = keyed.len() as f64;
-        *column = keyed.into_iter().map(|(_, node)| node).collect();
-        for (y, node) in column.iter().enumerate() {
-            place.insert(&node.name, (y as f64 + 0.5) / rows);
+        *column = keyed.into_iter().map(|(_, slot)| slot).collect();
+        for (y, slot) in column.iter().enumerate() {
+            place.insert(slot.name(), (y as f64 + 0.5) / rows);
         }
     }
     columns
 }
 
-fn edge(svg: &mut String, from: (f64, f64), to: (f64, f64)) {
-    let middle = f64::midpoint(from.0, to.0);
-    let _ = write!(
-        svg,
-        "<path d=\"M{:.1} {:.1}C{middle:.1} {:.1} {middle:.1} {:.1} {:.1} {:.1}\" fill=\"none\" \
-         stroke=\"#B8C2CC\" stroke-width=\"0.7\"/>",
-        from.0, from.1, from.1, to.1, to.0, to.1
-    );
+/// A line from a box through the lanes of the columns between to another box; `stops` are the heights,
+/// one a column from `from` on.
+fn edge(from: usize, stops: &[f64], step: f64, width: f64) -> String {
+    let right = |at: usize| (from + at) as f64 * step + width;
+    let mut path = format!("M{:.1} {:.1}", right(0), stops[0]);
+    for (at, pair) in stops.windows(2).enumerate() {
+        let (left, [y, next]) = ((from + at + 1) as f64 * step, [pair[0], pair[1]]);
+        let middle = f64::midpoint(right(at), left);
+        let _ = write!(
+            path,
+            "C{middle:.1} {y:.1} {middle:.1} {next:.1} {left:.1} {next:.1}"
+        );
+        if at + 2 < stops.len() {
+            let _ = write!(path, "H{:.1}", right(at + 1));
+        }
+    }
+    format!("<path d=\"{path}\" fill=\"none\" stroke=\"#B8C2CC\" stroke-width=\"0.7\"/>")
 }
 
 fn shape(svg: &mut String, node: &PlanNode, x: f64, y: f64, width: f64) {
@@ -217,9 +282,13 @@ mod tests {
         let plan = [node("c", &["a", "b"]), node("b", &["a"]), node("a", &[])];
         let names: Vec<Vec<&str>> = columns(&plan)
             .iter()
-            .map(|column| column.iter().map(|node| node.name.as_str()).collect())
+            .map(|column| column.iter().map(|slot| slot.name()).collect())
             .collect();
-        assert_eq!(names, [["a"], ["b"], ["c"]]);
+        // The edge from a to c has a lane beside b.
+        assert_eq!(names, [vec!["a"], vec!["b", "a"], vec!["c"]]);
+        let map = draw(&plan).expect("a map").svg;
+        let through = |line: &&str| line.contains('H');
+        assert_eq!(map.split("<path").filter(through).count(), 1, "{map}");
     }
 
     #[test]
