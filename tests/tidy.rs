@@ -2,6 +2,8 @@
 
 #[path = "tidy/circles.rs"]
 mod circles;
+#[path = "tidy/guards.rs"]
+mod guards;
 
 use circles::{Circle, circles};
 use std::{
@@ -340,4 +342,71 @@ fn licences_of_dependencies_are_known_and_free() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Rust files of the project with their text.
+fn rust_files() -> Vec<(String, String)> {
+    let files = tracked().into_iter().filter(|path| path.ends_with(".rs"));
+    files
+        .map(|path| {
+            let text = read(&path);
+            (path, text)
+        })
+        .collect()
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let wrong = guards::lengths(&rust_files());
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn no_word_has_to_be_decoded() {
+    // The list of these words has them.
+    let files = tracked().into_iter().filter(|path| {
+        let ends = [".rs", ".md", ".toml", ".j2", ".typ"];
+        ends.iter().any(|end| path.ends_with(end)) && !path.starts_with("tests/tidy")
+    });
+    let wrong: String = files
+        .map(|path| guards::words(&path, &read(&path)))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn tests_neither_print_nor_sleep() {
+    let files = rust_files().into_iter();
+    let wrong: String = files
+        .filter(|(path, _)| !path.starts_with("tests/tidy"))
+        .map(|(path, text)| guards::prints_and_sleeps(&path, &text))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Commits before this rule have longer subjects.
+const FIRST_SHORT_SUBJECT: &str = "41d63eb";
+
+#[test]
+fn subjects_of_commits_are_short() {
+    let range = format!("{FIRST_SHORT_SUBJECT}..HEAD");
+    let output = Command::new("git")
+        .args(["log", "--format=%h %s", &range])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    // A clone without its history has nothing to check.
+    let subjects = String::from_utf8_lossy(&output.stdout).into_owned();
+    let long: Vec<&str> = subjects
+        .lines()
+        .filter(|line| {
+            line.split_once(' ')
+                .is_some_and(|(_, s)| s.chars().count() > 72)
+        })
+        .collect();
+    assert!(
+        long.is_empty(),
+        "longer than 72 characters:\n{}",
+        long.join("\n")
+    );
 }

@@ -64,7 +64,7 @@ query = "select length(string_agg(repeat('x', 60), ',')) as n from tickets"
     assert_eq!(json(&folder.join("run.json"))["status"], "failed");
     let told = fs::read_to_string(folder.join("failure.txt")).unwrap();
     assert!(told.contains("stage.all"), "{told}");
-    // With what it needs it goes on from there.
+    // With what it needs it resumes.
     let ended = run(&scratch, &["--memory", "512"]).expect(0);
     assert!(ended.stdout.contains("reused"), "{}", ended.stdout);
 }

@@ -209,7 +209,7 @@ fn what_is_not_there_is_told() {
     let ended = run("s3://records/nothing").expect(1);
     says(
         &ended,
-        &["no file in \"s3://records/nothing", "mend the pattern"],
+        &["no file in \"s3://records/nothing", "fix the pattern"],
     );
     let ended = run("s3://elsewhere/nothing").expect(1);
     says(&ended, &["s3://elsewhere"]);

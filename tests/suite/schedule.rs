@@ -1,4 +1,4 @@
-//! Schedules, driven from outside: what is due is run once, whoever looks.
+//! Schedules, driven from outside: each due run is made once, also with several schedulers.
 
 use super::support::*;
 use std::{

@@ -140,7 +140,10 @@ fn new_records_are_told_within_a_minute() {
     scratch.write("jobs/tickets.toml", job);
     scratch.write("records/later/third.jsonl", "");
     watch.until("All tickets rose to 560 records from 140");
-    assert!(watch.child.try_wait().unwrap().is_none(), "it goes on");
+    assert!(
+        watch.child.try_wait().unwrap().is_none(),
+        "it keeps watching"
+    );
     let told = Command::new("kill")
         .args(["-TERM", &watch.child.id().to_string()])
         .status()

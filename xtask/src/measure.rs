@@ -24,7 +24,7 @@ pub struct Measured {
     pub read_bytes: u64,
 }
 
-/// Runs a command to its end. What it says goes into a file, whose end is told when it fails.
+/// Runs a command to its end. Its output goes into a file, whose end is printed when it fails.
 pub fn once(command: &mut Command, log: &Path) -> Result<Measured, String> {
     let name = format!("{command:?}").replace('"', "");
     let told = |error: std::io::Error| format!("{name}: {error}");

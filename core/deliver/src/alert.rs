@@ -204,7 +204,7 @@ fn lock(place: NoteFolder<'_>, stopped: &dyn Fn() -> bool) -> Result<Option<File
         if stopped() {
             return Err(Error::Mail {
                 message: None,
-                why: "another process is sending it, and this one was told to end".to_string(),
+                why: "another process is sending it, and this one was asked to stop".to_string(),
             });
         }
         std::thread::sleep(PAUSE);

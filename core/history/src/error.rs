@@ -53,7 +53,7 @@ pub enum HistoryError {
         branch: String,
     },
     /// The branch is not there.
-    #[error("{place} has no branch {branch:?}{hint}; mend `branch` in the uri")]
+    #[error("{place} has no branch {branch:?}{hint}; fix `branch` in the uri")]
     Branch {
         /// The repository.
         place: String,

@@ -41,7 +41,7 @@ pub enum SourceError {
     /// The folder in which to look is not there.
     #[error(
         "source {name:?}: the folder {folder:?} does not exist, so {uri:?} names no records; \
-         put the records there, or mend the uri"
+         put the records there, or fix the uri"
     )]
     NoFolder {
         /// Source.
@@ -52,7 +52,7 @@ pub enum SourceError {
         folder: String,
     },
     /// The file is not there.
-    #[error("source {name:?}: the file {file:?} does not exist; put it there, or mend the uri")]
+    #[error("source {name:?}: the file {file:?} does not exist; put it there, or fix the uri")]
     NoFile {
         /// Source.
         name: String,
@@ -62,7 +62,7 @@ pub enum SourceError {
     /// The folder is there but no file in it fits.
     #[error(
         "source {name:?}: no file in {folder:?} fits {uri:?}{seen}; \
-         mend the pattern, or say `required = false` in the job if there may be none"
+         fix the pattern, or say `required = false` in the job if there may be none"
     )]
     NoMatch {
         /// Source.
@@ -123,7 +123,7 @@ pub enum SourceError {
     /// There are files, but no record could be taken out of any.
     #[error(
         "source {name:?}: no record could be read: {}; \
-         mend or replace the files, or take them out of the uri",
+         fix or replace the files, or take them out of the uri",
         troubles(.files)
     )]
     NothingReadable {

@@ -757,7 +757,6 @@ pub(crate) mod tests {
             claims += usize::from(found.is_some_and(|found| !found.shifts.is_empty()));
         }
         let share = claims as f64 / tries as f64;
-        println!("n {n} rho {rho} poisson {poisson:?}: claims {share:.3}");
         assert!(
             share <= bound,
             "n {n} rho {rho} poisson {poisson:?}: {share} false claims"

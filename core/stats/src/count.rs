@@ -194,7 +194,6 @@ mod tests {
             for mean in [0.5, 3.0, 20.0, 500.0] {
                 for dispersion in [0.0, 0.02, 0.2] {
                     let share = alarms(windows, mean, dispersion);
-                    println!("{windows} windows, mean {mean}, dispersion {dispersion}: {share}");
                     // Skewed counts of few windows hold surprises: three in a hundred at most.
                     assert!(share <= 0.03, "{windows} {mean} {dispersion}: {share}");
                 }

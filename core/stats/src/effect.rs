@@ -740,7 +740,7 @@ mod tests {
                 [(0, 120, 30), (0, 60, 14), (270, 120, 30), (270, 120, 7)]
             {
                 let [wrong, held, power] = rates(kind, history, before, after, 400);
-                println!(
+                eprintln!(
                     "{kind:14} {history:3} + {before:3} + {after:2}: wrong {wrong:.3} held {held:.3} power {power:.3}"
                 );
             }

@@ -455,7 +455,6 @@ mod tests {
                 held += usize::from(line.change[1] <= truth && truth <= line.change[2]);
             }
             let coverage = held as f64 / f64::from(tries);
-            println!("n {n} rho {rho} mean {mean}: coverage {coverage:.3}");
             assert!(coverage >= 0.91, "n {n} rho {rho} mean {mean}: {coverage}");
         }
     }
@@ -483,7 +482,6 @@ mod tests {
                 claims += usize::from(excludes && is_tested);
             }
             let share = claims as f64 / f64::from(tries);
-            println!("n {n} mean {mean} fall {fall}: claims {share:.3}");
             assert!(
                 (least..=most).contains(&share),
                 "n {n} fall {fall}: {share}"

@@ -152,10 +152,12 @@ mod tests {
     #[test]
     #[ignore = "prints a table"]
     fn table_of_steps_and_lines() {
-        println!("104 values, autocorrelation .3: called a step, a line, open, in per cent of 200");
+        eprintln!(
+            "104 values, autocorrelation .3: called a step, a line, open, in per cent of 200"
+        );
         for size in [1.0, 1.5, 2.0, 3.0] {
-            println!("step of {size} sd: {:?}", shapes(200, size, STEP));
-            println!("line over {} sd: {:?}", 1.5 * size, shapes(200, size, RAMP));
+            eprintln!("step of {size} sd: {:?}", shapes(200, size, STEP));
+            eprintln!("line over {} sd: {:?}", 1.5 * size, shapes(200, size, RAMP));
         }
     }
 

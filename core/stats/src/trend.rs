@@ -385,7 +385,6 @@ mod tests {
         }
         let share = claims as f64 / f64::from(tries);
         let coverage = covered as f64 / f64::from(tries);
-        println!("n {n} rho {rho} poisson {poisson}: claims {share:.3}, coverage {coverage:.3}");
         assert!(
             share <= bound,
             "n {n} rho {rho} poisson {poisson}: {share} false claims"

@@ -1,7 +1,7 @@
 //! Looking after a lake: what is in it, which versions are cited, and removing those that are not.
 //!
 //! A report cites the versions it was made from. Each gets a tag `cited-<version>`, which protects it
-//! from pruning in Lance, whoever prunes. Pruning follows the archive: versions that no report cites
+//! from pruning in Lance, regardless of who prunes. Pruning follows the archive: versions that no report cites
 //! lose their tag, and are removed when they are old enough, unless the newest version needs them.
 
 mod query;

@@ -1,4 +1,4 @@
-//! Job files: every text is a job, or is told what is wrong with it and where.
+//! Job files: every text is a job, or gets an error with its place.
 
 use retrocast_engine::{CheckOptions, Kinds, SqlError, check, render};
 use serde_json::{Value, json};
@@ -72,7 +72,7 @@ pub fn job(data: &[u8]) {
             let text = found.text.as_deref().unwrap_or(&text);
             assert!(
                 text.get(span.clone()).is_some(),
-                "it is told where: {}",
+                "the error has a place: {}",
                 found.message
             );
         }

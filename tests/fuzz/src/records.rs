@@ -75,7 +75,7 @@ pub fn parquet(data: &[u8]) {
     read(bytes, Format::Parquet, &Dialect::AS_FOUND, &contract(first));
 }
 
-/// Contracts: every text is one, or is told what is wrong with it and where.
+/// Contracts: every text is one, or gets an error with its place.
 pub fn contract_file(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     match contracts::parse("fuzz", "fuzz.toml", &text) {
@@ -91,7 +91,7 @@ pub fn contract_file(data: &[u8]) {
             assert!(!found.is_empty());
             for found in found {
                 let told = found.span.is_none_or(|span| text.get(span).is_some());
-                assert!(told, "it is told where: {}", found.message);
+                assert!(told, "the error has a place: {}", found.message);
             }
         }
     }
@@ -199,6 +199,6 @@ fn gather(told: Vec<ReadEvent>, contract: &Contract) -> Came {
             }
         }
     }
-    assert!(ended, "the end is told");
+    assert!(ended, "the end is reported");
     came
 }

@@ -155,7 +155,7 @@ pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<E
         let _ = writeln!(text, "{}", terminal::wrapped(&line, HANG));
     }
     if broken {
-        text.push_str("  not finished: run the job again, it goes on from here\n");
+        text.push_str("  not finished: run the job again to resume\n");
     } else if findings.is_empty() {
         text.push_str("  no findings\n");
     }

@@ -391,7 +391,7 @@ pub fn print_diagnostics(diagnostics: &[Diagnostic], text: &str) {
         let more = diagnostics.len() - shown.len();
         let _ = writeln!(
             out,
-            "\nand {more} more like these; mend the first and check again"
+            "\nand {more} more like these; fix the first and check again"
         );
     }
 }

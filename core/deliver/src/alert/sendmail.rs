@@ -55,7 +55,7 @@ pub(super) fn hand_over(
     let name = program.display();
     if stopped() {
         return Err(format!(
-            "{name} was not started, for this program was told to end"
+            "{name} was not started, because this program was asked to stop"
         ));
     }
     let mut child = Command::new(program)
@@ -72,7 +72,7 @@ pub(super) fn hand_over(
         end(&mut child);
         if stopped() {
             return Err(format!(
-                "{name} had not ended when this program was told to, and was stopped with it"
+                "{name} had not ended when this program was asked to stop, and was stopped with it"
             ));
         }
         let seconds = limit.as_secs_f64();

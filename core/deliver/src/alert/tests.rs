@@ -213,7 +213,7 @@ fn a_program_that_hangs_is_ended_with_all_it_started() {
 }
 
 #[test]
-fn whoever_is_told_to_end_waits_for_no_mail() {
+fn a_program_asked_to_stop_waits_for_no_mail() {
     let machine = Machine::new("touch begun; sleep 300");
     let begun = Instant::now();
     let stopped = || machine.has("begun");

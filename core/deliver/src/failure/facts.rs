@@ -230,9 +230,9 @@ fn report_name(node: &Node, plan: &Plan) -> String {
 fn todo(failed: usize, done: usize) -> String {
     let first = match failed {
         0 => "Look at the end of the journal".to_string(),
-        1 => "Mend what is named above".to_string(),
-        2 => "Mend both of these".to_string(),
-        n => format!("Mend all {} of these", count(n as u64)),
+        1 => "Fix the cause above".to_string(),
+        2 => "Fix both of these".to_string(),
+        n => format!("Fix all {} of these", count(n as u64)),
     };
     let kept = match done {
         0 => "",

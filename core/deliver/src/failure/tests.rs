@@ -10,7 +10,7 @@ struct Archive {
     folder: PathBuf,
 }
 
-const SAID: &str = "source.tickets: no file matches /data/*.jsonl; put them there; mend the uri";
+const SAID: &str = "source.tickets: no file matches /data/*.jsonl; put them there; fix the uri";
 
 impl Archive {
     fn new(title: &str, said: &str) -> Self {
@@ -121,12 +121,12 @@ What failed
   source.tickets (09:00:04, tried 2 times)
     No file matches /data/*.jsonl
     Put them there
-    Mend the uri
+    Fix the uri
   source.costs (09:00:05, optional: reports do without it)
     Gone
 
 What to do
-Mend both of these, then run the same window again; what is finished is not
+Fix both of these, then run the same window again; what is finished is not
 run a second time:
 
   retrocast rerun weekly/2026-W46/r3 --current
@@ -144,7 +144,7 @@ The end of the journal
   09:00:02  tried again  source.tickets: timed out
   09:00:03  reused       source.calls: unchanged, reuse
   09:00:04  failed       source.tickets: no file matches /data/*.jsonl; put
-                         them there; mend the uri
+                         them there; fix the uri
   09:00:05  failed       source.costs: gone
   09:00:06  not run      stage.rates: source.tickets failed
   09:00:07  not run      report.executive: source.tickets failed

@@ -124,7 +124,7 @@ fn branches_share_a_mirror_and_may_be_rewritten() {
     assert_eq!(served.records("?branch=a/b").len(), 2);
     let said = served.error("?branch=mian").to_string();
     assert!(
-        said.ends_with("has no branch \"mian\", did you mean `main`?; mend `branch` in the uri"),
+        said.ends_with("has no branch \"mian\", did you mean `main`?; fix `branch` in the uri"),
         "{said}"
     );
     let folders = std::fs::read_dir(served.cache.path()).unwrap().flatten();

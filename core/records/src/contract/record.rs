@@ -153,7 +153,7 @@ impl Reader<'_> {
         };
         self.known(table, &EXPECT_KEYS, "`[expect]`");
         if !table.is_empty() && !root.contains_key("time") {
-            let help = "how new records are, and how many a day has, is told by their time: \
+            let help = "the age of records, and their number a day, follow from their time: \
                         add `time`";
             self.error(
                 value.span(),

@@ -216,7 +216,7 @@ fn what_is_expected_of_all_records_is_read_and_checked() {
         &format!("{}[expect]\nfresh_hours = \"soon\"\n", with("", THREE)),
         &[
             "8:1 `[expect]` without a `time` | \
-             how new records are, and how many a day has, is told by their time: add `time`",
+             the age of records, and their number a day, follow from their time: add `time`",
             "9:15 `fresh_hours` must be a finite number, found string | ",
         ],
     );

@@ -26,7 +26,7 @@ pub fn html(contracts: &[Contract], results: &[ResultTable]) -> String {
     out.push_str("<main id=\"content\">\n");
     if !contracts.is_empty() {
         out.push_str("<h2>Records</h2>\n<p class=\"intro\">What comes in. A record that does not fit is set \
-                      aside with the reason, and the rest goes on. Of several records with the same key \
+                      aside with the reason; the others are kept. Of several records with the same key \
                       the last counts.</p>\n");
     }
     for contract in contracts {

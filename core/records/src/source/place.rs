@@ -167,7 +167,7 @@ impl FilePattern {
                 return Err(SourceError::Uri {
                     name: source.to_string(),
                     uri: uri.to_string(),
-                    reason: format!("takes the file {} for a folder; mend the uri", self.shown),
+                    reason: format!("takes the file {} for a folder; fix the uri", self.shown),
                 });
             }
         }

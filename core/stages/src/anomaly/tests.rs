@@ -345,7 +345,6 @@ fn usual_hours_make_few_claims() {
                 .is_empty()
         })
         .count();
-    println!("weeks with a false claim: {claims} of 20");
     assert!(
         claims <= 1,
         "{claims} of 20 usual weeks claim an unusual hour"

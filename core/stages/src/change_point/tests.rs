@@ -49,10 +49,6 @@ fn the_planted_shift_is_found_and_nothing_else() {
         assert!(off.abs() <= 7, "seed {seed}: {date}");
         assert_eq!(analysis.cell.charts.len(), 1);
     }
-    println!(
-        "{}",
-        of("2026-11-16", tickets(1, 1.8), &params).cell.findings[0].sentence
-    );
 }
 
 #[test]
@@ -66,7 +62,6 @@ fn series_without_a_shift_make_few_false_claims() {
                 .is_empty()
         })
         .count();
-    println!("families with a false claim: {claims} of 40");
     assert!(
         claims <= 5,
         "{claims} of 40 families of 5 series claim a shift"
@@ -114,7 +109,6 @@ fn check(frame: &DataFrame, part_periods: &str, months: u64, before: f64, after:
         "part_periods": part_periods
     });
     let analysis = of("2026-08-24", frame.clone(), &params);
-    println!("{:#?}", analysis.cell.findings);
     assert_eq!(analysis.cell.findings.len(), 1);
     let finding = &analysis.cell.findings[0];
     let near = |name: &str, want: f64| {

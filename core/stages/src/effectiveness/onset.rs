@@ -117,7 +117,6 @@ mod tests {
     fn an_effect_that_began_before_its_change_is_found_and_no_other() {
         for means in [[0.6, 0.0], [5.0, 3.0], [12.0, 16.0]] {
             let [on_time, early] = [share(means, 0), share(means, 25)];
-            println!("{means:?}: {on_time} on time, {early} early");
             assert!(on_time < 0.07, "{means:?}: {on_time}");
             assert!(early > 0.8, "{means:?}: {early}");
         }

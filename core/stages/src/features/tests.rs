@@ -350,7 +350,7 @@ fn a_million_rows() {
     let begun = std::time::Instant::now();
     let analysis = made(frame, "2026-12-31", params);
     let frame = frame_of(&analysis);
-    println!("{:?} in {:?}", frame.shape(), begun.elapsed());
+    eprintln!("{:?} in {:?}", frame.shape(), begun.elapsed());
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "significant",
             "true or false",
             "",
-            "Whether the change is told.",
+            "Whether the change is reported.",
         ),
     ],
 };

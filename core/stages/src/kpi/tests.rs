@@ -101,10 +101,6 @@ fn a_fall_is_told_with_its_size() {
     let frame = runs(11, 3, |_| 200.0, |week| if week == 10 { 0.9 } else { 0.97 });
     let analysis = measure(frame, success());
     let cell = analysis.cell;
-    println!("{}\n{:#?}", cell.did, cell.tables[0].rows);
-    for finding in &cell.findings {
-        println!("{}", plain(&finding.sentence));
-    }
     let kpi = &cell.kpis[0];
     assert!(kpi.significant && kpi.direction == Direction::Down);
     assert!((kpi.value.unwrap() - 0.9).abs() < 0.03);
@@ -161,7 +157,6 @@ fn changes_that_are_not_there_are_not_told() {
         (3, 0.3),
     ] {
         let claims = false_changes(weeks, day_noise);
-        println!("{weeks} weeks, day noise {day_noise}: {claims} of 200");
         // 5 % of 200 and two and a half standard errors.
         assert!(
             claims <= 17,
@@ -317,9 +312,6 @@ fn a_window_without_its_last_days_is_compared_with_the_same_days() {
     );
     let analysis = measure(frame, all_metrics());
     let cell = analysis.cell;
-    for row in &cell.tables[0].rows {
-        println!("{}", plain(&row.join(" | ")));
-    }
     assert!(cell.findings.is_empty(), "{:#?}", cell.findings);
     assert_eq!(
         cell.notices,
@@ -361,7 +353,6 @@ fn a_window_without_its_last_days_is_compared_with_the_same_days() {
     let frame = until(&runs(11, 5, lift, |_| 0.9), 3);
     let cell = measure(frame, all_metrics()).cell;
     let finding = cell.findings.iter().find(|f| f.what == "Builds").unwrap();
-    println!("{}", plain(&finding.sentence));
     assert!(
         finding
             .sentence
@@ -382,7 +373,6 @@ fn a_change_is_one_sentence_with_its_interval() {
         .find(|finding| finding.what == "Success rate")
         .unwrap();
     let sentence = plain(&finding.sentence);
-    println!("{sentence}");
     assert!(sentence.starts_with("Success rate fell to "), "{sentence}");
     assert!(sentence.contains(" in the week before: "), "{sentence}");
     assert!(

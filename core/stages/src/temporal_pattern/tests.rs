@@ -89,9 +89,6 @@ fn a_monday_effect_is_found_once_with_its_size() {
             "{}",
             cell.charts[0].title
         );
-        if seed == 0 {
-            println!("{}\n{}", cell.did, finding.sentence);
-        }
     }
 }
 
@@ -195,7 +192,6 @@ fn years_are_told_with_the_interval_of_their_months() {
         "{honest:?}"
     );
     let sentence = plain(&finding.sentence);
-    println!("{sentence}");
     let percent = |ratio: f64| format!("{:.0}", 100.0 * (ratio - 1.0));
     let [low, high] = [1, 2].map(|at| finding.numbers["ratio"][at].as_f64().expect("a number"));
     let want = format!(
@@ -508,7 +504,6 @@ fn a_rhythm_that_is_not_there_is_not_told() {
     // 5 % of 100 and two standard errors.
     for (autocorrelation, deviation) in [(0.0, 0.0), (0.0, 0.4), (0.6, 0.3)] {
         let claims = claims_without_rhythm(autocorrelation, deviation);
-        println!("autocorrelation {autocorrelation}, deviation {deviation}: {claims} of 100");
         assert!(claims <= 9, "{claims} of 100");
     }
 }
@@ -539,7 +534,6 @@ fn hours_months_and_years_without_a_rhythm_are_not_told() {
     // 5 % of 60 and two standard errors.
     for (autocorrelation, deviation) in [(0.0, 0.0), (0.5, 0.4), (0.9, 0.15)] {
         let claims = claims_over_years(autocorrelation, deviation);
-        println!("years, autocorrelation {autocorrelation}: {claims} of 60");
         assert!(claims <= 6, "{claims} of 60");
     }
 }
@@ -607,9 +601,6 @@ fn a_volume_threshold_is_found() {
                 [low, high].map(|end| end.replace('\u{202f}', "").parse::<f64>().unwrap());
             assert_eq!(low > cut, high > cut, "{label} holds {cut}");
             assert_eq!(is_highlighted(label), low > cut, "{label}");
-        }
-        if seed == 0 {
-            println!("{}\n{:#?}", finding.sentence, cell.charts[0].alt);
         }
     }
     let none: usize = (0..10)
@@ -699,13 +690,6 @@ fn real(params: Value) -> Option<Cell> {
     let cell = run(&context, &params, &input("incidents", frame))
         .unwrap()
         .cell;
-    println!("{}\n{:?}", cell.did, cell.caveats);
-    for finding in &cell.findings {
-        println!(
-            "{} [p {:?}, adjusted {:?}] {:?}",
-            finding.sentence, finding.p, finding.p_adjusted, finding.caveats
-        );
-    }
     Some(cell)
 }
 

@@ -17,7 +17,7 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "class",
             "text",
             "",
-            "How far a trend is proven: improving, worsening, small (less than is told), volatile or not proven.",
+            "How far a trend is proven: improving, worsening, small (below the least change reported), volatile or not proven.",
         ),
         column(
             "change",

@@ -94,7 +94,6 @@ fn a_drifting_metric_is_found_and_nothing_else() {
         changes.clone().all(|change| !change.contains("points")),
         "{table:?}"
     );
-    println!("{:#?}", analysis.cell.tables);
     assert_eq!(analysis.frame.expect("a frame").height(), 4);
 }
 
@@ -114,7 +113,6 @@ fn flat_groups_make_few_false_claims() {
         let params = serde_json::json!({"input": "metrics", "by": ["component"]});
         families += usize::from(!of(frame, &params).cell.findings.is_empty());
     }
-    println!("families with a false claim: {families} of 60");
     assert!(
         families <= 6,
         "{families} of 60 families of 8 series claim a trend"
@@ -153,7 +151,6 @@ fn counts_that_fall_to_nothing_do_not_fall_below_it() {
     let found = &analysis.cell.findings;
     assert_eq!(found.len(), 1, "{found:#?}");
     let sentence = plain(&found[0].sentence);
-    println!("{sentence}");
     let [start, end] = ["start", "end"].map(|name| found[0].numbers[name].as_f64().expect(name));
     assert!(start > 10.0 && 0.0 < end && end < 3.0, "{sentence}");
     let magnitude = found[0].magnitude.as_ref().expect("a magnitude");
@@ -415,7 +412,7 @@ fn a_trend_and_a_shift_of_one_series_tell_one_story() {
 fn table_of_stories() {
     for (name, is_step) in [("step", true), ("slope", false)] {
         let [agree, wrong, told] = rates(200, is_step);
-        println!("{name}: agree {agree:.3}, wrong {wrong:.3}, told {told:.3}");
+        eprintln!("{name}: agree {agree:.3}, wrong {wrong:.3}, told {told:.3}");
     }
 }
 

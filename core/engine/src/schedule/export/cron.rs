@@ -11,9 +11,9 @@ pub fn cron(calls: &[Call<'_>]) -> String {
 # A line does not say when its job is due but how often to look: then what is due is run, what
 # failed is tried again, and what was missed while the machine was off is made up for as the job
 # file says. The job file has the time zone, too: no CRON_TZ is needed, and a change of clocks
-# neither skips a run nor doubles it. Whoever looks while a job runs leaves it alone.
+# neither skips a run nor doubles it. A job that is running is not started a second time.
 #
-# With --quiet nothing is said, and so no mail is sent by cron, unless something was run.
+# With --quiet there is no output, and so cron sends no mail, unless something was run.
 ",
     );
     for call in calls {

@@ -44,9 +44,9 @@ Wants=network-online.target
 [Service]
 Type=oneshot
 ExecStart={command}
-{user}# 3: done, but something optional is missing. 4: another process is at it already.
+{user}# 3: done, but something optional is missing. 4: already running in another process.
 SuccessExitStatus=3 4
-# Stopped, a run ends in order and is gone on with later.
+# A stopped run ends cleanly and is resumed later.
 KillMode=mixed
 TimeoutStopSec=90
 Nice=5

@@ -108,7 +108,6 @@ fn false_alarms_are_rare_on_every_day_of_the_week() {
                     alarms += u32::from(Source::is_quiet(&records, end));
                 }
             }
-            println!("{}, {weeks} weeks: {alarms} of {looks}", source.name);
         }
         let rate = f64::from(alarms) / f64::from(looks);
         assert!(rate <= 0.01, "{}: {rate}", source.name);
@@ -142,10 +141,6 @@ fn what_stops_is_noticed_within_days_of_its_rhythm() {
             .collect();
         delays.sort_unstable();
         let median = delays[delays.len() / 2];
-        println!(
-            "{name}: {median} days, at most {}",
-            delays[delays.len() - 1]
-        );
         assert!(median <= most, "{name}: {median}");
     }
 }

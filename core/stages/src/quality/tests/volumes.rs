@@ -70,6 +70,5 @@ fn one_steady_window_in_a_hundred_is_called_odd() {
         let analysis = of(input("tickets", frame));
         odd += analysis.cell.findings.len();
     }
-    println!("{odd} of 300 windows");
     assert!(odd <= 9, "{odd} of 300");
 }

@@ -1,0 +1,164 @@
+//! Rules on how the code reads: length of files, words, tests that print or sleep.
+
+use std::{fmt::Write as _, ops::Range};
+
+/// Most lines of code in a file, without blank lines and comments.
+pub const LINES_MAX: usize = 500;
+
+/// A long file may become this much shorter before its number must follow.
+const SLACK: usize = 25;
+
+/// Files that are longer, with the lines they have. The list only shrinks: a file that has become
+/// shorter gets its new number, and none is added.
+pub const LONG: &[(&str, usize)] = &[
+    ("core/domain/src/estimate.rs", 697),
+    ("core/engine/src/job/shape.rs", 514),
+    ("core/engine/src/run.rs", 508),
+    ("core/engine/src/run/tests.rs", 621),
+    ("core/records/src/contract/tests.rs", 613),
+    ("core/records/src/infer/tests.rs", 813),
+    ("core/records/src/read/parquet/tests.rs", 630),
+    ("core/render/src/assemble/tests.rs", 583),
+    ("core/render/src/view.rs", 556),
+    ("core/render/src/view/cell.rs", 614),
+    ("core/stages/src/kpi/tests.rs", 705),
+    ("core/stages/src/temporal_pattern/rhythm/claims.rs", 515),
+    ("core/stages/src/temporal_pattern/tests.rs", 718),
+    ("core/stats/src/anomaly.rs", 614),
+    ("core/stats/src/change_point.rs", 637),
+    ("core/stats/src/counterfactual.rs", 547),
+    ("core/stats/src/effect.rs", 805),
+    ("core/stats/src/forecast/mod.rs", 535),
+    ("core/stats/src/rate.rs", 642),
+    ("core/store/src/ingest/mod.rs", 532),
+    ("core/store/src/ingest/tests.rs", 520),
+    ("core/store/src/sql/times.rs", 654),
+];
+
+/// Files of which tests wait for time to pass, since time is what they test.
+pub const SLEEPING: &[&str] = &[
+    "core/deliver/src/alert/tests.rs",
+    "core/engine/src/run/recovery_tests.rs",
+    "core/engine/src/schedule/attempts.rs",
+    "core/store/src/resources.rs",
+    "tests/suite/failures.rs",
+    "tests/suite/killed.rs",
+    "tests/suite/ledger.rs",
+    "tests/suite/schedule.rs",
+    "tests/suite/watching.rs",
+];
+
+/// Words that readers of the field must decode, and the words to write instead.
+pub const WORDS: &[(&str, &str)] = &[
+    ("is told", "is reported, is known"),
+    ("are told", "are reported"),
+    ("was told", "was reported, was asked"),
+    ("whoever", "anyone who"),
+    ("mend", "fix"),
+    ("goes on", "resumes, continues"),
+    ("had to say", "reported"),
+    ("has the word of", "is confirmed"),
+    ("is at it already", "is already running in another process"),
+    ("comes to a certain end", "is resolved"),
+];
+
+/// Lines of code: neither blank nor comments.
+pub fn lines_of_code(text: &str) -> usize {
+    let is_code = |line: &&str| !line.is_empty() && !line.starts_with("//");
+    text.lines().map(str::trim).filter(is_code).count()
+}
+
+/// What is wrong with the lengths of files.
+pub fn lengths(files: &[(String, String)]) -> String {
+    let mut wrong = String::new();
+    for (path, text) in files {
+        let lines = lines_of_code(text);
+        let known = LONG.iter().find(|(long, _)| long == path);
+        let _ = match known {
+            None if lines > LINES_MAX => writeln!(
+                wrong,
+                "{path} has {lines} lines of code, the limit is {LINES_MAX}: divide it"
+            ),
+            Some((_, allowed)) if lines > *allowed => {
+                writeln!(wrong, "{path} grew from {allowed} to {lines} lines of code")
+            }
+            Some(_) if lines <= LINES_MAX => {
+                writeln!(wrong, "{path} is short enough now: take it off LONG")
+            }
+            Some((_, allowed)) if lines + SLACK < *allowed => {
+                writeln!(wrong, "{path} has {lines} lines now: write that into LONG")
+            }
+            _ => Ok(()),
+        };
+    }
+    for (path, _) in LONG {
+        if !files.iter().any(|(file, _)| file == path) {
+            let _ = writeln!(wrong, "{path} does not exist: take it off LONG");
+        }
+    }
+    wrong
+}
+
+/// Places of words that are not to be used.
+pub fn words(path: &str, text: &str) -> String {
+    let mut wrong = String::new();
+    let is_letter = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
+    for (at, line) in text.lines().enumerate() {
+        let lower = line.to_lowercase();
+        for (word, instead) in WORDS {
+            let found = lower.match_indices(word).any(|(start, _)| {
+                let (before, after) = (&lower[..start], &lower[start + word.len()..]);
+                !is_letter(before.chars().next_back()) && !is_letter(after.chars().next())
+            });
+            if found {
+                let _ = writeln!(wrong, "{path}:{}: {word:?}: write {instead:?}", at + 1);
+            }
+        }
+    }
+    wrong
+}
+
+/// The lines of a file that only tests compile: all of a file of tests, and what follows the first
+/// `#[cfg(test)]` of another.
+pub fn test_lines(path: &str, text: &str) -> Range<usize> {
+    let all = text.lines().count();
+    let name = path.rsplit('/').next().unwrap_or(path);
+    if name == "tests.rs" || name.ends_with("_tests.rs") || path.contains("tests/") {
+        return 0..all;
+    }
+    let begin = text.lines().position(|line| line.trim() == "#[cfg(test)]");
+    begin.unwrap_or(all)..all
+}
+
+/// Tests that print, or that sleep without being named in [`SLEEPING`].
+pub fn prints_and_sleeps(path: &str, text: &str) -> String {
+    let mut wrong = String::new();
+    let tests = test_lines(path, text);
+    for (at, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if !tests.contains(&at) || line.starts_with("//") {
+            continue;
+        }
+        // Skipped tests say so on standard error.
+        if line.starts_with("println!(") || line.starts_with("print!(") || line.contains("dbg!(") {
+            let _ = writeln!(wrong, "{path}:{}: a test prints", at + 1);
+        }
+        if line.contains("sleep(") && !SLEEPING.contains(&path) {
+            let _ = writeln!(wrong, "{path}:{}: a test sleeps", at + 1);
+        }
+    }
+    wrong
+}
+
+#[test]
+fn the_rules_find_what_they_are_for() {
+    let long = format!("{}// a comment\n", "let x = 1;\n".repeat(LINES_MAX + 1));
+    assert!(lengths(&[("core/x.rs".to_string(), long)]).starts_with("core/x.rs has 501 lines"));
+    let sentence = format!("// It is {} once.", "told");
+    assert!(words("a.rs", &sentence).starts_with("a.rs:1: \"is told\""));
+    assert_eq!(words("a.rs", "// We recommend it."), "");
+    let test = "fn f() {}\n#[cfg(test)]\nmod tests {\n    println!(\"x\");\n    sleep(1);\n}\n";
+    let wrong = "a.rs:4: a test prints\na.rs:5: a test sleeps\n";
+    assert_eq!(prints_and_sleeps("a.rs", test), wrong);
+    assert_eq!(prints_and_sleeps("a.rs", "println!(\"x\");"), "");
+}
