@@ -35,7 +35,7 @@ fn commit() -> String {
     commit
 }
 
-/// Whether the C library that the program is started by knows the short form: glibc does since 2.36.
+/// Returns true if the C library supports packed relocations: glibc does since 2.36.
 fn loads_short_addresses() -> bool {
     if env::var("HOST") != env::var("TARGET") {
         return false;

@@ -228,7 +228,7 @@ pub fn real_data(test: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path))
 }
 
-/// Whether a tool is on this machine, or a loud line. In CI it has to be there.
+/// Returns true if a tool is installed; prints a warning if not. In CI it must be.
 pub fn tool(test: &str, name: &str) -> bool {
     let there = Command::new(name).arg("--version").output().is_ok()
         || Command::new(name).arg("-v").output().is_ok();

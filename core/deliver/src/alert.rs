@@ -114,7 +114,7 @@ pub fn alert_without_run(
 #[derive(Clone, Copy)]
 struct NoteFolder<'a> {
     folder: &'a Path,
-    /// Whether it is the folder of the run that the alert is about.
+    /// True if it is the folder of the run that the alert is about.
     is_run: bool,
 }
 

@@ -29,7 +29,7 @@ pub struct Pair<T> {
 }
 
 impl<T: PartialEq> Pair<T> {
-    /// Whether both are the same.
+    /// Returns true if both are equal.
     pub fn is_same(&self) -> bool {
         self.old == self.new
     }

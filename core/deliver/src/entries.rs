@@ -12,7 +12,7 @@ pub(crate) struct RunEntry {
     pub names: [String; 3],
     pub folder: PathBuf,
     pub summary: RunSummary,
-    /// Whether a later run speaks of the same window.
+    /// True if a later run is on the same window.
     pub superseded: bool,
 }
 

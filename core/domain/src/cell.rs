@@ -33,7 +33,7 @@ pub enum CellStatus {
 }
 
 impl CellStatus {
-    /// Whether it has nothing to show because it, or what it needs, failed.
+    /// Returns true if it has nothing to show because it, or what it needs, failed.
     pub fn is_failed(&self) -> bool {
         matches!(self, Self::Failed { .. } | Self::NotRun { .. })
     }
@@ -97,7 +97,7 @@ pub struct ParamLine {
     pub name: String,
     /// Value, as TOML would write it.
     pub value: String,
-    /// Whether the job file set it (otherwise it is the default).
+    /// True if the job file set it (otherwise it is the default).
     pub set: bool,
 }
 
@@ -126,11 +126,11 @@ pub struct Kpi {
     pub baseline: Option<f64>,
     /// Change against the baseline window, formatted.
     pub baseline_delta_text: String,
-    /// Whether the change is larger than chance would explain.
+    /// True if the change is larger than chance would explain.
     pub significant: bool,
     /// Direction of the change.
     pub direction: Direction,
-    /// Whether less is better.
+    /// True if less is better.
     pub lower_is_better: bool,
     /// Target, where there is one.
     pub target: Option<f64>,

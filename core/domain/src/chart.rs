@@ -84,7 +84,7 @@ pub struct Bar {
     pub interval: Option<[f64; 2]>,
     /// The value formatted for people, written at the bar.
     pub text: String,
-    /// Whether this bar is what the title speaks of.
+    /// True if this bar is the subject of the title.
     pub highlight: bool,
 }
 
@@ -99,7 +99,7 @@ pub struct Panel {
     pub values: Vec<Option<f64>>,
     /// Note at the right, such as "+12 %".
     pub note: String,
-    /// Whether this panel is what the title speaks of.
+    /// True if this panel is the subject of the title.
     pub highlight: bool,
 }
 

@@ -28,7 +28,7 @@ impl Verdict {
         }
     }
 
-    /// Whether the data supports an effect, wanted or not.
+    /// Returns true if the data supports an effect, in either direction.
     pub fn is_proven(self) -> bool {
         matches!(self, Verdict::Works | Verdict::Harmful)
     }
@@ -76,7 +76,7 @@ pub struct Effect {
     pub metric: String,
     /// Unit of before, after and absolute, such as "failures per day".
     pub unit: String,
-    /// Whether less of the metric is better.
+    /// True if less of the metric is better.
     pub lower_is_better: bool,
     /// Mean in the pre-period.
     #[serde(deserialize_with = "crate::lenient::number")]

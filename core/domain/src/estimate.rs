@@ -131,7 +131,7 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    /// Whether the test and the interval both support it.
+    /// Returns true if the test and the interval both support it.
     pub fn is_proven(&self) -> bool {
         self.standing() == Standing::Proven
     }

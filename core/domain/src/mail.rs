@@ -1,7 +1,7 @@
 //! Returns true for a valid mail address.
 
-/// Whether a text is an address that mail can be sent to: a dot-atom on both sides of the sign
-/// (RFC 5322, 3.4.1), in ASCII.
+/// Returns true if a text is an address that mail can be sent to: a dot-atom on both sides of the
+/// sign (RFC 5322, 3.4.1), in ASCII.
 pub fn is_mail_address(text: &str) -> bool {
     let atom = |part: &str| {
         !part.is_empty()

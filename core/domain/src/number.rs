@@ -136,7 +136,7 @@ pub fn recorded(value: f64) -> String {
     }
 }
 
-/// Whether no digit of a text is other than 0.
+/// Returns true if all digits of a text are 0.
 pub(crate) fn reads_zero(text: &str) -> bool {
     !text.bytes().any(|b| (b'1'..=b'9').contains(&b))
 }

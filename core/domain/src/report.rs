@@ -141,7 +141,7 @@ impl EarlierReport {
         found.ok().map(|at| &self.findings[at])
     }
 
-    /// Whether it had this finding.
+    /// Returns true if it had this finding.
     pub fn has(&self, finding: &Finding) -> bool {
         self.find(finding).is_some()
     }

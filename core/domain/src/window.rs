@@ -294,7 +294,7 @@ impl Window {
         }
     }
 
-    /// Whether a civil day is in it.
+    /// Returns true if a civil day is in it.
     pub fn contains(&self, day: Date) -> bool {
         self.start <= day && day < self.end
     }

@@ -121,7 +121,8 @@ pub trait Executor: Send + Sync {
     /// if it had been run. Nothing else depends on it, so it cannot fail.
     async fn show(&self, _node: &Node, _outcome: &Outcome, _ctx: &RunContext) {}
 
-    /// Whether what a kept outcome points to is still there. When not, the node is run again.
+    /// Returns true if what a kept outcome points to is still there. When not, the node is run
+    /// again.
     async fn usable(&self, _node: &Node, _outcome: &Outcome, _ctx: &RunContext) -> bool {
         true
     }
@@ -188,7 +189,7 @@ pub struct RunContext {
     pub params: BTreeMap<String, Value>,
     /// Key under which the node's outcome is cached; empty outside of a node's work.
     pub fingerprint: String,
-    /// Whether the node was asked to be run again although its outcome is kept.
+    /// True if the node was forced to run although its outcome is cached.
     pub forced: bool,
     /// Id of the run: `1a2b3c4d`, and `1a2b3c4d-2` when it is run again.
     pub run: String,

@@ -150,7 +150,7 @@ pub struct Change {
 pub struct Decision {
     /// Full name of the node.
     pub node: String,
-    /// Whether its kept outcome is used.
+    /// True if its cached outcome is used.
     pub reuse: bool,
     /// Reasons in words: "new", "input tickets changed", "unchanged, reuse".
     pub reasons: Vec<String>,

@@ -50,7 +50,7 @@ pub trait Kinds: Send + Sync {
     fn ledger_tables(&self) -> BTreeMap<String, TableSchema> {
         BTreeMap::new()
     }
-    /// Whether there is a contract of this name.
+    /// Returns true if there is a contract of this name.
     fn contract_exists(&self, name: &str) -> bool;
     /// Names of all contracts.
     fn contract_names(&self) -> Vec<String>;

@@ -304,7 +304,7 @@ fn modified(data: &fs::Metadata) -> i128 {
     i128::from(data.mtime()) * 1_000_000_000 + i128::from(data.mtime_nsec())
 }
 
-/// Whether a file is as it was.
+/// Returns true if a file is as it was.
 fn is_as(path: &Path, same: &Same) -> bool {
     fs::metadata(path).is_ok_and(|data| data.len() == same.size && modified(&data) == same.modified)
 }

@@ -286,7 +286,7 @@ fn place(part: &Path, folder: &Path) -> io::Result<()> {
     fs::rename(part, folder)
 }
 
-/// Whether a relative name stays inside its folder.
+/// Returns true if a relative name stays inside its folder.
 fn is_inside(name: &str) -> bool {
     let mut parts = Path::new(name).components().peekable();
     parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))

@@ -116,7 +116,7 @@ pub enum Force {
 }
 
 impl Force {
-    /// Whether the node of this full name is run in any case.
+    /// Returns true if the node of this full name is forced to run.
     pub fn covers(&self, node: &str) -> bool {
         match self {
             Self::Nothing => false,

@@ -79,7 +79,7 @@ pub enum HistoryError {
         place: String,
         /// The error of the server or the network.
         reason: String,
-        /// Whether trying again may do.
+        /// True if a retry may succeed.
         may_pass: bool,
     },
     /// An object of the repository is missing or damaged.
@@ -142,7 +142,7 @@ impl HistoryError {
         }
     }
 
-    /// Whether the same may work when tried again, because a network or a server is the cause.
+    /// Returns true if a retry may succeed, because a network or a server is the cause.
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::Fetch { may_pass: true, .. })
     }

@@ -5,7 +5,7 @@ use gix::diff::blob::{Algorithm, Diff, InternedInput, sources::byte_lines};
 /// Bytes at the beginning of a file that decide whether it is binary.
 const LOOKED_AT: usize = 8000;
 
-/// Whether there is a NUL character among the first bytes: what git takes for binary.
+/// Returns true if there is a NUL character among the first bytes: git's test for binary files.
 pub fn looks_binary(contents: &[u8]) -> bool {
     let beginning = &contents[..contents.len().min(LOOKED_AT)];
     beginning.contains(&0)

@@ -63,7 +63,7 @@ pub fn fetched(
     }
 }
 
-/// Whether the mirror itself may be the cause, and not the server, the network or the disk.
+/// Returns true if the mirror itself may be the cause, and not the server, the network or the disk.
 fn is_damage(error: &HistoryError) -> bool {
     matches!(
         error,

@@ -70,7 +70,7 @@ impl Place {
             })
     }
 
-    /// Whether a URI is one of ours, right or wrong.
+    /// Returns true if a URI is one of ours, right or wrong.
     pub fn is_meant_by(uri: &str) -> bool {
         uri.trim_start().starts_with("git+")
     }

@@ -99,7 +99,7 @@ impl Piece {
     }
 }
 
-/// Whether files of these lengths can reach the score at all.
+/// Returns true if files of these lengths can reach the score at all.
 pub fn sizes_allow(old: u64, new: u64, least: u64) -> bool {
     let (small, large) = (u128::from(old.min(new)), u128::from(old.max(new)));
     large * u128::from(SAME - least) >= (large - small) * u128::from(SAME)

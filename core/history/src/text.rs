@@ -116,7 +116,7 @@ fn decode_with_backslashes(bytes: &[u8], encoding: Encoding) -> String {
     text
 }
 
-/// Whether what follows a backslash would make it an escape of ours.
+/// Returns true if a backslash followed by this would read as an escape.
 fn reads_as_escape(after: &[u8]) -> bool {
     let capital = |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
     after.len() >= 3 && after[0] == b'x' && after[1..3].iter().all(capital)

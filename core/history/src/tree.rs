@@ -49,7 +49,7 @@ impl Mode {
         matches!(self, Self::File | Self::Executable)
     }
 
-    /// Whether changing one to the other makes it another type of thing.
+    /// Returns true if changing one to the other changes the type of the entry.
     pub fn is_other_type(self, other: Self) -> bool {
         self != other && !(self.is_file() && other.is_file())
     }

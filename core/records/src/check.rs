@@ -42,7 +42,7 @@ pub struct Checked {
     pub files: u64,
     /// Records that were looked at.
     pub records: u64,
-    /// Whether all records were looked at.
+    /// True if all records were looked at.
     pub complete: bool,
     /// Records that meet the contract, duplicates included.
     pub accepted: u64,
@@ -110,15 +110,15 @@ pub struct Nulls {
 pub struct Expected {
     /// The expectation, in words.
     pub what: String,
-    /// Whether it is so.
+    /// True if it is met.
     pub met: bool,
     /// The observation, in words.
     pub found: String,
 }
 
 impl Checked {
-    /// Whether every record meets the contract, every file could be read, and all that is expected of
-    /// them together is so.
+    /// Returns true if every record conforms to the contract, every file was read completely, and
+    /// all expectations are met.
     pub fn is_good(&self) -> bool {
         self.refused.is_empty()
             && self.broken_files.is_empty()

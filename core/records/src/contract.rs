@@ -160,7 +160,7 @@ pub enum Personal {
 /// Columns that datasets have for themselves.
 const TAKEN: [&str; 2] = ["_object", "_line"];
 
-/// Whether a field can be called so.
+/// Returns true for a valid field name.
 pub(crate) fn nameable(name: &str) -> bool {
     let taken = name.starts_with("_row") || TAKEN.contains(&name);
     !(name.is_empty() || name.contains(['.', '\0']) || taken)
@@ -186,7 +186,7 @@ pub struct Field {
     pub table: String,
     /// Type of the values.
     pub kind: FieldKind,
-    /// Whether a record without it is refused. Fields of the key are required.
+    /// True if a record without it is refused. Fields of the key are required.
     pub required: bool,
     /// The meaning of the field.
     pub description: String,
@@ -246,7 +246,7 @@ impl Field {
         self.from.as_deref().unwrap_or(&self.name)
     }
 
-    /// Whether records may have it in an object of this path.
+    /// Returns true if records may have it in an object of this path.
     pub(crate) fn is_within(&self, path: &str) -> bool {
         let inner = self
             .from
@@ -366,7 +366,7 @@ impl Contract {
 
 const TWICE: &str = "duplicate key";
 
-/// Whether a key is there twice only because its whole table is.
+/// Returns true if a key is there twice only because its whole table is.
 fn follows(text: &str, error: &toml::de::Error, all: &[toml::de::Error]) -> bool {
     let twice = |error: &toml::de::Error| {
         let span = error.span().filter(|_| error.message() == TWICE)?;

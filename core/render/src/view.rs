@@ -139,7 +139,7 @@ struct ChartView {
     title: String,
     unit: String,
     alt: String,
-    /// Whether it needs the whole width.
+    /// True if it needs the whole width.
     wide: bool,
     /// Rank by importance, for a page without space for all.
     rank: usize,

@@ -83,7 +83,7 @@ static SHARED: LazyLock<Shared> = LazyLock::new(|| {
     }
 });
 
-/// Whether any bundled font has a glyph for a character.
+/// Returns true if any bundled font has a glyph for a character.
 pub fn covered(c: char) -> bool {
     SHARED.covered.contains(c)
 }
@@ -100,7 +100,7 @@ pub fn covered_without_marks(c: char) -> bool {
     !mark && covered(c)
 }
 
-/// Whether the font of running text has a glyph for a character.
+/// Returns true if the font of running text has a glyph for a character.
 pub fn covered_by_text_font(c: char) -> bool {
     SHARED.covered_by_text_font.contains(c)
 }

@@ -47,7 +47,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// Whether it happened to a node, not to the run.
+    /// Returns true if it is an event of a node, not of the run.
     pub fn is_of_node(self) -> bool {
         !matches!(
             self,
@@ -178,12 +178,12 @@ impl Journal {
         }
     }
 
-    /// Whether the run of a folder came to its end.
+    /// Returns true if the run of a folder has ended.
     pub fn has_ended(folder: &Path) -> bool {
         fs::read(folder.join(JOURNAL)).is_ok_and(|bytes| is_at_end(&bytes))
     }
 
-    /// Whether a process is writing the journal of a run's folder.
+    /// Returns true if a process is writing the journal of a run's folder.
     pub fn is_being_written(folder: &Path) -> bool {
         let Ok(file) = File::open(folder.join(JOURNAL)) else {
             return false;

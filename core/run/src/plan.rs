@@ -96,7 +96,7 @@ pub struct Node {
     pub ledger: Vec<String>,
     /// Version of the code that does it.
     pub code_version: u32,
-    /// Whether the reports are made without it when it fails.
+    /// True if the reports are made without it when it fails.
     pub optional: bool,
     /// Hash of a source's contract; empty for other nodes.
     #[serde(default)]
@@ -139,12 +139,12 @@ impl Node {
         }
     }
 
-    /// Whether it reads records.
+    /// Returns true if it reads records.
     pub fn is_source(&self) -> bool {
         self.source().is_some()
     }
 
-    /// Whether it lays out a report.
+    /// Returns true if it lays out a report.
     pub fn is_report(&self) -> bool {
         self.report().is_some()
     }

@@ -33,7 +33,7 @@ impl RunStatus {
         }
     }
 
-    /// Whether the run made its reports.
+    /// Returns true if the run made its reports.
     pub fn has_reports(self) -> bool {
         matches!(self, Self::Complete | Self::Partial)
     }

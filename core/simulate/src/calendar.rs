@@ -19,7 +19,7 @@ pub(crate) struct Day {
 }
 
 impl Day {
-    /// Whether it is a Saturday or Sunday.
+    /// Returns true if it is a Saturday or Sunday.
     pub(crate) fn is_weekend(&self) -> bool {
         self.weekday >= 5
     }

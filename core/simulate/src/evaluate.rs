@@ -116,7 +116,7 @@ pub struct ImprovementCheck {
     pub truth: String,
     /// The verdict given, with the estimate; "no verdict" when there is none.
     pub verdict: String,
-    /// Whether they agree.
+    /// True if they agree.
     pub ok: bool,
 }
 
@@ -125,15 +125,15 @@ pub struct ImprovementCheck {
 pub struct SourceCheck {
     /// Name of the source.
     pub source: String,
-    /// Whether every count agrees.
+    /// True if every count agrees.
     pub ok: bool,
     /// Counts that differ: what, true, reported.
     pub differences: Vec<(String, u64, u64)>,
 }
 
 impl Evaluation {
-    /// Whether every fact was found, nothing false was claimed, no improvement was misjudged and
-    /// every record was accounted for.
+    /// Returns true if every fact was found, nothing false was claimed, no improvement was
+    /// misjudged and every record was accounted for.
     pub fn passed(&self) -> bool {
         self.missed.is_empty()
             && self.false_claims.is_empty()

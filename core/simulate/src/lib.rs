@@ -68,7 +68,7 @@ pub struct Config {
     pub timezone: String,
     /// Folder to write; replaced when it holds an earlier simulation.
     pub out: PathBuf,
-    /// Whether older files are compressed.
+    /// True if older files are compressed.
     pub compress: bool,
 }
 
@@ -181,7 +181,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it was asked for what cannot be, rather than that something failed.
+    /// Returns true for invalid requests, as opposed to failures.
     pub fn is_wrong_usage(&self) -> bool {
         match self {
             Error::Weeks { .. }

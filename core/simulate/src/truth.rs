@@ -175,7 +175,7 @@ impl Truth {
 }
 
 impl Fact {
-    /// Whether an estimate is within the bounds.
+    /// Returns true if an estimate is within the bounds.
     pub fn admits(&self, estimate: f64) -> bool {
         (self.size_range[0]..=self.size_range[1]).contains(&estimate)
     }

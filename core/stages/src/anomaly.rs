@@ -112,7 +112,7 @@ impl MetricType {
         }
     }
 
-    /// Whether a deviation to this side is known to be bad news.
+    /// Returns true if a deviation in this direction is known to be bad.
     fn is_bad(self, up: bool) -> bool {
         match self {
             Self::Throughput => !up,
@@ -121,7 +121,7 @@ impl MetricType {
         }
     }
 
-    /// Whether people feel it at once: work that fails, waits or is not done.
+    /// Returns true if people notice it at once: work that fails, waits or is not done.
     fn is_felt(self) -> bool {
         matches!(self, Self::Throughput | Self::ErrorRate | Self::Latency)
     }

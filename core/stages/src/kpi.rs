@@ -189,9 +189,9 @@ struct Figure<'a> {
     change: Option<Change>,
     baseline_change: Option<Change>,
     p_adjusted: Option<f64>,
-    /// Whether windows of different lengths are compared, and so per day.
+    /// True if windows of different lengths are compared, and therefore per day.
     per_day: bool,
-    /// Whether the test supports the change.
+    /// True if the test supports the change.
     proven: bool,
     /// True if it is also large enough to be reported.
     significant: bool,

@@ -96,7 +96,7 @@ impl Input {
         fields.map(|(name, dtype)| (name.as_str(), dtype))
     }
 
-    /// Whether there is a column of this name.
+    /// Returns true if there is a column of this name.
     pub(crate) fn has(&self, column: &str) -> bool {
         self.rows.schema().contains(column)
     }

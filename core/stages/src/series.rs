@@ -55,7 +55,7 @@ pub(crate) enum Aggregate {
 }
 
 impl Aggregate {
-    /// Whether no records mean zero.
+    /// Returns true if no records mean zero.
     pub(crate) fn adds_up(self) -> bool {
         matches!(self, Self::Count | Self::Sum)
     }
@@ -142,7 +142,7 @@ impl Group {
 pub(crate) struct SeriesSet {
     /// Length of the periods.
     pub(crate) period: Period,
-    /// Whether no records mean zero.
+    /// True if no records mean zero.
     pub(crate) adds_up: bool,
     /// Beginning of each period.
     pub(crate) starts: Vec<DateTime>,
@@ -254,7 +254,7 @@ struct Tallied {
     records: u64,
     /// The first of them.
     first: DateTime,
-    /// Whether all values in the periods are whole numbers.
+    /// True if all values in the periods are whole numbers.
     is_count: bool,
     /// Tallies of each period with records.
     periods: BTreeMap<usize, Tally>,

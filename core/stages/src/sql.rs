@@ -289,8 +289,8 @@ fn first_rows(frame: &DataFrame, total: u64, zone: &TimeZone) -> Table {
     table
 }
 
-/// Whether the whole numbers of a column name something, as identities and years do: they have no
-/// spaces between thousands.
+/// Returns true if the whole numbers of a column name something, as identities and years do: they
+/// have no spaces between thousands.
 fn is_name(column: &str) -> bool {
     const NAMES: [&str; 9] = [
         "id", "ids", "year", "number", "nr", "no", "key", "code", "port",

@@ -101,7 +101,7 @@ pub const TEMPORAL_PATTERN: Kind = Kind {
 /// One record.
 struct Row {
     time: DateTime,
-    /// Whether it adds above the line of the rate.
+    /// True if it adds above the line of the rate.
     is_event: bool,
     /// Value of `value`, where there is one.
     value: Option<f64>,
@@ -139,11 +139,11 @@ struct Data<'a> {
     first: Date,
     /// Day after the last that records cover.
     end: Date,
-    /// Whether rates are per record instead of per day.
+    /// True if rates are per record instead of per day.
     per_record: bool,
-    /// Whether values are summed instead of records counted.
+    /// True if values are summed instead of records counted.
     amounts: bool,
-    /// Whether times have an hour.
+    /// True if times have an hour.
     has_hours: bool,
     measure: String,
     evidence: Evidence,
@@ -238,7 +238,7 @@ struct Line {
 }
 
 impl Line {
-    /// Whether it is of a weekday, hour, month or year.
+    /// Returns true if it is of a weekday, hour, month or year.
     fn is_rhythm(&self) -> bool {
         ![volume::EFFECT, split::EFFECT].contains(&self.effect)
     }
@@ -380,7 +380,7 @@ fn claims(params: &Params, found: &mut Results) -> Vec<Finding> {
     findings
 }
 
-/// Whether the interval of a claim holds no difference at all.
+/// Returns true if the interval of a claim contains zero difference.
 fn holds_nothing(finding: &Finding) -> bool {
     let Some(magnitude) = &finding.magnitude else {
         return false;

@@ -168,7 +168,7 @@ struct Counter {
     unit: usize,
     ends: Option<[i64; 2]>,
     without: u64,
-    /// Whether all are midnight UTC.
+    /// True if all are midnight UTC.
     is_day: bool,
 }
 

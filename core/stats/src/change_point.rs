@@ -385,7 +385,8 @@ fn split(
     split(right, offset + best.at, alpha / 2.0, search, found, drifts);
 }
 
-/// Whether a straight line describes the stretch better than one step, and than two (by BIC).
+/// Returns true if a straight line describes the stretch better than one step, and than two (by
+/// BIC).
 fn line_is_better(values: &[f64], one_step: f64, m: usize) -> bool {
     let n = values.len() as f64;
     let criterion =

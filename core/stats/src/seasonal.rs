@@ -129,8 +129,8 @@ pub fn smooth(values: &[f64], period: usize) -> Option<Decomposition> {
     })
 }
 
-/// Whether a season of this period is there: the autocorrelation at the period, after removing a
-/// straight line, is larger than chance gives at 10 % (the rule of the M4 competition).
+/// Returns true if there is a season of this period: the autocorrelation at the period, after
+/// removing a straight line, is significant at 10 % (the rule of the M4 competition).
 pub fn is_seasonal(values: &[f64], period: usize) -> bool {
     if period < 2 || values.len() < 3 * period {
         return false;

@@ -49,7 +49,7 @@ pub struct Threshold {
 }
 
 impl Threshold {
-    /// Whether a steady rise or fall describes the outcomes better than a step.
+    /// Returns true if a steady rise or fall describes the outcomes better than a step.
     pub fn is_steady(&self) -> bool {
         self.z_slope.abs() > self.z.abs()
     }

@@ -320,7 +320,7 @@ impl Lake {
         }
     }
 
-    /// Whether a dataset is there at this version.
+    /// Returns true if a dataset is there at this version.
     pub async fn exists(&self, dataset: &DatasetRef) -> bool {
         self.open(dataset).await.is_ok()
     }
@@ -461,7 +461,7 @@ impl Lake {
     }
 }
 
-/// Whether a commit failed only because another one took its place.
+/// Returns true if a commit failed only because of a concurrent one.
 fn somebody_was_faster(error: &lance::Error) -> bool {
     matches!(
         error,

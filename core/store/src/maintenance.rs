@@ -52,7 +52,7 @@ pub struct Swept {
     pub kept: Vec<u64>,
     /// Bytes that this freed; 0 when it was only looked.
     pub bytes: u64,
-    /// Whether many small files were written as few.
+    /// True if small files were compacted.
     pub compacted: bool,
 }
 
@@ -63,7 +63,7 @@ pub struct Sweep {
     pub keep: SignedDuration,
     /// The current time.
     pub now: Timestamp,
-    /// Whether it is only looked what would be done.
+    /// True for a dry run.
     pub dry: bool,
 }
 

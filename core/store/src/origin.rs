@@ -13,7 +13,7 @@ pub const OBJECT: &str = "_object";
 /// Line in the object at which the record begins.
 pub const LINE: &str = "_line";
 
-/// Whether a column is kept from queries and stages.
+/// Returns true if a column is hidden from queries and stages.
 pub fn is_hidden(column: &str) -> bool {
     column == OBJECT || column == LINE
 }

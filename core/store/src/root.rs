@@ -111,7 +111,7 @@ impl LakeRoot {
         }
     }
 
-    /// Whether a dataset certainly was never written.
+    /// Returns true if a dataset was certainly never written.
     pub(crate) fn lacks(&self, name: &str) -> bool {
         match self {
             Self::Folder(folder) => !folder.join(format!("{name}.lance")).is_dir(),

@@ -31,7 +31,7 @@ struct Peer {
     /// Program of the virtual environment, and its arguments.
     program: &'static str,
     arguments: &'static [&'static str],
-    /// Whether it leaves out what is done.
+    /// True if finished tasks are left out.
     reruns: bool,
 }
 

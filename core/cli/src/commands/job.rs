@@ -47,7 +47,8 @@ pub struct LedgerSource {
     workspace: Workspace,
     /// The recorded part, for a rerun.
     pub recorded: Option<LedgerView>,
-    /// Whether finished runs that the ledger lacks are published before: for a run, which writes anyway.
+    /// True if finished runs that the ledger lacks are published first: for a run, which writes
+    /// anyway.
     pub publishes: bool,
 }
 

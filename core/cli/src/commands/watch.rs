@@ -111,7 +111,7 @@ struct Watch<'a> {
     waiting: Runtime,
     /// Sentences of the findings that were reported, by id.
     told: BTreeMap<String, String>,
-    /// Whether a round was made.
+    /// True if a round was run.
     begun: bool,
     /// The text of a job file whose mistakes were printed.
     unusable: String,

@@ -386,7 +386,7 @@ fn expectation(
     Ok(found.and_then(|(expectation, time)| Some((expectation, selection.column(&time)?))))
 }
 
-/// Whether a param is set that asks for the records that were left out of sources.
+/// Returns true if a param is set that needs the refused records of sources.
 fn asks_for_refused(schema: &Value, config: &Value) -> bool {
     let properties = schema["properties"].as_object();
     let mut asking = properties

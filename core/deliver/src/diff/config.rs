@@ -34,24 +34,24 @@ pub struct Config {
     /// Keys that differ. Values that differ because the window, or a param, differs are not among
     /// them.
     pub settings: Vec<Setting>,
-    /// Whether the job files are not the same text.
+    /// True if the job files are not the same text.
     pub text_differs: bool,
 }
 
 impl Config {
-    /// Whether the same was asked of both runs, but for the window.
+    /// Returns true if both runs had the same setup, except for the window.
     pub fn is_same_job(&self) -> bool {
         let own = self.settings.iter().all(|setting| setting.place == PROGRAM);
         own && self.added.is_empty() && self.removed.is_empty()
     }
 
-    /// Whether nothing but params was asked for otherwise.
+    /// Returns true if only params differ.
     pub fn is_same_but_params(&self) -> bool {
         let params = |setting: &Setting| [PROGRAM, PARAMS].contains(&setting.place.as_str());
         self.settings.iter().all(params) && self.added.is_empty() && self.removed.is_empty()
     }
 
-    /// Whether the same program made both.
+    /// Returns true if the same program made both.
     pub fn is_same_program(&self) -> bool {
         self.settings.iter().all(|setting| setting.place != PROGRAM)
     }
@@ -278,7 +278,7 @@ impl References {
         Self { texts, values }
     }
 
-    /// Whether two values are the same, or the same but for what is referred to.
+    /// Returns true if two values are the same, or the same but for what is referred to.
     fn explain(&self, old: &Value, new: &Value) -> bool {
         if old == new
             || self

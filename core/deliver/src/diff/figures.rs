@@ -19,7 +19,7 @@ pub struct Figure {
     pub subject: String,
     /// Unit of its values.
     pub unit: String,
-    /// Whether both runs came to measure it.
+    /// True if both runs measured it.
     pub compared: bool,
     /// Values; `None` where there is none.
     pub value: Pair<Option<f64>>,
@@ -39,12 +39,12 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// Whether the values differ as they are read.
+    /// Returns true if the values differ as printed.
     pub fn moved(&self) -> bool {
         !self.text.is_same()
     }
 
-    /// Whether the target was met in one run only.
+    /// Returns true if the target was met in one run only.
     pub fn crossed(&self) -> bool {
         let Pair { old, new } = self.on_target;
         old.is_some() && new.is_some() && old != new

@@ -45,7 +45,7 @@ pub struct PersistingFinding {
     pub before: String,
     /// The outdated part of that sentence: its figure if it has one, else its words.
     pub was: String,
-    /// Whether any figure differs.
+    /// True if any figure differs.
     pub other_figures: bool,
 }
 
@@ -93,12 +93,12 @@ pub struct Judgement {
     pub relative: Pair<Option<[f64; 3]>>,
     /// The sentence of the newer run with a verdict.
     pub sentence: String,
-    /// Whether both runs came to judge improvements.
+    /// True if both runs measured improvements.
     pub compared: bool,
 }
 
 impl Judgement {
-    /// Whether both runs judged it, and not alike.
+    /// Returns true if both runs have a verdict, and the verdicts differ.
     pub fn is_judged_otherwise(&self) -> bool {
         self.verdict.old.is_some() && self.verdict.new.is_some() && !self.verdict.is_same()
     }
@@ -192,8 +192,8 @@ pub(super) fn compare(runs: &Pair<RunFolder>, effects: &[Judgement]) -> Findings
     out
 }
 
-/// Whether a run came to look for what a node finds. Where there was too little to look at, what is
-/// found later is new; but what was found before is not gone.
+/// Returns true if a run came to look for what a node finds. Where there was too little to look at,
+/// what is found later is new; but what was found before is not gone.
 fn came_to(run: &RunFolder, node: &str, is_new: bool) -> bool {
     match run.state(node) {
         NodeState::Done => true,
@@ -237,7 +237,7 @@ fn standing(node: &str, old: &Finding, new: &Finding) -> PersistingFinding {
     }
 }
 
-/// Whether a reader would call two findings of one claim different.
+/// Returns true if two findings of one claim differ for a reader.
 fn has_changed(old: &Finding, new: &Finding) -> bool {
     if old.severity != new.severity || old.direction != new.direction {
         return true;

@@ -18,7 +18,7 @@ pub(super) struct Before {
     pub window: String,
     pub period: String,
     pub made: String,
-    /// Whether it is of the window of the run that failed.
+    /// True if it is of the window of the run that failed.
     pub same_window: bool,
 }
 

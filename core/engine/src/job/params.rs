@@ -33,7 +33,7 @@ impl ParamKind {
         }
     }
 
-    /// Whether a value is of this type.
+    /// Returns true if a value is of this type.
     pub fn accepts(self, value: &Value) -> bool {
         match self {
             Self::String => value.is_string(),
@@ -97,7 +97,7 @@ impl ParamSpec {
         Err(format!("{value} is not one of {}", allowed.join(", ")))
     }
 
-    /// Whether a value is among the allowed ones.
+    /// Returns true if a value is among the allowed ones.
     pub fn permits(&self, value: &Value) -> bool {
         self.allowed.is_empty() || self.allowed.contains(value)
     }

@@ -496,7 +496,8 @@ fn keys(properties: &Value) -> impl Iterator<Item = &str> {
         .map(|(key, _)| key.as_str())
 }
 
-/// Whether a table meets a condition: it has the keys asked for, with values among those listed.
+/// Returns true if a table meets a condition: it has the keys asked for, with values among those
+/// listed.
 fn holds(condition: &Value, item: &Item) -> bool {
     let required = condition["required"].as_array().into_iter().flatten();
     let mut required = required.filter_map(Value::as_str);

@@ -37,7 +37,7 @@ pub(crate) struct Claim {
     number: u64,
     /// Time of the last renewal.
     renewed: Timestamp,
-    /// Whether the holder has given it back.
+    /// True if the holder has released it.
     ended: bool,
 }
 
@@ -61,7 +61,7 @@ impl Process {
         }
     }
 
-    /// Whether it certainly lives no more.
+    /// Returns true if it is certainly dead.
     fn is_dead(&self) -> bool {
         !self.table.is_empty()
             && self.table == table()
@@ -110,7 +110,7 @@ impl Claim {
         !self.ended && now.duration_since(self.renewed) < good_for && !self.process.is_dead()
     }
 
-    /// Whether it is the same grant, whatever was written of it since.
+    /// Returns true if it is the same grant, ignoring renewals.
     fn is_same(&self, other: &Self) -> bool {
         (&self.process, self.number, self.holder.token)
             == (&other.process, other.number, other.holder.token)

@@ -31,7 +31,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Whether it answers its due time.
+    /// Returns true if it answers its due time.
     pub fn succeeded(&self) -> bool {
         self.status.has_reports()
     }

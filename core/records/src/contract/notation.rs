@@ -139,12 +139,13 @@ pub(crate) fn database() -> &'static TimeZoneDatabase {
 }
 
 impl Notation {
-    /// Whether nothing is declared.
+    /// Returns true if nothing is declared.
     pub fn is_usual(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether marks of numbers are declared; then texts of JSON and Parquet are read as numbers, too.
+    /// Returns true if marks of numbers are declared; then texts of JSON and Parquet are read as
+    /// numbers, too.
     pub fn reads_numerals(&self) -> bool {
         self.decimal.is_some() || self.thousands.is_some()
     }
@@ -198,7 +199,7 @@ impl Notation {
         self.decimal.unwrap_or('.')
     }
 
-    /// Whether groups of three digits may have this mark between them.
+    /// Returns true if this mark may separate groups of three digits.
     pub fn separates(&self, mark: char) -> bool {
         match self.thousands {
             Some(thousands) => mark == thousands,

@@ -42,7 +42,7 @@ impl Pattern {
         })
     }
 
-    /// Whether the whole text matches.
+    /// Returns true if the whole text matches.
     pub fn fits(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }

@@ -352,7 +352,7 @@ fn holds_struct(kind: &FieldKind) -> bool {
     matches!(innermost(kind), FieldKind::Struct(_))
 }
 
-/// Whether the file has such a field, be it one with errors of its own.
+/// Returns true if the file has such a field, even an invalid one.
 pub(super) fn declared(root: &DeTable, name: &str) -> bool {
     root.get("field")
         .and_then(|value| value.get_ref().as_table())

@@ -115,7 +115,7 @@ fn as_written(name: &str) -> &str {
     }
 }
 
-/// Whether values of such a name and unit cannot be below zero.
+/// Returns true if values of such a name and unit cannot be below zero.
 pub(super) fn from_zero(name: &str, unit: Option<&str>) -> bool {
     let units = UNITS.iter().map(|(_, unit)| *unit).chain(["share"]);
     let by_unit = unit.is_some_and(|unit| units.clone().any(|known| known == unit));
@@ -125,7 +125,7 @@ pub(super) fn from_zero(name: &str, unit: Option<&str>) -> bool {
             .any(|word| FROM_ZERO.contains(&word.as_str()))
 }
 
-/// Whether a name is one of personal data.
+/// Returns true if a name suggests personal data.
 pub(super) fn personal_name(name: &str) -> bool {
     let words = words(name);
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
@@ -136,7 +136,7 @@ pub(super) fn personal_name(name: &str) -> bool {
     has(&PERSONAL) || (named && (words.len() == 1 || has(&PERSONS)))
 }
 
-/// Whether a text looks like an address for mail or of a network, or like a number to be called.
+/// Returns true if a text looks like a mail address, a network address or a telephone number.
 pub(super) fn personal(text: &str) -> bool {
     let text = text.trim();
     is_mail(text) || is_network(text) || is_phone(text)

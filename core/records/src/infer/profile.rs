@@ -54,7 +54,7 @@ pub(super) struct Profile {
     pub fields: BTreeMap<String, Profile>,
     /// Values of lists.
     pub items: Option<Box<Profile>>,
-    /// Whether something is too deep, or an object has too many fields, to be looked into.
+    /// True if a value is too deep, or an object has too many fields, to be analysed.
     pub opaque: bool,
     /// Evidence of how values are written.
     pub evidence: Evidence,

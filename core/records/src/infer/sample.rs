@@ -250,7 +250,7 @@ impl Sample {
         rows.windows(2).all(|pair| pair[0] != pair[1])
     }
 
-    /// Whether a field's values look personal, by its name or by themselves.
+    /// Returns true if a field's values look personal, by its name or by themselves.
     pub fn is_personal(name: &str, profile: &Profile) -> bool {
         let inner = profile.items.as_deref().unwrap_or(profile);
         let looks_so = inner.personal > 0 && inner.personal * 2 >= inner.texts;

@@ -89,7 +89,7 @@ impl Column {
         }
     }
 
-    /// Whether values are forgotten, and nulls pushed instead.
+    /// Returns true if values are dropped, and nulls pushed instead.
     fn drops(&mut self) -> bool {
         let drops = matches!(self.guard, Guard::Drop);
         if drops {

@@ -21,7 +21,7 @@ const UNNAMED: &str = "(not in the contract)";
 /// A key with fewer bytes is worth a warning.
 const KEY_BYTES: usize = 16;
 
-/// Whether a field of the contract, at any depth, is kept as a hash.
+/// Returns true if a field of the contract, at any depth, is kept as a hash.
 pub fn is_hashed(contract: &Contract) -> bool {
     let mut hashed = Vec::new();
     paths(&contract.fields, "", Personal::Hash, &mut hashed);
@@ -74,7 +74,7 @@ fn children(kind: &FieldKind) -> &[Field] {
     }
 }
 
-/// Whether a field, or one within it, is guarded.
+/// Returns true if a field, or one within it, is guarded.
 fn guarded(field: &Field) -> bool {
     field.personal != Personal::Keep || children(&field.kind).iter().any(guarded)
 }
@@ -150,8 +150,9 @@ impl<'a> Redactor<'a> {
     }
 }
 
-/// Whether a path leads to or through a guarded field, or to one that holds such fields. Names may
-/// look like parts of a path, so every reading of it counts; a path that leads nowhere does, too.
+/// Returns true if a path leads to or through a guarded field, or to one that holds such fields.
+/// Names may look like parts of a path, so every reading of it counts; a path that leads nowhere
+/// does, too.
 fn concerns(fields: &[Field], path: &str) -> bool {
     if path.is_empty() {
         return false;

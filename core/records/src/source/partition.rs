@@ -39,7 +39,7 @@ struct PathDate {
     day: Option<i8>,
 }
 
-/// Whether a segment of a pattern holds a date.
+/// Returns true if a segment of a pattern holds a date.
 pub(super) fn is_dated(segment: &str) -> bool {
     FIELDS.iter().any(|(field, _)| segment.contains(field))
 }
@@ -101,7 +101,7 @@ impl Partition {
         self.segments.len()
     }
 
-    /// Whether a path, or the beginning of one, may hold a day that is asked for.
+    /// Returns true if a path, or the start of one, may hold a requested day.
     pub fn admits(&self, path: &[&str]) -> bool {
         let mut said = PathDate::default();
         for (segment, name) in self.segments.iter().zip(path) {

@@ -1,11 +1,11 @@
 //! Patterns of file names: `*`, `?` and sets of characters, within one folder.
 
-/// Whether a segment of a path is a pattern.
+/// Returns true if a segment of a path is a pattern.
 pub(super) fn is_pattern(segment: &str) -> bool {
     segment.contains(['*', '?', '['])
 }
 
-/// Whether a file name fits one segment of a pattern.
+/// Returns true if a file name fits one segment of a pattern.
 pub(super) fn fits(pattern: &str, name: &str) -> bool {
     if name.starts_with('.') && !pattern.starts_with('.') {
         return false;

@@ -29,7 +29,7 @@ pub(super) struct FilePattern {
     shown: String,
     /// Pattern of each path segment below the folder; or one plain file name.
     pattern: Vec<String>,
-    /// Whether the pattern is to be taken letter by letter.
+    /// True if the pattern is literal.
     plain: bool,
     /// The requested days, if paths contain them.
     partition: Option<Partition>,

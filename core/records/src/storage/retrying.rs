@@ -110,7 +110,7 @@ fn whole(
         .boxed()
 }
 
-/// Whether another try would end the same.
+/// Returns true if a retry would fail in the same way.
 fn is_certain(error: &Error) -> bool {
     !matches!(error, Error::Generic { .. })
 }

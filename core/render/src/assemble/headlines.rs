@@ -65,7 +65,7 @@ pub fn sorted(
     ranked.into_iter().map(|(_, finding)| finding).collect()
 }
 
-/// Whether all of what a finding is about happened in the window.
+/// Returns true if a finding is entirely within the window.
 fn is_within(finding: &Finding, window: &Window) -> bool {
     let (first, last) = finding
         .period

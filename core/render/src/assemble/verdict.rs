@@ -72,7 +72,7 @@ pub fn has_no_records(cells: &[Cell], sources: &[SourceNote]) -> bool {
     known.peek().is_some() && !is_silence_zero && known.all(|records| records == 0)
 }
 
-/// Whether no records of a source mean that nothing happened.
+/// Returns true if no records of a source mean that nothing happened.
 fn says_silence_is_zero(source: &SourceNote) -> bool {
     let expectation = &source.expectation;
     let (last, later) = (DateTime::default(), DateTime::MAX);

@@ -117,8 +117,8 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     (canvas, bottom)
 }
 
-/// Whether names at the ends of lines would have to move so far apart that it is not clear to which line
-/// each belongs.
+/// Returns true if names at the ends of lines would have to move so far apart that it is not clear to
+/// which line each belongs.
 fn ends_meet(parts: Parts, axis: Axis, font: f64, height: f64) -> bool {
     let (_, to) = time_extent(times(parts));
     let room = (height - font * 7.0).max(font * 8.0);

@@ -34,7 +34,7 @@ impl Stroke {
     }
 }
 
-/// Whether a picture has too little width for names at the ends of lines.
+/// Returns true if a picture has too little width for names at the ends of lines.
 pub(crate) fn is_narrow(options: &Options) -> bool {
     options.width_pt < options.font_pt * 38.0
 }

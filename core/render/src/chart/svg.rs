@@ -129,7 +129,7 @@ pub(crate) struct Style {
     pub bold: bool,
     pub ink: Ink,
     pub anchor: Anchor,
-    /// Whether a rim in the page's colour keeps it readable over lines.
+    /// True if a rim in the page's colour keeps it readable over lines.
     pub halo: bool,
 }
 

@@ -54,7 +54,7 @@ pub(super) struct TableView {
     columns: Vec<ColumnView>,
     rows: Vec<Vec<String>>,
     more: String,
-    /// Whether it may run over pages: one that is short stays in one piece.
+    /// True if it may break across pages: a short one does not.
     breakable: bool,
 }
 
@@ -257,7 +257,7 @@ fn table(table: &Table, raw: bool, rest: &str) -> TableView {
     }
 }
 
-/// Whether a text is a date or two: what begins with a digit and is short.
+/// Returns true if a text is one or two dates: it starts with a digit and is short.
 fn is_date(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().count() <= 34
 }

@@ -84,7 +84,7 @@ impl Incident {
         self.second + (self.minutes * 60.0) as i64
     }
 
-    /// Whether it is under way and affects a service.
+    /// Returns true if it is under way and affects a service.
     pub(crate) fn covers(&self, second: i64, service: usize) -> bool {
         (self.second..self.end()).contains(&second) && self.services.contains(&service)
     }

@@ -25,7 +25,7 @@ enum Cell {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Row {
     cells: Vec<(&'static str, Cell)>,
-    /// Whether a text in it is made to break programs.
+    /// True if a text in it is designed to break programs.
     pub hostile: bool,
 }
 

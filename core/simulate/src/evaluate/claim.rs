@@ -70,7 +70,7 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// Whether `text` holds `name` as a whole word, whatever the case.
+/// Returns true if `text` holds `name` as a whole word, whatever the case.
 pub(super) fn mentions(text: &str, name: &str) -> bool {
     let (text, name) = (text.to_lowercase(), name.to_lowercase());
     if name.is_empty() {

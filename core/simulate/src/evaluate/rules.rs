@@ -107,7 +107,7 @@ impl Claim<'_> {
         self.names.iter().any(|name| name == fact.value())
     }
 
-    /// Whether its dates, give or take, touch `first..=last`.
+    /// Returns true if its dates, give or take, touch `first..=last`.
     fn touches(&self, first: Date, last: Date, tolerance: i64) -> bool {
         let Some((from, to)) = self.dates else {
             return false;
@@ -251,7 +251,7 @@ impl Claim<'_> {
         }
     }
 
-    /// Whether it is about a share, which does not follow the number of records.
+    /// Returns true if it is about a share, which does not follow the number of records.
     fn is_share(&self) -> bool {
         let unit = self
             .finding
@@ -341,7 +341,7 @@ impl Claim<'_> {
             || finding.sentence.contains("limit")
     }
 
-    /// Whether it claims no effect at all.
+    /// Returns true if it claims no effect at all.
     fn is_informational(&self, effects: &[Effect]) -> bool {
         match self.kind {
             "quality" | "sql" => true,

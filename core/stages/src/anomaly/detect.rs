@@ -55,7 +55,7 @@ pub(super) struct Event {
     pub(super) p: f64,
     /// The same, corrected for the number of values looked at.
     pub(super) p_adjusted: f64,
-    /// Whether the isolation forest agrees.
+    /// True if the isolation forest agrees.
     pub(super) agreed: bool,
 }
 

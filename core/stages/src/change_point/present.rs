@@ -71,7 +71,7 @@ impl Stretch<'_> {
         matches!(self.params.unit.as_str(), "%" | "share")
     }
 
-    /// Whether no value is below zero.
+    /// Returns true if no value is below zero.
     fn is_positive(&self) -> bool {
         self.group
             .values
@@ -107,7 +107,7 @@ impl Stretch<'_> {
         format!("; a gradual {movement} describes these {noun}s {how}")
     }
 
-    /// Whether a line describes the series better than its steps.
+    /// Returns true if a line describes the series better than its steps.
     fn is_gradual(&self) -> bool {
         self.result.shape == Some(Shape::Line)
     }

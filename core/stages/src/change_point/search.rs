@@ -124,7 +124,7 @@ pub(super) fn search_all(
         .collect()
 }
 
-/// Whether the intervals of a shift exclude no shift at all.
+/// Returns true if the intervals of a shift exclude zero.
 fn is_clear(shift: &Shift) -> bool {
     let [_, low, high] = shift.difference;
     let differs = low > 0.0 || high < 0.0;

@@ -217,7 +217,7 @@ impl Reporter<'_> {
         }
     }
 
-    /// Whether a count or an amount that was expected did not happen at all.
+    /// Returns true if an expected count or amount is zero.
     pub(super) fn is_none(&self, measured: &Measured) -> bool {
         let estimate = &measured.estimate;
         self.lines.adds_up && estimate.after == 0.0 && estimate.counterfactual > 0.0

@@ -318,7 +318,7 @@ impl Params {
         self.aggregate.unwrap_or(default)
     }
 
-    /// Whether a period without records is zero.
+    /// Returns true if a period without records is zero.
     pub(super) fn fills_zero(&self) -> bool {
         let adds_up = self.every != Every::None
             && matches!(self.aggregate(), Aggregate::Count | Aggregate::Sum);

@@ -179,7 +179,7 @@ pub(super) fn dispersion(
     )
 }
 
-/// Whether the differences of earlier windows are enough to know their dispersion.
+/// Returns true if the differences of earlier windows are enough to know their dispersion.
 pub(super) fn is_known_between(covered: &[bool]) -> bool {
     let pairs = covered.get(1..).unwrap_or_default().windows(2);
     pairs.filter(|pair| pair[0] && pair[1]).count() >= PAIRS_MIN
@@ -391,13 +391,13 @@ impl Change {
             .signed_like(&like.estimate(metric, false))
     }
 
-    /// Whether what can be counted, or added up, fell to zero.
+    /// Returns true if a count or a sum fell to zero.
     pub(super) fn is_to_none(&self, metric: &Metric) -> bool {
         let is_amount = metric.kind == MetricKind::Rate || metric.grows_with_days();
         is_amount && self.is_relative() && self.size <= -1.0
     }
 
-    /// Whether it is given as a share of the value before.
+    /// Returns true if it is relative to the previous value.
     pub(super) fn is_relative(&self) -> bool {
         self.scale == Scale::Relative
     }
@@ -414,7 +414,7 @@ impl Change {
         (self.size * scale, interval)
     }
 
-    /// Whether the interval excludes no difference.
+    /// Returns true if the interval excludes no difference.
     pub(super) fn is_clear(&self) -> bool {
         self.interval
             .is_some_and(|[low, high]| low > 0.0 || high < 0.0)

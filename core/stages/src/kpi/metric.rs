@@ -127,7 +127,7 @@ impl Metric {
         }
     }
 
-    /// Whether it counts whole records.
+    /// Returns true if it counts whole records.
     pub(super) fn is_whole(&self) -> bool {
         self.kind == MetricKind::Count && self.unit() != "share"
     }
@@ -161,12 +161,12 @@ impl Metric {
         level_with_interval(value, [lower, upper], self.unit(), self.is_whole())
     }
 
-    /// Whether a value reads as hours and minutes.
+    /// Returns true if a value reads as hours and minutes.
     pub(super) fn is_time(&self, value: f64) -> bool {
         self.unit() == "min" && value.abs() >= HOURS_FROM
     }
 
-    /// Whether it is made of values rather than of counts of records.
+    /// Returns true if it aggregates values rather than counts records.
     pub(super) fn needs_value(&self) -> bool {
         !matches!(
             self.kind,
@@ -183,7 +183,7 @@ impl Metric {
         self.kind == MetricKind::Share
     }
 
-    /// Whether the figure grows with the length of the window.
+    /// Returns true if the figure grows with the length of the window.
     pub(super) fn grows_with_days(&self) -> bool {
         matches!(self.kind, MetricKind::Count | MetricKind::Sum)
     }

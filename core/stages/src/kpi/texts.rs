@@ -25,7 +25,7 @@ pub(super) struct Texts {
     /// Signed, and "none" for a count that fell to zero.
     pub(super) change: Option<String>,
     pub(super) baseline_change: Option<String>,
-    /// Whether the printed levels give the printed changes.
+    /// True if the printed levels give the printed changes.
     pub(super) agree: bool,
 }
 
@@ -134,7 +134,7 @@ fn decimals(text: &str) -> usize {
         .map_or(0, |(_, after)| after.len())
 }
 
-/// Whether a text is a power of ten, such as "1.2 × 10⁻⁷".
+/// Returns true if a text is a power of ten, such as "1.2 × 10⁻⁷".
 fn is_power(text: &str) -> bool {
     text.contains("×\u{a0}10")
 }

@@ -36,7 +36,7 @@ impl Gaps {
         }
     }
 
-    /// Whether days of a window are in a gap.
+    /// Returns true if days of a window are in a gap.
     pub(super) fn is_in(&self, window: &Window) -> bool {
         let mut gaps = self.recent.iter().chain(&self.older);
         gaps.any(|gap| gap.first < window.end && gap.last >= window.start)

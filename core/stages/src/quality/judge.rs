@@ -85,7 +85,7 @@ pub(super) struct Quality {
     pub(super) records: u64,
     /// Records of the window, when they have times.
     pub(super) in_window: Option<u64>,
-    /// Whether there is no record before the window's end.
+    /// True if there is no record before the window's end.
     pub(super) is_empty: bool,
     parts: [Judged; 6],
     /// The contents of its columns.

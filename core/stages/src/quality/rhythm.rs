@@ -41,13 +41,13 @@ const DAY_HOURS: f64 = 24.0;
 pub(super) struct Silence {
     /// Time of the newest record; for days without a time the last of them.
     pub(super) last: DateTime,
-    /// Whether records have a time of day.
+    /// True if records have a time of day.
     pub(super) has_hours: bool,
     /// Hours from the newest record to the window's end.
     pub(super) hours: f64,
     /// Median and 99 % quantile of the gaps between records, in hours.
     pub(super) gaps: Option<[f64; 2]>,
-    /// Whether the absence of records means that nothing happened.
+    /// True if the absence of records means that nothing happened.
     pub(super) is_zero: bool,
     /// Hours that are allowed, by the contract or by the rhythm.
     pub(super) allowed_hours: Option<f64>,
@@ -101,7 +101,7 @@ impl Silence {
         })
     }
 
-    /// Whether the source has gone quiet.
+    /// Returns true if the source has gone quiet.
     pub(super) fn is_quiet(&self) -> bool {
         self.allowed_hours
             .is_some_and(|allowed| self.hours > allowed)
@@ -147,7 +147,7 @@ impl Missing {
     }
 }
 
-/// Whether a gap is that of the same time last year, as holidays are.
+/// Returns true if a gap is that of the same time last year, as holidays are.
 fn is_last_years(gap: Missing, end: Date) -> bool {
     let Ok(then) = end.checked_sub(364.days()) else {
         return false;
@@ -278,7 +278,7 @@ impl DayEnds {
         self.gaps.sort_by_key(|gap| gap.first);
     }
 
-    /// Whether most of its gaps are of one length, as those of monthly deliveries are.
+    /// Returns true if most of its gaps are of one length, as those of monthly deliveries are.
     fn is_regular(&self) -> bool {
         let sorts = Sorts::of(self);
         !sorts.usual.contains(&true)

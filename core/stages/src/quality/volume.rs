@@ -27,7 +27,7 @@ pub(super) struct Volume {
     pub(super) before: Vec<u64>,
     /// The expectation, if known.
     pub(super) expected: Option<Expected>,
-    /// Whether few records mean that little happened, and not that some are missing.
+    /// True if few records mean that little happened, and not that some are missing.
     is_zero: bool,
     /// Noun for the records.
     noun: String,

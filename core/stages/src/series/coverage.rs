@@ -146,7 +146,7 @@ impl Coverage {
         self.isolated.as_deref()
     }
 
-    /// Whether times have an hour.
+    /// Returns true if times have an hour.
     pub(crate) fn has_hours(&self) -> bool {
         self.grain == Grain::Moment
     }
@@ -204,7 +204,8 @@ impl Coverage {
         }
     }
 
-    /// Whether the records cover the period that begins at `start` and holds the first record.
+    /// Returns true if the records cover the period that begins at `start` and holds the first
+    /// record.
     pub(crate) fn begins_whole(&self, start: DateTime, period: Period) -> bool {
         let first = match self.grain {
             Grain::Moment => self.first,
@@ -213,7 +214,7 @@ impl Coverage {
         first <= start || !self.is_missing(start, first, period, false)
     }
 
-    /// Whether the silence from `from` to `to` holds records that are not there.
+    /// Returns true if records are missing in the silence from `from` to `to`.
     fn is_missing(&self, from: DateTime, to: DateTime, period: Period, at_end: bool) -> bool {
         let (from, to) = (seconds(from), seconds(to));
         // The last record itself is no part of the silence after it.

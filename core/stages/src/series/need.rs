@@ -57,7 +57,7 @@ pub(crate) fn nothing(
 }
 
 impl SeriesSet {
-    /// Whether a group has enough for a method that needs this many periods.
+    /// Returns true if a group has enough for a method that needs this many periods.
     pub(crate) fn is_enough(&self, group: &Group, periods: usize) -> bool {
         self.lacks(group, periods).is_none()
     }

@@ -29,7 +29,7 @@ struct Year {
 }
 
 impl Year {
-    /// Whether records cover it in part only.
+    /// Returns true if records cover it in part only.
     fn is_part(&self) -> bool {
         self.start > date(self.year, 1, 1) || self.end < next_year(self.year)
     }

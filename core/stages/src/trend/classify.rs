@@ -21,7 +21,7 @@ pub(super) struct Tested {
     pub(super) test: MannKendall,
     pub(super) line: Line,
     pub(super) p_adjusted: f64,
-    /// Whether the test, corrected for all groups, finds a trend in the direction of the line.
+    /// True if the test, corrected for all groups, finds a trend in the direction of the line.
     pub(super) is_tested: bool,
     pub(super) class: &'static str,
     /// Whether a step or the line describes it better, with positions in the series.
@@ -44,17 +44,17 @@ impl Tested {
         }
     }
 
-    /// Whether a step describes it better than the line.
+    /// Returns true if a step describes it better than the line.
     pub(super) fn is_step(&self) -> bool {
         matches!(self.shape, Some(Shape::Step(_)))
     }
 
-    /// Whether it is a finding: proven, and large enough.
+    /// Returns true if it is a finding: proven, and large enough.
     pub(super) fn is_finding(&self) -> bool {
         matches!(self.class, "improving" | "worsening")
     }
 
-    /// Whether its trend is proven, large or small.
+    /// Returns true if its trend is proven, large or small.
     pub(super) fn is_proven(&self) -> bool {
         self.estimate("").is_proven()
     }

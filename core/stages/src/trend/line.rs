@@ -19,7 +19,7 @@ pub(super) struct Line {
     /// Positions of the first and the last value.
     first: usize,
     last: usize,
-    /// Whether no value is below zero.
+    /// True if no value is below zero.
     is_positive: bool,
 }
 

@@ -95,7 +95,7 @@ pub struct Outlook {
     /// Mean deviation of those that reach to the end of the series, 0 without any: the intervals
     /// allow for both that they pass and that they last.
     pub open: f64,
-    /// Whether all values of the series are the same.
+    /// True if all values of the series are the same.
     pub constant: bool,
     /// Errors (observed minus expected) of the combination: one row an origin, one column a step.
     pub errors: Vec<Vec<f64>>,

@@ -23,7 +23,7 @@ impl Rows {
         self.words[word] |= bit;
     }
 
-    /// Whether a row is in it.
+    /// Returns true if a row is in it.
     pub fn contains(&self, row: u64) -> bool {
         let word = self.words.get((row / 64) as usize);
         word.is_some_and(|word| word >> (row % 64) & 1 == 1)

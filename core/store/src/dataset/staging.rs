@@ -108,7 +108,7 @@ fn claim(parent: &Path, name: &str) -> io::Result<Option<(PathBuf, File)>> {
     }
 }
 
-/// Whether the open file is the one at the path.
+/// Returns true if the open file is the one at the path.
 fn is_at(file: &File, path: &Path) -> bool {
     let identity = |found: std::fs::Metadata| (found.dev(), found.ino());
     match (file.metadata(), std::fs::metadata(path)) {

@@ -90,7 +90,7 @@ impl Changes {
         changes
     }
 
-    /// Whether there is nothing to do.
+    /// Returns true if there is nothing to do.
     pub fn none(&self) -> bool {
         self.take.is_empty() && self.drop.is_empty()
     }

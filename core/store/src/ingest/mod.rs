@@ -73,7 +73,7 @@ pub struct SourceSpec {
     pub format: Option<Format>,
     /// Dialect of CSV, where it is not detected.
     pub dialect: Dialect,
-    /// Whether it is an error when there is no file.
+    /// True if it is an error when there is no file.
     pub required: bool,
 }
 
@@ -91,7 +91,7 @@ pub struct Progress {
 pub struct Control {
     /// Threads that parse; 0 means one.
     pub threads: usize,
-    /// Whether everything is read again, whatever was taken before.
+    /// True if everything is read again, even if it was read before.
     pub anew: bool,
     /// Hashes of files that are known already.
     pub known: Hashes,

@@ -165,8 +165,8 @@ impl Existing<'_> {
         Ok(())
     }
 
-    /// Whether a row of the dataset has to make way for one of the increment; when it is the other way
-    /// round, that one is counted out.
+    /// Returns true if a row of the increment supersedes a row of the dataset; in the opposite
+    /// case, the new row is dropped.
     fn is_outdone(
         &self,
         key: u128,

@@ -25,7 +25,7 @@ pub struct Noun {
     pub description: &'static str,
     /// Columns of its own, in order.
     pub columns: &'static [ResultColumn],
-    /// Whether runs publish it; otherwise its rows are events, one at a time.
+    /// True if runs publish it; otherwise its rows are events, one at a time.
     pub of_runs: bool,
     /// The column that names what a decision can be about: the same in each run.
     pub identity: Option<&'static str>,

@@ -25,7 +25,7 @@ pub struct Answer {
     pub numbers: Vec<bool>,
     /// Rows as text; `None` is null.
     pub rows: Vec<Vec<Option<String>>>,
-    /// Whether there are more.
+    /// True if there are more.
     pub more: bool,
 }
 

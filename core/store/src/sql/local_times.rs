@@ -455,7 +455,7 @@ fn bare_argument(expr: Expr) -> std::result::Result<Expr, Expr> {
     }
 }
 
-/// Whether a function is the one that makes moments.
+/// Returns true for the function that makes moments.
 fn reads(function: &ScalarUDF) -> bool {
     let function: &dyn Any = function.inner().as_ref();
     let function = function.downcast_ref::<TimeFunction>();
@@ -470,7 +470,7 @@ fn transformed(expr: Expr, changed: bool) -> Transformed<Expr> {
     }
 }
 
-/// Whether values of a type are times without a zone.
+/// Returns true if values of a type are times without a zone.
 fn is_bare(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Timestamp(_, None))
 }

@@ -116,7 +116,8 @@ fn drop_nan(arguments: &mut [Expr], median: bool, schema: &DFSchema) -> bool {
     changed
 }
 
-/// Whether a value depends on the row. Constants may have to stay as they are: 0.95 of a percentile.
+/// Returns true if a value depends on the row. Constants may have to stay as they are: 0.95 of a
+/// percentile.
 fn reads_rows(expr: &Expr) -> bool {
     let column = |expr: &Expr| matches!(expr, Expr::Column(_) | Expr::OuterReferenceColumn(..));
     expr.exists(|expr| Ok(column(expr))).unwrap_or(true)

@@ -31,7 +31,8 @@ pub(super) fn ordered(frame: DataFrame) -> Result<DataFrame, SqlError> {
     frame.sort(sortable).map_err(|error| explain(&error))
 }
 
-/// Whether the order of rows follows from the plan: sorted at the top, or only picked in order.
+/// Returns true if the order of rows follows from the plan: sorted at the top, or only picked in
+/// order.
 fn has_order(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Sort(_) => true,

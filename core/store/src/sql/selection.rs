@@ -68,7 +68,7 @@ fn of_query(query: Query) -> Option<Selection> {
 }
 
 impl Selection {
-    /// Whether all rows are passed on.
+    /// Returns true if all rows are passed on.
     pub fn is_whole(&self) -> bool {
         self.select.selection.is_none()
     }

@@ -109,7 +109,7 @@ pub(super) fn moment_type(zone: &Arc<str>) -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(zone)))
 }
 
-/// Whether values of a type are texts.
+/// Returns true if values of a type are texts.
 pub(super) fn is_text(data_type: &DataType) -> bool {
     matches!(
         data_type,
@@ -117,7 +117,7 @@ pub(super) fn is_text(data_type: &DataType) -> bool {
     )
 }
 
-/// Whether values of a type are times of day, which have no zone.
+/// Returns true if values of a type are times of day, which have no zone.
 fn is_time_of_day(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Time32(_) | DataType::Time64(_))
 }
@@ -160,7 +160,7 @@ impl TimeFunction {
         }
     }
 
-    /// Whether the function takes a value of this type for its time.
+    /// Returns true if the function takes a value of this type for its time.
     fn takes(&self, data_type: &DataType) -> bool {
         let numbers = matches!(
             self.operation,
@@ -538,7 +538,7 @@ fn cast_intervals(column: Option<&ArrayRef>) -> Result<ArrayRef> {
     cast_exactly(column, &DataType::Interval(IntervalUnit::MonthDayNano))
 }
 
-/// Whether values of a type are intervals, or texts that can be read as some.
+/// Returns true if values of a type are intervals, or texts that can be read as some.
 fn is_interval(data_type: &DataType) -> bool {
     let is = matches!(
         data_type,

@@ -26,7 +26,7 @@ pub(super) fn summary(difference: &Difference) -> Vec<String> {
     out
 }
 
-/// Whether the same was run on the same with the same result.
+/// Returns true if setup, inputs and results are equal.
 fn is_nothing(difference: &Difference) -> bool {
     let (config, findings) = (&difference.config, &difference.findings);
     let stand = |standing: &PersistingFinding| standing.other_figures;

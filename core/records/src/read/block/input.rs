@@ -9,7 +9,7 @@ pub(super) struct Input<'r> {
     /// Data that was read and not consumed.
     pub bytes: Vec<u8>,
     end: Option<Result<(), io::Error>>,
-    /// Whether lines end with a carriage return alone.
+    /// True if lines end with a carriage return alone.
     returns: bool,
 }
 
@@ -51,7 +51,7 @@ impl<'r> Input<'r> {
         lines_end(&mut self.bytes);
     }
 
-    /// Whether there may be more than what is in the buffer.
+    /// Returns true if there may be more than what is in the buffer.
     pub fn more(&self) -> bool {
         self.end.is_none()
     }

@@ -24,7 +24,7 @@ struct Cursor {
     line_before: u64,
     /// Start of the current line in the buffer.
     line_start: usize,
-    /// Whether an outer array is open.
+    /// True if an outer array is open.
     in_array: bool,
     spans: Vec<Span>,
 }
@@ -251,7 +251,7 @@ impl Cutter<'_, '_> {
         }
     }
 
-    /// Whether another record, or the end of all, can begin with this line; goes to there.
+    /// Returns true if another record, or the end of all, can begin with this line; advances to it.
     fn begins(&mut self, place: &mut Cursor, indent: u64) -> bool {
         let indent = indent.min(INDENT_MAX) as usize;
         self.fill(place.at + indent + 1);

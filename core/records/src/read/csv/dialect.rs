@@ -12,7 +12,7 @@ pub struct Dialect {
     pub quote: Option<u8>,
     /// First character of comment lines.
     pub comment: Option<u8>,
-    /// Whether the first record names the columns.
+    /// True if the first record names the columns.
     pub header: bool,
     /// Names of the columns, in place of those in the file; needed when it has none.
     pub columns: Option<Vec<String>>,

@@ -19,12 +19,12 @@ pub(crate) struct Marks {
 pub(crate) struct LastRecord {
     /// After the line break of the last whole record; 0 when there is none.
     pub last: usize,
-    /// Whether the bytes end inside a quoted cell.
+    /// True if the bytes end inside a quoted cell.
     pub open: bool,
 }
 
 impl Marks {
-    /// Whether this line, which is not inside a cell, is no record.
+    /// Returns true if this line, which is not inside a cell, is no record.
     pub fn is_comment(self, line: &[u8]) -> bool {
         self.comment.is_some() && line.first().copied() == self.comment
     }
@@ -50,7 +50,8 @@ impl Marks {
         }
     }
 
-    /// Whether the line of this byte is a comment. There are no quoted cells from `from` to there.
+    /// Returns true if the line of this byte is a comment. There are no quoted cells from `from` to
+    /// there.
     fn in_comment(self, bytes: &[u8], from: usize, at: usize) -> bool {
         if self.comment.is_none() {
             return false;

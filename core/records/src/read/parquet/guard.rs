@@ -74,7 +74,7 @@ fn tree(children: &[u64]) -> Result<(), Bad> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chunk {
     pub compression: Compression,
-    /// Whether rows may have several values.
+    /// True if rows may have several values.
     pub lists: bool,
     /// Rows of the row group.
     pub rows: u64,

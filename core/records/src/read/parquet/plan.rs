@@ -22,7 +22,7 @@ pub(super) struct Plan {
     pub mask: ProjectionMask,
     /// Paths of those that the contract does not name.
     pub unknown: Vec<String>,
-    /// Whether those are read as well.
+    /// True if those are read, too.
     keep: bool,
 }
 

@@ -149,7 +149,7 @@ struct Context<'a> {
     strangers: &'a mut ExtraFields,
     /// Path of the object being read, for names that the contract does not know.
     outer: String,
-    /// Whether the contract itself has the value, written as contracts write values.
+    /// True if the contract itself has the value, written as contracts write values.
     own: bool,
 }
 
@@ -297,7 +297,7 @@ struct Object<'a, 'c> {
     fields: &'a [Field],
     columns: &'a mut [Column],
     cx: &'a mut Context<'c>,
-    /// Whether this is the record itself.
+    /// True if this is the record itself.
     top: bool,
 }
 

@@ -81,7 +81,7 @@ impl Source {
         records
     }
 
-    /// Whether it is quiet at the end of this day.
+    /// Returns true if it is quiet at the end of this day.
     fn is_quiet(records: &[DateTime], days: i64) -> bool {
         let end = FIRST + days.days();
         let window = Window::parse(&format!("{}..{end}", end - 7.days()), "UTC").expect("a window");

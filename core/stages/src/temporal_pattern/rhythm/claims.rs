@@ -295,7 +295,7 @@ fn log_threshold(data: &Data<'_>) -> f64 {
 /// The days that a claim is about.
 struct NamedDays<'a> {
     days: &'a [usize],
-    /// Whether they are first held against working days, then against all.
+    /// True if they are compared with working days first, then with all days.
     of_working: bool,
     /// The lowest working day, against working days.
     lowest: Option<(usize, Comparison)>,
