@@ -1,14 +1,14 @@
-//! From a job file to a run: checked, planned, executed, written down.
+//! From a job file to a run: checked, planned, executed, recorded.
 //!
-//! The engine knows the order of things and nothing of their matter. What a stage kind is called and
-//! which params it takes comes in through [`Kinds`], what a node does through [`Executor`], what time
-//! it is through [`Clock`]. So everything here is tested without storage, frames or fonts.
+//! The engine orders and runs nodes without knowing their work. [`Kinds`] provides the stage kinds and
+//! their params, [`Executor`] does the work of nodes, [`Clock`] gives the time. So everything here is
+//! tested without storage, frames or fonts.
 //!
-//! Modules are listed in the order in which a job becomes a run: the [`boundary`] to the outside, the
+//! Modules are listed in the order in which a job becomes a run: the [`executor`] of nodes, the
 //! [`job`] file, the visible part of the [`ledger`], the [`plan`], [`fingerprint`]s that decide what can be
 //! reused, the [`outcome_store`] with cached outcomes, the [`lease`] that serialises runs of one window,
-//! the [`run`], and the [`schedule`]. Data shared between machines is in a [`depot`], the archive through a
-//! [`mirror`]. The plan and the run's folder have their types in [`retrocast_run`].
+//! the [`run`], and the [`schedule`]. Data shared between machines is in a [`shared_store`], the archive
+//! through a [`mirror`]. The plan and the run's folder have their types in [`retrocast_run`].
 
 pub mod kinds;
 

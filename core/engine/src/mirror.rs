@@ -1,8 +1,8 @@
-//! Synchronises the archive of several machines: a local folder and a depot.
+//! Synchronises the archive of several machines: a local folder and a shared store.
 //!
-//! Runs are written and read in the folder, as without a depot. Before an archive is read, files of
+//! Runs are written and read in the folder, as without a shared store. Before an archive is read, files of
 //! other machines are fetched; during a run and at its end, its files are uploaded. A run's folder has a
-//! single writer, the holder of the lease on its window, so conflicts are rare. The depot wins, except
+//! single writer, the holder of the lease on its window, so conflicts are rare. The shared store wins, except
 //! for a journal, which is append-only: the longer one is newer.
 //!
 //! Pages over many runs are derived. They are uploaded but not fetched: each machine rebuilds them
@@ -40,7 +40,7 @@ const AT_ONCE: usize = 16;
 /// Interval of uploads during a run.
 const SENT_EVERY: Duration = Duration::from_secs(5);
 
-/// A folder and a depot with the same contents.
+/// A folder and a shared store with the same contents.
 #[derive(Debug)]
 pub struct Mirror {
     folder: PathBuf,
@@ -315,7 +315,7 @@ fn run_of(key: &str) -> Option<&str> {
     slashes.nth(2).map(|at| &key[..at])
 }
 
-/// Returns true if a file of the depot is fetched. Names that would escape the folder are not.
+/// Returns true if a file of the shared store is fetched. Names that would escape the folder are not.
 fn is_fetched(key: &str) -> bool {
     let plain = key
         .split('/')

@@ -54,7 +54,7 @@ pub struct Record {
     pub outcome: Outcome,
 }
 
-/// Cached outcomes in a folder, and in the depot behind it.
+/// Cached outcomes in a folder, and in the shared store behind it.
 #[derive(Debug, Clone)]
 pub struct OutcomeStore {
     folder: PathBuf,
@@ -96,7 +96,7 @@ impl OutcomeStore {
         })
     }
 
-    /// Fetches a record with its files from the depot, if it exists there.
+    /// Fetches a record with its files from the shared store, if it exists there.
     fn fetch(&self, fingerprint: &Fingerprint) -> io::Result<()> {
         let Some(depot) = &self.depot else {
             return Ok(());
@@ -169,7 +169,7 @@ impl OutcomeStore {
         }
     }
 
-    /// Removes a record from the depot, and then its files. A failure wastes space, nothing else.
+    /// Removes a record from the shared store, and then its files. A failure wastes space, nothing else.
     fn forget_behind(&self, record: &Record) {
         let Some(depot) = &self.depot else { return };
         let fingerprint = &record.fingerprint;
@@ -179,7 +179,7 @@ impl OutcomeStore {
         }
     }
 
-    /// Stores a record, with its files from the run's folder; in the depot the record is written
+    /// Stores a record, with its files from the run's folder; in the shared store the record is written
     /// last, too.
     pub fn put(&self, record: &Record, run_folder: &Path) -> io::Result<()> {
         self.put_here(record, run_folder)?;
@@ -260,7 +260,7 @@ impl OutcomeStore {
     }
 }
 
-/// The name of a record in the depot.
+/// The name of a record in the shared store.
 fn key_of(fingerprint: &Fingerprint) -> String {
     format!("outcomes/{fingerprint}.json")
 }

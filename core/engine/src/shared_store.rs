@@ -17,7 +17,7 @@ pub type ETag = String;
 /// An object of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Name below the depot.
+    /// Name below the shared store.
     pub key: String,
     /// Its content.
     pub mark: ETag,
@@ -53,7 +53,7 @@ pub trait SharedStore: fmt::Debug + Send + Sync {
     fn delete(&self, key: &str) -> io::Result<()>;
 }
 
-/// Leases and cached outcomes of a lake: in a folder, and in the depot behind it if the lake is in
+/// Leases and cached outcomes of a lake: in a folder, and in the shared store behind it if the lake is in
 /// object storage.
 #[derive(Debug, Clone)]
 pub struct LakeFiles {
@@ -75,7 +75,7 @@ impl LakeFiles {
         &self.folder
     }
 
-    /// The depot behind the folder, if any.
+    /// The shared store behind the folder, if any.
     pub fn depot(&self) -> Option<&Arc<dyn SharedStore>> {
         self.depot.as_ref()
     }
