@@ -39,7 +39,7 @@ fn tracked() -> Vec<String> {
         .collect()
 }
 
-/// Which crate may depend on what is heavy. The rest of the project must not see these.
+/// The crates that may use heavy dependencies. The rest of the project must not see these.
 const HEAVY: &[(&str, &[&str])] = &[
     ("polars", &["stages", "store"]),
     ("polars-arrow", &["store"]),
@@ -230,7 +230,7 @@ fn every_stage_file_is_registered_and_documented() {
             "{file} does not begin with documentation"
         );
         assert!(text.contains("#[cfg(test)]"), "{file} has no tests");
-        // The params of a large kind stand in a file of their own below its folder.
+        // The params of a large kind are in a file of their own in its folder.
         let params = format!("core/stages/src/{name}/params.rs");
         let params = tracked().contains(&params).then(|| read(&params));
         assert!(

@@ -30,7 +30,7 @@ fn init_writes_a_workspace_that_runs() {
         assert_eq!(stage["status"], "done", "{stage}");
     }
     assert!(folder.join("reports/index.html").is_file());
-    // A second `init` must not overwrite what somebody may have changed.
+    // A second `init` must not overwrite changes of the user.
     let again = retrocast_in(scratch.path(), &["init", "review"]).expect(2);
     assert!(again.stderr.contains("already"), "{}", again.stderr);
 }
@@ -123,7 +123,7 @@ fn small() -> &'static Scratch {
     })
 }
 
-/// A run on a window without records says so, in the report too, and is not the latest.
+/// A run on a window without records reports it, also in the report, and is not the latest.
 #[test]
 fn a_window_of_long_ago_is_said_and_is_not_the_latest() {
     let scratch = small();
@@ -173,7 +173,7 @@ fn below(folder: &Path) -> BTreeMap<String, SystemTime> {
     all
 }
 
-/// What only looks into a lake works where nothing can be written: it writes nothing there.
+/// Read-only commands work on a read-only lake: they write nothing there.
 #[test]
 fn looking_into_a_lake_writes_nothing_there() {
     let scratch = with_a_run();
@@ -190,8 +190,7 @@ fn looking_into_a_lake_writes_nothing_there() {
     }
 }
 
-/// Runs the program with its streams led elsewhere: the exit code and what was said on stderr, as far
-/// as it was piped.
+/// Runs the program with redirected streams: the exit code, and stderr if it was piped.
 fn streams(arguments: &[&str], stdout: Stdio, stderr: Stdio) -> (Option<i32>, String) {
     let child = Command::new(program())
         .args(arguments)
@@ -362,7 +361,7 @@ fn parameters_are_checked() {
         let ended = retrocast_in(scratch.path(), &[&base[..], &more[..]].concat()).expect(2);
         assert!(ended.stderr.contains(words), "{more:?}: {}", ended.stderr);
     }
-    // Beside a window the date is that of the report, and must come after the window.
+    // With a window, the date is that of the report, and must come after the window.
     for command in ["run", "plan", "check"] {
         let both = ["--window", "2026-W42", "--date", "2026-10-18"];
         let arguments = [&[command, "weekly-operations", "--jobs", &jobs], &both[..]].concat();

@@ -1,4 +1,4 @@
-//! The main job from records to archive: reuse, sameness of bytes, what stands in a run folder.
+//! The main job from records to archive: reuse, reproducible bytes, files of a run folder.
 
 use super::support::*;
 use std::{fs, path::Path};

@@ -1,5 +1,5 @@
-//! What becomes of a run when the machine does not do its part: no memory, no disk, a signal, a
-//! clock that jumped. Each has a clear end, and nothing that was finished is lost.
+//! Runs on a failing machine: no memory, no disk, a signal, a clock that jumped. Each ends cleanly,
+//! and no finished work is lost.
 
 use super::support::*;
 use serde_json::Value;
@@ -102,7 +102,7 @@ fn sums(scratch: &Scratch) -> Vec<String> {
         .collect()
 }
 
-/// Sends a signal to a run that is on its way; gives what it said and its exit code.
+/// Sends a signal to an active run; returns its output and its exit code.
 fn interrupted_by(signal: &str, folder: &Path, records: &Path) -> (Option<i32>, String) {
     let command = ["run", "weekly-operations", "--date", "2026-11-16"];
     let child = begin(&command, folder, records);
@@ -316,6 +316,6 @@ ls reports/small
     let mail = fs::read_to_string(scratch.join("mail")).unwrap();
     let subject = "Subject: Report small is missing for ";
     assert_eq!(mail.matches(subject).count(), 1, "told once: {mail}");
-    // With room again, the due time is answered like any other.
+    // With free space again, the due time is answered like any other.
     assert!(out.contains("-W"), "{out}\n{said}");
 }

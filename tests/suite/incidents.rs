@@ -1,5 +1,5 @@
-//! Real incidents of a hosting service: the figures that were computed independently of this
-//! project stand in `findings.json`.
+//! Real incidents of a hosting service: `findings.json` holds figures that were computed
+//! independently of this project.
 
 use super::support::*;
 use serde_json::Value;

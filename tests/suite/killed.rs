@@ -45,7 +45,7 @@ fn sums(run: &Path) -> String {
     fs::read_to_string(run.join("checksums.b3")).unwrap()
 }
 
-/// How often the journal tells this of each node.
+/// Number of these events per node in the journal.
 fn count(run: &Path, event: &str) -> BTreeMap<String, u32> {
     let mut counts = BTreeMap::new();
     for line in fs::read_to_string(run.join("journal.jsonl"))
@@ -62,14 +62,14 @@ fn count(run: &Path, event: &str) -> BTreeMap<String, u32> {
     counts
 }
 
-/// A run is killed at random moments until it is through, over and over.
-/// `RETROCAST_KILLS` says how many kills; 25 when it does not.
+/// A run is killed at random moments until it finishes, repeatedly. `RETROCAST_KILLS` sets the
+/// number of kills; default 25.
 #[test]
 fn killed_at_any_moment_the_result_is_the_same() {
     kill_over_and_over(RUN, 1, asked("RETROCAST_KILLS", 25));
 }
 
-/// So is a backfill; half as often, unless `RETROCAST_KILLS` says how often.
+/// The same for a backfill; half as often, unless `RETROCAST_KILLS` is set.
 #[test]
 fn a_backfill_killed_at_any_moment_leaves_the_same() {
     kill_over_and_over(BACKFILL, 3, asked("RETROCAST_KILLS", 12));
@@ -82,7 +82,7 @@ fn asked(variable: &str, default: u32) -> u32 {
     })
 }
 
-/// As many runs as have come to their end.
+/// Number of finished runs.
 fn ended(world: &Path) -> usize {
     let base = world.join("reports").join(JOB);
     let folders = |folder: &Path| -> Vec<PathBuf> {
@@ -99,8 +99,8 @@ fn ended(world: &Path) -> usize {
     .count()
 }
 
-/// What a command leaves that was killed again and again is what it leaves undisturbed, and no node
-/// that was finished is worked on again.
+/// A command that was killed repeatedly leaves the same as an undisturbed one, and no finished node
+/// runs again.
 fn kill_over_and_over(command: &[&str], windows: usize, kills: u32) {
     let scratch = Scratch::new();
     let records = few_records(&scratch);
@@ -131,7 +131,7 @@ fn kill_over_and_over(command: &[&str], windows: usize, kills: u32) {
             child.kill().unwrap();
             child.wait().unwrap();
             killed += 1;
-            // Killed after the last run was over: there is nothing to go on with.
+            // Killed after the last run was over: there is nothing to resume.
             if ended(world.path()) == windows {
                 retrocast_in(world.path(), &["list"]).expect(0);
                 break;
@@ -172,7 +172,7 @@ fn kill_over_and_over(command: &[&str], windows: usize, kills: u32) {
     );
 }
 
-/// Eight processes start the same at once: one runs, the others say who does.
+/// Eight processes start the same job at once: one runs, the others report its holder.
 #[test]
 fn of_eight_at_once_one_runs() {
     let scratch = Scratch::new();

@@ -1,5 +1,4 @@
-//! What the lake shows after one run and another: what the last one read, and nothing of what was
-//! mended, taken away or never committed.
+//! The lake shows what the last run read, and nothing that was fixed, removed or never committed.
 
 use super::support::*;
 use std::process::Command;
@@ -52,7 +51,7 @@ fn what_was_mended_is_taken_in_and_leaves_the_quarantine() {
     says(&ran, &["1\u{a0}record was set aside: wrong type 1"]);
     let refused = "select file, line from tickets__quarantine";
     assert_eq!(ask(&scratch, refused), ["records/a.jsonl,2"]);
-    // The contract is mended: the record comes in by itself.
+    // The contract is fixed: the record is ingested without further action.
     scratch.write("jobs/contracts/ticket.toml", contract("json"));
     run(&scratch);
     assert_eq!(ask(&scratch, refused), [""; 0]);
@@ -86,12 +85,12 @@ fn the_lake_shows_what_the_last_run_read_also_when_that_was_reused() {
     assert_eq!(ask(&scratch, rows), ["1"]);
     let versions = || ask(&scratch, "select count(*) from tickets__manifest");
     assert_eq!(versions(), ["1"]);
-    // What is shown already is not made once more.
+    // A version that is shown already is not made again.
     let before = retrocast_in(scratch.path(), &["lake", "versions", "small", "tickets"]);
     run(&scratch);
     let after = retrocast_in(scratch.path(), &["lake", "versions", "small", "tickets"]);
     assert_eq!(before.expect(0).stdout, after.expect(0).stdout);
-    // What comes next follows what is shown.
+    // The next version follows the one that is shown.
     scratch.write("records/c.jsonl", line("c", "3"));
     run(&scratch);
     assert_eq!(ask(&scratch, rows), ["1", "3"]);

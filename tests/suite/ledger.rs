@@ -1,4 +1,4 @@
-//! What outlives a run: findings over twelve weeks, what stages and people see of them, and decisions.
+//! The ledger: findings over twelve weeks, what stages and people see of them, and decisions.
 
 use super::support::*;
 use jiff::civil::Date;
@@ -102,8 +102,8 @@ fn week_of(day: Date) -> String {
     format!("{}-W{:02}", week.year(), week.week())
 }
 
-/// States are what the rows themselves say: new the first time, persisting with all runs since, resolved
-/// when a run no longer has what the one before had.
+/// States agree with the rows: new the first time, persisting with all runs since, resolved when a run
+/// no longer has a finding of the previous one.
 fn states_follow_from_the_rows(rows: &[LedgerFinding], weeks: &[String]) {
     let mut before: BTreeMap<&str, (&str, u64)> = BTreeMap::new();
     for week in weeks {
@@ -128,7 +128,7 @@ fn states_follow_from_the_rows(rows: &[LedgerFinding], weeks: &[String]) {
     }
 }
 
-/// What was planted is new in its first week, persists from then on and is not resolved.
+/// A planted fact is new in its first week, persists from then on and is not resolved.
 fn states_are_as_planted(rows: &[LedgerFinding], weeks: &[String], truth: &Value) {
     let day = |fact: &Value| -> Option<Date> { fact["date"].as_str()?.parse().ok() };
     for fact in truth["facts"].as_array().unwrap() {
@@ -168,7 +168,7 @@ fn states_are_as_planted(rows: &[LedgerFinding], weeks: &[String], truth: &Value
         assert!(!about.is_empty(), "{}", message("not found"));
         let ids: BTreeSet<&str> = about.iter().map(|row| &*row.id).collect();
         assert_eq!(ids.len(), 1, "{}", message("more than one"));
-        // What had begun before is new in the first week; a drift is found when it has gone far enough.
+        // Earlier facts are new in the first week; a drift is found when it is large enough.
         let begun = day(fact)
             .map_or_else(|| weeks[0].clone(), week_of)
             .max(weeks[0].clone());
@@ -282,7 +282,7 @@ fn run(scratch: &Scratch, window: &str, more: &[&str]) -> Ended {
     retrocast_in(scratch.path(), &command).expect(0)
 }
 
-/// What the stage `seen` of the last run had of earlier runs.
+/// The earlier runs that the stage `seen` of the last run saw.
 fn seen(scratch: &Scratch) -> Vec<String> {
     let rows = ask(
         scratch.path(),
@@ -341,8 +341,8 @@ fn a_stage_sees_the_newest_run_of_each_earlier_week_and_reruns_see_the_same() {
     let three = "2026-W03 | 3 tickets came in. | none";
     assert_eq!(seen(&scratch), [one, three]);
 
-    // As recorded, the first run of the third week is what it was, whatever was published since: as it
-    // is kept, and made once more.
+    // A recorded rerun of the first run of the third week gives the same, whatever was published
+    // since: from the cache, and recomputed.
     let name = first.file_name().unwrap().to_str().unwrap();
     let rerun = || retrocast_in(scratch.path(), &["rerun", name]).expect(0);
     says(&rerun(), &["reused   stage.seen"]);

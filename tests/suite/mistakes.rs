@@ -66,7 +66,7 @@ fn a_run_of_a_wrong_job_ends_with_the_same_errors_and_code() {
     );
 }
 
-/// What programs read is JSON from the first byte to the last, also of a job that cannot be used.
+/// Output for programs is JSON from the first byte to the last, also for an invalid job.
 #[test]
 fn mistakes_are_told_to_programs_in_the_form_of_their_command() {
     let scratch = Scratch::new();
@@ -207,7 +207,7 @@ fn queries_are_checked_against_the_columns_of_contracts() {
         &format!("select {} as x from tickets", vec!["1"; 20_000].join("+")),
         &["small.toml:9:8", "nested too deep"],
     );
-    // What can be planned but not run.
+    // Jobs that can be planned but not run.
     wrong(
         "select id,\n  exists (select 1 from tickets t where t.id > tickets.id) as later\nfrom tickets",
         &["small.toml:10:3", "EXISTS cannot be computed here"],

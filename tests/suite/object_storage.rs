@@ -43,7 +43,7 @@ impl Server {
         Some(Self { process, address })
     }
 
-    /// Ends it and tells how many requests there were, and how many of them went wrong.
+    /// Stops it and returns the number of requests, and of failed ones.
     fn end(mut self) -> (u64, u64) {
         drop(self.process.stdin.take());
         let mut told = String::new();
@@ -135,7 +135,7 @@ fn same_as_from_a_folder(test: &str, faults: bool) {
     for name in ["findings.json", "executive.pdf"] {
         assert!(found.join(name).is_file(), "{name}");
     }
-    // What names a file names it by its address.
+    // Files are named by their addresses.
     let plain = |bytes: &[u8], address: &str| String::from_utf8_lossy(bytes).replace(address, "");
     let records = operations().display().to_string();
     assert_eq!(
@@ -299,7 +299,7 @@ fn lake_and_archive_there(test: &str, faults: bool) {
     );
     assert!(!far.join("data").exists() && !far.join("reports").exists());
 
-    // What a run leaves is the same, but for what it says of time.
+    // The results of a run are equal, except for times.
     let timed = ["journal.jsonl", "run.json", "index.html"];
     let plain = |folder: &Path| {
         let mut files = files(&run_below(folder));
@@ -365,7 +365,7 @@ fn a_lake_in_a_storage_that_fails_every_tenth_time_is_the_same() {
     lake_and_archive_there("lake in a storage that fails", true);
 }
 
-/// How many times machines race for a window; more when `RETROCAST_ROUNDS` says so.
+/// Number of races between machines for a window; `RETROCAST_ROUNDS` overrides it.
 fn rounds() -> u32 {
     let asked = std::env::var("RETROCAST_ROUNDS").ok();
     asked.map_or(3, |text| text.parse().unwrap())

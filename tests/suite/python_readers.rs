@@ -1,5 +1,5 @@
-//! Datasets as others open them: pylance, polars and `DuckDB` find in a lake what the program says is
-//! there, also as it was.
+//! Datasets in other programs: pylance, polars and `DuckDB` read from a lake what the program shows,
+//! also earlier versions.
 
 use super::support::*;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ fn python(test: &str) -> Option<OsString> {
     python
 }
 
-/// What Python finds in the datasets of a job.
+/// The contents of a job's datasets, read by Python.
 fn found(python: &OsString, folder: &Path, questions: &Value) -> Vec<Value> {
     let output = Command::new(python)
         .arg(root().join("tests/suite/readers.py.txt"))
@@ -32,7 +32,7 @@ fn found(python: &OsString, folder: &Path, questions: &Value) -> Vec<Value> {
     answers.as_array().unwrap().clone()
 }
 
-/// What the program says of a lake.
+/// The contents of a lake, shown by the program.
 fn lake(scratch: &Scratch, command: &str, job: &str, arguments: &[&str]) -> Value {
     let jobs = root().join("jobs").display().to_string();
     let mut all = vec!["lake", command, job];

@@ -127,7 +127,7 @@ fn wait(most: Duration, mut until: impl FnMut() -> bool) {
     }
 }
 
-/// What is exported calls this program with these folders.
+/// Exports call this program with these folders.
 #[test]
 fn exports_call_the_program() {
     let scratch = workspace();

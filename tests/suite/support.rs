@@ -1,4 +1,4 @@
-//! A scratch workspace, the program, and what its runs left behind.
+//! A scratch workspace, the program, and the results of its runs.
 
 use serde_json::Value;
 use std::{
@@ -41,7 +41,7 @@ impl Scratch {
     }
 }
 
-/// How a command ended.
+/// The result of a command.
 pub struct Ended {
     pub code: i32,
     pub stdout: String,
@@ -135,7 +135,7 @@ pub fn workspace_of(name: &str, job: &str) -> Scratch {
     scratch
 }
 
-/// All these words were said on standard error.
+/// Asserts that stderr contains all these words.
 pub fn says(ended: &Ended, words: &[&str]) {
     for word in words {
         let stderr = &ended.stderr;
@@ -238,7 +238,7 @@ pub fn tool(test: &str, name: &str) -> bool {
     there
 }
 
-/// Says loudly that a test was not made. In CI it has to be.
+/// Prints a warning that a test was skipped. In CI it must run.
 pub fn skipped(test: &str, why: &str) {
     assert!(
         std::env::var_os("CI").is_none_or(|ci| ci != "true"),

@@ -1,4 +1,4 @@
-//! What was planted is found, and nothing else is claimed.
+//! Planted facts are found, and nothing else is claimed.
 
 use super::support::*;
 

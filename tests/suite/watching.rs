@@ -1,4 +1,4 @@
-//! `watch` tells of what new records show, and `diff` of what lies between two runs.
+//! `watch` reports findings of new records, and `diff` the differences between two runs.
 
 use super::support::*;
 use std::{

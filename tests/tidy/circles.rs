@@ -36,7 +36,7 @@ struct Module {
     parent: Option<usize>,
     children: BTreeMap<String, usize>,
     items: BTreeSet<String>,
-    /// The names that `use` declarations bring in, with their paths.
+    /// The names that `use` declarations import, with their paths.
     imports: Vec<(String, Path)>,
     /// The paths of `use path::*`.
     globs: Vec<Path>,
@@ -140,7 +140,7 @@ impl Tree {
         this
     }
 
-    /// What a path names that is written in a module; nothing where it leads out of the crate.
+    /// Resolves a path in a module; `None` if it leads out of the crate.
     fn resolve(
         &self,
         module: usize,
@@ -280,7 +280,7 @@ impl Tree {
 }
 
 impl Module {
-    /// Takes in the branches of a `use` tree behind `prefix`.
+    /// Adds the branches of a `use` tree after `prefix`.
     fn add_use(&mut self, prefix: &[String], tree: &[String]) {
         for branch in branches(tree) {
             self.add_branch(prefix.to_vec(), branch);

@@ -1,4 +1,4 @@
-//! What the engine itself costs, as whole processes: jobs whose stages do nothing.
+//! Measures the overhead of the engine, as whole processes: jobs whose stages do nothing.
 
 mod peers;
 
@@ -13,13 +13,13 @@ use std::{
     process::Command,
 };
 
-/// How many stages do not need each other.
+/// Number of independent stages.
 const WIDTH: usize = 10;
 /// Stages of the job that is run.
 const NODES: usize = 1000;
 /// Stages of the job that is only planned.
 const PLANNED: usize = 100_000;
-/// How often each is measured.
+/// Number of measurements of each.
 const TIMES: usize = 7;
 
 /// `cargo xtask bench engine`.

@@ -1,4 +1,5 @@
-//! The main job as a whole process, beside the same figures made with data frames in Python.
+//! Measures the main job as a whole process, compared with the same figures from data frames in
+//! Python.
 //!
 //! The others read the same files and make the figures that the stages begin with; they make no test,
 //! no forecast, no report and keep nothing, so they do less.

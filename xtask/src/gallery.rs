@@ -1,4 +1,4 @@
-//! `cargo xtask gallery`: the sample reports in `reports/`, made anew from real records.
+//! `cargo xtask gallery`: regenerates the sample reports in `reports/` from real records.
 
 use crate::{build, program, root, run};
 use std::{
@@ -11,7 +11,7 @@ use std::{
 const JOB: &str = "github-incidents";
 const DATE: &str = "2026-08-10";
 const RECORDS: &str = "data/raw/github-incidents";
-/// What is kept of its run.
+/// Files of its run to keep.
 const KEPT: [&str; 5] = [
     "executive.pdf",
     "executive.html",

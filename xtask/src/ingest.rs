@@ -1,5 +1,5 @@
-//! What taking records in costs: the same files with ours and with other readers, as whole processes,
-//! and what one week more costs.
+//! Measures ingest: the same files with our reader and with others, as whole processes, and the cost
+//! of one more week.
 
 mod peers;
 mod records;
@@ -25,7 +25,7 @@ const JOB: &str = "title = \"Load\"\nwindow = \"week\"\n\n[params.records]\ntype
     default = \"records\"\ndescription = \"The files.\"\n\n\
     [source.tickets]\nuri = \"${params.records}\"\ncontract = \"ticket\"\n";
 
-/// What is measured.
+/// Settings of a measurement.
 struct Options {
     gigabytes: f64,
     times: usize,
@@ -124,7 +124,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Writes the files of all weeks; `false` when nobody can.
+    /// Writes the files of all weeks; `false` if no writer is available.
     fn write(&self, form: &str, records: u64) -> Result<bool, String> {
         let parquet = form == "parquet";
         let duckdb = self.peers.iter().find(|peer| peer.name.contains("DuckDB"));
@@ -150,7 +150,7 @@ impl Bench {
             duckdb.write_parquet(&self.folder, &self.folder.join("work"))?;
             fs::remove_dir_all(&from).map_err(|error| error.to_string())?;
         }
-        // Written long ago, as far as anybody can tell: what was written just now is read again.
+        // With an old modification time: files that were just written are read again.
         let old = SystemTime::now() - Duration::from_secs(3600);
         for week in 1..=WEEKS + 1 {
             File::options()
@@ -165,7 +165,7 @@ impl Bench {
         Ok(true)
     }
 
-    /// Where the last week waits.
+    /// Folder of the last week.
     fn later(&self, form: &str) -> PathBuf {
         self.folder.join(form).join("later")
     }

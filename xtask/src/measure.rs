@@ -9,10 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long to wait between two looks at a process's memory.
+/// Interval between two measurements of a process's memory.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// What a process took.
+/// The measurement of a process.
 #[derive(Debug, Clone, Copy)]
 pub struct Measured {
     /// Wall time.
@@ -108,7 +108,7 @@ impl Series {
     }
 }
 
-/// How many processes have been waiting for a processor in the last minute.
+/// Average number of processes that waited for a processor in the last minute.
 pub fn load() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ')

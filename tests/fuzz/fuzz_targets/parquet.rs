@@ -4,7 +4,8 @@ use std::panic::{set_hook, take_hook};
 
 libfuzzer_sys::fuzz_target!(
     init: {
-        // A panic of the library on a damaged file is caught and told. One of ours is a defect.
+        // A panic of the library on a damaged file is caught and reported. A panic of our own code
+        // is a defect.
         let ends = take_hook();
         set_hook(Box::new(move |panic| {
             let place = panic.location().map_or("", |place| place.file());

@@ -18,11 +18,11 @@ const MEMORY_KIB: u64 = 1 << 20;
 /// Bytes that mean something in one of the formats.
 const MARKS: &[u8] = b"\0\n\r\t \"',;:#-+.019eE[]{}\\\x7f\x80\xc0\xed\xff=$";
 
-/// What is attacked, and what with.
+/// A fuzz target.
 pub struct Target {
     /// Its folder in the corpus.
     pub name: &'static str,
-    /// What takes an input.
+    /// Processes an input.
     pub run: fn(&[u8]),
     /// Words that mean something to it.
     pub words: &'static [&'static str],
@@ -63,7 +63,7 @@ impl Target {
         inputs
     }
 
-    /// Runs one input, and says which one it was when it is not survived.
+    /// Runs one input, and names it on a panic.
     fn survive(&self, input: &[u8], name: &str) {
         let before = processor_time();
         let ended = catch_unwind(AssertUnwindSafe(|| (self.run)(input)));
@@ -134,14 +134,14 @@ impl Chance {
     }
 }
 
-/// Nanoseconds for which this thread has run; 0 where the system does not tell.
+/// CPU time of this thread in nanoseconds; 0 where the system does not report it.
 fn processor_time() -> u64 {
     let told = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let first = told.split_whitespace().next();
     first.and_then(|first| first.parse().ok()).unwrap_or(0)
 }
 
-/// The most memory that this process ever held, in KiB; 0 where the system does not tell.
+/// Peak memory of this process in KiB; 0 where the system does not report it.
 fn most_memory() -> u64 {
     let told = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = told.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -10,7 +10,7 @@ use std::io::Read;
 
 /// Every type, every limit, personal data, defaults.
 const CONTRACT: &str = include_str!("../contract.toml");
-/// What is read under contracts that are inputs.
+/// Records for contracts that are inputs.
 const RECORDS: &str = concat!(
     r#"{"id":"a","n":1,"at":"2026-01-01T00:00:00Z","tags":["x"]}"#,
     "\n{}\n"
@@ -97,7 +97,7 @@ pub fn contract_file(data: &[u8]) {
     }
 }
 
-/// What a file came to.
+/// The result for a file.
 #[derive(Debug, PartialEq)]
 struct Came {
     /// Lines of rows.
@@ -124,7 +124,7 @@ fn read(bytes: &[u8], format: Format, dialect: &Dialect, contract: &Contract) ->
     gather(told, contract)
 }
 
-/// The same, also in pieces of `piece` bytes, which must come to the same.
+/// Reads also in pieces of `piece` bytes, which must give the same result.
 fn read_in_pieces(
     bytes: &[u8],
     piece: u8,
@@ -136,7 +136,7 @@ fn read_in_pieces(
     let dribble = Dribble(bytes, usize::from(piece) + 1);
     let told = from_reader(dribble, format, dialect, contract).expect("batches can be made");
     let pieces = gather(told, contract);
-    // What a decoder gives before it fails depends on how much it is asked for.
+    // The output of a decoder before it fails depends on the size of the reads.
     if !is_packed(bytes) {
         assert_eq!(whole, pieces);
     }

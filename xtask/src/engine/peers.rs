@@ -1,7 +1,7 @@
 //! The same no-op tasks with other schedulers, in the same hour on the same machine.
 //!
 //! Each is installed at one version into a virtual environment of its own, under the target folder.
-//! One that cannot be installed is said to be left out; the others are measured.
+//! One that cannot be installed is reported as skipped; the others are measured.
 
 use super::{WIDTH, runs};
 use crate::{
@@ -16,7 +16,7 @@ use std::{
 
 /// Tasks of the comparison.
 const TASKS: usize = 100;
-/// How often each is measured.
+/// Number of measurements of each.
 const TIMES: usize = 3;
 
 /// Another scheduler.
@@ -24,7 +24,7 @@ struct Peer {
     /// Its name, and that of its package in lower case.
     name: &'static str,
     version: &'static str,
-    /// How a task is kept apart from the others.
+    /// Isolation of a task from the others.
     isolation: &'static str,
     /// The tasks: name of the file, text with `{n}` and `{width}`.
     script: (&'static str, &'static str),
@@ -98,7 +98,7 @@ pub fn compare(folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// What one scheduler took.
+/// The measurement of one scheduler.
 struct Row {
     name: String,
     isolation: &'static str,

@@ -18,7 +18,7 @@ pub struct Peer {
     script: &'static str,
 }
 
-/// Those that ours is compared with.
+/// The readers to compare with.
 pub const PEERS: [Peer; 3] = [
     Peer {
         name: "DuckDB",
@@ -46,7 +46,7 @@ pub struct Ready {
 }
 
 impl Peer {
-    /// Installs it, or says why that cannot be.
+    /// Installs it; the error is the reason why that is impossible.
     pub fn ready(&self) -> Result<Ready, String> {
         let version = self.packages[0].split("==").nth(1).unwrap_or_default();
         let name = format!("{} {version}", self.name);

@@ -11,7 +11,7 @@ use std::{
 
 /// Weeks of the full load; one more is the increment.
 pub const WEEKS: u64 = 52;
-/// The contract that all records are held to.
+/// The contract of all records.
 pub const CONTRACT: &str = r#"title = "Ticket"
 key   = ["id"]
 time  = "opened"
@@ -93,7 +93,7 @@ const WORDS: [&str; 16] = [
 const FIRST_DAY: u64 = 20_094;
 const WEEK_SECONDS: u64 = 7 * 86_400;
 
-/// How records are written.
+/// Format of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// One JSON object a line.
@@ -265,7 +265,7 @@ impl std::fmt::Display for Moment {
     }
 }
 
-/// `SplitMix64` (Steele, Lea, Flood 2014), begun anew for each record.
+/// `SplitMix64` (Steele, Lea, Flood 2014), restarted for each record.
 struct Dice(u64);
 
 impl Dice {
