@@ -40,7 +40,7 @@ fn loads_short_addresses() -> bool {
     if env::var("HOST") != env::var("TARGET") {
         return false;
     }
-    // Prints such as "glibc 2.36"; there is no such word where another C library is at work.
+    // Prints a version such as "glibc 2.36"; the word is missing with other C libraries.
     let told = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
     let told = told.map_or_else(
         |_| String::new(),

@@ -1,14 +1,14 @@
 //! Tunes how the system's allocator shares memory among threads.
 #![allow(unsafe_code)]
 
-/// Has it keep as many pools as there are processors. The C library of Linux keeps eight times as many, and
-/// what one pool gives back no other takes: at ten million records that was a third of the peak.
+/// Limits the number of memory pools to that of processors. The C library of Linux keeps eight times as
+/// many, and no pool uses memory freed by another: at ten million records that was a third of the peak.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub fn share_pools() {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let pools = i32::try_from(processors).unwrap_or(i32::MAX);
     if std::env::var_os("MALLOC_ARENA_MAX").is_none() {
-        // SAFETY: a setting of the allocator, made before a second thread is there.
+        // SAFETY: a setting of the allocator, made before a second thread exists.
         unsafe { libc::mallopt(libc::M_ARENA_MAX, pools) };
     }
 }

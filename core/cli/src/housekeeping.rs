@@ -75,7 +75,7 @@ fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>>
         fs::remove_dir_all(&run.folder)
             .with_context(|| format!("cannot remove {}", run.folder.display()))?;
         if let Some(window) = run.folder.parent() {
-            // Stays when another run of the window is there.
+            // Stays if another run of the window exists.
             let _ = fs::remove_dir(window);
         }
     }

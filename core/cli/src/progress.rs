@@ -48,7 +48,7 @@ pub fn listener(json: bool, nodes: usize) -> Arc<dyn Progress> {
     }
 }
 
-/// One JSON object a line on standard output: the journal's events.
+/// The journal's events on stdout, one JSON object per line.
 struct JsonLines;
 
 impl Progress for JsonLines {
@@ -116,7 +116,7 @@ pub fn duration(milliseconds: u64) -> String {
     }
 }
 
-/// A bar for the run and a line for each node that is being worked on.
+/// A bar for the run and a line for each running node.
 struct Bars {
     all: MultiProgress,
     run: ProgressBar,

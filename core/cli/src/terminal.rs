@@ -35,7 +35,7 @@ pub fn print_json<T: serde::Serialize>(value: &T) -> anyhow::Result<()> {
     Ok(print_raw(&serde_json::to_string_pretty(value)?)?)
 }
 
-/// Prints to stdout as it is, with a line break at the end.
+/// Prints unchanged text to stdout, with a line break at the end.
 pub fn print_raw(text: &str) -> Result<(), StdoutError> {
     let write = || -> io::Result<()> {
         let mut out = io::stdout().lock();
@@ -96,13 +96,13 @@ pub fn print_error(error: &anyhow::Error) {
     }
 }
 
-/// Writes a line to stderr, cleaned of what a terminal would obey.
+/// Writes a line to stderr, without control characters.
 pub fn write_message(message: fmt::Arguments<'_>) {
     let message = message.to_string();
     let _ = writeln!(io::stderr().lock(), "{}", clean(&message));
 }
 
-/// Writes a line to stderr, like `eprintln!`, which panics when stderr is full.
+/// Writes a line to stderr, like `eprintln!`, which panics if stderr is full.
 macro_rules! message {
     ($($part:tt)*) => {
         $crate::terminal::write_message(format_args!($($part)*))
@@ -121,15 +121,15 @@ fn width() -> Option<usize> {
     columns.filter(|columns| *columns > 0).or_else(measured)
 }
 
-/// Breaks a line to the width of the terminal; what follows the first is indented by `indent`.
+/// Wraps a line to the width of the terminal; further lines are indented by `indent`.
 pub fn wrapped(line: &str, indent: usize) -> String {
     wrap(line, indent, width())
 }
 
-/// Fewest characters between the indent and the end of a line.
+/// Minimum number of characters between the indent and the end of a line.
 const TEXT: usize = 24;
 
-/// Breaks a line at blanks, where there is a width to keep to.
+/// Wraps a line at spaces, if there is a width.
 fn wrap(line: &str, indent: usize, width: Option<usize>) -> String {
     let Some(width) = width else {
         return line.to_string();

@@ -21,9 +21,9 @@ pub struct Workspace {
     pub root: PathBuf,
     /// Job files.
     pub jobs: PathBuf,
-    /// Templates, when the folder is there.
+    /// Templates, if the folder exists.
     pub templates: Option<PathBuf>,
-    /// Lance datasets and kept outcomes.
+    /// Lance datasets and cached outcomes.
     pub places: LakePlaces,
     /// The lake's folder on this machine; of a lake in object storage what is on its way.
     pub lake: PathBuf,

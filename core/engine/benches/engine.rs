@@ -175,7 +175,7 @@ fn runs(nodes: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// With numbers as arguments: runs of as many nodes, to be looked at with a profiler.
+/// With numbers as arguments: runs of as many nodes, for profiling.
 fn main() -> Result<(), Box<dyn Error>> {
     let given: Vec<usize> = std::env::args()
         .filter_map(|text| text.parse().ok())

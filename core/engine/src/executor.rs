@@ -117,12 +117,11 @@ pub trait Executor: Send + Sync {
         progress: &dyn Progress,
     ) -> Result<Outcome, Failure>;
 
-    /// A source's kept outcome is reused: what it wrote is what the source's dataset shows from now on, as
-    /// if it had been run. Nothing else depends on it, so it cannot fail.
+    /// Called when a source's cached outcome is reused: makes its version the visible one of the source's
+    /// dataset, as if it had run. Nothing else depends on it, so it cannot fail.
     async fn show(&self, _node: &Node, _outcome: &Outcome, _ctx: &RunContext) {}
 
-    /// Returns true if what a kept outcome points to is still there. When not, the node is run
-    /// again.
+    /// Returns true if the data of a cached outcome still exists. If not, the node runs again.
     async fn usable(&self, _node: &Node, _outcome: &Outcome, _ctx: &RunContext) -> bool {
         true
     }

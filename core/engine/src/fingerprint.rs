@@ -145,7 +145,7 @@ pub struct Change {
     pub is: Option<String>,
 }
 
-/// Whether a node will run, and the reasons.
+/// The decision to run or reuse a node, and the reasons.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Decision {
     /// Full name of the node.

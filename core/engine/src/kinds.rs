@@ -56,7 +56,7 @@ pub trait Kinds: Send + Sync {
     fn contract_names(&self) -> Vec<String>;
     /// Changes whenever the contract does.
     fn contract_hash(&self, name: &str) -> String;
-    /// Everything that is wrong with a contract that is there, in the text of its file.
+    /// All errors of an existing contract, in the text of its file.
     fn contract_errors(&self, _name: &str) -> Vec<Diagnostic> {
         Vec::new()
     }

@@ -1,4 +1,4 @@
-//! Kept outcomes: a file per fingerprint, written at once or not at all.
+//! Cached outcomes: a file per fingerprint, written atomically.
 //!
 //! ```text
 //! lake/outcomes/<fingerprint>.json   the record

@@ -129,7 +129,7 @@ impl Force {
 /// Options of a run.
 #[derive(Clone)]
 pub struct RunOptions {
-    /// Leases and kept outcomes.
+    /// Leases and cached outcomes.
     pub lake: LakeFiles,
     /// Folder of the archive.
     pub reports: PathBuf,
@@ -197,7 +197,7 @@ pub struct RunResult {
     pub outcomes: BTreeMap<String, Arc<Outcome>>,
     /// Nodes that were worked on and did their work, in the order of the plan.
     pub executed: Vec<String>,
-    /// Nodes whose kept outcomes were used.
+    /// Nodes whose cached outcomes were used.
     pub reused: Vec<String>,
     /// Nodes that failed, with what went wrong.
     pub failed: Vec<(String, Failure)>,
@@ -277,7 +277,7 @@ impl Runner {
         decisions
     }
 
-    /// Whether a kept outcome of these parts can be used, and why (not).
+    /// Decides whether a cached outcome of these parts can be used, with the reason.
     async fn decide(
         &self,
         node: &Node,
@@ -537,7 +537,7 @@ fn identity_of(plan: &Plan, records: &BTreeMap<String, SourceRecords>) -> String
 }
 
 /// Opens the folder of a run of the same plan that died: its journal; the record learns which run it
-/// repeats. What else is there is swept away; it comes back from kept outcomes.
+/// repeats. All other files are removed; they are restored from cached outcomes.
 fn reopen(folder: &Path, record: &mut RecordedPlan) -> io::Result<Option<Journal>> {
     if Journal::has_ended(folder) {
         return Ok(None);

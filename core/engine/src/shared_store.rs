@@ -34,7 +34,7 @@ pub trait SharedStore: fmt::Debug + Send + Sync {
     /// An object's content; `None` when there is no such object.
     fn get(&self, key: &str) -> io::Result<Option<(Vec<u8>, ETag)>>;
 
-    /// Writes an object, whether it is there or not.
+    /// Writes an object, replacing an existing one.
     fn put(&self, key: &str, bytes: Vec<u8>) -> io::Result<ETag>;
 
     /// Conditional put: writes an object if its content is the expected one, or if it does not
@@ -49,7 +49,7 @@ pub trait SharedStore: fmt::Debug + Send + Sync {
     /// All objects whose names begin with a folder's, sorted by name.
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>>;
 
-    /// Removes an object; one that is not there is no error.
+    /// Removes an object; a missing one is not an error.
     fn delete(&self, key: &str) -> io::Result<()>;
 }
 

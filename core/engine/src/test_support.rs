@@ -360,7 +360,7 @@ pub enum Order {
     Wind(Arc<AtomicBool>),
     /// Cancel the run, then do the work.
     Cancel(tokio_util::sync::CancellationToken),
-    /// Wait until as many others wait.
+    /// Wait until this many nodes wait.
     Meet(Arc<tokio::sync::Barrier>),
 }
 

@@ -312,8 +312,8 @@ impl Tally {
         }
     }
 
-    /// Whether what the contract expects of all records is so. The first and the last day may be cut
-    /// off by where the files begin and end, so they are not counted.
+    /// Checks the contract's expectations of all records. The first and the last day may be
+    /// incomplete, so they are not counted.
     fn expected(&self, expect: &Expectation, age: Option<f64>) -> Vec<Expected> {
         let mut out = Vec::new();
         if let Some(hours) = expect.fresh_hours {

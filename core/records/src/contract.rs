@@ -366,7 +366,7 @@ impl Contract {
 
 const TWICE: &str = "duplicate key";
 
-/// Returns true if a key is there twice only because its whole table is.
+/// Returns true if a key is duplicate only because its whole table is.
 fn follows(text: &str, error: &toml::de::Error, all: &[toml::de::Error]) -> bool {
     let twice = |error: &toml::de::Error| {
         let span = error.span().filter(|_| error.message() == TWICE)?;

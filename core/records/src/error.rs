@@ -38,7 +38,7 @@ pub enum SourceError {
         /// The error, and advice.
         reason: String,
     },
-    /// The folder in which to look is not there.
+    /// The folder does not exist.
     #[error(
         "source {name:?}: the folder {folder:?} does not exist, so {uri:?} names no records; \
          put the records there, or fix the uri"
@@ -59,7 +59,7 @@ pub enum SourceError {
         /// The file on this machine.
         file: String,
     },
-    /// The folder is there but no file in it fits.
+    /// The folder exists but no file in it matches.
     #[error(
         "source {name:?}: no file in {folder:?} fits {uri:?}{seen}; \
          fix the pattern, or say `required = false` in the job if there may be none"
@@ -100,7 +100,7 @@ pub enum SourceError {
         /// The error of the storage or the network.
         reason: String,
     },
-    /// The file or folder is there but may not be read.
+    /// The file or folder exists but cannot be read.
     #[error("source {name:?}: {file:?} cannot be read: {reason}; check its permissions")]
     Unreadable {
         /// Source.

@@ -191,8 +191,8 @@ impl Held {
     }
 }
 
-/// Names the fields of records as a contract can: by their own names where possible, else by names made
-/// of those. Fields of which none can be made are left out.
+/// Names the fields of records with valid names: their own if possible, else derived ones. Fields
+/// without a valid name are left out.
 fn field_names<'n>(names: impl Iterator<Item = &'n String> + Clone) -> BTreeMap<&'n str, String> {
     let all: BTreeSet<&str> = names.clone().map(String::as_str).collect();
     let mut called = BTreeMap::new();

@@ -76,7 +76,7 @@ pub struct Scan {
     pub columns: Option<Vec<String>>,
     /// Leaves out later rows.
     pub before: Option<Before>,
-    /// Only as many rows; all when `None`.
+    /// Maximum number of rows; all if `None`.
     pub limit: Option<u64>,
 }
 
@@ -106,7 +106,7 @@ impl Before {
         Some(column.clone().lt(lit(limit)).or(column.is_null()))
     }
 
-    /// In days since 1970. A day belongs to the past when it has begun in the job's time zone.
+    /// In days since 1970. A day is in the past once it has started in the job's time zone.
     fn first_day_left_out(&self) -> Option<i32> {
         let end = self.end.in_tz(&self.timezone).ok()?;
         let begins = end.start_of_day().ok()?;
@@ -320,7 +320,7 @@ impl Lake {
         }
     }
 
-    /// Returns true if a dataset is there at this version.
+    /// Returns true if this version of a dataset exists.
     pub async fn exists(&self, dataset: &DatasetRef) -> bool {
         self.open(dataset).await.is_ok()
     }

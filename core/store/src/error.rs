@@ -40,7 +40,7 @@ pub enum StoreError {
         name: String,
         /// Version that was asked for.
         version: u64,
-        /// The numbers of those that are there.
+        /// The existing versions.
         there: String,
     },
     /// A dataset could not be written or read.

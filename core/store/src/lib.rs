@@ -6,8 +6,8 @@
 //! finished runs                         -> ledger  -> sql
 //! ```
 //!
-//! Modules are listed in the order in which data flows. Everything here is asynchronous at the
-//! border and works on threads of its own inside; nothing is committed before all of it is there.
+//! Modules are listed in the order in which data flows. The interface is asynchronous, with threads
+//! of its own inside; everything is committed atomically.
 
 pub use retrocast_records::{contract, source};
 

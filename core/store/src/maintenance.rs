@@ -258,7 +258,7 @@ fn tag(version: u64) -> String {
     format!("{TAG}{version}")
 }
 
-/// The numbers of versions in words: of many only the last.
+/// Formats the numbers of versions: of many only the last.
 fn numbers(versions: &[VersionNote]) -> String {
     let first = versions.len().saturating_sub(VERSIONS_TOLD);
     let told: Vec<String> = versions[first..]

@@ -6,11 +6,11 @@
 //! A query that only picks rows and columns keeps the dataset's order. One that groups, joins or
 //! otherwise combines rows, and has no `ORDER BY` of its own, is sorted by all its columns.
 //!
-//! **Time.** A time without a zone means what the clocks of the job's time zone show, wherever it comes
-//! from: a literal, a text that is cast or read by `to_timestamp`, a day that is compared with a moment.
-//! So there are no times without a zone: tables show their timestamps in the job's zone, also those
-//! inside of lists and structs, and `local_times` makes moments of all others. A wall time that clocks
-//! skip is moved forward, of one that they show twice the first is taken. Results are kept as UTC again.
+//! **Time.** A time without a zone is a local time in the job's time zone, wherever it comes from: a
+//! literal, a text that is cast or read by `to_timestamp`, a day that is compared with a moment. So
+//! there are no times without a zone: tables expose their timestamps in the job's zone, also those
+//! inside of lists and structs, and `local_times` converts all others to moments. A skipped local time
+//! is moved forward, an ambiguous one means the first. Results are stored as UTC again.
 //!
 //! **Numbers.** Whole numbers never wrap around: `numbers` and `sums` give the exact result or an error.
 //! NaN is a missing value: aggregates leave it out, and results keep null for it.
@@ -418,7 +418,7 @@ enum Names {
     Shown,
 }
 
-/// The schema with names that are there more than once numbered.
+/// Numbers the duplicate names of a schema.
 fn apart(schema: &Schema) -> Schema {
     let mut seen = BTreeSet::new();
     let fields = schema.fields().iter().map(|field| {

@@ -106,7 +106,7 @@ pub fn find(workspace: &Workspace, run: &str) -> anyhow::Result<PathBuf> {
     Ok(found.0.clone())
 }
 
-/// Reads a part of a run's folder that is there when the run made a report.
+/// Reads a file of a run's folder that exists if the run made a report.
 pub fn read<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text = std::fs::read(path)
         .with_context(|| format!("cannot read {}: did the run make a report?", path.display()))?;

@@ -232,7 +232,7 @@ pub fn plan(
     }
 }
 
-/// Diagnostics among the events of a run: an object a line.
+/// Diagnostics among the events of a run: one object per line.
 fn print_lines(diagnostics: &[Value]) -> anyhow::Result<()> {
     for diagnostic in diagnostics {
         let mut line = diagnostic.clone();
@@ -362,7 +362,7 @@ pub fn check_date(arguments: &JobArguments) -> Result<(), WrongUsage> {
     )))
 }
 
-/// The day it is there now.
+/// The current day in the time zone.
 pub fn today(timezone: &str) -> anyhow::Result<Date> {
     Ok(jiff::Timestamp::now().in_tz(timezone)?.date())
 }

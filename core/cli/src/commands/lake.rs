@@ -416,7 +416,7 @@ fn object(answer: &Answer, row: &[Option<String>]) -> Value {
     Value::Object(cells.collect())
 }
 
-/// A line of CSV; what a spreadsheet would take for a formula is text.
+/// Formats a line of CSV; text that a spreadsheet would read as a formula is escaped.
 fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
     let cells: Vec<String> = cells
         .map(|cell| {

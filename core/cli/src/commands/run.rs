@@ -200,7 +200,7 @@ pub const LOOKING: Means = Means {
     spill: 1 << 20,
 };
 
-/// The run that is there already, when it is complete and one more would be the same.
+/// The existing run, if it is complete and another one would be equal.
 pub fn standing(
     workspace: &Workspace,
     planned: &job::Planned,
@@ -233,7 +233,7 @@ pub fn runner(
     }
     options.cancel = signals::stop().child_token();
     set(&mut options);
-    // Fails when a pool is there already, which is as good.
+    // Fails if a pool exists already, which is fine.
     let _ = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads)
         .build_global();

@@ -1,4 +1,4 @@
-//! Whether the records of a run reach its window.
+//! Compares the period of the records with the window of a run.
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use retrocast_domain::{Window, report::SourceNote, window::long};
@@ -10,8 +10,8 @@ pub fn outside(sources: &[SourceNote], window: &Window) -> Option<String> {
     (window.end <= first || window.start > last).then(|| words(window, first, last))
 }
 
-/// The same of a window that lies before all records. After them there may be nothing to record:
-/// that is for the stages to judge.
+/// The same for a window before all records. After them there may be nothing to record: stages
+/// decide that.
 pub fn before(sources: &[SourceNote], window: &Window) -> Option<String> {
     let (first, last) = covered(sources, window)?;
     let said = || format!("{}.", capital(&words(window, first, last)));

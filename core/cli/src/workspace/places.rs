@@ -19,7 +19,7 @@ const CACHE: &str = "RETROCAST_CACHE";
 pub struct LakePlaces {
     /// Datasets.
     pub root: LakeRoot,
-    /// Leases and kept outcomes.
+    /// Leases and cached outcomes.
     pub files: LakeFiles,
 }
 

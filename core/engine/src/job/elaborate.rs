@@ -374,8 +374,8 @@ impl<'a> SemanticCheck<'a> {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Whether queries fit the columns of their tables, each after those it reads. Tables that are
-    /// not known before a run leave what is made of them unknown.
+    /// Checks that queries fit the columns of their tables, in dependency order. Results of tables
+    /// that are unknown before a run are unknown, too.
     fn meanings(&mut self, queries: Vec<(&Query, BTreeSet<String>)>) {
         let timezone = self.document.get("timezone").and_then(Item::text);
         let timezone = timezone.unwrap_or("UTC").to_string();

@@ -269,7 +269,7 @@ pub fn resolve_query(text: &str, values: &Values<'_>) -> Result<Resolved, Vec<Re
         match context {
             Context::Text => quoted("quotes"),
             Context::Name => quoted("a quoted name"),
-            // A comment is no place for a value: one with a line break would end it.
+            // Comments get no values: one with a line break would end the comment.
             Context::Line | Context::Block => Ok(Some("?".to_string())),
             Context::Code => literal(replacement),
         }

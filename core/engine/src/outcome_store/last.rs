@@ -1,7 +1,7 @@
 //! The last known identity of each node of a job, to describe what changed since.
 //!
-//! A line a node, appended; the last one of a node counts. It decides nothing: should a line be lost
-//! with the power, or with a second run that writes at the same time, a reason is less exact.
+//! One line per node, appended; the last one of a node counts. It is informational: if a line is
+//! lost in a power failure, or with a second concurrent run, a reason is less exact.
 
 use retrocast_run::{Fingerprint, files::write_whole};
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,8 @@ impl Last {
             .collect();
         let file = None;
         let last = Self { path, known, file };
-        // A node that changes with each window adds a line a run: now and then only the last stay.
+        // A node that changes with each window adds a line per run: occasionally the file is
+        // compacted to the last ones.
         if text.lines().count() > 8 * last.known.len() + 64 {
             let _ = last.rewrite();
         }
@@ -77,7 +78,7 @@ impl Last {
         }
         let mut options = File::options();
         let mut file = options.append(true).create(true).open(&self.path)?;
-        // Ends a line that was cut off; an empty one is passed over.
+        // Ends a truncated line; an empty one is ignored.
         file.write_all(b"\n")?;
         Ok(file)
     }

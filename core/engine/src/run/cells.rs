@@ -36,7 +36,7 @@ impl Cells {
         let _ = self.sender.send((node.to_string(), outcome));
     }
 
-    /// Waits until all cells are there.
+    /// Waits until all cells are written.
     pub(super) async fn all(self) -> Result<Hashes, EngineError> {
         drop(self.sender);
         self.writer

@@ -8,7 +8,7 @@ use std::{
 };
 use tokio::task::JoinHandle;
 
-/// The longest that a flush is put off for nodes still at work.
+/// Maximum delay of a flush for nodes that are still running.
 const PATIENCE: Duration = Duration::from_millis(5);
 
 /// Ends whose lines are written and not yet known to be on the disk.

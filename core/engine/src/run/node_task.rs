@@ -47,7 +47,7 @@ impl Recorder {
         })
     }
 
-    /// Writes a line; it is not yet safe from a loss of power.
+    /// Appends a line; it is not yet durable.
     pub(super) fn record(&self, kind: EventKind, fill: impl FnOnce(&mut Event)) {
         let mut event = Event::new(self.clock.now(), kind);
         fill(&mut event);
@@ -61,7 +61,7 @@ impl Recorder {
         self.progress.event(&event);
     }
 
-    /// Writes a line that is on the disk when this returns, with all before it.
+    /// Appends a line and flushes it, with all before it, before returning.
     pub(super) fn record_for_good(&self, kind: EventKind, fill: impl FnOnce(&mut Event)) {
         self.record(kind, fill);
         if let Err(error) = self.file.sync_data() {

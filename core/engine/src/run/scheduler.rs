@@ -35,7 +35,7 @@ type Inputs = BTreeMap<String, Arc<Outcome>>;
 /// The state of a node.
 #[derive(Debug, Clone)]
 pub(super) enum State {
-    /// Not begun, at work, or ended without the disk's word for it.
+    /// Not started, running, or finished but not yet durable.
     Open,
     Done {
         outcome: Arc<Outcome>,

@@ -1,4 +1,4 @@
-//! The run that is there already: the same plan on the same records, done.
+//! Finds an existing run of the same plan on the same records.
 
 use super::{Runner, identity_of, last_and_next, source_records};
 use crate::job::Job;

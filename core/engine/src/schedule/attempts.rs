@@ -58,7 +58,7 @@ pub struct ManualRun {
 }
 
 /// Finds the newest run of a job that was started by hand and made its reports. It answers no due
-/// time: it may have been made of another window, or with other params.
+/// time: it may be on another window, or with other params.
 pub fn last_manual_success(archive: &Path, job: &str) -> Option<ManualRun> {
     let folders = run_folders_of(archive, job).into_iter();
     let runs = folders.filter(|folder| RunOrigin::read(folder).is_ok_and(|run| run.due.is_none()));
@@ -82,7 +82,7 @@ fn of_run(folder: &Path) -> Vec<Attempt> {
     else {
         return Vec::new();
     };
-    // A run's folder lies in that of its window.
+    // A run's folder is in that of its window.
     let window = folder.parent().and_then(Path::file_name);
     let window = window.unwrap_or_default().to_string_lossy();
     let ended = |events: &[Event]| {

@@ -16,7 +16,7 @@ use jiff::{
 };
 use std::collections::BTreeSet;
 
-/// Clocks have never been turned by more than a day.
+/// Clocks have never changed by more than a day.
 const REACH: SignedDuration = SignedDuration::from_hours(26);
 
 /// An invalid cron expression.
@@ -144,9 +144,8 @@ impl Calendar {
         found.ok()
     }
 
-    /// The due time that is found first in a direction. Where clocks are turned, the order of wall
-    /// clock times is not that of instants: there, what lies as far off as they are turned by is
-    /// looked at, too.
+    /// The first due time in a direction. Around clock changes, the order of local times is not
+    /// that of instants, so the neighbourhood of the change is searched, too.
     fn nearest(
         &self,
         direction: Direction,
@@ -228,8 +227,8 @@ mod tests {
             "0 18 LW * *",
             "59 23 * * SUN",
         ];
-        // Clocks go forward and back by an hour, by half an hour, over a day that was skipped, over
-        // one that came twice, and at midnight.
+        // Clocks go forward and back by an hour, by half an hour, over a skipped day, over a
+        // repeated day, and at midnight.
         let places = [
             ("Europe/London", "2026-03-30T00:10:00Z"),
             ("Europe/London", "2026-10-26T00:10:00Z"),

@@ -60,9 +60,8 @@ impl Call<'_> {
         format!("due \"{}\" in {}", self.schedule.cron, self.timezone)
     }
 
-    /// Minutes of the hour at which to look: those at which the job may be due, and others so that
-    /// no more than `longest` minutes lie between two, nor more than the shortest wait after a
-    /// failure.
+    /// Minutes of the hour at which to check: those at which the job may be due, and others so that
+    /// two are at most `longest` minutes apart, and at most the shortest wait after a failure.
     fn looks(&self, longest: u32) -> Looks {
         let waits = self.schedule.retry.iter().min();
         let shortest = waits.map_or(u64::MAX, Duration::as_secs) / 60;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use retrocast_domain::number::plural;
 use serde::Serialize;
 
-/// Whether a job needs attention.
+/// The health of a job: whether it needs attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {

@@ -143,7 +143,7 @@ impl Evidence {
     fn numeral(&mut self, trimmed: &str, is_text: bool) {
         let plain = trimmed.strip_prefix('-').unwrap_or(trimmed);
         if !plain.is_empty() && plain.bytes().all(|byte| byte.is_ascii_digit()) {
-            // Names made of digits are no numbers; others are the same by all marks.
+            // Identifiers of digits are not numbers; others are equal with all marks.
             let is_name = plain.len() > SURE_DIGITS || (plain.len() > 1 && plain.starts_with('0'));
             self.unlike = self.unlike.map(|unlike| unlike || is_name);
             self.numerals = self.numerals.map(|numerals| numerals + u64::from(is_text));

@@ -63,7 +63,7 @@ fn anything() -> Contract {
     }
 }
 
-/// Takes about as many records; all when `most` is `None`.
+/// Samples about this many records; all if `most` is `None`.
 pub(super) fn take(found: &InputFiles, most: Option<u64>) -> Result<Sample, SourceError> {
     let mut sample = Sample::default();
     let all = found.files.len();

@@ -39,7 +39,7 @@ pub(super) struct Block {
 
 #[derive(Debug)]
 pub(super) enum Shape {
-    /// One JSON record a line.
+    /// One JSON record per line.
     Lines,
     /// JSON records here and there.
     Values(Vec<Span>),

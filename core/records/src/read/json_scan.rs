@@ -8,7 +8,7 @@
 /// The layout of the values in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// One a line.
+    /// One per line.
     Lines,
     /// In arrays, or several on a line, or over several lines.
     Values,

@@ -5,7 +5,7 @@
 //! read. Rows are numbered from 1, in place of lines. A broken row group is reported, and those after
 //! it are read.
 //!
-//! Texts are read as views, so that one long text that a dictionary gives to all rows is there once.
+//! Texts are read as views, so that a long dictionary text that all rows share is in memory once.
 
 mod cells;
 mod guard;

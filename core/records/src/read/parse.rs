@@ -102,7 +102,7 @@ pub(super) fn parse(
 
 impl Parser<'_> {
     fn lines(&mut self, bytes: &[u8], first_line: u64) {
-        // Whether a record is text is asked of each only where the block is not.
+        // UTF-8 is checked per record only if the block is not valid.
         let text = std::str::from_utf8(bytes).ok();
         let mut start = 0;
         let ends = memchr::memchr_iter(b'\n', bytes).chain([bytes.len()]);
@@ -148,7 +148,7 @@ impl Parser<'_> {
     }
 
     fn csv(&mut self, bytes: &[u8], first_line: u64, header: &Header) {
-        // Whether a record is text is asked of each only where the block is not.
+        // UTF-8 is checked per record only if the block is not valid.
         let text = std::str::from_utf8(bytes).ok();
         let mut cells = Vec::new();
         let mut line = first_line;

@@ -1,5 +1,5 @@
-//! JSON records as most programs write them: one flat object on a line, without escapes, that meets its
-//! contract. They are read here in one go, straight from the bytes of the line.
+//! JSON records as most programs write them: one flat object on a line, without escapes, that conforms
+//! to its contract. They are parsed in one pass, directly from the bytes of the line.
 //!
 //! All other records are left to the general reader in `json.rs`, which also reports their errors: so
 //! the results are the same as without this module.
@@ -10,7 +10,7 @@ use crate::contract::{Field, FieldKind};
 /// Records that are tried before it is asked whether it is worth it.
 const TRIED_MIN: u32 = 64;
 
-/// Whether records of a block are like that, learned on the way.
+/// Adapts to records of this form while reading a block.
 #[derive(Debug, Default)]
 pub(super) struct Plain {
     tried: u32,
@@ -36,7 +36,7 @@ impl Plain {
     }
 }
 
-/// A line, and how far it has been read. Every step is `None` when the line is another's business.
+/// A line, and the position in it. Every step returns `None` for lines of another form.
 struct Line<'t> {
     text: &'t str,
     at: usize,

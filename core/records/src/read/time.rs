@@ -91,7 +91,7 @@ pub(crate) fn read(text: &str, notation: &Notation) -> Option<i64> {
     times.find_map(|time| Some(time?.in_zone(zone)))
 }
 
-/// A day as a field's notation has it; of a moment, the day in the field's zone.
+/// Parses a day in a field's notation; of a moment, the day in the field's zone.
 pub(crate) fn read_day(text: &str, notation: &Notation) -> Option<i32> {
     if notation.format.is_empty() {
         return date(text.trim());
@@ -144,7 +144,8 @@ fn sound(date: civil::Date) -> Option<civil::Date> {
     (date.year() >= 1000).then_some(date)
 }
 
-/// Whether a format gives a day, and for a timestamp one time of it; else why not.
+/// Checks that a format determines a day, and for a timestamp a single time of it; the error is the
+/// reason why not.
 pub(crate) fn usable(format: &str, with_time: bool) -> Result<(), &'static str> {
     const UNREADABLE: &str = "cannot be read back";
     let afternoon = civil::date(2026, 11, 17).at(13, 5, 9, 123_456_789);
@@ -169,8 +170,8 @@ pub(crate) fn usable(format: &str, with_time: bool) -> Result<(), &'static str> 
     Ok(())
 }
 
-/// Microseconds since 1970 of a number that counts units since 1970, exactly, cut off toward the past;
-/// the least or greatest that there is when it lies beyond.
+/// Exact microseconds since 1970 of a number of units since 1970, truncated toward the past; saturated
+/// if it is out of range.
 pub(super) fn epoch(text: &str, unit: EpochUnit) -> Option<i64> {
     /// Number of decimals that are read; further ones only decide whether a number is an integer.
     const DECIMALS: usize = 18;
@@ -279,9 +280,9 @@ fn placed(local: i64, offset: Option<i64>) -> Time {
     }
 }
 
-/// ISO 8601 as programs write it: with `-` or `/` between the parts of the day or nothing, minutes
-/// only, a comma before decimals, 24:00 for the end of a day, a blank before the offset, offsets of any
-/// length, and UTC by its names.
+/// ISO 8601 and its common variants: `-`, `/` or nothing between the parts of the day, minutes only, a
+/// decimal comma, 24:00 for the end of a day, a space before the offset, offsets of any length, and UTC
+/// by its names.
 fn iso(text: &str) -> Option<Time> {
     let mut scan = Scan(text.as_bytes());
     let mut days = i64::from(scan.day()?);
@@ -436,7 +437,7 @@ fn days(text: &[u8]) -> Option<i32> {
     days_since(year, two(&text[5..])?, two(&text[8..])?)
 }
 
-/// Days since 1970 of a day, if there is such a one.
+/// Days since 1970 of a date, if it exists.
 fn days_since(year: i64, month: i64, day: i64) -> Option<i32> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let last = match month {

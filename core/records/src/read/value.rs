@@ -168,7 +168,7 @@ pub(super) fn push_moment(
     Ok(())
 }
 
-/// A day that was read from what `shown` shows: days since 1970.
+/// A day parsed from `shown`: days since 1970.
 pub(super) fn push_day(
     field: &Field,
     column: &mut Column,
@@ -198,7 +198,7 @@ pub(super) fn push_micros(field: &Field, column: &mut Column, micros: i64) -> Ch
     Ok(())
 }
 
-/// A day that is no text: days since 1970.
+/// A day that is not from text: days since 1970.
 pub(super) fn push_days(field: &Field, column: &mut Column, days: i32) -> Checked {
     let micros = i64::from(days) * DAY_MICROS;
     let since = jiff::Span::new().try_days(days);

@@ -98,7 +98,7 @@ impl BucketPattern<'_> {
         }
     }
 
-    /// The error for an object that is not there, which may be a folder.
+    /// The error for a missing object, which may be a folder.
     async fn missing(&self, key: &str) -> SourceError {
         let prefix = StorePath::from(key);
         let mut below = self.store.list(Some(&prefix));

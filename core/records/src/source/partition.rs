@@ -1,4 +1,4 @@
-//! Paths with dates in them: what lies outside of the days that are asked for is neither listed nor read.
+//! Paths with dates: those outside the requested days are neither listed nor read.
 //!
 //! `{year}`, `{month}`, `{day}` and `{date}` (`2026-11-09`) match digits in a pattern, in any of its
 //! segments. A folder is entered if the days it may hold overlap the requested days.

@@ -21,7 +21,7 @@ use std::{
     sync::Arc,
 };
 
-/// A URI taken apart: a folder that is certain and a pattern for what lies below it.
+/// A parsed URI: a fixed folder and a pattern for paths below it.
 pub(super) struct FilePattern {
     /// Folder on this machine.
     folder: PathBuf,

@@ -145,7 +145,7 @@ impl Bucket {
         }
     }
 
-    /// Writes an object, whether it is there or not.
+    /// Writes an object, replacing an existing one.
     pub fn put(&self, name: &str, bytes: Vec<u8>) -> io::Result<ETag> {
         let key = self.key(name);
         let put = self.again(move |store| {
@@ -205,7 +205,7 @@ impl Bucket {
         Ok(entries)
     }
 
-    /// Removes an object; one that is not there is no error.
+    /// Removes an object; a missing one is not an error.
     pub fn delete(&self, name: &str) -> io::Result<()> {
         let key = self.key(name);
         let deleted = self.again(move |store| {

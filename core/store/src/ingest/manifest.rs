@@ -52,7 +52,7 @@ pub struct Counts {
     pub unknown: Counted,
     /// Records left out for a value of another type, by field.
     pub retyped: Counted,
-    /// Values that are there, by field of the contract.
+    /// Number of present values, by field of the contract.
     pub present: Counted,
     /// The reason why it was not read completely.
     pub broken: Option<String>,

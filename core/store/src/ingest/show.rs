@@ -45,8 +45,8 @@ impl Lake {
         Ok(())
     }
 
-    /// Whether the newest rows are those of this version: it is the newest, or one that was compacted, or
-    /// that was shown again before.
+    /// Returns true if the newest rows are those of this version: it is the newest, or a compaction or a
+    /// restoration of it.
     async fn is_shown(
         &self,
         dataset: &DatasetRef,

@@ -61,7 +61,7 @@ impl Decision {
 }
 
 impl Ledger {
-    /// Records a decision; one that is there already is recorded once.
+    /// Records a decision; an identical one is recorded once.
     pub async fn decide(&self, decision: &Decision) -> Result<(), StoreError> {
         let rows = vec![(decision.event(), vec![decision.columns()])];
         self.append(&DECISIONS, rows).await.map(drop)

@@ -358,7 +358,7 @@ impl Noun {
         format!("ledger__{}", self.name)
     }
 
-    /// The column by which it is known what is there already, and what a run sees.
+    /// The column that identifies existing rows, and the rows that a run sees.
     pub(crate) fn key(&self) -> &'static str {
         if self.of_runs { PUBLICATION } else { EVENT }
     }

@@ -87,7 +87,7 @@ async fn what_died_half_way_is_completed_and_not_seen_before() {
     let ledger = Ledger::new(&lake);
     let whole = publication(run(2, "a", 9), &["leak"]);
     let key = whole.run.publication();
-    // The process dies when the findings are there and the run is not.
+    // The process dies after the findings and before the run.
     let mut found = whole.run.columns(&key).unwrap();
     found.extend(row(json!({"id": "leak", "times": 1, "position": 0})));
     let rows = vec![(key, vec![found])];

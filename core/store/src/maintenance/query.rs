@@ -21,7 +21,7 @@ use retrocast_records::read::value::time_text;
 pub struct Answer {
     /// Names of the columns.
     pub columns: Vec<String>,
-    /// Whether each holds numbers.
+    /// True for numeric columns.
     pub numbers: Vec<bool>,
     /// Rows as text; `None` is null.
     pub rows: Vec<Vec<Option<String>>>,

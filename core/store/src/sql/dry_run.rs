@@ -36,7 +36,7 @@ pub(super) fn constants(plan: &LogicalPlan) -> Result<()> {
     .map(drop)
 }
 
-/// Whether an expression is computed from literals alone, and always gives the same.
+/// Returns true if an expression is computed from literals alone, and is deterministic.
 fn is_constant(expr: &Expr) -> Result<bool> {
     let computes = |expr: &Expr| {
         matches!(

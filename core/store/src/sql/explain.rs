@@ -1,4 +1,4 @@
-//! Errors of the query engine in words for the author of the query.
+//! Rewords errors of the query engine for the author of the query.
 
 use crate::error::SqlError;
 use datafusion::{

@@ -149,7 +149,7 @@ impl LocalTimes {
                 let back = op == Operator::Minus;
                 let shifts = back || op == Operator::Plus;
                 match kinds {
-                    // The engine would find 36 hours shorter than a day.
+                    // The engine would consider 36 hours shorter than a day.
                     (Some(DataType::Duration(_)), Some(DataType::Interval(_))) if compares(op) => {
                         *right = self.measure(take(&mut *right));
                         changed = true;
@@ -203,7 +203,7 @@ impl LocalTimes {
         }
     }
 
-    /// A cast to a time or a day, by the clocks.
+    /// A cast to a time or a day, in the job's zone.
     fn cast(
         &self,
         value: Expr,

@@ -210,7 +210,8 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a format consists of directives that can be read; where it does not, and why.
+/// Checks that a format consists of supported directives; the error gives the position and the
+/// reason.
 fn directives(format: &str) -> Result<(), (Option<usize>, String)> {
     const PLAIN: &str = "%AaBbCDdeFfGgHhIjklMmNnPpQRSsTtUuVWwYyz";
     let mut some = false;

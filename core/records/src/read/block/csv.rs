@@ -14,7 +14,7 @@ use std::{borrow::Cow, sync::Arc};
 /// with its line, or records made for it would keep a program busy for days.
 const REREAD_MAX: usize = 8 * RECORD_BYTES_MAX;
 
-/// Returns true if there is no record in a line.
+/// Returns true if a line has no record.
 fn says_nothing(line: &[u8], comment: Option<u8>) -> bool {
     line.trim_ascii().is_empty() || (comment.is_some() && line.first().copied() == comment)
 }

@@ -1,4 +1,4 @@
-//! JSON records, one a line.
+//! JSON records, one per line.
 
 use super::{BLOCK_BYTES, Cutter, Shape, Stop};
 use crate::read::quarantine::{RECORD_BYTES_MAX, too_long};
@@ -18,7 +18,8 @@ impl Cutter<'_, '_> {
                 continue;
             }
             let last = memchr::memrchr(b'\n', bytes).map(|end| end + 1);
-            // Half a line is a record when the file ends with it, none when the file is broken there.
+            // A partial line is a record if the file ends with it, but not if the file is broken
+            // there.
             let whole = if more || self.input.error().is_some() {
                 last.unwrap_or(0)
             } else {

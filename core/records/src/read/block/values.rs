@@ -1,8 +1,8 @@
 //! JSON records in arrays, or one after another over any number of lines.
 //!
-//! Between records brackets of arrays, commas and blanks are passed over, and nothing is made of a
-//! comma too many or too few. What follows a broken record is taken up again at the next line that
-//! begins, no deeper indented than it did, with a bracket.
+//! Between records, brackets of arrays, commas and whitespace are skipped, and missing or extra
+//! commas are ignored. After a broken record, reading resumes at the next line that starts with a
+//! bracket and is indented no deeper.
 
 use super::{BLOCK_BYTES, BLOCK_RECORDS, Cutter, Shape, Span, Stop};
 use crate::read::{
@@ -10,7 +10,7 @@ use crate::read::{
     quarantine::{RECORD_BYTES_MAX, too_long},
 };
 
-/// Blanks at most that a line is looked at for.
+/// Maximum indent of such a line.
 const INDENT_MAX: u64 = 4096;
 
 /// Position of the reader. All indices are into the buffer.

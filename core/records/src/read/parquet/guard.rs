@@ -13,7 +13,7 @@ const PAGE_BYTES_MAX: u64 = 256 << 20;
 /// Values of one column in one row group, where rows hold lists: a whole row is in memory.
 const VALUES_MAX: u64 = 1 << 26;
 
-/// Whether the metadata at the end of a file can be given to the library.
+/// Validates the metadata in the footer of a file for the library.
 pub(super) fn footer(bytes: &[u8]) -> Result<(), Bad> {
     let mut children = Vec::new();
     Walk::new(bytes).fields(&mut |walk, id, kind| match (id, kind) {
@@ -42,7 +42,7 @@ fn schema_element(walk: &mut Walk<'_>, kind: u8) -> Result<u64, Bad> {
     Ok(children)
 }
 
-/// Whether elements with so many children each make one tree, and not too deep a one.
+/// Checks that elements with these numbers of children form one tree of limited depth.
 fn tree(children: &[u64]) -> Result<(), Bad> {
     if children.len() as u64 > COLUMNS_MAX {
         return Err("it has more than 10,000 columns");

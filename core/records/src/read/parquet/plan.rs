@@ -46,7 +46,7 @@ impl Plan {
         if next != schema.num_columns() || next == 0 {
             return Err("the file has no columns that can be read".to_string());
         }
-        // Rows are there only as far as a column has them.
+        // Rows exist only as far as a column has them.
         if plan.leaves.is_empty() {
             plan.leaves.push(0);
         }

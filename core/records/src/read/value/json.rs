@@ -118,7 +118,7 @@ fn push_value(
     Err(violation.unwrap_or_else(|| broken(&error)))
 }
 
-/// Whether a value meets a field's type and limits.
+/// Checks a value against a field's type and limits.
 pub(crate) fn fits(value: &Value, field: &Field) -> Result<(), Violation> {
     let pseudonyms = Arc::new(Pseudonyms::new("", None));
     push_own(value, field, &mut Column::new(field, &pseudonyms))

@@ -269,7 +269,7 @@ fn rows_of_an_older_version_are_shown_again_and_added_to() {
     assert_eq!(refused.unwrap().rows, 1);
     bench.runtime.block_on(lake.show(&one)).unwrap();
     assert_eq!(newest(), shown, "it is shown already");
-    // The files of both are there: the second one is taken again.
+    // The files of both exist: the second one is read again.
     let found = bench.take(LATEST);
     assert_eq!(found.dataset.rows, 2);
     assert_eq!(
