@@ -352,7 +352,7 @@ fn a_stage_sees_the_newest_run_of_each_earlier_week_and_reruns_see_the_same() {
     assert_eq!(seen(&scratch), [one, two]);
 }
 
-/// Removes the kept outcomes of a node and returns their number.
+/// Removes the cached outcomes of a node and returns their number.
 fn forget(folder: &Path, node: &str) -> usize {
     let mut count = 0;
     for entry in fs::read_dir(folder).unwrap() {

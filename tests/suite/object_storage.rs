@@ -12,7 +12,7 @@ use std::{
 /// Names a Python with `moto[server,s3]` in it, as `.ci/run` installs it.
 const PYTHON: &str = "RETROCAST_S3_PYTHON";
 
-/// A server that is there until it is dropped.
+/// A server that exists until it is dropped.
 struct Server {
     process: Child,
     address: String,

@@ -34,7 +34,7 @@ inputs = ["tickets"]
 [report.executive]
 "#;
 
-/// So many tickets a day for ten weeks before 16 November 2026, and as many in its last week.
+/// So many tickets per day for ten weeks before 16 November 2026, and as many in its last week.
 fn tickets(a_day: u32, in_the_last_week: u32) -> String {
     let mut text = String::new();
     let first = jiff::civil::date(2026, 9, 7);
@@ -121,7 +121,7 @@ fn new_records_are_told_within_a_minute() {
     let arguments = ["watch", "tickets", "--window", "2026-W46"];
     let mut watch = Watch::begin(scratch.path(), &arguments);
     watch.until("run ");
-    // In a folder that is not there yet, written in two steps.
+    // In a folder that does not exist yet, written in two steps.
     let text = tickets(0, 60).replace("\"id\": ", "\"id\": 90000");
     let (one, two) = text.split_at(text.len() / 2);
     let path = scratch.write("records/later/second.jsonl", one);

@@ -96,8 +96,8 @@ pub fn alert(
     alert_by_machine(place, alert, stopped)
 }
 
-/// The same for a run that could not begin, and so has no folder. What was sent is noted in another
-/// folder, if that is there.
+/// The same for a run that could not start, and so has no folder. The record is in another folder,
+/// if that exists.
 pub fn alert_without_run(
     folder: &Path,
     alert: &Alert,

@@ -415,7 +415,7 @@ mod tests {
         }
         assert_eq!(text.matches("<li class=\"run").count(), 9);
         assert!(text.contains("3\u{a0}earlier runs"));
-        // Without a script the box would do nothing, so it is not there until one shows it.
+        // Without a script the box would do nothing, so it is hidden until a script shows it.
         assert!(text.contains("role=\"search\" hidden"));
         assert!(!text.contains("src=") && !text.contains("://"));
         assert!(read(root.join("weekly/index.html")).contains("role=\"search\" hidden"));

@@ -102,7 +102,7 @@ fn updated(run: &RunEntry) -> Timestamp {
         .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// An identity that stays the same wherever the archive lies: a UUID (version 8) of names.
+/// An identity that does not depend on the location of the archive: a UUID (version 8) of names.
 fn identity(names: &[&str]) -> String {
     let hash = canonical::hash(&("retrocast feed", names));
     let digits: Vec<char> = hash.chars().collect();

@@ -18,7 +18,7 @@ use retrocast_run::files::FAILURE_PAGE;
 use serde::Serialize;
 use std::path::Path;
 
-/// A link to a file that is there.
+/// A link to an existing file.
 #[derive(Debug, Serialize)]
 struct Link {
     href: String,

@@ -134,7 +134,7 @@ pub enum ChartKind {
         /// Panels in reading order.
         panels: Vec<Panel>,
     },
-    /// A day per square, a week per column.
+    /// One day per square, a week per column.
     CalendarHeat {
         /// Days with values.
         days: Vec<(jiff::civil::Date, f64)>,

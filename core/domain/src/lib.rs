@@ -1,8 +1,8 @@
 //! The nouns of Retrocast, as plain data.
 //!
-//! Every other crate speaks in these types: a [`Window`] of time is reported on, a stage returns an
-//! [`Outcome`] made of a [`Cell`] and its [`Finding`]s, a [`Report`] is cells in the order in which
-//! one reader wants them. No I/O, no clock, no randomness lives here.
+//! The types shared by all crates: a report covers a [`Window`] of time, a stage returns an
+//! [`Outcome`] made of a [`Cell`] and its [`Finding`]s, a [`Report`] is a list of cells in the
+//! order for one reader. No I/O, no clock, no randomness.
 //!
 //! Modules are listed in the order in which data flows.
 

@@ -58,8 +58,8 @@ pub fn fixed(value: f64, decimals: usize) -> String {
     }
 }
 
-/// The digits of a size with this many decimals. What lies halfway is rounded up, as readers expect,
-/// by the shortest decimal that is this number: 0.615 is 0.62, though its binary form is less.
+/// The digits of a size with this many decimals. Halves are rounded up, as readers expect, based on
+/// the shortest decimal of the number: 0.615 is 0.62, though its binary form is less.
 fn rounded(size: f64, decimals: usize) -> String {
     let shortest = size.to_string();
     let halfway = shortest.split_once('.').and_then(|(whole, fraction)| {
@@ -114,8 +114,8 @@ fn power_of_ten(value: f64) -> String {
     format!("{sign}{digits}{NBSP}×{NBSP}10{raised}")
 }
 
-/// A number with as many digits as are worth reading: 1 234, 84.5, 3.21, 0.0457; `1.2 × 10⁻⁷` where
-/// it would need too many.
+/// Formats a number with a sensible number of digits: 1 234, 84.5, 3.21, 0.0457; `1.2 × 10⁻⁷` if it
+/// would need too many.
 pub fn sensible(value: f64) -> String {
     if value != 0.0 && value.is_finite() && value.abs() < SMALL {
         return power_of_ten(value);
@@ -252,8 +252,8 @@ pub fn p_bare(p: f64) -> String {
     }
 }
 
-/// The numbers of a column with equally many decimals: as many as the smallest of them that is not
-/// next to nothing needs to be read.
+/// Formats the numbers of a column with equally many decimals: as many as the smallest of them that
+/// is not almost zero needs.
 pub fn column(values: &[f64]) -> Vec<String> {
     let largest = values.iter().copied().filter(|value| value.is_finite());
     let largest = largest.fold(0.0, |most: f64, value| most.max(value.abs()));
@@ -400,7 +400,8 @@ fn singular_of(unit: &str) -> String {
     format!("{}{single}{tail}", &head[..head.len() - word.len()])
 }
 
-/// Two values in a unit, with as many digits as they need to differ: a change "from 50 to 50" is none.
+/// Formats two values in a unit, with as many digits as they need to differ: a change "from 50 to
+/// 50" is none.
 pub fn two_with_unit(values: [f64; 2], unit: &str) -> [String; 2] {
     let texts = values.map(|value| with_unit(value, unit));
     if texts[0] != texts[1] || values[0] == values[1] {

@@ -10,7 +10,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Whether all of the run is in the report.
+/// Completeness of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReportStatus {
@@ -188,7 +188,7 @@ pub struct Report {
     pub timezone: String,
     /// Date the run was made for, ISO.
     pub date: String,
-    /// Whether all of the run is in it.
+    /// Completeness of the report.
     pub status: ReportStatus,
     /// One sentence: how are we?
     pub verdict: String,

@@ -33,9 +33,9 @@ impl Silence {
 pub struct Expectation {
     /// Hours that may lie between the newest record and the moment the report looks back from.
     pub fresh_hours: Option<f64>,
-    /// Fewest records a day.
+    /// Minimum number of records per day.
     pub daily_records_min: Option<f64>,
-    /// Most records a day.
+    /// Maximum number of records per day.
     pub daily_records_max: Option<f64>,
     /// The meaning of a time without records.
     #[serde(default, skip_serializing_if = "Silence::is_unknown")]

@@ -345,8 +345,8 @@ impl Window {
     }
 }
 
-/// The days from one to another in words, no part of them twice: "15 November 2026", "9 to 15 November
-/// 2026", "28 October to 3 November 2026", "28 December 2025 to 3 January 2026".
+/// Formats a range of days without repetition: "15 November 2026", "9 to 15 November 2026", "28
+/// October to 3 November 2026", "28 December 2025 to 3 January 2026".
 pub fn range(first: Date, last: Date) -> String {
     if first == last {
         long(first)

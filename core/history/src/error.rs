@@ -33,7 +33,7 @@ pub enum HistoryError {
         /// The reason, and advice.
         reason: String,
     },
-    /// Older commits are not there, so the oldest ones that are would seem to add every file.
+    /// Older commits are missing, so the oldest existing ones would seem to add every file.
     #[error(
         "{place} is a shallow clone: its older commits are missing, and the figures of the oldest ones left \
          would be wrong; complete it with `git fetch --unshallow`"

@@ -11,7 +11,7 @@ pub fn looks_binary(contents: &[u8]) -> bool {
     beginning.contains(&0)
 }
 
-/// Lines added and deleted between two texts. A line is what ends with a line feed, so that a carriage
+/// Counts lines added and deleted between two texts. A line ends with a line feed, so a carriage
 /// return before it makes it another line, and a last line without one differs from one with it.
 pub fn count(old: &[u8], new: &[u8]) -> (u64, u64) {
     if old.is_empty() || new.is_empty() {

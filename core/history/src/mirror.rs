@@ -271,7 +271,7 @@ impl Mirror<'_> {
         })
     }
 
-    /// Whether the history is complete, and what is needed first can be read.
+    /// Checks that the history is complete, and that the first required objects are readable.
     fn check(&self, git: &gix::Repository, head: ObjectId) -> Result<(), HistoryError> {
         if git.is_shallow().unwrap_or(false) {
             let place = self.place.to_string();

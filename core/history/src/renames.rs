@@ -24,7 +24,7 @@ use std::{
 const LEAST: u64 = SAME / 2;
 /// Minimum similarity where only the names match: three quarters.
 const LEAST_BY_NAME: u64 = LEAST + (SAME - LEAST) / 2;
-/// Each is compared with each if there are at most as many pairs as in a square of this side.
+/// All pairs are compared if there are at most as many as in a square of this side.
 const LIMIT: usize = 1000;
 /// Number of files with the same contents that are searched for the same name.
 const IDENTICAL: usize = 100;

@@ -1,8 +1,8 @@
 //! Similarity of two files: the share of the larger one that consists of chunks of the other.
 //!
-//! The measure is git's, so that renames are found where it finds them: a text is cut into pieces that
-//! end with a line feed, or after 64 bytes; each piece is known by a small hash; and a piece counts as
-//! often as both files have it, with its length.
+//! The measure is git's, so that the same renames are found: a text is split into chunks that end with
+//! a line feed, or after 64 bytes; each chunk is identified by a small hash; and a chunk counts as
+//! often as both files have it, weighted by its length.
 
 /// The score of two files that are the same.
 pub const SAME: u64 = 60_000;
@@ -16,7 +16,7 @@ const PRIME: u32 = 107_927;
 pub struct Pieces(Vec<(u32, u32)>);
 
 impl Pieces {
-    /// In a text the carriage return of a line's end does not count.
+    /// In a text, carriage returns at the end of lines are ignored.
     pub fn of(contents: &[u8], is_text: bool) -> Self {
         let mut pieces: Vec<(u32, u32)> = Vec::with_capacity(contents.len() / 32 + 1);
         let mut piece = Piece::default();

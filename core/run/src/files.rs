@@ -63,7 +63,7 @@ impl Error {
         }
     }
 
-    /// Returns true if the file is not there.
+    /// Returns true if the file does not exist.
     pub fn is_missing(&self) -> bool {
         self.io_kind() == Some(io::ErrorKind::NotFound)
     }

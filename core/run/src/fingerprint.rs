@@ -1,4 +1,4 @@
-//! The hash that decides whether a kept outcome can be reused.
+//! The hash that decides whether a cached outcome can be reused.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

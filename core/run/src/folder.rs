@@ -1,4 +1,4 @@
-//! A run's folder with all that it holds, as far as it is there.
+//! A run's folder with all existing files.
 
 use crate::{
     Error, Plan, RecordedPlan, RunOrigin, RunStatus, RunSummary,

@@ -34,7 +34,7 @@ pub enum EventKind {
     NodeRetried,
     /// A node did its work.
     NodeFinished,
-    /// A node's kept outcome is used.
+    /// The node's cached outcome was used.
     NodeReused,
     /// A node failed.
     NodeFailed,
@@ -137,7 +137,7 @@ impl Journal {
         Ok(Some(Self { file }))
     }
 
-    /// Writes a line, at once. It outlives the process; a loss of power only after a flush.
+    /// Appends a line at once. It survives the process; a power failure only after a flush.
     pub fn append(&mut self, event: &Event) -> io::Result<()> {
         let mut line = serde_json::to_vec(event)?;
         line.push(b'\n');

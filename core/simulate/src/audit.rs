@@ -160,7 +160,7 @@ fn value(kind: &str, cell: String) -> Result<Value, &'static str> {
     found.ok_or(reason::WRONG_TYPE)
 }
 
-/// Whether the record's time is one that a record can have.
+/// Checks that the record's time is plausible.
 fn check_time(record: &Value, contract: &Table) -> Result<(), &'static str> {
     let Some(name) = contract.get("time").and_then(toml::Value::as_str) else {
         return Ok(());

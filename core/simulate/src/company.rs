@@ -40,7 +40,7 @@ pub(crate) const SERVICES: [&str; 6] = [
 ];
 /// The limit that the drifting metric moves towards.
 pub(crate) const MEMORY_LIMIT: f64 = 90.0;
-/// Records a day at scale 1, by source, before the planted facts.
+/// Records per day at scale 1, by source, before the planted facts.
 const TICKETS_PER_DAY: f64 = 220.0;
 const PIPELINES_PER_DAY: f64 = 280.0;
 const DECISIONS_PER_DAY: f64 = 356.0;

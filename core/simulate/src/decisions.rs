@@ -1,4 +1,4 @@
-//! The log of decisions that AI components made, a JSON object a line, a file a day.
+//! The log of decisions of AI components, one JSON object per line, one file per day.
 
 use crate::{
     Error,

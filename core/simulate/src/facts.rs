@@ -44,7 +44,7 @@ impl Company {
         ])
     }
 
-    /// Patterns that are there by design.
+    /// Patterns that exist by design.
     pub(crate) fn allowed() -> Vec<Allowed> {
         let allowed = |source: &str, kind: &str, what: &str| Allowed {
             source: source.to_string(),

@@ -40,7 +40,7 @@ pub(crate) enum Flaw {
     Deep,
     /// The value of a field is this JSON text.
     Value(&'static str, &'static str, &'static str),
-    /// A field is not there.
+    /// A field is missing.
     Without(&'static str),
     /// A text is a million characters long.
     Long(&'static str),
@@ -134,8 +134,8 @@ fn value_length(text: &str) -> usize {
     bytes.len()
 }
 
-/// Writes a day's share of flawed lines. Flaws take turns; on the first day of the last week each
-/// occurs once, however few records there are. `make` writes a new line that meets the contract.
+/// Writes a day's share of flawed lines. Flaws alternate; on the first day of the last week each
+/// occurs once, however few records there are. `make` writes a new valid line.
 pub(crate) fn scatter(
     feed: &mut Feed,
     random: &mut Random,

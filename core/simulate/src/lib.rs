@@ -44,7 +44,7 @@ pub use truth::{Fact, FactKind, Truth};
 /// Fewest and most weeks that can be simulated.
 const WEEKS_MIN: u32 = 1;
 const WEEKS_MAX: u32 = 1040;
-/// Fewest and most records a day.
+/// Minimum and maximum number of records per day.
 const A_DAY_MIN: f64 = 50.0;
 const A_DAY_MAX: f64 = 1e7;
 
@@ -55,9 +55,9 @@ pub struct Config {
     pub seed: u64,
     /// Number of weeks. Facts that need a longer history are planted from 10, 16 and 26 weeks.
     pub weeks: u32,
-    /// Average number of records a day: tickets, decisions, pipeline executions and metrics together.
-    /// The planted facts are meant to be found from 1,000 on. The other types come on top, with about
-    /// half as many.
+    /// Average number of records per day: tickets, decisions, pipeline executions and metrics
+    /// together. The planted facts are detectable from 1,000 on. The other types are additional,
+    /// about half as many.
     pub records_per_day: f64,
     /// Day after the last.
     pub until: Date,

@@ -1,4 +1,4 @@
-//! System metrics of services, sampled at even steps, as CSV, a file a week.
+//! System metrics of services, sampled regularly, as CSV, one file per week.
 
 use crate::{
     Error,

@@ -9,7 +9,7 @@ use std::{
 /// Lists the files of a simulation, one per line, beside them.
 const LIST: &str = ".simulated";
 
-/// Notes which files are there.
+/// Records the existing files.
 pub fn note(root: &Path) -> io::Result<()> {
     let names: Vec<String> = files(root)?.into_iter().collect();
     fs::write(root.join(LIST), names.join("\n") + "\n")

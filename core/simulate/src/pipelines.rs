@@ -1,4 +1,4 @@
-//! Executions of pipelines, a JSON object a line, a file a week.
+//! Executions of pipelines, one JSON object per line, one file per week.
 
 use crate::{
     Error,

@@ -1,4 +1,4 @@
-//! Support tickets, a JSON object a line, a file a day.
+//! Support tickets, one JSON object per line, one file per day.
 
 use crate::{
     Error,

@@ -24,7 +24,7 @@ pub struct Truth {
     pub timezone: String,
     /// The planted facts. Nothing else has an effect.
     pub facts: Vec<Fact>,
-    /// Patterns that are there and may be reported, but need not be.
+    /// Patterns that exist and may be reported, but need not be.
     pub allowed: Vec<Allowed>,
     /// Names that occur in records, by source and column.
     pub names: BTreeMap<String, BTreeMap<String, Vec<String>>>,
@@ -93,7 +93,7 @@ pub struct Subject {
     pub value: String,
 }
 
-/// A pattern that is there by design and is not one of the facts.
+/// A pattern that exists by design and is not one of the facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowed {
     /// Source.

@@ -138,7 +138,7 @@ impl Input {
         })
     }
 
-    /// The error for a column that is not there.
+    /// The error for a column that does not exist.
     pub(crate) fn no_column(&self, column: &str) -> StageError {
         let columns: Vec<&str> = self.columns().map(|(name, _)| name).collect();
         StageError::NoColumn {

@@ -189,7 +189,7 @@ pub(crate) fn inflation(scores: &[Option<f64>], n: usize) -> f64 {
     1.0 + 2.0 / total * seen.max(carried).max(0.0)
 }
 
-/// Mid-ranks of the values that are there.
+/// Mid-ranks of the values that exist.
 fn ranks(values: &[Option<f64>]) -> Vec<Option<f64>> {
     let mut order: Vec<usize> = (0..values.len()).filter(|i| values[*i].is_some()).collect();
     let value = |i: usize| values[i].unwrap_or(f64::NAN);
@@ -206,7 +206,7 @@ fn ranks(values: &[Option<f64>]) -> Vec<Option<f64>> {
     out
 }
 
-/// Correlation of a series with itself `lag` positions later, over the pairs that are there.
+/// Correlation of a series with itself `lag` positions later, over the pairs that exist.
 /// `None` when there are none, or all values are equal.
 pub fn autocorrelation(values: &[Option<f64>], lag: usize) -> Option<f64> {
     let there: Vec<f64> = values.iter().flatten().copied().collect();

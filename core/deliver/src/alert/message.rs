@@ -192,7 +192,7 @@ fn quoted_printable(text: &str) -> String {
                 b' ' | b'\t' => !last,
                 byte => (b'!'..=b'~').contains(byte) && *byte != b'=',
             };
-            // A line that begins with a dot, or with "From", means something to old programs.
+            // A line that starts with a dot, or with "From", is special to old programs.
             let risky = width == 0 && (*byte == b'.' || bytes[i..].starts_with(b"From "));
             let unit = if plain && !risky {
                 char::from(*byte).to_string()

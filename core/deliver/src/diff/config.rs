@@ -18,7 +18,7 @@ const PARAMS: &str = "params";
 pub struct Setting {
     /// Full name of a node, or "job", "params", "program".
     pub place: String,
-    /// Key in it, with dots where it lies deeper.
+    /// Key, with dots for nested keys.
     pub key: String,
     /// Values; `None` where the key is not set.
     pub value: Pair<Option<Value>>,

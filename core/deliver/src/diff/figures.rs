@@ -27,12 +27,12 @@ pub struct Figure {
     pub text: Pair<String>,
     /// The change for people: per cent of the first value, points for shares; empty for none.
     pub change: String,
-    /// Whether the change is larger than chance would explain; `None` where no test was made, which
-    /// is so for windows that do not follow each other.
+    /// True if the change is larger than chance would explain; `None` without a test, such as for
+    /// windows that do not follow each other.
     pub beyond_chance: Option<bool>,
-    /// Whether the change is for the better; `None` where there is none.
+    /// True if the change is for the better; `None` without a change.
     pub better: Option<bool>,
-    /// Whether the target is met; `None` where there is none.
+    /// True if the target is met; `None` without a target.
     pub on_target: Pair<Option<bool>>,
     /// The target for people; empty for none.
     pub target: String,

@@ -192,8 +192,8 @@ pub(super) fn compare(runs: &Pair<RunFolder>, effects: &[Judgement]) -> Findings
     out
 }
 
-/// Returns true if a run came to look for what a node finds. Where there was too little to look at,
-/// what is found later is new; but what was found before is not gone.
+/// Returns true if a run looked for a node's findings. With too little data, later findings are
+/// new; but earlier ones are not resolved.
 fn came_to(run: &RunFolder, node: &str, is_new: bool) -> bool {
     match run.state(node) {
         NodeState::Done => true,

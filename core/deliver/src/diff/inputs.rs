@@ -32,7 +32,7 @@ pub struct SourceIntake {
 pub struct Input {
     /// Name of the source.
     pub source: String,
-    /// Whether it held the same records; `None` where that is not known.
+    /// True if it had the same records; `None` if unknown.
     pub same_records: Option<bool>,
     /// The records.
     pub taken: Pair<Option<SourceIntake>>,

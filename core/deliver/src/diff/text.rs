@@ -40,7 +40,7 @@ pub(super) fn text(difference: &Difference) -> String {
     page.text
 }
 
-/// The two runs, one a line, after the job where it is the same.
+/// The two runs, one per line, after the job if it is the same.
 fn heads(page: &mut Page, runs: &Pair<Side>) {
     let same_job = runs.old.job == runs.new.job;
     if same_job {

@@ -18,7 +18,7 @@ pub struct Told {
     files: Vec<Line>,
 }
 
-/// A line of `--numstat` and `--raw`, put together.
+/// A line of `--numstat` and the one of `--raw`, combined.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Line {
     path: String,

@@ -1,4 +1,4 @@
-//! A day per square, a week per column, Monday on top.
+//! One day per square, a week per column, Monday on top.
 
 use super::{
     Options,

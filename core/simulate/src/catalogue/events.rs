@@ -14,7 +14,7 @@ use crate::{
 };
 use std::path::Path;
 
-/// Exchanges a day at scale 1.
+/// Exchanges per day at scale 1.
 const PER_DAY: f64 = 26.0;
 const TYPES: [&str; 4] = [
     "webhook_received",

@@ -17,7 +17,7 @@ use std::path::Path;
 
 /// Number of the random stream that decides which incidents there are.
 const DRAW_STREAM: u64 = 19;
-/// Mean number of small incidents a day.
+/// Mean number of small incidents per day.
 const PER_DAY: f64 = 0.2;
 const TITLES: [&str; 6] = [
     "Slow answers after a deployment",

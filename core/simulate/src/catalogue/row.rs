@@ -1,4 +1,4 @@
-//! One record of any table, before it is known whether it becomes a line of JSON or of CSV.
+//! One record of any table, before it is formatted as JSON or CSV.
 
 use crate::{hostile::Flaw, output::quoted, truth::reason};
 use jiff::Timestamp;
@@ -7,7 +7,7 @@ use std::fmt::Display;
 /// Output format of a table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shape {
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
     /// Cells with this delimiter under a header.
     Csv(char),

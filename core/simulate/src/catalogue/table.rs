@@ -99,8 +99,8 @@ impl Table {
         self.feed.repeat(day, delay, &row.line(self.spec.shape))
     }
 
-    /// Ends a day with its share of unfit records. On the first day of the last week each way of
-    /// being unfit occurs once, and one record comes twice, however few records there are.
+    /// Ends a day with its share of invalid records. On the first day of the last week each kind of
+    /// flaw occurs once, and one record is duplicated, however few records there are.
     pub(crate) fn end(&mut self, day: &Day, days: &[Day]) -> Result<(), Error> {
         let count = self.random.poisson(self.today as f64 * FLAWED_SHARE);
         let Some(last) = self.last.clone() else {

@@ -128,7 +128,7 @@ struct Board<'a> {
     dependencies: Table,
     incidents: &'a [Incident],
     tickets: &'a [Asked],
-    /// Whether each task so far waits for months.
+    /// For each task so far, whether it waits for months.
     parked: Vec<bool>,
     /// Number of the last task.
     number: usize,

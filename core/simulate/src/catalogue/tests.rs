@@ -132,7 +132,7 @@ fn records_refer_to_records_that_are_there() {
     assert!(incidents > 10 && tickets > 60, "{incidents} {tickets}");
 }
 
-/// A step lies within its execution, after the steps it depends on; together they take as long.
+/// A step is within its execution, after the steps it depends on; together they take as long.
 #[test]
 fn steps_make_up_their_execution() {
     let all = Simulated::new(2);

@@ -25,9 +25,9 @@ pub(super) struct Claim<'a> {
     pub dates: Option<(Date, Date)>,
     /// Days by which its dates may be off because it looks at weeks or months.
     pub coarseness: i64,
-    /// Whether it is about one type of tickets, and which.
+    /// The type of tickets it is about, if there is one.
     pub ticket_type: Option<String>,
-    /// Whether key figures are compared with windows that hold a day of planted trouble.
+    /// First day of the windows that key figures are compared with, which may include a planted fault.
     pub compared_from: Option<Date>,
     pub until: Date,
 }

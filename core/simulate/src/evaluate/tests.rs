@@ -302,8 +302,8 @@ fn effect(fact: &Fact, verdict: Verdict, relative: [f64; 3]) -> Effect {
     }
 }
 
-/// Whether improvements are judged right when these verdicts are given to the working and the
-/// idle one.
+/// Checks that improvements are judged correctly with these verdicts on the working and the idle
+/// one.
 fn check_verdicts(works: (Verdict, f64), idle: Verdict, expected: [bool; 2]) {
     let truth = truth();
     let estimate = works.1;

@@ -1,4 +1,4 @@
-//! Shifts that are there are found, on simulated and on real records.
+//! Shifts that exist are found, on simulated and on real records.
 
 use super::*;
 use crate::series::test_data::{Noise, context, context_of, input, records, times};

@@ -1,4 +1,4 @@
-//! Values that are there, against those that should be.
+//! Values that exist, against those that should be.
 
 use super::survey::Survey;
 use crate::{Input, StageError};
@@ -42,7 +42,7 @@ impl Completeness {
     }
 }
 
-/// Share of values that are there, against what is usual, and the columns that lack some.
+/// Share of values that exist, against what is usual, and the columns that lack some.
 pub(super) fn completeness(
     input: &Input,
     survey: &Survey,

@@ -44,7 +44,7 @@ pub(super) fn of(input: Input) -> Analysis {
     with(input, json!({})).expect("an analysis")
 }
 
-/// Twenty tickets a day and six on weekends, until `days` days after 3 August; the window ends
+/// Twenty tickets per day and six on weekends, until `days` days after 3 August; the window ends
 /// after 105.
 pub(super) fn tickets(seed: u64, days: usize) -> DataFrame {
     let mut noise = Noise(seed);

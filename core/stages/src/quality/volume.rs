@@ -13,7 +13,7 @@ use retrocast_stats::count::{CountLaw, LEVEL};
 /// Source of the expectation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum From {
-    /// The contract names records a day.
+    /// The contract names records per day.
     Contract,
     /// The windows before.
     Windows,

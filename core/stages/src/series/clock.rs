@@ -1,6 +1,6 @@
 //! Hours that come twice or never because the clocks change, and sums over days that hold them.
 //!
-//! A day of 25 hours has too many records if records occur in the repeated hour; one record a day at
+//! A day of 25 hours has too many records if records occur in the repeated hour; one record per day at
 //! noon stays one. So records of such an hour are weighted by its length, and for a skipped hour its
 //! usual amount is added.
 

@@ -444,7 +444,7 @@ mod tests {
                 date(2026, 11, 12),
             );
         }
-        // One record a day: a silence of a day is no news, one of two weeks is.
+        // One record per day: a silence of a day is no news, one of two weeks is.
         check(even(may.at(12, 0, 0, 0), midnight(end), 1), may, end);
         check(
             even(may.at(12, 0, 0, 0), date(2026, 11, 14).at(0, 0, 0, 0), 1),
@@ -520,7 +520,7 @@ mod tests {
 
     #[test]
     fn a_source_that_is_complete_says_where_it_ends() {
-        // Four records a day until 25 October, then nothing.
+        // Four records per day until 25 October, then nothing.
         let times = even(
             date(2026, 5, 4).at(0, 0, 0, 0),
             date(2026, 10, 26).at(0, 0, 0, 0),

@@ -103,7 +103,7 @@ pub(crate) fn records(
     DataFrame::new(at.len(), vec![times("at", &at), component]).expect("a frame")
 }
 
-/// A daily dataset that ends with the window: one row a day and group.
+/// A daily dataset that ends with the window: one row per day and group.
 pub(crate) fn daily(series: &[(&str, Vec<f64>)]) -> Input {
     let end = jiff::civil::date(2026, 11, 16);
     let (mut days, mut groups, mut values) = (Vec::new(), Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! Patterns that are there are found, patterns that are not there are not.
+//! Patterns that exist are found, patterns that do not exist are not.
 
 use super::*;
 use crate::series::test_data::Noise;

@@ -144,7 +144,7 @@ fn is_volatile(line: &Line, adjusted: &[Option<f64>], counts: bool) -> bool {
     deviation > 0.3 * mean.abs() && deviation > expected
 }
 
-/// The shape of the values that are there, with positions among all.
+/// The shape of the values that exist, with positions among all.
 fn shape_of(adjusted: &[Option<f64>], segment_min: usize) -> Option<Shape> {
     let places = (0..adjusted.len()).filter(|i| adjusted[*i].is_some());
     let places: Vec<usize> = places.collect();

@@ -294,7 +294,7 @@ fn no_trend_is_told_whose_interval_holds_none() {
 
 #[test]
 fn few_records_are_no_trend() {
-    // One record a day for three days, and one of long ago.
+    // One record per day for three days, and one of long ago.
     let at = [
         "0001-01-01T00:00:00",
         "2026-11-12T10:00:00",

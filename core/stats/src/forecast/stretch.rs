@@ -229,7 +229,7 @@ impl Fit {
             }
         }
         if bend.is_none() {
-            // A third coefficient that is not there stays at zero.
+            // A third coefficient that does not exist stays at zero.
             gram[2][2] = 1.0;
         }
         let mut inverse = invert(&gram)?;

@@ -13,7 +13,7 @@ use retrocast_domain::Window;
 /// A source: whether it has a record in an hour of a day that is as many days after the first.
 struct Source {
     name: &'static str,
-    /// Records a day on each day of the week, Monday first.
+    /// Records on each day of the week, Monday first.
     rate: [f64; 7],
     /// Share of working days that are holidays, without records.
     holidays: f64,

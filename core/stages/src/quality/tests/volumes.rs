@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn the_contract_decides_when_it_expects_a_number() {
     let check = |min: Option<f64>, max: Option<f64>, found: &[&str], said: &str| {
-        // Eight records a day, without any change.
+        // Eight records per day, without any change.
         let mut input = input("tickets", records("2026-08-03", 105, &["a"], |_, _| 8));
         let mut note = source(840, 0, 0);
         note.expectation.daily_records_min = min;

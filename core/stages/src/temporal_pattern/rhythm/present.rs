@@ -173,7 +173,7 @@ fn bars(
     words::bars(id, title, "relative to the mean", bars, 1.0, baseline)
 }
 
-/// The last 53 weeks, a square a day.
+/// The last 53 weeks, one square per day.
 pub(super) fn calendar(data: &Data<'_>) -> Chart {
     let from = data.first.max(data.end - 371.days());
     let mut days: BTreeMap<Date, f64> = BTreeMap::new();
