@@ -204,9 +204,9 @@ pub struct Field {
     pub earliest: Option<i64>,
     /// Latest time allowed.
     pub latest: Option<i64>,
-    /// Fewest characters allowed.
+    /// Minimum number of characters allowed.
     pub min_length: Option<usize>,
-    /// Most characters allowed.
+    /// Maximum number of characters allowed.
     pub max_length: Option<usize>,
     /// A pattern that the whole text must match.
     pub pattern: Option<Pattern>,

@@ -264,7 +264,7 @@ fn least(step: Step) -> Options {
     }
 }
 
-/// Most steps of history that are looked at: the latest.
+/// Maximum number of steps of history that are looked at: the latest.
 fn history_max(step: Step) -> usize {
     match step {
         Step::Day => 1500,
@@ -273,7 +273,7 @@ fn history_max(step: Step) -> usize {
     }
 }
 
-/// Most groups that are looked at: the largest.
+/// Maximum number of groups that are looked at: the largest.
 const GROUPS_MAX: usize = 200;
 
 /// The richest structure that some series supports.

@@ -142,7 +142,7 @@ fn thirty() -> usize {
     30
 }
 
-/// Fewest periods on either side of a shift unless set.
+/// Minimum number of periods on either side of a shift unless set.
 pub(crate) fn default_segment(period: Period) -> usize {
     if period == Period::Day { 14 } else { 5 }
 }

@@ -176,7 +176,7 @@ fn method(aggregate: Aggregate) -> String {
     )
 }
 
-/// Most days that are looked at, the latest, and most components, the largest.
+/// Maximum number of days that are looked at, the latest, and most components, the largest.
 const DAYS_MAX: usize = 1500;
 
 const GROUPS_MAX: usize = 200;

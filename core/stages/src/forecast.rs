@@ -136,7 +136,7 @@ const METHOD: &str = "Forecasters on the series without isolated outliers, chose
                       rolling-origin backtest (MASE; Hyndman and Koehler, 2006), conformal intervals \
                       (Vovk, Gammerman and Shafer, 2005)";
 
-/// Most groups that are forecast: the largest.
+/// Maximum number of groups that are forecast: the largest.
 const GROUPS_MAX: usize = 200;
 
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {

@@ -98,9 +98,9 @@ pub(crate) struct Request<'a> {
     pub(crate) aggregate: Aggregate,
     pub(crate) period: Period,
     pub(crate) part_periods: PartPeriods,
-    /// Most periods, the latest.
+    /// Maximum number of periods, the latest.
     pub(crate) periods_max: usize,
-    /// Most groups, those with the most records.
+    /// Maximum number of groups, those with the most records.
     pub(crate) groups_max: usize,
     /// Name of the metric; by default from the column or dataset.
     pub(crate) measure: Option<&'a str>,

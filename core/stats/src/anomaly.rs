@@ -58,7 +58,7 @@ impl Options {
         long: 120,
     };
 
-    /// Fewest known values that a season and a calibration can be learnt from.
+    /// Minimum number of known values that a season and a calibration can be learnt from.
     pub fn need(&self) -> usize {
         (6 * self.period).max(2 * self.short)
     }

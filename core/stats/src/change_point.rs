@@ -15,11 +15,11 @@ use rand_chacha::ChaCha8Rng;
 /// Settings of the search.
 #[derive(Debug, Clone)]
 pub struct Search {
-    /// Fewest positions on either side of a shift.
+    /// Minimum number of positions on either side of a shift.
     pub segment_min: usize,
-    /// Most shifts to report.
+    /// Maximum number of shifts to report.
     pub shifts_max: usize,
-    /// Chance of a false claim in a series without a shift.
+    /// Probability of a false claim in a series without a shift.
     pub alpha: f64,
     /// Number of simulated series for a p-value.
     pub simulations: usize,
@@ -153,7 +153,7 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
     })
 }
 
-/// Fewest positions for a search with this smallest segment.
+/// Minimum number of positions for a search with this smallest segment.
 pub fn fewest(segment_min: usize) -> usize {
     (4 * segment_min.max(2)).max(12)
 }

@@ -10,7 +10,7 @@
 use crate::distribution::{chi_square_upper, normal_quantile, t_quantile};
 use statrs::distribution::{DiscreteCDF, NegativeBinomial, Poisson};
 
-/// Fewest earlier counts.
+/// Minimum number of earlier counts.
 pub const BEFORE_MIN: usize = 4;
 /// Level for which the law is made wide enough.
 pub const LEVEL: f64 = 0.99;

@@ -10,7 +10,7 @@
 
 use crate::distribution::chi_square_upper;
 
-/// Fewest pairs of successive windows from which their dispersion is judged.
+/// Minimum number of pairs of successive windows from which their dispersion is judged.
 pub const PAIRS_MIN: usize = 4;
 /// Chance below which windows differ more than their days explain; stricter with few pairs. These and
 /// the degrees of freedom that the days lend are chosen by simulation (see the tests).
@@ -18,7 +18,7 @@ const DIFFER: f64 = 0.15;
 const DIFFER_FEW: f64 = 0.02;
 /// Degrees of freedom that the days lend to the windows.
 const LENT: f64 = 12.0;
-/// Fewest degrees of freedom of days.
+/// Minimum number of degrees of freedom of days.
 const DAYS_DF_MIN: f64 = 4.0;
 /// Most correlation of neighbouring days that is allowed for.
 const CORRELATION_MAX: f64 = 0.8;

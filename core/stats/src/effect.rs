@@ -45,7 +45,7 @@ pub struct Design<'a> {
     pub history: usize,
     /// Length of the season; 1 for none.
     pub period: usize,
-    /// Fewest known steps before a change, real or placebo.
+    /// Minimum number of known steps before a change, real or placebo.
     pub pre_min: usize,
     /// Steps at which something else was changed; placebo periods do not touch them.
     pub others: &'a [usize],

@@ -70,13 +70,13 @@ impl Link {
     }
 }
 
-/// Most rounds of the fit of a [`positive_line`]; it usually needs ten.
+/// Maximum number of rounds of the fit of a [`positive_line`]; it usually needs ten.
 const ROUNDS: usize = 200;
 /// Values that lie further from the line than this many robust standard deviations are drawn in.
 const GROSS: f64 = 5.0;
-/// Most rounds of drawing in: each begins at a line that is less bent.
+/// Maximum number of rounds of drawing in: each begins at a line that is less bent.
 const DRAWN_MAX: usize = 5;
-/// Most times the width of the log-linear line's interval that another line's may have.
+/// Maximum number of times the width of the log-linear line's interval that another line's may have.
 const WIDER_MAX: f64 = 1.25;
 
 /// The quasi-Poisson line of values that are not negative (`McCullagh` and Nelder 1989, chapters 6

@@ -57,7 +57,7 @@ pub struct Trend {
     pub line: TheilSen,
 }
 
-/// Fewest values for which a trend is looked for: below, the test cannot reach 5 % with
+/// Minimum number of values for which a trend is looked for: below, the test cannot reach 5 % with
 /// autocorrelation taken into account.
 pub const TREND_MIN: usize = 8;
 

@@ -5,7 +5,7 @@ use retrocast_domain::suggest::nearest;
 use retrocast_run::RunSummary;
 use std::{collections::BTreeSet, path::PathBuf};
 
-/// Most names that a message lists.
+/// Maximum number of names that a message lists.
 const LISTED: usize = 6;
 
 /// A run and its folder.

@@ -24,7 +24,7 @@ impl Reader<'_> {
         None
     }
 
-    /// Fewest and most characters.
+    /// Minimum and maximum number of characters.
     pub(super) fn lengths(&mut self, table: &DeTable) -> (Option<usize>, Option<usize>) {
         let (least, most) = (
             self.length(table, "min_length"),

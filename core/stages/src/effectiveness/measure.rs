@@ -44,10 +44,10 @@ pub(super) struct Measured {
     pub(super) onset: Option<Onset>,
 }
 
-/// Fewest days before a change, real or placebo.
+/// Minimum number of days before a change, real or placebo.
 const PRE_MIN: usize = 42;
 
-/// Most controls of one improvement.
+/// Maximum number of controls of one improvement.
 const CONTROLS_MAX: usize = 3;
 
 /// Measures every improvement. Each is tested separately: a verdict must not depend on the number

@@ -17,7 +17,7 @@ use retrocast_domain::number::{self, plural};
 use retrocast_stats::describe::quantile;
 use std::{collections::BTreeMap, ops::Range};
 
-/// Most rows of the result: beyond it hours of very many series are asked for by mistake.
+/// Maximum number of rows of the result: beyond it hours of very many series are asked for by mistake.
 const ROWS_MAX: usize = 10_000_000;
 const HOUR_MICROS: i64 = 3_600_000_000;
 const EPOCH: Date = jiff::civil::date(1970, 1, 1);

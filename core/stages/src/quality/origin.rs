@@ -47,7 +47,7 @@ impl Value {
 pub(super) struct Origin {
     dataset: String,
     column: String,
-    /// Most records left out first.
+    /// Maximum number of records left out first.
     values: Vec<Value>,
     /// Number of refused records without the column.
     unknown: u64,

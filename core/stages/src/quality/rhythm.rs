@@ -16,7 +16,7 @@ pub(super) const QUIET_P: f64 = 0.005;
 /// Days of history that define what is usual: a year and a week, so that last year's holidays
 /// count.
 const HISTORY_DAYS: i64 = 53 * 7;
-/// Fewest days with records, and fewest days from first to last, for a rhythm.
+/// Minimum number of days with records, and fewest days from first to last, for a rhythm.
 const ACTIVE_MIN: usize = 7;
 const SPAN_MIN: usize = 14;
 /// Share of weeks from which on a day of the week is one on which records usually come, and the most

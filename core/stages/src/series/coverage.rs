@@ -366,9 +366,9 @@ struct ActiveDay {
 
 /// The latest day before which there are isolated records only.
 fn after_isolated(days: &[ActiveDay], records: u64, end: i64) -> Option<usize> {
-    /// Chance of a gap below which it is none.
+    /// Probability of a gap below which it is none.
     const CHANCE: f64 = 1e-4;
-    /// Fewest days of a gap, and days from which on it outweighs a short history on either side.
+    /// Minimum number of days of a gap, and days from which on it outweighs a short history on either side.
     const GAP: i64 = 14;
     const YEAR: i64 = 366;
     let first = days.first()?;

@@ -21,7 +21,7 @@ use present::{calendar, chart_of, rows_of, table_of};
 /// Maximum number of charts of one effect; the rest is in the table.
 const CHARTS_MAX: usize = 4;
 
-/// Fewest events for a rhythm to be looked for.
+/// Minimum number of events for a rhythm to be looked for.
 const EVENTS_MIN: f64 = 30.0;
 
 const WORKING: [usize; 5] = [0, 1, 2, 3, 4];

@@ -16,7 +16,7 @@ use serde_json::json;
 /// Name of the effect in the rows that the stage leaves.
 pub(super) const EFFECT: &str = "split";
 
-/// Fewest values on each side.
+/// Minimum number of values on each side.
 const SIDE_MIN: usize = 10;
 
 /// The values of one side.

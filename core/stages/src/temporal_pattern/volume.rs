@@ -18,10 +18,10 @@ use std::collections::BTreeMap;
 /// Name of the effect in the rows that the stage leaves.
 pub(super) const EFFECT: &str = "volume";
 
-/// Fewest records, and fewest events and non-events among them.
+/// Minimum number of records, and fewest events and non-events among them.
 const RECORDS_MIN: usize = 200;
 const EVENTS_MIN: usize = 20;
-/// Fewest records on either side of a threshold.
+/// Minimum number of records on either side of a threshold.
 const SIDE_MIN: usize = 20;
 /// Records that a usual stratum should hold.
 const STRATUM_USUAL: usize = 8;

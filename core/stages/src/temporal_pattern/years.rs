@@ -13,7 +13,7 @@ use retrocast_stats::{
 };
 use serde_json::json;
 
-/// Fewest events in a year, or the part of it, for it to be compared.
+/// Minimum number of events in a year, or the part of it, for it to be compared.
 const EVENTS_MIN: f64 = 20.0;
 
 /// One calendar year of one group.

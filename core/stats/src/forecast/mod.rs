@@ -37,7 +37,7 @@ pub struct Options {
     pub levels: Vec<f64>,
     /// The first steps whose sum gets an interval of its own.
     pub total: usize,
-    /// Most origins of the backtest.
+    /// Maximum number of origins of the backtest.
     pub origins: usize,
 }
 
@@ -131,7 +131,7 @@ pub enum ForecastError {
 /// Largest size of a value that is forecast.
 const VALUE_MAX: f64 = 1e100;
 
-/// Fewest values that [`forecast`] needs: three seasons to learn from and eight origins.
+/// Minimum number of values that [`forecast`] needs: three seasons to learn from and eight origins.
 pub fn need(options: &Options) -> usize {
     backtest::least_history(options.period) + options.horizon + 7
 }

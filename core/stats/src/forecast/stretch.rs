@@ -50,9 +50,9 @@ pub const CLEAR: f64 = 0.001;
 /// tests).
 const WIDENING: f64 = 1.4;
 
-/// Most values that are fitted, in seasons.
+/// Maximum number of values that are fitted, in seasons.
 const SEASONS_MAX: usize = 26;
-/// Fewest values after a bend, and altogether, in seasons.
+/// Minimum number of values after a bend, and altogether, in seasons.
 const SEASONS_MIN: usize = 5;
 
 impl Stretch {
