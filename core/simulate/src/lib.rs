@@ -41,7 +41,7 @@ pub mod truth;
 pub use evaluate::{Evaluation, evaluate};
 pub use truth::{Fact, FactKind, Truth};
 
-/// Minimum number of and most weeks that can be simulated.
+/// Minimum and maximum number of weeks that can be simulated.
 const WEEKS_MIN: u32 = 1;
 const WEEKS_MAX: u32 = 1040;
 /// Minimum and maximum number of records per day.

@@ -47,7 +47,7 @@ impl Value {
 pub(super) struct Origin {
     dataset: String,
     column: String,
-    /// Maximum number of records left out first.
+    /// Values, those with the most refused records first.
     values: Vec<Value>,
     /// Number of refused records without the column.
     unknown: u64,
