@@ -310,7 +310,7 @@ ls reports/small
         &[
             "so nothing can be run",
             "[retention]",
-            "told ops@example.org",
+            "mailed ops@example.org",
         ],
     );
     let mail = fs::read_to_string(scratch.join("mail")).unwrap();

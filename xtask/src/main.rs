@@ -238,7 +238,7 @@ fn new_stage(arguments: &[String]) -> Result<(), String> {
     }
     let path = root().join("core/stages/src").join(format!("{name}.rs"));
     if path.exists() {
-        return Err(format!("{} is there already", path.display()));
+        return Err(format!("{} already exists", path.display()));
     }
     let constant = name.to_uppercase();
     let text = include_str!("stage.rs.txt")

@@ -194,7 +194,7 @@ fn nothing_met(note: &retrocast_domain::report::SourceNote) -> Failure {
         reasons.join(", ")
     ))
     .hint(format!(
-        "`retrocast contract check '{}' --contract {}` says why, and which line to add to the contract",
+        "`retrocast contract check '{}' --contract {}` shows why, and which line to add to the contract",
         note.uri, note.contract
     ))
 }

@@ -29,8 +29,8 @@ pub fn made_room(workspace: &Workspace, job: &Job) -> anyhow::Result<bool> {
     match &notice {
         Some(notice) => terminal::message!("{notice} Trying once more."),
         None if job.retention.is_none() => terminal::message!(
-            "the job file says nothing of reports that may go: [retention] keep = \"26 weeks\" \
-             lets older ones make room"
+            "the job file allows no report to be removed; with [retention] keep = \"26 weeks\", \
+             older ones are removed"
         ),
         None => {}
     }

@@ -104,7 +104,7 @@ fn without_files(workspace: &Workspace, planned: &Planned) -> anyhow::Result<Vec
         };
         let mut warning = Diagnostic::error(&planned.job.file, message)
             .warning()
-            .help("a run fails without records; `required = false` lets it do without");
+            .help("a run fails without records; `required = false` makes the source optional");
         if let Some(span) = planned.job.uri_span(name) {
             warning = warning.at(span);
         }

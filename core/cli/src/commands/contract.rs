@@ -58,7 +58,7 @@ fn draft(
 ) -> anyhow::Result<Exit> {
     if let Some(out) = out.filter(|out| out.exists()) {
         let out = out.display();
-        let told = format!("{out} is there already; name another file, or remove it");
+        let told = format!("{out} already exists; name another file, or remove it");
         return Err(WrongUsage(told).into());
     }
     let stem = |path: &Path| Some(path.file_stem()?.to_str()?.to_string());

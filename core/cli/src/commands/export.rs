@@ -75,7 +75,7 @@ fn scheduled(workspace: &Workspace, named: &[String]) -> anyhow::Result<Vec<Sche
             Lookup::Unscheduled if named.is_empty() => {}
             Lookup::Unscheduled => return Err(schedule::unscheduled(&name).into()),
             Lookup::Unusable(..) => {
-                let message = format!("{name} cannot be used; `retrocast check {name}` says why");
+                let message = format!("{name} cannot be used; `retrocast check {name}` shows why");
                 return Err(WrongUsage(message).into());
             }
         }

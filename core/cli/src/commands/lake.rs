@@ -163,7 +163,7 @@ fn named(runtime: &Runtime, lake: &Lake, text: &str) -> anyhow::Result<DatasetRe
     let (name, version) = match text.split_once('@') {
         None => (text, None),
         Some((name, version)) => {
-            let wrong = || WrongUsage(format!("{text:?}: behind the @ stands a version's number"));
+            let wrong = || WrongUsage(format!("{text:?}: expected NAME@VERSION"));
             (name, Some(version.parse().map_err(|_| wrong())?))
         }
     };

@@ -375,7 +375,7 @@ impl Teller {
     /// Nothing holds a job up any more.
     fn good(&mut self, job: &str) {
         self.said
-            .retain(|(told, what), _| told != job || *what == "nobody could be told that it fails");
+            .retain(|(told, what), _| told != job || *what == "cannot send the alert");
     }
 }
 

@@ -94,7 +94,7 @@ fn line(workspace: &Workspace, name: &str, named: bool) -> anyhow::Result<Option
                 .filter(|diagnostic| diagnostic.level == Level::Error);
             let first = errors.next().map(|error| error.message.clone());
             let first = first.unwrap_or_else(|| "the job file cannot be used".to_string());
-            let words = format!("{first}; `retrocast check {name}` says more");
+            let words = format!("{first}; `retrocast check {name}` shows details");
             return Ok(Some(unreadable(words)));
         }
     };

@@ -32,7 +32,7 @@ pub fn simulate(
         }
     })?;
     print(&format!(
-        "{} in {} ({:.0} MB) in {}; what is true stands in {}",
+        "{} in {} ({:.0} MB) in {}; the planted facts are in {}",
         plural(summary.records, "record"),
         plural(summary.files, "file"),
         summary.bytes as f64 / 1e6,

@@ -45,14 +45,10 @@ fn say_told(
 ) {
     match told {
         Ok(AlertOutcome::Sent(sent)) => {
-            terminal::message!("{}: told {} that it fails", found.name, sent.to)
+            terminal::message!("{}: mailed {} about the failure", found.name, sent.to)
         }
         Ok(AlertOutcome::AlreadySent(_)) => {}
-        Err(error) => teller.say(
-            &found.name,
-            "nobody could be told that it fails",
-            &error.to_string(),
-        ),
+        Err(error) => teller.say(&found.name, "cannot send the alert", &error.to_string()),
     }
 }
 
