@@ -179,7 +179,7 @@ impl Checker<'_> {
         if let Some(item) = table.get("most")
             && schedule.missed != Missed::All
         {
-            let message = "`most` says nothing unless all missed runs are caught up";
+            let message = "`most` has no effect unless all missed runs are caught up";
             self.warning(
                 &item.span,
                 message,

@@ -292,7 +292,7 @@ impl Object {
 }
 
 fn lost(key: &str) -> io::Error {
-    io::Error::other(format!("the lease {key} went to somebody else"))
+    io::Error::other(format!("the lease {key} was lost to another process"))
 }
 
 /// Runs of other processes that are active, according to the leases on windows:

@@ -119,7 +119,7 @@ fn what_people_read_holds_every_figure_and_no_personal_data() {
         .to_string()
         .replace('\u{a0}', " ");
     for words in [
-        "10 records in 2 files of * held to \"t\": 5 accepted, 5 refused",
+        "10 records in 2 files of * tested against \"t\": 5 accepted, 5 refused",
         "wrong type: 2 records\n  a.jsonl:7 steps[1].n: expected an integer, found string \"x\"",
         "a.jsonl:10:6: EOF while parsing a value",
         "too long: 1 record\n  a.jsonl:9 email: the value is too long; it is personal data",

@@ -12,7 +12,7 @@ impl fmt::Display for Checked {
         let refused: u64 = self.refused.iter().map(|refused| refused.records).sum();
         writeln!(
             f,
-            "{} in {} of {} held to {:?}: {} accepted, {} refused",
+            "{} in {} of {} tested against {:?}: {} accepted, {} refused",
             plural(self.records, "record"),
             plural(self.files, "file"),
             self.uri,

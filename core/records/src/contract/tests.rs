@@ -528,7 +528,7 @@ fn what_is_declared_of_writing_is_checked() {
     wrong(
         "boolean",
         "true_words = [\"f\"]",
-        "4:14 \"f\" stands for true and for false | the usual words hold for what is not declared: \
+        "4:14 \"f\" means both true and false | the usual words hold for what is not declared: \
          declare both `true_words` and `false_words`",
     );
     wrong(

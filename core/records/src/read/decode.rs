@@ -76,7 +76,7 @@ fn unpacked<'a>(
     let gzip = head.starts_with(GZIP) || named(".gz");
     let zstd = head.starts_with(ZSTD) || named(".zst") || named(".zstd");
     if gzip && !is_gzip {
-        let told = "its name says that it is packed with gzip, and it is not; name it otherwise, or pack it";
+        let told = "its name ends as if compressed with gzip, but it is not; rename or compress it";
         return Err(io::Error::other(told));
     }
     Ok(if gzip {

@@ -194,7 +194,9 @@ impl Reader<'_> {
             };
             let rows = batch.num_rows() as u64;
             if rows == 0 || rows > left {
-                return Err(Stop::Broken("it has other rows than it says".to_string()));
+                return Err(Stop::Broken(
+                    "its rows do not match its metadata".to_string(),
+                ));
             }
             left -= rows;
             // The size of pages is counted when they are read; nulls and repeated values are in
@@ -208,7 +210,9 @@ impl Reader<'_> {
         }
         match left {
             0 => Ok(()),
-            _ => Err(Stop::Broken("it has fewer rows than it says".to_string())),
+            _ => Err(Stop::Broken(
+                "it has fewer rows than its metadata claims".to_string(),
+            )),
         }
     }
 

@@ -52,7 +52,7 @@ impl CommitHandler for Next {
         transaction: Option<Transaction>,
     ) -> Result<ManifestLocation, CommitError> {
         if manifest.version != self.version {
-            let reason = format!("version {} was made by somebody else", self.version);
+            let reason = format!("version {} was committed by another writer", self.version);
             let overtaken = Error::commit_conflict_source(self.version, reason.into());
             return Err(CommitError::OtherError(overtaken));
         }

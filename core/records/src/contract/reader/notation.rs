@@ -119,7 +119,7 @@ impl Reader<'_> {
             .find(|word| no.contains(word));
         let place = table.get("true_words").or(table.get("false_words"));
         if let (Some(word), Some(value)) = (both, place) {
-            let message = format!("{word:?} stands for true and for false");
+            let message = format!("{word:?} means both true and false");
             let help = "the usual words hold for what is not declared: \
                         declare both `true_words` and `false_words`";
             self.error(value.span(), message, Some(help.into()));

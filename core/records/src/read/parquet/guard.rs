@@ -150,7 +150,7 @@ impl Chunk {
             _ => 0,
         };
         if length > unpacked {
-            return Err("a page is longer than it says");
+            return Err("a page is longer than it claims");
         }
         Ok(())
     }
