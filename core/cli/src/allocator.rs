@@ -13,6 +13,6 @@ pub fn share_pools() {
     }
 }
 
-/// Elsewhere the allocator is left as it is.
+/// Elsewhere the allocator is unchanged.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn share_pools() {}

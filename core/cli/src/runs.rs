@@ -31,7 +31,7 @@ fn summary(folder: &Path) -> Option<RunSummary> {
     told.or_else(|| reconciled(folder).ok())
 }
 
-/// The same of one job, whose other runs are not looked at.
+/// The same for one job, without reading runs of others.
 pub fn of_job(workspace: &Workspace, job: &str) -> Vec<(PathBuf, RunSummary)> {
     let folders = run_folders_of(&workspace.reports, job);
     let runs = folders.into_iter().filter_map(|folder| {

@@ -14,7 +14,7 @@ pub fn stop() -> CancellationToken {
         let stop = CancellationToken::new();
         let told = stop.clone();
         let listener = std::thread::Builder::new().name("signals".to_string());
-        // Without the thread, signals do what they do by themselves: end the process.
+        // Without the thread, signals have their default effect: they end the process.
         let _ = listener.spawn(move || listen(&told));
         stop
     })

@@ -110,7 +110,7 @@ macro_rules! message {
 }
 pub(crate) use message;
 
-/// Columns of the terminal that stdout is; `None` when it is none.
+/// Width of the terminal on stdout; `None` if it is not a terminal.
 fn width() -> Option<usize> {
     if !io::stdout().is_terminal() {
         return None;
@@ -150,8 +150,8 @@ fn wrap(line: &str, indent: usize, width: Option<usize>) -> String {
     out
 }
 
-/// The text with everything that a terminal would obey, or that would turn the order of what is
-/// shown, made visible: `\u{1b}`. Line breaks and tabs stay.
+/// Escapes control characters and bidirectional overrides visibly: `\u{1b}`. Line breaks and tabs
+/// are kept.
 pub fn clean(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unruly) {
         return Cow::Borrowed(text);

@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-/// A job of 100,000 stages, made by a program, has 5 MB; what is larger is something else.
+/// A generated job of 100,000 stages has 5 MB; larger files are not job files.
 const MOST_BYTES: u64 = 16 << 20;
 
 /// The folders a command works with.
@@ -25,7 +25,7 @@ pub struct Workspace {
     pub templates: Option<PathBuf>,
     /// Lance datasets and cached outcomes.
     pub places: LakePlaces,
-    /// The lake's folder on this machine; of a lake in object storage what is on its way.
+    /// The lake's folder on this machine; for a lake in object storage, its cache.
     pub lake: PathBuf,
     /// The archive's folder on this machine.
     pub reports: PathBuf,
@@ -87,8 +87,7 @@ impl Workspace {
         })
     }
 
-    /// Fetches what other machines added to an archive in object storage; nothing is to be done for one
-    /// in a folder.
+    /// Fetches files of other machines for an archive in object storage; does nothing for a local one.
     pub fn fetch(&self) -> anyhow::Result<()> {
         match &self.mirror {
             Some(mirror) => places::fetch(mirror, &self.places.files),

@@ -23,11 +23,11 @@ pub fn process_environment() -> Environment {
 pub enum FailureKind {
     /// It may work if tried again: network, locks, timeouts.
     Transient,
-    /// The records or the job are to blame; trying again would give the same.
+    /// Caused by the records or the job; a retry would fail in the same way.
     Data,
     /// The disk is full.
     Full,
-    /// The program is to blame.
+    /// A bug of the program.
     Bug,
     /// The run was cancelled.
     Cancelled,
@@ -58,7 +58,7 @@ impl Failure {
         Self::new(FailureKind::Transient, message)
     }
 
-    /// The records or the job are to blame.
+    /// Creates a failure caused by the records or the job.
     pub fn data(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Data, message)
     }
@@ -68,7 +68,7 @@ impl Failure {
         Self::new(FailureKind::Full, message)
     }
 
-    /// The program is to blame.
+    /// Creates a failure caused by a bug.
     pub fn bug(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Bug, message)
     }

@@ -79,7 +79,7 @@ impl Components {
         Fingerprint(canonical::hash(&self.0))
     }
 
-    /// The parts that are not what they were, with their values.
+    /// The parts that changed, with their values.
     pub fn differences(&self, old: &Self) -> Vec<Change> {
         let names: BTreeSet<&String> = self.0.keys().chain(old.0.keys()).collect();
         let value = |parts: &Self, name: &String| parts.0.get(name).cloned();
@@ -134,14 +134,14 @@ impl Components {
     }
 }
 
-/// A part of what an outcome depends on that is not what it was.
+/// A changed part of the inputs of an outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// Name of the part: `records`, `config.query`, `input.tickets`.
     pub part: String,
-    /// Canonical JSON of what it was; `None` when it is new.
+    /// Canonical JSON of the old value; `None` for a new part.
     pub was: Option<String>,
-    /// Canonical JSON of what it is; `None` when it was taken out.
+    /// Canonical JSON of the new value; `None` for a removed part.
     pub is: Option<String>,
 }
 

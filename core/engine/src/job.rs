@@ -177,7 +177,7 @@ impl Job {
     }
 }
 
-/// Values of params, with what is wrong about those that were set.
+/// Values of params, with the errors of those that were set.
 pub(crate) fn values_of(
     specs: &BTreeMap<String, ParamSpec>,
     set: &[(String, String)],

@@ -57,7 +57,7 @@ pub struct Following {
 }
 
 impl Following {
-    /// Sends what is left.
+    /// Uploads the remaining changes.
     pub fn end(mut self) -> io::Result<()> {
         self.stop();
         self.mirror.send().map(|_| ())
@@ -112,8 +112,9 @@ impl Mirror {
         self.depot.address()
     }
 
-    /// Fetches what others added, and removes here what they removed. Runs that others are `at_work` on
-    /// (`<job>/<window>/<run>`) are left out: half a run would look like one that died.
+    /// Fetches files that others added, and removes local files that they removed. Runs of others that
+    /// are active (`<job>/<window>/<run>` in `at_work`) are skipped: half a run would look like a dead
+    /// one.
     pub fn fetch(&self, at_work: &BTreeSet<String>) -> io::Result<Moved> {
         let _lock = self.lock()?;
         let mut known = self.known();
@@ -157,7 +158,7 @@ impl Mirror {
         Ok(moved)
     }
 
-    /// Sends what is new or changed here, and removes there what was removed here.
+    /// Uploads new and changed files, and removes remotely those that were removed here.
     pub fn send(&self) -> io::Result<Moved> {
         let _lock = self.lock()?;
         let mut known = self.known();
@@ -197,7 +198,7 @@ impl Mirror {
         Ok(moved)
     }
 
-    /// Sends what changes every few seconds, until what comes back is ended or dropped.
+    /// Uploads changes every few seconds, until the returned value is ended or dropped.
     pub fn follow(self: &Arc<Self>) -> io::Result<Following> {
         let mirror = self.clone();
         let (end, ended) = mpsc::channel::<()>();

@@ -35,7 +35,7 @@ use std::{
     },
 };
 
-/// An outcome with what it depends on.
+/// An outcome with its inputs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Name of the job.

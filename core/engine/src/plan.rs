@@ -47,8 +47,8 @@ pub struct PlanOptions<'a> {
     pub date: Date,
     /// Values of params given on the command line.
     pub set: &'a [(String, String)],
-    /// Nodes to run, with what they need: names or globs; `name+` adds what depends on it. Empty
-    /// for all.
+    /// Nodes to run, with their dependencies: names or globs; `name+` adds dependents. Empty for
+    /// all.
     pub select: &'a [String],
     /// Seed for everything random.
     pub seed: u64,
@@ -217,7 +217,7 @@ fn source(job: &Job, name: &str, item: &Item, kinds: &dyn Kinds) -> Result<Node,
     })
 }
 
-/// Makes stages into nodes. What is looked up for each of them is made once.
+/// Makes nodes from stages. Lookups are made once per stage.
 struct Stages<'a> {
     kinds: &'a dyn Kinds,
     /// Places of sources and stages in the order of inputs, with the table of each.

@@ -1,4 +1,4 @@
-//! Executes a plan: what can run at once does, what is known is reused, what happens is written down.
+//! Executes a plan: runs nodes in parallel, reuses cached outcomes, journals events.
 
 mod node_task;
 
@@ -106,7 +106,7 @@ fn archive_of(mirror: &Mirror) -> impl FnOnce(io::Error) -> EngineError {
 /// Nodes to run even if their outcome is cached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Force {
-    /// Nothing: what is known is reused.
+    /// None: cached outcomes are reused.
     #[default]
     Nothing,
     /// Every node.
@@ -141,7 +141,7 @@ pub struct RunOptions {
     pub build: String,
     /// Nodes to run even if their outcome is cached.
     pub force: Force,
-    /// The sources of the run that is repeated: they are taken as they were, not as they are.
+    /// The sources of the repeated run: their recorded state is used, not the current one.
     pub recorded: Option<RecordedSources>,
     /// The due time of the job's schedule that the run answers.
     pub due: Option<jiff::Timestamp>,
@@ -201,7 +201,7 @@ pub struct RunResult {
     pub reused: Vec<String>,
     /// Nodes that failed, with what went wrong.
     pub failed: Vec<(String, Failure)>,
-    /// Nodes that were not begun, with the reason.
+    /// Skipped nodes, with the reason.
     pub skipped: Vec<(String, String)>,
 }
 
@@ -485,7 +485,7 @@ impl Runner {
     }
 }
 
-/// Writes what is run, and the job file it comes from, into the run's folder.
+/// Writes the plan and the job file into the run's folder.
 fn write_plan(ctx: &RunContext, record: &RecordedPlan) -> Result<(), EngineError> {
     record
         .write(&ctx.folder)
@@ -518,7 +518,7 @@ fn last_and_next(window: &Path, identity: &str) -> (Option<String>, String) {
     (last, next)
 }
 
-/// The part of a run's id that follows from what is run on what.
+/// The part of a run's id that is derived from the plan and the records.
 fn identity_of(plan: &Plan, records: &BTreeMap<String, SourceRecords>) -> String {
     let sources = plan.nodes.iter().filter(|node| node.is_source());
     let contracts: Vec<_> = sources

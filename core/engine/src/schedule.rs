@@ -1,4 +1,4 @@
-//! The schedule of a job: what is due, what is tried again, what is given up.
+//! The schedule of a job: due times, retries, and giving up.
 //!
 //! The archive is the only state. The plan of a scheduled run records its due time, so what is due
 //! now follows from the [`calendar`], the [`attempts`] in the archive, and the clock:

@@ -46,7 +46,7 @@ pub trait SharedStore: fmt::Debug + Send + Sync {
         expected: Option<&ETag>,
     ) -> io::Result<Option<ETag>>;
 
-    /// All objects whose names begin with a folder's, sorted by name.
+    /// All objects below a folder, sorted by name.
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>>;
 
     /// Removes an object; a missing one is not an error.

@@ -1,8 +1,8 @@
 //! The lake: Lance datasets of one job, each with its versions.
 //!
 //! A dataset is a folder `<root>/<job>/<name>.lance`, on this machine or in object storage. Every write
-//! makes one new version by one commit; older versions stay readable, so a report can always cite what
-//! it was made from.
+//! makes one new version by one commit; older versions stay readable, so a report can always cite its
+//! inputs.
 
 mod adopt;
 mod increment;
@@ -443,7 +443,7 @@ impl Lake {
         Ok(futures::stream::once(async { Ok(empty) }).chain(frames))
     }
 
-    /// About how much memory a frame of these rows takes, in bytes: the first rows are looked at.
+    /// Estimates the memory of a frame of these rows, in bytes, from the first rows.
     pub async fn estimate(&self, dataset: &DatasetRef, scan: &Scan) -> Result<u64, StoreError> {
         let limit = Some(SAMPLE_ROWS);
         let scan = Scan {

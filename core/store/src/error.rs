@@ -152,7 +152,7 @@ impl StoreError {
             | Self::Dataset { reason, .. }
             | Self::Storage { reason, .. }
             | Self::Io { reason, .. } => remedy_of(reason),
-            // A query's own words may be anything; only a full disk is looked for.
+            // A query's error may contain any text; only a full disk is recognised.
             Self::Sql(error) => match remedy_of(&error.message) {
                 Remedy::FreeDisk => Remedy::FreeDisk,
                 _ => Remedy::Change,

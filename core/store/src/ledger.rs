@@ -1,4 +1,4 @@
-//! The ledger: what outlives a run.
+//! The ledger: results of all finished runs.
 //!
 //! Append-only datasets beside the job's others, one per table: `ledger__findings`, `ledger__kpis`,
 //! `ledger__effects`. A finished run publishes its rows once. Its row in `ledger__runs` is written last

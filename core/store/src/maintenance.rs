@@ -1,4 +1,4 @@
-//! Looking after a lake: what is in it, which versions are cited, and removing those that are not.
+//! Maintenance of a lake: its contents, the cited versions, and the removal of others.
 //!
 //! A report cites the versions it was made from. Each gets a tag `cited-<version>`, which protects it
 //! from pruning in Lance, regardless of who prunes. Pruning follows the archive: versions that no report cites
@@ -90,8 +90,8 @@ impl Lake {
         Ok(all)
     }
 
-    /// A dataset at a version, or as it is now; an error when there is none. As it is now, a quarantine or
-    /// a manifest is what the rows of its source name.
+    /// A dataset at a version, or the current one; an error if it does not exist. The current quarantine
+    /// or manifest is the one named by the rows of its source.
     pub async fn find(&self, name: &str, version: Option<u64>) -> Result<DatasetRef, StoreError> {
         let missing = |version| StoreError::NoDataset {
             name: name.to_string(),

@@ -87,7 +87,7 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// Memory that was taken; it is given back when this is dropped.
+/// Reserved memory; released when this is dropped.
 #[derive(Debug)]
 pub struct Reservation {
     _permit: Option<OwnedSemaphorePermit>,

@@ -41,7 +41,7 @@ pub enum LakeRoot {
     Bucket {
         /// The address.
         address: Address,
-        /// A folder of this machine for what is not yet to be seen.
+        /// A local folder for data that is not visible yet.
         scratch: PathBuf,
     },
 }
@@ -94,7 +94,7 @@ impl LakeRoot {
         }
     }
 
-    /// The folder of this machine for what is not yet to be seen.
+    /// The local folder for data that is not visible yet.
     pub(crate) fn scratch(&self) -> &Path {
         match self {
             Self::Folder(folder) => folder,
@@ -145,8 +145,8 @@ impl LakeRoot {
         Ok(names.map(str::to_string).collect())
     }
 
-    /// Writes the files of a dataset's folder into object storage: the manifest last, and only where there
-    /// is none, since it is what makes them a dataset.
+    /// Uploads the files of a dataset's folder into object storage: the manifest last, by a conditional
+    /// put, since it makes them a dataset.
     pub(crate) async fn upload(&self, name: &str, folder: &Path) -> Result<(), StoreError> {
         let Self::Bucket { address, .. } = self else {
             return Ok(());

@@ -375,7 +375,7 @@ async fn planned(
     })
 }
 
-/// Rows as datasets keep them: numbers that are none are missing.
+/// Rows in the form of datasets: NaN becomes missing.
 fn stored(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, StoreError> {
     let batch = bridge::to_storable(batch, schema)?;
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));

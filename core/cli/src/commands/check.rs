@@ -1,4 +1,4 @@
-//! `retrocast check`: every mistake of a job file, and of what it is asked for, at once.
+//! `retrocast check`: reports every mistake in a job file, its contracts and the arguments.
 
 use super::{
     job::{self, Planned},

@@ -1,4 +1,4 @@
-//! `retrocast schedule export`: what makes cron, systemd or Kubernetes look what is due.
+//! `retrocast schedule export`: configuration for cron, systemd or Kubernetes.
 
 use super::{
     print, run,
@@ -86,7 +86,7 @@ fn scheduled(workspace: &Workspace, named: &[String]) -> anyhow::Result<Vec<Sche
     Ok(all)
 }
 
-/// Options that name the folders as they are now, whatever folder the program is called in.
+/// Options with absolute folders, independent of the folder that the program is called in.
 fn folders(workspace: &Workspace, root: &Path) -> anyhow::Result<Vec<String>> {
     let mut options = vec!["--workspace".to_string(), root.display().to_string()];
     let others: [(&str, Option<&PathBuf>, &str); 4] = [

@@ -378,7 +378,7 @@ fn set(arguments: &JobArguments) -> Result<Vec<(String, String)>, WrongUsage> {
         .collect()
 }
 
-/// Prints what is wrong to standard error, errors of the command line without a source text.
+/// Prints diagnostics to stderr; errors of the command line have no source text.
 pub fn print_diagnostics(diagnostics: &[Diagnostic], text: &str) {
     if diagnostics.is_empty() {
         return;

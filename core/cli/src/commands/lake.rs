@@ -1,4 +1,4 @@
-//! `retrocast lake`: what is in the lake of a job, as it is and as it was, and cleaning it up.
+//! `retrocast lake`: queries and maintains the datasets of a job.
 
 mod decisions;
 
@@ -30,7 +30,7 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// Memory of a query before it spills, and what it may spill.
+/// Memory of a query before it spills, and the limit of spilled data.
 const QUERY_BYTES: u64 = 1 << 30;
 /// Properties of a version that `lake show` prints.
 const TOLD: [&str; 6] = [

@@ -18,7 +18,7 @@ pub struct Runs<'a> {
     pub runs: &'a [Run],
     /// Names of the jobs in the jobs folder.
     pub jobs: &'a [String],
-    /// The archive as it is called in messages.
+    /// Name of the archive in messages.
     pub archive: &'a str,
 }
 
@@ -117,7 +117,7 @@ impl<'a> Runs<'a> {
     }
 }
 
-/// The label of a window as folders are named, such as 2026-W05 for 2026-W5; other texts as they are.
+/// The label of a window in folder names, such as 2026-W05 for 2026-W5; other texts are unchanged.
 fn label(text: &str) -> String {
     Window::parse(text, "UTC").map_or_else(|_| text.to_string(), |window| window.label())
 }
@@ -181,7 +181,7 @@ mod tests {
             .into()
     }
 
-    /// The id that a text names, or what is wrong with it.
+    /// Checks a run id.
     #[track_caller]
     fn check(text: &str, expected: Result<&str, &str>) {
         let runs = runs();

@@ -265,7 +265,7 @@ pub fn runner(
     })
 }
 
-/// Prints what failed, each once: messages of nodes often begin with the node's name.
+/// Prints failures, each once: messages of nodes often begin with the node's name.
 pub fn report_failures(result: &RunResult) {
     for (node, failure) in &result.failed {
         if failure.kind == FailureKind::Cancelled {

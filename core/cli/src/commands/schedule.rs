@@ -41,7 +41,7 @@ const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
 /// Options of a check.
 #[derive(Debug, Clone, Copy)]
 pub struct Looking {
-    /// Run what waits, was given up or was missed, too.
+    /// Also run jobs that wait for a retry, were given up or were missed.
     pub again: bool,
     /// Print nothing about jobs that are not run.
     pub quiet: bool,
@@ -107,7 +107,7 @@ pub fn chosen(workspace: &Workspace, named: &[String]) -> Vec<String> {
     }
 }
 
-/// Runs what is due, once.
+/// Runs the due jobs once.
 pub fn tick(workspace: &Workspace, named: &[String], looking: &Looking) -> Exit {
     let mut teller = Teller::default();
     let mut worst = Exit::Done;
@@ -191,7 +191,7 @@ impl Look {
     }
 }
 
-/// Runs what is due of a job, oldest first, unless another process looks after it.
+/// Runs the due times of a job, oldest first, unless another process handles it.
 fn look(
     workspace: &Workspace,
     name: &str,

@@ -27,7 +27,7 @@ use std::{
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-/// Between two looks at files that may still be written.
+/// Pause between two checks of files that may still be written.
 const SETTLING: Duration = Duration::from_secs(1);
 /// Files that keep growing are read after this time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -97,7 +97,7 @@ enum Look {
 enum Round {
     /// The findings were reported; `run` if they are from a new run.
     Done { run: bool },
-    /// It is to be tried again.
+    /// It must be retried.
     Again,
 }
 

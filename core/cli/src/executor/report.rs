@@ -147,7 +147,7 @@ fn command(ctx: &RunContext) -> String {
         ctx.job.name,
         ctx.window.label()
     );
-    // Without it the report is dated the day after the window, or today while that is to come.
+    // By default the report is dated the day after the window, or today if that is in the future.
     if ctx.date > ctx.window.end {
         let _ = write!(text, " --date {}", ctx.date);
     }

@@ -16,7 +16,7 @@ pub struct LakeRows {
 }
 
 impl LakeRows {
-    /// Looks at the columns; the rows are read when they are asked for, on a thread that may block.
+    /// Reads the columns; rows are read on demand, on a thread that may block.
     pub async fn new(lake: &Lake, dataset: &DatasetRef, scan: Scan) -> Result<Self, StoreError> {
         let none = Scan {
             limit: Some(0),

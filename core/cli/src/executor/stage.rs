@@ -12,7 +12,7 @@ use retrocast_store::{Before, Lake, Scan, SqlTable, ledger, sql::Selection};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Rows of a query's result that its cell looks at.
+/// Maximum number of rows of a query's result for its cell.
 const RESULT_ROWS_SHOWN: u64 = 1000;
 /// Queries upon each other through which a dataset is followed to its source.
 const LINEAGE_MAX: usize = 16;

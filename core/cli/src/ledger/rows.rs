@@ -53,7 +53,7 @@ pub fn of(folder: &Path, run: &PublishedRun) -> anyhow::Result<BTreeMap<&'static
     ]))
 }
 
-/// The word for how the run ended.
+/// The word for the status of the run.
 fn summary(folder: &Path) -> anyhow::Result<String> {
     let run = RunSummary::read(folder)
         .with_context(|| format!("cannot read the journal in {}", folder.display()))?;

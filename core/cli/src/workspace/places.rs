@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-/// Names the folder for what is kept of lakes and archives in object storage.
+/// Variable with the folder for caches of lakes and archives in object storage.
 const CACHE: &str = "RETROCAST_CACHE";
 
 /// Locations of a job's datasets, leases and cached outcomes.
@@ -42,7 +42,7 @@ pub fn lake(option: &str, named: &Path) -> Result<LakePlaces, WrongUsage> {
     })
 }
 
-/// The folder of an archive where it was named, and what it is the mirror of.
+/// The folder of a named archive, and its mirror.
 pub fn archive(option: &str, named: &Path) -> Result<(PathBuf, Option<Arc<Mirror>>), WrongUsage> {
     let Some(address) = address(option, named)? else {
         return Ok((named.to_path_buf(), None));
@@ -103,8 +103,7 @@ fn without_credentials(address: &str) -> String {
     format!("{scheme}://{host}{path}")
 }
 
-/// The folder of this machine for what is at an address: below `RETROCAST_CACHE`, or where the system
-/// keeps such things.
+/// The local folder for an address: below `RETROCAST_CACHE`, or in the system's cache folder.
 fn cache(address: &Address) -> Result<PathBuf, WrongUsage> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let below = variable(CACHE)

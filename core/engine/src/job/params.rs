@@ -84,7 +84,7 @@ pub struct ParamSpec {
 }
 
 impl ParamSpec {
-    /// The value for a text given on the command line, or what is wrong with it.
+    /// The value for a text from the command line; the error describes what is wrong with it.
     pub fn parse(&self, text: &str) -> Result<Value, String> {
         let value = self
             .kind

@@ -42,8 +42,8 @@ pub struct ReferenceError {
 /// A string with its references replaced.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resolved {
-    /// The value: of the param's type when the string is nothing but one reference to it. `Null`
-    /// when a param without a value is in it.
+    /// The value: of the param's type if the string is exactly one reference to it. `Null` if it
+    /// contains a param without a value.
     pub value: Value,
     pieces: Vec<Piece>,
 }
@@ -286,8 +286,8 @@ fn literal(replacement: Replacement) -> Result<Option<String>, (String, String)>
         // Without the brackets `- ${params.x}` could become the start of a comment.
         Replacement::Value(_, value) if value.to_string().starts_with('-') => format!("({value})"),
         Replacement::Value(_, value) => value.to_string(),
-        // With the zone: a plain TIMESTAMP would lose the Z and be taken for the time on the clocks
-        // of the job's zone. Microseconds, as tables have them, hold every year.
+        // With the zone: a plain TIMESTAMP would lose the Z and be read as local time of the job.
+        // Microseconds, as in tables, cover every year.
         Replacement::Instant(text) => format!("TIMESTAMPTZ(6) {}", quote(&text)),
         Replacement::Secret(_) => {
             return Err((

@@ -1,4 +1,4 @@
-//! Leases between machines: an object that is written on the condition that it is as it was seen.
+//! Leases between machines: an object that is written by conditional puts.
 //!
 //! The holder rewrites it every 15 seconds. A lease that was not written for a minute belongs to a
 //! process that died or lost its connection; the next process to request it gets it, and the fencing
@@ -154,7 +154,7 @@ struct State {
     lost: bool,
 }
 
-/// Asks for a lease; `holder` comes back with the count of hands.
+/// Requests a lease; `holder` is returned with the fencing token.
 pub(super) fn ask(
     depot: &Arc<dyn SharedStore>,
     key: &str,
@@ -195,7 +195,7 @@ pub(super) fn ask(
     .map(Asked::Granted)
 }
 
-/// An object as it is; without a claim when what it holds is none.
+/// Reads an object; without a claim if its content is invalid.
 fn read(depot: &dyn SharedStore, key: &str) -> io::Result<Option<(Option<Claim>, ETag)>> {
     let found = depot.get(key)?;
     Ok(found.map(|(bytes, mark)| (serde_json::from_slice(&bytes).ok(), mark)))

@@ -30,7 +30,7 @@ async fn die(folder: &Path, hanging: &'static str) {
     let run = run_in(folder, &executor);
     let died = tokio::time::timeout(Duration::from_millis(100), run).await;
     assert!(died.is_err(), "{hanging} hangs");
-    // Tasks that are given up let go of their files when they are next looked at.
+    // Abandoned tasks release their files when they are next polled.
     tokio::time::sleep(Duration::from_millis(20)).await;
 }
 

@@ -406,7 +406,7 @@ impl<'a> Scheduler<'a> {
         self.ends.push((index, state));
     }
 
-    /// Begun again after a loss of power, the same would be skipped: nothing waits for the disk.
+    /// After a power failure the same node would be skipped again: this need not be durable.
     fn skip(&mut self, index: usize, reason: String, soft: bool) {
         let node = self.node(index);
         self.recorder.record(EventKind::NodeSkipped, |event| {

@@ -293,7 +293,7 @@ async fn an_optional_failure_leaves_a_cell_and_a_partial_run() {
     assert_eq!(seen.cell.status, CellStatus::Failed { message });
     let cell = fs::read(result.folder.join("cells/unusual.json")).unwrap();
     assert_eq!(serde_json::from_slice::<Cell>(&cell).unwrap(), seen.cell);
-    // The failure is not kept: it is tried again, and the reports stay as they are.
+    // The failure is not cached: the node is retried, and the reports are unchanged.
     world.executor.take_done();
     assert_eq!(
         world.run(test_support::JOB).await.status,

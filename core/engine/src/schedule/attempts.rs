@@ -37,8 +37,8 @@ impl Attempt {
     }
 }
 
-/// All attempts on due times of one job, in the order in which they began. Runs that were not made
-/// for a due time are none. Folders that cannot be read are passed over.
+/// All attempts on due times of one job, in the order of their start. Runs without a due time are
+/// ignored, and so are unreadable folders.
 pub fn attempts(archive: &Path, job: &str) -> Vec<Attempt> {
     let folders = run_folders_of(archive, job);
     let mut attempts: Vec<Attempt> = folders.iter().flat_map(|run| of_run(run)).collect();
@@ -93,7 +93,7 @@ fn of_run(folder: &Path) -> Vec<Attempt> {
     let mut events = read();
     let alive = !ended(&events) && Journal::is_being_written(folder);
     if !alive && !ended(&events) {
-        // It may have ended while it was looked at.
+        // It may have ended meanwhile.
         events = read();
     }
     let begins =
@@ -164,7 +164,7 @@ mod tests {
             );
             let run = runner.run(Arc::new(job), Arc::new(plan));
             let ended = tokio::time::timeout(Duration::from_millis(100), run).await;
-            // Tasks that are given up let go of their files when they are next looked at.
+            // Abandoned tasks release their files when they are next polled.
             tokio::time::sleep(Duration::from_millis(20)).await;
             ended.is_ok_and(|result| result.is_ok())
         }

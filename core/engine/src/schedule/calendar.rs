@@ -176,8 +176,7 @@ impl Calendar {
         }
     }
 
-    /// The wall clock at an instant; where clocks are turned nearby, as much more or less as they are
-    /// turned by.
+    /// The local time at an instant; `side` adds or subtracts a clock change nearby.
     fn wall(&self, instant: Timestamp, side: i32) -> Option<DateTime> {
         let wall = self.zone.to_datetime(instant);
         let end = instant.checked_add(REACH).unwrap_or(Timestamp::MAX);

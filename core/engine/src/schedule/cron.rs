@@ -109,7 +109,8 @@ impl Field {
         }
     }
 
-    /// The value of a number or a name; what is not plain (`*`, `LW`, `5#2`) is 0 where it may be.
+    /// The value of a number or a name; special forms (`*`, `LW`, `5#2`) count as 0 where they are
+    /// allowed.
     fn value(&self, text: &str) -> Option<u16> {
         let upper = text.to_ascii_uppercase();
         // The last Friday of a month is 5L, the second is 5#2, the weekday nearest to the first 1W.

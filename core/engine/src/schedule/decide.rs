@@ -5,9 +5,9 @@
 //!   only within [`TOLERANCE`] of it; older ones are skipped, attempted or not. `all` runs every one
 //!   since then, oldest first, and continues with older ones that failed, up to `most` of them, the
 //!   newest. A job that was never attempted has missed nothing: its newest due time counts.
-//! - **The ladder.** A failed attempt is followed by the next after the next of the job's waits,
-//!   counted from its end; after the last wait and one more failure the due time is given up. A run
-//!   that died failed at its last sign of life.
+//! - **Retries.** The next attempt follows a failed one after the next of the job's waits, counted
+//!   from its end; after the last wait and one more failure the due time is given up. A run that
+//!   died failed at its last event.
 //! - **Cancelled** runs start again at once: a machine that was stopped should resume its work. But
 //!   after [`PATIENCE`] cancellations the cause is not a person, and each further one counts as a
 //!   failure.
@@ -37,7 +37,7 @@ const COUNTED: usize = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum State {
-    /// It is to be run.
+    /// It must run.
     Now,
     /// A run for it is under way.
     Running,
@@ -46,7 +46,7 @@ pub enum State {
         /// The end of the wait.
         until: Timestamp,
     },
-    /// It failed as often as it is tried.
+    /// All its attempts failed.
     GivenUp,
     /// Nothing ran in time, and it must not be caught up.
     TooLate,
@@ -71,8 +71,8 @@ pub struct DueTime {
 pub struct ScheduleStatus {
     /// Due times that are not answered, oldest first.
     pub open: Vec<DueTime>,
-    /// Due times that will not be run although none of them was given up: how many there are since
-    /// the last success, at most ten thousand.
+    /// Number of due times since the last success that will not run although none of them was given
+    /// up, at most ten thousand.
     pub passed_over: usize,
     /// The newest due time.
     pub last_due: Option<Timestamp>,
@@ -136,8 +136,8 @@ pub fn decide(
     let last = attempts.iter().max_by_key(|attempt| attempt.started);
     let streak = streak(&tried, success);
     let next_due = calendar.after(now);
-    // The oldest counts, run or passed over: a job whose due times come faster than the grace would
-    // never be overdue otherwise.
+    // The oldest counts, run or skipped: a job whose due times are closer than the grace period
+    // would never be overdue otherwise.
     let running = open.iter().any(|open| open.state == State::Running);
     let overdue = oldest.filter(|oldest| !running && now.duration_since(*oldest) > GRACE);
     let looks = open.iter().filter_map(|due| match due.state {
@@ -182,8 +182,8 @@ fn last_answered(tried: &BTreeMap<Timestamp, Vec<&Attempt>>, now: Timestamp) -> 
     answered.next().map(|(due, _)| *due)
 }
 
-/// Due times that count, oldest first; how many others are passed over; and the oldest of all that
-/// were not answered.
+/// The due times to consider, oldest first; the number of skipped ones; and the oldest unanswered
+/// one.
 fn chosen(
     schedule: &Schedule,
     calendar: &Calendar,

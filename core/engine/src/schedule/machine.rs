@@ -16,7 +16,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Looks at this machine and at the disks on which these folders are, or will be.
+    /// Inspects this machine and the disks of these folders, which need not exist yet.
     pub fn look(folders: &[&Path]) -> Self {
         let read = |path: &str| fs::read_to_string(path).ok();
         let free = folders.iter().map(|folder| free_disk(folder));

@@ -103,7 +103,7 @@ fn year(zone: &TimeZone) -> Vec<Minute> {
     let mut instant = start.timestamp();
     while instant < end.timestamp() {
         let wall = zone.to_datetime(instant);
-        // Clocks went forward: what they skipped comes as much later as they skipped.
+        // Clocks went forward: skipped times move by the length of the gap.
         let skipped = wall.duration_since(latest) - MINUTE;
         let mut missing = latest + 1.minute();
         while missing < wall {
@@ -205,7 +205,7 @@ impl World {
         }
     }
 
-    /// Looks whenever something may have changed, and runs what is due.
+    /// Checks whenever something may have changed, and runs what is due.
     fn follow(&mut self, end: Timestamp) {
         loop {
             match self.tick().look_again {

@@ -1,8 +1,8 @@
 //! Turns staged files into a dataset: they are moved, not rewritten.
 //!
-//! A dataset begins in this way with the version that was staged last, and with that one alone. It is
-//! the same whether the lake is a folder or in object storage, where the manifest is written last and
-//! only when there is none.
+//! The dataset starts with the last staged version, and with that one alone. The result is the same
+//! for a lake in a folder or in object storage, where the manifest is written last, by a conditional
+//! put.
 
 use super::{
     Lake, Prepared, Properties, dataset_error,
@@ -79,8 +79,8 @@ impl Lake {
         done.map(|_| ()).map_err(failed)
     }
 
-    /// Takes the files of a dataset of a lake in a folder. There is none of the name here; what a
-    /// process that died may have left of one goes.
+    /// Moves the files of a dataset from a lake in a folder. The name is unused here; leftovers of
+    /// a dead process are removed.
     async fn take(&self, from: &Lake, name: &str) -> Result<(), StoreError> {
         self.place().make()?;
         let folder = format!("{name}.lance");

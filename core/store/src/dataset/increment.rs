@@ -32,7 +32,7 @@ use std::{
 /// The column in which Lance returns the address of a row: its fragment in the upper 32 bits, its
 /// offset in the lower.
 pub(crate) const ROW_ADDRESS: &str = "_rowaddr";
-/// Versions that are looked through for a property: compaction makes versions without any.
+/// Number of versions that are searched for a property: compaction makes versions without any.
 const LOOK_BACK: u64 = 16;
 
 /// The rows of a dataset to read.

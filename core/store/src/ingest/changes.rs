@@ -1,7 +1,7 @@
 //! Compares a listing with the manifest: objects to read, and objects that are gone.
 //!
-//! Content decides, not names: an object whose bytes were taken is not taken again, a copy of another
-//! counts once, and one that changed is replaced as a whole.
+//! Contents decide, not names: known bytes are not read again, a copy of another object counts once,
+//! and a changed object is replaced completely.
 
 use super::manifest::Object;
 use crate::source::Listing;
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Changes {
     /// Indices of the files that have to be read, in order.
     pub take: Vec<usize>,
-    /// Objects that stay as they are.
+    /// Unchanged objects.
     pub keep: Vec<Object>,
     /// Objects whose rows have to go: replaced, gone, or to be read again.
     pub drop: Vec<Object>,
@@ -44,8 +44,8 @@ fn reading(name: &str) -> Reading {
 impl Changes {
     /// Compares a listing, whose contents have these hashes, with what was taken.
     ///
-    /// With `keyed`, rows of one object can have taken the place of another's. When such a row goes,
-    /// the other has to come back, so objects that lost rows are read again.
+    /// With `keyed`, rows of one object can have superseded another's. If such a row is deleted, the
+    /// other one must reappear, so objects that lost rows are read again.
     pub fn between(
         listing: &Listing,
         hashes: &[blake3::Hash],

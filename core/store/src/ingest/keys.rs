@@ -48,7 +48,7 @@ impl std::hash::Hasher for FirstBytes {
 
 pub(super) type Keys = HashMap<u128, Seen, std::hash::BuildHasherDefault<FirstBytes>>;
 
-/// A key and what is known of its row. In two halves, so that it takes 32 bytes.
+/// A key and the data of its row. In two halves, so that it takes 32 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     key: [u64; 2],
@@ -116,7 +116,7 @@ impl Gathered {
         }
     }
 
-    /// Adds the keys of rows that begin at `first`; `order` is empty when nothing but the place counts.
+    /// Adds the keys of rows that start at `first`; `order` is empty if only the position counts.
     pub fn add(&mut self, first: u64, keys: &[u128], order: &[i64]) -> Result<(), StoreError> {
         for (offset, key) in keys.iter().enumerate() {
             let key = [(key >> 64) as u64, *key as u64];

@@ -1,5 +1,5 @@
-//! Records from files into a dataset, as increments: what is new is read, checked, counted and
-//! committed once; what was taken before stays.
+//! Incremental ingest of records from files into a dataset: new records are read, checked, counted
+//! and committed once.
 //!
 //! ```text
 //! listing + manifest -> changes -> take (read, check, count) -> resolve (keys) -> one commit
@@ -126,8 +126,8 @@ pub fn manifest_name(source: &str) -> String {
     format!("{source}__manifest")
 }
 
-/// Takes what is new of a source into the lake. Relative URIs begin at `base`. One process at a time
-/// should do this for a source: of several, those that are overtaken begin again.
+/// Ingests the new records of a source into the lake. Relative URIs start at `base`. Only one
+/// process at a time should do this for a source: a process that loses a race starts again.
 pub async fn ingest(
     spec: &SourceSpec,
     base: &Path,
@@ -258,7 +258,7 @@ struct Increment<'a> {
     control: &'a Control,
     meaning: &'a str,
     changes: &'a Changes,
-    /// The number of the first object that is taken now.
+    /// The number of the first new object.
     next: u32,
 }
 
@@ -293,7 +293,7 @@ struct Commit {
 
 /// Rows in files without references.
 struct StagedRows {
-    /// The files of the dataset; or, when it begins with rows that may not count, of a lake of their own.
+    /// The files of the dataset; or, if superseded rows are possible, of a staging lake.
     prepared: Prepared,
     /// The staging lake, if there are keys: it also holds the keys that do not fit into memory.
     staging: Option<Staging>,
@@ -304,7 +304,7 @@ impl Increment<'_> {
         self.spec.contract.time.as_deref()
     }
 
-    /// Reads what is new and commits it.
+    /// Reads and commits new records.
     async fn make(&self, held: Option<Held>) -> Result<Made, StoreError> {
         let files = self.files()?;
         let numbers: Vec<u32> = (self.next..).take(files.len()).collect();

@@ -1,8 +1,8 @@
 //! Resolves duplicate keys between new rows and rows in the dataset.
 //!
 //! The greatest value of the contract's `latest` field wins, and among equals the last in the order of
-//! paths and lines: whatever the order in which objects came. What is in the dataset is only looked
-//! through, with the few columns that this takes; what is held in memory is the keys of the increment.
+//! paths and lines, independent of the order of arrival. Of the dataset only the few columns for this
+//! are scanned; memory holds the keys of the increment.
 
 use super::{
     manifest::Object,

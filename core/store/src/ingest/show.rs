@@ -11,8 +11,7 @@ use retrocast_domain::cell::DatasetRef;
 const RESTORED: &str = "restored";
 
 impl Lake {
-    /// Has the newest version of a source's rows be this one again, as it would be if its records were
-    /// taken once more: what was taken since then is not what they are now.
+    /// Makes this version of a source's rows the newest again, as if its records were read once more.
     ///
     /// Only versions that a report cites are restored, because nobody removes these meanwhile, and
     /// only with the manifest and the quarantine that they name. Otherwise nothing changes: it only

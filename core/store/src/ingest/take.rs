@@ -1,4 +1,4 @@
-//! Objects read, their rows and what was refused handed to the writers, everything counted.
+//! Reads objects and passes rows and refused records to the writers, with all counts.
 
 use super::{
     Control, Message, Progress, SourceSpec,
@@ -23,8 +23,8 @@ use retrocast_records::{
 use std::{collections::BTreeSet, path::PathBuf};
 use tokio::sync::mpsc;
 
-/// Rows and bytes from which on a batch goes to its writer as it is. A writer has work and memory with
-/// every batch, so those of many small objects go together.
+/// Rows and bytes from which a batch is passed on alone. Each batch costs the writer work and memory,
+/// so those of many small objects are combined.
 const BATCH_ROWS: usize = 4096;
 const BATCH_BYTES: usize = 4 << 20;
 
@@ -245,7 +245,7 @@ impl Outgoing {
     }
 }
 
-/// Counts what is in a block.
+/// Counts the contents of a block.
 fn count(parsed: &Parsed, contract: &Contract, counts: &mut Counts) {
     counts.records += parsed.records;
     for (name, n) in &parsed.unknown {

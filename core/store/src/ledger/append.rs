@@ -134,7 +134,7 @@ impl Ledger {
         appended.map(drop)
     }
 
-    /// The newest version of a noun's dataset, with all its columns; made when there is none.
+    /// The newest version of a noun's dataset, with all its columns; created if there is none.
     async fn base(&self, noun: &Noun) -> Result<DatasetRef, StoreError> {
         let name = noun.dataset();
         let latest = match self.lake.latest(&name).await? {

@@ -389,7 +389,8 @@ impl Noun {
     }
 }
 
-/// Entries of the data dictionary: the columns of runs, which all but decisions begin with, and each noun.
+/// Entries of the data dictionary: the columns of runs, which all nouns but decisions start with,
+/// and each noun.
 pub fn described() -> Vec<ResultTable> {
     let common = ResultTable {
         name: "ledger",

@@ -109,7 +109,7 @@ async fn of_many_that_publish_at_once_each_run_is_there_once() {
     for first in 0..4 {
         let mut mine = publications.clone();
         mine.rotate_left(first);
-        // Another process: nothing but the storage is shared.
+        // Another process: only the storage is shared.
         let lake = Lake::new(folder.path(), "weekly").unwrap();
         tasks.spawn(async move {
             let ledger = Ledger::new(&lake);

@@ -150,8 +150,8 @@ fn moments(column: &ArrayRef, zone: &TimeZone) -> Vec<Option<String>> {
     moments.iter().map(cell).collect()
 }
 
-/// The query with each `name@version` in quotes, so that it is one name. Texts, names that are quoted
-/// already and comments stay as they are.
+/// The query with each `name@version` quoted as one name. Strings, quoted names and comments are
+/// unchanged.
 fn quoted_versions(query: &str) -> String {
     let mut out = String::with_capacity(query.len() + 8);
     let mut rest = query;

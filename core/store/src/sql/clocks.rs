@@ -1,8 +1,8 @@
-//! The clocks of a time zone: what they show at a moment, and the moment at which they show it.
+//! The clocks of a time zone: conversion between moments and wall times.
 //!
-//! A *moment* is a count of microseconds since 1970 UTC. A *wall time* is the same count of what the
-//! clocks show, as if they showed UTC. Clocks that change skip some wall times and show others twice:
-//! a skipped one is moved forward by the length of the gap, of two the first is taken. Jiff calls that
+//! A *moment* is a count of microseconds since 1970 UTC. A *wall time* is the same count of local
+//! time, as if it were UTC. Clock changes skip some wall times and repeat others: a skipped one is
+//! moved forward by the length of the gap, of a repeated one the first is used. Jiff calls that
 //! "compatible"; windows of jobs begin and end by the same rule.
 
 use datafusion::{
@@ -104,7 +104,7 @@ impl TimeText {
         let text = text.trim();
         let read = |zone: &Tz| Some(string_to_datetime(zone, text).ok()?.timestamp_micros());
         if let Some(found) = read(UTC.as_ref()?) {
-            // Only a time without an offset depends on the zone that it is read in.
+            // Only a time without an offset depends on the zone in which it is read.
             let same = read(AHEAD.as_ref()?) == Some(found);
             return Some(if same {
                 Self::Moment(found)

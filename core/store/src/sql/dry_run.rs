@@ -78,7 +78,7 @@ pub(super) fn types(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
             let rows = RecordBatch::new_empty(Arc::clone(&input));
             for column in projection.expr() {
                 let planned = column.expr.data_type(&input)?;
-                // Functions may not be made for no rows; only what they give is looked at.
+                // Functions may fail for zero rows; only their results count.
                 let Ok(found) = column.expr.evaluate(&rows) else {
                     continue;
                 };

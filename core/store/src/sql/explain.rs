@@ -26,7 +26,7 @@ pub(super) fn explain_in(error: &DataFusionError, sql: &str) -> SqlError {
         Some((_, rest)) if rest.starts_with("Exists") => (Some("exists"), "EXISTS"),
         Some((_, rest)) if rest.starts_with("InSubquery") => (Some("in"), "IN with a subquery"),
         Some(_) => (None, "this subquery"),
-        // Columns of the query around it, which the engine could not take out of the subquery.
+        // Columns of the query around it, which the engine could not decorrelate.
         None if is_ambiguous(root) => (None, "this subquery"),
         None => return out,
     };
@@ -171,7 +171,7 @@ fn clean(text: &str) -> String {
         .to_string()
 }
 
-/// "…at Line: 1, Column: 5" taken apart.
+/// Parses "…at Line: 1, Column: 5".
 fn located(message: &str) -> Option<(String, u64, u64)> {
     let (before, after) = message.split_once(" at Line: ")?;
     let (line, column) = after.split_once(", Column: ")?;

@@ -40,7 +40,7 @@ const ALIKE: [&str; 7] = [
 /// When the rule is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// To the query as it is written.
+    /// To the parsed query.
     Written,
     /// After operands were given one type.
     Coerced,

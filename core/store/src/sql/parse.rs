@@ -31,7 +31,7 @@ const QUERY_BYTES_MAX: usize = 256 << 10;
 const DEPTH_MAX: usize = 256;
 /// `select`s and tables of one query, which its plan may stack upon each other.
 const PARTS_MAX: usize = 100;
-/// Stack for reading a query of the greatest length, were it nothing but operators.
+/// Stack for parsing a query of the maximum length that consists of operators only.
 const STACK_BYTES: usize = 512 << 20;
 
 /// The datasets that a query reads; names of its own (`with …`, aliases) are not among them.

@@ -73,8 +73,8 @@ impl Selection {
         self.select.selection.is_none()
     }
 
-    /// The name under which the result holds this column as it is; `None` where it does not, or where
-    /// rows are picked by it.
+    /// The name of this unchanged column in the result; `None` if it is missing, or if rows are
+    /// selected by it.
     pub fn column(&self, of: &str) -> Option<String> {
         let is_picked_by = self.select.selection.as_ref().is_some_and(|filter| {
             let mut mentions = Mentions(of);

@@ -189,7 +189,7 @@ impl TimeFunction {
         }
     }
 
-    /// Refuses a unit or a width that there is not, as far as it is a constant.
+    /// Rejects an invalid unit or width, if it is a constant.
     fn check_width(&self, data_type: &DataType, constant: Option<&ScalarValue>) -> Result<()> {
         if self.operation == Operation::Truncate {
             return match constant.and_then(|unit| unit.try_as_str().flatten()) {

@@ -68,7 +68,7 @@ fn noun(name: &str) -> Result<(&'static Noun, &'static str), WrongUsage> {
         })
 }
 
-/// A text that a person gave, as it is kept: one line that is not empty.
+/// Normalises a text of the user: one line that is not empty.
 fn text(argument: &str, text: &str) -> Result<String, WrongUsage> {
     let text = text.trim();
     if text.is_empty() {

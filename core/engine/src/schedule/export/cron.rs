@@ -36,7 +36,7 @@ pub fn cron(calls: &[Call<'_>]) -> String {
     text
 }
 
-/// A word that the shell reads as it is.
+/// Quotes a word for the shell.
 fn shell(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

@@ -12,7 +12,7 @@ pub struct Unit {
     pub text: String,
 }
 
-/// The service that looks what is due, and the timer that starts it.
+/// The service that checks what is due, and the timer that starts it.
 pub fn systemd(call: &Call<'_>) -> [Unit; 2] {
     let name = name(call.job, 200);
     let unit = |kind: &str, text| Unit {

@@ -49,7 +49,7 @@ fn what_is_no_file_is_left_out_or_refused() {
     std::fs::write(raw.join("part.jsonl#1"), GOOD).unwrap();
 
     let found = bench.ingest("raw/**/*.jsonl*").unwrap();
-    // Once, whatever leads back to it; and what `up` leads to is read.
+    // Once, even if several links lead to it; and the target of `up` is read.
     assert_eq!(found.note.records, 2);
     // All of it is in the report.
     let left_out = found.note.broken_files.len();

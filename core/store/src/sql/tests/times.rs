@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A job's clocks, an expression and what it is in UTC.
+/// Checks an expression in a job's zone against its value in UTC.
 fn check(zone: &str, expression: &str, expected: &str) {
     let bench = Bench::new(1, 1);
     bench.check_rows(zone, &format!("select {expression} as x"), &[expected]);
