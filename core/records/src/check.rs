@@ -40,9 +40,9 @@ pub struct Checked {
     pub contract: String,
     /// Files that were found.
     pub files: u64,
-    /// Records that were looked at.
+    /// Number of tested records.
     pub records: u64,
-    /// True if all records were looked at.
+    /// True if all records were tested.
     pub complete: bool,
     /// Records that meet the contract, duplicates included.
     pub accepted: u64,

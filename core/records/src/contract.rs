@@ -148,7 +148,7 @@ pub enum UnknownFields {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Personal {
-    /// They are kept as they are.
+    /// They are kept unchanged.
     #[default]
     Keep,
     /// Their hashes are kept.
@@ -255,7 +255,7 @@ impl Field {
         inner.is_some_and(|inner| inner.starts_with('.'))
     }
 
-    /// Removes what is for people only.
+    /// Removes texts that are for people only.
     fn strip(&mut self) {
         self.description.clear();
         match &mut self.kind {

@@ -120,7 +120,7 @@ pub enum SourceError {
         /// Its kind, with an article.
         kind: &'static str,
     },
-    /// There are files, but no record could be taken out of any.
+    /// There are files, but no record could be parsed.
     #[error(
         "source {name:?}: no record could be read: {}; \
          fix or replace the files, or take them out of the uri",
@@ -129,7 +129,7 @@ pub enum SourceError {
     NothingReadable {
         /// Source.
         name: String,
-        /// Every file with what is wrong about it.
+        /// Every file with its error.
         files: Vec<Skipped>,
     },
     /// There is no record from which a contract could be drafted.
@@ -142,7 +142,7 @@ pub enum SourceError {
     NothingToDescribe {
         /// Name of the contract.
         name: String,
-        /// Records that could not be taken apart.
+        /// Number of unparsable records.
         broken: u64,
         /// The first of them, or the first file that could not be read: where, and why.
         first: Option<String>,
@@ -266,7 +266,7 @@ impl SourceError {
     }
 }
 
-/// The first few files with what is wrong about each.
+/// The first few files with their errors.
 fn troubles(files: &[Skipped]) -> String {
     const SHOWN: usize = 5;
     let mut shown: Vec<String> = files

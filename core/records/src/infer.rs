@@ -1,8 +1,8 @@
-//! A draft of a contract, from records as they are.
+//! Infers a draft of a contract from records.
 //!
-//! Records are taken from all files of a source, evenly, through the same reader that takes them in
-//! later, under a contract that names nothing and keeps everything: so whatever can be read can be
-//! described. What is decided, and by what rule:
+//! Records are sampled evenly from all files of a source, through the same reader as in ingest,
+//! under a contract that lists no field and keeps everything: so all readable records can be
+//! described. The rules:
 //!
 //! - **Types**: the narrowest that fits all values. Values that no type fits alone are `json`, or in
 //!   CSV files `string`, and a comment counts what they are. Digits with zeros before them, or with
@@ -20,7 +20,7 @@
 //! - **`required`** where the field was always there, with how often that was.
 //! - **`allowed`** where 2 to 12 different texts were seen, each twice or more, ten times on average.
 //! - **Limits of length** of four times the longest text, rounded up to a power of two; **`min = 0`**
-//!   for what is counted or measured from zero by its unit or name. Other numbers only get a comment
+//!   for quantities that start at zero according to unit or name. Other numbers only get a comment
 //!   with their range.
 //! - **The key**: unique over the sample, and named like one; else the first text without spaces that
 //!   is unique, a time, or two or three of these together, or with numbers that count, such as
@@ -71,9 +71,9 @@ pub struct Draft {
     pub contract: Contract,
     /// Records that it was made from.
     pub records: u64,
-    /// Files that they were taken from.
+    /// Number of sampled files.
     pub files: u64,
-    /// Records that could not be taken apart.
+    /// Number of unparsable records.
     pub broken: u64,
     /// Records of those that it was made from which it would refuse.
     pub unmet: u64,
@@ -111,7 +111,7 @@ fn draft(name: &str, found: &InputFiles, most: Option<u64>) -> Result<Draft, Sou
         };
         let contract = parsed(&body)?;
         let held = hold(found, &contract, &sample)?;
-        // Fields whose values do not fit their types after all are kept as they are.
+        // Fields with values that do not fit their types are kept unchanged.
         if attempt < ATTEMPTS && sample.simplify(&held.misread) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Records: where they are, what they must look like, and reading them into columns.
+//! Records: locations, contracts, and parsing into columns.
 //!
 //! ```text
 //! URI -> source: files -> read: blocks, records held to a contract -> batches, and what was refused

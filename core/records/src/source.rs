@@ -147,7 +147,7 @@ impl Listing {
         };
         let result = runtime.block_on(store.get(&file.location));
         let result = result.map_err(|error| cause(&error))?;
-        // A file that grows meanwhile is read as far as it was when it was listed.
+        // A file that grows meanwhile is read up to its listed size.
         Ok(match result.payload {
             GetResultPayload::File(open, _) => Box::new(open.take(file.size)),
             GetResultPayload::Stream(stream) => Box::new(StreamReader {

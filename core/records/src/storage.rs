@@ -37,7 +37,7 @@ const ATTEMPTS: usize = 12;
 /// Threads that wait for answers.
 const THREADS: usize = 2;
 
-/// An address of object storage taken apart.
+/// A parsed address of object storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// The scheme, such as `s3`.

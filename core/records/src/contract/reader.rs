@@ -79,7 +79,7 @@ const FOREIGN_TYPES: [(&str, &str); 14] = [
     ("array", "list<string>"),
 ];
 
-/// Reads the tree of a contract's file and gathers what is wrong with it.
+/// Parses a contract's file and collects its errors.
 pub(super) struct Reader<'a> {
     pub file: &'a str,
     /// The file's text.

@@ -56,7 +56,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The place in the file of a byte of a text, when the file has the text as it is.
+    /// The location of a byte of a text in the file, if the file contains the text unchanged.
     pub(super) fn within_text(
         &self,
         span: &Range<usize>,

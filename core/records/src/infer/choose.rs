@@ -26,7 +26,7 @@ pub(super) struct Choice {
     pub why: String,
 }
 
-/// The fields to choose from: what is known of them, and how each is read.
+/// The fields to choose from: their statistics, and their notation.
 pub(super) struct Fields<'a> {
     pub sample: &'a Sample,
     pub readings: &'a BTreeMap<&'a str, Reading>,

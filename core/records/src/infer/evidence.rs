@@ -210,7 +210,7 @@ impl Evidence {
         self.truths.values().sum()
     }
 
-    /// Checks that a word for true, or for false, was seen.
+    /// Checks that a word for true, or for false, occurs.
     pub fn has_truth(&self, truth: bool) -> bool {
         self.truths
             .keys()

@@ -160,7 +160,7 @@ pub(super) fn kind(name: &str, profile: &Profile) -> Reading {
         .or_else(|| time(name, p, values))
         .or_else(|| numeral(p, values));
     match found.filter(|_| values > 0) {
-        // JSON keeps such words as they are.
+        // JSON keeps such words unchanged.
         Some(found) if found.kind == Kind::Json => found,
         Some(found) => without(found, p, nothing),
         None => {

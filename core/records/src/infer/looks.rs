@@ -22,7 +22,7 @@ const UNITS: [(&[&str], &str); 17] = [
 ];
 const CURRENCIES: [&str; 6] = ["usd", "eur", "gbp", "chf", "jpy", "cny"];
 const SHARES: [&str; 5] = ["rate", "ratio", "share", "fraction", "probability"];
-/// Words of names of what is counted or measured from zero.
+/// Words in names of quantities that start at zero.
 const FROM_ZERO: [&str; 16] = [
     "age", "attempts", "bytes", "count", "counts", "duration", "elapsed", "errors", "failures",
     "latency", "length", "retries", "size", "total", "wait", "width",

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// Different texts that are remembered, and one more to know that there are others.
 pub(super) const DISTINCT: usize = 12;
-/// Fields of an object beyond which it is taken for a map with data as keys.
+/// Maximum number of fields of an object; a larger one is treated as a map with data as keys.
 pub(super) const FIELDS: usize = 100;
 /// Objects and lists inside each other beyond which they are kept as JSON.
 const DEPTH: usize = 6;
@@ -58,7 +58,7 @@ pub(super) struct Profile {
     pub opaque: bool,
     /// Evidence of how values are written.
     pub evidence: Evidence,
-    /// Set when values are kept as they are, since some do not fit the type of the others.
+    /// Set if values are kept unchanged, because some do not fit the type of the others.
     pub plain: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Records taken from all files of a source, evenly, and what their fields look like.
+//! Samples records evenly from all files of a source, and collects statistics of their fields.
 
 use super::{evidence::is_nothing, looks, profile::Profile};
 use crate::{
@@ -17,17 +17,17 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-/// Files that records are taken from, evenly spaced when there are more.
+/// Maximum number of files to sample, evenly spaced if there are more.
 const FILES: usize = 200;
 /// Fields beyond which no more are described.
 const FIELDS: usize = 500;
-/// Fields that are looked at for a key.
+/// Maximum number of fields to consider for a key.
 const KEY_FIELDS: usize = 64;
 
 /// Statistics of the sampled records.
 #[derive(Default)]
 pub(super) struct Sample {
-    /// Records that could be taken apart.
+    /// Number of parsed records.
     pub records: u64,
     /// Records that could not.
     pub broken: u64,
@@ -42,7 +42,7 @@ pub(super) struct Sample {
     /// Names that several columns of one CSV file have, with how many records have a value in any of
     /// them. Their profiles are of all cells.
     pub repeated: BTreeMap<String, u64>,
-    /// Each file that was read, and the line of the last record taken from it.
+    /// Each file that was read, and the line of the last sampled record.
     pub files: Vec<((SourceFile, Format), u64)>,
     /// Files that could not be read to their end.
     pub damaged: Vec<(String, String)>,
@@ -134,7 +134,7 @@ impl Sampler<'_> {
             column.as_string_opt::<i32>()
         });
         for (row, line) in parsed.lines.iter().enumerate() {
-            // Records on one line, as in a list of JSON, are taken or left together.
+            // Records on one line, as in a JSON array, are sampled or skipped together.
             if self.room == 0 && *line != self.line {
                 break;
             }
@@ -226,7 +226,7 @@ impl Sample {
         self.hashes.remove(name);
     }
 
-    /// Keeps fields as they are from now on; `false` when all of them already were.
+    /// Keeps fields unchanged from now on; `false` if all of them already were.
     pub fn simplify(&mut self, names: &BTreeSet<String>) -> bool {
         let mut changed = false;
         for name in names {

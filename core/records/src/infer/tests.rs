@@ -715,7 +715,7 @@ impl Dice {
 
 #[test]
 fn every_draft_is_sound_and_met_by_its_records() {
-    // Fields whose type had to be given up, since some value did not fit it.
+    // Fields whose type was abandoned, because some value did not fit it.
     let mut given_up = 0;
     for seed in 0..300 {
         let mut dice = Dice(seed);

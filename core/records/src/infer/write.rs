@@ -146,7 +146,7 @@ impl Draft {
         let _ = writeln!(self.text, "{line}{comment}");
     }
 
-    /// The head of a field's table: what it is called, its type and how its values are written.
+    /// The head of a field's table: name, type and notation.
     fn head(&mut self, table: &str, name: &str, called: &str, reading: &Reading) {
         self.fields += 1;
         let _ = writeln!(self.text, "\n[{table}]");

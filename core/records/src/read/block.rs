@@ -18,7 +18,7 @@ use crate::{contract::Field, format::Format};
 use input::Input;
 use std::{io, sync::Arc};
 
-/// Size at which a block is handed on.
+/// Size at which a block is passed on.
 const BLOCK_BYTES: usize = 2 << 20;
 /// Maximum number of records of a block, even if they are short: the description of a refused
 /// record takes 100 times the memory of `{}`.
@@ -46,7 +46,7 @@ pub(super) enum Shape {
     Csv(Arc<Header>),
     /// Rows of columns; there are no bytes.
     Rows(super::parquet::rows::Rows),
-    /// One record that cannot even be taken apart; the bytes are its beginning.
+    /// One unparsable record; the bytes are its start.
     Refused(Violation),
 }
 
@@ -135,7 +135,7 @@ impl Cutter<'_, '_> {
         Stop::Broken(format!("{error}; {read} {were} read"))
     }
 
-    /// Hands on the first bytes of the buffer as whole records.
+    /// Passes on the first bytes of the buffer as whole records.
     fn emit(&mut self, length: usize, shape: Shape) -> Result<(), Stop> {
         if length == 0 {
             return Ok(());
@@ -144,7 +144,7 @@ impl Cutter<'_, '_> {
         self.give_bytes(bytes, shape)
     }
 
-    /// Hands on whole records with which the line being read begins.
+    /// Passes on whole records that start on the current line.
     fn give_bytes(&mut self, bytes: Vec<u8>, shape: Shape) -> Result<(), Stop> {
         let lines = memchr::memchr_iter(b'\n', &bytes).count();
         let marks = match &shape {
@@ -167,7 +167,7 @@ impl Cutter<'_, '_> {
         Ok(())
     }
 
-    /// Hands on whole records in so many lines.
+    /// Passes on whole records in so many lines.
     fn give_lines(&mut self, bytes: Vec<u8>, lines: usize, shape: Shape) -> Result<(), Stop> {
         let first_line = self.line;
         self.line += lines as u64;
@@ -203,7 +203,7 @@ impl Cutter<'_, '_> {
         })
     }
 
-    /// Forgets what is left of the line with which the buffer begins.
+    /// Skips the rest of the line at the start of the buffer.
     fn skip_line(&mut self) {
         loop {
             if let Some(end) = memchr::memchr(b'\n', &self.input.bytes) {

@@ -16,7 +16,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Magic number of gzip.
 const GZIP: &[u8] = b"\x1f\x8b";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
-/// Maximum number of bytes that a way of packing begins with.
+/// Maximum length of a magic number.
 const MAGIC_BYTES: u64 = 6;
 /// Magic numbers of unsupported compression formats, and their names.
 const UNREAD: [(&[u8], &str); 4] = [

@@ -72,7 +72,7 @@ impl ExtraFields {
         Violation::new(Reason::UnknownField, message).of(&cut(name, NAME_CHARACTERS))
     }
 
-    /// Keeps a field's name; its value is to follow.
+    /// Keeps a field's name; its value follows.
     pub fn keep(&mut self, name: &str, value: Value) {
         self.rest.push((name.to_string(), value));
     }

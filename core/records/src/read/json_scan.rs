@@ -158,7 +158,7 @@ impl Scan {
 
     /// Closes a bracket, if it is of the kind that was opened.
     fn close(&mut self, byte: u8) -> bool {
-        // Deeper than can be remembered no record is taken anyhow.
+        // A record of greater depth is refused anyway.
         let known = self.depth <= 128;
         if known && (self.objects & 1 == 1) != (byte == b'}') {
             return false;

@@ -36,7 +36,7 @@ use std::{
 
 /// Rows in memory at a time.
 const BATCH_ROWS: usize = 8192;
-/// Bytes of a row group that are in memory, as they are in the file.
+/// Maximum size of a row group in memory, compressed.
 const GROUP_BYTES_MAX: u64 = 1 << 30;
 /// Bytes of the metadata at the end of a file.
 const FOOTER_BYTES_MAX: u64 = 32 << 20;
@@ -216,7 +216,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Hands on rows, in parts whose texts are bounded.
+    /// Passes on rows, in batches whose texts are bounded.
     fn give(&mut self, batch: &RecordBatch) -> Result<(), Stop> {
         for rows in Rows::parts(batch, &self.plan) {
             let block = Block {
@@ -233,7 +233,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The bytes of the wanted columns of a row group, found to be what they claim.
+    /// The bytes of the wanted columns of a row group, validated.
     fn chunks(&mut self, group: &RowGroupMetaData) -> Result<Chunks, String> {
         let size = self.ranges.size();
         let mut parts = Vec::new();

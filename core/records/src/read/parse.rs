@@ -133,7 +133,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Reads a record; `text` is what it is known to be as text.
+    /// Parses a record; `text` is the record as text, if known.
     fn json(&mut self, line: u64, raw: &[u8], text: Option<&str>) {
         self.out.records += 1;
         let text = text.map_or_else(|| std::str::from_utf8(raw), Ok);

@@ -162,7 +162,7 @@ impl<'t> Line<'t> {
         self.close(start, end)
     }
 
-    /// Ends a string where a byte was found that cannot be part of it as it is.
+    /// Ends a string at a byte that cannot be part of it unescaped.
     fn close(&mut self, start: usize, end: usize) -> Option<&'t str> {
         if self.text.as_bytes()[end] != b'"' {
             return None;

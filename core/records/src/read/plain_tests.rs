@@ -30,7 +30,7 @@ fn check_under(contract: &Contract, line: &str) -> bool {
     let pseudonyms = Arc::new(Pseudonyms::new("", None));
     let row = |read: &mut dyn FnMut(&mut [Column]) -> bool| {
         let mut columns = column::columns(&contract.fields, &pseudonyms);
-        // Something before it, which has to stay as it is.
+        // A row before it, which must not change.
         for (field, column) in contract.fields.iter().zip(&mut columns) {
             match field.name.as_str() {
                 "b" => column.push_integer(1),

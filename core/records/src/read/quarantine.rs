@@ -94,7 +94,7 @@ impl Violation {
         self
     }
 
-    /// Becomes what it is seen from the value that contains it.
+    /// Prefixes the path with that of the containing value.
     pub(crate) fn within(&mut self, outer: &str) {
         self.field = prefixed(outer, &self.field);
     }

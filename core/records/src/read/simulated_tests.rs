@@ -1,5 +1,5 @@
-//! The reader on simulated records of every type in the catalogue of contracts: what is fit is
-//! taken, and what is not is refused for the reason that the simulation counted.
+//! The reader on simulated records of every type in the catalogue of contracts: valid records are
+//! accepted, and others are refused for the reasons that the simulation counted.
 
 use super::*;
 use crate::contract::Contract;

@@ -1,4 +1,4 @@
-//! Whole files through the reader: what is accepted, what is refused with which line, what is broken.
+//! Whole files through the reader: accepted records, refused ones with their lines, broken files.
 
 use super::*;
 use arrow::array::AsArray;

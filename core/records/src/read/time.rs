@@ -40,7 +40,7 @@ impl Time {
         let moment = civil.and_then(|civil| zone.to_ambiguous_timestamp(civil).compatible());
         match moment {
             Ok(moment) => moment.as_microsecond(),
-            // Beyond the moments that the library knows, the offset stays what it was last.
+            // Beyond the moments that the library knows, the last offset is used.
             Err(_) => {
                 let end = if local < 0 {
                     Timestamp::MIN
@@ -59,8 +59,8 @@ pub fn timestamp(text: &str) -> Option<i64> {
     certain(text).map(|time| time.in_zone(None))
 }
 
-/// The time of a text in a form whose meaning is certain: ISO 8601, as far as programs write it, with
-/// some ways of writing UTC, and RFC 2822. A bare day is a date, not a moment.
+/// Parses a time in an unambiguous form: ISO 8601 and its common variants, with some ways of writing
+/// UTC, and RFC 2822. A bare day is a date, not a moment.
 pub fn certain(text: &str) -> Option<Time> {
     if let Some(time) = plain(text.as_bytes()) {
         return Some(time);

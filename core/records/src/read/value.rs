@@ -103,7 +103,7 @@ pub(super) fn push_number(field: &Field, column: &mut Column, value: f64) -> Che
         (FieldKind::Integer | FieldKind::Boolean, Some(value)) => {
             push_integer(field, column, value)
         }
-        // The shortest digits that mean this number are those that were written, as far as 15 go.
+        // The shortest digits of this number are those that were written, up to 15 digits.
         (FieldKind::Timestamp | FieldKind::Date, _) => {
             text::push_digits(&value.to_string(), field, column)
         }

@@ -1,4 +1,4 @@
-//! Git repositories as sources: one file of records, made as it is read.
+//! Git repositories as sources: one file of records, generated while it is read.
 
 use super::{Listing, SourceFile, Stored};
 use crate::error::SourceError;

@@ -26,7 +26,7 @@ pub struct Days {
 /// The dated segments of a pattern, and the days that are asked for.
 #[derive(Debug, Clone)]
 pub(super) struct Partition {
-    /// The segments of the pattern as they are written, from the first to the last dated one.
+    /// The segments of the pattern, from the first to the last dated one.
     segments: Vec<String>,
     days: Option<Days>,
 }

@@ -100,7 +100,7 @@ pub(super) async fn again<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F)
     ask().await
 }
 
-/// A listing that is read whole before its first object is given on.
+/// A listing that is read completely before its first object is returned.
 fn whole(
     list: impl Fn() -> BoxStream<'static, Result<ObjectMeta>> + Send + Sync + 'static,
 ) -> BoxStream<'static, Result<ObjectMeta>> {

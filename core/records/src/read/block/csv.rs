@@ -153,8 +153,8 @@ impl Cutter<'_, '_> {
         self.line += memchr::memchr_iter(b'\n', &passed).count() as u64;
     }
 
-    /// The buffer begins with a record of which a quoted cell is not closed: its first line is
-    /// refused, and with `all` every such line of the buffer.
+    /// The buffer starts with a record with an unclosed quoted cell: its first line is refused, and
+    /// with `all` every such line of the buffer.
     fn unclosed(&mut self, header: &Arc<Header>, all: bool) -> Result<(), Stop> {
         let bytes = std::mem::take(&mut self.input.bytes);
         let mut at = 0;

@@ -51,7 +51,7 @@ impl<'r> Input<'r> {
         lines_end(&mut self.bytes);
     }
 
-    /// Returns true if there may be more than what is in the buffer.
+    /// Returns true if there may be more than the buffered data.
     pub fn more(&self) -> bool {
         self.end.is_none()
     }

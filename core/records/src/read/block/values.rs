@@ -20,7 +20,7 @@ struct Cursor {
     at: usize,
     /// Lines of the buffer passed.
     lines: u64,
-    /// Bytes of the line being read that lie before `line_start`, in blocks already handed on.
+    /// Bytes of the current line before `line_start`, in blocks already passed on.
     line_before: u64,
     /// Start of the current line in the buffer.
     line_start: usize,
@@ -73,7 +73,7 @@ impl Cutter<'_, '_> {
         Ok(())
     }
 
-    /// Hands on what was passed.
+    /// Passes on the values so far.
     fn give_values(&mut self, place: &mut Cursor) -> Result<(), Stop> {
         let spans = std::mem::take(&mut place.spans);
         place.line_before += (place.at - place.line_start) as u64;
@@ -158,7 +158,7 @@ impl Cutter<'_, '_> {
         place.pass(&self.input.bytes, end);
     }
 
-    /// Refuses a value that is too long, and forgets it as it is read.
+    /// Refuses a value that is too long, and skips it.
     fn long_value(
         &mut self,
         place: &mut Cursor,
@@ -218,7 +218,7 @@ impl Cutter<'_, '_> {
         self.resume(place, indent)
     }
 
-    /// Passes over lines until one begins, no deeper than `indent`, with a bracket.
+    /// Skips lines until one starts, no deeper than `indent`, with a bracket.
     fn resume(&mut self, place: &mut Cursor, indent: u64) -> Result<(), Stop> {
         let from = self.line + place.lines;
         let mut lost = false;

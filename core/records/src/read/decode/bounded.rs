@@ -8,13 +8,13 @@ use std::{
     },
 };
 
-/// A file may become this many times as long as it is. Logs and tables become 5 to 50 times as long;
-/// what gzip cannot exceed is 1032.
+/// Maximum ratio of decompression. Logs and tables expand 5 to 50 times; the maximum of gzip is
+/// 1032.
 pub(super) const TIMES_MAX: u64 = 200;
 /// Minimum size to which a file may always unpack.
 pub(super) const FREE_BYTES: u64 = 1 << 30;
 
-/// Counts the bytes that are taken from a reader.
+/// Counts the bytes that are read from a reader.
 pub(super) struct Counted<R> {
     inner: R,
     taken: Arc<AtomicU64>,

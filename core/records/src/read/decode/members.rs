@@ -1,7 +1,8 @@
 //! Files of several packed members, one after another, with zeros between and after them.
 //!
-//! Tapes, disks and archives pad what they hold with zeros to whole blocks, and joined archives keep
-//! the padding. Bytes after a member that are neither zeros nor another member are an error.
+//! Tapes, disks and archives pad their contents with zeros to whole blocks, and concatenated
+//! archives keep the padding. Bytes after a member that are neither zeros nor another member are an
+//! error.
 
 use flate2::bufread::GzDecoder;
 use std::io::{self, BufRead, Read};
@@ -24,7 +25,7 @@ pub(super) trait Member: Read + Sized {
     /// Begins to unpack the next member.
     fn unpack(packed: Self::Packed) -> io::Result<Self>;
 
-    /// Gives back what follows the member.
+    /// Returns the reader after the member.
     fn into_packed(self) -> Self::Packed;
 }
 
@@ -49,7 +50,7 @@ impl<R: BufRead> Member for ZstdDecoder<'static, R> {
     type Packed = R;
     const NOUN: &'static str = "zstd frame";
 
-    /// Frames begin with 28, those to be skipped with 50 to 5F.
+    /// Frames start with 28, skippable ones with 50 to 5F.
     fn begins(byte: u8) -> bool {
         matches!(byte, 0x28 | 0x50..=0x5f)
     }
@@ -77,7 +78,7 @@ impl<M: Member> Members<M> {
         Ok(Self { member })
     }
 
-    /// Passes over zeros to the next member, if there is one.
+    /// Skips zeros to the next member, if there is one.
     fn advance(&mut self) -> io::Result<()> {
         let Some(mut packed) = self.member.take().map(M::into_packed) else {
             return Ok(());

@@ -37,7 +37,7 @@ enum Kind {
     Integer(Int64Array),
     Unsigned(UInt64Array),
     Number(Float64Array),
-    /// Decimal numbers, as they are written.
+    /// Decimal numbers, as text.
     Decimal(StringArray),
     /// Moments, and how many of their units are a second.
     Moment(Int64Array, i64),
@@ -157,7 +157,7 @@ impl Kind {
         let to = |kind: &DataType| cast(array, kind).ok();
         let integers = |array: &ArrayRef| array.as_primitive::<Int64Type>().clone();
         Some(match array.data_type() {
-            // Nothing but nulls.
+            // Only nulls.
             DataType::Null => Self::Other("nothing".to_string()),
             DataType::Boolean => Self::Boolean(array.as_boolean().clone()),
             DataType::Int8
@@ -226,7 +226,7 @@ fn find(names: &Fields, columns: &[ArrayRef], key: &str) -> Option<(ArrayRef, Op
     })
 }
 
-/// Moments as they are kept, and how many of their units are a second.
+/// Moments in their unit, and the number of units per second.
 fn moments(array: &ArrayRef, unit: TimeUnit) -> (Int64Array, i64) {
     match unit {
         TimeUnit::Second => (

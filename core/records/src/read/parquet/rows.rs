@@ -31,7 +31,7 @@ pub(in crate::read) struct Rows {
     too_long: bool,
 }
 
-/// Rows with their values at hand.
+/// Rows with access to their values.
 pub(in crate::read) struct Table<'a> {
     /// For each field of the contract its values; `None` when the file has no such column.
     cells: Vec<Option<Cells>>,

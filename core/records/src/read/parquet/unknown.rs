@@ -11,7 +11,7 @@ use arrow::{
 use arrow_schema::{Field as ArrowField, FieldRef, Schema};
 use std::sync::Arc;
 
-/// The columns that no field has, when they are to be kept.
+/// The columns without a field, if they are kept.
 pub(super) fn rest<'c>(
     columns: impl Iterator<Item = (&'c FieldRef, &'c ArrayRef)>,
     fields: &[Field],

@@ -3,7 +3,7 @@
 use super::formatted;
 use crate::contract::TimeFormat;
 
-/// Characters of a text that is looked at for the format it has.
+/// Maximum length of a text whose format is guessed.
 const GUESSED: usize = 64;
 
 /// Formats in which a text is a time, for a contract to declare: several where the order of day and

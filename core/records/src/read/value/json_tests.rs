@@ -182,7 +182,7 @@ fn unknown_fields_are_counted_by_path() {
     assert_eq!(found, ["#read(\"x\")", "steps.who"]);
 }
 
-/// Reads lines under a contract whose fields have paths: the rows, what is kept of the rest, refusals.
+/// Reads lines under a contract whose fields have paths: returns rows, extra fields, refusals.
 fn read_paths(unknown: &str, lines: &str) -> (Vec<String>, Vec<String>) {
     let text = format!(
         "title = \"T\"\nunknown = \"{unknown}\"\n[field.id]\ntype = \"string\"\n[field.status]\n\

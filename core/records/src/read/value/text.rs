@@ -1,6 +1,6 @@
 //! Texts as values: cells of CSV, strings of JSON and Parquet, and values in contracts.
 //!
-//! A refusal names what is accepted, and the line to add to the contract where one would do.
+//! A refusal names the accepted forms, and the line to add to the contract, if one would suffice.
 
 use crate::{
     contract::{Field, FieldKind, Notation, numeral_mark},
@@ -104,8 +104,8 @@ pub(in crate::read) fn push(
     Err(Violation::new(Reason::WrongType, message))
 }
 
-/// A number in a field whose values are no numbers of their own: a time that counts from 1970 or that
-/// is written in digits, or a word for true or false.
+/// A number in a field of another type: a time that counts from 1970 or that is written in digits, or
+/// a word for true or false.
 pub(in crate::read) fn push_digits(text: &str, field: &Field, column: &mut Column) -> Checked {
     let notation = &field.notation;
     let shown = || format!("number {text}");
