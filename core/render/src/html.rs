@@ -52,7 +52,7 @@ pub fn report_with(
     templates: &Templates,
 ) -> Result<String, Error> {
     let nonce = canonical::hash(report);
-    // Every browser has some glyph for every character; only what is never drawn is taken out.
+    // Every browser has some glyph for every character; only invisible ones are removed.
     let (report, changes) = sanitise::report(report, &|_| true)?;
     let drawn = Counter::new(0u32);
     let draw = |chart: &Chart, width: f64| {

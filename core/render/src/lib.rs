@@ -64,10 +64,10 @@ impl Layout {
 /// An error of rendering.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A skeleton is not a template, or asks for what is not there.
+    /// A skeleton is not a template, or refers to a missing part.
     #[error("{message}")]
     Template {
-        /// File, line and what is wrong.
+        /// File, line and error.
         message: String,
     },
     /// Typst refused the document, or the PDF would not conform to PDF/UA-1 and PDF/A-3a.

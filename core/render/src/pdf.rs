@@ -58,7 +58,7 @@ fn attempt(
     export(&files, &document, &identity)
 }
 
-/// All that Typst is to see of a report.
+/// The files of a report for Typst.
 fn files(
     report: &Report,
     layout: Layout,

@@ -1,7 +1,7 @@
 //! The data of the print templates: the report with every number formatted.
 //!
-//! Templates lay out and compute nothing, so this is the one place where a print reader's wording,
-//! choice and shortening are decided. Text is data in it, as it is in the report.
+//! Templates lay out and compute nothing, so this is the one place that decides wording, selection
+//! and shortening for print. Text is data in it, as in the report.
 
 mod cell;
 mod data;
@@ -410,7 +410,7 @@ pub(crate) fn has_improvements(report: &Report) -> bool {
     !report.effects.is_empty() || cells.any(|cell| cell.chapter == Chapter::Improvements)
 }
 
-/// Words of the technical report's own tables, as far as it has them.
+/// Words of the technical report's own tables, if it has them.
 fn table_headings(view: &View) -> Vec<&'static str> {
     let parts: [(bool, &[&str]); 4] = [
         (!view.kpis.is_empty(), &["95 % interval"]),

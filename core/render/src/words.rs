@@ -19,7 +19,7 @@ pub(crate) fn named(name: &str) -> String {
     }
 }
 
-/// The text with a capital at its beginning, unless it begins with a name or a symbol.
+/// The text with an initial capital, unless it starts with a name or a symbol.
 pub(crate) fn capital(text: &str) -> String {
     let word = text.split(' ').next().unwrap_or_default();
     let plain = word.len() > 1 && word.bytes().all(|b| b.is_ascii_lowercase());

@@ -50,7 +50,7 @@ mod tests;
 use detect::examine;
 use present::{Reporter, frame_of};
 
-/// The kind, as it is registered.
+/// The registered kind.
 pub const ANOMALY: Kind = Kind {
     name: "anomaly",
     chapter: Some(Chapter::Events),
@@ -264,7 +264,7 @@ fn least(step: Step) -> Options {
     }
 }
 
-/// Maximum number of steps of history that are looked at: the latest.
+/// Maximum number of steps of history to analyse: the latest.
 fn history_max(step: Step) -> usize {
     match step {
         Step::Day => 1500,
@@ -273,7 +273,7 @@ fn history_max(step: Step) -> usize {
     }
 }
 
-/// Maximum number of groups that are looked at: the largest.
+/// Maximum number of groups to analyse: the largest.
 const GROUPS_MAX: usize = 200;
 
 /// The richest structure that some series supports.

@@ -64,7 +64,7 @@ use present::{Reporter, did};
 use register::{Improvement, WHOLE, read};
 use tables::frame_of;
 
-/// The kind, as it is registered.
+/// The registered kind.
 pub const EFFECTIVENESS: Kind = Kind {
     name: "effectiveness",
     chapter: Some(Chapter::Improvements),
@@ -176,7 +176,7 @@ fn method(aggregate: Aggregate) -> String {
     )
 }
 
-/// Maximum number of days that are looked at, the latest, and most components, the largest.
+/// Maximum number of days, the latest, and of components, the largest.
 const DAYS_MAX: usize = 1500;
 
 const GROUPS_MAX: usize = 200;
@@ -188,7 +188,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     let mut notes = Vec::new();
     let improvements = read(context, &params, register, &mut notes)?;
     let is_whole = |one: &Improvement| one.component == WHOLE;
-    // Without components nothing but the whole can be looked at.
+    // Without components only all records together can be analysed.
     let has_column = records.has(&params.component_column);
     let by = if !has_column && !improvements.is_empty() && improvements.iter().all(is_whole) {
         Vec::new()

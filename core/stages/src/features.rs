@@ -90,7 +90,7 @@ use columns::Feature;
 use params::Params;
 use rows::Rows;
 
-/// The kind, as it is registered.
+/// The registered kind.
 pub const FEATURES: Kind = Kind {
     name: "features",
     chapter: Some(Chapter::Other),

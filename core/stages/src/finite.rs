@@ -22,7 +22,7 @@ pub(crate) fn finite(cell: &mut Cell) {
             .interval
             .filter(|ends| ends.iter().all(|end| end.is_finite()));
     }
-    // An effect that cannot be computed is none.
+    // An effect that cannot be computed is removed.
     cell.effects.retain(|effect| {
         let numbers = [
             effect.before,

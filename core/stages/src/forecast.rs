@@ -49,7 +49,7 @@ mod tests;
 use predict::{HISTORY_MAX, foretell, need};
 use present::Reporter;
 
-/// The kind, as it is registered.
+/// The registered kind.
 pub const FORECAST: Kind = Kind {
     name: "forecast",
     chapter: Some(Chapter::Outlook),

@@ -10,8 +10,7 @@ use polars::prelude::*;
 use serde::{Deserialize, Deserializer};
 use std::collections::HashMap;
 
-/// Largest size of a value that is taken: its fourth power still fits into 64 bits, so that no
-/// variance of anything overflows.
+/// Largest valid value: its fourth power still fits into 64 bits, so that no variance overflows.
 const SIZE_MAX: f64 = 1e60;
 /// Sizes below this are zero: nothing is divided by them.
 const SIZE_MIN: f64 = 1e-60;
@@ -56,8 +55,8 @@ pub fn micros(piece: &Piece<'_>, name: &str) -> Result<Vec<Option<i64>>, StageEr
     }
 }
 
-/// Numbers of a column; booleans are 0 and 1. What no computation can hold (not a number, infinite,
-/// beyond 1e60) counts as missing, and is taken note of.
+/// Numbers of a column; booleans are 0 and 1. Unusable values (not a number, infinite, beyond 1e60)
+/// count as missing, and are recorded.
 pub fn numbers(
     piece: &Piece<'_>,
     name: &str,

@@ -169,7 +169,7 @@ pub enum Reads {
     Pieces,
     /// It keeps them, so its memory grows with them.
     All,
-    /// Not itself: the rows that it is given are those of the query among its params.
+    /// None of its own: its rows are those of the query in its params.
     Query,
     /// None.
     Nothing,

@@ -22,7 +22,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The kind, as it is registered.
+/// The registered kind.
 pub const NOOP: Kind = Kind {
     name: "noop",
     chapter: None,

@@ -120,7 +120,7 @@ impl Input {
         self.rows.read(&chosen, &mut take)
     }
 
-    /// All rows at once: for datasets that are small by their nature, and for kinds that hand on rows.
+    /// All rows at once: for small datasets, and for kinds that return rows.
     pub(crate) fn whole(&self, columns: &[&str]) -> Result<Piece<'_>, StageError> {
         let mut whole: Option<DataFrame> = None;
         self.each(columns, |piece| {

@@ -113,7 +113,7 @@ struct Row {
 struct Hour {
     time: DateTime,
     records: u64,
-    /// Records that add above the line of the rate, and what they add.
+    /// Records that count in the numerator of the rate, and their contribution.
     with_events: u64,
     events: f64,
 }

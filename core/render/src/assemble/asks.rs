@@ -6,7 +6,7 @@ use crate::words::{named, shorten, words_of_date};
 use retrocast_domain::{Chapter, Effect, Finding, Severity, Verdict};
 use std::collections::BTreeSet;
 
-/// Requests to the reader; more than a handful is none.
+/// Maximum number of requests to the reader.
 const ASKS_MAX: usize = 5;
 /// Asked if the first page reports missing records and no finding does.
 const INCOMPLETE: &str =

@@ -1,5 +1,5 @@
-//! The findings that the first page leads with: what is new first, by the harm it does, and one line
-//! for many groups with the same finding.
+//! The findings at the top of the first page: new ones first, by harm, and one line for many groups
+//! with the same finding.
 
 use super::findings;
 use crate::words::named;
@@ -162,9 +162,8 @@ impl Alarm {
     }
 }
 
-/// Rank by the harm that is done: figures and effects that people feel, then what is going to hurt,
-/// then lasting changes of level, then other signs of trouble, then single days. What is critical ranks
-/// one higher.
+/// Rank by harm: figures and effects that people feel, then expected harm, then lasting changes of
+/// level, then other signs of trouble, then single days. Critical findings rank one higher.
 fn harm(finding: &Finding) -> u8 {
     let rank = match finding.chapter {
         Chapter::Improvements | Chapter::Figures => 1,
@@ -176,7 +175,7 @@ fn harm(finding: &Finding) -> u8 {
     rank - u8::from(finding.severity == Severity::Critical)
 }
 
-/// By how much something changed, relative to what it was; 0 where that is not known.
+/// The relative size of a change; 0 if unknown.
 fn relative_size(finding: &Finding) -> f64 {
     let number = |name: &str| {
         finding

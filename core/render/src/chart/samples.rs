@@ -9,7 +9,7 @@ use retrocast_domain::{
     chart::{Band, Bar, Level, Marker, Panel, Role, Series},
 };
 
-/// A title that would do harm if it were ever taken for markup.
+/// A title that would do harm as markup.
 pub(crate) const HOSTILE: &str =
     "</title></text><script>alert(1)</script>\u{7}\u{202e}& \"q\" 'q' #read(\"x\") ]]> 漢字 😀";
 

@@ -380,7 +380,7 @@ fn path(points: &[(f64, f64)]) -> String {
     out
 }
 
-/// A coordinate with two decimals at most; what is not a number becomes 0.
+/// A coordinate with at most two decimals; NaN becomes 0.
 pub(crate) fn num(value: f64) -> String {
     if !value.is_finite() {
         return "0".to_string();

@@ -23,7 +23,7 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
-/// Characters that are not drawn or that reorder what is drawn.
+/// Characters that are invisible or that reorder text.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')

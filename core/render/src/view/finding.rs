@@ -89,7 +89,7 @@ pub(super) fn headline(finding: &Finding, earlier: Option<&EarlierReport>) -> Fi
     }
 }
 
-/// Whether the report before had it; `None` where there is none.
+/// Marks a finding as new or since when it is known; `None` without a previous report.
 fn mark(finding: &Finding, earlier: Option<&EarlierReport>) -> Option<String> {
     let earlier = earlier?;
     Some(match earlier.find(finding) {
@@ -98,7 +98,7 @@ fn mark(finding: &Finding, earlier: Option<&EarlierReport>) -> Option<String> {
     })
 }
 
-/// One of the report before that is not found any more, as it read there.
+/// A finding of the previous report that is no longer found, with its wording there.
 pub(super) fn gone(known: &EarlierFinding, window: &str) -> FindingView {
     let (severity, severity_word) = severity(known.severity);
     let times = known.times;

@@ -105,7 +105,7 @@ fn texts(value: &Value, out: &mut Vec<String>) {
     }
 }
 
-/// The terms that occur in what is printed, with their meanings; `headings` are those of its tables
+/// The terms that occur in the printed text, with their meanings; `headings` are those of tables
 /// that templates set.
 pub(super) fn glossary(view: &Value, headings: &[&str]) -> Vec<[&'static str; 2]> {
     let mut all: Vec<String> = headings.iter().map(|text| text.to_lowercase()).collect();

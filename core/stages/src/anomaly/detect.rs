@@ -31,7 +31,7 @@ impl Examined<'_> {
     }
 }
 
-/// Numbers of the steps that were looked at in a group.
+/// Numbers of the analysed steps of a group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct LookedAt {
     /// All of them.
@@ -51,9 +51,9 @@ pub(super) struct Event {
     pub(super) last: usize,
     pub(super) peak: usize,
     pub(super) up: bool,
-    /// Probability of the peak, both sides where both are looked for.
+    /// Probability of the peak, two-sided if both directions are tested.
     pub(super) p: f64,
-    /// The same, corrected for the number of values looked at.
+    /// The same, corrected for the number of analysed values.
     pub(super) p_adjusted: f64,
     /// True if the isolation forest agrees.
     pub(super) agreed: bool,
@@ -62,7 +62,7 @@ pub(super) struct Event {
 /// Score above which the isolation forest calls a step unusual.
 const FOREST_LIMIT: f64 = 0.6;
 
-/// First step of the history that is looked at, and first step of the window.
+/// First step of the analysed history, and first step of the window.
 pub(super) fn region(context: &Context, params: &Params, lines: &SeriesSet) -> (usize, usize) {
     let window = lines.index_of(context.window.start);
     let look_back = params.look_back.map_or(window, |days| {

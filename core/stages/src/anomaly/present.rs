@@ -49,7 +49,7 @@ impl Reporter<'_> {
         let is_whole = |value: &f64| value.fract() == 0.0;
         let is_count =
             self.params.aggregate().adds_up() && group.line.values.iter().flatten().all(is_whole);
-        // Whole numbers within the band: what is outside of it is outside of them, too.
+        // Integers within the band: values outside of it are outside of them, too.
         let (least, most) = ((low - 1e-9).ceil(), (high + 1e-9).floor());
         let is_whole = is_count && least <= most;
         let bounds = if is_whole { [least, most] } else { [low, high] };

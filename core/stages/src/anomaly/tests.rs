@@ -7,7 +7,7 @@ use polars::prelude::DataFrame;
 use retrocast_domain::{Severity, Window};
 use serde_json::json;
 
-/// Whole numbers around a weekly rhythm, different for every group.
+/// Integers around a weekly pattern, different for every group.
 fn rhythm(seed: u64, mean: f64) -> Vec<f64> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut uniform = move || {
@@ -171,7 +171,7 @@ fn check_words(analysis: &Analysis) {
             };
             *value < bands[0].lower[at] || *value > bands[0].upper[at]
         });
-        // All that was looked at may be more than what is drawn.
+        // The analysed steps may be more than those drawn.
         let drawn = outside.count();
         let said = numbers_between(&title, "(", " the ");
         if title.contains("in the window") {

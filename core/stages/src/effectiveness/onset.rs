@@ -66,7 +66,7 @@ pub(super) fn onset(
         .filter_map(&departure)
         .map(|(score, _)| score)
         .collect();
-    // The days after must have departed as well, or there is nothing that could have begun early.
+    // The days after must have departed as well, or nothing can have begun early.
     let is_rare = |score: f64, chance: f64| {
         let as_far = earlier.iter().filter(|other| **other >= score).count();
         ((1 + as_far) as f64) < chance * (1 + earlier.len()) as f64

@@ -4,7 +4,7 @@ use super::{Params, params::Aggregate, params::Every};
 use polars::prelude::Column;
 use retrocast_domain::{Table, number};
 
-/// A column with what it means.
+/// A column with its definition.
 pub(super) struct Feature {
     pub(super) column: Column,
     /// Definition, in words.

@@ -106,7 +106,7 @@ fn recipes(params: &Params) -> Vec<Recipe> {
     recipes
 }
 
-/// All features made of the values before.
+/// All features made of earlier values.
 pub(super) fn features(context: &Context, params: &Params, rows: &Rows) -> Vec<Feature> {
     let recipes = recipes(params);
     let all: Vec<(&(String, Vec<Option<f64>>), &Recipe)> = rows

@@ -88,7 +88,7 @@ pub(super) enum Every {
 }
 
 impl Every {
-    /// Name of the column of times; that of the input for rows as they are.
+    /// Name of the column of times; that of the input for unchanged rows.
     pub(super) fn column(self) -> Option<&'static str> {
         match self {
             Self::Hour => Some("hour"),

@@ -122,7 +122,7 @@ impl Rows {
         self.keys.len()
     }
 
-    /// Rows as they are.
+    /// Unchanged rows.
     fn take(
         &mut self,
         params: &Params,

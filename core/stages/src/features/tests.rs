@@ -378,6 +378,6 @@ fn records_of_another_age_make_no_rows() {
     check("day", 40, true);
     check("hour", 39 * 24 + 1, true);
     check("week", 7, true);
-    // Rows as they are have no axis to fill.
+    // Unchanged rows have no axis to fill.
     check("none", 41, false);
 }

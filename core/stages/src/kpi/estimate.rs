@@ -420,7 +420,7 @@ impl Change {
             .is_some_and(|[low, high]| low > 0.0 || high < 0.0)
     }
 
-    /// Its size relative to the value before; of a share also to what is left of it, if that is more.
+    /// Its size relative to the earlier value; for a share also to its complement, if that is more.
     pub(super) fn relative(&self, metric: &Metric) -> f64 {
         if self.scale == Scale::Relative {
             return self.size.abs();

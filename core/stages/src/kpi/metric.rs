@@ -174,7 +174,7 @@ impl Metric {
         )
     }
 
-    /// The column of values that it is made of.
+    /// The column of its values.
     pub(super) fn value_read(&self) -> Option<&str> {
         self.value.as_deref().filter(|_| self.needs_value())
     }

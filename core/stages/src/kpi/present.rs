@@ -286,7 +286,7 @@ const POINTS: &str = "percentage points";
 pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>]) -> Vec<Table> {
     let noun = capitalised(params.noun());
     let has_target = |metric: &Metric| metric.target.is_some();
-    // A total of a longer or shorter window is given as it is, with that window's length.
+    // The total of a longer or shorter window is printed unscaled, with that window's length.
     let length = |figure: &Figure<'_>| {
         let days = windows.days(1);
         let is_other = figure.metric.grows_with_days() && days != windows.days(0);

@@ -15,17 +15,17 @@ use jiff::{
 use retrocast_domain::{Window, window::Comparison};
 use std::collections::BTreeMap;
 
-/// The windows that are looked at: the current one first, then back in time. Where records end within
-/// the current one, all of them end at the same place.
+/// The windows to compare: the current one first, then back in time. If records end within the
+/// current one, all of them end at the same point.
 pub(super) struct Windows {
     pub(super) windows: Vec<Window>,
-    /// End of the part of each that is looked at.
+    /// End of the compared part of each.
     ends: Vec<DateTime>,
     /// Whether records cover each of them.
     pub(super) covered: Vec<bool>,
     /// Number of windows before the current one that form the baseline.
     pub(super) baseline: usize,
-    /// The part that is looked at, when it is not the whole window.
+    /// The compared part, if it is not the whole window.
     pub(super) part: Option<Part>,
 }
 
@@ -81,7 +81,7 @@ impl Windows {
         is_in.then_some((at, offset))
     }
 
-    /// Length of the part of a window that is looked at, in days.
+    /// Length of the compared part of a window, in days.
     pub(super) fn days(&self, at: usize) -> f64 {
         let window = &self.windows[at];
         let start = window.start.at(0, 0, 0, 0);
@@ -90,7 +90,7 @@ impl Windows {
         hours.map_or(f64::from(window.days()), |hours| hours / 24.0)
     }
 
-    /// The days of the part of a window that is looked at.
+    /// The days of the compared part of a window.
     fn days_of(&self, at: usize) -> Vec<Day> {
         let start = self.windows[at].start;
         let end = self.ends[at];

@@ -44,7 +44,7 @@ impl Texts {
             printed(change, figure.proven),
             printed(baseline_change, false),
         ];
-        // The total of a longer or shorter window has another change per day than as it is.
+        // The total of a longer or shorter window changes differently per day than in total.
         let before = level(&figure.previous);
         let is_as_long = change
             .zip(before)

@@ -118,7 +118,7 @@ fn of_column(
     )
 }
 
-/// A value in quotes, with what is invisible written out.
+/// A value in quotes, with invisible characters escaped.
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for letter in text.chars() {

@@ -129,7 +129,7 @@ fn gone_quiet(
     finding.p = silence.p;
     finding.p_adjusted = silence.p.map(|p| (p * params.inputs.len() as f64).min(1.0));
     finding.confidence = finding.p_adjusted.map_or(0.95, |p| 1.0 - p);
-    // Sure after correction, or the contract's own word for it.
+    // Proven after correction, or declared by the contract.
     let is_sure = silence.by_contract
         || finding
             .p_adjusted

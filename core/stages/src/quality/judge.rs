@@ -62,7 +62,7 @@ impl Part {
     }
 }
 
-/// One part: its value, when it is known, and what it rests on, in words.
+/// One component: its value, if known, and its basis, in words.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Judged {
     pub(super) value: Option<f64>,

@@ -59,7 +59,7 @@ impl Limits {
 /// Something that lies below its limit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shortfall {
-    /// The part, or the score when there is none.
+    /// The component, or the score if `None`.
     pub(super) part: Option<Part>,
     pub(super) value: f64,
     pub(super) limit: f64,
@@ -140,7 +140,7 @@ pub(super) fn notice(params: &Params, quality: &Quality) -> Option<String> {
     ))
 }
 
-/// The lowest part and what it rests on.
+/// The lowest component and its basis.
 fn lowest(quality: &Quality) -> Option<String> {
     let (part, value) = quality.known().min_by(|a, b| a.1.total_cmp(&b.1))?;
     Some(format!(

@@ -19,7 +19,7 @@ const REFUSED_MIN: u64 = 10;
 const RATIO_MIN: f64 = 1.5;
 /// Values shown in a table, those with the most records left out.
 const SHOWN_MAX: usize = 30;
-/// Longest value that is taken for a name.
+/// Maximum length of a value that counts as a name.
 const NAME_MAX: usize = 100;
 
 /// Records of one value of the column.

@@ -84,7 +84,7 @@ pub(super) fn scores(params: &Params, judged: &[Quality]) -> Table {
     table
 }
 
-/// Every part with its weight in the score, what it adds, and what it rests on.
+/// Every component with its weight in the score, its contribution, and its basis.
 pub(super) fn parts_table(params: &Params, judged: &[Quality]) -> Table {
     let headings = [
         "<dataset",

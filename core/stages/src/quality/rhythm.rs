@@ -16,7 +16,7 @@ pub(super) const QUIET_P: f64 = 0.005;
 /// Days of history that define what is usual: a year and a week, so that last year's holidays
 /// count.
 const HISTORY_DAYS: i64 = 53 * 7;
-/// Minimum number of days with records, and fewest days from first to last, for a rhythm.
+/// Minimum number of days with records, and of days from first to last, for a pattern.
 const ACTIVE_MIN: usize = 7;
 const SPAN_MIN: usize = 14;
 /// Share of weeks from which on a day of the week is one on which records usually come, and the most
@@ -31,7 +31,7 @@ const LOG_SPREAD_MIN: f64 = 0.1;
 /// Chance and whole days of a silence in the history from which on records are missing there.
 const GAP_P: f64 = 1e-4;
 const GAP_DAYS: i64 = 3;
-/// Longest silence that is looked for when asking what a rhythm allows.
+/// Longest silence to consider for the limit of a pattern.
 const AHEAD_DAYS: i64 = 3650;
 
 const DAY_HOURS: f64 = 24.0;
@@ -49,15 +49,15 @@ pub(super) struct Silence {
     pub(super) gaps: Option<[f64; 2]>,
     /// True if the absence of records means that nothing happened.
     pub(super) is_zero: bool,
-    /// Hours that are allowed, by the contract or by the rhythm.
+    /// Allowed hours, by the contract or by the pattern.
     pub(super) allowed_hours: Option<f64>,
     /// True if the contract decides.
     pub(super) by_contract: bool,
-    /// Probability of such a silence under the source's own rhythm.
+    /// Probability of such a silence under the source's own pattern.
     pub(super) p: Option<f64>,
-    /// Weeks' ends before that were looked at, and those at which it was as silent.
+    /// Number of earlier weeks' ends, and of those with a silence as long.
     pub(super) ends_before: [u64; 2],
-    /// Days with records that the rhythm rests on.
+    /// Number of days with records behind the pattern.
     pub(super) active_days: u64,
 }
 
@@ -243,9 +243,9 @@ impl DayEnds {
         Some(days)
     }
 
-    /// Finds the stretches between days with records that the rhythm of all other days makes next to
-    /// impossible: records are missing there, and they teach nothing about the rhythm. The longest
-    /// comes first, since it hides the others.
+    /// Finds the stretches between days with records that are nearly impossible under the pattern of
+    /// all other days: records are missing there, and they are excluded from the pattern. The
+    /// longest comes first, since it hides the others.
     fn find_gaps(&mut self) {
         if self.active.len() < ACTIVE_MIN || self.span() < SPAN_MIN {
             return;
@@ -330,8 +330,8 @@ impl DayEnds {
         Some(self.by_day(sorts, end, gap))
     }
 
-    /// Day by day: the share of days of the same sort without a record. `gap` is what is allowed
-    /// when even the rest of the day without a record is out of the usual.
+    /// Day by day: the share of days of the same sort without a record. `gap` is the limit if even
+    /// the rest of the day without a record is unusual.
     fn by_day(&self, mut sorts: Sorts, end: Date, gap: f64) -> Verdict {
         let mut p = sorts.rest_of_day(self, self.last, self.last_hour());
         let (mut p_at_end, mut allowed, mut is_out) = (p, None, false);
@@ -479,7 +479,7 @@ impl Sorts {
     }
 }
 
-/// Share of cases when the case at hand counts as one: never none, and never less than what was seen.
+/// Share of cases, counting the current case as one: never zero, and never less than observed.
 fn share(cases: f64, all: f64) -> f64 {
     (cases.max(0.0) + 1.0) / (all.max(0.0) + 1.0)
 }

@@ -46,7 +46,7 @@ pub(crate) struct Coverage {
     grain: Grain,
     /// Isolated records that were excluded from the history.
     isolated: Option<String>,
-    /// The records that those looked at were picked from, and the first day of those picked.
+    /// The records from which these were selected, and the first day of the selected ones.
     picked: Option<(String, Date)>,
 }
 
@@ -248,8 +248,8 @@ impl Coverage {
         let records = self.seconds.last().map_or(0, |(_, records)| *records);
         let usual = records as f64 / (end - begin + 1).max(period.seconds()) as f64
             * period.seconds() as f64;
-        // The end of the window is what a report is about: it is given up only when no week before
-        // had such a silence.
+        // The report is about the end of the window: it is excluded only if no earlier week had
+        // such a silence.
         let silent_max = if at_end { 0.0 } else { 0.25 };
         expected >= MISSED && expected >= HARMLESS * usual.sqrt() && silent <= silent_max * n
     }
@@ -330,8 +330,8 @@ fn next_day(day: Date) -> DateTime {
     day.checked_add(1.day()).unwrap_or(Date::MAX).at(0, 0, 0, 0)
 }
 
-/// Position of the time with which the history begins: records that lie so far before all others
-/// that what is between cannot be called a time without records are not part of it.
+/// Index of the first time of the history: isolated records long before all others are not part of
+/// it.
 fn beginning(sorted: &[(DateTime, u64)], window_end: i64) -> usize {
     let mut days: Vec<ActiveDay> = Vec::new();
     let mut records = 0;
@@ -366,7 +366,7 @@ struct ActiveDay {
 
 /// The latest day before which there are isolated records only.
 fn after_isolated(days: &[ActiveDay], records: u64, end: i64) -> Option<usize> {
-    /// Probability of a gap below which it is none.
+    /// Probability below which a silence is a gap.
     const CHANCE: f64 = 1e-4;
     /// Minimum number of days of a gap, and days from which on it outweighs a short history on either side.
     const GAP: i64 = 14;

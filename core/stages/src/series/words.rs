@@ -53,7 +53,7 @@ pub(crate) fn readable_time(period: Period, steepest: f64) -> (&'static str, f64
         .unwrap_or_else(|| periods(&longer[longer.len() - 1]))
 }
 
-/// The axis of a chart: what is measured with its unit; an axis of shares has their name alone.
+/// The axis of a chart: the metric with its unit; an axis of shares has the name alone.
 pub(crate) fn axis(measure: &str, unit: &str) -> String {
     match unit {
         "" => measure.to_string(),

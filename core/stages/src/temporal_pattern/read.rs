@@ -15,7 +15,7 @@ use jiff::civil::{Date, DateTime};
 use retrocast_domain::{Cell, Evidence, number::plural, window::long};
 use std::collections::BTreeMap;
 
-/// Maximum number of records that are looked at one by one.
+/// Maximum number of records to analyse one by one.
 const SAMPLE_MAX: usize = 1_000_000;
 
 /// Reads the records of the dataset; the error is the reason why there are none to analyse.

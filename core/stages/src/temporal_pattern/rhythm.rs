@@ -21,14 +21,14 @@ use present::{calendar, chart_of, rows_of, table_of};
 /// Maximum number of charts of one effect; the rest is in the table.
 const CHARTS_MAX: usize = 4;
 
-/// Minimum number of events for a rhythm to be looked for.
+/// Minimum number of events for an effect.
 const EVENTS_MIN: f64 = 30.0;
 
 const WORKING: [usize; 5] = [0, 1, 2, 3, 4];
 
 const WEEKEND: [usize; 2] = [5, 6];
 
-/// One rhythm: into which blocks and categories a time falls, and how to speak of it.
+/// One effect: the blocks and categories of a time, and their wording.
 pub(super) struct Rhythm {
     pub(super) name: EffectName,
     pub(super) key: &'static str,
@@ -142,7 +142,7 @@ impl Rhythm {
     }
 }
 
-/// A rhythm of one group, fitted.
+/// The fitted effect of one group.
 pub(super) struct Fitted {
     counts: BlockCounts,
     pub(super) rates: BlockRates,

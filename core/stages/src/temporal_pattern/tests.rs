@@ -92,7 +92,7 @@ fn a_monday_effect_is_found_once_with_its_size() {
     }
 }
 
-/// No-break spaces and real minus signs as they are typed.
+/// No-break spaces and real minus signs as typed characters.
 fn plain(text: &str) -> String {
     text.replace(['\u{a0}', '\u{202f}'], " ").replace('−', "-")
 }
@@ -383,7 +383,7 @@ fn hours_are_named_as_spans() {
     assert!(spans >= 4 && nights >= 8, "{spans} {nights}");
 }
 
-/// Values of the bars of a chart, and what they are held against.
+/// Values of the bars of a chart, and their baseline.
 fn bars_of(chart: &retrocast_domain::Chart) -> (Vec<f64>, &str) {
     let ChartKind::Bars {
         bars,
@@ -482,7 +482,7 @@ fn a_part_day_at_the_start_of_the_window_is_left_out_and_said() {
     }
 }
 
-/// Seeds out of 100 in which records without any rhythm lead to a claim.
+/// Seeds out of 100 in which records without any effect lead to a claim.
 fn claims_without_rhythm(autocorrelation: f64, deviation: f64) -> usize {
     (0..100)
         .filter(|&seed| {
@@ -508,7 +508,7 @@ fn a_rhythm_that_is_not_there_is_not_told() {
     }
 }
 
-/// Seeds out of 60 in which four years without rhythm, at any hour, lead to a claim.
+/// Seeds out of 60 in which four years without effect, at any hour, lead to a claim.
 fn claims_over_years(autocorrelation: f64, deviation: f64) -> usize {
     let params = json!({"effects": ["hour", "month", "year"], "alpha": 0.05});
     (0..60)

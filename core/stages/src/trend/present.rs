@@ -289,7 +289,7 @@ fn readable_slopes(period: Period, slopes: &[f64]) -> (&'static str, Vec<String>
     (noun, signed.collect())
 }
 
-/// The title of a chart of one group: its change as far as it is proven.
+/// The title of a chart of one group: its change, if proven.
 fn headline(set: &SeriesSet, estimate: &Estimate<'_>, stretch: &str, step: &str) -> String {
     let what = words::capitalised(&set.measure);
     match (estimate.standing(), estimate.range()) {

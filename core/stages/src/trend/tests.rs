@@ -131,7 +131,7 @@ fn too_little_data_says_what_is_needed() {
     );
 }
 
-/// No-break spaces and real minus signs as they are typed.
+/// No-break spaces and real minus signs as typed characters.
 fn plain(text: &str) -> String {
     text.replace(['\u{a0}', '\u{202f}'], " ").replace('−', "-")
 }

@@ -10,7 +10,7 @@ use jiff::{
     civil::{Date, Weekday, date},
 };
 
-/// A day and what it is called.
+/// A day and its name.
 type Named = (Date, &'static str);
 
 /// The holidays of a country in a year, in no order. Substitute days are listed in addition to the

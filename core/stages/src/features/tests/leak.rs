@@ -56,7 +56,7 @@ fn rows_of(frame: &DataFrame, time: &str) -> std::collections::BTreeMap<String, 
     .collect()
 }
 
-/// Whether rows before or at a moment stay as they are when everything from it on is changed.
+/// Counts the rows before or at a moment that change if everything from it on is changed.
 fn changes(every: &str, present: bool, seed: u64) -> usize {
     let mut noise = Noise(seed);
     let rows = random(&mut noise);

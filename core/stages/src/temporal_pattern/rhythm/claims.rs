@@ -493,7 +493,7 @@ fn records(group: &Group, fitted: &Fitted) -> u64 {
     }
 }
 
-/// The finding with the numbers that all rhythms share.
+/// The finding with the numbers that all effects share.
 fn finding(
     data: &Data<'_>,
     rhythm: &Rhythm,

@@ -116,7 +116,7 @@ pub(super) fn rows_of(
     }
 }
 
-/// The chart of a rhythm at a place among the charts: a bar a category, against all.
+/// The chart of an effect at a position among the charts: one bar per category, compared with all.
 pub(super) fn chart_of(
     data: &Data<'_>,
     rhythm: &Rhythm,
