@@ -19,5 +19,6 @@ pub mod counterfactual;
 pub mod effect;
 pub mod forecast;
 pub mod isolation_forest;
+pub mod panel;
 pub mod seasonal;
 pub mod shape;
