@@ -152,7 +152,7 @@ pub struct PanelEffect {
     pub observed: Vec<f64>,
     /// The same as expected without the change.
     pub counterfactual: Vec<f64>,
-    /// The estimates with donors in place of the treated units.
+    /// The estimates with donors in place of the treated units; none for a jackknife.
     pub placebos: Vec<Placebo>,
     /// The estimate without each of the donors that carry weight.
     pub leave_one_out: Vec<LeaveOneOut>,
@@ -315,7 +315,11 @@ pub fn measure(
     let inference = inference.unwrap_or_else(|| choice::inference(panel));
     let sample = panel.sample();
     let fit = sample.fit(method, &panel.donors, &panel.treated);
-    let placebos = interval::placebos(panel, method);
+    let placebos = match inference {
+        // The spread of the treated units says it; many sets of donors would take their time.
+        Inference::Jackknife => Vec::new(),
+        Inference::Placebo | Inference::Conformal => interval::placebos(panel, method),
+    };
     let judged = interval::judge(panel, method, &fit, &placebos, inference)?;
     let rank = interval::rank(panel, method, &fit);
     let caveats = caveats(panel, &fit, &placebos, inference);
