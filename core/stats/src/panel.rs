@@ -312,7 +312,7 @@ pub fn measure(
             need,
         });
     }
-    let inference = inference.unwrap_or_else(|| choice::inference(panel));
+    let inference = inference.unwrap_or_else(|| choice::inference(panel, method));
     let sample = panel.sample();
     let fit = sample.fit(method, &panel.donors, &panel.treated);
     let placebos = match inference {

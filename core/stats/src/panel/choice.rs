@@ -66,10 +66,12 @@ pub fn choose(panel: &Panel) -> Choice {
     Choice { method, reason }
 }
 
-/// The way of judging chance that suits a panel.
-pub(super) fn inference(panel: &Panel) -> Inference {
+/// The way of judging chance that suits a panel and a method. A jackknife of a synthetic control would
+/// take the levels of the treated units for noise.
+pub(super) fn inference(panel: &Panel, method: Method) -> Inference {
     let (donors, treated) = (panel.donors(), panel.treated());
-    if treated >= JACKKNIFE_MIN && donors >= JACKKNIFE_MIN {
+    let enough = treated.min(donors) >= JACKKNIFE_MIN;
+    if enough && method != Method::SyntheticControl {
         Inference::Jackknife
     } else if donors >= PLACEBOS_MIN.max(treated + 1) {
         Inference::Placebo

@@ -343,15 +343,24 @@ fn the_shape_of_a_panel_decides_the_method() {
     assert_eq!(choice(20, 30), Method::SyntheticDifferenceInDifferences);
     assert_eq!(choice(20, 3), Method::DifferenceInDifferences);
     assert_eq!(choice(2, 30), Method::DifferenceInDifferences);
-    let inference = |donors, treated, before| {
+    let inference_of = |method, donors, treated, before| {
         let shape = Shape {
             donors,
             treated,
             before,
             ..USUAL
         };
-        choice::inference(&panel(&series(1, shape, 0.0), treated, before).unwrap())
+        choice::inference(
+            &panel(&series(1, shape, 0.0), treated, before).unwrap(),
+            method,
+        )
     };
+    let both = Method::SyntheticDifferenceInDifferences;
+    let inference = |donors, treated, before| inference_of(both, donors, treated, before);
+    assert_eq!(
+        inference_of(Method::SyntheticControl, 20, 8, 30),
+        Inference::Placebo
+    );
     assert_eq!(inference(20, 1, 30), Inference::Placebo);
     assert_eq!(inference(20, 3, 30), Inference::Placebo);
     assert_eq!(inference(20, 8, 30), Inference::Jackknife);
