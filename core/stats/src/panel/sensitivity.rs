@@ -1,6 +1,9 @@
 //! Estimates that should hardly differ from the estimate, or from zero.
 
-use super::{Method, Panel, estimate::Fit, estimate::Sample};
+use super::{
+    Method, Panel,
+    estimate::{DonorWeights, Fit, Sample},
+};
 
 /// The estimate without one donor.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +34,7 @@ pub(super) fn leave_one_out(panel: &Panel, method: Method, fit: &Fit) -> Vec<Lea
         return Vec::new();
     }
     let sample = panel.sample();
+    let weights = DonorWeights::new(&sample, method, panel.start, panel.treated());
     let mut donors: Vec<(usize, f64)> = panel
         .donors
         .iter()
@@ -49,7 +53,9 @@ pub(super) fn leave_one_out(panel: &Panel, method: Method, fit: &Fit) -> Vec<Lea
             .collect();
         LeaveOneOut {
             unit: panel.names[donor].clone(),
-            estimate: sample.fit(method, &others, &panel.treated).estimate,
+            estimate: sample
+                .fit_with(method, &weights, &others, &panel.treated)
+                .estimate,
         }
     };
     donors

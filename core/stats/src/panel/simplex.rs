@@ -52,8 +52,12 @@ impl Columns {
         Self { n, rows, products }
     }
 
+    fn row(&self, i: usize) -> &[f64] {
+        &self.products[i * self.n..(i + 1) * self.n]
+    }
+
     fn product(&self, i: usize, j: usize) -> f64 {
-        self.products[i * self.n + j]
+        self.row(i)[j]
     }
 
     /// Weights of the columns `from` whose average comes closest to the mean of the columns `target`;
@@ -66,7 +70,7 @@ impl Columns {
     pub(super) fn fit(&self, from: &[usize], target: &[usize], ridge: f64) -> Weights {
         let n = from.len();
         let ridge = ridge * self.rows as f64;
-        let square = |i: usize| self.product(from[i], from[i]) + ridge;
+        let squares: Vec<f64> = from.iter().map(|i| self.product(*i, *i) + ridge).collect();
         let goals: Vec<f64> = from
             .iter()
             .map(|i| target.iter().map(|j| self.product(*i, *j)).sum::<f64>())
@@ -79,14 +83,15 @@ impl Columns {
                 (fitted + ridge) / n as f64 - goals[i]
             })
             .collect();
-        let scale = (0..n).map(square).sum::<f64>() / n as f64;
+        let scale = squares.iter().sum::<f64>() / n as f64;
         for _ in 0..STEPS_MAX {
             let Some(to) = (0..n).min_by(|a, b| slopes[*a].total_cmp(&slopes[*b])) else {
                 break;
             };
+            let row_to = self.row(from[to]);
             let pair = |j: usize| {
                 let rise = slopes[j] - slopes[to];
-                let curve = square(to) + square(j) - 2.0 * self.product(from[to], from[j]);
+                let curve = squares[to] + squares[j] - 2.0 * row_to[from[j]];
                 (rise, curve.max(1e-12 * scale))
             };
             let movable = (0..n).filter(|j| weights[*j] > 0.0 && *j != to);
@@ -114,9 +119,9 @@ impl Columns {
                 step
             };
             weights[to] += step;
-            for (k, slope) in slopes.iter_mut().enumerate() {
-                let row = from[k];
-                *slope += step * (self.product(row, from[to]) - self.product(row, from[away]));
+            let row_away = self.row(from[away]);
+            for (slope, k) in slopes.iter_mut().zip(from) {
+                *slope += step * (row_to[*k] - row_away[*k]);
             }
             slopes[to] += step * ridge;
             slopes[away] -= step * ridge;
