@@ -24,6 +24,14 @@ pub enum Reason {
         /// Number of donors.
         donors: usize,
     },
+    /// Where many units changed, their average is followed closely. In simulations where they react
+    /// to common shocks more than donors do, the ridge of synthetic difference in differences leaves
+    /// a part of these that a jackknife does not see: it called 10 to 17 % of nothing an effect, the
+    /// demeaned synthetic control 4 to 5 %, with the same error.
+    ManyTreated {
+        /// Number of treated units.
+        treated: usize,
+    },
     /// Donors and periods are enough to weigh both.
     Enough {
         /// Number of donors.
@@ -46,7 +54,7 @@ const PERIODS_OF_SHIFTS: usize = 20;
 
 /// Chooses a method from the shape of the panel; what happened after the change plays no part.
 pub fn choose(panel: &Panel) -> Choice {
-    let (donors, before) = (panel.donors(), panel.before());
+    let (donors, treated, before) = (panel.donors(), panel.treated(), panel.before());
     let (method, reason) = if before < PERIODS_MIN {
         (
             Method::DifferenceInDifferences,
@@ -57,6 +65,9 @@ pub fn choose(panel: &Panel) -> Choice {
             Method::DifferenceInDifferences,
             Reason::FewDonors { donors },
         )
+    } else if treated >= JACKKNIFE_MIN {
+        let reason = Reason::ManyTreated { treated };
+        (Method::DemeanedSyntheticControl, reason)
     } else {
         (
             Method::SyntheticDifferenceInDifferences,
@@ -94,6 +105,11 @@ impl std::fmt::Display for Reason {
                 f,
                 "difference in differences, since weights hardly differ among {donors} units \
                  without the change"
+            ),
+            Self::ManyTreated { treated } => write!(
+                f,
+                "demeaned synthetic control, since the average of {treated} changed units can be \
+                 followed closely"
             ),
             Self::Enough { donors, before } => write!(
                 f,

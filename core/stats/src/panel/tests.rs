@@ -209,6 +209,8 @@ fn jackknife_calls_effects_at_the_nominal_rate() {
     };
     let method = Method::SyntheticDifferenceInDifferences;
     check_rates(shape, method, Inference::Jackknife, 60, [0.08, 0.9]);
+    let demeaned = Method::DemeanedSyntheticControl;
+    check_rates(shape, demeaned, Inference::Jackknife, 60, [0.08, 0.9]);
     let shape = Shape {
         treated: 3,
         ..USUAL
@@ -341,6 +343,12 @@ fn the_shape_of_a_panel_decides_the_method() {
         choose(&panel(&series(1, shape, 0.0), 1, before).unwrap()).method
     };
     assert_eq!(choice(20, 30), Method::SyntheticDifferenceInDifferences);
+    let many = Shape {
+        treated: 6,
+        ..USUAL
+    };
+    let many = panel(&series(1, many, 0.0), 6, 30).unwrap();
+    assert_eq!(choose(&many).method, Method::DemeanedSyntheticControl);
     assert_eq!(choice(20, 3), Method::DifferenceInDifferences);
     assert_eq!(choice(2, 30), Method::DifferenceInDifferences);
     let inference_of = |method, donors, treated, before| {
