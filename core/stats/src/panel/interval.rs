@@ -162,13 +162,25 @@ pub(super) fn judge(
     }
 }
 
+/// Error below which, relative to the estimate, nothing but rounding is left of it.
+const ROUNDING: f64 = 1e-9;
+
+/// Interval and p-value by Student's t. Where nothing varies without the change, the p-value is that of
+/// the first place among as many as there are degrees of freedom.
 fn by_t(estimate: f64, variance: f64, freedom: f64) -> Judged {
     let error = variance.sqrt();
-    let half = t_quantile(1.0 - ALPHA / 2.0, freedom) * error;
-    let p = if error > 0.0 {
+    let varies = error > ROUNDING * estimate.abs();
+    let p = if varies {
         t_p(estimate / error, freedom)
+    } else if estimate.abs() > 0.0 && error.is_finite() {
+        1.0 / (freedom + 2.0)
     } else {
-        f64::from(u8::from(estimate == 0.0))
+        1.0
+    };
+    let half = if varies || p < ALPHA {
+        t_quantile(1.0 - ALPHA / 2.0, freedom) * error
+    } else {
+        f64::INFINITY
     };
     Judged {
         interval: [estimate - half, estimate + half],

@@ -471,3 +471,23 @@ fn what_is_no_panel_is_refused() {
         "{error:?}"
     );
 }
+
+/// Donors that are copies of each other leave nothing to judge by: the more of them, the surer.
+#[test]
+fn nothing_is_certain_where_donors_are_copies() {
+    let row = |effect: f64| -> Vec<Option<f64>> {
+        (0..12)
+            .map(|t| Some(f64::from(t % 5) + if t < 8 { 0.0 } else { effect }))
+            .collect()
+    };
+    for (copies, is_called) in [(6, false), (30, true)] {
+        let mut rows = vec![row(3.0)];
+        rows.extend(std::iter::repeat_n(row(0.0), copies));
+        let panel = panel(&rows, 1, 8).unwrap();
+        let method = Method::DifferenceInDifferences;
+        let result = measure(&panel, method, Some(Inference::Placebo)).unwrap();
+        check(result.estimate, 3.0, 1e-9);
+        assert_eq!(result.p < ALPHA, is_called, "{}", result.p);
+        assert_eq!(result.interval[0] > 0.0, is_called, "{:?}", result.interval);
+    }
+}
