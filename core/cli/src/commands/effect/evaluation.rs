@@ -94,7 +94,7 @@ const ALPHA: f64 = 0.05;
 
 impl Verdict {
     pub(super) fn of(estimate: f64, p: f64) -> Self {
-        if p >= ALPHA {
+        if p.is_nan() || p >= ALPHA {
             Self::Unclear
         } else if estimate > 0.0 {
             Self::Increase
