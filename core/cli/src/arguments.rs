@@ -1,9 +1,11 @@
 //! The command line: commands, options and their help.
 
 mod contract;
+mod effect;
 mod lake;
 
 pub use contract::{ContractCommand, Form, Written};
+pub use effect::{EffectArguments, MethodArgument};
 pub use lake::{DecisionArguments, LakeCommand, SweepArguments};
 
 use clap::{Args, Parser, Subcommand};
@@ -86,7 +88,7 @@ impl Command {
                 | Self::List { .. }
                 | Self::Show { .. }
                 | Self::Diff { .. }
-                | Self::Evaluate { .. }
+                | Self::Evaluate { command: None, .. }
                 | Self::Lake {
                     command: LakeCommand::Gc { .. }
                 }
@@ -333,11 +335,22 @@ Example:
         #[arg(long, value_name = "N")]
         records: Option<u64>,
     },
-    /// Compare the findings of a run with the planted facts of a simulation
-    #[command(after_help = "Example:\n  retrocast evaluate data/raw/operations/truth.json latest")]
+    /// Compare the findings of a run with a simulation, or measure the effect of a change
+    #[command(
+        after_help = "\
+Examples:
+  retrocast evaluate data/raw/operations/truth.json latest
+  retrocast evaluate effect --help",
+        args_conflicts_with_subcommands = true,
+        subcommand_negates_reqs = true
+    )]
     Evaluate {
+        /// What to evaluate instead of a run.
+        #[command(subcommand)]
+        command: Option<EvaluateCommand>,
         /// File truth.json of the simulation
-        truth: PathBuf,
+        #[arg(required = true)]
+        truth: Option<PathBuf>,
         /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder
         #[arg(default_value = "latest")]
         run: String,
@@ -512,6 +525,13 @@ fn memory(text: &str) -> Result<u64, String> {
     } else {
         Err("a run needs at least 16 MiB and takes less than 4096 TiB".to_string())
     }
+}
+
+/// What can be evaluated besides a run.
+#[derive(Debug, Subcommand)]
+pub enum EvaluateCommand {
+    /// Measure the effect of a change from a CSV file
+    Effect(EffectArguments),
 }
 
 /// Parses a date within the supported years.

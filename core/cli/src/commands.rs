@@ -6,6 +6,7 @@ mod check;
 mod contract;
 mod dictionary;
 mod diff;
+mod effect;
 mod export;
 mod init;
 mod job;
@@ -22,7 +23,7 @@ mod watch;
 
 use crate::{
     Exit,
-    arguments::{Arguments, Command, ScheduleCommand},
+    arguments::{Arguments, Command, EvaluateCommand, ScheduleCommand},
     terminal::{print, print_json, print_raw},
     workspace::Workspace,
 };
@@ -91,7 +92,16 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             until,
             records,
         } => truth::simulate(out, seed, weeks, until, records),
-        Command::Evaluate { truth, run, json } => truth::evaluate(&workspace, &truth, &run, json),
+        Command::Evaluate {
+            command: Some(EvaluateCommand::Effect(arguments)),
+            ..
+        } => effect::effect(&arguments),
+        Command::Evaluate {
+            command: None,
+            truth,
+            run,
+            json,
+        } => truth::evaluate(&workspace, &truth.unwrap_or_default(), &run, json),
         Command::Kinds { kind } => manual::kinds(kind.as_deref()),
         Command::Schema => manual::schema(&workspace),
         Command::Dictionary { out, format } => {

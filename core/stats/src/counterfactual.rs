@@ -25,8 +25,9 @@ pub struct Model {
     pub walking: f64,
     /// Variance of `e`.
     pub fixed: f64,
-    /// Adds a slope to the level.
-    pub slope: bool,
+    /// Prior standard deviation of a slope of the level, per step, in units of the errors'; infinite
+    /// where nothing is known of it, `None` for no slope.
+    pub slope: Option<f64>,
     /// Posterior weight.
     pub weight: f64,
 }
@@ -107,6 +108,81 @@ const SLOPE_WEIGHT: f64 = 0.05;
 /// Models with less than this share of the best one's weight are left out.
 const WEIGHT_MIN: f64 = 0.01;
 
+/// A family of models of a series, averaged over its members.
+pub(crate) trait Family {
+    /// A member with its weight.
+    type Model;
+
+    /// The members by how well they explain values. Controls are as long as these, or longer; `period`
+    /// is the length of the season, 1 for none. Empty where no member can be fitted.
+    fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize)
+    -> Vec<Self::Model>;
+
+    /// Expected values after `values`, see [`forecast`].
+    fn forecast(
+        &self,
+        models: &[Self::Model],
+        values: &[Option<f64>],
+        controls: &[&[f64]],
+        period: usize,
+        counted: &[bool],
+        in_detail: bool,
+    ) -> Option<Forecast>;
+}
+
+/// Regression on season and controls with autocorrelated errors, whose level may wander.
+pub(crate) struct Regression;
+
+impl Family for Regression {
+    type Model = Model;
+
+    fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
+        weigh(values, controls, period)
+    }
+
+    fn forecast(
+        &self,
+        models: &[Model],
+        values: &[Option<f64>],
+        controls: &[&[f64]],
+        period: usize,
+        counted: &[bool],
+        in_detail: bool,
+    ) -> Option<Forecast> {
+        forecast(models, values, controls, period, counted, in_detail)
+    }
+}
+
+/// Regression on a straight line, season and controls, with errors that return to it: the part before
+/// the change of a segmented regression. Nothing is known of the slope beforehand.
+pub(crate) struct Line;
+
+impl Family for Line {
+    type Model = Model;
+
+    fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
+        let models = grid(values.len())
+            .filter(|model| model.slope.is_none() && model.walking == 0.0)
+            .map(|model| Model {
+                slope: Some(f64::INFINITY),
+                ..model
+            });
+        weigh_among(models, values, controls, period)
+    }
+
+    fn forecast(
+        &self,
+        models: &[Model],
+        values: &[Option<f64>],
+        controls: &[&[f64]],
+        period: usize,
+        counted: &[bool],
+        in_detail: bool,
+    ) -> Option<Forecast> {
+        forecast(models, values, controls, period, counted, in_detail)
+    }
+}
+
 /// The grid, with prior weights for a series of `n` values.
 fn grid(n: usize) -> impl Iterator<Item = Model> {
     let white = Model {
@@ -114,7 +190,7 @@ fn grid(n: usize) -> impl Iterator<Item = Model> {
         moving: 0.0,
         walking: 0.0,
         fixed: 1.0,
-        slope: false,
+        slope: None,
         weight: WHITE_WEIGHT,
     };
     let errors = move |memory: f64, share: f64| Model {
@@ -149,7 +225,7 @@ fn grid(n: usize) -> impl Iterator<Item = Model> {
         .chain(walks)
         .collect();
     let sloped = level.clone().into_iter().map(|model| Model {
-        slope: true,
+        slope: Some(SLOPE_SD),
         weight: model.weight * SLOPE_WEIGHT,
         ..model
     });
@@ -241,7 +317,7 @@ impl Spread {
 
 /// Fits the coefficients under a model; `None` if the regressors are collinear.
 fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option<Fit> {
-    let size = rows.width - usize::from(!model.slope);
+    let size = rows.width - usize::from(model.slope.is_none());
     let mut squares = vec![0.0; size * size];
     let mut products = vec![0.0; size];
     let (mut total, mut log_variances, mut seen) = (0.0, 0.0, 0.0);
@@ -269,7 +345,7 @@ fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option
             };
             let weight = 1.0 / variance;
             let error = take(&mut state[0], *value);
-            let regressors = rows.at(i, model.slope);
+            let regressors = rows.at(i, model.slope.is_some());
             for ((slot, x), carried) in row.iter_mut().zip(regressors).zip(&mut state[1..]) {
                 *slot = take(carried, *x);
             }
@@ -291,10 +367,10 @@ fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option
         spread.advance(model);
     }
     let mut prior = 0.0;
-    if model.slope {
-        squares[size * size - 1] += SLOPE_SD.powi(-2);
+    if let Some(sd) = model.slope.filter(|sd| sd.is_finite()) {
+        squares[size * size - 1] += sd.powi(-2);
         seen += 1.0;
-        prior = -SLOPE_SD.ln();
+        prior = -sd.ln();
     }
     let log_determinant = cholesky(&mut squares, size)?;
     let halfway = forward(&squares, &products);
@@ -364,8 +440,17 @@ fn backward(triangle: &[f64], b: &[f64]) -> Vec<f64> {
 ///
 /// With too few values for any regression there is no model.
 pub fn weigh(values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
+    weigh_among(grid(values.len()), values, controls, period)
+}
+
+fn weigh_among(
+    models: impl Iterator<Item = Model>,
+    values: &[Option<f64>],
+    controls: &[&[f64]],
+    period: usize,
+) -> Vec<Model> {
     let rows = Rows::new(controls, period, values.len(), values.len());
-    let scored: Vec<(f64, Model)> = grid(values.len())
+    let scored: Vec<(f64, Model)> = models
         .filter_map(|model| {
             let fit = fit(&model, values, &rows, false)?;
             Some((fit.log_likelihood + model.weight.ln(), model))
@@ -444,7 +529,7 @@ pub fn forecast(
                 .zip(fit.states.chunks_exact(size))
                 .enumerate()
             {
-                let row = rows.at(i, model.slope);
+                let row = rows.at(i, model.slope.is_some());
                 let drift = state[0] - dot(&state[1..], &fit.coefficients);
                 *slot += weight * (dot(row, &fit.coefficients) + drift);
             }
@@ -476,7 +561,10 @@ fn part(model: &Model, fit: &Fit, rows: &Rows, train: usize, counted: &[bool]) -
     let n = counted.iter().filter(|counted| **counted).count().max(1) as f64;
     let mut mean_row = vec![0.0; fit.coefficients.len()];
     for (step, _) in counted.iter().enumerate().filter(|(_, counted)| **counted) {
-        for (slot, x) in mean_row.iter_mut().zip(rows.at(train + step, model.slope)) {
+        for (slot, x) in mean_row
+            .iter_mut()
+            .zip(rows.at(train + step, model.slope.is_some()))
+        {
             *slot += x / n;
         }
     }
@@ -504,7 +592,7 @@ fn ahead(model: &Model, fit: &Fit, rows: &Rows, train: usize, horizon: usize) ->
     let (mut shares, mut spread) = ([1.0; 2], fit.spread);
     (train..train + horizon)
         .map(|step| {
-            let row = rows.at(step, model.slope);
+            let row = rows.at(step, model.slope.is_some());
             let variance = open(fit, row, shares) + spread.of([1.0; 2]) + model.fixed;
             let mean = expected(fit, row, shares);
             shares[0] *= model.memory;
@@ -556,7 +644,7 @@ mod tests {
             moving,
             walking: 0.0,
             fixed,
-            slope: false,
+            slope: None,
             weight: 1.0,
         }
     }

@@ -23,7 +23,7 @@ pub use constant::constant_p;
 
 use crate::{
     count::CountLaw,
-    counterfactual::{Forecast, Model, Part, forecast, weigh},
+    counterfactual::{Family, Forecast, Part, Regression, forecast, weigh},
     distribution::{t_p, t_quantile},
 };
 use constant::Pattern;
@@ -195,6 +195,11 @@ pub enum EffectError {
 
 /// Measures the effect of a change.
 pub fn estimate(design: &Design) -> Result<Estimate, EffectError> {
+    estimate_by(&Regression, design)
+}
+
+/// The same with the expectation by a family of models.
+pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Estimate, EffectError> {
     let n = design.values.len();
     if design.begin >= design.change {
         return Err(EffectError::Before {
@@ -249,13 +254,13 @@ pub fn estimate(design: &Design) -> Result<Estimate, EffectError> {
     } else {
         design.history.min(design.begin)
     };
-    let models = weigh(
+    let models = family.weigh(
         &design.values[learn..design.change],
         &cut(design.controls, learn, design.change),
         design.period,
     );
     let (begin, change, end) = (design.begin, design.change, design.end);
-    let Some(mut result) = at(design, &models, begin, change, end, true) else {
+    let Some(mut result) = at(family, design, &models, begin, change, end, true) else {
         return Err(EffectError::Before {
             have: steps_before,
             need: steps_before + 1,
@@ -265,7 +270,7 @@ pub fn estimate(design: &Design) -> Result<Estimate, EffectError> {
     for part in &mut result.parts {
         part.learned += carried;
     }
-    estimate.calibration = calibration(design, &models);
+    estimate.calibration = calibration(family, design, &models);
     if estimate.calibration.independent >= INDEPENDENT_MIN as f64 {
         estimate.test = Test::Placebo;
     }
@@ -382,9 +387,10 @@ impl Estimate {
 }
 
 /// The forecast from `begin..change` over `change..end`.
-fn at(
+fn at<F: Family>(
+    family: &F,
     design: &Design,
-    models: &[Model],
+    models: &[F::Model],
     begin: usize,
     change: usize,
     end: usize,
@@ -396,7 +402,7 @@ fn at(
         .collect();
     let controls = cut(design.controls, begin, end);
     let values = &design.values[begin..change];
-    forecast(
+    family.forecast(
         models,
         values,
         &controls,
@@ -450,7 +456,7 @@ fn cut<'a>(controls: &[&'a [f64]], begin: usize, end: usize) -> Vec<&'a [f64]> {
 }
 
 /// The estimator at earlier dates whose period after it ends before the change.
-fn calibration(design: &Design, models: &[Model]) -> Calibration {
+fn calibration<F: Family>(family: &F, design: &Design, models: &[F::Model]) -> Calibration {
     let length = design.end - design.change;
     let longest = design.change - design.begin;
     let mut placebos = Vec::new();
@@ -474,7 +480,7 @@ fn calibration(design: &Design, models: &[Model]) -> Calibration {
         if touched || known < design.pre_min || seen * 2 < length {
             continue;
         }
-        let Some(result) = at(design, models, begin, change, end, false) else {
+        let Some(result) = at(family, design, models, begin, change, end, false) else {
             continue;
         };
         let (expected, variance) = result.moments();

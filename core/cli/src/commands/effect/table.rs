@@ -1,0 +1,165 @@
+//! A CSV file as cells with their lines.
+
+use crate::diagnose::WrongUsage;
+use anyhow::Context as _;
+use std::path::{Path, PathBuf};
+
+/// A CSV file.
+pub(super) struct Table {
+    path: PathBuf,
+    header: Vec<String>,
+    /// Line and cells of each record.
+    rows: Vec<(u64, Vec<String>)>,
+}
+
+/// Separators that are recognised, in the order in which ties are decided.
+const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// Largest file that is read whole.
+const BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Texts that stand for no value.
+const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "none"];
+
+impl Table {
+    /// Reads a file.
+    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
+        let shown = path.display();
+        let size = std::fs::metadata(path).with_context(|| format!("cannot read {shown}"))?;
+        if size.len() > BYTES_MAX {
+            let limit = BYTES_MAX / (1024 * 1024);
+            return Err(WrongUsage(format!("{shown} is larger than {limit} MiB")).into());
+        }
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {shown}"))?;
+        Self::parse(path, &bytes)
+    }
+
+    /// Reads the contents of a file.
+    pub(super) fn parse(path: &Path, bytes: &[u8]) -> anyhow::Result<Self> {
+        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        let separator = separator(bytes);
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(separator)
+            .flexible(true)
+            .trim(csv::Trim::All)
+            .from_reader(bytes);
+        let shown = path.display().to_string();
+        let at = |line: u64, error: String| WrongUsage(format!("{shown}:{line}: {error}"));
+        let failed = |error: csv::Error| {
+            let line = error.position().map_or(1, csv::Position::line);
+            match error.kind() {
+                csv::ErrorKind::Utf8 { .. } => at(line, "is not UTF-8".to_string()),
+                _ => at(line, error.to_string()),
+            }
+        };
+        let header: Vec<String> = reader
+            .headers()
+            .map_err(failed)?
+            .iter()
+            .map(str::to_string)
+            .collect();
+        let mut rows = Vec::new();
+        for record in reader.records() {
+            let record = record.map_err(failed)?;
+            let line = record.position().map_or(0, csv::Position::line);
+            if record.len() != header.len() {
+                let (have, need) = (record.len(), header.len());
+                return Err(at(line, format!("{have} cells, the header has {need}")).into());
+            }
+            rows.push((line, record.iter().map(str::to_string).collect()));
+        }
+        let table = Self {
+            path: path.to_path_buf(),
+            header,
+            rows,
+        };
+        if table.rows.is_empty() {
+            return Err(table
+                .wrong(None, "holds no records below its header")
+                .into());
+        }
+        Ok(table)
+    }
+
+    /// The place of a column.
+    pub(super) fn column(&self, name: &str) -> Result<usize, WrongUsage> {
+        let mut places = (0..self.header.len()).filter(|place| self.header[*place] == name);
+        match (places.next(), places.next()) {
+            (Some(place), None) => Ok(place),
+            (Some(_), Some(_)) => Err(self.wrong(None, &format!("has column {name:?} twice"))),
+            (None, _) => {
+                let names: Vec<&str> = self.header.iter().map(String::as_str).collect();
+                let near = retrocast_domain::suggest::nearest(name, names.iter().copied());
+                let hint = near.map_or_else(
+                    || format!("columns: {}", names.join(", ")),
+                    |near| format!("did you mean {near:?}?"),
+                );
+                Err(self.wrong(None, &format!("has no column {name:?}; {hint}")))
+            }
+        }
+    }
+
+    /// Line and cell of each record in a column.
+    pub(super) fn cells(&self, column: usize) -> impl Iterator<Item = (u64, &str)> + Clone {
+        self.rows
+            .iter()
+            .map(move |(line, cells)| (*line, cells[column].as_str()))
+    }
+
+    /// The numbers of a column; `None` where there is no value.
+    pub(super) fn numbers(&self, column: usize) -> Result<Vec<Option<f64>>, WrongUsage> {
+        self.cells(column)
+            .map(|(line, cell)| {
+                if MISSING.contains(&cell.to_ascii_lowercase().as_str()) {
+                    return Ok(None);
+                }
+                let number = number(cell).ok_or_else(|| {
+                    let name = &self.header[column];
+                    self.wrong(
+                        Some(line),
+                        &format!("{cell:?} in column {name:?} is no number"),
+                    )
+                })?;
+                Ok(Some(number))
+            })
+            .collect()
+    }
+
+    /// A mistake in the file, at a line or as a whole.
+    pub(super) fn wrong(&self, line: Option<u64>, mistake: &str) -> WrongUsage {
+        let path = self.path.display();
+        WrongUsage(match line {
+            Some(line) => format!("{path}:{line}: {mistake}"),
+            None => format!("{path} {mistake}"),
+        })
+    }
+}
+
+/// The separator that the header has most often outside of quotes.
+fn separator(bytes: &[u8]) -> u8 {
+    let mut counts = [0_usize; SEPARATORS.len()];
+    let mut is_quoted = false;
+    for byte in bytes {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            b'\n' if !is_quoted => break,
+            _ if is_quoted => {}
+            _ => {
+                if let Some(place) = SEPARATORS.iter().position(|mark| mark == byte) {
+                    counts[place] += 1;
+                }
+            }
+        }
+    }
+    let most = counts.iter().copied().max().unwrap_or(0);
+    let place = counts.iter().position(|count| *count == most).unwrap_or(0);
+    SEPARATORS[place]
+}
+
+/// A finite number, with a decimal point or a decimal comma.
+fn number(cell: &str) -> Option<f64> {
+    let parsed = cell.parse().or_else(|_| match cell.split_once(',') {
+        // 1,234 could be a thousand; a comma that is followed by other than three digits is decimal.
+        Some((_, decimals)) if decimals.len() != 3 => cell.replacen(',', ".", 1).parse(),
+        _ => cell.parse(),
+    });
+    parsed.ok().filter(|number: &f64| number.is_finite())
+}

@@ -1,0 +1,267 @@
+//! Effect of a change on one series, with other series as controls or without.
+//!
+//! The expectation without the change comes from the values before it, by one of three families of
+//! models ([`SeriesMethod`]). Interval, p-value and their correction by placebo dates are those of
+//! [`crate::effect`] for all of them.
+
+use crate::{
+    counterfactual::{Family, Line, Regression},
+    distribution::t_quantile,
+    effect::{Design, EffectError, Estimate, estimate_by},
+    seasonal::{interpolate, is_seasonal},
+    structural::Structural,
+};
+
+/// A series around a change.
+#[derive(Debug, Clone, Copy)]
+pub struct Intervention<'a> {
+    /// The outcome, one value a period; `None` where it is missing.
+    pub values: &'a [Option<f64>],
+    /// Controls that the change could not touch, each as long as `values` and without gaps.
+    pub controls: &'a [&'a [f64]],
+    /// Index of the first period after the change.
+    pub change: usize,
+    /// Distance of periods.
+    pub cadence: Cadence,
+}
+
+/// Distance of the periods of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cadence {
+    /// Every day.
+    Day,
+    /// Every seven days.
+    Week,
+    /// Every month.
+    Month,
+    /// Every three months.
+    Quarter,
+    /// Every year.
+    Year,
+    /// Any other distance, also none that is regular.
+    Other,
+}
+
+impl Cadence {
+    /// The distance of days, numbered in ascending order: the one nine of ten neighbours have, so that
+    /// gaps do not matter.
+    pub fn of(days: &[i64]) -> Self {
+        let neighbours = days.len().saturating_sub(1);
+        let have = |lengths: std::ops::RangeInclusive<i64>| {
+            let near = days
+                .windows(2)
+                .filter(|pair| lengths.contains(&(pair[1] - pair[0])));
+            neighbours > 0 && near.count() * 10 >= neighbours * 9
+        };
+        match () {
+            () if have(1..=1) => Self::Day,
+            () if have(7..=7) => Self::Week,
+            () if have(28..=31) => Self::Month,
+            () if have(89..=92) => Self::Quarter,
+            () if have(365..=366) => Self::Year,
+            () => Self::Other,
+        }
+    }
+
+    /// Periods of the usual season; 1 for none.
+    pub fn season(self) -> usize {
+        match self {
+            Self::Day => 7,
+            Self::Week => 52,
+            Self::Month => 12,
+            Self::Quarter => 4,
+            Self::Year | Self::Other => 1,
+        }
+    }
+
+    /// Name of a number of periods.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Day => "days",
+            Self::Week => "weeks",
+            Self::Month => "months",
+            Self::Quarter => "quarters",
+            Self::Year => "years",
+            Self::Other => "periods",
+        }
+    }
+}
+
+/// Family of models of the values before the change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeriesMethod {
+    /// Regression on season and controls with autocorrelated errors, averaged over their memory
+    /// ([`crate::counterfactual`]).
+    Regression,
+    /// Local level or trend, season and controls by a Kalman filter, averaged over how fast they move.
+    Structural,
+    /// Segmented regression with a straight line on both sides of the change and autocorrelated
+    /// errors, also known as interrupted time series (Wagner et al., 2002).
+    Interrupted,
+}
+
+impl SeriesMethod {
+    /// Short name, as in arguments and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Regression => "regression",
+            Self::Structural => "structural",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// A measured effect on one series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesEffect {
+    /// The family of models.
+    pub method: SeriesMethod,
+    /// Periods of the season that was found before the change; 1 for none.
+    pub season: usize,
+    /// The effect: average per period, sum, ratio, with interval and p-value.
+    pub estimate: Estimate,
+    /// Jump and change of slope at the change, of a segmented regression.
+    pub segments: Option<Segments>,
+}
+
+/// What a segmented regression finds at the change, each with its 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Segments {
+    /// Jump of the level.
+    pub level: [f64; 3],
+    /// Change of the slope, per period.
+    pub slope: [f64; 3],
+}
+
+/// Fewest periods before a change. With fewer, hardly anything is known of the noise.
+const BEFORE_MIN: usize = 12;
+/// Most periods before a placebo date that are asked for.
+const BEFORE_MAX: usize = 42;
+
+/// Why there is no estimate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InterventionError {
+    /// Too few known periods before the change.
+    #[error("not enough {unit} before the change: have {have}, need {need}")]
+    Before {
+        /// Known periods.
+        have: usize,
+        /// Periods needed.
+        need: usize,
+        /// Name of periods.
+        unit: &'static str,
+    },
+    /// No known period after the change.
+    #[error("none of the {unit} after the change has a value")]
+    After {
+        /// Name of periods.
+        unit: &'static str,
+    },
+    /// A control is shorter or longer than the series, or has gaps.
+    #[error("control {} has {have} values, the series {need} periods", index + 1)]
+    Control {
+        /// Its place among the controls.
+        index: usize,
+        /// Finite values of it.
+        have: usize,
+        /// Periods of the series.
+        need: usize,
+    },
+}
+
+/// Measures the effect over all periods after the change.
+///
+/// A season counts where it shows in at least three rounds before the change. Placebo dates have at
+/// least half of the periods before them that the change has.
+pub fn measure(
+    intervention: &Intervention,
+    method: SeriesMethod,
+) -> Result<SeriesEffect, InterventionError> {
+    let Intervention {
+        values,
+        controls,
+        change,
+        cadence,
+    } = *intervention;
+    let need = values.len();
+    for (index, control) in controls.iter().enumerate() {
+        let have = control.iter().filter(|value| value.is_finite()).count();
+        if have != need || control.len() != need {
+            return Err(InterventionError::Control { index, have, need });
+        }
+    }
+    let before = interpolate(&values[..change.min(need)]);
+    let usual = cadence.season();
+    let season = if is_seasonal(&before, usual) {
+        usual
+    } else {
+        1
+    };
+    let coefficients = season + controls.len() + 4;
+    let design = Design {
+        values,
+        controls,
+        change,
+        end: need,
+        begin: 0,
+        history: 0,
+        period: season,
+        pre_min: (change / 2).clamp(BEFORE_MIN, BEFORE_MAX).max(coefficients),
+        others: &[],
+    };
+    let estimate = match method {
+        SeriesMethod::Regression => estimate_by(&Regression, &design),
+        SeriesMethod::Structural => estimate_by(&Structural, &design),
+        SeriesMethod::Interrupted => estimate_by(&Line, &design),
+    };
+    let unit = cadence.unit();
+    let estimate = estimate.map_err(|error| match error {
+        EffectError::Before { have, need } => InterventionError::Before { have, need, unit },
+        EffectError::After => InterventionError::After { unit },
+    })?;
+    let segments = (method == SeriesMethod::Interrupted)
+        .then(|| segments(&design))
+        .flatten();
+    Ok(SeriesEffect {
+        method,
+        season,
+        estimate,
+        segments,
+    })
+}
+
+/// Jump and change of slope by one regression over both sides, with the errors' memory as it shows
+/// before the change. `None` where there are too few periods after it.
+fn segments(design: &Design) -> Option<Segments> {
+    let n = design.values.len();
+    let since = |i: usize| i.checked_sub(design.change);
+    let jump: Vec<f64> = (0..n)
+        .map(|i| f64::from(u8::from(since(i).is_some())))
+        .collect();
+    let bend: Vec<f64> = (0..n).map(|i| since(i).unwrap_or(0) as f64).collect();
+    let mut controls: Vec<&[f64]> = vec![&jump, &bend];
+    controls.extend(design.controls);
+    let before: Vec<&[f64]> = design
+        .controls
+        .iter()
+        .map(|control| &control[..design.change])
+        .collect();
+    let models = Line.weigh(&design.values[..design.change], &before, design.period);
+    let fitted = Line.forecast(&models, design.values, &controls, design.period, &[], true)?;
+    let freedom = fitted.average(|part| part.freedom);
+    let half = t_quantile(0.975, freedom);
+    let interval = |index: usize| {
+        let coefficient = fitted.controls.get(index)?;
+        let t = (coefficient.share / (1.0 - coefficient.share) * freedom).sqrt();
+        let error = (coefficient.value / t).abs();
+        let [low, high] = [-1.0, 1.0].map(|sign| coefficient.value + sign * half * error);
+        error.is_finite().then_some([coefficient.value, low, high])
+    };
+    Some(Segments {
+        level: interval(0)?,
+        slope: interval(1)?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! What keeps data from being a panel, or a panel from giving an estimate.
+
+use super::Inference;
+
+/// Why there is no panel, or no estimate from it.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PanelError {
+    /// There are fewer than two units.
+    #[error("not enough units: have {have}, need 2, one of them without the change")]
+    Units {
+        /// Units.
+        have: usize,
+    },
+    /// Series and names differ in number.
+    #[error("{names} names for {series} series")]
+    Names {
+        /// Number of names.
+        names: usize,
+        /// Number of series.
+        series: usize,
+    },
+    /// Two units have one name.
+    #[error("unit {name:?} occurs twice")]
+    Duplicate {
+        /// The name.
+        name: String,
+    },
+    /// No unit is treated.
+    #[error("no unit is marked as changed")]
+    NoTreated,
+    /// A treated unit is not in the panel.
+    #[error("the data have no unit {name:?}")]
+    TreatedAbsent {
+        /// The name.
+        name: String,
+    },
+    /// Every unit is treated.
+    #[error("all {units} units were changed, so none is left to compare with")]
+    NoDonors {
+        /// Number of units.
+        units: usize,
+    },
+    /// The change is outside of the periods.
+    #[error("the change is at period {start} of {periods}")]
+    StartOutside {
+        /// Index of the first period after the change.
+        start: usize,
+        /// Number of periods.
+        periods: usize,
+    },
+    /// Too few periods before the change.
+    #[error("not enough periods before the change: have {have}, need {need}")]
+    Before {
+        /// Periods before the change.
+        have: usize,
+        /// Periods that the method needs.
+        need: usize,
+    },
+    /// A unit has no value in some periods.
+    #[error("{unit:?} has no value in {missing} of {periods} periods, first in period {first}")]
+    Missing {
+        /// The unit.
+        unit: String,
+        /// Number of periods without a value.
+        missing: usize,
+        /// Number of periods.
+        periods: usize,
+        /// Index of the first such period.
+        first: usize,
+    },
+    /// A series is shorter or longer than the first one.
+    #[error("{unit:?} has {have} periods, the first unit {need}")]
+    Length {
+        /// The unit.
+        unit: String,
+        /// Its periods.
+        have: usize,
+        /// Periods of the first unit.
+        need: usize,
+    },
+    /// The treated series never changes.
+    #[error("the values of {unit:?} are the same in every period")]
+    Constant {
+        /// The unit.
+        unit: String,
+    },
+    /// No donor changes before the change, so there is no noise to judge by.
+    #[error("no unit without the change varies before it")]
+    DonorsConstant,
+    /// Too few donors, treated units or periods for this way of judging chance.
+    #[error("{inference} inference needs {need} {what}, have {have}")]
+    Inference {
+        /// The way of judging chance.
+        inference: Inference,
+        /// Kind of thing that there are too few of.
+        what: &'static str,
+        /// Their number.
+        have: usize,
+        /// Number needed.
+        need: usize,
+    },
+}

@@ -1,0 +1,289 @@
+//! How far an estimate may be from the effect by chance.
+
+use super::{
+    ALPHA, Inference, Method, Panel, PanelError, conformal,
+    estimate::{DonorWeights, Fit},
+};
+use crate::distribution::{t_p, t_quantile};
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+
+/// An estimate with donors in place of the treated units; these are left out of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Placebo {
+    /// The donors, as many as there are treated units.
+    pub units: Vec<String>,
+    /// The estimate.
+    pub estimate: f64,
+    /// Root mean square difference to their counterfactual before the change.
+    pub pre_rmse: f64,
+}
+
+/// Place of the one treated unit among all units, by the ratio of root mean square differences to the
+/// counterfactual after and before the change (Abadie, Diamond and Hainmueller, 2010).
+///
+/// Every unit in turn takes the place of the treated one, and the treated one is a donor then. So the
+/// p-value is exact where the change did nothing and any unit might have been the changed one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rank {
+    /// Units with at least this ratio, the treated unit among them.
+    pub rank: usize,
+    /// Units that were ranked.
+    pub units: usize,
+    /// The ratio of the treated unit.
+    pub ratio: f64,
+    /// `rank / units`.
+    pub p: f64,
+    /// Least possible p-value, `1 / units`.
+    pub floor: f64,
+}
+
+/// Interval and p-value of one distribution.
+pub(super) struct Judged {
+    pub(super) interval: [f64; 2],
+    pub(super) p: f64,
+    pub(super) standard_error: Option<f64>,
+    pub(super) freedom: f64,
+}
+
+/// Most placebos; of more, so many are drawn.
+const PLACEBOS_MAX: usize = 200;
+/// Seed of draws, which are from donors in the order of their values.
+const SEED: u64 = 1;
+
+/// Estimates with donors in place of the treated units: all of them, or a draw that depends on the
+/// values alone. Empty where no donor would be left.
+pub(super) fn placebos(panel: &Panel, method: Method) -> Vec<Placebo> {
+    let sample = panel.sample();
+    let weights = DonorWeights::new(&sample, method, panel.start, panel.treated());
+    subsets(panel, panel.treated())
+        .into_iter()
+        .map(|units| {
+            let others: Vec<usize> = panel
+                .donors
+                .iter()
+                .copied()
+                .filter(|d| !units.contains(d))
+                .collect();
+            let fit = sample.fit_with(method, &weights, &others, &units);
+            Placebo {
+                units: units
+                    .iter()
+                    .map(|unit| panel.names[*unit].clone())
+                    .collect(),
+                estimate: fit.estimate,
+                pre_rmse: fit.pre_rmse,
+            }
+        })
+        .collect()
+}
+
+/// Sets of `size` donors that leave at least one donor.
+fn subsets(panel: &Panel, size: usize) -> Vec<Vec<usize>> {
+    let n = panel.donors();
+    if n <= size {
+        return Vec::new();
+    }
+    if size == 1 && n <= PLACEBOS_MAX {
+        return panel.donors.iter().map(|donor| vec![*donor]).collect();
+    }
+    // Values decide what is drawn, not names or the order of units.
+    let mut donors = panel.donors.clone();
+    donors.sort_by(|a, b| {
+        let pairs = panel.rows[*a].iter().zip(&panel.rows[*b]);
+        pairs
+            .map(|(a, b)| a.total_cmp(b))
+            .find(|order| order.is_ne())
+            .unwrap_or(a.cmp(b))
+    });
+    if size == 2 && n * (n - 1) / 2 <= PLACEBOS_MAX {
+        let pairs = (0..n).flat_map(|i| (0..i).map(move |j| (i, j)));
+        return pairs.map(|(i, j)| vec![donors[i], donors[j]]).collect();
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(SEED);
+    // Whole permutations are cut into sets, so every donor is drawn equally often.
+    let mut sets = Vec::new();
+    while sets.len() < PLACEBOS_MAX {
+        donors.shuffle(&mut random);
+        sets.extend(donors.chunks_exact(size).map(<[usize]>::to_vec));
+    }
+    sets.truncate(PLACEBOS_MAX);
+    sets
+}
+
+/// Interval and p-value by the way of judging chance that was asked for.
+pub(super) fn judge(
+    panel: &Panel,
+    method: Method,
+    fit: &Fit,
+    placebos: &[Placebo],
+    inference: Inference,
+) -> Result<Judged, PanelError> {
+    let lacks = |what, have, need| PanelError::Inference {
+        inference,
+        what,
+        have,
+        need,
+    };
+    match inference {
+        Inference::Placebo => {
+            if placebos.len() < 2 {
+                let need = panel.treated() + 1;
+                return Err(lacks(
+                    "units without the change",
+                    panel.donors(),
+                    need.max(2),
+                ));
+            }
+            let squares = placebos.iter().map(|placebo| placebo.estimate.powi(2));
+            let variance = squares.sum::<f64>() / placebos.len() as f64;
+            Ok(by_t(fit.estimate, variance, panel.donors() as f64 - 1.0))
+        }
+        Inference::Jackknife => {
+            if panel.treated() < 2 {
+                return Err(lacks("units with the change", panel.treated(), 2));
+            }
+            let carrying = fit
+                .unit_weights
+                .iter()
+                .filter(|weight| **weight > 0.0)
+                .count();
+            if carrying < 2 {
+                return Err(lacks(
+                    "units without the change that carry weight",
+                    carrying,
+                    2,
+                ));
+            }
+            let (variance, freedom) = jackknife(panel, fit);
+            Ok(by_t(fit.estimate, variance, freedom))
+        }
+        Inference::Conformal => Ok(conformal::judge(panel, method, fit)),
+    }
+}
+
+/// Error below which, relative to the estimate, nothing but rounding is left of it.
+const ROUNDING: f64 = 1e-9;
+
+/// Interval and p-value by Student's t. Where nothing varies without the change, the p-value is that of
+/// the first place among as many as there are degrees of freedom.
+fn by_t(estimate: f64, variance: f64, freedom: f64) -> Judged {
+    let error = variance.sqrt();
+    let varies = error > ROUNDING * estimate.abs();
+    let p = if varies {
+        t_p(estimate / error, freedom)
+    } else if estimate.abs() > 0.0 && error.is_finite() {
+        1.0 / (freedom + 2.0)
+    } else {
+        1.0
+    };
+    let half = if varies || p < ALPHA {
+        t_quantile(1.0 - ALPHA / 2.0, freedom) * error
+    } else {
+        f64::INFINITY
+    };
+    Judged {
+        interval: [estimate - half, estimate + half],
+        p,
+        standard_error: Some(error),
+        freedom,
+    }
+}
+
+/// Variance of the estimate with fixed weights, and its degrees of freedom: those of the treated units
+/// and of the donors that count, combined as Satterthwaite (1946) does.
+fn jackknife(panel: &Panel, fit: &Fit) -> (f64, f64) {
+    let sample = panel.sample();
+    let without = |donors: &[usize], treated: &[usize], weights: Vec<f64>| {
+        let total: f64 = weights.iter().sum();
+        let weights = weights.into_iter().map(|weight| weight / total).collect();
+        sample
+            .effect(donors, treated, weights, fit.time_weights.clone())
+            .estimate
+    };
+    let drop = |units: &[usize], i: usize| -> Vec<usize> {
+        let kept = units.iter().enumerate().filter(|(j, _)| *j != i);
+        kept.map(|(_, unit)| *unit).collect()
+    };
+    let treated: Vec<f64> = (0..panel.treated())
+        .map(|i| {
+            without(
+                &panel.donors,
+                &drop(&panel.treated, i),
+                fit.unit_weights.clone(),
+            )
+        })
+        .collect();
+    let donors: Vec<f64> = (0..panel.donors())
+        .map(|i| {
+            let mut weights = fit.unit_weights.clone();
+            weights.remove(i);
+            without(&drop(&panel.donors, i), &panel.treated, weights)
+        })
+        .collect();
+    let n = (treated.len() + donors.len()) as f64;
+    let mean = treated.iter().chain(&donors).sum::<f64>() / n;
+    let share = |estimates: &[f64]| {
+        let squares = estimates.iter().map(|estimate| (estimate - mean).powi(2));
+        (n - 1.0) / n * squares.sum::<f64>()
+    };
+    let parts = [share(&treated), share(&donors)];
+    let effective = 1.0
+        / fit
+            .unit_weights
+            .iter()
+            .map(|weight| weight * weight)
+            .sum::<f64>();
+    let freedoms = [treated.len() as f64 - 1.0, (effective - 1.0).max(1.0)];
+    let variance = parts[0] + parts[1];
+    let spread: f64 = parts
+        .iter()
+        .zip(freedoms)
+        .map(|(part, freedom)| part * part / freedom)
+        .sum();
+    let freedom = if spread > 0.0 {
+        variance * variance / spread
+    } else {
+        freedoms[0]
+    };
+    (variance, freedom)
+}
+
+/// Rank of the treated unit; `None` where there are several, or one donor only.
+pub(super) fn rank(panel: &Panel, method: Method, fit: &Fit) -> Option<Rank> {
+    let [treated] = panel.treated[..] else {
+        return None;
+    };
+    let sample = panel.sample();
+    let weights = DonorWeights::new(&sample, method, panel.start, 1);
+    let ratio = |fit: &Fit| {
+        if fit.post_rmse > 0.0 {
+            fit.post_rmse / fit.pre_rmse
+        } else {
+            0.0
+        }
+    };
+    let own = ratio(fit);
+    let placebos = subsets(panel, 1);
+    if placebos.is_empty() {
+        return None;
+    }
+    let at_least = placebos.iter().filter(|units| {
+        let mut others: Vec<usize> = panel
+            .donors
+            .iter()
+            .copied()
+            .filter(|d| *d != units[0])
+            .collect();
+        others.push(treated);
+        ratio(&sample.fit_with(method, &weights, &others, units)) >= own
+    });
+    let (rank, units) = (1 + at_least.count(), 1 + placebos.len());
+    Some(Rank {
+        rank,
+        units,
+        ratio: own,
+        p: rank as f64 / units as f64,
+        floor: 1.0 / units as f64,
+    })
+}

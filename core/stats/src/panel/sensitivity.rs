@@ -1,0 +1,94 @@
+//! Estimates that should hardly differ from the estimate, or from zero.
+
+use super::{
+    Method, Panel,
+    estimate::{DonorWeights, Fit, Sample},
+};
+
+/// The estimate without one donor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeaveOneOut {
+    /// The donor.
+    pub unit: String,
+    /// The estimate from the others.
+    pub estimate: f64,
+}
+
+/// The estimate as if the change had come earlier, from periods before the change alone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BackdatedStart {
+    /// Index of the period at which the change is supposed.
+    pub start: usize,
+    /// The estimate; there was no change, so it should be near zero.
+    pub estimate: f64,
+}
+
+/// Donors that are left out in turn, those of most weight.
+const DONORS_MAX: usize = 30;
+/// Earlier starts that are tried.
+const STARTS_MAX: usize = 5;
+
+/// The estimate without each of the donors that carry weight, in the order of their weights.
+pub(super) fn leave_one_out(panel: &Panel, method: Method, fit: &Fit) -> Vec<LeaveOneOut> {
+    if panel.donors() < 2 {
+        return Vec::new();
+    }
+    let sample = panel.sample();
+    let weights = DonorWeights::new(&sample, method, panel.start, panel.treated());
+    let mut donors: Vec<(usize, f64)> = panel
+        .donors
+        .iter()
+        .copied()
+        .zip(fit.unit_weights.iter().copied())
+        .collect();
+    donors.retain(|(_, weight)| *weight > 0.0);
+    donors.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    donors.truncate(DONORS_MAX);
+    let without = |donor: usize| {
+        let others: Vec<usize> = panel
+            .donors
+            .iter()
+            .copied()
+            .filter(|d| *d != donor)
+            .collect();
+        LeaveOneOut {
+            unit: panel.names[donor].clone(),
+            estimate: sample
+                .fit_with(method, &weights, &others, &panel.treated)
+                .estimate,
+        }
+    };
+    donors
+        .into_iter()
+        .map(|(donor, _)| without(donor))
+        .collect()
+}
+
+/// The estimate at up to five earlier starts, evenly spread over the later half of the periods before
+/// the change, each with as many periods after it as there are after the change, or as are left.
+pub(super) fn backdated(panel: &Panel, method: Method) -> Vec<BackdatedStart> {
+    let first = (panel.start / 2).max(method.periods_before());
+    if first >= panel.start {
+        return Vec::new();
+    }
+    let after = panel.periods() - panel.start;
+    let last = panel.start - after.min((panel.start - first).div_ceil(2));
+    let count = STARTS_MAX.min(last.saturating_sub(first) + 1);
+    let mut starts: Vec<usize> = (0..count)
+        .map(|i| first + (last.saturating_sub(first)) * i / (count - 1).max(1))
+        .collect();
+    starts.dedup();
+    let at = |start: usize| {
+        let sample = Sample {
+            start,
+            end: (start + after).min(panel.start),
+            ..panel.sample()
+        };
+        let fit = sample.fit(method, &panel.donors, &panel.treated);
+        BackdatedStart {
+            start,
+            estimate: fit.estimate,
+        }
+    };
+    starts.into_iter().map(at).collect()
+}

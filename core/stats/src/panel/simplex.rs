@@ -1,0 +1,182 @@
+//! Least squares over weights that are not negative and sum to one.
+
+/// Squares and products of the columns of a least-squares problem.
+pub(super) struct Columns {
+    n: usize,
+    rows: usize,
+    products: Vec<f64>,
+}
+
+/// Weights of columns.
+pub(super) struct Weights {
+    /// One weight a column asked for; they sum to one.
+    pub(super) values: Vec<f64>,
+    /// Duality gap of the objective, the mean squared residual plus the ridge: no weights are better
+    /// by more than that.
+    pub(super) gap: f64,
+}
+
+/// Iterations, each of which takes time proportional to the number of columns.
+const STEPS_MAX: usize = 200_000;
+/// Largest difference of slopes among columns that carry weight, relative to their mean square.
+const TOLERANCE: f64 = 1e-9;
+
+impl Columns {
+    /// Columns of equal length. With `intercept` each is taken from its own mean, so that a target may
+    /// lie at another level.
+    pub(super) fn new(columns: &[&[f64]], intercept: bool) -> Self {
+        let (n, rows) = (
+            columns.len(),
+            columns.first().map_or(0, |column| column.len()),
+        );
+        let mut centred: Vec<Vec<f64>> = columns.iter().map(|column| column.to_vec()).collect();
+        if intercept {
+            for column in &mut centred {
+                let mean = column.iter().sum::<f64>() / rows as f64;
+                column.iter_mut().for_each(|value| *value -= mean);
+            }
+        }
+        // Weights sum to one, so a common centre changes no residual, but keeps digits.
+        for row in 0..rows {
+            let centre = centred.iter().map(|column| column[row]).sum::<f64>() / n as f64;
+            centred.iter_mut().for_each(|column| column[row] -= centre);
+        }
+        let mut products = vec![0.0; n * n];
+        for i in 0..n {
+            for j in 0..=i {
+                let product = centred[i].iter().zip(&centred[j]).map(|(a, b)| a * b).sum();
+                products[i * n + j] = product;
+                products[j * n + i] = product;
+            }
+        }
+        Self { n, rows, products }
+    }
+
+    fn row(&self, i: usize) -> &[f64] {
+        &self.products[i * self.n..(i + 1) * self.n]
+    }
+
+    fn product(&self, i: usize, j: usize) -> f64 {
+        self.row(i)[j]
+    }
+
+    /// Weights of the columns `from` whose average comes closest to the mean of the columns `target`;
+    /// `ridge` times their sum of squares is added to the mean squared residual.
+    ///
+    /// Moves weight between the pair of columns that gains most (Fan, Chen and Lin, 2005) from equal
+    /// weights until the duality gap closes. The problem is the one of Frank-Wolfe steps in the R
+    /// package `synthdid`; since its optimum is reached here, that program's step of dropping small
+    /// weights halfway changes nothing.
+    pub(super) fn fit(&self, from: &[usize], target: &[usize], ridge: f64) -> Weights {
+        let n = from.len();
+        let ridge = ridge * self.rows as f64;
+        let squares: Vec<f64> = from.iter().map(|i| self.product(*i, *i) + ridge).collect();
+        let goals: Vec<f64> = from
+            .iter()
+            .map(|i| target.iter().map(|j| self.product(*i, *j)).sum::<f64>())
+            .map(|sum| sum / target.len() as f64)
+            .collect();
+        let mut weights = vec![1.0 / n as f64; n];
+        let mut slopes: Vec<f64> = (0..n)
+            .map(|i| {
+                let fitted: f64 = (0..n).map(|j| self.product(from[i], from[j])).sum();
+                (fitted + ridge) / n as f64 - goals[i]
+            })
+            .collect();
+        let scale = squares.iter().sum::<f64>() / n as f64;
+        for _ in 0..STEPS_MAX {
+            let Some(to) = (0..n).min_by(|a, b| slopes[*a].total_cmp(&slopes[*b])) else {
+                break;
+            };
+            let row_to = self.row(from[to]);
+            let pair = |j: usize| {
+                let rise = slopes[j] - slopes[to];
+                let curve = squares[to] + squares[j] - 2.0 * row_to[from[j]];
+                (rise, curve.max(1e-12 * scale))
+            };
+            let movable = (0..n).filter(|j| weights[*j] > 0.0 && *j != to);
+            let widest = movable.clone().map(|j| pair(j).0).fold(0.0, f64::max);
+            if widest <= TOLERANCE * scale {
+                break;
+            }
+            let gain = |j: usize| {
+                let (rise, curve) = pair(j);
+                let step = (rise / curve).min(weights[j]);
+                rise * step - 0.5 * curve * step * step
+            };
+            let Some(away) = movable
+                .filter(|j| pair(*j).0 > 0.0)
+                .max_by(|a, b| gain(*a).total_cmp(&gain(*b)))
+            else {
+                break;
+            };
+            let (rise, curve) = pair(away);
+            let step = rise / curve;
+            let step = if step >= weights[away] {
+                std::mem::replace(&mut weights[away], 0.0)
+            } else {
+                weights[away] -= step;
+                step
+            };
+            weights[to] += step;
+            let row_away = self.row(from[away]);
+            for (slope, k) in slopes.iter_mut().zip(from) {
+                *slope += step * (row_to[*k] - row_away[*k]);
+            }
+            slopes[to] += step * ridge;
+            slopes[away] -= step * ridge;
+        }
+        let least = slopes.iter().copied().fold(f64::INFINITY, f64::min);
+        let gap: f64 = weights
+            .iter()
+            .zip(&slopes)
+            .map(|(weight, slope)| weight * (slope - least))
+            .sum();
+        Weights {
+            values: weights,
+            gap: 2.0 * gap / self.rows as f64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In one dimension 0.25 * 0 + 0.75 * 4 is 3.
+    #[test]
+    fn a_target_inside_the_hull_is_met() {
+        let columns: [&[f64]; 3] = [&[0.0, 1.0], &[4.0, 1.0], &[3.0, 1.0]];
+        let result = Columns::new(&columns, false).fit(&[0, 1], &[2], 0.0);
+        assert!(
+            (result.values[1] - 0.75).abs() < 1e-9,
+            "{:?}",
+            result.values
+        );
+        assert!(result.gap < 1e-9);
+    }
+
+    #[test]
+    fn a_target_outside_of_the_hull_takes_the_nearest_column() {
+        let columns: [&[f64]; 3] = [&[0.0, 0.0], &[4.0, 1.0], &[9.0, 2.0]];
+        let result = Columns::new(&columns, false).fit(&[0, 1], &[2], 0.0);
+        assert_eq!(result.values, [0.0, 1.0]);
+    }
+
+    /// With a ridge that outweighs everything the weights are equal; the closed form for two columns in
+    /// between.
+    #[test]
+    fn a_ridge_draws_weights_together() {
+        let columns: [&[f64]; 3] = [&[0.0, 2.0], &[4.0, 2.0], &[4.0, 2.0]];
+        let columns = Columns::new(&columns, false);
+        let even = columns.fit(&[0, 1], &[2], 1e9).values;
+        assert!((even[0] - 0.5).abs() < 1e-6, "{even:?}");
+        // Minimum of 8 x² + ridge (x² + (1 - x)²) over the first weight x.
+        let ridge = 3.0;
+        let weights = columns.fit(&[0, 1], &[2], ridge).values;
+        assert!(
+            (weights[0] - ridge / (8.0 + 2.0 * ridge)).abs() < 1e-8,
+            "{weights:?}"
+        );
+    }
+}

@@ -1,0 +1,532 @@
+//! Structural time series: a level that wanders, a slope, a season, controls, and errors that remember.
+//!
+//! A value is `level + season + controls · coefficients + a + e`. Each step the level adds the slope and
+//! a random part, the slope and the effects of the season random parts of their own; coefficients stay;
+//! `a` is an autoregression of order one and `e` independent (Harvey, 1989). The Kalman filter gives
+//! the likelihood, with the scale of all variances integrated out (Durbin and Koopman, 2012).
+//!
+//! How fast the parts move is not chosen but averaged over a grid, weighted by likelihood and a prior by
+//! which levels are rather still (Brodersen et al., 2015, expect a hundredth of the series' deviation a
+//! step). There is no optimiser and no randomness. Unlike there, errors may remember, since memory that
+//! is taken for a wandering level widens intervals, and ignored memory makes them too narrow; controls
+//! are few and none is dropped, where their spike-and-slab prior selects among many.
+
+use crate::{
+    counterfactual::{Coefficient, Family, Forecast, Part},
+    describe::{mean, sd},
+};
+
+/// The family of structural models.
+pub(crate) struct Structural;
+
+/// One model: random parts of a step in units of the standard deviation of `a + e`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Model {
+    level: f64,
+    /// `None` for no slope.
+    slope: Option<f64>,
+    season: f64,
+    /// Share of `a` that is left after a step.
+    memory: f64,
+    /// Variance of `e`; that of `a` is the rest of 1.
+    fixed: f64,
+    weight: f64,
+}
+
+/// Memory of the errors, share of `e` in their variance, prior weight.
+const ERRORS: [(f64, f64, f64); 10] = [
+    (0.0, 1.0, 2.0),
+    (0.3, 0.0, 1.5),
+    (0.5, 0.0, 1.5),
+    (0.7, 0.0, 1.0),
+    (0.85, 0.0, 1.0),
+    (0.95, 0.0, 0.5),
+    (0.7, 0.5, 0.35),
+    (0.85, 0.5, 0.35),
+    (0.95, 0.5, 0.35),
+    (0.95, 0.75, 0.2),
+];
+/// Random parts of the level, and memories of errors beside them: longer ones cannot be told apart.
+const LEVELS: [f64; 8] = [0.02, 0.04, 0.07, 0.12, 0.2, 0.4, 0.8, 2.0];
+const BESIDE: [(f64, f64, f64); 3] = [(0.0, 1.0, 1.0), (0.3, 0.0, 0.5), (0.6, 0.0, 0.5)];
+/// Prior weight of each wandering level in a year of values, which grows with their number as in
+/// [`crate::counterfactual`].
+const LEVEL_WEIGHT: f64 = 0.5;
+const YEAR: f64 = 365.0;
+/// Random parts of the slope, with prior weights; most metrics of operations have none.
+const SLOPES: [(Option<f64>, f64); 4] = [
+    (None, 1.0),
+    (Some(0.0), 0.05),
+    (Some(0.01), 0.01),
+    (Some(0.05), 0.01),
+];
+/// Random parts of the season's effects, with prior weights.
+const SEASONS: [(f64, f64); 2] = [(0.0, 1.0), (0.05, 0.3)];
+/// Prior variance of what nothing is known of, and of the slope, in units of the variance of the errors.
+const UNKNOWN: f64 = 1e4;
+const SLOPE: f64 = 0.01 * 0.01;
+/// Members with less than this share of the best one's weight are left out.
+const WEIGHT_MIN: f64 = 0.01;
+
+/// The grid, with prior weights for a series of `n` values.
+fn grid(n: usize, period: usize) -> Vec<Model> {
+    let moving = LEVEL_WEIGHT * (n as f64 / YEAR).powi(2);
+    let still = ERRORS.map(|errors| (0.0, errors, 1.0));
+    let levels = LEVELS
+        .iter()
+        .flat_map(|level| BESIDE.map(|errors| (*level, errors, moving)));
+    let mut models = Vec::new();
+    for (level, (memory, fixed, errors_weight), level_weight) in still.into_iter().chain(levels) {
+        for (slope, slope_weight) in SLOPES {
+            for (season, season_weight) in &SEASONS[..if period > 1 { 2 } else { 1 }] {
+                models.push(Model {
+                    level,
+                    slope,
+                    season: *season,
+                    memory,
+                    fixed,
+                    weight: errors_weight * level_weight * slope_weight * season_weight,
+                });
+            }
+        }
+    }
+    models
+}
+
+/// Places in a state: level, slope, memory, then the season's effects and the coefficients.
+const LEVEL_AT: usize = 0;
+const SLOPE_AT: usize = 1;
+const MEMORY_AT: usize = 2;
+const SEASON_AT: usize = 3;
+
+/// Values and controls in units of their standard deviations before the change.
+struct Scaled<'a> {
+    values: Vec<Option<f64>>,
+    centre: f64,
+    scale: f64,
+    controls: Vec<(&'a [f64], f64, f64)>,
+    period: usize,
+}
+
+impl<'a> Scaled<'a> {
+    fn new(values: &[Option<f64>], controls: &[&'a [f64]], period: usize) -> Self {
+        let known: Vec<f64> = values.iter().flatten().copied().collect();
+        let spread = |values: &[f64]| {
+            let sd = sd(values);
+            if sd > 0.0 { sd } else { 1.0 }
+        };
+        let (centre, scale) = (mean(&known), spread(&known));
+        let before = values.len();
+        Self {
+            values: values
+                .iter()
+                .map(|value| value.map(|value| (value - centre) / scale))
+                .collect(),
+            centre,
+            scale,
+            controls: controls
+                .iter()
+                .map(|control| {
+                    let before = &control[..before];
+                    (*control, mean(before), spread(before))
+                })
+                .collect(),
+            period,
+        }
+    }
+
+    /// Number of effects of the season.
+    fn phases(&self) -> usize {
+        if self.period > 1 { self.period } else { 0 }
+    }
+
+    fn size(&self) -> usize {
+        SEASON_AT + self.phases() + self.controls.len()
+    }
+
+    /// What of the state an observation shows.
+    fn row(&self, step: usize) -> Vec<f64> {
+        let mut row = vec![0.0; self.size()];
+        row[LEVEL_AT] = 1.0;
+        row[MEMORY_AT] = 1.0;
+        if self.phases() > 0 {
+            row[SEASON_AT + step % self.period] = 1.0;
+        }
+        let controls = &mut row[SEASON_AT + self.phases()..];
+        for (slot, (control, centre, scale)) in controls.iter_mut().zip(&self.controls) {
+            *slot = (control[step] - centre) / scale;
+        }
+        row
+    }
+}
+
+/// State after the values and what it took to get there.
+struct Filtered {
+    state: Vec<f64>,
+    covariance: Vec<f64>,
+    /// Variance of the errors.
+    variance: f64,
+    freedom: f64,
+    log_likelihood: f64,
+    /// Expectation of each value from those before it.
+    predicted: Vec<f64>,
+}
+
+impl Model {
+    /// Variances of the random parts of level, slope and memory in a step.
+    fn steps(&self) -> [f64; 3] {
+        let remembered = (1.0 - self.fixed) * (1.0 - self.memory * self.memory);
+        [
+            self.level.powi(2),
+            self.slope.unwrap_or(0.0).powi(2),
+            remembered,
+        ]
+    }
+
+    /// Adds the random part of the season to a covariance: effects that sum to zero.
+    fn move_season(covariance: &mut [f64], size: usize, phases: usize, variance: f64) {
+        for i in 0..phases {
+            for j in 0..phases {
+                let own = f64::from(u8::from(i == j)) - 1.0 / phases as f64;
+                covariance[(SEASON_AT + i) * size + SEASON_AT + j] += variance * own;
+            }
+        }
+    }
+
+    /// Advances a state by one step.
+    fn advance(&self, state: &mut [f64], covariance: &mut [f64], phases: usize) {
+        let size = state.len();
+        state[LEVEL_AT] += state[SLOPE_AT];
+        state[MEMORY_AT] *= self.memory;
+        for j in 0..size {
+            covariance[LEVEL_AT * size + j] += covariance[SLOPE_AT * size + j];
+            covariance[MEMORY_AT * size + j] *= self.memory;
+        }
+        for line in covariance.chunks_exact_mut(size) {
+            line[LEVEL_AT] += line[SLOPE_AT];
+            line[MEMORY_AT] *= self.memory;
+        }
+        for (i, variance) in self.steps().into_iter().enumerate() {
+            covariance[i * size + i] += variance;
+        }
+        if phases > 0 && self.season > 0.0 {
+            Self::move_season(covariance, size, phases, self.season.powi(2));
+        }
+    }
+
+    fn filter(&self, scaled: &Scaled) -> Option<Filtered> {
+        let (size, phases) = (scaled.size(), scaled.phases());
+        let mut state = vec![0.0; size];
+        let mut covariance = vec![0.0; size * size];
+        covariance[LEVEL_AT * (size + 1)] = UNKNOWN;
+        covariance[SLOPE_AT * (size + 1)] = if self.slope.is_some() { SLOPE } else { 0.0 };
+        covariance[MEMORY_AT * (size + 1)] = 1.0 - self.fixed;
+        Self::move_season(&mut covariance, size, phases, UNKNOWN);
+        for i in SEASON_AT + phases..size {
+            covariance[i * size + i] = UNKNOWN;
+        }
+        let (mut squares, mut log_variances, mut seen) = (0.0, 0.0, 0.0);
+        let mut predicted = Vec::with_capacity(scaled.values.len());
+        for (step, value) in scaled.values.iter().enumerate() {
+            let row = scaled.row(step);
+            let expected = dot(&row, &state);
+            predicted.push(expected);
+            if let Some(value) = value {
+                let gains: Vec<f64> = covariance
+                    .chunks_exact(size)
+                    .map(|line| dot(line, &row))
+                    .collect();
+                let variance = dot(&gains, &row) + self.fixed;
+                let error = value - expected;
+                for (slot, gain) in state.iter_mut().zip(&gains) {
+                    *slot += gain * error / variance;
+                }
+                for (line, gain) in covariance.chunks_exact_mut(size).zip(&gains) {
+                    for (slot, other) in line.iter_mut().zip(&gains) {
+                        *slot -= gain * other / variance;
+                    }
+                }
+                squares += error * error / variance;
+                log_variances += variance.ln();
+                seen += 1.0;
+            }
+            self.advance(&mut state, &mut covariance, phases);
+        }
+        // What nothing was known of took one value each.
+        let freedom = seen - (1 + phases.saturating_sub(1) + scaled.controls.len()) as f64;
+        (freedom >= 1.0 && squares > 0.0).then(|| Filtered {
+            state,
+            covariance,
+            variance: squares / freedom,
+            freedom,
+            log_likelihood: -0.5 * (log_variances + freedom * squares.ln()),
+            predicted,
+        })
+    }
+
+    /// Mean of the counted steps: expectation, its variance from the state, and from the noise after.
+    fn ahead(&self, scaled: &Scaled, filtered: &Filtered, counted: &[bool]) -> [f64; 3] {
+        let (size, phases, train) = (scaled.size(), scaled.phases(), scaled.values.len());
+        let n = counted.iter().filter(|counted| **counted).count().max(1) as f64;
+        // How much of the state at each step is in the mean, from the last step back to the first.
+        let (mut share, mut noise) = (vec![0.0_f64; size], self.fixed / n);
+        for (step, is_counted) in counted.iter().enumerate().rev() {
+            if step + 1 < counted.len() {
+                let moved = self.steps().into_iter().zip(&share);
+                noise += moved
+                    .map(|(variance, share)| variance * share * share)
+                    .sum::<f64>();
+                let season = &share[SEASON_AT..SEASON_AT + phases];
+                let mean = season.iter().sum::<f64>() / phases.max(1) as f64;
+                let spread = season.iter().map(|share| (share - mean).powi(2));
+                noise += self.season.powi(2) * spread.sum::<f64>();
+                share[SLOPE_AT] += share[LEVEL_AT];
+                share[MEMORY_AT] *= self.memory;
+            }
+            if *is_counted {
+                for (slot, x) in share.iter_mut().zip(scaled.row(train + step)) {
+                    *slot += x / n;
+                }
+            }
+        }
+        [
+            dot(&share, &filtered.state),
+            filtered.variance * quadratic(&filtered.covariance, &share),
+            filtered.variance * noise,
+        ]
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// `x' M x`, never below zero.
+fn quadratic(matrix: &[f64], x: &[f64]) -> f64 {
+    let lines = matrix.chunks_exact(x.len());
+    lines
+        .zip(x)
+        .map(|(line, x_i)| x_i * dot(line, x))
+        .sum::<f64>()
+        .max(0.0)
+}
+
+impl Family for Structural {
+    type Model = Model;
+
+    fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
+        let scaled = Scaled::new(values, controls, period);
+        let models: Vec<(f64, Model)> = grid(values.len(), period)
+            .into_iter()
+            .filter_map(|model| {
+                let filtered = model.filter(&scaled)?;
+                Some((filtered.log_likelihood + model.weight.ln(), model))
+            })
+            .collect();
+        let best = models
+            .iter()
+            .fold(f64::NEG_INFINITY, |best, (score, _)| best.max(*score));
+        let mut models: Vec<Model> = models
+            .into_iter()
+            .map(|(score, model)| Model {
+                weight: (score - best).exp(),
+                ..model
+            })
+            .filter(|model| model.weight > WEIGHT_MIN)
+            .collect();
+        let total: f64 = models.iter().map(|model| model.weight).sum();
+        models.iter_mut().for_each(|model| model.weight /= total);
+        models
+    }
+
+    fn forecast(
+        &self,
+        models: &[Model],
+        values: &[Option<f64>],
+        controls: &[&[f64]],
+        period: usize,
+        counted: &[bool],
+        in_detail: bool,
+    ) -> Option<Forecast> {
+        let scaled = Scaled::new(values, controls, period);
+        let fits: Vec<(&Model, Filtered)> = models
+            .iter()
+            .filter_map(|model| Some((model, model.filter(&scaled)?)))
+            .collect();
+        let total: f64 = fits.iter().map(|(model, _)| model.weight).sum();
+        let steps = if in_detail { counted.len() } else { 0 };
+        let mut forecast = Forecast {
+            parts: Vec::new(),
+            controls: Vec::new(),
+            mean: vec![0.0; steps],
+            variance: vec![0.0; steps],
+            fitted: vec![0.0; if in_detail { values.len() } else { 0 }],
+        };
+        let (to_value, to_variance) = (
+            |x: f64| scaled.centre + scaled.scale * x,
+            scaled.scale.powi(2),
+        );
+        // Means first: the spread of the models around their average is part of the variance.
+        let mut ahead = Vec::new();
+        for (model, filtered) in &fits {
+            let weight = model.weight / total;
+            let [mean, learned, noise] = model.ahead(&scaled, filtered, counted);
+            forecast.parts.push(Part {
+                weight,
+                mean: to_value(mean),
+                learned: to_variance * learned,
+                noise: to_variance * noise,
+                freedom: filtered.freedom,
+            });
+            for (slot, x) in forecast.fitted.iter_mut().zip(&filtered.predicted) {
+                *slot += weight * to_value(*x);
+            }
+            for (step, slot) in forecast.mean.iter_mut().enumerate() {
+                let mut only = vec![false; step + 1];
+                only[step] = true;
+                let [mean, learned, noise] = model.ahead(&scaled, filtered, &only);
+                *slot += weight * to_value(mean);
+                ahead.push((
+                    step,
+                    weight,
+                    to_value(mean),
+                    to_variance * (learned + noise),
+                ));
+            }
+        }
+        for (step, weight, mean, variance) in ahead {
+            let apart = mean - forecast.mean[step];
+            forecast.variance[step] += weight * (variance + apart * apart);
+        }
+        let likeliest = fits
+            .iter()
+            .max_by(|(a, _), (b, _)| a.weight.total_cmp(&b.weight));
+        if let Some((_, filtered)) = likeliest.filter(|_| in_detail) {
+            forecast.controls = coefficients(&scaled, filtered);
+        }
+        (!forecast.parts.is_empty()).then_some(forecast)
+    }
+}
+
+fn coefficients(scaled: &Scaled, filtered: &Filtered) -> Vec<Coefficient> {
+    let (size, first) = (scaled.size(), SEASON_AT + scaled.phases());
+    let of = |(i, (_, _, scale)): (usize, &(&[f64], f64, f64))| {
+        let value = filtered.state[first + i];
+        let variance = filtered.variance * filtered.covariance[(first + i) * (size + 1)];
+        let square = value * value / variance.max(f64::MIN_POSITIVE);
+        Coefficient {
+            value: value * scaled.scale / scale,
+            share: square / (square + filtered.freedom),
+        }
+    };
+    scaled.controls.iter().enumerate().map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::counterfactual;
+
+    const STILL: Model = Model {
+        level: 0.0,
+        slope: None,
+        season: 0.0,
+        memory: 0.0,
+        fixed: 1.0,
+        weight: 1.0,
+    };
+
+    fn noise(i: usize) -> f64 {
+        f64::from((i * 7919 % 101) as u8) / 10.0
+    }
+
+    /// Where both know a model, its forecast is that of generalised least squares.
+    #[test]
+    fn the_filter_agrees_with_generalised_least_squares() {
+        let control: Vec<f64> = (0..60).map(|i| f64::from((i * 37 % 11) as u8)).collect();
+        let mut values: Vec<Option<f64>> = (0..50)
+            .map(|i| Some(noise(i) + 0.7 * control[i] + 3.0 * f64::from(u8::from(i % 4 == 1))))
+            .collect();
+        values[20] = None;
+        for (level, memory, fixed) in [
+            (0.0, 0.0, 1.0),
+            (0.0, 0.6, 0.0),
+            (0.0, 0.85, 0.5),
+            (0.2, 0.0, 1.0),
+            (0.4, 0.3, 0.0),
+        ] {
+            let model = Model {
+                level,
+                memory,
+                fixed,
+                ..STILL
+            };
+            let same = counterfactual::Model {
+                memory,
+                moving: (1.0 - fixed) * (1.0 - memory * memory),
+                walking: level * level,
+                fixed,
+                slope: None,
+                weight: 1.0,
+            };
+            let mut counted = [true; 10];
+            counted[3] = false;
+            let got = Structural
+                .forecast(&[model], &values, &[&control], 4, &counted, true)
+                .unwrap();
+            let want =
+                counterfactual::forecast(&[same], &values, &[&control], 4, &counted, true).unwrap();
+            let near = |got: f64, want: f64| {
+                assert!(
+                    (got - want).abs() <= 2e-3 * want.abs(),
+                    "{model:?}: {got} {want}"
+                );
+            };
+            let (part, other) = (got.parts[0], want.parts[0]);
+            near(part.mean, other.mean);
+            near(part.noise, other.noise);
+            near(part.learned, other.learned);
+            assert_eq!(part.freedom, other.freedom);
+            near(got.mean[7], want.mean[7]);
+            near(got.variance[7], want.variance[7]);
+            near(got.controls[0].value, want.controls[0].value);
+            near(got.controls[0].share, want.controls[0].share);
+        }
+    }
+
+    /// A season that grows is followed, and one that is still is taken as such.
+    #[test]
+    fn a_season_that_drifts_is_followed() {
+        let grown = |i: usize| 100.0 + [4.0, -4.0, 1.0, -1.0][i % 4] * (1.0 + i as f64 / 20.0);
+        let values: Vec<Option<f64>> = (0..80).map(|i| Some(grown(i) + 0.02 * noise(i))).collect();
+        let models = Structural.weigh(&values, &[], 4);
+        let drifting: f64 = models
+            .iter()
+            .filter(|model| model.season > 0.0)
+            .map(|model| model.weight)
+            .sum();
+        assert!(drifting > 0.9, "{drifting}");
+        let ahead = Structural
+            .forecast(&models, &values, &[], 4, &[true; 4], true)
+            .unwrap();
+        for (i, mean) in ahead.mean.iter().enumerate() {
+            let truth = grown(80 + i) + 0.1;
+            assert!((mean - truth).abs() < 3.0, "{i}: {mean} {truth}");
+        }
+        let values: Vec<Option<f64>> = (0..80)
+            .map(|i| Some(f64::from((i % 4) as u8) + noise(i)))
+            .collect();
+        let models = Structural.weigh(&values, &[], 4);
+        let drifting: f64 = models
+            .iter()
+            .filter(|model| model.season > 0.0)
+            .map(|model| model.weight)
+            .sum();
+        assert!(drifting < 0.5, "{drifting}");
+    }
+
+    #[test]
+    fn too_few_values_give_no_model() {
+        assert!(Structural.weigh(&[Some(1.0), Some(2.0)], &[], 7).is_empty());
+    }
+}
