@@ -12,6 +12,10 @@
 //! soon (Hoeting et al., 1999). There is no optimiser and no randomness. Missing values are skipped by
 //! the filter.
 
+mod family;
+
+pub(crate) use family::{Family, Line, Regression};
+
 use crate::describe::{mean, sd};
 
 /// One model of the errors, in units of their variance without the random walk.
@@ -107,81 +111,6 @@ const SLOPE_SD: f64 = 0.01;
 const SLOPE_WEIGHT: f64 = 0.05;
 /// Models with less than this share of the best one's weight are left out.
 const WEIGHT_MIN: f64 = 0.01;
-
-/// A family of models of a series, averaged over its members.
-pub(crate) trait Family {
-    /// A member with its weight.
-    type Model;
-
-    /// The members by how well they explain values. Controls are as long as these, or longer; `period`
-    /// is the length of the season, 1 for none. Empty where no member can be fitted.
-    fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize)
-    -> Vec<Self::Model>;
-
-    /// Expected values after `values`, see [`forecast`].
-    fn forecast(
-        &self,
-        models: &[Self::Model],
-        values: &[Option<f64>],
-        controls: &[&[f64]],
-        period: usize,
-        counted: &[bool],
-        in_detail: bool,
-    ) -> Option<Forecast>;
-}
-
-/// Regression on season and controls with autocorrelated errors, whose level may wander.
-pub(crate) struct Regression;
-
-impl Family for Regression {
-    type Model = Model;
-
-    fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
-        weigh(values, controls, period)
-    }
-
-    fn forecast(
-        &self,
-        models: &[Model],
-        values: &[Option<f64>],
-        controls: &[&[f64]],
-        period: usize,
-        counted: &[bool],
-        in_detail: bool,
-    ) -> Option<Forecast> {
-        forecast(models, values, controls, period, counted, in_detail)
-    }
-}
-
-/// Regression on a straight line, season and controls, with errors that return to it: the part before
-/// the change of a segmented regression. Nothing is known of the slope beforehand.
-pub(crate) struct Line;
-
-impl Family for Line {
-    type Model = Model;
-
-    fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
-        let models = grid(values.len())
-            .filter(|model| model.slope.is_none() && model.walking == 0.0)
-            .map(|model| Model {
-                slope: Some(f64::INFINITY),
-                ..model
-            });
-        weigh_among(models, values, controls, period)
-    }
-
-    fn forecast(
-        &self,
-        models: &[Model],
-        values: &[Option<f64>],
-        controls: &[&[f64]],
-        period: usize,
-        counted: &[bool],
-        in_detail: bool,
-    ) -> Option<Forecast> {
-        forecast(models, values, controls, period, counted, in_detail)
-    }
-}
 
 /// The grid, with prior weights for a series of `n` values.
 fn grid(n: usize) -> impl Iterator<Item = Model> {
@@ -629,133 +558,4 @@ fn left(fit: &Fit, [a, w]: [f64; 2]) -> Vec<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rand::{RngExt, SeedableRng};
-    use rand_chacha::ChaCha8Rng;
-
-    fn known(values: impl IntoIterator<Item = f64>) -> Vec<Option<f64>> {
-        values.into_iter().map(Some).collect()
-    }
-
-    fn model(memory: f64, moving: f64, fixed: f64) -> Model {
-        Model {
-            memory,
-            moving,
-            walking: 0.0,
-            fixed,
-            slope: None,
-            weight: 1.0,
-        }
-    }
-
-    /// Without memory this is ordinary regression on a constant: the mean, with variance s²/n from
-    /// what was learned and s²/h from the noise of h steps.
-    #[test]
-    fn noise_without_memory_gives_the_textbook_mean() {
-        let values = known([4.0, 6.0, 5.0, 7.0, 3.0, 5.0, 6.0, 4.0]);
-        let models = [model(0.0, 0.0, 1.0)];
-        let result = forecast(&models, &values, &[], 1, &[true, true], true).expect("a forecast");
-        let (s2, part) = (12.0 / 7.0, result.parts[0]);
-        assert!((part.mean - 5.0).abs() < 1e-12);
-        assert!((part.learned - s2 / 8.0).abs() < 1e-12);
-        assert!((part.noise - s2 / 2.0).abs() < 1e-12);
-        assert_eq!(part.freedom, 7.0);
-        assert!((result.variance[1] - s2 * (1.0 + 1.0 / 8.0)).abs() < 1e-12);
-    }
-
-    /// The covariance of an autoregression, written out and solved as one system.
-    #[test]
-    fn an_autoregression_agrees_with_its_covariance_written_out() {
-        let (memory, n, horizon) = (0.6_f64, 9, 4);
-        let y = [3.0, 5.0, 4.5, 2.0, 1.0, 2.5, 6.0, 5.5, 4.0];
-        let covariance = |i: usize, j: usize| memory.powi(i.abs_diff(j) as i32);
-        // V^-1 of an autoregression is banded: apply it by whitening.
-        let whiten = |x: &[f64]| -> Vec<f64> {
-            let root = (1.0 - memory * memory).sqrt();
-            (0..n)
-                .map(|i| {
-                    if i == 0 {
-                        x[0]
-                    } else {
-                        (x[i] - memory * x[i - 1]) / root
-                    }
-                })
-                .collect()
-        };
-        let (ones, ys) = (whiten(&[1.0; 9]), whiten(&y));
-        let mean = dot(&ones, &ys) / dot(&ones, &ones);
-        let rest: Vec<f64> = ys.iter().zip(&ones).map(|(y, x)| y - mean * x).collect();
-        let s2 = dot(&rest, &rest) / 8.0;
-        let share = (1..=horizon).map(|h| memory.powi(h)).sum::<f64>() / f64::from(horizon);
-        let expected = mean + share * (y[n - 1] - mean);
-        // Given the last value, the rest of the past has no influence on the future.
-        let given =
-            |i: usize, j: usize| covariance(i, j) - covariance(i, n - 1) * covariance(j, n - 1);
-        let steps = n..n + horizon as usize;
-        let noise: f64 = steps
-            .clone()
-            .flat_map(|i| steps.clone().map(move |j| (i, j)))
-            .map(|(i, j)| given(i, j))
-            .sum::<f64>()
-            / f64::from(horizon).powi(2);
-        let learned = (1.0 - share).powi(2) / dot(&ones, &ones);
-
-        let models = [model(memory, 1.0 - memory * memory, 0.0)];
-        let counted = vec![true; horizon as usize];
-        let result = forecast(&models, &known(y), &[], 1, &counted, true).expect("a forecast");
-        let part = result.parts[0];
-        assert!((part.mean - expected).abs() < 1e-12, "{part:?} {expected}");
-        let variance = part.learned + part.noise;
-        assert!(
-            (variance - s2 * (noise + learned)).abs() < 1e-12,
-            "{part:?} {noise} {learned}"
-        );
-        let average = result.mean.iter().sum::<f64>() / f64::from(horizon);
-        assert!((average - part.mean).abs() < 1e-12);
-    }
-
-    #[test]
-    fn season_and_control_are_carried_on_and_gaps_are_skipped() {
-        let control: Vec<f64> = (0..80).map(|i| f64::from(i * 37 % 11)).collect();
-        let season = [3.0, 0.0, 0.0, -1.0, 0.0, -1.0, -1.0];
-        let truth = |i: usize| 20.0 + season[i % 7] + 0.5 * control[i];
-        let jitter = |i: usize| f64::from((i * 7919 % 10) as u8) * 0.002;
-        let mut values = known((0..70).map(|i| truth(i) + jitter(i)));
-        values[30] = None;
-        let models = weigh(&values, &[&control], 7);
-        let result = forecast(&models, &values, &[&control], 7, &[true; 10], true).expect("one");
-        for (i, mean) in result.mean.iter().enumerate() {
-            let truth = truth(70 + i);
-            assert!((mean - truth).abs() < 0.05, "{i}: {mean} {truth}");
-        }
-        assert!((result.fitted[30] - truth(30)).abs() < 0.1);
-    }
-
-    #[test]
-    fn a_wandering_level_widens_with_the_horizon() {
-        let mut random = ChaCha8Rng::seed_from_u64(3);
-        let mut level = 0.0;
-        let values = known((0..200).map(|_| {
-            level += random.random::<f64>() - 0.5;
-            level
-        }));
-        let models = weigh(&values, &[], 1);
-        let result = forecast(&models, &values, &[], 1, &[true; 30], true).expect("a forecast");
-        assert!(result.variance[29] > 5.0 * result.variance[0]);
-        assert!(
-            models
-                .iter()
-                .all(|model| model.memory > 0.9 || model.walking > 0.1),
-            "{models:?}"
-        );
-    }
-
-    #[test]
-    fn regressors_that_cannot_be_told_apart_are_refused() {
-        let control: Vec<f64> = (0..40).map(f64::from).collect();
-        let values = known((0..30).map(|i| f64::from(i * 7 % 5)));
-        let controls: [&[f64]; 2] = [&control, &control];
-        assert!(weigh(&values, &controls, 7).is_empty());
-    }
-}
+mod tests;

@@ -165,6 +165,14 @@ pub struct PanelEffect {
     pub caveats: Vec<Caveat>,
 }
 
+/// Interval and p-value of one distribution.
+struct Judged {
+    interval: [f64; 2],
+    p: f64,
+    standard_error: Option<f64>,
+    freedom: f64,
+}
+
 /// Level of intervals and verdicts.
 const ALPHA: f64 = 0.05;
 

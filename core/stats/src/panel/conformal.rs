@@ -1,9 +1,8 @@
 //! The conformal test along time of Chernozhukov, Wüthrich and Zhu (2021), and its inversion.
 
 use super::{
-    ALPHA, Method, Panel,
+    ALPHA, Judged, Method, Panel,
     estimate::{DonorWeights, Fit, Sample},
-    interval::Judged,
 };
 
 /// Distances from the estimate at which effects are tried, in units of half a noise, before they double.

@@ -1,7 +1,7 @@
 //! How far an estimate may be from the effect by chance.
 
 use super::{
-    ALPHA, Inference, Method, Panel, PanelError, conformal,
+    ALPHA, Inference, Judged, Method, Panel, PanelError, conformal,
     estimate::{DonorWeights, Fit},
 };
 use crate::distribution::{t_p, t_quantile};
@@ -36,14 +36,6 @@ pub struct Rank {
     pub p: f64,
     /// Least possible p-value, `1 / units`.
     pub floor: f64,
-}
-
-/// Interval and p-value of one distribution.
-pub(super) struct Judged {
-    pub(super) interval: [f64; 2],
-    pub(super) p: f64,
-    pub(super) standard_error: Option<f64>,
-    pub(super) freedom: f64,
 }
 
 /// Most placebos; of more, so many are drawn.
