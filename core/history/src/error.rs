@@ -14,22 +14,22 @@ pub enum HistoryError {
         /// What is wrong with it, and what to do.
         reason: String,
     },
+    /// There is no git, or it is too old.
+    #[error("{reason}; install git {}.{} or newer, and put it on the PATH", .oldest.0, .oldest.1)]
+    Git {
+        /// What there is instead.
+        reason: String,
+        /// Major and minor version of the oldest that works.
+        oldest: (u32, u32),
+    },
     /// There is no repository in the folder.
     #[error(
-        "{place} is no git repository: {reason}; name the folder that holds .git, or a bare repository"
+        "{place} is not a git repository: {reason}; name the folder that holds .git, or a bare repository"
     )]
     NoRepository {
         /// The repository.
         place: String,
         /// What was found instead.
-        reason: String,
-    },
-    /// The repository is stored in a way that this build does not read.
-    #[error("{place} cannot be read: {reason}")]
-    Unsupported {
-        /// The repository.
-        place: String,
-        /// What it is, and what to do.
         reason: String,
     },
     /// Older commits are not there, so the oldest ones that are would seem to add every file.
@@ -52,7 +52,7 @@ pub enum HistoryError {
         branch: String,
     },
     /// The branch is not there.
-    #[error("{place} has no branch {branch:?}{hint}; mend `branch` in the uri")]
+    #[error("{place} has no branch {branch:?}{hint}; fix `branch` in the uri")]
     Branch {
         /// The repository.
         place: String,
@@ -63,46 +63,46 @@ pub enum HistoryError {
     },
     /// The server asked for a user and a password, or refused them.
     #[error(
-        "{place} wants a user and a password, and {given}; put valid ones into the uri, as https://user:password@host/…"
+        "{place} requires authentication: {reason}; put a valid user and password into the uri, as \
+         https://user:password@host/…, or set up a credential helper of git"
     )]
     Credentials {
         /// The repository.
         place: String,
-        /// What was given.
-        given: &'static str,
+        /// What git reported.
+        reason: String,
     },
     /// The server could not be reached, or did not do its part.
     #[error("{place} could not be fetched: {reason}; check the address and the network")]
     Fetch {
         /// The repository.
         place: String,
-        /// What the server or the network said.
+        /// What git, the server or the network reported.
         reason: String,
-        /// Whether trying again may do.
-        may_pass: bool,
     },
     /// An object of the repository is missing or damaged.
-    #[error("{place}: {object} cannot be read: {reason}; look into it with `git fsck`")]
-    Object {
+    #[error(
+        "{place} cannot be read: {reason}; look into it with `git fsck`, and complete a partial clone with \
+         `git fetch --refetch --no-filter`"
+    )]
+    Read {
         /// The repository.
         place: String,
-        /// Which, such as "commit 1a2b…".
-        object: String,
-        /// What is wrong with it.
+        /// What git reported.
         reason: String,
     },
-    /// A commit changes more files than a record set can take.
+    /// A commit changes more than git can compare.
     #[error(
-        "{place}: commit {commit} changes more than {limit} files, more than can be compared; \
-         leave it out with `since` in the uri"
+        "{place}: comparing commit {commit} takes more than {} MiB of memory; leave it out with `since` in the uri",
+        .limit >> 20
     )]
-    TooManyFiles {
+    TooLarge {
         /// The repository.
         place: String,
         /// The commit.
         commit: String,
-        /// The most that is taken.
-        limit: usize,
+        /// Bytes of memory that git may take.
+        limit: u64,
     },
     /// The local file system refused something.
     #[error("{action} {file:?}: {reason}")]
@@ -140,11 +140,6 @@ impl HistoryError {
             hint: hint(branch, names),
         }
     }
-
-    /// Whether the same may work when tried again, because a network or a server is the cause.
-    pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Fetch { may_pass: true, .. })
-    }
 }
 
 /// What to say about a branch that there is not.
@@ -161,17 +156,4 @@ fn hint(branch: &str, names: &[String]) -> String {
             more - SHOWN
         ),
     }
-}
-
-/// Everything that an error of the git library says, from the outside to the cause, on one line.
-pub(crate) fn chain(error: &gix::Error) -> String {
-    let mut said: Vec<String> = Vec::new();
-    for part in error.iter_errors() {
-        let part = part.to_string();
-        let part = part.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-        if !part.is_empty() && !said.iter().any(|before| before.contains(&part)) {
-            said.push(part);
-        }
-    }
-    said.join(": ")
 }

@@ -1,9 +1,8 @@
 //! A URI taken apart: which repository, which branch, from when on, and what of it.
 
 use crate::{HistoryError, near::did_you_mean};
-use gix::bstr::ByteSlice;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use std::{fmt, path::PathBuf};
+use std::{ffi::OsString, fmt, os::unix::ffi::OsStringExt, path::PathBuf};
 
 /// What the records are about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,10 +216,7 @@ fn folder(path: &str) -> Result<Home, String> {
     if path.contains(&0) {
         return Err("holds a NUL character; remove it".to_string());
     }
-    let path = path
-        .to_path()
-        .map_err(|_| "has a path that this system cannot take; rename the folder".to_string())?;
-    Ok(Home::Folder(path.to_path_buf()))
+    Ok(Home::Folder(OsString::from_vec(path).into()))
 }
 
 fn account_of(written: &str) -> Result<Account, String> {
@@ -229,10 +225,11 @@ fn account_of(written: &str) -> Result<Account, String> {
             .map_err(|_| "has a user or password that is not UTF-8".to_string())
     };
     let (user, password) = written.split_once(':').unwrap_or((written, ""));
-    Ok(Account {
-        user: text(user)?,
-        password: text(password)?,
-    })
+    let (user, password) = (text(user)?, text(password)?);
+    if user.contains(char::is_control) || password.contains(char::is_control) {
+        return Err("has a control character in its user or password; remove it".to_string());
+    }
+    Ok(Account { user, password })
 }
 
 /// A name or an address in brackets, and perhaps a port.
@@ -280,13 +277,23 @@ fn query(query: Option<&str>) -> Result<(Option<String>, Option<Timestamp>), Str
 
 fn branch_of(value: &str) -> Result<String, String> {
     let short = value.strip_prefix("refs/heads/").unwrap_or(value);
-    let full = format!("refs/heads/{short}");
-    if short.is_empty() || gix::refs::FullName::try_from(full).is_err() {
+    if !is_ref(short) {
         return Err(format!(
             "has the branch {value:?}, which no branch can be called; name a branch, or leave `branch` out"
         ));
     }
     Ok(short.to_string())
+}
+
+/// Whether git takes the name, as `git check-ref-format` has the rules.
+fn is_ref(name: &str) -> bool {
+    let forbidden = |c: char| c.is_ascii_control() || " ~^:?*[\\".contains(c);
+    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    name.split('/').all(part)
+        && !name.contains(forbidden)
+        && !name.contains("..")
+        && !name.contains("@{")
+        && !name.ends_with('.')
 }
 
 fn since_of(value: &str) -> Result<Timestamp, String> {
@@ -319,7 +326,9 @@ fn decoded(text: &str) -> Result<Vec<u8>, String> {
             bytes.push(*first);
             continue;
         }
-        let digits = rest.get(..2).and_then(|digits| digits.to_str().ok());
+        let digits = rest
+            .get(..2)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
         let byte = digits
             .filter(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()))
             .and_then(|digits| u8::from_str_radix(digits, 16).ok())

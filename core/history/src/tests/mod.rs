@@ -3,10 +3,10 @@
 mod attack;
 mod figures;
 mod fixture;
+mod isolation;
 mod oracle;
 mod order;
 mod place;
-mod random;
 mod real;
 mod server;
 mod web;

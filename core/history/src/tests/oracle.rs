@@ -1,7 +1,7 @@
 //! What `git log --numstat -M` says about a repository, beside what we say.
 
 use super::fixture::{git, records, said};
-use crate::text::{Encoding, exact, prose};
+use crate::text::{exact, prose};
 use serde_json::Value;
 use std::{collections::HashMap, path::Path};
 
@@ -153,7 +153,7 @@ fn told(repository: &Path) -> Vec<Told> {
     let told = heads.map(|head| {
         let end = head.iter().rposition(|byte| *byte == 3).unwrap();
         let parts: Vec<&[u8]> = head[..end].split(|byte| *byte == 2).collect();
-        let part = |at: usize| exact(parts[at], Encoding::Utf8);
+        let part = |at: usize| exact(parts[at]);
         let id = part(0);
         let files = lines(numbers[id.as_bytes()], raw[id.as_bytes()]);
         Told {
@@ -164,8 +164,8 @@ fn told(repository: &Path) -> Vec<Told> {
             authored: part(2).parse().unwrap_or(0),
             committed: part(3).parse().unwrap_or(0),
             names: [part(4), part(5), part(6), part(7)],
-            subject: prose(parts[8], Encoding::Utf8),
-            body: prose(parts[9].trim_ascii_end(), Encoding::Utf8),
+            subject: prose(parts[8]),
+            body: prose(parts[9].trim_ascii_end()),
             id,
             files,
         }
@@ -207,10 +207,9 @@ fn lines(numbers: &[u8], raw: &[u8]) -> Vec<Line> {
             path => path,
         };
         assert_eq!(numbered, path);
-        let name = |path: &[u8]| exact(path, Encoding::Utf8);
         lines.push(Line {
-            path: name(path),
-            old_path: old_path.map(name),
+            path: exact(path),
+            old_path: old_path.map(exact),
             change: change(words[4]).to_string(),
             lines: counts,
             is_submodule: words[0] == "160000" || words[1] == "160000",

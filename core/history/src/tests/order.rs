@@ -113,7 +113,7 @@ fn branches_are_found_and_missing_ones_are_told() {
     assert_eq!(
         error(&uri("mian")),
         format!(
-            "{} has no branch \"mian\", did you mean `main`?; mend `branch` in the uri",
+            "{} has no branch \"mian\", did you mean `main`?; fix `branch` in the uri",
             clone.display()
         )
     );
