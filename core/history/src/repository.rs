@@ -10,16 +10,28 @@ use crate::{
 };
 use serde::Serialize;
 use std::{
+    collections::VecDeque,
     ffi::OsStr,
     fs,
-    io::{self, Write},
+    io::{self, BufWriter, ErrorKind, Write},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
-    sync::atomic::AtomicBool,
+    sync::{
+        atomic::AtomicBool,
+        mpsc::{self, SyncSender},
+    },
+    thread,
 };
 
 /// How many commits one git is given: it keeps what it has read of each until it ends.
-const BATCH: usize = if cfg!(test) { 3 } else { 20_000 };
+const BATCH: usize = if cfg!(test) { 3 } else { 1000 };
+
+/// The most gits that read at once.
+const WORKERS: usize = 8;
+
+/// Bytes that a worker hands on at once, and how often before its turn comes.
+const PIECE: usize = 128 << 10;
+const PENDING: usize = 32;
 
 /// A repository, open at the commit at the head of the branch.
 pub struct Repository {
@@ -88,20 +100,35 @@ impl Repository {
 
     /// Writes the records as JSON Lines, oldest first, and returns their number. A parent's records come
     /// before its children's; otherwise the committer's time decides, then the id; the files of a commit
-    /// are in order of their paths. In memory are the records of one commit, and a few hundred bytes
-    /// for each commit there is.
+    /// are in order of their paths. In memory are, for each processor, the records of one commit and a few
+    /// MiB of others, and a few hundred bytes for each commit there is.
     pub fn write(&self, out: &mut dyn Write, cancel: &AtomicBool) -> Result<u64, HistoryError> {
         let mut list = self.reader.command();
         list.args(["rev-list", "--timestamp", "--parents", &self.head]);
         let list = git::text(list, cancel)?;
         let commits = walk::order(&list.value, self.place.since()).filter(|_| list.success);
         let commits = commits.ok_or_else(|| unreadable(&self.place, list.message))?;
-        let mut count = 0;
-        for batch in commits.chunks(BATCH) {
-            count += self.write_batch(batch, out, cancel)?;
-        }
-        out.flush()?;
-        Ok(count)
+        let workers = thread::available_parallelism().map_or(1, |cpus| cpus.get().min(WORKERS));
+        thread::scope(|scope| {
+            let mut batches = commits.chunks(BATCH).map(|batch| {
+                let (sender, pieces) = mpsc::sync_channel(PENDING);
+                let mut out = BufWriter::with_capacity(PIECE, Pieces(sender));
+                let worker = scope.spawn(move || self.write_batch(batch, &mut out, cancel));
+                (worker, pieces)
+            });
+            let mut running: VecDeque<_> = batches.by_ref().take(workers).collect();
+            let mut count = 0;
+            while let Some((worker, pieces)) = running.pop_front() {
+                for piece in pieces {
+                    out.write_all(&piece)?;
+                }
+                let stopped = |_| io::Error::other("reading the repository stopped");
+                count += worker.join().map_err(stopped)??;
+                running.extend(batches.next());
+            }
+            out.flush()?;
+            Ok(count)
+        })
     }
 
     fn write_batch(
@@ -133,6 +160,7 @@ impl Repository {
             })
         })?;
         if output.success && seen == ids.len() {
+            out.flush()?;
             return Ok(count);
         }
         let out_of_memory = ["ut of memory", "annot allocate memory"];
@@ -147,6 +175,21 @@ impl Repository {
             });
         }
         Err(unreadable(&self.place, output.message))
+    }
+}
+
+/// Hands on what is written, and waits while too much is pending. Fails when nobody takes it any more.
+struct Pieces(SyncSender<Vec<u8>>);
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.0.send(bytes.to_vec());
+        sent.map(|()| bytes.len())
+            .map_err(|_| ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
