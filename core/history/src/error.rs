@@ -93,16 +93,15 @@ pub enum HistoryError {
     },
     /// A commit changes more than git can compare.
     #[error(
-        "{place}: comparing commit {commit} takes more than {} MiB of memory; leave it out with `since` in the uri",
-        .limit >> 20
+        "{place}: commit {commit} {reason}, more than can be compared; leave it out with `since` in the uri"
     )]
     TooLarge {
         /// The repository.
         place: String,
         /// The commit.
         commit: String,
-        /// Bytes of memory that git may take.
-        limit: u64,
+        /// The limit that it exceeds, such as "has more than 20000000 files".
+        reason: String,
     },
     /// The local file system refused something.
     #[error("{action} {file:?}: {reason}")]

@@ -18,8 +18,9 @@ use std::{
     time::Duration,
 };
 
-/// The oldest version that works, major and minor: it brought `--attr-source`.
-const OLDEST: (u32, u32) = (2, 41);
+/// The oldest version that works, major and minor: the oldest that the tests pass with, and
+/// that knows `GIT_CONFIG_GLOBAL`.
+const OLDEST: (u32, u32) = (2, 34);
 
 /// Bytes of memory for git while it compares a commit: a tree that names the same folders again and
 /// again can stand for more files than any machine can hold.
@@ -217,11 +218,12 @@ impl ObjectReader {
             .map_err(|error| HistoryError::io("making", &std::env::temp_dir(), &error))?;
         // A commit-graph may differ from the commits; they alone decide.
         let config = format!(
-            "[core]\nrepositoryFormatVersion = 1\nbare = true\ncommitGraph = false\nbigFileThreshold = 512m\n\
-             attributesFile = /dev/null\n[extensions]\nobjectFormat = {format}\n"
+            "[core]\nrepositoryFormatVersion = 1\nbare = false\ncommitGraph = false\nbigFileThreshold = 512m\n\
+             attributesFile = /dev/null\nprotectHFS = false\nprotectNTFS = false\n[extensions]\nobjectFormat = {format}\n"
         );
         let path = git_dir.path();
         fs::create_dir(path.join("refs"))
+            .and_then(|()| fs::create_dir(path.join("worktree")))
             .and_then(|()| fs::write(path.join("HEAD"), "ref: refs/heads/none\n"))
             .and_then(|()| fs::write(path.join("config"), config))
             .map_err(|error| HistoryError::io("writing", path, &error))?;
@@ -231,10 +233,35 @@ impl ObjectReader {
         })
     }
 
-    /// A command that reads these objects.
+    /// A command that reads these objects. Its working directory is empty.
     pub fn command(&self) -> Command {
         let mut command = command(self.git_dir.path());
-        command.env("GIT_OBJECT_DIRECTORY", &self.objects);
+        let worktree = self.git_dir.path().join("worktree");
+        command
+            .env("GIT_OBJECT_DIRECTORY", &self.objects)
+            .env("GIT_WORK_TREE", &worktree)
+            .current_dir(worktree);
+        command
+    }
+
+    /// An index that is empty at first.
+    pub fn index(&self) -> Result<Index, HistoryError> {
+        let path = self.git_dir.path();
+        let folder = tempfile::tempdir_in(path);
+        folder
+            .map(Index)
+            .map_err(|error| HistoryError::io("writing", path, &error))
+    }
+}
+
+/// An index, until it is dropped.
+pub struct Index(tempfile::TempDir);
+
+impl Index {
+    /// As [`ObjectReader::command`], with this index.
+    pub fn command(&self, reader: &ObjectReader) -> Command {
+        let mut command = reader.command();
+        command.env("GIT_INDEX_FILE", self.0.path().join("index"));
         command
     }
 }

@@ -5,7 +5,7 @@
 //!     -> walk: git rev-list, ordered, oldest first -> log: git diff-tree, parsed -> records, JSON Lines
 //! ```
 //!
-//! History is read by the program `git` (2.41 or newer), so the figures are those of `git log --numstat
+//! History is read by the program `git` (2.34 or newer), so the figures are those of `git log --numstat
 //! -M`. What git takes from the machine it runs on is left out, so that the records follow from the
 //! commit at the head of the branch alone:
 //!
@@ -24,6 +24,7 @@
 //! `\x5C`, so that two names never become one. Git converts authors and messages of a commit with
 //! an `encoding` header; those that it cannot convert stay the bytes they are.
 
+mod attributes;
 mod error;
 mod git;
 mod log;

@@ -36,11 +36,9 @@ const FORMAT: &str =
     "--format=tformat:commit %H%x00%P%x00%an%x00%ae%x00%at%x00%cn%x00%ce%x00%ct%x00%s%x00%b";
 
 /// Adds what prints the commits whose ids come on standard input, in their order. A merge changes no
-/// files; the `.gitattributes` of the commit `head` apply to all.
-pub fn arguments(mut command: Command, head: &str) -> Command {
-    // As a variable, for the option is written before the name of the command.
+/// files; the `.gitattributes` in the index apply to all.
+pub fn arguments(mut command: Command) -> Command {
     command
-        .env("GIT_ATTR_SOURCE", head)
         // Full buffers are cheaper than one write for each commit.
         .env("GIT_FLUSH", "0")
         .args(ARGUMENTS)

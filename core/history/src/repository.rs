@@ -2,6 +2,7 @@
 
 use crate::{
     HistoryError,
+    attributes::{self, Attributes, MAX_FILES},
     git::{self, MEMORY, ObjectReader},
     log, mirror,
     place::{Home, Place, What},
@@ -16,6 +17,7 @@ use std::{
     io::{self, BufWriter, ErrorKind, Write},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
+    process::Command,
     sync::{
         atomic::AtomicBool,
         mpsc::{self, SyncSender},
@@ -108,12 +110,20 @@ impl Repository {
         let list = git::text(list, cancel)?;
         let commits = walk::order(&list.value, self.place.since()).filter(|_| list.success);
         let commits = commits.ok_or_else(|| unreadable(&self.place, list.message))?;
+        let index = match attributes::index(&self.reader, &self.head, cancel)? {
+            Attributes::Indexed(index) => index,
+            Attributes::Failed(message) => return Err(unreadable(&self.place, message)),
+            Attributes::TooManyFiles => {
+                return Err(self.too_large(&self.head, format!("has more than {MAX_FILES} files")));
+            }
+        };
         let workers = thread::available_parallelism().map_or(1, |cpus| cpus.get().min(WORKERS));
         thread::scope(|scope| {
             let mut batches = commits.chunks(BATCH).map(|batch| {
                 let (sender, pieces) = mpsc::sync_channel(PENDING);
                 let mut out = BufWriter::with_capacity(PIECE, Pieces(sender));
-                let worker = scope.spawn(move || self.write_batch(batch, &mut out, cancel));
+                let git = log::arguments(index.command(&self.reader));
+                let worker = scope.spawn(move || self.write_batch(git, batch, &mut out, cancel));
                 (worker, pieces)
             });
             let mut running: VecDeque<_> = batches.by_ref().take(workers).collect();
@@ -133,15 +143,15 @@ impl Repository {
 
     fn write_batch(
         &self,
+        git: Command,
         ids: &[&str],
         out: &mut dyn Write,
         cancel: &AtomicBool,
     ) -> Result<u64, HistoryError> {
         let (mut seen, mut count) = (0, 0);
-        let command = log::arguments(self.reader.command(), &self.head);
         let mut input = ids.join("\n");
         input.push('\n');
-        let output = git::run(command, Some(input.as_bytes()), cancel, |output| {
+        let output = git::run(git, Some(input.as_bytes()), cancel, |output| {
             log::read(output, |commit| {
                 seen += 1;
                 match self.place.what() {
@@ -168,13 +178,18 @@ impl Repository {
             .iter()
             .any(|text| output.message.contains(text))
         {
-            return Err(HistoryError::TooLarge {
-                place: self.place.to_string(),
-                commit: ids.get(seen).unwrap_or(&"").to_string(),
-                limit: MEMORY,
-            });
+            let reason = format!("takes more than {} MiB of memory", MEMORY >> 20);
+            return Err(self.too_large(ids.get(seen).unwrap_or(&""), reason));
         }
         Err(unreadable(&self.place, output.message))
+    }
+
+    fn too_large(&self, commit: &str, reason: String) -> HistoryError {
+        HistoryError::TooLarge {
+            place: self.place.to_string(),
+            commit: commit.to_string(),
+            reason,
+        }
     }
 }
 

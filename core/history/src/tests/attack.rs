@@ -203,11 +203,25 @@ fn a_tree_that_holds_itself_many_times_is_refused() {
     let commit = format!("tree {id}\nauthor {who}\ncommitter {who}\n\nbomb\n");
     let commit = repo.object("commit", commit.as_bytes());
     repo.git(&["update-ref", "refs/heads/main", &commit]);
-    let said = records(&repo.uri("")).unwrap_err().to_string();
-    assert!(
-        said.contains(&format!(
-            "comparing commit {commit} takes more than 128 MiB"
-        )),
-        "{said}"
-    );
+    let reason = error(&repo.uri(""));
+    assert!(reason.contains("has more than 20000 files"), "{reason}");
+    // Behind a head that is not.
+    let tree = repo.object("tree", b"");
+    let head = format!("tree {tree}\nparent {commit}\nauthor {who}\ncommitter {who}\n\nnone\n");
+    let head = repo.object("commit", head.as_bytes());
+    repo.git(&["update-ref", "refs/heads/main", &head]);
+    let reason = error(&repo.uri(""));
+    let expected = format!("commit {commit} takes more than 128 MiB of memory");
+    assert!(reason.contains(&expected), "{reason}");
+}
+
+#[test]
+fn borrowed_objects_are_read() {
+    let mut repo = Fixture::new();
+    repo.write("a", "1\n");
+    repo.commit("one");
+    let clone = repo.path.with_file_name("clone");
+    repo.git(&["clone", "-q", "--shared", ".", clone.to_str().unwrap()]);
+    let uri = format!("git+file://{}", clone.display());
+    assert_eq!(records(&uri).unwrap(), repo.records(""));
 }

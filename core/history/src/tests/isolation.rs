@@ -246,15 +246,15 @@ fn a_missing_or_old_git_is_reported() {
         "{missing}"
     );
     assert!(
-        missing.ends_with("install git 2.41 or newer, and put it on the PATH"),
+        missing.ends_with("install git 2.34 or newer, and put it on the PATH"),
         "{missing}"
     );
     let program = folder.path().join("git");
-    fs::write(&program, "#!/bin/sh\necho git version 2.39.5\n").unwrap();
+    fs::write(&program, "#!/bin/sh\necho git version 2.30.2\n").unwrap();
     said(Command::new("chmod").arg("+x").arg(&program));
     let old = answer(&repo.uri(""), &path);
     assert!(
-        old.starts_with("this machine has \"git version 2.39.5\"; install"),
+        old.starts_with("this machine has \"git version 2.30.2\"; install"),
         "{old}"
     );
 }
