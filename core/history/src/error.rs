@@ -113,7 +113,7 @@ pub enum HistoryError {
         /// What the system said.
         reason: String,
     },
-    /// The records could not be handed on.
+    /// The records could not be made of what git printed, or not be handed on.
     #[error("the records of the repository could not be written: {0}")]
     Output(#[from] std::io::Error),
     /// The run was cancelled.

@@ -18,9 +18,16 @@ use std::{
     time::Duration,
 };
 
-/// The oldest version that works, major and minor: the oldest that the tests pass with, and
-/// that knows `GIT_CONFIG_GLOBAL`.
-const OLDEST: (u32, u32) = (2, 34);
+/// Major and minor.
+pub type Version = (u32, u32);
+
+/// The oldest version that works: it knows all options and variables used here, of which
+/// `GIT_CONFIG_GLOBAL` (2.32) is the newest, and is that of the oldest systems in use.
+const OLDEST: Version = (2, 34);
+
+/// Before this version a last line without a line feed is left out when files are compared for a rename,
+/// so a few renames are others.
+pub const LAST_LINE_COUNTS: Version = (2, 44);
 
 /// Bytes of memory for git while it compares a commit: a tree that names the same folders again and
 /// again can stand for more files than any machine can hold.
@@ -42,8 +49,8 @@ pub struct Output<T> {
     pub message: String,
 }
 
-/// A command for the repository in `git_dir`, without the configuration of the machine. Replaced
-/// objects and grafts are ignored, nothing is fetched, and nobody is asked.
+/// A command for the repository in `git_dir`, with neither the configuration nor the `GIT_` variables
+/// of the machine. Replaced objects and grafts are ignored, nothing is fetched, and nobody is asked.
 pub fn command(git_dir: &Path) -> Command {
     let mut command = Command::new("git");
     for (name, _) in std::env::vars_os() {
@@ -163,22 +170,20 @@ pub fn text(command: Command, cancel: &AtomicBool) -> Result<Output<String>, His
     })
 }
 
-/// Checks that there is a git, and that it is not too old.
-pub fn check_version(cancel: &AtomicBool) -> Result<(), HistoryError> {
+/// The version of git, which is there and not too old.
+pub fn version(cancel: &AtomicBool) -> Result<Version, HistoryError> {
     let mut version = command(Path::new("/dev/null"));
     version.arg("version");
     let version = text(version, cancel)?.value;
-    if parse_version(&version).is_some_and(|found| found >= OLDEST) {
-        return Ok(());
-    }
-    Err(HistoryError::Git {
+    let found = parse_version(&version).filter(|found| *found >= OLDEST);
+    found.ok_or_else(|| HistoryError::Git {
         reason: format!("this machine has {version:?}"),
         oldest: OLDEST,
     })
 }
 
-/// Major and minor of `git version 2.47.3 (…)`.
-fn parse_version(text: &str) -> Option<(u32, u32)> {
+/// The version in `git version 2.47.3 (…)`.
+fn parse_version(text: &str) -> Option<Version> {
     let mut parts = text.strip_prefix("git version ")?.split('.');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
@@ -218,8 +223,17 @@ impl ObjectReader {
             .map_err(|error| HistoryError::io("making", &std::env::temp_dir(), &error))?;
         // A commit-graph may differ from the commits; they alone decide.
         let config = format!(
-            "[core]\nrepositoryFormatVersion = 1\nbare = false\ncommitGraph = false\nbigFileThreshold = 512m\n\
-             attributesFile = /dev/null\nprotectHFS = false\nprotectNTFS = false\n[extensions]\nobjectFormat = {format}\n"
+            "[core]
+                repositoryFormatVersion = 1
+                bare = false
+                commitGraph = false
+                bigFileThreshold = 512m
+                attributesFile = /dev/null
+                protectHFS = false
+                protectNTFS = false
+            [extensions]
+                objectFormat = {format}
+            "
         );
         let path = git_dir.path();
         fs::create_dir(path.join("refs"))

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! History is read by the program `git` (2.34 or newer), so the figures are those of `git log --numstat
-//! -M`. What git takes from the machine it runs on is left out, so that the records follow from the
-//! commit at the head of the branch alone:
+//! -M`; where versions of git differ in them, so does the identity of the records. What git takes from
+//! the machine it runs on is left out, so that the records follow from the commit at the head of the
+//! branch alone:
 //!
 //! - neither the configuration of the machine nor that of the repository applies; diffs have git's
 //!   defaults, written out (Myers, renames from 50 % on, a limit of 1,000 for renames);

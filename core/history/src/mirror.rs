@@ -39,7 +39,10 @@ const CONFIGURATION: [&str; 8] = [
 ];
 
 /// A credential helper that hands on two variables of its environment.
-const HELPER: &str = r#"!f() { test "$1" = get && printf 'username=%s\npassword=%s\n' "$RETROCAST_GIT_USER" "$RETROCAST_GIT_PASSWORD"; }; f"#;
+const HELPER: &str = r#"!f() {
+    test "$1" = get || return 0
+    printf 'username=%s\npassword=%s\n' "$RETROCAST_GIT_USER" "$RETROCAST_GIT_PASSWORD"
+}; f"#;
 
 /// Options of `git fetch` that leave nothing in the mirror but objects and one reference. A shallow
 /// history is fetched as well, to be refused by its name.
@@ -62,7 +65,9 @@ pub fn fetch(
     cache: &Path,
     cancel: &AtomicBool,
 ) -> Result<(PathBuf, String), HistoryError> {
-    fs::create_dir_all(cache).map_err(|error| HistoryError::io("making", cache, &error))?;
+    let cache = fs::create_dir_all(cache)
+        .and_then(|()| cache.canonicalize())
+        .map_err(|error| HistoryError::io("making", cache, &error))?;
     let server = Server {
         place,
         url,

@@ -40,6 +40,7 @@ pub struct Repository {
     reader: ObjectReader,
     head: String,
     place: Place,
+    version: git::Version,
 }
 
 impl Repository {
@@ -47,7 +48,7 @@ impl Repository {
     /// written into it. One on a server is fetched into a mirror below the folder `cache`, which later
     /// openings bring up to date: two of the same address wait for each other.
     pub fn open(place: &Place, cache: &Path, cancel: &AtomicBool) -> Result<Self, HistoryError> {
-        git::check_version(cancel)?;
+        let version = git::version(cancel)?;
         let (git_dir, refs) = match place.home() {
             Home::Folder(folder) => {
                 let refs = match place.branch() {
@@ -77,6 +78,7 @@ impl Repository {
             reader,
             head: head.value,
             place: place.clone(),
+            version,
         })
     }
 
@@ -86,15 +88,16 @@ impl Repository {
     }
 
     /// 32 hexadecimal digits that change exactly when the records could: they stand for the commit at
-    /// the head, the kind of records, the time they begin at, and how they are made.
+    /// the head, the kind of records, the time they begin at, and how they are made, also by git.
     pub fn identity(&self) -> String {
         let since = self
             .place
             .since()
             .map_or_else(|| "-".to_string(), |since| since.to_string());
         let what = self.place.what().name();
+        let last_line = self.version >= git::LAST_LINE_COUNTS;
         let text = format!(
-            "retrocast history {VERSION}\n{what}\n{}\n{since}\n",
+            "retrocast history {VERSION}\n{what}\n{}\n{since}\n{last_line}\n",
             self.head
         );
         blake3::hash(text.as_bytes()).to_hex()[..32].to_string()

@@ -97,7 +97,7 @@ fn damage_is_told_with_the_object() {
     std::fs::write(&file, "rubbish").unwrap();
     let said = error(&repo.uri(""));
     assert!(
-        said.contains(&id) && said.ends_with("look into it with `git fsck`, and complete a partial clone with `git fetch --refetch --no-filter`"),
+        said.contains(&id) && said.contains("; look into it with `git fsck`"),
         "{said}"
     );
 }
