@@ -198,6 +198,7 @@ fn answer(uri: &str, environment: &[(&str, &str)]) -> String {
 fn the_machine_has_no_say_in_records() {
     let mut repo = Fixture::new();
     repo.write("a é.x", "1\n2\n3\n4\n5\n");
+    repo.write(".gitattributes", "*.x diff=mine\n");
     repo.commit("öne");
     repo.rename("a é.x", "b.x")
         .write("b.x", "1\n2\n3\n4\nsix\n");
@@ -210,7 +211,7 @@ fn the_machine_has_no_say_in_records() {
     fs::write(&attributes, "*.x -diff\n").unwrap();
     let config = format!(
         "[core]\nattributesFile = {}\nquotePath = true\nfsmonitor = false\n[diff]\nrenames = false\n\
-         renameLimit = 1\nalgorithm = patience\nexternal = false\n[i18n]\nlogOutputEncoding = UTF-16\n\
+         renameLimit = 1\nalgorithm = patience\nexternal = false\n[diff \"mine\"]\nbinary = true\n[i18n]\nlogOutputEncoding = UTF-16\n\
          [log]\nshowRoot = false\n[alias]\nlog = !false\n",
         attributes.display()
     );
