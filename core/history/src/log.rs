@@ -41,6 +41,8 @@ pub fn arguments(mut command: Command) -> Command {
     command
         // Full buffers are cheaper than one write for each commit.
         .env("GIT_FLUSH", "0")
+        // Glibc would return the memory of each large file to the kernel, which takes a quarter of the time.
+        .env("MALLOC_TRIM_THRESHOLD_", "134217728")
         .args(ARGUMENTS)
         .arg(FORMAT);
     command
