@@ -45,7 +45,6 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("polars-arrow", &["store"]),
     ("arrow", &["records", "store"]),
     ("parquet", &["records"]),
-    ("gix", &["history"]),
     ("lance", &["store"]),
     ("lance-datafusion", &["store"]),
     ("datafusion", &["store"]),

@@ -3,37 +3,36 @@
 use crate::near::did_you_mean;
 use std::path::Path;
 
-/// An error: the operation, the location, the cause, and advice. No message contains a user or a
-/// password.
+/// What happened, where, why, and what to do about it. No message holds a user or a password.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// The URI cannot be understood.
     #[error("the uri {uri:?} {reason}")]
     Uri {
-        /// As given, without user and password.
+        /// As it was given, without user and password.
         uri: String,
-        /// The error, and advice.
+        /// What is wrong with it, and what to do.
         reason: String,
+    },
+    /// There is no git, or it is too old.
+    #[error("{reason}; install git {}.{} or newer, and put it on the PATH", .oldest.0, .oldest.1)]
+    Git {
+        /// What there is instead.
+        reason: String,
+        /// Major and minor version of the oldest that works.
+        oldest: (u32, u32),
     },
     /// There is no repository in the folder.
     #[error(
-        "{place} is no git repository: {reason}; name the folder that holds .git, or a bare repository"
+        "{place} is not a git repository: {reason}; name the folder that holds .git, or a bare repository"
     )]
     NoRepository {
         /// The repository.
         place: String,
-        /// The entry that exists instead.
+        /// What was found instead.
         reason: String,
     },
-    /// The repository is stored in a way that this build does not read.
-    #[error("{place} cannot be read: {reason}")]
-    Unsupported {
-        /// The repository.
-        place: String,
-        /// The reason, and advice.
-        reason: String,
-    },
-    /// Older commits are missing, so the oldest existing ones would seem to add every file.
+    /// Older commits are not there, so the oldest ones that are would seem to add every file.
     #[error(
         "{place} is a shallow clone: its older commits are missing, and the figures of the oldest ones left \
          would be wrong; complete it with `git fetch --unshallow`"
@@ -57,65 +56,64 @@ pub enum HistoryError {
     Branch {
         /// The repository.
         place: String,
-        /// As in the URI.
+        /// As the URI has it.
         branch: String,
-        /// Existing branches; may be empty.
+        /// Which it has; may be empty.
         hint: String,
     },
     /// The server asked for a user and a password, or refused them.
     #[error(
-        "{place} wants a user and a password, and {given}; put valid ones into the uri, as https://user:password@host/…"
+        "{place} requires authentication: {reason}; put a valid user and password into the uri, as \
+         https://user:password@host/…, or set up a credential helper of git"
     )]
     Credentials {
         /// The repository.
         place: String,
-        /// The given value.
-        given: &'static str,
+        /// What git reported.
+        reason: String,
     },
     /// The server could not be reached, or did not do its part.
     #[error("{place} could not be fetched: {reason}; check the address and the network")]
     Fetch {
         /// The repository.
         place: String,
-        /// The error of the server or the network.
+        /// What git, the server or the network reported.
         reason: String,
-        /// True if a retry may succeed.
-        may_pass: bool,
     },
     /// An object of the repository is missing or damaged.
-    #[error("{place}: {object} cannot be read: {reason}; look into it with `git fsck`")]
-    Object {
+    #[error(
+        "{place} cannot be read: {reason}; look into it with `git fsck`, and complete a partial clone with \
+         `git fetch --refetch --no-filter`"
+    )]
+    Read {
         /// The repository.
         place: String,
-        /// The object, such as "commit 1a2b…".
-        object: String,
-        /// The error.
+        /// What git reported.
         reason: String,
     },
-    /// A commit changes more files than a record set can take.
+    /// A commit changes more than git can compare.
     #[error(
-        "{place}: commit {commit} changes more than {limit} files, more than can be compared; \
-         leave it out with `since` in the uri"
+        "{place}: commit {commit} {reason}, more than can be compared; leave it out with `since` in the uri"
     )]
-    TooManyFiles {
+    TooLarge {
         /// The repository.
         place: String,
         /// The commit.
         commit: String,
-        /// The most that is taken.
-        limit: usize,
+        /// The limit that it exceeds, such as "has more than 20000000 files".
+        reason: String,
     },
     /// The local file system refused something.
     #[error("{action} {file:?}: {reason}")]
     Io {
-        /// The operation, such as "reading".
+        /// What was tried, such as "reading".
         action: &'static str,
         /// The file.
         file: String,
-        /// The system's error.
+        /// What the system said.
         reason: String,
     },
-    /// The records could not be handed on.
+    /// The records could not be made of what git printed, or not be handed on.
     #[error("the records of the repository could not be written: {0}")]
     Output(#[from] std::io::Error),
     /// The run was cancelled.
@@ -141,14 +139,9 @@ impl HistoryError {
             hint: hint(branch, names),
         }
     }
-
-    /// Returns true if a retry may succeed, because a network or a server is the cause.
-    pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Fetch { may_pass: true, .. })
-    }
 }
 
-/// Advice for an unknown branch.
+/// What to say about a branch that there is not.
 fn hint(branch: &str, names: &[String]) -> String {
     const SHOWN: usize = 3;
     let near = did_you_mean(branch, names.iter().map(String::as_str));
@@ -162,17 +155,4 @@ fn hint(branch: &str, names: &[String]) -> String {
             more - SHOWN
         ),
     }
-}
-
-/// All messages of an error of the git library, from the outermost to the cause, on one line.
-pub(crate) fn chain(error: &gix::Error) -> String {
-    let mut said: Vec<String> = Vec::new();
-    for part in error.iter_errors() {
-        let part = part.to_string();
-        let part = part.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-        if !part.is_empty() && !said.iter().any(|before| before.contains(&part)) {
-            said.push(part);
-        }
-    }
-    said.join(": ")
 }

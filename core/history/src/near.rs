@@ -1,6 +1,6 @@
 //! "Did you mean": the name that a misspelt one was probably meant to be.
 
-/// The candidate nearest to `name`, if it is near enough to be a typing error.
+/// The candidate nearest to `name`, if it is near enough to be a slip of the hand.
 pub fn near<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     candidates

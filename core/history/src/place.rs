@@ -1,11 +1,10 @@
 //! A URI taken apart: which repository, which branch, from when on, and what of it.
 
 use crate::{HistoryError, near::did_you_mean};
-use gix::bstr::ByteSlice;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use std::{fmt, path::PathBuf};
+use std::{ffi::OsString, fmt, os::unix::ffi::OsStringExt, path::PathBuf};
 
-/// The kind of records.
+/// What the records are about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     /// One record for each commit.
@@ -24,7 +23,7 @@ impl What {
     }
 }
 
-/// Location of a repository.
+/// Where a repository is.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Home {
     /// On this machine.
@@ -45,7 +44,7 @@ pub(crate) struct Account {
     pub password: String,
 }
 
-/// A checked URI: a repository and a kind of records.
+/// Which records of which repository: a checked URI.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Place {
     home: Home,
@@ -58,8 +57,8 @@ const KEYS: [&str; 2] = ["branch", "since"];
 const SCHEMES: [&str; 3] = ["git+file", "git+https", "git+http"];
 
 impl Place {
-    /// Parses `git+file:///folder`, `git+https://host/path` and `git+http://host/path`, with
-    /// optional `?branch=…&since=…` and `#commits` or `#file_changes`.
+    /// Understands `git+file:///folder`, `git+https://host/path` and `git+http://host/path`, with
+    /// `?branch=…&since=…` and `#commits` or `#file_changes` behind it.
     pub fn parse(uri: &str) -> Result<Self, HistoryError> {
         let uri = uri.trim();
         Parts::of(uri)
@@ -70,12 +69,12 @@ impl Place {
             })
     }
 
-    /// Returns true if a URI is one of ours, right or wrong.
+    /// Whether a URI is one of ours, right or wrong.
     pub fn is_meant_by(uri: &str) -> bool {
         uri.trim_start().starts_with("git+")
     }
 
-    /// The kind of records.
+    /// What the records are about.
     pub fn what(&self) -> What {
         self.what
     }
@@ -85,7 +84,7 @@ impl Place {
         self.branch.as_deref()
     }
 
-    /// Only commits made at or after this time are included.
+    /// Only commits made at or after this time are told of.
     pub fn since(&self) -> Option<Timestamp> {
         self.since
     }
@@ -217,10 +216,7 @@ fn folder(path: &str) -> Result<Home, String> {
     if path.contains(&0) {
         return Err("holds a NUL character; remove it".to_string());
     }
-    let path = path
-        .to_path()
-        .map_err(|_| "has a path that this system cannot take; rename the folder".to_string())?;
-    Ok(Home::Folder(path.to_path_buf()))
+    Ok(Home::Folder(OsString::from_vec(path).into()))
 }
 
 fn account_of(written: &str) -> Result<Account, String> {
@@ -229,10 +225,11 @@ fn account_of(written: &str) -> Result<Account, String> {
             .map_err(|_| "has a user or password that is not UTF-8".to_string())
     };
     let (user, password) = written.split_once(':').unwrap_or((written, ""));
-    Ok(Account {
-        user: text(user)?,
-        password: text(password)?,
-    })
+    let (user, password) = (text(user)?, text(password)?);
+    if user.contains(char::is_control) || password.contains(char::is_control) {
+        return Err("has a control character in its user or password; remove it".to_string());
+    }
+    Ok(Account { user, password })
 }
 
 /// A name or an address in brackets, and perhaps a port.
@@ -280,13 +277,23 @@ fn query(query: Option<&str>) -> Result<(Option<String>, Option<Timestamp>), Str
 
 fn branch_of(value: &str) -> Result<String, String> {
     let short = value.strip_prefix("refs/heads/").unwrap_or(value);
-    let full = format!("refs/heads/{short}");
-    if short.is_empty() || gix::refs::FullName::try_from(full).is_err() {
+    if !is_ref(short) {
         return Err(format!(
             "has the branch {value:?}, which no branch can be called; name a branch, or leave `branch` out"
         ));
     }
     Ok(short.to_string())
+}
+
+/// Whether git takes the name, as `git check-ref-format` has the rules.
+fn is_ref(name: &str) -> bool {
+    let forbidden = |c: char| c.is_ascii_control() || " ~^:?*[\\".contains(c);
+    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    name.split('/').all(part)
+        && !name.contains(forbidden)
+        && !name.contains("..")
+        && !name.contains("@{")
+        && !name.ends_with('.')
 }
 
 fn since_of(value: &str) -> Result<Timestamp, String> {
@@ -303,13 +310,13 @@ fn since_of(value: &str) -> Result<Timestamp, String> {
     })
 }
 
-/// The part before the first mark, and the part after it, if any.
+/// The part before the first mark, and the part behind it if there is one.
 fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
     text.split_once(mark)
         .map_or((text, None), |(before, behind)| (before, Some(behind)))
 }
 
-/// Decodes `%HH` escapes to bytes.
+/// `%HH` as the byte that it stands for.
 fn decoded(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -319,7 +326,9 @@ fn decoded(text: &str) -> Result<Vec<u8>, String> {
             bytes.push(*first);
             continue;
         }
-        let digits = rest.get(..2).and_then(|digits| digits.to_str().ok());
+        let digits = rest
+            .get(..2)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
         let byte = digits
             .filter(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()))
             .and_then(|digits| u8::from_str_radix(digits, 16).ok())

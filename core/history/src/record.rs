@@ -1,64 +1,60 @@
 //! The records, field by field. `VERSION` is raised whenever the same history could give others.
 
 use crate::{
-    changes::FileChange,
-    commit::Commit,
-    text::{Encoding, exact, prose},
+    log::{Commit, FileChange},
+    text::exact,
 };
-use gix::oid;
 use jiff::Timestamp;
 use serde::Serialize;
 
 /// Version of the records' shape and of how they are made.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
-/// A commit; `jobs/contracts/commit.toml` describes the fields.
+/// A commit; `jobs/contracts/commit.toml` says what the fields mean.
 #[derive(Serialize)]
-pub struct CommitRecord {
-    id: String,
-    parents: Vec<String>,
+pub struct CommitRecord<'a> {
+    id: &'a str,
+    parents: &'a [String],
     authored_at: Timestamp,
     committed_at: Timestamp,
-    author: String,
-    author_email: String,
-    committer: String,
-    committer_email: String,
-    subject: String,
-    body: String,
+    author: &'a str,
+    author_email: &'a str,
+    committer: &'a str,
+    committer_email: &'a str,
+    subject: &'a str,
+    body: &'a str,
     is_merge: bool,
     files_changed: usize,
     lines_added: u64,
     lines_deleted: u64,
 }
 
-impl CommitRecord {
-    pub fn new(id: &oid, commit: &Commit<'_>, changes: &[FileChange]) -> Self {
-        let name = |bytes| exact(bytes, commit.encoding);
-        let (subject, body) = commit.message();
-        let lines = || changes.iter().filter_map(|change| change.lines);
+impl<'a> CommitRecord<'a> {
+    pub fn new(commit: &'a Commit) -> Self {
+        let lines = || commit.files.iter().filter_map(|file| file.lines);
         Self {
-            id: id.to_string(),
-            parents: commit.parents.iter().map(ToString::to_string).collect(),
+            id: &commit.id,
+            parents: &commit.parents,
             authored_at: commit.author.at,
             committed_at: commit.committer.at,
-            author: name(commit.author.name),
-            author_email: name(commit.author.email),
-            committer: name(commit.committer.name),
-            committer_email: name(commit.committer.email),
-            subject: prose(&subject, commit.encoding),
-            body: prose(body, commit.encoding),
+            author: &commit.author.name,
+            author_email: &commit.author.email,
+            committer: &commit.committer.name,
+            committer_email: &commit.committer.email,
+            subject: &commit.subject,
+            body: &commit.body,
             is_merge: commit.parents.len() > 1,
-            files_changed: changes.len(),
+            files_changed: commit.files.len(),
             lines_added: lines().map(|(added, _)| added).sum(),
             lines_deleted: lines().map(|(_, deleted)| deleted).sum(),
         }
     }
 }
 
-/// A file that a commit changes; `jobs/contracts/file_change.toml` describes the fields.
+/// A file that a commit changes; `jobs/contracts/file_change.toml` says what the fields mean.
 #[derive(Serialize)]
-pub struct FileChangeRecord {
-    commit: String,
+pub struct FileChangeRecord<'a> {
+    commit: &'a str,
     committed_at: Timestamp,
     path: String,
     old_path: Option<String>,
@@ -69,20 +65,18 @@ pub struct FileChangeRecord {
     is_submodule: bool,
 }
 
-impl FileChangeRecord {
-    pub fn new(id: &oid, commit: &Commit<'_>, change: &FileChange) -> Self {
-        // Paths are bytes to git; the commit's encoding is about its text only.
-        let path = |bytes: &[u8]| exact(bytes, Encoding::Utf8);
+impl<'a> FileChangeRecord<'a> {
+    pub fn new(commit: &'a Commit, file: &FileChange) -> Self {
         Self {
-            commit: id.to_string(),
+            commit: &commit.id,
             committed_at: commit.committer.at,
-            path: path(&change.path),
-            old_path: change.old_path.as_ref().map(|old| path(old)),
-            change: change.kind.name(),
-            lines_added: change.lines.map(|(added, _)| added),
-            lines_deleted: change.lines.map(|(_, deleted)| deleted),
-            is_binary: change.lines.is_none(),
-            is_submodule: change.is_submodule,
+            path: exact(&file.path),
+            old_path: file.old_path.as_deref().map(exact),
+            change: file.change,
+            lines_added: file.lines.map(|(added, _)| added),
+            lines_deleted: file.lines.map(|(_, deleted)| deleted),
+            is_binary: file.lines.is_none(),
+            is_submodule: file.is_submodule,
         }
     }
 }
@@ -90,10 +84,10 @@ impl FileChangeRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::changes::ChangeKind;
+    use crate::log::Person;
     use std::collections::BTreeSet;
 
-    /// The names after `[field.` in a contract.
+    /// The names behind `[field.` in a contract.
     fn fields(contract: &str) -> BTreeSet<&str> {
         let heads = contract
             .lines()
@@ -112,20 +106,31 @@ mod tests {
 
     #[test]
     fn records_have_the_fields_of_their_contracts() {
-        let id = gix::ObjectId::null(gix::hash::Kind::Sha1);
-        let text = format!("tree {id}\n\nsubject\n");
-        let commit = Commit::parse(text.as_bytes()).unwrap();
-        let change = FileChange {
-            path: "a".into(),
+        let person = || Person {
+            name: String::new(),
+            email: String::new(),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        let file = FileChange {
+            path: b"a".to_vec(),
             old_path: None,
-            kind: ChangeKind::Added,
+            change: "added",
             lines: None,
             is_submodule: false,
         };
-        let record = serde_json::to_value(CommitRecord::new(&id, &commit, &[])).unwrap();
+        let commit = Commit {
+            id: "1".to_string(),
+            parents: Vec::new(),
+            author: person(),
+            committer: person(),
+            subject: String::new(),
+            body: String::new(),
+            files: Vec::new(),
+        };
+        let record = serde_json::to_value(CommitRecord::new(&commit)).unwrap();
         let contract = include_str!("../../../jobs/contracts/commit.toml");
         assert_eq!(names(&record), fields(contract));
-        let record = serde_json::to_value(FileChangeRecord::new(&id, &commit, &change)).unwrap();
+        let record = serde_json::to_value(FileChangeRecord::new(&commit, &file)).unwrap();
         let contract = include_str!("../../../jobs/contracts/file_change.toml");
         assert_eq!(names(&record), fields(contract));
     }

@@ -2,180 +2,310 @@
 
 use crate::{
     HistoryError,
-    error::chain,
-    mirror,
-    objects::{Objects, open_options},
-    place::{Home, Place},
-    record::VERSION,
-    tell::Teller,
+    attributes::{self, Attributes, MAX_FILES},
+    git::{self, MEMORY, ObjectReader},
+    log, mirror,
+    place::{Home, Place, What},
+    record::{CommitRecord, FileChangeRecord, VERSION},
     walk,
 };
-use gix::{ObjectId, odb::pack::cache::lru::MemoryCappedHashmap};
-use std::{io::Write, path::Path, sync::atomic::AtomicBool};
+use serde::Serialize;
+use std::{
+    collections::VecDeque,
+    ffi::OsStr,
+    fs,
+    io::{self, BufWriter, ErrorKind, Write},
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        atomic::AtomicBool,
+        mpsc::{self, SyncSender},
+    },
+    thread,
+};
 
-/// Memory for objects that are looked at again and again: the folders of a tree.
-const OBJECT_CACHE: usize = 32 << 20;
-/// Memory for objects that others are stored against: what git takes for it.
-const BASE_CACHE: usize = 96 << 20;
+/// How many commits one git is given: it keeps what it has read of each until it ends.
+const BATCH: usize = if cfg!(test) { 3 } else { 1000 };
+
+/// The most gits that read at once.
+const WORKERS: usize = 8;
+
+/// Bytes that a worker hands on at once, and how often before its turn comes.
+const PIECE: usize = 128 << 10;
+const PENDING: usize = 32;
 
 /// A repository, open at the commit at the head of the branch.
 pub struct Repository {
-    objects: Objects,
-    head: ObjectId,
+    reader: ObjectReader,
+    head: String,
     place: Place,
+    version: git::Version,
 }
 
 impl Repository {
-    /// Opens the repository of a place. A local one is read in place; nothing is written into it. A
-    /// remote one is fetched into a mirror below the folder `cache`, which later calls update: two
-    /// calls for the same address wait for each other.
+    /// Opens the repository that a place names. One on this machine is read where it is; nothing is
+    /// written into it. One on a server is fetched into a mirror below the folder `cache`, which later
+    /// openings bring up to date: two of the same address wait for each other.
     pub fn open(place: &Place, cache: &Path, cancel: &AtomicBool) -> Result<Self, HistoryError> {
-        let (mut git, head) = match place.home() {
+        let version = git::version(cancel)?;
+        let (git_dir, refs) = match place.home() {
             Home::Folder(folder) => {
-                let git = open_folder(place, folder)?;
-                let head = head(&git, place)?;
-                (git, head)
+                let refs = match place.branch() {
+                    Some(branch) => vec![
+                        format!("refs/heads/{branch}"),
+                        format!("refs/remotes/{branch}"),
+                    ],
+                    None => vec!["HEAD".to_string()],
+                };
+                (git_dir(place, folder)?, refs)
             }
             Home::Server { url, account } => {
-                mirror::fetched(place, url, account.as_ref(), cache, cancel)?
+                let (mirror, name) = mirror::fetch(place, url, account.as_ref(), cache, cancel)?;
+                (mirror, vec![name])
             }
         };
-        let shown = place.to_string();
-        if git.is_shallow().unwrap_or(false) {
-            return Err(HistoryError::Shallow { place: shown });
+        let reader = reader(place, &git_dir, cancel)?;
+        let id = resolve(place, &git_dir, &refs, cancel)?;
+        // Also of a branch that is a tag.
+        let mut command = reader.command();
+        command.args(["rev-list", "--max-count=1", "--end-of-options", &id]);
+        let head = git::text(command, cancel)?;
+        if !head.success || head.value.is_empty() {
+            return Err(unreadable(place, head.message));
         }
-        git.object_cache_size(OBJECT_CACHE);
-        git.objects
-            .set_pack_cache(|| Box::new(MemoryCappedHashmap::new(BASE_CACHE)));
         Ok(Self {
-            objects: Objects::new(&git, shown),
-            head,
+            reader,
+            head: head.value,
             place: place.clone(),
+            version,
         })
     }
 
-    /// The id of the newest included commit.
+    /// The id of the newest commit.
     pub fn head(&self) -> String {
-        self.head.to_string()
+        self.head.clone()
     }
 
-    /// 32 hexadecimal digits that change exactly when the records may change: they identify the head
-    /// commit, the kind of records, their start, and the version of the format.
+    /// 32 hexadecimal digits that change exactly when the records could: they stand for the commit at
+    /// the head, the kind of records, the time they begin at, and how they are made, also by git.
     pub fn identity(&self) -> String {
         let since = self
             .place
             .since()
             .map_or_else(|| "-".to_string(), |since| since.to_string());
         let what = self.place.what().name();
+        let last_line = self.version >= git::LAST_LINE_COUNTS;
         let text = format!(
-            "retrocast history {VERSION}\n{what}\n{}\n{since}\n",
+            "retrocast history {VERSION}\n{what}\n{}\n{since}\n{last_line}\n",
             self.head
         );
         blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
     }
 
-    /// Writes the records as JSON Lines, oldest first, and returns their number. A parent's records
-    /// precede its children's; otherwise the committer's time decides, then the id; the files of a
-    /// commit are sorted by path. Memory holds the records of one commit, and about a hundred bytes for
-    /// each commit of the history.
+    /// Writes the records as JSON Lines, oldest first, and returns their number. A parent's records come
+    /// before its children's; otherwise the committer's time decides, then the id; the files of a commit
+    /// are in order of their paths. In memory are, for each processor, the records of one commit and a few
+    /// MiB of others, and a few hundred bytes for each commit there is.
     pub fn write(&self, out: &mut dyn Write, cancel: &AtomicBool) -> Result<u64, HistoryError> {
-        let commits = walk::commits(&self.objects, self.head, self.place.since(), cancel)?;
-        let mut teller = Teller::new(&self.objects, self.head, self.place.what(), cancel)?;
-        let (mut lines, mut count) = (Vec::new(), 0);
-        for id in commits {
-            count += teller.tell(id, &mut lines)?;
-            out.write_all(&lines)?;
+        let mut list = self.reader.command();
+        list.args(["rev-list", "--timestamp", "--parents", &self.head]);
+        let list = git::text(list, cancel)?;
+        let commits = walk::order(&list.value, self.place.since()).filter(|_| list.success);
+        let commits = commits.ok_or_else(|| unreadable(&self.place, list.message))?;
+        let index = match attributes::index(&self.reader, &self.head, cancel)? {
+            Attributes::Indexed(index) => index,
+            Attributes::Failed(message) => return Err(unreadable(&self.place, message)),
+            Attributes::TooManyFiles => {
+                return Err(self.too_large(&self.head, format!("has more than {MAX_FILES} files")));
+            }
+        };
+        let workers = thread::available_parallelism().map_or(1, |cpus| cpus.get().min(WORKERS));
+        thread::scope(|scope| {
+            let mut batches = commits.chunks(BATCH).map(|batch| {
+                let (sender, pieces) = mpsc::sync_channel(PENDING);
+                let mut out = BufWriter::with_capacity(PIECE, Pieces(sender));
+                let git = log::arguments(index.command(&self.reader));
+                let worker = scope.spawn(move || self.write_batch(git, batch, &mut out, cancel));
+                (worker, pieces)
+            });
+            let mut running: VecDeque<_> = batches.by_ref().take(workers).collect();
+            let mut count = 0;
+            while let Some((worker, pieces)) = running.pop_front() {
+                for piece in pieces {
+                    out.write_all(&piece)?;
+                }
+                let stopped = |_| io::Error::other("reading the repository stopped");
+                count += worker.join().map_err(stopped)??;
+                running.extend(batches.next());
+            }
+            out.flush()?;
+            Ok(count)
+        })
+    }
+
+    fn write_batch(
+        &self,
+        git: Command,
+        ids: &[&str],
+        out: &mut dyn Write,
+        cancel: &AtomicBool,
+    ) -> Result<u64, HistoryError> {
+        let (mut seen, mut count) = (0, 0);
+        let mut input = ids.join("\n");
+        input.push('\n');
+        let output = git::run(git, Some(input.as_bytes()), cancel, |output| {
+            log::read(output, |commit| {
+                seen += 1;
+                match self.place.what() {
+                    What::Commits => {
+                        count += 1;
+                        write_line(out, &CommitRecord::new(commit))
+                    }
+                    What::FileChanges => {
+                        count += commit.files.len() as u64;
+                        let mut files = commit.files.iter();
+                        files.try_for_each(|file| {
+                            write_line(out, &FileChangeRecord::new(commit, file))
+                        })
+                    }
+                }
+            })
+        })?;
+        if output.success && seen == ids.len() {
+            out.flush()?;
+            return Ok(count);
         }
-        out.flush()?;
-        Ok(count)
+        let out_of_memory = ["ut of memory", "annot allocate memory"];
+        if out_of_memory
+            .iter()
+            .any(|text| output.message.contains(text))
+        {
+            let reason = format!("takes more than {} MiB of memory", MEMORY >> 20);
+            return Err(self.too_large(ids.get(seen).unwrap_or(&""), reason));
+        }
+        Err(unreadable(&self.place, output.message))
+    }
+
+    fn too_large(&self, commit: &str, reason: String) -> HistoryError {
+        HistoryError::TooLarge {
+            place: self.place.to_string(),
+            commit: commit.to_string(),
+            reason,
+        }
     }
 }
 
-fn open_folder(place: &Place, folder: &Path) -> Result<gix::Repository, HistoryError> {
+/// Hands on what is written, and waits while too much is pending. Fails when nobody takes it any more.
+struct Pieces(SyncSender<Vec<u8>>);
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.0.send(bytes.to_vec());
+        sent.map(|()| bytes.len())
+            .map_err(|_| ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn write_line(out: &mut dyn Write, record: &impl Serialize) -> Result<(), HistoryError> {
+    serde_json::to_writer(&mut *out, record).map_err(io::Error::from)?;
+    Ok(out.write_all(b"\n")?)
+}
+
+fn unreadable(place: &Place, message: String) -> HistoryError {
+    let reason = Some(message).filter(|message| !message.is_empty());
+    HistoryError::Read {
+        place: place.to_string(),
+        reason: reason.unwrap_or_else(|| "git ended early".to_string()),
+    }
+}
+
+/// Where git keeps the repository of a folder: in its `.git`, which may be a file that names another
+/// folder, or in itself. Git would look in the folders above, too.
+fn git_dir(place: &Place, folder: &Path) -> Result<PathBuf, HistoryError> {
     let none = |reason: String| HistoryError::NoRepository {
         place: place.to_string(),
         reason,
     };
-    match std::fs::metadata(folder) {
+    match fs::metadata(folder) {
         Ok(found) if found.is_dir() => {}
         Ok(_) => return Err(none("it is a file".to_string())),
         Err(error) => return Err(none(error.to_string())),
     }
-    let git = open_options()
-        .open(folder)
-        .map_err(|error| none(chain(&error)))?
-        .to_thread_local();
-    let storage = git.config_snapshot().string("extensions.refStorage");
-    match storage {
-        Some(storage) if storage != "files" => Err(HistoryError::Unsupported {
+    let inner = folder.join(".git");
+    Ok(if inner.exists() {
+        inner
+    } else {
+        folder.to_path_buf()
+    })
+}
+
+/// A reader of the repository's objects. Its configuration decides where they are and how they are
+/// named, and nothing else.
+fn reader(
+    place: &Place,
+    git_dir: &Path,
+    cancel: &AtomicBool,
+) -> Result<ObjectReader, HistoryError> {
+    let mut command = git::command(git_dir);
+    command.args([
+        "rev-parse",
+        "--path-format=absolute",
+        "--git-path",
+        "objects",
+    ]);
+    command.args(["--show-object-format", "--is-shallow-repository"]);
+    let answer = git::bytes(command, cancel)?;
+    // From the end, for a path may have line feeds in it.
+    let mut lines = answer.value.rsplitn(3, |byte| *byte == b'\n');
+    let (shallow, format, objects) = (lines.next(), lines.next(), lines.next());
+    let (true, Some(format), Some(objects)) = (answer.success, format, objects) else {
+        return Err(HistoryError::NoRepository {
             place: place.to_string(),
-            reason: format!(
-                "its branches are stored as {storage}, which is not read yet; convert them with \
-                 `git refs migrate --ref-format=files`"
-            ),
-        }),
-        _ => Ok(git),
+            reason: answer.message,
+        });
+    };
+    if shallow == Some(b"true") {
+        let place = place.to_string();
+        return Err(HistoryError::Shallow { place });
     }
+    let format = String::from_utf8_lossy(format);
+    ObjectReader::new(Path::new(OsStr::from_bytes(objects)), &format)
 }
 
-/// The commit at the head of the branch that the place names, or of the one that is checked out.
-fn head(git: &gix::Repository, place: &Place) -> Result<ObjectId, HistoryError> {
-    let damaged = |object: String, error: &gix::Error| HistoryError::Object {
-        place: place.to_string(),
-        object,
-        reason: chain(error),
+/// The id that the first of these references has.
+fn resolve(
+    place: &Place,
+    git_dir: &Path,
+    refs: &[String],
+    cancel: &AtomicBool,
+) -> Result<String, HistoryError> {
+    let ask = |arguments: &[&str]| {
+        let mut command = git::command(git_dir);
+        command.args(arguments);
+        git::text(command, cancel)
     };
-    let Some(branch) = place.branch() else {
-        let head = git
-            .head()
-            .map_err(|error| damaged("HEAD".to_string(), &error))?;
-        if head.is_unborn() {
-            let name = head.referent_name().map(|name| name.shorten().to_string());
-            return Err(HistoryError::Empty {
-                place: place.to_string(),
-                branch: name.unwrap_or_else(|| "HEAD".to_string()),
-            });
-        }
-        let id = git
-            .head_id()
-            .map_err(|error| damaged("HEAD".to_string(), &error))?;
-        return Ok(id.detach());
-    };
-    for name in [
-        format!("refs/heads/{branch}"),
-        format!("refs/remotes/{branch}"),
-    ] {
-        let found = git
-            .try_find_reference(name.as_str())
-            .map_err(|error| damaged(name.clone(), &error))?;
-        if let Some(mut found) = found {
-            let id = found
-                .peel_to_id()
-                .map_err(|error| damaged(name.clone(), &error))?;
-            return Ok(id.detach());
+    for name in refs {
+        let id = ask(&["rev-parse", "--verify", "--quiet", name])?;
+        if id.success {
+            return Ok(id.value);
         }
     }
-    Err(HistoryError::no_branch(
-        place.to_string(),
-        branch,
-        &branches(git),
-    ))
-}
-
-/// Names of all branches, those of remotes with the remote's name.
-fn branches(git: &gix::Repository) -> Vec<String> {
-    let mut names = Vec::new();
-    let Ok(platform) = git.references() else {
-        return names;
-    };
-    for all in [platform.local_branches(), platform.remote_branches()]
-        .into_iter()
-        .flatten()
-    {
-        names.extend(
-            all.flatten()
-                .map(|found| found.name().shorten().to_string()),
-        );
-    }
-    names
+    let shown = place.to_string();
+    Err(match place.branch() {
+        None => HistoryError::Empty {
+            place: shown,
+            branch: ask(&["symbolic-ref", "--quiet", "--short", "HEAD"])?.value,
+        },
+        Some(branch) => {
+            let format = "--format=%(refname:lstrip=2)";
+            let names = ask(&["for-each-ref", format, "refs/heads", "refs/remotes"])?.value;
+            let names: Vec<String> = names.lines().map(str::to_string).collect();
+            HistoryError::no_branch(shown, branch, &names)
+        }
+    })
 }

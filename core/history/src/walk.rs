@@ -1,79 +1,64 @@
 //! All commits of a branch, oldest first.
 
-use crate::{HistoryError, commit::Commit, objects::Objects};
-use gix::{ObjectId, objs::Kind};
+use crate::log::timestamp;
 use jiff::Timestamp;
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap},
-    sync::atomic::{AtomicBool, Ordering},
 };
 
-/// A commit in its place among the others: about a hundred bytes, whatever its message.
-struct Node {
-    id: ObjectId,
+/// A commit in its place among the others.
+struct Node<'a> {
+    id: &'a str,
     at: Timestamp,
-    /// Its parents, from here to the next node's, in `Graph::parents`.
+    /// Where its parents begin in `Graph::parents`; they end where the next node's begin.
     parents: usize,
 }
 
 /// Commits and their parents.
-#[derive(Default)]
-struct Graph {
-    nodes: Vec<Node>,
+struct Graph<'a> {
+    nodes: Vec<Node<'a>>,
     parents: Vec<usize>,
 }
 
-/// The ancestors of `head` that were made at or after `since`.
+/// Orders the commits that `git rev-list --timestamp --parents` lists, and selects those made at or
+/// after `since`. `None` if a parent is not listed.
 ///
-/// A parent precedes its children; among commits whose parents are written, the one with the earlier
-/// committer's time comes first, then the one with the smaller id. The whole history is visited,
-/// also before `since`: clocks can be wrong, so a younger commit may have an older descendant. The
-/// expensive part, the comparison of files, is only done for the selected commits.
-pub fn commits(
-    objects: &Objects,
-    head: ObjectId,
-    since: Option<Timestamp>,
-    cancel: &AtomicBool,
-) -> Result<Vec<ObjectId>, HistoryError> {
-    let graph = Graph::behind(objects, head, cancel)?;
+/// A parent comes before its children; among those whose parents have come, the one with the
+/// earlier committer's time goes first, then the one with the smaller id. Every commit is looked at,
+/// also behind ones older than `since`: clocks go wrong, so a younger commit may well lie behind an
+/// older one.
+pub fn order(list: &str, since: Option<Timestamp>) -> Option<Vec<&str>> {
+    let graph = Graph::parse(list)?;
     let order = graph.order();
-    let chosen = order
+    let selected = order
         .into_iter()
         .map(|index| &graph.nodes[index])
         .filter(|node| since.is_none_or(|since| node.at >= since));
-    Ok(chosen.map(|node| node.id).collect())
+    Some(selected.map(|node| node.id).collect())
 }
 
-impl Graph {
-    fn behind(
-        objects: &Objects,
-        head: ObjectId,
-        cancel: &AtomicBool,
-    ) -> Result<Self, HistoryError> {
-        let mut graph = Self::default();
-        let mut index: HashMap<ObjectId, usize> = HashMap::from([(head, 0)]);
-        let mut found = vec![head];
-        let mut buffer = Vec::new();
-        while let Some(id) = found.get(graph.nodes.len()).copied() {
-            if cancel.load(Ordering::Relaxed) {
-                return Err(HistoryError::Cancelled);
-            }
-            let commit = read(objects, id, &mut buffer)?;
+impl<'a> Graph<'a> {
+    fn parse(list: &'a str) -> Option<Self> {
+        let words = |line: &'a str| line.split(' ').filter(|word| !word.is_empty());
+        let ids = list.lines().filter_map(|line| words(line).nth(1));
+        let index: HashMap<&str, usize> = ids.enumerate().map(|(at, id)| (id, at)).collect();
+        let mut graph = Self {
+            nodes: Vec::with_capacity(index.len()),
+            parents: Vec::with_capacity(index.len()),
+        };
+        for line in list.lines() {
+            let mut words = words(line);
             graph.nodes.push(Node {
-                id,
-                at: commit.committer.at,
+                at: timestamp(words.next()?.as_bytes()),
+                id: words.next()?,
                 parents: graph.parents.len(),
             });
-            for parent in commit.parents {
-                let at = *index.entry(parent).or_insert_with(|| {
-                    found.push(parent);
-                    found.len() - 1
-                });
-                graph.parents.push(at);
+            for parent in words {
+                graph.parents.push(*index.get(parent)?);
             }
         }
-        Ok(graph)
+        Some(graph)
     }
 
     fn parents(&self, index: usize) -> &[usize] {
@@ -129,13 +114,17 @@ impl Graph {
     }
 }
 
-/// A commit by its id.
-pub fn read<'a>(
-    objects: &Objects,
-    id: ObjectId,
-    buffer: &'a mut Vec<u8>,
-) -> Result<Commit<'a>, HistoryError> {
-    let data = objects.read(&id, Kind::Commit, buffer)?;
-    Commit::parse(data)
-        .ok_or_else(|| objects.damaged(Kind::Commit, &id, "its lines are no commit's".to_string()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parents_then_times_then_ids() {
+        let list = "9 d c b\n1 c a\n5 b a\n5 e a\n7 a\n";
+        assert_eq!(order(list, None), Some(vec!["a", "c", "b", "e", "d"]));
+        let since = Timestamp::from_second(7).ok();
+        assert_eq!(order(list, since), Some(vec!["a", "d"]));
+        assert_eq!(order("", None), Some(Vec::new()));
+        assert_eq!(order("1 b a\n", None), None, "a history that is cut off");
+    }
 }

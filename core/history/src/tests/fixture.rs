@@ -11,7 +11,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-/// Never cancelled.
+/// Nobody cancels.
 pub static GO: AtomicBool = AtomicBool::new(false);
 
 /// `git` without anything of the machine it runs on.
@@ -30,7 +30,7 @@ pub fn git(folder: &Path) -> Command {
     command
 }
 
-/// The output of a command, which must succeed.
+/// What a command says, which must succeed.
 pub fn said(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap();
     assert!(
@@ -70,7 +70,7 @@ impl Fixture {
         }
     }
 
-    /// Runs git, and returns the first line of its output.
+    /// Runs git, and gives the first line of what it says.
     pub fn git(&self, arguments: &[&str]) -> String {
         let text = said(self.command().args(arguments));
         let text = String::from_utf8_lossy(&text).into_owned();
@@ -184,7 +184,7 @@ pub fn records(uri: &str) -> Result<Vec<Value>, HistoryError> {
     written(&repository)
 }
 
-/// The output of a repository.
+/// What a repository writes.
 pub fn written(repository: &Repository) -> Result<Vec<Value>, HistoryError> {
     let mut out = Vec::new();
     let count = repository.write(&mut out, &GO)?;

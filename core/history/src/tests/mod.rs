@@ -1,13 +1,12 @@
-//! Tests against the program `git` itself: it creates the repositories, and its output is the
-//! reference.
+//! Tests against the program `git` itself: it makes the repositories, and says what is in them.
 
 mod attack;
 mod figures;
 mod fixture;
+mod isolation;
 mod oracle;
 mod order;
 mod place;
-mod random;
 mod real;
 mod server;
 mod web;

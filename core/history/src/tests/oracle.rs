@@ -1,11 +1,11 @@
-//! Compares our records with `git log --numstat -M` of a repository.
+//! What `git log --numstat -M` says about a repository, beside what we say.
 
 use super::fixture::{git, records, said};
-use crate::text::{Encoding, exact, prose};
+use crate::text::{exact, prose};
 use serde_json::Value;
 use std::{collections::HashMap, path::Path};
 
-/// A commit in git's output.
+/// A commit as git tells of it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Told {
     id: String,
@@ -18,7 +18,7 @@ pub struct Told {
     files: Vec<Line>,
 }
 
-/// A line of `--numstat` and the one of `--raw`, combined.
+/// A line of `--numstat` and `--raw`, put together.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Line {
     path: String,
@@ -28,7 +28,7 @@ pub struct Line {
     is_submodule: bool,
 }
 
-/// Number of equal commits and files.
+/// How many commits and files were the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checked {
     pub commits: usize,
@@ -153,7 +153,7 @@ fn told(repository: &Path) -> Vec<Told> {
     let told = heads.map(|head| {
         let end = head.iter().rposition(|byte| *byte == 3).unwrap();
         let parts: Vec<&[u8]> = head[..end].split(|byte| *byte == 2).collect();
-        let part = |at: usize| exact(parts[at], Encoding::Utf8);
+        let part = |at: usize| exact(parts[at]);
         let id = part(0);
         let files = lines(numbers[id.as_bytes()], raw[id.as_bytes()]);
         Told {
@@ -164,8 +164,8 @@ fn told(repository: &Path) -> Vec<Told> {
             authored: part(2).parse().unwrap_or(0),
             committed: part(3).parse().unwrap_or(0),
             names: [part(4), part(5), part(6), part(7)],
-            subject: prose(parts[8], Encoding::Utf8),
-            body: prose(parts[9].trim_ascii_end(), Encoding::Utf8),
+            subject: prose(parts[8]),
+            body: prose(parts[9].trim_ascii_end()),
             id,
             files,
         }
@@ -173,7 +173,7 @@ fn told(repository: &Path) -> Vec<Told> {
     told.collect()
 }
 
-/// The output after each commit's id.
+/// What stands behind each commit's id.
 fn by_commit(output: &[u8]) -> HashMap<&[u8], &[u8]> {
     let commits = output.split(|byte| *byte == 1).skip(1);
     commits
@@ -207,10 +207,9 @@ fn lines(numbers: &[u8], raw: &[u8]) -> Vec<Line> {
             path => path,
         };
         assert_eq!(numbered, path);
-        let name = |path: &[u8]| exact(path, Encoding::Utf8);
         lines.push(Line {
-            path: name(path),
-            old_path: old_path.map(name),
+            path: exact(path),
+            old_path: old_path.map(exact),
             change: change(words[4]).to_string(),
             lines: counts,
             is_submodule: words[0] == "160000" || words[1] == "160000",
@@ -220,7 +219,7 @@ fn lines(numbers: &[u8], raw: &[u8]) -> Vec<Line> {
     lines
 }
 
-/// The fields between NUL characters; git puts a line feed before the first.
+/// What stands between NUL characters; git sets a line feed before the first.
 fn fields(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let text = text.strip_prefix(b"\0").unwrap_or(text);
     let text = text.strip_prefix(b"\n").unwrap_or(text);

@@ -1,4 +1,4 @@
-//! Selection and order of commits, and what the identity depends on.
+//! Which commits are told of, in which order, and what the identity stands for.
 
 use super::fixture::{Fixture, GO, error, records, written};
 use crate::{Place, Repository};

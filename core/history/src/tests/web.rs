@@ -11,18 +11,23 @@ use std::{
     },
 };
 
-/// Behaviour of the server: it answers.
+/// What the server does with a request.
 pub const WELL: usize = 0;
 /// It asks for a password.
 pub const ASK: usize = 1;
 /// It ends in the middle of a pack.
 pub const BREAK: usize = 2;
-/// It answers that nothing is there.
+/// It says that there is nothing.
 pub const NONE: usize = 3;
-/// It answers that it is unavailable.
+/// It says that it cannot now.
 pub const BUSY: usize = 4;
 /// It sends a pack whose last bytes are others.
 pub const SPOIL: usize = 5;
+
+/// It wants the password of ann, s3cret, and redirects what is below `elsewhere` and `file`.
+pub const PASSWORD: usize = 6;
+/// It keeps git waiting.
+pub const STALL: usize = 7;
 
 /// A server of the repositories in a folder, until the test ends.
 pub struct Web {
@@ -81,6 +86,7 @@ struct Request {
     query: String,
     content_type: String,
     protocol: String,
+    authorization: String,
     body: Vec<u8>,
 }
 
@@ -92,8 +98,26 @@ fn serve(
     sent: &AtomicUsize,
 ) -> std::io::Result<()> {
     let request = read(&stream)?;
+    let port = stream.local_addr()?.port();
+    let to = |address: String| format!("302 Found\r\nLocation: {address}?{}", request.query);
+    let redirected = match request.path.strip_prefix("/elsewhere") {
+        Some(path) => to(format!("http://localhost:{port}{path}")),
+        None => to(format!("file://{}", root.display())),
+    };
     let simple = match mood {
-        ASK => "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"",
+        PASSWORD
+            if request.path.starts_with("/elsewhere/") || request.path.starts_with("/file/") =>
+        {
+            &redirected
+        }
+        // ann:s3cret
+        PASSWORD if request.authorization == "Basic YW5uOnMzY3JldA==" => "",
+        STALL => {
+            sent.fetch_add(1, Ordering::SeqCst);
+            // Until git goes away.
+            return stream.read(&mut [0]).map(drop);
+        }
+        ASK | PASSWORD => "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"",
         NONE => "404 Not Found",
         BUSY => "503 Service Unavailable",
         _ => "",
@@ -146,6 +170,7 @@ fn read(stream: &TcpStream) -> std::io::Result<Request> {
         query: query.to_string(),
         content_type: String::new(),
         protocol: String::new(),
+        authorization: String::new(),
         body: Vec::new(),
     };
     let (mut length, mut chunked) = (0, false);
@@ -158,6 +183,7 @@ fn read(stream: &TcpStream) -> std::io::Result<Request> {
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
             "content-type" => request.content_type = value.to_string(),
+            "authorization" => request.authorization = value.to_string(),
             "git-protocol" => request.protocol = value.to_string(),
             "content-length" => length = value.parse().unwrap_or(0),
             "transfer-encoding" => chunked = true,

@@ -1,0 +1,309 @@
+//! The program `git`: the version it needs, the environment it runs in, and how it is run.
+//!
+//! Repositories are hostile input, and git runs programs that configuration names. So no command
+//! reads the configuration of the machine, and objects are read through an [`ObjectReader`], to
+//! which the configuration of their repository does not apply. Only commands that talk to a server read the
+//! user's own configuration (see `mirror`).
+
+use crate::HistoryError;
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
+use std::{
+    fs,
+    io::{self, BufRead, BufReader, Read, Write},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+/// Major and minor.
+pub type Version = (u32, u32);
+
+/// The oldest version that works: it knows all options and variables used here, of which
+/// `GIT_CONFIG_GLOBAL` (2.32) is the newest, and is that of the oldest systems in use.
+const OLDEST: Version = (2, 34);
+
+/// Before this version a last line without a line feed is left out when files are compared for a rename,
+/// so a few renames are others.
+pub const LAST_LINE_COUNTS: Version = (2, 44);
+
+/// Bytes of memory for git while it compares a commit: a tree that names the same folders again and
+/// again can stand for more files than any machine can hold.
+pub const MEMORY: u64 = if cfg!(test) { 128 << 20 } else { 4 << 30 };
+
+/// How often to check whether a run was cancelled.
+pub const POLL: Duration = Duration::from_millis(50);
+
+/// Bytes of git's messages that are kept: the last ones, which name the cause.
+const MESSAGE: usize = 2000;
+
+/// The result of a command that ran to its end.
+pub struct Output<T> {
+    /// What the reader made of standard output.
+    pub value: T,
+    /// Whether git exited with 0.
+    pub success: bool,
+    /// The end of standard error, on one line.
+    pub message: String,
+}
+
+/// A command for the repository in `git_dir`, with neither the configuration nor the `GIT_` variables
+/// of the machine. Replaced objects and grafts are ignored, nothing is fetched, and nobody is asked.
+pub fn command(git_dir: &Path) -> Command {
+    let mut command = Command::new("git");
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"GIT_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .current_dir("/")
+        .env("GIT_DIR", git_dir)
+        .env("LC_ALL", "C")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_ATTR_NOSYSTEM", "1")
+        .env("GIT_NO_REPLACE_OBJECTS", "1")
+        .env("GIT_GRAFT_FILE", "/dev/null")
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        // Git before 2.44 does not know the first, but fetches over allowed protocols only.
+        .env("GIT_NO_LAZY_FETCH", "1")
+        .env("GIT_ALLOW_PROTOCOL", "none")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_ASKPASS", "")
+        .arg("--no-pager")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a command and hands its standard output to `read`. `input` goes to standard input, and bounds
+/// the command's memory to [`MEMORY`]. The command and its children are killed when
+/// `read` fails or `cancel` is set.
+pub fn run<T>(
+    mut command: Command,
+    input: Option<&[u8]>,
+    cancel: &AtomicBool,
+    read: impl FnOnce(&mut dyn BufRead) -> Result<T, HistoryError>,
+) -> Result<Output<T>, HistoryError> {
+    if input.is_some() {
+        command.stdin(Stdio::piped());
+    }
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command
+        .process_group(0)
+        .spawn()
+        .map_err(|error| HistoryError::Git {
+            reason: format!("git cannot be run: {error}"),
+            oldest: OLDEST,
+        })?;
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let pid = Pid::from_child(&child);
+    // A process that has ended in the meantime needs no signal.
+    let kill = || {
+        let _ = kill_process_group(pid, Signal::KILL);
+    };
+    let done = AtomicBool::new(false);
+    let (value, message) = thread::scope(|scope| {
+        let messages = scope.spawn(|| stderr.map(last_message).unwrap_or_default());
+        scope.spawn(move || {
+            if let (Some(mut stdin), Some(input)) = (stdin, input) {
+                let limit = Some(MEMORY);
+                let limit = Rlimit {
+                    current: limit,
+                    maximum: limit,
+                };
+                // A stricter limit may be in force already. If git exits early, its status tells.
+                let _ = prlimit(Some(pid), Resource::Data, limit);
+                let _ = stdin.write_all(input);
+            }
+        });
+        let watch = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                if cancel.load(Ordering::Relaxed) {
+                    return kill();
+                }
+                thread::park_timeout(POLL);
+            }
+        });
+        let value = match stdout {
+            Some(stdout) => read(&mut BufReader::with_capacity(128 << 10, stdout)),
+            None => read(&mut io::empty()),
+        };
+        if value.is_err() {
+            kill();
+        }
+        let message = messages.join().unwrap_or_default();
+        done.store(true, Ordering::Relaxed);
+        watch.thread().unpark();
+        (value, message)
+    });
+    let status = child.wait()?;
+    if cancel.load(Ordering::Relaxed) {
+        return Err(HistoryError::Cancelled);
+    }
+    Ok(Output {
+        value: value?,
+        success: status.success(),
+        message,
+    })
+}
+
+/// Runs a command and collects its standard output, without the last line feed.
+pub fn bytes(command: Command, cancel: &AtomicBool) -> Result<Output<Vec<u8>>, HistoryError> {
+    run(command, None, cancel, |output| {
+        let mut bytes = Vec::new();
+        output.read_to_end(&mut bytes)?;
+        bytes.pop_if(|last| *last == b'\n');
+        Ok(bytes)
+    })
+}
+
+/// As [`bytes`], as text.
+pub fn text(command: Command, cancel: &AtomicBool) -> Result<Output<String>, HistoryError> {
+    let output = bytes(command, cancel)?;
+    Ok(Output {
+        value: String::from_utf8_lossy(&output.value).into_owned(),
+        success: output.success,
+        message: output.message,
+    })
+}
+
+/// The version of git, which is there and not too old.
+pub fn version(cancel: &AtomicBool) -> Result<Version, HistoryError> {
+    let mut version = command(Path::new("/dev/null"));
+    version.arg("version");
+    let version = text(version, cancel)?.value;
+    let found = parse_version(&version).filter(|found| *found >= OLDEST);
+    found.ok_or_else(|| HistoryError::Git {
+        reason: format!("this machine has {version:?}"),
+        oldest: OLDEST,
+    })
+}
+
+/// The version in `git version 2.47.3 (…)`.
+fn parse_version(text: &str) -> Option<Version> {
+    let mut parts = text.strip_prefix("git version ")?.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// Reads to the end, and puts the last lines on one without control characters.
+fn last_message(mut stderr: impl Read) -> String {
+    let (mut kept, mut buffer) = (Vec::new(), [0; 4096]);
+    while let Ok(length @ 1..) = stderr.read(&mut buffer) {
+        kept.extend_from_slice(&buffer[..length]);
+        let excess = kept.len().saturating_sub(MESSAGE);
+        kept.drain(..excess);
+    }
+    let text = String::from_utf8_lossy(&kept);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    let last = &lines[lines.len().saturating_sub(3)..];
+    let last = last.iter().map(|line| {
+        let line = line.strip_prefix("fatal: ").unwrap_or(line);
+        line.strip_prefix("error: ").unwrap_or(line)
+    });
+    last.collect::<Vec<_>>()
+        .join("; ")
+        .replace(char::is_control, " ")
+}
+
+/// An empty repository of ours that borrows the objects of another. Git takes configuration, hooks,
+/// attributes, replaced objects and the list of shallow commits from the repository it is started in,
+/// so of the other one nothing but objects counts, and its owner does not matter (`safe.directory`).
+pub struct ObjectReader {
+    git_dir: tempfile::TempDir,
+    objects: PathBuf,
+}
+
+impl ObjectReader {
+    /// A reader of the objects in a folder; `format` is the hash that names them.
+    pub fn new(objects: &Path, format: &str) -> Result<Self, HistoryError> {
+        let git_dir = tempfile::tempdir()
+            .map_err(|error| HistoryError::io("making", &std::env::temp_dir(), &error))?;
+        // A commit-graph may differ from the commits; they alone decide.
+        let config = format!(
+            "[core]
+                repositoryFormatVersion = 1
+                bare = false
+                commitGraph = false
+                bigFileThreshold = 512m
+                attributesFile = /dev/null
+                protectHFS = false
+                protectNTFS = false
+            [extensions]
+                objectFormat = {format}
+            "
+        );
+        let path = git_dir.path();
+        fs::create_dir(path.join("refs"))
+            .and_then(|()| fs::create_dir(path.join("worktree")))
+            .and_then(|()| fs::write(path.join("HEAD"), "ref: refs/heads/none\n"))
+            .and_then(|()| fs::write(path.join("config"), config))
+            .map_err(|error| HistoryError::io("writing", path, &error))?;
+        Ok(Self {
+            git_dir,
+            objects: objects.to_path_buf(),
+        })
+    }
+
+    /// A command that reads these objects. Its working directory is empty.
+    pub fn command(&self) -> Command {
+        let mut command = command(self.git_dir.path());
+        let worktree = self.git_dir.path().join("worktree");
+        command
+            .env("GIT_OBJECT_DIRECTORY", &self.objects)
+            .env("GIT_WORK_TREE", &worktree)
+            .current_dir(worktree);
+        command
+    }
+
+    /// An index that is empty at first.
+    pub fn index(&self) -> Result<Index, HistoryError> {
+        let path = self.git_dir.path();
+        let folder = tempfile::tempdir_in(path);
+        folder
+            .map(Index)
+            .map_err(|error| HistoryError::io("writing", path, &error))
+    }
+}
+
+/// An index, until it is dropped.
+pub struct Index(tempfile::TempDir);
+
+impl Index {
+    /// As [`ObjectReader::command`], with this index.
+    pub fn command(&self, reader: &ObjectReader) -> Command {
+        let mut command = reader.command();
+        command.env("GIT_INDEX_FILE", self.0.path().join("index"));
+        command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_number() {
+        assert_eq!(parse_version("git version 2.47.3"), Some((2, 47)));
+        assert_eq!(
+            parse_version("git version 2.39.5 (Apple Git-154)"),
+            Some((2, 39))
+        );
+        assert_eq!(parse_version("git version 3.0.rc1"), Some((3, 0)));
+        assert_eq!(parse_version("hub version 2.47"), None);
+    }
+
+    #[test]
+    fn the_end_of_messages_is_kept() {
+        let many = format!(
+            "{}fatal: \u{1b}[31mlast\n",
+            "warning: line\n".repeat(10_000)
+        );
+        assert_eq!(
+            last_message(many.as_bytes()),
+            "warning: line; warning: line;  [31mlast"
+        );
+    }
+}

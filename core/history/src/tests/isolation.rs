@@ -1,0 +1,327 @@
+//! What must not have a say: programs that a repository names, and the machine.
+
+use super::{
+    fixture::{Fixture, GO, error, git, records, said},
+    web::{PASSWORD, Web},
+};
+use crate::{Place, Repository, mirror, place::Account};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+/// Programs that git would run for one command or another, by the setting that names them.
+const PROGRAMS: [&str; 24] = [
+    "core.fsmonitor",
+    "core.pager",
+    "core.editor",
+    "core.sshCommand",
+    "core.askPass",
+    "core.gitProxy",
+    "core.alternateRefsCommand",
+    "pager.log",
+    "pager.rev-parse",
+    "pager.rev-list",
+    "pager.diff-tree",
+    "diff.external",
+    "diff.x.command",
+    "diff.x.textconv",
+    "filter.x.clean",
+    "filter.x.smudge",
+    "filter.x.process",
+    "credential.helper",
+    "gpg.program",
+    "uploadpack.packObjectsHook",
+    "remote.origin.uploadpack",
+    "alias.rev-list",
+    "alias.log",
+    "sequence.editor",
+];
+
+const HOOKS: [&str; 5] = [
+    "post-checkout",
+    "post-index-change",
+    "reference-transaction",
+    "fsmonitor-watchman",
+    "pre-auto-gc",
+];
+
+/// A repository whose configuration, hooks and attributes name programs that leave a file in `marks`.
+fn hostile(marks: &Path) -> Fixture {
+    let mut repo = Fixture::new();
+    repo.write("a", "1\n")
+        .write(".gitattributes", "* diff=x filter=x\n");
+    repo.commit("one");
+    repo.write("a", "2\n");
+    repo.commit("two");
+    let touch = |name: &str| format!("touch '{}'", marks.join(name).display());
+    let program = |file: &Path, name: &str| {
+        fs::write(file, format!("#!/bin/sh\n{}\n", touch(name))).unwrap();
+        said(Command::new("chmod").arg("+x").arg(file));
+    };
+    let mut included = String::new();
+    for name in PROGRAMS {
+        let file = repo.path.join(".git").join(name);
+        program(&file, name);
+        let (section, key) = name.rsplit_once('.').unwrap();
+        let section = match section.split_once('.') {
+            Some((section, part)) => format!("{section} \"{part}\""),
+            None => section.to_string(),
+        };
+        included += &format!("[{section}]\n{key} = {}\n", file.display());
+        repo.git(&["config", name, file.to_str().unwrap()]);
+    }
+    fs::write(repo.path.join(".git/included"), included).unwrap();
+    for hook in HOOKS {
+        program(&repo.path.join(".git/hooks").join(hook), hook);
+    }
+    for (key, value) in [
+        ("include.path", "included"),
+        ("core.hooksPath", "hooks"),
+        ("log.showSignature", "true"),
+        ("log.diffMerges", "on"),
+        ("diff.x.binary", "true"),
+        ("diff.renames", "false"),
+        ("core.bigFileThreshold", "1"),
+        ("core.quotePath", "true"),
+        ("i18n.logOutputEncoding", "UTF-16"),
+    ] {
+        repo.git(&["config", key, value]);
+    }
+    fs::write(repo.path.join(".git/info/attributes"), "* -diff\n").unwrap();
+    repo
+}
+
+fn marks(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().flatten();
+    entries
+        .map(|entry| entry.file_name().display().to_string())
+        .collect()
+}
+
+#[test]
+fn programs_of_a_repository_do_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let repo = hostile(folder.path());
+    fs::read_dir(folder.path())
+        .unwrap()
+        .flatten()
+        .for_each(|entry| {
+            fs::remove_file(entry.path()).unwrap();
+        });
+    let head = repo.git(&["rev-parse", "HEAD"]);
+    for kind in ["commits", "file_changes"] {
+        for place in ["", "?branch=main"] {
+            assert!(!repo.records(&format!("{place}#{kind}")).is_empty());
+        }
+    }
+    assert!(error(&repo.uri("?branch=mian")).contains("did you mean"));
+    assert_eq!(repo.files(&head), ["a modified +1 -1"]);
+    assert_eq!(marks(folder.path()), Vec::<String>::new());
+    // Git itself runs some of them, so the marks work; others fail, and git with them.
+    let difference = ["-c", "filter.x.process=", "diff", "HEAD~", "HEAD"];
+    for arguments in [&difference[..], &["status"]] {
+        git(&repo.path).args(arguments).output().unwrap();
+    }
+    let ran = marks(folder.path());
+    for name in ["diff.external", "core.fsmonitor"] {
+        assert!(ran.iter().any(|mark| mark == name), "{name}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_partial_clone_fetches_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let repo = hostile(folder.path());
+    let blob = repo.git(&["rev-parse", "HEAD:a"]);
+    let object = repo
+        .path
+        .join(".git/objects")
+        .join(&blob[..2])
+        .join(&blob[2..]);
+    fs::remove_file(object).unwrap();
+    for (key, value) in [
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.url", repo.path.to_str().unwrap()),
+    ] {
+        repo.git(&["config", key, value]);
+    }
+    fs::read_dir(folder.path())
+        .unwrap()
+        .flatten()
+        .for_each(|entry| {
+            fs::remove_file(entry.path()).unwrap();
+        });
+    let reason = error(&repo.uri(""));
+    assert!(reason.contains(&blob), "{reason}");
+    assert_eq!(marks(folder.path()), Vec::<String>::new());
+    let _ = git(&repo.path).args(["cat-file", "-p", &blob]).output();
+    assert_eq!(marks(folder.path()), ["remote.origin.uploadpack"]);
+}
+
+/// Does the work of the tests below in a process of its own, whose environment they choose.
+#[test]
+fn child() {
+    let Ok(uri) = std::env::var("RETROCAST_TEST_URI") else {
+        return;
+    };
+    let cache = tempfile::tempdir().unwrap();
+    let written = Place::parse(&uri)
+        .and_then(|place| Repository::open(&place, cache.path(), &GO))
+        .and_then(|repository| {
+            let mut out = Vec::new();
+            repository.write(&mut out, &GO).map(|_| out)
+        });
+    let answer = written.unwrap_or_else(|error| error.to_string().into_bytes());
+    fs::write(std::env::var("RETROCAST_TEST_ANSWER").unwrap(), answer).unwrap();
+}
+
+/// What `child` answers.
+fn answer(uri: &str, environment: &[(&str, &str)]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("answer");
+    let Output { status, .. } = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "tests::isolation::child"])
+        .env("RETROCAST_TEST_URI", uri)
+        .env("RETROCAST_TEST_ANSWER", &file)
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    assert!(status.success());
+    fs::read_to_string(file).unwrap()
+}
+
+#[test]
+fn the_machine_has_no_say_in_records() {
+    let mut repo = Fixture::new();
+    repo.write("a é.x", "1\n2\n3\n4\n5\n");
+    repo.write(".gitattributes", "*.x diff=mine\n");
+    repo.commit("öne");
+    repo.rename("a é.x", "b.x")
+        .write("b.x", "1\n2\n3\n4\nsix\n");
+    repo.commit("two");
+    let uri = repo.uri("#file_changes");
+    let plain = answer(&uri, &[]);
+    assert!(plain.contains("renamed"), "{plain}");
+    let home = tempfile::tempdir().unwrap();
+    let attributes = home.path().join("attributes");
+    fs::write(&attributes, "*.x -diff\n").unwrap();
+    let config = format!(
+        "[core]\nattributesFile = {}\nquotePath = true\nfsmonitor = false\n[diff]\nrenames = false\n\
+         renameLimit = 1\nalgorithm = patience\nexternal = false\n[diff \"mine\"]\nbinary = true\n[i18n]\nlogOutputEncoding = UTF-16\n\
+         [log]\nshowRoot = false\n[alias]\nlog = !false\n",
+        attributes.display()
+    );
+    fs::write(home.path().join(".gitconfig"), &config).unwrap();
+    let home = home.path().to_str().unwrap();
+    let environment = [
+        ("HOME", home),
+        ("LC_ALL", "de_DE.UTF-8"),
+        ("GIT_DIR", "/nowhere"),
+        ("GIT_OBJECT_DIRECTORY", "/nowhere"),
+        ("GIT_EXTERNAL_DIFF", "false"),
+        ("GIT_DIFF_OPTS", "--unified=0"),
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "core.attributesFile"),
+        ("GIT_CONFIG_VALUE_0", attributes.to_str().unwrap()),
+        ("GIT_TRACE", "2"),
+        ("GIT_REDIRECT_STDOUT", "off"),
+    ];
+    assert_eq!(answer(&uri, &environment), plain);
+    for setting in environment {
+        assert_eq!(answer(&uri, &[setting]), plain, "{setting:?}");
+    }
+}
+
+#[test]
+fn a_missing_or_old_git_is_reported() {
+    let repo = Fixture::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = [("PATH", folder.path().to_str().unwrap())];
+    let missing = answer(&repo.uri(""), &path);
+    assert!(
+        missing.starts_with("git cannot be run: No such file"),
+        "{missing}"
+    );
+    assert!(
+        missing.ends_with("install git 2.34 or newer, and put it on the PATH"),
+        "{missing}"
+    );
+    let program = folder.path().join("git");
+    fs::write(&program, "#!/bin/sh\necho git version 2.30.2\n").unwrap();
+    said(Command::new("chmod").arg("+x").arg(&program));
+    let old = answer(&repo.uri(""), &path);
+    assert!(
+        old.starts_with("this machine has \"git version 2.30.2\"; install"),
+        "{old}"
+    );
+}
+
+#[test]
+fn the_helper_of_the_user_has_the_password() {
+    let mut repo = Fixture::new();
+    repo.write("a", "1\n");
+    repo.commit("one");
+    let Some(web) = Web::start(repo.path.parent().unwrap()) else {
+        return;
+    };
+    web.mood(PASSWORD);
+    let uri = format!("git+http://{}/repo/.git", web.address);
+    let home = tempfile::tempdir().unwrap();
+    let ask = || answer(&uri, &[("HOME", home.path().to_str().unwrap())]);
+    assert!(
+        ask().contains("requires authentication: could not read Username"),
+        "{}",
+        ask()
+    );
+    let helper =
+        "[credential]\nhelper = \"!f() { echo username=ann; echo password=s3cret; }; f\"\n";
+    fs::write(home.path().join(".gitconfig"), helper).unwrap();
+    assert_eq!(ask().lines().count(), 1, "{}", ask());
+    assert!(ask().contains("\"subject\":\"one\""), "{}", ask());
+}
+
+#[test]
+fn the_password_of_the_uri_reaches_its_host_alone() {
+    let mut repo = Fixture::new();
+    repo.write("a", "1\n");
+    repo.commit("one");
+    let Some(web) = Web::start(repo.path.parent().unwrap()) else {
+        return;
+    };
+    web.mood(PASSWORD);
+    let cache = tempfile::tempdir().unwrap();
+    let fetch = |url: &str, password: &str| {
+        let account = Account {
+            user: "ann".to_string(),
+            password: password.to_string(),
+        };
+        let place = Place::parse(&format!("git+{url}")).unwrap();
+        mirror::fetch(&place, url, Some(&account), cache.path(), &GO)
+    };
+    let url = format!("http://{}/repo/.git", web.address);
+    let (mirror, _) = fetch(&url, "s3cret").unwrap();
+    let config = fs::read_to_string(mirror.join("config")).unwrap();
+    assert!(
+        !config.contains("s3cret") && !config.contains("ann"),
+        "{config}"
+    );
+    let error = fetch(&url, "wr0ng").unwrap_err().to_string();
+    assert!(error.contains("Authentication failed"), "{error}");
+    assert!(
+        !error.contains("wr0ng") && !error.contains("ann"),
+        "{error}"
+    );
+    // A server that sends git to another one, which is `localhost` here.
+    let elsewhere = url.replace("/repo/", "/elsewhere/repo/");
+    let error = fetch(&elsewhere, "s3cret").unwrap_err().to_string();
+    assert!(error.contains("could not read Username"), "{error}");
+    let error = fetch(&url.replace("/repo/", "/file/"), "s3cret")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("not supported or disabled"), "{error}");
+    assert!(records(&repo.uri("")).is_ok());
+}
