@@ -16,6 +16,7 @@ mod suite {
     mod object_storage;
     mod pages;
     mod python_readers;
+    mod register;
     mod schedule;
     mod truth;
     mod watching;

@@ -5,6 +5,7 @@ mod figures;
 mod gallery;
 mod ingest;
 mod measure;
+mod package;
 mod tidy_times;
 mod venv;
 
@@ -28,6 +29,7 @@ Usage: cargo xtask <command>
   bench figures   the main job, compared with scripts in polars and pandas
   bless           regenerate jobs/job.schema.json
   gallery         regenerate the sample reports in reports/ from real records
+  package         archive and Debian package of the program, its pages and example jobs
   new-stage NAME  write and register a stage kind, and print what is left to do
 
 Examples:
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         "bench" => bench(&arguments),
         "bless" => bless(),
         "gallery" => gallery::gallery(),
+        "package" => package::package(),
         "new-stage" => new_stage(&arguments),
         other => Err(format!("no command {other:?}; see `cargo xtask help`")),
     };

@@ -2,10 +2,12 @@
 
 mod contract;
 mod effect;
+mod improvement;
 mod lake;
 
 pub use contract::{ContractCommand, Form, Written};
 pub use effect::{EffectArguments, MethodArgument};
+pub use improvement::{About, Details, ImprovementCommand};
 pub use lake::{DecisionArguments, LakeCommand, SweepArguments};
 
 use clap::{Args, Parser, Subcommand};
@@ -135,6 +137,13 @@ The simulated records end yesterday, so that a run without options has a complet
         /// Command to run.
         #[command(subcommand)]
         command: LakeCommand,
+    },
+    /// Keep the register of improvements, whose effects runs measure
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Improvement {
+        /// Command to run.
+        #[command(subcommand)]
+        command: ImprovementCommand,
     },
     /// Show which nodes would run, and why
     #[command(after_help = "Example:\n  retrocast plan weekly-operations --mermaid > plan.mmd")]

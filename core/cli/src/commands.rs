@@ -8,6 +8,7 @@ mod dictionary;
 mod diff;
 mod effect;
 mod export;
+mod improvement;
 mod init;
 mod job;
 mod lake;
@@ -42,6 +43,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Check { job, json } => check::check(&workspace, &job, json),
         Command::Contract { command } => contract::contract(&workspace, command),
         Command::Lake { command } => lake::lake(&workspace, command),
+        Command::Improvement { command } => improvement::improvement(&workspace, command),
         Command::Plan { job, mermaid, json } => plan::plan(&workspace, &job, mermaid, json),
         Command::Explain { job, node, json } => plan::explain(&workspace, &job, &node, json),
         Command::Run { job, again, means } => run::run(&workspace, &job, &again, &means.into()),

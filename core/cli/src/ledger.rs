@@ -10,7 +10,7 @@ use retrocast_engine::{Job, RunResult};
 use retrocast_run::{LedgerRun, LedgerView, RunSummary, files::REPORT};
 use retrocast_store::{
     Lake, Ledger,
-    ledger::{Decision, Publication, PublishedRun, newest},
+    ledger::{Decision, Improvement, Publication, PublishedRun, newest, register},
 };
 use std::{
     collections::BTreeSet,
@@ -97,7 +97,8 @@ impl JobLedger {
     }
 
     /// The part of the ledger that a run on a window sees: the newest run of each of the job's windows that
-    /// ends by its start, and the decisions from before the run's date.
+    /// ends by its start, and the decisions and changes of improvements from before the run's
+    /// date.
     pub fn view(&self, job: &Job, window: &Window, date: Date) -> anyhow::Result<LedgerView> {
         let (kind, start) = (job.window.to_string(), window.start_instant());
         let runs = self.runtime.block_on(self.ledger.runs())?;
@@ -109,6 +110,11 @@ impl JobLedger {
         let before = decisions.iter().filter(|decision| decision.time < today);
         let mut decisions: Vec<String> = before.map(Decision::event).collect();
         decisions.sort();
+        let changes = self.runtime.block_on(self.ledger.improvements())?;
+        let changes = changes.iter().filter(|change| change.time < today);
+        let last = register(changes).into_values();
+        let mut improvements: Vec<String> = last.map(Improvement::event).collect();
+        improvements.sort();
         Ok(LedgerView {
             runs: runs
                 .into_iter()
@@ -119,6 +125,7 @@ impl JobLedger {
                 })
                 .collect(),
             decisions,
+            improvements,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The part of the ledger that a run sees, as its plan records it.
 
-pub use retrocast_run::ledger::{DATASETS, DECISIONS, LEDGER, LedgerRun, LedgerView};
+pub use retrocast_run::ledger::{DATASETS, LEDGER, LedgerRun, LedgerView, is_of_events};
 
 #[cfg(test)]
 mod tests {
@@ -32,6 +32,7 @@ query = "select * from known"
         LedgerView {
             runs: vec![run],
             decisions: vec![decision.to_string()],
+            improvements: Vec::new(),
         }
     }
 

@@ -99,7 +99,8 @@ pub fn draw(plan: &[PlanNode]) -> Option<StageMap> {
             };
             let target = middles[to].get(node.name.as_str());
             let lanes = (from..to).map(|at| middles[at].get(input.as_str()));
-            let stops: Option<Vec<f64>> = lanes.chain([target]).map(|y| y.copied()).collect();
+            let stops: Option<Vec<f64>> =
+                lanes.chain([target]).map(Option::<&f64>::copied).collect();
             let line = stops.map(|stops| edge(from, &stops, step, width));
             svg.push_str(&line.unwrap_or_default());
         }

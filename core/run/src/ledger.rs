@@ -8,6 +8,8 @@ pub const LEDGER: &str = "ledger.";
 pub const DATASETS: &str = "ledger__";
 /// The table of what people decided.
 pub const DECISIONS: &str = "ledger.decisions";
+/// The register of improvements.
+pub const IMPROVEMENTS: &str = "ledger.improvements";
 
 /// The runs and decisions that a run sees. Their rows never change, so this identifies them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +20,9 @@ pub struct LedgerView {
     /// Identities of the decisions from before the run's date, sorted.
     #[serde(default)]
     pub decisions: Vec<String>,
+    /// Identities of the last change of each improvement from before the run's date, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub improvements: Vec<String>,
 }
 
 /// A run in the ledger.
@@ -34,22 +39,34 @@ pub struct LedgerRun {
 impl LedgerView {
     /// Identities of the rows of a table.
     pub fn keys(&self, table: &str) -> Vec<String> {
-        if table == DECISIONS {
-            return self.decisions.clone();
+        match table {
+            DECISIONS => self.decisions.clone(),
+            IMPROVEMENTS => self.improvements.clone(),
+            _ => {
+                let runs = self.runs.iter();
+                runs.map(|run| run.publication.clone()).collect()
+            }
         }
-        let runs = self.runs.iter();
-        runs.map(|run| run.publication.clone()).collect()
     }
 
     /// The same without what none of these tables shows.
     #[must_use]
     pub fn for_tables<'a>(mut self, tables: impl Iterator<Item = &'a String> + Clone) -> Self {
-        if !tables.clone().any(|table| table == DECISIONS) {
+        let reads = |wanted: &str| tables.clone().any(|table| table == wanted);
+        if !reads(DECISIONS) {
             self.decisions.clear();
         }
-        if tables.clone().all(|table| table == DECISIONS) {
+        if !reads(IMPROVEMENTS) {
+            self.improvements.clear();
+        }
+        if tables.clone().all(|table| is_of_events(table)) {
             self.runs.clear();
         }
         self
     }
+}
+
+/// Whether a table holds events of people, not results of runs.
+pub fn is_of_events(table: &str) -> bool {
+    [DECISIONS, IMPROVEMENTS].contains(&table)
 }

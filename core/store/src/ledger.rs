@@ -3,19 +3,24 @@
 //! Append-only datasets beside the job's others, one per table: `ledger__findings`, `ledger__kpis`,
 //! `ledger__effects`. A finished run publishes its rows once. Its row in `ledger__runs` is written last
 //! and makes the others visible: a process that dies earlier leaves invisible rows, and the next
-//! publication of the same run completes them. Decisions of people are events in `ledger__decisions`.
+//! publication of the same run completes them. Decisions of people are events in `ledger__decisions`,
+//! changes of improvements are events in `ledger__improvements`.
 //! Nothing is ever changed; the present state is a fold over events.
 //!
 //! Queries read `ledger.findings` and so on: the newest finished run of each window.
 
 mod append;
 mod decisions;
+mod improvements;
 mod nouns;
 mod view;
 
 pub use append::Publication;
 pub use decisions::{Decision, present};
-pub use nouns::{COMMON, DECISIONS, EFFECTS, FINDINGS, KPIS, NOUNS, Noun, RUNS, described, noun};
+pub use improvements::{Improvement, ImprovementState, register};
+pub use nouns::{
+    COMMON, DECISIONS, EFFECTS, FINDINGS, IMPROVEMENTS, KPIS, NOUNS, Noun, RUNS, described, noun,
+};
 pub use view::{PublishedRun, newest};
 
 use crate::{

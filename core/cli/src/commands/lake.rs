@@ -41,6 +41,8 @@ const TOLD: [&str; 6] = [
     "quarantine_rows",
     "run",
 ];
+/// Longest text that a user records, in characters.
+const TEXT_MAX: usize = 1000;
 /// Widest cell of a table on a terminal, in characters.
 const CELL: usize = 60;
 
@@ -123,6 +125,19 @@ fn open(runtime: &Runtime, workspace: &Workspace, job: &str) -> anyhow::Result<L
         return Err(WrongUsage(message).into());
     }
     Ok(lake)
+}
+
+/// Normalises a text of the user: one line that is not empty.
+pub(super) fn line(argument: &str, text: &str) -> Result<String, WrongUsage> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(WrongUsage(format!("{argument} is empty")));
+    }
+    if text.chars().any(char::is_control) || text.chars().count() > TEXT_MAX {
+        let message = format!("{argument} must be one line of at most {TEXT_MAX} characters");
+        return Err(WrongUsage(message));
+    }
+    Ok(text.to_string())
 }
 
 fn list(runtime: &Runtime, lake: &Lake, as_json: bool) -> anyhow::Result<()> {
@@ -438,7 +453,7 @@ fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// A table in columns as wide as they need to be.
-fn table(answer: &Answer) -> String {
+pub(super) fn table(answer: &Answer) -> String {
     let cut = |text: &str| terminal::line(text, CELL);
     let rows: Vec<Vec<String>> = answer
         .rows
@@ -475,6 +490,16 @@ fn table(answer: &Answer) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_are_one_line() {
+        let check = |given: &str| line("--why", given).map_err(|error| error.to_string());
+        assert_eq!(check(" a load test ").unwrap(), "a load test");
+        assert_eq!(check(" ").unwrap_err(), "--why is empty");
+        for wrong in ["a\nb", &"x".repeat(TEXT_MAX + 1)] {
+            assert!(check(wrong).unwrap_err().contains("one line"), "{wrong}");
+        }
+    }
 
     #[test]
     fn cells_of_csv_are_text_in_every_spreadsheet() {

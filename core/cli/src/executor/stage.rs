@@ -4,7 +4,7 @@ use super::{Work, failure, properties, rows::LakeRows};
 use retrocast_domain::{Outcome, cell::DatasetRef, number::count, report::Expectation};
 use retrocast_engine::{
     Failure, LedgerView, RunContext,
-    ledger::{DECISIONS, LEDGER},
+    ledger::{LEDGER, is_of_events},
 };
 use retrocast_run::{Node, NodeSpec};
 use retrocast_stages::{Analysis, Context, Input, Inputs, Kind, Reads, Rows, StageError, Stop};
@@ -148,7 +148,7 @@ async fn blocking(
 
 /// The part of the ledger that a query saw, as a sentence.
 fn seen(node: &Node, view: &LedgerView) -> Option<String> {
-    let tables = node.ledger.iter().filter(|table| *table != DECISIONS);
+    let tables = node.ledger.iter().filter(|table| !is_of_events(table));
     let tables: Vec<&str> = tables.map(String::as_str).collect();
     if tables.is_empty() {
         return None;

@@ -349,8 +349,57 @@ pub const DECISIONS: Noun = Noun {
     identity: None,
 };
 
+/// The register of improvements.
+pub const IMPROVEMENTS: Noun = Noun {
+    name: "improvements",
+    table: "ledger.improvements",
+    title: "Register of improvements",
+    description: "Improvements after each change of state; queries see the last state of each.",
+    columns: &[
+        column("id", TEXT, "", "Identity of the improvement."),
+        column(
+            "state",
+            TEXT,
+            "",
+            "proposed, accepted, rejected, implemented or closed.",
+        ),
+        column("time", TIME, "", "Time of the change of state."),
+        column("who", TEXT, "", "Person or team that changed the state."),
+        column("why", TEXT, "", "Reason."),
+        column("title", TEXT, "", "Title."),
+        column(
+            "category",
+            TEXT,
+            "",
+            "Category, such as configuration or scaling.",
+        ),
+        column("owner", TEXT, "", "Person or team that makes it."),
+        column("component", TEXT, "", "Component; null for all."),
+        column("metric", TEXT, "", "Metric that it is meant to change."),
+        column(
+            "expected_relative",
+            NUMBER,
+            "share",
+            "Expected relative change of the metric.",
+        ),
+        column(
+            "lower_is_better",
+            FLAG,
+            "",
+            "Whether less of the metric is better.",
+        ),
+        column("date", DAY, "", "First day after the change."),
+        column("cost", NUMBER, "", "Cost of making it."),
+        column("link", TEXT, "", "Link to a ticket or a change request."),
+        column("finding", TEXT, "", "Finding that it answers."),
+        column(EVENT, TEXT, "", "Identity of the event."),
+    ],
+    of_runs: false,
+    identity: None,
+};
+
 /// All nouns. Runs publish in this order, with [`RUNS`] last.
-pub const NOUNS: &[Noun] = &[FINDINGS, KPIS, EFFECTS, DECISIONS, RUNS];
+pub const NOUNS: &[Noun] = &[FINDINGS, KPIS, EFFECTS, DECISIONS, IMPROVEMENTS, RUNS];
 
 /// The noun of this name.
 pub fn noun(name: &str) -> Option<&'static Noun> {
@@ -389,13 +438,13 @@ impl Noun {
     }
 }
 
-/// Entries of the data dictionary: the columns of runs, which all nouns but decisions start with,
+/// Entries of the data dictionary: the columns of runs, which all nouns but those of events start with,
 /// and each noun.
 pub fn described() -> Vec<ResultTable> {
     let common = ResultTable {
         name: "ledger",
         title: "The ledger",
-        description: "First columns of each table of the ledger except ledger.decisions.",
+        description: "First columns of each table of the ledger except ledger.decisions and ledger.improvements.",
         columns: COMMON,
     };
     let nouns = NOUNS.iter().map(|noun| ResultTable {

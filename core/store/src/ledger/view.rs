@@ -1,8 +1,9 @@
 //! Runs in the ledger, and which of them a run on a later window sees.
 
 use super::{
-    Ledger, Noun,
-    nouns::{PUBLICATION, RUNS},
+    Improvement, Ledger, Noun,
+    nouns::{IMPROVEMENTS, PUBLICATION, RUNS},
+    register,
 };
 use crate::error::StoreError;
 use jiff::Timestamp;
@@ -62,11 +63,19 @@ impl Ledger {
 }
 
 impl Ledger {
-    /// The keys of the rows that count today: those of the newest run of each window, and all events.
+    /// The keys of the rows that count today: those of the newest run of each window, the last change of
+    /// each improvement, and all other events.
     pub async fn present_keys(&self, noun: &Noun) -> Result<Vec<String>, StoreError> {
         if noun.of_runs {
             let runs = newest(self.runs().await?, |_| true);
             return Ok(runs.iter().map(PublishedRun::publication).collect());
+        }
+        if noun.name == IMPROVEMENTS.name {
+            let changes = self.improvements().await?;
+            return Ok(register(&changes)
+                .into_values()
+                .map(Improvement::event)
+                .collect());
         }
         Ok(self.keys(noun).await?.into_iter().collect())
     }

@@ -1,6 +1,6 @@
 //! `retrocast lake decide` and `decisions`: what people decided about findings, key figures and effects.
 
-use super::{print, print_json, table};
+use super::{line, print, print_json, table};
 use crate::{arguments::DecisionArguments, diagnose::WrongUsage};
 use jiff::Timestamp;
 use retrocast_store::{
@@ -10,9 +10,6 @@ use retrocast_store::{
 };
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
-
-/// Longest text of a decision, in characters.
-const TEXT_MAX: usize = 1000;
 
 /// Records a decision.
 pub fn decide(runtime: &Runtime, lake: &Lake, arguments: &DecisionArguments) -> anyhow::Result<()> {
@@ -35,11 +32,11 @@ pub fn decide(runtime: &Runtime, lake: &Lake, arguments: &DecisionArguments) -> 
     let who = arguments.who.as_deref().unwrap_or_default();
     let decision = Decision {
         time: Timestamp::now(),
-        who: text("--who", who)?,
+        who: line("--who", who)?,
         noun: noun.name.to_string(),
         key: arguments.key.clone(),
-        decision: text("DECISION", &arguments.decision)?,
-        why: text("--why", &arguments.why)?,
+        decision: line("DECISION", &arguments.decision)?,
+        why: line("--why", &arguments.why)?,
     };
     runtime.block_on(ledger.decide(&decision))?;
     let Decision {
@@ -66,19 +63,6 @@ fn noun(name: &str) -> Result<(&'static Noun, &'static str), WrongUsage> {
                 names.join(", ")
             ))
         })
-}
-
-/// Normalises a text of the user: one line that is not empty.
-fn text(argument: &str, text: &str) -> Result<String, WrongUsage> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(WrongUsage(format!("{argument} is empty")));
-    }
-    if text.chars().any(char::is_control) || text.chars().count() > TEXT_MAX {
-        let message = format!("{argument} must be one line of at most {TEXT_MAX} characters");
-        return Err(WrongUsage(message));
-    }
-    Ok(text.to_string())
 }
 
 /// Lists decisions, the last ones first.
@@ -120,16 +104,6 @@ pub fn list(runtime: &Runtime, lake: &Lake, all: bool, as_json: bool) -> anyhow:
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn texts_are_one_line() {
-        let check = |given: &str| text("--why", given).map_err(|error| error.to_string());
-        assert_eq!(check(" a load test ").unwrap(), "a load test");
-        assert_eq!(check(" ").unwrap_err(), "--why is empty");
-        for wrong in ["a\nb", &"x".repeat(TEXT_MAX + 1)] {
-            assert!(check(wrong).unwrap_err().contains("one line"), "{wrong}");
-        }
-    }
 
     #[test]
     fn decisions_are_about_what_runs_find() {

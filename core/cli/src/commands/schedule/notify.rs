@@ -45,7 +45,7 @@ fn say_told(
 ) {
     match told {
         Ok(AlertOutcome::Sent(sent)) => {
-            terminal::message!("{}: mailed {} about the failure", found.name, sent.to)
+            terminal::message!("{}: mailed {} about the failure", found.name, sent.to);
         }
         Ok(AlertOutcome::AlreadySent(_)) => {}
         Err(error) => teller.say(&found.name, "cannot send the alert", &error.to_string()),

@@ -1,0 +1,295 @@
+//! `retrocast improvement`: the register of improvements, kept in the ledger.
+
+use super::{lake::line, print, print_json, table};
+use crate::{
+    Exit,
+    arguments::{About, Details, ImprovementCommand},
+    diagnose::WrongUsage,
+    workspace::Workspace,
+};
+use anyhow::Context as _;
+use jiff::{Timestamp, Zoned};
+use retrocast_domain::{number, suggest::nearest};
+use retrocast_store::{
+    Lake, Ledger,
+    ledger::{FINDINGS, Improvement, ImprovementState, register},
+    maintenance::Answer,
+};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use tokio::runtime::Runtime;
+
+/// Longest id of an improvement, in characters.
+const ID_MAX: usize = 64;
+
+/// The register of a job.
+struct Register {
+    runtime: Runtime,
+    ledger: Ledger,
+}
+
+/// Does what was typed.
+pub fn improvement(workspace: &Workspace, command: ImprovementCommand) -> anyhow::Result<Exit> {
+    match command {
+        ImprovementCommand::Propose { about, details } => {
+            Register::open(workspace, &about.job)?.propose(&about, details)?;
+        }
+        ImprovementCommand::Accept { about } => {
+            Register::open(workspace, &about.job)?.change(
+                &about,
+                ImprovementState::Accepted,
+                |_| (),
+            )?;
+        }
+        ImprovementCommand::Reject { about } => {
+            Register::open(workspace, &about.job)?.change(
+                &about,
+                ImprovementState::Rejected,
+                |_| (),
+            )?;
+        }
+        ImprovementCommand::Close { about } => {
+            Register::open(workspace, &about.job)?.change(
+                &about,
+                ImprovementState::Closed,
+                |_| (),
+            )?;
+        }
+        ImprovementCommand::Implement { about, date, cost } => {
+            let date = date.unwrap_or_else(|| Zoned::now().date());
+            let with = |improvement: &mut Improvement| {
+                improvement.date = Some(date);
+                improvement.cost = cost.or(improvement.cost);
+            };
+            Register::open(workspace, &about.job)?.change(
+                &about,
+                ImprovementState::Implemented,
+                with,
+            )?;
+        }
+        ImprovementCommand::List { job, state, json } => {
+            Register::open(workspace, &job)?.list(state.as_deref(), json)?;
+        }
+        ImprovementCommand::Show { job, id, json } => {
+            Register::open(workspace, &job)?.show(&id, json)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+impl Register {
+    fn open(workspace: &Workspace, job: &str) -> anyhow::Result<Self> {
+        if !workspace.job_names().iter().any(|known| known == job) {
+            let help = workspace.jobs_instead(job);
+            return Err(WrongUsage(format!("there is no job {job:?}: {help}")).into());
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .context("cannot start threads")?;
+        let lake = Lake::new(&workspace.places.root, job)?;
+        Ok(Self {
+            ledger: Ledger::new(&lake),
+            runtime,
+        })
+    }
+
+    fn changes(&self) -> anyhow::Result<Vec<Improvement>> {
+        Ok(self.runtime.block_on(self.ledger.improvements())?)
+    }
+
+    fn propose(&self, about: &About, details: Details) -> anyhow::Result<()> {
+        let changes = self.changes()?;
+        if register(&changes).contains_key(about.id.as_str()) {
+            let id = &about.id;
+            let message = format!(
+                "{id:?} is on the register already; `retrocast improvement show {} {id}` shows it",
+                about.job
+            );
+            return Err(WrongUsage(message).into());
+        }
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if about.id.is_empty() || about.id.len() > ID_MAX || !about.id.chars().all(is_plain) {
+            let message =
+                format!("an id has up to {ID_MAX} letters, digits, dots, dashes and underscores");
+            return Err(WrongUsage(message).into());
+        }
+        if !details.finding.is_empty() {
+            let known = self.ledger.values(&FINDINGS, "id");
+            let known = self.runtime.block_on(known)?;
+            if !known.contains(&details.finding) {
+                let message = format!(
+                    "no run left a finding {:?}; `retrocast lake query {} 'select distinct id, sentence \
+                     from ledger.findings'` lists them",
+                    details.finding, about.job
+                );
+                return Err(WrongUsage(message).into());
+            }
+        }
+        let text = |argument: &str, text: &str| match text.trim() {
+            "" => Ok(String::new()),
+            text => line(argument, text),
+        };
+        let improvement = Improvement {
+            id: about.id.clone(),
+            state: ImprovementState::Proposed,
+            time: Timestamp::UNIX_EPOCH,
+            who: String::new(),
+            why: String::new(),
+            title: line("--title", &details.title)?,
+            category: text("--category", &details.category)?,
+            owner: text("--owner", &details.owner)?,
+            component: text("--component", &details.component)?,
+            metric: text("--metric", &details.metric)?,
+            expected_relative: details.expect,
+            lower_is_better: Some(!details.higher_is_better),
+            date: None,
+            cost: None,
+            link: text("--link", &details.link)?,
+            finding: details.finding,
+        };
+        self.record(improvement, about)
+    }
+
+    /// Changes the state of an improvement that is on the register.
+    fn change(
+        &self,
+        about: &About,
+        state: ImprovementState,
+        with: impl FnOnce(&mut Improvement),
+    ) -> anyhow::Result<()> {
+        let changes = self.changes()?;
+        let mut improvement = find(&changes, &about.job, &about.id)?.clone();
+        if !state.may_follow(Some(improvement.state)) {
+            let message = format!(
+                "{} is {}, so it cannot become {state}",
+                about.id, improvement.state
+            );
+            return Err(WrongUsage(message).into());
+        }
+        improvement.state = state;
+        with(&mut improvement);
+        self.record(improvement, about)
+    }
+
+    fn record(&self, mut improvement: Improvement, about: &About) -> anyhow::Result<()> {
+        improvement.who = line("--who", about.who.as_deref().unwrap_or_default())?;
+        improvement.why = match about.why.trim() {
+            "" => String::new(),
+            why => line("--why", why)?,
+        };
+        improvement.time = match about.on {
+            Some(day) => day.in_tz("UTC")?.timestamp(),
+            None => Timestamp::now(),
+        };
+        self.runtime.block_on(self.ledger.record(&improvement))?;
+        let Improvement { id, state, who, .. } = &improvement;
+        let on = improvement
+            .date
+            .map_or_else(String::new, |date| format!(", first day {date}"));
+        Ok(print(&format!("{id}: {state}{on}, by {who}"))?)
+    }
+
+    fn list(&self, state: Option<&str>, as_json: bool) -> anyhow::Result<()> {
+        let changes = self.changes()?;
+        let all = register(&changes).into_values();
+        let shown: Vec<&Improvement> = all
+            .filter(|one| state.is_none_or(|state| one.state.name() == state))
+            .collect();
+        if as_json {
+            let shown: Vec<Value> = shown.iter().map(|one| json!(one)).collect();
+            return print_json(&shown);
+        }
+        let columns = [
+            "id",
+            "state",
+            "date",
+            "component",
+            "expected",
+            "owner",
+            "title",
+        ];
+        let rows = shown.iter().map(|one| {
+            let date = one.date.map_or_else(String::new, |date| date.to_string());
+            let expected = one.expected_relative.map_or_else(String::new, change);
+            let texts = [
+                one.id.clone(),
+                one.state.to_string(),
+                date,
+                one.component.clone(),
+                expected,
+                one.owner.clone(),
+                one.title.clone(),
+            ];
+            texts.map(Some).to_vec()
+        });
+        let answer = Answer {
+            numbers: vec![false; columns.len()],
+            columns: columns.map(String::from).to_vec(),
+            rows: rows.collect(),
+            more: false,
+        };
+        Ok(print(&table(&answer))?)
+    }
+
+    fn show(&self, id: &str, as_json: bool) -> anyhow::Result<()> {
+        let changes = self.changes()?;
+        let now = find(&changes, "JOB", id)?;
+        let history: Vec<&Improvement> = changes.iter().filter(|one| one.id == id).collect();
+        if as_json {
+            return print_json(&history);
+        }
+        let mut text = format!("{}: {}\n", now.id, now.title);
+        let date = now.date.map(|date| date.to_string());
+        let facts = [
+            ("state", Some(now.state.to_string())),
+            ("first day", date),
+            ("component", Some(now.component.clone())),
+            ("metric", Some(now.metric.clone())),
+            ("expected", now.expected_relative.map(change)),
+            ("category", Some(now.category.clone())),
+            ("owner", Some(now.owner.clone())),
+            ("cost", now.cost.map(number::sensible)),
+            ("link", Some(now.link.clone())),
+            ("finding", Some(now.finding.clone())),
+        ];
+        for (name, fact) in facts {
+            if let Some(fact) = fact.filter(|fact| !fact.is_empty()) {
+                let _ = writeln!(text, "  {name:<10} {fact}");
+            }
+        }
+        text.push_str("history\n");
+        for one in history {
+            let why = match one.why.as_str() {
+                "" => String::new(),
+                why => format!(": {why}"),
+            };
+            let _ = writeln!(text, "  {:.0} {} by {}{why}", one.time, one.state, one.who);
+        }
+        Ok(print(text.trim_end())?)
+    }
+}
+
+/// "−30 %".
+fn change(relative: f64) -> String {
+    let text = number::percent(relative.abs());
+    let sign = if relative < 0.0 { "−" } else { "+" };
+    format!("{sign}{text}")
+}
+
+/// The improvement of an id as it is now.
+fn find<'a>(
+    changes: &'a [Improvement],
+    job: &str,
+    id: &str,
+) -> Result<&'a Improvement, WrongUsage> {
+    let all = register(changes);
+    all.get(id).copied().ok_or_else(|| {
+        let help = match nearest(id, all.keys().copied()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!("`retrocast improvement list {job}` lists them"),
+        };
+        WrongUsage(format!("no improvement {id:?} is on the register; {help}"))
+    })
+}

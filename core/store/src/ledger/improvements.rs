@@ -1,0 +1,152 @@
+//! The register of improvements: events, each with the whole state of an improvement after it.
+
+use super::{Ledger, nouns::IMPROVEMENTS};
+use crate::error::StoreError;
+use jiff::{Timestamp, civil::Date};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::{collections::BTreeMap, fmt};
+
+/// The state of an improvement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImprovementState {
+    /// Somebody suggests it.
+    Proposed,
+    /// It is going to be made.
+    Accepted,
+    /// It is not going to be made.
+    Rejected,
+    /// It was made, on its date.
+    Implemented,
+    /// Its effect is known, and it is measured no more.
+    Closed,
+}
+
+impl ImprovementState {
+    /// Name, as in the dataset.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Proposed => "proposed",
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+            Self::Implemented => "implemented",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// Whether an improvement may change from `before` to this state. An implemented one may be recorded
+    /// as implemented again, which corrects its date.
+    pub fn may_follow(self, before: Option<Self>) -> bool {
+        match (self, before) {
+            (Self::Proposed, None)
+            | (Self::Accepted, Some(Self::Proposed | Self::Rejected))
+            | (Self::Rejected, Some(Self::Proposed | Self::Accepted))
+            | (Self::Implemented, Some(Self::Proposed | Self::Accepted | Self::Implemented))
+            | (Self::Closed, Some(Self::Implemented)) => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for ImprovementState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// An improvement after a change of its state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Improvement {
+    /// Identity, chosen by people: `cache-2026`.
+    pub id: String,
+    /// The state.
+    pub state: ImprovementState,
+    /// Time of the change of state.
+    pub time: Timestamp,
+    /// Person or team that changed it.
+    pub who: String,
+    /// The reason.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// Title for people.
+    pub title: String,
+    /// Category, such as configuration or scaling.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub category: String,
+    /// Person or team that makes it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
+    /// Component that it changes; empty for all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub component: String,
+    /// Metric that it is meant to change.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub metric: String,
+    /// Expected relative change of the metric: -0.3 for 30 % less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_relative: Option<f64>,
+    /// Whether less of the metric is better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lower_is_better: Option<bool>,
+    /// First day after the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<Date>,
+    /// Cost of making it, in the currency of the job's users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
+    /// Link to a ticket or a change request.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub link: String,
+    /// Finding that it answers.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub finding: String,
+}
+
+impl Improvement {
+    /// Identifies the event.
+    pub fn event(&self) -> String {
+        // In the precision of the dataset.
+        let time = self.time.as_microsecond();
+        let mut columns = self.texts();
+        columns.insert("time".to_string(), time.into());
+        let text = Value::Object(columns).to_string();
+        blake3::hash(text.as_bytes()).to_hex()[..16].to_string()
+    }
+
+    fn texts(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(columns)) => columns,
+            _ => Map::new(),
+        }
+    }
+
+    fn columns(&self) -> Map<String, Value> {
+        let mut columns = self.texts();
+        columns.insert("event".to_string(), self.event().into());
+        columns
+    }
+}
+
+impl Ledger {
+    /// Records a change of state; an identical one is recorded once.
+    pub async fn record(&self, improvement: &Improvement) -> Result<(), StoreError> {
+        let rows = vec![(improvement.event(), vec![improvement.columns()])];
+        self.append(&IMPROVEMENTS, rows).await.map(drop)
+    }
+
+    /// All changes of state, oldest first.
+    pub async fn improvements(&self) -> Result<Vec<Improvement>, StoreError> {
+        let mut all: Vec<Improvement> = self.rows(&IMPROVEMENTS).await?;
+        all.sort_by_cached_key(|improvement| (improvement.time, improvement.event()));
+        Ok(all)
+    }
+}
+
+/// The register as it is after these changes, which come oldest first: the last one of each improvement.
+pub fn register<'a>(
+    changes: impl IntoIterator<Item = &'a Improvement>,
+) -> BTreeMap<&'a str, &'a Improvement> {
+    let changes = changes.into_iter();
+    changes.map(|change| (change.id.as_str(), change)).collect()
+}

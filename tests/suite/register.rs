@@ -1,0 +1,201 @@
+//! The register of improvements: from a proposal to a measured effect, by the command line.
+
+use super::support::*;
+use jiff::{ToSpan, civil::date};
+use serde_json::Value;
+use std::fmt::Write as _;
+
+const JOB: &str = r#"title = "Small"
+window = "week"
+
+[source.tickets]
+uri = "records/*.jsonl"
+contract = "ticket"
+
+[stage.improvements]
+kind = "sql"
+query = "select * from ledger.improvements where state = 'implemented'"
+
+[stage.effects]
+kind = "effectiveness"
+input = "tickets"
+improvements = "improvements"
+time = "at"
+component_column = "component"
+measure = "tickets"
+
+[report.executive]
+"#;
+
+const CONTRACT: &str = r#"title = "Ticket"
+key = ["id"]
+time = "at"
+[field.id]
+type = "integer"
+[field.at]
+type = "timestamp"
+[field.component]
+type = "string"
+"#;
+
+/// Tickets of two components a day, of which those of billing fall to half from 5 October on.
+fn records() -> String {
+    let (mut text, mut id) = (String::new(), 0);
+    let mut day = date(2026, 5, 4);
+    while day < date(2026, 11, 9) {
+        let wave = i64::from(day.day() % 5);
+        let billing = if day < date(2026, 10, 5) { 20 } else { 10 };
+        for (component, count) in [("billing", billing + wave), ("search", 15 + wave)] {
+            for n in 0..count {
+                id += 1;
+                let (hour, minute) = (n % 24, n / 24);
+                let _ = writeln!(
+                    text,
+                    "{{\"id\":{id},\"at\":\"{day}T{hour:02}:{minute:02}:00Z\",\"component\":\"{component}\"}}"
+                );
+            }
+        }
+        day += 1.days();
+    }
+    text
+}
+
+fn effects(run: &std::path::Path) -> Vec<Value> {
+    let report = json(&run.join("report.json"));
+    report["effects"].as_array().unwrap().clone()
+}
+
+#[test]
+fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
+    let scratch = workspace_of("small", JOB);
+    scratch.write("jobs/contracts/ticket.toml", CONTRACT);
+    scratch.write("records/all.jsonl", records());
+    let folder = scratch.path();
+    let register = |arguments: &[&str]| {
+        let all = [&["improvement"], arguments].concat();
+        retrocast_in(folder, &all)
+    };
+    let run = || retrocast_in(folder, &["run", "small", "--date", "2026-11-09"]);
+
+    // Nothing is on the register yet.
+    run().expect(0);
+    let empty = runs(&scratch.join("reports"), "small").remove(0);
+    assert!(effects(&empty).is_empty());
+
+    let half = [
+        "propose",
+        "small",
+        "half",
+        "--title",
+        "Cache sessions",
+        "--component",
+        "billing",
+        "--expect",
+        "-40%",
+        "--who",
+        "ann",
+        "--on",
+        "2026-09-20",
+    ];
+    register(&half).expect(0);
+    says(&register(&half).expect(2), &["is on the register already"]);
+    says(
+        &register(&["implement", "small", "hafl"]).expect(2),
+        &["did you mean \"half\"?"],
+    );
+    let accept = [
+        "accept",
+        "small",
+        "half",
+        "--who",
+        "bea",
+        "--why",
+        "cheap",
+        "--on",
+        "2026-09-25",
+    ];
+    register(&accept).expect(0);
+    let early = ["close", "small", "half", "--who", "bea"];
+    says(
+        &register(&early).expect(2),
+        &["half is accepted, so it cannot become closed"],
+    );
+    let make = [
+        "implement",
+        "small",
+        "half",
+        "--date",
+        "2026-10-05",
+        "--cost",
+        "4000",
+        "--who",
+        "ann",
+        "--on",
+        "2026-10-05",
+    ];
+    register(&make).expect(0);
+    // One that is only proposed is not measured.
+    let other = [
+        "propose",
+        "small",
+        "other",
+        "--title",
+        "Other",
+        "--who",
+        "ann",
+        "--on",
+        "2026-10-01",
+    ];
+    register(&other).expect(0);
+
+    run().expect(0);
+    let all = runs(&scratch.join("reports"), "small");
+    let measured = all.iter().find(|run| **run != empty).expect("another run");
+    let found = effects(measured);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0]["id"], "half");
+    assert_eq!(found[0]["verdict"], "works", "{found:?}");
+    let relative = found[0]["relative"][0].as_f64().expect("a relative effect");
+    assert!((-0.55..-0.35).contains(&relative), "{found:?}");
+
+    // Who, when and why are kept.
+    let listed = register(&["list", "small", "--json"]).expect(0).stdout;
+    let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
+    let states: Vec<_> = listed
+        .iter()
+        .map(|one| one["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["implemented", "proposed"]);
+    let shown = register(&["show", "small", "half"]).expect(0).stdout;
+    for part in [
+        "Cache sessions",
+        "2026-09-25T00:00:00Z accepted by bea: cheap",
+        "first day  2026-10-05",
+    ] {
+        assert!(shown.contains(part), "{part:?} is not in\n{shown}");
+    }
+
+    // What is decided later changes no report of before.
+    let close = [
+        "close",
+        "small",
+        "half",
+        "--who",
+        "bea",
+        "--why",
+        "it works",
+        "--on",
+        "2026-11-12",
+    ];
+    register(&close).expect(0);
+    let again = run().expect(0);
+    assert!(again.stdout.contains("nothing to do") || !again.stdout.contains("executed, 0 reused"));
+    assert_eq!(runs(&scratch.join("reports"), "small"), all);
+    retrocast_in(folder, &["run", "small", "--date", "2026-11-16"]).expect(0);
+    let last = runs(&scratch.join("reports"), "small");
+    let last = last
+        .iter()
+        .find(|run| !all.contains(run))
+        .expect("a new run");
+    assert!(effects(last).is_empty(), "a closed one is measured no more");
+}
