@@ -30,6 +30,21 @@ pub const FAILURE_TEXT: &str = "failure.txt";
 /// Begins the names of files that say who was told of a run that could not be made. They are no part
 /// of what it made, and stay when it is resumed: nobody is told twice.
 pub const ALERT: &str = "alert.";
+/// Begins the names of files that say which mail was sent. They too are no part of what the run made.
+pub const DELIVERIES: &str = "deliveries.";
+
+/// The drawing of a chart, by its id, as a path in the run's folder. Stages name charts, but groups in
+/// records may be part of an id.
+pub fn chart_file(id: &str) -> String {
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "-_".contains(c) {
+            c
+        } else {
+            '-'
+        }
+    };
+    format!("charts/{}.svg", id.chars().map(plain).collect::<String>())
+}
 
 /// Why a file of a run's folder cannot be used.
 #[derive(Debug, thiserror::Error)]
