@@ -120,6 +120,13 @@ impl Outbox {
         &self.deliveries
     }
 
+    /// Finds the delivery of this content to a recipient.
+    pub fn find(&self, content: &Content, to: &Address) -> Option<&Delivery> {
+        let (run, report) = (content.run(), content.report());
+        let id = identity(run, report, &to.email, content.hash());
+        self.deliveries.get(&id)
+    }
+
     /// Adds the message with this content for a recipient. One that is there already is to be tried now,
     /// with the bytes that it had, unless a server accepted it.
     pub fn enqueue(

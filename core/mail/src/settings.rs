@@ -260,6 +260,24 @@ impl Settings {
         Ok(())
     }
 
+    /// Returns the same with paths of files taken as below this folder, unless they are absolute.
+    #[must_use]
+    pub fn below(mut self, folder: &Path) -> Self {
+        let secret = match &mut self.auth {
+            Auth::None => None,
+            Auth::Password { password, .. } => Some(password),
+            Auth::Xoauth2 { client_secret, .. } => Some(client_secret),
+        };
+        let secret = secret.and_then(|place| match place {
+            SecretPlace::File(path) => Some(path),
+            SecretPlace::Env(_) => None,
+        });
+        for path in secret.into_iter().chain(&mut self.server.ca_file) {
+            *path = folder.join(&*path);
+        }
+        self
+    }
+
     /// Bytes of the largest PDF that is attached.
     pub fn attach_max_bytes(&self) -> u64 {
         self.attach_max_mib.saturating_mul(1 << 20)

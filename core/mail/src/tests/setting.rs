@@ -85,6 +85,9 @@ fn secrets_are_read_when_needed_and_never_shown() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret");
     std::fs::write(&path, "hunter2\nmore").unwrap();
+    let text = GOOD.replace("env = \"PASSWORD\"", "file = \"secret\"");
+    let settings = Settings::parse(&text).unwrap().below(folder.path());
+    assert!(Smtp::new(&settings, &|_| None).is_ok());
     let secret = SecretPlace::File(path.clone()).read(&|_| None).unwrap();
     assert_eq!(secret.reveal(), "hunter2");
     assert!(!format!("{secret:?}").contains("hunter2"));
