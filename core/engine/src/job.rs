@@ -12,6 +12,8 @@ pub mod references;
 
 pub mod retention;
 
+pub mod mail;
+
 pub mod schema;
 
 pub mod shape;
@@ -33,6 +35,7 @@ pub mod suggest;
 use crate::kinds::Kinds;
 use document::Item;
 use jiff::civil::Date;
+use mail::SendMail;
 use params::{Param, ParamSpec, Params};
 use retention::Retention;
 use retrocast_domain::{
@@ -108,6 +111,8 @@ pub struct Job {
     pub schedule: Option<Schedule>,
     /// Which reports may be removed when the disk is full; `None` for none.
     pub retention: Option<Retention>,
+    /// Which runs are sent to those that reports name.
+    pub send_mail: SendMail,
     /// Values it may be run with.
     pub params: BTreeMap<String, ParamSpec>,
     /// Names of sources, in the order of the file.

@@ -4,6 +4,7 @@ use super::{
     CheckOptions, Checked, Job, ReportSection,
     document::{Entry, Item},
     elaborate::elaborate,
+    mail::send_mail,
     params::{ParamKind, ParamSpec},
     retention::span,
     said::{Said, duration, entries, keys},
@@ -30,6 +31,7 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> Checked {
     let timezone = said.timezone(&document);
     let schedule = said.schedule(&document, &timezone);
     let retention = said.retention(&document);
+    let send_mail = send_mail(&document);
     let params = said.params(&document);
     said.names(&document);
     let reports = said.reports(&document);
@@ -66,6 +68,7 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> Checked {
         timezone,
         schedule,
         retention,
+        send_mail,
         params,
         sources: keys(&document, "source"),
         stages: keys(&document, "stage"),

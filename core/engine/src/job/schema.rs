@@ -8,6 +8,7 @@
 
 use super::{
     document::Item,
+    mail::SendMail,
     params::ParamKind,
     schedule::{MOST, Missed, RETRY},
 };
@@ -40,6 +41,8 @@ struct JobFile {
     schedule: Option<ScheduleFile>,
     /// Which reports may be removed when the disk is full; by default none.
     retention: Option<RetentionFile>,
+    /// Which runs are sent as mail; `mail.toml` of the workspace says through which server.
+    mail: Option<MailFile>,
     /// Values that the job may be run with, as `${params.NAME}`.
     params: Option<BTreeMap<String, ParamFile>>,
     /// Records, by the name of the dataset they become.
@@ -118,6 +121,15 @@ struct RetentionFile {
     /// As many of the newest windows stay in any case; by default 4.
     #[schemars(range(min = 1, max = 100_000))]
     at_least: Option<i64>,
+}
+
+/// Which runs are sent as mail to those that reports name.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct MailFile {
+    /// Those that were due, all, or none.
+    #[serde(default)]
+    send: SendMail,
 }
 
 /// A value that the job may be run with.
