@@ -83,6 +83,7 @@ impl Command {
             Self::Rerun { .. }
                 | Self::Backfill { .. }
                 | Self::Status { .. }
+                | Self::Deliver { .. }
                 | Self::List { .. }
                 | Self::Show { .. }
                 | Self::Diff { .. }
@@ -271,6 +272,33 @@ code is 0: nothing is late.")]
         #[arg(long)]
         json: bool,
     },
+    /// Send the reports of a run as mail to the recipients in its job file
+    #[command(after_help = "\
+Examples:
+  retrocast deliver latest
+  retrocast deliver weekly-operations/2026-W46 --report executive
+  retrocast deliver latest --dry-run mail       write the messages to a folder, send nothing
+
+mail.toml in the workspace names sender and server. What a server accepted is not sent again; what
+was refused or given up is tried once more. The exit code is 0 when a server accepted all, 3 when
+some wait for another attempt, 1 when some were refused.")]
+    Deliver {
+        /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, its id, or a folder
+        run: String,
+        /// Only this report: executive or technical
+        #[arg(long, value_name = "NAME")]
+        report: Option<String>,
+        /// Write .eml files to this folder and send nothing
+        #[arg(long, value_name = "DIR")]
+        dry_run: Option<PathBuf>,
+    },
+    /// Try the settings for mail
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Mail {
+        /// What to do.
+        #[command(subcommand)]
+        command: MailCommand,
+    },
     /// List jobs and runs, newest first
     List {
         /// Only this job
@@ -445,6 +473,13 @@ Examples:
     },
 }
 
+/// What to do with the settings for mail.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum MailCommand {
+    /// Connect to the server and log in; nothing is sent
+    Check,
+}
+
 /// What calls the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ExportTo {
@@ -473,6 +508,9 @@ pub struct MeansArguments {
     /// What queries may have on disk at a time, together: a size like that of --memory
     #[arg(long, value_name = "SIZE", default_value = "10 GiB", value_parser = size)]
     pub spill: u64,
+    /// Send no mail, whatever the job says
+    #[arg(long)]
+    pub no_mail: bool,
 }
 
 /// How to watch.

@@ -4,6 +4,7 @@ pub mod archive;
 mod backfill;
 mod check;
 mod contract;
+mod deliver;
 mod dictionary;
 mod diff;
 mod export;
@@ -22,7 +23,7 @@ mod watch;
 
 use crate::{
     Exit,
-    arguments::{Arguments, Command, ScheduleCommand},
+    arguments::{Arguments, Command, MailCommand, ScheduleCommand},
     terminal::{print, print_json, print_raw},
     workspace::Workspace,
 };
@@ -78,6 +79,14 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Status { job, check, json } => {
             status::status(&workspace, job.as_deref(), check, json)
         }
+        Command::Deliver {
+            run,
+            report,
+            dry_run,
+        } => deliver::deliver(&workspace, &run, report.as_deref(), dry_run.as_deref()),
+        Command::Mail {
+            command: MailCommand::Check,
+        } => deliver::check(&workspace),
         Command::List { job, json } => archive::list(&workspace, job.as_deref(), json),
         Command::Show { run, window, json } => {
             let run = window.map_or_else(|| run.clone(), |window| format!("{run}/{window}"));

@@ -13,6 +13,7 @@ mod events;
 mod executor;
 mod housekeeping;
 mod ledger;
+mod mail;
 mod progress;
 mod runs;
 mod signals;
