@@ -23,6 +23,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Interruptions in a row after which a pass ends: each may have taken a minute.
+const INTERRUPTIONS_MAX: u32 = 3;
+
 /// Characters of a reply or reason that are kept.
 const REPLY_MAX: usize = 400;
 
@@ -44,6 +47,15 @@ pub enum Selection {
     Due,
     /// All that are open, whatever their time.
     Open,
+}
+
+/// What chance other messages have after an attempt.
+enum Chance {
+    Good,
+    /// The connection broke.
+    Fair,
+    /// No server lets us in.
+    None,
 }
 
 /// An outbox that this process may change.
@@ -173,8 +185,8 @@ impl Outbox {
         Ok(Enqueued::New)
     }
 
-    /// Tries each selected delivery once, in the order in which they were queued, until `stopped` or until
-    /// no server lets us in: then the others keep their time. Returns the identities of those that were
+    /// Tries each selected delivery once, in the order in which they were queued, until `stopped`, until no
+    /// server lets us in, or until connections break again and again: then the others keep their time. Returns the identities of those that were
     /// tried.
     pub fn send(
         &mut self,
@@ -198,13 +210,17 @@ impl Outbox {
         let selected = self.deliveries.iter().filter(selected);
         let selected: Vec<String> = selected.map(|delivery| delivery.id.clone()).collect();
         let mut tried = Vec::new();
-        let mut reachable = true;
+        let mut broken = 0;
         for id in selected {
             if stopped() {
                 break;
             }
-            if reachable {
-                reachable = self.attempt(settings, transport, &id, now)?;
+            if broken < INTERRUPTIONS_MAX {
+                broken = match self.attempt(settings, transport, &id, now)? {
+                    Chance::Good => 0,
+                    Chance::Fair => broken + 1,
+                    Chance::None => INTERRUPTIONS_MAX,
+                };
                 tried.push(id.clone());
             }
             self.give_up(&id, now())?;
@@ -212,22 +228,22 @@ impl Outbox {
         Ok(tried)
     }
 
-    /// Tries a delivery once; tells whether others have a chance.
+    /// Tries a delivery once; tells what chance others have.
     fn attempt(
         &mut self,
         settings: &Settings,
         transport: &mut dyn Transport,
         id: &str,
         now: &dyn Fn() -> Timestamp,
-    ) -> Result<bool, Error> {
+    ) -> Result<Chance, Error> {
         let Some(delivery) = self.deliveries.get(id).cloned() else {
-            return Ok(true);
+            return Ok(Chance::Good);
         };
         let message = match self.message(&delivery) {
             Ok(message) => message,
             Err(reason) => {
                 self.append(now(), id, EventKind::GivenUp { reason })?;
-                return Ok(true);
+                return Ok(Chance::Good);
             }
         };
         self.append(now(), id, EventKind::Attempted)?;
@@ -236,29 +252,27 @@ impl Outbox {
             to: &delivery.queued.recipient,
         };
         let short = |text: String| one_line(&text, REPLY_MAX);
-        let (kind, reachable) = match transport.send(envelope, &message) {
-            Outcome::Accepted { reply } => (
-                EventKind::Accepted {
-                    reply: short(reply),
-                },
-                true,
-            ),
+        let (kind, chance) = match transport.send(envelope, &message) {
+            Outcome::Accepted { reply } => {
+                let reply = short(reply);
+                (EventKind::Accepted { reply }, Chance::Good)
+            }
             Outcome::Refused { code, reply } => {
                 let reply = short(reply);
-                (EventKind::Refused { code, reply }, true)
+                (EventKind::Refused { code, reply }, Chance::Good)
             }
-            Outcome::Deferred { reason } => (
-                EventKind::Deferred {
-                    reason: short(reason),
-                },
-                false,
-            ),
-            Outcome::Unknown { reason } => (
-                EventKind::Unknown {
-                    reason: short(reason),
-                },
-                true,
-            ),
+            Outcome::Deferred { reason } => {
+                let reason = short(reason);
+                (EventKind::Deferred { reason }, Chance::None)
+            }
+            Outcome::Interrupted { reason } => {
+                let reason = short(reason);
+                (EventKind::Deferred { reason }, Chance::Fair)
+            }
+            Outcome::Unknown { reason } => {
+                let reason = short(reason);
+                (EventKind::Unknown { reason }, Chance::Fair)
+            }
         };
         let is_accepted = matches!(kind, EventKind::Accepted { .. });
         self.append(now(), id, kind)?;
@@ -266,7 +280,7 @@ impl Outbox {
             // Its hash stays in the events, and the same run composes it again.
             let _ = fs::remove_file(self.message_path(id));
         }
-        Ok(reachable)
+        Ok(chance)
     }
 
     fn give_up(&mut self, id: &str, now: Timestamp) -> Result<(), Error> {

@@ -337,7 +337,7 @@ impl Transport for Smtp {
             Ok(reply) => Outcome::Accepted { reply },
             Err(Failure::Reply(code, reply)) => Outcome::Refused { code, reply },
             Err(Failure::Outside(reason)) => Outcome::Deferred { reason },
-            Err(Failure::Before(reason)) => Outcome::Deferred {
+            Err(Failure::Before(reason)) => Outcome::Interrupted {
                 reason: format!("the connection was lost before the message was sent: {reason}"),
             },
             Err(Failure::After(reason)) => Outcome::Unknown {

@@ -30,6 +30,11 @@ pub enum Outcome {
         /// Why.
         reason: String,
     },
+    /// The connection was lost before the message was sent; others may fare better.
+    Interrupted {
+        /// What happened.
+        reason: String,
+    },
     /// The connection was lost after the message was sent and before a reply: it may have been accepted.
     Unknown {
         /// What happened.

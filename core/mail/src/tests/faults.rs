@@ -200,6 +200,35 @@ fn without_a_server_others_are_not_tried_and_all_end_in_time() {
 }
 
 #[test]
+fn a_connection_that_breaks_at_one_does_not_hurt_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut outbox = Outbox::open(folder.path()).unwrap();
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        let to = format!("{name}@example.org").parse().unwrap();
+        enqueue(&mut outbox, &to, start());
+    }
+    let broken = || Outcome::Interrupted {
+        reason: "lost".to_string(),
+    };
+    let mut transport = Listed::new([broken(), accepted(), broken(), unknown(), broken()]);
+    assert_eq!(pass(&mut outbox, &mut transport, start()), 5);
+    let states: Vec<DeliveryState> = outbox.deliveries().iter().map(|one| one.state).collect();
+    let waiting = DeliveryState::Waiting;
+    let doubt = DeliveryState::InDoubt;
+    assert_eq!(
+        states,
+        [
+            waiting,
+            DeliveryState::Accepted,
+            waiting,
+            doubt,
+            waiting,
+            waiting
+        ]
+    );
+}
+
+#[test]
 fn a_process_that_dies_leaves_doubt_and_the_same_message() {
     let folder = tempfile::tempdir().unwrap();
     let mut transport = Listed::default();

@@ -93,14 +93,14 @@ fn each_failure_is_known_for_what_it_is() {
         (Step::Connect, say("554 no service"), "deferred"),
         (Step::Mail, say("450 busy"), "450"),
         (Step::Mail, say("550 not you"), "550"),
-        (Step::Mail, Act::Drop, "deferred"),
+        (Step::Mail, Act::Drop, "interrupted"),
         (Step::Rcpt, say("451 greylisted"), "451"),
         (Step::Rcpt, say("550-no such\r\n550 user"), "550"),
-        (Step::Rcpt, Act::Drop, "deferred"),
+        (Step::Rcpt, Act::Drop, "interrupted"),
         (Step::Data, say("452 full"), "452"),
         (Step::Data, say("554 no"), "554"),
-        (Step::Data, say("250 odd"), "deferred"),
-        (Step::Data, Act::Drop, "deferred"),
+        (Step::Data, say("250 odd"), "interrupted"),
+        (Step::Data, Act::Drop, "interrupted"),
         (Step::End, say("451 try again"), "451"),
         (Step::End, say("552 too large"), "552"),
         (Step::End, say("354 odd"), "unknown"),
@@ -115,6 +115,7 @@ fn each_failure_is_known_for_what_it_is() {
             Outcome::Accepted { .. } => "accepted".to_string(),
             Outcome::Refused { code, .. } => code.to_string(),
             Outcome::Deferred { .. } => "deferred".to_string(),
+            Outcome::Interrupted { .. } => "interrupted".to_string(),
             Outcome::Unknown { .. } => "unknown".to_string(),
         };
         assert_eq!(got, want, "{step:?} {act:?}: {outcome:?}");
@@ -130,7 +131,7 @@ fn each_failure_is_known_for_what_it_is() {
 fn a_server_that_says_nothing_is_not_waited_for_for_ever() {
     for (step, want) in [
         (Step::Connect, "deferred"),
-        (Step::Rcpt, "deferred"),
+        (Step::Rcpt, "interrupted"),
         (Step::End, "unknown"),
     ] {
         let server = Server::plain(once(step, Act::Hang));
@@ -143,6 +144,7 @@ fn a_server_that_says_nothing_is_not_waited_for_for_ever() {
         let outcome = send(&mut smtp, "ada@example.org");
         let got = match &outcome {
             Outcome::Deferred { .. } => "deferred",
+            Outcome::Interrupted { .. } => "interrupted",
             Outcome::Unknown { .. } => "unknown",
             _ => "another",
         };
