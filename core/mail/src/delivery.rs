@@ -285,3 +285,62 @@ impl Deliveries {
         self.list.iter().any(|delivery| delivery.state.is_open())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(minute: i64, kind: EventKind) -> Event {
+        Event {
+            time: Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute),
+            delivery: "d".to_string(),
+            kind,
+        }
+    }
+
+    fn queued() -> EventKind {
+        EventKind::Queued(Queued {
+            run: "r".to_string(),
+            report: "executive".to_string(),
+            recipient: "ada@example.org".to_string(),
+            content: "c".to_string(),
+            message_id: "<d@example.org>".to_string(),
+            date: Timestamp::UNIX_EPOCH,
+            subject: "s".to_string(),
+            message: "m".to_string(),
+        })
+    }
+
+    #[test]
+    fn nothing_changes_what_was_accepted() {
+        let reason = || "lost".to_string();
+        let later = [
+            queued(),
+            EventKind::Attempted,
+            EventKind::Unknown { reason: reason() },
+            EventKind::Deferred { reason: reason() },
+            EventKind::GivenUp { reason: reason() },
+            EventKind::Refused {
+                code: 550,
+                reply: reason(),
+            },
+        ];
+        let reply = "250 ok".to_string();
+        let mut events = vec![event(0, queued()), event(1, EventKind::Attempted)];
+        events.push(event(1, EventKind::Accepted { reply }));
+        let accepted = Deliveries::fold(&events);
+        events.extend(later.map(|kind| event(2, kind)));
+        assert_eq!(Deliveries::fold(&events), accepted);
+        assert_eq!(
+            accepted.get("d").map(|one| one.state),
+            Some(DeliveryState::Accepted)
+        );
+        assert!(!accepted.has_open());
+    }
+
+    #[test]
+    fn events_of_what_was_never_queued_say_nothing() {
+        let all = Deliveries::fold(&[event(0, EventKind::Attempted)]);
+        assert_eq!(all.iter().count(), 0);
+    }
+}

@@ -239,6 +239,17 @@ fn a_wrong_certificate_or_none_gets_nothing() {
 }
 
 #[test]
+fn nothing_goes_to_another_machine_in_plain_text() {
+    let server = Server::plain(|_, _| Act::Good);
+    let mut settings = settings(server.port);
+    // Not what the settings allow, but what the name of this machine could lead to.
+    settings.server.host = "0.0.0.0".to_string();
+    let error = client(&settings).check().unwrap_err();
+    assert!(error.contains("not on this machine"), "{error}");
+    assert!(server.lines().is_empty());
+}
+
+#[test]
 fn a_refused_login_defers_and_shows_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let (pem, config) = authority("localhost");
