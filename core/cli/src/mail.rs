@@ -194,7 +194,7 @@ pub fn after_run(workspace: &Workspace, job: &Job, folder: &Path, status: RunSta
     }
 }
 
-/// Tells the readers of a job's reports that a run was not made and is not tried any more, once.
+/// Tells the readers of a job's reports, once, of a failure that its administrator is told of.
 pub fn after_failure(workspace: &Workspace, job: &Job, folder: &Path) {
     if job.send_mail != SendMail::Never {
         send_new(workspace, job, folder);
