@@ -87,6 +87,7 @@ impl Command {
             Self::Rerun { .. }
                 | Self::Backfill { .. }
                 | Self::Status { .. }
+                | Self::Deliver { .. }
                 | Self::List { .. }
                 | Self::Show { .. }
                 | Self::Diff { .. }
@@ -280,6 +281,33 @@ job file is invalid. Without scheduled jobs, the exit code is 0, also with --che
         #[arg(long)]
         json: bool,
     },
+    /// Send the reports of a run as mail to the recipients in its job file
+    #[command(after_help = "\
+Examples:
+  retrocast deliver latest
+  retrocast deliver weekly-operations/2026-W46 --report executive
+  retrocast deliver latest --dry-run mail       write the messages to a folder, send nothing
+
+mail.toml in the workspace names sender and server. What a server accepted is not sent again; what
+was refused or given up is tried once more. The exit code is 0 when a server accepted all, 3 when
+some wait for another attempt, 1 when some were refused.")]
+    Deliver {
+        /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, its id, or a folder
+        run: String,
+        /// Only this report: executive or technical
+        #[arg(long, value_name = "NAME")]
+        report: Option<String>,
+        /// Write .eml files to this folder and send nothing
+        #[arg(long, value_name = "DIR")]
+        dry_run: Option<PathBuf>,
+    },
+    /// Try the settings for mail
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Mail {
+        /// What to do.
+        #[command(subcommand)]
+        command: MailCommand,
+    },
     /// List jobs and runs, newest first
     List {
         /// Only this job
@@ -465,6 +493,13 @@ Examples:
     },
 }
 
+/// Commands on the mail settings.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum MailCommand {
+    /// Connect to the server and log in; nothing is sent
+    Check,
+}
+
 /// Program that starts the runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ExportTo {
@@ -493,6 +528,9 @@ pub struct MeansArguments {
     /// Disk space for spilled queries, in the same units as --memory
     #[arg(long, value_name = "SIZE", default_value = "10 GiB", value_parser = size)]
     pub spill: u64,
+    /// Send no mail, whatever the job says
+    #[arg(long)]
+    pub no_mail: bool,
 }
 
 /// Options of `retrocast watch`.

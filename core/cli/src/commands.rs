@@ -4,6 +4,7 @@ pub mod archive;
 mod backfill;
 mod check;
 mod contract;
+mod deliver;
 mod dictionary;
 mod diff;
 mod effect;
@@ -24,7 +25,7 @@ mod watch;
 
 use crate::{
     Exit,
-    arguments::{Arguments, Command, EvaluateCommand, ScheduleCommand},
+    arguments::{Arguments, Command, EvaluateCommand, MailCommand, ScheduleCommand},
     terminal::{print, print_json, print_raw},
     workspace::Workspace,
 };
@@ -81,6 +82,14 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Status { job, check, json } => {
             status::status(&workspace, job.as_deref(), check, json)
         }
+        Command::Deliver {
+            run,
+            report,
+            dry_run,
+        } => deliver::deliver(&workspace, &run, report.as_deref(), dry_run.as_deref()),
+        Command::Mail {
+            command: MailCommand::Check,
+        } => deliver::check(&workspace),
         Command::List { job, json } => archive::list(&workspace, job.as_deref(), json),
         Command::Show { run, window, json } => {
             let run = window.map_or_else(|| run.clone(), |window| format!("{run}/{window}"));

@@ -13,6 +13,9 @@ pub fn exit(error: &anyhow::Error) -> Exit {
     if error.is::<WrongUsage>() {
         return Exit::Usage;
     }
+    if let Some(retrocast_mail::Error::Busy(_)) = error.downcast_ref() {
+        return Exit::Busy;
+    }
     match error.downcast_ref::<EngineError>() {
         Some(EngineError::Held { .. }) => Exit::Busy,
         _ => Exit::Failed,

@@ -12,6 +12,7 @@ mod events;
 mod executor;
 mod housekeeping;
 mod ledger;
+mod mail;
 mod progress;
 mod runs;
 mod shared_store;

@@ -13,6 +13,8 @@ pub mod references;
 
 pub mod retention;
 
+pub mod mail;
+
 pub mod schema;
 
 pub mod shape;
@@ -32,6 +34,7 @@ pub mod render;
 use crate::kinds::Kinds;
 use document::Item;
 use jiff::civil::Date;
+use mail::SendMail;
 use params::{Param, ParamSpec, Params};
 use retention::Retention;
 use retrocast_domain::suggest;
@@ -108,6 +111,8 @@ pub struct Job {
     pub schedule: Option<Schedule>,
     /// The reports that may be removed when the disk is full; `None` for none.
     pub retention: Option<Retention>,
+    /// Which runs are sent to those that reports name.
+    pub send_mail: SendMail,
     /// Values it may be run with.
     pub params: BTreeMap<String, ParamSpec>,
     /// Names of sources, in the order of the file.

@@ -28,7 +28,7 @@ use node_task::{Budget, Recorder, Retrying, panicked};
 use retrocast_domain::{Outcome, canonical};
 use retrocast_run::{
     EventKind, Fingerprint, Journal, Node, Plan, RecordedPlan, RunOrigin, RunStatus, SourceRecords,
-    files::{ALERT, JOB, JOURNAL, PLAN, write_whole},
+    files::{JOB, JOURNAL, PLAN, is_mail, write_whole},
     plan::short,
 };
 use scheduler::Scheduler;
@@ -569,7 +569,7 @@ fn reopen(folder: &Path, record: &mut RecordedPlan) -> io::Result<Option<Journal
         let name = name.to_string_lossy();
         if entry.path().is_dir() {
             fs::remove_dir_all(entry.path())?;
-        } else if name != JOURNAL && name != PLAN && !name.starts_with(ALERT) {
+        } else if name != JOURNAL && name != PLAN && !is_mail(&name) {
             fs::remove_file(entry.path())?;
         }
     }

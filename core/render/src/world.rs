@@ -38,6 +38,11 @@ const FONT_FILES: &[&[u8]] = &[
     include_bytes!("../fonts/NotoSansArmenian-Regular.ttf"),
 ];
 
+/// The bundled font files, for drawings that are turned into pictures elsewhere.
+pub fn font_files() -> impl Iterator<Item = &'static [u8]> {
+    FONT_FILES.iter().copied()
+}
+
 /// Characters as bits: a font's own list must be read from its start for every question.
 struct Characters(Vec<u64>);
 

@@ -30,6 +30,29 @@ pub const FAILURE_TEXT: &str = "failure.txt";
 /// Prefix of files that record sent alerts. They are not results of the run, and stay when it is
 /// resumed: no alert is sent twice.
 pub const ALERT: &str = "alert.";
+/// Begins the names of files that say which mail was sent. They too are no part of what the run made.
+pub const DELIVERIES: &str = "deliveries.";
+
+/// Tells whether a file of a run's folder is about mail that was sent. Such files change after the run, and
+/// stay when it is resumed.
+pub fn is_mail(name: &str) -> bool {
+    [ALERT, DELIVERIES]
+        .iter()
+        .any(|start| name.starts_with(start))
+}
+
+/// The drawing of a chart, by its id, as a path in the run's folder. Stages name charts, but groups in
+/// records may be part of an id.
+pub fn chart_file(id: &str) -> String {
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "-_".contains(c) {
+            c
+        } else {
+            '-'
+        }
+    };
+    format!("charts/{}.svg", id.chars().map(plain).collect::<String>())
+}
 
 /// An unusable file of a run's folder.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use crate::{
     Exit,
     arguments::{AgainArguments, JobArguments, MeansArguments},
     executor::{self, Work, coverage},
-    housekeeping, ledger, progress, signals, terminal,
+    housekeeping, ledger, mail, progress, signals, terminal,
     workspace::Workspace,
 };
 use anyhow::Context as _;
@@ -40,6 +40,8 @@ pub struct Means {
     pub memory: u64,
     /// Disk space for spilled queries, in bytes.
     pub spill: u64,
+    /// Whether reports are sent as mail when the job says so.
+    pub mail: bool,
 }
 
 impl From<MeansArguments> for Means {
@@ -49,6 +51,7 @@ impl From<MeansArguments> for Means {
             threads: arguments.threads.map(usize::from),
             memory: arguments.memory.unwrap_or_else(spare),
             spill: arguments.spill,
+            mail: !arguments.no_mail,
         }
     }
 }
@@ -93,6 +96,10 @@ pub fn run_and_tell(
     let result = execute(workspace, planned, means, set)?;
     let index = archive::rebuild(workspace)?;
     report_failures(&result);
+    // After the archive: what a mail links to is there.
+    if means.mail {
+        mail::after_run(workspace, &planned.job, &result.folder, result.status);
+    }
     if !means.json {
         if let Some(warning) = outside(&result, &planned.plan) {
             terminal::message!("warning: {warning}");
@@ -198,6 +205,7 @@ pub const LOOKING: Means = Means {
     threads: None,
     memory: 64 << 20,
     spill: 1 << 20,
+    mail: false,
 };
 
 /// The existing run, if it is complete and another one would be equal.

@@ -11,7 +11,7 @@ use crate::{
     arguments::JobArguments,
     diagnose::{self, WrongUsage},
     executor::is_full,
-    housekeeping, signals, terminal,
+    housekeeping, mail, signals, terminal,
     workspace::Workspace,
 };
 use anyhow::Context as _;
@@ -228,10 +228,16 @@ fn look(
     };
     let (mut worst, mut done) = (Exit::Done, BTreeSet::new());
     workspace.fetch()?;
+    if looking.means.mail {
+        mail::retry(workspace, &found.job.name);
+    }
     loop {
         let standing = found.standing(workspace);
         for tell in &standing.tell {
             notify::of_failures(&found, &standing, tell, teller);
+            if looking.means.mail {
+                mail::after_failure(workspace, &found.job, &tell.attempt.folder);
+            }
         }
         if !standing.tell.is_empty() {
             workspace.send()?;

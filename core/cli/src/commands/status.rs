@@ -4,10 +4,13 @@ use super::{
     print, print_json,
     schedule::{self, Lookup},
 };
-use crate::{Exit, diagnose, terminal, workspace::Workspace};
+use crate::{Exit, diagnose, mail, terminal, workspace::Workspace};
 use retrocast_domain::Level;
 use retrocast_engine::schedule::{Health, attempts::last_manual_success, health};
+use retrocast_mail::{Delivery, Outbox, outbox::events_path};
+use retrocast_run::folder::run_folders_of;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 /// The status of a job.
 struct Line {
@@ -17,6 +20,8 @@ struct Line {
     word: &'static str,
     words: String,
     details: Value,
+    /// What became of the mail of its newest run that has any.
+    mail: Vec<Delivery>,
 }
 
 /// Prints a line for each scheduled job, those that need attention first. With `check`, the exit
@@ -44,6 +49,7 @@ pub fn status(
                     "is": line.word,
                     "words": line.words,
                     "standing": line.details,
+                    "mail": line.mail,
                 })
             })
             .collect();
@@ -58,7 +64,11 @@ pub fn status(
             .iter()
             .map(|line| {
                 let words = terminal::line(&line.words, 400);
-                format!("{} {}: {words}", line.job, line.word)
+                let mut text = format!("{} {}: {words}", line.job, line.word);
+                for delivery in &line.mail {
+                    text.push_str(&format!("\n  mail: {}", mail::line(delivery)));
+                }
+                text
             })
             .collect();
         print(&text.join("\n"))?;
@@ -78,6 +88,7 @@ fn line(workspace: &Workspace, name: &str, named: bool) -> anyhow::Result<Option
         word: "unreadable",
         words,
         details: Value::Null,
+        mail: Vec::new(),
     };
     let found = match schedule::find(workspace, name) {
         Ok(found) => found,
@@ -109,5 +120,21 @@ fn line(workspace: &Workspace, name: &str, named: bool) -> anyhow::Result<Option
         word: health.word(),
         words: found.calendar.standing_words(&standing, manual.as_ref()),
         details,
+        mail: mail_of(workspace, &found.job.name),
     }))
+}
+
+/// The deliveries of the newest run of a job that has any; what cannot be read is none.
+fn mail_of(workspace: &Workspace, job: &str) -> Vec<Delivery> {
+    let folders = run_folders_of(&workspace.reports, job).into_iter();
+    let of = |folder: PathBuf| {
+        let written = std::fs::metadata(events_path(&folder))
+            .ok()?
+            .modified()
+            .ok()?;
+        let deliveries: Vec<Delivery> = Outbox::read(&folder).ok()?.iter().cloned().collect();
+        (!deliveries.is_empty()).then_some((written, deliveries))
+    };
+    let newest = folders.filter_map(of).max_by_key(|(written, _)| *written);
+    newest.map_or_else(Vec::new, |(_, deliveries)| deliveries)
 }

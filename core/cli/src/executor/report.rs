@@ -10,7 +10,7 @@ use retrocast_engine::{Failure, RunContext};
 use retrocast_render::{Layout, Templates, assemble, chart};
 use retrocast_run::{
     Node, ReportSpec,
-    files::{REPORT, write_whole},
+    files::{REPORT, chart_file, write_whole},
     plan,
 };
 use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc};
@@ -224,8 +224,10 @@ fn write(
     ];
     let options = chart::Options::new(CHART_WIDTH, CHART_FONT);
     for drawn in charts_of(report) {
-        let file = format!("charts/{}.svg", file_name(&drawn.id));
-        files.push((file, chart::svg(drawn, &options).into_bytes()));
+        files.push((
+            chart_file(&drawn.id),
+            chart::svg(drawn, &options).into_bytes(),
+        ));
     }
     // Two reports of one run write the same `report.json` at once.
     for (file, bytes) in &files {
@@ -233,19 +235,6 @@ fn write(
             .with_context(|| format!("cannot write {}", folder.join(file).display()))?;
     }
     Ok(files.into_iter().map(|(file, _)| file).collect())
-}
-
-/// A chart's id as a file name: stages name charts, but groups in records may be part of an id.
-fn file_name(id: &str) -> String {
-    id.chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "-_".contains(c) {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::{
     checker::{Checker, duration, entries, keys},
     document::{Entry, Item},
     elaborate::elaborate,
+    mail::send_mail,
     params::{ParamKind, ParamSpec},
     retention::span,
     values_of,
@@ -31,6 +32,7 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> Checked {
     let timezone = said.timezone(&document);
     let schedule = said.schedule(&document, &timezone);
     let retention = said.retention(&document);
+    let send_mail = send_mail(&document);
     let params = said.params(&document);
     said.names(&document);
     let reports = said.reports(&document);
@@ -67,6 +69,7 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> Checked {
         timezone,
         schedule,
         retention,
+        send_mail,
         params,
         sources: keys(&document, "source"),
         stages: keys(&document, "stage"),

@@ -8,6 +8,7 @@
 
 use super::{
     document::Item,
+    mail::SendMail,
     params::ParamKind,
     schedule::{MOST, Missed, RETRY},
 };
@@ -40,6 +41,8 @@ struct JobFile {
     schedule: Option<ScheduleFile>,
     /// Reports that may be removed when the disk is full; by default none.
     retention: Option<RetentionFile>,
+    /// Which runs are sent as mail; `mail.toml` of the workspace says through which server.
+    mail: Option<MailFile>,
     /// Parameters of the job, used as `${params.NAME}`.
     params: Option<BTreeMap<String, ParamFile>>,
     /// Sources of records, by name of the dataset.
@@ -117,6 +120,15 @@ struct RetentionFile {
     /// Number of newest windows that are always kept; by default 4.
     #[schemars(range(min = 1, max = 100_000))]
     at_least: Option<i64>,
+}
+
+/// Which runs are sent as mail to those that reports name.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct MailFile {
+    /// Those that were due, all, or none.
+    #[serde(default)]
+    send: SendMail,
 }
 
 /// A parameter of the job.

@@ -17,7 +17,7 @@ use crate::{
 use retrocast_domain::{Cell, CellStatus, Finding, Outcome, canonical, report::SourceNote};
 use retrocast_run::{
     EventKind, Fingerprint, Node, RunStatus,
-    files::{ALERT, CHECKSUMS, FINDINGS, JOURNAL, write_json, write_whole},
+    files::{CHECKSUMS, FINDINGS, JOURNAL, is_mail, write_json, write_whole},
 };
 use std::{
     cmp::Reverse,
@@ -512,7 +512,7 @@ fn checksums(folder: &Path, known: &Hashes) -> io::Result<String> {
     }
     names.sort();
     let mut out = String::new();
-    let apart = |name: &str| [JOURNAL, CHECKSUMS].contains(&name) || name.starts_with(ALERT);
+    let apart = |name: &str| [JOURNAL, CHECKSUMS].contains(&name) || is_mail(name);
     for name in names.iter().filter(|name| !apart(name)) {
         let hash = match known.get(name) {
             Some(hash) => *hash,

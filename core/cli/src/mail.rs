@@ -1,0 +1,291 @@
+//! Mail of runs: the workspace's settings and templates, and what is done with the outbox of a run.
+//!
+//! Mail never decides how a run ends: what goes wrong with it is reported on standard error, kept in the
+//! outbox, and tried again by the next look of a schedule or by `retrocast deliver`.
+
+use crate::{diagnose::WrongUsage, signals, terminal, workspace::Workspace};
+use anyhow::Context as _;
+use jiff::Timestamp;
+use retrocast_engine::{
+    Job,
+    job::{ReportSection, mail::SendMail},
+};
+use retrocast_mail::{
+    Address, Content, Deliveries, Delivery, Enqueued, Fonts, Message, Outbox, Selection, Settings,
+    Smtp, Templates, compose, outbox::events_path,
+};
+use retrocast_render::world::font_files;
+use retrocast_run::{RunOrigin, RunStatus, RunSummary, folder::run_folders_of};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Name of the settings, in the workspace.
+pub const SETTINGS: &str = "mail.toml";
+
+/// Settings for a workspace without any, to show what would be sent.
+const SAMPLE: &str = "from = \"retrocast@localhost\"\n[server]\nhost = \"localhost\"\n\
+                      tls = \"loopback-plaintext\"\n";
+
+/// Composes and sends the mail of runs.
+pub struct Mailer {
+    settings: Settings,
+    templates: Templates,
+    fonts: Fonts,
+}
+
+impl Mailer {
+    /// Reads the settings; `None` in a workspace without any.
+    pub fn new(workspace: &Workspace) -> anyhow::Result<Option<Self>> {
+        let settings = settings(workspace)?;
+        let made = settings.map(|settings| Self::with(workspace, settings));
+        made.transpose()
+    }
+
+    /// The same with settings that do for looking, in a workspace without any.
+    pub fn to_look(workspace: &Workspace) -> anyhow::Result<Self> {
+        let settings = match settings(workspace)? {
+            Some(settings) => settings,
+            None => Settings::parse(SAMPLE)?,
+        };
+        Self::with(workspace, settings)
+    }
+
+    fn with(workspace: &Workspace, settings: Settings) -> anyhow::Result<Self> {
+        Ok(Self {
+            settings,
+            templates: templates(workspace.templates.as_deref())?,
+            fonts: Fonts::new(font_files()),
+        })
+    }
+
+    /// Connects to the server and logs in, and sends nothing.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.server()?.check().map_err(anyhow::Error::msg)
+    }
+
+    fn server(&self) -> anyhow::Result<Smtp> {
+        Ok(Smtp::new(&self.settings, &|name| std::env::var(name).ok())?)
+    }
+
+    /// Composes the messages of a run's reports, dated now, without an outbox.
+    pub fn messages(
+        &self,
+        folder: &Path,
+        reports: &[ReportSection],
+    ) -> anyhow::Result<Vec<Message>> {
+        let mut messages = Vec::new();
+        for (content, to) in self.contents(folder, reports)? {
+            for to in to {
+                let (settings, templates) = (&self.settings, &self.templates);
+                let message = compose(settings, templates, &content, &to, Timestamp::now())?;
+                messages.push(message);
+            }
+        }
+        Ok(messages)
+    }
+
+    /// What a run has to say in each of its reports that names recipients, with these.
+    fn contents(
+        &self,
+        folder: &Path,
+        reports: &[ReportSection],
+    ) -> anyhow::Result<Vec<(Content, Vec<Address>)>> {
+        let status = RunSummary::read(folder)?.status;
+        let mut contents = Vec::new();
+        for report in reports {
+            // A run of some nodes only may have made one report and not the other.
+            let page = folder.join(format!("{}.html", report.name));
+            if report.to.is_empty() || (status.has_reports() && !page.is_file()) {
+                continue;
+            }
+            let to = report.to.iter().map(|text| text.parse::<Address>());
+            let to = to.collect::<Result<_, _>>().map_err(WrongUsage)?;
+            let limit = self.settings.attach_max_bytes();
+            let content = Content::read(folder, &report.name, &self.fonts, limit)?;
+            contents.push((content, to));
+        }
+        Ok(contents)
+    }
+
+    /// Adds the mail of a run to its outbox. What is there already is left alone, unless it is to be tried
+    /// `again`.
+    fn enqueue(
+        &self,
+        outbox: &mut Outbox,
+        folder: &Path,
+        reports: &[ReportSection],
+        again: bool,
+    ) -> anyhow::Result<()> {
+        for (content, to) in self.contents(folder, reports)? {
+            for to in to {
+                if !again && outbox.find(&content, &to).is_some() {
+                    continue;
+                }
+                let (settings, templates) = (&self.settings, &self.templates);
+                let now = Timestamp::now();
+                let added = outbox.enqueue(settings, templates, &content, &to, now)?;
+                if again && added == Enqueued::Accepted {
+                    let report = content.report();
+                    terminal::message!("{report} to {}: was accepted before", to.email);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what is selected, and reports each delivery that was tried.
+    fn send(&self, outbox: &mut Outbox, selection: Selection) -> anyhow::Result<()> {
+        let stop = signals::stop();
+        let stopped = || stop.is_cancelled();
+        let mut server = self.server()?;
+        let tried = outbox.send(
+            &self.settings,
+            &mut server,
+            selection,
+            &Timestamp::now,
+            &stopped,
+        )?;
+        for delivery in tried.iter().filter_map(|id| outbox.deliveries().get(id)) {
+            terminal::message!("mail: {}", line(delivery));
+        }
+        Ok(())
+    }
+
+    /// Sends the mail of a run, on request: also what was refused or given up.
+    pub fn deliver(
+        &self,
+        workspace: &Workspace,
+        folder: &Path,
+        reports: &[ReportSection],
+    ) -> anyhow::Result<Deliveries> {
+        self.pass(workspace, folder, |outbox| {
+            self.enqueue(outbox, folder, reports, true)?;
+            self.send(outbox, Selection::Open)
+        })
+    }
+
+    /// Does something with the outbox of a run, and sends the folder to where the archive is.
+    fn pass(
+        &self,
+        workspace: &Workspace,
+        folder: &Path,
+        work: impl FnOnce(&mut Outbox) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Deliveries> {
+        let mut outbox = Outbox::open(folder)?;
+        let done = work(&mut outbox);
+        let deliveries = outbox.deliveries().clone();
+        drop(outbox);
+        workspace.send()?;
+        done.map(|()| deliveries)
+    }
+}
+
+/// Sends the mail of a run that was just made, when its job wants that.
+pub fn after_run(workspace: &Workspace, job: &Job, folder: &Path, status: RunStatus) {
+    let is_wanted = match job.send_mail {
+        SendMail::Never => false,
+        SendMail::Always => true,
+        SendMail::Scheduled => RunOrigin::read(folder).is_ok_and(|origin| origin.due.is_some()),
+    };
+    if status.has_reports() && is_wanted {
+        send_new(workspace, job, folder);
+    }
+}
+
+/// Tells the readers of a job's reports, once, of a failure that its administrator is told of.
+pub fn after_failure(workspace: &Workspace, job: &Job, folder: &Path) {
+    if job.send_mail != SendMail::Never {
+        send_new(workspace, job, folder);
+    }
+}
+
+fn send_new(workspace: &Workspace, job: &Job, folder: &Path) {
+    if job.reports.iter().all(|report| report.to.is_empty()) {
+        return;
+    }
+    let sent = || -> anyhow::Result<()> {
+        let Some(mailer) = Mailer::new(workspace)? else {
+            tracing::info!("no mail is sent: there is no {SETTINGS}");
+            return Ok(());
+        };
+        mailer.pass(workspace, folder, |outbox| {
+            mailer.enqueue(outbox, folder, &job.reports, false)?;
+            mailer.send(outbox, Selection::Due)
+        })?;
+        Ok(())
+    };
+    report_error(sent());
+}
+
+/// Sends what is due of the runs of a job.
+pub fn retry(workspace: &Workspace, job: &str) {
+    let now = Timestamp::now();
+    let is_due = |folder: &PathBuf| {
+        events_path(folder).is_file()
+            && Outbox::read(folder).is_ok_and(|all| all.iter().any(|one| one.is_due(now)))
+    };
+    let folders = run_folders_of(&workspace.reports, job).into_iter();
+    let due: Vec<PathBuf> = folders.filter(is_due).collect();
+    if due.is_empty() {
+        return;
+    }
+    let sent = || -> anyhow::Result<()> {
+        let Some(mailer) = Mailer::new(workspace)? else {
+            return Ok(());
+        };
+        for folder in &due {
+            mailer.pass(workspace, folder, |outbox| {
+                mailer.send(outbox, Selection::Due)
+            })?;
+        }
+        Ok(())
+    };
+    report_error(sent());
+}
+
+fn report_error(sent: anyhow::Result<()>) {
+    if let Err(error) = sent {
+        terminal::print_error(&error.context("mail was not sent"));
+    }
+}
+
+/// "executive to ada@example.org: accepted since ...".
+pub fn line(delivery: &Delivery) -> String {
+    let (report, to) = (&delivery.queued.report, &delivery.queued.recipient);
+    format!(
+        "{report} to {to}: {}",
+        terminal::line(&delivery.words(), 300)
+    )
+}
+
+fn settings(workspace: &Workspace) -> anyhow::Result<Option<Settings>> {
+    let path = workspace.root.join(SETTINGS);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).context(format!("cannot read {}", path.display())),
+    };
+    let wrong = |error| WrongUsage(format!("{}: {error}", path.display()));
+    let settings = Settings::parse(&text).map_err(wrong)?;
+    Ok(Some(settings.below(&workspace.root)))
+}
+
+/// The templates that come with the program, and those of the folder in their place.
+fn templates(folder: Option<&Path>) -> anyhow::Result<Templates> {
+    let mut templates = Templates::built_in();
+    let Some(folder) = folder else {
+        return Ok(templates);
+    };
+    let names: Vec<String> = templates.names().map(str::to_string).collect();
+    for name in names {
+        let path = folder.join(&name);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => templates = templates.with(&name, text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).context(format!("cannot read {}", path.display())),
+        }
+    }
+    Ok(templates)
+}

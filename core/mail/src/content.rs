@@ -1,0 +1,395 @@
+//! What a mail tells, before it is put into words: a report that was made, or that none could be.
+
+use crate::{
+    Error,
+    picture::{self, Fonts, Picture},
+    text::{lines, one_line},
+};
+use retrocast_domain::{
+    Cell, CellStatus, Chapter, Direction, Kpi, Report, ReportStatus, Severity, canonical,
+};
+use retrocast_run::{
+    RecordedPlan, RunStatus, RunSummary,
+    files::{FAILURE_TEXT, REPORT, chart_file},
+};
+use serde::Serialize;
+use std::{collections::BTreeSet, fs, path::Path};
+
+/// Width of a picture's place in the page, in pixels: the page's 600 less its margins.
+const CHART_WIDTH: u32 = 552;
+/// As many charts as a mail shows; the report has them all.
+const CHARTS_MAX: usize = 3;
+const KPIS_MAX: usize = 8;
+const FINDINGS_MAX: usize = 5;
+const ASKS_MAX: usize = 5;
+const NOTICES_MAX: usize = 4;
+const SENTENCE_MAX: usize = 400;
+const NAME_MAX: usize = 120;
+/// Characters of what is known of a failure; the run's folder has it all.
+const FAILURE_MAX: usize = 12_000;
+
+/// What a mail is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A report with all that belongs to it.
+    Report,
+    /// A report without something optional.
+    Partial,
+    /// A report that could not be made.
+    Failure,
+}
+
+/// What a mail tells. The same run and report give the same content.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// Values for the templates.
+    pub(crate) view: View,
+    /// Pictures, named by the view.
+    pub(crate) pictures: Vec<Picture>,
+    /// The PDF, unless it is larger than what is attached.
+    pub(crate) pdf: Option<Vec<u8>>,
+    hash: String,
+}
+
+/// Values for the templates, all of them safe to be shown.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct View {
+    pub kind: Kind,
+    pub job: String,
+    pub title: String,
+    pub window: String,
+    pub period: String,
+    pub run: String,
+    /// Name of the report: "executive".
+    pub report: String,
+    pub date: String,
+    pub verdict: String,
+    pub notices: Vec<String>,
+    pub kpis: Vec<KpiView>,
+    pub findings: Vec<FindingView>,
+    pub findings_more: usize,
+    pub asks: Vec<String>,
+    pub missing: Vec<String>,
+    pub charts: Vec<ChartView>,
+    /// File name and size of the PDF; `None` where there is none.
+    pub pdf: Option<PdfView>,
+    /// What is known of a failure, as lines; empty for none.
+    pub failure: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct KpiView {
+    pub name: String,
+    pub text: String,
+    pub interval: String,
+    pub change: String,
+    /// "better", "worse" or empty: only where the change is more than chance.
+    pub judgement: &'static str,
+    /// "target 95.0 %: met"; empty for none.
+    pub target: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct FindingView {
+    pub severity: &'static str,
+    pub sentence: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ChartView {
+    pub title: String,
+    pub alt: String,
+    pub width: u32,
+    pub height: u32,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct PdfView {
+    pub name: String,
+    /// "1.4 MB".
+    pub size: String,
+}
+
+/// A report that could not be made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FailureNotice {
+    /// Name of the job.
+    pub job: String,
+    /// Its title.
+    pub title: String,
+    /// Label of the window.
+    pub window: String,
+    /// The window in words.
+    pub period: String,
+    /// The run.
+    pub run: String,
+    /// Date the run was made for.
+    pub date: String,
+    /// Why, in a sentence.
+    pub error: String,
+    /// What else is known, as lines.
+    pub details: String,
+}
+
+impl Content {
+    /// Reads what the run of a folder has to say in one of its reports, such as "executive": the report
+    /// where there is one, else the failure. A PDF of more than `attach_max` bytes is not read.
+    pub fn read(
+        folder: &Path,
+        report: &str,
+        fonts: &Fonts,
+        attach_max: u64,
+    ) -> Result<Self, Error> {
+        let summary = RunSummary::read(folder)?;
+        if !summary.status.has_reports() {
+            return Self::read_failure(folder, report, summary);
+        }
+        let path = folder.join(REPORT);
+        let bytes = read(&path)?;
+        let made: Report = serde_json::from_slice(&bytes)
+            .map_err(|source| retrocast_run::Error::Content { path, source })?;
+        let name = format!("{report}.pdf");
+        let size = fs::metadata(folder.join(&name)).map_or(0, |data| data.len());
+        let pdf = match size {
+            0 => None,
+            _ if size > attach_max => None,
+            _ => Some(read(&folder.join(&name))?),
+        };
+        let partial = summary.status == RunStatus::Partial || made.status == ReportStatus::Partial;
+        let kind = if partial { Kind::Partial } else { Kind::Report };
+        // Templates and the words of this program may change without making it another message.
+        let hash = canonical::hash(&(kind, report, blake3::hash(&bytes).to_hex().as_str()));
+        let (charts, pictures) = charts(&made, folder, fonts);
+        let mut view = view(&made, kind, &summary.run, report);
+        view.charts = charts;
+        view.pdf = (size > 0).then(|| PdfView {
+            name: file_name(&[&summary.job, &summary.window, report], "pdf"),
+            size: size_words(size),
+        });
+        Ok(Self {
+            view,
+            pictures,
+            pdf,
+            hash,
+        })
+    }
+
+    fn read_failure(folder: &Path, report: &str, summary: RunSummary) -> Result<Self, Error> {
+        let RecordedPlan { plan, .. } = RecordedPlan::read(folder)?;
+        let details = fs::read(folder.join(FAILURE_TEXT)).unwrap_or_default();
+        let notice = FailureNotice {
+            title: plan.title,
+            period: plan.window.words(),
+            date: plan.date.to_string(),
+            error: summary
+                .error
+                .unwrap_or_else(|| format!("the run is {}", summary.status.word())),
+            details: String::from_utf8_lossy(&details).into_owned(),
+            job: summary.job,
+            window: summary.window,
+            run: summary.run,
+        };
+        Ok(Self::of_failure(&notice, report))
+    }
+
+    /// Tells that a report could not be made.
+    pub fn of_failure(notice: &FailureNotice, report: &str) -> Self {
+        let view = View {
+            verdict: one_line(&notice.error, SENTENCE_MAX),
+            failure: lines(&notice.details, FAILURE_MAX),
+            ..View::new(
+                Kind::Failure,
+                [&notice.job, &notice.title, &notice.window, &notice.period],
+                [&notice.run, report, &notice.date],
+            )
+        };
+        let hash = canonical::hash(&(Kind::Failure, report, &notice.error));
+        Self {
+            view,
+            pictures: Vec::new(),
+            pdf: None,
+            hash,
+        }
+    }
+
+    /// What the mail is about.
+    pub fn kind(&self) -> Kind {
+        self.view.kind
+    }
+
+    /// The run.
+    pub fn run(&self) -> &str {
+        &self.view.run
+    }
+
+    /// The report, such as "executive".
+    pub fn report(&self) -> &str {
+        &self.view.report
+    }
+
+    /// Hash of what is told, whatever the words.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+}
+
+impl View {
+    fn new(
+        kind: Kind,
+        [job, title, window, period]: [&str; 4],
+        [run, report, date]: [&str; 3],
+    ) -> Self {
+        let name = |text: &str| one_line(text, NAME_MAX);
+        Self {
+            kind,
+            job: name(job),
+            title: name(if title.is_empty() { job } else { title }),
+            window: name(window),
+            period: name(period),
+            run: name(run),
+            report: name(report),
+            date: name(date),
+            verdict: String::new(),
+            notices: Vec::new(),
+            kpis: Vec::new(),
+            findings: Vec::new(),
+            findings_more: 0,
+            asks: Vec::new(),
+            missing: Vec::new(),
+            charts: Vec::new(),
+            pdf: None,
+            failure: String::new(),
+        }
+    }
+}
+
+fn view(report: &Report, kind: Kind, run: &str, name: &str) -> View {
+    let sentence = |text: &String| one_line(text, SENTENCE_MAX);
+    let failed = report.cells.iter().filter(|cell| cell.status.is_failed());
+    let missing = failed.map(|cell| {
+        let title = if cell.title.is_empty() {
+            &cell.stage
+        } else {
+            &cell.title
+        };
+        let why = match &cell.status {
+            CellStatus::Failed { message } => message,
+            CellStatus::NotRun { reason } => reason,
+            CellStatus::Done | CellStatus::NotEnough { .. } => "",
+        };
+        one_line(&format!("{title}: {why}"), SENTENCE_MAX)
+    });
+    View {
+        verdict: sentence(&report.verdict),
+        notices: report
+            .notices
+            .iter()
+            .take(NOTICES_MAX)
+            .map(sentence)
+            .collect(),
+        kpis: report.kpis.iter().take(KPIS_MAX).map(kpi).collect(),
+        findings: report
+            .headlines
+            .iter()
+            .take(FINDINGS_MAX)
+            .map(|finding| FindingView {
+                severity: severity_word(finding.severity),
+                sentence: sentence(&finding.sentence),
+            })
+            .collect(),
+        findings_more: report.headlines.len().saturating_sub(FINDINGS_MAX),
+        asks: report.asks.iter().take(ASKS_MAX).map(sentence).collect(),
+        missing: missing.take(NOTICES_MAX).collect(),
+        ..View::new(
+            kind,
+            [&report.job, &report.title, &report.window, &report.period],
+            [run, name, &report.date],
+        )
+    }
+}
+
+fn kpi(kpi: &Kpi) -> KpiView {
+    let short = |text: &str| one_line(text, NAME_MAX);
+    let better = match kpi.direction {
+        _ if !kpi.significant => None,
+        Direction::Up => Some(!kpi.lower_is_better),
+        Direction::Down => Some(kpi.lower_is_better),
+        Direction::None => None,
+    };
+    let name = match kpi.subject.as_str() {
+        "" | "all" => kpi.name.clone(),
+        subject => format!("{}, {subject}", kpi.name),
+    };
+    KpiView {
+        name: short(&name),
+        text: short(&kpi.text),
+        interval: short(&kpi.interval_text),
+        change: short(&kpi.delta_text),
+        judgement: better.map_or("", |better| if better { "better" } else { "worse" }),
+        target: match kpi.target_word() {
+            "" => String::new(),
+            word => short(&format!("target {}: {word}", kpi.target_text)),
+        },
+    }
+}
+
+fn severity_word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "critical",
+        Severity::Warning => "warning",
+        Severity::Notice => "notice",
+        Severity::Info => "info",
+    }
+}
+
+/// Draws the first chart of each stage that made a headline, in their order, those on the records
+/// themselves last. A chart that cannot be drawn
+/// is left out: its figures stand in the sentences, and a report must not miss its time for a picture.
+fn charts(report: &Report, folder: &Path, fonts: &Fonts) -> (Vec<ChartView>, Vec<Picture>) {
+    let mut seen = BTreeSet::new();
+    let stages = report.headlines.iter().map(|finding| &finding.stage);
+    let mut cells: Vec<&Cell> = stages
+        .filter(|stage| seen.insert(*stage))
+        .flat_map(|stage| report.cells.iter().filter(move |cell| cell.stage == *stage))
+        .collect();
+    cells.sort_by_key(|cell| cell.chapter == Chapter::Data);
+    let drawn = cells
+        .into_iter()
+        .filter_map(|cell| cell.charts.first())
+        .filter_map(|chart| {
+            let svg = fs::read_to_string(folder.join(chart_file(&chart.id))).ok()?;
+            let picture = picture::draw(&svg, fonts, CHART_WIDTH).ok()?;
+            let view = ChartView {
+                title: one_line(&chart.title, SENTENCE_MAX),
+                alt: one_line(&chart.alt, 2 * SENTENCE_MAX),
+                width: picture.width,
+                height: picture.height,
+            };
+            Some((view, picture))
+        });
+    drawn.take(CHARTS_MAX).unzip()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|source| Error::File {
+        action: "read",
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+/// "weekly-operations-2026-W46-executive.pdf", in characters that every file system takes.
+fn file_name(parts: &[&str], extension: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let name: String = parts.join("-").chars().take(100).map(plain).collect();
+    format!("{name}.{extension}")
+}
+
+/// "1.4 MB".
+fn size_words(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}

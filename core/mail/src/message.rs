@@ -1,0 +1,257 @@
+//! Composing a message: the same content, recipient and date give the same bytes.
+//!
+//! Nothing in a message is random and no clock is read. Its Message-ID follows from run, report, recipient
+//! and content, its boundaries from the Message-ID, and its Date is the one it was queued with.
+
+use crate::{
+    Error, Settings, Templates,
+    content::{Content, Kind, View},
+    delivery::identity,
+    text::{one_line, plain_spaces},
+};
+use jiff::Timestamp;
+use lettre::message::{
+    Mailbox, MultiPart, SinglePart, SinglePartBuilder,
+    header::{
+        ContentDisposition, ContentId, ContentTransferEncoding, ContentType, HeaderName,
+        HeaderValue,
+    },
+};
+use retrocast_domain::{canonical, is_mail_address};
+use serde::{Deserialize, Serialize};
+use std::{error::Error as StdError, fmt, str::FromStr};
+
+/// Characters of a subject at most: mail programs show fewer than these.
+const SUBJECT_MAX: usize = 120;
+
+/// A mail address with an optional name: "ops@example.org" or "Operations <ops@example.org>".
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Address {
+    /// The name; empty for none.
+    pub name: String,
+    /// The address itself, in ASCII.
+    pub email: String,
+}
+
+impl Address {
+    /// The part behind the at sign.
+    pub fn domain(&self) -> &str {
+        self.email.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+
+    fn mailbox(&self) -> Result<Mailbox, Error> {
+        let email = self.email.parse::<lettre::Address>();
+        let email = email.map_err(|error| Error::Message(format!("{}: {error}", self.email)))?;
+        let name = one_line(&self.name, 80);
+        Ok(Mailbox::new((!name.is_empty()).then_some(name), email))
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, email) = match text
+            .trim()
+            .strip_suffix('>')
+            .and_then(|t| t.split_once('<'))
+        {
+            Some((name, email)) => (name.trim().trim_matches('"'), email.trim()),
+            None => ("", text.trim()),
+        };
+        if !is_mail_address(email) || name.chars().any(char::is_control) {
+            return Err(format!(
+                "{text:?} is no mail address; write one such as \"reports@example.org\""
+            ));
+        }
+        Ok(Self {
+            name: name.to_string(),
+            email: email.to_string(),
+        })
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name.as_str() {
+            "" => f.write_str(&self.email),
+            name => write!(f, "{name} <{}>", self.email),
+        }
+    }
+}
+
+/// A message as it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Identity of its delivery.
+    pub id: String,
+    /// Its Message-ID, with angle brackets.
+    pub message_id: String,
+    /// Its subject, for people.
+    pub subject: String,
+    /// Address of the sender.
+    pub from: String,
+    /// Address of the recipient.
+    pub to: String,
+    /// The message: headers and body, in ASCII, with CRLF.
+    pub bytes: Vec<u8>,
+}
+
+/// Values for the templates besides those of the content.
+#[derive(Serialize)]
+struct Values<'a> {
+    #[serde(flatten)]
+    view: &'a View,
+    subject: &'a str,
+    attached: bool,
+    link: Option<String>,
+    pdf_link: Option<String>,
+    cids: &'a [String],
+}
+
+/// Composes the message for one recipient, dated as given.
+pub fn compose(
+    settings: &Settings,
+    templates: &Templates,
+    content: &Content,
+    to: &Address,
+    date: Timestamp,
+) -> Result<Message, Error> {
+    let view = &content.view;
+    let id = identity(&view.run, &view.report, &to.email, content.hash());
+    let domain = settings.from.domain();
+    let message_id = format!("<retrocast.{id}@{domain}>");
+    let cids: Vec<String> = (1..=content.pictures.len())
+        .map(|n| format!("chart-{n}.{id}@{domain}"))
+        .collect();
+    let pdf = content
+        .pdf
+        .as_ref()
+        .filter(|pdf| pdf.len() as u64 <= settings.attach_max_bytes());
+    let link_to = |file: &str| {
+        let file = format!("{}{file}", view.report);
+        settings.link_to(&[&view.job, &view.window, &view.run, &file])
+    };
+    let mut values = Values {
+        view,
+        subject: "",
+        attached: pdf.is_some(),
+        link: match view.kind {
+            Kind::Failure => {
+                settings.link_to(&[&view.job, &view.window, &view.run, "failure.html"])
+            }
+            _ => link_to(".html"),
+        },
+        pdf_link: view.pdf.as_ref().and_then(|_| link_to(".pdf")),
+        cids: &cids,
+    };
+    let subject = templates.render("mail/subject.txt.j2", &values)?;
+    let subject = one_line(&plain_spaces(&subject), SUBJECT_MAX);
+    values.subject = &subject;
+    let words = match view.kind {
+        Kind::Failure => "failure",
+        Kind::Report | Kind::Partial => "report",
+    };
+    let text = templates.render(&format!("mail/{words}.txt.j2"), &values)?;
+    let html = templates.render(&format!("mail/{words}.html.j2"), &values)?;
+
+    let boundary = |part: &str| format!("=_{part}_{id}");
+    let html = SinglePart::builder()
+        .header(ContentType::TEXT_HTML)
+        .header(ContentTransferEncoding::QuotedPrintable)
+        .body(html);
+    let alternatives = MultiPart::alternative()
+        .boundary(boundary("text"))
+        .singlepart(
+            SinglePart::builder()
+                .header(ContentType::TEXT_PLAIN)
+                .header(ContentTransferEncoding::QuotedPrintable)
+                .body(text),
+        );
+    let alternatives = if content.pictures.is_empty() {
+        alternatives.singlepart(html)
+    } else {
+        let mut page = MultiPart::related()
+            .boundary(boundary("page"))
+            .singlepart(html);
+        for (picture, cid) in content.pictures.iter().zip(&cids) {
+            page = page.singlepart(
+                base64_part("image/png")?
+                    .header(ContentId::from(format!("<{cid}>")))
+                    .header(ContentDisposition::inline())
+                    .body(picture.png.clone()),
+            );
+        }
+        alternatives.multipart(page)
+    };
+    let body = match (pdf, &view.pdf) {
+        (Some(pdf), Some(named)) => MultiPart::mixed()
+            .boundary(boundary("mail"))
+            .multipart(alternatives)
+            .singlepart(
+                base64_part("application/pdf")?
+                    .header(ContentDisposition::attachment(&named.name))
+                    .body(pdf.clone()),
+            ),
+        _ => alternatives,
+    };
+    let thread = format!("<retrocast.thread.{}@{domain}>", canonical::hash(&view.job));
+    let list = list_id(&view.job, settings.list_id.as_deref().unwrap_or(domain));
+    let message = lettre::Message::builder()
+        .from(settings.from.mailbox()?)
+        .to(to.mailbox()?)
+        .subject(subject.clone())
+        .date(date.into())
+        .message_id(Some(message_id.clone()))
+        .in_reply_to(thread.clone())
+        .references(thread)
+        .raw_header(header("List-ID", list)?)
+        .raw_header(header("Auto-Submitted", "auto-generated".to_string())?)
+        .multipart(body)
+        .map_err(unwritable)?;
+    Ok(Message {
+        id,
+        message_id,
+        subject,
+        from: settings.from.email.clone(),
+        to: to.email.clone(),
+        bytes: message.formatted(),
+    })
+}
+
+fn base64_part(media: &str) -> Result<SinglePartBuilder, Error> {
+    let media = ContentType::parse(media).map_err(unwritable)?;
+    let part = SinglePart::builder().header(media);
+    Ok(part.header(ContentTransferEncoding::Base64))
+}
+
+/// "<weekly-operations.reports.example.org>" (RFC 2919).
+fn list_id(job: &str, domain: &str) -> String {
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
+    let name: String = job.chars().take(60).map(plain).collect();
+    format!("<{}.{domain}>", name.trim_matches('-'))
+}
+
+fn header(name: &str, value: String) -> Result<HeaderValue, Error> {
+    let name = HeaderName::new_from_ascii(name.to_string()).map_err(unwritable)?;
+    Ok(HeaderValue::new(name, value))
+}
+
+fn unwritable(error: impl StdError) -> Error {
+    Error::Message(error.to_string())
+}

@@ -1,0 +1,382 @@
+//! The outbox of a run: its events as lines of a file in the run's folder, and what is sent from it.
+//!
+//! A message is on the disk before the event that queues it, and an attempt before it begins. So a process
+//! that dies at any point leaves either a message that was not sent, or one that is in doubt and is sent
+//! again with the same bytes. The file is locked by the process that sends; another gets an error.
+//!
+//! Only what must survive a loss of power is flushed to the disk: messages, attempts and acceptances. Of the
+//! others the worst that a loss can do is one more attempt with the same bytes.
+
+use crate::{
+    Content, Deliveries, DeliveryState, Error, Event, EventKind, Outcome, Settings, Templates,
+    Transport,
+    delivery::{Delivery, Queued, identity},
+    message::{Address, compose},
+    text::one_line,
+    transport::Envelope,
+};
+use jiff::Timestamp;
+use retrocast_run::files::DELIVERIES;
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+/// Interruptions in a row after which a pass ends: each may have taken a minute.
+const INTERRUPTIONS_MAX: u32 = 3;
+
+/// Characters of a reply or reason that are kept.
+const REPLY_MAX: usize = 400;
+
+/// Result of adding a message to an outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enqueued {
+    /// It was not there yet.
+    New,
+    /// It was refused or given up before, or waits, and is to be tried now.
+    Again,
+    /// It was accepted by a server before, and is not sent again.
+    Accepted,
+}
+
+/// Deliveries that a pass over an outbox tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Selection {
+    /// Those whose time has come.
+    Due,
+    /// All that are open, whatever their time.
+    Open,
+}
+
+/// What chance other messages have after an attempt.
+enum Chance {
+    Good,
+    /// The connection broke.
+    Fair,
+    /// No server lets us in.
+    None,
+}
+
+/// An outbox that this process may change.
+#[derive(Debug)]
+pub struct Outbox {
+    folder: PathBuf,
+    file: File,
+    deliveries: Deliveries,
+}
+
+impl Outbox {
+    /// Opens the outbox of a run's folder and locks it; a last line that was cut off is cut away.
+    /// [`Error::Busy`] when another process has it.
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        let path = events_path(folder);
+        let failed = |action| {
+            let path = path.clone();
+            move |source| Error::File {
+                action,
+                path,
+                source,
+            }
+        };
+        let is_new = !path.exists();
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .read(true)
+            .open(&path);
+        let file = file.map_err(failed("open"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::Busy(folder.to_path_buf())),
+            // Without a lock two processes could send the same message: better to send none.
+            Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
+        }
+        if is_new {
+            sync_folder(folder).map_err(failed("write"))?;
+        }
+        let bytes = fs::read(&path).map_err(failed("read"))?;
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n');
+        let whole = whole.map_or(0, |at| at + 1);
+        if whole < bytes.len() {
+            file.set_len(whole as u64).map_err(failed("write"))?;
+        }
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            file,
+            deliveries: Deliveries::fold(&events(&bytes[..whole])),
+        })
+    }
+
+    /// Reads what became of the messages of a run, without locking anything; none without an outbox.
+    pub fn read(folder: &Path) -> Result<Deliveries, Error> {
+        Ok(Deliveries::fold(&Self::events(folder)?))
+    }
+
+    /// Reads the events of a run's folder, as rows; lines that are damaged are left out.
+    pub fn events(folder: &Path) -> Result<Vec<Event>, Error> {
+        let path = events_path(folder);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(events(&bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(source) => Err(Error::File {
+                action: "read",
+                path,
+                source,
+            }),
+        }
+    }
+
+    /// The deliveries.
+    pub fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
+    }
+
+    /// Finds the delivery of this content to a recipient.
+    pub fn find(&self, content: &Content, to: &Address) -> Option<&Delivery> {
+        let (run, report) = (content.run(), content.report());
+        let id = identity(run, report, &to.email, content.hash());
+        self.deliveries.get(&id)
+    }
+
+    /// Adds the message with this content for a recipient. One that is there already is to be tried now,
+    /// with the bytes that it had, unless a server accepted it.
+    pub fn enqueue(
+        &mut self,
+        settings: &Settings,
+        templates: &Templates,
+        content: &Content,
+        to: &Address,
+        now: Timestamp,
+    ) -> Result<Enqueued, Error> {
+        let id = identity(content.run(), content.report(), &to.email, content.hash());
+        let known = self.deliveries.get(&id).cloned();
+        if let Some(known) = known {
+            if known.state == DeliveryState::Accepted {
+                return Ok(Enqueued::Accepted);
+            }
+            if self.message(&known).is_err() {
+                let message = compose(settings, templates, content, to, known.queued.date)?;
+                if hash(&message.bytes) != known.queued.message {
+                    return Err(Error::Message(format!(
+                        "the message for {} is gone from {}, and its words have changed since",
+                        to.email,
+                        self.folder.display()
+                    )));
+                }
+                self.keep(&id, &message.bytes)?;
+            }
+            self.append(now, &id, EventKind::Queued(known.queued))?;
+            return Ok(Enqueued::Again);
+        }
+        let message = compose(settings, templates, content, to, now)?;
+        self.keep(&id, &message.bytes)?;
+        let queued = Queued {
+            run: content.run().to_string(),
+            report: content.report().to_string(),
+            recipient: to.email.clone(),
+            content: content.hash().to_string(),
+            message_id: message.message_id,
+            date: now,
+            subject: message.subject,
+            message: hash(&message.bytes),
+        };
+        self.append(now, &id, EventKind::Queued(queued))?;
+        Ok(Enqueued::New)
+    }
+
+    /// Tries each selected delivery once, in the order in which they were queued, until `stopped`, until no
+    /// server lets us in, or until connections break again and again: then the others keep their time. Returns the identities of those that were
+    /// tried.
+    pub fn send(
+        &mut self,
+        settings: &Settings,
+        transport: &mut dyn Transport,
+        selection: Selection,
+        now: &dyn Fn() -> Timestamp,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Vec<String>, Error> {
+        // Names of messages that were queued just now.
+        sync_folder(&self.folder).map_err(|source| Error::File {
+            action: "write",
+            path: self.folder.clone(),
+            source,
+        })?;
+        let start = now();
+        let selected = |delivery: &&Delivery| match selection {
+            Selection::Due => delivery.is_due(start),
+            Selection::Open => delivery.state.is_open(),
+        };
+        let selected = self.deliveries.iter().filter(selected);
+        let selected: Vec<String> = selected.map(|delivery| delivery.id.clone()).collect();
+        let mut tried = Vec::new();
+        let mut broken = 0;
+        for id in selected {
+            if stopped() {
+                break;
+            }
+            if broken < INTERRUPTIONS_MAX {
+                broken = match self.attempt(settings, transport, &id, now)? {
+                    Chance::Good => 0,
+                    Chance::Fair => broken + 1,
+                    Chance::None => INTERRUPTIONS_MAX,
+                };
+                tried.push(id.clone());
+            }
+            self.give_up(&id, now())?;
+        }
+        Ok(tried)
+    }
+
+    /// Tries a delivery once; tells what chance others have.
+    fn attempt(
+        &mut self,
+        settings: &Settings,
+        transport: &mut dyn Transport,
+        id: &str,
+        now: &dyn Fn() -> Timestamp,
+    ) -> Result<Chance, Error> {
+        let Some(delivery) = self.deliveries.get(id).cloned() else {
+            return Ok(Chance::Good);
+        };
+        let message = match self.message(&delivery) {
+            Ok(message) => message,
+            Err(reason) => {
+                self.append(now(), id, EventKind::GivenUp { reason })?;
+                return Ok(Chance::Good);
+            }
+        };
+        self.append(now(), id, EventKind::Attempted)?;
+        let envelope = Envelope {
+            from: &settings.from.email,
+            to: &delivery.queued.recipient,
+        };
+        let short = |text: String| one_line(&text, REPLY_MAX);
+        let (kind, chance) = match transport.send(envelope, &message) {
+            Outcome::Accepted { reply } => {
+                let reply = short(reply);
+                (EventKind::Accepted { reply }, Chance::Good)
+            }
+            Outcome::Refused { code, reply } => {
+                let reply = short(reply);
+                (EventKind::Refused { code, reply }, Chance::Good)
+            }
+            Outcome::Deferred { reason } => {
+                let reason = short(reason);
+                (EventKind::Deferred { reason }, Chance::None)
+            }
+            Outcome::Interrupted { reason } => {
+                let reason = short(reason);
+                (EventKind::Deferred { reason }, Chance::Fair)
+            }
+            Outcome::Unknown { reason } => {
+                let reason = short(reason);
+                (EventKind::Unknown { reason }, Chance::Fair)
+            }
+        };
+        let is_accepted = matches!(kind, EventKind::Accepted { .. });
+        self.append(now(), id, kind)?;
+        if is_accepted {
+            // Its hash stays in the events, and the same run composes it again.
+            let _ = fs::remove_file(self.message_path(id));
+        }
+        Ok(chance)
+    }
+
+    fn give_up(&mut self, id: &str, now: Timestamp) -> Result<(), Error> {
+        let delivery = self.deliveries.get(id);
+        let Some(delivery) = delivery.filter(|delivery| delivery.is_exhausted(now)) else {
+            return Ok(());
+        };
+        let reason = match delivery.reply.as_str() {
+            "" => "no server took it in time".to_string(),
+            last => format!("no server took it in time; the last: {last}"),
+        };
+        let reason = one_line(&reason, REPLY_MAX);
+        self.append(now, id, EventKind::GivenUp { reason })
+    }
+
+    /// Reads the bytes of a message and checks that they are those that were queued.
+    fn message(&self, delivery: &Delivery) -> Result<Vec<u8>, String> {
+        let path = self.message_path(&delivery.id);
+        let bytes =
+            fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        if hash(&bytes) == delivery.queued.message {
+            Ok(bytes)
+        } else {
+            Err(format!(
+                "{} is not the message that was queued",
+                path.display()
+            ))
+        }
+    }
+
+    /// Keeps the bytes of a message; its name is flushed before anything is sent.
+    fn keep(&self, id: &str, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.message_path(id);
+        let written = File::create(&path)
+            .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+        written.map_err(|source| Error::File {
+            action: "write",
+            path,
+            source,
+        })
+    }
+
+    fn append(&mut self, time: Timestamp, id: &str, kind: EventKind) -> Result<(), Error> {
+        let must_last = matches!(kind, EventKind::Attempted | EventKind::Accepted { .. });
+        let event = Event {
+            time,
+            delivery: id.to_string(),
+            kind,
+        };
+        let written = serde_json::to_vec(&event)
+            .map_err(io::Error::from)
+            .and_then(|mut line| {
+                line.push(b'\n');
+                self.file.write_all(&line)
+            })
+            .and_then(|()| {
+                if must_last {
+                    self.file.sync_data()
+                } else {
+                    Ok(())
+                }
+            });
+        written.map_err(|source| Error::File {
+            action: "write",
+            path: events_path(&self.folder),
+            source,
+        })?;
+        self.deliveries.apply(&event);
+        Ok(())
+    }
+
+    fn message_path(&self, id: &str) -> PathBuf {
+        self.folder.join(format!("{DELIVERIES}{id}.eml"))
+    }
+}
+
+/// The file of events in a run's folder.
+pub fn events_path(folder: &Path) -> PathBuf {
+    folder.join(format!("{DELIVERIES}jsonl"))
+}
+
+fn events(bytes: &[u8]) -> Vec<Event> {
+    let lines = bytes.split(|byte| *byte == b'\n');
+    lines
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect()
+}
+
+fn hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+/// Makes names of new files last; a file system without that keeps them in its own way.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder)?.sync_all() {
+        Err(error) if error.kind() != io::ErrorKind::InvalidInput => Err(error),
+        _ => Ok(()),
+    }
+}

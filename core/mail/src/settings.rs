@@ -1,0 +1,326 @@
+//! Settings for mail: the file `mail.toml` of a workspace.
+//!
+//! Secrets are in no settings: a password is named by its environment variable or file, and read at the
+//! moment of use into a [`Secret`], which no message or debug output shows.
+
+use crate::{Error, message::Address};
+use serde::Deserialize;
+use std::{
+    fmt,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+use url::Url;
+
+/// Bytes of a file with a secret at most; more is another file.
+const SECRET_MAX: u64 = 64 << 10;
+
+/// From whom mail comes, and through which server it goes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Address of the sender: `"reports@example.org"` or `"Reports <reports@example.org>"`.
+    pub from: Address,
+    /// The server that takes the mail.
+    pub server: Server,
+    /// How to log in to it; by default not at all, which only a server on this machine may offer.
+    #[serde(default)]
+    pub auth: Auth,
+    /// Largest PDF, in MiB, that is attached; a larger one is linked.
+    #[serde(default = "attach_max")]
+    pub attach_max_mib: u64,
+    /// Base address of the archive, such as `https://reports.example.org/`; links lead below it.
+    #[serde(default)]
+    pub link: Option<Url>,
+    /// Domain that List-IDs end with (RFC 2919); by default the sender's.
+    #[serde(default)]
+    pub list_id: Option<String>,
+}
+
+fn attach_max() -> u64 {
+    10
+}
+
+/// A mail server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Its name, which its certificate must have.
+    pub host: String,
+    /// Its port; by default the usual one: 465, 587 or 25.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// How the connection is protected.
+    #[serde(default)]
+    pub tls: Tls,
+    /// PEM file of a certificate authority to trust besides those of the system.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// Name that this machine gives itself; by default its host name.
+    #[serde(default)]
+    pub hello: Option<String>,
+}
+
+impl Server {
+    /// The port that is used.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(match self.tls {
+            Tls::Required => 465,
+            Tls::Starttls => 587,
+            Tls::LoopbackPlaintext => 25,
+        })
+    }
+}
+
+/// How a connection is protected. There is no "if available": what can be stripped will be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tls {
+    /// By TLS from the first byte.
+    #[default]
+    Required,
+    /// By TLS after the STARTTLS command; a server without it gets nothing.
+    Starttls,
+    /// Not at all: only to this machine.
+    LoopbackPlaintext,
+}
+
+/// How to log in.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Auth {
+    /// Not at all.
+    #[default]
+    None,
+    /// With a password (AUTH PLAIN or LOGIN).
+    Password {
+        /// Name of the account.
+        user: String,
+        /// Its password.
+        password: SecretPlace,
+    },
+    /// With an access token, fetched with client credentials (AUTH XOAUTH2; RFC 6749, 4.4).
+    Xoauth2 {
+        /// Name of the mailbox.
+        user: String,
+        /// Address at which tokens are issued; https.
+        token_url: Url,
+        /// Identity of the application.
+        client_id: String,
+        /// Its secret.
+        client_secret: SecretPlace,
+        /// What the token is to allow.
+        #[serde(default)]
+        scope: Option<String>,
+    },
+}
+
+/// The place of a secret: `{ env = "NAME" }` or `{ file = "PATH" }`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "toml::Value")]
+pub enum SecretPlace {
+    /// An environment variable.
+    Env(String),
+    /// A file, whose first line counts.
+    File(PathBuf),
+}
+
+impl TryFrom<toml::Value> for SecretPlace {
+    type Error = &'static str;
+
+    /// Says nothing of the value: it may be the secret itself.
+    fn try_from(value: toml::Value) -> Result<Self, Self::Error> {
+        let entry = value.as_table().filter(|table| table.len() == 1);
+        let entry = entry.and_then(|table| table.iter().next());
+        match entry.map(|(key, value)| (key.as_str(), value.as_str())) {
+            Some(("env", Some(name))) => Ok(Self::Env(name.to_string())),
+            Some(("file", Some(path))) => Ok(Self::File(path.into())),
+            _ => Err("a secret is given by its place: { env = \"NAME\" } or { file = \"PATH\" }"),
+        }
+    }
+}
+
+impl SecretPlace {
+    /// Reads the secret, from `environment` or its file.
+    pub fn read(&self, environment: &dyn Fn(&str) -> Option<String>) -> Result<Secret, Error> {
+        let (text, place) = match self {
+            Self::Env(name) => {
+                let text = environment(name).ok_or_else(|| {
+                    Error::Settings(format!("the environment variable {name} is not set"))
+                })?;
+                (text, format!("the environment variable {name}"))
+            }
+            Self::File(path) => (read_small(path)?, path.display().to_string()),
+        };
+        match text.lines().next().map(str::trim) {
+            None | Some("") => Err(Error::Settings(format!("{place} is empty"))),
+            Some(secret) => Ok(Secret(secret.to_string())),
+        }
+    }
+}
+
+fn read_small(path: &Path) -> Result<String, Error> {
+    let failed = |source| Error::File {
+        action: "read",
+        path: path.to_path_buf(),
+        source,
+    };
+    if std::fs::metadata(path).map_err(failed)?.len() > SECRET_MAX {
+        let path = path.display();
+        return Err(Error::Settings(format!("{path} is too large for a secret")));
+    }
+    std::fs::read_to_string(path).map_err(failed)
+}
+
+/// A password or token, which is not shown.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the moment of use.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl Settings {
+    /// Parses and checks the text of `mail.toml`. Errors name the key and what to write instead.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let settings: Self = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map(|text| text.matches('\n').count() + 1);
+            let line = line.map_or_else(String::new, |line| format!("line {line}: "));
+            Error::Settings(format!("{line}{}", error.message().trim()))
+        })?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let wrong = |text: String| Err(Error::Settings(text));
+        let server = &self.server;
+        if !is_host(&server.host) {
+            return wrong(format!(
+                "server.host: {:?} is no host name; write one such as \"smtp.example.org\"",
+                server.host
+            ));
+        }
+        if let Some(name) = server.hello.as_ref().filter(|name| !is_host(name)) {
+            return wrong(format!("server.hello: {name:?} is no host name"));
+        }
+        if server.tls == Tls::LoopbackPlaintext && !is_loopback(&server.host) {
+            return wrong(format!(
+                "server.tls: \"loopback-plaintext\" is only for this machine, and {} is another; \
+                 use \"required\" or \"starttls\"",
+                server.host
+            ));
+        }
+        match &self.auth {
+            Auth::None if !is_loopback(&server.host) => {
+                return wrong(format!(
+                    "auth is missing: {} is another machine; set auth.kind to \"password\" or \
+                     \"xoauth2\"",
+                    server.host
+                ));
+            }
+            Auth::None => {}
+            Auth::Password { user, .. } | Auth::Xoauth2 { user, .. } if !is_printable(user) => {
+                return wrong("auth.user must be printable and not empty".to_string());
+            }
+            Auth::Password { .. } => {}
+            Auth::Xoauth2 { token_url, .. } => check_token_url(token_url)?,
+        }
+        if let Some(link) = &self.link {
+            if !matches!(link.scheme(), "https" | "http") || link.cannot_be_a_base() {
+                return wrong(format!(
+                    "link: {link} is no web address; write one such as \
+                     \"https://reports.example.org/\""
+                ));
+            }
+            if link.password().is_some() || !link.username().is_empty() {
+                return wrong("link must not contain a user or password".to_string());
+            }
+        }
+        if let Some(list) = self.list_id.as_ref().filter(|list| !is_host(list)) {
+            return wrong(format!(
+                "list_id: {list:?} is no domain; write one such as \"reports.example.org\""
+            ));
+        }
+        Ok(())
+    }
+
+    /// Returns the same with paths of files taken as below this folder, unless they are absolute.
+    #[must_use]
+    pub fn below(mut self, folder: &Path) -> Self {
+        let secret = match &mut self.auth {
+            Auth::None => None,
+            Auth::Password { password, .. } => Some(password),
+            Auth::Xoauth2 { client_secret, .. } => Some(client_secret),
+        };
+        let secret = secret.and_then(|place| match place {
+            SecretPlace::File(path) => Some(path),
+            SecretPlace::Env(_) => None,
+        });
+        for path in secret.into_iter().chain(&mut self.server.ca_file) {
+            *path = folder.join(&*path);
+        }
+        self
+    }
+
+    /// Bytes of the largest PDF that is attached.
+    pub fn attach_max_bytes(&self) -> u64 {
+        self.attach_max_mib.saturating_mul(1 << 20)
+    }
+
+    /// The address of a page below the archive's, by the parts of its path.
+    pub fn link_to(&self, parts: &[&str]) -> Option<String> {
+        let mut url = self.link.clone()?;
+        url.path_segments_mut().ok()?.pop_if_empty().extend(parts);
+        Some(url.to_string())
+    }
+}
+
+/// Refuses addresses to which a client secret would go in plain text.
+fn check_token_url(url: &Url) -> Result<(), Error> {
+    let loopback = url.host_str().is_some_and(is_loopback);
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if loopback => Ok(()),
+        _ => Err(Error::Settings(format!(
+            "auth.token_url: the secret would be sent unprotected to {}; use https",
+            url.host_str().unwrap_or("this address")
+        ))),
+    }
+}
+
+/// Tells whether a host is this machine, by its address or the reserved name (RFC 6761, 6.3).
+pub fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn is_host(text: &str) -> bool {
+    let label = |part: &str| {
+        !part.is_empty()
+            && part.len() <= 63
+            && !part.starts_with('-')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
+    text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(label))
+}
+
+fn is_printable(text: &str) -> bool {
+    !text.is_empty() && !text.chars().any(char::is_control)
+}

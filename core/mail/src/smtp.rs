@@ -1,0 +1,432 @@
+//! Sending through a mail server (RFC 5321), step by step, so that each failure is known for what it is:
+//! before the message was sent, refused by a reply, or after it was sent.
+
+use crate::{
+    Error, Outcome, Transport,
+    settings::{Auth, Secret, Settings, Tls},
+    text::one_line,
+    token::TokenSource,
+    transport::Envelope,
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use lettre::transport::smtp::{
+    Error as SmtpError,
+    authentication::{Credentials, Mechanism},
+    client::{Certificate, SmtpConnection, TlsParameters},
+    commands::{Data, Mail, Rcpt, Rset},
+    extension::ClientId,
+    response::{Response, Severity},
+};
+use std::{
+    fmt,
+    net::{Ipv4Addr, ToSocketAddrs as _},
+    time::Duration,
+};
+
+/// How long a server may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// To connect and for the reply to a command.
+    pub command: Duration,
+    /// For the reply to a message. Whoever waits less sends duplicates (RFC 5321, 4.5.3.2.6).
+    pub message: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            command: Duration::from_secs(60),
+            message: Duration::from_secs(600),
+        }
+    }
+}
+
+/// A mail server, and the connection to it between two messages.
+pub struct Smtp {
+    host: String,
+    port: u16,
+    tls: Tls,
+    parameters: Option<TlsParameters>,
+    login: Login,
+    hello: ClientId,
+    timeouts: Timeouts,
+    connection: Option<SmtpConnection>,
+}
+
+impl fmt::Debug for Smtp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Smtp({}:{}, {:?})", self.host, self.port, self.tls)
+    }
+}
+
+enum Login {
+    None,
+    Password {
+        user: String,
+        password: Secret,
+    },
+    Token {
+        user: String,
+        source: Box<TokenSource>,
+    },
+}
+
+/// Why a message was not accepted.
+enum Failure {
+    /// No connection, or no login.
+    Outside(String),
+    /// The server's reply.
+    Reply(u16, String),
+    /// The connection was lost before the message was sent.
+    Before(String),
+    /// The connection was lost after that.
+    After(String),
+}
+
+/// Why a login failed.
+struct LoginError {
+    reason: String,
+    /// Whether another token may do.
+    is_stale: bool,
+}
+
+impl Smtp {
+    /// Prepares a connection to the server of the settings; reads secrets and certificates, and connects
+    /// to nothing yet.
+    pub fn new(
+        settings: &Settings,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Error> {
+        let server = &settings.server;
+        let login = match &settings.auth {
+            Auth::None => Login::None,
+            Auth::Password { user, password } => Login::Password {
+                user: user.clone(),
+                password: password.read(environment)?,
+            },
+            Auth::Xoauth2 {
+                user,
+                token_url,
+                client_id,
+                client_secret,
+                scope,
+            } => Login::Token {
+                user: user.clone(),
+                source: Box::new(TokenSource::new(
+                    token_url.clone(),
+                    client_id.clone(),
+                    client_secret.read(environment)?,
+                    scope.clone(),
+                )),
+            },
+        };
+        let parameters = match server.tls {
+            Tls::LoopbackPlaintext => None,
+            Tls::Required | Tls::Starttls => Some(tls_parameters(settings)?),
+        };
+        Ok(Self {
+            host: server.host.clone(),
+            port: server.port(),
+            tls: server.tls,
+            parameters,
+            login,
+            hello: hello(server.hello.as_deref()),
+            timeouts: Timeouts::default(),
+            connection: None,
+        })
+    }
+
+    /// Returns the same with other timeouts.
+    #[must_use]
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Connects and logs in, and sends nothing. The error says what failed.
+    pub fn check(&mut self) -> Result<(), String> {
+        if self.connection.is_none() {
+            self.connection = Some(self.connect()?);
+        }
+        Ok(())
+    }
+
+    fn connect(&mut self) -> Result<SmtpConnection, String> {
+        loop {
+            let mut connection = self.greet()?;
+            match self.log_in(&mut connection) {
+                Ok(()) => return Ok(connection),
+                Err(error) => {
+                    connection.abort();
+                    if !error.is_stale {
+                        return Err(error.reason);
+                    }
+                    if let Login::Token { source, .. } = &mut self.login {
+                        source.forget();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Opens a connection, protected as the settings want it.
+    fn greet(&self) -> Result<SmtpConnection, String> {
+        let place = format!("{}:{}", self.host, self.port);
+        let failed = |error: SmtpError| format!("no connection to {place}: {}", words(&error));
+        let address = (self.host.as_str(), self.port);
+        let timeout = Some(self.timeouts.command);
+        let open = |tls| SmtpConnection::connect(address, timeout, &self.hello, tls, None);
+        match (self.tls, &self.parameters) {
+            (Tls::Required, Some(tls)) => open(Some(tls)).map_err(failed),
+            (Tls::Starttls, Some(tls)) => {
+                let mut connection = open(None).map_err(failed)?;
+                if !connection.can_starttls() {
+                    connection.abort();
+                    return Err(format!(
+                        "{place} offers no STARTTLS, so nothing was sent to it"
+                    ));
+                }
+                connection.starttls(tls, &self.hello).map_err(failed)?;
+                Ok(connection)
+            }
+            _ => {
+                // The name is asked for only once: what it leads to is what is connected to.
+                let addresses = address.to_socket_addrs();
+                let addresses =
+                    addresses.map_err(|error| format!("no address of {place}: {error}"))?;
+                let local: Vec<_> = addresses
+                    .filter(|address| address.ip().is_loopback())
+                    .collect();
+                if local.is_empty() {
+                    return Err(format!(
+                        "{place} is not on this machine, and nothing goes to another in plain text"
+                    ));
+                }
+                SmtpConnection::connect(&local[..], timeout, &self.hello, None, None)
+                    .map_err(failed)
+            }
+        }
+    }
+
+    fn log_in(&mut self, connection: &mut SmtpConnection) -> Result<(), LoginError> {
+        let error = |reason: String| LoginError {
+            reason,
+            is_stale: false,
+        };
+        let place = format!("{}:{}", self.host, self.port);
+        let (mechanisms, user, secret, is_reused): (&[Mechanism], _, _, _) = match &mut self.login {
+            Login::None => return Ok(()),
+            Login::Password { user, password } => (
+                &[Mechanism::Plain, Mechanism::Login],
+                user.clone(),
+                password.clone(),
+                false,
+            ),
+            Login::Token { user, source } => {
+                let token = source.token().map_err(error)?;
+                let mechanism: &[Mechanism] = &[Mechanism::Xoauth2];
+                (mechanism, user.clone(), token.secret, token.is_reused)
+            }
+        };
+        let info = connection.server_info();
+        if info.get_auth_mechanism(mechanisms).is_none() {
+            let names: Vec<String> = mechanisms.iter().map(ToString::to_string).collect();
+            let names = names.join(" or ");
+            return Err(error(format!("{place} offers no login by {names}")));
+        }
+        let credentials = Credentials::new(user.clone(), secret.reveal().to_string());
+        match connection.auth(mechanisms, &credentials) {
+            Ok(reply) if is_done(&reply) => Ok(()),
+            Ok(reply) => Err(error(format!(
+                "{place} did not let {user} in: {}",
+                reply.code()
+            ))),
+            Err(failure) => Err(LoginError {
+                reason: format!(
+                    "{place} did not let {user} in: {}",
+                    redact(&words(&failure), &user, &secret)
+                ),
+                is_stale: is_reused,
+            }),
+        }
+    }
+
+    fn attempt(&mut self, envelope: Envelope<'_>, message: &[u8]) -> Result<String, Failure> {
+        let address = |text: &str| {
+            let address = text.parse::<lettre::Address>();
+            address.map_err(|error| Failure::Reply(501, format!("{text}: {error}")))
+        };
+        let (from, to) = (address(envelope.from)?, address(envelope.to)?);
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.connect().map_err(Failure::Outside)?,
+        };
+        let sent = transfer(&mut connection, from, to, message, self.timeouts);
+        let is_usable = match &sent {
+            Ok(_) => true,
+            Err(Failure::Reply(421, _)) => false,
+            Err(Failure::Reply(..)) => connection.command(Rset).is_ok(),
+            Err(_) => false,
+        };
+        if is_usable {
+            self.connection = Some(connection);
+        }
+        sent
+    }
+}
+
+/// Sends a message over a connection; returns the reply that accepted it.
+fn transfer(
+    connection: &mut SmtpConnection,
+    from: lettre::Address,
+    to: lettre::Address,
+    message: &[u8],
+    timeouts: Timeouts,
+) -> Result<String, Failure> {
+    let before = |error: SmtpError| failure(&error, Failure::Before);
+    let odd = |reply: &Response| Failure::Before(format!("unexpected reply {}", reply.code()));
+    for command in [
+        Mail::new(Some(from), Vec::new()).to_string(),
+        Rcpt::new(to, Vec::new()).to_string(),
+    ] {
+        let reply = connection.command(command).map_err(before)?;
+        if !is_done(&reply) {
+            return Err(odd(&reply));
+        }
+    }
+    let reply = connection.command(Data).map_err(before)?;
+    if !reply.has_code(354) {
+        return Err(odd(&reply));
+    }
+    let set = |connection: &mut SmtpConnection, time| {
+        let set = connection.set_timeout(Some(time));
+        set.map_err(|error| Failure::Before(error.to_string()))
+    };
+    set(connection, timeouts.message)?;
+    let reply = connection.command(in_transit(message));
+    let reply = reply.map_err(|error| failure(&error, Failure::After))?;
+    if !is_done(&reply) {
+        return Err(Failure::After(format!("unexpected reply {}", reply.code())));
+    }
+    // The message is accepted, whatever becomes of the connection.
+    let _ = set(connection, timeouts.command);
+    let text: Vec<&str> = reply.message().collect();
+    Ok(format!("{} {}", reply.code(), text.join(" ")))
+}
+
+/// A message as it is sent: with a second dot before each that begins a line, and one alone at the end
+/// (RFC 5321, 4.5.2). In one piece: a last dot that is sent by itself waits for an acknowledgement of what
+/// was sent before it.
+fn in_transit(message: &[u8]) -> String {
+    let text = String::from_utf8_lossy(message);
+    let dot = if text.starts_with('.') { "." } else { "" };
+    let end = if text.ends_with("\r\n") { "" } else { "\r\n" };
+    format!("{dot}{}{end}.\r\n", text.replace("\r\n.", "\r\n.."))
+}
+
+impl Transport for Smtp {
+    fn send(&mut self, envelope: Envelope<'_>, message: &[u8]) -> Outcome {
+        let was_open = self.connection.is_some();
+        let mut result = self.attempt(envelope, message);
+        // A server closes a connection that waits for long, which says nothing of the message.
+        if was_open && matches!(result, Err(Failure::Before(_) | Failure::Reply(421, _))) {
+            self.connection = None;
+            result = self.attempt(envelope, message);
+        }
+        match result {
+            Ok(reply) => Outcome::Accepted { reply },
+            Err(Failure::Reply(code, reply)) => Outcome::Refused { code, reply },
+            Err(Failure::Outside(reason)) => Outcome::Deferred { reason },
+            Err(Failure::Before(reason)) => Outcome::Interrupted {
+                reason: format!("the connection was lost before the message was sent: {reason}"),
+            },
+            Err(Failure::After(reason)) => Outcome::Unknown {
+                reason: format!("the reply to the message was lost: {reason}"),
+            },
+        }
+    }
+}
+
+impl Drop for Smtp {
+    fn drop(&mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            let _ = connection.set_timeout(Some(Duration::from_secs(1)));
+            connection.abort();
+        }
+    }
+}
+
+fn tls_parameters(settings: &Settings) -> Result<TlsParameters, Error> {
+    let server = &settings.server;
+    let mut builder = TlsParameters::builder(server.host.clone());
+    if let Some(path) = &server.ca_file {
+        let pem = std::fs::read(path).map_err(|source| Error::File {
+            action: "read",
+            path: path.clone(),
+            source,
+        })?;
+        let certificate = Certificate::from_pem(&pem).map_err(|error| {
+            Error::Settings(format!("server.ca_file: {}: {error}", path.display()))
+        })?;
+        builder = builder.add_root_certificate(certificate);
+    }
+    builder
+        .build_rustls()
+        .map_err(|error| Error::Settings(format!("TLS cannot be used: {error}")))
+}
+
+/// The name this machine gives itself: the one of the settings, its own, else an address (RFC 5321, 4.1.4).
+fn hello(name: Option<&str>) -> ClientId {
+    let own = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = name.map(str::to_string).or_else(own).unwrap_or_default();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
+    match name.trim() {
+        name if !name.is_empty() && name.chars().all(is_name) => ClientId::Domain(name.to_string()),
+        _ => ClientId::Ipv4(Ipv4Addr::LOCALHOST),
+    }
+}
+
+fn failure(error: &SmtpError, lost: fn(String) -> Failure) -> Failure {
+    match error.status() {
+        Some(code) => Failure::Reply(u16::from(code), words(error)),
+        None => lost(words(error)),
+    }
+}
+
+fn is_done(reply: &Response) -> bool {
+    reply.code().severity == Severity::PositiveCompletion
+}
+
+fn words(error: &SmtpError) -> String {
+    one_line(&error.to_string(), 400)
+}
+
+/// Takes a secret out of a reply: a server may repeat what it was sent.
+fn redact(text: &str, user: &str, secret: &Secret) -> String {
+    let secret = secret.reveal();
+    let mut out = text.replace(secret, "…");
+    for sent in [
+        secret.to_string(),
+        format!("\0{user}\0{secret}"),
+        format!("user={user}\x01auth=Bearer {secret}\x01\x01"),
+    ] {
+        out = out.replace(&BASE64_STANDARD.encode(sent), "…");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_transit;
+
+    #[test]
+    fn dots_do_not_end_a_message() {
+        for (message, want) in [
+            ("a\r\n", "a\r\n.\r\n"),
+            ("a", "a\r\n.\r\n"),
+            (".\r\n.\r\n..b\r\n", "..\r\n..\r\n...b\r\n.\r\n"),
+        ] {
+            assert_eq!(in_transit(message.as_bytes()), want);
+        }
+    }
+}

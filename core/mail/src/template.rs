@@ -1,0 +1,160 @@
+//! Words and layout of messages, as templates that a workspace can replace.
+
+use crate::{Error, text};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The templates that come with the program, by their path below the folder of templates.
+const BUILT_IN: &[(&str, &str)] = &[
+    (
+        "mail/subject.txt.j2",
+        include_str!("../../../templates/mail/subject.txt.j2"),
+    ),
+    (
+        "mail/report.txt.j2",
+        include_str!("../../../templates/mail/report.txt.j2"),
+    ),
+    (
+        "mail/failure.txt.j2",
+        include_str!("../../../templates/mail/failure.txt.j2"),
+    ),
+    (
+        "mail/base.html.j2",
+        include_str!("../../../templates/mail/base.html.j2"),
+    ),
+    (
+        "mail/report.html.j2",
+        include_str!("../../../templates/mail/report.html.j2"),
+    ),
+    (
+        "mail/failure.html.j2",
+        include_str!("../../../templates/mail/failure.html.j2"),
+    ),
+];
+
+/// Work that a template may cause; a loop in one must not hold up a delivery.
+const FUEL: u64 = 1_000_000;
+
+/// Templates by path.
+#[derive(Debug, Clone)]
+pub struct Templates {
+    files: BTreeMap<String, String>,
+}
+
+impl Templates {
+    /// Returns the templates that come with the program.
+    pub fn built_in() -> Self {
+        let own = |(name, text): &(&str, &str)| ((*name).to_string(), (*text).to_string());
+        Self {
+            files: BUILT_IN.iter().map(own).collect(),
+        }
+    }
+
+    /// Returns the same with one file replaced, by its path below the folder of templates.
+    #[must_use]
+    pub fn with(mut self, name: &str, text: impl Into<String>) -> Self {
+        self.files.insert(name.to_string(), text.into());
+        self
+    }
+
+    /// Lists the paths of all files, to look for replacements of them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    /// Renders a template with these values.
+    pub(crate) fn render(&self, name: &str, values: &impl Serialize) -> Result<String, Error> {
+        let rendered = || -> Result<String, minijinja::Error> {
+            let environment = self.environment()?;
+            environment.get_template(name)?.render(Serde(values))
+        };
+        rendered().map_err(|error| Error::Template {
+            name: error.name().unwrap_or(name).to_string(),
+            line: error.line().unwrap_or(0),
+            detail: match error.detail() {
+                Some(detail) => format!("{}: {detail}", error.kind()),
+                None => error.kind().to_string(),
+            },
+        })
+    }
+
+    fn environment(&self) -> Result<Environment<'_>, minijinja::Error> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        environment.set_auto_escape_callback(|name| {
+            if name.ends_with(".html.j2") {
+                AutoEscape::Html
+            } else {
+                AutoEscape::None
+            }
+        });
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()?;
+        environment.set_syntax(syntax);
+        environment.set_path_join_callback(|name, _| format!("mail/{name}").into());
+        environment.add_filter("wrap", |text: String, width: usize, indent: usize| {
+            text::wrap(&text, width, indent)
+        });
+        environment.add_filter("cut", |text: String, limit: usize| {
+            text::one_line(&text, limit)
+        });
+        environment.add_filter("clause", |text: String| clause(&text));
+        for (name, text) in &self.files {
+            environment.add_template(name, text)?;
+        }
+        Ok(environment)
+    }
+}
+
+/// Returns the first clause of a verdict without its subject: "This week needs attention: two warnings;
+/// ..." becomes "needs attention: two warnings".
+fn clause(text: &str) -> String {
+    let first = text.split(';').next().unwrap_or_default();
+    let first = first.trim().trim_end_matches('.');
+    let words = first.strip_prefix("This ").and_then(|rest| {
+        let (noun, words) = rest.split_once(' ')?;
+        noun.chars().all(char::is_alphabetic).then_some(words)
+    });
+    words.unwrap_or(first).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_shortened_to_its_first_clause() {
+        for (text, want) in [
+            (
+                "This week needs attention: two warnings; none of the five changed.",
+                "needs attention: two warnings",
+            ),
+            ("This month cannot be judged.", "cannot be judged"),
+            ("Nothing.", "Nothing"),
+        ] {
+            assert_eq!(clause(text), want);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_value_is_an_error_with_its_place() {
+        let templates = Templates::built_in().with("mail/subject.txt.j2", "a\n{{ titel }}");
+        let values = BTreeMap::from([("title", "x")]);
+        let error = templates
+            .render("mail/subject.txt.j2", &values)
+            .unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.starts_with("mail template mail/subject.txt.j2, line 2: undefined"),
+            "{error}"
+        );
+        let endless =
+            "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}";
+        let templates = templates.with("mail/subject.txt.j2", endless);
+        assert!(templates.render("mail/subject.txt.j2", &values).is_err());
+    }
+}

@@ -1,0 +1,347 @@
+//! A mail server and a token server in threads, which do what a test tells them.
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
+use std::{
+    io::{BufRead as _, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+};
+
+/// Where a session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Connect,
+    Auth,
+    Mail,
+    Rcpt,
+    Data,
+    /// After the final dot.
+    End,
+}
+
+/// What the server does there.
+#[derive(Debug, Clone)]
+pub enum Act {
+    /// As a good server does.
+    Good,
+    /// Replies with this line.
+    Say(String),
+    /// Closes the connection.
+    Drop,
+    /// At the end: keeps the message and closes the connection without a reply.
+    KeepAndDrop,
+    /// Says nothing until the client goes.
+    Hang,
+}
+
+/// A message the server kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    pub to: String,
+    pub data: Vec<u8>,
+    /// Whether the client was sent a reply.
+    pub replied: bool,
+}
+
+/// How the server is protected.
+#[derive(Clone)]
+pub enum Guard {
+    Plain,
+    Starttls(Arc<ServerConfig>),
+    Implicit(Arc<ServerConfig>),
+}
+
+type Decide = Box<dyn FnMut(Step, &str) -> Act + Send>;
+
+struct Shared {
+    kept: Mutex<Vec<Kept>>,
+    lines: Mutex<Vec<String>>,
+    over: AtomicBool,
+}
+
+pub struct Server {
+    pub port: u16,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// A server with these mechanisms of AUTH, such as "PLAIN LOGIN"; none when empty.
+    pub fn start(guard: Guard, auth: &'static str, decide: Decide) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared {
+            kept: Mutex::default(),
+            lines: Mutex::default(),
+            over: AtomicBool::new(false),
+        });
+        let seen = shared.clone();
+        let thread = std::thread::spawn(move || {
+            let mut decide = decide;
+            for stream in listener.incoming() {
+                if seen.over.load(Ordering::SeqCst) {
+                    return;
+                }
+                // A connection that ends early is what some tests are about.
+                let _ = serve(stream.unwrap(), &guard, auth, &mut decide, &seen);
+            }
+        });
+        Self {
+            port,
+            shared,
+            thread: Some(thread),
+        }
+    }
+
+    pub fn plain(decide: impl FnMut(Step, &str) -> Act + Send + 'static) -> Self {
+        Self::start(Guard::Plain, "", Box::new(decide))
+    }
+
+    pub fn kept(&self) -> Vec<Kept> {
+        self.shared.kept.lock().unwrap().clone()
+    }
+
+    /// The commands of all sessions, in order.
+    pub fn lines(&self) -> Vec<String> {
+        self.shared.lines.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        let _ = self.thread.take().unwrap().join();
+    }
+}
+
+trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
+
+fn secure(config: &Arc<ServerConfig>, tcp: &TcpStream) -> std::io::Result<Box<dyn Stream>> {
+    let connection = ServerConnection::new(config.clone()).unwrap();
+    Ok(Box::new(StreamOwned::new(connection, tcp.try_clone()?)))
+}
+
+fn serve(
+    tcp: TcpStream,
+    guard: &Guard,
+    auth: &str,
+    decide: &mut Decide,
+    shared: &Shared,
+) -> std::io::Result<()> {
+    let stream: Box<dyn Stream> = match guard {
+        Guard::Implicit(config) => secure(config, &tcp)?,
+        _ => Box::new(tcp.try_clone()?),
+    };
+    let mut stream = BufReader::new(stream);
+    let mut is_secure = matches!(guard, Guard::Implicit(_));
+    let mut to = String::new();
+    let mut pending = Some((Step::Connect, String::new(), "220 test ESMTP".to_string()));
+    loop {
+        if let Some((step, line, good)) = pending.take() {
+            match decide(step, &line) {
+                Act::Good => say(&mut stream, &format!("{good}\r\n"))?,
+                Act::Say(reply) => say(&mut stream, &format!("{reply}\r\n"))?,
+                Act::Drop | Act::KeepAndDrop => return Ok(()),
+                Act::Hang => {
+                    let _ = stream.read_to_end(&mut Vec::new());
+                    return Ok(());
+                }
+            }
+        }
+        let mut line = String::new();
+        if stream.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let line = line.trim_end().to_string();
+        shared.lines.lock().unwrap().push(line.clone());
+        let word = line
+            .split([' ', ':'])
+            .next()
+            .unwrap_or_default()
+            .to_uppercase();
+        match word.as_str() {
+            "EHLO" => {
+                let mut text = String::from("250-test\r\n");
+                if matches!(guard, Guard::Starttls(_)) && !is_secure {
+                    text.push_str("250-STARTTLS\r\n");
+                }
+                if !auth.is_empty() {
+                    text.push_str(&format!("250-AUTH {auth}\r\n"));
+                }
+                say(&mut stream, &format!("{text}250 8BITMIME\r\n"))?;
+            }
+            "STARTTLS" => {
+                say(&mut stream, "220 go\r\n")?;
+                if let Guard::Starttls(config) = guard {
+                    stream = BufReader::new(secure(config, &tcp)?);
+                    is_secure = true;
+                }
+            }
+            "AUTH" => pending = Some((Step::Auth, line, "235 in".to_string())),
+            "MAIL" => pending = Some((Step::Mail, line, "250 ok".to_string())),
+            "RCPT" => {
+                to = line
+                    .split(['<', '>'])
+                    .nth(1)
+                    .unwrap_or_default()
+                    .to_string();
+                pending = Some((Step::Rcpt, line, "250 ok".to_string()));
+            }
+            "DATA" => match decide(Step::Data, &to) {
+                Act::Good => {
+                    say(&mut stream, "354 go\r\n")?;
+                    let data = read_data(&mut stream)?;
+                    let act = decide(Step::End, &to);
+                    let keep = |replied| {
+                        let (to, data) = (to.clone(), data.clone());
+                        let kept = Kept { to, data, replied };
+                        shared.kept.lock().unwrap().push(kept);
+                    };
+                    match act {
+                        Act::Good => {
+                            keep(true);
+                            say(&mut stream, "250 queued as 1\r\n")?;
+                        }
+                        Act::Say(reply) => say(&mut stream, &format!("{reply}\r\n"))?,
+                        Act::KeepAndDrop => {
+                            keep(false);
+                            return Ok(());
+                        }
+                        Act::Drop => return Ok(()),
+                        Act::Hang => {
+                            keep(false);
+                            let _ = stream.read_to_end(&mut Vec::new());
+                            return Ok(());
+                        }
+                    }
+                }
+                Act::Say(reply) => {
+                    say(&mut stream, &format!("{reply}\r\n"))?;
+                }
+                Act::Hang => {
+                    let _ = stream.read_to_end(&mut Vec::new());
+                    return Ok(());
+                }
+                Act::Drop | Act::KeepAndDrop => return Ok(()),
+            },
+            "QUIT" => {
+                return say(&mut stream, "221 bye\r\n");
+            }
+            _ => {
+                say(&mut stream, "250 ok\r\n")?;
+            }
+        }
+    }
+}
+
+/// Writes at once: pieces would wait for each other.
+fn say(stream: &mut BufReader<Box<dyn Stream>>, text: &str) -> std::io::Result<()> {
+    stream.get_mut().write_all(text.as_bytes())?;
+    stream.get_mut().flush()
+}
+
+/// A message without its dots and its end.
+fn read_data(stream: &mut BufReader<Box<dyn Stream>>) -> std::io::Result<Vec<u8>> {
+    let mut data = Vec::new();
+    loop {
+        let mut line = Vec::new();
+        if stream.read_until(b'\n', &mut line)? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        if line == b".\r\n" {
+            return Ok(data);
+        }
+        data.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
+    }
+}
+
+/// A certificate authority of a test: its PEM text, and a server's configuration for a name.
+pub fn authority(name: &str) -> (String, Arc<ServerConfig>) {
+    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let server = CertificateParams::new(vec![name.to_string()]).unwrap();
+    let server = server.signed_by(&key, &issuer).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![server.der().clone()],
+            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        )
+        .unwrap();
+    (issuer.pem(), Arc::new(config))
+}
+
+/// A server that answers each request with what a function makes of its body.
+pub struct TokenServer {
+    pub port: u16,
+    pub bodies: Arc<Mutex<Vec<String>>>,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TokenServer {
+    pub fn start(mut answer: impl FnMut(usize) -> (u16, String) + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let bodies: Arc<Mutex<Vec<String>>> = Arc::default();
+        let over = Arc::new(AtomicBool::new(false));
+        let (seen, end) = (bodies.clone(), over.clone());
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if end.load(Ordering::SeqCst) {
+                    return;
+                }
+                let mut stream = BufReader::new(stream.unwrap());
+                let mut length = 0;
+                loop {
+                    let mut line = String::new();
+                    if stream.read_line(&mut line).unwrap_or(0) == 0 || line == "\r\n" {
+                        break;
+                    }
+                    let line = line.to_lowercase();
+                    if let Some(value) = line.strip_prefix("content-length:") {
+                        length = value.trim().parse().unwrap();
+                    }
+                }
+                let mut body = vec![0; length];
+                stream.read_exact(&mut body).unwrap();
+                let mut bodies = seen.lock().unwrap();
+                bodies.push(String::from_utf8(body).unwrap());
+                let (status, text) = answer(bodies.len());
+                let _ = write!(
+                    stream.get_mut(),
+                    "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\n\
+                     Location: http://127.0.0.1:1/\r\nConnection: close\r\n\
+                     Content-Length: {}\r\n\r\n{text}",
+                    text.len()
+                );
+            }
+        });
+        Self {
+            port,
+            bodies,
+            over,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for TokenServer {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        let _ = self.thread.take().unwrap().join();
+    }
+}

@@ -1,0 +1,119 @@
+//! Texts from records and job files, made safe for headers and bodies.
+
+use retrocast_domain::number::{NBSP, THIN};
+
+/// Stands in place of a character that is not shown.
+const REPLACEMENT: char = '□';
+
+/// Returns a text on one line, of `limit` characters at most, in which every character that would be
+/// hidden or would reorder others is replaced by one sign. Several spaces become one: headers that are
+/// folded keep no others. A longer text is cut at a word and ends with an ellipsis.
+pub fn one_line(text: &str, limit: usize) -> String {
+    let mut last = ' ';
+    let single = shown(text.trim()).filter(|c| {
+        let is_new = *c != ' ' || last != ' ';
+        last = *c;
+        is_new
+    });
+    cut(single, limit)
+}
+
+/// The characters of a text that are shown.
+fn shown(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter_map(|c| match c {
+        '\n' | '\r' | '\t' => Some(' '),
+        // These only steer how their neighbours look; the text reads the same without them.
+        '\u{ad}' | '\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}' => None,
+        c if is_hidden(c) => Some(REPLACEMENT),
+        c => Some(c),
+    })
+}
+
+fn cut(text: impl Iterator<Item = char>, limit: usize) -> String {
+    let shown: Vec<char> = text.take(limit.saturating_add(1)).collect();
+    if shown.len() <= limit {
+        return shown.into_iter().collect();
+    }
+    let room = &shown[..limit.saturating_sub(1)];
+    // A cut in the second half loses little of the text.
+    let word = room.iter().rposition(|c| c.is_whitespace());
+    let end = word.filter(|at| *at > limit / 2).unwrap_or(room.len());
+    let mut out: String = room[..end].iter().collect();
+    out.truncate(out.trim_end_matches([' ', ',', ';', ':', NBSP]).len());
+    out.push('…');
+    out
+}
+
+/// Returns a text of several lines with the same care, of `limit` characters at most.
+pub fn lines(text: &str, limit: usize) -> String {
+    let mut out = String::new();
+    let mut left = limit;
+    for line in text.lines() {
+        if left == 0 {
+            out.push_str("…\n");
+            break;
+        }
+        let line = cut(shown(line.trim_end()), left);
+        left = left.saturating_sub(line.chars().count() + 1);
+        out.push_str(&line);
+        out.push('\n');
+    }
+    out
+}
+
+/// Returns a text with plain spaces: those of a special width gain nothing in a fixed font.
+pub fn plain_spaces(text: &str) -> String {
+    text.replace([NBSP, THIN], " ")
+}
+
+/// Wraps a text at words, `width` columns at most, with each further line behind `indent` spaces.
+pub fn wrap(text: &str, width: usize, indent: usize) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    // Spaces of a special width hold a number and its unit together.
+    for word in text.split([' ', '\n']).filter(|word| !word.is_empty()) {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > width {
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
+        } else if column > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(&plain_spaces(word));
+        column += length;
+    }
+    out
+}
+
+/// Tells whether a character is not drawn, turns the direction of others, or is forbidden in XML.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2061}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+        || u32::from(c) & 0xfffe == 0xfffe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_stays_one_and_short() {
+        assert_eq!(one_line(" a\r\nBcc: b\u{202e}\u{7} ", 80), "a Bcc: b□□");
+        assert_eq!(one_line("one two three four", 12), "one two…");
+        assert_eq!(one_line("one two three four", 18), "one two three four");
+        assert_eq!(one_line(&"x".repeat(50), 10), format!("{}…", "x".repeat(9)));
+        assert_eq!(lines("a\n  b\u{1b}[2J  c\n", 80), "a\n  b□[2J  c\n");
+    }
+
+    #[test]
+    fn long_texts_are_wrapped_at_words() {
+        assert_eq!(wrap("- one two three", 9, 2), "- one two\n  three");
+        assert_eq!(
+            wrap("some 98\u{202f}993\u{a0}records", 12, 0),
+            "some\n98 993 records"
+        );
+    }
+}

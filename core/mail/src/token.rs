@@ -1,0 +1,153 @@
+//! Access tokens for providers that take no passwords any more (RFC 6749, section 4.4).
+
+use crate::{
+    settings::{Secret, is_loopback},
+    text::one_line,
+};
+use serde::Deserialize;
+use std::time::{Duration, Instant};
+use ureq::{
+    Agent,
+    tls::{RootCerts, TlsConfig},
+};
+use url::Url;
+
+/// How long the answer to a request may take.
+const LIMIT: Duration = Duration::from_secs(30);
+/// Bytes of an answer at most.
+const ANSWER_MAX: u64 = 256 << 10;
+/// A token is renewed this long before it ends, so that it outlives a login.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// Fetches tokens with client credentials and keeps each until shortly before its end.
+#[derive(Debug)]
+pub struct TokenSource {
+    url: Url,
+    client_id: String,
+    client_secret: Secret,
+    scope: Option<String>,
+    agent: Agent,
+    kept: Option<(Secret, Instant)>,
+}
+
+/// A token.
+#[derive(Debug)]
+pub struct Token {
+    /// The token itself.
+    pub secret: Secret,
+    /// Whether it was fetched for an earlier login: then a refusal may only mean that it was withdrawn.
+    pub is_reused: bool,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    access_token: Option<String>,
+    expires_in: Option<u64>,
+    error: Option<String>,
+    error_description: Option<String>,
+}
+
+impl TokenSource {
+    /// Makes a source; nothing is fetched yet.
+    pub fn new(url: Url, client_id: String, client_secret: Secret, scope: Option<String>) -> Self {
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::PlatformVerifier)
+            .build();
+        let mut config = Agent::config_builder()
+            .timeout_global(Some(LIMIT))
+            .http_status_as_error(false)
+            // The secret goes to the address that was named and to no other.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .tls_config(tls);
+        if url.host_str().is_some_and(is_loopback) {
+            config = config.proxy(None);
+        }
+        Self {
+            agent: config.build().into(),
+            url,
+            client_id,
+            client_secret,
+            scope,
+            kept: None,
+        }
+    }
+
+    /// Returns the kept token, or fetches one. Errors say what to do and show no secret.
+    pub fn token(&mut self) -> Result<Token, String> {
+        if let Some((secret, end)) = &self.kept
+            && Instant::now() < *end
+        {
+            return Ok(Token {
+                secret: secret.clone(),
+                is_reused: true,
+            });
+        }
+        let (secret, lifetime) = self.fetch()?;
+        self.kept = Instant::now()
+            .checked_add(lifetime.saturating_sub(MARGIN))
+            .map(|end| (secret.clone(), end));
+        Ok(Token {
+            secret,
+            is_reused: false,
+        })
+    }
+
+    /// Forgets the kept token, which a server refused.
+    pub fn forget(&mut self) {
+        self.kept = None;
+    }
+
+    fn fetch(&self) -> Result<(Secret, Duration), String> {
+        let host = self.url.host_str().unwrap_or_default();
+        let failed = |why: &str| {
+            let why = why.replace(self.client_secret.reveal(), "…");
+            format!("no access token from {host}: {}", one_line(&why, 300))
+        };
+        let mut form = vec![
+            ("grant_type", "client_credentials"),
+            ("client_id", &self.client_id),
+            ("client_secret", self.client_secret.reveal()),
+        ];
+        if let Some(scope) = &self.scope {
+            form.push(("scope", scope));
+        }
+        let sent = self.agent.post(self.url.as_str()).send_form(form);
+        let mut response = sent.map_err(|error| failed(&error.to_string()))?;
+        let status = response.status();
+        let text = response
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_MAX)
+            .read_to_string()
+            .map_err(|error| failed(&error.to_string()))?;
+        let answer: Option<Answer> = serde_json::from_str(&text).ok();
+        match answer {
+            Some(Answer {
+                access_token: Some(token),
+                expires_in,
+                ..
+            }) if status.is_success() && is_token(&token) => {
+                // Servers that name no end renew often enough (RFC 6749 leaves it open).
+                let lifetime = Duration::from_secs(expires_in.unwrap_or(300));
+                Ok((Secret::new(token), lifetime))
+            }
+            Some(Answer {
+                error: Some(error),
+                error_description,
+                ..
+            }) => {
+                let more = error_description.unwrap_or_default();
+                Err(failed(format!("{error}: {more}").trim_end_matches(": ")))
+            }
+            _ => Err(failed(&format!(
+                "the answer has status {status} and no token"
+            ))),
+        }
+    }
+}
+
+/// Tells whether a text can be a token (RFC 6750, 2.1); anything else could end the login command early.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic())
+}
