@@ -677,6 +677,8 @@ mod tests {
         let mut commands = 0;
         for page in pages {
             let text = std::fs::read_to_string(&page).unwrap();
+            // A command may go over several lines.
+            let text = text.replace("\\\n", " ");
             let lines = text.lines().map(str::trim);
             for line in lines.filter(|line| line.starts_with("retrocast ")) {
                 if let Err(error) = Arguments::try_parse_from(words(line)) {

@@ -6,6 +6,19 @@ use retrocast_domain::{
     window::{long, month_name},
 };
 
+/// Why a record was left out, for readers who do not know the classes by their names.
+pub(crate) fn refusal(reason: &str) -> &str {
+    match reason {
+        "missing required" => "a required field is missing",
+        "not allowed" => "a value is not allowed",
+        "out of range" => "a value is out of range",
+        "wrong type" => "a value has the wrong type",
+        "too long" => "a text is too long",
+        "too short" => "a text is too short",
+        other => other,
+    }
+}
+
 /// The replacement of a name that is empty or blank.
 pub(crate) const BLANK: &str = "(blank)";
 

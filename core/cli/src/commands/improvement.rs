@@ -1,6 +1,9 @@
 //! `retrocast improvement`: the register of improvements, kept in the ledger.
 
-use super::{lake::line, print, print_json, table};
+use super::{
+    lake::{one_line, table},
+    print, print_json,
+};
 use crate::{
     Exit,
     arguments::{About, Details, ImprovementCommand},
@@ -129,7 +132,7 @@ impl Register {
         }
         let text = |argument: &str, text: &str| match text.trim() {
             "" => Ok(String::new()),
-            text => line(argument, text),
+            text => one_line(argument, text),
         };
         let improvement = Improvement {
             id: about.id.clone(),
@@ -137,7 +140,7 @@ impl Register {
             time: Timestamp::UNIX_EPOCH,
             who: String::new(),
             why: String::new(),
-            title: line("--title", &details.title)?,
+            title: one_line("--title", &details.title)?,
             category: text("--category", &details.category)?,
             owner: text("--owner", &details.owner)?,
             component: text("--component", &details.component)?,
@@ -174,10 +177,10 @@ impl Register {
     }
 
     fn record(&self, mut improvement: Improvement, about: &About) -> anyhow::Result<()> {
-        improvement.who = line("--who", about.who.as_deref().unwrap_or_default())?;
+        improvement.who = one_line("--who", about.who.as_deref().unwrap_or_default())?;
         improvement.why = match about.why.trim() {
             "" => String::new(),
-            why => line("--why", why)?,
+            why => one_line("--why", why)?,
         };
         improvement.time = match about.on {
             Some(day) => day.in_tz("UTC")?.timestamp(),

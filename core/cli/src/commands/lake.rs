@@ -128,7 +128,7 @@ fn open(runtime: &Runtime, workspace: &Workspace, job: &str) -> anyhow::Result<L
 }
 
 /// Normalises a text of the user: one line that is not empty.
-pub(super) fn line(argument: &str, text: &str) -> Result<String, WrongUsage> {
+pub(super) fn one_line(argument: &str, text: &str) -> Result<String, WrongUsage> {
     let text = text.trim();
     if text.is_empty() {
         return Err(WrongUsage(format!("{argument} is empty")));
@@ -493,7 +493,7 @@ mod tests {
 
     #[test]
     fn texts_are_one_line() {
-        let check = |given: &str| line("--why", given).map_err(|error| error.to_string());
+        let check = |given: &str| one_line("--why", given).map_err(|error| error.to_string());
         assert_eq!(check(" a load test ").unwrap(), "a load test");
         assert_eq!(check(" ").unwrap_err(), "--why is empty");
         for wrong in ["a\nb", &"x".repeat(TEXT_MAX + 1)] {

@@ -91,9 +91,9 @@ fn mistakes_are_said_with_their_places() {
         &[
             &format!("\"later\": string \"later\" is not a duration; {DURATION_HELP}"),
             "\"ops\": string \"ops\" is not a mail address; one address, such as \"ops@example.org\"",
-            "0: `most` must be at least 1; ",
             "0: `most` has no effect unless all missed runs are caught up; \
              set missed = \"all\", or leave `most` out",
+            "0: `most` must be at least 1; ",
         ],
     );
     said(

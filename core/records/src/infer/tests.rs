@@ -561,7 +561,7 @@ fn what_cannot_be_drafted_says_so() {
     let told = wait(infer(&Input::of("b", "b.jsonl.gz"), folder.path())).unwrap_err();
     let told = told.to_string();
     assert!(
-        told.contains("(\"b.jsonl.gz\": its name says that it is packed"),
+        told.contains("(\"b.jsonl.gz\": its name ends as if compressed with gzip, but it is not"),
         "{told}"
     );
     assert!(drafted("{\"\":2}\n").is_err(), "no field that can be named");

@@ -1,7 +1,7 @@
 //! Notes on data and method for the reader, as sentences.
 
 use super::title;
-use crate::words::capital;
+use crate::words::{capital, refusal};
 use jiff::civil::Date;
 use retrocast_domain::{
     Cell, CellStatus, Window,
@@ -230,12 +230,12 @@ fn read_note(source: &SourceNote) -> String {
     let mut text = format!("{name}: {records} in {files}, {share} accepted");
     let refused: u64 = source.quarantined.iter().map(|(_, n)| n).sum();
     if let [(reason, n)] = source.quarantined.as_slice() {
-        text.push_str(&format!("; {} left out ({reason})", count(*n)));
+        text.push_str(&format!("; {} left out ({})", count(*n), refusal(reason)));
     } else if refused > 0 {
         let words: Vec<String> = source
             .quarantined
             .iter()
-            .map(|(reason, n)| format!("{} ({reason})", count(*n)))
+            .map(|(reason, n)| format!("{} ({})", count(*n), refusal(reason)))
             .collect();
         let named = some_of(&words, words.len() as u64, "reason");
         text.push_str(&format!("; {} left out: {named}", count(refused)));

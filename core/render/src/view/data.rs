@@ -1,7 +1,7 @@
 //! The plan, the sources and the provenance in words.
 
 use super::TABLE_ROWS_MAX;
-use crate::words::{minute_in, shorten};
+use crate::words::{minute_in, refusal, shorten};
 use retrocast_domain::{
     Report,
     number::{count, percent},
@@ -76,7 +76,11 @@ pub(super) fn source(source: &SourceNote, timezone: &str) -> SourceView {
             ),
             _ => String::new(),
         },
-        reasons: counted(&source.quarantined),
+        reasons: {
+            let reasons = source.quarantined.iter();
+            let worded = reasons.map(|(reason, n)| (refusal(reason).to_string(), *n));
+            counted(&worded.collect::<Vec<_>>())
+        },
         broken: source
             .broken_files
             .iter()

@@ -54,7 +54,7 @@ fn a_drifting_metric_reaches_its_limit_and_a_level_one_does_not() {
     let begins = "Memory in api would reach 80 % of its limit of 100 % on ";
     assert!(words.starts_with(begins), "{words}");
     assert!(
-        words.contains("percentage points a week as it has since about"),
+        words.contains("percentage points a week, as it has since around"),
         "{words}"
     );
     // The dates are those at which the drawn interval of the line meets the limit.

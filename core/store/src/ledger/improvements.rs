@@ -38,14 +38,17 @@ impl ImprovementState {
     /// Whether an improvement may change from `before` to this state. An implemented one may be recorded
     /// as implemented again, which corrects its date.
     pub fn may_follow(self, before: Option<Self>) -> bool {
-        match (self, before) {
+        matches!(
+            (self, before),
             (Self::Proposed, None)
-            | (Self::Accepted, Some(Self::Proposed | Self::Rejected))
-            | (Self::Rejected, Some(Self::Proposed | Self::Accepted))
-            | (Self::Implemented, Some(Self::Proposed | Self::Accepted | Self::Implemented))
-            | (Self::Closed, Some(Self::Implemented)) => true,
-            _ => false,
-        }
+                | (Self::Accepted, Some(Self::Proposed | Self::Rejected))
+                | (Self::Rejected, Some(Self::Proposed | Self::Accepted))
+                | (
+                    Self::Implemented,
+                    Some(Self::Proposed | Self::Accepted | Self::Implemented),
+                )
+                | (Self::Closed, Some(Self::Implemented))
+        )
     }
 }
 

@@ -1,6 +1,6 @@
 //! `retrocast lake decide` and `decisions`: what people decided about findings, key figures and effects.
 
-use super::{line, print, print_json, table};
+use super::{one_line, print, print_json, table};
 use crate::{arguments::DecisionArguments, diagnose::WrongUsage};
 use jiff::Timestamp;
 use retrocast_store::{
@@ -32,11 +32,11 @@ pub fn decide(runtime: &Runtime, lake: &Lake, arguments: &DecisionArguments) -> 
     let who = arguments.who.as_deref().unwrap_or_default();
     let decision = Decision {
         time: Timestamp::now(),
-        who: line("--who", who)?,
+        who: one_line("--who", who)?,
         noun: noun.name.to_string(),
         key: arguments.key.clone(),
-        decision: line("DECISION", &arguments.decision)?,
-        why: line("--why", &arguments.why)?,
+        decision: one_line("DECISION", &arguments.decision)?,
+        why: one_line("--why", &arguments.why)?,
     };
     runtime.block_on(ledger.decide(&decision))?;
     let Decision {

@@ -193,7 +193,7 @@ impl Reader<'_> {
         if let Err((at, message)) = directives(text) {
             let place = at.and_then(|at| self.within_text(&value.span(), text, at));
             let epochs = EpochUnit::ALL.map(EpochUnit::word);
-            let help = match nearest(text, epochs) {
+            let help = match nearest(text, epochs).filter(|_| text.contains('_')) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None if text.starts_with("epoch") => EPOCHS.to_string(),
                 None => format!("{DIRECTIVES}; {EPOCHS}"),

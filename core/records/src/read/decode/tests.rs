@@ -61,7 +61,7 @@ fn zeros_after_members_are_padding() {
 }
 
 #[test]
-fn what_cannot_be_unpacked_is_told() {
+fn what_cannot_be_unpacked_is_an_error() {
     let check = |bytes: &[u8], name: &str, words: &str| {
         let said = text(bytes, name).unwrap_err();
         assert!(said.contains(words), "{said}");
@@ -72,7 +72,7 @@ fn what_cannot_be_unpacked_is_told() {
     check(&whole[..whole.len() - 2], "x", "is cut off");
     check(b"BZh91AY", "x", "packed with bzip2, which is not read");
     check(b"PK\x03\x04....", "x", "packed with zip");
-    check(b"id,name\n1,one and more\n", "x.csv.gz", "and it is not");
+    check(b"id,name\n1,one and more\n", "x.csv.gz", "but it is not");
     check(b"id,name\n1,one and more\n", "x.csv.zst", "frame");
 }
 
