@@ -189,7 +189,7 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
     ];
     register(&close).expect(0);
     let again = run().expect(0);
-    let stdout = again.stdout;
+    let stdout = again.stdout.replace('\u{a0}', " ");
     assert!(stdout.contains("0 nodes executed, 4 reused"), "{stdout}");
     retrocast_in(folder, &["run", "small", "--date", "2026-11-16"]).expect(0);
     let all = runs(&scratch.join("reports"), "small");

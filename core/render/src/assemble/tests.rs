@@ -533,7 +533,7 @@ fn source_notes_have_right_plurals() {
     let mut one = tickets.clone();
     one.quarantined.pop();
     one.duplicates = 0;
-    assert!(notes::source_notes(&one)[0].ends_with("accepted; 30 left out (wrong type)."));
+    assert!(notes::source_notes(&one)[0].ends_with("left out (a value has the wrong type)."));
     (one.records, one.accepted) = (5, 3);
     let handful = plain(&notes::source_notes(&one)[0]);
     assert!(
@@ -547,8 +547,8 @@ fn source_notes_have_right_plurals() {
     assert_eq!(
         notes,
         [
-            "tickets: 12 345 records in 14 files, 99.6 % accepted; 45 left out: 30 (wrong type) and 15 \
-             (late); 1 duplicate.",
+            "tickets: 12 345 records in 14 files, 99.6 % accepted; 45 left out: 30 (a value has the \
+             wrong type) and 15 (late); 1 duplicate.",
             "tickets: 1 file could not be read to its end: a.gz (cut off).",
             "tickets: 1 field is not in the contract: colour (1 record).",
         ]

@@ -259,7 +259,7 @@ async fn tables_that_are_not_there_are_told_with_those_that_are() {
         ),
         (
             "select * from ledger.x",
-            "findings, kpis, effects, decisions, runs",
+            "findings, kpis, effects, decisions, improvements, runs",
         ),
         ("select * from ledger.findings@3", "ledger__findings@3"),
         (
