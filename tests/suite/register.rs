@@ -115,6 +115,19 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
         "2026-09-25",
     ];
     register(&accept).expect(0);
+    let before = [
+        "reject",
+        "small",
+        "half",
+        "--who",
+        "bea",
+        "--on",
+        "2026-09-24",
+    ];
+    says(
+        &register(&before).expect(2),
+        &["the last change of half is of 2026-09-25"],
+    );
     let early = ["close", "small", "half", "--who", "bea"];
     says(
         &register(&early).expect(2),
@@ -148,6 +161,18 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
     ];
     register(&other).expect(0);
 
+    // Changes of one day keep their order.
+    for (command, state) in [("reject", "rejected"), ("accept", "accepted")] {
+        let day = ["--who", "bea", "--on", "2026-10-01"];
+        register(&[&[command, "small", "other"], &day[..]].concat()).expect(0);
+        let listed = register(&["list", "small", "--state", state])
+            .expect(0)
+            .stdout;
+        assert!(listed.contains("other"), "{listed}");
+    }
+    let typo = register(&["list", "small", "--state", "acepted"]).expect(2);
+    says(&typo, &["'accepted'"]);
+
     run().expect(0);
     let all = runs(&scratch.join("reports"), "small");
     let measured = all.iter().find(|run| **run != empty).expect("another run");
@@ -165,7 +190,7 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
         .iter()
         .map(|one| one["state"].as_str().unwrap())
         .collect();
-    assert_eq!(states, ["implemented", "proposed"]);
+    assert_eq!(states, ["implemented", "accepted"]);
     let shown = register(&["show", "small", "half"]).expect(0).stdout;
     for part in [
         "Cache sessions",

@@ -1,7 +1,7 @@
 //! `cargo xtask package`: what is handed to users who build nothing: an archive, a Debian package, and the
 //! folder that the container image is made from.
 
-use crate::{build, program, root, run, target};
+use crate::{build, gallery::copy, program, root, run, target};
 use std::{fs, path::Path, process::Command};
 
 /// What stands beside the program.
@@ -47,10 +47,13 @@ fn fill(bin: &Path, share: &Path) -> Result<(), String> {
     for folder in [bin, share] {
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
-    let copy = |from: &Path, to: &Path| run(Command::new("cp").arg("-R").arg(from).arg(to));
-    copy(&program(), &bin.join("retrocast"))?;
+    let file = |from: &Path, to: &Path| {
+        let copied = fs::copy(from, to);
+        copied.map_err(|error| format!("{}: {error}", from.display()))
+    };
+    file(&program(), &bin.join("retrocast"))?;
     for page in PAGES {
-        copy(&root().join(page), &share.join(page))?;
+        file(&root().join(page), &share.join(page))?;
     }
     for (from, to) in FOLDERS {
         copy(&root().join(from), &share.join(to))?;

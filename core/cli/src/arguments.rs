@@ -382,7 +382,7 @@ Examples:
         subcommand_negates_reqs = true
     )]
     Evaluate {
-        /// What to evaluate instead of a run.
+        /// Evaluation other than that of a run.
         #[command(subcommand)]
         command: Option<EvaluateCommand>,
         /// File truth.json of the simulation
@@ -574,7 +574,7 @@ fn memory(text: &str) -> Result<u64, String> {
     }
 }
 
-/// What can be evaluated besides a run.
+/// Evaluations besides that of a run.
 #[derive(Debug, Subcommand)]
 pub enum EvaluateCommand {
     /// Measure the effect of a change from a CSV file

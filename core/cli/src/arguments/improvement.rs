@@ -4,7 +4,7 @@ use super::date;
 use clap::{Args, Subcommand};
 use jiff::civil::Date;
 
-/// What can be done with the register of improvements.
+/// Commands on the register of improvements.
 #[derive(Debug, Subcommand)]
 pub enum ImprovementCommand {
     /// Put an improvement on the register
@@ -63,7 +63,8 @@ A job measures the improvements of the register with two stages:
         /// Job: its name
         job: String,
         /// Only improvements in this state
-        #[arg(long, value_name = "STATE")]
+        #[arg(long, value_name = "STATE", value_parser =
+            ["proposed", "accepted", "rejected", "implemented", "closed"])]
         state: Option<String>,
         /// Print JSON
         #[arg(long)]
@@ -99,7 +100,7 @@ pub struct About {
     pub on: Option<Date>,
 }
 
-/// What an improvement is meant to change.
+/// The intended change of an improvement.
 #[derive(Debug, Args)]
 pub struct Details {
     /// Title

@@ -11,7 +11,7 @@ use crate::{
     workspace::Workspace,
 };
 use anyhow::Context as _;
-use jiff::{Timestamp, Zoned};
+use jiff::{Timestamp, ToSpan as _, Zoned, civil::Date};
 use retrocast_domain::{number, suggest::nearest};
 use retrocast_store::{
     Lake, Ledger,
@@ -33,48 +33,31 @@ struct Register {
 
 /// Does what was typed.
 pub fn improvement(workspace: &Workspace, command: ImprovementCommand) -> anyhow::Result<Exit> {
+    let change =
+        |about: &About, state| Register::open(workspace, &about.job)?.change(about, state, |_| ());
     match command {
         ImprovementCommand::Propose { about, details } => {
             Register::open(workspace, &about.job)?.propose(&about, details)?;
         }
-        ImprovementCommand::Accept { about } => {
-            Register::open(workspace, &about.job)?.change(
-                &about,
-                ImprovementState::Accepted,
-                |_| (),
-            )?;
-        }
-        ImprovementCommand::Reject { about } => {
-            Register::open(workspace, &about.job)?.change(
-                &about,
-                ImprovementState::Rejected,
-                |_| (),
-            )?;
-        }
-        ImprovementCommand::Close { about } => {
-            Register::open(workspace, &about.job)?.change(
-                &about,
-                ImprovementState::Closed,
-                |_| (),
-            )?;
-        }
+        ImprovementCommand::Accept { about } => change(&about, ImprovementState::Accepted)?,
+        ImprovementCommand::Reject { about } => change(&about, ImprovementState::Rejected)?,
+        ImprovementCommand::Close { about } => change(&about, ImprovementState::Closed)?,
         ImprovementCommand::Implement { about, date, cost } => {
             let date = date.unwrap_or_else(|| Zoned::now().date());
-            let with = |improvement: &mut Improvement| {
-                improvement.date = Some(date);
-                improvement.cost = cost.or(improvement.cost);
-            };
             Register::open(workspace, &about.job)?.change(
                 &about,
                 ImprovementState::Implemented,
-                with,
+                |improvement| {
+                    improvement.date = Some(date);
+                    improvement.cost = cost.or(improvement.cost);
+                },
             )?;
         }
         ImprovementCommand::List { job, state, json } => {
             Register::open(workspace, &job)?.list(state.as_deref(), json)?;
         }
         ImprovementCommand::Show { job, id, json } => {
-            Register::open(workspace, &job)?.show(&id, json)?;
+            Register::open(workspace, &job)?.show(&job, &id, json)?;
         }
     }
     Ok(Exit::Done)
@@ -152,7 +135,7 @@ impl Register {
             link: text("--link", &details.link)?,
             finding: details.finding,
         };
-        self.record(improvement, about)
+        self.record(improvement, about, time_of(about, None)?)
     }
 
     /// Changes the state of an improvement that is on the register.
@@ -171,21 +154,24 @@ impl Register {
             );
             return Err(WrongUsage(message).into());
         }
+        let time = time_of(about, Some(improvement.time))?;
         improvement.state = state;
         with(&mut improvement);
-        self.record(improvement, about)
+        self.record(improvement, about, time)
     }
 
-    fn record(&self, mut improvement: Improvement, about: &About) -> anyhow::Result<()> {
+    fn record(
+        &self,
+        mut improvement: Improvement,
+        about: &About,
+        time: Timestamp,
+    ) -> anyhow::Result<()> {
         improvement.who = one_line("--who", about.who.as_deref().unwrap_or_default())?;
         improvement.why = match about.why.trim() {
             "" => String::new(),
             why => one_line("--why", why)?,
         };
-        improvement.time = match about.on {
-            Some(day) => day.in_tz("UTC")?.timestamp(),
-            None => Timestamp::now(),
-        };
+        improvement.time = time;
         self.runtime.block_on(self.ledger.record(&improvement))?;
         let Improvement { id, state, who, .. } = &improvement;
         let on = improvement
@@ -215,7 +201,9 @@ impl Register {
         ];
         let rows = shown.iter().map(|one| {
             let date = one.date.map_or_else(String::new, |date| date.to_string());
-            let expected = one.expected_relative.map_or_else(String::new, change);
+            let expected = one
+                .expected_relative
+                .map_or_else(String::new, number::change);
             let texts = [
                 one.id.clone(),
                 one.state.to_string(),
@@ -236,9 +224,9 @@ impl Register {
         Ok(print(&table(&answer))?)
     }
 
-    fn show(&self, id: &str, as_json: bool) -> anyhow::Result<()> {
+    fn show(&self, job: &str, id: &str, as_json: bool) -> anyhow::Result<()> {
         let changes = self.changes()?;
-        let now = find(&changes, "JOB", id)?;
+        let now = find(&changes, job, id)?;
         let history: Vec<&Improvement> = changes.iter().filter(|one| one.id == id).collect();
         if as_json {
             return print_json(&history);
@@ -250,7 +238,7 @@ impl Register {
             ("first day", date),
             ("component", Some(now.component.clone())),
             ("metric", Some(now.metric.clone())),
-            ("expected", now.expected_relative.map(change)),
+            ("expected", now.expected_relative.map(number::change)),
             ("category", Some(now.category.clone())),
             ("owner", Some(now.owner.clone())),
             ("cost", now.cost.map(number::sensible)),
@@ -274,11 +262,24 @@ impl Register {
     }
 }
 
-/// "−30 %".
-fn change(relative: f64) -> String {
-    let text = number::percent(relative.abs());
-    let sign = if relative < 0.0 { "−" } else { "+" };
-    format!("{sign}{text}")
+/// The time of a change of state after the `last` one of its improvement: now, or on a day that is given.
+/// Changes of one day keep their order.
+fn time_of(about: &About, last: Option<Timestamp>) -> anyhow::Result<Timestamp> {
+    let midnight = |day: Date| anyhow::Ok(day.in_tz("UTC")?.timestamp());
+    let (begin, end) = match about.on {
+        Some(day) => (midnight(day)?, midnight(day.tomorrow()?)?),
+        None => (Timestamp::now(), Timestamp::now()),
+    };
+    match last {
+        Some(last) if last >= end => {
+            let id = &about.id;
+            let message =
+                format!("the last change of {id} is of {last:.0}: date this one after it");
+            Err(WrongUsage(message).into())
+        }
+        Some(last) if last >= begin => Ok(last.checked_add(1.microsecond())?),
+        _ => Ok(begin),
+    }
 }
 
 /// The improvement of an id as it is now.

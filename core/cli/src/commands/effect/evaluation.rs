@@ -1,8 +1,8 @@
-//! What is reported of a change, as JSON has it.
+//! The evaluation of a change, as JSON prints it.
 
 use serde::Serialize;
 
-/// What is reported of a change.
+/// The evaluation of a change.
 #[derive(Debug, Serialize)]
 pub(super) struct Evaluation {
     /// Column of the outcome.
@@ -41,7 +41,7 @@ pub(super) struct Evaluation {
     pub(super) caveats: Vec<String>,
 }
 
-/// What is shown of the effect at the 5 % level.
+/// The direction of the effect at the 5 % level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Verdict {
