@@ -6,7 +6,7 @@ use crate::{runs, terminal, workspace::Workspace};
 use anyhow::Context as _;
 use jiff::{Timestamp, civil::Date};
 use retrocast_domain::Window;
-use retrocast_engine::{Job, RunResult};
+use retrocast_engine::Job;
 use retrocast_run::{LedgerRun, LedgerView, RunSummary, files::REPORT};
 use retrocast_store::{
     Lake, Ledger,
@@ -132,18 +132,12 @@ impl JobLedger {
 
 /// Publishes a run that has just ended. A ledger that cannot be written does not fail the run: the next run
 /// publishes it.
-pub fn publish_ended(workspace: &Workspace, job: &str, result: &RunResult) {
-    if !result.status.has_reports() {
-        return;
-    }
+pub fn publish_finished(workspace: &Workspace, job: &str) {
     let published =
         JobLedger::new(workspace, job).and_then(|ledger| ledger.publish(workspace, job));
     if let Err(error) = published {
         let error = terminal::line(&format!("{error:#}"), 600);
-        terminal::message!(
-            "warning: run {} is not in the ledger yet: {error}; the next run publishes it",
-            result.run
-        );
+        terminal::message!("warning: the ledger of {job} lacks its last runs: {error}");
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     Exit,
     arguments::{About, Details, ImprovementCommand},
     diagnose::WrongUsage,
+    ledger::publish_finished,
     workspace::Workspace,
 };
 use anyhow::Context as _;
@@ -37,7 +38,11 @@ pub fn improvement(workspace: &Workspace, command: ImprovementCommand) -> anyhow
         |about: &About, state| Register::open(workspace, &about.job)?.change(about, state, |_| ());
     match command {
         ImprovementCommand::Propose { about, details } => {
-            Register::open(workspace, &about.job)?.propose(&about, details)?;
+            let register = Register::open(workspace, &about.job)?;
+            if !details.finding.is_empty() {
+                publish_finished(workspace, &about.job);
+            }
+            register.propose(&about, details)?;
         }
         ImprovementCommand::Accept { about } => change(&about, ImprovementState::Accepted)?,
         ImprovementCommand::Reject { about } => change(&about, ImprovementState::Rejected)?,

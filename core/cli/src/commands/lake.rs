@@ -7,6 +7,7 @@ use crate::{
     Exit,
     arguments::{LakeCommand, SweepArguments},
     diagnose::WrongUsage,
+    ledger::publish_finished,
     terminal,
     workspace::Workspace,
 };
@@ -19,6 +20,7 @@ use retrocast_domain::{
 use retrocast_run::folder::run_folders_of;
 use retrocast_store::{
     DataType, Lake, Limits, ResourcePool, Sql,
+    ledger::SCHEMA,
     maintenance::{Answer, Sweep},
 };
 use serde_json::{Value, json};
@@ -60,6 +62,14 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
     | LakeCommand::Decisions { job, .. }
     | LakeCommand::Query { job, .. }) = &command;
     let lake = open(&runtime, workspace, job)?;
+    let reads_ledger = match &command {
+        LakeCommand::Gc { .. } => false,
+        LakeCommand::Query { sql, .. } => sql.to_lowercase().contains(SCHEMA),
+        _ => true,
+    };
+    if reads_ledger {
+        publish_finished(workspace, job);
+    }
     match command {
         LakeCommand::List { json, .. } => list(&runtime, &lake, json)?,
         LakeCommand::Show { dataset, json, .. } => show(&runtime, &lake, &dataset, json)?,

@@ -8,7 +8,7 @@ use crate::{
     Exit,
     arguments::{AgainArguments, JobArguments, MeansArguments},
     executor::{self, Work, coverage},
-    housekeeping, ledger, mail, progress, signals, terminal,
+    housekeeping, mail, progress, signals, terminal,
     workspace::Workspace,
 };
 use anyhow::Context as _;
@@ -195,7 +195,6 @@ fn attempt(
         housekeeping::said(workspace, &planned.plan)?;
     }
     archive::write_failure(workspace, &result);
-    ledger::publish_ended(workspace, &planned.plan.job, &result);
     Ok(result)
 }
 

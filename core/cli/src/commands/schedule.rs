@@ -11,7 +11,7 @@ use crate::{
     arguments::JobArguments,
     diagnose::{self, WrongUsage},
     executor::is_full,
-    housekeeping, mail, signals, terminal,
+    housekeeping, ledger, mail, signals, terminal,
     workspace::Workspace,
 };
 use anyhow::Context as _;
@@ -325,10 +325,12 @@ fn run_due(
         }
         return Ok(None);
     }
-    run::run_and_tell(workspace, &planned, means, |options| {
+    let exit = run::run_and_tell(workspace, &planned, means, |options| {
         options.due = Some(due);
-    })
-    .map(Some)
+    })?;
+    // Nobody waits for this run: what reads the lake without this program finds it as well.
+    ledger::publish_finished(workspace, &planned.plan.job);
+    Ok(Some(exit))
 }
 
 /// The reasons not to start a run now.

@@ -29,15 +29,15 @@ pub(super) fn send_mail(document: &Item) -> SendMail {
 #[cfg(test)]
 mod tests {
     use super::SendMail;
-    use crate::trial;
+    use crate::test_support;
 
     #[test]
     fn what_is_due_is_sent_unless_the_job_says_otherwise() {
-        assert_eq!(trial::job(trial::JOB).send_mail, SendMail::Scheduled);
-        let with = |word: &str| format!("{}\n[mail]\nsend = \"{word}\"\n", trial::JOB);
-        assert_eq!(trial::job(&with("never")).send_mail, SendMail::Never);
-        assert_eq!(trial::job(&with("always")).send_mail, SendMail::Always);
-        let checked = trial::checked(&with("sometimes"));
+        assert_eq!(test_support::job(test_support::JOB).send_mail, SendMail::Scheduled);
+        let with = |word: &str| format!("{}\n[mail]\nsend = \"{word}\"\n", test_support::JOB);
+        assert_eq!(test_support::job(&with("never")).send_mail, SendMail::Never);
+        assert_eq!(test_support::job(&with("always")).send_mail, SendMail::Always);
+        let checked = test_support::checked(&with("sometimes"));
         assert!(checked.job.is_none(), "{:?}", checked.diagnostics);
     }
 }
