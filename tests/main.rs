@@ -12,6 +12,7 @@ mod suite {
     mod killed;
     mod lake;
     mod ledger;
+    mod mail;
     mod mistakes;
     mod object_storage;
     mod pages;

@@ -4,6 +4,8 @@ use crate::{
     chart::Chart,
     effect::Effect,
     finding::{Chapter, Direction, Finding},
+    health::Health,
+    recommendation::Recommendation,
     source::SourceNote,
     table::Table,
 };
@@ -212,6 +214,12 @@ pub struct Cell {
     pub kpis: Vec<Kpi>,
     /// Effects of improvements.
     pub effects: Vec<Effect>,
+    /// Recommendations, the most promising first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recommendations: Vec<Recommendation>,
+    /// Health of components, the worst first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health: Vec<Health>,
     /// Charts.
     pub charts: Vec<Chart>,
     /// Tables.
@@ -256,6 +264,8 @@ impl Cell {
             findings: Vec::new(),
             kpis: Vec::new(),
             effects: Vec::new(),
+            recommendations: Vec::new(),
+            health: Vec::new(),
             charts: Vec::new(),
             tables: Vec::new(),
             caveats: Vec::new(),

@@ -28,6 +28,16 @@ impl Verdict {
         }
     }
 
+    /// Its name in data.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Works => "works",
+            Verdict::Unclear => "unclear",
+            Verdict::Harmful => "harmful",
+            Verdict::TooEarly => "too_early",
+        }
+    }
+
     /// Returns true if the data supports an effect, in either direction.
     pub fn is_proven(self) -> bool {
         matches!(self, Verdict::Works | Verdict::Harmful)
@@ -111,6 +121,47 @@ pub struct Effect {
     pub controls: Vec<String>,
     /// Did it work?
     pub verdict: Verdict,
+    /// Category of the improvement, such as configuration or scaling; empty for none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub category: String,
+    /// The relative effect that its team expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_relative: Option<f64>,
+    /// The effect in money, where a unit of the metric has a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worth: Option<Worth>,
+}
+
+/// An effect in money. Amounts are gains, below zero for losses: estimate, lower and upper end of the
+/// 95 % interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Worth {
+    /// Currency, such as EUR; empty for none.
+    pub currency: String,
+    /// Cost of the improvement.
+    pub cost: Option<f64>,
+    /// Gain per day.
+    pub per_day: [f64; 3],
+    /// Gain over the days that were measured.
+    pub so_far: [f64; 3],
+}
+
+/// Days of the year over which a return is given.
+const YEAR: f64 = 365.0;
+
+impl Worth {
+    /// Return on investment of the first year, if the effect lasts: (gain − cost) ÷ cost. `None` without a
+    /// cost.
+    pub fn roi(&self) -> Option<[f64; 3]> {
+        let cost = self.cost.filter(|cost| *cost > 0.0)?;
+        Some(self.per_day.map(|gain| (YEAR * gain - cost) / cost))
+    }
+
+    /// Days after which the gain has paid the cost; `None` without a cost or a gain.
+    pub fn payback_days(&self) -> Option<f64> {
+        let cost = self.cost.filter(|cost| *cost > 0.0)?;
+        (self.per_day[0] > 0.0).then(|| cost / self.per_day[0])
+    }
 }
 
 /// Upper bound of relative effects; above it, effects are given as amounts, because shares of
@@ -118,6 +169,14 @@ pub struct Effect {
 const RELATIVE_MAX: f64 = 10.0;
 
 impl Effect {
+    /// Measured effect relative to the expected one: 1 if it is as large as its team expected. `None` without
+    /// an expectation or an estimate.
+    pub fn effectiveness(&self) -> Option<f64> {
+        let expected = self.expected_relative.filter(|expected| *expected != 0.0)?;
+        let is_known = self.verdict != Verdict::TooEarly && self.counterfactual > 0.0;
+        is_known.then(|| self.relative[0] / expected)
+    }
+
     /// The effect for people: relative to what was expected, or as an amount where little or nothing
     /// was. `None` while it is too early for an estimate.
     pub fn estimate(&self) -> Option<Estimate<'_>> {
@@ -148,6 +207,22 @@ impl Effect {
 mod tests {
     use super::*;
     use crate::number::NBSP;
+
+    #[test]
+    fn money_follows_from_the_gain_per_day() {
+        let mut worth = Worth {
+            currency: "EUR".to_string(),
+            cost: Some(730.0),
+            per_day: [4.0, 2.0, 6.0],
+            so_far: [120.0, 60.0, 180.0],
+        };
+        assert_eq!(worth.roi(), Some([1.0, 0.0, 2.0]));
+        assert_eq!(worth.payback_days(), Some(182.5));
+        worth.per_day = [-1.0, -3.0, 1.0];
+        assert_eq!(worth.payback_days(), None);
+        worth.cost = None;
+        assert_eq!(worth.roi(), None);
+    }
 
     #[test]
     fn what_was_not_estimated_has_no_estimate() {

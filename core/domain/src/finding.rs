@@ -22,6 +22,8 @@ pub enum Chapter {
     Outlook,
     /// Effects of improvements.
     Improvements,
+    /// Actions that are recommended.
+    Recommendations,
     /// Anything else.
     #[default]
     Other,

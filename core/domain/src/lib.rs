@@ -15,6 +15,10 @@ pub mod estimate;
 
 pub mod effect;
 
+pub mod recommendation;
+
+pub mod health;
+
 pub mod table;
 
 pub mod chart;
@@ -36,10 +40,12 @@ pub mod suggest;
 pub use cell::{Cell, CellStatus, DatasetRef, Kpi, Outcome, ParamLine};
 pub use chart::{Chart, ChartKind};
 pub use diagnostic::{Diagnostic, Level};
-pub use effect::{Effect, EffectTest, Verdict};
+pub use effect::{Effect, EffectTest, Verdict, Worth};
 pub use estimate::{Estimate, Standing};
 pub use finding::{Ask, Chapter, Direction, Evidence, Finding, Magnitude, Severity};
 pub use mail::is_mail_address;
+pub use health::{Health, HealthPart, HealthState};
+pub use recommendation::{PastSuccess, Recommendation, RecommendationState, Risk};
 pub use report::{Report, ReportStatus};
 pub use table::{Align, Column, Table};
 pub use window::{Window, WindowSpec};

@@ -50,6 +50,10 @@ pub trait Kinds: Send + Sync {
     fn ledger_tables(&self) -> BTreeMap<String, TableSchema> {
         BTreeMap::new()
     }
+    /// Tables of the ledger that stages of a kind read.
+    fn ledger_of(&self, _kind: &str) -> Vec<String> {
+        Vec::new()
+    }
     /// Returns true if there is a contract of this name.
     fn contract_exists(&self, name: &str) -> bool;
     /// Names of all contracts.

@@ -9,6 +9,7 @@ mod effect;
 mod finding;
 mod glossary;
 mod kpi;
+mod recommendation;
 
 use crate::words::shorten_to_sentence;
 pub use crate::words::{date_parts, shorten};
@@ -23,6 +24,7 @@ use data::{PlanView, ProvenanceView, SourceView};
 use effect::EffectView;
 use finding::FindingView;
 use kpi::KpiView;
+use recommendation::RecommendationView;
 use retrocast_domain::{
     Cell, Chapter, Chart, ChartKind, Finding, Report, ReportStatus, Severity, Window,
     number::{percent, plural},
@@ -43,6 +45,8 @@ pub const WORD: f64 = 20.0;
 const CHARTS_MAX: usize = 6;
 const FORECASTS_MAX: usize = 3;
 const EFFECTS_MAX: usize = 8;
+/// Recommendations on the improvements page.
+const RECOMMENDATIONS_MAX: usize = 3;
 /// With more rows than these, the page has no space for a drawing.
 const PROOF_EFFECTS_MAX: usize = 5;
 const TABLE_ROWS_MAX: usize = 10;
@@ -93,6 +97,12 @@ pub struct View {
     effects: Vec<EffectView>,
     /// The effects of the improvements page, in fewer words.
     ledger: Vec<EffectView>,
+    /// Open recommendations on the improvements page.
+    recommendations: Vec<RecommendationView>,
+    /// Number of further open recommendations.
+    recommendations_more: u64,
+    /// True if improvements were looked for.
+    measured: bool,
     /// The drawing of one improvement, for the short ledger.
     proof: Option<ChartView>,
     notes: Vec<String>,
@@ -168,6 +178,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
         .take(EFFECTS_MAX)
         .map(|e| effect::effect(e, 60))
         .collect();
+    let recommended = recommendation::open(&report.cells);
     let mut notes = extra_notes;
     notes.extend(
         report
@@ -266,6 +277,13 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
             .map(|chart| drawings.add(chart, WIDE, true)),
         ledger,
         effects,
+        recommendations: recommended
+            .iter()
+            .take(RECOMMENDATIONS_MAX)
+            .map(|one| recommendation::recommendation(one))
+            .collect(),
+        recommendations_more: recommended.len().saturating_sub(RECOMMENDATIONS_MAX) as u64,
+        measured: has_effects(report),
         glossary: Vec::new(),
     };
     let words = serde_json::to_value(&view).unwrap_or_default();
@@ -404,8 +422,12 @@ fn is_forecast(finding: &Finding) -> bool {
     finding.chapter == Chapter::Outlook
 }
 
-/// Returns true if improvements were measured.
+/// Returns true if improvements were measured, or some are recommended.
 pub(crate) fn has_improvements(report: &Report) -> bool {
+    has_effects(report) || !recommendation::open(&report.cells).is_empty()
+}
+
+fn has_effects(report: &Report) -> bool {
     let mut cells = report.cells.iter();
     !report.effects.is_empty() || cells.any(|cell| cell.chapter == Chapter::Improvements)
 }

@@ -32,6 +32,11 @@
 //! level after it, as far from the earlier level as fewer than one in twenty earlier stretches of
 //! days, the report says so: something else may have moved the metric.
 //!
+//! With `unit_value`, the effect is given in money: gain per day = effect × value of a unit (× `units_per_day`
+//! where the metric is a mean or a share). Return on investment is that of the first year, if the effect
+//! lasts: (365 × gain per day − cost) ÷ cost, with the ends of the effect's interval. The total of several
+//! improvements takes their errors as independent.
+//!
 //! An improvement whose component is `all` or empty applies to all records.
 //!
 //! # Caveats
@@ -58,6 +63,7 @@ mod result;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod worth;
 
 use measure::{judge, line_of};
 use present::{Reporter, did};
@@ -68,12 +74,13 @@ use tables::frame_of;
 pub const EFFECTIVENESS: Kind = Kind {
     name: "effectiveness",
     chapter: Some(Chapter::Improvements),
-    code_version: 6,
+    code_version: 7,
     summary: "Measures what improvements did, against what was expected without them.",
     manual: include_str!("effectiveness.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
     reads: Reads::Pieces,
+    ledger: &[],
     run,
 };
 
@@ -115,8 +122,8 @@ fn default_true() -> bool {
 #[serde(deny_unknown_fields)]
 struct Params {
     /// Register of improvements: columns `id`, `title`, `component`, `metric`, `date` (a date or a
-    /// timestamp), and optionally `expected_relative` and `lower_is_better`. A component that is empty
-    /// or `all` means all records.
+    /// timestamp), and optionally `expected_relative`, `lower_is_better`, `category` and `cost`. A
+    /// component that is empty or `all` means all records.
     #[schemars(extend("x-dataset" = true))]
     improvements: String,
     /// Dataset with the metric.
@@ -144,6 +151,18 @@ struct Params {
     /// Whether lower values are better, if the register does not say.
     #[serde(default = "default_true")]
     lower_is_better: bool,
+    /// Value of one unit of the metric, such as the cost of one failure: effects are given in money as
+    /// well.
+    #[schemars(range(min = 0, max = 1e12))]
+    unit_value: Option<f64>,
+    /// Currency of `unit_value` and of costs, such as "EUR".
+    #[serde(default)]
+    #[schemars(length(max = 12))]
+    currency: String,
+    /// Number of units per day, where the metric is a mean or a share: records a day, such as 900 requests
+    /// for a mean duration. Default: the metric is the number of units itself.
+    #[schemars(range(min = 0, max = 1e15))]
+    units_per_day: Option<f64>,
     /// Controls of the comparison.
     #[serde(default)]
     controls: Controls,
@@ -266,6 +285,10 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         .filter_map(|one| reporter.effect(one))
         .collect();
     cell.tables.push(reporter.table(&judged));
+    cell.tables.extend(worth::table(&params, &cell.effects));
+    if params.unit_value.is_some() && !lines.adds_up && params.units_per_day.is_none() {
+        cell.caveats.push(worth::NO_UNITS.to_string());
+    }
     cell.charts = judged
         .iter()
         .filter_map(|one| reporter.chart(one))

@@ -100,6 +100,7 @@ pub const FEATURES: Kind = Kind {
     schema: || schemars::schema_for!(Params),
     result: None,
     reads: Reads::All,
+    ledger: &[],
     run,
 };
 

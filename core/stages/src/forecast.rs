@@ -59,6 +59,7 @@ pub const FORECAST: Kind = Kind {
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
     reads: Reads::Pieces,
+    ledger: &[],
     run,
 };
 

@@ -149,6 +149,7 @@ pub const KPI: Kind = Kind {
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
     reads: Reads::Pieces,
+    ledger: &[],
     run,
 };
 

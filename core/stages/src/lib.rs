@@ -29,9 +29,11 @@ pub mod change_point;
 pub mod effectiveness;
 pub mod features;
 pub mod forecast;
+pub mod health;
 pub mod kpi;
 pub mod noop;
 pub mod quality;
+pub mod recommendation;
 pub mod sql;
 pub mod temporal_pattern;
 pub mod trend;
@@ -52,6 +54,8 @@ pub struct Context {
     pub compare: Vec<Comparison>,
     /// Seed for everything random; derived from the job's and the stage's name.
     pub seed: u64,
+    /// Cells of the stages that params name, for kinds that read findings; empty for others.
+    pub cells: Vec<Cell>,
     /// Checked in long loops for cancellation.
     pub stop: Stop,
 }
@@ -169,6 +173,8 @@ pub enum Reads {
     Pieces,
     /// It keeps them, so its memory grows with them.
     All,
+    /// The findings and effects of the stages that params name, and tables of the ledger; no rows of theirs.
+    Findings,
     /// None of its own: its rows are those of the query in its params.
     Query,
     /// None.
@@ -196,6 +202,8 @@ pub struct Kind {
     pub result: Option<&'static ResultTable>,
     /// The way it reads the rows of its inputs.
     pub reads: Reads,
+    /// Tables of the ledger that it reads, such as `ledger.effects`: inputs of these names.
+    pub ledger: &'static [&'static str],
     /// Does the work.
     pub run: fn(&Context, &Value, &Inputs) -> Result<Analysis, StageError>,
 }
@@ -226,6 +234,8 @@ pub const KINDS: &[&Kind] = &[
     &forecast::FORECAST,
     &temporal_pattern::TEMPORAL_PATTERN,
     &effectiveness::EFFECTIVENESS,
+    &health::HEALTH,
+    &recommendation::RECOMMENDATION,
     &noop::NOOP,
 ];
 

@@ -86,6 +86,7 @@ pub const SQL: Kind = Kind {
     schema: || schemars::schema_for!(Params),
     result: None,
     reads: Reads::Query,
+    ledger: &[],
     run,
 };
 

@@ -95,6 +95,7 @@ pub const TEMPORAL_PATTERN: Kind = Kind {
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
     reads: Reads::Pieces,
+    ledger: &[],
     run,
 };
 

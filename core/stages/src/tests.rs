@@ -67,6 +67,7 @@ fn jobs() -> Vec<(&'static Kind, Value)> {
                     {"name": "Median", "kind": "median", "value": "v"},
                     {"name": "P", "kind": "percentile", "value": "v"},
                 ]}),
+                "recommendation" | "health" => json!({"findings": ["s"]}),
                 "effectiveness" => {
                     json!({"input": "s", "improvements": "imp", "component_column": "c"})
                 }

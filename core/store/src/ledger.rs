@@ -13,14 +13,17 @@ mod append;
 mod decisions;
 mod improvements;
 mod nouns;
+mod recommendations;
 mod view;
 
 pub use append::Publication;
 pub use decisions::{Decision, present};
 pub use improvements::{Improvement, ImprovementState, register};
 pub use nouns::{
-    COMMON, DECISIONS, EFFECTS, FINDINGS, IMPROVEMENTS, KPIS, NOUNS, Noun, RUNS, described, noun,
+    COMMON, DECISIONS, EFFECTS, FINDINGS, HEALTH, IMPROVEMENTS, KPIS, NOUNS, Noun, RECOMMENDATIONS, RUNS,
+    described, noun,
 };
+pub use recommendations::Recommended;
 pub use view::{PublishedRun, newest};
 
 use crate::{

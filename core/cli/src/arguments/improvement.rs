@@ -20,10 +20,28 @@ Examples:
         #[command(flatten)]
         details: Details,
     },
+    /// List the open recommendations of the last run, by priority
+    #[command(after_help = "\
+Examples:
+  retrocast improvement recommended weekly-operations
+  retrocast improvement accept weekly-operations more-memory --recommendation 5d41c07e9a12")]
+    Recommended {
+        /// Job: its name
+        job: String,
+        /// Also those that are answered or expired
+        #[arg(long)]
+        all: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Record that an improvement will be made
     Accept {
         #[command(flatten)]
         about: About,
+        /// Recommendation that is accepted: puts the improvement on the register first
+        #[arg(long, value_name = "ID")]
+        recommendation: Option<String>,
     },
     /// Record that an improvement was made, so that runs measure its effect
     #[command(after_help = "\
@@ -52,6 +70,9 @@ A job measures the improvements of the register with two stages:
     Reject {
         #[command(flatten)]
         about: About,
+        /// Recommendation that is rejected: puts the improvement on the register first
+        #[arg(long, value_name = "ID")]
+        recommendation: Option<String>,
     },
     /// Record that the effect is known, and end its measurement
     Close {
@@ -101,11 +122,14 @@ pub struct About {
 }
 
 /// The intended change of an improvement.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Details {
+    /// Recommendation that it comes of: what is not given here is taken from it
+    #[arg(long, value_name = "ID")]
+    pub recommendation: Option<String>,
     /// Title
-    #[arg(long, value_name = "TEXT")]
-    pub title: String,
+    #[arg(long, value_name = "TEXT", required_unless_present = "recommendation")]
+    pub title: Option<String>,
     /// Category, such as configuration, resources, scaling, workflow or quality
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub category: String,

@@ -16,7 +16,7 @@ use jiff::{Timestamp, ToSpan as _, Zoned, civil::Date};
 use retrocast_domain::{number, suggest::nearest};
 use retrocast_store::{
     Lake, Ledger,
-    ledger::{FINDINGS, Improvement, ImprovementState, register},
+    ledger::{FINDINGS, Improvement, ImprovementState, Recommended, register},
     maintenance::Answer,
 };
 use serde_json::{Value, json};
@@ -39,13 +39,29 @@ pub fn improvement(workspace: &Workspace, command: ImprovementCommand) -> anyhow
     match command {
         ImprovementCommand::Propose { about, details } => {
             let register = Register::open(workspace, &about.job)?;
-            if !details.finding.is_empty() {
+            if !details.finding.is_empty() || details.recommendation.is_some() {
                 publish_finished(workspace, &about.job);
             }
             register.propose(&about, details)?;
         }
-        ImprovementCommand::Accept { about } => change(&about, ImprovementState::Accepted)?,
-        ImprovementCommand::Reject { about } => change(&about, ImprovementState::Rejected)?,
+        ImprovementCommand::Recommended { job, all, json } => {
+            publish_finished(workspace, &job);
+            Register::open(workspace, &job)?.recommended(all, json)?;
+        }
+        ImprovementCommand::Accept {
+            about,
+            recommendation,
+        } => {
+            propose_recommended(workspace, &about, recommendation)?;
+            change(&about, ImprovementState::Accepted)?;
+        }
+        ImprovementCommand::Reject {
+            about,
+            recommendation,
+        } => {
+            propose_recommended(workspace, &about, recommendation)?;
+            change(&about, ImprovementState::Rejected)?;
+        }
         ImprovementCommand::Close { about } => change(&about, ImprovementState::Closed)?,
         ImprovementCommand::Implement { about, date, cost } => {
             let date = date.unwrap_or_else(|| Zoned::now().date());
@@ -66,6 +82,23 @@ pub fn improvement(workspace: &Workspace, command: ImprovementCommand) -> anyhow
         }
     }
     Ok(Exit::Done)
+}
+
+/// Puts the improvement that answers a recommendation on the register.
+fn propose_recommended(
+    workspace: &Workspace,
+    about: &About,
+    recommendation: Option<String>,
+) -> anyhow::Result<()> {
+    if recommendation.is_none() {
+        return Ok(());
+    }
+    publish_finished(workspace, &about.job);
+    let details = Details {
+        recommendation,
+        ..Details::default()
+    };
+    Register::open(workspace, &about.job)?.propose(about, details)
 }
 
 impl Register {
@@ -118,6 +151,18 @@ impl Register {
                 return Err(WrongUsage(message).into());
             }
         }
+        let recommended = match &details.recommendation {
+            Some(id) => Some(self.recommendation(&about.job, id)?),
+            None => None,
+        };
+        let from = |given: &str, of: fn(&Recommended) -> &str| match (given, &recommended) {
+            ("", Some(recommended)) => of(recommended).to_string(),
+            (given, _) => given.to_string(),
+        };
+        let component = |one: &Recommended| match one.component.as_str() {
+            "all" => String::new(),
+            component => component.to_string(),
+        };
         let text = |argument: &str, text: &str| match text.trim() {
             "" => Ok(String::new()),
             text => one_line(argument, text),
@@ -128,19 +173,88 @@ impl Register {
             time: Timestamp::UNIX_EPOCH,
             who: String::new(),
             why: String::new(),
-            title: one_line("--title", &details.title)?,
-            category: text("--category", &details.category)?,
+            title: one_line(
+                "--title",
+                &from(&details.title.unwrap_or_default(), |one| &one.title),
+            )?,
+            category: text("--category", &from(&details.category, |one| &one.category))?,
             owner: text("--owner", &details.owner)?,
-            component: text("--component", &details.component)?,
-            metric: text("--metric", &details.metric)?,
-            expected_relative: details.expect,
+            component: match (details.component.as_str(), &recommended) {
+                ("", Some(recommended)) => component(recommended),
+                (given, _) => text("--component", given)?,
+            },
+            metric: text("--metric", &from(&details.metric, |one| &one.metric))?,
+            expected_relative: details
+                .expect
+                .or(recommended.as_ref().map(|one| one.expected)),
             lower_is_better: Some(!details.higher_is_better),
             date: None,
             cost: None,
             link: text("--link", &details.link)?,
-            finding: details.finding,
+            finding: from(&details.finding, |one| {
+                one.finding.as_deref().unwrap_or_default()
+            }),
+            recommendation: details.recommendation.unwrap_or_default(),
         };
         self.record(improvement, about, time_of(about, None)?)
+    }
+
+    /// A recommendation of an earlier run.
+    fn recommendation(&self, job: &str, id: &str) -> anyhow::Result<Recommended> {
+        let all = self.runtime.block_on(self.ledger.recommendations())?;
+        let ids: Vec<String> = all.iter().map(|one| one.id.clone()).collect();
+        all.into_iter().find(|one| one.id == id).ok_or_else(|| {
+            let help = match nearest(id, ids.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => format!("`retrocast improvement recommended {job}` lists them"),
+            };
+            WrongUsage(format!("no run made a recommendation {id:?}: {help}")).into()
+        })
+    }
+
+    /// Lists recommendations of the last run.
+    fn recommended(&self, all: bool, as_json: bool) -> anyhow::Result<()> {
+        let recommended = self.runtime.block_on(self.ledger.recommendations())?;
+        let last = recommended.iter().map(|one| one.window_end).max();
+        let shown: Vec<&Recommended> = recommended
+            .iter()
+            .filter(|one| all || (one.state == "open" && Some(one.window_end) == last))
+            .collect();
+        if as_json {
+            let shown: Vec<Value> = shown.iter().map(|one| json!(one)).collect();
+            return print_json(&shown);
+        }
+        let columns = [
+            "id",
+            "priority",
+            "expected",
+            "confidence",
+            "past success",
+            "days of work",
+            "state",
+            "title",
+        ];
+        let rows = shown.iter().map(|one| {
+            let past = format!("{} of {}", one.past_worked, one.past_judged);
+            let texts = [
+                one.id.clone(),
+                number::fixed(one.priority, 1),
+                number::change(one.expected),
+                number::fixed(one.confidence, 2),
+                past,
+                number::sensible(one.effort_days),
+                one.state.clone(),
+                one.title.clone(),
+            ];
+            texts.map(Some).to_vec()
+        });
+        let answer = Answer {
+            numbers: vec![false; columns.len()],
+            columns: columns.map(String::from).to_vec(),
+            rows: rows.collect(),
+            more: false,
+        };
+        Ok(print(&table(&answer))?)
     }
 
     /// Changes the state of an improvement that is on the register.
@@ -249,10 +363,11 @@ impl Register {
             ("cost", now.cost.map(number::sensible)),
             ("link", Some(now.link.clone())),
             ("finding", Some(now.finding.clone())),
+            ("recommendation", Some(now.recommendation.clone())),
         ];
         for (name, fact) in facts {
             if let Some(fact) = fact.filter(|fact| !fact.is_empty()) {
-                let _ = writeln!(text, "  {name:<10} {fact}");
+                let _ = writeln!(text, "  {name:<14} {fact}");
             }
         }
         text.push_str("history\n");

@@ -91,6 +91,11 @@ impl Kinds for Catalogue {
             .collect()
     }
 
+    fn ledger_of(&self, kind: &str) -> Vec<String> {
+        let tables = retrocast_stages::kind(kind).map_or(&[][..], |kind| kind.ledger);
+        tables.iter().map(ToString::to_string).collect()
+    }
+
     fn contract_exists(&self, name: &str) -> bool {
         self.contract_file(name).is_file()
     }

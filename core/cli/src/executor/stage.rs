@@ -47,6 +47,7 @@ fn context(node: &Node, ctx: &RunContext) -> Context {
     Context {
         stage: node.short().to_string(),
         title: node.title.clone(),
+        cells: Vec::new(),
         window: ctx.window.clone(),
         compare: ctx.compare.clone(),
         seed: ctx.seed_of(node),
@@ -83,9 +84,7 @@ pub async fn query(
     }
     let view = ctx.plan.ledger.clone().unwrap_or_default();
     for table in &node.ledger {
-        let noun = table.strip_prefix(LEDGER).and_then(ledger::noun);
-        let noun = noun.ok_or_else(|| Failure::bug(format!("the ledger has no {table}")))?;
-        tables.push(SqlTable::ledger(noun, view.keys(table)));
+        tables.push(ledger_table(table, &view)?);
     }
     let text = params["query"].as_str().unwrap_or_default();
     let properties = properties(ctx, node);
@@ -128,6 +127,59 @@ pub async fn query(
     );
     analysis.cell.caveats.extend(seen(node, &view));
     Ok(finished(node, inputs, analysis.cell, vec![written]))
+}
+
+/// A table of the ledger as a query sees it.
+fn ledger_table(table: &str, view: &LedgerView) -> Result<SqlTable, Failure> {
+    let noun = table.strip_prefix(LEDGER).and_then(ledger::noun);
+    let noun = noun.ok_or_else(|| Failure::bug(format!("the ledger has no {table}")))?;
+    Ok(SqlTable::ledger(noun, view.keys(table)))
+}
+
+/// Runs a kind that reads findings of stages and tables of the ledger.
+pub async fn findings(
+    work: &Work,
+    Stage { node, kind, params }: Stage<'_>,
+    inputs: &BTreeMap<String, Arc<Outcome>>,
+    ctx: &RunContext,
+) -> Result<Outcome, Failure> {
+    let lake = work.lake(ctx)?;
+    let view = ctx.plan.ledger.clone().unwrap_or_default();
+    let mut read = Inputs::new();
+    for table in &node.ledger {
+        let tables = [ledger_table(table, &view)?];
+        let query = format!("select * from {table}");
+        let found = work.sql(ctx).query(&lake, &query, &tables).await;
+        let (schema, batches) = found.map_err(failure)?;
+        let frame = retrocast_store::bridge::to_frame(&schema, &batches).map_err(failure)?;
+        let dataset = DatasetRef {
+            name: table.clone(),
+            version: 0,
+            rows: frame.height() as u64,
+        };
+        read.insert(table.clone(), Input::new(frame, dataset));
+    }
+    let mut stage = context(node, ctx);
+    stage.cells = inputs.values().map(|input| input.cell.clone()).collect();
+    let params = params.clone();
+    let analysis = blocking(ctx, move || (kind.run)(&stage, &params, &read)).await?;
+    let datasets = written(&lake, node, &analysis, ctx).await?;
+    Ok(finished(node, inputs, analysis.cell, datasets))
+}
+
+/// Writes the rows that an analysis leaves.
+async fn written(
+    lake: &Lake,
+    node: &Node,
+    analysis: &Analysis,
+    ctx: &RunContext,
+) -> Result<Vec<DatasetRef>, Failure> {
+    let Some(frame) = &analysis.frame else {
+        return Ok(Vec::new());
+    };
+    let properties = properties(ctx, node);
+    let dataset = lake.write_frame(node.short(), frame, &properties).await;
+    Ok(vec![dataset.map_err(failure)?])
 }
 
 /// Runs a kind on a thread that may block.
@@ -268,15 +320,7 @@ pub async fn analyse(
         (kind.run)(&stage, &params, &read)
     })
     .await?;
-    let mut datasets = Vec::new();
-    if let Some(frame) = &analysis.frame {
-        let properties = properties(ctx, node);
-        let written = lake
-            .write_frame(node.short(), frame, &properties)
-            .await
-            .map_err(failure)?;
-        datasets.push(written);
-    }
+    let datasets = written(&lake, node, &analysis, ctx).await?;
     Ok(finished(node, inputs, analysis.cell, datasets))
 }
 

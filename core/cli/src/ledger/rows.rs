@@ -1,12 +1,14 @@
 //! The ledger rows of a run: findings, key figures and effects from its folder.
 
 use anyhow::Context as _;
-use retrocast_domain::{Cell, Effect, Finding, Kpi, Verdict, Window, report::EarlierReport};
+use retrocast_domain::{
+    Cell, Effect, Finding, Kpi, Recommendation, Verdict, Window, report::EarlierReport,
+};
 use retrocast_run::{
     Plan, RecordedPlan, RunSummary,
     files::{CELLS, FINDINGS as FINDINGS_FILE, REPORT, read_json},
 };
-use retrocast_store::ledger::{EFFECTS, FINDINGS, KPIS, PublishedRun, RUNS};
+use retrocast_store::ledger::{EFFECTS, FINDINGS, HEALTH, KPIS, PublishedRun, RECOMMENDATIONS, RUNS};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, path::Path};
@@ -39,6 +41,23 @@ pub fn of(folder: &Path, run: &PublishedRun) -> anyhow::Result<BTreeMap<&'static
         let effects = cell.effects.iter();
         effects.map(|measured| effect(&cell.stage, measured))
     });
+    let health = cells.iter().flat_map(|cell| {
+        let health = cell.health.iter();
+        health.map(|one| {
+            row(json!({
+                "stage": cell.stage,
+                "component": one.component,
+                "score": one.score,
+                "state": one.state,
+                "poor_times": one.poor_times,
+                "falls": one.falls,
+            }))
+        })
+    });
+    let recommended = cells.iter().flat_map(|cell| {
+        let recommended = cell.recommendations.iter();
+        recommended.map(|one| recommendation(&cell.stage, one))
+    });
     let status = json!({
         "status": summary(folder)?, "date": plan.date.to_string(), "build": origin.build,
     });
@@ -49,6 +68,8 @@ pub fn of(folder: &Path, run: &PublishedRun) -> anyhow::Result<BTreeMap<&'static
         ),
         (KPIS.name, figures.collect()),
         (EFFECTS.name, effects.collect()),
+        (HEALTH.name, health.collect()),
+        (RECOMMENDATIONS.name, recommended.collect()),
         (RUNS.name, vec![row(status)]),
     ]))
 }
@@ -156,6 +177,7 @@ fn effect(stage: &str, effect: &Effect) -> Row {
         let is_known = is_known && effect.counterfactual > 0.0;
         is_known.then(|| effect.relative[bound])
     };
+    let gain = |bound: usize| effect.worth.as_ref().map(|worth| worth.per_day[bound]);
     row(json!({
         "stage": stage,
         "improvement": effect.improvement,
@@ -178,6 +200,40 @@ fn effect(stage: &str, effect: &Effect) -> Row {
         "days_before": effect.days_before,
         "days_after": effect.days_after,
         "verdict": effect.verdict,
+        "category": Some(&effect.category).filter(|category| !category.is_empty()),
+        "cost": effect.worth.as_ref().and_then(|worth| worth.cost),
+        "gain_per_day": gain(0),
+        "gain_per_day_lower": gain(1),
+        "gain_per_day_upper": gain(2),
+        "currency": effect.worth.as_ref().map(|worth| &worth.currency),
+    }))
+}
+
+fn recommendation(stage: &str, one: &Recommendation) -> Row {
+    row(json!({
+        "id": one.id,
+        "state": one.state,
+        "stage": stage,
+        "rule": one.rule,
+        "title": one.title,
+        "category": one.category,
+        "component": one.component,
+        "metric": one.metric,
+        "priority": one.priority(),
+        "expected": one.expected[0],
+        "expected_lower": one.expected[1],
+        "expected_upper": one.expected[2],
+        "confidence": one.confidence,
+        "past_worked": one.past.worked,
+        "past_judged": one.past.judged,
+        "effort_days": one.effort_days,
+        "risk": one.risk,
+        "severity": one.severity,
+        "since": one.since,
+        "times": one.times,
+        "expires": one.expires,
+        "finding": one.findings.first(),
+        "evidence": one.evidence,
     }))
 }
 

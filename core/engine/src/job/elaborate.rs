@@ -87,6 +87,7 @@ pub(crate) fn elaborate(
     sense.contracts();
     sense.named_datasets(found.datasets);
     sense.named_columns(&found.columns);
+    sense.ledger_of_kinds();
     let read: Vec<(&Query, BTreeSet<String>)> = queries
         .iter()
         .filter_map(|query| Some((query, sense.query(query)?)))
@@ -344,6 +345,18 @@ impl<'a> SemanticCheck<'a> {
             }
         }
         Some(tables)
+    }
+
+    /// The tables of the ledger that stages read because of their kind.
+    fn ledger_of_kinds(&mut self) {
+        for entry in entries(self.document, "stage") {
+            let kind = entry.item.get("kind").and_then(Item::text);
+            let tables = kind.map_or_else(Vec::new, |kind| self.kinds().ledger_of(kind));
+            if !tables.is_empty() {
+                let known = self.ledger.entry(entry.key.clone()).or_default();
+                known.extend(tables);
+            }
+        }
     }
 
     /// A table of the ledger that a stage reads, or what there is when there is no such.

@@ -33,10 +33,16 @@ mod tests {
 
     #[test]
     fn what_is_due_is_sent_unless_the_job_says_otherwise() {
-        assert_eq!(test_support::job(test_support::JOB).send_mail, SendMail::Scheduled);
+        assert_eq!(
+            test_support::job(test_support::JOB).send_mail,
+            SendMail::Scheduled
+        );
         let with = |word: &str| format!("{}\n[mail]\nsend = \"{word}\"\n", test_support::JOB);
         assert_eq!(test_support::job(&with("never")).send_mail, SendMail::Never);
-        assert_eq!(test_support::job(&with("always")).send_mail, SendMail::Always);
+        assert_eq!(
+            test_support::job(&with("always")).send_mail,
+            SendMail::Always
+        );
         let checked = test_support::checked(&with("sometimes"));
         assert!(checked.job.is_none(), "{:?}", checked.diagnostics);
     }

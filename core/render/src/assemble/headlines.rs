@@ -169,7 +169,7 @@ fn harm(finding: &Finding) -> u8 {
         Chapter::Improvements | Chapter::Figures => 1,
         Chapter::Outlook | Chapter::Data => 2,
         Chapter::Changes => 3,
-        Chapter::Rhythm | Chapter::Other | Chapter::Rows => 4,
+        Chapter::Rhythm | Chapter::Recommendations | Chapter::Other | Chapter::Rows => 4,
         Chapter::Events => 5,
     };
     rank - u8::from(finding.severity == Severity::Critical)

@@ -36,6 +36,9 @@ pub(super) fn effect(
         days_after: 42,
         controls: vec!["failures of export".to_string()],
         verdict,
+        category: String::new(),
+        expected_relative: None,
+        worth: None,
     }
 }
 

@@ -18,6 +18,9 @@ pub(super) struct Improvement {
     pub(super) date: Date,
     pub(super) expected_relative: Option<f64>,
     pub(super) lower_is_better: bool,
+    pub(super) category: String,
+    /// Cost of making it, in the currency of the stage.
+    pub(super) cost: Option<f64>,
 }
 
 /// The improvements of the metric with a date before the window's end, by date and id.
@@ -33,6 +36,8 @@ pub(super) fn read(
         "metric",
         "expected_relative",
         "lower_is_better",
+        "category",
+        "cost",
     ];
     let mut columns = vec!["id", "date"];
     columns.extend(optional.into_iter().filter(|name| register.has(name)));
@@ -53,16 +58,19 @@ pub(super) fn read(
         }
     };
     let (ids, components, metrics) = (texts("id")?, texts("component")?, texts("metric")?);
+    let categories = texts("category")?;
     let titles = if register.has("title") {
         texts("title")?
     } else {
         ids.clone()
     };
     let (expected, lower) = (numbers("expected_relative")?, numbers("lower_is_better")?);
+    let costs = numbers("cost")?;
     caveats.extend(unusable.caveats());
     let times = register.times("date", &context.window.timezone)?;
     let dates = times.of(&rows, "date")?;
     let (mut improvements, mut incomplete, mut later) = (Vec::new(), 0u64, 0u64);
+    let mut below_zero = 0u64;
     for i in 0..ids.len() {
         let metric = metrics[i].clone().unwrap_or_default();
         if params
@@ -82,6 +90,8 @@ pub(super) fn read(
             later += 1;
             continue;
         }
+        let cost = costs[i].filter(|cost| *cost >= 0.0);
+        below_zero += u64::from(cost.is_none() && costs[i].is_some());
         improvements.push(Improvement {
             id: frame::visible(Some(id.clone())),
             title: frame::visible(Some(titles[i].clone().unwrap_or_else(|| id.clone()))),
@@ -90,7 +100,13 @@ pub(super) fn read(
             date,
             expected_relative: expected[i],
             lower_is_better: lower[i].map_or(params.lower_is_better, |value| value != 0.0),
+            category: categories[i].clone().unwrap_or_default(),
+            cost,
         });
+    }
+    if below_zero > 0 {
+        let costs = number::plural(below_zero, "cost");
+        caveats.push(format!("{costs} below zero left out."));
     }
     if incomplete > 0 {
         let lines = number::plural(incomplete, "improvement");

@@ -49,6 +49,7 @@ impl Reporter<'_> {
             days_after: estimate.steps_after as u64,
             controls: measured.controls.clone(),
             verdict: measured.verdict,
+            worth: self.worth(improvement, measured),
             ..self.unjudged(improvement)
         }
     }
@@ -75,6 +76,9 @@ impl Reporter<'_> {
             days_after: 0,
             controls: Vec::new(),
             verdict: Verdict::TooEarly,
+            category: improvement.category.clone(),
+            expected_relative: improvement.expected_relative,
+            worth: None,
         }
     }
 

@@ -62,6 +62,7 @@ fn measure_until(
         window: Window::parse("2026-W46", "UTC").unwrap(),
         compare: vec![Comparison::Previous, Comparison::Windows(4)],
         seed: 1,
+        cells: Vec::new(),
         stop: Stop::default(),
     };
     let rows = frame.height() as u64;
@@ -244,6 +245,7 @@ fn empty_and_wrong_inputs_are_told() {
             window: Window::parse("2026-W46", "UTC").unwrap(),
             compare: Vec::new(),
             seed: 1,
+            cells: Vec::new(),
             stop: Stop::default(),
         };
         let frame = runs(3, 1, |_| 5.0, |_| 0.9);

@@ -50,6 +50,7 @@ pub(crate) fn context_of(stage: &str, window: Window) -> Context {
         window,
         compare: Vec::new(),
         seed: 7,
+        cells: Vec::new(),
         stop: Stop::default(),
     }
 }

@@ -13,6 +13,7 @@ fn context(window: &str) -> Context {
         window: Window::parse(window, "Europe/London").unwrap(),
         compare: Vec::new(),
         seed: 7,
+        cells: Vec::new(),
         stop: Stop::default(),
     }
 }

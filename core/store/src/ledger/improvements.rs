@@ -104,6 +104,9 @@ pub struct Improvement {
     /// Finding that it answers.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub finding: String,
+    /// Recommendation that it came of.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub recommendation: String,
 }
 
 impl Improvement {

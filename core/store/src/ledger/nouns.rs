@@ -310,9 +310,133 @@ pub const EFFECTS: Noun = Noun {
             "Number of days used after the change.",
         ),
         column("verdict", TEXT, "", "works, unclear, harmful or too_early."),
+        column("category", TEXT, "", "Category of the improvement."),
+        column("cost", NUMBER, "", "Cost of the improvement."),
+        column(
+            "gain_per_day",
+            NUMBER,
+            "money",
+            "Gain per day; null where a unit of the metric has no value.",
+        ),
+        column(
+            "gain_per_day_lower",
+            NUMBER,
+            "money",
+            "Lower end of its 95 % interval.",
+        ),
+        column(
+            "gain_per_day_upper",
+            NUMBER,
+            "money",
+            "Upper end of its 95 % interval.",
+        ),
+        column("currency", TEXT, "", "Currency of the gain and the cost."),
     ],
     of_runs: true,
     identity: Some("improvement"),
+};
+
+/// Recommendations, in any state.
+pub const RECOMMENDATIONS: Noun = Noun {
+    name: "recommendations",
+    table: "ledger.recommendations",
+    title: "Recommendations over time",
+    description: "Recommendations of each run with their state at that time.",
+    columns: &[
+        column(
+            "id",
+            TEXT,
+            "",
+            "Identity of the recommendation: equal in each run that makes it.",
+        ),
+        column(
+            "state",
+            TEXT,
+            "",
+            "open, proposed, accepted, implemented, closed, rejected or expired.",
+        ),
+        column("stage", TEXT, "", "Stage that made it."),
+        column("rule", TEXT, "", "Rule that made it."),
+        column("title", TEXT, "", "The action."),
+        column("category", TEXT, "", "Category."),
+        column(
+            "component",
+            TEXT,
+            "",
+            "Component that it changes; all for all.",
+        ),
+        column("metric", TEXT, "", "Measure that it is meant to change."),
+        column(
+            "priority",
+            NUMBER,
+            "percent per day of work",
+            "Expected effect × confidence × past success ÷ effort.",
+        ),
+        column(
+            "expected",
+            NUMBER,
+            "share",
+            "Expected relative change of the metric.",
+        ),
+        column("expected_lower", NUMBER, "share", "Lower end of its range."),
+        column("expected_upper", NUMBER, "share", "Upper end of its range."),
+        column(
+            "confidence",
+            NUMBER,
+            "",
+            "Confidence in the finding, 0 to 1.",
+        ),
+        column(
+            "past_worked",
+            COUNT,
+            "",
+            "Earlier improvements of the category that work.",
+        ),
+        column(
+            "past_judged",
+            COUNT,
+            "",
+            "Earlier improvements of the category that were measured.",
+        ),
+        column("effort_days", NUMBER, "days", "Work."),
+        column("risk", TEXT, "", "Risk: low, medium or high."),
+        column("severity", TEXT, "", "Severity of the most severe finding."),
+        column(
+            "since",
+            TEXT,
+            "",
+            "Window of the first run of the present row of runs that make it.",
+        ),
+        column("times", COUNT, "runs", "Runs in that row."),
+        column("expires", TEXT, "", "Last day on which it is recommended."),
+        column(
+            "finding",
+            TEXT,
+            "",
+            "The most severe finding that it answers.",
+        ),
+        column("evidence", TEXT, "", "Sentence of that finding."),
+    ],
+    of_runs: true,
+    identity: Some("id"),
+};
+
+/// Health of components.
+pub const HEALTH: Noun = Noun {
+    name: "health",
+    table: "ledger.health",
+    title: "Health over time",
+    description: "Score of each component, and overall.",
+    columns: &[
+        column("stage", TEXT, "", "Stage that scored it."),
+        column("component", TEXT, "", "Component; overall for the whole."),
+        column("score", NUMBER, "points", "0 to 100."),
+        column("state", TEXT, "", "excellent, good, needs_attention or critical."),
+        column("poor_times", COUNT, "windows", "Windows in a row in which it needed attention or was critical."),
+        column("falls", COUNT, "windows", "Windows in a row in which the score fell."),
+    ],
+    of_runs: true,
+    identity: None,
 };
 
 /// Decisions of people.
@@ -392,6 +516,12 @@ pub const IMPROVEMENTS: Noun = Noun {
         column("cost", NUMBER, "", "Cost of making it."),
         column("link", TEXT, "", "Link to a ticket or a change request."),
         column("finding", TEXT, "", "Finding that it answers."),
+        column(
+            "recommendation",
+            TEXT,
+            "",
+            "Recommendation that it came of.",
+        ),
         column(EVENT, TEXT, "", "Identity of the event."),
     ],
     of_runs: false,
@@ -399,7 +529,16 @@ pub const IMPROVEMENTS: Noun = Noun {
 };
 
 /// All nouns. Runs publish in this order, with [`RUNS`] last.
-pub const NOUNS: &[Noun] = &[FINDINGS, KPIS, EFFECTS, DECISIONS, IMPROVEMENTS, RUNS];
+pub const NOUNS: &[Noun] = &[
+    FINDINGS,
+    KPIS,
+    EFFECTS,
+    HEALTH,
+    RECOMMENDATIONS,
+    DECISIONS,
+    IMPROVEMENTS,
+    RUNS,
+];
 
 /// The noun of this name.
 pub fn noun(name: &str) -> Option<&'static Noun> {

@@ -1,0 +1,170 @@
+//! A recommendation: an action that answers findings, with its promise and its price.
+
+use crate::{finding::Severity, number};
+use serde::{Deserialize, Serialize};
+
+/// The risk of making a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Risk {
+    /// It is easily undone.
+    Low,
+    /// It may disturb others.
+    Medium,
+    /// It may cause an outage, or cannot be undone.
+    High,
+}
+
+impl Risk {
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+/// The state of a recommendation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecommendationState {
+    /// Nobody has answered it yet.
+    Open,
+    /// It is on the register of improvements.
+    Proposed,
+    /// It is going to be made.
+    Accepted,
+    /// It was made, and its effect is being measured.
+    Implemented,
+    /// It was made, and its effect is known.
+    Closed,
+    /// Somebody rejected it, and nothing new speaks for it.
+    Rejected,
+    /// Nobody answered it in time.
+    Expired,
+}
+
+impl RecommendationState {
+    /// Returns true if people have taken it up.
+    pub fn is_in_progress(self) -> bool {
+        matches!(self, Self::Proposed | Self::Accepted | Self::Implemented)
+    }
+
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Proposed => "proposed",
+            Self::Accepted => "accepted",
+            Self::Implemented => "implemented",
+            Self::Closed => "closed",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// Earlier improvements of a category whose effect was measured to the end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastSuccess {
+    /// Those that work.
+    pub worked: u64,
+    /// All of them.
+    pub judged: u64,
+}
+
+impl PastSuccess {
+    /// Mean of the Beta posterior of the share that works, after a uniform prior: 0.5 without any.
+    pub fn share(self) -> f64 {
+        (self.worked as f64 + 1.0) / (self.judged as f64 + 2.0)
+    }
+}
+
+/// An action that answers findings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recommendation {
+    /// Identity: equal in each run that makes it.
+    pub id: String,
+    /// Rule that made it.
+    pub rule: String,
+    /// The action in one sentence, without a full stop.
+    pub title: String,
+    /// Category, such as configuration or scaling.
+    pub category: String,
+    /// Component that it changes; "all" for all.
+    pub component: String,
+    /// The measure that it is meant to change.
+    pub metric: String,
+    /// Steps.
+    pub actions: Vec<String>,
+    /// Work in days.
+    pub effort_days: f64,
+    /// Risk of making it.
+    pub risk: Risk,
+    /// Expected relative change of the metric: estimate, lower and upper end; −0.3 for 30 % less.
+    pub expected: [f64; 3],
+    /// Confidence in the finding, 0 to 1.
+    pub confidence: f64,
+    /// Earlier improvements of the category.
+    pub past: PastSuccess,
+    /// State.
+    pub state: RecommendationState,
+    /// Improvement on the register that came of it; empty for none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub improvement: String,
+    /// Window of the first run of the present row of runs that make it.
+    pub since: String,
+    /// Runs in that row.
+    pub times: u64,
+    /// Last day on which it is recommended, ISO.
+    pub expires: String,
+    /// Severity of the most severe finding.
+    pub severity: Severity,
+    /// Findings that it answers, the most severe first.
+    pub findings: Vec<String>,
+    /// Sentence of the first of them.
+    pub evidence: String,
+}
+
+impl Recommendation {
+    /// The identity of what a rule recommends for a component.
+    pub fn identity(rule: &str, component: &str) -> String {
+        let text = format!("recommendation\u{1f}{rule}\u{1f}{component}");
+        blake3::hash(text.as_bytes()).to_hex()[..12].to_string()
+    }
+
+    /// The expected effect in words: "30 % less (10 to 50 %)".
+    pub fn promise(&self) -> String {
+        let [expected, low, high] = self.expected;
+        let word = if expected < 0.0 { "less" } else { "more" };
+        // In the direction of the estimate, from the smaller end.
+        let [expected, mut ends] = [[expected, 0.0], [low, high]]
+            .map(|pair| pair.map(|share| if expected < 0.0 { -share } else { share }));
+        ends.sort_by(f64::total_cmp);
+        let range = number::range(&number::percent(ends[0]), &number::percent(ends[1]));
+        format!("{} {word} ({range})", number::percent(expected[0]))
+    }
+
+    /// Percent of the metric gained per day of work, if the finding holds and it works as often as earlier
+    /// improvements of its category.
+    pub fn priority(&self) -> f64 {
+        let gain = 100.0 * self.expected[0].abs() * self.confidence * self.past.share();
+        gain / self.effort_days.max(0.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn past_success_moves_the_share_away_from_a_half() {
+        let share = |worked, judged| PastSuccess { worked, judged }.share();
+        assert_eq!(
+            [share(0, 0), share(1, 1), share(0, 4)],
+            [0.5, 2.0 / 3.0, 1.0 / 6.0]
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! Effects in money.
+
+use super::{Params, measure::Measured, present::Reporter, register::Improvement};
+use retrocast_domain::{Effect, Table, Worth, number};
+
+/// The caveat of a mean in money.
+pub(super) const NO_UNITS: &str = "No effect is given in money: the metric is a mean, and `units_per_day` does not say of how many records.";
+
+impl Reporter<'_> {
+    /// The effect of an improvement in money, where a unit of the metric has a value.
+    pub(super) fn worth(&self, improvement: &Improvement, measured: &Measured) -> Option<Worth> {
+        let units = match self.params.units_per_day {
+            Some(units) => units,
+            None if self.lines.adds_up => 1.0,
+            None => return None,
+        };
+        let value = self.params.unit_value? * units;
+        let [effect, low, high] = measured.estimate.absolute;
+        let per_day = if improvement.lower_is_better {
+            [-effect, -high, -low]
+        } else {
+            [effect, low, high]
+        };
+        let per_day = per_day.map(|gain| gain * value);
+        let days = measured.estimate.steps_after as f64;
+        Some(Worth {
+            currency: self.params.currency.clone(),
+            cost: improvement.cost,
+            per_day,
+            so_far: per_day.map(|gain| gain * days),
+        })
+    }
+}
+
+/// "EUR 1 200".
+fn money(value: f64, currency: &str) -> String {
+    let decimals = if value.abs() < 100.0 { 2 } else { 0 };
+    let amount = number::fixed(value, decimals);
+    match currency {
+        "" => amount,
+        currency => format!("{currency}{}{amount}", number::NBSP),
+    }
+}
+
+/// "EUR 120 (80 to 160)".
+fn with_interval([value, low, high]: [f64; 3], currency: &str) -> String {
+    let range = number::range(&money(low, ""), &money(high, ""));
+    format!("{} ({range})", money(value, currency))
+}
+
+/// The sum of amounts whose errors are independent: ends lie as far from it as the root of the sum of squares.
+fn total(amounts: impl Iterator<Item = [f64; 3]>) -> [f64; 3] {
+    let (mut sum, mut below, mut above) = (0.0, 0.0, 0.0);
+    for [value, low, high] in amounts {
+        sum += value;
+        below += (value - low).powi(2);
+        above += (high - value).powi(2);
+    }
+    [sum, sum - below.sqrt(), sum + above.sqrt()]
+}
+
+/// What the improvements are worth, with their total; `None` where no unit has a value.
+pub(super) fn table(params: &Params, effects: &[Effect]) -> Option<Table> {
+    let valued: Vec<(&Effect, &Worth)> = effects
+        .iter()
+        .filter_map(|effect| Some((effect, effect.worth.as_ref()?)))
+        .collect();
+    if valued.is_empty() {
+        return None;
+    }
+    let currency = params.currency.as_str();
+    let dash = || "–".to_string();
+    let mut table = Table::new(
+        "What the improvements are worth, with 95 % intervals; the return is that of the first year, if the \
+         effect lasts.",
+        &[
+            "<improvement",
+            "<verdict",
+            ">measured ÷ expected",
+            ">gain per day",
+            ">gain so far",
+            ">cost",
+            ">return",
+            ">paid back after",
+        ],
+    );
+    for (effect, worth) in &valued {
+        let percent = |[value, low, high]: [f64; 3]| {
+            let range = number::range(&number::percent(low), &number::percent(high));
+            format!("{} ({range})", number::percent(value))
+        };
+        table.push([
+            effect.improvement.clone(),
+            effect.verdict.word().to_string(),
+            effect
+                .effectiveness()
+                .map_or_else(dash, |share| number::fixed(share, 2)),
+            with_interval(worth.per_day, currency),
+            with_interval(worth.so_far, currency),
+            worth.cost.map_or_else(dash, |cost| money(cost, currency)),
+            worth.roi().map_or_else(dash, percent),
+            worth
+                .payback_days()
+                .map_or_else(dash, |days| number::plural(days.ceil() as u64, "day")),
+        ]);
+    }
+    if valued.len() > 1 {
+        let costs: Vec<f64> = valued.iter().filter_map(|(_, worth)| worth.cost).collect();
+        table.push([
+            "all together".to_string(),
+            String::new(),
+            String::new(),
+            with_interval(
+                total(valued.iter().map(|(_, worth)| worth.per_day)),
+                currency,
+            ),
+            with_interval(
+                total(valued.iter().map(|(_, worth)| worth.so_far)),
+                currency,
+            ),
+            if costs.is_empty() {
+                dash()
+            } else {
+                money(costs.iter().sum(), currency)
+            },
+            String::new(),
+            String::new(),
+        ]);
+    }
+    Some(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_a_total_are_independent() {
+        let sum = total([[10.0, 7.0, 13.0], [5.0, 1.0, 9.0]].into_iter());
+        assert_eq!(sum, [15.0, 10.0, 20.0]);
+    }
+}

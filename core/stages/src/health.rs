@@ -1,0 +1,376 @@
+//! Health: a score and a state for every component, from the findings of other stages.
+//!
+//! ```toml
+//! [stage.health]
+//! kind     = "health"
+//! findings = ["key_figures", "unusual_days", "outlook"]
+//! ```
+//!
+//! # Method
+//! A component begins with 100 points. Each finding about it takes points away: a notice 5, a warning 15, a
+//! critical one 30; a clearly missed target without a finding 10. One chapter of the report takes 40 points
+//! at most. Effects of improvements count only if they are harmful.
+//!
+//! | score | state |
+//! |---|---|
+//! | 90 to 100 | excellent |
+//! | 75 to 89 | good |
+//! | 50 to 74 | needs attention |
+//! | below 50 | critical |
+//!
+//! The overall score is halfway between the mean of the components and the worst of them. History comes from
+//! the ledger. A component that needs attention in `escalate_after` windows in a row becomes a warning, a
+//! critical one a critical finding. A score that fell in three windows in a row, and a forecast that asks for
+//! attention, are early warnings.
+//!
+//! # Caveats
+//! Points are a convention: they rank components and show a direction, and measure nothing by themselves. A
+//! component that no stage looks at has no score.
+
+use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, with_findings};
+use jiff::civil::DateTime;
+use retrocast_domain::{
+    Ask, Cell, Chapter, Chart, ChartKind, Direction, Finding, Health, HealthPart, HealthState, Kpi,
+    Magnitude, Severity, Table, chart::Panel, number,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+mod history;
+mod result;
+#[cfg(test)]
+mod tests;
+
+use history::{History, Past};
+
+/// The registered kind.
+pub const HEALTH: Kind = Kind {
+    name: "health",
+    chapter: Some(Chapter::Figures),
+    code_version: 1,
+    summary: "Scores the health of each component from the findings about it.",
+    manual: include_str!("health.rs"),
+    schema: || schemars::schema_for!(Params),
+    result: Some(&result::RESULT),
+    reads: Reads::Findings,
+    ledger: &[history::TABLE],
+    run,
+};
+
+/// Points that a chapter takes at most.
+const CHAPTER_MAX: f64 = 40.0;
+/// Points of a target that is clearly missed, without a finding about it.
+const MISSED_TARGET: f64 = 10.0;
+/// Windows in a row in which a score falls, for an early warning.
+const FALLS: u64 = 3;
+/// The component that stands for all of them.
+const OVERALL: &str = "overall";
+/// Risks in the table.
+const RISKS_MAX: usize = 15;
+/// Windows of history in the chart.
+const PANEL_WINDOWS: usize = 26;
+
+fn default_escalate() -> u64 {
+    3
+}
+
+/// Params of the stage.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    /// Stages whose findings and key figures are read.
+    #[schemars(length(min = 1), extend("x-dataset" = true))]
+    #[expect(dead_code, reason = "the cells of these stages are in the context")]
+    findings: Vec<String>,
+    /// Number of windows in a row in which a component needs attention before that is a warning.
+    #[serde(default = "default_escalate")]
+    #[schemars(range(min = 1, max = 100))]
+    escalate_after: u64,
+}
+
+/// The group that a finding or figure is about: "billing" of "component = billing".
+fn component(subject: &str) -> &str {
+    let group = subject.split_once(" = ").map_or(subject, |(_, group)| group);
+    if group.starts_with("all ") { "all" } else { group }
+}
+
+/// Points that a finding takes; zero for what is no harm.
+fn points(finding: &Finding) -> f64 {
+    let is_harm = match finding.chapter {
+        Chapter::Improvements => finding.severity >= Severity::Warning,
+        Chapter::Recommendations | Chapter::Rows => false,
+        _ => true,
+    };
+    match finding.severity {
+        _ if !is_harm => 0.0,
+        Severity::Info => 0.0,
+        Severity::Notice => 5.0,
+        Severity::Warning => 15.0,
+        Severity::Critical => 30.0,
+    }
+}
+
+fn chapter_name(chapter: Chapter) -> &'static str {
+    match chapter {
+        Chapter::Data => "records",
+        Chapter::Figures => "figures",
+        Chapter::Events => "events",
+        Chapter::Changes => "changes",
+        Chapter::Rhythm => "rhythm",
+        Chapter::Outlook => "outlook",
+        Chapter::Improvements => "improvements",
+        Chapter::Recommendations | Chapter::Other | Chapter::Rows => "other",
+    }
+}
+
+/// What was taken from each component, by chapter: points and findings.
+type Taken<'a> = BTreeMap<&'a str, BTreeMap<&'static str, (f64, u64)>>;
+
+fn taken(cells: &[Cell]) -> Taken<'_> {
+    let mut taken = Taken::new();
+    let mut take = |subject, name, points: f64| {
+        let parts = taken.entry(component(subject)).or_default();
+        if points > 0.0 {
+            let part: &mut (f64, u64) = parts.entry(name).or_default();
+            (part.0, part.1) = (part.0 + points, part.1 + 1);
+        }
+    };
+    for cell in cells {
+        for finding in &cell.findings {
+            take(&finding.subject, chapter_name(finding.chapter), points(finding));
+        }
+        for kpi in &cell.kpis {
+            let points = if is_missed(kpi, &cell.findings) { MISSED_TARGET } else { 0.0 };
+            take(&kpi.subject, chapter_name(Chapter::Figures), points);
+        }
+    }
+    taken
+}
+
+/// Returns true if a key figure clearly misses its target and no finding says so.
+fn is_missed(kpi: &Kpi, findings: &[Finding]) -> bool {
+    let is_told = |finding: &Finding| {
+        component(&finding.subject) == component(&kpi.subject)
+            && finding.what.to_lowercase().contains(&kpi.name.to_lowercase())
+    };
+    kpi.misses_target() && kpi.is_target_proven() && !findings.iter().any(is_told)
+}
+
+fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
+    let params: Params = serde_json::from_value(params.clone())?;
+    let history = History::read(inputs)?;
+    let mut all: Vec<Health> = taken(&context.cells)
+        .into_iter()
+        .map(|(component, parts)| {
+            let parts: Vec<HealthPart> = parts
+                .into_iter()
+                .map(|(name, (points, findings))| HealthPart {
+                    name: name.to_string(),
+                    points: points.min(CHAPTER_MAX),
+                    findings,
+                })
+                .collect();
+            let score = 100.0 - parts.iter().map(|part| part.points).sum::<f64>();
+            scored(context, &history, component, score.max(0.0), parts)
+        })
+        .collect();
+    all.sort_by(|a, b| a.score.total_cmp(&b.score).then_with(|| a.component.cmp(&b.component)));
+    let mut cell = Cell::new(&context.stage, HEALTH.name);
+    cell.title = if context.title.is_empty() {
+        "Health of components".to_string()
+    } else {
+        context.title.clone()
+    };
+    cell.method = "100 points less those of findings, by severity".to_string();
+    let Some(worst) = all.first().map(|one| one.score) else {
+        cell.did = "Found no component that another stage looks at.".to_string();
+        return Ok(Analysis { cell: with_findings(cell, Vec::new()), frame: None });
+    };
+    let mean = all.iter().map(|one| one.score).sum::<f64>() / all.len() as f64;
+    let overall = scored(context, &history, OVERALL, f64::midpoint(mean, worst), Vec::new());
+    cell.did = format!(
+        "Scored {}: overall {} of 100, {}.",
+        number::plural(all.len() as u64, "component"),
+        number::fixed(overall.score, 0),
+        overall.state.word()
+    );
+    let findings = all.iter().filter_map(|one| finding(context, &params, one)).collect();
+    all.insert(0, overall);
+    cell.tables.push(scores(&all));
+    cell.tables.extend(risks(&context.cells, &all));
+    cell.charts.extend(chart(context, &history, &all));
+    let frame = result::frame(&all)?;
+    cell.health = all;
+    Ok(Analysis {
+        cell: with_findings(cell, findings),
+        frame: Some(frame),
+    })
+}
+
+/// A score with what the windows before say of it.
+fn scored(context: &Context, history: &History, component: &str, score: f64, parts: Vec<HealthPart>) -> Health {
+    let state = HealthState::of(score);
+    let before = history.before(&context.window, component);
+    Health {
+        component: component.to_string(),
+        score,
+        state,
+        parts,
+        previous: before.map(|past| past.score),
+        poor_times: if state.is_poor() { before.map_or(0, |past| past.poor_times) + 1 } else { 0 },
+        falls: match before {
+            Some(past) if score < past.score => past.falls + 1,
+            _ => 0,
+        },
+    }
+}
+
+/// A component that is critical, or has needed attention for long.
+fn finding(context: &Context, params: &Params, one: &Health) -> Option<Finding> {
+    let is_long = one.poor_times >= params.escalate_after;
+    let severity = match (one.state, is_long) {
+        (HealthState::Critical, true) => Severity::Critical,
+        (HealthState::Critical, false) | (HealthState::NeedsAttention, true) => Severity::Warning,
+        _ => return None,
+    };
+    let name = match one.component.as_str() {
+        "all" => "Everything together",
+        name => name,
+    };
+    let happened = match one.state {
+        HealthState::Critical => "is in critical health",
+        _ => "needs attention",
+    };
+    let noun = context.window.spec.noun();
+    let row = match one.poor_times {
+        0 | 1 => String::new(),
+        times => format!(" for {} in a row", number::plural(times, noun)),
+    };
+    let before = one.previous.map_or_else(String::new, |before| {
+        format!(", {} the {noun} before", number::fixed(before, 0))
+    });
+    let parts: Vec<String> = one.parts.iter().map(|part| part_words(part)).collect();
+    let mut finding = Finding::new(&context.stage, HEALTH.name, &one.component, "health");
+    finding.sentence = format!(
+        "{name} {happened}{row}: {} of 100 points{before} (less {}).",
+        number::fixed(one.score, 0),
+        number::list(&parts)
+    );
+    finding.ask = Some(Ask::new(name, format!("{happened}{row}"), "name an owner"));
+    finding.direction = Direction::Down;
+    finding.severity = severity;
+    finding.confidence = 0.9;
+    finding.n = one.parts.iter().map(|part| part.findings).sum();
+    finding.magnitude = Some(Magnitude::point(one.score, "points"));
+    finding.method = "100 points less those of findings, by severity".to_string();
+    let last = context.window.end.yesterday().unwrap_or(context.window.end);
+    finding.period = format!("{} to {last}", context.window.start);
+    Some(finding)
+}
+
+/// "15 for events".
+fn part_words(part: &HealthPart) -> String {
+    format!("{} for {}", number::fixed(part.points, 0), part.name)
+}
+
+fn scores(all: &[Health]) -> Table {
+    let mut table = Table::new(
+        "Health of components, the worst first: 100 points less those of findings.",
+        &["<component", "<state", ">points", ">before", "<taken away", ">poor in a row", "<early warning"],
+    );
+    for one in all {
+        let parts: Vec<String> = one.parts.iter().map(part_words).collect();
+        table.push([
+            one.component.clone(),
+            one.state.word().to_string(),
+            number::fixed(one.score, 0),
+            one.previous.map_or_else(|| "–".to_string(), |before| number::fixed(before, 0)),
+            parts.join(", "),
+            match one.poor_times {
+                0 => String::new(),
+                times => number::count(times),
+            },
+            if one.falls >= FALLS {
+                format!("fell {} times in a row", number::count(one.falls))
+            } else {
+                String::new()
+            },
+        ]);
+    }
+    table.top(60)
+}
+
+/// What may become worse: warnings, and forecasts that ask for attention.
+fn risks(cells: &[Cell], all: &[Health]) -> Option<Table> {
+    let is_risk = |finding: &&Finding| {
+        let least = match finding.chapter {
+            Chapter::Outlook => Severity::Notice,
+            _ => Severity::Warning,
+        };
+        points(finding) > 0.0 && finding.severity >= least
+    };
+    let mut risks: Vec<&Finding> = cells.iter().flat_map(|cell| &cell.findings).filter(is_risk).collect();
+    if risks.is_empty() {
+        return None;
+    }
+    risks.sort_by(|a, b| retrocast_domain::finding::by_importance(a, b));
+    let mut table = Table::new(
+        "Risks: what is wrong or lies ahead, with the confidence in it.",
+        &["<component", "<state", "<risk", "<severity", ">confidence"],
+    );
+    for risk in risks {
+        let name = component(&risk.subject);
+        let state = all.iter().find(|one| one.component == name);
+        table.push([
+            name.to_string(),
+            state.map_or_else(String::new, |one| one.state.word().to_string()),
+            risk.sentence.clone(),
+            format!("{:?}", risk.severity).to_lowercase(),
+            number::fixed(risk.confidence, 2),
+        ]);
+    }
+    Some(table.top(RISKS_MAX))
+}
+
+/// The scores of the last windows, the worst components first.
+fn chart(context: &Context, history: &History, all: &[Health]) -> Option<Chart> {
+    let start = |past: &Past| past.window_start;
+    let panels: Vec<Panel> = all
+        .iter()
+        .take(12)
+        .map(|one| {
+            let pasts = history.of(&context.window, &one.component);
+            let pasts = &pasts[pasts.len().saturating_sub(PANEL_WINDOWS)..];
+            let mut times: Vec<DateTime> = pasts.iter().map(|past| start(past)).collect();
+            let mut values: Vec<Option<f64>> = pasts.iter().map(|past| Some(past.score)).collect();
+            times.push(context.window.start.at(0, 0, 0, 0));
+            values.push(Some(one.score));
+            Panel {
+                label: one.component.clone(),
+                times,
+                values,
+                note: number::fixed(one.score, 0),
+                highlight: one.state.is_poor(),
+            }
+        })
+        .collect();
+    let windows = panels.iter().map(|panel| panel.times.len()).max()?;
+    if windows < 3 {
+        return None;
+    }
+    let overall = all.first()?;
+    Some(Chart {
+        id: format!("{}-scores", context.stage),
+        title: format!("Overall health is {}: {} of 100 points", overall.state.word(), number::fixed(overall.score, 0)),
+        unit: "points".to_string(),
+        alt: format!(
+            "Scores over {}: {}.",
+            number::plural(windows as u64, "window"),
+            number::list(&panels.iter().map(|panel| format!("{} {}", panel.label, panel.note)).collect::<Vec<_>>())
+        ),
+        kind: ChartKind::SmallMultiples { panels },
+        table: None,
+    })
+}

@@ -1,0 +1,36 @@
+//! The columns of the dataset that the stage leaves.
+
+use crate::StageError;
+use polars::prelude::*;
+use retrocast_domain::{
+    Health,
+    result::{ResultTable, column},
+};
+
+pub(super) const RESULT: ResultTable = ResultTable {
+    name: "health",
+    title: "Health",
+    description: "The dataset of a stage of kind health: a row a component, and one overall.",
+    columns: &[
+        column("component", "text", "", "Component; overall for the whole."),
+        column("score", "number", "points", "0 to 100."),
+        column("state", "text", "", "excellent, good, needs attention or critical."),
+        column("previous", "number", "points", "Score in the window before."),
+        column("poor_times", "number", "windows", "Windows in a row in which it needed attention or was critical."),
+        column("falls", "number", "windows", "Windows in a row in which the score fell."),
+    ],
+};
+
+/// A row a component.
+pub(super) fn frame(all: &[Health]) -> Result<DataFrame, StageError> {
+    let texts = |of: &dyn Fn(&Health) -> String| all.iter().map(of).collect::<Vec<_>>();
+    let values = |of: &dyn Fn(&Health) -> Option<f64>| all.iter().map(of).collect::<Vec<_>>();
+    Ok(DataFrame::new_infer_height(vec![
+        Column::new("component".into(), texts(&|one| one.component.clone())),
+        Column::new("score".into(), values(&|one| Some(one.score))),
+        Column::new("state".into(), texts(&|one| one.state.word().to_string())),
+        Column::new("previous".into(), values(&|one| one.previous)),
+        Column::new("poor_times".into(), values(&|one| Some(one.poor_times as f64))),
+        Column::new("falls".into(), values(&|one| Some(one.falls as f64))),
+    ])?)
+}

@@ -1,0 +1,107 @@
+//! Scores follow from findings, and history from the ledger.
+
+use super::*;
+use crate::{
+    Input,
+    series::test_data::{context_of, input, times},
+};
+use polars::prelude::{Column, DataFrame};
+use retrocast_domain::Window;
+use serde_json::json;
+
+fn finding(chapter: Chapter, group: &str, severity: Severity) -> Finding {
+    let mut finding = Finding::new("s", "anomaly", &format!("component = {group}"), "x");
+    (finding.chapter, finding.severity) = (chapter, severity);
+    finding.sentence = format!("{group} is unusual.");
+    finding
+}
+
+fn context(findings: Vec<Finding>) -> Context {
+    let mut context = context_of("health", Window::parse("2026-W46", "UTC").unwrap());
+    let mut cell = Cell::new("s", "anomaly");
+    cell.findings = findings;
+    context.cells = vec![cell];
+    context
+}
+
+fn score(context: &Context, inputs: Vec<Input>) -> Cell {
+    let inputs: Inputs = inputs.into_iter().map(|one| (one.dataset.name.clone(), one)).collect();
+    run(context, &json!({"findings": ["s"]}), &inputs).unwrap().cell
+}
+
+fn of<'a>(cell: &'a Cell, component: &str) -> &'a Health {
+    cell.health.iter().find(|one| one.component == component).unwrap()
+}
+
+/// A row of the ledger for the component "billing": window's end, score, poor in a row, falls.
+fn past(rows: &[(&str, f64, f64, f64)]) -> Input {
+    let ends: Vec<DateTime> = rows.iter().map(|row| row.0.parse().unwrap()).collect();
+    let starts: Vec<DateTime> = ends.iter().map(|end| *end - jiff::ToSpan::days(7)).collect();
+    let values = |of: fn(&(&str, f64, f64, f64)) -> f64| rows.iter().map(of).collect::<Vec<_>>();
+    let frame = DataFrame::new_infer_height(vec![
+        Column::new("component".into(), vec!["billing"; rows.len()]),
+        Column::new("score".into(), values(|row| row.1)),
+        Column::new("poor_times".into(), values(|row| row.2)),
+        Column::new("falls".into(), values(|row| row.3)),
+        times("window_start", &starts),
+        times("window_end", &ends),
+    ]);
+    input(history::TABLE, frame.unwrap())
+}
+
+#[test]
+fn findings_take_points_by_severity_and_a_chapter_takes_forty_at_most() {
+    let mut found = vec![
+        finding(Chapter::Events, "billing", Severity::Warning),
+        finding(Chapter::Changes, "billing", Severity::Notice),
+        finding(Chapter::Events, "search", Severity::Info),
+        finding(Chapter::Improvements, "search", Severity::Notice),
+    ];
+    found.extend((0..3).map(|_| finding(Chapter::Events, "web", Severity::Critical)));
+    let cell = score(&context(found), Vec::new());
+    assert_eq!((of(&cell, "billing").score, of(&cell, "billing").state), (80.0, HealthState::Good));
+    assert_eq!(of(&cell, "search").state, HealthState::Excellent);
+    assert_eq!((of(&cell, "web").score, of(&cell, "web").state), (60.0, HealthState::NeedsAttention));
+    // Halfway between the mean of 80, 100 and 60 and the worst.
+    assert_eq!(cell.health[0].component, OVERALL);
+    assert_eq!(of(&cell, OVERALL).score, 70.0);
+    assert!(cell.findings.is_empty(), "{:?}", cell.findings);
+}
+
+#[test]
+fn what_stays_poor_escalates_and_what_falls_is_an_early_warning() {
+    let poor = || {
+        vec![
+            finding(Chapter::Events, "billing", Severity::Critical),
+            finding(Chapter::Changes, "billing", Severity::Notice),
+        ]
+    };
+    let check = |rows: &[(&str, f64, f64, f64)], poor_times: u64, falls: u64, severity: Option<Severity>| {
+        let cell = score(&context(poor()), vec![past(rows)]);
+        let one = of(&cell, "billing");
+        assert_eq!((one.score, one.poor_times, one.falls), (65.0, poor_times, falls), "{rows:?}");
+        assert_eq!(cell.findings.first().map(|found| found.severity), severity, "{rows:?}");
+        cell
+    };
+    check(&[], 1, 0, None);
+    let two = ("2026-11-02T00:00:00", 70.0, 1.0, 1.0);
+    let cell = check(&[two, ("2026-11-09T00:00:00", 68.0, 2.0, 2.0)], 3, 3, Some(Severity::Warning));
+    let sentence = &cell.findings[0].sentence;
+    assert!(sentence.starts_with("billing needs attention for 3 weeks in a row: 65 of 100"), "{sentence}");
+    assert_eq!(cell.tables[0].rows[1][6], "fell 3 times in a row");
+    assert_eq!(cell.charts.len(), 1);
+    // A window without a score breaks the row.
+    check(&[two], 1, 0, None);
+    // Critical is a warning at once.
+    let mut worse = poor();
+    worse.push(finding(Chapter::Outlook, "billing", Severity::Critical));
+    let cell = score(&context(worse), Vec::new());
+    assert_eq!(cell.findings[0].severity, Severity::Warning);
+    assert_eq!(of(&cell, "billing").state, HealthState::Critical);
+}
+
+#[test]
+fn without_components_there_is_no_score() {
+    let cell = score(&context(Vec::new()), Vec::new());
+    assert!(cell.health.is_empty() && cell.tables.is_empty());
+}

@@ -1,0 +1,285 @@
+//! Recommendations: actions that answer the findings of other stages, ranked by what they promise.
+//!
+//! ```toml
+//! [stage.advice]
+//! kind     = "recommendation"
+//! findings = ["unusual_days", "key_figures", "outlook"]
+//!
+//! [[stage.advice.rules]]
+//! name        = "second-database"
+//! when        = { kinds = ["forecast"], words = ["memory"], subjects = ["db-1"] }
+//! category    = "scaling"
+//! title       = "Add a second database server"
+//! actions     = ["Order the server.", "Move the readers to it."]
+//! effort_days = 5
+//! risk        = "medium"
+//! expected    = [-0.5, -0.3]
+//! ```
+//!
+//! # Method
+//! Each finding of the named stages is answered by the first rule that matches it: rules of the job first,
+//! then the built-in ones (`retrocast kinds recommendation` lists their categories below). Findings that one
+//! rule answers for one component are one recommendation.
+//!
+//! Recommendations are ranked by `priority`, in percent of the metric per day of work:
+//! expected effect × confidence × past success ÷ effort. The expected effect is the middle of the rule's
+//! range, averaged with the measured effects of earlier improvements of the category as if the range were
+//! two of them. Confidence is that of the finding. Past success is the mean of a Beta posterior after a
+//! uniform prior: (improvements of the category that work + 1) ÷ (all that were measured + 2).
+//!
+//! A recommendation has the same id in each run that makes it. What became of it is read from the register
+//! of improvements (`retrocast improvement propose ID --recommendation ID`): while it is proposed or
+//! accepted it is listed as such; a rejected one comes back only if its finding has become more severe or
+//! was gone in between; one that nobody answers expires.
+//!
+//! The built-in rules cover configuration, resources, performance, scaling, alert thresholds, settings,
+//! workflow, quality, cost, message generation, enrichment, scraping and sync.
+//!
+//! # Caveats
+//! Rules know the kind and the words of a finding, not its cause. Ranges of built-in rules are rough until
+//! improvements of their category were measured.
+
+use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, with_findings};
+use retrocast_domain::{
+    Cell, Chapter, Recommendation, RecommendationState, Table, number, recommendation::Risk,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+mod history;
+mod result;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use history::History;
+use rules::{Rule, answers, built_in};
+
+/// The registered kind.
+pub const RECOMMENDATION: Kind = Kind {
+    name: "recommendation",
+    chapter: Some(Chapter::Recommendations),
+    code_version: 1,
+    summary: "Recommends actions that answer findings, ranked by what they promise.",
+    manual: include_str!("recommendation.rs"),
+    schema: || schemars::schema_for!(Params),
+    result: Some(&result::RESULT),
+    reads: Reads::Findings,
+    ledger: &[
+        history::RECOMMENDATIONS,
+        history::IMPROVEMENTS,
+        history::EFFECTS,
+    ],
+    run,
+};
+
+fn default_true() -> bool {
+    true
+}
+
+fn default_top() -> usize {
+    10
+}
+
+fn default_expires() -> u32 {
+    56
+}
+
+/// Params of the stage.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    /// Stages whose findings are answered.
+    #[schemars(length(min = 1), extend("x-dataset" = true))]
+    #[expect(dead_code, reason = "the cells of these stages are in the context")]
+    findings: Vec<String>,
+    /// Rules of the job; they come before the built-in ones.
+    #[serde(default)]
+    rules: Vec<Rule>,
+    /// Whether the built-in rules are used.
+    #[serde(default = "default_true")]
+    built_in: bool,
+    /// Maximum number of open recommendations.
+    #[serde(default = "default_top")]
+    #[schemars(range(min = 1, max = 100))]
+    top: usize,
+    /// Number of days after which a recommendation that nobody answered expires.
+    #[serde(default = "default_expires")]
+    #[schemars(range(min = 7, max = 730))]
+    expires_days: u32,
+}
+
+fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
+    let params: Params = serde_json::from_value(params.clone())?;
+    let mut rules: Vec<Rule> = params.rules;
+    if params.built_in {
+        rules.extend(built_in()?);
+    }
+    let history = History::read(context, inputs)?;
+    let findings = context.cells.iter().flat_map(|cell| &cell.findings);
+    let mut all: Vec<Recommendation> = answers(&rules, findings)
+        .into_iter()
+        .map(|answer| history.recommendation(context, answer, params.expires_days))
+        .collect();
+    all.sort_by(|a, b| {
+        let order = a.state.cmp(&b.state);
+        let order = order.then_with(|| b.priority().total_cmp(&a.priority()));
+        order
+            .then_with(|| b.severity.cmp(&a.severity))
+            .then_with(|| a.id.cmp(&b.id))
+    });
+
+    let mut cell = Cell::new(&context.stage, RECOMMENDATION.name);
+    cell.title = if context.title.is_empty() {
+        "Recommendations".to_string()
+    } else {
+        context.title.clone()
+    };
+    cell.method =
+        "rules on findings, ranked by expected effect × confidence × past success ÷ effort"
+            .to_string();
+    let of = |state: RecommendationState| all.iter().filter(move |one| one.state == state);
+    let open = of(RecommendationState::Open).count();
+    cell.did = format!(
+        "Answered {} with {}.",
+        number::plural(
+            context
+                .cells
+                .iter()
+                .map(|cell| cell.findings.len() as u64)
+                .sum(),
+            "finding"
+        ),
+        number::plural(open as u64, "recommendation"),
+    );
+    if open > 0 {
+        cell.tables
+            .push(ranking(of(RecommendationState::Open)).top(params.top));
+        cell.tables
+            .push(steps(of(RecommendationState::Open).take(params.top)));
+    }
+    let answered = || all.iter().filter(|one| one.state.is_in_progress());
+    if answered().count() > 0 {
+        cell.tables.push(progress(answered()));
+    }
+    let silent = [
+        (
+            RecommendationState::Rejected,
+            "was rejected and has no new evidence",
+            "were rejected and have no new evidence",
+        ),
+        (
+            RecommendationState::Expired,
+            "expired unanswered",
+            "expired unanswered",
+        ),
+        (
+            RecommendationState::Closed,
+            "was made and measured before",
+            "were made and measured before",
+        ),
+    ];
+    for (state, one, many) in silent {
+        let n = of(state).count() as u64;
+        if n > 0 {
+            let words = if n == 1 { one } else { many };
+            cell.caveats
+                .push(format!("{} {words}.", number::plural(n, "recommendation")));
+        }
+    }
+    let frame = result::frame(&all)?;
+    // Beyond the limit a recommendation is a row for later runs, and nothing more.
+    let mut shown = 0;
+    all.retain(|one| {
+        shown += usize::from(one.state == RecommendationState::Open);
+        one.state != RecommendationState::Open || shown <= params.top
+    });
+    cell.recommendations = all;
+    Ok(Analysis {
+        cell: with_findings(cell, Vec::new()),
+        frame: Some(frame),
+    })
+}
+
+fn past(one: &Recommendation) -> String {
+    let share = number::fixed(one.past.share(), 2);
+    match one.past.judged {
+        0 => format!("{share}: none measured yet"),
+        judged => format!("{share}: {} of {}", one.past.worked, judged),
+    }
+}
+
+/// The open ones with the factors of their priority.
+fn ranking<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
+    let mut table = Table::new(
+        "Recommendations by priority: expected effect × confidence × past success of the category ÷ days of work, \
+         in percent of the metric per day.",
+        &[
+            "<recommendation",
+            "<category",
+            "<expected",
+            ">confidence",
+            "<past success",
+            ">days of work",
+            "<risk",
+            ">priority",
+            "<since",
+            "<id",
+        ],
+    );
+    for one in open {
+        table.push([
+            one.title.clone(),
+            one.category.clone(),
+            one.promise(),
+            number::fixed(one.confidence, 2),
+            past(one),
+            number::sensible(one.effort_days),
+            one.risk.word().to_string(),
+            number::fixed(one.priority(), 1),
+            one.since.clone(),
+            one.id.clone(),
+        ]);
+    }
+    table
+}
+
+/// The steps of the open ones, with the finding that each answers.
+fn steps<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
+    let columns = ["<recommendation", "<because", "<steps", "<until"];
+    let mut table = Table::new("What to do, and why.", &columns);
+    for one in open {
+        table.push([
+            one.title.clone(),
+            one.evidence.clone(),
+            one.actions.join(" "),
+            one.expires.clone(),
+        ]);
+    }
+    table
+}
+
+/// Those that are on the register.
+fn progress<'a>(answered: impl Iterator<Item = &'a Recommendation>) -> Table {
+    let columns = ["<recommendation", "<improvement", "<state", "<since", "<id"];
+    let mut table = Table::new(
+        "Recommendations that are on the register of improvements.",
+        &columns,
+    );
+    for one in answered {
+        table.push([
+            one.title.clone(),
+            one.improvement.clone(),
+            one.state.word().to_string(),
+            one.since.clone(),
+            one.id.clone(),
+        ]);
+    }
+    table
+}
+
+/// The risk of a rule that names none.
+fn default_risk() -> Risk {
+    Risk::Low
+}

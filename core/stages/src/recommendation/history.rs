@@ -1,0 +1,286 @@
+//! What the ledger knows: earlier recommendations, the register of improvements, measured effects.
+
+use super::rules::Answer;
+use crate::{Context, Input, Inputs, StageError, frame, rows::Unusable};
+use jiff::{Timestamp, ToSpan as _, civil::Date};
+use retrocast_domain::{
+    PastSuccess, Recommendation, RecommendationState, Severity, finding::Finding,
+};
+use std::collections::BTreeMap;
+
+/// Tables of the ledger that the kind reads.
+pub(super) const RECOMMENDATIONS: &str = "ledger.recommendations";
+pub(super) const IMPROVEMENTS: &str = "ledger.improvements";
+pub(super) const EFFECTS: &str = "ledger.effects";
+
+/// Weight of a rule's range beside measured effects, in effects.
+const RULE_WEIGHT: f64 = 2.0;
+
+/// A recommendation of an earlier run.
+#[derive(Debug, Clone)]
+struct Earlier {
+    window_end: Timestamp,
+    since: String,
+    times: u64,
+    expires: String,
+    severity: Severity,
+}
+
+/// An improvement on the register that came of a recommendation.
+#[derive(Debug, Clone)]
+struct Registered {
+    id: String,
+    state: String,
+    time: Timestamp,
+}
+
+/// Measured effects of a category.
+#[derive(Debug, Clone, Default)]
+struct Measured {
+    past: PastSuccess,
+    /// Relative effects, below zero where the metric became less.
+    relative: Vec<f64>,
+}
+
+/// What is known from earlier runs and from people.
+pub(super) struct History {
+    /// By id, oldest window first.
+    earlier: BTreeMap<String, Vec<Earlier>>,
+    registered: BTreeMap<String, Registered>,
+    measured: BTreeMap<String, Measured>,
+}
+
+impl History {
+    pub(super) fn read(context: &Context, inputs: &Inputs) -> Result<Self, StageError> {
+        Ok(Self {
+            earlier: match inputs.get(RECOMMENDATIONS) {
+                Some(input) => earlier(input)?,
+                None => BTreeMap::new(),
+            },
+            registered: match inputs.get(IMPROVEMENTS) {
+                Some(input) => registered(input)?,
+                None => BTreeMap::new(),
+            },
+            measured: measured(context, inputs.get(EFFECTS))?,
+        })
+    }
+
+    /// The recommendation that answers findings, with its state.
+    pub(super) fn recommendation(
+        &self,
+        context: &Context,
+        answer: Answer<'_>,
+        expires_days: u32,
+    ) -> Recommendation {
+        let id = answer.id();
+        let first = answer.findings.first();
+        let severity = first.map_or(Severity::Info, |finding| finding.severity);
+        let rows = self.earlier.get(&id).map_or(&[][..], Vec::as_slice);
+        // It goes on while no more than one window lies between two runs that make it.
+        let window = &context.window;
+        let (start, end) = (window.start_instant(), window.end_instant());
+        let still = start - (end - start);
+        let last = rows.last().filter(|last| last.window_end >= still);
+        let (since, times, expires) = match last {
+            Some(last) => (last.since.clone(), last.times + 1, last.expires.clone()),
+            None => {
+                let days = i64::from(expires_days).days();
+                let expires = window.end.checked_add(days).unwrap_or(window.end);
+                (window.label(), 1, expires.to_string())
+            }
+        };
+        let came_back = last.is_none();
+        let registered = self.registered.get(&id);
+        let was = |time: Timestamp| {
+            let before = rows.iter().rev().find(|row| row.window_end <= time);
+            before.map(|row| row.severity)
+        };
+        let is_worse = |time| was(time).is_some_and(|was| severity > was);
+        let is_late = expires.parse::<Date>().is_ok_and(|last| window.end > last);
+        let grew = rows.first().is_some_and(|first| severity > first.severity);
+        let state = match registered.map(|one| (one.state.as_str(), one.time)) {
+            Some(("proposed", _)) => RecommendationState::Proposed,
+            Some(("accepted", _)) => RecommendationState::Accepted,
+            Some(("implemented", _)) => RecommendationState::Implemented,
+            Some(("rejected", time)) if !came_back && !is_worse(time) => {
+                RecommendationState::Rejected
+            }
+            Some(("closed", _)) if !came_back => RecommendationState::Closed,
+            _ if is_late && !grew => RecommendationState::Expired,
+            _ => RecommendationState::Open,
+        };
+        let none = Measured::default();
+        let category = answer.rule.category.clone();
+        let measured = self.measured.get(&category).unwrap_or(&none);
+        let improvement = registered.filter(|_| state.is_in_progress());
+        Recommendation {
+            title: answer.title(),
+            actions: answer.actions(),
+            rule: answer.rule.name.clone(),
+            component: answer.component.to_string(),
+            metric: first
+                .map(|finding| finding.what.clone())
+                .unwrap_or_default(),
+            effort_days: answer.rule.effort_days,
+            risk: answer.rule.risk(),
+            expected: expected(&answer.rule.expected, &measured.relative),
+            confidence: confidence(&answer.findings),
+            past: measured.past,
+            state,
+            improvement: improvement.map(|one| one.id.clone()).unwrap_or_default(),
+            since,
+            times,
+            expires,
+            severity,
+            findings: answer
+                .findings
+                .iter()
+                .map(|finding| finding.id.clone())
+                .collect(),
+            evidence: first
+                .map(|finding| finding.sentence.clone())
+                .unwrap_or_default(),
+            category,
+            id,
+        }
+    }
+}
+
+/// The highest confidence among the findings.
+fn confidence(findings: &[&Finding]) -> f64 {
+    let all = findings.iter().map(|finding| finding.confidence);
+    all.fold(0.0, f64::max).clamp(0.0, 1.0)
+}
+
+/// Middle and ends of a rule's range after the measured effects of its category.
+fn expected(range: &[f64], measured: &[f64]) -> [f64; 3] {
+    let (low, high) = match range {
+        [a, b] => (a.min(*b), a.max(*b)),
+        _ => (0.0, 0.0),
+    };
+    let middle = f64::midpoint(low, high);
+    let weight = RULE_WEIGHT + measured.len() as f64;
+    let mean = (RULE_WEIGHT * middle + measured.iter().sum::<f64>()) / weight;
+    let half = (high - low) / 2.0 * (RULE_WEIGHT / weight).sqrt();
+    [mean, mean - half, mean + half]
+}
+
+fn earlier(input: &Input) -> Result<BTreeMap<String, Vec<Earlier>>, StageError> {
+    let rows = input.whole(&["id", "window_end", "since", "times", "expires", "severity"])?;
+    let texts = |name| frame::texts(&rows, name);
+    let (ids, since, expires, severity) = (
+        texts("id")?,
+        texts("since")?,
+        texts("expires")?,
+        texts("severity")?,
+    );
+    let times = frame::numbers(&rows, "times", &mut Unusable::default())?;
+    let ends = frame::micros(&rows, "window_end")?;
+    let mut earlier: BTreeMap<String, Vec<Earlier>> = BTreeMap::new();
+    for i in 0..ids.len() {
+        let (Some(id), Some(end)) = (&ids[i], ends[i]) else {
+            continue;
+        };
+        let Ok(window_end) = Timestamp::from_microsecond(end) else {
+            continue;
+        };
+        earlier.entry(id.clone()).or_default().push(Earlier {
+            window_end,
+            since: since[i].clone().unwrap_or_default(),
+            times: times[i].unwrap_or(1.0) as u64,
+            expires: expires[i].clone().unwrap_or_default(),
+            severity: severity_of(severity[i].as_deref()),
+        });
+    }
+    for rows in earlier.values_mut() {
+        rows.sort_by_key(|row| row.window_end);
+    }
+    Ok(earlier)
+}
+
+fn severity_of(word: Option<&str>) -> Severity {
+    match word {
+        Some("critical") => Severity::Critical,
+        Some("warning") => Severity::Warning,
+        Some("notice") => Severity::Notice,
+        _ => Severity::Info,
+    }
+}
+
+/// The last improvement that came of each recommendation.
+fn registered(input: &Input) -> Result<BTreeMap<String, Registered>, StageError> {
+    let rows = input.whole(&["id", "state", "time", "recommendation"])?;
+    let texts = |name| frame::texts(&rows, name);
+    let (ids, states, of) = (texts("id")?, texts("state")?, texts("recommendation")?);
+    let times = frame::micros(&rows, "time")?;
+    let mut registered: BTreeMap<String, Registered> = BTreeMap::new();
+    for i in 0..ids.len() {
+        let (Some(of), Some(state), Some(time)) = (&of[i], &states[i], times[i]) else {
+            continue;
+        };
+        let Ok(time) = Timestamp::from_microsecond(time) else {
+            continue;
+        };
+        let known = registered.get(of);
+        if known.is_none_or(|known| known.time < time) {
+            let one = Registered {
+                id: ids[i].clone().unwrap_or_default(),
+                state: state.clone(),
+                time,
+            };
+            registered.insert(of.clone(), one);
+        }
+    }
+    Ok(registered)
+}
+
+/// The last measured effect of each improvement, by category: of earlier runs, and of this one.
+fn measured(
+    context: &Context,
+    input: Option<&Input>,
+) -> Result<BTreeMap<String, Measured>, StageError> {
+    // By improvement: category, verdict, relative effect. Later rows replace earlier ones.
+    let mut last: BTreeMap<String, (String, String, Option<f64>)> = BTreeMap::new();
+    if let Some(input) = input {
+        let rows = input.whole(&[
+            "improvement",
+            "category",
+            "verdict",
+            "relative",
+            "window_end",
+        ])?;
+        let texts = |name| frame::texts(&rows, name);
+        let (ids, categories, verdicts) =
+            (texts("improvement")?, texts("category")?, texts("verdict")?);
+        let relative = frame::numbers(&rows, "relative", &mut Unusable::default())?;
+        let ends = frame::micros(&rows, "window_end")?;
+        let mut order: Vec<usize> = (0..ids.len()).collect();
+        order.sort_by_key(|i| ends[*i]);
+        for i in order {
+            let (Some(id), Some(category), Some(verdict)) = (&ids[i], &categories[i], &verdicts[i])
+            else {
+                continue;
+            };
+            last.insert(id.clone(), (category.clone(), verdict.clone(), relative[i]));
+        }
+    }
+    for effect in context.cells.iter().flat_map(|cell| &cell.effects) {
+        let verdict = effect.verdict.name().to_string();
+        let relative = Some(effect.relative[0]).filter(|_| effect.counterfactual > 0.0);
+        last.insert(
+            effect.improvement.clone(),
+            (effect.category.clone(), verdict, relative),
+        );
+    }
+    let mut measured: BTreeMap<String, Measured> = BTreeMap::new();
+    for (category, verdict, relative) in last.into_values() {
+        if category.is_empty() || verdict == "too_early" {
+            continue;
+        }
+        let of = measured.entry(category).or_default();
+        of.past.judged += 1;
+        of.past.worked += u64::from(verdict == "works");
+        of.relative.extend(relative);
+    }
+    Ok(measured)
+}

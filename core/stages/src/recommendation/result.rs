@@ -1,0 +1,99 @@
+//! The columns of the dataset that the stage leaves.
+
+use crate::StageError;
+use polars::prelude::*;
+use retrocast_domain::{
+    Recommendation,
+    result::{ResultTable, column},
+};
+
+pub(super) const RESULT: ResultTable = ResultTable {
+    name: "recommendation",
+    title: "Recommendations",
+    description: "The dataset of a stage of kind recommendation: a row a recommendation, in any state.",
+    columns: &[
+        column(
+            "id",
+            "text",
+            "",
+            "Identity: equal in each run that makes it.",
+        ),
+        column(
+            "state",
+            "text",
+            "",
+            "open, proposed, accepted, implemented, closed, rejected or expired.",
+        ),
+        column("title", "text", "", "The action."),
+        column("category", "text", "", "Category."),
+        column("component", "text", "", "Component that it changes."),
+        column(
+            "priority",
+            "number",
+            "percent per day of work",
+            "Expected effect × confidence × past success ÷ effort.",
+        ),
+        column(
+            "expected",
+            "number",
+            "share",
+            "Expected relative change of the metric.",
+        ),
+        column(
+            "confidence",
+            "number",
+            "",
+            "Confidence in the finding, 0 to 1.",
+        ),
+        column(
+            "past_success",
+            "number",
+            "",
+            "Mean of the posterior share of the category's improvements that work.",
+        ),
+        column("effort_days", "number", "days", "Work."),
+        column(
+            "since",
+            "text",
+            "",
+            "Window of the first run of the present row of runs that make it.",
+        ),
+        column(
+            "expires",
+            "text",
+            "",
+            "Last day on which it is recommended.",
+        ),
+        column(
+            "evidence",
+            "text",
+            "",
+            "Sentence of the most severe finding that it answers.",
+        ),
+    ],
+};
+
+/// A row a recommendation.
+pub(super) fn frame(all: &[Recommendation]) -> Result<DataFrame, StageError> {
+    let text = |name: &str, of: &dyn Fn(&Recommendation) -> String| {
+        Column::new(name.into(), all.iter().map(of).collect::<Vec<_>>())
+    };
+    let value = |name: &str, of: &dyn Fn(&Recommendation) -> f64| {
+        Column::new(name.into(), all.iter().map(of).collect::<Vec<_>>())
+    };
+    Ok(DataFrame::new_infer_height(vec![
+        text("id", &|one| one.id.clone()),
+        text("state", &|one| one.state.word().to_string()),
+        text("title", &|one| one.title.clone()),
+        text("category", &|one| one.category.clone()),
+        text("component", &|one| one.component.clone()),
+        value("priority", &Recommendation::priority),
+        value("expected", &|one| one.expected[0]),
+        value("confidence", &|one| one.confidence),
+        value("past_success", &|one| one.past.share()),
+        value("effort_days", &|one| one.effort_days),
+        text("since", &|one| one.since.clone()),
+        text("expires", &|one| one.expires.clone()),
+        text("evidence", &|one| one.evidence.clone()),
+    ])?)
+}

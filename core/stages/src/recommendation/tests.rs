@@ -1,0 +1,316 @@
+//! Recommendations over weeks: answered, rejected, expired, and ranked by what came of earlier ones.
+
+use super::*;
+use crate::{
+    Input,
+    series::test_data::{context_of, input, times},
+};
+use jiff::civil::DateTime;
+use polars::prelude::{Column, DataFrame};
+use retrocast_domain::{Finding, Severity, Window};
+use serde_json::json;
+
+fn finding(kind: &str, group: &str, severity: Severity) -> Finding {
+    let mut finding = Finding::new("outlook", kind, &format!("host = {group}"), "memory in use");
+    (finding.severity, finding.confidence) = (severity, 0.8);
+    finding.sentence = format!("{group} will run out of memory.");
+    finding
+}
+
+fn context(window: &str, findings: &[Finding]) -> Context {
+    let window = Window::parse(window, "UTC").unwrap();
+    let mut context = context_of("advice", window);
+    let mut cell = Cell::new("outlook", "forecast");
+    cell.findings = findings.to_vec();
+    context.cells = vec![cell];
+    context
+}
+
+fn moment(text: &str) -> DateTime {
+    text.parse().unwrap()
+}
+
+/// What earlier runs recommended: id, window's end, since, times, expires, severity.
+fn earlier(rows: &[(&str, &str, &str, f64, &str, &str)]) -> Input {
+    let text = |of: fn(&(&str, &str, &str, f64, &str, &str)) -> String| {
+        rows.iter().map(of).collect::<Vec<_>>()
+    };
+    let ends: Vec<DateTime> = rows.iter().map(|row| moment(row.1)).collect();
+    let counts: Vec<f64> = rows.iter().map(|row| row.3).collect();
+    let frame = DataFrame::new_infer_height(vec![
+        Column::new("id".into(), text(|row| row.0.to_string())),
+        times("window_end", &ends),
+        Column::new("since".into(), text(|row| row.2.to_string())),
+        Column::new("times".into(), counts),
+        Column::new("expires".into(), text(|row| row.4.to_string())),
+        Column::new("severity".into(), text(|row| row.5.to_string())),
+    ]);
+    input(history::RECOMMENDATIONS, frame.unwrap())
+}
+
+/// The register: recommendation, state, time.
+fn register(rows: &[(&str, &str, &str)]) -> Input {
+    let text = |of: fn(&(&str, &str, &str)) -> String| rows.iter().map(of).collect::<Vec<_>>();
+    let changed: Vec<DateTime> = rows.iter().map(|row| moment(row.2)).collect();
+    let frame = DataFrame::new_infer_height(vec![
+        Column::new("id".into(), text(|row| format!("imp-{}", row.0))),
+        Column::new("state".into(), text(|row| row.1.to_string())),
+        Column::new("recommendation".into(), text(|row| row.0.to_string())),
+        times("time", &changed),
+    ]);
+    input(history::IMPROVEMENTS, frame.unwrap())
+}
+
+/// Measured effects: improvement, category, verdict, relative effect.
+fn effects(rows: &[(&str, &str, &str, f64)]) -> Input {
+    let text = |of: fn(&(&str, &str, &str, f64)) -> String| rows.iter().map(of).collect::<Vec<_>>();
+    let ends = vec![moment("2026-11-02T00:00:00"); rows.len()];
+    let relative: Vec<f64> = rows.iter().map(|row| row.3).collect();
+    let frame = DataFrame::new_infer_height(vec![
+        Column::new("improvement".into(), text(|row| row.0.to_string())),
+        Column::new("category".into(), text(|row| row.1.to_string())),
+        Column::new("verdict".into(), text(|row| row.2.to_string())),
+        Column::new("relative".into(), relative),
+        times("window_end", &ends),
+    ]);
+    input(history::EFFECTS, frame.unwrap())
+}
+
+fn recommend(context: &Context, inputs: Vec<Input>, params: Value) -> Vec<Recommendation> {
+    let inputs: Inputs = inputs
+        .into_iter()
+        .map(|input| (input.dataset.name.clone(), input))
+        .collect();
+    run(context, &params, &inputs).unwrap().cell.recommendations
+}
+
+fn plain() -> Value {
+    json!({"findings": ["outlook"]})
+}
+
+const WEEK: &str = "2026-W46";
+
+#[test]
+fn a_forecast_asks_for_capacity_and_priority_is_the_product_of_its_factors() {
+    let found = [finding("forecast", "db-1", Severity::Warning)];
+    let all = recommend(&context(WEEK, &found), Vec::new(), plain());
+    let [one] = all.as_slice() else {
+        panic!("{all:?}");
+    };
+    assert_eq!(
+        one.title,
+        "Add capacity for db-1 before its limit is reached"
+    );
+    assert_eq!(
+        (one.category.as_str(), one.component.as_str()),
+        ("scaling", "db-1")
+    );
+    assert_eq!(one.state, RecommendationState::Open);
+    assert_eq!(
+        (one.since.as_str(), one.times, one.expires.as_str()),
+        (WEEK, 1, "2027-01-11")
+    );
+    assert_eq!(one.expected, [-0.35, -0.5, -0.2]);
+    assert!((one.priority() - 35.0 * 0.8 * 0.5 / 3.0).abs() < 1e-9);
+    assert_eq!(one.findings, [found[0].id.clone()]);
+}
+
+#[test]
+fn findings_below_a_notice_are_not_answered_and_equal_answers_are_one() {
+    let found = [
+        finding("forecast", "db-1", Severity::Info),
+        finding("trend", "db-2", Severity::Notice),
+    ];
+    let all = recommend(&context(WEEK, &found), Vec::new(), plain());
+    assert!(all.is_empty(), "a trend without a direction: {all:?}");
+    let mut rising = [found[1].clone(), found[1].clone()];
+    for (one, severity) in rising.iter_mut().zip([Severity::Notice, Severity::Warning]) {
+        one.direction = retrocast_domain::Direction::Up;
+        one.severity = severity;
+    }
+    rising[1].id = "other".to_string();
+    let all = recommend(&context(WEEK, &rising), Vec::new(), plain());
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0].findings, ["other".to_string(), rising[0].id.clone()]);
+    assert_eq!(all[0].severity, Severity::Warning);
+}
+
+#[test]
+fn rules_of_the_job_come_first_and_fill_their_places_once() {
+    let mut found = finding("forecast", "{what}", Severity::Warning);
+    found.what = "{subject} memory".to_string();
+    let params = json!({"findings": ["outlook"], "built_in": false, "rules": [{
+        "name": "second", "when": {"kinds": ["forecast"], "words": ["MEMORY"]}, "category": "scaling",
+        "title": "Help {subject} with {what} {other}", "expected": [-0.1, -0.4], "effort_days": 0.5,
+        "risk": "high",
+    }]});
+    let all = recommend(&context(WEEK, &[found]), Vec::new(), params);
+    assert_eq!(all[0].title, "Help {what} with {subject} memory {other}");
+    assert_eq!(all[0].expected, [-0.25, -0.4, -0.1]);
+    assert_eq!(all[0].risk, Risk::High);
+}
+
+#[test]
+fn what_people_and_time_did_decides_the_state() {
+    let id = Recommendation::identity("add-capacity", "db-1");
+    let found = [finding("forecast", "db-1", Severity::Warning)];
+    let last_week = (
+        &*id,
+        "2026-11-09T00:00:00",
+        "2026-W43",
+        3.0,
+        "2026-12-20",
+        "warning",
+    );
+    let check = |rows: &[_], registered: &[(&str, &str, &str)], expected: RecommendationState| {
+        let inputs = vec![earlier(rows), register(registered)];
+        let all = recommend(&context(WEEK, &found), inputs, plain());
+        assert_eq!(all[0].state, expected, "{rows:?} {registered:?}");
+        all[0].clone()
+    };
+    let again = check(&[last_week], &[], RecommendationState::Open);
+    assert_eq!((again.since.as_str(), again.times), ("2026-W43", 4));
+    assert_eq!(again.expires, "2026-12-20");
+    // After a longer gap it is a new one.
+    let long_ago = (
+        &*id,
+        "2026-09-14T00:00:00",
+        "2026-W30",
+        3.0,
+        "2026-10-01",
+        "warning",
+    );
+    let anew = check(&[long_ago], &[], RecommendationState::Open);
+    assert_eq!((anew.since.as_str(), anew.times), (WEEK, 1));
+
+    let at = "2026-11-10T12:00:00";
+    let made = check(
+        &[last_week],
+        &[(&id, "accepted", at)],
+        RecommendationState::Accepted,
+    );
+    assert_eq!(made.improvement, format!("imp-{id}"));
+    check(
+        &[last_week],
+        &[(&id, "implemented", at)],
+        RecommendationState::Implemented,
+    );
+    check(
+        &[last_week],
+        &[(&id, "closed", at)],
+        RecommendationState::Closed,
+    );
+    check(
+        &[last_week],
+        &[(&id, "rejected", at)],
+        RecommendationState::Rejected,
+    );
+    // New evidence: it is more severe than when it was rejected, or it was gone in between.
+    let milder = (
+        &*id,
+        "2026-11-09T00:00:00",
+        "2026-W43",
+        3.0,
+        "2026-12-20",
+        "notice",
+    );
+    check(
+        &[milder],
+        &[(&id, "rejected", at)],
+        RecommendationState::Open,
+    );
+    check(
+        &[long_ago],
+        &[(&id, "rejected", "2026-09-20T00:00:00")],
+        RecommendationState::Open,
+    );
+    check(
+        &[long_ago],
+        &[(&id, "closed", "2026-09-20T00:00:00")],
+        RecommendationState::Open,
+    );
+    // Nobody answered in time.
+    let late = (
+        &*id,
+        "2026-11-09T00:00:00",
+        "2026-W36",
+        10.0,
+        "2026-11-12",
+        "warning",
+    );
+    check(&[late], &[], RecommendationState::Expired);
+}
+
+#[test]
+fn measured_effects_of_the_category_move_expectation_and_rank() {
+    let found = [finding("forecast", "db-1", Severity::Warning)];
+    let of = |rows: &[(&str, &str, &str, f64)]| {
+        let all = recommend(&context(WEEK, &found), vec![effects(rows)], plain());
+        all[0].clone()
+    };
+    let before = of(&[("a", "quality", "works", -0.9)]);
+    assert_eq!((before.past.judged, before.expected[0]), (0, -0.35));
+    let good = of(&[
+        ("a", "scaling", "works", -0.55),
+        ("b", "scaling", "works", -0.55),
+        ("c", "scaling", "too_early", 0.0),
+    ]);
+    assert_eq!((good.past.worked, good.past.judged), (2, 2));
+    assert!((good.expected[0] + 0.45).abs() < 1e-9, "{good:?}");
+    assert!(good.priority() > before.priority());
+    let bad = of(&[
+        ("a", "scaling", "harmful", 0.2),
+        ("b", "scaling", "unclear", 0.0),
+    ]);
+    assert!(bad.priority() < before.priority());
+    assert!(bad.expected[2] - bad.expected[1] < before.expected[2] - before.expected[1]);
+}
+
+#[test]
+fn built_in_rules_cover_all_categories() {
+    let rules = built_in().unwrap();
+    for category in [
+        "configuration",
+        "resources",
+        "performance",
+        "scaling",
+        "alert thresholds",
+        "settings",
+        "workflow",
+        "quality",
+        "cost",
+        "message generation",
+        "enrichment",
+        "scraping",
+        "sync",
+    ] {
+        assert!(
+            rules.iter().any(|rule| rule.category == category),
+            "{category}"
+        );
+    }
+    for rule in &rules {
+        assert!(
+            rule.expected.len() == 2 && rule.effort_days > 0.0,
+            "{}",
+            rule.name
+        );
+    }
+}
+
+#[test]
+fn beyond_the_limit_nothing_is_shown_but_rows_stay() {
+    let found: Vec<Finding> = (0..15)
+        .map(|i| finding("forecast", &format!("db-{i}"), Severity::Warning))
+        .collect();
+    let context = context(WEEK, &found);
+    let analysis = run(
+        &context,
+        &json!({"findings": ["outlook"], "top": 4}),
+        &Inputs::new(),
+    )
+    .unwrap();
+    assert_eq!(analysis.cell.recommendations.len(), 4);
+    assert_eq!(analysis.cell.tables[0].more, 11);
+    assert_eq!(analysis.frame.unwrap().height(), 15);
+}

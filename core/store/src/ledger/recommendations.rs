@@ -1,0 +1,81 @@
+//! Recommendations of earlier runs, as people ask for them.
+
+use super::{Ledger, nouns::RECOMMENDATIONS, view::newest};
+use crate::error::StoreError;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A recommendation as a run made it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recommended {
+    /// Identity: equal in each run that makes it.
+    pub id: String,
+    /// Its state at that time, such as open.
+    pub state: String,
+    /// The action.
+    pub title: String,
+    /// Category.
+    pub category: String,
+    /// Component that it changes; "all" for all.
+    pub component: String,
+    /// Measure that it is meant to change.
+    pub metric: String,
+    /// Percent of the metric per day of work.
+    pub priority: f64,
+    /// Expected relative change of the metric.
+    pub expected: f64,
+    /// Confidence in the finding, 0 to 1.
+    pub confidence: f64,
+    /// Earlier improvements of the category that work.
+    pub past_worked: u64,
+    /// Earlier improvements of the category that were measured.
+    pub past_judged: u64,
+    /// Work in days.
+    pub effort_days: f64,
+    /// Risk: low, medium or high.
+    pub risk: String,
+    /// Window of the first run of the present row of runs that make it.
+    pub since: String,
+    /// Last day on which it is recommended.
+    pub expires: String,
+    /// The most severe finding that it answers.
+    #[serde(default)]
+    pub finding: Option<String>,
+    /// Sentence of that finding.
+    pub evidence: String,
+    /// Window of the run.
+    pub window: String,
+    /// End of that window.
+    #[serde(skip_serializing)]
+    pub window_end: Timestamp,
+    /// The publication of the run.
+    #[serde(skip_serializing)]
+    publication: String,
+}
+
+impl Ledger {
+    /// Recommendations as the newest run of the newest window made each, by priority.
+    pub async fn recommendations(&self) -> Result<Vec<Recommended>, StoreError> {
+        let shown = newest(self.runs().await?, |_| true);
+        let shown: Vec<String> = shown.iter().map(super::PublishedRun::publication).collect();
+        let rows: Vec<Recommended> = self.rows(&RECOMMENDATIONS).await?;
+        let mut last: BTreeMap<String, Recommended> = BTreeMap::new();
+        for row in rows
+            .into_iter()
+            .filter(|row| shown.contains(&row.publication))
+        {
+            let known = last.get(&row.id);
+            if known.is_none_or(|known| known.window_end < row.window_end) {
+                last.insert(row.id.clone(), row);
+            }
+        }
+        let mut all: Vec<Recommended> = last.into_values().collect();
+        all.sort_by(|a, b| {
+            b.priority
+                .total_cmp(&a.priority)
+                .then_with(|| a.id.cmp(&b.id))
+        });
+        Ok(all)
+    }
+}
