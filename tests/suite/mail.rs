@@ -61,7 +61,11 @@ fn session(mut stream: &TcpStream, kept: &Accepted) -> std::io::Result<()> {
     let mut to = String::new();
     stream.write_all(b"220 here\r\n")?;
     while let Some(line) = lines.next().transpose()? {
-        let word = line.split([' ', ':']).next().unwrap_or_default().to_uppercase();
+        let word = line
+            .split([' ', ':'])
+            .next()
+            .unwrap_or_default()
+            .to_uppercase();
         let reply: &[u8] = match word.as_str() {
             "RCPT" if line.contains("refused@") => b"550 no such person\r\n",
             "RCPT" => {
@@ -107,7 +111,10 @@ fn messages_are_written_to_a_folder_without_a_server() {
     retrocast_in(folder, &["run", "tickets", "--date", "2026-01-06"]).expect(0);
     let ended = retrocast_in(folder, &["deliver", "latest", "--dry-run", "mail"]).expect(0);
     let listed = &ended.stdout;
-    assert!(listed.contains("ada-example.org-") && listed.contains("refused-example.org-"), "{listed}");
+    assert!(
+        listed.contains("ada-example.org-") && listed.contains("refused-example.org-"),
+        "{listed}"
+    );
     let files: Vec<_> = std::fs::read_dir(scratch.join("mail")).unwrap().collect();
     assert_eq!(files.len(), 2);
     let ada = files
@@ -148,7 +155,10 @@ fn a_scheduled_run_sends_its_report_once_and_tells_what_was_refused() {
     let count = || accepted.lock().unwrap().len();
     assert_eq!(count(), 1, "{}", ended.stderr);
     let (to, message) = accepted.lock().unwrap()[0].clone();
-    assert!(to.contains("ada@example.org") && message.contains("Subject: "), "{to}");
+    assert!(
+        to.contains("ada@example.org") && message.contains("Subject: "),
+        "{to}"
+    );
     let status = retrocast_in(folder, &["status"]).expect(0);
     for words in [
         "mail: executive to ada@example.org: accepted",
@@ -166,5 +176,8 @@ fn a_scheduled_run_sends_its_report_once_and_tells_what_was_refused() {
     let run = newest.unwrap().display().to_string();
     let ended = retrocast_in(folder, &["deliver", &run]).expect(1);
     assert_eq!(count(), 1, "{}", ended.stdout);
-    says(&ended, &["executive to ada@example.org: was accepted before"]);
+    says(
+        &ended,
+        &["executive to ada@example.org: was accepted before"],
+    );
 }

@@ -55,6 +55,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+mod calibration;
 mod measure;
 mod onset;
 mod present;
@@ -65,6 +66,7 @@ mod tables;
 mod tests;
 mod worth;
 
+use calibration::Calibration;
 use measure::{judge, line_of};
 use present::{Reporter, did};
 use register::{Improvement, WHOLE, read};
@@ -255,6 +257,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         return Ok(Analysis { cell, frame: None });
     }
     let judged = judge(context, &params, &lines, &improvements);
+    cell.caveats.extend(Calibration::of(&judged).words());
     let evidence = vec![
         lines.evidence.clone(),
         Evidence {

@@ -92,8 +92,14 @@ struct Params {
 
 /// The group that a finding or figure is about: "billing" of "component = billing".
 fn component(subject: &str) -> &str {
-    let group = subject.split_once(" = ").map_or(subject, |(_, group)| group);
-    if group.starts_with("all ") { "all" } else { group }
+    let group = subject
+        .split_once(" = ")
+        .map_or(subject, |(_, group)| group);
+    if group.starts_with("all ") {
+        "all"
+    } else {
+        group
+    }
 }
 
 /// Points that a finding takes; zero for what is no harm.
@@ -139,10 +145,18 @@ fn taken(cells: &[Cell]) -> Taken<'_> {
     };
     for cell in cells {
         for finding in &cell.findings {
-            take(&finding.subject, chapter_name(finding.chapter), points(finding));
+            take(
+                &finding.subject,
+                chapter_name(finding.chapter),
+                points(finding),
+            );
         }
         for kpi in &cell.kpis {
-            let points = if is_missed(kpi, &cell.findings) { MISSED_TARGET } else { 0.0 };
+            let points = if is_missed(kpi, &cell.findings) {
+                MISSED_TARGET
+            } else {
+                0.0
+            };
             take(&kpi.subject, chapter_name(Chapter::Figures), points);
         }
     }
@@ -153,7 +167,10 @@ fn taken(cells: &[Cell]) -> Taken<'_> {
 fn is_missed(kpi: &Kpi, findings: &[Finding]) -> bool {
     let is_told = |finding: &Finding| {
         component(&finding.subject) == component(&kpi.subject)
-            && finding.what.to_lowercase().contains(&kpi.name.to_lowercase())
+            && finding
+                .what
+                .to_lowercase()
+                .contains(&kpi.name.to_lowercase())
     };
     kpi.misses_target() && kpi.is_target_proven() && !findings.iter().any(is_told)
 }
@@ -176,7 +193,11 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
             scored(context, &history, component, score.max(0.0), parts)
         })
         .collect();
-    all.sort_by(|a, b| a.score.total_cmp(&b.score).then_with(|| a.component.cmp(&b.component)));
+    all.sort_by(|a, b| {
+        a.score
+            .total_cmp(&b.score)
+            .then_with(|| a.component.cmp(&b.component))
+    });
     let mut cell = Cell::new(&context.stage, HEALTH.name);
     cell.title = if context.title.is_empty() {
         "Health of components".to_string()
@@ -186,17 +207,29 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     cell.method = "100 points less those of findings, by severity".to_string();
     let Some(worst) = all.first().map(|one| one.score) else {
         cell.did = "Found no component that another stage looks at.".to_string();
-        return Ok(Analysis { cell: with_findings(cell, Vec::new()), frame: None });
+        return Ok(Analysis {
+            cell: with_findings(cell, Vec::new()),
+            frame: None,
+        });
     };
     let mean = all.iter().map(|one| one.score).sum::<f64>() / all.len() as f64;
-    let overall = scored(context, &history, OVERALL, f64::midpoint(mean, worst), Vec::new());
+    let overall = scored(
+        context,
+        &history,
+        OVERALL,
+        f64::midpoint(mean, worst),
+        Vec::new(),
+    );
     cell.did = format!(
         "Scored {}: overall {} of 100, {}.",
         number::plural(all.len() as u64, "component"),
         number::fixed(overall.score, 0),
         overall.state.word()
     );
-    let findings = all.iter().filter_map(|one| finding(context, &params, one)).collect();
+    let findings = all
+        .iter()
+        .filter_map(|one| finding(context, &params, one))
+        .collect();
     all.insert(0, overall);
     cell.tables.push(scores(&all));
     cell.tables.extend(risks(&context.cells, &all));
@@ -210,7 +243,13 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
 }
 
 /// A score with what the windows before say of it.
-fn scored(context: &Context, history: &History, component: &str, score: f64, parts: Vec<HealthPart>) -> Health {
+fn scored(
+    context: &Context,
+    history: &History,
+    component: &str,
+    score: f64,
+    parts: Vec<HealthPart>,
+) -> Health {
     let state = HealthState::of(score);
     let before = history.before(&context.window, component);
     Health {
@@ -219,7 +258,11 @@ fn scored(context: &Context, history: &History, component: &str, score: f64, par
         state,
         parts,
         previous: before.map(|past| past.score),
-        poor_times: if state.is_poor() { before.map_or(0, |past| past.poor_times) + 1 } else { 0 },
+        poor_times: if state.is_poor() {
+            before.map_or(0, |past| past.poor_times) + 1
+        } else {
+            0
+        },
         falls: match before {
             Some(past) if score < past.score => past.falls + 1,
             _ => 0,
@@ -278,7 +321,15 @@ fn part_words(part: &HealthPart) -> String {
 fn scores(all: &[Health]) -> Table {
     let mut table = Table::new(
         "Health of components, the worst first: 100 points less those of findings.",
-        &["<component", "<state", ">points", ">before", "<taken away", ">poor in a row", "<early warning"],
+        &[
+            "<component",
+            "<state",
+            ">points",
+            ">before",
+            "<taken away",
+            ">poor in a row",
+            "<early warning",
+        ],
     );
     for one in all {
         let parts: Vec<String> = one.parts.iter().map(part_words).collect();
@@ -286,7 +337,8 @@ fn scores(all: &[Health]) -> Table {
             one.component.clone(),
             one.state.word().to_string(),
             number::fixed(one.score, 0),
-            one.previous.map_or_else(|| "–".to_string(), |before| number::fixed(before, 0)),
+            one.previous
+                .map_or_else(|| "–".to_string(), |before| number::fixed(before, 0)),
             parts.join(", "),
             match one.poor_times {
                 0 => String::new(),
@@ -311,7 +363,11 @@ fn risks(cells: &[Cell], all: &[Health]) -> Option<Table> {
         };
         points(finding) > 0.0 && finding.severity >= least
     };
-    let mut risks: Vec<&Finding> = cells.iter().flat_map(|cell| &cell.findings).filter(is_risk).collect();
+    let mut risks: Vec<&Finding> = cells
+        .iter()
+        .flat_map(|cell| &cell.findings)
+        .filter(is_risk)
+        .collect();
     if risks.is_empty() {
         return None;
     }
@@ -363,12 +419,21 @@ fn chart(context: &Context, history: &History, all: &[Health]) -> Option<Chart> 
     let overall = all.first()?;
     Some(Chart {
         id: format!("{}-scores", context.stage),
-        title: format!("Overall health is {}: {} of 100 points", overall.state.word(), number::fixed(overall.score, 0)),
+        title: format!(
+            "Overall health is {}: {} of 100 points",
+            overall.state.word(),
+            number::fixed(overall.score, 0)
+        ),
         unit: "points".to_string(),
         alt: format!(
             "Scores over {}: {}.",
             number::plural(windows as u64, "window"),
-            number::list(&panels.iter().map(|panel| format!("{} {}", panel.label, panel.note)).collect::<Vec<_>>())
+            number::list(
+                &panels
+                    .iter()
+                    .map(|panel| format!("{} {}", panel.label, panel.note))
+                    .collect::<Vec<_>>()
+            )
         ),
         kind: ChartKind::SmallMultiples { panels },
         table: None,

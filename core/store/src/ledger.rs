@@ -20,8 +20,8 @@ pub use append::Publication;
 pub use decisions::{Decision, present};
 pub use improvements::{Improvement, ImprovementState, register};
 pub use nouns::{
-    COMMON, DECISIONS, EFFECTS, FINDINGS, HEALTH, IMPROVEMENTS, KPIS, NOUNS, Noun, RECOMMENDATIONS, RUNS,
-    described, noun,
+    COMMON, DECISIONS, EFFECTS, FINDINGS, HEALTH, IMPROVEMENTS, KPIS, NOUNS, Noun, RECOMMENDATIONS,
+    RUNS, described, noun,
 };
 pub use recommendations::Recommended;
 pub use view::{PublishedRun, newest};

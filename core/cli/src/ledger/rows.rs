@@ -8,7 +8,9 @@ use retrocast_run::{
     Plan, RecordedPlan, RunSummary,
     files::{CELLS, FINDINGS as FINDINGS_FILE, REPORT, read_json},
 };
-use retrocast_store::ledger::{EFFECTS, FINDINGS, HEALTH, KPIS, PublishedRun, RECOMMENDATIONS, RUNS};
+use retrocast_store::ledger::{
+    EFFECTS, FINDINGS, HEALTH, KPIS, PublishedRun, RECOMMENDATIONS, RUNS,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, path::Path};

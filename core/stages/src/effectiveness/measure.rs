@@ -1,7 +1,7 @@
 //! The effect of an improvement: the days around it, its controls, its verdict.
 
 use super::{
-    Controls, Params,
+    Controls, Params, calibration,
     onset::{Onset, onset},
     register::{Improvement, WHOLE},
 };
@@ -158,16 +158,20 @@ pub(super) fn measure(
         others: &others,
     };
     match estimate(&design) {
-        Ok(estimate) => Outcome::Measured(Box::new(Measured {
-            caveats: caveats.into_iter().chain(test_caveat(&estimate)).collect(),
-            verdict: verdict(&estimate, improvement.lower_is_better),
-            onset: onset(&line.values, begin, change, end),
-            estimate,
-            begin,
-            change,
-            end,
-            controls: controls.iter().map(|line| line.label.clone()).collect(),
-        })),
+        Ok(estimate) => {
+            let mut measured = Measured {
+                caveats: caveats.into_iter().chain(test_caveat(&estimate)).collect(),
+                verdict: verdict(&estimate, improvement.lower_is_better),
+                onset: onset(&line.values, begin, change, end),
+                estimate,
+                begin,
+                change,
+                end,
+                controls: controls.iter().map(|line| line.label.clone()).collect(),
+            };
+            calibration::check(&mut measured);
+            Outcome::Measured(Box::new(measured))
+        }
         Err(error) => Outcome::Not(error.to_string()),
     }
 }

@@ -42,20 +42,33 @@ impl History {
 }
 
 fn read(input: &Input) -> Result<History, StageError> {
-    let rows = input.whole(&["component", "score", "poor_times", "falls", "window_start", "window_end"])?;
+    let rows = input.whole(&[
+        "component",
+        "score",
+        "poor_times",
+        "falls",
+        "window_start",
+        "window_end",
+    ])?;
     let components = frame::texts(&rows, "component")?;
     let mut unusable = Unusable::default();
     let mut numbers = |name: &str| frame::numbers(&rows, name, &mut unusable);
     let (scores, poor, falls) = (numbers("score")?, numbers("poor_times")?, numbers("falls")?);
-    let (starts, ends) = (frame::micros(&rows, "window_start")?, frame::micros(&rows, "window_end")?);
+    let (starts, ends) = (
+        frame::micros(&rows, "window_start")?,
+        frame::micros(&rows, "window_end")?,
+    );
     let mut history: BTreeMap<String, Vec<Past>> = BTreeMap::new();
     for i in 0..components.len() {
-        let (Some(component), Some(score), Some(start), Some(end)) = (&components[i], scores[i], starts[i], ends[i])
+        let (Some(component), Some(score), Some(start), Some(end)) =
+            (&components[i], scores[i], starts[i], ends[i])
         else {
             continue;
         };
-        let (Ok(start), Ok(window_end)) = (Timestamp::from_microsecond(start), Timestamp::from_microsecond(end))
-        else {
+        let (Ok(start), Ok(window_end)) = (
+            Timestamp::from_microsecond(start),
+            Timestamp::from_microsecond(end),
+        ) else {
             continue;
         };
         let count = |values: &[Option<f64>]| values[i].unwrap_or(0.0) as u64;

@@ -14,10 +14,30 @@ pub(super) const RESULT: ResultTable = ResultTable {
     columns: &[
         column("component", "text", "", "Component; overall for the whole."),
         column("score", "number", "points", "0 to 100."),
-        column("state", "text", "", "excellent, good, needs attention or critical."),
-        column("previous", "number", "points", "Score in the window before."),
-        column("poor_times", "number", "windows", "Windows in a row in which it needed attention or was critical."),
-        column("falls", "number", "windows", "Windows in a row in which the score fell."),
+        column(
+            "state",
+            "text",
+            "",
+            "excellent, good, needs attention or critical.",
+        ),
+        column(
+            "previous",
+            "number",
+            "points",
+            "Score in the window before.",
+        ),
+        column(
+            "poor_times",
+            "number",
+            "windows",
+            "Windows in a row in which it needed attention or was critical.",
+        ),
+        column(
+            "falls",
+            "number",
+            "windows",
+            "Windows in a row in which the score fell.",
+        ),
     ],
 };
 
@@ -30,7 +50,10 @@ pub(super) fn frame(all: &[Health]) -> Result<DataFrame, StageError> {
         Column::new("score".into(), values(&|one| Some(one.score))),
         Column::new("state".into(), texts(&|one| one.state.word().to_string())),
         Column::new("previous".into(), values(&|one| one.previous)),
-        Column::new("poor_times".into(), values(&|one| Some(one.poor_times as f64))),
+        Column::new(
+            "poor_times".into(),
+            values(&|one| Some(one.poor_times as f64)),
+        ),
         Column::new("falls".into(), values(&|one| Some(one.falls as f64))),
     ])?)
 }

@@ -25,18 +25,29 @@ fn context(findings: Vec<Finding>) -> Context {
 }
 
 fn score(context: &Context, inputs: Vec<Input>) -> Cell {
-    let inputs: Inputs = inputs.into_iter().map(|one| (one.dataset.name.clone(), one)).collect();
-    run(context, &json!({"findings": ["s"]}), &inputs).unwrap().cell
+    let inputs: Inputs = inputs
+        .into_iter()
+        .map(|one| (one.dataset.name.clone(), one))
+        .collect();
+    run(context, &json!({"findings": ["s"]}), &inputs)
+        .unwrap()
+        .cell
 }
 
 fn of<'a>(cell: &'a Cell, component: &str) -> &'a Health {
-    cell.health.iter().find(|one| one.component == component).unwrap()
+    cell.health
+        .iter()
+        .find(|one| one.component == component)
+        .unwrap()
 }
 
 /// A row of the ledger for the component "billing": window's end, score, poor in a row, falls.
 fn past(rows: &[(&str, f64, f64, f64)]) -> Input {
     let ends: Vec<DateTime> = rows.iter().map(|row| row.0.parse().unwrap()).collect();
-    let starts: Vec<DateTime> = ends.iter().map(|end| *end - jiff::ToSpan::days(7)).collect();
+    let starts: Vec<DateTime> = ends
+        .iter()
+        .map(|end| *end - jiff::ToSpan::days(7))
+        .collect();
     let values = |of: fn(&(&str, f64, f64, f64)) -> f64| rows.iter().map(of).collect::<Vec<_>>();
     let frame = DataFrame::new_infer_height(vec![
         Column::new("component".into(), vec!["billing"; rows.len()]),
@@ -59,9 +70,15 @@ fn findings_take_points_by_severity_and_a_chapter_takes_forty_at_most() {
     ];
     found.extend((0..3).map(|_| finding(Chapter::Events, "web", Severity::Critical)));
     let cell = score(&context(found), Vec::new());
-    assert_eq!((of(&cell, "billing").score, of(&cell, "billing").state), (80.0, HealthState::Good));
+    assert_eq!(
+        (of(&cell, "billing").score, of(&cell, "billing").state),
+        (80.0, HealthState::Good)
+    );
     assert_eq!(of(&cell, "search").state, HealthState::Excellent);
-    assert_eq!((of(&cell, "web").score, of(&cell, "web").state), (60.0, HealthState::NeedsAttention));
+    assert_eq!(
+        (of(&cell, "web").score, of(&cell, "web").state),
+        (60.0, HealthState::NeedsAttention)
+    );
     // Halfway between the mean of 80, 100 and 60 and the worst.
     assert_eq!(cell.health[0].component, OVERALL);
     assert_eq!(of(&cell, OVERALL).score, 70.0);
@@ -76,18 +93,37 @@ fn what_stays_poor_escalates_and_what_falls_is_an_early_warning() {
             finding(Chapter::Changes, "billing", Severity::Notice),
         ]
     };
-    let check = |rows: &[(&str, f64, f64, f64)], poor_times: u64, falls: u64, severity: Option<Severity>| {
+    let check = |rows: &[(&str, f64, f64, f64)],
+                 poor_times: u64,
+                 falls: u64,
+                 severity: Option<Severity>| {
         let cell = score(&context(poor()), vec![past(rows)]);
         let one = of(&cell, "billing");
-        assert_eq!((one.score, one.poor_times, one.falls), (65.0, poor_times, falls), "{rows:?}");
-        assert_eq!(cell.findings.first().map(|found| found.severity), severity, "{rows:?}");
+        assert_eq!(
+            (one.score, one.poor_times, one.falls),
+            (65.0, poor_times, falls),
+            "{rows:?}"
+        );
+        assert_eq!(
+            cell.findings.first().map(|found| found.severity),
+            severity,
+            "{rows:?}"
+        );
         cell
     };
     check(&[], 1, 0, None);
     let two = ("2026-11-02T00:00:00", 70.0, 1.0, 1.0);
-    let cell = check(&[two, ("2026-11-09T00:00:00", 68.0, 2.0, 2.0)], 3, 3, Some(Severity::Warning));
+    let cell = check(
+        &[two, ("2026-11-09T00:00:00", 68.0, 2.0, 2.0)],
+        3,
+        3,
+        Some(Severity::Warning),
+    );
     let sentence = &cell.findings[0].sentence;
-    assert!(sentence.starts_with("billing needs attention for 3 weeks in a row: 65 of 100"), "{sentence}");
+    assert!(
+        sentence.starts_with("billing needs attention for 3 weeks in a row: 65 of 100"),
+        "{sentence}"
+    );
     assert_eq!(cell.tables[0].rows[1][6], "fell 3 times in a row");
     assert_eq!(cell.charts.len(), 1);
     // A window without a score breaks the row.
