@@ -371,6 +371,10 @@ Example:
         /// types add about half as many [default: about 7 000 per week]
         #[arg(long, value_name = "N")]
         records: Option<u64>,
+        /// Improvements on the register: 3 (one works, one does nothing, one is too recent) or 6 (two work,
+        /// two do nothing, one does harm, one is too recent)
+        #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(3..=6))]
+        improvements: u32,
     },
     /// Compare the findings of a run with a simulation, or measure the effect of a change
     #[command(

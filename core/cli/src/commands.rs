@@ -102,7 +102,8 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             weeks,
             until,
             records,
-        } => truth::simulate(out, seed, weeks, until, records),
+            improvements,
+        } => truth::simulate(out, seed, weeks, until, records, improvements),
         Command::Evaluate {
             command: Some(EvaluateCommand::Effect(arguments)),
             ..

@@ -104,9 +104,35 @@ pub(crate) struct Improvement {
     pub title: &'static str,
     pub owner: &'static str,
     pub component: usize,
+    pub from: usize,
     pub date: Date,
     pub expected_relative: f64,
+    /// What it does to failure tickets: -0.3 for 30 % less, 0 for nothing.
+    pub effect: f64,
 }
+
+/// Improvements on the register: id, title, owner and the relative effect that the owner expects. Two texts
+/// are hostile.
+const LINES: [(&str, &str, &str, f64); 6] = [
+    (
+        "IMP-001",
+        "Retry failed imports with back-off 再試行",
+        "platform",
+        -0.3,
+    ),
+    (
+        "IMP-002",
+        "New cache #read(\"secret.txt\") </script><script>alert(1)</script> 🚀",
+        "=cmd('team')",
+        -0.3,
+    ),
+    ("IMP-003", "Stricter input checks", "intake", -0.2),
+    ("IMP-004", "Larger pool of connections", "platform", -0.3),
+    ("IMP-005", "Clearer words in forms", "design", -0.1),
+    ("IMP-006", "Shorter timeouts", "platform", -0.2),
+];
+/// Random stream of the improvements beyond the first three.
+const MORE_IMPROVEMENTS: u64 = 77;
 
 /// The company and what is planted in its operations.
 pub(crate) struct Company {
@@ -119,7 +145,6 @@ pub(crate) struct Company {
     pub threshold_files: u64,
     pub failure_share: [f64; 2],
     pub shift: Option<Shift>,
-    pub improved: Option<Shift>,
     pub drift: Option<Drift>,
     pub outage: Option<usize>,
     pub outage_volume: f64,
@@ -192,13 +217,6 @@ impl Company {
                     from,
                     factor: shift_factor,
                 }),
-            improved: from_end(improved_days)
-                .filter(|_| long_enough(16))
-                .map(|from| Shift {
-                    component: order[1],
-                    from,
-                    factor: 1.0 + effect,
-                }),
             drift: from_end(70).filter(|_| long_enough(16)).map(|from| Drift {
                 service: drifting,
                 from,
@@ -216,58 +234,51 @@ impl Company {
             dip_volume: 0.4,
             days,
         };
-        company.register(order[2], order[3], from_end(ineffective_days), from_end(4));
+        if long_enough(16) {
+            let plan = [
+                (order[1], from_end(improved_days), effect),
+                (order[2], from_end(ineffective_days), 0.0),
+                (order[3], from_end(4), 0.0),
+            ];
+            company.register(&LINES[..3], &plan);
+        }
+        if config.improvements > 3 && long_enough(16) {
+            // From a stream of their own: the company without them stays as it is.
+            let mut random = Random::new(config.seed, MORE_IMPROVEMENTS);
+            let mut from = || from_end(32 + random.below(20));
+            let plan = [
+                (order[4], from(), -0.35),
+                (order[5], from(), 0.0),
+                (order[6], from(), 0.4),
+            ];
+            company.register(&LINES[3..], &plan);
+        }
         company.set_scale(config);
         Ok(company)
     }
 
+    /// Enters improvements on the register: component, first day, effect.
     fn register(
         &mut self,
-        ineffective: usize,
-        recent: usize,
-        ineffective_from: Option<usize>,
-        recent_from: Option<usize>,
+        lines: &[(&'static str, &'static str, &'static str, f64)],
+        plan: &[(usize, Option<usize>, f64)],
     ) {
-        let Some(improved) = self.improved else {
-            return;
-        };
-        let line = |id, title, owner, component, from: usize, expected_relative| Improvement {
-            id,
-            title,
-            owner,
-            component,
-            date: self.days[from].date,
-            expected_relative,
-        };
-        let mut lines = vec![line(
-            "IMP-001",
-            "Retry failed imports with back-off 再試行",
-            "platform",
-            improved.component,
-            improved.from,
-            -0.3,
-        )];
-        if let Some(from) = ineffective_from {
-            lines.push(line(
-                "IMP-002",
-                "New cache #read(\"secret.txt\") </script><script>alert(1)</script> 🚀",
-                "=cmd('team')",
-                ineffective,
-                from,
-                -0.3,
-            ));
+        for ((id, title, owner, expected_relative), (component, from, effect)) in
+            lines.iter().zip(plan)
+        {
+            if let Some(from) = *from {
+                self.improvements.push(Improvement {
+                    id,
+                    title,
+                    owner,
+                    component: *component,
+                    from,
+                    date: self.days[from].date,
+                    expected_relative: *expected_relative,
+                    effect: *effect,
+                });
+            }
         }
-        if let Some(from) = recent_from {
-            lines.push(line(
-                "IMP-003",
-                "Stricter input checks",
-                "intake",
-                recent,
-                from,
-                -0.2,
-            ));
-        }
-        self.improvements = lines;
     }
 
     /// Chooses the scale so that the expected number of records is what was asked for.
@@ -310,13 +321,15 @@ impl Company {
         if kind == 0 && day.weekday == 0 {
             mean *= self.monday;
         }
-        for (shift, kinds) in [(self.shift, 3), (self.improved, 1)] {
-            if let Some(shift) = shift
-                && shift.component == component
-                && day.index >= shift.from
-                && kind < kinds
-            {
-                mean *= shift.factor;
+        if let Some(shift) = self.shift
+            && shift.component == component
+            && day.index >= shift.from
+        {
+            mean *= shift.factor;
+        }
+        for line in &self.improvements {
+            if kind == 0 && line.component == component && day.index >= line.from {
+                mean *= 1.0 + line.effect;
             }
         }
         mean

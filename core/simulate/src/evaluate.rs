@@ -218,7 +218,7 @@ fn settle(
     effects: &[Effect],
     evaluation: &mut Evaluation,
 ) {
-    if matches!(fact.kind, FactKind::Effect | FactKind::NoEffect) {
+    if fact.kind.is_improvement() {
         let check = evaluation
             .improvements
             .iter()
@@ -277,22 +277,25 @@ fn improvements(truth: &Truth, effects: &[Effect]) -> Vec<ImprovementCheck> {
     truth
         .facts
         .iter()
-        .filter(|fact| matches!(fact.kind, FactKind::Effect | FactKind::NoEffect))
+        .filter(|fact| fact.kind.is_improvement())
         .map(|fact| {
             let works = fact.kind == FactKind::Effect;
+            let harms = fact.kind == FactKind::Harm;
             let effect = effects.iter().find(|effect| effect.improvement == fact.id);
             let ok = effect.is_some_and(|effect| {
                 let [estimate, ..] = effect.relative;
                 match effect.verdict {
                     Verdict::Works => works && fits(fact, effect),
-                    Verdict::Harmful => false,
-                    Verdict::Unclear | Verdict::TooEarly => !works && estimate.is_finite(),
+                    Verdict::Harmful => harms && fits(fact, effect),
+                    Verdict::Unclear | Verdict::TooEarly => {
+                        !works && !harms && estimate.is_finite()
+                    }
                 }
             });
-            let truth = if works {
-                format!("works, {:+.0} %", fact.size * 100.0)
-            } else {
-                "does nothing".to_string()
+            let truth = match fact.kind {
+                FactKind::Effect => format!("works, {:+.0} %", fact.size * 100.0),
+                FactKind::Harm => format!("harms, {:+.0} %", fact.size * 100.0),
+                _ => "does nothing".to_string(),
             };
             let verdict = effect.map_or_else(|| "no verdict".to_string(), verdict_text);
             ImprovementCheck {

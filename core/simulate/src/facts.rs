@@ -228,27 +228,23 @@ impl Company {
     }
 
     fn effect_fact(&self, line: &Improvement) -> Fact {
-        let works = line.id == "IMP-001";
-        let size = match self.improved {
-            Some(improved) if works => rounded(improved.factor - 1.0),
-            _ => 0.0,
-        };
+        let size = rounded(line.effect);
         let name = self.components[line.component].name;
-        let what = if works {
+        let what = if size == 0.0 {
+            format!("{} does nothing to failure tickets of {name}", line.id)
+        } else {
             format!(
                 "{} changes failure tickets of {name} by {:.0} %",
                 line.id,
                 size * 100.0
             )
-        } else {
-            format!("{} does nothing to failure tickets of {name}", line.id)
         };
         Fact {
             id: line.id.to_string(),
-            kind: if works {
-                FactKind::Effect
-            } else {
-                FactKind::NoEffect
+            kind: match size {
+                size if size < 0.0 => FactKind::Effect,
+                size if size > 0.0 => FactKind::Harm,
+                _ => FactKind::NoEffect,
             },
             source: "tickets".into(),
             subject: Some(self.component(line.component)),

@@ -70,6 +70,9 @@ pub struct Config {
     pub out: PathBuf,
     /// True if older files are compressed.
     pub compress: bool,
+    /// Number of improvements on the register: 3 (one works, one does nothing, one is too recent), or 6
+    /// (two work, two do nothing, one does harm, one is too recent).
+    pub improvements: u32,
 }
 
 impl Default for Config {
@@ -83,6 +86,7 @@ impl Default for Config {
             timezone: "Europe/London".to_string(),
             out: PathBuf::from("data/raw/operations"),
             compress: true,
+            improvements: 3,
         }
     }
 }

@@ -50,6 +50,15 @@ pub enum FactKind {
     Effect,
     /// An improvement that does nothing.
     NoEffect,
+    /// An improvement that does harm.
+    Harm,
+}
+
+impl FactKind {
+    /// Returns true for what an improvement does, or does not do.
+    pub fn is_improvement(self) -> bool {
+        matches!(self, Self::Effect | Self::NoEffect | Self::Harm)
+    }
 }
 
 /// One planted fact.

@@ -15,6 +15,7 @@ pub fn simulate(
     weeks: u32,
     until: jiff::civil::Date,
     records: Option<u64>,
+    improvements: u32,
 ) -> anyhow::Result<Exit> {
     let config = Config {
         seed,
@@ -22,6 +23,7 @@ pub fn simulate(
         until,
         records,
         out,
+        improvements,
         ..Config::default()
     };
     let summary = retrocast_simulate::simulate(&config).map_err(|error| {

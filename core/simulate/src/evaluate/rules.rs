@@ -93,7 +93,7 @@ impl Claim<'_> {
             FactKind::ChangePoint => self.change_point(fact),
             FactKind::Outage => self.outage(fact),
             FactKind::Drift => self.drift(fact),
-            FactKind::Effect => self.effect(fact),
+            FactKind::Effect | FactKind::Harm => self.effect(fact),
             FactKind::NoEffect => Match::No,
         }
     }
@@ -295,16 +295,19 @@ impl Claim<'_> {
         let Some(date) = fact.date else {
             return Match::No;
         };
-        let down = self.finding.direction != Direction::Up;
+        let harms = fact.kind == FactKind::Harm;
+        let expected = (self.finding.direction == Direction::Up) == harms;
         if matches!(self.kind, "effect" | "effectiveness") {
             let named = mentions(
                 &format!("{} {}", self.finding.subject, self.finding.what),
                 &fact.id,
             ) || self.is_about(fact)
                 || text_numbers_of(self.finding).any(|text| text == fact.id);
-            return match (named, down) {
-                (true, true) => Match::Implied("the improvement works"),
-                (true, false) => Match::Near("it lowers the measure".to_string()),
+            return match (named, expected, harms) {
+                (true, true, false) => Match::Implied("the improvement works"),
+                (true, true, true) => Match::Implied("the improvement does harm"),
+                (true, false, false) => Match::Near("it lowers the measure".to_string()),
+                (true, false, true) => Match::Near("it raises the measure".to_string()),
                 _ => Match::No,
             };
         }
@@ -315,7 +318,7 @@ impl Claim<'_> {
         {
             return Match::No;
         }
-        self.follows_from_shift(fact, date, down)
+        self.follows_from_shift(fact, date, expected)
     }
 
     fn allowed(&self, truth: &Truth) -> Option<String> {
