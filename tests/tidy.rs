@@ -48,7 +48,7 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("lance", &["store"]),
     ("lance-datafusion", &["store"]),
     ("datafusion", &["store"]),
-    ("object_store", &["records", "store"]),
+    ("object_store", &["records", "storage", "store"]),
     ("typst", &["render"]),
     ("typst-pdf", &["render"]),
     ("typst-layout", &["render"]),

@@ -15,7 +15,6 @@ mod ledger;
 mod mail;
 mod progress;
 mod runs;
-mod shared_store;
 mod signals;
 mod terminal;
 mod workspace;

@@ -6,9 +6,9 @@
 //!
 //! Modules are listed in the order in which a job becomes a run: the [`executor`] of nodes, the
 //! [`job`] file, the visible part of the [`ledger`], the [`plan`], [`fingerprint`]s that decide what can be
-//! reused, the [`outcome_store`] with cached outcomes, the [`lease`] that serialises runs of one window,
-//! the [`run`], and the [`schedule`]. Data shared between machines is in a [`shared_store`], the archive
-//! through a [`mirror`]. The plan and the run's folder have their types in [`retrocast_run`].
+//! reused, the [`outcome_store`] with cached outcomes, the [`run`], and the [`schedule`]. The [`lease`] that
+//! serialises runs of one window, and what machines share, come from [`retrocast_storage`]; the plan and the
+//! run's folder have their types in [`retrocast_run`].
 
 pub mod kinds;
 
@@ -22,13 +22,7 @@ pub mod plan;
 
 pub mod fingerprint;
 
-pub mod shared_store;
-
 pub mod outcome_store;
-
-pub mod lease;
-
-pub mod mirror;
 
 pub mod run;
 
@@ -43,11 +37,9 @@ pub use executor::{
 pub use fingerprint::{Components, Decision};
 pub use job::{CheckOptions, Checked, Job, check, render};
 pub use kinds::{Kinds, SqlError};
-pub use lease::{Holder, Lease};
 pub use ledger::{LedgerRun, LedgerView};
-pub use mirror::Mirror;
 pub use outcome_store::{OutcomeStore, Record};
 pub use plan::PlanOptions;
+pub use retrocast_storage::{Holder, LakeFiles, Lease, Mirror, SharedStore, lease};
 pub use run::{EngineError, Force, RecordedSources, RunOptions, RunResult, Runner};
 pub use schedule::{Attempt, Calendar, ScheduleStatus, decide};
-pub use shared_store::{LakeFiles, SharedStore};

@@ -14,16 +14,14 @@ mod last;
 
 pub use last::Last;
 
-use crate::{
-    fingerprint::Components,
-    shared_store::{LakeFiles, SharedStore},
-};
+use crate::fingerprint::Components;
 use jiff::Timestamp;
 use retrocast_domain::Outcome;
 use retrocast_run::{
     Fingerprint,
     files::{write_whole, write_with_folder},
 };
+use retrocast_storage::{LakeFiles, SharedStore};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeSet,
@@ -310,6 +308,7 @@ mod tests {
     use super::*;
     use crate::test_support;
     use retrocast_domain::Cell;
+    use retrocast_storage::{Address, Bucket};
 
     fn record(files: &[&str]) -> Record {
         let plan = test_support::plan(test_support::JOB);
@@ -376,7 +375,8 @@ mod tests {
     #[test]
     fn what_one_machine_kept_another_finds() {
         let folder = test_support::Folder::new();
-        let depot: Arc<dyn SharedStore> = Arc::new(test_support::Bucket::default());
+        let address = Address::of("s3://bucket").unwrap();
+        let depot: Arc<dyn SharedStore> = Arc::new(Bucket::in_memory(address));
         let store = |machine: &str| {
             OutcomeStore::of_lake(&LakeFiles::shared(folder.join(machine), depot.clone()))
         };

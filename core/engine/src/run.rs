@@ -18,10 +18,7 @@ use crate::{
     executor::{Clock, Environment, Executor, Failure, Progress, RunContext},
     fingerprint::{Components, Decision, identity},
     job::Job,
-    lease::{Asked, Holder, Lease, at_work},
-    mirror::{Following, Mirror},
     outcome_store::{Last, OutcomeStore, Record},
-    shared_store::LakeFiles,
 };
 use futures::FutureExt as _;
 use node_task::{Budget, Recorder, Retrying, panicked};
@@ -30,6 +27,11 @@ use retrocast_run::{
     EventKind, Fingerprint, Journal, Node, Plan, RecordedPlan, RunOrigin, RunStatus, SourceRecords,
     files::{JOB, JOURNAL, PLAN, is_mail, write_whole},
     plan::short,
+};
+use retrocast_storage::{
+    Holder, LakeFiles, Lease, Mirror,
+    lease::{Asked, at_work},
+    mirror::Following,
 };
 use scheduler::Scheduler;
 use serde_json::Value;

@@ -10,7 +10,7 @@ pub enum SourceError {
     #[error(
         "source {name:?}: {uri:?} is in {scheme}:// storage, which this build does not read: it reads \
          folders, {}, git+file:// and git+https://; name one of these, or copy the records into one",
-        crate::storage::SCHEMES.iter().map(|scheme| format!("{scheme}://")).collect::<Vec<_>>().join(", ")
+        retrocast_storage::SCHEMES.iter().map(|scheme| format!("{scheme}://")).collect::<Vec<_>>().join(", ")
     )]
     Scheme {
         /// Source.

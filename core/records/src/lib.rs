@@ -10,7 +10,6 @@
 pub mod contract;
 mod format;
 pub mod source;
-pub mod storage;
 
 pub mod read;
 

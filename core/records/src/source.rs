@@ -1,7 +1,7 @@
 //! Sources: which files a URI names, and what identifies their content.
 //!
 //! The URI decides: a path or `file://` is on this machine, `s3://` and the like are object storage
-//! (see [`crate::storage`]), `git+file://` and `git+https://` are the history of a repository. In a
+//! (see [`retrocast_storage`]), `git+file://` and `git+https://` are the history of a repository. In a
 //! pattern `*` and `?` match within one folder, `**` matches any number of folders, `[a-z]` and
 //! `[!a-z]` are sets of characters. Names that begin with a full stop are only matched by patterns
 //! that begin with one. `{year}`, `{month}`, `{day}` and `{date}` in a pattern match dates: of
@@ -17,7 +17,6 @@ mod ranges;
 use crate::{
     error::{Skipped, SourceError},
     format::Format,
-    storage::{self, Address, cause},
 };
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -25,6 +24,7 @@ use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt, path::Path as 
 pub use partition::Days;
 use place::FilePattern;
 pub(crate) use ranges::Ranges;
+use retrocast_storage::{self as storage, Address, cause};
 use std::{
     collections::HashMap,
     io::Read,

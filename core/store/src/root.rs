@@ -14,7 +14,7 @@ use object_store::{
     ObjectStore, ObjectStoreExt as _, PutMode, WriteMultipart, local::LocalFileSystem,
     path::Path as Key,
 };
-use retrocast_records::storage::{self, Address};
+use retrocast_storage::{self as storage, Address};
 use std::{
     collections::BTreeSet,
     fmt,

@@ -1,9 +1,8 @@
 //! Lake and archive: in folders, or in object storage with a folder of this machine before it.
 
-use crate::{diagnose::WrongUsage, shared_store::Shared};
+use crate::diagnose::WrongUsage;
 use anyhow::Context as _;
-use retrocast_engine::{LakeFiles, Mirror, lease};
-use retrocast_records::storage::{Address, Bucket, SCHEMES};
+use retrocast_storage::{Address, Bucket, LakeFiles, Mirror, SCHEMES, SharedStore as _, lease};
 use retrocast_store::LakeRoot;
 use std::{
     collections::BTreeSet,
@@ -86,8 +85,8 @@ fn address(option: &str, named: &Path) -> Result<Option<Address>, WrongUsage> {
     }
 }
 
-fn bucket(option: &str, address: &Address) -> Result<Shared, WrongUsage> {
-    Bucket::open(address.clone()).map(Shared).map_err(|reason| {
+fn bucket(option: &str, address: &Address) -> Result<Bucket, WrongUsage> {
+    Bucket::open(address.clone()).map_err(|reason| {
         let shown = without_credentials(&address.to_string());
         WrongUsage(format!("{option} {shown}: {reason}"))
     })

@@ -5,13 +5,11 @@ use super::{
     partition::{Days, Partition, is_dated, undated},
     pattern::{fits, fits_path, is_pattern},
 };
-use crate::{
-    error::SourceError,
-    storage::{self, Address, cause},
-};
+use crate::error::SourceError;
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, path::Path as StorePath};
+use retrocast_storage::{self as storage, Address, cause};
 use std::sync::Arc;
 
 /// Number of existing names in an error.

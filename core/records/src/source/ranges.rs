@@ -1,9 +1,9 @@
 //! Files read here and there, as formats with an index at their end need it.
 
 use super::{Listing, SourceFile, Stored};
-use crate::storage::{self, cause};
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
+use retrocast_storage::{self as storage, cause};
 use std::ops::Range;
 
 /// The bytes of a file, by place.

@@ -5,7 +5,7 @@
 //! contains a fencing token that counts the holders: before every commit the holder checks that the
 //! token is still its own, so that a holder that lost its lock (a network file system, a lake that
 //! was deleted and created again) commits nothing. A lake in object storage has the same leases as
-//! objects, for other machines ([`far`]).
+//! objects, for other machines (`remote`).
 //!
 //! ```text
 //! lake/leases/<job>/<window>.lease         one run at a time

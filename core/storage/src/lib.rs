@@ -1,14 +1,27 @@
-//! Object storage by its address: `s3://bucket/…`, and `gs://` and `az://` in builds that have them.
+//! Storage that machines share: object storage by its address, and what is kept in it for others.
 //!
-//! Settings that are not in the address come from the environment, as for other tools: for S3
-//! `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION` and
-//! `AWS_ENDPOINT_URL` (any compatible server; buckets are part of the path unless
-//! `AWS_VIRTUAL_HOSTED_STYLE_REQUEST` is true), or the role of the machine.
+//! `s3://bucket/…`, and `gs://` and `az://` in builds that have them. Settings that are not in the address
+//! come from the environment, as for other tools: for S3 `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
+//! `AWS_SESSION_TOKEN`, `AWS_REGION` and `AWS_ENDPOINT_URL` (any compatible server; buckets are part of the
+//! path unless `AWS_VIRTUAL_HOSTED_STYLE_REQUEST` is true), or the role of the machine.
+//!
+//! An [`Address`] is opened as a store of objects ([`open`]) whose requests are repeated, or as a [`Bucket`],
+//! whose conditional puts carry the [`lease`]s. A [`mirror`] keeps a folder and a bucket equal.
+
+pub mod shared_store;
 
 mod bucket;
 mod retrying;
 
-pub use bucket::{Bucket, ETag, Object};
+pub mod lease;
+pub mod mirror;
+#[cfg(test)]
+mod test_support;
+
+pub use bucket::Bucket;
+pub use lease::{Holder, Lease};
+pub use mirror::Mirror;
+pub use shared_store::{ETag, Entry, LakeFiles, SharedStore};
 
 use object_store::{ObjectStore, aws::AmazonS3Builder, client::SpawnedReqwestConnector};
 use retrying::RetryingStore;

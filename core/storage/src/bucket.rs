@@ -1,31 +1,22 @@
 //! Whole objects below an address, written at once and if need be on condition, for threads that wait.
 
-use super::{Address, cause, open, retrying::again, runtime};
+use crate::{
+    Address, cause, open,
+    retrying::again,
+    runtime,
+    shared_store::{ETag, Entry, SharedStore},
+};
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use object_store::{
     Error, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutResult, UpdateVersion,
-    path::Path as Key,
+    memory::InMemory, path::Path as Key,
 };
 use std::{
     collections::BTreeMap,
     io,
     sync::{Arc, Mutex, PoisonError, mpsc},
 };
-
-/// The version of an object's content; an `ETag`.
-pub type ETag = String;
-
-/// An object of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Object {
-    /// Its name below the address.
-    pub name: String,
-    /// Its content.
-    pub mark: ETag,
-    /// Time of the last write, by the clock of the storage.
-    pub modified: Timestamp,
-}
 
 /// Objects below an address.
 #[derive(Debug)]
@@ -44,6 +35,15 @@ impl Bucket {
             address,
             versions: Mutex::default(),
         })
+    }
+
+    /// Objects in memory, which end with the process: for trials.
+    pub fn in_memory(address: Address) -> Self {
+        Self {
+            address,
+            store: Arc::new(InMemory::new()),
+            versions: Mutex::default(),
+        }
     }
 
     fn key(&self, name: &str) -> Key {
@@ -118,14 +118,14 @@ impl Bucket {
             version: version.map(|(_, version)| version.clone()),
         })
     }
+}
 
-    /// The address.
-    pub fn address(&self) -> &Address {
-        &self.address
+impl SharedStore for Bucket {
+    fn address(&self) -> String {
+        self.address.to_string()
     }
 
-    /// An object's content; `None` when there is no such object.
-    pub fn get(&self, name: &str) -> io::Result<Option<(Vec<u8>, ETag)>> {
+    fn get(&self, name: &str) -> io::Result<Option<(Vec<u8>, ETag)>> {
         let key = self.key(name);
         let got = self.again(move |store| {
             let key = key.clone();
@@ -145,8 +145,7 @@ impl Bucket {
         }
     }
 
-    /// Writes an object, replacing an existing one.
-    pub fn put(&self, name: &str, bytes: Vec<u8>) -> io::Result<ETag> {
+    fn put(&self, name: &str, bytes: Vec<u8>) -> io::Result<ETag> {
         let key = self.key(name);
         let put = self.again(move |store| {
             let (key, bytes) = (key.clone(), bytes.clone());
@@ -156,9 +155,7 @@ impl Bucket {
             .map_err(|error| self.failed("writing", name, &error))
     }
 
-    /// Conditional put: writes an object if its content is the expected one, or if it does not
-    /// exist and `None` is expected. Returns `None` if another writer was faster.
-    pub fn put_if(
+    fn put_if(
         &self,
         name: &str,
         bytes: Vec<u8>,
@@ -176,8 +173,7 @@ impl Bucket {
         }
     }
 
-    /// All objects below a folder, sorted by name; below the address for an empty one.
-    pub fn list(&self, folder: &str) -> io::Result<Vec<Object>> {
+    fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
         let root = Key::from(self.address.key.as_str());
         let below = self.key(folder.trim_end_matches('/'));
         let below = if folder.is_empty() {
@@ -193,20 +189,19 @@ impl Bucket {
         let entry = |object: ObjectMeta| {
             let parts = object.location.prefix_match(&root)?;
             let names: Vec<String> = parts.map(|part| part.as_ref().to_string()).collect();
-            Some(Object {
-                name: names.join("/"),
+            Some(Entry {
+                key: names.join("/"),
                 mark: object.e_tag.unwrap_or_default(),
                 modified: Timestamp::from_microsecond(object.last_modified.timestamp_micros())
                     .unwrap_or(Timestamp::UNIX_EPOCH),
             })
         };
-        let mut entries: Vec<Object> = listed.into_iter().filter_map(entry).collect();
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut entries: Vec<Entry> = listed.into_iter().filter_map(entry).collect();
+        entries.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(entries)
     }
 
-    /// Removes an object; a missing one is not an error.
-    pub fn delete(&self, name: &str) -> io::Result<()> {
+    fn delete(&self, name: &str) -> io::Result<()> {
         let key = self.key(name);
         let deleted = self.again(move |store| {
             let key = key.clone();
@@ -222,14 +217,9 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use object_store::memory::InMemory;
 
     fn bucket() -> Bucket {
-        Bucket {
-            address: Address::of("s3://records/lake/").unwrap(),
-            store: Arc::new(InMemory::new()),
-            versions: Mutex::default(),
-        }
+        Bucket::in_memory(Address::of("s3://records/lake/").unwrap())
     }
 
     #[test]
@@ -239,7 +229,7 @@ mod tests {
         let mark = bucket.put("leases/a/b.lease", b"1".to_vec()).unwrap();
         bucket.put("other/x", b"2".to_vec()).unwrap();
         let listed = bucket.list("leases").unwrap();
-        let names: Vec<_> = listed.iter().map(|entry| entry.name.as_str()).collect();
+        let names: Vec<_> = listed.iter().map(|entry| entry.key.as_str()).collect();
         assert_eq!(names, ["leases/a/b.lease"]);
         assert_eq!(listed[0].mark, mark);
         assert_eq!(bucket.list("").unwrap().len(), 2);

@@ -1,0 +1,102 @@
+//! Test doubles: a folder, and object storage in memory that loses answers.
+
+use crate::shared_store::{ETag, Entry, SharedStore};
+use jiff::Timestamp;
+use std::{
+    collections::BTreeMap,
+    io,
+    ops::Deref,
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+};
+
+/// A folder that goes away.
+pub struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+}
+
+impl Deref for Folder {
+    type Target = Path;
+    fn deref(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// Object storage in memory.
+#[derive(Debug, Default)]
+pub struct Bucket {
+    objects: Mutex<BTreeMap<String, (Vec<u8>, u64)>>,
+    writes: AtomicI64,
+    loses: AtomicBool,
+}
+
+impl Bucket {
+    /// Loses the response to the next write: the write succeeds, and the client retries it.
+    pub fn lose_next_answer(&self) {
+        self.loses.store(true, Ordering::SeqCst);
+    }
+
+    fn next(&self) -> u64 {
+        self.writes.fetch_add(1, Ordering::SeqCst) as u64
+    }
+}
+
+impl SharedStore for Bucket {
+    fn address(&self) -> String {
+        "memory://bucket".to_string()
+    }
+
+    fn get(&self, key: &str) -> io::Result<Option<(Vec<u8>, ETag)>> {
+        let objects = self.objects.lock().unwrap();
+        let found = objects.get(key);
+        Ok(found.map(|(bytes, mark)| (bytes.clone(), mark.to_string())))
+    }
+
+    fn put(&self, key: &str, bytes: Vec<u8>) -> io::Result<ETag> {
+        let mark = self.next();
+        let mut objects = self.objects.lock().unwrap();
+        objects.insert(key.to_string(), (bytes, mark));
+        Ok(mark.to_string())
+    }
+
+    fn put_if(
+        &self,
+        key: &str,
+        bytes: Vec<u8>,
+        expected: Option<&ETag>,
+    ) -> io::Result<Option<ETag>> {
+        let mark = self.next();
+        let mut objects = self.objects.lock().unwrap();
+        let there = objects.get(key).map(|(_, mark)| mark.to_string());
+        if there.as_ref() != expected {
+            return Ok(None);
+        }
+        objects.insert(key.to_string(), (bytes, mark));
+        let lost = self.loses.swap(false, Ordering::SeqCst);
+        Ok((!lost).then(|| mark.to_string()))
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
+        let objects = self.objects.lock().unwrap();
+        let below = objects.iter().filter(|(key, _)| key.starts_with(folder));
+        Ok(below
+            .map(|(key, (_, mark))| Entry {
+                key: key.clone(),
+                mark: mark.to_string(),
+                modified: Timestamp::now(),
+            })
+            .collect())
+    }
+
+    fn delete(&self, key: &str) -> io::Result<()> {
+        self.objects.lock().unwrap().remove(key);
+        Ok(())
+    }
+}
