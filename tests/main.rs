@@ -17,6 +17,7 @@ mod suite {
     mod object_storage;
     mod pages;
     mod python_readers;
+    mod recommendations;
     mod register;
     mod schedule;
     mod truth;

@@ -195,7 +195,7 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
     for part in [
         "Cache sessions",
         "2026-09-25T00:00:00Z accepted by bea: cheap",
-        "first day  2026-10-05",
+        "first day      2026-10-05",
     ] {
         assert!(shown.contains(part), "{part:?} is not in\n{shown}");
     }
