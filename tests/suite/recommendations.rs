@@ -245,11 +245,7 @@ fn a_recommendation_is_accepted_made_measured_and_changes_the_next_ones() {
     assert!(executive.contains("Cache what search asks for."));
 
     // The second week again is as it was.
-    retrocast_in(
-        folder,
-        &["run", "small", "--date", "2026-09-28", "--force"],
-    )
-    .expect(0);
+    retrocast_in(folder, &["run", "small", "--date", "2026-09-28", "--force"]).expect(0);
     assert_eq!(recommended(&scratch, "2026-W39"), second);
     let health =
         "select count(distinct window) as weeks from ledger.health where component = 'overall'";

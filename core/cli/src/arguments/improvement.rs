@@ -20,6 +20,29 @@ Examples:
         #[command(flatten)]
         details: Details,
     },
+    /// Enter the improvements of a TOML file, for teams that keep their register in git
+    #[command(after_help = "\
+Example of a file:
+  [[improvement]]
+  id        = \"cache-2026\"
+  title     = \"Cache sessions\"
+  state     = \"implemented\"        # or proposed, accepted, rejected, closed
+  component = \"billing\"
+  metric    = \"failures\"
+  expected  = -0.3
+  date      = 2026-10-05
+  cost      = 4000
+
+What the register has already is left as it is, so the same file can be entered again after each change.")]
+    Import {
+        /// Job: its name
+        job: String,
+        /// TOML file
+        file: std::path::PathBuf,
+        /// Person or team that enters it [default: the current user]
+        #[arg(long, value_name = "NAME", env = "USER", hide_env = true)]
+        who: Option<String>,
+    },
     /// List the open recommendations of the last run, by priority
     #[command(after_help = "\
 Examples:

@@ -1,5 +1,7 @@
 //! `retrocast improvement`: the register of improvements, kept in the ledger.
 
+mod import;
+
 use super::{
     lake::{one_line, table},
     print, print_json,
@@ -43,6 +45,9 @@ pub fn improvement(workspace: &Workspace, command: ImprovementCommand) -> anyhow
                 publish_finished(workspace, &about.job);
             }
             register.propose(&about, details)?;
+        }
+        ImprovementCommand::Import { job, file, who } => {
+            import::import(&Register::open(workspace, &job)?, &job, &file, who)?;
         }
         ImprovementCommand::Recommended { job, all, json } => {
             publish_finished(workspace, &job);
