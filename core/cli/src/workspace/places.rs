@@ -2,7 +2,7 @@
 
 use crate::diagnose::WrongUsage;
 use anyhow::Context as _;
-use retrocast_storage::{Address, Bucket, LakeFiles, Mirror, SCHEMES, SharedStore as _, lease};
+use retrocast_storage::{Address, Bucket, LakeFiles, Mirror, SCHEMES, lease};
 use retrocast_store::LakeRoot;
 use std::{
     collections::BTreeSet,

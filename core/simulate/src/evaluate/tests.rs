@@ -299,6 +299,9 @@ fn effect(fact: &Fact, verdict: Verdict, relative: [f64; 3]) -> Effect {
         days_after: 30,
         controls: Vec::new(),
         verdict,
+        category: String::new(),
+        expected_relative: None,
+        worth: None,
     }
 }
 
