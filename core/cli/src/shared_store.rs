@@ -1,10 +1,10 @@
-//! Buckets as the engine takes them.
+//! Implements the engine's `SharedStore` with a bucket.
 
 use retrocast_engine::shared_store::{ETag, Entry, SharedStore};
 use retrocast_records::storage::Bucket;
 use std::io;
 
-/// A place in object storage that machines share.
+/// A path in object storage, shared by machines.
 #[derive(Debug)]
 pub struct Shared(pub Bucket);
 

@@ -1,4 +1,4 @@
-//! The setup of two runs: job, nodes and their keys, params, program.
+//! The setup of two runs: job, nodes and their keys, params, and program.
 
 use super::Pair;
 use retrocast_run::{Node, Plan, RunFolder};
@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The owner of settings that do not belong to a node.
+/// Place of settings that do not belong to a node.
 pub const PROGRAM: &str = "program";
 pub(super) const JOB: &str = "job";
 /// Key of the job's name.
@@ -31,10 +31,9 @@ pub struct Config {
     pub added: Vec<String>,
     /// Nodes that only the first run has.
     pub removed: Vec<String>,
-    /// Keys that differ. Values that differ because the window, or a param, differs are not among
-    /// them.
+    /// Keys that differ, except where the value differs only because the window or a param does.
     pub settings: Vec<Setting>,
-    /// True if the job files are not the same text.
+    /// True if the texts of the job files differ.
     pub text_differs: bool,
 }
 
