@@ -1,17 +1,17 @@
-//! Mirrors of repositories on servers: one folder for each address, with one branch after the other
-//! fetched into it by `git fetch`.
+//! Mirrors repositories of servers: one folder per address, into which `git fetch` fetches branches
+//! as needed.
 //!
-//! Whatever moment a fetch ends at, the next one resumes from what is there: a mirror gets its name
-//! when it is complete as an empty repository; packs get theirs when they are whole, and branches when
-//! their packs are there. A mirror that is damaged all the same is made anew. A mirror holds neither the
-//! user nor the password.
+//! A fetch may be interrupted at any time; the next one resumes. A mirror gets its name when it is
+//! complete as an empty repository, packs when they are complete, and branches when their packs
+//! exist. A mirror that is damaged all the same is made again. It contains neither user nor
+//! password.
 //!
-//! Talking to a server is the only time that git reads the configuration of the machine and the user:
-//! there are the proxy, the certificates and the credential helpers without which a private
-//! repository cannot be reached, and they are the user's own. A user and password of the URI replace the
-//! helpers, are sent to that host only, and reach git in the environment. The server chooses
-//! nothing: git speaks https alone (http where the address has it), stops when nothing arrives for two
-//! minutes, and never prompts.
+//! Only for requests to a server does git read the configuration of the machine and the user:
+//! proxy, certificates and credential helpers are there, without which a private repository cannot
+//! be reached, and they are the user's own. A user and password in the URI replace the helpers, are
+//! sent to that host only, and reach git in the environment. The server has no influence: git uses
+//! only https (http if the address has it), stops when nothing arrives for two minutes, and never
+//! prompts.
 
 use crate::{
     HistoryError, git,
@@ -25,7 +25,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// Configuration for talking to a server; it takes precedence over that of the user.
+/// Configuration for requests to a server, which takes precedence over the user's.
 const CONFIGURATION: [&str; 8] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -38,14 +38,14 @@ const CONFIGURATION: [&str; 8] = [
     "http.lowSpeedTime=120",
 ];
 
-/// A credential helper that hands on two variables of its environment.
+/// A credential helper that prints two environment variables.
 const HELPER: &str = r#"!f() {
     test "$1" = get || return 0
     printf 'username=%s\npassword=%s\n' "$RETROCAST_GIT_USER" "$RETROCAST_GIT_PASSWORD"
 }; f"#;
 
-/// Options of `git fetch` that leave nothing in the mirror but objects and one reference. A shallow
-/// history is fetched as well, to be refused by its name.
+/// Options of `git fetch` that add only objects and one reference to the mirror. A shallow history
+/// is fetched as well, and rejected later with a clear error.
 const FETCH: [&str; 8] = [
     "fetch",
     "--quiet",
@@ -57,7 +57,8 @@ const FETCH: [&str; 8] = [
     "--end-of-options",
 ];
 
-/// Fetches the branch of a place, and returns the mirror and the reference that the branch has in it.
+/// Fetches the branch of a repository, and returns the mirror and the reference of the branch in
+/// it.
 pub fn fetch(
     place: &Place,
     url: &str,
