@@ -19,7 +19,7 @@ use std::{
 
 /// Maximum number of files to sample, evenly spaced if there are more.
 const FILES: usize = 200;
-/// Fields beyond which no more are described.
+/// Maximum number of fields.
 const FIELDS: usize = 500;
 /// Maximum number of fields to consider for a key.
 const KEY_FIELDS: usize = 64;
@@ -29,26 +29,26 @@ const KEY_FIELDS: usize = 64;
 pub(super) struct Sample {
     /// Number of parsed records.
     pub records: u64,
-    /// Records that could not.
+    /// Number of unparsable records.
     pub broken: u64,
     /// Location and reason of the first unparsable record.
     pub first_broken: Option<String>,
-    /// Names of fields, in the order in which they were seen first.
+    /// Names of fields, in the order of their first occurrence.
     pub names: Vec<String>,
     /// Statistics of the values; empty for columns that are always empty.
     pub profiles: BTreeMap<String, Profile>,
-    /// A hash of each record's value, of fields that every record has.
+    /// Hashes of the values of fields that every record has, one per record.
     pub hashes: BTreeMap<String, Vec<u64>>,
-    /// Names that several columns of one CSV file have, with how many records have a value in any of
-    /// them. Their profiles are of all cells.
+    /// Names that several columns of a CSV file have, with the number of records with a value in
+    /// any of them. Their profiles cover all cells.
     pub repeated: BTreeMap<String, u64>,
-    /// Each file that was read, and the line of the last sampled record.
+    /// Each sampled file, with the line of the last sampled record.
     pub files: Vec<((SourceFile, Format), u64)>,
-    /// Files that could not be read to their end.
+    /// Files that could not be read completely, with the reason.
     pub damaged: Vec<(String, String)>,
 }
 
-/// A contract that names nothing and keeps everything.
+/// A contract that declares no field and keeps everything.
 fn anything() -> Contract {
     Contract {
         name: String::new(),
@@ -108,7 +108,7 @@ pub(super) fn take(found: &InputFiles, most: Option<u64>) -> Result<Sample, Sour
     Ok(sample)
 }
 
-/// Taking records from one file.
+/// Samples records from one file.
 struct Sampler<'a> {
     sample: &'a mut Sample,
     file: &'a str,
@@ -118,7 +118,7 @@ struct Sampler<'a> {
 }
 
 impl Sampler<'_> {
-    /// Adds a block; returns `false` when the sample is full.
+    /// Adds a block; returns false when the sample is full.
     fn block(&mut self, parsed: &Parsed) -> bool {
         for name in &parsed.unknown_names {
             let names = &mut self.sample.names;
