@@ -159,7 +159,7 @@ impl<'a> Estimate<'a> {
     }
 
     /// The size with the comparison, without the interval: "33 % lower than before", "3.4 times as
-    /// high as before". For proven differences, or next to words that mark it as not proven.
+    /// high as before". Only for proven differences, or next to words that mark it as not proven.
     pub fn compared(&self, than: &str) -> String {
         let size = self.size();
         match than {

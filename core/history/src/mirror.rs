@@ -88,7 +88,7 @@ pub fn fetch(
         folder.set_extension(format);
     }
     let mirror = Mirror { folder, cancel };
-    // The branch under a name that cannot clash with that of another branch.
+    // The branch, under a name that cannot collide with that of another branch.
     let name = format!("refs/retrocast/{}", hash(&source));
     let lock = mirror.lock()?;
     mirror.prepare(format)?;
@@ -99,7 +99,8 @@ pub fn fetch(
     {
         let mut fetch = server.command(&mirror.folder);
         fetch.args(FETCH).args([url, &format!("+{source}:{name}")]);
-        // Git holds the lock, too: should this process be killed, until the fetch has ended.
+        // Git inherits the lock: if this process is killed, the lock is held until the fetch has
+        // ended.
         let stdin = lock.try_clone();
         fetch.stdin(Stdio::from(
             stdin.map_err(|error| mirror.failed("locking", &error))?,
@@ -161,7 +162,7 @@ impl Server<'_> {
         }
         let place = self.place.to_string();
         let mut reason = answer.message;
-        // Should a server repeat them, they stop here.
+        // Removes secrets that a server repeats in its reply.
         for secret in self.account.iter().flat_map(|it| [&it.password, &it.user]) {
             if !secret.is_empty() {
                 reason = reason.replace(secret.as_str(), "…");
@@ -180,9 +181,9 @@ impl Server<'_> {
         })
     }
 
-    /// The ids and names of the references that match a pattern.
+    /// Lists ids and names of the references that match a pattern.
     fn list(&self, pattern: &str) -> Result<Vec<(String, String)>, HistoryError> {
-        // Outside of a repository, for one in the working directory could configure anything.
+        // Not inside a repository: one in the working directory could configure anything.
         let mut command = self.command(Path::new("/dev/null"));
         command.args([
             "ls-remote",
@@ -199,7 +200,7 @@ impl Server<'_> {
     }
 
     fn id(&self, source: &str) -> Result<Option<String>, HistoryError> {
-        // The pattern matches the ends of names.
+        // The pattern matches suffixes of names.
         let found = self
             .list(source)?
             .into_iter()
@@ -235,8 +236,8 @@ struct Mirror<'a> {
 }
 
 impl Mirror<'_> {
-    /// Waits until no other process works on the mirror. The kernel releases the lock when the last
-    /// process that has it ends, however it ends.
+    /// Waits until no other process uses the mirror. The kernel releases the lock when the last
+    /// process that holds it ends.
     fn lock(&self) -> Result<File, HistoryError> {
         let mut path = self.folder.clone().into_os_string();
         path.push(".lock");
@@ -253,8 +254,8 @@ impl Mirror<'_> {
         }
     }
 
-    /// Leaves a mirror that can be fetched into: the one there is if its branches can be read, or an
-    /// empty one, put in place when it is complete.
+    /// Prepares a mirror for fetching: keeps an existing one if its branches can be read, else
+    /// makes an empty one, moved to its path when complete.
     fn prepare(&self, format: &str) -> Result<(), HistoryError> {
         if self.folder.exists() {
             sweep(&self.folder).map_err(|error| self.failed("reading", &error))?;
@@ -298,8 +299,7 @@ impl Mirror<'_> {
     }
 }
 
-/// Removes what a fetch that was killed has left behind: its locks, which nobody would release, and
-/// packs that are not whole.
+/// Removes what a killed fetch left behind: its locks and incomplete packs.
 fn sweep(folder: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

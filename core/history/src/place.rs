@@ -58,8 +58,8 @@ const KEYS: [&str; 2] = ["branch", "since"];
 const SCHEMES: [&str; 3] = ["git+file", "git+https", "git+http"];
 
 impl Place {
-    /// Understands `git+file:///folder`, `git+https://host/path` and `git+http://host/path`, with
-    /// `?branch=…&since=…` and `#commits` or `#file_changes` behind it.
+    /// Parses `git+file:///folder`, `git+https://host/path` and `git+http://host/path`, followed by
+    /// `?branch=…&since=…` and `#commits` or `#file_changes`.
     pub fn parse(uri: &str) -> Result<Self, HistoryError> {
         let uri = uri.trim();
         Parts::of(uri)

@@ -27,7 +27,7 @@ const FROM_ZERO: [&str; 16] = [
     "age", "attempts", "bytes", "count", "counts", "duration", "elapsed", "errors", "failures",
     "latency", "length", "retries", "size", "total", "wait", "width",
 ];
-/// Words of names of personal data.
+/// Words in names of personal data.
 const PERSONAL: [&str; 15] = [
     "email",
     "mail",

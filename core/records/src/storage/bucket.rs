@@ -1,4 +1,4 @@
-//! Whole objects below an address, written at once and if need be on condition, for threads that wait.
+//! Whole objects below an address, with conditional puts, for blocking callers.
 
 use super::{Address, cause, open, retrying::again, runtime};
 use futures::TryStreamExt as _;
@@ -13,15 +13,15 @@ use std::{
     sync::{Arc, Mutex, PoisonError, mpsc},
 };
 
-/// The version of an object's content; an `ETag`.
+/// The `ETag` of an object, which identifies its content.
 pub type ETag = String;
 
-/// An object of a listing.
+/// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
-    /// Its name below the address.
+    /// Name, relative to the address.
     pub name: String,
-    /// Its content.
+    /// `ETag` of its content.
     pub mark: ETag,
     /// Time of the last write, by the clock of the storage.
     pub modified: Timestamp,
@@ -32,12 +32,12 @@ pub struct Object {
 pub struct Bucket {
     address: Address,
     store: Arc<dyn ObjectStore>,
-    /// Versions that some storages require besides the `ETag`, by name.
+    /// Version ids that some storages require in addition to the `ETag`, by name.
     versions: Mutex<BTreeMap<String, (ETag, String)>>,
 }
 
 impl Bucket {
-    /// Opens a location without a request. The error gives the reason.
+    /// Opens an address without a request. The error gives the reason.
     pub fn open(address: Address) -> Result<Self, String> {
         Ok(Self {
             store: open(&address)?,
@@ -50,7 +50,7 @@ impl Bucket {
         Key::from(self.address.join(name).key)
     }
 
-    /// Does something on the threads that make all requests, and waits for it.
+    /// Runs a request on the threads for requests, and waits for it.
     fn wait<T: Send + 'static, F>(
         &self,
         work: impl FnOnce(Arc<dyn ObjectStore>) -> F,
@@ -71,7 +71,7 @@ impl Bucket {
         })
     }
 
-    /// The same for idempotent requests: an interrupted response is requested again.
+    /// The same for idempotent requests, which are repeated after an interrupted response.
     fn again<T: Send + 'static, F>(
         &self,
         work: impl Fn(Arc<dyn ObjectStore>) -> F + Send + Sync + 'static,
@@ -93,7 +93,7 @@ impl Bucket {
         io::Error::new(kind, format!("{action} {place}: {}", cause(error)))
     }
 
-    /// The mark of what was written or read; a version that belongs to it is remembered.
+    /// The `ETag` of an object that was written or read; its version id is stored.
     fn mark(&self, name: &str, mark: Option<String>, version: Option<String>) -> ETag {
         let mark = mark.unwrap_or_default();
         if let Some(version) = version {
@@ -124,7 +124,7 @@ impl Bucket {
         &self.address
     }
 
-    /// An object's content; `None` when there is no such object.
+    /// Reads an object; `None` if it does not exist.
     pub fn get(&self, name: &str) -> io::Result<Option<(Vec<u8>, ETag)>> {
         let key = self.key(name);
         let got = self.again(move |store| {
@@ -176,7 +176,7 @@ impl Bucket {
         }
     }
 
-    /// All objects below a folder, sorted by name; below the address for an empty one.
+    /// Lists all objects below a folder, sorted by name; all below the address for an empty one.
     pub fn list(&self, folder: &str) -> io::Result<Vec<Object>> {
         let root = Key::from(self.address.key.as_str());
         let below = self.key(folder.trim_end_matches('/'));
@@ -205,7 +205,7 @@ impl Bucket {
         Ok(entries)
     }
 
-    /// Removes an object; a missing one is not an error.
+    /// Deletes an object; a missing one is not an error.
     pub fn delete(&self, name: &str) -> io::Result<()> {
         let key = self.key(name);
         let deleted = self.again(move |store| {
