@@ -6,7 +6,7 @@
 //! ```toml
 //! title = "Ticket"
 //! key   = ["id"]             # of several records with the same key the last counts
-//! latest = "updated_at"      # the field that decides which record is last; default: by order of files and lines
+//! latest = "updated_at"      # which record is last; default: by order of files and lines
 //! time  = "created_at"       # when it happened: decides which windows it belongs to
 //! unknown = "count"          # fields not named here: "count" them, "keep" them, or "refuse" the record
 //! [expect]                   # of the records as a whole
