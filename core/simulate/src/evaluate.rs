@@ -323,7 +323,8 @@ fn verdict_text(effect: &Effect) -> String {
     )
 }
 
-/// The account of a source against the truth; `None` for a source that was not simulated.
+/// Compares the record counts of a source with the truth; `None` for a source that was not
+/// simulated.
 fn source(truth: &Truth, note: &SourceNote) -> Option<SourceCheck> {
     let truth = truth.sources.get(&note.name)?;
     let reported: BTreeMap<&str, u64> = note

@@ -161,7 +161,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     (canvas, bottom)
 }
 
-/// Names the lower part: amounts per day add up to amounts.
+/// Unit of the cumulative effect: amounts per day add up to amounts.
 fn cumulative_unit(unit: &str) -> String {
     match unit.split_once(" per ") {
         Some((noun, _)) => format!("cumulative effect, {noun}"),

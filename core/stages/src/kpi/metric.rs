@@ -1,4 +1,4 @@
-//! One figure of the job file: what is made of the records, and how it is written.
+//! A metric of the job file: its computation and its format.
 
 use retrocast_domain::{
     estimate::{level_with_interval, levels},
@@ -7,7 +7,7 @@ use retrocast_domain::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Minutes from which on a time reads as hours and minutes.
+/// Number of minutes from which a duration is formatted as hours and minutes.
 const HOURS_FROM: f64 = 120.0;
 
 fn upper_percentile() -> f64 {
@@ -101,7 +101,7 @@ fn needs_of_kinds() -> serde_json::Value {
 }
 
 impl Metric {
-    /// Fills in the unit that the kind has when the job names none.
+    /// Sets the default unit of the kind if the job file has none.
     pub(super) fn with_unit(mut self, noun: Option<&str>) -> Self {
         let unit = match (self.kind, noun) {
             (MetricKind::Count, noun) => noun.unwrap_or("records").to_string(),
