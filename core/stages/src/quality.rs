@@ -238,11 +238,11 @@ fn run(
     })
 }
 
-/// Datasets up to which the title made for a stage names them.
+/// Maximum number of datasets that are named in a generated title.
 const TITLE_INPUTS_MAX: usize = 3;
 
-/// The finding that a dataset has no records in the window, which may be an end or just a quiet
-/// time.
+/// The finding that a dataset has no records in the window, because the source has stopped or
+/// nothing happened.
 fn no_records(
     context: &Context,
     params: &Params,
