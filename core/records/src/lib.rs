@@ -1,8 +1,7 @@
 //! Records: locations, contracts, and parsing into columns.
 //!
 //! ```text
-//! URI -> source: files -> read: blocks, records checked against a contract -> batches, refused
-//! records
+//! URI -> source: files -> read: blocks, checked records -> batches, refused records
 //! ```
 //!
 //! This crate does not know datasets: records are passed on in order, with bounded memory, and

@@ -5,8 +5,8 @@ use crate::{Context, Input, times::Times};
 use rayon::prelude::*;
 use retrocast_domain::{number::plural, window::long};
 
-/// Minimum number of records for a series of counts; with fewer, every pattern is accidental. Half
-/// of them also is the minimum number of periods with records.
+/// Minimum number of records for a series of counts, and of periods with records; with fewer, any
+/// pattern is accidental.
 pub(crate) const RECORDS_MIN: u64 = 20;
 pub(crate) const ACTIVE_MIN: usize = 8;
 

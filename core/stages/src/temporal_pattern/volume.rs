@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 /// Name of the effect in the stage's dataset.
 pub(super) const EFFECT: &str = "volume";
 
-/// Minimum number of records.
+/// Minimum number of records, and of events and non-events among them.
 const RECORDS_MIN: usize = 200;
 const EVENTS_MIN: usize = 20;
 /// Minimum number of records on either side of a threshold.

@@ -84,7 +84,7 @@ pub(super) fn highlight(chart: &mut Chart, finding: &Finding) {
     }
 }
 
-/// A bar chart with its alternative text, and its table. Each bar has its interval in words.
+/// Makes a bar chart with its alternative text and table; the intervals of the bars are formatted.
 pub(super) fn bars(
     id: String,
     title: String,
@@ -97,7 +97,7 @@ pub(super) fn bars(
         .iter()
         .map(|(bar, _)| format!("{} {}", bar.label, bar.text))
         .collect();
-    // A claim about the bars may give the chart another title.
+    // A claim on the bars may give the chart another title.
     let mut table = Table::new(
         unit.to_string(),
         &["<", &format!(">{unit}"), ">95 % interval"],
