@@ -16,7 +16,7 @@
 //!    - the threshold shows in each pipeline;
 //!    - the weekend shows as weekday effect of pipelines and decisions.
 //! 3. **Informational.** It claims no effect: data quality, a forecast within its limits, the level
-//!    of a //!    key figure, an improvement with an unclear effect.
+//!    of a key figure, an improvement with an unclear effect.
 //! 4. **False claim.** Its kind claims an effect, and no planted fact supports it.
 //! 5. **Unjudged.** Its kind is unknown here.
 //!

@@ -25,9 +25,9 @@ const GAP: f64 = 2.0;
 /// Maximum half-width of the window of the level; longer windows cost much and gain little.
 const HALF_MAX: usize = 60;
 
-/// Replaces short excursions far beyond anything usual, after which the series returned to where it
-/// was. Shifts of the level stay, and so does what comes again a season later, and the events of a
-/// series in which most values are zero.
+/// Replaces short excursions far beyond the usual range, after which the series returned to its
+/// level. Shifts of the level stay, and so do events that recur a season later, and the events of a
+/// series that is mostly zero.
 pub fn clean(values: &[f64], period: usize) -> Cleaned {
     let n = values.len();
     let mut cleaned = Cleaned {
