@@ -40,12 +40,12 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The ledger in the lake of a job. Nothing is created until something is published.
+    /// Opens the ledger in the lake of a job. Nothing is created before the first publication.
     pub fn new(lake: &Lake) -> Self {
         Self { lake: lake.clone() }
     }
 
-    /// All rows of a noun, in the order in which they were appended.
+    /// All rows of a table, in the order of appending.
     async fn rows<T: DeserializeOwned>(&self, noun: &Noun) -> Result<Vec<T>, StoreError> {
         let Some(latest) = self.lake.latest(&noun.dataset()).await? else {
             return Ok(Vec::new());
@@ -66,14 +66,14 @@ impl Ledger {
     }
 }
 
-/// The noun of a name in a query, with or without a noun of that name: `None` for a name outside of the
-/// ledger.
+/// The ledger table with this name in a query: `None` for a name outside the ledger, an error with the
+/// name for an unknown table of the ledger.
 pub(crate) fn noun_of_table(table: &str) -> Option<Result<&'static Noun, String>> {
     let name = table.strip_prefix(SCHEMA)?.strip_prefix('.')?;
     Some(noun(name).ok_or_else(|| name.to_string()))
 }
 
-/// Tables of the ledger by the names that queries call them by, with their columns.
+/// Names of the ledger's tables in queries, with their columns.
 pub fn tables() -> Vec<(String, SchemaRef)> {
     let tables = NOUNS.iter();
     let tables = tables.map(|noun| (noun.table.to_string(), noun.shown_schema()));
