@@ -1,4 +1,4 @@
-//! //! The end-to-end suite: runs the real program on real files.
+//! The end-to-end suite: runs the real program on real files.
 
 mod suite {
     pub mod support;

@@ -1,4 +1,4 @@
-//! //! The main job from records to archive: reuse, reproducible bytes, and the files of a run
+//! The main job from records to archive: reuse, reproducible bytes, and the files of a run
 //! folder.
 
 use super::support::*;

@@ -1,4 +1,4 @@
-//! //! Records, lake and archive in object storage: the results are the same as in a folder, also
+//! Records, lake and archive in object storage: the results are the same as in a folder, also
 //! when every tenth request fails, and machines that share a lake do not interfere with each other.
 
 use super::{killed::few_records, support::*};
@@ -12,7 +12,7 @@ use std::{
 /// Names a Python with `moto[server,s3]` in it, as `.ci/run` installs it.
 const PYTHON: &str = "RETROCAST_S3_PYTHON";
 
-/// /// A server that runs until it is dropped.
+/// A server that runs until it is dropped.
 struct Server {
     process: Child,
     address: String,
@@ -43,7 +43,7 @@ impl Server {
         Some(Self { process, address })
     }
 
-    /// /// Stops the server; returns the number of requests and of failed ones.
+    /// Stops the server; returns the number of requests and of failed ones.
     fn end(mut self) -> (u64, u64) {
         drop(self.process.stdin.take());
         let mut told = String::new();
@@ -56,7 +56,7 @@ impl Server {
         (counts[0], counts[1])
     }
 
-    /// /// A command on a machine: its current folder, and private folders below that.
+    /// A command on a machine: its current folder, and private folders below that.
     fn command(&self, machine: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command
@@ -93,7 +93,7 @@ impl Drop for Server {
     }
 }
 
-/// /// The cells of a run as bytes, by name.
+/// The cells of a run as bytes, by name.
 fn cells(run: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut cells: Vec<(PathBuf, Vec<u8>)> = fs::read_dir(run.join("cells"))
         .unwrap()
@@ -135,7 +135,7 @@ fn same_as_from_a_folder(test: &str, faults: bool) {
     for name in ["findings.json", "executive.pdf"] {
         assert!(found.join(name).is_file(), "{name}");
     }
-    // // Files are named by their addresses.
+    // Files are named by their addresses.
     let plain = |bytes: &[u8], address: &str| String::from_utf8_lossy(bytes).replace(address, "");
     let records = operations().display().to_string();
     assert_eq!(
@@ -227,13 +227,13 @@ const FAR: [&str; 4] = [
 ];
 const RECORDS: [&str; 2] = ["--set", "records=s3://records/operations"];
 
-/// /// Checks that the run reused every node.
+/// Checks that the run reused every node.
 fn executed_nothing(ran: &Ended) {
     let told = ran.stdout.replace('\u{a0}', " ");
     assert!(told.contains(": 0 nodes executed, 23 reused"), "{told}");
 }
 
-/// /// The only run in a machine's archive.
+/// The only run in a machine's archive.
 fn only_run(server: &Server, machine: &Path, places: &[&str]) -> serde_json::Value {
     let list = [&["list", "--json"][..], places].concat();
     let ended = server.retrocast(machine, &list).expect(0);
@@ -242,7 +242,7 @@ fn only_run(server: &Server, machine: &Path, places: &[&str]) -> serde_json::Val
     runs[0].clone()
 }
 
-/// /// The files of a run in a machine's archive, wherever that is stored.
+/// The files of a run in a machine's archive, wherever that is stored.
 fn files(below: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut folders = vec![below.to_path_buf()];
     let mut files = Vec::new();
@@ -316,7 +316,7 @@ fn lake_and_archive_there(test: &str, faults: bool) {
         assert!(ours.1 == theirs.1, "{} differs", ours.0.display());
     }
 
-    // // Another machine finds the run, its outcomes and its rows.
+    // Another machine finds the run, its outcomes and its rows.
     let other = Scratch::new();
     assert_eq!(only_run(&server, other.path(), &FAR)["status"], "complete");
     for (ours, theirs) in plain(other.path()).iter().zip(&ours) {
@@ -409,7 +409,7 @@ fn of_eight_machines_at_once_one_runs() {
     }
 }
 
-/// /// A machine dies in the middle of a run: another one uses its finished work, with the same
+/// A machine dies in the middle of a run: another one uses its finished work, with the same
 /// results.
 #[test]
 fn what_a_killed_machine_began_another_ends() {
@@ -431,7 +431,7 @@ fn what_a_killed_machine_began_another_ends() {
     let mut command = server.command(first.path(), &run_far);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     let mut process = command.spawn().unwrap();
-    // // In the middle: some nodes have finished, and the reports have not.
+    // In the middle: some nodes have finished, and the reports have not.
     let told = BufReader::new(process.stderr.take().unwrap()).lines();
     let done = told
         .map_while(Result::ok)
@@ -448,6 +448,6 @@ fn what_a_killed_machine_began_another_ends() {
     assert!(reused >= 7, "{}", ended.stdout);
     let sums = |folder: &Path| fs::read_to_string(run_below(folder).join("checksums.b3")).unwrap();
     assert_eq!(sums(second.path()), sums(near.path()));
-    // // The folder of the dead machine is updated, too.
+    // The folder of the dead machine is updated, too.
     assert_eq!(only_run(&server, first.path(), &FAR)["status"], "complete");
 }

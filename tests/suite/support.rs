@@ -32,7 +32,7 @@ impl Scratch {
         self.0.path().join(name)
     }
 
-    /// /// Writes a file and its folders, and returns its path.
+    /// Writes a file and its folders, and returns its path.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -49,7 +49,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// /// Returns the result after checking its exit code.
+    /// Returns the result after checking its exit code.
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(
             self.code, code,
@@ -61,7 +61,7 @@ impl Ended {
     }
 }
 
-/// /// The tested program: the one built with the tests, unless `RETROCAST_PROGRAM` names another,
+/// The tested program: the one built with the tests, unless `RETROCAST_PROGRAM` names another,
 /// such as a released one.
 pub fn program() -> PathBuf {
     let named = std::env::var_os("RETROCAST_PROGRAM");
@@ -97,7 +97,7 @@ pub fn run_job(scratch: &Scratch, job: &str, records: &Path, more: &[&str]) -> E
     retrocast_in(scratch.path(), &arguments)
 }
 
-/// /// Starts a command on one of the project's own jobs in a folder, without waiting for it.
+/// Starts a command on one of the project's own jobs in a folder, without waiting for it.
 pub fn begin(command: &[&str], folder: &Path, records: &Path) -> Child {
     Command::new(program())
         .args(command)
@@ -115,7 +115,7 @@ pub fn begin(command: &[&str], folder: &Path, records: &Path) -> Child {
         .unwrap()
 }
 
-/// /// A contract for tickets with a number and a time, both of which are required.
+/// A contract for tickets with a number and a time, both of which are required.
 const TICKETS: &str = r#"title = "Ticket"
 key = ["id"]
 time = "at"
@@ -135,7 +135,7 @@ pub fn workspace_of(name: &str, job: &str) -> Scratch {
     scratch
 }
 
-/// /// Checks that stderr contains all these texts.
+/// Checks that stderr contains all these texts.
 pub fn says(ended: &Ended, words: &[&str]) {
     for word in words {
         let stderr = &ended.stderr;
@@ -216,7 +216,7 @@ pub fn demo() -> (&'static Scratch, &'static Path) {
     (scratch, run)
 }
 
-/// /// The folder of real data; if it is missing, prints that the test was skipped. In CI it must
+/// The folder of real data; if it is missing, prints that the test was skipped. In CI it must
 /// exist.
 pub fn real_data(test: &str) -> Option<PathBuf> {
     let Some(path) = std::env::var_os("RETROCAST_REAL_DATA") else {

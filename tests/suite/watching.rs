@@ -34,7 +34,7 @@ inputs = ["tickets"]
 [report.executive]
 "#;
 
-/// /// Tickets of the ten weeks before 16 November 2026: `a_day` per day, and another number per
+/// Tickets of the ten weeks before 16 November 2026: `a_day` per day, and another number per
 /// day in the last week.
 fn tickets(a_day: u32, in_the_last_week: u32) -> String {
     let mut text = String::new();
@@ -61,7 +61,7 @@ fn workspace() -> Scratch {
     scratch
 }
 
-/// /// A `watch` process whose output lines can be awaited.
+/// A `watch` process whose output lines can be awaited.
 struct Watch {
     child: Child,
     lines: Receiver<String>,
@@ -94,7 +94,7 @@ impl Watch {
         Self { child, lines, seen }
     }
 
-    /// /// Waits at most a minute for a line that contains this text.
+    /// Waits at most a minute for a line that contains this text.
     fn until(&mut self, words: &str) -> String {
         loop {
             let next = self.lines.recv_timeout(Duration::from_mins(1));
@@ -134,7 +134,7 @@ fn new_records_are_told_within_a_minute() {
         "{line}"
     );
 
-    // // Files that were touched but not changed are not reported; meanwhile the job file may be
+    // Files that were touched but not changed are not reported; meanwhile the job file may be
     // edited.
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text).unwrap();

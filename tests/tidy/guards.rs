@@ -1,14 +1,14 @@
-//! //! Rules for the source text: length of files, words, and tests that print or sleep.
+//! Rules for the source text: length of files, words, and tests that print or sleep.
 
 use std::{fmt::Write as _, ops::Range};
 
 /// Most lines of code in a file, without blank lines and comments.
 pub const LINES_MAX: usize = 500;
 
-/// /// A long file may become this much shorter before its entry must be updated.
+/// A long file may become this much shorter before its entry must be updated.
 const SLACK: usize = 25;
 
-/// /// Longer files, with their numbers of lines. The list only shrinks: a file that has become
+/// Longer files, with their numbers of lines. The list only shrinks: a file that has become
 /// shorter gets its new number, and no file is added.
 pub const LONG: &[(&str, usize)] = &[
     ("core/domain/src/estimate.rs", 697),
@@ -33,7 +33,7 @@ pub const LONG: &[(&str, usize)] = &[
     ("core/store/src/sql/times.rs", 654),
 ];
 
-/// /// Files whose tests may sleep, because they test the passing of time.
+/// Files whose tests may sleep, because they test the passing of time.
 pub const SLEEPING: &[&str] = &[
     "core/deliver/src/alert/tests.rs",
     "core/engine/src/run/recovery_tests.rs",
@@ -46,7 +46,7 @@ pub const SLEEPING: &[&str] = &[
     "tests/suite/watching.rs",
 ];
 
-/// /// Words that readers must decode, and the words to write instead.
+/// Words that readers must decode, and the words to write instead.
 pub const WORDS: &[(&str, &str)] = &[
     ("is told", "is reported, is known"),
     ("are told", "are reported"),
@@ -66,7 +66,7 @@ pub fn lines_of_code(text: &str) -> usize {
     text.lines().map(str::trim).filter(is_code).count()
 }
 
-/// /// Describes the files that are too long or whose entries are outdated.
+/// Describes the files that are too long or whose entries are outdated.
 pub fn lengths(files: &[(String, String)]) -> String {
     let mut wrong = String::new();
     for (path, text) in files {
@@ -97,7 +97,7 @@ pub fn lengths(files: &[(String, String)]) -> String {
     wrong
 }
 
-/// /// The places where words of the list are used.
+/// The places where words of the list are used.
 pub fn words(path: &str, text: &str) -> String {
     let mut wrong = String::new();
     let is_letter = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
@@ -116,7 +116,7 @@ pub fn words(path: &str, text: &str) -> String {
     wrong
 }
 
-/// /// The lines of a file that are compiled only for tests: all lines of a test file, or the lines
+/// The lines of a file that are compiled only for tests: all lines of a test file, or the lines
 /// from the first `#[cfg(test)]` on.
 pub fn test_lines(path: &str, text: &str) -> Range<usize> {
     let all = text.lines().count();

@@ -1,4 +1,4 @@
-//! //! Run folders that the program has written since 0.1.0 are read, and written back byte for
+//! Run folders that the program has written since 0.1.0 are read, and written back byte for
 //! byte.
 
 use super::*;

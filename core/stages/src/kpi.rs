@@ -37,18 +37,17 @@
 //! means, order statistics for medians and percentiles, normal for sums; all widened for the clustering
 //! of records.
 //!
-//! A change from the window before is tested on the ratio of both values (for shares, on their
-//! difference). Records cluster: a bad day has many failures. So the variance of independent records is
-//! multiplied by two factors: how much more earlier windows differed from their neighbours than
-//! independent records would (mean squared successive difference, von Neumann 1941), and how much days vary around
-//! the level of their window and weekday (quasi-likelihood, `McCullagh` and Nelder 1989). With fewer
-//! than five earlier windows only the days are used, unless the windows clearly contradict them. Without
-//! either, nothing is tested. Small counts, shares, means and medians must also pass the textbook test
-//! (exact conditional, pooled score, Welch, Mann-Whitney). p-values of all metrics and groups are
-//! corrected together (Benjamini and Hochberg 1995). A change is proven when the corrected p-value is
-//! below `alpha` and its interval excludes zero change; it is a finding when it is also at least
-//! `change_min`. In simulations with clustered days, weeks correlated by 0.3, shares in batches and
-//! skewed sums, 3 to 7 % of the changes tested at 5 % were false.
+//! A change from the window before is tested on the ratio of both values (for shares, on their difference).
+//! Records cluster: a bad day has many failures. So the variance of independent records is multiplied by two
+//! factors: how much more earlier windows differed from their neighbours than independent records would (mean
+//! squared successive difference, von Neumann 1941), and how much days vary around the level of their window
+//! and weekday (quasi-likelihood, `McCullagh` and Nelder 1989). With fewer than five earlier windows only the
+//! days are used, unless the windows clearly contradict them. Without either, nothing is tested. Small
+//! counts, shares, means and medians must also pass the textbook test (exact conditional, pooled score,
+//! Welch, Mann-Whitney). p-values of all metrics and groups are corrected together (Benjamini and Hochberg
+//! 1995). A change is proven when the corrected p-value is below `alpha` and its interval excludes zero
+//! change; it is a finding when it is also at least `change_min`. In simulations with clustered days, weeks
+//! correlated by 0.3, shares in batches and skewed sums, 3 to 7 % of the changes tested at 5 % were false.
 //!
 //! Windows of different lengths are compared per day. When the records end within the window, every
 //! figure compares the covered part with the same part of the other windows, and the first page of the

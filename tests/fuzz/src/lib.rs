@@ -1,4 +1,4 @@
-//! //! The functions of the fuzz targets. Each target is one function here, so that ordinary tests
+//! The functions of the fuzz targets. Each target is one function here, so that ordinary tests
 //! of the crates can run it without a nightly toolchain, on the corpus and on inputs derived from
 //! it ([`pass`]).
 //!

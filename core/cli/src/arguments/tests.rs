@@ -1,4 +1,4 @@
-//! //! Tests of option values, and of the commands that the pages show.
+//! Tests of option values, and of the commands that the pages show.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! //! Runs whose process died, and concurrent runs of the same job.
+//! Runs whose process died, and concurrent runs of the same job.
 
 use super::*;
 use crate::{

@@ -1,4 +1,4 @@
-//! //! Repositories that are incomplete, broken or malicious.
+//! Repositories that are incomplete, broken or malicious.
 
 use super::{
     fixture::{Fixture, error, records},
@@ -169,7 +169,7 @@ fn trees_of_odd_programs_are_read() {
         .collect();
     let entry =
         |mode: &str, name: &str| [format!("{mode} {name}\0").as_bytes(), &bytes[..]].concat();
-    // // Old programs wrote group permissions; some write leading zeros, and names that lead
+    // Old programs wrote group permissions; some write leading zeros, and names that lead
     // elsewhere.
     let tree = [
         entry("100664", "a"),

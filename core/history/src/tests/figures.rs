@@ -1,4 +1,4 @@
-//! //! Line counts of commits that git counts in particular ways: each commit is checked against
+//! Line counts of commits that git counts in particular ways: each commit is checked against
 //! known values, and the whole repository against git.
 
 use super::{fixture::Fixture, oracle::same_as_git};

@@ -1,4 +1,4 @@
-//! //! Tests against the program `git` itself, which makes the repositories and reports their
+//! Tests against the program `git` itself, which makes the repositories and reports their
 //! contents.
 
 mod attack;

@@ -1,4 +1,4 @@
-//! //! Which commits are recorded, in which order, and what the identity depends on.
+//! Which commits are recorded, in which order, and what the identity depends on.
 
 use super::fixture::{Fixture, GO, error, records, written};
 use crate::{Place, Repository};
@@ -15,7 +15,7 @@ fn subjects(records: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-/// /// Two branches whose clocks differ by an hour, and a commit from a clock that is days behind.
+/// Two branches whose clocks differ by an hour, and a commit from a clock that is days behind.
 fn branches() -> Fixture {
     let mut repo = Fixture::new();
     repo.write("a", "1\n");
@@ -75,7 +75,7 @@ fn oldest_first_and_parents_before_children() {
 #[test]
 fn since_looks_behind_a_slow_clock() {
     let repo = branches();
-    // // "3 side" was committed at 2023-11-14T23:43:20Z.
+    // "3 side" was committed at 2023-11-14T23:43:20Z.
     let young = repo.records("?since=2023-11-14T23:43:20Z");
     let expected = [
         "3 side",

@@ -1,4 +1,4 @@
-//! //! Valid and invalid URIs.
+//! Valid and invalid URIs.
 
 use crate::{Place, What};
 

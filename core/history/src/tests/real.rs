@@ -1,4 +1,4 @@
-//! //! The history of this project itself, commit by commit and file by file, and the histories of
+//! The history of this project itself, commit by commit and file by file, and the histories of
 //! the folders in `RETROCAST_HISTORIES`, which are separated by colons.
 
 use super::{fixture::git, oracle::same_as_git};

@@ -1,4 +1,4 @@
-//! //! The folder of a finished run with a report.
+//! The folder of a finished run with a report.
 
 use crate::{Content, FailureNotice, Fonts, Settings};
 use retrocast_domain::{

@@ -136,7 +136,7 @@ fn little_history_is_said() {
     );
 }
 
-/// /// Returns the sentence and the caveats of the only finding, and the tables, for these counts
+/// Returns the sentence and the caveats of the only finding, and the tables, for these counts
 /// of builds; the last count is that of 15 November.
 fn sentence(counts: Vec<f64>) -> (String, String, Vec<Table>) {
     let extra = json!({"aggregate": "sum", "unit": "", "measure": "builds", "by": []});

@@ -1,4 +1,4 @@
-//! //! Figures are right, real changes are reported, and random ones are not.
+//! Figures are right, real changes are reported, and random ones are not.
 
 use super::*;
 use crate::series::test_data::Noise;
@@ -12,7 +12,7 @@ const DAY: i64 = 86_400_000_000;
 /// Monday 31 August 2026.
 const START: i64 = 20_696 * DAY;
 
-/// /// Runs in `weeks` weeks up to 15 November 2026: the number per day and the share of "ok" in
+/// Runs in `weeks` weeks up to 15 November 2026: the number per day and the share of "ok" in
 /// each week.
 fn runs(
     weeks: i64,
@@ -128,7 +128,7 @@ fn a_fall_is_told_with_its_size() {
     assert_eq!(analysis.frame.unwrap().height(), 1);
 }
 
-/// /// Number of jobs, of 200, in which a change is reported after this many weeks although nothing
+/// Number of jobs, of 200, in which a change is reported after this many weeks although nothing
 /// changed.
 fn false_changes(weeks: i64, day_noise: f64) -> usize {
     (0..200)

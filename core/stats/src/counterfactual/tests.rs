@@ -1,4 +1,4 @@
-//! //! Compares forecasts with published figures and with simulated series.
+//! Compares forecasts with published figures and with simulated series.
 
 use super::*;
 use rand::{RngExt, SeedableRng};
@@ -19,7 +19,7 @@ fn model(memory: f64, moving: f64, fixed: f64) -> Model {
     }
 }
 
-/// /// Without autocorrelation this is ordinary regression on a constant: the mean, with variance
+/// Without autocorrelation this is ordinary regression on a constant: the mean, with variance
 /// s²/n from the estimate and s²/h from the noise of h steps.
 #[test]
 fn noise_without_memory_gives_the_textbook_mean() {

@@ -1,4 +1,4 @@
-//! //! Effects of known size are found, and the rates of false claims without an effect are kept.
+//! Effects of known size are found, and the rates of false claims without an effect are kept.
 
 use super::*;
 use rand::{RngExt, SeedableRng};
@@ -41,7 +41,7 @@ fn design<'a>(
     }
 }
 
-/// /// Numeric columns of a CSV file of the real-data folder, without gaps.
+/// Numeric columns of a CSV file of the real-data folder, without gaps.
 fn real_columns(name: &str) -> Option<Vec<Vec<f64>>> {
     let Some(folder) = std::env::var_os("RETROCAST_REAL_DATA") else {
         eprintln!("SKIPPED: causal/{name}: RETROCAST_REAL_DATA is not set");
@@ -89,7 +89,7 @@ fn published_effects_are_met() {
     check_published("google_data.csv", 61, [27.0, 18.0, 36.0]);
 }
 
-/// /// Noise with autocorrelation `memory` and standard deviation `sd`.
+/// Noise with autocorrelation `memory` and standard deviation `sd`.
 fn autoregression(random: &mut Random, n: usize, memory: f64, sd: f64) -> Vec<f64> {
     let mut value = sd * random.normal();
     (0..n)
@@ -102,7 +102,7 @@ fn autoregression(random: &mut Random, n: usize, memory: f64, sd: f64) -> Vec<f6
 
 const WEEK: [f64; 7] = [8.0, 4.0, 2.0, 0.0, -2.0, -6.0, -6.0];
 
-/// /// Series of a kind, `n` days long, and the same series with a real effect from `change` on.
+/// Series of a kind, `n` days long, and the same series with a real effect from `change` on.
 fn made(kind: &str, random: &mut Random, n: usize, change: usize) -> [Vec<f64>; 2] {
     let wander = |random: &mut Random, step: f64| {
         let mut level = 0.0;
@@ -147,7 +147,7 @@ fn made(kind: &str, random: &mut Random, n: usize, change: usize) -> [Vec<f64>; 
     [null, effect]
 }
 
-/// /// Share of series without an effect in which one is called, share of intervals that contain
+/// Share of series without an effect in which one is called, share of intervals that contain
 /// the true effect, and share of real effects of one standard deviation (a quarter for counts) that
 /// are called.
 fn rates(kind: &str, history: usize, before: usize, after: usize, runs: u64) -> [f64; 3] {

@@ -71,7 +71,7 @@ impl Bench {
         self.ingest_with(&Self::spec(uri, TICKET), &Control::default())
     }
 
-    /// /// Every row of a dataset as JSON text of its columns, in order.
+    /// Every row of a dataset as JSON text of its columns, in order.
     fn rows(&self, dataset: &DatasetRef) -> Vec<String> {
         let (_, batches) = self
             .runtime
@@ -457,7 +457,7 @@ fn rows_are_the_same_with_any_number_of_threads() {
     assert!(one == run(4));
 }
 
-/// /// The folder of real records; if it is missing, prints that the test did not run.
+/// The folder of real records; if it is missing, prints that the test did not run.
 fn real_data() -> Option<PathBuf> {
     let folder = std::env::var_os("RETROCAST_REAL_DATA").map(PathBuf::from);
     if folder.is_none() {

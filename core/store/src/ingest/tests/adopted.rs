@@ -1,8 +1,8 @@
-//! //! Staged files that become files of the dataset without being rewritten.
+//! Staged files that become files of the dataset without being rewritten.
 
 use super::*;
 
-/// /// Lines with these ids; minutes are the position in the list.
+/// Lines with these ids; minutes are the position in the list.
 fn lines(ids: impl IntoIterator<Item = u32>) -> String {
     let line = |(place, id): (usize, u32)| {
         format!("{{\"id\":\"{id}\",\"at\":\"2026-01-01T00:00:00Z\",\"minutes\":{place}}}\n")
