@@ -182,7 +182,7 @@ impl Mailer {
     }
 }
 
-/// Sends the mail of a finished run, if its job wants that.
+/// Sends the mail of a finished run, if its job file says so.
 pub fn after_run(workspace: &Workspace, job: &Job, folder: &Path, status: RunStatus) {
     let is_wanted = match job.send_mail {
         SendMail::Never => false,

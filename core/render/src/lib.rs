@@ -1,6 +1,6 @@
 //! Makes a [`Report`] from cells, and renders it as PDF or HTML.
 //!
-//! [`assemble`] selects and words, [`sanitise`] makes texts printable, [`view`] formats numbers,
+//! [`assemble`] selects findings and writes texts, [`sanitise`] makes texts printable, [`view`] formats numbers,
 //! [`chart`] draws, [`skeleton`] orders the sections, [`pdf`] lays out in the closed [`world`].
 //! Text from records is always data, never part of a template.
 

@@ -223,7 +223,7 @@ struct Results {
     lines: Vec<Line>,
     /// Names of the analyses with enough data.
     done: Vec<String>,
-    /// What the other analyses lacked.
+    /// Reasons why the other analyses are missing.
     missing: Vec<String>,
 }
 

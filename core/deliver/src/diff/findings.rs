@@ -21,7 +21,7 @@ pub struct Claim {
     pub kind: String,
     /// Subject.
     pub subject: String,
-    /// What is claimed, without numbers.
+    /// The claim, without numbers.
     pub what: String,
     /// Severity.
     pub severity: Severity,

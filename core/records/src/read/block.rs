@@ -109,7 +109,7 @@ struct Cutter<'a, 'r> {
 }
 
 impl Cutter<'_, '_> {
-    /// Fills the buffer with at least so many bytes, or all that are left; false if there are none.
+    /// Fills the buffer with at least `least` bytes, or all remaining ones; false if there are none.
     ///
     /// A read error is reported after the data before it.
     fn fill(&mut self, least: usize) -> bool {

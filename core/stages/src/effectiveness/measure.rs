@@ -215,7 +215,7 @@ fn absent(lines: &SeriesSet, column: &str, component: &str) -> String {
     format!("the data have no {column} {component:?}")
 }
 
-/// What a component lacks for any estimate, now and later: days before the change, or any records.
+/// The reason why a component can never be estimated: no days before the change, or no records.
 fn lack(lines: &SeriesSet, line: &Group, improvement: &Improvement) -> Option<String> {
     let change = lines.index_of(improvement.date);
     let begin = line.begin();

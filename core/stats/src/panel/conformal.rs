@@ -5,15 +5,16 @@ use super::{
     estimate::{DonorWeights, Fit, Sample},
 };
 
-/// Number of evenly spaced distances from the estimate at which effects are tried, in units of half
-/// the noise; and of further ones, each twice the last.
+/// Number of evenly spaced distances from the estimate at which effects are tested, in units of half
+/// the noise; and number of larger distances, each twice the previous one.
 const NEAR: usize = 24;
 const FAR: usize = 16;
 
 /// Interval of the effects that the test does not reject, and p-value of no effect.
 ///
-/// The p-value is the largest of all tried effects from zero outwards, as seen from the estimate: a
-/// permutation test may reject an effect but not a larger one. So interval and p-value agree.
+/// A permutation test may reject an effect but not a larger one. So the p-value is the largest p-value
+/// among zero and the tested effects beyond zero, as seen from the estimate; then it agrees with the
+/// interval.
 pub(super) fn judge(panel: &Panel, method: Method, fit: &Fit) -> Judged {
     let unit = 0.5 * panel.noise().max(fit.pre_rmse).max(f64::MIN_POSITIVE);
     let near = (0..=NEAR).map(|i| i as f64 * unit);
@@ -22,7 +23,7 @@ pub(super) fn judge(panel: &Panel, method: Method, fit: &Fit) -> Judged {
     let (mut interval, mut p) = ([fit.estimate; 2], 1.0);
     for (bound, sign) in interval.iter_mut().zip([-1.0, 1.0]) {
         let mut distances = distances.clone();
-        // Zero itself is tried, and the p-value is taken over zero and beyond.
+        // Zero itself is tested, and the p-value is taken over zero and beyond.
         let zero = -fit.estimate * sign;
         if zero >= 0.0 {
             distances.push(zero);

@@ -1,4 +1,4 @@
-//! Measures the effect that the arguments ask for from the CSV file.
+//! Measures an effect from a CSV file, as the arguments specify.
 
 use super::{
     Estimator,

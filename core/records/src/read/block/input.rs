@@ -23,7 +23,7 @@ impl<'r> Input<'r> {
         }
     }
 
-    /// Reads until the buffer has so many bytes, or the file ends.
+    /// Reads until the buffer has at least `least` bytes, or the file ends.
     pub fn fill(&mut self, least: usize) {
         if self.end.is_some() || self.bytes.len() >= least {
             return;
