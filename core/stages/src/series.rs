@@ -81,7 +81,7 @@ impl Aggregate {
     }
 }
 
-/// Treatment of periods that the records cover only partly.
+/// Treatment of periods that the records cover only in part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PartPeriods {

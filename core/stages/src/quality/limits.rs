@@ -12,7 +12,7 @@ use serde::Deserialize;
 /// Default score below which a dataset is flagged.
 const FLAG_SCORE: f64 = 90.0;
 
-/// Lower limits: of the score from 0 to 100, of its components from 0 to 1.
+/// Lower limits: of the score from 0 to 100, of its parts from 0 to 1.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Limits {
