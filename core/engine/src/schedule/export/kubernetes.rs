@@ -2,7 +2,7 @@
 
 use super::{Call, name};
 
-/// Maximum length of a CronJob's name: Kubernetes appends eleven characters for a job, whose limit
+/// Maximum length of the name of a `CronJob`: Kubernetes appends eleven characters for a job, whose limit
 /// is 63.
 const MOST: usize = 52;
 /// Mount path of the volume.
